@@ -1,0 +1,63 @@
+/* Pictures: pixel buffers, conversion, PIL-equal resizing, preprocessing, and the loader of libkitfoximg.
+ * Floor 0. kf_image_load and kf_image_load_memory live in libkitfoximg; everything else in libkitfox.
+ * Owner rule: kf_image_free releases pixels that a kf_image function made. */
+#ifndef KITFOX_IMAGE_H
+#define KITFOX_IMAGE_H
+
+#include "kitfox/status.h"
+#include "kitfox/types.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** RGB8 pixels, row-major, 3 bytes a pixel, `stride` bytes from row to row. */
+typedef struct kf_image {
+    int32_t width, height;
+    size_t stride;
+    uint8_t *pixels;
+} kf_image;
+
+/** NV12 camera frame: full-size luma, then half-size interleaved Cb Cr. Width and height even. */
+typedef struct kf_nv12 {
+    int32_t width, height;
+    const uint8_t *y, *uv;
+    size_t stride_y, stride_uv; /**< bytes from row to row; >= width */
+    int32_t limited;            /**< 0: BT.601 full range; 1: BT.601 limited (16..235) */
+} kf_nv12;
+
+/** Largest picture side and pixel count that loaders accept by default. */
+#define KF_IMAGE_MAX_SIDE 16384
+#define KF_IMAGE_MAX_PIXELS 100000000
+
+typedef struct kf_image_options {
+    size_t size;          /**< sizeof(kf_image_options), set by the init function */
+    int32_t no_exif;      /**< 1: leave the EXIF orientation alone (what training pipelines do) */
+    int32_t max_side;     /**< default KF_IMAGE_MAX_SIDE */
+    int64_t max_pixels;   /**< default KF_IMAGE_MAX_PIXELS */
+} kf_image_options;
+KF_API void kf_image_options_init(kf_image_options *options);
+
+/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+KF_API kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err);
+KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
+                                      kf_error *err);
+
+/** Allocate pixels (uninitialised), stride = 3 * width. */
+KF_API kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, kf_error *err);
+KF_API void kf_image_free(kf_image *image);
+
+/** Resize as Pillow's Image.resize (antialiased, 8-bit fixed-point passes). `box` is x0,y0,x1,y1 in source pixels or NULL. */
+KF_API kf_status kf_image_resize(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const float *box,
+                                 kf_image *out, kf_error *err);
+/** Resize and crop as `p` says (timm's rounding); the result is p->width x p->height RGB. */
+KF_API kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err);
+/** NV12 to RGB8, fixed point, chroma replicated. */
+KF_API kf_status kf_image_from_nv12(const kf_nv12 *frame, kf_image *out, kf_error *err);
+/** RGB8 to tight NV12 (width * height * 3 / 2 bytes); chroma of a 2x2 block averaged. */
+KF_API kf_status kf_image_to_nv12(const kf_image *in, int32_t limited, uint8_t *out, size_t bytes, kf_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,114 @@
+/* The runtime library: load a compiled model, run it, read the scores.
+ * Floor 0: the whole of libkitfox's interface except pictures (image.h).
+ * Owner rule: kf_*_destroy releases what kf_*_create or kf_*_load made; it nulls the pointer and accepts NULL.
+ *
+ * A complete program is examples/classify.c. In short:
+ *     kf_model_load("model.kfx", NULL, &model, &err);
+ *     kf_session_create(model, NULL, &session, &err);
+ *     kf_session_classify(session, &image, 5, top, &n, &err);
+ * Thread rule: a model is immutable and may be shared by any number of threads; a session belongs to one thread at a
+ * time. Make one session per thread. */
+#ifndef KITFOX_KITFOX_H
+#define KITFOX_KITFOX_H
+
+#include "kitfox/status.h"
+#include "kitfox/types.h"
+#include "kitfox/image.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct kf_model kf_model;
+typedef struct kf_session kf_session;
+
+/** How to load. Fill with kf_model_options_init, then change fields. */
+typedef struct kf_model_options {
+    size_t size;                   /**< sizeof(kf_model_options), set by the init function */
+    const kf_allocator *allocator; /**< NULL: malloc; must outlive the model */
+    size_t max_bytes;              /**< refuse larger files; default 1 GiB */
+    int32_t skip_hash;             /**< 1: do not check the file's hash (default 0) */
+} kf_model_options;
+KF_API void kf_model_options_init(kf_model_options *options);
+
+/** Load a .kfx file. Errors: IO, FORMAT, CORRUPT (hash), LIMIT, UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
+KF_API kf_status kf_model_load(const char *path, const kf_model_options *options, kf_model **out, kf_error *err);
+/** The same from memory; the bytes are copied. */
+KF_API kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *options, kf_model **out,
+                                      kf_error *err);
+/** Destroy after the last session that uses it. */
+KF_API void kf_model_destroy(kf_model **model);
+
+/** What `info` prints. Pointers are owned by the model. */
+typedef struct kf_model_info {
+    const char *name, *arch, *source, *producer, *compiled_by, *provenance; /**< any may be NULL */
+    int64_t parameters;        /**< of the architecture, as timm counts */
+    int64_t stored_parameters; /**< every initializer element of the source file */
+    int64_t macs, activations; /**< multiply-adds and output elements of convolutions, one image */
+    int32_t quantized;         /**< 1: integer program */
+    int32_t n_inputs, n_outputs, n_steps, n_labels;
+    kf_preprocess preprocess;
+} kf_model_info;
+KF_API void kf_model_get_info(const kf_model *model, kf_model_info *info);
+/** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
+KF_API kf_status kf_model_input(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
+KF_API kf_status kf_model_output(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
+/** Label of a class or NULL. */
+KF_API const char *kf_model_label(const kf_model *model, int32_t index);
+
+/** One step of the program, for `info --nodes` and profiles. Strings are owned by the model. */
+typedef struct kf_step_info {
+    const char *name, *op, *kernel; /**< node name, step kind, kernel chosen on this CPU */
+    int64_t shape[4];               /**< output n, h, w, c */
+    kf_dtype dtype;                 /**< of the output */
+    int64_t macs, parameters;
+    double ms; /**< last run's time when profiling, else 0 */
+} kf_step_info;
+KF_API kf_status kf_model_step(const kf_model *model, int32_t index, kf_step_info *out, kf_error *err);
+
+typedef struct kf_session_options {
+    size_t size;                   /**< sizeof(kf_session_options), set by the init function */
+    const kf_allocator *allocator; /**< NULL: malloc */
+    int32_t threads;               /**< cores for one image; 0: KITFOX_THREADS or affinity and quota, at most 4 */
+    int32_t profile;               /**< 1: time every step */
+} kf_session_options;
+KF_API void kf_session_options_init(kf_session_options *options);
+
+KF_API kf_status kf_session_create(const kf_model *model, const kf_session_options *options, kf_session **out,
+                                   kf_error *err);
+KF_API void kf_session_destroy(kf_session **session);
+
+/** Raw tensors in, raw tensors out, in the model's declared order and layout. Inputs: f32 as declared (NCHW); a model with
+ *  u8 pixel input also takes u8 (N,C,H,W or N,H,W,C), and f32 with its normalization undone and rounded. Outputs: caller's f32
+ *  buffers of the declared size. Allocates nothing. */
+KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
+                                kf_error *err);
+/** Exactly input-sized RGB8 pixels, `stride` bytes a row. `scores` gets output 0 (class count f32: logits, or
+ *  probabilities when the network ends in softmax). Allocates nothing. */
+KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, size_t stride, float *scores,
+                                    size_t n_scores, kf_error *err);
+/** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes). Allocates nothing once
+ *  a picture of that size was seen. */
+KF_API kf_status kf_session_classify(kf_session *session, const kf_image *image, size_t k, kf_score *top, size_t *n,
+                                     kf_error *err);
+/** NV12 frame of the model's input size, or any even size (then resized after conversion). */
+KF_API kf_status kf_session_classify_nv12(kf_session *session, const kf_nv12 *frame, size_t k, kf_score *top, size_t *n,
+                                          kf_error *err);
+/** Step times of the last run (profile = 1). */
+KF_API kf_status kf_session_step(const kf_session *session, int32_t index, kf_step_info *out, kf_error *err);
+/** Softmax in place, ascending order, then top-k. `scores` are logits unless `probabilities`. */
+KF_API size_t kf_top_k(float *scores, size_t n, int probabilities, size_t k, kf_score *top);
+/** Bytes of the session's arena and of the model's packed weights. */
+KF_API size_t kf_session_bytes(const kf_session *session);
+KF_API size_t kf_model_bytes(const kf_model *model);
+
+/** Instruction set in use ("avx512vnni"), after KITFOX_CPU and kf_cpu_limit. */
+KF_API const char *kf_cpu_name(void);
+/** Lower the instruction set for models loaded from now on: scalar, sse4, avx2, avxvnni, avx512, avx512vnni, amx, neon,
+ *  dotprod, or NULL for the best. ARGUMENT for an unknown name, UNSUPPORTED for one this CPU lacks. Not thread safe. */
+KF_API kf_status kf_cpu_limit(const char *name, kf_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

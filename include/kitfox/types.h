@@ -1,0 +1,96 @@
+/* Plain data types that cross the public interface: element types, tensors, allocator, preprocessing.
+ * Floor 0: declarations only, includes only libc headers and status.h.
+ * Owner rule: none of these structs owns the memory it points to unless its comment says so. */
+#ifndef KITFOX_TYPES_H
+#define KITFOX_TYPES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kitfox/status.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Most dimensions that a tensor can have. */
+#define KF_MAX_RANK 8
+
+/** Element types. The numbers are stable and appear in model files only by name. */
+typedef enum kf_dtype {
+    KF_DTYPE_NONE = 0,
+    KF_F32,  /**< IEEE-754 binary32 */
+    KF_F16,  /**< IEEE-754 binary16; storage only */
+    KF_BF16, /**< upper half of binary32; storage only */
+    KF_F64,  /**< IEEE-754 binary64; storage only */
+    KF_U8,
+    KF_I8,
+    KF_I16,
+    KF_I32,
+    KF_I64,
+    KF_BOOL, /**< one byte, 0 or 1 */
+    KF_DTYPE_COUNT
+} kf_dtype;
+
+/** Bytes of one element; 0 for KF_DTYPE_NONE. Thread safe. */
+KF_API size_t kf_dtype_size(kf_dtype dtype);
+/** Lower-case name ("f32", "u8", ...). Thread safe. */
+KF_API const char *kf_dtype_name(kf_dtype dtype);
+
+/** A dense row-major tensor that somebody else owns. */
+typedef struct kf_tensor {
+    const char *name; /**< NULL, or the name of the model input/output it belongs to */
+    kf_dtype dtype;
+    int32_t rank;                /**< 0..KF_MAX_RANK */
+    int64_t shape[KF_MAX_RANK];  /**< each >= 0; the first `rank` entries count */
+    void *data;                  /**< row-major elements, aligned to the element size */
+    size_t bytes;                /**< size of `data` in bytes */
+} kf_tensor;
+
+/** Memory hooks. `alloc` returns memory aligned to `align` (a power of two, at most 4096) or NULL; `free` accepts NULL.
+ *  Both may be called from any thread that calls into KitFox. NULL where an allocator is expected means malloc/free. */
+typedef struct kf_allocator {
+    void *user;
+    void *(*alloc)(void *user, size_t size, size_t align);
+    void (*free)(void *user, void *ptr);
+} kf_allocator;
+
+/** Resampling filters; both antialias when shrinking, as Pillow does. */
+typedef enum kf_filter { KF_FILTER_BILINEAR = 0, KF_FILTER_BICUBIC = 1, KF_FILTER_NEAREST = 2 } kf_filter;
+
+/** How a picture of any size becomes the model's input size (timm's crop_mode, and `fit-pad` for text lines). */
+typedef enum kf_crop {
+    KF_CROP_CENTER = 0, /**< resize the short side to floor(size / crop_pct), then cut the centre */
+    KF_CROP_SQUASH = 1, /**< resize both sides to floor(size / crop_pct), then cut the centre */
+    KF_CROP_BORDER = 2, /**< resize the long side, pad with the mean, then cut the centre */
+    KF_CROP_FIT_PAD = 3 /**< resize to the input height keeping the ratio (width at most the input's), pad right with 0 */
+} kf_crop;
+
+/** Channel order in which the network wants its three planes. */
+typedef enum kf_color { KF_COLOR_RGB = 0, KF_COLOR_BGR = 1, KF_COLOR_GRAY = 2 } kf_color;
+
+/** Everything between a decoded picture and the input tensor. Lives in the model file.
+ *  The network sees (pixel / 255 - mean[c]) / std[c], pixel in 0..255, c in the order given by `color`. */
+typedef struct kf_preprocess {
+    int32_t valid;      /**< 0: the model has no picture preprocessing (raw tensors only) */
+    int32_t width;      /**< input width in pixels */
+    int32_t height;     /**< input height in pixels */
+    double crop_pct;    /**< (0, 1]; timm default 0.875 */
+    kf_crop crop;       /**< default KF_CROP_CENTER */
+    kf_filter filter;   /**< default bicubic */
+    kf_color color;     /**< default RGB */
+    double mean[3];     /**< in [0, 1] pixel units; default ImageNet 0.485 0.456 0.406 */
+    double std[3];      /**< in [0, 1] pixel units, > 0; default ImageNet 0.229 0.224 0.225 */
+} kf_preprocess;
+
+/** One entry of a top-k list. */
+typedef struct kf_score {
+    int32_t index;     /**< class index, 0-based */
+    float score;       /**< probability in [0, 1] */
+    const char *label; /**< label of the class or NULL; owned by the model */
+} kf_score;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,155 @@
+/* The graph: nodes, values and their quantization, as imported and as rewritten by passes.
+ * Floor 3: the toolchain wing's only structure; ONNX semantics (NCHW, OIHW) throughout.
+ * Owner rule: the graph's arena owns everything reachable from it, names and constant data included, unless a constant
+ * borrows from `mapping`. */
+#ifndef KF_GRAPH_H
+#define KF_GRAPH_H
+
+#include "tensor/requant.h"
+#include "tensor/tensor.h"
+
+typedef enum kf__op {
+#define KF_OP(id, name, lo, hi) KF_OP_##id,
+#include "graph/ops.def"
+#undef KF_OP
+    KF_OP_COUNT
+} kf__op;
+
+/** Index of a value in kf__graph.values; -1 means an absent optional input. */
+typedef int32_t kf__vid;
+#define KF_NO_VALUE (-1)
+
+/** How a quantized value maps to real numbers: real = scale * (q - zero). Filled by the quantizer only. */
+typedef struct kf__quant {
+    kf_dtype dtype; /* KF_U8, KF_I16 (zero = 0) or, for weights, KF_I8/KF_I16 with per-channel scales */
+    float scale;
+    int32_t zero;
+    int32_t qmin, qmax;   /* the producer clamps to these (i16: symmetric +-q_max) */
+    int32_t channels;     /* 0: per tensor; else length of the vectors below (axis 1 of activations, 0 of weights) */
+    const float *scales;  /* [channels] */
+    const int32_t *zeros; /* [channels], activations only */
+} kf__quant;
+
+typedef struct kf__value {
+    const char *name; /* never NULL; unique among values that are graph inputs or outputs */
+    kf_dtype dtype;   /* of the float graph; the stored type is quant->dtype once quantized */
+    kf__shape shape;  /* rank -1 until inferred */
+    int32_t producer; /* node index; -1 for graph inputs and constants */
+    const void *data; /* constants: elements of `dtype` (row-major); NULL otherwise */
+    size_t bytes;
+    kf__quant *quant; /* NULL in float graphs */
+} kf__value;
+
+/** Convolution and pooling geometry. Order of pads: top, left, bottom, right. */
+typedef struct kf__conv_attrs {
+    int32_t kh, kw, sh, sw, dh, dw, group;
+    int32_t pt, pl, pb, pr;
+} kf__conv_attrs;
+
+typedef struct kf__act_attrs {
+    kf__act kind;
+    float lo, hi; /* CLIP bounds; HARDSIGMOID alpha, beta */
+} kf__act_attrs;
+
+typedef struct kf__attrs {
+    kf__conv_attrs conv;
+    kf__act_attrs act;      /* applied after bias (CONV: before the residual) */
+    kf__act_attrs post_act; /* CONV, ADD: applied after the residual sum; NONE or CLIP */
+    kf__act_attrs gate_act; /* SE_GATE: activation of the second layer */
+    float alpha, beta, epsilon, value;
+    int32_t axis, keepdims, trans_a, trans_b, ceil_mode, count_include_pad, start, end;
+    kf_dtype to;
+    int32_t n_axes; /* axes, permutation, split sizes, or pads of PAD (2 * rank, ONNX order) */
+    int64_t axes[2 * KF_MAX_RANK];
+} kf__attrs;
+
+typedef struct kf__node {
+    kf__op op;
+    bool dead;        /* removed by a pass; kf__graph_compact drops it */
+    const char *name; /* the ONNX node name; made up ("Conv_12") when the file has none; the name of the last fused part */
+    int32_t n_sources; /* names of all ONNX nodes fused into this one, `name` included, in graph order */
+    const char **sources;
+    int32_t n_in, n_out;
+    kf__vid *in, *out;
+    kf__attrs attrs;
+    int32_t origin; /* index of the node in the ONNX file, for messages */
+} kf__node;
+
+/** Preprocessing, labels and provenance that travel with the network. */
+typedef struct kf__meta {
+    kf_preprocess preprocess;
+    int32_t n_labels;
+    const char **labels;
+    const char *arch;     /* "mobilenetv3_large_100" or NULL */
+    const char *source;   /* file name it came from (no folders) or NULL */
+    const char *producer; /* "pytorch 1.13.0" or NULL */
+    const char *task;     /* e.g. "classification"; NULL = that */
+    int64_t source_parameters; /* sum of initializer elements in the file ("stored"); 0 unknown */
+} kf__meta;
+
+typedef struct kf__graph {
+    kf__arena arena;
+    const char *name;
+    int32_t opset, ir_version;
+    kf__node *nodes; /* topologically sorted after import and after every pass */
+    size_t n_nodes, cap_nodes;
+    kf__value *values;
+    size_t n_values, cap_values;
+    kf__vid *inputs, *outputs; /* initializers are not inputs */
+    size_t n_inputs, n_outputs;
+    kf__meta meta;
+} kf__graph;
+
+/* ---- building (graph.c) -------------------------------------------------------------------------------------------- */
+
+kf_status kf__graph_create(kf__graph **out, kf_error *err);
+void kf__graph_destroy(kf__graph **graph);
+/** Deep copy. */
+kf_status kf__graph_clone(const kf__graph *graph, kf__graph **out, kf_error *err);
+/** Append a value; the name is copied. Returns -1 when out of memory. */
+kf__vid kf__graph_add_value(kf__graph *g, const char *name, kf_dtype dtype, const kf__shape *shape);
+/** Append a constant; `data` is copied into the arena (bytes from dtype and shape). -1 when out of memory. */
+kf__vid kf__graph_add_const(kf__graph *g, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data);
+/** Append a node with copied inputs and outputs and its own name as only source; sets the outputs' producer.
+ *  NULL when out of memory. The pointer is valid until the next add. */
+kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf__vid *in, int n_in,
+                             const kf__vid *out, int n_out);
+/** Replace every use of `from` (node inputs and graph outputs) by `to`. */
+void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to);
+/** Number of node inputs and graph outputs that read `v`; *only gets the one reading node or -1. */
+int kf__graph_uses(const kf__graph *g, kf__vid v, int32_t *only);
+/** Give `into` all source names of `from` (for fusing). */
+kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *from, kf_error *err);
+/** Drop dead nodes, nodes whose outputs nobody reads, and renumber; sorts topologically. Values keep their index. */
+kf_status kf__graph_compact(kf__graph *g, kf_error *err);
+
+/* ---- schema and shapes (schema.c, infer.c) --------------------------------------------------------------------------- */
+
+const char *kf__op_name(kf__op op);
+/** From an ONNX op_type; KF_OP_COUNT if unknown. */
+kf__op kf__op_from_name(const char *name);
+/** Infer dtype and shape of all node outputs, in order. Constants give values to shape operators. An error names node and
+ *  reason. Values whose shape cannot be known yet keep rank -1 (legal before constant folding). */
+kf_status kf__graph_infer(kf__graph *g, kf_error *err);
+/** Structural checks between passes: order, single producer, arity, dtypes, shapes agree with inference. */
+kf_status kf__graph_verify(kf__graph *g, kf_error *err);
+
+/* ---- evaluation of one node on dense tensors (eval_*.c): used by constant folding and by ref --------------------------------- */
+
+/** A dense tensor whose data the callee may read (inputs) or must allocate from `arena` (outputs). */
+typedef struct kf__dense {
+    kf_dtype dtype;
+    kf__shape shape;
+    void *data;
+} kf__dense;
+/** Compute all outputs of a node from dense inputs (NULL for absent). F32 with double accumulation; integer types as ONNX
+ *  says. KF_ERR_UNSUPPORTED for an operator without an evaluator. */
+kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_in, kf__dense *out, int n_out,
+                        kf__arena *arena, kf_error *err);
+
+/* ---- text (dump.c) ------------------------------------------------------------------------------------------------------ */
+
+/** One line per node, for tests and --verbose. */
+void kf__graph_dump(const kf__graph *g, kf__strbuf *out);
+
+#endif

@@ -1,0 +1,157 @@
+/* The compiled program: a flat list of fused steps over NHWC tensors with ISA-neutral constants.
+ * Floor 3: the one structure that both wings know. Lowering writes it, the model file stores it, the runtime executes it.
+ * Owner rule: the program's arena owns all of it, unless constants borrow from a mapped file (`backing`). */
+#ifndef KF_PROGRAM_H
+#define KF_PROGRAM_H
+
+#include "tensor/requant.h"
+#include "tensor/tensor.h"
+
+/** X(identifier, name in the file). Inputs per step are listed; all activations are NHWC, FC tensors [N, C] with H=W=1. */
+#define KF_STEP_OPS(X)                                                                                                 \
+    X(CONV, "conv")             /* in: x, residual?   consts: W, BIAS, MUL, (BIAS table when border_bias) */           \
+    X(DWCONV, "dwconv")         /* as CONV with group = C = O; W is [kh,kw,C] */                                       \
+    X(FC, "fc")                 /* in: x[N,K]         consts: W[O,K], BIAS, MUL */                                     \
+    X(SE_GATE, "se_gate")       /* in: x; out: f32 gate[N,C]; consts: W,BIAS,MUL (reduce), W2,BIAS2,MUL2 (expand) */   \
+    X(SCALE, "scale")           /* in: x, gate */                                                                      \
+    X(ADD, "add")               /* in: a, b (same shape) */                                                            \
+    X(MUL, "mul")               /* in: a, b (same shape); f32 only */                                                  \
+    X(ACT, "act")               /* in: x */                                                                            \
+    X(GLOBAL_POOL, "global_pool")                                                                                      \
+    X(AVG_POOL, "avg_pool")                                                                                            \
+    X(MAX_POOL, "max_pool")                                                                                            \
+    X(CONCAT, "concat")         /* along C */                                                                          \
+    X(PAD, "pad")               /* spatial, constant 0 */                                                              \
+    X(SOFTMAX, "softmax")       /* over C, f32 */                                                                      \
+    X(TO_NCHW, "to_nchw")       /* flatten [N,H,W,C] in NCHW order into [N, C*H*W] */                                  \
+    X(RESHAPE, "reshape")       /* same bytes, other n,h,w,c */                                                        \
+    X(QUANTIZE, "quantize")     /* f32 -> u8/i16 */                                                                    \
+    X(DEQUANTIZE, "dequantize") /* u8/i16 -> f32 */
+
+typedef enum kf__step_op {
+#define KF_X(id, name) KF_STEP_##id,
+    KF_STEP_OPS(KF_X)
+#undef KF_X
+    KF_STEP_OP_COUNT
+} kf__step_op;
+
+/** Roles of the constants of a step; index into kf__step.consts. */
+typedef enum kf__const_role {
+    KF_CONST_W = 0, /* CONV [O,kh,kw,I/g], DWCONV [kh,kw,C], FC [O,K], SE reduce [R,C]; f32, i8 or i16 */
+    KF_CONST_BIAS,  /* f32 [O], or i32 [O] (not yet folded with the zero point), or i32 [classes, O] when border_bias */
+    KF_CONST_MUL,   /* f32 [O]: accumulator multiplier (step 2, or 2 and 5 in one when `direct`) */
+    KF_CONST_K,     /* f32 [O] or [1]: h-swish factor 1/(6*s_out[o]); only hswish, quantized output, no residual */
+    KF_CONST_INV,   /* f32 [O] or [1]: 1/s_out[o] (step 5) where not `direct` and not K */
+    KF_CONST_FBIAS, /* f32 [O]: bias added in f32 after step 2 (classifier with f32 output) */
+    KF_CONST_W2, KF_CONST_BIAS2, KF_CONST_MUL2, /* SE expand layer: [C,R], [C], [C] */
+    KF_CONST_ROLES
+} kf__const_role;
+
+#define KF_STEP_MAX_IN 16
+
+/** An activation tensor, NHWC. n is the batch. */
+typedef struct kf__ptensor {
+    const char *name;
+    kf_dtype dtype; /* KF_F32, KF_U8, KF_I16 */
+    int32_t n, h, w, c;
+    float scale;        /* quantized only */
+    int32_t zero, qmin, qmax;
+    int32_t scales;     /* const index of f32 [C] per-channel scales, or -1 */
+    int32_t zeros;      /* const index of i32 [C] per-channel zero points, or -1 */
+} kf__ptensor;
+
+/** A constant: ISA-neutral, row-major. */
+typedef struct kf__pconst {
+    const char *name; /* unique; the tensor's name in the model file */
+    kf_dtype dtype;
+    kf__shape shape;
+    const void *data;
+    size_t bytes;
+} kf__pconst;
+
+typedef struct kf__step_act {
+    kf__act kind;
+    float lo, hi;
+} kf__step_act;
+
+typedef struct kf__step {
+    kf__step_op op;
+    const char *name; /* primary source node */
+    int32_t n_sources;
+    const char **sources; /* all ONNX nodes fused into it */
+    int32_t n_in, in[KF_STEP_MAX_IN]; /* tensor indices; CONV residual is in[1] */
+    int32_t out;
+    int32_t kh, kw, sh, sw, dh, dw, group, pt, pl, pb, pr; /* spatial steps */
+    int32_t count_include_pad;
+    int32_t border_bias; /* 1: BIAS has one row per border class (first layer of a quantized model) */
+    int32_t direct;      /* quantized: MUL includes 1/s_out, activation is only the integer clip qlo..qhi */
+    int32_t qlo, qhi;    /* inclusive output clip of step 5 in q units (already inside qmin..qmax of `out`) */
+    kf__step_act act;      /* after bias, before the residual */
+    kf__step_act post_act; /* float models: after the residual (quantized models: in qlo..qhi) */
+    kf__step_act gate_act; /* SE_GATE second layer */
+    float pool_mul;        /* SE_GATE, GLOBAL_POOL quantized: (f32)(s_in / (H*W*s_pool)) */
+    float hidden_inv;      /* SE_GATE quantized: 1 / s_hidden (direct: folded into MUL, then 1) */
+    int32_t pool_qmax, hidden_qmax; /* SE_GATE quantized: symmetric i16 bounds */
+    int32_t consts[KF_CONST_ROLES]; /* const index or -1 */
+} kf__step;
+
+/** How raw inputs become the first tensor. */
+typedef struct kf__pinput {
+    const char *name;
+    int32_t tensor;   /* index of the activation tensor it fills */
+    int32_t rank;     /* of the model's declared input */
+    int64_t shape[KF_MAX_RANK]; /* declared shape, e.g. 1x3x224x224 */
+    int32_t layout;   /* 0: NCHW as declared; 1: NHWC as declared; 2: plain (rank 2, C) */
+    int32_t pixels;   /* 1: the tensor is u8 pixels; normalisation lives in the first step's weights */
+} kf__pinput;
+
+typedef struct kf__poutput {
+    const char *name;
+    int32_t tensor; /* always f32 */
+    int32_t rank;
+    int64_t shape[KF_MAX_RANK];
+    int32_t probabilities; /* 1: the graph ends in softmax; classify must not apply another */
+} kf__poutput;
+
+/** Everything `info` shows and `classify` needs beside the steps. */
+typedef struct kf__pmeta {
+    kf_preprocess preprocess;
+    int32_t n_labels;
+    const char **labels;
+    const char *name, *arch, *source, *producer, *kitfox; /* kitfox: version that compiled it */
+    int64_t parameters, stored_parameters, macs, activations;
+    int32_t quantized; /* 1: integer program */
+    const char *provenance; /* JSON text of how it was quantized, or NULL */
+    int32_t input_range;    /* 0 full, 1 limited: expectation for NV12 frames */
+} kf__pmeta;
+
+typedef struct kf__program {
+    kf__arena arena;
+    kf__ptensor *tensors;
+    kf__pconst *consts;
+    kf__step *steps;
+    kf__pinput *inputs;
+    kf__poutput *outputs;
+    int32_t n_tensors, n_consts, n_steps, n_inputs, n_outputs;
+    kf__pmeta meta;
+    void *backing;                      /* mapped or loaded file, or NULL */
+    void (*backing_free)(void *backing); /* called by kf__program_destroy */
+} kf__program;
+
+kf_status kf__program_create(kf__program **out, const kf_allocator *a, kf_error *err);
+void kf__program_destroy(kf__program **program);
+const char *kf__step_op_name(kf__step_op op);
+kf__step_op kf__step_op_from_name(const char *name); /* KF_STEP_OP_COUNT if unknown */
+/** The load-time proof: indices, shapes and geometry agree, every tensor is written before it is read, constants have the
+ *  right type and size, scales lie in [1e-30, 1e30], no accumulator can overflow. Names the step in errors. */
+kf_status kf__program_validate(const kf__program *p, kf_error *err);
+/** Multiply-accumulates of one step (batch included), as docs/COUNT.md defines them. */
+int64_t kf__step_macs(const kf__program *p, const kf__step *s);
+
+/** Border classes of the first layer: distinct (first valid tap, last valid tap) pairs along one axis, in order of first
+ *  appearance. Fills cls[out] with the class of each output position; returns the number of classes.
+ *  tap_lo/tap_hi (capacity `cap`) get the inclusive valid tap range of each class. */
+int32_t kf__border_classes(int32_t in, int32_t out, int32_t k, int32_t stride, int32_t pad, int32_t *cls,
+                           int32_t *tap_lo, int32_t *tap_hi, int32_t cap);
+
+#endif
