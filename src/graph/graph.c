@@ -1,0 +1,247 @@
+/* Graph construction and surgery: adding values and nodes, replacing uses, compacting, cloning.
+ * Floor 3: includes base and tensor.
+ * Owner rule: everything is allocated from the graph's arena; only the node and value arrays live on the heap. */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+
+kf_status kf__graph_create(kf__graph **out, kf_error *err) {
+    *out = kf__mem_zalloc(NULL, sizeof **out);
+    if (!*out) KF_FAIL_MEMORY(err, sizeof **out);
+    kf__arena_init(&(*out)->arena, NULL);
+    return KF_OK;
+}
+
+void kf__graph_destroy(kf__graph **graph) {
+    if (!graph || !*graph) return;
+    free((*graph)->nodes);
+    free((*graph)->values);
+    kf__arena_free(&(*graph)->arena);
+    kf__mem_free(NULL, *graph);
+    *graph = NULL;
+}
+
+kf__vid kf__graph_add_value(kf__graph *g, const char *name, kf_dtype dtype, const kf__shape *shape) {
+    if (g->n_values >= INT32_MAX - 1 || !kf__mem_grow((void **)&g->values, &g->cap_values, g->n_values + 1, sizeof *g->values))
+        return KF_NO_VALUE;
+    kf__value v = {.dtype = dtype, .producer = -1, .shape = {.rank = -1}};
+    v.name = kf__arena_strdup(&g->arena, name ? name : "");
+    if (!v.name) return KF_NO_VALUE;
+    if (shape) v.shape = *shape;
+    g->values[g->n_values] = v;
+    return (kf__vid)g->n_values++;
+}
+
+kf__vid kf__graph_add_const(kf__graph *g, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data) {
+    size_t count, bytes;
+    if (!kf__shape_count(shape, &count) || !kf__mul_size(count, kf_dtype_size(dtype), &bytes)) return KF_NO_VALUE;
+    void *copy = kf__arena_copy(&g->arena, data, bytes);
+    if (!copy) return KF_NO_VALUE;
+    kf__vid v = kf__graph_add_value(g, name, dtype, shape);
+    if (v < 0) return v;
+    g->values[v].data = copy;
+    g->values[v].bytes = bytes;
+    return v;
+}
+
+kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf__vid *in, int n_in,
+                             const kf__vid *out, int n_out) {
+    if (!kf__mem_grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return NULL;
+    kf__node n = {.op = op, .n_in = n_in, .n_out = n_out, .n_sources = 1, .origin = -1};
+    n.name = kf__arena_strdup(&g->arena, name ? name : "");
+    n.in = kf__arena_copy(&g->arena, in, (size_t)n_in * sizeof *in);
+    n.out = kf__arena_copy(&g->arena, out, (size_t)n_out * sizeof *out);
+    n.sources = kf__arena_alloc(&g->arena, sizeof *n.sources);
+    if (!n.name || !n.in || !n.out || !n.sources) return NULL;
+    n.sources[0] = n.name;
+    for (int i = 0; i < n_out; i++)
+        if (out[i] >= 0) g->values[out[i]].producer = (int32_t)g->n_nodes;
+    g->nodes[g->n_nodes] = n;
+    return &g->nodes[g->n_nodes++];
+}
+
+void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i].n_in; k++)
+            if (g->nodes[i].in[k] == from) g->nodes[i].in[k] = to;
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i] == from) g->outputs[i] = to;
+}
+
+int kf__graph_uses(const kf__graph *g, kf__vid v, int32_t *only) {
+    int uses = 0;
+    int32_t reader = -1;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        if (g->nodes[i].dead) continue;
+        for (int k = 0; k < g->nodes[i].n_in; k++)
+            if (g->nodes[i].in[k] == v) uses++, reader = (int32_t)i;
+    }
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i] == v) uses++, reader = -1;
+    if (only) *only = uses == 1 ? reader : -1;
+    return uses;
+}
+
+kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *from, kf_error *err) {
+    int32_t n = into->n_sources + from->n_sources;
+    const char **all = kf__arena_alloc(&g->arena, (size_t)n * sizeof *all);
+    if (!all) KF_FAIL_MEMORY(err, (size_t)n * sizeof *all);
+    memcpy(all, into->sources, (size_t)into->n_sources * sizeof *all);
+    memcpy(all + into->n_sources, from->sources, (size_t)from->n_sources * sizeof *all);
+    into->sources = all;
+    into->n_sources = n;
+    return KF_OK;
+}
+
+/* Mark every live node that contributes to an output. Nodes are walked backwards, so order must be topological already or
+ * `changed` rounds settle it. */
+static void mark_needed(const kf__graph *g, bool *needed_node) {
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = g->n_nodes; i-- > 0;) {
+            const kf__node *n = &g->nodes[i];
+            if (!needed_node[i]) continue;
+            for (int k = 0; k < n->n_in; k++) {
+                int32_t p = n->in[k] >= 0 ? g->values[n->in[k]].producer : -1;
+                if (p >= 0 && !needed_node[p]) needed_node[p] = changed = true;
+            }
+        }
+    }
+}
+
+static bool ready(const kf__graph *g, const kf__node *n, const bool *placed, const bool *needed) {
+    for (int k = 0; k < n->n_in; k++) {
+        int32_t p = n->in[k] >= 0 ? g->values[n->in[k]].producer : -1;
+        if (p >= 0 && needed[p] && !placed[p]) return false;
+    }
+    return true;
+}
+
+/* Stable topological order: repeatedly take the first node whose inputs are placed. */
+static size_t order_nodes(const kf__graph *g, const bool *needed, bool *placed, int32_t *order) {
+    size_t n = 0;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < g->n_nodes; i++) {
+            if (!needed[i] || placed[i] || !ready(g, &g->nodes[i], placed, needed)) continue;
+            placed[i] = changed = true;
+            order[n++] = (int32_t)i;
+        }
+    }
+    return n;
+}
+
+static kf_status apply_order(kf__graph *g, const int32_t *order, size_t n, kf_error *err) {
+    kf__node *sorted = malloc((n ? n : 1) * sizeof *sorted);
+    if (!sorted) KF_FAIL_MEMORY(err, n * sizeof *sorted);
+    for (size_t v = 0; v < g->n_values; v++) g->values[v].producer = -1;
+    for (size_t i = 0; i < n; i++) {
+        sorted[i] = g->nodes[order[i]];
+        for (int k = 0; k < sorted[i].n_out; k++)
+            if (sorted[i].out[k] >= 0) g->values[sorted[i].out[k]].producer = (int32_t)i;
+    }
+    free(g->nodes);
+    g->nodes = sorted;
+    g->cap_nodes = n ? n : 1;
+    g->n_nodes = n;
+    return KF_OK;
+}
+
+kf_status kf__graph_compact(kf__graph *g, kf_error *err) {
+    size_t n = g->n_nodes, wanted = 0;
+    bool *needed = calloc(n + 1, 1), *placed = calloc(n + 1, 1);
+    int32_t *order = malloc((n + 1) * sizeof *order);
+    kf_status st = KF_OK;
+    if (!needed || !placed || !order) {
+        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", n);
+        goto done;
+    }
+    for (size_t v = 0; v < g->n_values; v++) g->values[v].producer = -1;
+    for (size_t i = 0; i < n; i++)
+        for (int k = 0; k < g->nodes[i].n_out && !g->nodes[i].dead; k++)
+            if (g->nodes[i].out[k] >= 0) g->values[g->nodes[i].out[k]].producer = (int32_t)i;
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        int32_t p = g->values[g->outputs[i]].producer;
+        if (p >= 0) needed[p] = true;
+    }
+    mark_needed(g, needed);
+    for (size_t i = 0; i < n; i++) wanted += needed[i];
+    size_t placed_n = order_nodes(g, needed, placed, order);
+    if (placed_n != wanted)
+        st = kf__error_set(err, KF_ERR_FORMAT, "the graph has a cycle; %zu of %zu nodes cannot be ordered", wanted - placed_n,
+                           wanted);
+    else
+        st = apply_order(g, order, placed_n, err);
+done:
+    free(needed);
+    free(placed);
+    free(order);
+    return st;
+}
+
+static kf_status clone_value(kf__graph *to, kf__value *v, kf_error *err) {
+    v->name = kf__arena_strdup(&to->arena, v->name);
+    if (v->data) v->data = kf__arena_copy(&to->arena, v->data, v->bytes);
+    if (v->quant) {
+        kf__quant *q = kf__arena_copy(&to->arena, v->quant, sizeof *q);
+        if (!q) KF_FAIL_MEMORY(err, sizeof *q);
+        size_t n = (size_t)q->channels;
+        if (q->scales) q->scales = kf__arena_copy(&to->arena, q->scales, n * sizeof *q->scales);
+        if (q->zeros) q->zeros = kf__arena_copy(&to->arena, q->zeros, n * sizeof *q->zeros);
+        v->quant = q;
+    }
+    if (!v->name) KF_FAIL_MEMORY(err, v->bytes);
+    return KF_OK;
+}
+
+static kf_status clone_node(kf__graph *to, kf__node *n, kf_error *err) {
+    kf__arena *a = &to->arena;
+    n->name = kf__arena_strdup(a, n->name);
+    n->in = kf__arena_copy(a, n->in, (size_t)n->n_in * sizeof *n->in);
+    n->out = kf__arena_copy(a, n->out, (size_t)n->n_out * sizeof *n->out);
+    const char **sources = kf__arena_array(a, (size_t)n->n_sources + 1, sizeof *sources);
+    if (!n->name || !n->in || !n->out || !sources) KF_FAIL_MEMORY(err, sizeof *n);
+    for (int i = 0; i < n->n_sources; i++) sources[i] = kf__arena_strdup(a, n->sources[i]);
+    n->sources = sources;
+    return KF_OK;
+}
+
+static const char *clone_text(kf__graph *to, const char *s) { return s ? kf__arena_strdup(&to->arena, s) : NULL; }
+
+static kf_status clone_into(const kf__graph *g, kf__graph *to, kf_error *err) {
+    if (!kf__mem_grow((void **)&to->nodes, &to->cap_nodes, g->n_nodes + 1, sizeof *to->nodes) ||
+        !kf__mem_grow((void **)&to->values, &to->cap_values, g->n_values + 1, sizeof *to->values))
+        KF_FAIL_MEMORY(err, g->n_values * sizeof *to->values);
+    for (; to->n_values < g->n_values; to->n_values++) {
+        to->values[to->n_values] = g->values[to->n_values];
+        KF_TRY(clone_value(to, &to->values[to->n_values], err));
+    }
+    for (; to->n_nodes < g->n_nodes; to->n_nodes++) {
+        to->nodes[to->n_nodes] = g->nodes[to->n_nodes];
+        KF_TRY(clone_node(to, &to->nodes[to->n_nodes], err));
+    }
+    to->inputs = kf__arena_copy(&to->arena, g->inputs, g->n_inputs * sizeof *g->inputs);
+    to->outputs = kf__arena_copy(&to->arena, g->outputs, g->n_outputs * sizeof *g->outputs);
+    to->n_inputs = g->n_inputs;
+    to->n_outputs = g->n_outputs;
+    to->opset = g->opset;
+    to->ir_version = g->ir_version;
+    to->name = clone_text(to, g->name);
+    to->meta = g->meta;
+    to->meta.arch = clone_text(to, g->meta.arch);
+    to->meta.source = clone_text(to, g->meta.source);
+    to->meta.producer = clone_text(to, g->meta.producer);
+    to->meta.task = clone_text(to, g->meta.task);
+    const char **labels = kf__arena_array(&to->arena, (size_t)g->meta.n_labels + 1, sizeof *labels);
+    if (!labels) KF_FAIL_MEMORY(err, sizeof *labels);
+    for (int i = 0; i < g->meta.n_labels; i++) labels[i] = clone_text(to, g->meta.labels[i]);
+    to->meta.labels = labels;
+    return KF_OK;
+}
+
+kf_status kf__graph_clone(const kf__graph *graph, kf__graph **out, kf_error *err) {
+    KF_TRY(kf__graph_create(out, err));
+    kf_status st = clone_into(graph, *out, err);
+    if (st != KF_OK) kf__graph_destroy(out);
+    return st;
+}
