@@ -1,0 +1,220 @@
+/* Evaluators of the network operators: convolution, normalization, pooling, fully connected, squeeze-and-excite, softmax.
+ * Floor 3. f32 in and out, double accumulation: slow on purpose, the oracle for every kernel.
+ * Owner rule: outputs and scratch come from the caller's arena. */
+#include "graph/eval.h"
+
+#include <math.h>
+
+static const float *f32(const kf__dense *t) { return t ? t->data : NULL; }
+
+/* One output plane of a convolution, accumulated tap by tap so that the inner loop runs along a row. */
+static void conv_plane(const kf__conv_attrs *a, const kf__dense *x, const float *w, size_t n, size_t o, size_t per_group,
+                       size_t first_in, const kf__shape *out, double *acc) {
+    int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], oh = out->dim[2], ow = out->dim[3];
+    for (size_t i = 0; i < per_group; i++) {
+        const float *plane = (const float *)x->data + ((n * (size_t)x->shape.dim[1]) + first_in + i) * (size_t)(ih * iw);
+        for (int ky = 0; ky < a->kh; ky++)
+            for (int kx = 0; kx < a->kw; kx++) {
+                double wv = (double)w[((o * per_group + i) * (size_t)a->kh + (size_t)ky) * (size_t)a->kw + (size_t)kx];
+                for (int64_t y = 0; y < oh; y++) {
+                    int64_t sy = y * a->sh - a->pt + (int64_t)ky * a->dh;
+                    if (sy < 0 || sy >= ih) continue;
+                    const float *row = plane + sy * iw;
+                    for (int64_t xo = 0; xo < ow; xo++) {
+                        int64_t sx = xo * a->sw - a->pl + (int64_t)kx * a->dw;
+                        if (sx >= 0 && sx < iw) acc[y * ow + xo] += wv * (double)row[sx];
+                    }
+                }
+            }
+    }
+}
+
+static kf_status eval_conv(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena, kf_error *err) {
+    const kf__conv_attrs *a = &n->attrs.conv;
+    size_t oc = (size_t)out->shape.dim[1], hw = (size_t)(out->shape.dim[2] * out->shape.dim[3]);
+    size_t per_group = (size_t)in[1]->shape.dim[1], out_group = oc / (size_t)a->group;
+    const float *bias = n_in > 2 ? f32(in[2]) : NULL, *res = n_in > 3 ? f32(in[3]) : NULL;
+    double *acc = kf__arena_array(arena, hw, sizeof *acc);
+    if (!acc) KF_FAIL_MEMORY(err, hw * sizeof *acc);
+    for (size_t b = 0; b < (size_t)out->shape.dim[0]; b++)
+        for (size_t o = 0; o < oc; o++) {
+            for (size_t i = 0; i < hw; i++) acc[i] = bias ? (double)bias[o] : 0;
+            conv_plane(a, in[0], in[1]->data, b, o, per_group, o / out_group * per_group, &out->shape, acc);
+            float *to = (float *)out->data + (b * oc + o) * hw;
+            for (size_t i = 0; i < hw; i++) {
+                double v = kf__eval_activation(&n->attrs.act, acc[i]);
+                if (res) v += (double)res[(b * oc + o) * hw + i];
+                to[i] = (float)kf__eval_activation(&n->attrs.post_act, v);
+            }
+        }
+    return KF_OK;
+}
+
+static void eval_batch_norm(const kf__node *n, const kf__dense *const *in, kf__dense *out) {
+    size_t c = (size_t)out->shape.dim[1], inner = 1;
+    for (int i = 2; i < out->shape.rank; i++) inner *= (size_t)out->shape.dim[i];
+    const float *x = in[0]->data, *g = in[1]->data, *b = in[2]->data, *mu = in[3]->data, *var = in[4]->data;
+    for (size_t p = 0; p < (size_t)out->shape.dim[0] * c; p++) {
+        size_t ch = p % c;
+        double s = (double)g[ch] / sqrt((double)var[ch] + (double)n->attrs.epsilon);
+        for (size_t i = 0; i < inner; i++)
+            ((float *)out->data)[p * inner + i] = (float)(((double)x[p * inner + i] - (double)mu[ch]) * s + (double)b[ch]);
+    }
+}
+
+static void eval_pool(const kf__node *n, const kf__dense *x, kf__dense *out) {
+    const kf__conv_attrs *a = &n->attrs.conv;
+    int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], oh = out->shape.dim[2], ow = out->shape.dim[3];
+    bool is_max = n->op == KF_OP_MAX_POOL;
+    for (int64_t p = 0; p < out->shape.dim[0] * out->shape.dim[1]; p++)
+        for (int64_t y = 0; y < oh; y++)
+            for (int64_t xo = 0; xo < ow; xo++) {
+                double acc = is_max ? -INFINITY : 0;
+                int count = 0;
+                for (int ky = 0; ky < a->kh; ky++)
+                    for (int kx = 0; kx < a->kw; kx++) {
+                        int64_t sy = y * a->sh - a->pt + (int64_t)ky * a->dh, sx = xo * a->sw - a->pl + (int64_t)kx * a->dw;
+                        bool padded = sy >= -a->pt && sy < ih + a->pb && sx >= -a->pl && sx < iw + a->pr;
+                        if (sy < 0 || sy >= ih || sx < 0 || sx >= iw) {
+                            count += n->attrs.count_include_pad && padded;
+                            continue;
+                        }
+                        double v = (double)((const float *)x->data)[(p * ih + sy) * iw + sx];
+                        acc = is_max ? (v > acc ? v : acc) : acc + v;
+                        count++;
+                    }
+                ((float *)out->data)[(p * oh + y) * ow + xo] = (float)(is_max ? acc : count ? acc / count : 0);
+            }
+}
+
+static void eval_global_pool(const kf__dense *x, kf__dense *out) {
+    size_t inner = 1, planes = (size_t)(x->shape.dim[0] * x->shape.dim[1]);
+    for (int i = 2; i < x->shape.rank; i++) inner *= (size_t)x->shape.dim[i];
+    for (size_t p = 0; p < planes; p++) {
+        double sum = 0;
+        for (size_t i = 0; i < inner; i++) sum += (double)((const float *)x->data)[p * inner + i];
+        ((float *)out->data)[p] = (float)(sum / (double)inner);
+    }
+}
+
+/* Mean over the axes that the output shape has lost or turned into 1. */
+static void eval_reduce_mean(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, double *sums, size_t count) {
+    const kf__dense *x = in[0];
+    bool reduced[KF_MAX_RANK] = {false};
+    int r = x->shape.rank, axes = n_in > 1 && in[1] ? (int)in[1]->shape.dim[0] : n->attrs.n_axes;
+    for (int i = 0; i < axes; i++) {
+        int64_t ax = n_in > 1 && in[1] ? (int64_t)kf__eval_get(in[1], (size_t)i) : n->attrs.axes[i];
+        reduced[ax < 0 ? ax + r : ax] = true;
+    }
+    size_t total;
+    if (!kf__shape_count(&x->shape, &total) || count == 0) return;
+    for (size_t i = 0; i < total; i++) {
+        size_t rest = i, to = 0, step = 1;
+        for (int d = r - 1; d >= 0; d--) {
+            size_t pos = rest % (size_t)x->shape.dim[d];
+            rest /= (size_t)x->shape.dim[d];
+            if (axes == 0 || reduced[d]) continue;
+            to += pos * step;
+            step *= (size_t)x->shape.dim[d];
+        }
+        sums[to] += kf__eval_get(x, i);
+    }
+    for (size_t i = 0; i < count; i++) kf__eval_put(out, i, sums[i] / (double)(total / count));
+}
+
+static void eval_matmul(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out) {
+    const kf__attrs *t = &n->attrs;
+    bool gemm = n->op == KF_OP_GEMM, ta = gemm && t->trans_a, tb = n->op == KF_OP_FC || (gemm && t->trans_b);
+    size_t m = (size_t)out->shape.dim[0], nn = (size_t)out->shape.dim[1], k = (size_t)in[0]->shape.dim[ta ? 0 : 1];
+    const float *a = in[0]->data, *b = in[1]->data;
+    const kf__dense *c = n_in > 2 ? in[2] : NULL;
+    size_t nc = 0;
+    bool per_row = c && c->shape.rank == 2 && c->shape.dim[0] > 1;
+    if (c && !kf__shape_count(&c->shape, &nc)) nc = 0;
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < nn; j++) {
+            double acc = 0;
+            for (size_t x = 0; x < k; x++)
+                acc += (double)a[ta ? x * m + i : i * k + x] * (double)b[tb ? j * k + x : x * nn + j];
+            if (gemm) acc *= (double)t->alpha;
+            if (nc) acc += (gemm ? (double)t->beta : 1) * kf__eval_get(c, nc == 1 ? 0 : per_row ? i * (nc == m ? 1 : nn) + (nc == m ? 0 : j) : j);
+            ((float *)out->data)[i * nn + j] = (float)kf__eval_activation(&t->act, acc);
+        }
+}
+
+/* One layer of the squeeze-and-excite branch. */
+static void dense_layer(const double *x, size_t k, const float *w, const float *b, size_t o, const kf__act_attrs *act, double *y) {
+    for (size_t i = 0; i < o; i++) {
+        double acc = (double)b[i];
+        for (size_t j = 0; j < k; j++) acc += x[j] * (double)w[i * k + j];
+        y[i] = kf__eval_activation(act, acc);
+    }
+}
+
+static kf_status eval_se_gate(const kf__node *n, const kf__dense *const *in, kf__dense *out, kf__arena *arena, kf_error *err) {
+    size_t c = (size_t)in[0]->shape.dim[1], r = (size_t)in[1]->shape.dim[0], hw = (size_t)(in[0]->shape.dim[2] * in[0]->shape.dim[3]);
+    double *t = kf__arena_array(arena, 2 * c + r, sizeof *t);
+    if (!t) KF_FAIL_MEMORY(err, (2 * c + r) * sizeof *t);
+    for (size_t b = 0; b < (size_t)in[0]->shape.dim[0]; b++) {
+        for (size_t i = 0; i < c; i++) {
+            double sum = 0;
+            for (size_t p = 0; p < hw; p++) sum += (double)((const float *)in[0]->data)[(b * c + i) * hw + p];
+            t[i] = sum / (double)hw;
+        }
+        dense_layer(t, c, in[1]->data, in[2]->data, r, &n->attrs.act, t + c);
+        dense_layer(t + c, r, in[3]->data, in[4]->data, c, &n->attrs.gate_act, t + c + r);
+        for (size_t i = 0; i < c; i++) ((float *)out->data)[b * c + i] = (float)t[c + r + i];
+    }
+    return KF_OK;
+}
+
+static void eval_softmax(const kf__node *n, const kf__dense *x, kf__dense *out) {
+    int r = x->shape.rank, ax = n->attrs.axis < 0 ? n->attrs.axis + r : n->attrs.axis;
+    size_t outer = 1, inner = 1, len = (size_t)x->shape.dim[ax];
+    for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
+    for (int i = ax + 1; i < r; i++) inner *= (size_t)x->shape.dim[i];
+    const float *p = x->data;
+    for (size_t o = 0; o < outer; o++)
+        for (size_t j = 0; j < inner; j++) {
+            double top = -INFINITY, sum = 0;
+            for (size_t k = 0; k < len; k++) top = fmax(top, (double)p[(o * len + k) * inner + j]);
+            for (size_t k = 0; k < len; k++) sum += exp((double)p[(o * len + k) * inner + j] - top);
+            for (size_t k = 0; k < len; k++)
+                ((float *)out->data)[(o * len + k) * inner + j] = (float)(exp((double)p[(o * len + k) * inner + j] - top) / sum);
+        }
+}
+
+static void eval_scale(const kf__dense *x, const kf__dense *gate, kf__dense *out) {
+    size_t planes = (size_t)(x->shape.dim[0] * x->shape.dim[1]), hw = (size_t)(x->shape.dim[2] * x->shape.dim[3]);
+    for (size_t p = 0; p < planes; p++)
+        for (size_t i = 0; i < hw; i++)
+            ((float *)out->data)[p * hw + i] = (float)((double)((const float *)x->data)[p * hw + i] * (double)((const float *)gate->data)[p]);
+}
+
+kf_status kf__eval_network(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena,
+                           kf_error *err) {
+    for (int k = 0; k < n_in; k++)
+        if (in[k] && in[k]->dtype != KF_F32 && !(n->op == KF_OP_REDUCE_MEAN && k == 1))
+            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): input %d is %s; only f32 is evaluated here", n->name,
+                    kf__op_name(n->op), k, kf_dtype_name(in[k]->dtype));
+    KF_TRY(kf__eval_alloc(out, KF_F32, arena, err));
+    switch (n->op) {
+    case KF_OP_CONV: return eval_conv(n, in, n_in, out, arena, err);
+    case KF_OP_BATCH_NORM: eval_batch_norm(n, in, out); return KF_OK;
+    case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: eval_pool(n, in[0], out); return KF_OK;
+    case KF_OP_GLOBAL_AVG_POOL: eval_global_pool(in[0], out); return KF_OK;
+    case KF_OP_GEMM: case KF_OP_MATMUL: case KF_OP_FC: eval_matmul(n, in, n_in, out); return KF_OK;
+    case KF_OP_SE_GATE: return eval_se_gate(n, in, out, arena, err);
+    case KF_OP_SCALE: eval_scale(in[0], in[1], out); return KF_OK;
+    case KF_OP_SOFTMAX: eval_softmax(n, in[0], out); return KF_OK;
+    case KF_OP_REDUCE_MEAN: {
+        size_t count;
+        if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
+        double *sums = kf__arena_array(arena, count, sizeof *sums);
+        if (!sums) KF_FAIL_MEMORY(err, count * sizeof *sums);
+        eval_reduce_mean(n, in, n_in, out, sums, count);
+        return KF_OK;
+    }
+    default: KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: operator %s cannot be evaluated", n->name, kf__op_name(n->op));
+    }
+}

@@ -1,0 +1,199 @@
+/* Evaluators that move elements without computing: shape queries, reshapes, gather, slice, concat, pad, cast.
+ * Floor 3. Used by constant folding and by the reference executor; sizes come from shape inference, kept in out->shape.
+ * Owner rule: outputs are allocated from the caller's arena. */
+#include "graph/eval.h"
+
+#include <math.h>
+
+static int norm_axis(int64_t axis, int rank) { return (int)(axis < 0 ? axis + rank : axis); }
+
+double kf__eval_get(const kf__dense *t, size_t i) {
+    switch (t->dtype) {
+    case KF_F32: return ((const float *)t->data)[i];
+    case KF_F64: return ((const double *)t->data)[i];
+    case KF_I64: return (double)((const int64_t *)t->data)[i];
+    case KF_I32: return ((const int32_t *)t->data)[i];
+    case KF_I16: return ((const int16_t *)t->data)[i];
+    case KF_I8: return ((const int8_t *)t->data)[i];
+    case KF_U8: case KF_BOOL: return ((const uint8_t *)t->data)[i];
+    case KF_F16: return kf__half_to_f32(((const uint16_t *)t->data)[i]);
+    case KF_BF16: return kf__bf16_to_f32(((const uint16_t *)t->data)[i]);
+    default: return 0;
+    }
+}
+
+static int64_t get_int(const kf__dense *t, size_t i) {
+    return t->dtype == KF_I64 ? ((const int64_t *)t->data)[i] : (int64_t)kf__eval_get(t, i);
+}
+
+void kf__eval_put(kf__dense *t, size_t i, double v) {
+    switch (t->dtype) {
+    case KF_F32: ((float *)t->data)[i] = (float)v; break;
+    case KF_F64: ((double *)t->data)[i] = v; break;
+    case KF_I64: ((int64_t *)t->data)[i] = (int64_t)v; break;
+    case KF_I32: ((int32_t *)t->data)[i] = (int32_t)v; break;
+    case KF_I16: ((int16_t *)t->data)[i] = (int16_t)v; break;
+    case KF_I8: ((int8_t *)t->data)[i] = (int8_t)v; break;
+    case KF_U8: ((uint8_t *)t->data)[i] = (uint8_t)v; break;
+    case KF_BOOL: ((uint8_t *)t->data)[i] = v != 0; break;
+    case KF_F16: ((uint16_t *)t->data)[i] = kf__f32_to_half((float)v); break;
+    default: break;
+    }
+}
+
+kf_status kf__eval_alloc(kf__dense *out, kf_dtype dtype, kf__arena *arena, kf_error *err) {
+    size_t n, bytes;
+    out->dtype = dtype;
+    if (!kf_dtype_size(dtype) || !kf__shape_count(&out->shape, &n) || !kf__mul_size(n, kf_dtype_size(dtype), &bytes))
+        KF_FAIL(err, KF_ERR_SHAPE, "result size is not known");
+    out->data = kf__arena_zalloc(arena, bytes);
+    if (!out->data) KF_FAIL_MEMORY(err, bytes);
+    return KF_OK;
+}
+
+static void copy_element(kf__dense *out, size_t to, const kf__dense *in, size_t from) {
+    size_t e = kf_dtype_size(in->dtype);
+    memcpy((char *)out->data + to * e, (const char *)in->data + from * e, e);
+}
+
+static void strides_of(const kf__shape *s, int64_t *stride) {
+    int64_t step = 1;
+    for (int i = s->rank - 1; i >= 0; i--) {
+        stride[i] = step;
+        step *= s->dim[i];
+    }
+}
+
+/* Walk every output index; `from` gets the source element given per-axis start and stride (elements), or -1 to skip. */
+static void gather_strided(const kf__dense *in, kf__dense *out, int64_t base, const int64_t *step) {
+    int64_t index[KF_MAX_RANK] = {0}, at = base;
+    size_t n;
+    if (!kf__shape_count(&out->shape, &n)) return;
+    for (size_t i = 0; i < n; i++) {
+        copy_element(out, i, in, (size_t)at);
+        for (int d = out->shape.rank - 1; d >= 0; d--) {
+            at += step[d];
+            if (++index[d] < out->shape.dim[d]) break;
+            at -= step[d] * out->shape.dim[d];
+            index[d] = 0;
+        }
+    }
+}
+
+static void eval_slice(const kf__dense *const *in, int n_in, kf__dense *out) {
+    int64_t step[KF_MAX_RANK], base = 0;
+    const kf__dense *x = in[0];
+    strides_of(&x->shape, step);
+    for (size_t i = 0; i < (size_t)in[1]->shape.dim[0]; i++) {
+        int ax = n_in > 3 && in[3] ? norm_axis(get_int(in[3], i), x->shape.rank) : (int)i;
+        int64_t by = n_in > 4 && in[4] ? get_int(in[4], i) : 1, dim = x->shape.dim[ax], s = get_int(in[1], i);
+        s = s < 0 ? s + dim : s;
+        s = kf__max_i64(0, kf__min_i64(s, by > 0 ? dim : dim - 1));
+        base += s * step[ax];
+        step[ax] *= by;
+    }
+    gather_strided(x, out, base, step);
+}
+
+static void eval_transpose(const kf__node *n, const kf__dense *x, kf__dense *out) {
+    int64_t stride[KF_MAX_RANK], step[KF_MAX_RANK];
+    strides_of(&x->shape, stride);
+    for (int i = 0; i < x->shape.rank; i++) step[i] = stride[n->attrs.n_axes ? n->attrs.axes[i] : x->shape.rank - 1 - i];
+    gather_strided(x, out, 0, step);
+}
+
+static void eval_expand(const kf__dense *x, kf__dense *out) {
+    int64_t stride[KF_MAX_RANK], step[KF_MAX_RANK];
+    strides_of(&x->shape, stride);
+    for (int i = 0; i < out->shape.rank; i++) {
+        int from = i - (out->shape.rank - x->shape.rank);
+        step[i] = from < 0 || x->shape.dim[from] == 1 ? 0 : stride[from];
+    }
+    gather_strided(x, out, 0, step);
+}
+
+static kf_status eval_gather(const kf__node *n, const kf__dense *x, const kf__dense *idx, kf__dense *out, kf_error *err) {
+    int ax = norm_axis(n->attrs.axis, x->shape.rank);
+    size_t outer = 1, inner = 1, count;
+    for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
+    for (int i = ax + 1; i < x->shape.rank; i++) inner *= (size_t)x->shape.dim[i];
+    if (!kf__shape_count(&idx->shape, &count)) return KF_ERR_SHAPE;
+    for (size_t o = 0; o < outer; o++)
+        for (size_t k = 0; k < count; k++) {
+            int64_t i = get_int(idx, k), dim = x->shape.dim[ax];
+            if (i < 0) i += dim;
+            if (i < 0 || i >= dim) KF_FAIL(err, KF_ERR_FORMAT, "%s (Gather): index %lld is out of range", n->name, (long long)i);
+            for (size_t j = 0; j < inner; j++)
+                copy_element(out, (o * count + k) * inner + j, x, (o * (size_t)dim + (size_t)i) * inner + j);
+        }
+    return KF_OK;
+}
+
+static void eval_concat(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out) {
+    int ax = norm_axis(n->attrs.axis, out->shape.rank);
+    size_t outer = 1, inner = 1, at = 0, row = (size_t)out->shape.dim[ax];
+    for (int i = 0; i < ax; i++) outer *= (size_t)out->shape.dim[i];
+    for (int i = ax + 1; i < out->shape.rank; i++) inner *= (size_t)out->shape.dim[i];
+    for (int k = 0; k < n_in; k++) {
+        size_t mine = (size_t)in[k]->shape.dim[ax];
+        for (size_t o = 0; o < outer; o++)
+            for (size_t j = 0; j < mine * inner; j++) copy_element(out, (o * row + at) * inner + j, in[k], o * mine * inner + j);
+        at += mine;
+    }
+}
+
+static void eval_pad(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out) {
+    const kf__dense *x = in[0];
+    int r = x->shape.rank;
+    int64_t stride[KF_MAX_RANK], index[KF_MAX_RANK] = {0};
+    size_t count;
+    strides_of(&out->shape, stride);
+    double value = n_in > 2 && in[2] ? kf__eval_get(in[2], 0) : n->attrs.value;
+    if (!kf__shape_count(&out->shape, &count)) return;
+    for (size_t i = 0; i < count; i++) kf__eval_put(out, i, value);
+    if (!kf__shape_count(&x->shape, &count)) return;
+    for (size_t i = 0; i < count; i++) {
+        int64_t to = 0;
+        bool inside = true; /* negative pads cut elements away */
+        for (int d = 0; d < r; d++) {
+            int64_t p = index[d] + (n_in > 1 && in[1] ? get_int(in[1], (size_t)d) : n->attrs.axes[d]);
+            inside = inside && p >= 0 && p < out->shape.dim[d];
+            to += p * stride[d];
+        }
+        if (inside) copy_element(out, (size_t)to, x, i);
+        for (int d = r - 1; d >= 0 && ++index[d] == x->shape.dim[d]; d--) index[d] = 0;
+    }
+}
+
+kf_status kf__eval_movement(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena,
+                            kf_error *err) {
+    size_t count;
+    kf_dtype dtype = n->op == KF_OP_SHAPE || n->op == KF_OP_SIZE ? KF_I64
+                     : n->op == KF_OP_CAST || n->op == KF_OP_CONSTANT_OF_SHAPE ? n->attrs.to : in[0]->dtype;
+    KF_TRY(kf__eval_alloc(out, dtype, arena, err));
+    if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
+    switch (n->op) {
+    case KF_OP_SHAPE:
+        for (size_t i = 0; i < count; i++) ((int64_t *)out->data)[i] = in[0]->shape.dim[i];
+        return KF_OK;
+    case KF_OP_SIZE: {
+        size_t total;
+        if (!kf__shape_count(&in[0]->shape, &total)) return KF_ERR_SHAPE;
+        ((int64_t *)out->data)[0] = (int64_t)total;
+        return KF_OK;
+    }
+    case KF_OP_CAST:
+        for (size_t i = 0; i < count; i++) kf__eval_put(out, i, kf__eval_get(in[0], i));
+        return KF_OK;
+    case KF_OP_CONSTANT_OF_SHAPE:
+        for (size_t i = 0; i < count; i++) kf__eval_put(out, i, n->attrs.value);
+        return KF_OK;
+    case KF_OP_GATHER: return eval_gather(n, in[0], in[1], out, err);
+    case KF_OP_SLICE: eval_slice(in, n_in, out); return KF_OK;
+    case KF_OP_CONCAT: eval_concat(n, in, n_in, out); return KF_OK;
+    case KF_OP_PAD: eval_pad(n, in, n_in, out); return KF_OK;
+    case KF_OP_TRANSPOSE: eval_transpose(n, in[0], out); return KF_OK;
+    case KF_OP_EXPAND: eval_expand(in[0], out); return KF_OK;
+    default: memcpy(out->data, in[0]->data, count * kf_dtype_size(dtype)); return KF_OK; /* reshapes and identity */
+    }
+}
