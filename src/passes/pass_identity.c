@@ -1,0 +1,104 @@
+/* Removes nodes that copy their input: Identity, Dropout, and operators whose parameters make them do nothing.
+ * Floor 4: includes base, tensor, graph.
+ * Owner rule: nothing is allocated. */
+#include "passes/passes.h"
+
+#include <math.h>
+
+static bool same_shape(const kf__graph *g, kf__vid a, kf__vid b) {
+    return g->values[a].shape.rank >= 0 && kf__shape_equal(&g->values[a].shape, &g->values[b].shape) &&
+           g->values[a].dtype == g->values[b].dtype;
+}
+
+static bool identity_order(const kf__node *n) {
+    for (int i = 0; i < n->attrs.n_axes; i++)
+        if (n->attrs.axes[i] != i) return false;
+    return n->attrs.n_axes > 0;
+}
+
+static bool no_pads(const kf__node *n) {
+    for (int i = 0; i < n->attrs.n_axes; i++)
+        if (n->attrs.axes[i] != 0) return false;
+    return n->attrs.n_axes > 0;
+}
+
+/** x + 0, x - 0, x * 1, x / 1: returns the input that passes through, or -1. */
+static int neutral(const kf__graph *g, const kf__node *n) {
+    float s;
+    int x = kf__match_with_scalar(g, n, &s);
+    if (x < 0) return -1;
+    switch (n->op) {
+    case KF_OP_ADD: return s == 0.0f ? x : -1;
+    case KF_OP_MUL: return s == 1.0f ? x : -1;
+    case KF_OP_SUB: return s == 0.0f && x == 0 ? x : -1;
+    case KF_OP_DIV: return s == 1.0f && x == 0 ? x : -1;
+    default: return -1;
+    }
+}
+
+/** Relu of something that an earlier Relu or Clip already made non-negative. */
+static bool already_positive(const kf__graph *g, kf__vid v) {
+    if (kf__match_producer(g, v, KF_OP_RELU)) return true;
+    const kf__node *c = kf__match_producer(g, v, KF_OP_CLIP);
+    return c && c->attrs.act.lo >= 0.0f;
+}
+
+/** Index of the input that equals the output, or -1. */
+static int copied_input(const kf__graph *g, const kf__node *n) {
+    kf__vid x = n->in[0], y = n->out[0];
+    switch (n->op) {
+    case KF_OP_IDENTITY: return 0;
+    case KF_OP_DROPOUT: return n->n_out < 2 || n->out[1] < 0 || kf__graph_uses(g, n->out[1], &(int32_t){0}) == 0 ? 0 : -1;
+    case KF_OP_CAST:
+    case KF_OP_FLATTEN:
+    case KF_OP_RESHAPE:
+    case KF_OP_SQUEEZE:
+    case KF_OP_UNSQUEEZE:
+    case KF_OP_EXPAND: return same_shape(g, x, y) ? 0 : -1;
+    case KF_OP_TRANSPOSE: return identity_order(n) ? 0 : -1;
+    case KF_OP_PAD: return no_pads(n) && same_shape(g, x, y) ? 0 : -1;
+    case KF_OP_CONCAT: return n->n_in == 1 ? 0 : -1;
+    case KF_OP_RELU: return already_positive(g, x) ? 0 : -1;
+    case KF_OP_CLIP:
+        return kf__match_in(n, 1) < 0 && kf__match_in(n, 2) < 0 && n->attrs.act.lo == -INFINITY &&
+                       n->attrs.act.hi == INFINITY ? 0 : -1;
+    case KF_OP_ADD:
+    case KF_OP_SUB:
+    case KF_OP_MUL:
+    case KF_OP_DIV: {
+        int i = neutral(g, n);
+        return i >= 0 && same_shape(g, n->in[i], y) ? i : -1;
+    }
+    default: return -1;
+    }
+}
+
+/** Reshape of a reshape, flatten of a squeeze: only the last one counts, if it says its whole target. */
+static bool skip_inner_view(kf__graph *g, kf__node *n) {
+    if (n->op != KF_OP_RESHAPE && !(n->op == KF_OP_FLATTEN && n->attrs.axis == 1)) return false;
+    if (n->op == KF_OP_RESHAPE) {
+        /* A zero in the target copies an extent of the direct input. */
+        if (!kf__match_is_const(g, n->in[1]) || g->values[n->in[1]].dtype != KF_I64) return false;
+        const int64_t *t = g->values[n->in[1]].data;
+        for (size_t i = 0; i < g->values[n->in[1]].bytes / sizeof *t; i++)
+            if (t[i] == 0) return false;
+    }
+    const kf__node *p = kf__match_any(g, n->in[0]);
+    if (!p || (p->op != KF_OP_RESHAPE && p->op != KF_OP_SQUEEZE && p->op != KF_OP_UNSQUEEZE && p->op != KF_OP_FLATTEN))
+        return false;
+    const kf__shape *s = &g->values[p->in[0]].shape, *o = &g->values[n->out[0]].shape;
+    if (n->op == KF_OP_FLATTEN && (s->rank < 2 || o->rank != 2 || s->dim[0] != o->dim[0])) return false;
+    n->in[0] = p->in[0];
+    return true;
+}
+
+kf_status kf__pass_identity(kf__graph *g, bool *changed, kf_error *err) {
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        kf__node *n = &g->nodes[i];
+        if (n->dead || n->n_in < 1 || n->n_out < 1 || n->in[0] < 0) continue;
+        int keep = copied_input(g, n);
+        if (keep >= 0 && kf__rewrite_bypass(g, n, n->in[keep])) *changed = true;
+        else if (keep < 0 && skip_inner_view(g, n)) *changed = true;
+    }
+    return KF_OK;
+}

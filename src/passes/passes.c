@@ -1,0 +1,54 @@
+/* Runs the rewrites of passes.def in order, level by level, until nothing changes.
+ * Floor 4: includes base, tensor, graph.
+ * Owner rule: the graph owns everything; the tables here are constant. */
+#include "passes/passes.h"
+
+typedef kf_status (*pass_fn)(kf__graph *g, bool *changed, kf_error *err);
+
+static const struct {
+    const char *name;
+    pass_fn run;
+    kf__pass_level level;
+} PASSES[] = {
+#define KF_PASS(suffix, lvl) {#suffix, kf__pass_##suffix, KF_PASS_LEVEL_##lvl},
+#include "passes/passes.def"
+#undef KF_PASS
+};
+
+/* A graph that still changes after this many rounds has two passes undoing each other: a bug, not an input. */
+enum { MAX_ROUNDS = 64 };
+
+static kf_status run_one(kf__graph *g, size_t i, bool *changed, kf_error *err) {
+    bool did = false;
+    kf_status st = PASSES[i].run(g, &did, err);
+    if (st != KF_OK) return kf__error_prefix(err, st, "pass %s", PASSES[i].name);
+    if (!did) return KF_OK;
+    *changed = true;
+    KF_TRY(kf__graph_compact(g, err));
+    st = kf__graph_infer(g, err);
+    if (st != KF_OK) return kf__error_prefix(err, st, "after pass %s", PASSES[i].name);
+#ifndef NDEBUG
+    st = kf__graph_verify(g, err);
+    if (st != KF_OK) return kf__error_prefix(err, st, "after pass %s", PASSES[i].name);
+#endif
+    return KF_OK;
+}
+
+static kf_status run_level(kf__graph *g, kf__pass_level level, kf_error *err) {
+    for (int round = 0; round < MAX_ROUNDS; round++) {
+        bool changed = false;
+        for (size_t i = 0; i < KF_COUNT(PASSES); i++)
+            if (PASSES[i].level == level) KF_TRY(run_one(g, i, &changed, err));
+        if (!changed) return KF_OK;
+    }
+    KF_FAIL(err, KF_ERR_INTERNAL, "optimize: the rewrites did not settle after %d rounds; please report this model",
+            (int)MAX_ROUNDS);
+}
+
+kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err) {
+    KF_TRY(kf__graph_compact(g, err));
+    KF_TRY(kf__graph_infer(g, err));
+    KF_TRY(run_level(g, KF_PASS_LEVEL_SIMPLIFY, err));
+    if (level == KF_PASS_LEVEL_FUSE) KF_TRY(run_level(g, KF_PASS_LEVEL_FUSE, err));
+    return KF_OK;
+}

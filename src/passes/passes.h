@@ -1,0 +1,56 @@
+/* The rewrites of the graph between import and quantization, their order, and the matching helpers they share.
+ * Floor 4: includes base, tensor, graph.
+ * Owner rule: passes change the graph in place; everything they add belongs to the graph's arena. */
+#ifndef KF_PASSES_H
+#define KF_PASSES_H
+
+#include "graph/graph.h"
+
+/** SIMPLIFY stays within ONNX operators; FUSE goes on to the fused operators of ops.def. */
+typedef enum kf__pass_level { KF_PASS_LEVEL_SIMPLIFY = 0, KF_PASS_LEVEL_FUSE = 1 } kf__pass_level;
+
+/** Infer shapes, then run all passes up to `level` until nothing changes. In debug builds kf__graph_verify runs after each
+ *  pass. Idempotent. On an error the graph may be partly rewritten but stays well-formed enough to destroy. */
+kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err);
+
+/* Every pass: one rewrite over the whole graph; sets *changed when it did something, leaves dead nodes for
+ * kf__graph_compact. */
+#define KF_PASS(suffix, level) kf_status kf__pass_##suffix(kf__graph *g, bool *changed, kf_error *err);
+#include "passes/passes.def"
+#undef KF_PASS
+
+/* ---- matching and rewriting helpers (match.c) ------------------------------------------------------------------------ */
+
+/** The live node with operator `op` that makes `v`, or NULL. */
+kf__node *kf__match_producer(const kf__graph *g, kf__vid v, kf__op op);
+/** The live node that makes `v`, whatever its operator, or NULL. */
+kf__node *kf__match_any(const kf__graph *g, kf__vid v);
+/** True when exactly one node input (and no graph output) reads `v`. */
+bool kf__match_single(const kf__graph *g, kf__vid v);
+/** The only node that reads `v` when that is its only use, else NULL. */
+kf__node *kf__match_user(const kf__graph *g, kf__vid v);
+bool kf__match_is_const(const kf__graph *g, kf__vid v);
+bool kf__match_is_output(const kf__graph *g, kf__vid v);
+/** A float constant whose elements are all the same (usually a scalar). */
+bool kf__match_scalar(const kf__graph *g, kf__vid v, float *out);
+/** Near enough to be the same decimal number written by two exporters. */
+bool kf__match_near(float a, double b);
+/** Which of the two inputs of a commutative node is the scalar: returns the index of the other one, or -1. */
+int kf__match_with_scalar(const kf__graph *g, const kf__node *n, float *scalar);
+/** Input `i` of a node or KF_NO_VALUE. */
+kf__vid kf__match_in(const kf__node *n, int i);
+
+/** `into`, whose only reader is `from`, takes over output 0 and the source names of `from`; `from` dies. */
+kf_status kf__rewrite_absorb(kf__graph *g, kf__node *into, kf__node *from, kf_error *err);
+/** Give the node this input list (copied into the arena). */
+kf_status kf__rewrite_inputs(kf__graph *g, kf__node *n, const kf__vid *in, int n_in, kf_error *err);
+/** New f32 constant named after `base` with `suffix`; data is copied. */
+kf_status kf__rewrite_const(kf__graph *g, const char *base, const char *suffix, const kf__shape *shape, const float *data,
+                            kf__vid *out, kf_error *err);
+/** Constant with the data of `v` under another shape of equal element count; shares the bytes. */
+kf_status kf__rewrite_reshaped(kf__graph *g, kf__vid v, const kf__shape *shape, kf__vid *out, kf_error *err);
+/** Make node `n` disappear: readers of its output read `v` instead. Keeps the names of graph outputs; false (and nothing
+ *  happens) when that is impossible. */
+bool kf__rewrite_bypass(kf__graph *g, kf__node *n, kf__vid v);
+
+#endif
