@@ -179,17 +179,21 @@ done:
     return st;
 }
 
+static kf_status clone_quant(kf__graph *to, kf__quant **quant, kf_error *err) {
+    if (!*quant) return KF_OK;
+    kf__quant *q = kf__arena_copy(&to->arena, *quant, sizeof *q);
+    if (!q) KF_FAIL_MEMORY(err, sizeof *q);
+    size_t n = (size_t)q->channels;
+    if (q->scales) q->scales = kf__arena_copy(&to->arena, q->scales, n * sizeof *q->scales);
+    if (q->zeros) q->zeros = kf__arena_copy(&to->arena, q->zeros, n * sizeof *q->zeros);
+    *quant = q;
+    return KF_OK;
+}
+
 static kf_status clone_value(kf__graph *to, kf__value *v, kf_error *err) {
     v->name = kf__arena_strdup(&to->arena, v->name);
     if (v->data) v->data = kf__arena_copy(&to->arena, v->data, v->bytes);
-    if (v->quant) {
-        kf__quant *q = kf__arena_copy(&to->arena, v->quant, sizeof *q);
-        if (!q) KF_FAIL_MEMORY(err, sizeof *q);
-        size_t n = (size_t)q->channels;
-        if (q->scales) q->scales = kf__arena_copy(&to->arena, q->scales, n * sizeof *q->scales);
-        if (q->zeros) q->zeros = kf__arena_copy(&to->arena, q->zeros, n * sizeof *q->zeros);
-        v->quant = q;
-    }
+    KF_TRY(clone_quant(to, &v->quant, err));
     if (!v->name) KF_FAIL_MEMORY(err, v->bytes);
     return KF_OK;
 }
@@ -203,7 +207,8 @@ static kf_status clone_node(kf__graph *to, kf__node *n, kf_error *err) {
     if (!n->name || !n->in || !n->out || !sources) KF_FAIL_MEMORY(err, sizeof *n);
     for (int i = 0; i < n->n_sources; i++) sources[i] = kf__arena_strdup(a, n->sources[i]);
     n->sources = sources;
-    return KF_OK;
+    KF_TRY(clone_quant(to, &n->attrs.pool_quant, err));
+    return clone_quant(to, &n->attrs.hidden_quant, err);
 }
 
 static const char *clone_text(kf__graph *to, const char *s) { return s ? kf__arena_strdup(&to->arena, s) : NULL; }

@@ -61,6 +61,7 @@ typedef struct kf__attrs {
     kf_dtype to;
     int32_t n_axes; /* axes, permutation, split sizes, or pads of PAD (2 * rank, ONNX order) */
     int64_t axes[2 * KF_MAX_RANK];
+    kf__quant *pool_quant, *hidden_quant; /* SE_GATE of a quantized graph: i16 pooled values and hidden layer */
 } kf__attrs;
 
 typedef struct kf__node {

@@ -1,0 +1,66 @@
+/* The choices of the quantized contract that depend on a node: scales per channel, integer clip bounds, when steps 2 and 5
+ * are one multiply. Used by the integer interpreter, the quantizer and the lowering, so that they cannot disagree.
+ * Floor 3: includes base, tensor, graph.h.
+ * Owner rule: pure inline functions. */
+#ifndef KF_QRULES_H
+#define KF_QRULES_H
+
+#include "graph/graph.h"
+
+static inline float kf__q_scale(const kf__quant *q, int64_t c) { return q->channels ? q->scales[c] : q->scale; }
+static inline int32_t kf__q_zero(const kf__quant *q, int64_t c) { return q->channels && q->zeros ? q->zeros[c] : q->zero; }
+
+/** A real clip bound in q units of channel c: rne(bound / s) + z in double, kept inside qmin..qmax. */
+static inline int32_t kf__q_bound(const kf__quant *q, int64_t c, float bound) {
+    double t = rint((double)bound / (double)kf__q_scale(q, c)) + (double)kf__q_zero(q, c);
+    if (!(t > (double)q->qmin)) return q->qmin;
+    return t < (double)q->qmax ? (int32_t)t : q->qmax;
+}
+
+/** Narrow lo..hi to what `clip` (NONE or CLIP) leaves of the output range of channel c. */
+static inline void kf__q_clip(const kf__quant *out, int64_t c, const kf__act_attrs *clip, int32_t *lo, int32_t *hi) {
+    if (clip->kind != KF_ACT_CLIP) return;
+    int32_t l = kf__q_bound(out, c, clip->lo), h = kf__q_bound(out, c, clip->hi);
+    if (l > *lo) *lo = l;
+    if (h < *hi) *hi = h;
+    if (*lo > *hi) *lo = *hi;
+}
+
+/** Do the clip bounds come out the same for every channel? (Always for per-tensor scales.) */
+static inline bool kf__q_uniform_clip(const kf__quant *out, const kf__act_attrs *clip) {
+    for (int32_t c = 1; clip->kind == KF_ACT_CLIP && c < out->channels; c++)
+        if (kf__q_bound(out, c, clip->lo) != kf__q_bound(out, 0, clip->lo) ||
+            kf__q_bound(out, c, clip->hi) != kf__q_bound(out, 0, clip->hi))
+            return false;
+    return true;
+}
+
+/** Steps 2 and 5 in one multiply, the clip on q: no activation or a clip, and no residual, and a quantized output. `out` is
+ *  the output's quantization or NULL (f32). For CONV, FC and ACT. */
+static inline bool kf__q_direct(const kf__node *n, const kf__quant *out) {
+    bool residual = n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0;
+    return out && !residual && (n->attrs.act.kind == KF_ACT_NONE || n->attrs.act.kind == KF_ACT_CLIP) &&
+           kf__q_uniform_clip(out, &n->attrs.act);
+}
+
+/** Inclusive q bounds of step 5 for channel c of the node's output: the tensor's qmin..qmax, narrowed by attrs.act when the
+ *  node is direct, and by attrs.post_act always. */
+static inline void kf__q_bounds(const kf__node *n, const kf__quant *out, int64_t c, int32_t *lo, int32_t *hi) {
+    *lo = out->qmin;
+    *hi = out->qmax;
+    if ((n->op == KF_OP_CONV || n->op == KF_OP_FC || n->op == KF_OP_ACT) && kf__q_direct(n, out))
+        kf__q_clip(out, c, &n->attrs.act, lo, hi);
+    kf__q_clip(out, c, &n->attrs.post_act, lo, hi);
+}
+
+/** Does the node use the h-swish factor (f32)(1 / (6 * s_out)) instead of a multiply in step 5? */
+static inline bool kf__q_hswish_k(const kf__node *n, const kf__quant *out) {
+    bool residual = n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0;
+    return out && !residual && n->attrs.act.kind == KF_ACT_HSWISH &&
+           (n->op == KF_OP_CONV || n->op == KF_OP_FC || n->op == KF_OP_ACT);
+}
+
+/** (f32)(1 / (6 * s)), in double, rounded once. */
+static inline float kf__q_hswish_factor(float s) { return (float)(1.0 / (6.0 * (double)s)); }
+
+#endif
