@@ -90,7 +90,7 @@ static kf_status infer_conv(const ctx *c, kf__shape *out) {
         NODE_FAIL(c, "weights %s do not fit input %s with group %d", kf__shape_text(&w->shape, tw, sizeof tw),
                   kf__shape_text(&x->shape, tx, sizeof tx), a->group);
     }
-    size_t nb;
+    size_t nb = 0;
     if (known(b) && b->dtype == KF_F32 && (!kf__shape_count(&b->shape, &nb) || nb != (size_t)out_c))
         NODE_FAIL(c, "bias has %zu elements for %lld output channels", nb, (long long)out_c);
     return infer_window(c, out_c, out);

@@ -1,0 +1,282 @@
+/* One ONNX node to one graph node: attributes of every opset between 7 and 22.
+ * Floor 4. Old attribute forms (Clip min/max, Squeeze axes, Slice starts ...) become the newer input form or attrs.
+ * Owner rule: everything is allocated from the graph's arena. */
+#include "import/onnx_private.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static const Onnx__AttributeProto *find(const Onnx__NodeProto *p, const char *name) {
+    for (size_t i = 0; i < p->n_attribute; i++)
+        if (p->attribute[i]->name && strcmp(p->attribute[i]->name, name) == 0) return p->attribute[i];
+    return NULL;
+}
+
+static int64_t attr_int(const Onnx__NodeProto *p, const char *name, int64_t otherwise) {
+    const Onnx__AttributeProto *a = find(p, name);
+    return a && a->has_i ? a->i : otherwise;
+}
+
+static float attr_float(const Onnx__NodeProto *p, const char *name, float otherwise) {
+    const Onnx__AttributeProto *a = find(p, name);
+    return a && a->has_f ? a->f : otherwise;
+}
+
+static bool attr_is(const Onnx__NodeProto *p, const char *name, const char *text) {
+    const Onnx__AttributeProto *a = find(p, name);
+    return a && a->s.len == strlen(text) && memcmp(a->s.data, text, a->s.len) == 0;
+}
+
+static bool fits_i32(int64_t v, int64_t lo) { return v >= lo && v <= 1 << 20; }
+
+/* An ints attribute of exactly two (or `n`) values into i32 fields with a range check. */
+static kf_status ints_to(kf__onnx *o, const Onnx__NodeProto *p, const char *name, int64_t lo, int n, int32_t **to) {
+    const Onnx__AttributeProto *a = find(p, name);
+    if (!a || a->n_ints == 0) return KF_OK;
+    if (a->n_ints != (size_t)n)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "attribute %s has %zu values, %d are needed (2-D only)", name, a->n_ints, n);
+    for (int i = 0; i < n; i++) {
+        if (!fits_i32(a->ints[i], lo)) KF_FAIL(o->err, KF_ERR_FORMAT, "attribute %s: %lld is out of range", name, (long long)a->ints[i]);
+        *to[i] = (int32_t)a->ints[i];
+    }
+    return KF_OK;
+}
+
+/* SAME_UPPER and SAME_LOWER need the input extent; it is known here once shapes were inferred for the prefix. */
+static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node *n, kf__conv_attrs *c) {
+    bool upper = attr_is(p, "auto_pad", "SAME_UPPER"), lower = attr_is(p, "auto_pad", "SAME_LOWER");
+    if (!upper && !lower) return KF_OK;
+    KF_TRY(kf__graph_infer(o->g, o->err));
+    const kf__shape *s = n->in[0] >= 0 ? &o->g->values[n->in[0]].shape : NULL;
+    if (!s || s->rank != 4) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "auto_pad needs a known input size; give --input-shape");
+    const int32_t k[2] = {c->kh, c->kw}, st[2] = {c->sh, c->sw}, d[2] = {c->dh, c->dw};
+    int32_t before[2], after[2];
+    for (int i = 0; i < 2; i++) {
+        int64_t in = s->dim[2 + i], out = (in + st[i] - 1) / st[i];
+        int64_t total = kf__max_i64(0, (out - 1) * st[i] + (int64_t)d[i] * (k[i] - 1) + 1 - in);
+        before[i] = (int32_t)(upper ? total / 2 : total - total / 2);
+        after[i] = (int32_t)(total - before[i]);
+    }
+    c->pt = before[0], c->pl = before[1], c->pb = after[0], c->pr = after[1];
+    return KF_OK;
+}
+
+static kf_status window_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    kf__conv_attrs *c = &n->attrs.conv;
+    *c = (kf__conv_attrs){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    if (n->op == KF_OP_CONV && n->n_in > 1 && n->in[1] >= 0 && o->g->values[n->in[1]].shape.rank == 4) {
+        c->kh = (int32_t)o->g->values[n->in[1]].shape.dim[2];
+        c->kw = (int32_t)o->g->values[n->in[1]].shape.dim[3];
+    }
+    KF_TRY(ints_to(o, p, "kernel_shape", 1, 2, (int32_t *[]){&c->kh, &c->kw}));
+    KF_TRY(ints_to(o, p, "strides", 1, 2, (int32_t *[]){&c->sh, &c->sw}));
+    KF_TRY(ints_to(o, p, "dilations", 1, 2, (int32_t *[]){&c->dh, &c->dw}));
+    KF_TRY(ints_to(o, p, "pads", 0, 4, (int32_t *[]){&c->pt, &c->pl, &c->pb, &c->pr}));
+    int64_t group = attr_int(p, "group", 1);
+    if (!fits_i32(group, 1)) KF_FAIL(o->err, KF_ERR_FORMAT, "attribute group: %lld is out of range", (long long)group);
+    c->group = (int32_t)group;
+    n->attrs.ceil_mode = attr_int(p, "ceil_mode", 0) != 0;
+    n->attrs.count_include_pad = attr_int(p, "count_include_pad", 0) != 0;
+    return auto_pad(o, p, n, c);
+}
+
+/* An ints attribute into attrs.axes. */
+static kf_status axes_attr(kf__onnx *o, const Onnx__NodeProto *p, const char *name, kf__node *n) {
+    const Onnx__AttributeProto *a = find(p, name);
+    if (!a) return KF_OK;
+    if (a->n_ints > 2 * KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_LIMIT, "attribute %s has %zu values", name, a->n_ints);
+    n->attrs.n_axes = (int32_t)a->n_ints;
+    for (size_t i = 0; i < a->n_ints; i++) n->attrs.axes[i] = a->ints[i];
+    return KF_OK;
+}
+
+/* Old attribute turned into a constant input, so that later stages know one form. */
+static kf_status attr_to_input(kf__onnx *o, const Onnx__NodeProto *p, const char *name, kf__vid *in) {
+    const Onnx__AttributeProto *a = find(p, name);
+    if (!a || *in >= 0) return KF_OK;
+    kf__shape s = kf__shape_make(1, (int64_t[]){(int64_t)a->n_ints});
+    *in = kf__graph_add_const(o->g, "", KF_I64, &s, a->ints);
+    if (*in < 0) KF_FAIL_MEMORY(o->err, a->n_ints * 8);
+    return KF_OK;
+}
+
+/* Give `n` room for `count` inputs, the new ones absent. */
+static kf_status want_inputs(kf__onnx *o, kf__node *n, int count) {
+    if (n->n_in >= count) return KF_OK;
+    kf__vid *in = kf__arena_alloc(&o->g->arena, (size_t)count * sizeof *in);
+    if (!in) KF_FAIL_MEMORY(o->err, (size_t)count * sizeof *in);
+    for (int i = 0; i < count; i++) in[i] = i < n->n_in ? n->in[i] : KF_NO_VALUE;
+    n->in = in;
+    n->n_in = count;
+    return KF_OK;
+}
+
+static float scalar_or(const kf__onnx *o, kf__vid v, float otherwise) {
+    if (v < 0) return otherwise;
+    const kf__value *x = &o->g->values[v];
+    return x->data && x->dtype == KF_F32 && x->bytes >= 4 ? ((const float *)x->data)[0] : otherwise;
+}
+
+static kf_status clip_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    for (int k = 1; k < n->n_in; k++)
+        if (n->in[k] >= 0 && !o->g->values[n->in[k]].data)
+            KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "bound %d is computed at run time; fold it with `kitfox simplify` or a constant", k);
+    n->attrs.act.kind = KF_ACT_CLIP;
+    n->attrs.act.lo = scalar_or(o, n->n_in > 1 ? n->in[1] : -1, attr_float(p, "min", -INFINITY));
+    n->attrs.act.hi = scalar_or(o, n->n_in > 2 ? n->in[2] : -1, attr_float(p, "max", INFINITY));
+    return KF_OK;
+}
+
+static kf_status slice_inputs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    if (find(p, "starts")) KF_TRY(want_inputs(o, n, 4));
+    else return KF_OK;
+    KF_TRY(attr_to_input(o, p, "starts", &n->in[1]));
+    KF_TRY(attr_to_input(o, p, "ends", &n->in[2]));
+    return attr_to_input(o, p, "axes", &n->in[3]);
+}
+
+static kf_status cast_to(kf__onnx *o, int64_t to, kf__node *n) {
+    n->attrs.to = kf__onnx_dtype((int)to);
+    if (n->attrs.to == KF_F16 || n->attrs.to == KF_BF16 || n->attrs.to == KF_F64) n->attrs.to = KF_F32;
+    if (n->attrs.to == KF_DTYPE_NONE) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "cast to element type %lld", (long long)to);
+    return KF_OK;
+}
+
+static kf_status fill_value(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    const Onnx__AttributeProto *a = find(p, "value");
+    n->attrs.to = KF_F32;
+    if (!a || !a->t) return KF_OK;
+    kf__shape s;
+    void *data;
+    KF_TRY(kf__onnx_tensor(o, a->t, &n->attrs.to, &s, &data));
+    if (n->attrs.to == KF_F32) n->attrs.value = ((float *)data)[0];
+    else if (n->attrs.to == KF_I64) n->attrs.value = (float)((int64_t *)data)[0];
+    else if (n->attrs.to == KF_I32) n->attrs.value = (float)((int32_t *)data)[0];
+    return KF_OK;
+}
+
+static kf_status pad_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    if (find(p, "mode") && !attr_is(p, "mode", "constant"))
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "only constant padding is supported; re-export with zero padding");
+    KF_TRY(axes_attr(o, p, find(p, "pads") ? "pads" : "paddings", n));
+    n->attrs.value = attr_float(p, "value", 0);
+    return KF_OK;
+}
+
+static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    kf__attrs *a = &n->attrs;
+    switch (n->op) {
+    case KF_OP_CONV: case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: return window_attrs(o, p, n);
+    case KF_OP_BATCH_NORM: a->epsilon = attr_float(p, "epsilon", 1e-5f); return KF_OK;
+    case KF_OP_CLIP: return clip_attrs(o, p, n);
+    case KF_OP_HARD_SIGMOID:
+        a->alpha = attr_float(p, "alpha", 0.2f);
+        a->beta = attr_float(p, "beta", 0.5f);
+        return KF_OK;
+    case KF_OP_REDUCE_MEAN:
+        a->keepdims = attr_int(p, "keepdims", 1) != 0;
+        if (attr_int(p, "noop_with_empty_axes", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "noop_with_empty_axes is not supported");
+        return axes_attr(o, p, "axes", n);
+    case KF_OP_GEMM:
+        a->alpha = attr_float(p, "alpha", 1);
+        a->beta = attr_float(p, "beta", 1);
+        a->trans_a = attr_int(p, "transA", 0) != 0;
+        a->trans_b = attr_int(p, "transB", 0) != 0;
+        return KF_OK;
+    case KF_OP_FLATTEN: a->axis = (int32_t)attr_int(p, "axis", 1); return KF_OK;
+    case KF_OP_CONCAT: case KF_OP_GATHER: a->axis = (int32_t)attr_int(p, "axis", 0); return KF_OK;
+    case KF_OP_SOFTMAX: a->axis = (int32_t)attr_int(p, "axis", o->opset >= 13 ? -1 : 1); return KF_OK;
+    case KF_OP_SPLIT: a->axis = (int32_t)attr_int(p, "axis", 0); return axes_attr(o, p, "split", n);
+    case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return axes_attr(o, p, "axes", n);
+    case KF_OP_TRANSPOSE: return axes_attr(o, p, "perm", n);
+    case KF_OP_SLICE: return slice_inputs(o, p, n);
+    case KF_OP_PAD: return pad_attrs(o, p, n);
+    case KF_OP_CAST: return cast_to(o, attr_int(p, "to", 0), n);
+    case KF_OP_CONSTANT_OF_SHAPE: return fill_value(o, p, n);
+    case KF_OP_SHAPE: {
+        int64_t end = attr_int(p, "end", 0);
+        a->start = (int32_t)attr_int(p, "start", 0);
+        a->end = end > KF_MAX_RANK ? 0 : (int32_t)end;
+        return KF_OK;
+    }
+    default: return KF_OK;
+    }
+}
+
+/* Constant: its tensor becomes the value itself, no node remains. */
+static kf_status constant_node(kf__onnx *o, const Onnx__NodeProto *p) {
+    const Onnx__AttributeProto *a = find(p, "value"), *f = find(p, "value_float"), *i = find(p, "value_int"),
+                               *is = find(p, "value_ints"), *fs = find(p, "value_floats");
+    if (p->n_output < 1) KF_FAIL(o->err, KF_ERR_FORMAT, "Constant without an output");
+    kf__vid id = kf__onnx_value(o, p->output[0]);
+    if (id < 0) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
+    kf_dtype dtype = KF_F32;
+    kf__shape shape = {0};
+    void *data = NULL;
+    if (a && a->t) KF_TRY(kf__onnx_tensor(o, a->t, &dtype, &shape, &data));
+    else if (f) data = kf__arena_copy(&o->g->arena, &f->f, 4);
+    else if (i) dtype = KF_I64, data = kf__arena_copy(&o->g->arena, &i->i, 8);
+    else if (is) {
+        dtype = KF_I64;
+        shape = kf__shape_make(1, (int64_t[]){(int64_t)is->n_ints});
+        data = kf__arena_copy(&o->g->arena, is->ints, is->n_ints * 8 + !is->n_ints);
+    } else if (fs) {
+        shape = kf__shape_make(1, (int64_t[]){(int64_t)fs->n_floats});
+        data = kf__arena_copy(&o->g->arena, fs->floats, fs->n_floats * 4 + !fs->n_floats);
+    } else KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "Constant without a tensor value");
+    if (!data) KF_FAIL_MEMORY(o->err, 8);
+    size_t count = 0;
+    kf__value *v = &o->g->values[id];
+    if (v->data || v->producer >= 0) KF_FAIL(o->err, KF_ERR_FORMAT, "value %s is made twice", v->name);
+    if (!kf__shape_count(&shape, &count)) return KF_ERR_SHAPE;
+    v->dtype = dtype;
+    v->shape = shape;
+    v->data = data;
+    v->bytes = count * kf_dtype_size(dtype);
+    return KF_OK;
+}
+
+static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
+    const char *advice = "export with the standard operators of MobileNet-type networks";
+    if (strcmp(p->op_type, "QuantizeLinear") == 0 || strcmp(p->op_type, "DequantizeLinear") == 0 || strncmp(p->op_type, "QLinear", 7) == 0)
+        advice = "the model is already quantized; import the float model and use `kitfox quantize`";
+    if (strcmp(p->op_type, "If") == 0 || strcmp(p->op_type, "Loop") == 0 || strcmp(p->op_type, "Scan") == 0)
+        advice = "control flow cannot be compiled; export with a fixed input shape";
+    KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "operator %s%s%s (opset %d) is not supported; no kernel for it; %s",
+            p->domain && *p->domain ? p->domain : "", p->domain && *p->domain ? "." : "", p->op_type, o->opset, advice);
+}
+
+static kf_status translate(kf__onnx *o, const Onnx__NodeProto *p, const char *name) {
+    bool standard = !p->domain || !*p->domain || strcmp(p->domain, "ai.onnx") == 0;
+    if (standard && strcmp(p->op_type, "Constant") == 0) return constant_node(o, p);
+    kf__op op = standard ? kf__op_from_name(p->op_type) : KF_OP_COUNT;
+    if (op == KF_OP_COUNT) return unsupported(o, p);
+    if (p->n_input > 64 || p->n_output > 64 || p->n_output < 1) KF_FAIL(o->err, KF_ERR_LIMIT, "%zu inputs, %zu outputs", p->n_input, p->n_output);
+    kf__vid in[64], out[64];
+    for (size_t i = 0; i < p->n_input; i++) {
+        in[i] = kf__onnx_value(o, p->input[i]);
+        if (in[i] < 0 && *p->input[i]) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
+    }
+    for (size_t i = 0; i < p->n_output; i++) {
+        out[i] = kf__onnx_value(o, p->output[i]);
+        if (out[i] < 0) {
+            if (*p->output[i]) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
+            continue;
+        }
+        if (o->g->values[out[i]].producer >= 0 || o->g->values[out[i]].data) KF_FAIL(o->err, KF_ERR_FORMAT, "value %s is made twice", p->output[i]);
+    }
+    kf__node *n = kf__graph_add_node(o->g, op, name, in, (int)p->n_input, out, (int)p->n_output);
+    if (!n) KF_FAIL_MEMORY(o->err, sizeof *n);
+    n->origin = o->node_index;
+    if (n->n_in < 1 || n->in[0] < 0) KF_FAIL(o->err, KF_ERR_FORMAT, "input 0 is missing");
+    return op_attrs(o, p, n);
+}
+
+kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p) {
+    if (!p->op_type) KF_FAIL(o->err, KF_ERR_FORMAT, "node %d has no operator type", o->node_index);
+    char made_up[96];
+    snprintf(made_up, sizeof made_up, "%.64s_%d", p->op_type, o->node_index);
+    const char *name = p->name && *p->name ? p->name : made_up;
+    kf_status st = translate(o, p, name);
+    return st == KF_OK ? st : kf__error_prefix(o->err, st, "node %d %.200s (%.64s)", o->node_index, name, p->op_type);
+}

@@ -1,0 +1,34 @@
+/* Shared by the files of the ONNX reader: the reading state and its helpers.
+ * Floor 4.
+ * Owner rule: the protobuf tree lives as long as kf__onnx_read runs. */
+#ifndef KF_ONNX_PRIVATE_H
+#define KF_ONNX_PRIVATE_H
+
+#include "import/onnx_reader.h"
+#include "onnx.pb-c.h"
+
+typedef struct kf__onnx {
+    const kf__onnx_options *options;
+    kf__graph *g;
+    kf_error *err;
+    int opset;
+    int32_t node_index;
+    /* open-addressing map from value name to id; capacity a power of two */
+    const char **keys;
+    kf__vid *ids;
+    size_t cap, used;
+} kf__onnx;
+
+/** Decode one TensorProto into an arena-owned buffer of its dtype (f16, bf16 and f64 become f32). */
+kf_status kf__onnx_tensor(kf__onnx *o, const Onnx__TensorProto *t, kf_dtype *dtype, kf__shape *shape, void **data);
+/** Element type of an ONNX number; KF_DTYPE_NONE if unknown. */
+kf_dtype kf__onnx_dtype(int onnx);
+/** Refuse messages nested deeper than any real model before the recursive parser sees them. */
+kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err);
+/** Translate one node; its inputs are already named values. */
+kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p);
+/** Value of a name, made on first use. -1 when out of memory; the empty name is KF_NO_VALUE. */
+kf__vid kf__onnx_value(kf__onnx *o, const char *name);
+void kf__onnx_notice(const kf__onnx *o, const char *fmt, ...) KF_PRINTF(2, 3);
+
+#endif

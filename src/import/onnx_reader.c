@@ -1,0 +1,273 @@
+/* The ONNX reader: protobuf to graph, input shapes, opset and IR checks.
+ * Floor 4. Untrusted bytes: nesting is bounded before the recursive parser runs, every index and size is checked.
+ * Owner rule: see onnx_reader.h. */
+#include "import/onnx_private.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MAX_DEPTH = 24 };
+
+void kf__onnx_notice(const kf__onnx *o, const char *fmt, ...) {
+    if (!o->options->notice) return;
+    char text[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    o->options->notice(o->options->notice_user, text);
+}
+
+static bool varint(kf__reader *r, uint64_t *out) {
+    *out = 0;
+    for (int shift = 0; shift < 64; shift += 7) {
+        const uint8_t *b;
+        if (!kf__read_bytes(r, 1, &b)) return false;
+        *out |= (uint64_t)(*b & 0x7f) << shift;
+        if (!(*b & 0x80)) return true;
+    }
+    return false;
+}
+
+/* Whether the length-delimited field `field` of message `kind` is a message that can contain itself again. Only the cycle
+ * graph -> node -> attribute -> graph (and types inside types) can nest without end. */
+enum { KIND_MODEL, KIND_GRAPH, KIND_NODE, KIND_ATTR, KIND_TYPE, KIND_LEAF };
+
+static int child_kind(int kind, uint64_t field) {
+    if (kind == KIND_MODEL) return field == 7 ? KIND_GRAPH : field == 25 ? KIND_GRAPH : KIND_LEAF; /* 25: functions hold nodes in 7 */
+    if (kind == KIND_GRAPH) return field == 1 || field == 7 ? KIND_NODE : field >= 11 && field <= 13 ? KIND_TYPE : KIND_LEAF;
+    if (kind == KIND_NODE) return field == 5 ? KIND_ATTR : KIND_LEAF;
+    if (kind == KIND_ATTR) return field == 6 || field == 11 ? KIND_GRAPH : field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
+    if (kind == KIND_TYPE) return KIND_TYPE;
+    return KIND_LEAF;
+}
+
+static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth) {
+    if (depth > MAX_DEPTH) return false;
+    kf__reader r = {data, bytes, 0};
+    uint64_t key, len;
+    const uint8_t *body;
+    while (varint(&r, &key)) {
+        switch (key & 7) {
+        case 0: if (!varint(&r, &len)) return true; break;
+        case 1: if (!kf__read_bytes(&r, 8, &body)) return true; break;
+        case 5: if (!kf__read_bytes(&r, 4, &body)) return true; break;
+        case 2: {
+            if (!varint(&r, &len) || len > SIZE_MAX || !kf__read_bytes(&r, (size_t)len, &body)) return true; /* the parser reports it */
+            int child = child_kind(kind, key >> 3);
+            if (child != KIND_LEAF && !depth_ok(body, (size_t)len, child, depth + 1)) return false;
+            break;
+        }
+        case 3: case 4: return false; /* groups nest too and never occur in ONNX */
+        default: return true;
+        }
+    }
+    return true;
+}
+
+kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err) {
+    if (!depth_ok(data, bytes, KIND_MODEL, 0))
+        KF_FAIL(err, KF_ERR_LIMIT, "messages are nested more than %d deep; no real model is; the file may be hostile", MAX_DEPTH);
+    return KF_OK;
+}
+
+static uint64_t hash_name(const char *s) {
+    uint64_t h = 1469598103934665603u; /* FNV-1a */
+    for (; *s; s++) h = (h ^ (uint8_t)*s) * 1099511628211u;
+    return h;
+}
+
+static bool grow_map(kf__onnx *o) {
+    size_t cap = o->cap ? o->cap * 2 : 1024;
+    const char **keys = calloc(cap, sizeof *keys);
+    kf__vid *ids = calloc(cap, sizeof *ids);
+    if (!keys || !ids) {
+        free(keys);
+        free(ids);
+        return false;
+    }
+    for (size_t i = 0; i < o->cap; i++) {
+        if (!o->keys[i]) continue;
+        size_t at = hash_name(o->keys[i]) & (cap - 1);
+        while (keys[at]) at = (at + 1) & (cap - 1);
+        keys[at] = o->keys[i];
+        ids[at] = o->ids[i];
+    }
+    free(o->keys);
+    free(o->ids);
+    o->keys = keys;
+    o->ids = ids;
+    o->cap = cap;
+    return true;
+}
+
+kf__vid kf__onnx_value(kf__onnx *o, const char *name) {
+    if (!name || !*name) return KF_NO_VALUE;
+    if (o->used * 2 >= o->cap && !grow_map(o)) return KF_NO_VALUE;
+    size_t at = hash_name(name) & (o->cap - 1);
+    for (; o->keys[at]; at = (at + 1) & (o->cap - 1))
+        if (strcmp(o->keys[at], name) == 0) return o->ids[at];
+    kf__vid id = kf__graph_add_value(o->g, name, KF_DTYPE_NONE, NULL);
+    if (id < 0) return id;
+    o->keys[at] = o->g->values[id].name;
+    o->ids[at] = id;
+    o->used++;
+    return id;
+}
+
+/* The extents given for input `name`: "AxBxC", or "name=AxBxC;other=...". Returns the count, 0 when not given, -1 when malformed. */
+static int given_shape(const char *spec, const char *name, bool only_input, int64_t *dim) {
+    size_t len = strlen(name);
+    while (spec && *spec) {
+        const char *end = strchr(spec, ';'), *eq = strchr(spec, '=');
+        if (!end) end = spec + strlen(spec);
+        if (eq && eq > end) eq = NULL;
+        bool mine = eq ? (size_t)(eq - spec) == len && memcmp(spec, name, len) == 0 : only_input;
+        if (mine) {
+            int n = 0;
+            for (const char *p = eq ? eq + 1 : spec;;) {
+                char *after;
+                if (!isdigit((unsigned char)*p) || n == KF_MAX_RANK) return -1;
+                dim[n] = strtoll(p, &after, 10);
+                if (dim[n] < 1 || dim[n] > 1 << 24) return -1;
+                n++;
+                if (after == end) return n;
+                if (*after != 'x' && *after != 'X') return -1;
+                p = after + 1;
+            }
+        }
+        spec = *end ? end + 1 : end;
+    }
+    return 0;
+}
+
+static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool only) {
+    const char *name = vi->name ? vi->name : "";
+    kf__vid id = kf__onnx_value(o, name);
+    if (id < 0) KF_FAIL(o->err, *name ? KF_ERR_MEMORY : KF_ERR_FORMAT, "graph input without a name");
+    kf__value *v = &o->g->values[id];
+    if (v->data) return KF_OK; /* IR 3 lists initializers among the inputs */
+    if (!vi->type || vi->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "input %s: only tensor inputs are supported", name);
+    const Onnx__TypeProto__Tensor *t = vi->type->tensor_type;
+    size_t rank = t->shape ? t->shape->n_dim : 0;
+    int64_t given[KF_MAX_RANK];
+    int n = given_shape(o->options->input_shape, name, only, given);
+    if (n < 0) KF_FAIL(o->err, KF_ERR_ARGUMENT, "--input-shape %s: cannot read; write 1x3x224x224 or NAME=1x3x224x224", o->options->input_shape);
+    if (rank > KF_MAX_RANK || (n && rank && (size_t)n != rank))
+        KF_FAIL(o->err, KF_ERR_SHAPE, "input %s has %zu dimensions, --input-shape gives %d", name, rank, n);
+    v->shape.rank = n ? n : (int)rank;
+    for (int i = 0; i < v->shape.rank; i++) {
+        int64_t own = (size_t)i < rank && t->shape->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ? t->shape->dim[i]->dim_value : 0;
+        if (n && own > 0 && own != given[i])
+            KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is %lld in the file, --input-shape says %lld", name, i, (long long)own, (long long)given[i]);
+        v->shape.dim[i] = n ? given[i] : own;
+        if (v->shape.dim[i] <= 0 && i == 0) {
+            v->shape.dim[i] = 1;
+            kf__onnx_notice(o, "input %s: batch is free in the file; 1 is used", name);
+        }
+        if (v->shape.dim[i] <= 0)
+            KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is free in the file; give its size with --input-shape, as in 1x3x224x224", name, i);
+    }
+    v->dtype = kf__onnx_dtype(t->elem_type);
+    if (v->dtype == KF_F16 || v->dtype == KF_F64) v->dtype = KF_F32;
+    o->g->inputs[o->g->n_inputs++] = id;
+    return KF_OK;
+}
+
+static kf_status load_initializers(kf__onnx *o, const Onnx__GraphProto *p) {
+    for (size_t i = 0; i < p->n_initializer; i++) {
+        const Onnx__TensorProto *t = p->initializer[i];
+        kf__vid id = kf__onnx_value(o, t->name);
+        if (id < 0) KF_FAIL(o->err, KF_ERR_FORMAT, "initializer %zu has no name", i);
+        kf_dtype dtype;
+        kf__shape shape;
+        void *data;
+        size_t count = 0;
+        KF_TRY(kf__onnx_tensor(o, t, &dtype, &shape, &data));
+        kf__value *v = &o->g->values[id];
+        if (v->data) KF_FAIL(o->err, KF_ERR_FORMAT, "initializer %s is given twice", v->name);
+        if (!kf__shape_count(&shape, &count)) return KF_ERR_SHAPE;
+        v->dtype = dtype;
+        v->shape = shape;
+        v->data = data;
+        v->bytes = count * kf_dtype_size(dtype);
+        o->g->meta.source_parameters += (int64_t)count;
+    }
+    if (p->n_sparse_initializer) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "sparse initializers are not supported; export dense weights");
+    return KF_OK;
+}
+
+static kf_status check_versions(kf__onnx *o, const Onnx__ModelProto *m) {
+    for (size_t i = 0; i < m->n_opset_import; i++) {
+        const char *d = m->opset_import[i]->domain;
+        if (!d || !*d || strcmp(d, "ai.onnx") == 0) o->opset = (int)kf__min_i64(m->opset_import[i]->version, 1000);
+    }
+    if (o->opset < KF_ONNX_MIN_OPSET)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "opset %d; %d to %d are supported; export again with a newer opset", o->opset, KF_ONNX_MIN_OPSET, KF_ONNX_MAX_OPSET);
+    if (o->opset > KF_ONNX_MAX_OPSET)
+        kf__onnx_notice(o, "opset %d is newer than %d; operators are read by the rules of %d", o->opset, KF_ONNX_MAX_OPSET, KF_ONNX_MAX_OPSET);
+    if (m->ir_version > KF_ONNX_KNOWN_IR)
+        kf__onnx_notice(o, "IR version %lld is newer than %d; reading goes on", (long long)m->ir_version, KF_ONNX_KNOWN_IR);
+    o->g->opset = o->opset;
+    o->g->ir_version = (int32_t)kf__min_i64(m->ir_version, 1000);
+    if (m->producer_name && *m->producer_name)
+        o->g->meta.producer = kf__arena_printf(&o->g->arena, "%.100s %.60s", m->producer_name, m->producer_version ? m->producer_version : "");
+    return KF_OK;
+}
+
+static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
+    const Onnx__GraphProto *p = m->graph;
+    if (!p) KF_FAIL(o->err, KF_ERR_FORMAT, "not an ONNX model; it holds no graph; check the file");
+    KF_TRY(check_versions(o, m));
+    o->g->name = kf__arena_strdup(&o->g->arena, p->name ? p->name : "");
+    o->g->inputs = kf__arena_array(&o->g->arena, p->n_input + 1, sizeof *o->g->inputs);
+    o->g->outputs = kf__arena_array(&o->g->arena, p->n_output + 1, sizeof *o->g->outputs);
+    if (!o->g->inputs || !o->g->outputs) KF_FAIL_MEMORY(o->err, p->n_input * sizeof *o->g->inputs);
+    KF_TRY(load_initializers(o, p));
+    size_t free_inputs = 0;
+    for (size_t i = 0; i < p->n_input; i++) {
+        kf__vid id = kf__onnx_value(o, p->input[i]->name);
+        free_inputs += id >= 0 && !o->g->values[id].data;
+    }
+    for (size_t i = 0; i < p->n_input; i++) KF_TRY(declare_input(o, p->input[i], free_inputs == 1));
+    if (o->g->n_inputs == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "the graph has no inputs");
+    for (size_t i = 0; i < p->n_node; i++) {
+        o->node_index = (int32_t)i;
+        KF_TRY(kf__onnx_node(o, p->node[i]));
+    }
+    for (size_t i = 0; i < p->n_output; i++) {
+        kf__vid id = kf__onnx_value(o, p->output[i]->name);
+        if (id < 0 || (o->g->values[id].producer < 0 && !o->g->values[id].data)) KF_FAIL(o->err, KF_ERR_FORMAT, "output %s is made by no node", p->output[i]->name ? p->output[i]->name : "?");
+        o->g->outputs[o->g->n_outputs++] = id;
+    }
+    if (o->g->n_outputs == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "the graph has no outputs");
+    for (size_t i = 0; i < o->g->n_nodes; i++)
+        for (int k = 0; k < o->g->nodes[i].n_in; k++) {
+            kf__vid id = o->g->nodes[i].in[k];
+            if (id < 0 || o->g->values[id].data || o->g->values[id].producer >= 0) continue;
+            bool is_input = false;
+            for (size_t j = 0; j < o->g->n_inputs; j++) is_input |= o->g->inputs[j] == id;
+            if (!is_input) KF_FAIL(o->err, KF_ERR_FORMAT, "%s reads %s, which nothing makes", o->g->nodes[i].name, o->g->values[id].name);
+        }
+    KF_TRY(kf__graph_compact(o->g, o->err));
+    return kf__graph_verify(o->g, o->err);
+}
+
+kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *options, kf__graph **out, kf_error *err) {
+    *out = NULL;
+    if (bytes == 0) KF_FAIL(err, KF_ERR_FORMAT, "the file is empty; an ONNX model is needed");
+    KF_TRY(kf__onnx_check_depth(data, bytes, err));
+    Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, bytes, data);
+    if (!m) KF_FAIL(err, KF_ERR_FORMAT, "not an ONNX model; the protobuf does not parse; the file may be truncated or of another kind");
+    kf__onnx o = {.options = options, .err = err};
+    kf_status st = kf__graph_create(&o.g, err);
+    if (st == KF_OK) st = build(&o, m);
+    onnx__model_proto__free_unpacked(m, NULL);
+    free(o.keys);
+    free(o.ids);
+    if (st == KF_OK) *out = o.g;
+    else kf__graph_destroy(&o.g);
+    return st;
+}

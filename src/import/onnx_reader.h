@@ -1,0 +1,24 @@
+/* ONNX files to graphs.
+ * Floor 4: includes base, os, tensor, graph.
+ * Owner rule: the returned graph owns all it refers to; the input bytes may be released at once. */
+#ifndef KF_ONNX_READER_H
+#define KF_ONNX_READER_H
+
+#include "graph/graph.h"
+
+/** Highest IR version whose rules are known here; newer files import with a notice. */
+#define KF_ONNX_KNOWN_IR 10
+#define KF_ONNX_MIN_OPSET 7
+#define KF_ONNX_MAX_OPSET 22
+
+typedef struct kf__onnx_options {
+    const char *folder;      /* of the file, for external data; NULL refuses external data */
+    const char *input_shape; /* "1x3x224x224" or "name=1x3x48x192;..." or NULL */
+    void (*notice)(void *user, const char *text);
+    void *notice_user;
+} kf__onnx_options;
+
+/** Parse, check and translate. Errors: FORMAT, UNSUPPORTED, SHAPE, LIMIT, IO (external data), MEMORY. */
+kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *options, kf__graph **out, kf_error *err);
+
+#endif

@@ -1,0 +1,22 @@
+/* Files: read-only maps and atomic replacement.
+ * Floor 2: includes base.
+ * Owner rule: kf__file_map_close releases what kf__file_map_open made. */
+#ifndef KF_FILE_H
+#define KF_FILE_H
+
+#include "base/base.h"
+
+typedef struct kf__file_map {
+    const void *data; /* NULL for an empty file */
+    size_t size;
+} kf__file_map;
+
+/** Map a regular file read-only. IO when missing, unreadable or a directory; LIMIT when larger than max_bytes. The error
+ *  text begins with the path. */
+kf_status kf__file_map_open(const char *path, size_t max_bytes, kf__file_map *out, kf_error *err);
+void kf__file_map_close(kf__file_map *map);
+/** Write the whole file under a temporary name in the same folder, sync, then rename over `path`: readers see the old file
+ *  or the new one, never a part. */
+kf_status kf__file_replace(const char *path, const void *data, size_t bytes, kf_error *err);
+
+#endif
