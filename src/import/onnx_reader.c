@@ -32,14 +32,16 @@ static bool varint(kf__reader *r, uint64_t *out) {
 
 /* Whether the length-delimited field `field` of message `kind` is a message that can contain itself again. Only the cycle
  * graph -> node -> attribute -> graph (and types inside types) can nest without end. */
-enum { KIND_MODEL, KIND_GRAPH, KIND_NODE, KIND_ATTR, KIND_TYPE, KIND_LEAF };
+enum { KIND_MODEL, KIND_GRAPH, KIND_NODE, KIND_ATTR, KIND_VALUE, KIND_TYPE, KIND_TYPE_BOX, KIND_LEAF };
 
 static int child_kind(int kind, uint64_t field) {
     if (kind == KIND_MODEL) return field == 7 ? KIND_GRAPH : field == 25 ? KIND_GRAPH : KIND_LEAF; /* 25: functions hold nodes in 7 */
-    if (kind == KIND_GRAPH) return field == 1 || field == 7 ? KIND_NODE : field >= 11 && field <= 13 ? KIND_TYPE : KIND_LEAF;
+    if (kind == KIND_GRAPH) return field == 1 || field == 7 ? KIND_NODE : field >= 11 && field <= 13 ? KIND_VALUE : KIND_LEAF;
     if (kind == KIND_NODE) return field == 5 ? KIND_ATTR : KIND_LEAF;
     if (kind == KIND_ATTR) return field == 6 || field == 11 ? KIND_GRAPH : field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
-    if (kind == KIND_TYPE) return KIND_TYPE;
+    if (kind == KIND_VALUE) return field == 2 ? KIND_TYPE : KIND_LEAF;
+    if (kind == KIND_TYPE) return field == 4 || field == 5 || field == 9 ? KIND_TYPE_BOX : KIND_LEAF; /* sequence, map, optional */
+    if (kind == KIND_TYPE_BOX) return field == 1 || field == 2 ? KIND_TYPE : KIND_LEAF;
     return KIND_LEAF;
 }
 

@@ -1,0 +1,122 @@
+/* Public graph calls: import by content, facts about inputs, outputs and nodes.
+ * Floor 6: validates arguments, translates, calls the floors below.
+ * Owner rule: see compile.h. */
+#include "api/toolchain/graph_api.h"
+
+#include <stdlib.h>
+
+#include "import/onnx_reader.h"
+#include "os/file.h"
+
+void kf_import_options_init(kf_import_options *options) { *options = (kf_import_options){.size = sizeof *options}; }
+
+kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err) {
+    *out = kf__mem_zalloc(NULL, sizeof **out);
+    if (!*out) {
+        kf__graph_destroy(&g);
+        KF_FAIL_MEMORY(err, sizeof **out);
+    }
+    (*out)->g = g;
+    (*out)->level = -1;
+    return KF_OK;
+}
+
+void kf_graph_destroy(kf_graph **graph) {
+    if (!graph || !*graph) return;
+    kf__graph_destroy(&(*graph)->g);
+    kf__mem_free(NULL, *graph);
+    *graph = NULL;
+}
+
+/* ImageNet preprocessing for a picture input of the graph, when nothing better is known. */
+static void default_preprocess(kf__graph *g) {
+    kf_preprocess *p = &g->meta.preprocess;
+    const kf__shape *s = &g->values[g->inputs[0]].shape;
+    if (p->valid || s->rank != 4 || s->dim[1] != 3) return;
+    *p = (kf_preprocess){.valid = 1, .width = (int32_t)s->dim[3], .height = (int32_t)s->dim[2], .crop_pct = 0.875,
+                         .filter = KF_FILTER_BICUBIC, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
+}
+
+static kf_status apply_labels(kf__graph *g, const char *const *labels, int32_t n, kf_error *err) {
+    g->meta.labels = kf__arena_array(&g->arena, (size_t)n + 1, sizeof *g->meta.labels);
+    if (!g->meta.labels) KF_FAIL_MEMORY(err, (size_t)n * sizeof *g->meta.labels);
+    for (int32_t i = 0; i < n; i++)
+        if (!(g->meta.labels[i] = kf__arena_strdup(&g->arena, labels[i]))) KF_FAIL_MEMORY(err, strlen(labels[i]));
+    g->meta.n_labels = n;
+    return KF_OK;
+}
+
+static kf_status apply_options(kf__graph *g, const kf_import_options *o, kf_error *err) {
+    if (o && o->preprocess) {
+        const kf__shape *s = &g->values[g->inputs[0]].shape;
+        g->meta.preprocess = *o->preprocess;
+        g->meta.preprocess.valid = 1;
+        if (s->rank == 4) { /* the network's own size wins */
+            g->meta.preprocess.height = (int32_t)s->dim[2];
+            g->meta.preprocess.width = (int32_t)s->dim[3];
+        }
+    }
+    default_preprocess(g);
+    if (o && o->labels) KF_TRY(apply_labels(g, o->labels, o->n_labels, err));
+    return KF_OK;
+}
+
+static kf_status import_onnx(const void *data, size_t bytes, const char *folder, const kf_import_options *options, kf_graph **out,
+                             kf_error *err) {
+    kf__onnx_options o = {.folder = folder};
+    if (options) {
+        o.input_shape = options->input_shape;
+        o.notice = options->notice;
+        o.notice_user = options->notice_user;
+    }
+    kf__graph *g;
+    KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
+    kf_status st = apply_options(g, options, err);
+    if (st != KF_OK) {
+        kf__graph_destroy(&g);
+        return st;
+    }
+    return kf__graph_wrap(g, out, err);
+}
+
+kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options, kf_graph **out,
+                                      kf_error *err) {
+    if (!out || (!data && bytes)) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import_onnx_memory: data and out are needed");
+    *out = NULL;
+    return import_onnx(data, bytes, NULL, options, out, err);
+}
+
+kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err) {
+    if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import: path and out are needed");
+    *out = NULL;
+    kf__file_map map;
+    KF_TRY(kf__file_map_open(path, (size_t)4 << 30, &map, err));
+    const char *slash = strrchr(path, '/');
+    char *folder = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
+    kf_status st = folder ? import_onnx(map.data, map.size, folder, options, out, err)
+                          : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+    free(folder);
+    kf__file_map_close(&map);
+    if (st != KF_OK) return kf__error_prefix(err, st, "%s", path);
+    (*out)->g->meta.source = kf__arena_strdup(&(*out)->g->arena, slash ? slash + 1 : path);
+    return KF_OK;
+}
+
+static kf_status describe(const kf__graph *g, const kf__vid *list, size_t n, int32_t index, kf_tensor *out, kf_error *err) {
+    if (index < 0 || (size_t)index >= n) KF_FAIL(err, KF_ERR_ARGUMENT, "index %d; the graph has %zu", index, n);
+    const kf__value *v = &g->values[list[index]];
+    *out = (kf_tensor){.name = v->name, .dtype = v->dtype, .rank = v->shape.rank < 0 ? 0 : v->shape.rank};
+    size_t count = 0;
+    if (!kf__shape_count(&v->shape, &count)) count = 0;
+    for (int i = 0; i < out->rank; i++) out->shape[i] = v->shape.dim[i];
+    out->bytes = count * kf_dtype_size(v->dtype);
+    return KF_OK;
+}
+
+kf_status kf_graph_input(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err) {
+    return describe(graph->g, graph->g->inputs, graph->g->n_inputs, index, out, err);
+}
+
+kf_status kf_graph_output(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err) {
+    return describe(graph->g, graph->g->outputs, graph->g->n_outputs, index, out, err);
+}

@@ -1,0 +1,18 @@
+/* The public graph handle.
+ * Floor 6.
+ * Owner rule: the handle owns its graph. */
+#ifndef KF_GRAPH_API_H
+#define KF_GRAPH_API_H
+
+#include "graph/graph.h"
+#include "kitfox/compile.h"
+
+struct kf_graph {
+    kf__graph *g;
+    int level; /* -1 as imported, else the highest kf_optimize_level done */
+};
+
+/** Take over `g` into a new handle; on failure `g` is destroyed. */
+kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err);
+
+#endif

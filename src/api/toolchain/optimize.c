@@ -1,0 +1,65 @@
+/* Public calls that rewrite a graph and run it in the reference executor.
+ * Floor 6: validates arguments, translates, calls passes and ref.
+ * Owner rule: see compile.h; the reference run's tensors live in an arena that ends with the call. */
+#include <fenv.h>
+
+#include "api/toolchain/graph_api.h"
+#include "passes/passes.h"
+#include "ref/ref.h"
+
+kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *err) {
+    if (!graph || (level != KF_OPTIMIZE_SIMPLIFY && level != KF_OPTIMIZE_FUSE))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_optimize: a graph and a level of kf_optimize_level are needed");
+    if (graph->level >= (int)level) return KF_OK;
+    KF_TRY(kf__passes_run(graph->g, level == KF_OPTIMIZE_FUSE ? KF_PASS_LEVEL_FUSE : KF_PASS_LEVEL_SIMPLIFY, err));
+    graph->level = (int)level;
+    return KF_OK;
+}
+
+static kf_status to_dense(const kf_tensor *t, size_t index, kf__dense *d, kf_error *err) {
+    size_t count, bytes;
+    if (!t->data || t->rank < 0 || t->rank > KF_MAX_RANK)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "input %zu: data is missing or the rank %d is not in 0..%d", index, t->rank, KF_MAX_RANK);
+    *d = (kf__dense){.dtype = t->dtype, .shape = kf__shape_make(t->rank, t->shape), .data = t->data};
+    if (!kf__shape_count(&d->shape, &count) || !kf__mul_size(count, kf_dtype_size(t->dtype), &bytes) || bytes > t->bytes)
+        KF_FAIL(err, KF_ERR_SHAPE, "input %zu: its shape needs more than the %zu bytes given", index, t->bytes);
+    return KF_OK;
+}
+
+static kf_status from_dense(const kf__dense *d, size_t index, kf_tensor *t, kf_error *err) {
+    size_t count, bytes;
+    if (!kf__shape_count(&d->shape, &count) || !kf__mul_size(count, kf_dtype_size(d->dtype), &bytes))
+        KF_FAIL(err, KF_ERR_SHAPE, "output %zu: size overflows", index);
+    if (!t->data || t->bytes < bytes)
+        KF_FAIL(err, KF_ERR_SHAPE, "output %zu: %zu bytes are needed, %zu were given", index, bytes, t->data ? t->bytes : (size_t)0);
+    if (bytes) memcpy(t->data, d->data, bytes);
+    t->dtype = d->dtype;
+    t->rank = d->shape.rank;
+    t->bytes = bytes;
+    for (int i = 0; i < d->shape.rank; i++) t->shape[i] = d->shape.dim[i];
+    return KF_OK;
+}
+
+static kf_status run_in(kf__arena *arena, const kf__graph *g, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
+                        kf_error *err) {
+    kf__dense *tensors = kf__arena_array(arena, n_in + n_out + 1, sizeof *tensors);
+    if (!tensors) KF_FAIL_MEMORY(err, (n_in + n_out) * sizeof *tensors);
+    for (size_t i = 0; i < n_in; i++) KF_TRY(to_dense(&in[i], i, &tensors[i], err));
+    KF_TRY(kf__ref_run(g, tensors, n_in, tensors + n_in, n_out, NULL, NULL, arena, err));
+    for (size_t i = 0; i < n_out; i++) KF_TRY(from_dense(&tensors[n_in + i], i, &out[i], err));
+    return KF_OK;
+}
+
+kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
+                                 kf_error *err) {
+    if (!graph || (!in && n_in) || (!out && n_out))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_run_reference: graph, inputs and outputs are needed");
+    kf__arena arena;
+    kf__arena_init(&arena, NULL);
+    int rounding = fegetround();
+    fesetround(FE_TONEAREST);
+    kf_status st = run_in(&arena, graph->g, in, n_in, out, n_out, err);
+    if (rounding >= 0) fesetround(rounding);
+    kf__arena_free(&arena);
+    return st;
+}
