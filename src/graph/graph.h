@@ -148,6 +148,17 @@ typedef struct kf__dense {
 kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_in, kf__dense *out, int n_out,
                         kf__arena *arena, kf_error *err);
 
+/* ---- counting (count.c); definitions in docs/COUNT.md ------------------------------------------------------------------------ */
+
+/** Multiply-accumulates of one node (batch included): convolutions, fully connected layers, SE layers; 0 for others. */
+int64_t kf__node_macs(const kf__graph *g, const kf__node *n);
+/** Elements of the node's learned constants: weights, biases, batch norm gamma and beta (not its running statistics). */
+int64_t kf__node_parameters(const kf__graph *g, const kf__node *n);
+/** Output elements of convolutions and fully connected layers (SE layers included); 0 for others. */
+int64_t kf__node_activations(const kf__graph *g, const kf__node *n);
+/** Sums over the graph; a constant that several nodes share counts once. Any pointer may be NULL. */
+kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters, int64_t *activations, kf_error *err);
+
 /* ---- text (dump.c) ------------------------------------------------------------------------------------------------------ */
 
 /** One line per node, for tests and --verbose. */

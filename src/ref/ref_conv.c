@@ -162,7 +162,7 @@ kf_status kf__ref_conv(kf__ref_node *r) {
     const kf__value *v = &r->g->values[r->n->out[0]];
     int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], ic = x->shape.dim[1], oc = v->shape.dim[1], per = w->shape.dim[1];
     size_t hw = (size_t)(v->shape.dim[2] * v->shape.dim[3]);
-    int32_t *q, *rows;
+    int32_t *q = NULL, *rows = NULL;
     KF_TRY(check_consts(r, 1, 2));
     if (r->in_q[0]->channels && per != 1) KF_FAIL(r->err, KF_ERR_FORMAT, "per-channel input scales need a depthwise convolution");
     if (r->n->n_in > 3 && r->in_q[3] && r->in_q[3]->channels) KF_FAIL(r->err, KF_ERR_FORMAT, "a residual needs one scale");

@@ -1,0 +1,86 @@
+/* Multiply-accumulates, parameters and activations of nodes and graphs, as docs/COUNT.md defines them.
+ * Floor 3: includes base and tensor.
+ * Owner rule: reads the graph; one scratch array on the heap. */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+
+static int64_t elements(const kf__graph *g, kf__vid v) {
+    size_t n;
+    return v >= 0 && kf__shape_count(&g->values[v].shape, &n) && n <= (size_t)1 << 50 ? (int64_t)n : 0;
+}
+
+static bool is_matrix(const kf__node *n) { return n->op == KF_OP_GEMM || n->op == KF_OP_MATMUL || n->op == KF_OP_FC; }
+
+int64_t kf__node_macs(const kf__graph *g, const kf__node *n) {
+    if (n->n_out < 1 || n->n_in < 2) return 0;
+    int64_t out = elements(g, n->out[0]);
+    if (n->op == KF_OP_CONV) {
+        const kf__shape *w = &g->values[n->in[1]].shape;
+        return w->rank == 4 ? out * w->dim[1] * w->dim[2] * w->dim[3] : 0;
+    }
+    if (is_matrix(n)) {
+        const kf__shape *w = &g->values[n->in[1]].shape;
+        if (w->rank != 2) return 0;
+        return out * (n->op == KF_OP_FC || (n->op == KF_OP_GEMM && n->attrs.trans_b) ? w->dim[1] : w->dim[0]);
+    }
+    if (n->op == KF_OP_SE_GATE) {
+        const kf__shape *x = &g->values[n->in[0]].shape;
+        return x->rank > 0 ? x->dim[0] * (elements(g, n->in[1]) + elements(g, n->in[3])) : 0;
+    }
+    return 0;
+}
+
+int64_t kf__node_activations(const kf__graph *g, const kf__node *n) {
+    if (n->n_out < 1 || n->n_in < 2) return 0;
+    if (n->op == KF_OP_CONV || is_matrix(n)) return elements(g, n->out[0]);
+    if (n->op == KF_OP_SE_GATE) {
+        const kf__shape *x = &g->values[n->in[0]].shape;
+        return x->rank > 0 ? x->dim[0] * (elements(g, n->in[2]) + elements(g, n->in[4])) : 0;
+    }
+    return 0;
+}
+
+/** Is input k of the node a learned constant? */
+static bool learned(const kf__graph *g, const kf__node *n, int k) {
+    if (k == 0 || n->in[k] < 0 || !g->values[n->in[k]].data) return false;
+    switch (n->op) {
+    case KF_OP_CONV:
+    case KF_OP_FC:
+    case KF_OP_GEMM:
+    case KF_OP_MATMUL:
+    case KF_OP_SE_GATE: return true;
+    case KF_OP_BATCH_NORM: return k <= 2;
+    case KF_OP_ADD: return elements(g, n->in[k]) > 1; /* a bias on its own; single numbers are formulas (x + 3) */
+    default: return false;
+    }
+}
+
+int64_t kf__node_parameters(const kf__graph *g, const kf__node *n) {
+    int64_t sum = 0;
+    for (int k = 0; k < n->n_in; k++)
+        if (learned(g, n, k)) sum += elements(g, n->in[k]);
+    return sum;
+}
+
+kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters, int64_t *activations, kf_error *err) {
+    int64_t m = 0, p = 0, a = 0;
+    bool *seen = calloc(g->n_values ? g->n_values : 1, sizeof *seen);
+    if (!seen) KF_FAIL_MEMORY(err, g->n_values * sizeof *seen);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const kf__node *n = &g->nodes[i];
+        if (n->dead) continue;
+        m += kf__node_macs(g, n);
+        a += kf__node_activations(g, n);
+        for (int k = 0; k < n->n_in; k++) {
+            if (!learned(g, n, k) || seen[n->in[k]]) continue;
+            seen[n->in[k]] = true;
+            p += elements(g, n->in[k]);
+        }
+    }
+    free(seen);
+    if (macs) *macs = m;
+    if (parameters) *parameters = p;
+    if (activations) *activations = a;
+    return KF_OK;
+}
