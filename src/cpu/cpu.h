@@ -1,0 +1,32 @@
+/* Usable instruction sets: what the chip has, the operating system allows, and the user did not lower.
+ * Floor 2: includes base.
+ * Owner rule: static state, set before models are loaded. */
+#ifndef KF_CPU_H
+#define KF_CPU_H
+
+#include "base/base.h"
+
+/** One word per usable bundle, each containing the ones before it on its architecture. */
+typedef enum kf__cpu_level {
+    KF_CPU_SCALAR = 0,
+    KF_CPU_SSE4,       /* x86: SSE4.1 */
+    KF_CPU_AVX2,       /* AVX2, FMA, F16C */
+    KF_CPU_AVX512,     /* F, BW, DQ, VL */
+    KF_CPU_AVX512VNNI, /* + VNNI */
+    KF_CPU_LEVELS
+} kf__cpu_level;
+
+/** Best usable level, lowered by kf__cpu_set_limit and by the environment variable KITFOX_CPU. An unknown word there is
+ *  ignored. */
+kf__cpu_level kf__cpu_level_now(void);
+/** What the machine could do, whatever the limit. */
+kf__cpu_level kf__cpu_level_best(void);
+const char *kf__cpu_level_name(kf__cpu_level level);
+/** -1 for an unknown word. */
+int kf__cpu_level_from_name(const char *name);
+/** Lower the level; KF_CPU_LEVELS removes the limit. Not thread safe. */
+void kf__cpu_set_limit(kf__cpu_level level);
+/** Default number of threads for one image: affinity mask and cgroup quota, at most 4; KITFOX_THREADS overrides. */
+int kf__cpu_default_threads(void);
+
+#endif

@@ -1,0 +1,85 @@
+/* Kernel contracts: one function type per family, one table of the functions chosen for this CPU.
+ * Floor 3: includes base, cpu, tensor. Kernels are pure: no allocation, threads, globals or logging.
+ * Owner rule: every pointer is borrowed for the call. Sizes count elements unless they say bytes. No kernel reads or writes
+ * outside the rows it is given. */
+#ifndef KF_KERNELS_H
+#define KF_KERNELS_H
+
+#include "cpu/cpu.h"
+#include "tensor/requant.h"
+
+/** Columns in one packed panel of every f32 GEMM kernel; packed weights are [ceil(n/16)][k][16], zero filled. */
+#define KF_GEMM_PANEL 16
+
+/** What happens to an f32 accumulator before it is stored: bias, activation, residual, clip. */
+typedef struct kf__epilogue {
+    const float *bias;     /* [n] or NULL */
+    kf__act act;
+    float lo, hi;          /* CLIP bounds or HARDSIGMOID alpha, beta */
+    const float *residual; /* same rows as the output, or NULL */
+    size_t ld_residual;    /* elements from row to row */
+    kf__act post;          /* NONE or CLIP, after the residual */
+    float post_lo, post_hi;
+} kf__epilogue;
+
+/** c[m,n] = epilogue(a[m,k] * w[n,k]^T). `b` is packed by kf__gemm_f32_pack. lda, ldc >= k, n. Rows are independent, so
+ *  threads split m; panels are independent, so they may split n at multiples of KF_GEMM_PANEL. */
+typedef void kf__gemm_f32_fn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
+                             const kf__epilogue *e);
+
+/** One output row of a depthwise convolution over NHWC. */
+typedef struct kf__dwconv_row {
+    const float *const *rows; /* [kh] input rows of w_in * c elements; NULL outside the image */
+    int32_t kh, kw, sw, dw, pl; /* kernel, horizontal stride, dilation, left padding */
+    int32_t w_in, w_out;
+    size_t c;
+    const float *w; /* [kh, kw, c] */
+    float *out;     /* [w_out, c] */
+} kf__dwconv_row;
+typedef void kf__dwconv_f32_fn(const kf__dwconv_row *d, const kf__epilogue *e);
+
+/** out[i] = x[i] * gate[i % c] for `rows` rows of c elements. */
+typedef void kf__scale_f32_fn(size_t rows, size_t c, const float *x, const float *gate, float *out);
+/** sums[j] += x[i, j] over `rows` rows. */
+typedef void kf__colsum_f32_fn(size_t rows, size_t c, const float *x, float *sums);
+/** out[i] = post(act(a[i] + b[i])); b may be NULL (plain activation). Only act and post of `e` are used. */
+typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e);
+
+/** The functions in use; filled once by kf__kernels_select. */
+typedef struct kf__kernels {
+    kf__gemm_f32_fn *gemm_f32;
+    kf__dwconv_f32_fn *dwconv_f32;
+    kf__scale_f32_fn *scale_f32;
+    kf__colsum_f32_fn *colsum_f32;
+    kf__eltwise_f32_fn *eltwise_f32;
+    const char *gemm_f32_name, *dwconv_f32_name, *scale_f32_name, *colsum_f32_name, *eltwise_f32_name;
+} kf__kernels;
+
+/** Scalar first, then a ladder of early returns over the usable levels of `cpu`. */
+void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out);
+
+/** Elements of the packed form of w[n,k]. */
+size_t kf__gemm_f32_packed(size_t n, size_t k);
+void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed);
+
+#define KF_KERNEL(family, type, isa) kf__##family##_fn kf_k_##type##_##isa;
+KF_KERNEL(gemm_f32, gemm_f32, scalar)
+KF_KERNEL(dwconv_f32, dwconv_f32, scalar)
+KF_KERNEL(scale_f32, scale_f32, scalar)
+KF_KERNEL(colsum_f32, colsum_f32, scalar)
+KF_KERNEL(eltwise_f32, eltwise_f32, scalar)
+#if defined(__x86_64__)
+KF_KERNEL(gemm_f32, gemm_f32, avx2)
+KF_KERNEL(dwconv_f32, dwconv_f32, avx2)
+KF_KERNEL(scale_f32, scale_f32, avx2)
+KF_KERNEL(colsum_f32, colsum_f32, avx2)
+KF_KERNEL(eltwise_f32, eltwise_f32, avx2)
+KF_KERNEL(gemm_f32, gemm_f32, avx512)
+KF_KERNEL(dwconv_f32, dwconv_f32, avx512)
+KF_KERNEL(scale_f32, scale_f32, avx512)
+KF_KERNEL(colsum_f32, colsum_f32, avx512)
+KF_KERNEL(eltwise_f32, eltwise_f32, avx512)
+#endif
+#undef KF_KERNEL
+
+#endif

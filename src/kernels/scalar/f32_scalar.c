@@ -1,0 +1,54 @@
+/* Scalar f32 kernels: the plain statement of every contract in kernels.h.
+ * Floor 3. Any C compiler, any CPU; faster kernels are compared with these and with double precision.
+ * Owner rule: pure functions. */
+#include "kernels/kernels.h"
+
+static float finish(float x, const kf__epilogue *e, float residual) {
+    x = kf__activate(e->act, x, e->lo, e->hi) + residual;
+    return kf__activate(e->post, x, e->post_lo, e->post_hi);
+}
+
+void kf_k_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
+                          const kf__epilogue *e) {
+    for (size_t i = 0; i < m; i++)
+        for (size_t j0 = 0; j0 < n; j0 += KF_GEMM_PANEL) {
+            const float *panel = b + j0 * k;
+            float acc[KF_GEMM_PANEL] = {0};
+            for (size_t x = 0; x < k; x++)
+                for (size_t j = 0; j < KF_GEMM_PANEL; j++) acc[j] += a[i * lda + x] * panel[x * KF_GEMM_PANEL + j];
+            for (size_t j = 0; j < KF_GEMM_PANEL && j0 + j < n; j++) {
+                float r = e->residual ? e->residual[i * e->ld_residual + j0 + j] : 0;
+                c[i * ldc + j0 + j] = finish(acc[j] + (e->bias ? e->bias[j0 + j] : 0), e, r);
+            }
+        }
+}
+
+void kf_k_dwconv_f32_scalar(const kf__dwconv_row *d, const kf__epilogue *e) {
+    for (int32_t x = 0; x < d->w_out; x++)
+        for (size_t ch = 0; ch < d->c; ch++) {
+            float acc = e->bias ? e->bias[ch] : 0;
+            for (int32_t ky = 0; ky < d->kh; ky++)
+                for (int32_t kx = 0; kx < d->kw; kx++) {
+                    int32_t sx = x * d->sw - d->pl + kx * d->dw;
+                    if (!d->rows[ky] || sx < 0 || sx >= d->w_in) continue;
+                    acc += d->rows[ky][(size_t)sx * d->c + ch] * d->w[((size_t)ky * (size_t)d->kw + (size_t)kx) * d->c + ch];
+                }
+            size_t at = (size_t)x * d->c + ch;
+            d->out[at] = finish(acc, e, e->residual ? e->residual[at] : 0);
+        }
+}
+
+void kf_k_scale_f32_scalar(size_t rows, size_t c, const float *x, const float *gate, float *out) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < c; j++) out[r * c + j] = x[r * c + j] * gate[j];
+}
+
+void kf_k_colsum_f32_scalar(size_t rows, size_t c, const float *x, float *sums) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < c; j++) sums[j] += x[r * c + j];
+}
+
+void kf_k_eltwise_f32_scalar(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e) {
+    for (size_t i = 0; i < n; i++)
+        out[i] = kf__activate(e->post, kf__activate(e->act, a[i] + (b ? b[i] : 0), e->lo, e->hi), e->post_lo, e->post_hi);
+}

@@ -1,0 +1,33 @@
+/* Dispatch and packing: scalar first, then a ladder of early returns over the usable CPU level.
+ * Floor 3.
+ * Owner rule: fills the caller's table. */
+#include "kernels/kernels.h"
+
+#define USE(t, isa)                                                                                                    \
+    do {                                                                                                               \
+        (t)->gemm_f32 = kf_k_gemm_f32_##isa, (t)->gemm_f32_name = "gemm_f32_" #isa;                                    \
+        (t)->dwconv_f32 = kf_k_dwconv_f32_##isa, (t)->dwconv_f32_name = "dwconv_f32_" #isa;                            \
+        (t)->scale_f32 = kf_k_scale_f32_##isa, (t)->scale_f32_name = "scale_f32_" #isa;                                \
+        (t)->colsum_f32 = kf_k_colsum_f32_##isa, (t)->colsum_f32_name = "colsum_f32_" #isa;                            \
+        (t)->eltwise_f32 = kf_k_eltwise_f32_##isa, (t)->eltwise_f32_name = "eltwise_f32_" #isa;                        \
+    } while (0)
+
+void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out) {
+    USE(out, scalar);
+#if defined(__x86_64__)
+    if (cpu < KF_CPU_AVX2) return;
+    USE(out, avx2);
+    if (cpu < KF_CPU_AVX512) return;
+    USE(out, avx512);
+#else
+    (void)cpu;
+#endif
+}
+
+size_t kf__gemm_f32_packed(size_t n, size_t k) { return kf__round_up(n, KF_GEMM_PANEL) * k; }
+
+void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed) {
+    for (size_t j0 = 0; j0 < n; j0 += KF_GEMM_PANEL)
+        for (size_t x = 0; x < k; x++)
+            for (size_t j = 0; j < KF_GEMM_PANEL; j++) *packed++ = j0 + j < n ? w[(j0 + j) * k + x] : 0;
+}

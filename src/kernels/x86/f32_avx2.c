@@ -1,0 +1,32 @@
+/* f32 kernels for AVX2 with FMA: 6 x 16 GEMM tiles, 8 channels a step elsewhere.
+ * Floor 3. The bodies are in f32_template.h; this file names the vector words.
+ * Owner rule: pure functions. */
+#include <immintrin.h>
+
+#include "kernels/kernels.h"
+
+static inline __m256i tail_mask(size_t n) {
+    const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n >= 8 ? 8 : (int)n), lane);
+}
+
+#define V __m256
+#define VL 8
+#define MASK __m256i
+#define LOAD(p) _mm256_loadu_ps(p)
+#define LOADM(p, m) _mm256_maskload_ps(p, m)
+#define STOREM(p, m, v) _mm256_maskstore_ps(p, m, v)
+#define SET1(x) _mm256_set1_ps(x)
+#define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
+#define MIN(a, b) _mm256_min_ps(a, b)
+#define MAX(a, b) _mm256_max_ps(a, b)
+#define ADD(a, b) _mm256_add_ps(a, b)
+#define MUL(a, b) _mm256_mul_ps(a, b)
+#define ZERO _mm256_setzero_ps()
+#define TAIL(n) tail_mask(n)
+#define NAME(base) kf_k_##base##_avx2
+#define PAIR 0
+#define MR1 6
+#define MR2 6
+
+#include "kernels/x86/f32_template.h"
