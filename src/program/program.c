@@ -1,0 +1,71 @@
+/* Program objects: creation, step names, counts and border classes.
+ * Floor 3: includes base and tensor.
+ * Owner rule: the program's arena owns all of it; `backing` is released last. */
+#include "program/program.h"
+
+static const char *const OPS[KF_STEP_OP_COUNT] = {
+#define KF_X(id, name) name,
+    KF_STEP_OPS(KF_X)
+#undef KF_X
+};
+
+kf_status kf__program_create(kf__program **out, const kf_allocator *a, kf_error *err) {
+    *out = kf__mem_zalloc(a, sizeof **out);
+    if (!*out) KF_FAIL_MEMORY(err, sizeof **out);
+    kf__arena_init(&(*out)->arena, a);
+    return KF_OK;
+}
+
+void kf__program_destroy(kf__program **program) {
+    if (!program || !*program) return;
+    kf__program *p = *program;
+    const kf_allocator *a = p->arena.allocator;
+    void *backing = p->backing;
+    void (*backing_free)(void *) = p->backing_free;
+    kf__arena_free(&p->arena);
+    if (backing && backing_free) backing_free(backing);
+    kf__mem_free(a, p);
+    *program = NULL;
+}
+
+const char *kf__step_op_name(kf__step_op op) { return (unsigned)op < KF_STEP_OP_COUNT ? OPS[op] : "?"; }
+
+kf__step_op kf__step_op_from_name(const char *name) {
+    for (int i = 0; i < KF_STEP_OP_COUNT; i++)
+        if (strcmp(OPS[i], name) == 0) return (kf__step_op)i;
+    return KF_STEP_OP_COUNT;
+}
+
+static int64_t elements(const kf__ptensor *t) { return (int64_t)t->n * t->h * t->w * t->c; }
+
+int64_t kf__step_macs(const kf__program *p, const kf__step *s) {
+    const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
+    switch (s->op) {
+    case KF_STEP_CONV: return elements(y) * s->kh * s->kw * (x->c / s->group);
+    case KF_STEP_DWCONV: return elements(y) * s->kh * s->kw;
+    case KF_STEP_FC: return elements(y) * x->c;
+    case KF_STEP_SE_GATE: {
+        int64_t r = p->consts[s->consts[KF_CONST_W]].shape.dim[0];
+        return 2 * (int64_t)x->n * x->c * r;
+    }
+    default: return 0;
+    }
+}
+
+int32_t kf__border_classes(int32_t in, int32_t out, int32_t k, int32_t stride, int32_t pad, int32_t *cls, int32_t *tap_lo,
+                           int32_t *tap_hi, int32_t cap) {
+    int32_t n = 0;
+    for (int32_t i = 0; i < out; i++) {
+        int32_t start = i * stride - pad, lo = start < 0 ? -start : 0, hi = start + k > in ? in - start - 1 : k - 1, found = -1;
+        for (int32_t j = 0; j < n; j++)
+            if (tap_lo[j] == lo && tap_hi[j] == hi) found = j;
+        if (found < 0) {
+            if (n == cap) return -1;
+            tap_lo[n] = lo;
+            tap_hi[n] = hi;
+            found = n++;
+        }
+        cls[i] = found;
+    }
+    return n;
+}

@@ -1,0 +1,169 @@
+/* The load-time proof that a program can run: every index, shape, size and order, whatever file it came from.
+ * Floor 3.
+ * Owner rule: reads only. */
+#include "program/program.h"
+
+#include <math.h>
+
+enum { MAX_EXTENT = 1 << 20, MAX_ELEMENTS = 1 << 28 };
+
+#define STEP_FAIL(err, s, ...)                                                                                         \
+    do {                                                                                                               \
+        kf__error_set((err), KF_ERR_CORRUPT, __VA_ARGS__);                                                             \
+        return kf__error_prefix((err), KF_ERR_CORRUPT, "step %s (%s)", (s)->name ? (s)->name : "?", kf__step_op_name((s)->op)); \
+    } while (0)
+
+static bool tensor_ok(const kf__ptensor *t) {
+    const int32_t d[4] = {t->n, t->h, t->w, t->c};
+    size_t n = 1;
+    for (int i = 0; i < 4; i++)
+        if (d[i] < 1 || d[i] > MAX_EXTENT || !kf__mul_size(n, (size_t)d[i], &n) || n > MAX_ELEMENTS) return false;
+    return t->dtype == KF_F32;
+}
+
+/* A constant of role `role` must exist (unless optional) with `n` f32 elements. */
+static kf_status want_const(const kf__program *p, const kf__step *s, kf__const_role role, bool optional, int64_t n, kf_error *err) {
+    int32_t i = s->consts[role];
+    if (i == -1 && optional) return KF_OK;
+    if (i < 0 || i >= p->n_consts) STEP_FAIL(err, s, "constant %d of role %d is out of range", i, role);
+    const kf__pconst *c = &p->consts[i];
+    size_t count;
+    if (c->dtype != KF_F32 || !kf__shape_count(&c->shape, &count) || (int64_t)count != n || c->bytes != count * 4 || !c->data)
+        STEP_FAIL(err, s, "constant %s does not have %lld f32 elements", c->name, (long long)n);
+    return KF_OK;
+}
+
+static bool same_shape(const kf__ptensor *a, const kf__ptensor *b) {
+    return a->n == b->n && a->h == b->h && a->w == b->w && a->c == b->c;
+}
+
+static bool window_ok(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y) {
+    const int32_t v[] = {s->kh, s->kw, s->sh, s->sw, s->dh, s->dw};
+    for (size_t i = 0; i < KF_COUNT(v); i++)
+        if (v[i] < 1 || v[i] > 4096) return false;
+    if (s->pt < 0 || s->pl < 0 || s->pb < 0 || s->pr < 0 || s->pt > 4096 || s->pl > 4096 || s->pb > 4096 || s->pr > 4096) return false;
+    int64_t room_h = (int64_t)x->h + s->pt + s->pb - ((int64_t)s->dh * (s->kh - 1) + 1);
+    int64_t room_w = (int64_t)x->w + s->pl + s->pr - ((int64_t)s->dw * (s->kw - 1) + 1);
+    if (room_h < 0 || room_w < 0 || x->n != y->n) return false;
+    int64_t oh = room_h / s->sh + 1, ow = room_w / s->sw + 1;
+    bool pool = s->op == KF_STEP_AVG_POOL || s->op == KF_STEP_MAX_POOL; /* ceil mode may add one row or column */
+    return (y->h == oh || (pool && y->h == oh + 1)) && (y->w == ow || (pool && y->w == ow + 1));
+}
+
+static kf_status check_conv(const kf__program *p, const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, kf_error *err) {
+    if (!window_ok(s, x, y)) STEP_FAIL(err, s, "window does not fit input and output");
+    int64_t taps = (int64_t)s->kh * s->kw;
+    if (s->op == KF_STEP_DWCONV) {
+        if (x->c != y->c) STEP_FAIL(err, s, "%d input and %d output channels", x->c, y->c);
+        KF_TRY(want_const(p, s, KF_CONST_W, false, taps * x->c, err));
+    } else {
+        if (s->group < 1 || x->c % s->group || y->c % s->group) STEP_FAIL(err, s, "group %d does not divide the channels", s->group);
+        KF_TRY(want_const(p, s, KF_CONST_W, false, taps * (x->c / s->group) * y->c, err));
+    }
+    if (s->n_in == 2 && !same_shape(&p->tensors[s->in[1]], y)) STEP_FAIL(err, s, "the residual has another shape than the output");
+    return want_const(p, s, KF_CONST_BIAS, true, y->c, err);
+}
+
+static kf_status check_gate(const kf__program *p, const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, kf_error *err) {
+    int32_t i = s->consts[KF_CONST_W];
+    if (i < 0 || i >= p->n_consts || p->consts[i].shape.rank < 1) STEP_FAIL(err, s, "reduce weights are missing");
+    int64_t r = p->consts[i].shape.dim[0];
+    if (r < 1 || r > MAX_EXTENT || y->c != x->c || y->h != 1 || y->w != 1 || y->n != x->n) STEP_FAIL(err, s, "shapes do not fit");
+    KF_TRY(want_const(p, s, KF_CONST_W, false, r * x->c, err));
+    KF_TRY(want_const(p, s, KF_CONST_BIAS, false, r, err));
+    KF_TRY(want_const(p, s, KF_CONST_W2, false, r * x->c, err));
+    return want_const(p, s, KF_CONST_BIAS2, false, x->c, err);
+}
+
+static bool shapes_ok(const kf__program *p, const kf__step *s, const kf__ptensor *x, const kf__ptensor *y) {
+    const kf__ptensor *b = s->n_in > 1 ? &p->tensors[s->in[1]] : NULL;
+    switch (s->op) {
+    case KF_STEP_SCALE: return b && same_shape(x, y) && b->n == x->n && b->c == x->c && b->h == 1 && b->w == 1;
+    case KF_STEP_ADD: case KF_STEP_MUL: return b && same_shape(x, y) && same_shape(b, y);
+    case KF_STEP_ACT: case KF_STEP_SOFTMAX: return same_shape(x, y);
+    case KF_STEP_GLOBAL_POOL: return y->h == 1 && y->w == 1 && y->n == x->n && y->c == x->c;
+    case KF_STEP_TO_NCHW: return y->n == x->n && y->h == 1 && y->w == 1 && (int64_t)y->c == (int64_t)x->h * x->w * x->c;
+    case KF_STEP_RESHAPE: return (int64_t)x->n * x->h * x->w * x->c == (int64_t)y->n * y->h * y->w * y->c;
+    case KF_STEP_PAD:
+        return s->pt >= 0 && s->pl >= 0 && s->pb >= 0 && s->pr >= 0 && y->n == x->n && y->c == x->c &&
+               (int64_t)y->h == (int64_t)x->h + s->pt + s->pb && (int64_t)y->w == (int64_t)x->w + s->pl + s->pr;
+    case KF_STEP_CONCAT: {
+        int64_t c = 0;
+        for (int k = 0; k < s->n_in; k++) {
+            const kf__ptensor *t = &p->tensors[s->in[k]];
+            if (t->n != y->n || t->h != y->h || t->w != y->w) return false;
+            c += t->c;
+        }
+        return c == y->c;
+    }
+    default: return false;
+    }
+}
+
+static kf_status check_step(const kf__program *p, const kf__step *s, kf_error *err) {
+    const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
+    if (isnan(s->act.lo) || isnan(s->act.hi) || isnan(s->post_act.lo) || isnan(s->post_act.hi)) STEP_FAIL(err, s, "a bound is NaN");
+    switch (s->op) {
+    case KF_STEP_CONV: case KF_STEP_DWCONV: return check_conv(p, s, x, y, err);
+    case KF_STEP_FC:
+        if (x->h != 1 || x->w != 1 || y->h != 1 || y->w != 1 || x->n != y->n) STEP_FAIL(err, s, "shapes do not fit");
+        KF_TRY(want_const(p, s, KF_CONST_W, false, (int64_t)x->c * y->c, err));
+        return want_const(p, s, KF_CONST_BIAS, true, y->c, err);
+    case KF_STEP_SE_GATE: return check_gate(p, s, x, y, err);
+    case KF_STEP_AVG_POOL: case KF_STEP_MAX_POOL:
+        if (!window_ok(s, x, y) || x->c != y->c) STEP_FAIL(err, s, "window does not fit input and output");
+        return KF_OK;
+    default:
+        if (!shapes_ok(p, s, x, y)) STEP_FAIL(err, s, "shapes do not fit");
+        return KF_OK;
+    }
+}
+
+static kf_status check_order(const kf__program *p, bool *written, kf_error *err) {
+    for (int32_t i = 0; i < p->n_inputs; i++) {
+        int32_t t = p->inputs[i].tensor;
+        if (t < 0 || t >= p->n_tensors || written[t]) KF_FAIL(err, KF_ERR_CORRUPT, "input %d names tensor %d", i, t);
+        written[t] = true;
+    }
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        const kf__step *s = &p->steps[i];
+        if ((unsigned)s->op >= KF_STEP_OP_COUNT || s->n_in < 1 || s->n_in > KF_STEP_MAX_IN) STEP_FAIL(err, s, "step %d is malformed", i);
+        for (int k = 0; k < s->n_in; k++)
+            if (s->in[k] < 0 || s->in[k] >= p->n_tensors || !written[s->in[k]]) STEP_FAIL(err, s, "reads tensor %d before it is written", s->in[k]);
+        if (s->out < 0 || s->out >= p->n_tensors || written[s->out]) STEP_FAIL(err, s, "writes tensor %d twice or out of range", s->out);
+        KF_TRY(check_step(p, s, err));
+        written[s->out] = true;
+    }
+    for (int32_t i = 0; i < p->n_outputs; i++)
+        if (p->outputs[i].tensor < 0 || p->outputs[i].tensor >= p->n_tensors || !written[p->outputs[i].tensor])
+            KF_FAIL(err, KF_ERR_CORRUPT, "output %d is never written", i);
+    return KF_OK;
+}
+
+static bool declared_ok(int32_t rank, const int64_t *shape, const kf__ptensor *t) {
+    int64_t n = 1;
+    if (rank < 0 || rank > KF_MAX_RANK) return false;
+    for (int i = 0; i < rank; i++)
+        if (shape[i] < 1 || __builtin_mul_overflow(n, shape[i], &n)) return false;
+    return n == (int64_t)t->n * t->h * t->w * t->c;
+}
+
+kf_status kf__program_validate(const kf__program *p, kf_error *err) {
+    if (p->n_inputs < 1 || p->n_outputs < 1 || p->n_steps < 1) KF_FAIL(err, KF_ERR_CORRUPT, "the program has no inputs, outputs or steps");
+    for (int32_t i = 0; i < p->n_tensors; i++)
+        if (!tensor_ok(&p->tensors[i])) KF_FAIL(err, KF_ERR_CORRUPT, "tensor %d: extents or type are out of range", i);
+    bool *written = kf__mem_zalloc(NULL, (size_t)p->n_tensors + 1);
+    if (!written) KF_FAIL_MEMORY(err, p->n_tensors);
+    kf_status st = check_order(p, written, err);
+    kf__mem_free(NULL, written);
+    KF_TRY(st);
+    for (int32_t i = 0; i < p->n_inputs; i++) {
+        const kf__pinput *in = &p->inputs[i];
+        if (in->layout < 0 || in->layout > 2 || !declared_ok(in->rank, in->shape, &p->tensors[in->tensor]) || (in->layout != 2 && in->rank != 4))
+            KF_FAIL(err, KF_ERR_CORRUPT, "input %d: declared shape does not fit its tensor", i);
+    }
+    for (int32_t i = 0; i < p->n_outputs; i++)
+        if (!declared_ok(p->outputs[i].rank, p->outputs[i].shape, &p->tensors[p->outputs[i].tensor]))
+            KF_FAIL(err, KF_ERR_CORRUPT, "output %d: declared shape does not fit its tensor", i);
+    return KF_OK;
+}
