@@ -48,7 +48,6 @@ static kf_status run_level(kf__graph *g, kf__pass_level level, kf_error *err) {
 kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err) {
     KF_TRY(kf__graph_compact(g, err));
     KF_TRY(kf__graph_infer(g, err));
-    KF_TRY(run_level(g, KF_PASS_LEVEL_SIMPLIFY, err));
-    if (level == KF_PASS_LEVEL_FUSE) KF_TRY(run_level(g, KF_PASS_LEVEL_FUSE, err));
+    for (int l = KF_PASS_LEVEL_SIMPLIFY; l <= (int)level; l++) KF_TRY(run_level(g, (kf__pass_level)l, err));
     return KF_OK;
 }

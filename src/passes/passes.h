@@ -6,8 +6,12 @@
 
 #include "graph/graph.h"
 
-/** SIMPLIFY stays within ONNX operators; FUSE goes on to the fused operators of ops.def. */
-typedef enum kf__pass_level { KF_PASS_LEVEL_SIMPLIFY = 0, KF_PASS_LEVEL_FUSE = 1 } kf__pass_level;
+/** SIMPLIFY stays within ONNX operators; FUSE goes on to the fused operators of ops.def. RECOGNIZE is the step between. */
+typedef enum kf__pass_level {
+    KF_PASS_LEVEL_SIMPLIFY = 0,
+    KF_PASS_LEVEL_RECOGNIZE,
+    KF_PASS_LEVEL_FUSE
+} kf__pass_level;
 
 /** Infer shapes, then run all passes up to `level` until nothing changes. In debug builds kf__graph_verify runs after each
  *  pass. Idempotent. On an error the graph may be partly rewritten but stays well-formed enough to destroy. */
