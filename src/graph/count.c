@@ -84,3 +84,12 @@ kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters
     if (activations) *activations = a;
     return KF_OK;
 }
+
+kf_status kf__graph_count_architecture(const kf__graph *g, int64_t *parameters, kf_error *err) {
+    KF_TRY(kf__graph_count(g, NULL, parameters, NULL, err));
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const kf__node *n = &g->nodes[i];
+        if (!n->dead && n->op == KF_OP_CONV && n->n_in > 2 && n->in[2] >= 0) *parameters += elements(g, n->in[2]);
+    }
+    return KF_OK;
+}

@@ -159,6 +159,10 @@ int64_t kf__node_activations(const kf__graph *g, const kf__node *n);
 /** Sums over the graph; a constant that several nodes share counts once. Any pointer may be NULL. */
 kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters, int64_t *activations, kf_error *err);
 
+/** Parameters before batch norms were folded, as timm counts them: of a fused graph, what kf__graph_count says plus one
+ *  (gamma) for every output channel of a CONV with a bias. SE layers and FC never had a batch norm. */
+kf_status kf__graph_count_architecture(const kf__graph *g, int64_t *parameters, kf_error *err);
+
 /* ---- text (dump.c) ------------------------------------------------------------------------------------------------------ */
 
 /** One line per node, for tests and --verbose. */

@@ -28,18 +28,19 @@ typedef struct golden_case {
     const char *model, *goldens, *shape;
     double tolerance;
     size_t max_nodes; /* after SIMPLIFY: what onnxsim and onnxslim reach (the smaller) */
+    int64_t parameters; /* as timm counts (small_100 with 1000 classes: 2542856 = 1528106 + 990 * 1025); 0: not in timm */
 } golden_case;
 
 static const golden_case CASES[] = {
-    {"everyday10", "everyday10", NULL, 1e-5, 141},
-    {"mobilenetv3_large_100", "mobilenetv3_large_100", NULL, 1e-5, 161},
-    {"mobilenetv3_small_050", "mobilenetv3_small_050", NULL, 1e-5, 142},
-    {"small_050_external", "mobilenetv3_small_050", NULL, 1e-5, 142},
-    {"small_050_fp16", "mobilenetv3_small_050", NULL, 3e-3, 142},
-    {"tf_mobilenetv3_large_minimal_100", "tf_mobilenetv3_large_minimal_100", NULL, 1e-5, 92},
-    {"torchvision_mobilenet_v3_small_op11", "torchvision_mobilenet_v3_small", NULL, 1e-5, 141},
-    {"torchvision_mobilenet_v3_small_op17", "torchvision_mobilenet_v3_small", NULL, 1e-5, 122},
-    {"ch_ppocr_mobile_v2.0_cls", "ch_ppocr_mobile_v2.0_cls", "1x3x48x192", 1e-5, 179},
+    {"everyday10", "everyday10", NULL, 1e-5, 141, 1528106},
+    {"mobilenetv3_large_100", "mobilenetv3_large_100", NULL, 1e-5, 161, 5483032},
+    {"mobilenetv3_small_050", "mobilenetv3_small_050", NULL, 1e-5, 142, 1593224},
+    {"small_050_external", "mobilenetv3_small_050", NULL, 1e-5, 142, 1593224},
+    {"small_050_fp16", "mobilenetv3_small_050", NULL, 3e-3, 142, 1593224},
+    {"tf_mobilenetv3_large_minimal_100", "tf_mobilenetv3_large_minimal_100", NULL, 1e-5, 92, 3924288},
+    {"torchvision_mobilenet_v3_small_op11", "torchvision_mobilenet_v3_small", NULL, 1e-5, 141, 1528106},
+    {"torchvision_mobilenet_v3_small_op17", "torchvision_mobilenet_v3_small", NULL, 1e-5, 122, 1528106},
+    {"ch_ppocr_mobile_v2.0_cls", "ch_ppocr_mobile_v2.0_cls", "1x3x48x192", 1e-5, 179, 0},
 };
 
 static size_t top1(const float *x, size_t n) {
@@ -124,6 +125,9 @@ static void check_model(void **state) {
     for (size_t i = 0; i < graph->g->n_nodes; i++)
         if (!is_final(graph->g->nodes[i].op)) fail_msg("%s stays %s", graph->g->nodes[i].name, kf__op_name(graph->g->nodes[i].op));
     assert_true(simple <= c->max_nodes);
+    int64_t parameters;
+    assert_int_equal(kf__graph_count_architecture(graph->g, &parameters, &err), KF_OK);
+    if (c->parameters) assert_int_equal(parameters, c->parameters);
     assert_true(worst < c->tolerance);
     kf_graph_destroy(&graph);
     assert_null(graph);
