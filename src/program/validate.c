@@ -54,6 +54,7 @@ static kf_status check_conv(const kf__program *p, const kf__step *s, const kf__p
     if (!window_ok(s, x, y)) STEP_FAIL(err, s, "window does not fit input and output");
     int64_t taps = (int64_t)s->kh * s->kw;
     if (s->op == KF_STEP_DWCONV) {
+        if (s->kh > 64) STEP_FAIL(err, s, "kernel of %d rows; at most 64", s->kh); /* row table of the executor */
         if (x->c != y->c) STEP_FAIL(err, s, "%d input and %d output channels", x->c, y->c);
         KF_TRY(want_const(p, s, KF_CONST_W, false, taps * x->c, err));
     } else {

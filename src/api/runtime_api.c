@@ -1,0 +1,219 @@
+/* Public runtime calls: models, sessions, scores.
+ * Floor 6: validates arguments, translates, calls the floors below.
+ * Owner rule: see kitfox.h. */
+#include "kitfox/kitfox.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "format/format.h"
+#include "os/file.h"
+#include "runtime/session.h"
+
+#define NEED(err, condition, what)                                                                                     \
+    do {                                                                                                               \
+        if (!(condition)) KF_FAIL((err), KF_ERR_ARGUMENT, "%s: %s", __func__, what);                                   \
+    } while (0)
+
+void kf_model_options_init(kf_model_options *o) { *o = (kf_model_options){.size = sizeof *o, .max_bytes = (size_t)1 << 30}; }
+void kf_session_options_init(kf_session_options *o) { *o = (kf_session_options){.size = sizeof *o}; }
+
+static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, kf_model **out, kf_error *err) {
+    kf__program *p;
+    const kf_allocator *a = o ? o->allocator : NULL;
+    KF_TRY(kf__format_read(data, bytes, a, o && o->skip_hash, &p, err));
+    return kf__model_create(p, a, out, err);
+}
+
+kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *o, kf_model **out, kf_error *err) {
+    NEED(err, out && data, "data and out are needed");
+    *out = NULL;
+    return model_from(data, bytes, o, out, err);
+}
+
+kf_status kf_model_load(const char *path, const kf_model_options *o, kf_model **out, kf_error *err) {
+    NEED(err, out && path, "path and out are needed");
+    *out = NULL;
+    kf__file_map map;
+    KF_TRY(kf__file_map_open(path, o && o->max_bytes ? o->max_bytes : (size_t)1 << 30, &map, err));
+    kf_status st = model_from(map.data, map.size, o, out, err);
+    kf__file_map_close(&map);
+    return st == KF_OK ? st : kf__error_prefix(err, st, "%s", path);
+}
+
+void kf_model_destroy(kf_model **model) {
+    if (!model || !*model) return;
+    kf_model *m = *model;
+    const kf_allocator *a = m->allocator;
+    kf__mem_free(a, m->weights);
+    kf__program_destroy(&m->p);
+    kf__mem_free(a, m);
+    *model = NULL;
+}
+
+void kf_model_get_info(const kf_model *model, kf_model_info *info) {
+    const kf__program *p = model->p;
+    *info = (kf_model_info){.name = p->meta.name, .arch = p->meta.arch, .source = p->meta.source, .producer = p->meta.producer,
+                            .compiled_by = p->meta.kitfox, .provenance = p->meta.provenance, .parameters = p->meta.parameters,
+                            .stored_parameters = p->meta.stored_parameters, .macs = p->meta.macs, .activations = p->meta.activations,
+                            .quantized = p->meta.quantized, .n_inputs = p->n_inputs, .n_outputs = p->n_outputs, .n_steps = p->n_steps,
+                            .n_labels = p->meta.n_labels, .preprocess = p->meta.preprocess};
+}
+
+static kf_status describe(const kf__program *p, const char *name, int32_t tensor, int32_t rank, const int64_t *shape, kf_tensor *out) {
+    const kf__ptensor *t = &p->tensors[tensor];
+    *out = (kf_tensor){.name = name, .dtype = t->dtype, .rank = rank};
+    memcpy(out->shape, shape, (size_t)rank * sizeof *shape);
+    out->bytes = (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c * kf_dtype_size(t->dtype);
+    return KF_OK;
+}
+
+kf_status kf_model_input(const kf_model *m, int32_t i, kf_tensor *out, kf_error *err) {
+    NEED(err, m && out && i >= 0 && i < m->p->n_inputs, "no such input");
+    const kf__pinput *in = &m->p->inputs[i];
+    return describe(m->p, in->name, in->tensor, in->rank, in->shape, out);
+}
+
+kf_status kf_model_output(const kf_model *m, int32_t i, kf_tensor *out, kf_error *err) {
+    NEED(err, m && out && i >= 0 && i < m->p->n_outputs, "no such output");
+    const kf__poutput *o = &m->p->outputs[i];
+    return describe(m->p, o->name, o->tensor, o->rank, o->shape, out);
+}
+
+const char *kf_model_label(const kf_model *m, int32_t i) { return i >= 0 && i < m->p->meta.n_labels ? m->p->meta.labels[i] : NULL; }
+
+kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_error *err) {
+    NEED(err, m && out && i >= 0 && i < m->p->n_steps, "no such step");
+    const kf__step *s = &m->p->steps[i];
+    const kf__ptensor *t = &m->p->tensors[s->out];
+    *out = (kf_step_info){.name = s->name, .op = kf__step_op_name(s->op), .kernel = kf__model_kernel_name(m, s), .shape = {t->n, t->h, t->w, t->c},
+                          .dtype = t->dtype, .macs = kf__step_macs(m->p, s)};
+    for (int r = 0; r < KF_CONST_ROLES; r++) {
+        size_t n = 0;
+        if (s->consts[r] >= 0 && kf__shape_count(&m->p->consts[s->consts[r]].shape, &n)) out->parameters += (int64_t)n;
+    }
+    return KF_OK;
+}
+
+kf_status kf_session_create(const kf_model *m, const kf_session_options *o, kf_session **out, kf_error *err) {
+    NEED(err, m && out, "model and out are needed");
+    int threads = o && o->threads > 0 ? o->threads : kf__cpu_default_threads();
+    return kf__session_create(m, threads, o && o->profile, o ? o->allocator : NULL, out, err);
+}
+
+void kf_session_destroy(kf_session **s) { kf__session_destroy(s); }
+size_t kf_session_bytes(const kf_session *s) { return s->bytes; }
+size_t kf_model_bytes(const kf_model *m) { return m->weights_bytes; }
+
+kf_status kf_session_step(const kf_session *s, int32_t i, kf_step_info *out, kf_error *err) {
+    KF_TRY(kf_model_step(s->m, i, out, err));
+    out->ms = s->ms ? s->ms[i] : 0;
+    return KF_OK;
+}
+
+/* Which declared slot a caller's tensor belongs to: by name when it has one, else by position. */
+static int32_t slot_of(const kf_tensor *t, size_t position, int32_t n, const char *(*name_of)(const kf__program *, int32_t), const kf__program *p) {
+    for (int32_t i = 0; t->name && i < n; i++)
+        if (strcmp(t->name, name_of(p, i)) == 0) return i;
+    return t->name && n > 1 ? -1 : (int32_t)position;
+}
+
+static const char *input_name(const kf__program *p, int32_t i) { return p->inputs[i].name; }
+static const char *output_name(const kf__program *p, int32_t i) { return p->outputs[i].name; }
+
+static kf_status check_tensor(const kf_tensor *t, const kf_tensor *want, kf_error *err) {
+    char a[96], b[96];
+    kf__shape sa = kf__shape_make(t->rank <= KF_MAX_RANK ? t->rank : 0, t->shape), sb = kf__shape_make(want->rank, want->shape);
+    if (t->dtype != KF_F32) KF_FAIL(err, KF_ERR_SHAPE, "%s: %s given; the model takes f32", want->name, kf_dtype_name(t->dtype));
+    if (!t->data || !kf__shape_equal(&sa, &sb) || t->bytes < want->bytes)
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: shape %s given, %s is needed", want->name, kf__shape_text(&sa, a, sizeof a), kf__shape_text(&sb, b, sizeof b));
+    return KF_OK;
+}
+
+kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out, kf_error *err) {
+    NEED(err, s && in && out, "session, inputs and outputs are needed");
+    const kf__program *p = s->m->p;
+    if (n_in != (size_t)p->n_inputs) KF_FAIL(err, KF_ERR_ARGUMENT, "%zu inputs given, the model has %d", n_in, p->n_inputs);
+    if (n_out > (size_t)p->n_outputs) KF_FAIL(err, KF_ERR_ARGUMENT, "%zu outputs asked for, the model has %d", n_out, p->n_outputs);
+    kf_tensor want;
+    for (size_t i = 0; i < n_in; i++) {
+        int32_t k = slot_of(&in[i], i, p->n_inputs, input_name, p);
+        KF_TRY(kf_model_input(s->m, k, &want, err));
+        KF_TRY(check_tensor(&in[i], &want, err));
+        kf__session_put_f32(s, k, in[i].data, false);
+    }
+    for (size_t i = 0; i < n_out; i++) {
+        KF_TRY(kf_model_output(s->m, slot_of(&out[i], i, p->n_outputs, output_name, p), &want, err));
+        KF_TRY(check_tensor(&out[i], &want, err));
+    }
+    kf__session_steps(s);
+    for (size_t i = 0; i < n_out; i++) kf__session_get_f32(s, slot_of(&out[i], i, p->n_outputs, output_name, p), out[i].data);
+    return KF_OK;
+}
+
+kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, float *scores, size_t n_scores, kf_error *err) {
+    NEED(err, s && rgb && scores, "session, pixels and scores are needed");
+    kf_tensor out;
+    KF_TRY(kf_model_output(s->m, 0, &out, err));
+    const kf__ptensor *t = &s->m->p->tensors[s->m->p->inputs[0].tensor];
+    const kf_preprocess *p = &s->m->p->meta.preprocess;
+    if (!p->valid || t->c != 3 || t->n != 1 || t->w != p->width || t->h != p->height)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model has no picture input; use raw tensors (`kitfox run`) or import it with --preprocess");
+    if (n_scores * sizeof(float) < out.bytes) KF_FAIL(err, KF_ERR_ARGUMENT, "room for %zu scores, %zu are needed", n_scores, out.bytes / sizeof(float));
+    kf__session_put_rgb(s, rgb, stride);
+    kf__session_steps(s);
+    kf__session_get_f32(s, 0, scores);
+    return KF_OK;
+}
+
+size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) {
+    float best = -INFINITY, sum = 0;
+    for (size_t i = 0; i < n; i++) best = x[i] > best ? x[i] : best;
+    for (size_t i = 0; !probabilities && i < n; i++) sum += x[i] = expf(x[i] - best);
+    for (size_t i = 0; !probabilities && i < n; i++) x[i] /= sum;
+    if (k > n) k = n;
+    for (size_t j = 0; j < k; j++) { /* k is small: one pass for each place, ties to the lower index */
+        int32_t at = -1;
+        for (size_t i = 0; i < n; i++) {
+            bool taken = false;
+            for (size_t q = 0; q < j; q++) taken |= top[q].index == (int32_t)i;
+            if (!taken && (at < 0 || x[i] > x[at])) at = (int32_t)i;
+        }
+        top[j] = (kf_score){.index = at, .score = x[at]};
+    }
+    return k;
+}
+
+kf_status kf_session_classify(kf_session *s, const kf_image *image, size_t k, kf_score *top, size_t *n, kf_error *err) {
+    NEED(err, s && image && top && n, "session, image, top and n are needed");
+    kf_tensor out;
+    kf_image fit;
+    KF_TRY(kf_model_output(s->m, 0, &out, err));
+    KF_TRY(kf_image_preprocess(image, &s->m->p->meta.preprocess, &fit, err));
+    size_t classes = out.bytes / sizeof(float);
+    kf_status st = kf_session_run_rgb(s, fit.pixels, fit.stride, s->scores, classes, err);
+    kf_image_free(&fit);
+    KF_TRY(st);
+    *n = kf_top_k(s->scores, classes, s->m->p->outputs[0].probabilities, k, top);
+    for (size_t i = 0; i < *n; i++) top[i].label = kf_model_label(s->m, top[i].index);
+    return KF_OK;
+}
+
+kf_status kf_session_classify_nv12(kf_session *s, const kf_nv12 *frame, size_t k, kf_score *top, size_t *n, kf_error *err) {
+    kf_image rgb;
+    NEED(err, s && frame && top && n, "session, frame, top and n are needed");
+    KF_TRY(kf_image_from_nv12(frame, &rgb, err));
+    kf_status st = kf_session_classify(s, &rgb, k, top, n, err);
+    kf_image_free(&rgb);
+    return st;
+}
+
+const char *kf_cpu_name(void) { return kf__cpu_level_name(kf__cpu_level_now()); }
+
+kf_status kf_cpu_limit(const char *name, kf_error *err) {
+    int level = name ? kf__cpu_level_from_name(name) : KF_CPU_LEVELS;
+    if (level < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "unknown instruction set %s; scalar, sse4, avx2, avx512 and avx512vnni are known", name);
+    if (name && level > (int)kf__cpu_level_best()) KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name, kf__cpu_level_name(kf__cpu_level_best()));
+    kf__cpu_set_limit((kf__cpu_level)level);
+    return KF_OK;
+}

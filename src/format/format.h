@@ -1,0 +1,32 @@
+/* The .kfx model file: a program as JSON inside a safetensors container (docs/FORMAT.md).
+ * Floor 4: includes base, os, tensor, program, container.
+ * Owner rule: written bytes belong to the caller (kf__mem_free, default allocator); a read program owns copies of all. */
+#ifndef KF_FORMAT_H
+#define KF_FORMAT_H
+
+#include "program/program.h"
+
+#define KF_FORMAT_VERSION 1
+/** How every model file continues after its 8 length bytes; 64 hex digits of the hash follow. */
+#define KF_FORMAT_PREFIX "{\"__metadata__\":{\"kitfox.hash\":\""
+
+/** Serialise; the same program gives the same bytes on every machine. */
+kf_status kf__format_write(const kf__program *p, void **out, size_t *bytes, kf_error *err);
+/** Read, check the hash of the whole file (unless skip_hash), validate the program. FORMAT: not such a file; CORRUPT: hash
+ *  or program; UNSUPPORTED: a newer version. `data` may be released afterwards. */
+kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, bool skip_hash, kf__program **out, kf_error *err);
+
+/* ---- shared by the files of this folder ---------------------------------------------------------------------------------- */
+
+typedef struct kf__format_field {
+    const char *name;
+    size_t offset; /* into kf__step */
+} kf__format_field;
+extern const kf__format_field kf__format_ints[], kf__format_floats[], kf__format_acts[];
+extern const size_t kf__format_n_ints, kf__format_n_floats, kf__format_n_acts;
+extern const char *const kf__format_roles[KF_CONST_ROLES];
+extern const char *const kf__format_act_names[KF_ACT_COUNT];
+/** SHA-256 of the file with the hash digits taken as '0', as hex. */
+void kf__format_hash(const void *data, size_t bytes, char out[65]);
+
+#endif

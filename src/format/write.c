@@ -1,0 +1,141 @@
+/* Writing a program: JSON in a fixed key order, constants as tensors, then the hash over all of it.
+ * Floor 4.
+ * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "container/container.h"
+#include "format/format.h"
+
+static bool put(json_t *o, const char *key, json_t *v) { return json_object_set_new(o, key, v) != 0; }
+static bool add(json_t *a, json_t *v) { return json_array_append_new(a, v) != 0; }
+
+/* JSON has no infinities. */
+static json_t *number(double x) { return isinf(x) ? json_string(x > 0 ? "inf" : "-inf") : json_real(x); }
+
+static bool put_text(json_t *o, const char *key, const char *s) { return s && put(o, key, json_string(s)); }
+
+static bool put_sizes(json_t *o, const char *key, const int64_t *v, int n) {
+    json_t *a = json_array();
+    bool bad = false;
+    for (int i = 0; i < n; i++) bad |= add(a, json_integer(v[i]));
+    return put(o, key, a) || bad;
+}
+
+static json_t *tensor_json(const kf__ptensor *t, bool *bad) {
+    json_t *o = json_object();
+    *bad |= put_text(o, "name", t->name) | put(o, "dtype", json_string(kf_dtype_name(t->dtype)));
+    *bad |= put_sizes(o, "shape", (int64_t[]){t->n, t->h, t->w, t->c}, 4);
+    if (t->dtype == KF_F32) return o;
+    *bad |= put(o, "scale", number((double)t->scale)) | put(o, "zero", json_integer(t->zero)) | put(o, "qmin", json_integer(t->qmin));
+    *bad |= put(o, "qmax", json_integer(t->qmax)) | put(o, "scales", json_integer(t->scales)) | put(o, "zeros", json_integer(t->zeros));
+    return o;
+}
+
+static bool put_act(json_t *o, const char *key, const kf__step_act *a) {
+    if (a->kind == KF_ACT_NONE) return false;
+    json_t *l = json_array();
+    bool bad = add(l, json_string(kf__format_act_names[a->kind])) | add(l, number((double)a->lo)) | add(l, number((double)a->hi));
+    return put(o, key, l) || bad;
+}
+
+static json_t *step_json(const kf__step *s, bool *bad) {
+    json_t *o = json_object(), *in = json_array(), *sources = json_array(), *consts = json_object();
+    *bad |= put(o, "op", json_string(kf__step_op_name(s->op))) | put_text(o, "name", s->name);
+    for (int i = 0; i < s->n_in; i++) *bad |= add(in, json_integer(s->in[i]));
+    for (int i = 0; i < s->n_sources; i++) *bad |= add(sources, json_string(s->sources[i]));
+    *bad |= put(o, "in", in) | put(o, "out", json_integer(s->out)) | put(o, "sources", sources);
+    for (size_t i = 0; i < kf__format_n_ints; i++) {
+        int32_t v = *(const int32_t *)(const void *)((const char *)s + kf__format_ints[i].offset);
+        if (v) *bad |= put(o, kf__format_ints[i].name, json_integer(v));
+    }
+    for (size_t i = 0; i < kf__format_n_floats; i++) {
+        float v = *(const float *)(const void *)((const char *)s + kf__format_floats[i].offset);
+        if (v != 0) *bad |= put(o, kf__format_floats[i].name, number((double)v));
+    }
+    for (size_t i = 0; i < kf__format_n_acts; i++)
+        *bad |= put_act(o, kf__format_acts[i].name, (const kf__step_act *)(const void *)((const char *)s + kf__format_acts[i].offset));
+    for (int r = 0; r < KF_CONST_ROLES; r++)
+        if (s->consts[r] >= 0) *bad |= put(consts, kf__format_roles[r], json_integer(s->consts[r]));
+    *bad |= put(o, "consts", consts);
+    return o;
+}
+
+static json_t *preprocess_json(const kf_preprocess *p, bool *bad) {
+    json_t *o = json_object(), *mean = json_array(), *std = json_array();
+    for (int i = 0; i < 3; i++) *bad |= add(mean, json_real(p->mean[i])) | add(std, json_real(p->std[i]));
+    *bad |= put(o, "width", json_integer(p->width)) | put(o, "height", json_integer(p->height)) | put(o, "crop_pct", json_real(p->crop_pct));
+    *bad |= put(o, "crop", json_integer(p->crop)) | put(o, "filter", json_integer(p->filter)) | put(o, "color", json_integer(p->color));
+    *bad |= put(o, "mean", mean) | put(o, "std", std);
+    return o;
+}
+
+static json_t *meta_json(const kf__pmeta *m, bool *bad) {
+    json_t *o = json_object(), *labels = json_array();
+    *bad |= put_text(o, "name", m->name) | put_text(o, "arch", m->arch) | put_text(o, "source", m->source) | put_text(o, "producer", m->producer);
+    *bad |= put_text(o, "kitfox", m->kitfox) | put_text(o, "provenance", m->provenance);
+    *bad |= put(o, "parameters", json_integer(m->parameters)) | put(o, "stored_parameters", json_integer(m->stored_parameters));
+    *bad |= put(o, "macs", json_integer(m->macs)) | put(o, "activations", json_integer(m->activations));
+    *bad |= put(o, "quantized", json_integer(m->quantized)) | put(o, "input_range", json_integer(m->input_range));
+    if (m->preprocess.valid) *bad |= put(o, "preprocess", preprocess_json(&m->preprocess, bad));
+    for (int32_t i = 0; i < m->n_labels; i++) *bad |= add(labels, json_string(m->labels[i]));
+    *bad |= put(o, "labels", labels);
+    return o;
+}
+
+static json_t *inputs_json(const kf__program *p, bool *bad) {
+    json_t *list = json_array();
+    for (int32_t i = 0; i < p->n_inputs; i++) {
+        const kf__pinput *in = &p->inputs[i];
+        json_t *o = json_object();
+        *bad |= put_text(o, "name", in->name) | put(o, "tensor", json_integer(in->tensor)) | put_sizes(o, "shape", in->shape, in->rank);
+        *bad |= put(o, "layout", json_integer(in->layout)) | put(o, "pixels", json_integer(in->pixels)) | add(list, o);
+    }
+    return list;
+}
+
+static json_t *outputs_json(const kf__program *p, bool *bad) {
+    json_t *list = json_array();
+    for (int32_t i = 0; i < p->n_outputs; i++) {
+        const kf__poutput *out = &p->outputs[i];
+        json_t *o = json_object();
+        *bad |= put_text(o, "name", out->name) | put(o, "tensor", json_integer(out->tensor)) | put_sizes(o, "shape", out->shape, out->rank);
+        *bad |= put(o, "probabilities", json_integer(out->probabilities)) | add(list, o);
+    }
+    return list;
+}
+
+static char *program_text(const kf__program *p) {
+    json_t *root = json_object(), *tensors = json_array(), *consts = json_array(), *steps = json_array();
+    bool bad = put(root, "version", json_integer(KF_FORMAT_VERSION));
+    for (int32_t i = 0; i < p->n_tensors; i++) bad |= add(tensors, tensor_json(&p->tensors[i], &bad));
+    for (int32_t i = 0; i < p->n_consts; i++) bad |= add(consts, json_string(p->consts[i].name));
+    for (int32_t i = 0; i < p->n_steps; i++) bad |= add(steps, step_json(&p->steps[i], &bad));
+    bad |= put(root, "meta", meta_json(&p->meta, &bad)) | put(root, "inputs", inputs_json(p, &bad)) | put(root, "outputs", outputs_json(p, &bad));
+    bad |= put(root, "tensors", tensors) | put(root, "consts", consts) | put(root, "steps", steps);
+    char *text = bad ? NULL : json_dumps(root, JSON_COMPACT);
+    json_decref(root);
+    return text;
+}
+
+kf_status kf__format_write(const kf__program *p, void **out, size_t *bytes, kf_error *err) {
+    char zeros[65], hash[65];
+    memset(zeros, '0', 64);
+    zeros[64] = 0;
+    *out = NULL;
+    kf__container_tensor *list = kf__mem_zalloc(NULL, ((size_t)p->n_consts + 1) * sizeof *list);
+    char *text = list ? program_text(p) : NULL;
+    kf_status st = text ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "the program cannot be written; out of memory, or a name or label that is not UTF-8");
+    for (int32_t i = 0; st == KF_OK && i < p->n_consts; i++)
+        list[i] = (kf__container_tensor){p->consts[i].name, p->consts[i].dtype, p->consts[i].shape, p->consts[i].data, p->consts[i].bytes};
+    kf__container_text texts[] = {{"kitfox.hash", zeros}, {"kitfox.program", text}};
+    if (st == KF_OK) st = kf__container_write(texts, KF_COUNT(texts), list, (size_t)p->n_consts, out, bytes, err);
+    if (st == KF_OK) {
+        kf__format_hash(*out, *bytes, hash);
+        memcpy((char *)*out + 8 + sizeof KF_FORMAT_PREFIX - 1, hash, 64);
+    }
+    free(text);
+    kf__mem_free(NULL, list);
+    return st;
+}

@@ -1,0 +1,66 @@
+/* NV12 camera frames to RGB and back: BT.601, full and limited range, 16-bit fixed point.
+ * Floor 3. Chroma is replicated to its 2x2 block when reading and averaged when writing; RGB is clipped to 0..255.
+ * Owner rule: results belong to the caller. */
+#include "base/base.h"
+#include "image/image_private.h"
+
+/* Coefficients times 65536, rounded: ITU-R BT.601 and JFIF (full range). */
+static const struct {
+    int32_t y_offset, y, rv, gu, gv, bu;
+} RANGE[2] = {
+    {0, 65536, 91881, -22554, -46802, 116130},    /* full: 1.402, 0.344136, 0.714136, 1.772 */
+    {16, 76309, 104597, -25675, -53279, 132201}, /* limited: 1.164383, 1.596027, 0.391762, 0.812968, 2.017232 */
+};
+
+static inline uint8_t fixed8(int32_t v) {
+    v = (v + 32768) >> 16;
+    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+}
+
+void kf__nv12_pixel(int limited, uint8_t y, uint8_t u, uint8_t v, uint8_t rgb[3]) {
+    int32_t l = (y - RANGE[limited].y_offset) * RANGE[limited].y, cu = u - 128, cv = v - 128;
+    rgb[0] = fixed8(l + RANGE[limited].rv * cv);
+    rgb[1] = fixed8(l + RANGE[limited].gu * cu + RANGE[limited].gv * cv);
+    rgb[2] = fixed8(l + RANGE[limited].bu * cu);
+}
+
+kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
+    *out = (kf_image){0};
+    if (!f || !f->y || !f->uv) KF_FAIL(err, KF_ERR_ARGUMENT, "the NV12 frame has no planes");
+    if (f->width < 2 || f->height < 2 || f->width % 2 || f->height % 2)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 frame of %dx%d; both sides must be even", f->width, f->height);
+    if (f->stride_y < (size_t)f->width || f->stride_uv < (size_t)f->width)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 strides %zu and %zu are smaller than the width %d", f->stride_y, f->stride_uv, f->width);
+    KF_TRY(kf_image_create(f->width, f->height, out, err));
+    for (int32_t y = 0; y < f->height; y++) {
+        const uint8_t *luma = f->y + (size_t)y * f->stride_y, *chroma = f->uv + (size_t)(y / 2) * f->stride_uv;
+        uint8_t *to = out->pixels + (size_t)y * out->stride;
+        for (int32_t x = 0; x < f->width; x++, to += 3) kf__nv12_pixel(f->limited != 0, luma[x], chroma[x & ~1], chroma[x | 1], to);
+    }
+    return KF_OK;
+}
+
+static inline uint8_t round8(double v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v + 0.5); }
+
+kf_status kf_image_to_nv12(const kf_image *in, int32_t limited, uint8_t *out, size_t bytes, kf_error *err) {
+    if (!in || !in->pixels || !out || in->width % 2 || in->height % 2 || in->width < 2 || in->height < 2)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "to NV12: a picture with even sides is needed");
+    size_t w = (size_t)in->width, h = (size_t)in->height;
+    if (bytes < w * h * 3 / 2) KF_FAIL(err, KF_ERR_ARGUMENT, "to NV12: %zu bytes of room, %zu are needed", bytes, w * h * 3 / 2);
+    double ys = limited ? 219.0 / 255 : 1, cs = limited ? 224.0 / 255 : 1, y0 = limited ? 16 : 0;
+    uint8_t *uv = out + w * h;
+    for (size_t y = 0; y < h; y += 2)
+        for (size_t x = 0; x < w; x += 2) {
+            double cb = 0, cr = 0;
+            for (size_t k = 0; k < 4; k++) {
+                const uint8_t *p = in->pixels + (y + k / 2) * in->stride + 3 * (x + k % 2);
+                double luma = 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2];
+                out[(y + k / 2) * w + x + k % 2] = round8(y0 + ys * luma);
+                cb += (p[2] - luma) / 1.772;
+                cr += (p[0] - luma) / 1.402;
+            }
+            uv[y / 2 * w + x] = round8(128 + cs * cb / 4);
+            uv[y / 2 * w + x + 1] = round8(128 + cs * cr / 4);
+        }
+    return KF_OK;
+}

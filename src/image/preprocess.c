@@ -1,0 +1,91 @@
+/* Pixel buffers and timm's evaluation transform: resize, then crop, with its rounding.
+ * Floor 3: includes base.
+ * Owner rule: kf_image_free releases what kf_image_create made. */
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/base.h"
+#include "image/image_private.h"
+
+void kf_image_options_init(kf_image_options *o) {
+    *o = (kf_image_options){.size = sizeof *o, .max_side = KF_IMAGE_MAX_SIDE, .max_pixels = KF_IMAGE_MAX_PIXELS};
+}
+
+kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, kf_error *err) {
+    size_t bytes;
+    *out = (kf_image){0};
+    if (width < 1 || height < 1) KF_FAIL(err, KF_ERR_ARGUMENT, "picture size %dx%d; both sides must be at least 1", width, height);
+    if (!kf__mul_size((size_t)width * 3, (size_t)height, &bytes)) KF_FAIL(err, KF_ERR_LIMIT, "picture size %dx%d is too large", width, height);
+    uint8_t *pixels = malloc(bytes);
+    if (!pixels) KF_FAIL_MEMORY(err, bytes);
+    *out = (kf_image){width, height, 3 * (size_t)width, pixels};
+    return KF_OK;
+}
+
+void kf_image_free(kf_image *image) {
+    if (!image) return;
+    free(image->pixels);
+    *image = (kf_image){0};
+}
+
+/* Python's round(): halves go to the even neighbour. */
+static int32_t round_half_even(double x) { return (int32_t)nearbyint(x); }
+
+static void copy_rect(const kf_image *from, int32_t x0, int32_t y0, kf_image *to) {
+    for (int32_t y = 0; y < to->height; y++) {
+        int32_t sy = y0 + y;
+        for (int32_t x = 0; x < to->width; x++) {
+            int32_t sx = x0 + x;
+            uint8_t *p = to->pixels + (size_t)y * to->stride + 3 * (size_t)x;
+            if (sx >= 0 && sy >= 0 && sx < from->width && sy < from->height)
+                memcpy(p, from->pixels + (size_t)sy * from->stride + 3 * (size_t)sx, 3);
+        }
+    }
+}
+
+/* Size after the resize step, before the crop. */
+static void resized_size(const kf_image *in, const kf_preprocess *p, int32_t *w, int32_t *h) {
+    double scale_w = floor(p->width / p->crop_pct), scale_h = floor(p->height / p->crop_pct);
+    if (p->crop == KF_CROP_SQUASH) {
+        *w = (int32_t)scale_w;
+        *h = (int32_t)scale_h;
+    } else if (p->crop == KF_CROP_FIT_PAD) {
+        *h = p->height;
+        *w = (int32_t)kf__min_i64(p->width, (int64_t)ceil((double)p->height * in->width / in->height));
+    } else { /* short (or long) side to the scale; the other keeps the ratio, truncated */
+        bool by_width = (p->crop == KF_CROP_BORDER) == (in->width >= in->height);
+        double side = by_width ? scale_w : scale_h;
+        *w = by_width ? (int32_t)side : (int32_t)(side * in->width / in->height);
+        *h = by_width ? (int32_t)(side * in->height / in->width) : (int32_t)side;
+    }
+    if (*w < 1) *w = 1;
+    if (*h < 1) *h = 1;
+}
+
+kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err) {
+    *out = (kf_image){0};
+    if (!in || !in->pixels || in->width < 1 || in->height < 1) KF_FAIL(err, KF_ERR_ARGUMENT, "the picture is empty");
+    if (!p || !p->valid || p->width < 1 || p->height < 1 || !(p->crop_pct > 0 && p->crop_pct <= 1))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "the model has no picture preprocessing; import it with --preprocess");
+    int32_t w, h;
+    kf_image whole;
+    resized_size(in, p, &w, &h);
+    const double box[4] = {0, 0, in->width, in->height};
+    KF_TRY(kf__image_resize_box(in, w, h, p->filter, box, &whole, err));
+    if (w == p->width && h == p->height) {
+        *out = whole;
+        return KF_OK;
+    }
+    kf_status st = kf_image_create(p->width, p->height, out, err);
+    if (st == KF_OK) {
+        bool pad = p->crop == KF_CROP_FIT_PAD;
+        int32_t x0 = pad ? 0 : round_half_even((w - p->width) / 2.0), y0 = pad ? 0 : round_half_even((h - p->height) / 2.0);
+        for (int32_t y = 0; y < out->height; y++)
+            for (int32_t x = 0; x < out->width; x++)
+                for (int c = 0; c < 3; c++)
+                    out->pixels[(size_t)y * out->stride + 3 * (size_t)x + (size_t)c] = p->crop == KF_CROP_BORDER ? (uint8_t)nearbyint(255 * p->mean[c]) : 0;
+        copy_rect(&whole, x0, y0, out);
+    }
+    kf_image_free(&whole);
+    return st;
+}

@@ -1,0 +1,24 @@
+/* Fork-join over a fixed set of threads: the caller is worker 0.
+ * Floor 2: includes base.
+ * Owner rule: one pool belongs to one session; kf__pool_run is called by one thread at a time. */
+#ifndef KF_POOL_H
+#define KF_POOL_H
+
+#include "base/base.h"
+
+typedef struct kf__pool kf__pool;
+
+/** fn(ctx, worker, workers): do the share `worker` of the job. */
+typedef void kf__pool_fn(void *ctx, int worker, int workers);
+
+/** A pool of `threads` >= 1 workers, the caller included. */
+kf_status kf__pool_create(int threads, const kf_allocator *a, kf__pool **out, kf_error *err);
+void kf__pool_destroy(kf__pool **pool);
+int kf__pool_size(const kf__pool *pool);
+/** Run fn once on every worker and wait for all. Allocates nothing. Workers spin for some microseconds for the next job, then
+ *  sleep. */
+void kf__pool_run(kf__pool *pool, kf__pool_fn *fn, void *ctx);
+/** Monotonic seconds. */
+double kf__clock_seconds(void);
+
+#endif

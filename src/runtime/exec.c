@@ -1,0 +1,244 @@
+/* Step execution, f32: rows or columns are shared out among the workers, each share is one kernel call.
+ * Floor 5.
+ * Owner rule: see exec.h. */
+#include "runtime/exec.h"
+
+#include <math.h>
+
+typedef struct job {
+    const kf__exec *x;
+    const kf__step *s;
+    const kf__packed *packed;
+    const kf__ptensor *in, *out;
+    const float *src, *src2;
+    float *dst;
+    kf__epilogue e;
+} job;
+
+/* Share `worker` of `total` items in multiples of `grain`. */
+static void share(size_t total, size_t grain, int worker, int workers, size_t *from, size_t *to) {
+    size_t units = (total + grain - 1) / grain, each = units / (size_t)workers, rest = units % (size_t)workers, w = (size_t)worker;
+    size_t lo = w * each + (w < rest ? w : rest), hi = lo + each + (w < rest);
+    *from = lo * grain < total ? lo * grain : total;
+    *to = hi * grain < total ? hi * grain : total;
+}
+
+static const float *constant(const job *j, kf__const_role role) {
+    int32_t i = j->s->consts[role];
+    return i < 0 ? NULL : j->x->m->p->consts[i].data;
+}
+
+/* 1x1 convolution and fully connected: a GEMM over pixels. Few rows and many columns are split by columns. */
+static void run_gemm(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    kf__gemm_f32_fn *gemm = j->x->m->kernels.gemm_f32;
+    size_t m = (size_t)j->out->n * (size_t)j->out->h * (size_t)j->out->w, n = (size_t)j->out->c, k = (size_t)j->in->c, from, to;
+    kf__epilogue e = j->e;
+    if (m >= (size_t)workers * 8) {
+        share(m, 12, worker, workers, &from, &to);
+        if (e.residual) e.residual += from * n;
+        if (to > from) gemm(to - from, n, k, j->src + from * k, k, j->packed->w, j->dst + from * n, n, &e);
+        return;
+    }
+    share(n, 2 * KF_GEMM_PANEL, worker, workers, &from, &to);
+    if (e.bias) e.bias += from;
+    if (e.residual) e.residual += from;
+    if (to > from) gemm(m, to - from, k, j->src, k, j->packed->w + from * k, j->dst + from, n, &e);
+}
+
+/* Patches of one output row, [w_out, kh * kw * channels], zero where the image ends. */
+static void im2col_row(const job *j, size_t image, int32_t y, size_t first_channel, size_t channels, float *to) {
+    const kf__step *s = j->s;
+    size_t c = (size_t)j->in->c;
+    for (int32_t xo = 0; xo < j->out->w; xo++)
+        for (int32_t ky = 0; ky < s->kh; ky++)
+            for (int32_t kx = 0; kx < s->kw; kx++, to += channels) {
+                int32_t sy = y * s->sh - s->pt + ky * s->dh, sx = xo * s->sw - s->pl + kx * s->dw;
+                if (sy < 0 || sy >= j->in->h || sx < 0 || sx >= j->in->w) {
+                    memset(to, 0, channels * sizeof *to);
+                    continue;
+                }
+                size_t at = ((image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w + (size_t)sx) * c + first_channel;
+                memcpy(to, j->src + at, channels * sizeof *to);
+            }
+}
+
+static void run_conv(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    const kf__step *s = j->s;
+    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, g = (size_t)s->group, per_in = (size_t)j->in->c / g, per_out = oc / g;
+    size_t k = (size_t)(s->kh * s->kw) * per_in, from, to, panel = kf__gemm_f32_packed(per_out, k);
+    float *patches = (float *)(void *)(j->x->scratch + (size_t)worker * j->x->m->scratch_bytes);
+    share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++)
+        for (size_t q = 0; q < g; q++) {
+            im2col_row(j, row / (size_t)j->out->h, (int32_t)(row % (size_t)j->out->h), q * per_in, per_in, patches);
+            kf__epilogue e = j->e;
+            size_t at = row * ow * oc + q * per_out;
+            if (e.bias) e.bias += q * per_out;
+            if (e.residual) e.residual += at;
+            j->x->m->kernels.gemm_f32(ow, per_out, k, patches, k, j->packed->w + q * panel, j->dst + at, oc, &e);
+        }
+}
+
+static void run_dwconv(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    const kf__step *s = j->s;
+    size_t c = (size_t)j->in->c, row_in = (size_t)j->in->w * c, row_out = (size_t)j->out->w * c, from, to;
+    const float *rows[64];
+    share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++) {
+        size_t image = row / (size_t)j->out->h;
+        int32_t top = (int32_t)(row % (size_t)j->out->h) * s->sh - s->pt;
+        for (int32_t ky = 0; ky < s->kh; ky++) {
+            int32_t y = top + ky * s->dh;
+            rows[ky] = y < 0 || y >= j->in->h ? NULL : j->src + (image * (size_t)j->in->h + (size_t)y) * row_in;
+        }
+        kf__epilogue e = j->e;
+        if (e.residual) e.residual += row * row_out;
+        kf__dwconv_row d = {.rows = rows, .kh = s->kh, .kw = s->kw, .sw = s->sw, .dw = s->dw, .pl = s->pl, .w_in = j->in->w,
+                            .w_out = j->out->w, .c = c, .w = constant(j, KF_CONST_W), .out = j->dst + row * row_out};
+        j->x->m->kernels.dwconv_f32(&d, &e);
+    }
+}
+
+static void mean_of(const job *j, size_t image, float *to) {
+    size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c;
+    memset(to, 0, c * sizeof *to);
+    j->x->m->kernels.colsum_f32(hw, c, j->src + image * hw * c, to);
+    for (size_t i = 0; i < c; i++) to[i] /= (float)hw;
+}
+
+/* Small: the whole squeeze-and-excite branch runs on the calling thread. */
+static void run_se_gate(const job *j) {
+    float *mean = (float *)(void *)j->x->scratch;
+    size_t c = (size_t)j->in->c, r = (size_t)j->x->m->p->consts[j->s->consts[KF_CONST_W]].shape.dim[0];
+    float *hidden = mean + kf__round_up(c, 16);
+    for (size_t n = 0; n < (size_t)j->in->n; n++) {
+        mean_of(j, n, mean);
+        kf__epilogue reduce = {.bias = constant(j, KF_CONST_BIAS), .act = j->s->act.kind, .lo = j->s->act.lo, .hi = j->s->act.hi};
+        kf__epilogue expand = {.bias = constant(j, KF_CONST_BIAS2), .act = j->s->gate_act.kind, .lo = j->s->gate_act.lo, .hi = j->s->gate_act.hi};
+        j->x->m->kernels.gemm_f32(1, r, c, mean, c, j->packed->w, hidden, r, &reduce);
+        j->x->m->kernels.gemm_f32(1, c, r, hidden, r, j->packed->w2, j->dst + n * c, c, &expand);
+    }
+}
+
+static void run_scale(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c, from, to;
+    share(hw, 1, worker, workers, &from, &to);
+    for (size_t n = 0; n < (size_t)j->in->n; n++)
+        j->x->m->kernels.scale_f32(to - from, c, j->src + (n * hw + from) * c, j->src2 + n * c, j->dst + (n * hw + from) * c);
+}
+
+static void run_eltwise(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t total = (size_t)j->out->n * (size_t)j->out->h * (size_t)j->out->w * (size_t)j->out->c, from, to;
+    share(total, 256, worker, workers, &from, &to);
+    j->x->m->kernels.eltwise_f32(to - from, j->src + from, j->s->op == KF_STEP_ADD ? j->src2 + from : NULL, j->dst + from, &j->e);
+}
+
+static void pool_pixel(const job *j, size_t image, int32_t y, int32_t xo, float *to) {
+    const kf__step *s = j->s;
+    bool is_max = s->op == KF_STEP_MAX_POOL;
+    size_t c = (size_t)j->in->c;
+    int32_t count = 0;
+    for (size_t i = 0; i < c; i++) to[i] = is_max ? -INFINITY : 0;
+    for (int32_t ky = 0; ky < s->kh; ky++)
+        for (int32_t kx = 0; kx < s->kw; kx++) {
+            int32_t sy = y * s->sh - s->pt + ky * s->dh, sx = xo * s->sw - s->pl + kx * s->dw;
+            bool padded = sy >= -s->pt && sy < j->in->h + s->pb && sx >= -s->pl && sx < j->in->w + s->pr;
+            if (sy < 0 || sy >= j->in->h || sx < 0 || sx >= j->in->w) {
+                count += s->count_include_pad && padded;
+                continue;
+            }
+            const float *from = j->src + ((image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w + (size_t)sx) * c;
+            for (size_t i = 0; i < c; i++) to[i] = is_max ? (from[i] > to[i] ? from[i] : to[i]) : to[i] + from[i];
+            count++;
+        }
+    for (size_t i = 0; !is_max && count > 0 && i < c; i++) to[i] /= (float)count;
+}
+
+static void run_pool(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t from, to, ow = (size_t)j->out->w;
+    share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++)
+        for (size_t xo = 0; xo < ow; xo++)
+            pool_pixel(j, row / (size_t)j->out->h, (int32_t)(row % (size_t)j->out->h), (int32_t)xo, j->dst + (row * ow + xo) * (size_t)j->out->c);
+}
+
+static void run_softmax(const job *j) {
+    size_t c = (size_t)j->out->c, rows = (size_t)j->out->n * (size_t)j->out->h * (size_t)j->out->w;
+    for (size_t r = 0; r < rows; r++) {
+        const float *x = j->src + r * c;
+        float *y = j->dst + r * c, top = x[0], sum = 0;
+        for (size_t i = 1; i < c; i++) top = x[i] > top ? x[i] : top;
+        for (size_t i = 0; i < c; i++) sum += y[i] = expf(x[i] - top);
+        for (size_t i = 0; i < c; i++) y[i] /= sum;
+    }
+}
+
+static void run_concat(const job *j) {
+    size_t pixels = (size_t)j->out->n * (size_t)j->out->h * (size_t)j->out->w, c = (size_t)j->out->c, at = 0;
+    for (int k = 0; k < j->s->n_in; k++) {
+        size_t mine = (size_t)j->x->m->p->tensors[j->s->in[k]].c;
+        const float *from = kf__exec_tensor(j->x, j->s->in[k]);
+        for (size_t i = 0; i < pixels; i++) memcpy(j->dst + i * c + at, from + i * mine, mine * sizeof(float));
+        at += mine;
+    }
+}
+
+static void run_pad(const job *j) {
+    size_t row = (size_t)j->in->w * (size_t)j->in->c, c = (size_t)j->out->c, ow = (size_t)j->out->w;
+    memset(j->dst, 0, (size_t)j->out->n * (size_t)j->out->h * ow * c * sizeof(float));
+    for (size_t n = 0; n < (size_t)j->in->n; n++)
+        for (size_t y = 0; y < (size_t)j->in->h; y++)
+            memcpy(j->dst + (((n * (size_t)j->out->h) + y + (size_t)j->s->pt) * ow + (size_t)j->s->pl) * c,
+                   j->src + (n * (size_t)j->in->h + y) * row, row * sizeof(float));
+}
+
+static void run_to_nchw(const job *j) {
+    size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c;
+    for (size_t n = 0; n < (size_t)j->in->n; n++)
+        for (size_t i = 0; i < hw; i++)
+            for (size_t k = 0; k < c; k++) j->dst[(n * c + k) * hw + i] = j->src[(n * hw + i) * c + k];
+}
+
+static bool is_pointwise(const kf__step *s) {
+    return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr;
+}
+
+void kf__exec_step(const kf__exec *x, int32_t index) {
+    const kf__program *p = x->m->p;
+    const kf__step *s = &p->steps[index];
+    job j = {.x = x, .s = s, .packed = &x->m->packed[index], .in = &p->tensors[s->in[0]], .out = &p->tensors[s->out],
+             .src = kf__exec_tensor(x, s->in[0]), .dst = kf__exec_tensor(x, s->out)};
+    bool conv = s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV;
+    if (s->n_in > 1) j.src2 = kf__exec_tensor(x, s->in[1]);
+    j.e = (kf__epilogue){.bias = constant(&j, KF_CONST_BIAS), .act = s->act.kind, .lo = s->act.lo, .hi = s->act.hi,
+                         .residual = conv && s->n_in > 1 ? j.src2 : NULL, .ld_residual = (size_t)j.out->c,
+                         .post = s->post_act.kind, .post_lo = s->post_act.lo, .post_hi = s->post_act.hi};
+    switch (s->op) {
+    case KF_STEP_CONV: kf__pool_run(x->pool, is_pointwise(s) ? run_gemm : run_conv, &j); break;
+    case KF_STEP_DWCONV: kf__pool_run(x->pool, run_dwconv, &j); break;
+    case KF_STEP_FC: kf__pool_run(x->pool, run_gemm, &j); break;
+    case KF_STEP_SE_GATE: run_se_gate(&j); break;
+    case KF_STEP_SCALE: kf__pool_run(x->pool, run_scale, &j); break;
+    case KF_STEP_ADD: case KF_STEP_ACT: kf__pool_run(x->pool, run_eltwise, &j); break;
+    case KF_STEP_MUL: {
+        size_t n = (size_t)j.out->n * (size_t)j.out->h * (size_t)j.out->w * (size_t)j.out->c;
+        for (size_t i = 0; i < n; i++) j.dst[i] = j.src[i] * j.src2[i];
+        break;
+    }
+    case KF_STEP_GLOBAL_POOL:
+        for (size_t n = 0; n < (size_t)j.in->n; n++) mean_of(&j, n, j.dst + n * (size_t)j.in->c);
+        break;
+    case KF_STEP_AVG_POOL: case KF_STEP_MAX_POOL: kf__pool_run(x->pool, run_pool, &j); break;
+    case KF_STEP_SOFTMAX: run_softmax(&j); break;
+    case KF_STEP_CONCAT: run_concat(&j); break;
+    case KF_STEP_PAD: run_pad(&j); break;
+    case KF_STEP_TO_NCHW: run_to_nchw(&j); break;
+    default: memcpy(j.dst, j.src, (size_t)j.out->n * (size_t)j.out->h * (size_t)j.out->w * (size_t)j.out->c * sizeof(float)); break;
+    }
+}

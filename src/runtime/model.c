@@ -1,0 +1,101 @@
+/* Packing a program's weights for the CPU at hand and planning its memory.
+ * Floor 5.
+ * Owner rule: see model.h. */
+#include "runtime/model.h"
+
+static bool uses_gemm(const kf__step *s) { return s->op == KF_STEP_CONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE; }
+
+/* Rows of the weight matrix per group and its depth. */
+static void matrix_of(const kf__program *p, const kf__step *s, size_t *groups, size_t *n, size_t *k) {
+    const kf__shape *w = &p->consts[s->consts[KF_CONST_W]].shape;
+    size_t total = 1;
+    for (int i = 1; i < w->rank; i++) total *= (size_t)w->dim[i];
+    *groups = s->op == KF_STEP_CONV ? (size_t)s->group : 1;
+    *n = (size_t)w->dim[0] / *groups;
+    *k = total;
+}
+
+static size_t packed_size(const kf__program *p, const kf__step *s) {
+    size_t g, n, k;
+    matrix_of(p, s, &g, &n, &k);
+    size_t size = g * kf__gemm_f32_packed(n, k);
+    if (s->op == KF_STEP_SE_GATE) size += kf__gemm_f32_packed(k, n);
+    return size;
+}
+
+static void pack_step(const kf__program *p, const kf__step *s, float *to, kf__packed *out) {
+    size_t g, n, k;
+    matrix_of(p, s, &g, &n, &k);
+    const float *w = p->consts[s->consts[KF_CONST_W]].data;
+    out->w = to;
+    for (size_t i = 0; i < g; i++, to += kf__gemm_f32_packed(n, k)) kf__gemm_f32_pack(n, k, w + i * n * k, to);
+    if (s->op != KF_STEP_SE_GATE) return;
+    out->w2 = to;
+    kf__gemm_f32_pack(k, n, p->consts[s->consts[KF_CONST_W2]].data, to);
+}
+
+static size_t scratch_of(const kf__program *p, const kf__step *s) {
+    const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
+    if (s->op == KF_STEP_CONV && (s->kh != 1 || s->kw != 1 || s->sh != 1 || s->sw != 1 || s->group != 1 || s->pt || s->pl || s->pb || s->pr))
+        return (size_t)y->w * (size_t)(s->kh * s->kw) * (size_t)(x->c / s->group) * sizeof(float);
+    if (s->op == KF_STEP_SE_GATE)
+        return ((size_t)x->c + (size_t)p->consts[s->consts[KF_CONST_W]].shape.dim[0] + 32) * sizeof(float);
+    return 0;
+}
+
+static kf_status pack_all(struct kf_model *m, kf_error *err) {
+    const kf__program *p = m->p;
+    size_t total = 0;
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        if (uses_gemm(&p->steps[i])) total += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
+        size_t scratch = kf__round_up(scratch_of(p, &p->steps[i]), KF_ALIGN);
+        if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
+    }
+    m->weights_bytes = total * sizeof(float);
+    m->weights = kf__mem_alloc(m->allocator, m->weights_bytes);
+    if (!m->weights) KF_FAIL_MEMORY(err, m->weights_bytes);
+    float *to = m->weights;
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        if (!uses_gemm(&p->steps[i])) continue;
+        pack_step(p, &p->steps[i], to, &m->packed[i]);
+        to += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
+    }
+    return KF_OK;
+}
+
+kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_model **out, kf_error *err) {
+    struct kf_model *m = kf__mem_zalloc(a, sizeof *m);
+    *out = NULL;
+    if (!m) {
+        kf__program_destroy(&p);
+        KF_FAIL_MEMORY(err, sizeof *m);
+    }
+    m->allocator = a;
+    m->p = p;
+    m->cpu = kf__cpu_level_now();
+    kf__kernels_select(m->cpu, &m->kernels);
+    m->packed = kf__arena_array(&p->arena, (size_t)p->n_steps, sizeof *m->packed);
+    m->offset = kf__arena_array(&p->arena, (size_t)p->n_tensors, sizeof *m->offset);
+    kf_status st = m->packed && m->offset ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+    if (st == KF_OK) st = pack_all(m, err);
+    if (st == KF_OK) st = kf__plan(p, false, m->offset, &m->plan_bytes, err);
+    if (st == KF_OK) {
+        *out = m;
+        return KF_OK;
+    }
+    kf__mem_free(a, m->weights);
+    kf__program_destroy(&m->p);
+    kf__mem_free(a, m);
+    return st;
+}
+
+const char *kf__model_kernel_name(const struct kf_model *m, const kf__step *s) {
+    switch (s->op) {
+    case KF_STEP_CONV: case KF_STEP_FC: case KF_STEP_SE_GATE: return m->kernels.gemm_f32_name;
+    case KF_STEP_DWCONV: return m->kernels.dwconv_f32_name;
+    case KF_STEP_SCALE: return m->kernels.scale_f32_name;
+    case KF_STEP_GLOBAL_POOL: return m->kernels.colsum_f32_name;
+    case KF_STEP_ADD: case KF_STEP_ACT: return m->kernels.eltwise_f32_name;
+    default: return "plain";
+    }
+}

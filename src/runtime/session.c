@@ -1,0 +1,108 @@
+/* Sessions: one block of memory, a pool of threads, inputs in, steps, outputs out.
+ * Floor 5.
+ * Owner rule: see session.h. */
+#include "runtime/session.h"
+
+#include <fenv.h>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a, struct kf_session **out,
+                             kf_error *err) {
+    struct kf_session *s = kf__mem_zalloc(a, sizeof *s);
+    *out = NULL;
+    if (!s) KF_FAIL_MEMORY(err, sizeof *s);
+    s->allocator = a;
+    s->m = m;
+    kf_status st = kf__pool_create(threads, a, &s->exec.pool, err);
+    if (st != KF_OK) {
+        kf__mem_free(a, s);
+        return st;
+    }
+    const kf__ptensor *y = &m->p->tensors[m->p->outputs[0].tensor];
+    size_t scores = kf__round_up((size_t)y->n * (size_t)y->h * (size_t)y->w * (size_t)y->c * sizeof(float), KF_ALIGN);
+    size_t scratch = m->scratch_bytes * (size_t)kf__pool_size(s->exec.pool), times = (size_t)m->p->n_steps * sizeof *s->ms;
+    s->bytes = m->plan_bytes + scratch + scores + times;
+    s->exec.m = m;
+    s->exec.base = kf__mem_zalloc(a, s->bytes);
+    if (!s->exec.base) {
+        size_t bytes = s->bytes;
+        kf__session_destroy(&s);
+        KF_FAIL_MEMORY(err, bytes);
+    }
+    s->exec.scratch = s->exec.base + m->plan_bytes;
+    s->scores = (float *)(void *)(s->exec.scratch + scratch);
+    if (profile) s->ms = (double *)(void *)(s->exec.scratch + scratch + scores);
+    *out = s;
+    return KF_OK;
+}
+
+void kf__session_destroy(struct kf_session **session) {
+    if (!session || !*session) return;
+    struct kf_session *s = *session;
+    const kf_allocator *a = s->allocator;
+    kf__pool_destroy(&s->exec.pool);
+    kf__mem_free(a, s->exec.base);
+    kf__mem_free(a, s);
+    *session = NULL;
+}
+
+void kf__session_steps(struct kf_session *s) {
+    int rounding = fegetround();
+    if (rounding != FE_TONEAREST) fesetround(FE_TONEAREST);
+#if defined(__x86_64__)
+    unsigned csr = _mm_getcsr();
+    _mm_setcsr(csr & ~0x8040u); /* neither flush-to-zero nor denormals-are-zero */
+#endif
+    for (int32_t i = 0; i < s->m->p->n_steps; i++) {
+        double start = s->ms ? kf__clock_seconds() : 0;
+        kf__exec_step(&s->exec, i);
+        if (s->ms) s->ms[i] = (kf__clock_seconds() - start) * 1e3;
+        if (s->probe) s->probe(s->probe_user, i, kf__exec_tensor(&s->exec, s->m->p->steps[i].out));
+    }
+#if defined(__x86_64__)
+    _mm_setcsr(csr);
+#endif
+    if (rounding != FE_TONEAREST) fesetround(rounding);
+}
+
+void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc) {
+    const kf__pinput *in = &s->m->p->inputs[index];
+    const kf__ptensor *t = &s->m->p->tensors[in->tensor];
+    float *to = kf__exec_tensor(&s->exec, in->tensor);
+    size_t hw = (size_t)t->h * (size_t)t->w, c = (size_t)t->c;
+    if (in->layout != 0 || nhwc || hw == 1) {
+        memcpy(to, data, (size_t)t->n * hw * c * sizeof *to);
+        return;
+    }
+    for (size_t n = 0; n < (size_t)t->n; n++)
+        for (size_t k = 0; k < c; k++)
+            for (size_t i = 0; i < hw; i++) to[(n * hw + i) * c + k] = data[(n * c + k) * hw + i];
+}
+
+void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride) {
+    const kf__pinput *in = &s->m->p->inputs[0];
+    const kf__ptensor *t = &s->m->p->tensors[in->tensor];
+    const kf_preprocess *p = &s->m->p->meta.preprocess;
+    float *to = kf__exec_tensor(&s->exec, in->tensor), table[3][256];
+    for (int c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) table[c][v] = (float)(((double)v / 255.0 - p->mean[c]) / p->std[c]);
+    int first = p->color == KF_COLOR_BGR ? 2 : 0, step = p->color == KF_COLOR_BGR ? -1 : 1;
+    for (int32_t y = 0; y < t->h; y++) {
+        const uint8_t *row = rgb + (size_t)y * stride;
+        for (int32_t x = 0; x < t->w; x++, row += 3)
+            for (int c = 0; c < 3; c++) *to++ = table[c][row[first + c * step]];
+    }
+}
+
+void kf__session_get_f32(const struct kf_session *s, int32_t index, float *to) {
+    const kf__poutput *out = &s->m->p->outputs[index];
+    const kf__ptensor *t = &s->m->p->tensors[out->tensor];
+    const float *from = kf__exec_tensor(&s->exec, out->tensor);
+    size_t hw = (size_t)t->h * (size_t)t->w, c = (size_t)t->c;
+    for (size_t n = 0; n < (size_t)t->n; n++)
+        for (size_t i = 0; i < hw; i++)
+            for (size_t k = 0; k < c; k++) to[(n * c + k) * hw + i] = from[(n * hw + i) * c + k];
+}
