@@ -1,0 +1,130 @@
+/* kf_image_load: by content to the right decoder, then EXIF orientation.
+ * Floor 6: public headers only.
+ * Owner rule: the picture belongs to the caller. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "codec/codec.h"
+
+kf_status kf__codec_fail(kf_error *err, kf_status status, const char *fmt, ...) {
+    if (!err) return status;
+    va_list args;
+    va_start(args, fmt);
+    err->status = status;
+    vsnprintf(err->text, sizeof err->text, fmt, args);
+    va_end(args);
+    return status;
+}
+
+kf_status kf__codec_limits(int64_t w, int64_t h, const kf_image_options *o, kf_error *err) {
+    if (w < 1 || h < 1) return kf__codec_fail(err, KF_ERR_FORMAT, "the picture has no pixels (%lldx%lld)", (long long)w, (long long)h);
+    if (w > o->max_side || h > o->max_side || w * h > o->max_pixels)
+        return kf__codec_fail(err, KF_ERR_LIMIT, "%lldx%lld pixels; at most %d a side and %lld in all are accepted; shrink the picture", (long long)w,
+                              (long long)h, o->max_side, (long long)o->max_pixels);
+    return KF_OK;
+}
+
+static unsigned read16(const uint8_t *p, int big) { return big ? (unsigned)p[0] << 8 | p[1] : (unsigned)p[1] << 8 | p[0]; }
+static uint32_t read32(const uint8_t *p, int big) { return big ? read16(p, 1) << 16 | read16(p + 2, 1) : read16(p + 2, 0) << 16 | read16(p, 0); }
+
+int kf__codec_exif_orientation(const uint8_t *e, size_t n) {
+    if (n < 14 || memcmp(e, "Exif\0\0", 6) != 0) return 1;
+    const uint8_t *t = e + 6;
+    size_t size = n - 6;
+    int big = t[0] == 'M' && t[1] == 'M';
+    if (!big && !(t[0] == 'I' && t[1] == 'I')) return 1;
+    size_t at = read32(t + 4, big);
+    if (read16(t + 2, big) != 42 || at > size - 2) return 1;
+    unsigned entries = read16(t + at, big);
+    for (unsigned i = 0; i < entries; i++) {
+        size_t entry = at + 2 + 12 * (size_t)i;
+        if (entry + 12 > size) return 1;
+        if (read16(t + entry, big) != 0x0112) continue;
+        unsigned v = read16(t + entry + 8, big);
+        return read16(t + entry + 2, big) == 3 && v >= 1 && v <= 8 ? (int)v : 1; /* 0 and nonsense count as upright */
+    }
+    return 1;
+}
+
+kf_status kf__codec_orient(kf_image *image, int o, kf_error *err) {
+    if (o <= 1) return KF_OK;
+    kf_image turned;
+    int swap = o >= 5;
+    kf_status st = kf_image_create(swap ? image->height : image->width, swap ? image->width : image->height, &turned, err);
+    if (st != KF_OK) return st;
+    for (int32_t y = 0; y < turned.height; y++)
+        for (int32_t x = 0; x < turned.width; x++) {
+            int32_t u = swap ? y : x, v = swap ? x : y; /* source column and row before mirroring */
+            int mirror_u = o == 2 || o == 3 || o == 7 || o == 8, mirror_v = o == 3 || o == 4 || o == 6 || o == 7;
+            if (mirror_u) u = image->width - 1 - u;
+            if (mirror_v) v = image->height - 1 - v;
+            memcpy(turned.pixels + (size_t)y * turned.stride + 3 * (size_t)x, image->pixels + (size_t)v * image->stride + 3 * (size_t)u, 3);
+        }
+    kf_image_free(image);
+    *image = turned;
+    return KF_OK;
+}
+
+kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out, kf_error *err) {
+    kf_image_options o;
+    kf_image_options_init(&o);
+    if (options) o = *options;
+    if (!out || (!data && bytes)) return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load_memory: data and out are needed");
+    *out = (kf_image){0};
+    const uint8_t *p = data;
+    if (bytes == 0) return kf__codec_fail(err, KF_ERR_FORMAT, "the file is empty; a JPEG, PNG, WebP or PPM picture is needed");
+    if (bytes >= 3 && p[0] == 0xff && p[1] == 0xd8 && p[2] == 0xff) return kf__codec_jpeg(p, bytes, &o, out, err);
+    if (bytes >= 8 && memcmp(p, "\x89PNG\r\n\x1a\n", 8) == 0) return kf__codec_png(p, bytes, &o, out, err);
+    if (bytes >= 12 && memcmp(p, "RIFF", 4) == 0 && memcmp(p + 8, "WEBP", 4) == 0) return kf__codec_webp(p, bytes, &o, out, err);
+    if (bytes >= 2 && p[0] == 'P' && strchr("2356", p[1]) && p[1]) return kf__codec_pnm(p, bytes, &o, out, err);
+    return kf__codec_fail(err, KF_ERR_UNSUPPORTED, "not a JPEG, PNG, WebP or PPM picture; convert it first");
+}
+
+static kf_status read_all(FILE *f, const char *path, void **data, size_t *bytes, kf_error *err) {
+    size_t cap = 0, n = 0;
+    char *buf = NULL;
+    for (;;) {
+        if (n == cap) {
+            size_t want = cap ? cap * 2 : 1 << 16;
+            char *grown = want > (size_t)1 << 30 ? NULL : realloc(buf, want);
+            if (!grown) {
+                free(buf);
+                return kf__codec_fail(err, KF_ERR_MEMORY, "%s: too large to read", path);
+            }
+            buf = grown;
+            cap = want;
+        }
+        size_t got = fread(buf + n, 1, cap - n, f);
+        n += got;
+        if (got == 0) break;
+    }
+    if (ferror(f)) {
+        free(buf);
+        return kf__codec_fail(err, KF_ERR_IO, "%s: cannot read; %s", path, strerror(errno));
+    }
+    *data = buf;
+    *bytes = n;
+    return KF_OK;
+}
+
+kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err) {
+    if (!path || !out) return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load: path and out are needed");
+    *out = (kf_image){0};
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
+    if (!f) return kf__codec_fail(err, KF_ERR_IO, "%s: cannot open; %s; check the path", path, strerror(errno));
+    struct stat st;
+    void *data = NULL;
+    size_t bytes = 0;
+    kf_status status = fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode) ? kf__codec_fail(err, KF_ERR_IO, "%s: is a directory; a picture is needed", path)
+                                                                        : read_all(f, path, &data, &bytes, err);
+    if (f != stdin) fclose(f);
+    if (status != KF_OK) return status;
+    kf_error inner = {0};
+    status = kf_image_load_memory(data, bytes, options, out, &inner);
+    free(data);
+    return status == KF_OK ? status : kf__codec_fail(err, status, "%s: %s", path, inner.text);
+}

@@ -1,0 +1,72 @@
+/* PNG through libspng and WebP through libwebp: to RGB8, alpha dropped as Pillow's convert("RGB") does.
+ * Floor 6.
+ * Owner rule: the picture belongs to the caller. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <spng.h>
+#include <webp/decode.h>
+
+#include "codec/codec.h"
+
+static kf_status png_error(int code, kf_error *err) {
+    return kf__codec_fail(err, code == SPNG_EMEM ? KF_ERR_MEMORY : KF_ERR_FORMAT, "PNG cannot be decoded; %s; the file may be truncated", spng_strerror(code));
+}
+
+static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, const kf_image_options *o, int *orientation, kf_image *out, kf_error *err) {
+    struct spng_ihdr h;
+    struct spng_exif exif;
+    size_t size;
+    int code = spng_set_image_limits(c, (uint32_t)o->max_side, (uint32_t)o->max_side);
+    if (!code) code = spng_set_chunk_limits(c, 1 << 20, 1 << 24);
+    if (!code) code = spng_set_png_buffer(c, data, bytes);
+    if (!code) code = spng_get_ihdr(c, &h);
+    if (code == SPNG_EUSER_WIDTH || code == SPNG_EUSER_HEIGHT)
+        return kf__codec_fail(err, KF_ERR_LIMIT, "the PNG has a side over %d pixels; shrink the picture", o->max_side);
+    if (code) return png_error(code, err);
+    kf_status st = kf__codec_limits(h.width, h.height, o, err);
+    if (st != KF_OK) return st;
+    /* 16-bit samples keep their upper byte. */
+    code = spng_decoded_image_size(c, SPNG_FMT_RGB8, &size);
+    if (code) return png_error(code, err);
+    st = kf_image_create((int32_t)h.width, (int32_t)h.height, out, err);
+    if (st != KF_OK) return st;
+    if (size != out->stride * h.height) return kf__codec_fail(err, KF_ERR_FORMAT, "PNG of an unexpected size");
+    code = spng_decode_image(c, out->pixels, size, SPNG_FMT_RGB8, 0);
+    if (code) return png_error(code, err);
+    if (!o->no_exif && spng_get_exif(c, &exif) == 0) {
+        uint8_t *with_mark = malloc(exif.length + 6);
+        if (with_mark) {
+            memcpy(with_mark, "Exif\0\0", 6);
+            memcpy(with_mark + 6, exif.data, exif.length);
+            *orientation = kf__codec_exif_orientation(with_mark, exif.length + 6);
+            free(with_mark);
+        }
+    }
+    return KF_OK;
+}
+
+kf_status kf__codec_png(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err) {
+    spng_ctx *c = spng_ctx_new(0);
+    int orientation = 1;
+    if (!c) return kf__codec_fail(err, KF_ERR_MEMORY, "out of memory");
+    kf_status st = decode_png(c, data, bytes, o, &orientation, out, err);
+    spng_ctx_free(c);
+    if (st == KF_OK) st = kf__codec_orient(out, orientation, err);
+    if (st != KF_OK) kf_image_free(out);
+    return st;
+}
+
+kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err) {
+    int w, h;
+    if (!WebPGetInfo(data, bytes, &w, &h)) return kf__codec_fail(err, KF_ERR_FORMAT, "WebP header cannot be read; the file may be truncated");
+    kf_status st = kf__codec_limits(w, h, o, err);
+    if (st != KF_OK) return st;
+    st = kf_image_create(w, h, out, err);
+    if (st != KF_OK) return st;
+    if (!WebPDecodeRGBInto(data, bytes, out->pixels, out->stride * (size_t)h, (int)out->stride)) {
+        kf_image_free(out);
+        return kf__codec_fail(err, KF_ERR_FORMAT, "WebP cannot be decoded; the file may be truncated or animated");
+    }
+    return KF_OK;
+}
