@@ -67,7 +67,7 @@ typedef struct kf__attrs {
 typedef struct kf__node {
     kf__op op;
     bool dead;        /* removed by a pass; kf__graph_compact drops it */
-    const char *name; /* the ONNX node name; made up ("Conv_12") when the file has none; the name of the last fused part */
+    const char *name; /* the ONNX node name; made up ("Conv_12") when the file has none; fused: of its main part, the convolution */
     int32_t n_sources; /* names of all ONNX nodes fused into this one, `name` included, in graph order */
     const char **sources;
     int32_t n_in, n_out;
