@@ -231,8 +231,7 @@ static kf_status lower_meta(lowering *l) {
         to->macs += kf__step_macs(l->p, s);
         if (s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC) to->activations += (int64_t)y->n * y->h * y->w * y->c;
     }
-    for (int32_t i = 0; i < l->p->n_consts; i++) to->parameters += (int64_t)(l->p->consts[i].bytes / 4);
-    return KF_OK;
+    return kf__graph_count_architecture(l->g, &to->parameters, l->err);
 }
 
 kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err) {

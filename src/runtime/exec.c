@@ -102,10 +102,17 @@ static void run_dwconv(void *ctx, int worker, int workers) {
     }
 }
 
-static void mean_of(const job *j, size_t image, float *to) {
-    size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c;
+/* Two levels of sums, each about sqrt(hw) long: one running f32 sum over a large map would lose digits. `part` has c elements. */
+static void mean_of(const job *j, size_t image, float *to, float *part) {
+    size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c, chunk = 1;
+    const float *x = j->src + image * hw * c;
+    while (chunk * chunk < hw) chunk++;
     memset(to, 0, c * sizeof *to);
-    j->x->m->kernels.colsum_f32(hw, c, j->src + image * hw * c, to);
+    for (size_t row = 0; row < hw; row += chunk) {
+        memset(part, 0, c * sizeof *part);
+        j->x->m->kernels.colsum_f32(hw - row < chunk ? hw - row : chunk, c, x + row * c, part);
+        for (size_t i = 0; i < c; i++) to[i] += part[i];
+    }
     for (size_t i = 0; i < c; i++) to[i] /= (float)hw;
 }
 
@@ -113,9 +120,9 @@ static void mean_of(const job *j, size_t image, float *to) {
 static void run_se_gate(const job *j) {
     float *mean = (float *)(void *)j->x->scratch;
     size_t c = (size_t)j->in->c, r = (size_t)j->x->m->p->consts[j->s->consts[KF_CONST_W]].shape.dim[0];
-    float *hidden = mean + kf__round_up(c, 16);
+    float *hidden = mean + kf__round_up(c, 16), *part = hidden + kf__round_up(r, 16);
     for (size_t n = 0; n < (size_t)j->in->n; n++) {
-        mean_of(j, n, mean);
+        mean_of(j, n, mean, part);
         kf__epilogue reduce = {.bias = constant(j, KF_CONST_BIAS), .act = j->s->act.kind, .lo = j->s->act.lo, .hi = j->s->act.hi};
         kf__epilogue expand = {.bias = constant(j, KF_CONST_BIAS2), .act = j->s->gate_act.kind, .lo = j->s->gate_act.lo, .hi = j->s->gate_act.hi};
         j->x->m->kernels.gemm_f32(1, r, c, mean, c, j->packed->w, hidden, r, &reduce);
@@ -232,7 +239,7 @@ void kf__exec_step(const kf__exec *x, int32_t index) {
         break;
     }
     case KF_STEP_GLOBAL_POOL:
-        for (size_t n = 0; n < (size_t)j.in->n; n++) mean_of(&j, n, j.dst + n * (size_t)j.in->c);
+        for (size_t n = 0; n < (size_t)j.in->n; n++) mean_of(&j, n, j.dst + n * (size_t)j.in->c, (float *)(void *)x->scratch);
         break;
     case KF_STEP_AVG_POOL: case KF_STEP_MAX_POOL: kf__pool_run(x->pool, run_pool, &j); break;
     case KF_STEP_SOFTMAX: run_softmax(&j); break;

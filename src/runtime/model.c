@@ -38,8 +38,9 @@ static size_t scratch_of(const kf__program *p, const kf__step *s) {
     const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
     if (s->op == KF_STEP_CONV && (s->kh != 1 || s->kw != 1 || s->sh != 1 || s->sw != 1 || s->group != 1 || s->pt || s->pl || s->pb || s->pr))
         return (size_t)y->w * (size_t)(s->kh * s->kw) * (size_t)(x->c / s->group) * sizeof(float);
-    if (s->op == KF_STEP_SE_GATE)
-        return ((size_t)x->c + (size_t)p->consts[s->consts[KF_CONST_W]].shape.dim[0] + 32) * sizeof(float);
+    if (s->op == KF_STEP_SE_GATE) /* mean, hidden layer, partial sums: each rounded up to 16 */
+        return (2 * (size_t)x->c + (size_t)p->consts[s->consts[KF_CONST_W]].shape.dim[0] + 48) * sizeof(float);
+    if (s->op == KF_STEP_GLOBAL_POOL) return (size_t)x->c * sizeof(float);
     return 0;
 }
 
