@@ -8,7 +8,9 @@
 #include "graph/graph.h"
 
 static inline float kf__q_scale(const kf__quant *q, int64_t c) { return q->channels ? q->scales[c] : q->scale; }
-static inline int32_t kf__q_zero(const kf__quant *q, int64_t c) { return q->channels && q->zeros ? q->zeros[c] : q->zero; }
+static inline int32_t kf__q_zero(const kf__quant *q, int64_t c) {
+    return q->channels && q->zeros ? q->zeros[c] : q->zero;
+}
 
 /** A real clip bound in q units of channel c: rne(bound / s) + z in double, kept inside qmin..qmax. */
 static inline int32_t kf__q_bound(const kf__quant *q, int64_t c, float bound) {

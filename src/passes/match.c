@@ -73,8 +73,8 @@ kf_status kf__rewrite_inputs(kf__graph *g, kf__node *n, const kf__vid *in, int n
     return KF_OK;
 }
 
-kf_status kf__rewrite_const(kf__graph *g, const char *base, const char *suffix, const kf__shape *shape, const float *data,
-                            kf__vid *out, kf_error *err) {
+kf_status kf__rewrite_const(kf__graph *g, const char *base, const char *suffix, const kf__shape *shape,
+                            const float *data, kf__vid *out, kf_error *err) {
     const char *name = kf__arena_printf(&g->arena, "%s%s", base, suffix);
     if (!name) KF_FAIL_MEMORY(err, strlen(base));
     *out = kf__graph_add_const(g, name, KF_F32, shape, data);

@@ -25,7 +25,8 @@ static bool clip_known(const kf__graph *g, const kf__node *n) {
 
 /** alpha 1/6 and beta 1/2 is h-sigmoid; any other pair keeps its own formula. */
 static kf__act_attrs hard_sigmoid(const kf__node *n) {
-    if (kf__match_near(n->attrs.alpha, 1.0 / 6.0) && n->attrs.beta == 0.5f) return (kf__act_attrs){.kind = KF_ACT_HSIGMOID};
+    if (kf__match_near(n->attrs.alpha, 1.0 / 6.0) && n->attrs.beta == 0.5f)
+        return (kf__act_attrs){.kind = KF_ACT_HSIGMOID};
     return (kf__act_attrs){.kind = KF_ACT_HARDSIGMOID, .lo = n->attrs.alpha, .hi = n->attrs.beta};
 }
 
@@ -53,8 +54,7 @@ static kf_status merge_clips(kf__graph *g, kf__node *n, bool *changed, kf_error 
 
 static kf_status one(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
     switch (n->op) {
-    case KF_OP_RELU:
-        return become(g, n, n->in[0], (kf__act_attrs){.kind = KF_ACT_CLIP, .hi = INFINITY}, changed, err);
+    case KF_OP_RELU: return become(g, n, n->in[0], (kf__act_attrs){.kind = KF_ACT_CLIP, .hi = INFINITY}, changed, err);
     case KF_OP_CLIP: {
         kf__act_attrs act = n->attrs.act;
         act.kind = KF_ACT_CLIP;

@@ -78,13 +78,15 @@ static kf_status one(kf__graph *g, kf__node *bn, bool *changed, kf_error *err) {
         if (!const_f32(g, bn->in[i], channels)) return KF_OK;
     kf__node *conv = target(g, bn, channels);
     if (!conv && !rank4) return KF_OK;
-    float *scale = kf__mem_alloc(NULL, channels * sizeof *scale), *shift = kf__mem_alloc(NULL, channels * sizeof *shift);
+    float *scale = kf__mem_alloc(NULL, channels * sizeof *scale),
+          *shift = kf__mem_alloc(NULL, channels * sizeof *shift);
     kf_status st = KF_OK;
     if (!scale || !shift) {
         st = kf__error_set(err, KF_ERR_MEMORY, "%s: out of memory; %zu channels", bn->name, channels);
     } else {
         affine(g, bn, channels, scale, shift);
-        st = conv ? fold_into(g, conv, bn, channels, scale, shift, err) : to_depthwise(g, bn, channels, scale, shift, err);
+        st = conv ? fold_into(g, conv, bn, channels, scale, shift, err)
+                  : to_depthwise(g, bn, channels, scale, shift, err);
     }
     kf__mem_free(NULL, scale);
     kf__mem_free(NULL, shift);

@@ -19,7 +19,8 @@ static bool channel_constant(const kf__graph *g, kf__vid v, int rank, int axis, 
     return true;
 }
 
-static kf_status set_bias(kf__graph *g, kf__node *n, kf__node *add, int64_t channels, const float *bias, kf_error *err) {
+static kf_status set_bias(kf__graph *g, kf__node *n, kf__node *add, int64_t channels, const float *bias,
+                          kf_error *err) {
     kf__shape shape = kf__shape_make(1, &channels);
     kf__vid in[3] = {n->in[0], n->in[1], -1};
     KF_TRY(kf__rewrite_const(g, n->name, ".bias", &shape, bias, &in[2], err));
@@ -75,7 +76,8 @@ kf_status kf__pass_bias(kf__graph *g, bool *changed, kf_error *err) {
             kf__node *conv = kf__match_producer(g, add->in[k], KF_OP_CONV);
             kf__node *mm = kf__match_producer(g, add->in[k], KF_OP_MATMUL);
             if (conv) KF_TRY(conv_add(g, conv, add, add->in[1 - k], changed, err));
-            else if (mm && kf__match_is_const(g, mm->in[1])) KF_TRY(matmul_add(g, mm, add, add->in[1 - k], changed, err));
+            else if (mm && kf__match_is_const(g, mm->in[1]))
+                KF_TRY(matmul_add(g, mm, add, add->in[1 - k], changed, err));
         }
     }
     return KF_OK;

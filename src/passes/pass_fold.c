@@ -8,7 +8,8 @@ enum { MAX_FOLDED_ELEMENTS = 1 << 26 };
 
 static kf_status set_const(kf__graph *g, kf__vid v, const kf__dense *d, kf_error *err) {
     size_t count;
-    if (!kf__shape_count(&d->shape, &count)) KF_FAIL(err, KF_ERR_SHAPE, "%s: folded shape overflows", g->values[v].name);
+    if (!kf__shape_count(&d->shape, &count))
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: folded shape overflows", g->values[v].name);
     size_t bytes = count * kf_dtype_size(d->dtype);
     /* An empty tensor is a constant as well, and `data` is what marks one. */
     void *copy = kf__arena_alloc(&g->arena, bytes ? bytes : 1);

@@ -34,7 +34,8 @@ static int over_six(const kf__graph *g, const kf__node *n) {
 }
 
 /** n takes over x with an activation; the parts that only served n give it their names. */
-static kf_status become(kf__graph *g, kf__node *n, kf__vid x, kf__act kind, kf__node **parts, int n_parts, kf_error *err) {
+static kf_status become(kf__graph *g, kf__node *n, kf__vid x, kf__act kind, kf__node **parts, int n_parts,
+                        kf_error *err) {
     for (int i = 0; i < n_parts; i++)
         if (parts[i]) KF_TRY(kf__graph_merge_sources(g, n, parts[i], err));
     n->op = KF_OP_ACT;

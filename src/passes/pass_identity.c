@@ -48,7 +48,8 @@ static int copied_input(const kf__graph *g, const kf__node *n) {
     kf__vid x = n->in[0], y = n->out[0];
     switch (n->op) {
     case KF_OP_IDENTITY: return 0;
-    case KF_OP_DROPOUT: return n->n_out < 2 || n->out[1] < 0 || kf__graph_uses(g, n->out[1], &(int32_t){0}) == 0 ? 0 : -1;
+    case KF_OP_DROPOUT:
+        return n->n_out < 2 || n->out[1] < 0 || kf__graph_uses(g, n->out[1], &(int32_t){0}) == 0 ? 0 : -1;
     case KF_OP_CAST:
     case KF_OP_FLATTEN:
     case KF_OP_RESHAPE:
@@ -61,7 +62,9 @@ static int copied_input(const kf__graph *g, const kf__node *n) {
     case KF_OP_RELU: return already_positive(g, x) ? 0 : -1;
     case KF_OP_CLIP:
         return kf__match_in(n, 1) < 0 && kf__match_in(n, 2) < 0 && n->attrs.act.lo == -INFINITY &&
-                       n->attrs.act.hi == INFINITY ? 0 : -1;
+                       n->attrs.act.hi == INFINITY
+                   ? 0
+                   : -1;
     case KF_OP_ADD:
     case KF_OP_SUB:
     case KF_OP_MUL:

@@ -7,11 +7,7 @@
 #include "graph/graph.h"
 
 /** SIMPLIFY stays within ONNX operators; FUSE goes on to the fused operators of ops.def. RECOGNIZE is the step between. */
-typedef enum kf__pass_level {
-    KF_PASS_LEVEL_SIMPLIFY = 0,
-    KF_PASS_LEVEL_RECOGNIZE,
-    KF_PASS_LEVEL_FUSE
-} kf__pass_level;
+typedef enum kf__pass_level { KF_PASS_LEVEL_SIMPLIFY = 0, KF_PASS_LEVEL_RECOGNIZE, KF_PASS_LEVEL_FUSE } kf__pass_level;
 
 /** Infer shapes, then run all passes up to `level` until nothing changes. In debug builds kf__graph_verify runs after each
  *  pass. Idempotent. On an error the graph may be partly rewritten but stays well-formed enough to destroy. */
@@ -49,8 +45,8 @@ kf_status kf__rewrite_absorb(kf__graph *g, kf__node *into, kf__node *from, kf_er
 /** Give the node this input list (copied into the arena). */
 kf_status kf__rewrite_inputs(kf__graph *g, kf__node *n, const kf__vid *in, int n_in, kf_error *err);
 /** New f32 constant named after `base` with `suffix`; data is copied. */
-kf_status kf__rewrite_const(kf__graph *g, const char *base, const char *suffix, const kf__shape *shape, const float *data,
-                            kf__vid *out, kf_error *err);
+kf_status kf__rewrite_const(kf__graph *g, const char *base, const char *suffix, const kf__shape *shape,
+                            const float *data, kf__vid *out, kf_error *err);
 /** Constant with the data of `v` under another shape of equal element count; shares the bytes. */
 kf_status kf__rewrite_reshaped(kf__graph *g, kf__vid v, const kf__shape *shape, kf__vid *out, kf_error *err);
 /** Make node `n` disappear: readers of its output read `v` instead. Keeps the names of graph outputs; false (and nothing

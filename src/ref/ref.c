@@ -64,7 +64,8 @@ kf_status kf__ref_dequantize(const kf__dense *in, const kf__quant *q, kf__dense 
 }
 
 /** One graph input into its stored type. */
-static kf_status take_input(const kf__graph *g, size_t k, const kf__dense *in, kf__dense *to, kf__arena *arena, kf_error *err) {
+static kf_status take_input(const kf__graph *g, size_t k, const kf__dense *in, kf__dense *to, kf__arena *arena,
+                            kf_error *err) {
     const kf__value *v = &g->values[g->inputs[k]];
     char want[96], have[96];
     if (!kf__shape_equal(&v->shape, &in->shape))
@@ -93,8 +94,10 @@ static kf_status run_float(kf__ref_node *r) {
     }
     /* Clip bounds may be computed; the evaluator reads attributes. */
     kf__node node = *r->n;
-    if (node.op == KF_OP_CLIP && node.n_in > 1 && in[1] && in[1]->dtype == KF_F32) node.attrs.act.lo = *(const float *)in[1]->data;
-    if (node.op == KF_OP_CLIP && node.n_in > 2 && in[2] && in[2]->dtype == KF_F32) node.attrs.act.hi = *(const float *)in[2]->data;
+    if (node.op == KF_OP_CLIP && node.n_in > 1 && in[1] && in[1]->dtype == KF_F32)
+        node.attrs.act.lo = *(const float *)in[1]->data;
+    if (node.op == KF_OP_CLIP && node.n_in > 2 && in[2] && in[2]->dtype == KF_F32)
+        node.attrs.act.hi = *(const float *)in[2]->data;
     KF_TRY(kf__eval_node(&node, in, node.n_in, r->out, node.n_out, r->arena, r->err));
     if (!r->out_q) return KF_OK;
     kf__dense real = r->out[0];
@@ -139,14 +142,14 @@ static kf_status run_all(const kf__graph *g, kf__dense *values, kf__ref_value_fn
 kf_status kf__ref_run(const kf__graph *g, const kf__dense *in, size_t n_in, kf__dense *out, size_t n_out,
                       kf__ref_value_fn each, void *user, kf__arena *arena, kf_error *err) {
     if (n_in != g->n_inputs || n_out != g->n_outputs)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "reference: the graph has %zu inputs and %zu outputs; %zu and %zu were given", g->n_inputs,
-                g->n_outputs, n_in, n_out);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "reference: the graph has %zu inputs and %zu outputs; %zu and %zu were given",
+                g->n_inputs, g->n_outputs, n_in, n_out);
     kf__dense *values = kf__arena_zalloc(arena, (g->n_values ? g->n_values : 1) * sizeof *values);
     if (!values) KF_FAIL_MEMORY(err, g->n_values * sizeof *values);
     for (size_t v = 0; v < g->n_values; v++)
         if (g->values[v].data) /* constants are only read */
-            values[v] = (kf__dense){.dtype = g->values[v].dtype, .shape = g->values[v].shape,
-                                    .data = (void *)(uintptr_t)g->values[v].data};
+            values[v] = (kf__dense){
+                .dtype = g->values[v].dtype, .shape = g->values[v].shape, .data = (void *)(uintptr_t)g->values[v].data};
     for (size_t k = 0; k < n_in; k++) KF_TRY(take_input(g, k, &in[k], &values[g->inputs[k]], arena, err));
     KF_TRY(run_all(g, values, each, user, arena, err));
     for (size_t k = 0; k < n_out; k++) {

@@ -47,13 +47,17 @@ static void finish(const epilogue *e, int32_t acc, const float *res, kf__dense *
         if (e->out) x = x * e->inv;
     }
     if (e->out) kf__ref_put(out, i, kf__quantize_clamped(x, e->z, e->lo, e->hi));
-    else ((float *)out->data)[i] = kf__activate(e->n->attrs.post_act.kind, x, e->n->attrs.post_act.lo, e->n->attrs.post_act.hi);
+    else
+        ((float *)out->data)[i] =
+            kf__activate(e->n->attrs.post_act.kind, x, e->n->attrs.post_act.lo, e->n->attrs.post_act.hi);
 }
 
 static kf_status check_sum(const kf__ref_node *r, int64_t acc, int64_t o) {
     if (acc >= -INT64_C(0x7fffffff) && acc <= INT64_C(0x7fffffff)) return KF_OK;
-    KF_FAIL(r->err, KF_ERR_CORRUPT, "channel %lld: the sum %lld leaves 32 bits; the weight scale or the input's q_max is too "
-            "small", (long long)o, (long long)acc);
+    KF_FAIL(r->err, KF_ERR_CORRUPT,
+            "channel %lld: the sum %lld leaves 32 bits; the weight scale or the input's q_max is too "
+            "small",
+            (long long)o, (long long)acc);
 }
 
 /** Weights must be quantized, bias i32, or f32 where the output is. */
@@ -61,16 +65,19 @@ static kf_status check_consts(const kf__ref_node *r, int w, int b) {
     const kf__quant *wq = r->in_q[w];
     const kf__dense *bias = b < r->n->n_in ? r->in[b] : NULL;
     if (!wq || (r->in[w]->dtype != KF_I8 && r->in[w]->dtype != KF_I16))
-        KF_FAIL(r->err, KF_ERR_FORMAT, "the input is quantized but the weights are %s without scales", kf_dtype_name(r->in[w]->dtype));
+        KF_FAIL(r->err, KF_ERR_FORMAT, "the input is quantized but the weights are %s without scales",
+                kf_dtype_name(r->in[w]->dtype));
     if (bias && bias->dtype != KF_I32 && !(bias->dtype == KF_F32 && !r->out_q))
-        KF_FAIL(r->err, KF_ERR_FORMAT, "the bias is %s; i32 is needed before a quantized output", kf_dtype_name(bias->dtype));
+        KF_FAIL(r->err, KF_ERR_FORMAT, "the bias is %s; i32 is needed before a quantized output",
+                kf_dtype_name(bias->dtype));
     return KF_OK;
 }
 
 /* ---- border classes of the pixel layer ------------------------------------------------------------------------------------ */
 
 /** Class of every output position along one axis: distinct ranges of taps inside the image, by first appearance. */
-static int32_t classes_of(int64_t in, int64_t out, int32_t k, int32_t stride, int32_t dil, int32_t pad, int32_t *cls, int64_t *range) {
+static int32_t classes_of(int64_t in, int64_t out, int32_t k, int32_t stride, int32_t dil, int32_t pad, int32_t *cls,
+                          int64_t *range) {
     int32_t n = 0;
     for (int64_t p = 0; p < out; p++) {
         int64_t first = -1, last = -1;
@@ -112,8 +119,8 @@ static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t 
 /* ---- convolution ------------------------------------------------------------------------------------------------------------ */
 
 /** Add one input plane times one kernel slice to the sums of an output plane. */
-static void add_plane(const kf__conv_attrs *a, const int32_t *x, int64_t ih, int64_t iw, const kf__dense *w, size_t w_at,
-                      int64_t oh, int64_t ow, int64_t *acc) {
+static void add_plane(const kf__conv_attrs *a, const int32_t *x, int64_t ih, int64_t iw, const kf__dense *w,
+                      size_t w_at, int64_t oh, int64_t ow, int64_t *acc) {
     for (int32_t t = 0; t < a->kh * a->kw; t++) {
         int64_t wv = kf__ref_get(w, w_at + (size_t)t), ky = t / a->kw, kx = t % a->kw;
         for (int64_t y = 0; y < oh; y++) {
@@ -140,13 +147,14 @@ static kf_status centred(const kf__ref_node *r, int32_t **out) {
     return KF_OK;
 }
 
-static kf_status write_plane(const kf__ref_node *r, const int64_t *acc, const int32_t *rows, int64_t o, size_t base, size_t hw,
-                             const epilogue *e) {
+static kf_status write_plane(const kf__ref_node *r, const int64_t *acc, const int32_t *rows, int64_t o, size_t base,
+                             size_t hw, const epilogue *e) {
     const kf__dense *bias = r->n->n_in > 2 ? r->in[2] : NULL, *res = r->n->n_in > 3 ? r->in[3] : NULL;
     size_t oc = (size_t)r->out->shape.dim[1];
     for (size_t i = 0; i < hw; i++) {
         int64_t sum = acc[i];
-        if (bias && bias->dtype == KF_I32) sum += kf__ref_get(bias, rows ? (size_t)rows[i] * oc + (size_t)o : (size_t)o);
+        if (bias && bias->dtype == KF_I32)
+            sum += kf__ref_get(bias, rows ? (size_t)rows[i] * oc + (size_t)o : (size_t)o);
         KF_TRY(check_sum(r, sum, o));
         float real = 0;
         if (res && res->dtype == KF_F32) real = ((const float *)res->data)[base + i];
@@ -160,12 +168,15 @@ kf_status kf__ref_conv(kf__ref_node *r) {
     const kf__conv_attrs *a = &r->n->attrs.conv;
     const kf__dense *x = r->in[0], *w = r->in[1];
     const kf__value *v = &r->g->values[r->n->out[0]];
-    int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], ic = x->shape.dim[1], oc = v->shape.dim[1], per = w->shape.dim[1];
+    int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], ic = x->shape.dim[1], oc = v->shape.dim[1],
+            per = w->shape.dim[1];
     size_t hw = (size_t)(v->shape.dim[2] * v->shape.dim[3]);
     int32_t *q = NULL, *rows = NULL;
     KF_TRY(check_consts(r, 1, 2));
-    if (r->in_q[0]->channels && per != 1) KF_FAIL(r->err, KF_ERR_FORMAT, "per-channel input scales need a depthwise convolution");
-    if (r->n->n_in > 3 && r->in_q[3] && r->in_q[3]->channels) KF_FAIL(r->err, KF_ERR_FORMAT, "a residual needs one scale");
+    if (r->in_q[0]->channels && per != 1)
+        KF_FAIL(r->err, KF_ERR_FORMAT, "per-channel input scales need a depthwise convolution");
+    if (r->n->n_in > 3 && r->in_q[3] && r->in_q[3]->channels)
+        KF_FAIL(r->err, KF_ERR_FORMAT, "a residual needs one scale");
     KF_TRY(kf__ref_alloc(r->out, r->out_q ? r->out_q->dtype : KF_F32, &v->shape, r->arena, r->err));
     KF_TRY(centred(r, &q));
     KF_TRY(bias_rows(r, &v->shape, &rows));
@@ -195,7 +206,8 @@ kf_status kf__ref_fc(kf__ref_node *r) {
         for (int64_t o = 0; o < o_count; o++) {
             int64_t acc = bias && bias->dtype == KF_I32 ? kf__ref_get(bias, (size_t)o) : 0;
             for (int64_t i = 0; i < k; i++)
-                acc += (int64_t)(kf__ref_get(x, (size_t)(b * k + i)) - r->in_q[0]->zero) * kf__ref_get(w, (size_t)(o * k + i));
+                acc += (int64_t)(kf__ref_get(x, (size_t)(b * k + i)) - r->in_q[0]->zero) *
+                       kf__ref_get(w, (size_t)(o * k + i));
             KF_TRY(check_sum(r, acc, o));
             epilogue e = epilogue_of(r, o, r->in_q[0]->scale, kf__q_scale(r->in_q[1], o));
             finish(&e, (int32_t)acc, NULL, r->out, (size_t)(b * o_count + o));
@@ -250,10 +262,12 @@ static kf_status se_hidden(const kf__ref_node *r, const int32_t *pooled, int32_t
 kf_status kf__ref_se_gate(kf__ref_node *r) {
     const kf__quant *hq = r->n->attrs.hidden_quant;
     const kf__act_attrs *act = &r->n->attrs.gate_act;
-    if (!r->n->attrs.pool_quant || !hq) KF_FAIL(r->err, KF_ERR_FORMAT, "the branch has no scales for its pooled and hidden values");
+    if (!r->n->attrs.pool_quant || !hq)
+        KF_FAIL(r->err, KF_ERR_FORMAT, "the branch has no scales for its pooled and hidden values");
     KF_TRY(check_consts(r, 1, 2));
     KF_TRY(check_consts(r, 3, 4));
-    if (r->in[2]->dtype != KF_I32 || r->in[4]->dtype != KF_I32) KF_FAIL(r->err, KF_ERR_FORMAT, "both biases must be i32");
+    if (r->in[2]->dtype != KF_I32 || r->in[4]->dtype != KF_I32)
+        KF_FAIL(r->err, KF_ERR_FORMAT, "both biases must be i32");
     int64_t c = r->in[0]->shape.dim[1], hidden_n = r->in[1]->shape.dim[0];
     kf__shape shape = kf__shape_make(4, (int64_t[]){r->in[0]->shape.dim[0], c, 1, 1});
     KF_TRY(kf__ref_alloc(r->out, KF_F32, &shape, r->arena, r->err));

@@ -92,7 +92,8 @@ static kf_status run_global_pool(kf__ref_node *r) {
 }
 
 /** One window: largest q, or the sum of (q - z) with the number of taps that count. */
-static void window(const kf__ref_node *r, int64_t plane, int64_t y, int64_t x, int64_t c, int32_t *top, int64_t *sum, int64_t *count) {
+static void window(const kf__ref_node *r, int64_t plane, int64_t y, int64_t x, int64_t c, int32_t *top, int64_t *sum,
+                   int64_t *count) {
     const kf__conv_attrs *a = &r->n->attrs.conv;
     int64_t ih = r->in[0]->shape.dim[2], iw = r->in[0]->shape.dim[3];
     *top = INT32_MIN;
@@ -115,11 +116,13 @@ static bool same_quant(const kf__quant *a, const kf__quant *b) {
 
 static kf_status run_pool(kf__ref_node *r) {
     bool is_max = r->n->op == KF_OP_MAX_POOL;
-    if (is_max && !same_quant(r->in_q[0], r->out_q)) KF_FAIL(r->err, KF_ERR_FORMAT, "max pooling keeps its input's scale");
+    if (is_max && !same_quant(r->in_q[0], r->out_q))
+        KF_FAIL(r->err, KF_ERR_FORMAT, "max pooling keeps its input's scale");
     KF_TRY(make_out(r));
     const kf__shape *s = &r->out->shape;
     for (size_t i = 0, n = count_of(s); i < n; i++) {
-        int64_t x = (int64_t)i % s->dim[3], y = (int64_t)i / s->dim[3] % s->dim[2], plane = (int64_t)i / (s->dim[2] * s->dim[3]);
+        int64_t x = (int64_t)i % s->dim[3], y = (int64_t)i / s->dim[3] % s->dim[2],
+                plane = (int64_t)i / (s->dim[2] * s->dim[3]);
         int64_t c = plane % s->dim[1], sum, count;
         int32_t top;
         window(r, plane, y, x, c, &top, &sum, &count);

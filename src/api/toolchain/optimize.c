@@ -19,9 +19,11 @@ kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *
 static kf_status to_dense(const kf_tensor *t, size_t index, kf__dense *d, kf_error *err) {
     size_t count, bytes;
     if (!t->data || t->rank < 0 || t->rank > KF_MAX_RANK)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "input %zu: data is missing or the rank %d is not in 0..%d", index, t->rank, KF_MAX_RANK);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "input %zu: data is missing or the rank %d is not in 0..%d", index, t->rank,
+                KF_MAX_RANK);
     *d = (kf__dense){.dtype = t->dtype, .shape = kf__shape_make(t->rank, t->shape), .data = t->data};
-    if (!kf__shape_count(&d->shape, &count) || !kf__mul_size(count, kf_dtype_size(t->dtype), &bytes) || bytes > t->bytes)
+    if (!kf__shape_count(&d->shape, &count) || !kf__mul_size(count, kf_dtype_size(t->dtype), &bytes) ||
+        bytes > t->bytes)
         KF_FAIL(err, KF_ERR_SHAPE, "input %zu: its shape needs more than the %zu bytes given", index, t->bytes);
     return KF_OK;
 }
@@ -31,7 +33,8 @@ static kf_status from_dense(const kf__dense *d, size_t index, kf_tensor *t, kf_e
     if (!kf__shape_count(&d->shape, &count) || !kf__mul_size(count, kf_dtype_size(d->dtype), &bytes))
         KF_FAIL(err, KF_ERR_SHAPE, "output %zu: size overflows", index);
     if (!t->data || t->bytes < bytes)
-        KF_FAIL(err, KF_ERR_SHAPE, "output %zu: %zu bytes are needed, %zu were given", index, bytes, t->data ? t->bytes : (size_t)0);
+        KF_FAIL(err, KF_ERR_SHAPE, "output %zu: %zu bytes are needed, %zu were given", index, bytes,
+                t->data ? t->bytes : (size_t)0);
     if (bytes) memcpy(t->data, d->data, bytes);
     t->dtype = d->dtype;
     t->rank = d->shape.rank;
@@ -40,8 +43,8 @@ static kf_status from_dense(const kf__dense *d, size_t index, kf_tensor *t, kf_e
     return KF_OK;
 }
 
-static kf_status run_in(kf__arena *arena, const kf__graph *g, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
-                        kf_error *err) {
+static kf_status run_in(kf__arena *arena, const kf__graph *g, const kf_tensor *in, size_t n_in, kf_tensor *out,
+                        size_t n_out, kf_error *err) {
     kf__dense *tensors = kf__arena_array(arena, n_in + n_out + 1, sizeof *tensors);
     if (!tensors) KF_FAIL_MEMORY(err, (n_in + n_out) * sizeof *tensors);
     for (size_t i = 0; i < n_in; i++) KF_TRY(to_dense(&in[i], i, &tensors[i], err));
