@@ -1,0 +1,112 @@
+/* Annotated pictures through cairo, found at run time with dlopen.
+ * Floor 8.
+ * Owner rule: the library handle stays open until the program ends. */
+#include "common/annotate.h"
+
+#include <cairo.h>
+#include <stdbool.h>
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The dozen cairo functions that are used. */
+#define CAIRO_FUNCTIONS(X)                                                                                             \
+    X(cairo_image_surface_create) X(cairo_image_surface_get_data) X(cairo_image_surface_get_stride) X(cairo_surface_flush) \
+    X(cairo_surface_mark_dirty) X(cairo_surface_write_to_png) X(cairo_surface_destroy) X(cairo_surface_status) X(cairo_create) \
+    X(cairo_destroy) X(cairo_set_source_rgb) X(cairo_rectangle) X(cairo_fill) X(cairo_select_font_face) X(cairo_set_font_size) \
+    X(cairo_move_to) X(cairo_show_text) X(cairo_paint) X(cairo_set_source_surface) X(cairo_scale) X(cairo_save) X(cairo_restore)
+
+static struct {
+#define X(f) __typeof__(f) *f;
+    CAIRO_FUNCTIONS(X)
+#undef X
+} c;
+
+static kf_status fail(kf_error *err, kf_status st, const char *what, const char *why) {
+    err->status = st;
+    snprintf(err->text, sizeof err->text, "%.700s: %.300s", what, why);
+    return st;
+}
+
+static kf_status load_cairo(kf_error *err) {
+    static void *lib;
+    if (lib) return KF_OK;
+    lib = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
+    if (!lib) return fail(err, KF_ERR_UNSUPPORTED, "--annotate", "cairo is not installed; on Debian: apt-get install libcairo2");
+#define X(f)                                                                                                           \
+    *(void **)(&c.f) = dlsym(lib, #f);                                                                                 \
+    if (!c.f) return fail(err, KF_ERR_UNSUPPORTED, "--annotate", "this cairo lacks " #f);
+    CAIRO_FUNCTIONS(X)
+#undef X
+    return KF_OK;
+}
+
+static cairo_surface_t *to_surface(const kf_image *image) {
+    cairo_surface_t *s = c.cairo_image_surface_create(CAIRO_FORMAT_RGB24, image->width, image->height);
+    if (c.cairo_surface_status(s) != CAIRO_STATUS_SUCCESS) return s;
+    unsigned char *data = c.cairo_image_surface_get_data(s);
+    int stride = c.cairo_image_surface_get_stride(s);
+    c.cairo_surface_flush(s);
+    for (int32_t y = 0; y < image->height; y++)
+        for (int32_t x = 0; x < image->width; x++) {
+            const uint8_t *p = image->pixels + (size_t)y * image->stride + 3 * (size_t)x;
+            uint32_t v = (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+            memcpy(data + (ptrdiff_t)y * stride + 4 * (ptrdiff_t)x, &v, 4);
+        }
+    c.cairo_surface_mark_dirty(s);
+    return s;
+}
+
+static void draw_row(cairo_t *cr, const kf_score *t, double width, double y, double row, bool best) {
+    char text[160];
+    double pad = row * 0.4, bar_left = pad, bar_width = width - 2 * pad;
+    c.cairo_set_source_rgb(cr, 0.17, 0.19, 0.23);
+    c.cairo_rectangle(cr, bar_left, y, bar_width, row * 0.82);
+    c.cairo_fill(cr);
+    if (best) c.cairo_set_source_rgb(cr, 0.93, 0.49, 0.19);
+    else c.cairo_set_source_rgb(cr, 0.33, 0.42, 0.55);
+    c.cairo_rectangle(cr, bar_left, y, bar_width * (double)t->score, row * 0.82);
+    c.cairo_fill(cr);
+    c.cairo_set_source_rgb(cr, 1, 1, 1);
+    c.cairo_move_to(cr, bar_left + pad * 0.6, y + row * 0.58);
+    if (t->label) snprintf(text, sizeof text, "%5.1f %%   %.120s", (double)t->score * 100, t->label);
+    else snprintf(text, sizeof text, "%5.1f %%   class %d", (double)t->score * 100, t->index);
+    c.cairo_show_text(cr, text);
+}
+
+/* The picture scaled to 640 pixels of width at most, rows of bars below. */
+static kf_status draw(const kf_image *image, const kf_score *top, size_t n, const char *out, kf_error *err) {
+    double scale = image->width > 640 ? 640.0 / image->width : image->width < 320 ? 320.0 / image->width : 1, row = 34;
+    int width = (int)(image->width * scale + 0.5), height = (int)(image->height * scale + 0.5), rows = n > 5 ? 5 : (int)n;
+    cairo_surface_t *picture = to_surface(image), *page = c.cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height + (int)(row * (rows + 0.5)));
+    cairo_t *cr = c.cairo_create(page);
+    c.cairo_set_source_rgb(cr, 0.10, 0.11, 0.14);
+    c.cairo_paint(cr);
+    c.cairo_save(cr);
+    c.cairo_scale(cr, scale, scale);
+    c.cairo_set_source_surface(cr, picture, 0, 0);
+    c.cairo_rectangle(cr, 0, 0, image->width, image->height);
+    c.cairo_fill(cr);
+    c.cairo_restore(cr);
+    c.cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
+    c.cairo_set_font_size(cr, row * 0.47);
+    for (int i = 0; i < rows; i++) draw_row(cr, &top[i], width, height + row * (i + 0.3), row, i == 0);
+    cairo_status_t st = c.cairo_surface_write_to_png(page, out);
+    c.cairo_destroy(cr);
+    c.cairo_surface_destroy(page);
+    c.cairo_surface_destroy(picture);
+    return st == CAIRO_STATUS_SUCCESS ? KF_OK : fail(err, KF_ERR_IO, out, "cannot write the annotated picture; check the folder");
+}
+
+kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern, kf_error *err) {
+    kf_status st = load_cairo(err);
+    if (st != KF_OK) return st;
+    char out[4096];
+    const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *hole = strstr(pattern, "%s");
+    const char *dot = strrchr(base, '.');
+    int len = (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base));
+    if (hole) snprintf(out, sizeof out, "%.*s%.*s%s", (int)(hole - pattern), pattern, len, base, hole + 2);
+    else snprintf(out, sizeof out, "%s", pattern);
+    return draw(image, top, n, out, err);
+}

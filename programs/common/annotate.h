@@ -1,0 +1,12 @@
+/* Pictures with their labels drawn beside them, written as PNG.
+ * Floor 8.
+ * Owner rule: borrows everything; cairo is loaded on first use, since linking it costs every start. */
+#ifndef KITFOX_ANNOTATE_H
+#define KITFOX_ANNOTATE_H
+
+#include "kitfox/compile.h"
+
+/** Draw up to five labels with score bars under the picture. "%s" in `pattern` becomes the picture's base name. */
+kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern, kf_error *err);
+
+#endif

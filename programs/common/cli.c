@@ -1,0 +1,106 @@
+/* Shared command line pieces: messages, common options, loading a MODEL argument.
+ * Floor 8.
+ * Owner rule: see cli.h. */
+#include "common/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int cli_fail(const kf_error *err) {
+    fprintf(stderr, "kitfox: %s\n", err->text);
+    return EXIT_FAILED;
+}
+
+int cli_say(const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    fputs("kitfox: ", stderr);
+    vfprintf(stderr, fmt, args);
+    fputc('\n', stderr);
+    va_end(args);
+    return EXIT_FAILED;
+}
+
+static const struct argp_option OPTIONS[] = {
+    {"labels", 'l', "FILE", 0, "class names: text, or JSON list or object", 10},
+    {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing of a timm model", 10},
+    {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for ONNX files with free dimensions", 10},
+    {"threads", 't', "N", 0, "cores for one picture (default: all usable, at most 4)", 10},
+    {"json", 'j', NULL, 0, "one JSON object a line", 10},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    cli_common *c = state->input;
+    char *end;
+    switch (key) {
+    case 'l': c->labels = arg; return 0;
+    case 'p': c->preprocess = arg; return 0;
+    case 's': c->input_shape = arg; return 0;
+    case 'j': c->json = true; return 0;
+    case 't':
+        c->threads = (int)strtol(arg, &end, 10);
+        if (*end || c->threads < 1 || c->threads > 64) argp_error(state, "--threads %s: a number from 1 to 64 is needed", arg);
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp cli_common_argp = {.options = OPTIONS, .parser = parse};
+
+static bool has_suffix(const char *s, const char *suffix) {
+    size_t n = strlen(s), m = strlen(suffix);
+    return n > m && strcmp(s + n - m, suffix) == 0;
+}
+
+bool cli_is_model(const char *arg) {
+    return has_suffix(arg, ".kfx") || has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors") || strcmp(arg, "everyday10") == 0;
+}
+
+static void notice(void *user, const char *text) {
+    (void)user;
+    fprintf(stderr, "kitfox: note: %s\n", text);
+}
+
+kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err) {
+    kf_import_options o;
+    kf_preprocess p;
+    cli_labels labels = {0};
+    kf_import_options_init(&o);
+    o.input_shape = c->input_shape;
+    o.notice = notice;
+    if (c->preprocess) {
+        const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
+        kf_status st = kf_preprocess_by_name(name, &p, err);
+        if (st != KF_OK) return st;
+        o.preprocess = &p;
+    }
+    if (c->labels) {
+        kf_status st = cli_labels_load(c->labels, &labels, err);
+        if (st != KF_OK) return st;
+        o.labels = (const char *const *)labels.items;
+        o.n_labels = labels.n;
+    }
+    kf_status st = kf_graph_import(path, &o, out, err);
+    cli_labels_free(&labels);
+    return st;
+}
+
+kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err) {
+    if (!arg || strcmp(arg, "everyday10") == 0)
+        return kf_model_load_memory(cli_builtin_model, (size_t)(cli_builtin_model_end - cli_builtin_model), NULL, out, err);
+    if (!has_suffix(arg, ".onnx") && !has_suffix(arg, ".safetensors")) return kf_model_load(arg, NULL, out, err);
+    kf_graph *g;
+    kf_status st = cli_import(arg, c, &g, err);
+    if (st != KF_OK) return st;
+    st = kf_graph_compile(g, NULL, out, err);
+    if (st != KF_OK && !strstr(err->text, arg)) {
+        char text[KF_ERROR_TEXT];
+        snprintf(text, sizeof text, "%.200s: %.800s", arg, err->text);
+        memcpy(err->text, text, sizeof text);
+    }
+    kf_graph_destroy(&g);
+    return st;
+}

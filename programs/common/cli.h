@@ -1,0 +1,60 @@
+/* What the verbs share: errors in the contract's form, MODEL arguments, labels, tensors in files.
+ * Floor 8: includes the public headers only.
+ * Owner rule: each function says who frees what. */
+#ifndef KITFOX_CLI_H
+#define KITFOX_CLI_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "kitfox/compile.h"
+
+/** Exit statuses of the contract. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+/** Options that several verbs take; filled by cli_common_parser. */
+typedef struct cli_common {
+    const char *labels, *preprocess, *input_shape;
+    int threads;
+    bool json;
+} cli_common;
+
+/** Child parser for --labels, --preprocess, --input-shape, --threads and --json; its input is a cli_common. */
+extern const struct argp cli_common_argp;
+
+/** "kitfox: text" on standard error; returns EXIT_FAILED. */
+int cli_fail(const kf_error *err);
+int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
+
+/** A first argument is a model by its suffix, or by the built-in name. */
+bool cli_is_model(const char *arg);
+/** Load .kfx, .onnx or the built-in model (NULL or "everyday10"). The caller destroys the model. */
+kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err);
+/** Import for compiling or checking. */
+kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err);
+
+/** Label lists: plain text, "index:label", JSON list or JSON object; a leading background entry of 1001 is dropped with a
+ *  notice. cli_labels_free releases. */
+typedef struct cli_labels {
+    char **items;
+    int32_t n;
+} cli_labels;
+kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err);
+void cli_labels_free(cli_labels *l);
+
+/** NPY version 1 to 3, little-endian f4, C order. data is malloc'ed. */
+kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err);
+kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err);
+
+/** The embedded model file. */
+extern const unsigned char cli_builtin_model[], cli_builtin_model_end[];
+
+/** One function per verb; argv[0] is the verb. */
+int cmd_classify(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_info(int argc, char **argv);
+int cmd_import(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+
+#endif

@@ -1,0 +1,92 @@
+/* Label files in the forms that people have: one a line, "7:name", JSON list, JSON object.
+ * Floor 8.
+ * Owner rule: cli_labels_free releases what cli_labels_load made. */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cli.h"
+
+void cli_labels_free(cli_labels *l) {
+    for (int32_t i = 0; i < l->n; i++) free(l->items[i]);
+    free(l->items);
+    *l = (cli_labels){0};
+}
+
+static kf_status fail(kf_error *err, kf_status st, const char *path, const char *what) {
+    err->status = st;
+    snprintf(err->text, sizeof err->text, "%s: %s", path, what);
+    return st;
+}
+
+static bool push(cli_labels *l, const char *s) {
+    char **grown = realloc(l->items, ((size_t)l->n + 1) * sizeof *grown);
+    if (!grown) return false;
+    l->items = grown;
+    l->items[l->n] = strdup(s);
+    return l->items[l->n] && ++l->n;
+}
+
+/* An object maps the decimal index to a name, or to [id, name] as Keras has it. */
+static bool from_json(const json_t *j, cli_labels *l) {
+    size_t n = json_is_array(j) ? json_array_size(j) : json_object_size(j);
+    for (size_t i = 0; i < n; i++) {
+        char key[24];
+        snprintf(key, sizeof key, "%zu", i);
+        const json_t *v = json_is_array(j) ? json_array_get(j, i) : json_object_get(j, key);
+        if (json_is_array(v)) v = json_array_get(v, json_array_size(v) - 1);
+        if (!json_is_string(v) || !push(l, json_string_value(v))) return false;
+    }
+    return n > 0;
+}
+
+static bool from_text(FILE *f, cli_labels *l) {
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t n;
+    bool ok = true;
+    while (ok && (n = getline(&line, &cap, f)) >= 0) {
+        char *s = line, *end;
+        if (l->n == 0 && n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) s += 3;
+        s[strcspn(s, "\r\n")] = '\0';
+        long index = strtol(s, &end, 10);
+        if (end != s && index == l->n && (*end == ':' || *end == ' ')) s = end + 1 + (end[1] == ' ');
+        if (*s) ok = push(l, s);
+    }
+    free(line);
+    return ok && l->n > 0;
+}
+
+kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
+    *out = (cli_labels){0};
+    FILE *f = fopen(path, "re");
+    if (!f) {
+        char why[256];
+        snprintf(why, sizeof why, "cannot open; %s; check the path of --labels", strerror(errno));
+        return fail(err, KF_ERR_IO, path, why);
+    }
+    json_error_t where;
+    json_t *j = json_loadf(f, 0, &where);
+    bool ok;
+    if (j) {
+        ok = from_json(j, out);
+        json_decref(j);
+    } else {
+        rewind(f);
+        ok = from_text(f, out);
+    }
+    fclose(f);
+    if (!ok) {
+        cli_labels_free(out);
+        return fail(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed");
+    }
+    if (out->n == 1001) { /* TF-slim files begin with a background class that these networks do not have */
+        cli_say("note: %s has 1001 labels; the first (\"%s\") is taken as background and dropped", path, out->items[0]);
+        free(out->items[0]);
+        memmove(out->items, out->items + 1, 1000 * sizeof *out->items);
+        out->n = 1000;
+    }
+    return KF_OK;
+}

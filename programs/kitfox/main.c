@@ -1,0 +1,53 @@
+/* The kitfox program: picks the verb.
+ * Floor 8: public headers and programs/common only.
+ * Owner rule: nothing is kept between verbs. */
+#include <stdio.h>
+#include <string.h>
+
+#include "common/cli.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int, char **);
+    const char *does;
+} VERBS[] = {
+    {"classify", cmd_classify, "top-k labels of pictures"},
+    {"run", cmd_run, "raw tensors in and out"},
+    {"info", cmd_info, "inputs, outputs, preprocessing, parameters, MACs"},
+    {"import", cmd_import, "ONNX to a compiled .kfx file"},
+    {"eval", cmd_eval, "top-1 and top-5 on a labelled folder"},
+    {"bench", cmd_bench, "latency, frames per second, memory"},
+};
+
+static void usage(FILE *to) {
+    fputs("Usage: kitfox VERB [OPTIONS] ARGUMENTS\n\n", to);
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) fprintf(to, "  %-10s %s\n", VERBS[i].name, VERBS[i].does);
+    fputs("\nkitfox VERB --help explains each verb. Where a MODEL is left out, the built-in everyday10 is used.\n", to);
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
+        usage(stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("kitfox %s\n", kf_version());
+        return EXIT_DONE;
+    }
+    argp_err_exit_status = EXIT_USAGE;
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
+        if (strcmp(argv[1], VERBS[i].name) == 0) {
+            static char name[64];
+            snprintf(name, sizeof name, "kitfox %s", VERBS[i].name);
+            argv[1] = name;
+            return VERBS[i].run(argc - 1, argv + 1);
+        }
+    fprintf(stderr, "kitfox: %s: unknown verb; try one of", argv[1]);
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) fprintf(stderr, "%s %s", i ? "," : "", VERBS[i].name);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
