@@ -92,7 +92,7 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
         printf("%-14s%dx%d %s, crop %.3g %s, %s, mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n", "preprocess", p->width, p->height, FILTERS[p->filter], p->crop_pct,
                CROPS[p->crop], COLORS[p->color], p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2]);
     else printf("%-14s%s\n", "preprocess", "none (raw tensors)");
-    printf("%-14s%lld in the compiled program, %lld stored in the source file\n", "parameters", (long long)info->parameters, (long long)info->stored_parameters);
+    printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters, (long long)info->stored_parameters);
     printf("%-14s%lld (%.1f M), activations %lld\n", "MACs", (long long)info->macs, (double)info->macs / 1e6, (long long)info->activations);
     printf("%-14s%d, labels %d, %s, kernels for %s\n", "steps", info->n_steps, info->n_labels, info->quantized ? "quantized" : "float32", kf_cpu_name());
     for (int i = 0; o->nodes && i < info->n_steps && kf_model_step(m, i, &s, &err) == KF_OK; i++)
