@@ -1,0 +1,148 @@
+/* Decoders against Pillow: fixtures made by tools/make_fixtures.py, then damage of every kind.
+ * Outside truth: the .rgb files hold what Pillow decodes.
+ * Owner rule: each test frees its pictures. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kitfox/image.h"
+
+static const char *source_root(void) {
+    const char *s = getenv("KITFOX_SOURCE");
+    return s ? s : ".";
+}
+
+static unsigned char *slurp(const char *name, size_t *n) {
+    char path[1024];
+    snprintf(path, sizeof path, "%s/tests/data/pictures/%s", source_root(), name);
+    FILE *f = fopen(path, "rb");
+    if (!f) fail_msg("%s is missing", path);
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    unsigned char *d = malloc(*n + 1);
+    assert_int_equal(fread(d, 1, *n, f), *n);
+    fclose(f);
+    return d;
+}
+
+/* Decode `name` and compare with its .rgb file, allowing `tolerance` levels. */
+static void expect_pixels(const char *name, int tolerance) {
+    char rgb[256];
+    size_t n, m;
+    kf_image im;
+    kf_error err = {0};
+    snprintf(rgb, sizeof rgb, "%s.rgb", name);
+    unsigned char *file = slurp(name, &n), *want = slurp(rgb, &m);
+    if (kf_image_load_memory(file, n, NULL, &im, &err) != KF_OK) fail_msg("%s: %s", name, err.text);
+    uint32_t w, h;
+    memcpy(&w, want, 4);
+    memcpy(&h, want + 4, 4);
+    assert_int_equal(im.width, w);
+    assert_int_equal(im.height, h);
+    int worst = 0;
+    for (size_t i = 0; i < (size_t)w * h * 3; i++) {
+        int d = abs(im.pixels[i] - want[8 + i]);
+        worst = d > worst ? d : worst;
+    }
+    if (worst > tolerance) fail_msg("%s differs from Pillow by %d levels", name, worst);
+    kf_image_free(&im);
+    free(file);
+    free(want);
+}
+
+static void test_formats(void **state) {
+    (void)state;
+    const char *names[] = {"sub0.jpg", "sub1.jpg", "sub2.jpg", "progressive.jpg", "grey.jpg", "rgb.png", "palette.png", "grey.png",
+                           "rgba.png", "lossless.webp", "colour.ppm", "grey.pgm", "one.png"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) expect_pixels(names[i], names[i][0] == 's' || strstr(names[i], ".jpg") ? 1 : 0);
+    expect_pixels("lossy.webp", 2);
+    expect_pixels("cmyk.jpg", 1);
+}
+
+static void test_orientations(void **state) {
+    (void)state;
+    char name[32];
+    for (int o = 0; o <= 8; o++) {
+        snprintf(name, sizeof name, "exif%d.jpg", o);
+        expect_pixels(name, 1);
+    }
+    expect_pixels("exifbad.jpg", 1);
+}
+
+static void test_no_exif_keeps_the_sensor_view(void **state) {
+    (void)state;
+    size_t n;
+    kf_image im;
+    kf_image_options o;
+    kf_image_options_init(&o);
+    o.no_exif = 1;
+    unsigned char *file = slurp("exif6.jpg", &n);
+    assert_int_equal(kf_image_load_memory(file, n, &o, &im, NULL), KF_OK);
+    assert_int_equal(im.width, 37);
+    assert_int_equal(im.height, 23);
+    kf_image_free(&im);
+    free(file);
+}
+
+/* Every prefix is refused or decodes whole (a few trailing bytes may be optional); never a crash. */
+static void test_truncation(void **state) {
+    (void)state;
+    const char *names[] = {"sub2.jpg", "progressive.jpg", "rgba.png", "palette.png", "lossless.webp", "lossy.webp", "colour.ppm", "cmyk.jpg"};
+    for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+        size_t n, accepted = 0;
+        unsigned char *file = slurp(names[k], &n);
+        for (size_t cut = 0; cut < n; cut++) {
+            kf_image im;
+            kf_error err = {0};
+            unsigned char *exact = malloc(cut + 1); /* its own block, so that a sanitizer sees over-reads */
+            memcpy(exact, file, cut);
+            if (kf_image_load_memory(exact, cut, NULL, &im, &err) == KF_OK) accepted++;
+            else assert_true(err.text[0] != '\0' && im.pixels == NULL);
+            kf_image_free(&im);
+            free(exact);
+        }
+        if (accepted > 16) fail_msg("%s: %zu truncated forms were accepted", names[k], accepted);
+        free(file);
+    }
+}
+
+static void test_limits(void **state) {
+    (void)state;
+    kf_image im;
+    kf_error err = {0};
+    const char huge[] = "P6 30000 30000 255\n";
+    assert_int_equal(kf_image_load_memory(huge, sizeof huge - 1, NULL, &im, &err), KF_ERR_LIMIT);
+    assert_non_null(strstr(err.text, "30000x30000"));
+    assert_int_equal(kf_image_load_memory("", 0, NULL, &im, &err), KF_ERR_FORMAT);
+    assert_int_equal(kf_image_load_memory("GIF89a......", 12, NULL, &im, &err), KF_ERR_UNSUPPORTED);
+    assert_int_equal(kf_image_load("/nonexistent/x.jpg", NULL, &im, &err), KF_ERR_IO);
+    assert_int_equal(kf_image_load("/", NULL, &im, &err), KF_ERR_IO);
+}
+
+static void test_pnm_forms(void **state) {
+    (void)state;
+    kf_image im;
+    const char plain[] = "P3 # comment\n2 1\n15\n15 0 7  0 15 0\n";
+    assert_int_equal(kf_image_load_memory(plain, sizeof plain - 1, NULL, &im, NULL), KF_OK);
+    assert_int_equal(im.pixels[0], 255);
+    assert_int_equal(im.pixels[2], 119);
+    kf_image_free(&im);
+    const char wide[] = "P5 1 1 65535\n\x80\x00";
+    assert_int_equal(kf_image_load_memory(wide, sizeof wide - 1, NULL, &im, NULL), KF_OK);
+    assert_int_equal(im.pixels[0], 128);
+    kf_image_free(&im);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_formats), cmocka_unit_test(test_orientations), cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
+        cmocka_unit_test(test_truncation), cmocka_unit_test(test_limits), cmocka_unit_test(test_pnm_forms),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
