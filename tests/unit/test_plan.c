@@ -1,0 +1,108 @@
+/* Memory plan and program validation: nothing that lives at once overlaps, memory is reused, bad programs are refused.
+ * Floor 9.
+ * Owner rule: each test frees what it makes. */
+#include "program_builder.h"
+
+#include "runtime/model.h"
+
+typedef struct range {
+    int first, last;
+    size_t from, to;
+} range;
+
+/* Lifetimes worked out again, the slow way. */
+static range life(const kf__program *p, int32_t t, const size_t *offset) {
+    const kf__ptensor *x = &p->tensors[t];
+    range r = {-1, -1, offset[t], offset[t] + (size_t)x->n * (size_t)x->h * (size_t)x->w * (size_t)x->c * 4};
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        if (p->steps[i].out == t) r.first = i;
+        for (int k = 0; k < p->steps[i].n_in; k++)
+            if (p->steps[i].in[k] == t) r.last = i;
+    }
+    for (int32_t i = 0; i < p->n_outputs; i++)
+        if (p->outputs[i].tensor == t) r.last = p->n_steps;
+    return r;
+}
+
+static void check_plan(const kf__program *p, bool keep_all, size_t *total) {
+    size_t offset[16];
+    kf_error err = {0};
+    if (kf__plan(p, keep_all, offset, total, &err) != KF_OK) fail_msg("%s", err.text);
+    for (int32_t a = 0; a < p->n_tensors; a++) {
+        range x = life(p, a, offset);
+        assert_int_equal(x.from % KF_ALIGN, 0);
+        assert_true(x.to <= *total);
+        for (int32_t b = 0; b < a; b++) {
+            range y = life(p, b, offset);
+            bool together = keep_all || (x.first <= y.last && y.first <= x.last);
+            if (together && x.from < y.to && y.from < x.to) fail_msg("tensors %d and %d overlap", a, b);
+        }
+    }
+}
+
+static void no_overlap(void **state) {
+    (void)state;
+    kf__program *p = pb_small();
+    size_t reused, kept;
+    check_plan(p, false, &reused);
+    check_plan(p, true, &kept);
+    assert_true(reused < kept);
+    kf__program_destroy(&p);
+}
+
+static void refuse(void (*spoil)(kf__program *p), const char *word) {
+    kf__program *p = pb_small();
+    kf_error err = {0};
+    assert_int_equal(kf__program_validate(p, &err), KF_OK);
+    spoil(p);
+    if (kf__program_validate(p, &err) == KF_OK || !strstr(err.text, word)) fail_msg("wanted \"%s\", got \"%s\"", word, err.text);
+    kf__program_destroy(&p);
+}
+
+static void read_early(kf__program *p) { p->steps[0].in[0] = p->steps[3].out; }
+static void write_twice(kf__program *p) { p->steps[2].out = p->steps[0].out; }
+static void wild_index(kf__program *p) { p->steps[0].in[0] = 99; }
+static void huge(kf__program *p) { p->tensors[0].h = INT32_MAX; }
+static void stride_zero(kf__program *p) { p->steps[0].sw = 0; }
+static void odd_group(kf__program *p) { p->steps[0].group = 7; }
+static void no_weights(kf__program *p) { p->steps[6].consts[KF_CONST_W] = -1; }
+static void wrong_residual(kf__program *p) { p->steps[4].in[1] = 0; }
+static void nan_bound(kf__program *p) { p->steps[1].act.lo = NAN; }
+static void short_const(kf__program *p) { p->consts[0].bytes -= 4; }
+static void no_outputs(kf__program *p) { p->n_outputs = 0; }
+static void wild_layout(kf__program *p) { p->inputs[0].layout = 3; }
+
+static void refusals(void **state) {
+    (void)state;
+    refuse(read_early, "before it is written");
+    refuse(write_twice, "twice");
+    refuse(wild_index, "tensor 99");
+    refuse(huge, "tensor 0");
+    refuse(stride_zero, "window");
+    refuse(odd_group, "group 7");
+    refuse(no_weights, "classifier");
+    refuse(wrong_residual, "residual");
+    refuse(nan_bound, "NaN");
+    refuse(short_const, "const0");
+    refuse(no_outputs, "outputs");
+    refuse(wild_layout, "input 0");
+}
+
+static void border_classes(void **state) {
+    (void)state;
+    int32_t cls[112], lo[8], hi[8];
+    /* 224, 3x3, stride 2, SAME of TensorFlow: nothing in front, one behind: only the last position is short of a tap */
+    assert_int_equal(kf__border_classes(224, 112, 3, 2, 0, cls, lo, hi, 8), 2);
+    assert_int_equal(cls[0], 0);
+    assert_int_equal(cls[111], 1);
+    assert_int_equal(hi[1], 1);
+    assert_int_equal(kf__border_classes(5, 5, 3, 1, 1, cls, lo, hi, 8), 3);
+    assert_int_equal(lo[0], 1);
+    assert_int_equal(hi[2], 1);
+    assert_int_equal(kf__border_classes(5, 5, 3, 1, 1, cls, lo, hi, 2), -1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(no_overlap), cmocka_unit_test(refusals), cmocka_unit_test(border_classes)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

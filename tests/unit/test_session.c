@@ -1,0 +1,330 @@
+/* Sessions: results against a plain loop in double, threads against one thread, memory while running, argument checks.
+ * Floor 9. The heap is counted by standing in front of the C library's functions, except under sanitizers.
+ * Owner rule: each test frees what it makes. */
+#include "program_builder.h"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "format/format.h"
+#include "kitfox/kitfox.h"
+
+static atomic_long heap_calls;
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(SANITIZED)
+#define COUNTS_HEAP 1
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *p, size_t size);
+extern void *__libc_memalign(size_t align, size_t size);
+void *malloc(size_t size) {
+    heap_calls++;
+    return __libc_malloc(size);
+}
+void *calloc(size_t n, size_t size) {
+    heap_calls++;
+    return __libc_calloc(n, size);
+}
+void *realloc(void *p, size_t size) {
+    heap_calls++;
+    return __libc_realloc(p, size);
+}
+void *aligned_alloc(size_t align, size_t size) {
+    heap_calls++;
+    return __libc_memalign(align, size);
+}
+#endif
+
+static void *count_alloc(void *user, size_t size, size_t align) {
+    ++*(long *)user;
+    return aligned_alloc(align, (size + align - 1) / align * align);
+}
+
+static void count_free(void *user, void *p) {
+    *(long *)user -= p != NULL;
+    free(p);
+}
+
+static kf_model *small_model(const kf_allocator *a) {
+    kf__program *p = pb_small();
+    void *file;
+    size_t bytes;
+    kf_error err = {0};
+    kf_model *m;
+    kf_model_options o;
+    kf_model_options_init(&o);
+    o.allocator = a;
+    assert_int_equal(kf__format_write(p, &file, &bytes, &err), KF_OK);
+    kf__program_destroy(&p);
+    if (kf_model_load_memory(file, bytes, &o, &m, &err) != KF_OK) fail_msg("%s", err.text);
+    kf__mem_free(NULL, file);
+    return m;
+}
+
+static kf_session *make_session(const kf_model *m, int threads, const kf_allocator *a, int profile) {
+    kf_session_options o;
+    kf_session *s;
+    kf_error err = {0};
+    kf_session_options_init(&o);
+    o.threads = threads;
+    o.allocator = a;
+    o.profile = profile;
+    if (kf_session_create(m, &o, &s, &err) != KF_OK) fail_msg("%s", err.text);
+    return s;
+}
+
+static void fill(float *x, size_t n, uint64_t seed) {
+    kf__random r = {seed};
+    for (size_t i = 0; i < n; i++) x[i] = (float)(kf__random_unit(&r) * 4 - 2);
+}
+
+static kf_status run(kf_session *s, float x[192], float y[5], kf_error *err) {
+    kf_tensor in = {.dtype = KF_F32, .rank = 4, .shape = {1, 3, 8, 8}, .data = x, .bytes = 768};
+    kf_tensor out = {.dtype = KF_F32, .rank = 2, .shape = {1, 5}, .data = y, .bytes = 20};
+    return kf_session_run(s, &in, 1, &out, 1, err);
+}
+
+/* The same network as nested loops in double. */
+static double weight(const kf__program *p, int step, int role, size_t i) { return (double)((const float *)p->consts[p->steps[step].consts[role]].data)[i]; }
+static double sixth(double x) { return fmin(fmax(x + 3, 0), 6) / 6; }
+
+static void plain(const kf__program *p, const float *x, double *y) {
+    double a[4][4][20], c[4][4][20], gate[20], mean[20] = {0}, hidden[8], pool[20] = {0};
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            for (int o = 0; o < 20; o++) {
+                double sum = weight(p, 0, KF_CONST_BIAS, (size_t)o);
+                for (int ky = 0; ky < 3; ky++)
+                    for (int kx = 0; kx < 3; kx++)
+                        for (int k = 0; k < 3; k++) {
+                            int sy = 2 * i + ky - 1, sx = 2 * j + kx - 1;
+                            if (sy >= 0 && sx >= 0 && sy < 8 && sx < 8) sum += (double)x[k * 64 + sy * 8 + sx] * weight(p, 0, KF_CONST_W, (size_t)((o * 9 + ky * 3 + kx) * 3 + k));
+                        }
+                a[i][j][o] = sum * sixth(sum);
+            }
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            for (int o = 0; o < 20; o++) {
+                double sum = weight(p, 1, KF_CONST_BIAS, (size_t)o);
+                for (int ky = 0; ky < 3; ky++)
+                    for (int kx = 0; kx < 3; kx++) {
+                        int sy = i + ky - 1, sx = j + kx - 1;
+                        if (sy >= 0 && sx >= 0 && sy < 4 && sx < 4) sum += a[sy][sx][o] * weight(p, 1, KF_CONST_W, (size_t)((ky * 3 + kx) * 20 + o));
+                    }
+                c[i][j][o] = fmax(sum, 0);
+                mean[o] += c[i][j][o] / 16;
+            }
+    for (int r = 0; r < 8; r++) {
+        hidden[r] = weight(p, 2, KF_CONST_BIAS, (size_t)r);
+        for (int k = 0; k < 20; k++) hidden[r] += mean[k] * weight(p, 2, KF_CONST_W, (size_t)(r * 20 + k));
+        hidden[r] = fmax(hidden[r], 0);
+    }
+    for (int o = 0; o < 20; o++) {
+        gate[o] = weight(p, 2, KF_CONST_BIAS2, (size_t)o);
+        for (int r = 0; r < 8; r++) gate[o] += hidden[r] * weight(p, 2, KF_CONST_W2, (size_t)(o * 8 + r));
+        gate[o] = sixth(gate[o]);
+    }
+    for (int o = 0; o < 20; o++)
+        for (int i = 0; i < 4; i++)
+            for (int j = 0; j < 4; j++) {
+                double sum = weight(p, 4, KF_CONST_BIAS, (size_t)o) + a[i][j][o];
+                for (int k = 0; k < 20; k++) sum += c[i][j][k] * gate[k] * weight(p, 4, KF_CONST_W, (size_t)(o * 20 + k));
+                pool[o] += sum / 16;
+            }
+    for (int o = 0; o < 5; o++) {
+        y[o] = weight(p, 6, KF_CONST_BIAS, (size_t)o);
+        for (int k = 0; k < 20; k++) y[o] += pool[k] * weight(p, 6, KF_CONST_W, (size_t)(o * 20 + k));
+    }
+}
+
+static void against_plain(void **state) {
+    (void)state;
+    kf__program *p = pb_small();
+    kf_model *m = small_model(NULL);
+    for (int threads = 1; threads <= 3; threads++) {
+        kf_session *s = make_session(m, threads, NULL, 0);
+        for (uint64_t seed = 0; seed < 5; seed++) {
+            float x[192], y[5];
+            double want[5], d = 0, n = 0;
+            kf_error err = {0};
+            fill(x, 192, seed);
+            if (run(s, x, y, &err) != KF_OK) fail_msg("%s", err.text);
+            plain(p, x, want);
+            for (int i = 0; i < 5; i++) d += ((double)y[i] - want[i]) * ((double)y[i] - want[i]), n += want[i] * want[i];
+            assert_true(sqrt(d / n) < 2e-6);
+        }
+        kf_session_destroy(&s);
+    }
+    kf_model_destroy(&m);
+    kf__program_destroy(&p);
+}
+
+static void no_allocation(void **state) {
+    (void)state;
+    long live = 0;
+    kf_allocator a = {&live, count_alloc, count_free};
+    kf_model *m = small_model(&a);
+    kf_session *s = make_session(m, 2, &a, 1);
+    float x[192], y[5];
+    fill(x, 192, 1);
+    assert_int_equal(run(s, x, y, NULL), KF_OK);
+    long before = live, calls = heap_calls;
+    for (int i = 0; i < 20; i++) assert_int_equal(run(s, x, y, NULL), KF_OK);
+    uint8_t rgb[192] = {0};
+    assert_int_equal(kf_session_run_rgb(s, rgb, 24, y, 5, NULL), KF_OK);
+    calls = heap_calls - calls;
+    assert_int_equal(live, before);
+#if defined(COUNTS_HEAP)
+    assert_true(before > 0 && heap_calls > 0); /* the counters do count */
+    assert_int_equal(calls, 0);
+#endif
+    kf_step_info info;
+    assert_int_equal(kf_session_step(s, 0, &info, NULL), KF_OK);
+    assert_true(info.ms > 0);
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+    assert_int_equal(live, 0);
+}
+
+typedef struct side {
+    const kf_model *m;
+    float want[40][5];
+    atomic_int wrong;
+} side;
+
+static void *one_side(void *arg) {
+    side *w = arg;
+    kf_session *s = make_session(w->m, 1, NULL, 0);
+    for (uint64_t i = 0; i < 40; i++) {
+        float x[192], y[5];
+        fill(x, 192, i);
+        if (run(s, x, y, NULL) != KF_OK || memcmp(y, w->want[i], sizeof y) != 0) w->wrong++;
+    }
+    kf_session_destroy(&s);
+    return NULL;
+}
+
+static void side_by_side(void **state) {
+    (void)state;
+    side *w = calloc(1, sizeof *w);
+    kf_model *m = small_model(NULL);
+    w->m = m;
+    kf_session *s = make_session(m, 1, NULL, 0);
+    for (uint64_t i = 0; i < 40; i++) {
+        float x[192];
+        fill(x, 192, i);
+        assert_int_equal(run(s, x, w->want[i], NULL), KF_OK);
+    }
+    kf_session_destroy(&s);
+    pthread_t t[8];
+    for (int i = 0; i < 8; i++) assert_int_equal(pthread_create(&t[i], NULL, one_side, w), 0);
+    for (int i = 0; i < 8; i++) pthread_join(t[i], NULL);
+    assert_int_equal(w->wrong, 0);
+    kf_model_destroy(&m);
+    free(w);
+}
+
+static void arguments(void **state) {
+    (void)state;
+    kf_model *m = small_model(NULL);
+    kf_session *s = make_session(m, 1, NULL, 0);
+    float x[192] = {0}, y[5];
+    kf_error err = {0};
+    kf_tensor in = {.dtype = KF_F32, .rank = 4, .shape = {1, 3, 8, 8}, .data = x, .bytes = 768}, bad = in, t;
+    kf_tensor out = {.dtype = KF_F32, .rank = 2, .shape = {1, 5}, .data = y, .bytes = 20};
+    bad.shape[2] = 9;
+    assert_int_equal(kf_session_run(s, &bad, 1, &out, 1, &err), KF_ERR_SHAPE);
+    assert_non_null(strstr(err.text, "1x3x9x8"));
+    bad = in, bad.bytes = 764;
+    assert_int_equal(kf_session_run(s, &bad, 1, &out, 1, &err), KF_ERR_SHAPE);
+    bad = in, bad.dtype = KF_F64;
+    assert_int_equal(kf_session_run(s, &bad, 1, &out, 1, &err), KF_ERR_SHAPE);
+    bad = out, bad.bytes = 16;
+    assert_int_equal(kf_session_run(s, &in, 1, &bad, 1, &err), KF_ERR_SHAPE);
+    assert_int_equal(kf_session_run(s, &in, 2, &out, 1, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_run(s, NULL, 1, &out, 1, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_run_rgb(s, (const uint8_t *)x, 24, y, 4, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_model_input(m, 1, &t, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_model_output(m, -1, &t, &err), KF_ERR_ARGUMENT);
+    assert_null(kf_model_label(m, 5));
+    kf_session_destroy(NULL);
+    kf_session_destroy(&s);
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+    kf_model_destroy(&m);
+}
+
+/* Every allocation fails once: an error comes back and nothing leaks. */
+typedef struct scarce {
+    long live, left;
+} scarce;
+
+static void *scarce_alloc(void *user, size_t size, size_t align) {
+    scarce *s = user;
+    if (s->left-- <= 0) return NULL;
+    s->live++;
+    return aligned_alloc(align, (size + align - 1) / align * align);
+}
+
+static void scarce_free(void *user, void *p) {
+    ((scarce *)user)->live -= p != NULL;
+    free(p);
+}
+
+static void out_of_memory(void **state) {
+    (void)state;
+    kf__program *p = pb_small();
+    void *file;
+    size_t bytes;
+    assert_int_equal(kf__format_write(p, &file, &bytes, NULL), KF_OK);
+    kf__program_destroy(&p);
+    int failures = 0;
+    for (long n = 0; n < 200; n++) {
+        scarce sc = {0, n};
+        kf_allocator a = {&sc, scarce_alloc, scarce_free};
+        kf_model_options o;
+        kf_session_options so;
+        kf_model *m;
+        kf_session *s = NULL;
+        kf_model_options_init(&o);
+        kf_session_options_init(&so);
+        o.allocator = so.allocator = &a;
+        so.threads = 2;
+        kf_status st = kf_model_load_memory(file, bytes, &o, &m, NULL);
+        if (st == KF_OK) st = kf_session_create(m, &so, &s, NULL);
+        if (st != KF_OK) assert_int_equal(st, KF_ERR_MEMORY);
+        failures += st != KF_OK;
+        kf_session_destroy(&s);
+        kf_model_destroy(&m);
+        assert_int_equal(sc.live, 0);
+    }
+    assert_true(failures > 3 && failures < 200);
+    kf__mem_free(NULL, file);
+}
+
+static void top_k(void **state) {
+    (void)state;
+    float x[] = {1, 3, 3, -1}, q[] = {0.25f, 0.5f, 0.25f};
+    kf_score top[4];
+    assert_int_equal(kf_top_k(x, 4, 0, 9, top), 4);
+    assert_int_equal(top[0].index, 1); /* a tie goes to the lower index */
+    assert_int_equal(top[1].index, 2);
+    assert_int_equal(top[3].index, 3);
+    assert_true(fabs((double)top[0].score - exp(3) / (exp(1) + 2 * exp(3) + exp(-1))) < 1e-6);
+    assert_int_equal(kf_top_k(q, 3, 1, 2, top), 2);
+    assert_true(top[0].index == 1 && top[0].score == 0.5f && top[1].index == 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(against_plain), cmocka_unit_test(no_allocation), cmocka_unit_test(side_by_side),
+        cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
