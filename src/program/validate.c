@@ -33,6 +33,19 @@ static kf_status want_const(const kf__program *p, const kf__step *s, kf__const_r
     return KF_OK;
 }
 
+/* Weights whose extents the executor relies on for packing: not only their number counts. */
+static kf_status want_matrix(const kf__program *p, const kf__step *s, kf__const_role role, int rank, const int64_t *dim, kf_error *err) {
+    kf__shape want = kf__shape_make(rank, dim);
+    size_t n = 0;
+    char a[96], b[96];
+    if (!kf__shape_count(&want, &n) || n > MAX_ELEMENTS) STEP_FAIL(err, s, "weights are out of range");
+    KF_TRY(want_const(p, s, role, false, (int64_t)n, err));
+    const kf__pconst *c = &p->consts[s->consts[role]];
+    if (!kf__shape_equal(&c->shape, &want))
+        STEP_FAIL(err, s, "constant %s is %s; %s is needed", c->name, kf__shape_text(&c->shape, a, sizeof a), kf__shape_text(&want, b, sizeof b));
+    return KF_OK;
+}
+
 static bool same_shape(const kf__ptensor *a, const kf__ptensor *b) {
     return a->n == b->n && a->h == b->h && a->w == b->w && a->c == b->c;
 }
@@ -59,8 +72,9 @@ static kf_status check_conv(const kf__program *p, const kf__step *s, const kf__p
         KF_TRY(want_const(p, s, KF_CONST_W, false, taps * x->c, err));
     } else {
         if (s->group < 1 || x->c % s->group || y->c % s->group) STEP_FAIL(err, s, "group %d does not divide the channels", s->group);
-        KF_TRY(want_const(p, s, KF_CONST_W, false, taps * (x->c / s->group) * y->c, err));
+        KF_TRY(want_matrix(p, s, KF_CONST_W, 4, (int64_t[]){y->c, s->kh, s->kw, x->c / s->group}, err));
     }
+    if (s->n_in > 2) STEP_FAIL(err, s, "%d inputs; at most 2", s->n_in);
     if (s->n_in == 2 && !same_shape(&p->tensors[s->in[1]], y)) STEP_FAIL(err, s, "the residual has another shape than the output");
     return want_const(p, s, KF_CONST_BIAS, true, y->c, err);
 }
@@ -70,9 +84,9 @@ static kf_status check_gate(const kf__program *p, const kf__step *s, const kf__p
     if (i < 0 || i >= p->n_consts || p->consts[i].shape.rank < 1) STEP_FAIL(err, s, "reduce weights are missing");
     int64_t r = p->consts[i].shape.dim[0];
     if (r < 1 || r > MAX_EXTENT || y->c != x->c || y->h != 1 || y->w != 1 || y->n != x->n) STEP_FAIL(err, s, "shapes do not fit");
-    KF_TRY(want_const(p, s, KF_CONST_W, false, r * x->c, err));
+    KF_TRY(want_matrix(p, s, KF_CONST_W, 2, (int64_t[]){r, x->c}, err));
     KF_TRY(want_const(p, s, KF_CONST_BIAS, false, r, err));
-    KF_TRY(want_const(p, s, KF_CONST_W2, false, r * x->c, err));
+    KF_TRY(want_matrix(p, s, KF_CONST_W2, 2, (int64_t[]){x->c, r}, err));
     return want_const(p, s, KF_CONST_BIAS2, false, x->c, err);
 }
 
@@ -108,7 +122,7 @@ static kf_status check_step(const kf__program *p, const kf__step *s, kf_error *e
     case KF_STEP_CONV: case KF_STEP_DWCONV: return check_conv(p, s, x, y, err);
     case KF_STEP_FC:
         if (x->h != 1 || x->w != 1 || y->h != 1 || y->w != 1 || x->n != y->n) STEP_FAIL(err, s, "shapes do not fit");
-        KF_TRY(want_const(p, s, KF_CONST_W, false, (int64_t)x->c * y->c, err));
+        KF_TRY(want_matrix(p, s, KF_CONST_W, 2, (int64_t[]){y->c, x->c}, err));
         return want_const(p, s, KF_CONST_BIAS, true, y->c, err);
     case KF_STEP_SE_GATE: return check_gate(p, s, x, y, err);
     case KF_STEP_AVG_POOL: case KF_STEP_MAX_POOL:

@@ -69,6 +69,9 @@ static void no_weights(kf__program *p) { p->steps[6].consts[KF_CONST_W] = -1; }
 static void wrong_residual(kf__program *p) { p->steps[4].in[1] = 0; }
 static void nan_bound(kf__program *p) { p->steps[1].act.lo = NAN; }
 static void short_const(kf__program *p) { p->consts[0].bytes -= 4; }
+static void turned_weights(kf__program *p) { p->consts[p->steps[6].consts[KF_CONST_W]].shape = kf__shape_make(2, (int64_t[]){20, 5}); }
+static void flat_weights(kf__program *p) { p->consts[0].shape = kf__shape_make(1, (int64_t[]){540}); }
+static void three_inputs(kf__program *p) { p->steps[4].n_in = 3, p->steps[4].in[2] = 0; }
 static void no_outputs(kf__program *p) { p->n_outputs = 0; }
 static void wild_layout(kf__program *p) { p->inputs[0].layout = 3; }
 
@@ -84,6 +87,9 @@ static void refusals(void **state) {
     refuse(wrong_residual, "residual");
     refuse(nan_bound, "NaN");
     refuse(short_const, "const0");
+    refuse(turned_weights, "20x5");
+    refuse(flat_weights, "540");
+    refuse(three_inputs, "at most 2");
     refuse(no_outputs, "outputs");
     refuse(wild_layout, "input 0");
 }
