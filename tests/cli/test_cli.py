@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""The command line as a user meets it: exit statuses, texts, JSON keys, bad files for every argument.
+
+Called by meson with the program's path; KITFOX_SOURCE is the source root. Prints one line a check.
+"""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+KITFOX, ROOT = sys.argv[1], os.environ.get("KITFOX_SOURCE", ".")
+SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
+PICTURES = os.path.join(ROOT, "examples", "pictures")
+NAMES = ["airplane", "automobile", "frog", "ship", "truck"]
+failures = 0
+
+
+def run(*args, stdin=None, env=None):
+    full = dict(os.environ, **(env or {}))
+    p = subprocess.run([KITFOX, *args], input=stdin, capture_output=True, env=full, timeout=120)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def check(what, condition, detail=""):
+    global failures
+    failures += not condition
+    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
+
+
+def pictures_are_right():
+    paths = [os.path.join(PICTURES, n + ".jpg") for n in NAMES]
+    code, out, err = run("classify", "--json", "-k", "3", *paths)
+    rows = [json.loads(line) for line in out.splitlines()]
+    check("classify: five pictures, five lines", code == 0 and len(rows) == 5, (code, err))
+    for name, row in zip(NAMES, rows):
+        check(f"classify: {name} first", row["top"][0]["label"] == name and row["top"][0]["score"] > 0.5, row)
+        check(f"classify: {name} keys", set(row) == {"image", "top", "ms"} and len(row["top"]) == 3, row)
+    with open(paths[0], "rb") as f:
+        code, out, _ = run("classify", "--json", "-", stdin=f.read())
+    check("classify: - reads standard input", code == 0 and json.loads(out)["top"][0]["label"] == "airplane", out)
+    for level in ("scalar", "avx2", "avx512"):
+        code, out, _ = run("classify", "--json", paths[2], env={"KITFOX_CPU": level})
+        check(f"classify: KITFOX_CPU={level}", code == 0 and json.loads(out)["top"][0]["label"] == "frog", out)
+
+
+def annotated(folder):
+    code, _, err = run("classify", "--annotate", os.path.join(folder, "%s.png"), os.path.join(PICTURES, "frog.jpg"))
+    with open(os.path.join(folder, "frog.png"), "rb") as f:
+        check("classify: --annotate writes a PNG", code == 0 and f.read(8) == b"\x89PNG\r\n\x1a\n", err)
+
+
+def usage_errors():
+    for args in ([], ["frobnicate"], ["classify"], ["classify", "-k", "0", "x.jpg"], ["classify", "--no-such"], ["run", "m.onnx"],
+                 ["import", "a.onnx"], ["eval"], ["bench", "--threads", "0"], ["info", "a", "b"]):
+        code, _, err = run(*args)
+        check("usage: " + " ".join(args), code == 2 and err, (code, err))
+    code, out, _ = run("classify", "--help")
+    check("usage: classify --help", code == 0 and "IMAGE" in out)
+    code, out, _ = run("--version")
+    check("usage: --version", code == 0 and out.startswith("kitfox "))
+
+
+def bad_files(folder):
+    files = {"empty": b"", "magic": b"not a model at all, only words" * 10, "short": b"\x08\x06"}
+    paths = {"missing": os.path.join(folder, "missing"), "directory": folder}
+    for name, data in files.items():
+        paths[name] = os.path.join(folder, name)
+        with open(paths[name], "wb") as f:
+            f.write(data)
+    picture = os.path.join(PICTURES, "frog.jpg")
+    for name, path in paths.items():
+        for suffix in (".kfx", ".onnx"):
+            link = path + suffix
+            if os.path.exists(path) and not os.path.exists(link):
+                os.symlink(path, link)
+            for args in (["classify", link, picture], ["info", link], ["bench", link], ["eval", link, "--data", PICTURES]):
+                code, _, err = run(*args)
+                check(f"bad model: {args[0]} {name}{suffix}", code == 1 and err.startswith("kitfox: " + link), (code, err))
+        code, _, err = run("classify", path)
+        check(f"bad picture: {name}", code == 1 and err.startswith("kitfox: " + path), (code, err))
+        code, _, err = run("classify", "--labels", path, os.path.join(folder, "none.onnx"), picture)
+        check(f"bad labels: {name}", code == 1 and err.startswith("kitfox: "), (code, err))
+    code, out, err = run("classify", "--json", paths["missing"], picture)
+    rows = [json.loads(line) for line in out.splitlines()]
+    check("classify: a failing picture does not stop the others", code == 1 and "error" in rows[0] and rows[1]["top"][0]["label"] == "frog", out)
+    code, _, err = run("eval", "--data", folder)
+    check("eval: a folder without classes", code == 1 and "no pictures" in err, err)
+
+
+def model_file(folder):
+    onnx, kfx = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "e.kfx")
+    labels = os.path.join(folder, "labels.txt")
+    with open(labels, "w") as f:
+        f.write("\n".join("abcdefghij") + "\n")
+    code, _, err = run("import", onnx, "-o", kfx, "--labels", labels, "--preprocess", "timm:everyday10")
+    check("import: writes a model", code == 0 and os.path.getsize(kfx) > 6000000, err)
+    code, out, _ = run("classify", "--json", kfx, os.path.join(PICTURES, "frog.jpg"))
+    check("import: labels travel with the model", json.loads(out)["top"][0]["label"] == "g", out)
+    info = json.loads(run("info", "--json", kfx)[1])
+    check("info: counts", info["macs"] == 5502720 and info["stored"] == 1522050 and info["labels"] == 10, info)
+    check("info: preprocessing", info["preprocess"]["interpolation"] == "bilinear" and info["preprocess"]["width"] == 64, info)
+    check("info: keys", {"name", "parameters", "macs", "nodes", "input", "quantized"} <= set(info), info)
+    with open(kfx, "rb") as f:
+        data = bytearray(f.read())
+    for at in (3, 100, 5000, len(data) // 2, len(data) - 1):
+        bad = os.path.join(folder, "bad.kfx")
+        changed = bytearray(data)
+        changed[at] ^= 0x10
+        with open(bad, "wb") as f:
+            f.write(changed)
+        code, _, err = run("info", bad)
+        check(f"import: byte {at} altered is refused", code == 1 and err.startswith("kitfox: " + bad), (code, err))
+    code, _, err = run("import", onnx, "-o", os.path.join(folder, "no", "such", "x.kfx"))
+    check("import: unwritable output", code == 1 and "cannot write" in err, err)
+    code, _, err = run("import", onnx, "-o", kfx, "--input-shape", "1x3x32x32")
+    check("import: shape that contradicts the file", code == 1 and "--input-shape" in err, err)
+    code, _, err = run("import", onnx, "-o", kfx, "--preprocess", "timm:nonsense")
+    check("import: unknown preprocessing", code == 1 and "nonsense" in err, err)
+    with open(os.path.join(folder, "nine.txt"), "w") as f:
+        f.write("\n".join("abcdefghi"))
+    code, _, err = run("classify", onnx, "--labels", os.path.join(folder, "nine.txt"), os.path.join(PICTURES, "frog.jpg"))
+    check("classify: labels of the wrong count", code == 1 and "9 labels" in err and "10 classes" in err, err)
+
+
+def raw_tensors(folder):
+    onnx, npy, out = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "in.npy"), os.path.join(folder, "out.npy")
+
+    def write(shape, count, descr="<f4"):
+        header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
+        header += " " * (117 - len(header)) + "\n"
+        with open(npy, "wb") as f:
+            f.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + b"\0" * (4 * count))
+
+    write("(1, 3, 64, 64)", 3 * 64 * 64)
+    code, _, err = run("run", onnx, npy, "-o", out)
+    check("run: zeros in, ten scores out", code == 0 and os.path.getsize(out) == 128 + 40, err)
+    code, _, err = run("run", onnx, "data=" + npy, "-o", out)
+    check("run: input by name", code == 0, err)
+    for what, args in {"wrong shape": ("(1, 3, 32, 32)", 3 * 32 * 32), "too short": ("(1, 3, 64, 64)", 10), "wrong type": ("(1, 3, 64, 64)", 3 * 64 * 64, "<f8")}.items():
+        write(*args)
+        code, _, err = run("run", onnx, npy, "-o", out)
+        check(f"run: {what}", code == 1 and err.startswith("kitfox: "), (code, err))
+
+
+def goldens(folder):
+    model = os.path.join(SHARED, "models", "tf_mobilenetv3_large_minimal_100.onnx")
+    if not os.path.exists(model):
+        print("SKIP: ../shared is not here; the kit fox is not classified")
+        return
+    labels = os.path.join(SHARED, "data", "imagenet_labels.json")
+    photo = os.path.join(SHARED, "data", "kit_fox.JPEG")
+    args = ["--labels", labels, "--preprocess", "timm:tf_mobilenetv3_large_minimal_100", "--json"]
+    code, out, err = run("classify", model, photo, *args)
+    top = json.loads(out)["top"][0] if code == 0 else {}
+    check("kit fox first, probability as ONNX Runtime's 0.78628", top.get("index") == 278 and abs(top["score"] - 0.78628) < 1e-4, (out, err))
+    code, out, err = run("eval", "--data", os.path.join(SHARED, "data", "everyday10-test"), "--json")
+    row = json.loads(out) if code == 0 else {}
+    check("eval: everyday10 top-1 is 82.3", row.get("images") == 2000 and abs(row["top1"] - 82.3) <= 0.2, (out, err))
+    for name in ("tf_mobilenetv3_large_minimal_100", "mobilenetv3_large_100"):
+        csv = os.path.join(folder, "p.csv")
+        run("eval", os.path.join(SHARED, "models", name + ".onnx"), "--preprocess", "timm:" + name, "--data", os.path.join(SHARED, "data", "imagenet-sample"), "--predictions", csv)
+        with open(csv) as f, open(os.path.join(SHARED, "goldens", f"imagenet-sample-top5-{name}.csv")) as g:
+            ours, theirs = ({r.split(",")[0]: r.split(",")[2] for r in h.read().splitlines()[1:]} for h in (f, g))
+        same = sum(ours[k] == theirs[k] for k in theirs)
+        check(f"eval: {name} agrees with PyTorch on {same} of 500", same >= 498)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        pictures_are_right()
+        annotated(folder)
+        usage_errors()
+        bad_files(folder)
+        model_file(folder)
+        raw_tensors(folder)
+        goldens(folder)
+    print(f"{failures} failures")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

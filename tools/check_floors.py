@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Check the include rules of the house: the floor table in docs/ARCHITECTURE.md is the rule.
+
+Each table row gives a floor, a folder and the folders it may include. A file may include its own folder's headers and those of
+the named folders, which must lie on a lower floor. Also: every file starts with a role comment, stays under 800 lines, and
+functions outside kernels stay under 100 lines.
+"""
+import os
+import re
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+ROW = re.compile(r"^\|\s*(\d)\s*\|\s*`([^`]+)`\s*\|[^|]*\|([^|]*)\|\s*$")
+INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.M)
+FUNCTION = re.compile(r"^[A-Za-z].*\)\s*\{\s*$")
+
+
+def read_table():
+    floors, allowed = {}, {}
+    with open(os.path.join(ROOT, "docs", "ARCHITECTURE.md")) as f:
+        for line in f:
+            m = ROW.match(line)
+            if m:
+                folder = m.group(2).rstrip("/")
+                floors[folder] = int(m.group(1))
+                allowed[folder] = re.findall(r"`([^`]+)`", m.group(3))
+    return floors, allowed
+
+
+def folder_of(path, floors):
+    parts = path.split("/")
+    for n in range(len(parts) - 1, 0, -1):
+        if "/".join(parts[:n]) in floors:
+            return "/".join(parts[:n])
+    return None
+
+
+def owner_of_include(name):
+    if name.startswith("kitfox/"):
+        return "include/kitfox"
+    top = name.split("/")[0]
+    return "programs/common" if top == "common" else "src/" + top
+
+
+def check_includes(path, text, floors, allowed):
+    here = folder_of(path, floors)
+    if here is None:
+        return [f"{path}: its folder is not in the floor table"]
+    errors = []
+    for name in INCLUDE.findall(text):
+        if name.endswith(".pb-c.h") or name.endswith(".def") or "/" not in name:
+            continue
+        there = owner_of_include(name)
+        if there == here or here.startswith(there + "/") or there.startswith(here + "/"):
+            continue
+        if there not in floors:
+            errors.append(f"{path}: includes {name}, whose folder is not in the floor table")
+        elif floors[there] >= floors[here]:
+            errors.append(f"{path}: floor {floors[here]} includes {name} of floor {floors[there]}")
+        elif there not in allowed[here] and "everything below" not in allowed[here]:
+            errors.append(f"{path}: {here} may not include {there} ({name})")
+    return errors
+
+
+def check_size(path, text):
+    errors, lines, start = [], text.split("\n"), None
+    if len(lines) > 800:
+        errors.append(f"{path}: {len(lines)} lines, at most 800")
+    if not text.startswith("/*"):
+        errors.append(f"{path}: does not start with its role")
+    for i, line in enumerate(lines):
+        if FUNCTION.match(line):
+            start = i
+        elif line == "}" and start is not None:
+            if i - start > 100 and "/kernels/" not in path:
+                errors.append(f"{path}:{start + 1}: function of {i - start} lines, at most 100")
+            start = None
+    return errors
+
+
+def main():
+    floors, allowed = read_table()
+    if len(floors) < 15:
+        print("the floor table in docs/ARCHITECTURE.md cannot be read")
+        return 1
+    errors, files = [], 0
+    for top in ("include", "src", "programs", "examples"):
+        for folder, _, names in os.walk(os.path.join(ROOT, top)):
+            for name in names:
+                if not name.endswith((".c", ".h")):
+                    continue
+                path = os.path.relpath(os.path.join(folder, name), ROOT)
+                with open(os.path.join(ROOT, path)) as f:
+                    text = f.read()
+                files += 1
+                errors += check_includes(path, text, floors, allowed) + check_size(path, text)
+    print("\n".join(errors))
+    print(f"{files} files, {len(errors)} violations")
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
