@@ -1,0 +1,92 @@
+/* Files and threads: atomic replacement, errors with paths, every worker does its share of every job, idle costs nothing.
+ * Floor 9.
+ * Owner rule: each test frees what it makes and removes its files. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "os/file.h"
+#include "os/pool.h"
+
+static void replace_and_map(void **state) {
+    (void)state;
+    char dir[] = "/tmp/kitfox-os-XXXXXX", path[64];
+    kf__file_map map;
+    kf_error err = {0};
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/file", dir);
+    assert_int_equal(kf__file_map_open(path, 100, &map, &err), KF_ERR_IO);
+    assert_memory_equal(err.text, path, strlen(path));
+    assert_int_equal(kf__file_replace(path, "first", 5, &err), KF_OK);
+    assert_int_equal(kf__file_map_open(path, 100, &map, &err), KF_OK);
+    assert_int_equal(kf__file_replace(path, "second!", 7, &err), KF_OK);
+    assert_memory_equal(map.data, "first", 5); /* a reader keeps the old file */
+    kf__file_map_close(&map);
+    assert_int_equal(kf__file_map_open(path, 6, &map, &err), KF_ERR_LIMIT);
+    assert_int_equal(kf__file_map_open(dir, 100, &map, &err), KF_ERR_IO);
+    assert_int_equal(kf__file_replace(path, "", 0, &err), KF_OK);
+    assert_int_equal(kf__file_map_open(path, 100, &map, &err), KF_OK);
+    assert_int_equal(map.size, 0);
+    kf__file_map_close(&map);
+    assert_int_equal(kf__file_replace("/nonexistent/folder/x", "a", 1, &err), KF_ERR_IO);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0); /* fails if a temporary file was left */
+}
+
+typedef struct counts {
+    long done[8];
+    int workers;
+} counts;
+
+static void count(void *ctx, int worker, int workers) {
+    counts *c = ctx;
+    c->done[worker]++;
+    if (worker == 0) c->workers = workers;
+}
+
+static void every_worker_once(void **state) {
+    (void)state;
+    for (int threads = 1; threads <= 4; threads++) {
+        kf__pool *p;
+        counts c = {{0}, 0};
+        assert_int_equal(kf__pool_create(threads, NULL, &p, NULL), KF_OK);
+        assert_int_equal(kf__pool_size(p), threads);
+        for (int job = 1; job <= 500; job++) {
+            kf__pool_run(p, count, &c);
+            for (int w = 0; w < 8; w++) assert_int_equal(c.done[w], w < threads ? job : 0);
+        }
+        assert_int_equal(c.workers, threads);
+        kf__pool_destroy(&p);
+        assert_null(p);
+    }
+}
+
+static void idle_sleeps(void **state) {
+    (void)state;
+    kf__pool *p;
+    counts c = {{0}, 0};
+    struct timespec a, b, nap = {0, 20000000}, rest = {0, 300000000};
+    assert_int_equal(kf__pool_create(4, NULL, &p, NULL), KF_OK);
+    kf__pool_run(p, count, &c);
+    nanosleep(&nap, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+    nanosleep(&rest, NULL);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+    double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
+    if (ms > 5) fail_msg("idle threads used %.1f ms of processor time in 300", ms);
+    kf__pool_run(p, count, &c); /* and they wake up again */
+    for (int w = 0; w < 4; w++) assert_int_equal(c.done[w], 2);
+    kf__pool_destroy(&p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(replace_and_map), cmocka_unit_test(every_worker_once), cmocka_unit_test(idle_sleeps)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
