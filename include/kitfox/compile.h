@@ -64,7 +64,8 @@ KF_API kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_erro
 KF_API kf_status kf_graph_input(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err);
 KF_API kf_status kf_graph_output(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err);
 
-/** Per-node facts for `info --nodes` and `check`. Strings belong to the graph. */
+/** Per-node facts for `info --nodes` and `check`, of the graph as it is now: optimize with KF_OPTIMIZE_FUSE first to learn what
+ *  compiles. Strings belong to the graph. */
 typedef struct kf_node_info {
     const char *name, *op;
     int64_t shape[KF_MAX_RANK]; /**< output 0 */

@@ -87,8 +87,8 @@ KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t
  *  probabilities when the network ends in softmax). Allocates nothing. */
 KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, size_t stride, float *scores,
                                     size_t n_scores, kf_error *err);
-/** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes). Allocates nothing once
- *  a picture of that size was seen. */
+/** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes). Allocates only for
+ *  the resizing; kf_session_run_rgb allocates nothing. */
 KF_API kf_status kf_session_classify(kf_session *session, const kf_image *image, size_t k, kf_score *top, size_t *n,
                                      kf_error *err);
 /** NV12 frame of the model's input size, or any even size (then resized after conversion). */

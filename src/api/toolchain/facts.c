@@ -1,0 +1,32 @@
+/* Public calls that describe a graph: totals, and one node at a time.
+ * Floor 6: validates arguments, translates, calls graph and lower.
+ * Owner rule: strings handed out belong to the graph. */
+#include "api/toolchain/graph_api.h"
+#include "lower/lower.h"
+
+kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err) {
+    if (!graph || !info) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_get_info: graph and info are needed");
+    const kf__graph *g = graph->g;
+    *info = (kf_graph_info){.name = g->name, .arch = g->meta.arch, .producer = g->meta.producer, .opset = g->opset, .ir_version = g->ir_version,
+                            .n_inputs = (int32_t)g->n_inputs, .n_outputs = (int32_t)g->n_outputs, .stored_parameters = g->meta.source_parameters,
+                            .n_labels = g->meta.n_labels, .preprocess = g->meta.preprocess};
+    for (size_t i = 0; i < g->n_nodes; i++) info->n_nodes += !g->nodes[i].dead;
+    KF_TRY(kf__graph_count(g, &info->macs, &info->parameters, &info->activations, err));
+    if (graph->level >= KF_OPTIMIZE_FUSE) KF_TRY(kf__graph_count_architecture(g, &info->parameters, err));
+    return KF_OK;
+}
+
+kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err) {
+    if (!graph || !out || index < 0 || (size_t)index >= graph->g->n_nodes)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_node: node %d; the graph has %zu", index, graph ? graph->g->n_nodes : (size_t)0);
+    const kf__graph *g = graph->g;
+    const kf__node *n = &g->nodes[index];
+    const kf__shape *s = &g->values[n->out[0]].shape;
+    *out = (kf_node_info){.name = n->name, .op = kf__op_name(n->op), .rank = s->rank < 0 ? 0 : s->rank};
+    for (int i = 0; i < out->rank; i++) out->shape[i] = s->dim[i];
+    out->macs = kf__node_macs(g, n);
+    out->parameters = kf__node_parameters(g, n);
+    out->reason = kf__lower_verdict(g, n);
+    out->verdict = out->reason ? 3 : 0;
+    return KF_OK;
+}
