@@ -3,6 +3,7 @@
  * Owner rule: the pool owns its threads and joins them when destroyed. */
 #include "os/pool.h"
 
+#include <fenv.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
@@ -57,6 +58,7 @@ static void wait_for_job(kf__pool *p, unsigned seen) {
 static void *worker_main(void *arg) {
     struct worker *w = arg;
     kf__pool *p = w->pool;
+    fesetenv(FE_DFL_ENV); /* a thread inherits its creator's rounding mode and flush flags */
     for (unsigned seen = 0;; seen++) {
         wait_for_job(p, seen);
         if (p->stop) return NULL;

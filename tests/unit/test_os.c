@@ -1,6 +1,7 @@
 /* Files and threads: atomic replacement, errors with paths, every worker does its share of every job, idle costs nothing.
  * Floor 9.
  * Owner rule: each test frees what it makes and removes its files. */
+#include <fenv.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -86,7 +87,27 @@ static void idle_sleeps(void **state) {
     kf__pool_destroy(&p);
 }
 
+static void note_rounding(void *ctx, int worker, int workers) {
+    (void)workers;
+    ((int *)ctx)[worker] = fegetround();
+}
+
+static void workers_round_to_nearest(void **state) {
+    (void)state;
+    kf__pool *p;
+    int mode[3] = {-1, -1, -1};
+    fesetround(FE_UPWARD);
+    assert_int_equal(kf__pool_create(3, NULL, &p, NULL), KF_OK);
+    kf__pool_run(p, note_rounding, mode);
+    fesetround(FE_TONEAREST);
+    kf__pool_destroy(&p);
+    assert_int_equal(mode[0], FE_UPWARD); /* the caller's own is the session's business */
+    assert_int_equal(mode[1], FE_TONEAREST);
+    assert_int_equal(mode[2], FE_TONEAREST);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(replace_and_map), cmocka_unit_test(every_worker_once), cmocka_unit_test(idle_sleeps)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(replace_and_map), cmocka_unit_test(every_worker_once), cmocka_unit_test(idle_sleeps),
+                                       cmocka_unit_test(workers_round_to_nearest)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 
+#include <fenv.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -230,6 +231,24 @@ static void side_by_side(void **state) {
     free(w);
 }
 
+static void rounding_mode(void **state) {
+    (void)state;
+    kf_model *m = small_model(NULL);
+    kf_session *s = make_session(m, 2, NULL, 0);
+    float x[192], y[5], z[5];
+    fill(x, 192, 3);
+    assert_int_equal(run(s, x, y, NULL), KF_OK);
+    fesetround(FE_DOWNWARD);
+    kf_status st = run(s, x, z, NULL);
+    int mode = fegetround();
+    fesetround(FE_TONEAREST);
+    assert_int_equal(st, KF_OK);
+    assert_int_equal(mode, FE_DOWNWARD); /* the caller's mode is given back */
+    assert_memory_equal(y, z, sizeof y);
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+}
+
 static void arguments(void **state) {
     (void)state;
     kf_model *m = small_model(NULL);
@@ -324,7 +343,7 @@ static void top_k(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_plain), cmocka_unit_test(no_allocation), cmocka_unit_test(side_by_side),
-        cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),
+        cmocka_unit_test(rounding_mode), cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
