@@ -172,13 +172,13 @@ size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) 
     for (size_t i = 0; !probabilities && i < n; i++) sum += x[i] = expf(x[i] - best);
     for (size_t i = 0; !probabilities && i < n; i++) x[i] /= sum;
     if (k > n) k = n;
-    for (size_t j = 0; j < k; j++) { /* k is small: one pass for each place, ties to the lower index */
+    for (size_t j = 0; j < k; j++) { /* one pass for each place: the best that comes after the place before; ties to the lower index */
         int32_t at = -1;
         for (size_t i = 0; i < n; i++) {
-            bool taken = false;
-            for (size_t q = 0; q < j; q++) taken |= top[q].index == (int32_t)i;
-            if (!taken && (at < 0 || x[i] > x[at])) at = (int32_t)i;
+            bool after = j == 0 ? !isnan(x[i]) : x[i] < top[j - 1].score || (x[i] == top[j - 1].score && (int32_t)i > top[j - 1].index);
+            if (after && (at < 0 || x[i] > x[at])) at = (int32_t)i;
         }
+        if (at < 0) return j; /* the rest is not a number */
         top[j] = (kf_score){.index = at, .score = x[at]};
     }
     return k;

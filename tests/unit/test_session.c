@@ -338,6 +338,9 @@ static void top_k(void **state) {
     assert_true(fabs((double)top[0].score - exp(3) / (exp(1) + 2 * exp(3) + exp(-1))) < 1e-6);
     assert_int_equal(kf_top_k(q, 3, 1, 2, top), 2);
     assert_true(top[0].index == 1 && top[0].score == 0.5f && top[1].index == 0);
+    float odd[] = {NAN, 0.5f, NAN};
+    assert_int_equal(kf_top_k(odd, 3, 1, 3, top), 1);
+    assert_int_equal(top[0].index, 1);
 }
 
 int main(void) {
