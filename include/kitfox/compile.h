@@ -1,4 +1,4 @@
-/* The toolchain library: import, simplify, compile, export.
+/* The toolchain library: import, simplify, compile.
  * Floor 0: libkitfoxc exports this and everything of libkitfox; link one of the two.
  * Owner rule: kf_graph_destroy releases a graph; strings inside info structs belong to their graph.
  * Thread rule: a graph belongs to one thread at a time. */
@@ -17,17 +17,16 @@ typedef void (*kf_message_fn)(void *user, const char *text);
 
 typedef struct kf_import_options {
     size_t size;             /**< sizeof(kf_import_options), set by the init function */
-    const char *arch;        /**< safetensors only: variant name; NULL infers it from the tensors */
     const char *input_shape; /**< "1x3x224x224", or "NAME=1x3x48x192" per input separated by ';'; NULL: the file's own */
-    const kf_preprocess *preprocess; /**< NULL: config.json beside the file, or the variant's, or ImageNet defaults */
-    const char *const *labels;       /**< NULL: config.json's */
+    const kf_preprocess *preprocess; /**< NULL: ImageNet defaults for a picture input */
+    const char *const *labels;       /**< NULL: none */
     int32_t n_labels;
     kf_message_fn notice; /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
     void *notice_user;
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 
-/** Read .onnx or .safetensors (by content). The graph is as in the file: not yet optimized. */
+/** Read an ONNX file. The graph is as in the file: not yet optimized. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
 /** ONNX from memory; external data is refused. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,
@@ -42,10 +41,6 @@ KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_
 KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err);
 /** Same, written as a .kfx file (atomic replace). */
 KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err);
-/** Write ONNX: the graph as it is (unfused operators are written for fused ones), QDQ when quantized. */
-KF_API kf_status kf_graph_save_onnx(const kf_graph *graph, const char *path, kf_error *err);
-/** Turn a compiled model back into a graph (for export). */
-KF_API kf_status kf_graph_from_model(const kf_model *model, kf_graph **out, kf_error *err);
 
 /** Run the reference executor (double accumulation; exact integers when quantized). Shapes as the graph declares. Slow. */
 KF_API kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
@@ -78,15 +73,6 @@ KF_API kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_inf
 
 /** Ready-made preprocessing of a timm name ("tf_mobilenetv3_large_minimal_100"). ARGUMENT if unknown. */
 KF_API kf_status kf_preprocess_by_name(const char *name, kf_preprocess *out, kf_error *err);
-
-/** One row of `kitfox zoo`; index from 0; ARGUMENT past the end. */
-typedef struct kf_zoo_entry {
-    const char *name, *source;
-    int32_t width, height, classes;
-    int64_t parameters, macs;
-    double top1; /**< published ImageNet top-1 in percent, 0 if none */
-} kf_zoo_entry;
-KF_API kf_status kf_zoo_get(int32_t index, kf_zoo_entry *out, kf_error *err);
 
 #ifdef __cplusplus
 }
