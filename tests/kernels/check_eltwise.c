@@ -1,0 +1,99 @@
+/* Check of the f32 kernels that sweep memory: scale by a gate, column sums, add and activation.
+ * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and bytes a ns.
+ * Owner rule: frees what each case maps. */
+#include "harness.h"
+
+static const size_t LAYERS[][2] = {{784, 72},  {784, 120}, {196, 480}, {196, 672}, {49, 672}, {49, 960}, {3136, 16},
+                                   {196, 96},  {196, 240}, {196, 120}, {196, 144}, {49, 288}, {49, 576}};
+
+static int failures, cases;
+
+static void expect(bool ok, const char *name, size_t rows_n, size_t c) {
+    cases++;
+    if (ok) return;
+    failures++;
+    printf("%s %zu x %zu: wrong\n", name, rows_n, c);
+}
+
+static bool scale_right(size_t rows_n, size_t c, const guarded *x, const guarded *gate, const guarded *out) {
+    for (size_t i = 0; i < rows_n * c; i++)
+        if (out->at[i] != x->at[i] * gate->at[i % c]) return false;
+    return guard_intact(out);
+}
+
+/* `sums` started at `start`. */
+static bool sums_right(size_t rows_n, size_t c, const guarded *x, const guarded *start, const guarded *sums) {
+    for (size_t j = 0; j < c; j++) {
+        double want = start->at[j], mass = fabs(want);
+        for (size_t i = 0; i < rows_n; i++) want += x->at[i * c + j], mass += fabs((double)x->at[i * c + j]);
+        if (!close_enough(sums->at[j], want, mass)) return false;
+    }
+    return guard_intact(sums);
+}
+
+static bool eltwise_right(size_t n, const guarded *a, const guarded *b, const guarded *out, const kf__epilogue *e) {
+    for (size_t i = 0; i < n; i++) {
+        double sum = (double)a->at[i] + (b ? b->at[i] : 0);
+        if (!close_enough(out->at[i], finish_double(sum, e, 0), fabs(sum))) return false;
+    }
+    return guard_intact(out);
+}
+
+static void check_shape(size_t rows_n, size_t c, unsigned turn, kf__random *r) {
+    kf__cpu_level level[KF_CPU_LEVELS];
+    guarded x = guard_new(rows_n * c), y = guard_new(rows_n * c), out = guard_new(rows_n * c);
+    guarded gate = guard_new(c), sums = guard_new(c);
+    fill(&x, r), fill(&y, r), fill(&gate, r);
+    kf__epilogue e = epilogue_of(turn, NULL, NULL, 0);
+    for (int i = 0, n = rungs(level); i < n; i++) {
+        kf__kernels k;
+        kf__kernels_select(level[i], &k);
+        memset(out.at, CANARY, out.count * sizeof(float));
+        k.scale_f32(rows_n, c, x.at, gate.at, out.at);
+        expect(scale_right(rows_n, c, &x, &gate, &out), k.scale_f32_name, rows_n, c);
+        memcpy(sums.at, gate.at, c * sizeof(float));
+        k.colsum_f32(rows_n, c, x.at, sums.at);
+        expect(sums_right(rows_n, c, &x, &gate, &sums), k.colsum_f32_name, rows_n, c);
+        for (int two = 0; two < 2; two++) {
+            memset(out.at, CANARY, out.count * sizeof(float));
+            k.eltwise_f32(rows_n * c, x.at, two ? y.at : NULL, out.at, &e);
+            expect(eltwise_right(rows_n * c, &x, two ? &y : NULL, &out, &e), k.eltwise_f32_name, rows_n, c);
+        }
+    }
+    guard_free(&x), guard_free(&y), guard_free(&out), guard_free(&gate), guard_free(&sums);
+}
+
+static void bench(void) {
+    kf__cpu_level level[KF_CPU_LEVELS];
+    kf__random r = {1};
+    for (int i = 0, n = rungs(level); i < n; i++) {
+        kf__kernels k;
+        kf__kernels_select(level[i], &k);
+        printf("%s, %s, %s: ns and bytes/ns each\n", k.scale_f32_name, k.colsum_f32_name, k.eltwise_f32_name);
+        for (size_t s = 0; s < KF_COUNT(LAYERS); s++) {
+            size_t m = LAYERS[s][0], c = LAYERS[s][1];
+            guarded x = guard_new(m * c), out = guard_new(m * c), gate = guard_new(c);
+            kf__epilogue e = {.act = KF_ACT_HSWISH};
+            double a, b, d, bytes = (double)(m * c) * sizeof(float);
+            fill(&x, &r), fill(&gate, &r);
+            BENCH(a, k.scale_f32(m, c, x.at, gate.at, out.at));
+            BENCH(b, k.colsum_f32(m, c, x.at, gate.at));
+            BENCH(d, k.eltwise_f32(m * c, x.at, x.at, out.at, &e));
+            printf("  %4zu x %3zu  %8.0f %5.1f  %8.0f %5.1f  %8.0f %5.1f\n", m, c, a, 2 * bytes / a, b, bytes / b, d, 3 * bytes / d);
+            guard_free(&x), guard_free(&out), guard_free(&gate);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
+        bench();
+        return 0;
+    }
+    kf__random r = {22};
+    for (unsigned i = 0; i < KF_COUNT(LAYERS); i++) check_shape(LAYERS[i][0], LAYERS[i][1], i, &r);
+    for (unsigned i = 0; i < 300; i++)
+        check_shape((size_t)kf__random_range(&r, 1, 9), (size_t)kf__random_range(&r, 1, 50), i, &r);
+    printf("eltwise: %d cases, %d failures\n", cases, failures);
+    return failures != 0;
+}
