@@ -137,6 +137,8 @@ typedef struct kf__sha256 {
     uint64_t total;
     uint8_t buf[64];
 } kf__sha256;
+/** Tests only: keep to the portable code where the CPU has SHA extensions. */
+void kf__sha256_force_portable(bool on);
 void kf__sha256_init(kf__sha256 *s);
 void kf__sha256_add(kf__sha256 *s, const void *data, size_t n);
 void kf__sha256_done(kf__sha256 *s, uint8_t out[32]);

@@ -3,6 +3,11 @@
  * Owner rule: state is the caller's. */
 #include "base/base.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#endif
+
 static const uint32_t K[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98,
     0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786,
@@ -37,6 +42,61 @@ static void block(uint32_t h[8], const uint8_t *p) {
     for (int i = 0; i < 8; i++) h[i] += s[i];
 }
 
+static bool portable_only;
+
+void kf__sha256_force_portable(bool on) { portable_only = on; }
+
+#if defined(__x86_64__)
+static bool have_sha(void) {
+    static int known; /* 0 not asked yet, 1 no, 2 yes; every thread finds the same answer */
+    unsigned a, b, c, d;
+    int state = __atomic_load_n(&known, __ATOMIC_RELAXED);
+    if (state == 0) {
+        state = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_1) && __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_SHA) ? 2 : 1;
+        __atomic_store_n(&known, state, __ATOMIC_RELAXED);
+    }
+    return state == 2 && !portable_only;
+}
+
+/* The same function with the SHA extensions: four rounds a step, state kept as (a b e f) and (c d g h). */
+__attribute__((target("sha,sse4.1"))) static void blocks_sha(uint32_t h[8], const uint8_t *p, size_t n) {
+    const __m128i swap = _mm_set_epi64x(0x0c0d0e0f08090a0b, 0x0405060700010203);
+    __m128i t = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)h), 0xb1);
+    __m128i u = _mm_shuffle_epi32(_mm_loadu_si128((const __m128i *)(const void *)(h + 4)), 0x1b);
+    __m128i abef = _mm_alignr_epi8(t, u, 8), cdgh = _mm_blend_epi16(u, t, 0xf0);
+    for (; n; n--, p += 64) {
+        __m128i abef0 = abef, cdgh0 = cdgh, w[4];
+        for (int i = 0; i < 4; i++) w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), swap);
+        for (int r = 0; r < 16; r++) {
+            if (r >= 4) {
+                __m128i x = _mm_sha256msg1_epu32(w[r & 3], w[(r + 1) & 3]);
+                x = _mm_add_epi32(x, _mm_alignr_epi8(w[(r + 3) & 3], w[(r + 2) & 3], 4));
+                w[r & 3] = _mm_sha256msg2_epu32(x, w[(r + 3) & 3]);
+            }
+            __m128i k = _mm_add_epi32(w[r & 3], _mm_loadu_si128((const __m128i *)(const void *)(K + 4 * r)));
+            cdgh = _mm_sha256rnds2_epu32(cdgh, abef, k);
+            abef = _mm_sha256rnds2_epu32(abef, cdgh, _mm_shuffle_epi32(k, 0x0e));
+        }
+        abef = _mm_add_epi32(abef, abef0);
+        cdgh = _mm_add_epi32(cdgh, cdgh0);
+    }
+    t = _mm_shuffle_epi32(abef, 0x1b);
+    u = _mm_shuffle_epi32(cdgh, 0xb1);
+    _mm_storeu_si128((__m128i *)(void *)h, _mm_blend_epi16(t, u, 0xf0));
+    _mm_storeu_si128((__m128i *)(void *)(h + 4), _mm_alignr_epi8(u, t, 8));
+}
+#endif
+
+static void blocks(uint32_t h[8], const uint8_t *p, size_t n) {
+#if defined(__x86_64__)
+    if (have_sha()) {
+        blocks_sha(h, p, n);
+        return;
+    }
+#endif
+    for (; n; n--, p += 64) block(h, p);
+}
+
 void kf__sha256_init(kf__sha256 *s) {
     static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
@@ -53,9 +113,11 @@ void kf__sha256_add(kf__sha256 *s, const void *data, size_t n) {
         memcpy(s->buf + have, p, take);
         p += take, n -= take;
         if (have + take < 64) return;
-        block(s->h, s->buf);
+        blocks(s->h, s->buf, 1);
     }
-    for (; n >= 64; p += 64, n -= 64) block(s->h, p);
+    blocks(s->h, p, n / 64);
+    p += n / 64 * 64;
+    n %= 64;
     if (n) memcpy(s->buf, p, n);
 }
 
