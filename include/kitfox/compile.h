@@ -66,8 +66,10 @@ typedef struct kf_node_info {
     int64_t shape[KF_MAX_RANK]; /**< output 0 */
     int32_t rank;
     int64_t macs, parameters;
-    int32_t verdict;      /**< 0 supported, 1 folded away, 2 fused into another step, 3 unsupported */
-    const char *reason;   /**< why, or into what; NULL for plain support */
+    int32_t supported;    /**< 1: it has a step; 0: it does not, and `reason` says why */
+    const char *reason;   /**< NULL when supported */
+    int32_t n_sources;
+    const char *const *sources; /**< names of the nodes of the file that were fused into this one, its own included */
 } kf_node_info;
 KF_API kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err);
 

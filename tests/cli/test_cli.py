@@ -124,6 +124,16 @@ def model_file(folder):
     check("classify: labels of the wrong count", code == 1 and "9 labels" in err and "10 classes" in err, err)
 
 
+def verdicts():
+    onnx = os.path.join(ROOT, "data", "everyday10.onnx")
+    code, out, err = run("check", onnx, "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    kinds = {v: sum(r["verdict"] == v for r in rows) for v in ("supported", "fused", "folded", "unsupported")}
+    check("check: every node has a verdict, none unsupported", code == 0 and len(rows) == 141 and kinds["unsupported"] == 0 and kinds["fused"] > 60, (kinds, err))
+    code, _, err = run("check", os.path.join(ROOT, "examples", "pictures", "frog.jpg"))
+    check("check: not a model", code == 1 and "not an ONNX model" in err, err)
+
+
 def raw_tensors(folder):
     onnx, npy, out = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "in.npy"), os.path.join(folder, "out.npy")
 
@@ -174,6 +184,7 @@ def main():
         usage_errors()
         bad_files(folder)
         model_file(folder)
+        verdicts()
         raw_tensors(folder)
         goldens(folder)
     print(f"{failures} failures")

@@ -27,6 +27,8 @@ kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out,
     out->macs = kf__node_macs(g, n);
     out->parameters = kf__node_parameters(g, n);
     out->reason = kf__lower_verdict(g, n);
-    out->verdict = out->reason ? 3 : 0;
+    out->supported = out->reason == NULL;
+    out->n_sources = n->n_sources;
+    out->sources = n->sources;
     return KF_OK;
 }

@@ -1,0 +1,86 @@
+/* kitfox check IN.onnx: can it be compiled? One verdict a node of the file, before anything is written.
+ * Floor 8. The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
+ * Owner rule: both graphs are destroyed here. */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cli.h"
+
+typedef struct options {
+    cli_common common;
+    const char *in;
+} options;
+
+typedef enum fate { SUPPORTED, FUSED, FOLDED, UNSUPPORTED } fate;
+static const char *const FATES[] = {"supported", "fused", "folded", "unsupported"};
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_ARG:
+        if (o->in) argp_error(state, "%s: one file only", arg);
+        o->in = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->in) argp_error(state, "IN.onnx is needed");
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* What became of the node called `name`; *detail is the step it went into, or the reason. */
+static fate fate_of(const kf_graph *fused, const char *name, const char **detail) {
+    kf_node_info n;
+    *detail = "";
+    for (int32_t i = 0; kf_graph_node(fused, i, &n, NULL) == KF_OK; i++)
+        for (int32_t k = 0; k < n.n_sources; k++) {
+            if (strcmp(n.sources[k], name) != 0) continue;
+            *detail = n.supported ? n.name : n.reason;
+            return !n.supported ? UNSUPPORTED : strcmp(n.name, name) == 0 ? SUPPORTED : FUSED;
+        }
+    return FOLDED;
+}
+
+static void print_row(const kf_node_info *n, fate f, const char *detail, bool json) {
+    char shape[96] = "";
+    for (int i = 0, at = 0; i < n->rank && at < 80; i++) at += snprintf(shape + at, sizeof shape - (size_t)at, "%s%lld", i ? "x" : "", (long long)n->shape[i]);
+    if (!json) {
+        printf("%-11s  %-20s %-18s %s%s%s\n", FATES[f], n->op, shape, n->name, f == FUSED ? "  into " : f == UNSUPPORTED ? "  because " : "",
+               f == FUSED || f == UNSUPPORTED ? detail : "");
+        return;
+    }
+    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", n->name, "op", n->op, "shape", shape, "verdict", FATES[f], "detail", f == FOLDED ? "" : detail);
+    char *line = json_dumps(j, JSON_COMPACT);
+    if (line) puts(line);
+    free(line);
+    json_decref(j);
+}
+
+int cmd_check(int argc, char **argv) {
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {NULL, parse, "IN.onnx", "Can it be compiled? One verdict a node. Exit status 1 if not.", children, NULL, NULL};
+    options o = {0};
+    kf_error err = {0};
+    kf_graph *file = NULL, *fused = NULL;
+    kf_node_info n;
+    int count[4] = {0};
+    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    kf_status st = cli_import(o.in, &o.common, &file, &err);
+    if (st == KF_OK) st = cli_import(o.in, &o.common, &fused, &err);
+    if (st == KF_OK) st = kf_graph_optimize(fused, KF_OPTIMIZE_FUSE, &err);
+    for (int32_t i = 0; st == KF_OK && kf_graph_node(file, i, &n, NULL) == KF_OK; i++) {
+        const char *detail;
+        fate f = fate_of(fused, n.name, &detail);
+        count[f]++;
+        print_row(&n, f, detail, o.common.json);
+    }
+    if (st == KF_OK && !o.common.json)
+        printf("%d supported, %d fused, %d folded, %d unsupported\n", count[SUPPORTED], count[FUSED], count[FOLDED], count[UNSUPPORTED]);
+    kf_graph_destroy(&fused);
+    kf_graph_destroy(&file);
+    if (st != KF_OK) return cli_fail(&err);
+    return count[UNSUPPORTED] ? EXIT_FAILED : EXIT_DONE;
+}
