@@ -22,19 +22,28 @@ double kf__eval_get(const kf__dense *t, size_t i) {
     }
 }
 
+/* Out of range is undefined in C and left open by ONNX: the nearest value is taken, and 0 for NaN. */
+static int64_t to_integer(double v, int64_t lo, int64_t hi) {
+    if (isnan(v)) return 0;
+    if (v <= (double)lo) return lo;
+    return v >= (double)hi ? hi : (int64_t)v;
+}
+
 static int64_t get_int(const kf__dense *t, size_t i) {
-    return t->dtype == KF_I64 ? ((const int64_t *)t->data)[i] : (int64_t)kf__eval_get(t, i);
+    const int64_t limit = (int64_t)1 << 40; /* as shape inference clamps */
+    int64_t v = t->dtype == KF_I64 ? ((const int64_t *)t->data)[i] : to_integer(kf__eval_get(t, i), -limit, limit);
+    return kf__max_i64(-limit, kf__min_i64(v, limit));
 }
 
 void kf__eval_put(kf__dense *t, size_t i, double v) {
     switch (t->dtype) {
     case KF_F32: ((float *)t->data)[i] = (float)v; break;
     case KF_F64: ((double *)t->data)[i] = v; break;
-    case KF_I64: ((int64_t *)t->data)[i] = (int64_t)v; break;
-    case KF_I32: ((int32_t *)t->data)[i] = (int32_t)v; break;
-    case KF_I16: ((int16_t *)t->data)[i] = (int16_t)v; break;
-    case KF_I8: ((int8_t *)t->data)[i] = (int8_t)v; break;
-    case KF_U8: ((uint8_t *)t->data)[i] = (uint8_t)v; break;
+    case KF_I64: ((int64_t *)t->data)[i] = (int64_t)to_integer(v, INT64_MIN, INT64_MAX); break;
+    case KF_I32: ((int32_t *)t->data)[i] = (int32_t)to_integer(v, INT32_MIN, INT32_MAX); break;
+    case KF_I16: ((int16_t *)t->data)[i] = (int16_t)to_integer(v, INT16_MIN, INT16_MAX); break;
+    case KF_I8: ((int8_t *)t->data)[i] = (int8_t)to_integer(v, INT8_MIN, INT8_MAX); break;
+    case KF_U8: ((uint8_t *)t->data)[i] = (uint8_t)to_integer(v, 0, UINT8_MAX); break;
     case KF_BOOL: ((uint8_t *)t->data)[i] = v != 0; break;
     case KF_F16: ((uint16_t *)t->data)[i] = kf__f32_to_half((float)v); break;
     default: break;

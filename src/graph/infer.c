@@ -15,13 +15,19 @@ static kf__value *in_value(const ctx *c, int k) {
 
 static bool known(const kf__value *v) { return v && v->shape.rank >= 0; }
 
+/* No extent, pad or index of a real model comes near this; clamping to it keeps sums of a few of them inside i64, and means the
+ * same as the huge "to the end" values that exporters write. */
+#define EXTENT_LIMIT ((int64_t)1 << 40)
+
+static int64_t clamp_extent(int64_t v) { return kf__max_i64(-EXTENT_LIMIT, kf__min_i64(v, EXTENT_LIMIT)); }
+
 /* Constant i64 (or i32) input k as a list; false when absent or not constant. */
 static bool const_ints(const ctx *c, int k, int64_t *list, int cap, int *count) {
     const kf__value *v = in_value(c, k);
     size_t n;
     if (!v || !v->data || !kf__shape_count(&v->shape, &n) || n > (size_t)cap) return false;
     for (size_t i = 0; i < n; i++) {
-        if (v->dtype == KF_I64) list[i] = ((const int64_t *)v->data)[i];
+        if (v->dtype == KF_I64) list[i] = clamp_extent(((const int64_t *)v->data)[i]);
         else if (v->dtype == KF_I32) list[i] = ((const int32_t *)v->data)[i];
         else return false;
     }
@@ -261,7 +267,8 @@ static kf_status infer_flatten(const ctx *c, kf__shape *out) {
     int ax = norm_axis(c->n->attrs.axis, x->shape.rank);
     if (ax < 0 || ax > x->shape.rank) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
     *out = kf__shape_make(2, (int64_t[]){1, 1});
-    for (int i = 0; i < x->shape.rank; i++) out->dim[i >= ax] *= x->shape.dim[i];
+    for (int i = 0; i < x->shape.rank; i++)
+        if (__builtin_mul_overflow(out->dim[i >= ax], x->shape.dim[i], &out->dim[i >= ax])) NODE_FAIL(c, "the result is too large");
     return KF_OK;
 }
 
@@ -388,12 +395,19 @@ static kf_dtype infer_dtype(const ctx *c) {
     }
 }
 
+static kf_status check_extents(const ctx *c, const kf__shape *s) {
+    for (int i = 0; i < s->rank; i++)
+        if (s->dim[i] < 0 || s->dim[i] > EXTENT_LIMIT) NODE_FAIL(c, "extent %lld of the result is out of range", (long long)s->dim[i]);
+    return KF_OK;
+}
+
 kf_status kf__graph_infer(kf__graph *g, kf_error *err) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         ctx c = {g, &g->nodes[i], err};
         if (c.n->dead) continue;
         kf__shape out = {.rank = -1};
         if (known(in_value(&c, 0))) KF_TRY(infer_shape_of(&c, &out));
+        KF_TRY(check_extents(&c, &out));
         if (c.n->op == KF_OP_SPLIT) KF_TRY(infer_split(&c));
         for (int k = 0; k < c.n->n_out; k++) {
             if (c.n->out[k] < 0) continue;

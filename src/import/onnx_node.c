@@ -86,7 +86,7 @@ static kf_status axes_attr(kf__onnx *o, const Onnx__NodeProto *p, const char *na
     if (!a) return KF_OK;
     if (a->n_ints > 2 * KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_LIMIT, "attribute %s has %zu values", name, a->n_ints);
     n->attrs.n_axes = (int32_t)a->n_ints;
-    for (size_t i = 0; i < a->n_ints; i++) n->attrs.axes[i] = a->ints[i];
+    for (size_t i = 0; i < a->n_ints; i++) n->attrs.axes[i] = kf__max_i64(-((int64_t)1 << 40), kf__min_i64(a->ints[i], (int64_t)1 << 40));
     return KF_OK;
 }
 
