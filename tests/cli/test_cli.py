@@ -130,6 +130,8 @@ def verdicts():
     rows = [json.loads(line) for line in out.splitlines()]
     kinds = {v: sum(r["verdict"] == v for r in rows) for v in ("supported", "fused", "folded", "unsupported")}
     check("check: every node has a verdict, none unsupported", code == 0 and len(rows) == 141 and kinds["unsupported"] == 0 and kinds["fused"] > 60, (kinds, err))
+    code, _, err = run("check", os.path.join(ROOT, "data", "everyday10.safetensors"))
+    check("check: a checkpoint is named as one", code == 1 and "safetensors" in err and "ONNX" in err, err)
     code, _, err = run("check", os.path.join(ROOT, "examples", "pictures", "frog.jpg"))
     check("check: not a model", code == 1 and "not an ONNX model" in err, err)
 

@@ -86,11 +86,22 @@ kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_i
     return import_onnx(data, bytes, NULL, options, out, err);
 }
 
+/* Eight bytes of header length, then JSON: no protobuf of an ONNX model begins like that. */
+static bool is_safetensors(const void *data, size_t bytes) {
+    kf__reader r = {data, bytes, 0};
+    uint64_t len;
+    return kf__read_u64(&r, &len) && len <= bytes - 8 && bytes > 8 && ((const char *)data)[8] == '{';
+}
+
 kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err) {
     if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import: path and out are needed");
     *out = NULL;
     kf__file_map map;
     KF_TRY(kf__file_map_open(path, (size_t)4 << 30, &map, err));
+    if (is_safetensors(map.data, map.size)) {
+        kf__file_map_close(&map);
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: holds weights without a graph (safetensors); checkpoints cannot be imported; export the network to ONNX", path);
+    }
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
     kf_status st = folder ? import_onnx(map.data, map.size, folder, options, out, err)
