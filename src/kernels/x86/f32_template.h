@@ -101,16 +101,40 @@ INLINE V dw_pixel(const kf__dwconv_row *d, int kh, int kw, size_t ch, int32_t x,
     return acc;
 }
 
+/* Columns computed together: their sums do not depend on each other, so loads and FMAs of one hide the latency of the others. */
+enum { DW_COLUMNS = 4 };
+
+INLINE bool dw_inside(const kf__dwconv_row *d, int kw, int32_t x) {
+    int32_t left = x * d->sw - d->pl;
+    return left >= 0 && left + (kw - 1) * d->dw < d->w_in;
+}
+
+INLINE void dw_store(const kf__dwconv_row *d, const kf__epilogue *e, size_t ch, int32_t x, MASK mask, V acc) {
+    size_t at = (size_t)x * d->c + ch;
+    STOREM(d->out + at, mask, finish(acc, e, e->residual ? e->residual + at : NULL, mask));
+}
+
 INLINE void dw_channels(const kf__dwconv_row *d, const kf__epilogue *e, const int kh, const int kw, size_t ch, MASK mask) {
     V w[49];
     for (int t = 0; t < kh * kw; t++) w[t] = LOADM(d->w + (size_t)t * d->c + ch, mask);
     V bias = e->bias ? LOADM(e->bias + ch, mask) : ZERO;
+    const ptrdiff_t step = (ptrdiff_t)d->c * d->sw;
     for (int32_t x = 0; x < d->w_out; x++) {
-        int32_t left = x * d->sw - d->pl;
-        bool inside = left >= 0 && left + (kw - 1) * d->dw < d->w_in;
-        V acc = inside ? dw_pixel(d, kh, kw, ch, x, mask, w, bias, true) : dw_pixel(d, kh, kw, ch, x, mask, w, bias, false);
-        size_t at = (size_t)x * d->c + ch;
-        STOREM(d->out + at, mask, finish(acc, e, e->residual ? e->residual + at : NULL, mask));
+        if (x + DW_COLUMNS <= d->w_out && dw_inside(d, kw, x) && dw_inside(d, kw, x + DW_COLUMNS - 1)) {
+            V acc[DW_COLUMNS];
+            for (int q = 0; q < DW_COLUMNS; q++) acc[q] = bias;
+            for (int ky = 0; ky < kh; ky++) {
+                if (!d->rows[ky]) continue;
+                const float *at = d->rows[ky] + (ptrdiff_t)(x * d->sw - d->pl) * (ptrdiff_t)d->c + (ptrdiff_t)ch;
+                for (int kx = 0; kx < kw; kx++, at += (ptrdiff_t)d->dw * (ptrdiff_t)d->c)
+                    for (int q = 0; q < DW_COLUMNS; q++) acc[q] = FMA(LOADM(at + q * step, mask), w[ky * kw + kx], acc[q]);
+            }
+            for (int q = 0; q < DW_COLUMNS; q++) dw_store(d, e, ch, x + q, mask, acc[q]);
+            x += DW_COLUMNS - 1;
+            continue;
+        }
+        V acc = dw_inside(d, kw, x) ? dw_pixel(d, kh, kw, ch, x, mask, w, bias, true) : dw_pixel(d, kh, kw, ch, x, mask, w, bias, false);
+        dw_store(d, e, ch, x, mask, acc);
     }
 }
 
