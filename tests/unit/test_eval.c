@@ -1,0 +1,70 @@
+/* Evaluators at the edges of their types: casts out of range, pads and slices beyond any real extent.
+ * Outside truth: the values follow from the types' ranges; ONNX leaves such casts open, C leaves them undefined.
+ * Owner rule: one arena a test. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+
+#include "graph/graph.h"
+
+static void test_cast_saturates(void **state) {
+    (void)state;
+    float x[] = {-1.8f, 300.0f, NAN, INFINITY, -INFINITY, 7.9f};
+    const uint8_t u8[] = {0, 255, 0, 255, 0, 7};
+    kf__arena a;
+    kf__arena_init(&a, NULL);
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){6}), x}, out;
+    const kf__dense *ins[] = {&in};
+    kf__node n = {.op = KF_OP_CAST, .name = "cast", .n_in = 1, .n_out = 1, .attrs = {.to = KF_U8}};
+    assert_int_equal(kf__eval_node(&n, ins, 1, &out, 1, &a, NULL), KF_OK);
+    assert_memory_equal(out.data, u8, sizeof u8);
+    n.attrs.to = KF_I64;
+    assert_int_equal(kf__eval_node(&n, ins, 1, &out, 1, &a, NULL), KF_OK);
+    assert_true(((int64_t *)out.data)[3] == INT64_MAX && ((int64_t *)out.data)[4] == INT64_MIN && ((int64_t *)out.data)[0] == -1);
+    kf__arena_free(&a);
+}
+
+/* The fuzzer's find: pads whose sum does not fit into i64 are an error with a reason, not an overflow. */
+static void test_huge_pads_are_refused(void **state) {
+    (void)state;
+    float x[4] = {0};
+    kf__arena a;
+    kf_error err = {0};
+    kf__arena_init(&a, NULL);
+    int64_t pads[] = {INT64_MAX - 5, INT64_MAX / 2};
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){4}), x}, p = {KF_I64, kf__shape_make(1, (int64_t[]){2}), pads}, out;
+    const kf__dense *ins[] = {&in, &p};
+    kf__node n = {.op = KF_OP_PAD, .name = "pad", .n_in = 2, .n_out = 1};
+    assert_int_equal(kf__eval_node(&n, ins, 2, &out, 1, &a, &err), KF_ERR_SHAPE);
+    assert_true(err.text[0] != '\0');
+    kf__arena_free(&a);
+}
+
+/* "To the end" is written as INT64_MAX by exporters; it must still mean that. */
+static void test_slice_to_the_end(void **state) {
+    (void)state;
+    float x[] = {1, 2, 3, 4};
+    kf__arena a;
+    kf__arena_init(&a, NULL);
+    int64_t start = 1, end = INT64_MAX;
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){4}), x}, s = {KF_I64, kf__shape_make(1, (int64_t[]){1}), &start},
+              e = {KF_I64, kf__shape_make(1, (int64_t[]){1}), &end}, out;
+    const kf__dense *ins[] = {&in, &s, &e};
+    kf__node n = {.op = KF_OP_SLICE, .name = "slice", .n_in = 3, .n_out = 1};
+    assert_int_equal(kf__eval_node(&n, ins, 3, &out, 1, &a, NULL), KF_OK);
+    assert_int_equal(out.shape.dim[0], 3);
+    assert_memory_equal(out.data, x + 1, 3 * sizeof *x);
+    kf__arena_free(&a);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cast_saturates),
+        cmocka_unit_test(test_huge_pads_are_refused),
+        cmocka_unit_test(test_slice_to_the_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
