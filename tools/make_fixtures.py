@@ -59,6 +59,17 @@ def main():
     save("rgba.png", rgba)
     save("lossless.webp", im, lossless=True)
     save("lossy.webp", im, quality=80)
+    lossless = im.copy()
+    save("exif6.webp", im, expect=lossless.transpose(Image.ROTATE_270), lossless=True, exif=exif(6, True))
+    jpeg = open(os.path.join(OUT, "sub0.jpg"), "rb").read()
+    damaged = {"stray.jpg": jpeg[:-2] + b"\x12\x34\x56" + jpeg[-2:], "flipped.jpg": jpeg[:-40] + bytes([jpeg[-40] ^ 0x10]) + jpeg[-39:]}
+    for name, data in damaged.items():
+        with open(os.path.join(OUT, name), "wb") as f:
+            f.write(data)
+        with open(os.path.join(OUT, name + ".rgb"), "wb") as f:
+            f.write(struct.pack("<II", *im.size) + Image.open(io.BytesIO(data)).convert("RGB").tobytes())
+    wide = Image.frombytes("I;16", (5, 3), struct.pack("<15H", *range(100, 65500, 4360)))
+    save("grey16.png", wide, expect=Image.frombytes("L", (5, 3), bytes(v >> 8 for v in range(100, 65500, 4360))).convert("RGB"))
     save("colour.ppm", im)
     save("grey.pgm", im.convert("L"))
     save("one.png", im.crop((0, 0, 1, 1)))

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <jpeglib.h>
+#include <jerror.h>
 
 #include "codec/codec.h"
 
@@ -22,9 +23,10 @@ static void on_error(j_common_ptr c) {
     longjmp(f->jump, 1);
 }
 
-/* Warnings in the entropy data mean missing or damaged pixels: an error here, as in Pillow. */
+/* Pixels that are missing because the file ends are an error, as in Pillow; other warnings (stray bytes, a damaged block) still
+ * give a picture there and here. */
 static void on_message(j_common_ptr c, int level) {
-    if (level < 0) on_error(c);
+    if (level < 0 && c->err->msg_code == JWRN_JPEG_EOF) on_error(c);
 }
 
 static void quiet(j_common_ptr c) { (void)c; }

@@ -13,6 +13,29 @@ static kf_status png_error(int code, kf_error *err) {
     return kf__codec_fail(err, code == SPNG_EMEM ? KF_ERR_MEMORY : KF_ERR_FORMAT, "PNG cannot be decoded; %s; the file may be truncated", spng_strerror(code));
 }
 
+/* PNG stores the TIFF block alone, WebP with or without the mark that JPEG puts before it. */
+static int tiff_orientation(const uint8_t *data, size_t bytes) {
+    if (bytes >= 6 && memcmp(data, "Exif\0\0", 6) == 0) return kf__codec_exif_orientation(data, bytes);
+    uint8_t *marked = malloc(bytes + 6);
+    if (!marked) return 1;
+    memcpy(marked, "Exif\0\0", 6);
+    memcpy(marked + 6, data, bytes);
+    int orientation = kf__codec_exif_orientation(marked, bytes + 6);
+    free(marked);
+    return orientation;
+}
+
+/* The EXIF chunk of a RIFF container; chunks are padded to even lengths. */
+static int webp_orientation(const uint8_t *data, size_t bytes) {
+    for (size_t at = 12; at + 8 <= bytes;) {
+        size_t len = (size_t)data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
+        if (len > bytes - at - 8) return 1;
+        if (memcmp(data + at, "EXIF", 4) == 0) return tiff_orientation(data + at + 8, len);
+        at += 8 + len + (len & 1);
+    }
+    return 1;
+}
+
 static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, const kf_image_options *o, int *orientation, kf_image *out, kf_error *err) {
     struct spng_ihdr h;
     struct spng_exif exif;
@@ -26,7 +49,7 @@ static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, cons
     if (code) return png_error(code, err);
     kf_status st = kf__codec_limits(h.width, h.height, o, err);
     if (st != KF_OK) return st;
-    /* 16-bit samples keep their upper byte. */
+    /* 16-bit samples keep their upper byte. Pillow clips 16-bit grey at 255 instead, which turns most pictures white. */
     code = spng_decoded_image_size(c, SPNG_FMT_RGB8, &size);
     if (code) return png_error(code, err);
     st = kf_image_create((int32_t)h.width, (int32_t)h.height, out, err);
@@ -34,15 +57,7 @@ static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, cons
     if (size != out->stride * h.height) return kf__codec_fail(err, KF_ERR_FORMAT, "PNG of an unexpected size");
     code = spng_decode_image(c, out->pixels, size, SPNG_FMT_RGB8, 0);
     if (code) return png_error(code, err);
-    if (!o->no_exif && spng_get_exif(c, &exif) == 0) {
-        uint8_t *with_mark = malloc(exif.length + 6);
-        if (with_mark) {
-            memcpy(with_mark, "Exif\0\0", 6);
-            memcpy(with_mark + 6, exif.data, exif.length);
-            *orientation = kf__codec_exif_orientation(with_mark, exif.length + 6);
-            free(with_mark);
-        }
-    }
+    if (!o->no_exif && spng_get_exif(c, &exif) == 0) *orientation = tiff_orientation((const uint8_t *)exif.data, exif.length);
     return KF_OK;
 }
 
@@ -68,5 +83,7 @@ kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_optio
         kf_image_free(out);
         return kf__codec_fail(err, KF_ERR_FORMAT, "WebP cannot be decoded; the file may be truncated or animated");
     }
-    return KF_OK;
+    if (!o->no_exif) st = kf__codec_orient(out, webp_orientation(data, bytes), err);
+    if (st != KF_OK) kf_image_free(out);
+    return st;
 }
