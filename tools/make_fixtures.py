@@ -62,7 +62,9 @@ def main():
     lossless = im.copy()
     save("exif6.webp", im, expect=lossless.transpose(Image.ROTATE_270), lossless=True, exif=exif(6, True))
     jpeg = open(os.path.join(OUT, "sub0.jpg"), "rb").read()
-    damaged = {"stray.jpg": jpeg[:-2] + b"\x12\x34\x56" + jpeg[-2:], "flipped.jpg": jpeg[:-40] + bytes([jpeg[-40] ^ 0x10]) + jpeg[-39:]}
+    scans = open(os.path.join(OUT, "progressive.jpg"), "rb").read()
+    # Both make libjpeg warn of extraneous bytes.
+    damaged = {"stray.jpg": scans[:-2] + b"\x12\x34\x56" * 20 + scans[-2:], "flipped.jpg": jpeg[:-673] + bytes([jpeg[-673] ^ 0x10]) + jpeg[-672:]}
     for name, data in damaged.items():
         with open(os.path.join(OUT, name), "wb") as f:
             f.write(data)
