@@ -88,10 +88,23 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     return st;
 }
 
+/* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead. */
+static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {
+    const char *option = c->preprocess ? "--preprocess" : c->input_shape ? "--input-shape" : c->labels ? "--labels" : NULL;
+    if (!option) return KF_OK;
+    err->status = KF_ERR_ARGUMENT;
+    snprintf(err->text, sizeof err->text, "%.700s: %s does not apply; the model is compiled already; give it to kitfox import, or use the .onnx file", name, option);
+    return err->status;
+}
+
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err) {
-    if (!arg || strcmp(arg, "everyday10") == 0)
-        return kf_model_load_memory(cli_builtin_model, (size_t)(cli_builtin_model_end - cli_builtin_model), NULL, out, err);
-    if (!has_suffix(arg, ".onnx") && !has_suffix(arg, ".safetensors")) return kf_model_load(arg, NULL, out, err);
+    bool builtin = !arg || strcmp(arg, "everyday10") == 0;
+    if (builtin || (!has_suffix(arg, ".onnx") && !has_suffix(arg, ".safetensors"))) {
+        kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
+        if (st != KF_OK) return st;
+        return builtin ? kf_model_load_memory(cli_builtin_model, (size_t)(cli_builtin_model_end - cli_builtin_model), NULL, out, err)
+                       : kf_model_load(arg, NULL, out, err);
+    }
     kf_graph *g;
     kf_status st = cli_import(arg, c, &g, err);
     if (st != KF_OK) return st;

@@ -28,7 +28,8 @@ int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
 
 /** A first argument is a model by its suffix, or by the built-in name. */
 bool cli_is_model(const char *arg);
-/** Load .kfx, .onnx or the built-in model (NULL or "everyday10"). The caller destroys the model. */
+/** Load .kfx, .onnx or the built-in model (NULL or "everyday10"). The caller destroys the model. Options of `c` that only an import
+ *  can honour are refused for a compiled model. */
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err);
 /** Import for compiling or checking. */
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err);

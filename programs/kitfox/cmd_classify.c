@@ -14,6 +14,7 @@ enum { MAX_K = 1000, KEY_NO_EXIF = 1000 };
 
 typedef struct options {
     cli_common common;
+    cli_labels labels; /* of --labels; replace the model's */
     long k;
     const char *annotate;
     bool no_exif;
@@ -94,6 +95,7 @@ static kf_status one(const options *o, kf_session *s, const char *path, kf_error
     double start = now_ms();
     st = kf_session_classify(s, &image, (size_t)o->k, top, &n, err);
     double ms = now_ms() - start;
+    for (size_t i = 0; o->labels.n && i < n; i++) top[i].label = o->labels.items[top[i].index];
     if (st == KF_OK && o->common.json) print_json(path, top, n, ms, NULL);
     else if (st == KF_OK) print_text(path, top, n, ms);
     if (st == KF_OK && o->annotate) st = cli_annotate(&image, path, top, n, o->annotate, err);
@@ -103,14 +105,14 @@ static kf_status one(const options *o, kf_session *s, const char *path, kf_error
 
 /* Labels given on the command line replace the model's; their number must fit. */
 static kf_status check_labels(const kf_model *m, const options *o, kf_error *err) {
-    kf_model_info info;
     kf_tensor out;
-    kf_model_get_info(m, &info);
-    if (!o->common.labels || kf_model_output(m, 0, &out, err) != KF_OK) return KF_OK;
+    if (!o->labels.n) return KF_OK;
+    kf_status st = kf_model_output(m, 0, &out, err);
+    if (st != KF_OK) return st;
     size_t classes = out.bytes / sizeof(float);
-    if (info.n_labels == 0 || (size_t)info.n_labels == classes) return KF_OK;
+    if ((size_t)o->labels.n == classes) return KF_OK;
     err->status = KF_ERR_ARGUMENT;
-    snprintf(err->text, sizeof err->text, "%s: %d labels; the model has %zu classes; use the list that belongs to it", o->common.labels, info.n_labels, classes);
+    snprintf(err->text, sizeof err->text, "%s: %d labels; the model has %zu classes; use the list that belongs to it", o->common.labels, o->labels.n, classes);
     return err->status;
 }
 
@@ -131,7 +133,10 @@ int cmd_classify(int argc, char **argv) {
     kf_session_options so;
     kf_session_options_init(&so);
     so.threads = o.common.threads;
-    kf_status st = cli_load_model(model, &o.common, &m, &err);
+    cli_common import = o.common;
+    import.labels = NULL; /* applied here, so that they serve compiled models too */
+    kf_status st = o.common.labels ? cli_labels_load(o.common.labels, &o.labels, &err) : KF_OK;
+    if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = check_labels(m, &o, &err);
     if (st == KF_OK) st = kf_session_create(m, &so, &s, &err);
     if (st != KF_OK) failed = cli_fail(&err);
@@ -143,5 +148,6 @@ int cmd_classify(int argc, char **argv) {
     }
     kf_session_destroy(&s);
     kf_model_destroy(&m);
+    cli_labels_free(&o.labels);
     return failed;
 }

@@ -20,7 +20,8 @@ enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, TOP = 5 };
 
 typedef struct item {
     char *path, *name;
-    int32_t truth, top[TOP];
+    long truth; /* as wide as it was read: a number past 2^32 must not wrap into a class */
+    int32_t top[TOP];
     char *error;
 } item;
 
@@ -68,7 +69,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static bool add_item(work *w, const char *folder, const char *name, int32_t truth) {
+static bool add_item(work *w, const char *folder, const char *name, long truth) {
     item *grown = realloc(w->items, (w->n + 1) * sizeof *grown);
     char path[4096];
     if (!grown) return false;
@@ -76,6 +77,12 @@ static bool add_item(work *w, const char *folder, const char *name, int32_t trut
     snprintf(path, sizeof path, "%s/%s", folder, name);
     w->items[w->n] = (item){.path = strdup(path), .name = strdup(name), .truth = truth, .top = {-1, -1, -1, -1, -1}};
     return w->items[w->n].path && w->items[w->n++].name;
+}
+
+static void free_item(item *it) {
+    free(it->path);
+    free(it->name);
+    free(it->error);
 }
 
 /* labels.csv: "file,class_index" with an optional header; further columns are ignored. */
@@ -89,7 +96,7 @@ static bool from_csv(work *w, const char *folder, FILE *f) {
         *comma = '\0';
         long truth = strtol(comma + 1, &end, 10);
         if (end == comma + 1) continue; /* the header */
-        ok = add_item(w, folder, line, (int32_t)truth);
+        ok = add_item(w, folder, line, truth);
     }
     free(line);
     return ok;
@@ -107,7 +114,7 @@ static bool from_folders(work *w, const char *folder) {
         snprintf(sub, sizeof sub, "%s/%s", folder, classes[i]->d_name);
         struct stat st;
         if (ok && stat(sub, &st) == 0 && S_ISDIR(st.st_mode)) {
-            int32_t truth = index++;
+            long truth = index++;
             for (int k = 0; kf_model_label(w->m, k); k++)
                 if (strcmp(kf_model_label(w->m, k), classes[i]->d_name) == 0) truth = k;
             int m = scandir(sub, &files, plain, alphasort);
@@ -176,7 +183,7 @@ static int write_predictions(const work *w, const char *path) {
     if (!f) return cli_say("%s: cannot write; %s; check the folder", path, strerror(errno));
     fputs("file,class_index,top1,top2,top3,top4,top5\n", f);
     for (size_t i = 0; i < w->n; i++) {
-        fprintf(f, "%s,%d", w->items[i].name, w->items[i].truth);
+        fprintf(f, "%s,%ld", w->items[i].name, w->items[i].truth);
         for (int k = 0; k < TOP; k++) fprintf(f, ",%d", w->items[i].top[k]);
         fputc('\n', f);
     }
@@ -218,7 +225,7 @@ static int check_truth(const work *w, const options *o) {
     if (kf_model_output(w->m, 0, &out, &err) != KF_OK) return cli_fail(&err);
     for (size_t i = 0; i < w->n; i++)
         if (w->items[i].truth < 0 || (size_t)w->items[i].truth >= out.bytes / sizeof(float))
-            return cli_say("%s: class %d is out of range; the model has %zu classes", w->items[i].path, w->items[i].truth, out.bytes / sizeof(float));
+            return cli_say("%s: class %ld is out of range; the model has %zu classes", w->items[i].path, w->items[i].truth, out.bytes / sizeof(float));
     return EXIT_DONE;
 }
 
@@ -231,7 +238,7 @@ static int evaluate(work *w, const options *o) {
     bool ok = f ? from_csv(w, o->data, f) : from_folders(w, o->data);
     if (f) fclose(f);
     if (!ok) return cli_say("%s: cannot list the pictures", o->data);
-    if (o->limit && (size_t)o->limit < w->n) w->n = (size_t)o->limit;
+    for (; o->limit && (size_t)o->limit < w->n; w->n--) free_item(&w->items[w->n - 1]);
     int bad = check_truth(w, o);
     if (bad) return bad;
     struct timespec a, b;
@@ -253,12 +260,7 @@ int cmd_eval(int argc, char **argv) {
     if (cli_load_model(o.model, &o.common, &m, &err) != KF_OK) return cli_fail(&err);
     work w = {.m = m};
     int status = evaluate(&w, &o);
-    size_t total = w.n;
-    for (size_t i = 0; i < total; i++) {
-        free(w.items[i].path);
-        free(w.items[i].name);
-        free(w.items[i].error);
-    }
+    for (size_t i = 0; i < w.n; i++) free_item(&w.items[i]);
     free(w.items);
     kf_model_destroy(&m);
     return status;

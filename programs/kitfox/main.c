@@ -1,6 +1,7 @@
 /* The kitfox program: picks the verb.
  * Floor 8: public headers and programs/common only.
  * Owner rule: nothing is kept between verbs. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,6 +27,14 @@ static void usage(FILE *to) {
     fputs("\nkitfox VERB --help explains each verb. Where a MODEL is left out, the built-in everyday10 is used.\n", to);
 }
 
+/* Results that did not arrive are a failure: a full disk must not look like success. */
+static int finish(int status) {
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    int failed = cli_say("standard output: cannot write; %s; check the space where it goes", errno ? strerror(errno) : "an earlier write failed");
+    return status ? status : failed;
+}
+
 int main(int argc, char **argv) {
     if (argc < 2) {
         usage(stderr);
@@ -33,11 +42,11 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         usage(stdout);
-        return EXIT_DONE;
+        return finish(EXIT_DONE);
     }
     if (strcmp(argv[1], "--version") == 0) {
         printf("kitfox %s\n", kf_version());
-        return EXIT_DONE;
+        return finish(EXIT_DONE);
     }
     argp_err_exit_status = EXIT_USAGE;
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
@@ -45,7 +54,7 @@ int main(int argc, char **argv) {
             static char name[64];
             snprintf(name, sizeof name, "kitfox %s", VERBS[i].name);
             argv[1] = name;
-            return VERBS[i].run(argc - 1, argv + 1);
+            return finish(VERBS[i].run(argc - 1, argv + 1));
         }
     fprintf(stderr, "kitfox: %s: unknown verb; try one of", argv[1]);
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) fprintf(stderr, "%s %s", i ? "," : "", VERBS[i].name);

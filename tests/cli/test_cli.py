@@ -102,6 +102,18 @@ def model_file(folder):
     check("info: counts", info["macs"] == 5502720 and info["stored"] == 1522050 and info["labels"] == 10, info)
     check("info: preprocessing", info["preprocess"]["interpolation"] == "bilinear" and info["preprocess"]["width"] == 64, info)
     check("info: keys", {"name", "parameters", "macs", "nodes", "input", "quantized"} <= set(info), info)
+    other, frog = os.path.join(folder, "other.txt"), os.path.join(PICTURES, "frog.jpg")
+    with open(other, "w") as f:
+        f.write("\n".join("klmnopqrst") + "\n")
+    for model in ([kfx], ["everyday10"], []):
+        what = model[0].rsplit("/", 1)[-1] if model else "no model"
+        code, out, err = run("classify", *model, frog, "--json", "--labels", other)
+        check(f"classify: --labels replace those of {what}", code == 0 and json.loads(out)["top"][0]["label"] == "q", (out, err))
+        code, _, err = run("classify", *model, frog, "--labels", os.path.join(folder, "missing.txt"))
+        check(f"classify: missing --labels with {what}", code == 1 and "missing.txt" in err, (code, err))
+        for option in (["--preprocess", "timm:everyday10"], ["--input-shape", "1x3x32x32"]):
+            code, out, err = run("classify", *model, frog, *option)
+            check(f"classify: {option[0]} is refused with {what}", code == 1 and out == "" and option[0] in err, (code, out, err))
     with open(kfx, "rb") as f:
         data = bytearray(f.read())
     for at in (3, 100, 5000, len(data) // 2, len(data) - 1):
@@ -122,6 +134,30 @@ def model_file(folder):
         f.write("\n".join("abcdefghi"))
     code, _, err = run("classify", onnx, "--labels", os.path.join(folder, "nine.txt"), os.path.join(PICTURES, "frog.jpg"))
     check("classify: labels of the wrong count", code == 1 and "9 labels" in err and "10 classes" in err, err)
+
+
+def full_disk():
+    if not os.path.exists("/dev/full"):
+        print("SKIP: no /dev/full here")
+        return
+    for args in (["classify", os.path.join(PICTURES, "frog.jpg")], ["info", "--json"], ["bench", "-n", "3"], ["--help"], ["--version"]):
+        with open("/dev/full", "w") as full:
+            p = subprocess.run([KITFOX, *args], stdout=full, stderr=subprocess.PIPE, timeout=120)
+        check(f"full disk: {args[0]} fails", p.returncode == 1 and b"standard output: cannot write" in p.stderr, (p.returncode, p.stderr))
+
+
+def labelled_folders(folder):
+    data = os.path.join(folder, "labelled")
+    for name in ("frog", "ship"):
+        os.makedirs(os.path.join(data, name))
+        os.symlink(os.path.join(PICTURES, name + ".jpg"), os.path.join(data, name, name + ".jpg"))
+    code, out, err = run("eval", "--data", data, "--limit", "1", "--json")
+    check("eval: --limit 1", code == 0 and json.loads(out)["images"] == 1 and json.loads(out)["top1"] == 100, (code, out, err))
+    for index, fits in (("6", True), ("10", False), ("-1", False), ("4294967302", False), ("99999999999999999999", False)):
+        with open(os.path.join(data, "labels.csv"), "w") as f:
+            f.write("file,class_index\nfrog/frog.jpg," + index + "\n")
+        code, out, err = run("eval", "--data", data, "--json")
+        check(f"eval: class {index} in labels.csv", (code == 0 and json.loads(out)["top1"] == 100) if fits else (code == 1 and "out of range" in err), (code, out, err))
 
 
 def verdicts():
@@ -186,6 +222,8 @@ def main():
         usage_errors()
         bad_files(folder)
         model_file(folder)
+        full_disk()
+        labelled_folders(folder)
         verdicts()
         raw_tensors(folder)
         goldens(folder)
