@@ -42,12 +42,24 @@ static kf_status ints_to(kf__onnx *o, const Onnx__NodeProto *p, const char *name
     return KF_OK;
 }
 
+/* Infer everything before `n`, the node being read (the last one): its own attributes are not complete yet. */
+static kf_status infer_prefix(kf__onnx *o) {
+    o->g->n_nodes--;
+    kf_status st = kf__graph_infer(o->g, o->err);
+    o->g->n_nodes++;
+    return st;
+}
+
+static const kf__shape *input_shape(const kf__onnx *o, const kf__node *n, int k) {
+    return k < n->n_in && n->in[k] >= 0 ? &o->g->values[n->in[k]].shape : NULL;
+}
+
 /* SAME_UPPER and SAME_LOWER need the input extent; it is known here once shapes were inferred for the prefix. */
 static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node *n, kf__conv_attrs *c) {
     bool upper = attr_is(p, "auto_pad", "SAME_UPPER"), lower = attr_is(p, "auto_pad", "SAME_LOWER");
     if (!upper && !lower) return KF_OK;
-    KF_TRY(kf__graph_infer(o->g, o->err));
-    const kf__shape *s = n->in[0] >= 0 ? &o->g->values[n->in[0]].shape : NULL;
+    KF_TRY(infer_prefix(o));
+    const kf__shape *s = input_shape(o, n, 0);
     if (!s || s->rank != 4) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "auto_pad needs a known input size; give --input-shape");
     const int32_t k[2] = {c->kh, c->kw}, st[2] = {c->sh, c->sw}, d[2] = {c->dh, c->dw};
     int32_t before[2], after[2];
@@ -64,9 +76,13 @@ static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node 
 static kf_status window_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     kf__conv_attrs *c = &n->attrs.conv;
     *c = (kf__conv_attrs){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-    if (n->op == KF_OP_CONV && n->n_in > 1 && n->in[1] >= 0 && o->g->values[n->in[1]].shape.rank == 4) {
-        c->kh = (int32_t)o->g->values[n->in[1]].shape.dim[2];
-        c->kw = (int32_t)o->g->values[n->in[1]].shape.dim[3];
+    const kf__shape *w = n->op == KF_OP_CONV ? input_shape(o, n, 1) : NULL;
+    if (w && w->rank != 4 && !find(p, "kernel_shape")) KF_TRY(infer_prefix(o)); /* weights behind a Cast or an Identity */
+    if (w && w->rank == 4) {
+        if (!fits_i32(w->dim[2], 1) || !fits_i32(w->dim[3], 1))
+            KF_FAIL(o->err, KF_ERR_FORMAT, "the kernel's size is out of range");
+        c->kh = (int32_t)w->dim[2];
+        c->kw = (int32_t)w->dim[3];
     }
     KF_TRY(ints_to(o, p, "kernel_shape", 1, 2, (int32_t *[]){&c->kh, &c->kw}));
     KF_TRY(ints_to(o, p, "strides", 1, 2, (int32_t *[]){&c->sh, &c->sw}));
@@ -155,11 +171,66 @@ static kf_status fill_value(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) 
     return KF_OK;
 }
 
+/* Pad of opset 18 may name the axes it pads: spread into pads of every axis, the form that later stages know. */
+static kf_status pad_axes(kf__onnx *o, kf__node *n) {
+    if (n->n_in < 4 || n->in[3] < 0) return KF_OK;
+    KF_TRY(infer_prefix(o));
+    const kf__value *pads = n->in[1] >= 0 ? &o->g->values[n->in[1]] : NULL, *axes = &o->g->values[n->in[3]];
+    int64_t rank = o->g->values[n->in[0]].shape.rank, full[2 * KF_MAX_RANK] = {0}, count = (int64_t)(axes->bytes / 8);
+    if (rank < 1 || !pads || !pads->data || !axes->data || pads->dtype != KF_I64 || axes->dtype != KF_I64)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "axes need constant i64 pads and axes and a known rank; export with opset 17");
+    if (pads->bytes / 8 != (size_t)(2 * count))
+        KF_FAIL(o->err, KF_ERR_FORMAT, "%zu pads for %lld axes", pads->bytes / 8, (long long)count);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t ax = ((const int64_t *)axes->data)[i];
+        if (ax < -rank || ax >= rank) KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is out of range", (long long)ax);
+        ax += ax < 0 ? rank : 0;
+        full[ax] = ((const int64_t *)pads->data)[i];
+        full[rank + ax] = ((const int64_t *)pads->data)[count + i];
+    }
+    kf__shape s = kf__shape_make(1, (int64_t[]){2 * rank});
+    n->in[1] = kf__graph_add_const(o->g, "", KF_I64, &s, full);
+    n->in[3] = KF_NO_VALUE;
+    if (n->in[1] < 0) KF_FAIL_MEMORY(o->err, sizeof full);
+    return KF_OK;
+}
+
 static kf_status pad_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     if (find(p, "mode") && !attr_is(p, "mode", "constant"))
         KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "only constant padding is supported; re-export with zero padding");
     KF_TRY(axes_attr(o, p, find(p, "pads") ? "pads" : "paddings", n));
     n->attrs.value = attr_float(p, "value", 0);
+    return pad_axes(o, n);
+}
+
+/* Before opset 13 softmax runs over all axes from `axis` on: the same as today's only when the later extents are 1. */
+static kf_status softmax_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    int64_t axis = attr_int(p, "axis", o->opset >= 13 ? -1 : 1);
+    if (axis < -KF_MAX_RANK || axis > KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is out of range", (long long)axis);
+    n->attrs.axis = (int32_t)axis;
+    if (o->opset >= 13) return KF_OK;
+    KF_TRY(infer_prefix(o));
+    const kf__shape *s = input_shape(o, n, 0);
+    for (int i = s ? n->attrs.axis + (n->attrs.axis < 0 ? s->rank : 0) + 1 : 0; s && i < s->rank; i++)
+        if (i > 0 && s->dim[i] != 1)
+            KF_FAIL(o->err, KF_ERR_UNSUPPORTED,
+                    "before opset 13 it runs over several axes here; only one is supported; export with opset 13");
+    return KF_OK;
+}
+
+/* What trains cannot be compiled: batch statistics and random masks are refused, not dropped. */
+static kf_status inference_only(kf__onnx *o, const Onnx__NodeProto *p, const kf__node *n) {
+    bool training = n->op == KF_OP_BATCH_NORM && attr_int(p, "training_mode", 0) != 0;
+    if (n->op == KF_OP_BATCH_NORM && attr_int(p, "spatial", 1) == 0)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "spatial = 0 is not supported; export with opset 9 or newer");
+    if (n->op == KF_OP_DROPOUT && n->n_in > 2 && n->in[2] >= 0) {
+        const kf__value *v = &o->g->values[n->in[2]];
+        if (!v->data || v->bytes < 1)
+            KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "training_mode is computed at run time; export in evaluation mode");
+        training = *(const uint8_t *)v->data != 0;
+    }
+    if (training)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "it is in training mode; export the model in evaluation mode (model.eval())");
     return KF_OK;
 }
 
@@ -167,7 +238,8 @@ static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     kf__attrs *a = &n->attrs;
     switch (n->op) {
     case KF_OP_CONV: case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: return window_attrs(o, p, n);
-    case KF_OP_BATCH_NORM: a->epsilon = attr_float(p, "epsilon", 1e-5f); return KF_OK;
+    case KF_OP_BATCH_NORM: a->epsilon = attr_float(p, "epsilon", 1e-5f); return inference_only(o, p, n);
+    case KF_OP_DROPOUT: return inference_only(o, p, n);
     case KF_OP_CLIP: return clip_attrs(o, p, n);
     case KF_OP_HARD_SIGMOID:
         a->alpha = attr_float(p, "alpha", 0.2f);
@@ -183,9 +255,12 @@ static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
         a->trans_a = attr_int(p, "transA", 0) != 0;
         a->trans_b = attr_int(p, "transB", 0) != 0;
         return KF_OK;
+    case KF_OP_MOD:
+        if (attr_int(p, "fmod", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "fmod = 1 is not supported");
+        return KF_OK;
     case KF_OP_FLATTEN: a->axis = (int32_t)attr_int(p, "axis", 1); return KF_OK;
     case KF_OP_CONCAT: case KF_OP_GATHER: a->axis = (int32_t)attr_int(p, "axis", 0); return KF_OK;
-    case KF_OP_SOFTMAX: a->axis = (int32_t)attr_int(p, "axis", o->opset >= 13 ? -1 : 1); return KF_OK;
+    case KF_OP_SOFTMAX: return softmax_axis(o, p, n);
     case KF_OP_SPLIT: a->axis = (int32_t)attr_int(p, "axis", 0); return axes_attr(o, p, "split", n);
     case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return axes_attr(o, p, "axes", n);
     case KF_OP_TRANSPOSE: return axes_attr(o, p, "perm", n);
@@ -194,7 +269,8 @@ static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     case KF_OP_CAST: return cast_to(o, attr_int(p, "to", 0), n);
     case KF_OP_CONSTANT_OF_SHAPE: return fill_value(o, p, n);
     case KF_OP_SHAPE: {
-        int64_t end = attr_int(p, "end", 0);
+        int64_t end = attr_int(p, "end", INT64_MAX);
+        if (end == 0) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "end = 0 gives an empty shape, which no layer can use");
         a->start = (int32_t)attr_int(p, "start", 0);
         a->end = end > KF_MAX_RANK ? 0 : (int32_t)end;
         return KF_OK;

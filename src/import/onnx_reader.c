@@ -32,11 +32,13 @@ static bool varint(kf__reader *r, uint64_t *out) {
 
 /* Whether the length-delimited field `field` of message `kind` is a message that can contain itself again. Only the cycle
  * graph -> node -> attribute -> graph (and types inside types) can nest without end. */
-enum { KIND_MODEL, KIND_GRAPH, KIND_NODE, KIND_ATTR, KIND_VALUE, KIND_TYPE, KIND_TYPE_BOX, KIND_LEAF };
+enum { KIND_MODEL, KIND_TRAINING, KIND_FUNCTION, KIND_GRAPH, KIND_NODE, KIND_ATTR, KIND_VALUE, KIND_TYPE, KIND_TYPE_BOX, KIND_LEAF };
 
 static int child_kind(int kind, uint64_t field) {
-    if (kind == KIND_MODEL) return field == 7 ? KIND_GRAPH : field == 25 ? KIND_GRAPH : KIND_LEAF; /* 25: functions hold nodes in 7 */
-    if (kind == KIND_GRAPH) return field == 1 || field == 7 ? KIND_NODE : field >= 11 && field <= 13 ? KIND_VALUE : KIND_LEAF;
+    if (kind == KIND_MODEL) return field == 7 ? KIND_GRAPH : field == 20 ? KIND_TRAINING : field == 25 ? KIND_FUNCTION : KIND_LEAF;
+    if (kind == KIND_TRAINING) return field == 1 || field == 2 ? KIND_GRAPH : KIND_LEAF; /* initialization, algorithm */
+    if (kind == KIND_FUNCTION) return field == 7 ? KIND_NODE : field == 11 ? KIND_ATTR : field == 12 ? KIND_VALUE : KIND_LEAF;
+    if (kind == KIND_GRAPH) return field == 1 ? KIND_NODE : field >= 11 && field <= 13 ? KIND_VALUE : KIND_LEAF;
     if (kind == KIND_NODE) return field == 5 ? KIND_ATTR : KIND_LEAF;
     if (kind == KIND_ATTR) return field == 6 || field == 11 ? KIND_GRAPH : field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
     if (kind == KIND_VALUE) return field == 2 ? KIND_TYPE : KIND_LEAF;
@@ -157,6 +159,8 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
     int64_t given[KF_MAX_RANK];
     int n = given_shape(o->options->input_shape, name, only, given);
     if (n < 0) KF_FAIL(o->err, KF_ERR_ARGUMENT, "--input-shape %s: cannot read; write 1x3x224x224 or NAME=1x3x224x224", o->options->input_shape);
+    if (!t->shape && !n)
+        KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: the file declares no shape; give it with --input-shape, as in 1x3x224x224", name);
     if (rank > KF_MAX_RANK || (n && rank && (size_t)n != rank))
         KF_FAIL(o->err, KF_ERR_SHAPE, "input %s has %zu dimensions, --input-shape gives %d", name, rank, n);
     v->shape.rank = n ? n : (int)rank;
@@ -173,7 +177,7 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
             KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is free in the file; give its size with --input-shape, as in 1x3x224x224", name, i);
     }
     v->dtype = kf__onnx_dtype(t->elem_type);
-    if (v->dtype == KF_F16 || v->dtype == KF_F64) v->dtype = KF_F32;
+    if (v->dtype == KF_F16 || v->dtype == KF_BF16 || v->dtype == KF_F64) v->dtype = KF_F32;
     o->g->inputs[o->g->n_inputs++] = id;
     return KF_OK;
 }

@@ -5,7 +5,6 @@
 
 #include "os/file.h"
 
-#include <stdlib.h>
 
 static kf_dtype dtype_of(int onnx) {
     switch (onnx) {
@@ -55,6 +54,15 @@ static bool safe_location(const char *s) {
     return true;
 }
 
+/* Digits only: strtoull would take signs and wrap. */
+static bool decimal(const char *s, size_t *out) {
+    *out = 0;
+    if (!*s) return false;
+    for (; *s; s++)
+        if (*s < '0' || *s > '9' || !kf__mul_size(*out, 10, out) || !kf__add_size(*out, (size_t)(*s - '0'), out)) return false;
+    return true;
+}
+
 static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes, void *to) {
     const char *location = "", *offset = "0", *length = NULL;
     for (size_t i = 0; i < t->n_external_data; i++) {
@@ -69,17 +77,17 @@ static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes,
         KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "tensor %s: its data is in another file; a model in memory has no folder; import it from a path", name);
     if (!safe_location(location))
         KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external location \"%s\" leaves the model's folder; refused", name, location);
-    char *end;
-    unsigned long long at = strtoull(offset, &end, 10), len = length ? strtoull(length, NULL, 10) : bytes;
-    if (*end || len != bytes)
-        KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external length %llu, %zu bytes are needed", name, len, bytes);
+    size_t at, len = bytes;
+    if (!decimal(offset, &at) || (length && !decimal(length, &len)))
+        KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external offset \"%s\" or length \"%s\" is not a number", name, offset, length ? length : "");
+    if (len != bytes) KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external length %zu, %zu bytes are needed", name, len, bytes);
     char *path = kf__arena_printf(&o->g->arena, "%s/%s", o->options->folder, location);
     if (!path) KF_FAIL_MEMORY(o->err, bytes);
     kf__file_map map;
     kf_status st = kf__file_map_open(path, SIZE_MAX, &map, o->err);
     if (st != KF_OK) return kf__error_prefix(o->err, st, "tensor %s", name);
     if (at > map.size || map.size - at < bytes)
-        st = kf__error_set(o->err, KF_ERR_FORMAT, "tensor %s: %s has %zu bytes, %llu are needed", name, path, map.size, at + bytes);
+        st = kf__error_set(o->err, KF_ERR_FORMAT, "tensor %s: %s has %zu bytes; %zu from offset %zu are needed", name, path, map.size, bytes, at);
     else
         memcpy(to, (const char *)map.data + at, bytes);
     kf__file_map_close(&map);

@@ -1,0 +1,254 @@
+/* The ONNX reader on small hand-made models: hostile nesting, training forms, old and new spellings of one operator.
+ * Outside truth: the ONNX operator pages; expected numbers follow from them by hand.
+ * Owner rule: each test destroys what it imports. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/base.h"
+#include "kitfox/compile.h"
+
+typedef kf__strbuf buf;
+
+static void varint(buf *b, uint64_t v) {
+    do {
+        uint8_t byte = (uint8_t)((v & 127) | (v > 127 ? 128 : 0));
+        kf__strbuf_add(b, &byte, 1);
+        v >>= 7;
+    } while (v);
+}
+
+static void num(buf *b, int field, uint64_t v) {
+    varint(b, (uint64_t)field << 3);
+    varint(b, v);
+}
+
+static void bytes(buf *b, int field, const void *data, size_t n) {
+    varint(b, (uint64_t)field << 3 | 2);
+    varint(b, n);
+    if (n) kf__strbuf_add(b, data, n);
+}
+
+static void text(buf *b, int field, const char *s) { bytes(b, field, s, strlen(s)); }
+
+/* Put `inner` into `b` and release it. */
+static void put(buf *b, int field, buf *inner) {
+    bytes(b, field, inner->data, inner->len);
+    kf__strbuf_free(inner);
+    *inner = (buf){0};
+}
+
+static void ints(buf *node, const char *name, int n, const int64_t *v) {
+    buf a = {0};
+    text(&a, 1, name);
+    for (int i = 0; i < n; i++) num(&a, 8, (uint64_t)v[i]);
+    num(&a, 20, n == 1 ? 2 : 7); /* INT, INTS */
+    if (n == 1) num(&a, 3, (uint64_t)v[0]);
+    put(node, 5, &a);
+}
+
+/* `inputs` and `outputs` are separated by spaces; "-" is an absent input. */
+static buf node(const char *op, const char *inputs, const char *outputs) {
+    buf b = {0};
+    for (int k = 1; k <= 2; k++)
+        for (const char *p = k == 1 ? inputs : outputs; *p;) {
+            size_t n = strcspn(p, " ");
+            bytes(&b, k, p, *p == '-' ? 0 : n);
+            p += n + (p[n] == ' ');
+        }
+    text(&b, 4, op);
+    return b;
+}
+
+static void tensor(buf *graph, const char *name, int type, int rank, const int64_t *dim, const void *data, size_t n) {
+    buf t = {0};
+    for (int i = 0; i < rank; i++) num(&t, 1, (uint64_t)dim[i]);
+    num(&t, 2, (uint64_t)type);
+    text(&t, 8, name);
+    bytes(&t, 9, data, n);
+    put(graph, 5, &t);
+}
+
+static void value(buf *graph, int field, const char *name, int rank, const int64_t *dim) {
+    buf shape = {0}, t = {0}, type = {0}, v = {0};
+    for (int i = 0; i < rank; i++) {
+        buf d = {0};
+        num(&d, 1, (uint64_t)dim[i]);
+        put(&shape, 1, &d);
+    }
+    num(&t, 1, 1);
+    put(&t, 2, &shape);
+    put(&type, 1, &t);
+    text(&v, 1, name);
+    put(&v, 2, &type);
+    put(graph, field, &v);
+}
+
+/* Finish a graph whose input x has the extents `dim` and whose output is y, and import it. */
+static kf_status import(buf *graph, int opset, const int64_t *dim, kf_graph **g, kf_error *err) {
+    buf m = {0}, set = {0};
+    value(graph, 11, "x", 4, dim);
+    value(graph, 12, "y", 0, NULL);
+    num(&set, 2, (uint64_t)opset);
+    num(&m, 1, 8);
+    put(&m, 7, graph);
+    put(&m, 8, &set);
+    kf_status st = kf_graph_import_onnx_memory(m.data, m.len, NULL, g, err);
+    kf__strbuf_free(&m);
+    return st;
+}
+
+static void run(kf_graph *g, float *x, float *y, size_t n) {
+    kf_error err = {0};
+    kf_tensor in, out;
+    assert_int_equal(kf_graph_input(g, 0, &in, &err), KF_OK);
+    assert_int_equal(kf_graph_output(g, 0, &out, &err), KF_OK);
+    assert_int_equal(out.bytes, n * sizeof *y);
+    in.data = x;
+    out.data = y;
+    assert_int_equal(kf_graph_run_reference(g, &in, 1, &out, 1, &err), KF_OK);
+    kf_graph_destroy(&g);
+}
+
+/* Each layer is wrapped by a graph, a node and an attribute; heads are written backwards, innermost first. */
+static void test_nesting_is_bounded_on_every_road(void **state) {
+    (void)state;
+    enum { LAYERS = 20000, ROOM = 1 << 20 };
+    static const int ROADS[][3] = {{7, 0}, {20, 1}, {20, 2}, {25, 7, 5}}; /* graph, training graphs, function's node */
+    for (size_t road = 0; road < KF_COUNT(ROADS); road++) {
+        uint8_t *data = malloc(ROOM);
+        assert_non_null(data);
+        size_t at = ROOM;
+        int fields[LAYERS * 3 + 4], n = 0;
+        fields[n++] = ROADS[road][0];
+        for (int k = 1; k < 3 && ROADS[road][k]; k++) fields[n++] = ROADS[road][k];
+        if (road == 3) fields[n++] = 6;
+        for (int i = 0; i < LAYERS; i++) fields[n++] = 1, fields[n++] = 5, fields[n++] = 6;
+        while (n-- > 0) {
+            buf head = {0};
+            varint(&head, (uint64_t)fields[n] << 3 | 2);
+            varint(&head, ROOM - at);
+            at -= head.len;
+            memcpy(data + at, head.data, head.len);
+            kf__strbuf_free(&head);
+        }
+        kf_graph *g;
+        kf_error err = {0};
+        assert_int_equal(kf_graph_import_onnx_memory(data + at, ROOM - at, NULL, &g, &err), KF_ERR_LIMIT);
+        free(data);
+    }
+}
+
+static const int64_t DIM[] = {1, 1, 2, 2}, ONE[] = {1};
+
+static void test_training_batch_norm_is_refused(void **state) {
+    (void)state;
+    const float one[] = {1};
+    for (int64_t mode = 0; mode < 2; mode++) {
+        buf graph = {0}, n = node("BatchNormalization", "x s b m v", "y");
+        ints(&n, "training_mode", 1, &mode);
+        put(&graph, 1, &n);
+        for (const char *p = "sbmv"; *p; p++) tensor(&graph, (char[]){*p, 0}, 1, 1, ONE, one, sizeof one);
+        kf_graph *g;
+        kf_error err = {0};
+        assert_int_equal(import(&graph, 15, DIM, &g, &err), mode ? KF_ERR_UNSUPPORTED : KF_OK);
+        assert_true(!mode || strstr(err.text, "training mode"));
+        kf_graph_destroy(&g);
+    }
+}
+
+static void test_training_dropout_is_refused(void **state) {
+    (void)state;
+    for (uint8_t mode = 0; mode < 2; mode++) {
+        buf graph = {0}, n = node("Dropout", "x - t", "y");
+        put(&graph, 1, &n);
+        tensor(&graph, "t", 9, 0, NULL, &mode, 1);
+        kf_graph *g;
+        assert_int_equal(import(&graph, 13, DIM, &g, NULL), mode ? KF_ERR_UNSUPPORTED : KF_OK);
+        kf_graph_destroy(&g);
+    }
+}
+
+/* kernel_shape is optional; the weights' own shape counts, also when a node stands between. */
+static void test_kernel_shape_through_identity(void **state) {
+    (void)state;
+    const float w[] = {1, 10, 100, 1000};
+    float x[] = {1, 2, 3, 4}, y[1];
+    buf graph = {0}, id = node("Identity", "k", "w"), conv = node("Conv", "x w", "y");
+    put(&graph, 1, &id);
+    put(&graph, 1, &conv);
+    tensor(&graph, "k", 1, 4, DIM, w, sizeof w);
+    kf_graph *g;
+    assert_int_equal(import(&graph, 13, DIM, &g, NULL), KF_OK);
+    run(g, x, y, 1);
+    assert_true(y[0] == 4321);
+}
+
+/* A kernel larger than the picture is fine once SAME padding is added. */
+static void test_same_padding_on_a_small_map(void **state) {
+    (void)state;
+    const float w[] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
+    float x[] = {1, 2, 3, 4}, y[4];
+    buf graph = {0}, conv = node("Conv", "x w", "y"), a = {0};
+    text(&a, 1, "auto_pad");
+    text(&a, 4, "SAME_UPPER");
+    num(&a, 20, 3);
+    put(&conv, 5, &a);
+    put(&graph, 1, &conv);
+    tensor(&graph, "w", 1, 4, (const int64_t[]){1, 1, 3, 3}, w, sizeof w);
+    kf_graph *g;
+    assert_int_equal(import(&graph, 11, DIM, &g, NULL), KF_OK);
+    run(g, x, y, 4);
+    for (int i = 0; i < 4; i++) assert_true(y[i] == 10);
+}
+
+static void test_pad_axes(void **state) {
+    (void)state;
+    const int64_t pads[] = {1, 2}, axes[] = {-1};
+    float x[] = {1, 2, 3, 4}, y[10];
+    const float want[] = {0, 1, 2, 0, 0, 0, 3, 4, 0, 0};
+    buf graph = {0}, n = node("Pad", "x p - a", "y");
+    put(&graph, 1, &n);
+    tensor(&graph, "p", 7, 1, (const int64_t[]){2}, pads, sizeof pads);
+    tensor(&graph, "a", 7, 1, ONE, axes, sizeof axes);
+    kf_graph *g;
+    assert_int_equal(import(&graph, 18, DIM, &g, NULL), KF_OK);
+    run(g, x, y, 10);
+    assert_memory_equal(y, want, sizeof want);
+}
+
+static void test_old_softmax_over_several_axes_is_refused(void **state) {
+    (void)state;
+    for (int opset = 11; opset <= 13; opset += 2) {
+        const int64_t axis = 1;
+        buf graph = {0}, n = node("Softmax", "x", "y");
+        ints(&n, "axis", 1, &axis);
+        put(&graph, 1, &n);
+        kf_graph *g;
+        assert_int_equal(import(&graph, opset, DIM, &g, NULL), opset < 13 ? KF_ERR_UNSUPPORTED : KF_OK);
+        kf_graph_destroy(&g);
+    }
+    const int64_t flat[] = {1, 5, 1, 1};
+    buf graph = {0}, n = node("Softmax", "x", "y"); /* the default axis, 1: one axis in effect */
+    put(&graph, 1, &n);
+    kf_graph *g;
+    assert_int_equal(import(&graph, 11, flat, &g, NULL), KF_OK);
+    kf_graph_destroy(&g);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nesting_is_bounded_on_every_road),
+        cmocka_unit_test(test_training_batch_norm_is_refused),
+        cmocka_unit_test(test_training_dropout_is_refused),
+        cmocka_unit_test(test_kernel_shape_through_identity),
+        cmocka_unit_test(test_same_padding_on_a_small_map),
+        cmocka_unit_test(test_pad_axes),
+        cmocka_unit_test(test_old_softmax_over_several_axes_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
