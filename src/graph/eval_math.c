@@ -5,6 +5,12 @@
 
 #include <math.h>
 
+/* The upper bound wins when the bounds cross, as ONNX says. */
+static double clip(double x, double lo, double hi) {
+    x = x < lo ? lo : x;
+    return x > hi ? hi : x;
+}
+
 static double binary(kf__op op, double a, double b) {
     switch (op) {
     case KF_OP_ADD: return a + b;
@@ -49,7 +55,7 @@ static double unary(const kf__node *n, double x) {
     double t;
     switch (n->op) {
     case KF_OP_RELU: return x > 0 ? x : 0;
-    case KF_OP_CLIP: return x < (double)a->act.lo ? (double)a->act.lo : x > (double)a->act.hi ? (double)a->act.hi : x;
+    case KF_OP_CLIP: return clip(x, (double)a->act.lo, (double)a->act.hi);
     case KF_OP_HARD_SIGMOID: t = (double)a->alpha * x + (double)a->beta; return t < 0 ? 0 : t > 1 ? 1 : t;
     case KF_OP_HARD_SWISH: t = x / 6 + 0.5; return x * (t < 0 ? 0 : t > 1 ? 1 : t);
     case KF_OP_SIGMOID: return 1 / (1 + exp(-x));
@@ -70,7 +76,7 @@ static double unary(const kf__node *n, double x) {
 double kf__eval_activation(const kf__act_attrs *a, double x) {
     double t;
     switch (a->kind) {
-    case KF_ACT_CLIP: return x < (double)a->lo ? (double)a->lo : x > (double)a->hi ? (double)a->hi : x;
+    case KF_ACT_CLIP: return clip(x, (double)a->lo, (double)a->hi);
     case KF_ACT_HSWISH: t = x + 3; return x * (t < 0 ? 0 : t > 6 ? 6 : t) / 6;
     case KF_ACT_HSIGMOID: t = x + 3; return (t < 0 ? 0 : t > 6 ? 6 : t) / 6;
     case KF_ACT_HARDSIGMOID: t = (double)a->lo * x + (double)a->hi; return t < 0 ? 0 : t > 1 ? 1 : t;

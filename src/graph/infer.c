@@ -351,6 +351,12 @@ static kf_status infer_shape_of(const ctx *c, kf__shape *out) {
     case KF_OP_SE_GATE:
         *out = kf__shape_make(4, (int64_t[]){in_value(c, 0)->shape.dim[0], in_value(c, 0)->shape.dim[1], 1, 1});
         return KF_OK;
+    case KF_OP_SOFTMAX: {
+        *out = in_value(c, 0)->shape;
+        int ax = norm_axis(c->n->attrs.axis, out->rank);
+        if (ax < 0 || ax >= out->rank) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
+        return KF_OK;
+    }
     case KF_OP_FLATTEN: return infer_flatten(c, out);
     case KF_OP_RESHAPE: return infer_reshape(c, out);
     case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return infer_squeeze(c, out);

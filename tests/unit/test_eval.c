@@ -60,11 +60,39 @@ static void test_slice_to_the_end(void **state) {
     kf__arena_free(&a);
 }
 
+/* ONNX: min(max(x, lo), hi), so the upper bound wins when they cross. */
+static void test_clip_with_crossed_bounds(void **state) {
+    (void)state;
+    float x[] = {-5, 0, 5};
+    kf__arena a;
+    kf__arena_init(&a, NULL);
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){3}), x}, out;
+    const kf__dense *ins[] = {&in};
+    kf__node n = {.op = KF_OP_CLIP, .name = "clip", .n_in = 1, .n_out = 1, .attrs = {.act = {KF_ACT_CLIP, 3, -1}}};
+    assert_int_equal(kf__eval_node(&n, ins, 1, &out, 1, &a, NULL), KF_OK);
+    for (int i = 0; i < 3; i++) assert_true(((float *)out.data)[i] == -1);
+    kf__arena_free(&a);
+}
+
+static void test_softmax_axis_out_of_range(void **state) {
+    (void)state;
+    float x[] = {1, 2};
+    kf__arena a;
+    kf__arena_init(&a, NULL);
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){2}), x}, out;
+    const kf__dense *ins[] = {&in};
+    kf__node n = {.op = KF_OP_SOFTMAX, .name = "softmax", .n_in = 1, .n_out = 1, .attrs = {.axis = 5}};
+    assert_int_equal(kf__eval_node(&n, ins, 1, &out, 1, &a, NULL), KF_ERR_SHAPE);
+    kf__arena_free(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cast_saturates),
         cmocka_unit_test(test_huge_pads_are_refused),
         cmocka_unit_test(test_slice_to_the_end),
+        cmocka_unit_test(test_clip_with_crossed_bounds),
+        cmocka_unit_test(test_softmax_axis_out_of_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
