@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 int cli_fail(const kf_error *err) {
     fprintf(stderr, "kitfox: %s\n", err->text);
@@ -21,6 +22,19 @@ int cli_say(const char *fmt, ...) {
     fputc('\n', stderr);
     va_end(args);
     return EXIT_FAILED;
+}
+
+double cli_now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+void cli_print_json(json_t *object) {
+    char *line = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(10));
+    if (line) puts(line);
+    free(line);
+    json_decref(object);
 }
 
 static const struct argp_option OPTIONS[] = {

@@ -5,6 +5,7 @@
 #define KITFOX_CLI_H
 
 #include <argp.h>
+#include <jansson.h>
 #include <stdbool.h>
 
 #include "kitfox/compile.h"
@@ -25,6 +26,11 @@ extern const struct argp cli_common_argp;
 /** "kitfox: text" on standard error; returns EXIT_FAILED. */
 int cli_fail(const kf_error *err);
 int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
+
+/** Monotonic milliseconds. */
+double cli_now_ms(void);
+/** One JSON object as one line on standard output; releases it. */
+void cli_print_json(json_t *object);
 
 /** A first argument is a model by its suffix, or by the built-in name. */
 bool cli_is_model(const char *arg);

@@ -1,12 +1,10 @@
 /* kitfox bench [MODEL...]: latency, frames per second and memory by thread count.
  * Floor 8. Medians of many runs after a warm-up; the picture is synthetic, since time does not depend on it.
  * Owner rule: one model at a time. */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "common/cli.h"
 
@@ -56,12 +54,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -70,10 +62,10 @@ static int by_value(const void *a, const void *b) {
 /* One timed inference after another; `ms` gets the sorted times. */
 static kf_status measure(kf_session *s, kf_tensor *in, kf_tensor *out, double *ms, int frames, kf_error *err) {
     for (int i = -frames / 10 - 3; i < frames; i++) {
-        double start = now_ms();
+        double start = cli_now_ms();
         kf_status st = kf_session_run(s, in, 1, out, 1, err);
         if (st != KF_OK) return st;
-        if (i >= 0) ms[i] = now_ms() - start;
+        if (i >= 0) ms[i] = cli_now_ms() - start;
     }
     qsort(ms, (size_t)frames, sizeof *ms, by_value);
     return KF_OK;
@@ -90,10 +82,7 @@ static void report(const char *name, int threads, const double *ms, int frames, 
     }
     json_t *j = json_pack("{s:s,s:i,s:s,s:f,s:f,s:f,s:f,s:s}", "model", name, "threads", threads, "mode", "latency", "median_ms", median, "p90_ms", p90, "fps",
                           1e3 / median, "rss_mib", rss, "isa", kf_cpu_name());
-    char *line = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    if (line) puts(line);
-    free(line);
-    json_decref(j);
+    cli_print_json(j);
 }
 
 static void print_profile(kf_session *s, const kf_model *m) {

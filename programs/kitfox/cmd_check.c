@@ -1,9 +1,7 @@
 /* kitfox check IN.onnx: can it be compiled? One verdict a node of the file, before anything is written.
  * Floor 8. The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
  * Owner rule: both graphs are destroyed here. */
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
@@ -53,10 +51,7 @@ static void print_row(const kf_node_info *n, fate f, const char *detail, bool js
         return;
     }
     json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", n->name, "op", n->op, "shape", shape, "verdict", FATES[f], "detail", f == FOLDED ? "" : detail);
-    char *line = json_dumps(j, JSON_COMPACT);
-    if (line) puts(line);
-    free(line);
-    json_decref(j);
+    cli_print_json(j);
 }
 
 int cmd_check(int argc, char **argv) {

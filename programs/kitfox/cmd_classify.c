@@ -1,10 +1,8 @@
 /* kitfox classify [MODEL] IMAGE...: top-k labels of each picture.
  * Floor 8.
  * Owner rule: one model and one session for all pictures. */
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/annotate.h"
@@ -48,12 +46,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static double now_ms(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 static void print_json(const char *path, const kf_score *top, size_t n, double ms, const char *error) {
     json_t *o = json_pack("{s:s}", "image", path), *list = json_array();
     for (size_t i = 0; i < n; i++)
@@ -65,10 +57,7 @@ static void print_json(const char *path, const kf_score *top, size_t n, double m
         json_object_set_new(o, "top", list);
         json_object_set_new(o, "ms", json_real(ms));
     }
-    char *line = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(6));
-    if (line) puts(line);
-    free(line);
-    json_decref(o);
+    cli_print_json(o);
 }
 
 static void print_text(const char *path, const kf_score *top, size_t n, double ms) {
@@ -92,9 +81,9 @@ static kf_status one(const options *o, kf_session *s, const char *path, kf_error
     io.no_exif = o->no_exif;
     kf_status st = kf_image_load(path, &io, &image, err);
     if (st != KF_OK) return st;
-    double start = now_ms();
+    double start = cli_now_ms();
     st = kf_session_classify(s, &image, (size_t)o->k, top, &n, err);
-    double ms = now_ms() - start;
+    double ms = cli_now_ms() - start;
     for (size_t i = 0; o->labels.n && i < n; i++) top[i].label = o->labels.items[top[i].index];
     if (st == KF_OK && o->common.json) print_json(path, top, n, ms, NULL);
     else if (st == KF_OK) print_text(path, top, n, ms);

@@ -1,9 +1,7 @@
 /* kitfox info MODEL: what a model is, in words or JSON.
  * Floor 8.
  * Owner rule: prints only. */
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "common/cli.h"
 
@@ -66,10 +64,7 @@ static void print_json(const kf_model *m, const kf_model_info *info, const optio
                                                   (json_int_t)s.macs, "parameters", (json_int_t)s.parameters));
         json_object_set_new(j, "steps", list);
     }
-    char *line = json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(10));
-    if (line) puts(line);
-    free(line);
-    json_decref(j);
+    cli_print_json(j);
 }
 
 static void print_tensor(const char *what, const kf_tensor *t) {
