@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +241,73 @@ static void test_old_softmax_over_several_axes_is_refused(void **state) {
     kf_graph_destroy(&g);
 }
 
+static void entry(buf *t, const char *key, const char *v) {
+    buf e = {0};
+    text(&e, 1, key);
+    text(&e, 2, v);
+    put(t, 13, &e);
+}
+
+/* y = x * w with w in another file; the import's status and words. */
+static kf_status import_external(const char *location, const char *offset, kf_error *err) {
+    buf graph = {0}, mul = node("Mul", "x w", "y"), t = {0}, m = {0}, set = {0};
+    put(&graph, 1, &mul);
+    for (int i = 0; i < 4; i++) num(&t, 1, (uint64_t)DIM[i]);
+    num(&t, 2, 1);
+    text(&t, 8, "w");
+    entry(&t, "location", location);
+    entry(&t, "offset", offset);
+    entry(&t, "length", "16");
+    num(&t, 14, 1);
+    put(&graph, 5, &t);
+    value(&graph, 11, "x", 4, DIM);
+    value(&graph, 12, "y", 0, NULL);
+    num(&set, 2, 13);
+    num(&m, 1, 8);
+    put(&m, 7, &graph);
+    put(&m, 8, &set);
+    FILE *f = fopen("external-test.onnx", "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite(m.data, 1, m.len, f), m.len);
+    fclose(f);
+    kf__strbuf_free(&m);
+    kf_graph *g;
+    kf_status st = kf_graph_import("external-test.onnx", NULL, &g, err);
+    kf_graph_destroy(&g);
+    remove("external-test.onnx");
+    return st;
+}
+
+/* The files exist, so only the rule stands between the model and them. */
+static void test_external_data_stays_in_its_folder(void **state) {
+    (void)state;
+    static const struct {
+        const char *location, *offset, *words;
+        kf_status status;
+    } CASES[] = {
+        {"external-test.bin", "4", NULL, KF_OK},
+        {"./external-test.bin", "0", NULL, KF_OK},
+        {"external-test.bin", "5", "from offset 5", KF_ERR_FORMAT},
+        {"external-test.bin", "-1", "not a number", KF_ERR_FORMAT},
+        {"external-test.bin", "99999999999999999999", "not a number", KF_ERR_FORMAT},
+        {"/etc/passwd", "0", "leaves the model's folder", KF_ERR_FORMAT},
+        {"../../../../../../../../etc/passwd", "0", "leaves the model's folder", KF_ERR_FORMAT},
+        {"a/../../external-test.bin", "0", "leaves the model's folder", KF_ERR_FORMAT},
+        {"", "0", "leaves the model's folder", KF_ERR_FORMAT},
+        {"external-missing.bin", "0", "cannot open", KF_ERR_IO},
+    };
+    FILE *f = fopen("external-test.bin", "wb");
+    assert_non_null(f);
+    assert_int_equal(fwrite("01234567890123456789", 1, 20, f), 20);
+    fclose(f);
+    for (size_t i = 0; i < KF_COUNT(CASES); i++) {
+        kf_error err = {0};
+        assert_int_equal(import_external(CASES[i].location, CASES[i].offset, &err), CASES[i].status);
+        if (CASES[i].words) assert_non_null(strstr(err.text, CASES[i].words));
+    }
+    remove("external-test.bin");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nesting_is_bounded_on_every_road),
@@ -248,6 +316,7 @@ int main(void) {
         cmocka_unit_test(test_kernel_shape_through_identity),
         cmocka_unit_test(test_same_padding_on_a_small_map),
         cmocka_unit_test(test_pad_axes),
+        cmocka_unit_test(test_external_data_stays_in_its_folder),
         cmocka_unit_test(test_old_softmax_over_several_axes_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
