@@ -42,6 +42,11 @@ KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *optio
 /** Same, written as a .kfx file (atomic replace). */
 KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err);
 
+/** Write the graph, as it is now, as an ONNX file (atomic replace): same input, output and node names, opset and IR version. Half and
+ *  double weights of the source become f32. UNSUPPORTED for a graph that was fused (KF_OPTIMIZE_FUSE, compiled or saved), LIMIT from
+ *  2 GiB on. */
+KF_API kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err);
+
 /** Run the reference executor (double accumulation; exact integers when quantized). Shapes as the graph declares. Slow. */
 KF_API kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                         kf_error *err);

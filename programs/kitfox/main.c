@@ -16,6 +16,7 @@ static const struct {
     {"run", cmd_run, "raw tensors in and out"},
     {"info", cmd_info, "inputs, outputs, preprocessing, parameters, MACs"},
     {"import", cmd_import, "ONNX to a compiled .kfx file"},
+    {"simplify", cmd_simplify, "a smaller equal ONNX graph"},
     {"check", cmd_check, "which nodes of an ONNX file compile, and into what"},
     {"eval", cmd_eval, "top-1 and top-5 on a labelled folder"},
     {"bench", cmd_bench, "latency, frames per second, memory"},
