@@ -172,6 +172,32 @@ def verdicts():
     check("check: not a model", code == 1 and "not an ONNX model" in err, err)
 
 
+def simplified(folder):
+    onnx, out = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "small.onnx")
+    code, text, err = run("simplify", onnx, "-o", out, "--check", "1", "--json")
+    row = json.loads(text) if code == 0 else {}
+    check("simplify: counts and a difference", row.get("nodes_before") == 141 and row["nodes_after"] <= 141 and row["max_difference"] <= 1e-5, (text, err))
+    code, _, err = run("check", out)
+    check("simplify: what it wrote is read again", code == 0, err)
+    old, new = (json.loads(run("classify", m, os.path.join(PICTURES, "frog.jpg"), "--json")[1])["top"] for m in (onnx, out))
+    check("simplify: the same scores", all(a["index"] == b["index"] and abs(a["score"] - b["score"]) < 1e-6 for a, b in zip(old, new)), (old, new))
+    none = os.path.join(folder, "no", "such", "x.onnx")
+    code, _, err = run("simplify", onnx, "-o", none, "--check", "0")
+    check("simplify: unwritable output", code == 1 and "cannot write" in err, err)
+    # node counts after onnxsim 0.8.1 and onnxslim 0.1.98
+    peers = {"ch_ppocr_mobile_v2.0_cls": (219, 179), "mobilenetv3_large_100": (161, 161), "mobilenetv3_small_050": (142, 142), "small_050_external": (142, 142), "small_050_fp16": (142, 142),
+             "tf_mobilenetv3_large_minimal_100": (92, 92), "torchvision_mobilenet_v3_small_op11": (141, 141), "torchvision_mobilenet_v3_small_op17": (122, 122)}
+    for name, counts in peers.items():
+        model = os.path.join(SHARED, "models", name + ".onnx")
+        if not os.path.exists(model):
+            print(f"SKIP: {name} is not here; its node count is not compared")
+            continue
+        shape = ["--input-shape", "1x3x48x192"] if "ppocr" in name else []
+        code, text, err = run("simplify", model, "-o", out, "--check", "0", "--json", *shape)
+        check(f"simplify: {name} has no more nodes than its peers give", code == 0 and json.loads(text)["nodes_after"] <= min(counts), (text, err))
+        check(f"simplify: {name} is read again", code == 0 and run("check", out)[0] == 0)
+
+
 def raw_tensors(folder):
     onnx, npy, out = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "in.npy"), os.path.join(folder, "out.npy")
 
@@ -225,6 +251,7 @@ def main():
         full_disk()
         labelled_folders(folder)
         verdicts()
+        simplified(folder)
         raw_tensors(folder)
         goldens(folder)
     print(f"{failures} failures")

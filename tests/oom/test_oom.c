@@ -70,6 +70,14 @@ static kf_status do_import(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status do_save_onnx(fixture *f, kf_error *err) {
+    kf_graph *g = NULL;
+    kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &g, err);
+    if (st == KF_OK) st = kf_graph_save_onnx(g, "oom-sweep.onnx", err);
+    kf_graph_destroy(&g);
+    return st;
+}
+
 static kf_status do_compile(fixture *f, kf_error *err) {
     kf_graph *g = NULL;
     kf_model *m = NULL;
@@ -151,6 +159,7 @@ int main(int argc, char **argv) {
     f.kfx = slurp("oom-model.kfx", &f.kfx_bytes);
     if (kf_model_load_memory(f.kfx, f.kfx_bytes, NULL, &f.model, &err) != KF_OK) return printf("%s\n", err.text), 1;
     bad += sweep("import", do_import, &f);
+    bad += sweep("save onnx", do_save_onnx, &f);
     bad += sweep("compile", do_compile, &f);
     bad += sweep("save", do_save, &f);
     bad += sweep("load", do_load, &f);
@@ -158,6 +167,7 @@ int main(int argc, char **argv) {
     kf_model_destroy(&f.model);
     remove("oom-model.kfx");
     remove("oom-sweep.kfx");
+    remove("oom-sweep.onnx");
     free(f.onnx);
     free(f.kfx);
     return bad != 0;
