@@ -84,12 +84,15 @@ static void put_ints(writer *w, Onnx__NodeProto *n, const char *name, const int6
 static void put_input(writer *w, Onnx__NodeProto *n, size_t k, const char *role, kf_dtype dtype, const kf__shape *s, const void *data) {
     size_t count = 0;
     char *name = kf__arena_printf(&w->arena, "%s.%s.kf%zu", n->name, role, w->p->n_initializer);
-    if (!kf__shape_count(s, &count) || !name) {
+    bool sized = kf__shape_count(s, &count);
+    size_t bytes = count * kf_dtype_size(dtype);
+    void *copy = fresh(w, bytes);
+    if (!sized || !name || !copy) {
         w->failed = true;
         return;
     }
-    size_t bytes = count * kf_dtype_size(dtype);
-    w->p->initializer[w->p->n_initializer++] = tensor(w, name, dtype, s, kf__arena_copy(&w->arena, data, bytes), bytes);
+    memcpy(copy, data, bytes);
+    w->p->initializer[w->p->n_initializer++] = tensor(w, name, dtype, s, copy, bytes);
     while (n->n_input <= k) n->input[n->n_input++] = (char *)(uintptr_t)"";
     n->input[k] = name;
 }
