@@ -23,10 +23,11 @@ typedef struct kf_import_options {
     int32_t n_labels;
     kf_message_fn notice; /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
     void *notice_user;
+    const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognised by its tensors */
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 
-/** Read an ONNX file. The graph is as in the file: not yet optimized. */
+/** Read an ONNX file, or a safetensors checkpoint of timm's MobileNetV3 (told apart by content). The graph is as in the file: not yet optimized. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
 /** ONNX from memory; external data is refused. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 
+#include "import/checkpoint.h"
 #include "import/onnx_reader.h"
 #include "os/file.h"
 
@@ -93,18 +94,25 @@ static bool is_safetensors(const void *data, size_t bytes) {
     return kf__read_u64(&r, &len) && len <= bytes - 8 && bytes > 8 && ((const char *)data)[8] == '{';
 }
 
+static kf_status import_checkpoint(const void *data, size_t bytes, const kf_import_options *options, kf_graph **out, kf_error *err) {
+    kf__checkpoint_options o = {options ? options->arch : NULL, options ? options->input_shape : NULL};
+    kf__graph *g;
+    KF_TRY(kf__checkpoint_read(data, bytes, &o, &g, err));
+    kf_status st = apply_options(g, options, err);
+    if (st == KF_OK) return kf__graph_wrap(g, out, err);
+    kf__graph_destroy(&g);
+    return st;
+}
+
 kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err) {
     if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import: path and out are needed");
     *out = NULL;
     kf__file_map map;
     KF_TRY(kf__file_map_open(path, (size_t)4 << 30, &map, err));
-    if (is_safetensors(map.data, map.size)) {
-        kf__file_map_close(&map);
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: holds weights without a graph (safetensors); checkpoints cannot be imported; export the network to ONNX", path);
-    }
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
-    kf_status st = folder ? import_onnx(map.data, map.size, folder, options, out, err)
+    kf_status st = is_safetensors(map.data, map.size) ? import_checkpoint(map.data, map.size, options, out, err)
+                   : folder ? import_onnx(map.data, map.size, folder, options, out, err)
                           : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     free(folder);
     kf__file_map_close(&map);
