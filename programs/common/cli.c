@@ -41,6 +41,7 @@ static const struct argp_option OPTIONS[] = {
     {"labels", 'l', "FILE", 0, "class names: text, or JSON list or object", 10},
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing of a timm model", 10},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for ONNX files with free dimensions", 10},
+    {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 10},
     {"threads", 't', "N", 0, "cores for one picture (default: all usable, at most 4)", 10},
     {"json", 'j', NULL, 0, "one JSON object a line", 10},
     {0},
@@ -53,6 +54,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'l': c->labels = arg; return 0;
     case 'p': c->preprocess = arg; return 0;
     case 's': c->input_shape = arg; return 0;
+    case 'a': c->arch = arg; return 0;
     case 'j': c->json = true; return 0;
     case 't':
         c->threads = (int)strtol(arg, &end, 10);
@@ -84,6 +86,7 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     cli_labels labels = {0};
     kf_import_options_init(&o);
     o.input_shape = c->input_shape;
+    o.arch = c->arch;
     o.notice = notice;
     if (c->preprocess) {
         const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
@@ -104,7 +107,7 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
 
 /* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead. */
 static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {
-    const char *option = c->preprocess ? "--preprocess" : c->input_shape ? "--input-shape" : c->labels ? "--labels" : NULL;
+    const char *option = c->preprocess ? "--preprocess" : c->input_shape ? "--input-shape" : c->labels ? "--labels" : c->arch ? "--arch" : NULL;
     if (!option) return KF_OK;
     err->status = KF_ERR_ARGUMENT;
     snprintf(err->text, sizeof err->text, "%.700s: %s does not apply; the model is compiled already; give it to kitfox import, or use the .onnx file", name, option);

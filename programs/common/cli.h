@@ -15,7 +15,7 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /** Options that several verbs take; filled by cli_common_parser. */
 typedef struct cli_common {
-    const char *labels, *preprocess, *input_shape;
+    const char *labels, *preprocess, *input_shape, *arch;
     int threads;
     bool json;
 } cli_common;

@@ -166,8 +166,15 @@ def verdicts():
     rows = [json.loads(line) for line in out.splitlines()]
     kinds = {v: sum(r["verdict"] == v for r in rows) for v in ("supported", "fused", "folded", "unsupported")}
     check("check: every node has a verdict, none unsupported", code == 0 and len(rows) == 141 and kinds["unsupported"] == 0 and kinds["fused"] > 60, (kinds, err))
-    code, _, err = run("check", os.path.join(ROOT, "data", "everyday10.safetensors"))
-    check("check: a checkpoint is named as one", code == 1 and "safetensors" in err and "ONNX" in err, err)
+    checkpoint = os.path.join(ROOT, "data", "everyday10.safetensors")
+    code, _, err = run("check", checkpoint)
+    check("check: a checkpoint is recognised", code == 0, err)
+    code, _, err = run("check", checkpoint, "--arch", "mobilenetv3_large_100")
+    check("check: the first tensor that does not fit is named", code == 1 and "tensor blocks." in err, err)
+    code, _, err = run("check", checkpoint, "--arch", "nonsense")
+    check("check: an unknown architecture is refused", code == 1 and "nonsense" in err, err)
+    code, _, err = run("check", checkpoint, "-s", "1x3x64x32")
+    check("check: a checkpoint's input is square", code == 1 and "1x3xNxN" in err, err)
     code, _, err = run("check", os.path.join(ROOT, "examples", "pictures", "frog.jpg"))
     check("check: not a model", code == 1 and "not an ONNX model" in err, err)
 
