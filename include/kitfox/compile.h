@@ -79,6 +79,18 @@ typedef struct kf_node_info {
 } kf_node_info;
 KF_API kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err);
 
+/** One architecture that a checkpoint can have. Strings are static. */
+typedef struct kf_zoo_entry {
+    const char *name;      /**< timm's or torchvision's name: what `arch` of kf_import_options takes */
+    int32_t width, height; /**< input in pixels, of the published weights */
+    int64_t parameters;    /**< learned elements for 1000 classes, as timm counts them (running statistics excluded) */
+    int64_t macs;          /**< multiply-accumulates at that size, definitions in docs/COUNT.md */
+    double top1;           /**< published ImageNet top-1 in percent; 0: no weights published */
+    const char *source;    /**< the library whose names and weights these are */
+} kf_zoo_entry;
+/** Entry `index`, 0-based. ARGUMENT past the last. Builds the architecture to count it: some milliseconds. Thread safe. */
+KF_API kf_status kf_zoo_get(int32_t index, kf_zoo_entry *out, kf_error *err);
+
 /** Ready-made preprocessing of a timm name ("tf_mobilenetv3_large_minimal_100"). ARGUMENT if unknown. */
 KF_API kf_status kf_preprocess_by_name(const char *name, kf_preprocess *out, kf_error *err);
 

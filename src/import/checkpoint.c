@@ -64,12 +64,15 @@ static kf_status fetch(void *user, const char *name, const kf__shape *shape, con
     return KF_OK;
 }
 
-static kf_status build(source *s, const kf__zoo_variant *v, int64_t side, kf__graph **out, kf_error *err) {
-    const kf__container_tensor *c = find(s, "classifier.bias");
-    if (!c || c->shape.rank != 1 || c->shape.dim[0] < 1) KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor classifier.bias: missing or not a vector; this is not a checkpoint of timm's MobileNetV3");
+static kf_status build(source *s, const kf__zoo_arch *v, int64_t side, kf__graph **out, kf_error *err) {
+    const char *last = v->style == KF_ZOO_TIMM ? "classifier.bias" : "classifier.3.bias";
+    const kf__container_tensor *c = find(s, last);
+    if (!c || c->shape.rank != 1 || c->shape.dim[0] < 1 || c->shape.dim[0] > 1 << 20)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes; this is not a checkpoint of %s", last, v->name);
     size_t counted = 0;
     s->used = 0;
-    kf_status st = kf__zoo_build(v, c->shape.dim[0], side, fetch, s, out, err);
+    kf__zoo_request r = {.arch = v, .classes = (int32_t)c->shape.dim[0], .height = (int32_t)side, .width = (int32_t)side, .weight = fetch, .user = s};
+    kf_status st = kf__zoo_build(&r, out, err);
     kf__arena_free(&s->scratch);
     kf__arena_init(&s->scratch, NULL);
     KF_TRY(st);
@@ -80,9 +83,9 @@ static kf_status build(source *s, const kf__zoo_variant *v, int64_t side, kf__gr
 }
 
 static kf_status choose(source *s, const char *arch, int64_t side, kf__graph **out, kf_error *err) {
-    const kf__zoo_variant *v;
+    const kf__zoo_arch *v;
     kf_status st = KF_ERR_UNSUPPORTED;
-    for (size_t i = 0; (v = kf__zoo_at(i)); i++) {
+    for (int32_t i = 0; (v = kf__zoo_at(i)); i++) {
         if (arch && strcmp(v->name, arch) != 0) continue;
         st = build(s, v, side, out, err);
         if (arch || st == KF_OK || (st != KF_ERR_UNSUPPORTED && st != KF_ERR_SHAPE)) return st;
