@@ -1,0 +1,194 @@
+/* Storage of activations: which stay f32, which are wide, which have a scale for each channel; ranges from histograms.
+ * Floor 5.
+ * Owner rule: see assign.h. */
+#include "quantize/assign.h"
+
+#include <math.h>
+
+#include "quantize/observe.h"
+
+bool kf__assign_is_view(kf__op op) {
+    return op == KF_OP_FLATTEN || op == KF_OP_RESHAPE || op == KF_OP_SQUEEZE || op == KF_OP_UNSQUEEZE || op == KF_OP_MAX_POOL || op == KF_OP_PAD;
+}
+
+/* Does only float arithmetic follow (softmax, an output), perhaps through a reshape? */
+static bool ends_in_float(const kf__graph *g, kf__vid v) {
+    for (size_t k = 0; k < g->n_outputs; k++)
+        if (g->outputs[k] == v) return true;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i].n_in; k++) {
+            const kf__node *n = &g->nodes[i];
+            if (n->in[k] != v) continue;
+            if (n->op == KF_OP_SOFTMAX) return true;
+            if (k == 0 && kf__assign_is_view(n->op) && ends_in_float(g, n->out[0])) return true;
+        }
+    return false;
+}
+
+bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v) {
+    return n->op != KF_OP_SE_GATE && n->op != KF_OP_SOFTMAX && !ends_in_float(g, v);
+}
+
+/* A scale for each channel is exact where every reader treats channels apart. */
+static bool channels_allowed(const kf__graph *g, kf__vid v) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i].n_in; k++) {
+            const kf__node *n = &g->nodes[i];
+            if (n->in[k] != v) continue;
+            bool depthwise = n->op == KF_OP_CONV && k == 0 && n->attrs.conv.group > 1;
+            if (!depthwise && !(k == 0 && (n->op == KF_OP_GLOBAL_AVG_POOL || n->op == KF_OP_SE_GATE || n->op == KF_OP_SCALE))) return false;
+        }
+    return true;
+}
+
+int32_t kf__assign_limit(size_t k, int32_t w_max) {
+    double most = (2147483647.0 - 134217728.0) / ((double)k * w_max);
+    return most < 32767 ? (int32_t)most : 32767;
+}
+
+/* The strictest limit of all convolutions and fully connected layers that read v. */
+static int32_t reader_limit(const kf__sim *s, kf__vid v) {
+    const kf__graph *g = s->graph;
+    int32_t limit = 32767;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const kf__node *n = &g->nodes[i];
+        int32_t here = limit;
+        if (kf__assign_is_view(n->op) && n->in[0] == v) here = reader_limit(s, n->out[0]);
+        if ((n->op == KF_OP_CONV || n->op == KF_OP_FC) && n->in[0] == v) {
+            const kf__value *w = &g->values[n->in[1]];
+            size_t count = 0;
+            if (!kf__shape_count(&w->shape, &count)) continue;
+            here = kf__assign_limit(count / (size_t)w->shape.dim[0], s->o->wide_weights && s->o->wide_weights[i] ? 32767 : 127);
+        }
+        if (here < limit) limit = here;
+    }
+    return limit;
+}
+
+static kf__quant *new_quant(kf__graph *g, kf_dtype dtype) {
+    kf__quant *q = kf__arena_zalloc(&g->arena, sizeof *q);
+    if (q) *q = (kf__quant){.dtype = dtype, .scale = 1, .qmin = 0, .qmax = 255};
+    return q;
+}
+
+kf_status kf__assign_i16(kf__graph *g, float magnitude, int32_t limit, kf__quant **out, kf_error *err) {
+    kf__quant *q = *out = new_quant(g, KF_I16);
+    if (!q) KF_FAIL_MEMORY(err, sizeof *q);
+    q->qmax = limit;
+    q->qmin = -limit;
+    q->scale = fmaxf(magnitude, 1e-20f) / (float)limit;
+    return KF_OK;
+}
+
+/* Smallest and largest value of every channel over all samples. */
+static void extremes(const kf__sim *s, kf__vid v, const kf__sim_shape *d, float *lo, float *hi) {
+    for (size_t c = 0; c < d->c; c++) lo[c] = hi[c] = kf__sim_at(s, 0, v)->f[c];
+    for (size_t k = 0; k < s->samples; k++) {
+        const float *x = kf__sim_at(s, k, v)->f;
+        for (size_t i = 0; i < d->h * d->w; i++, x += d->c)
+            for (size_t c = 0; c < d->c; c++) {
+                lo[c] = x[c] < lo[c] ? x[c] : lo[c];
+                hi[c] = x[c] > hi[c] ? x[c] : hi[c];
+            }
+    }
+}
+
+typedef struct fill_job {
+    const kf__sim *s;
+    kf__vid v;
+    kf__sim_shape d;
+    kf__histogram *h; /* one, or one for each channel */
+    bool channels;
+} fill_job;
+
+/* Each worker has its own channels, so no histogram is shared. A tensor's single histogram is filled by worker 0. */
+static void fill(void *ctx, int worker, int workers) {
+    const fill_job *j = ctx;
+    size_t from = 0, to = j->d.c;
+    if (j->channels) from = j->d.c * (size_t)worker / (size_t)workers, to = j->d.c * ((size_t)worker + 1) / (size_t)workers;
+    else if (worker) return;
+    for (size_t k = 0; k < j->s->samples; k++) {
+        const float *x = kf__sim_at(j->s, k, j->v)->f;
+        for (size_t i = 0; i < j->d.h * j->d.w; i++, x += j->d.c)
+            for (size_t c = from; c < to; c++) kf__histogram_add(&j->h[j->channels ? c : 0], x[c]);
+    }
+}
+
+static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const float *hi, kf__quant *q) {
+    kf__graph *g = s->graph;
+    float *scales = kf__arena_array(&g->arena, j->d.c, sizeof *scales), top = 0;
+    int32_t *zeros = kf__arena_array(&g->arena, j->d.c, sizeof *zeros);
+    if (!scales || !zeros) KF_FAIL_MEMORY(s->err, j->d.c * sizeof *scales);
+    for (size_t c = 0; c < j->d.c; c++) j->h[c].lo = lo[c], j->h[c].hi = hi[c], top = fmaxf(top, hi[c] - lo[c]);
+    kf__pool_run(s->pool, fill, j);
+    for (size_t c = 0; c < j->d.c; c++) {
+        float a, b;
+        kf__range_choose(&j->h[c], s->o->range, s->o->percentile, 255, &a, &b);
+        kf__range_to_u8(a, b, fmaxf(top / 255 * 1e-3f, 1e-12f), &scales[c], &zeros[c]);
+    }
+    q->channels = (int32_t)j->d.c;
+    q->scales = scales;
+    q->zeros = zeros;
+    q->scale = scales[0];
+    q->zero = zeros[0];
+    return KF_OK;
+}
+
+static kf_status from_values(kf__sim *s, kf__vid v, bool wide, bool channels, kf__quant **out) {
+    fill_job j = {.s = s, .v = v, .d = kf__sim_shape_of(s->graph, v), .channels = channels};
+    kf__arena scratch;
+    kf__arena_init(&scratch, NULL);
+    float *lo = kf__arena_array(&scratch, 2 * j.d.c, sizeof *lo), *hi = lo + j.d.c, a = 0, b = 0;
+    j.h = kf__arena_zalloc(&scratch, (channels ? j.d.c : 1) * sizeof *j.h);
+    kf_status st = KF_OK;
+    if (!lo || !j.h) {
+        kf__arena_free(&scratch);
+        KF_FAIL_MEMORY(s->err, j.d.c * sizeof *j.h);
+    }
+    extremes(s, v, &j.d, lo, hi);
+    for (size_t c = 0; c < j.d.c; c++) a = fminf(a, lo[c]), b = fmaxf(b, hi[c]);
+    if (wide) {
+        st = kf__assign_i16(s->graph, fmaxf(-a, b) * 1.1f, reader_limit(s, v), out, s->err);
+    } else if (!(*out = new_quant(s->graph, KF_U8))) {
+        st = kf__error_set(s->err, KF_ERR_MEMORY, "out of memory");
+    } else if (channels) {
+        st = by_channel(s, &j, lo, hi, *out);
+    } else {
+        j.h->lo = a, j.h->hi = b;
+        kf__pool_run(s->pool, fill, &j);
+        kf__range_choose(j.h, s->o->range, s->o->percentile, 255, &a, &b);
+        kf__range_to_u8(a, b, 1e-12f, &(*out)->scale, &(*out)->zero);
+    }
+    kf__arena_free(&scratch);
+    return st;
+}
+
+kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
+    kf__graph *g = s->graph;
+    kf__sim_shape d = kf__sim_shape_of(g, v);
+    if (!kf__assign_is_quantized(g, n, v)) return KF_OK;
+    if (kf__assign_is_view(n->op)) {
+        g->values[v].quant = g->values[n->in[0]].quant;
+        return KF_OK;
+    }
+    bool wide = d.h * d.w == 1 || (s->o->wide && s->o->wide[v]);
+    return from_values(s, v, wide, !wide && s->o->channel_scales && channels_allowed(g, v), &g->values[v].quant);
+}
+
+/* The input of a network that is not fed pixels: u8 over the range of the samples. Their floats are not in place yet. */
+kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples) {
+    kf__graph *g = s->graph;
+    kf__quant *q = g->values[g->inputs[0]].quant = new_quant(g, KF_U8);
+    size_t n = kf__sim_shape_of(g, g->inputs[0]).count;
+    float lo = 0, hi = 0;
+    if (!q) KF_FAIL_MEMORY(s->err, sizeof *q);
+    if (s->pixels || samples->pixels) return KF_OK; /* scale 1, zero point 0 */
+    for (size_t k = 0; k < samples->n; k++)
+        for (size_t i = 0; i < n; i++) {
+            float x = ((const float *)samples->data[k])[i];
+            if (!isfinite(x)) KF_FAIL(s->err, KF_ERR_ARGUMENT, "calibration sample %zu holds a value that is not finite", k);
+            lo = fminf(lo, x), hi = fmaxf(hi, x);
+        }
+    kf__range_to_u8(lo, hi, 1e-12f, &q->scale, &q->zero);
+    return KF_OK;
+}

@@ -1,0 +1,112 @@
+/* The sequence: nodes in order, each quantized with its inputs already quantized; then the report.
+ * Floor 5.
+ * Owner rule: see quantize.h. */
+#include "quantize/quantize.h"
+
+#include <math.h>
+
+#include "quantize/assign.h"
+#include "quantize/steps.h"
+
+kf__qoptions kf__qoptions_default(void) {
+    return (kf__qoptions){.range = KF_QRANGE_MSE, .percentile = 99.99, .per_channel = true, .channel_scales = true, .equalize = true,
+                          .bias_correction = true, .rounding = true, .cross = true, .threads = 1, .memory = (size_t)700 << 20};
+}
+
+static kf_status check_activation(const kf__node *n, kf_error *err) {
+    const kf__act_attrs *a[3] = {&n->attrs.act, &n->attrs.post_act, &n->attrs.gate_act};
+    for (int i = 0; i < 3; i++)
+        if (a[i]->kind == KF_ACT_SIGMOID || a[i]->kind == KF_ACT_SILU)
+            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: sigmoid and SiLU have no integer rule (their exp differs between machines); hard forms can be quantized", n->name);
+    return KF_OK;
+}
+
+/* Float and quantized output of one node, over all samples. */
+static void measure(const kf__sim *s, kf__vid v, float *scratch, kf__qnode *to) {
+    size_t n = kf__sim_shape_of(s->graph, v).count;
+    double ff = 0, qq = 0, fq = 0, dd = 0;
+    for (size_t k = 0; k < s->samples; k++) {
+        const float *f = kf__sim_at(s, k, v)->f, *q = kf__sim_real(s, k, v, scratch);
+        float a = 0, b = 0, c = 0, d = 0;
+        for (size_t i = 0; i < n; i++) {
+            a += f[i] * f[i], b += q[i] * q[i], c += f[i] * q[i], d += (f[i] - q[i]) * (f[i] - q[i]);
+        }
+        ff += (double)a, qq += (double)b, fq += (double)c, dd += (double)d;
+    }
+    to->cosine = ff > 0 && qq > 0 ? fq / sqrt(ff * qq) : ff == qq;
+    to->sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY;
+    const kf__quant *q = s->graph->values[v].quant;
+    to->dtype = q ? q->dtype : KF_F32;
+    for (int32_t c = 0; q && c < (q->channels ? q->channels : 1); c++) {
+        float scale = q->channels ? q->scales[c] : q->scale;
+        int32_t z = q->channels ? q->zeros[c] : q->zero, up = q->qmax - z, down = z - q->qmin;
+        to->threshold = fmaxf(to->threshold, scale * (float)(up > down ? up : down));
+    }
+}
+
+static size_t top1(const float *x, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+static void summarize(const kf__sim *s, float *scratch, kf__qreport *r) {
+    kf__vid v = s->graph->outputs[0];
+    size_t n = kf__sim_shape_of(s->graph, v).count, same = 0;
+    kf__qnode all = {0};
+    measure(s, v, scratch, &all);
+    for (size_t k = 0; k < s->samples; k++) same += top1(kf__sim_at(s, k, v)->f, n) == top1(kf__sim_real(s, k, v, scratch), n);
+    r->agreement = 100.0 * (double)same / (double)s->samples;
+    r->sqnr = all.sqnr;
+    r->samples = s->samples;
+}
+
+static kf_status run_nodes(kf__sim *s, kf__qreport *r, float *scratch) {
+    kf__graph *g = s->graph;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const kf__node *n = &g->nodes[i];
+        int64_t macs = kf__node_macs(g, n);
+        KF_TRY(check_activation(n, s->err));
+        kf_status st = n->op == KF_OP_CONV || n->op == KF_OP_FC ? kf__step_layer(s, i) : n->op == KF_OP_SE_GATE ? kf__step_gate(s, i) : kf__step_plain(s, i);
+        if (st != KF_OK) return kf__error_prefix(s->err, st, "quantize");
+        n = &g->nodes[i];
+        if (r) {
+            r->nodes[i] = (kf__qnode){.name = n->name, .op = n->op, .macs = macs};
+            measure(s, n->out[0], scratch, &r->nodes[i]);
+        }
+        if (i + 1 == g->n_nodes && r) summarize(s, scratch, r);
+        kf__sim_release(s, (int32_t)i);
+        if (s->o->progress) s->o->progress(s->o->user, i + 1, g->n_nodes);
+    }
+    return KF_OK;
+}
+
+static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena, kf__qreport *r, kf_error *err) {
+    size_t most = 0;
+    s->graph = g, s->err = err, s->pixels = samples->pixels;
+    KF_TRY(kf__assign_input(s, samples));
+    KF_TRY(kf__sim_open(s, g, samples, o, err));
+    if (!s->pixels) /* the quantized network starts from the rounded input */
+        for (size_t k = 0; k < s->samples; k++) kf__sim_store(s, k, g->inputs[0], kf__sim_at(s, k, g->inputs[0])->f);
+    for (size_t v = 0; v < g->n_values; v++) {
+        size_t n = kf__sim_shape_of(g, (kf__vid)v).count;
+        if (!g->values[v].data && n > most) most = n;
+    }
+    float *scratch = kf__arena_array(&s->arena, most + 1, sizeof *scratch);
+    if (r) {
+        r->n_nodes = g->n_nodes;
+        r->nodes = kf__arena_zalloc(arena, (g->n_nodes + 1) * sizeof *r->nodes);
+    }
+    if (!scratch || (r && !r->nodes)) KF_FAIL_MEMORY(err, most * sizeof *scratch);
+    return run_nodes(s, r, scratch);
+}
+
+kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena, kf__qreport *report, kf_error *err) {
+    kf__sim s = {0};
+    if (g->n_inputs != 1 || g->n_nodes == 0) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
+    if (samples->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
+    kf_status st = run(&s, g, samples, o, arena, report, err);
+    kf__sim_close(&s);
+    return st;
+}

@@ -1,0 +1,69 @@
+/* Post-training quantization: a fused float graph and some samples in, a quantized graph and a report out.
+ * Floor 5. docs/QUANTIZATION.md explains the method, docs/NUMERICS.md what the result computes.
+ * Owner rule: new constants belong to the graph's arena, the report to the caller's. */
+#ifndef KF_QUANTIZE_H
+#define KF_QUANTIZE_H
+
+#include "graph/graph.h"
+
+/** How an activation's range is found from the histogram of its float values. */
+typedef enum kf__qrange {
+    KF_QRANGE_MSE,        /* least mean squared error */
+    KF_QRANGE_MAX,        /* everything that was seen */
+    KF_QRANGE_PERCENTILE, /* `percentile` percent of the mass is kept, the same share cut at both ends */
+    KF_QRANGE_KL          /* least Kullback-Leibler divergence of the clipped histogram */
+} kf__qrange;
+
+typedef struct kf__qoptions {
+    kf__qrange range;
+    double percentile;       /* 50..100; default 99.99 */
+    bool per_channel;        /* weights: one scale per output channel instead of one per tensor */
+    bool channel_scales;     /* activations that only depthwise convolutions, pools and SE read: one scale per channel */
+    bool equalize;           /* even out channel ranges across linear and ReLU edges first */
+    bool bias_correction;    /* each layer's mean output is made that of the float network, prefix quantized */
+    bool rounding;           /* weights rounded by coordinate descent on the layer's output error instead of to nearest */
+    bool cross;              /* ... with the float network's inputs as the target, so that it also undoes the prefix's error */
+    int threads;             /* >= 1 */
+    size_t memory;           /* bytes for the samples' activations; fewer samples are used beyond it */
+    const uint8_t *wide;     /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
+    const uint8_t *wide_weights; /* [n_nodes], or NULL: 1 = this node's weights are i16 */
+    /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL: none. */
+    void (*progress)(void *user, size_t done, size_t total);
+    void *user;
+} kf__qoptions;
+
+/** Every technique on, MSE ranges, one thread. */
+kf__qoptions kf__qoptions_default(void);
+
+/** What became of one node. Measures compare the quantized network with the float one on the samples, errors accumulated. */
+typedef struct kf__qnode {
+    const char *name;
+    kf__op op;
+    kf_dtype dtype;   /* of its output: U8, I16 or F32 */
+    float threshold;  /* largest real magnitude that its output can hold; 0: f32 */
+    double cosine;    /* between float and quantized output, all samples together */
+    double sqnr;      /* 10 log10(signal power / error power), dB */
+    int64_t macs;
+} kf__qnode;
+
+typedef struct kf__qreport {
+    kf__qnode *nodes;
+    size_t n_nodes, samples; /* samples used */
+    double agreement;        /* percent of the samples with the same top-1 */
+    double sqnr;             /* of the first output, dB */
+} kf__qreport;
+
+/** A sample is what the graph's only input takes: f32 NCHW, or, for a picture model (meta.preprocess valid and `pixels`), u8 pixels
+ *  [H,W,C] in the model's channel order. */
+typedef struct kf__qsamples {
+    const void *const *data;
+    size_t n;
+    bool pixels;
+} kf__qsamples;
+
+/** Quantize `g` in place. ARGUMENT: no samples, several inputs, batch above 1. UNSUPPORTED: a layer without integer rules.
+ *  On failure the graph must be thrown away. `report` may be NULL; its nodes live in `arena`. */
+kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena, kf__qreport *report,
+                       kf_error *err);
+
+#endif

@@ -1,0 +1,110 @@
+/* Integers into the graph, in the forms that docs/NUMERICS.md names.
+ * Floor 5.
+ * Owner rule: see seal.h. */
+#include "quantize/seal.h"
+
+#include <math.h>
+#include <stdio.h>
+
+static kf_status set_input(kf__sim *s, kf__node *n, int index, kf__vid v) {
+    if (v < 0) KF_FAIL(s->err, KF_ERR_MEMORY, "%s: out of memory", n->name);
+    if (index >= n->n_in) {
+        kf__vid *in = kf__arena_array(&s->graph->arena, (size_t)index + 1, sizeof *in);
+        if (!in) KF_FAIL_MEMORY(s->err, sizeof *in);
+        for (int k = 0; k < index; k++) in[k] = k < n->n_in ? n->in[k] : KF_NO_VALUE;
+        n->in = in;
+        n->n_in = index + 1;
+    }
+    n->in[index] = v;
+    return KF_OK;
+}
+
+kf_status kf__seal_weights(kf__sim *s, kf__node *n, int index, const kf__sim_layer *l, const int32_t *q, const float *scale, int32_t qmax) {
+    kf__graph *g = s->graph;
+    kf_dtype dtype = qmax > 127 ? KF_I16 : KF_I8;
+    const kf__shape shape = g->values[n->in[index]].shape;
+    size_t taps = (size_t)(l->a.kh * l->a.kw), per = l->k / taps, size = kf_dtype_size(dtype);
+    char *data = kf__mem_alloc(NULL, l->o * l->k * size);
+    if (!data) KF_FAIL_MEMORY(s->err, l->o * l->k * size);
+    for (size_t o = 0; o < l->o; o++)
+        for (size_t i = 0; i < l->k; i++) {
+            size_t at = o * l->k + i % per * taps + i / per; /* [kh,kw,I] to [I,kh,kw] */
+            if (dtype == KF_I8) ((int8_t *)data)[at] = (int8_t)q[o * l->k + i];
+            else ((int16_t *)(void *)data)[at] = (int16_t)q[o * l->k + i];
+        }
+    char name[256];
+    snprintf(name, sizeof name, "%.200s.q%d", n->name, index);
+    kf__vid v = kf__graph_add_const(g, name, dtype, &shape, data);
+    kf__mem_free(NULL, data);
+    KF_TRY(set_input(s, n, index, v));
+    kf__quant *wq = kf__arena_zalloc(&g->arena, sizeof *wq);
+    float *scales = kf__arena_copy(&g->arena, scale, l->o * sizeof *scale);
+    if (!wq || !scales) KF_FAIL_MEMORY(s->err, l->o * sizeof *scale);
+    *wq = (kf__quant){.dtype = dtype, .scale = scale[0], .qmin = -qmax, .qmax = qmax, .channels = (int32_t)l->o, .scales = scales};
+    g->values[v].quant = wq;
+    return KF_OK;
+}
+
+static int32_t to_i32(double x) { return x > 2147483000.0 ? 2147483000 : x < -2147483000.0 ? -2147483000 : (int32_t)rint(x); }
+
+kf_status kf__seal_bias(kf__sim *s, kf__node *n, int index, size_t o, const double *bias, const float *s_in, const float *scale, bool as_float) {
+    kf__shape shape = kf__shape_make(1, (int64_t[]){(int64_t)o});
+    int32_t *data = kf__mem_alloc(NULL, o * sizeof *data);
+    char name[256];
+    if (!data) KF_FAIL_MEMORY(s->err, o * sizeof *data);
+    for (size_t k = 0; k < o; k++) {
+        float f = (float)bias[k];
+        if (as_float) memcpy(&data[k], &f, sizeof f);
+        else data[k] = to_i32(bias[k] / ((double)s_in[k] * (double)scale[k]));
+    }
+    snprintf(name, sizeof name, "%.200s.b%d", n->name, index);
+    kf__vid v = kf__graph_add_const(s->graph, name, as_float ? KF_F32 : KF_I32, &shape, data);
+    kf__mem_free(NULL, data);
+    return set_input(s, n, index, v);
+}
+
+/* Tap ranges along one axis by first appearance: the classes of docs/NUMERICS.md. */
+static size_t classes(size_t in, size_t out, int32_t k, int32_t stride, int32_t dilation, int32_t pad, int32_t (*range)[2]) {
+    size_t n = 0;
+    for (size_t p = 0; p < out; p++) {
+        int32_t first = -1, last = -1;
+        for (int32_t t = 0; t < k; t++) {
+            int64_t at = (int64_t)p * stride - pad + (int64_t)t * dilation;
+            if (at < 0 || at >= (int64_t)in) continue;
+            if (first < 0) first = t;
+            last = t;
+        }
+        size_t c = 0;
+        while (c < n && (range[c][0] != first || range[c][1] != last)) c++;
+        if (c == n) range[n][0] = first, range[n++][1] = last;
+    }
+    return n;
+}
+
+static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q, const double *bias, const float *scale, const int32_t *ry,
+                      const int32_t *rx, int32_t *to) {
+    size_t c_n = l->x.c;
+    for (size_t o = 0; o < l->o; o++) {
+        double taken = 0;
+        for (int32_t ky = ry[0]; ky >= 0 && ky <= ry[1]; ky++)
+            for (int32_t kx = rx[0]; kx >= 0 && kx <= rx[1]; kx++)
+                for (size_t c = 0; c < c_n; c++) taken += q[o * l->k + (size_t)(ky * l->a.kw + kx) * c_n + c] * s->mean[c];
+        to[o] = to_i32(bias[o] / (double)scale[o] - taken);
+    }
+}
+
+kf_status kf__seal_pixel_bias(kf__sim *s, kf__node *n, const kf__sim_layer *l, const int32_t *q, const double *bias, const float *scale) {
+    size_t most = (l->y.h > l->y.w ? l->y.h : l->y.w) + 1;
+    int32_t(*range)[2] = kf__mem_alloc(NULL, 2 * most * sizeof *range), *table = NULL;
+    char name[256];
+    if (!range) KF_FAIL_MEMORY(s->err, 2 * most * sizeof *range);
+    size_t ny = classes(l->x.h, l->y.h, l->a.kh, l->a.sh, l->a.dh, l->a.pt, range), nx = classes(l->x.w, l->y.w, l->a.kw, l->a.sw, l->a.dw, l->a.pl, range + most);
+    if ((table = kf__mem_alloc(NULL, ny * nx * l->o * sizeof *table)))
+        for (size_t i = 0; i < ny * nx; i++) pixel_row(s, l, q, bias, scale, range[i / nx], range[most + i % nx], table + i * l->o);
+    kf__shape shape = kf__shape_make(2, (int64_t[]){(int64_t)(ny * nx), (int64_t)l->o});
+    snprintf(name, sizeof name, "%.200s.b2", n->name);
+    kf__vid v = table ? kf__graph_add_const(s->graph, name, KF_I32, &shape, table) : -1;
+    kf__mem_free(NULL, range);
+    kf__mem_free(NULL, table);
+    return set_input(s, n, 2, v);
+}

@@ -1,0 +1,78 @@
+/* The paired networks' layers on the float kernels: pointwise, depthwise, and anything ungrouped through patches.
+ * Floor 5. Integers that are small enough are exact in f32, so the quantized network runs here at the float one's speed.
+ * Owner rule: see sim.h. */
+#include "quantize/sim.h"
+
+kf_status kf__sim_layer_of(kf__sim *s, const kf__node *n, kf__sim_layer *l) {
+    const kf__shape *w = &s->graph->values[n->in[1]].shape;
+    *l = (kf__sim_layer){.a = n->attrs.conv, .x = kf__sim_shape_of(s->graph, n->in[0]), .y = kf__sim_shape_of(s->graph, n->out[0])};
+    l->o = (size_t)w->dim[0];
+    if (n->op == KF_OP_FC) {
+        l->a = (kf__conv_attrs){.kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = 1};
+        l->x.c = (size_t)w->dim[1], l->x.h = l->x.w = 1;
+    }
+    l->depthwise = l->a.group > 1;
+    if (l->depthwise && ((size_t)l->a.group != l->x.c || l->o != l->x.c || l->a.dh != l->a.dw))
+        KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: %d groups over %zu channels; plain and depthwise convolutions can be quantized", n->name,
+                l->a.group, l->x.c);
+    l->k = (size_t)(l->a.kh * l->a.kw) * (l->depthwise ? 1 : l->x.c);
+    return KF_OK;
+}
+
+static bool is_pointwise(const kf__sim_layer *l) {
+    const kf__conv_attrs *a = &l->a;
+    return a->kh == 1 && a->kw == 1 && a->sh == 1 && a->sw == 1 && !(a->pt | a->pl | a->pb | a->pr);
+}
+
+kf_status kf__sim_pack(kf__sim *s, kf__sim_layer *l, const float *rows) {
+    size_t n = l->depthwise ? l->o * l->k : kf__gemm_f32_packed(l->o, l->k);
+    if (!l->packed) l->packed = kf__arena_array(&s->arena, n, sizeof *l->packed);
+    if (!l->packed) KF_FAIL_MEMORY(s->err, n * sizeof *l->packed);
+    if (!l->depthwise) kf__gemm_f32_pack(l->o, l->k, rows, l->packed);
+    for (size_t c = 0; l->depthwise && c < l->o; c++)
+        for (size_t t = 0; t < l->k; t++) l->packed[t * l->o + c] = rows[c * l->k + t];
+    return KF_OK;
+}
+
+size_t kf__sim_scratch(const kf__sim_layer *l) { return (l->depthwise || is_pointwise(l) ? 0 : l->y.w * l->k) + 16; }
+
+void kf__sim_row(const kf__sim_layer *l, const float *x, size_t oy, size_t ox, float *row) {
+    const kf__conv_attrs *a = &l->a;
+    for (int32_t ky = 0; ky < a->kh; ky++)
+        for (int32_t kx = 0; kx < a->kw; kx++, row += l->x.c) {
+            int64_t sy = (int64_t)oy * a->sh - a->pt + ky * a->dh, sx = (int64_t)ox * a->sw - a->pl + kx * a->dw;
+            if (sy < 0 || sx < 0 || sy >= (int64_t)l->x.h || sx >= (int64_t)l->x.w) memset(row, 0, l->x.c * sizeof *row);
+            else memcpy(row, x + ((size_t)sy * l->x.w + (size_t)sx) * l->x.c, l->x.c * sizeof *row);
+        }
+}
+
+static void run_depthwise(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y) {
+    const kf__conv_attrs *a = &l->a;
+    const kf__epilogue none = {0};
+    const float *rows[64];
+    for (size_t oy = 0; oy < l->y.h; oy++) {
+        for (int32_t ky = 0; ky < a->kh && ky < 64; ky++) {
+            int64_t sy = (int64_t)oy * a->sh - a->pt + ky * a->dh;
+            rows[ky] = sy < 0 || sy >= (int64_t)l->x.h ? NULL : x + (size_t)sy * l->x.w * l->x.c;
+        }
+        kf__dwconv_row d = {.rows = rows, .kh = a->kh, .kw = a->kw, .sw = a->sw, .dw = a->dw, .pl = a->pl, .w_in = (int32_t)l->x.w,
+                            .w_out = (int32_t)l->y.w, .c = l->o, .w = l->packed, .out = y + oy * l->y.w * l->o};
+        s->k.dwconv_f32(&d, &none);
+    }
+}
+
+void kf__sim_run(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y, float *scratch) {
+    const kf__epilogue none = {0};
+    if (l->depthwise) {
+        run_depthwise(s, l, x, y);
+        return;
+    }
+    if (is_pointwise(l)) {
+        s->k.gemm_f32(l->x.h * l->x.w, l->o, l->k, x, l->k, l->packed, y, l->o, &none);
+        return;
+    }
+    for (size_t oy = 0; oy < l->y.h; oy++) {
+        for (size_t ox = 0; ox < l->y.w; ox++) kf__sim_row(l, x, oy, ox, scratch + ox * l->k);
+        s->k.gemm_f32(l->y.w, l->o, l->k, scratch, l->k, l->packed, y + oy * l->y.w * l->o, l->o, &none);
+    }
+}

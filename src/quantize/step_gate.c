@@ -1,0 +1,144 @@
+/* The squeeze-and-excite branch, both networks: pooled means and hidden layer in i16, weights i8, gate f32 in [0, 1].
+ * Floor 5. One row per sample, so plain loops are fast enough.
+ * Owner rule: scratch of one branch ends with the call. */
+#include <math.h>
+
+#include "graph/qrules.h"
+#include "quantize/assign.h"
+#include "quantize/seal.h"
+#include "quantize/steps.h"
+#include "quantize/weights.h"
+
+/* One of the two layers: rows in, sums out, for all samples, float network first. */
+typedef struct dense {
+    const float *w, *b; /* float network's */
+    size_t o, k;
+    float *xf, *xq;     /* [samples][K] */
+    float *yf, *yq;     /* [samples][O], activated */
+    const kf__act_attrs *act;
+    int32_t *q;
+    float *scale, *s_in;
+    double *bias;
+} dense;
+
+static double dot(const float *w, const float *x, size_t k) {
+    double sum = 0;
+    for (size_t i = 0; i < k; i++) sum += (double)w[i] * (double)x[i];
+    return sum;
+}
+
+static kf_status alloc(kf__sim *s, kf__arena *a, dense *d) {
+    size_t n = s->samples;
+    d->yf = kf__arena_array(a, 2 * n * d->o, sizeof *d->yf);
+    d->q = kf__arena_array(a, d->o * d->k, sizeof *d->q);
+    d->scale = kf__arena_array(a, 2 * d->o, sizeof *d->scale);
+    d->bias = kf__arena_array(a, d->o, sizeof *d->bias);
+    if (!d->yf || !d->q || !d->scale || !d->bias) KF_FAIL_MEMORY(s->err, 2 * n * d->o * sizeof *d->yf);
+    d->yq = d->yf + n * d->o;
+    d->s_in = d->scale + d->o;
+    return KF_OK;
+}
+
+/* Quantize the weights, correct the bias by the mean difference, run both networks. */
+static kf_status run_dense(kf__sim *s, dense *d, float s_in) {
+    size_t n = s->samples;
+    for (size_t o = 0; o < d->o; o++) {
+        d->s_in[o] = s_in;
+        d->bias[o] = (double)d->b[o];
+        d->scale[o] = kf__weight_scale(d->w + o * d->k, d->k, NULL, 0, 127);
+    }
+    kf__step_guard(d->scale, d->o, d->s_in, d->bias);
+    const kf__weight_job job = {.rows = d->w, .q = d->q, .scale = d->scale, .o = d->o, .k = d->k, .qmax = 127};
+    KF_TRY(kf__weights_round(s, &job));
+    for (size_t o = 0; o < d->o; o++) {
+        double gap = 0;
+        for (size_t i = 0; i < n; i++) {
+            double q = 0;
+            for (size_t k = 0; k < d->k; k++) q += (double)d->q[o * d->k + k] * (double)d->xq[i * d->k + k];
+            q *= (double)d->scale[o];
+            double f = dot(d->w + o * d->k, d->xf + i * d->k, d->k);
+            d->yf[i * d->o + o] = (float)f;
+            d->yq[i * d->o + o] = (float)q;
+            gap += (f - q) / (double)n;
+        }
+        if (s->o->bias_correction) d->bias[o] += gap;
+        for (size_t i = 0; i < n; i++) {
+            float *f = &d->yf[i * d->o + o], *q = &d->yq[i * d->o + o];
+            *f = kf__activate(d->act->kind, *f + d->b[o], d->act->lo, d->act->hi);
+            *q = kf__activate(d->act->kind, *q + (float)d->bias[o], d->act->lo, d->act->hi);
+        }
+    }
+    return KF_OK;
+}
+
+static void round_all(float *x, size_t n, const kf__quant *q) {
+    float inv = kf__inverse((double)q->scale);
+    for (size_t i = 0; i < n; i++) x[i] = (float)kf__quantize_clamped(x[i] * inv, 0, q->qmin, q->qmax) * q->scale;
+}
+
+static float largest(const float *x, size_t n) {
+    float top = 0;
+    for (size_t i = 0; i < n; i++) top = fmaxf(top, fabsf(x[i]));
+    return top;
+}
+
+/* Means over pixels of both networks. */
+static kf_status pool(kf__sim *s, kf__vid x, kf__arena *a, dense *d) {
+    kf__sim_shape shape = kf__sim_shape_of(s->graph, x);
+    float *scratch = kf__arena_array(a, shape.count, sizeof *scratch);
+    d->xf = kf__arena_zalloc(a, 2 * s->samples * shape.c * sizeof *d->xf);
+    if (!d->xf || !scratch) KF_FAIL_MEMORY(s->err, shape.count * sizeof *scratch);
+    d->xq = d->xf + s->samples * shape.c;
+    for (size_t k = 0; k < s->samples; k++)
+        for (int side = 0; side < 2; side++) {
+            const float *from = side ? kf__sim_real(s, k, x, scratch) : kf__sim_at(s, k, x)->f;
+            for (size_t c = 0; c < shape.c; c++) {
+                double sum = 0;
+                for (size_t i = 0; i < shape.h * shape.w; i++) sum += (double)from[i * shape.c + c];
+                (side ? d->xq : d->xf)[k * shape.c + c] = (float)(sum / (double)(shape.h * shape.w));
+            }
+        }
+    return KF_OK;
+}
+
+static kf_status seal(kf__sim *s, kf__node *n, int at, const dense *d) {
+    const kf__sim_layer l = {.a = {.kh = 1, .kw = 1, .group = 1}, .o = d->o, .k = d->k};
+    KF_TRY(kf__seal_weights(s, n, at, &l, d->q, d->scale, 127));
+    return kf__seal_bias(s, n, at + 1, d->o, d->bias, d->s_in, d->scale, false);
+}
+
+static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
+    kf__graph *g = s->graph;
+    kf__node *n = &g->nodes[index];
+    kf__vid y = n->out[0];
+    const kf__shape *w1 = &g->values[n->in[1]].shape;
+    dense one = {.w = g->values[n->in[1]].data, .b = g->values[n->in[2]].data, .o = (size_t)w1->dim[0], .k = (size_t)w1->dim[1], .act = &n->attrs.act};
+    dense two = {.w = g->values[n->in[3]].data, .b = g->values[n->in[4]].data, .o = one.k, .k = one.o, .act = &n->attrs.gate_act};
+    KF_TRY(kf__sim_alloc(s, y, false));
+    KF_TRY(pool(s, n->in[0], a, &one));
+    KF_TRY(alloc(s, a, &one));
+    KF_TRY(alloc(s, a, &two));
+    bool integer = g->values[n->in[0]].quant != NULL;
+    if (!integer) KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: its input is not quantized", n->name);
+    KF_TRY(kf__assign_i16(g, 1.5f * fmaxf(largest(one.xf, s->samples * one.k), largest(one.xq, s->samples * one.k)), kf__assign_limit(one.k, 127), &n->attrs.pool_quant, s->err));
+    round_all(one.xq, s->samples * one.k, n->attrs.pool_quant);
+    KF_TRY(run_dense(s, &one, n->attrs.pool_quant->scale));
+    two.xf = one.yf, two.xq = one.yq;
+    KF_TRY(kf__assign_i16(g, 2 * fmaxf(largest(two.xf, s->samples * two.k), largest(two.xq, s->samples * two.k)), kf__assign_limit(two.k, 127), &n->attrs.hidden_quant, s->err));
+    round_all(two.xq, s->samples * two.k, n->attrs.hidden_quant);
+    KF_TRY(run_dense(s, &two, n->attrs.hidden_quant->scale));
+    for (size_t k = 0; k < s->samples; k++) {
+        memcpy(kf__sim_at(s, k, y)->f, two.yf + k * two.o, two.o * sizeof(float));
+        memcpy(kf__sim_at(s, k, y)->g, two.yq + k * two.o, two.o * sizeof(float));
+    }
+    KF_TRY(seal(s, n, 1, &one));
+    return seal(s, n, 3, &two);
+}
+
+kf_status kf__step_gate(kf__sim *s, size_t index) {
+    kf__arena a;
+    kf__arena_init(&a, NULL);
+    kf_status st = run_gate(s, index, &a);
+    kf__arena_free(&a);
+    return st;
+}

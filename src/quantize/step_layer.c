@@ -1,0 +1,176 @@
+/* A convolution or fully connected layer: float pass, range, weights, bias correction, quantized pass, seal.
+ * Floor 5. Bias correction as in Nagel et al. 2019 (arXiv 1906.04721), with the quantized prefix as input.
+ * Owner rule: scratch of one layer ends with the call. */
+#include <math.h>
+
+#include "graph/qrules.h"
+#include "quantize/assign.h"
+#include "quantize/seal.h"
+#include "quantize/steps.h"
+#include "quantize/weights.h"
+
+typedef struct layer_job {
+    kf__sim *s;
+    const kf__node *n;
+    kf__sim_layer l;
+    kf__arena scratch;
+    float *rows, *rows_q; /* [O][K] */
+    double *bias;         /* [O], of the float network */
+    double *bias_q;       /* ... after correction */
+    double *sums;         /* [samples][O] of what the layer computes before its bias */
+    float *s_in;          /* [O] */
+    float *buffers;       /* [workers][buffer] */
+    size_t buffer;
+    bool quantized, finish; /* which network; sums only, or the output too */
+} layer_job;
+
+/* Activation, residual and last clip on one sample's sums. */
+static void epilogue(const layer_job *j, size_t sample, float *y, float *res_scratch) {
+    const kf__attrs *a = &j->n->attrs;
+    const double *bias = j->quantized ? j->bias_q : j->bias;
+    const float *res = NULL;
+    kf__vid r = j->n->op == KF_OP_CONV && j->n->n_in > 3 ? j->n->in[3] : -1;
+    if (r >= 0) res = j->quantized ? kf__sim_real(j->s, sample, r, res_scratch) : kf__sim_at(j->s, sample, r)->f;
+    size_t o = j->l.o;
+    for (size_t i = 0; i < j->l.y.h * j->l.y.w; i++)
+        for (size_t c = 0; c < o; c++) {
+            float x = kf__activate(a->act.kind, y[i * o + c] + (float)bias[c], a->act.lo, a->act.hi);
+            if (res) x += res[i * o + c];
+            if (j->n->op == KF_OP_CONV) x = kf__activate(a->post_act.kind, x, a->post_act.lo, a->post_act.hi);
+            y[i * o + c] = x;
+        }
+}
+
+static void run_samples(void *ctx, int worker, int workers) {
+    layer_job *j = ctx;
+    float *x_scratch = j->buffers + (size_t)worker * j->buffer, *y = x_scratch + j->l.x.count, *res = y + j->l.y.count, *patches = res + j->l.y.count;
+    for (size_t k = (size_t)worker; k < j->s->samples; k += (size_t)workers) {
+        const float *x = j->quantized ? kf__sim_real(j->s, k, j->n->in[0], x_scratch) : kf__sim_at(j->s, k, j->n->in[0])->f;
+        kf__sim_run(j->s, &j->l, x, y, patches);
+        double *sum = j->sums + k * j->l.o;
+        memset(sum, 0, j->l.o * sizeof *sum);
+        for (size_t i = 0; i < j->l.y.h * j->l.y.w; i++)
+            for (size_t c = 0; c < j->l.o; c++) sum[c] += (double)y[i * j->l.o + c];
+        if (!j->finish) continue;
+        epilogue(j, k, y, res);
+        if (j->quantized) kf__sim_store(j->s, k, j->n->out[0], y);
+        else memcpy(kf__sim_at(j->s, k, j->n->out[0])->f, y, j->l.y.count * sizeof *y);
+    }
+}
+
+/* Mean over samples and pixels of the last pass, in sample order whatever the number of workers. */
+static void mean_of(const layer_job *j, double *mean) {
+    for (size_t c = 0; c < j->l.o; c++) {
+        double sum = 0;
+        for (size_t k = 0; k < j->s->samples; k++) sum += j->sums[k * j->l.o + c];
+        mean[c] = sum / ((double)j->s->samples * (double)(j->l.y.h * j->l.y.w));
+    }
+}
+
+static bool reads_pixels(const layer_job *j) { return j->s->pixels && j->n->in[0] == j->s->graph->inputs[0]; }
+
+static kf_status prepare(layer_job *j) {
+    kf__graph *g = j->s->graph;
+    const kf__node *n = j->n;
+    size_t o = j->l.o, k = j->l.k, taps = (size_t)(j->l.a.kh * j->l.a.kw), per = k / taps;
+    j->buffer = kf__round_up(j->l.x.count + 2 * j->l.y.count + kf__sim_scratch(&j->l), 16);
+    j->rows = kf__arena_array(&j->scratch, 2 * o * k, sizeof *j->rows);
+    j->bias = kf__arena_zalloc(&j->scratch, 3 * o * sizeof *j->bias);
+    j->sums = kf__arena_array(&j->scratch, j->s->samples * o, sizeof *j->sums);
+    j->s_in = kf__arena_array(&j->scratch, o, sizeof *j->s_in);
+    j->buffers = kf__arena_array(&j->scratch, (size_t)kf__pool_size(j->s->pool) * j->buffer, sizeof *j->buffers);
+    if (!j->rows || !j->bias || !j->sums || !j->s_in || !j->buffers) KF_FAIL_MEMORY(j->s->err, j->buffer * sizeof *j->buffers);
+    j->rows_q = j->rows + o * k;
+    j->bias_q = j->bias + o;
+    const float *w = g->values[n->in[1]].data, *b = n->n_in > 2 && n->in[2] >= 0 ? g->values[n->in[2]].data : NULL;
+    for (size_t r = 0; r < o; r++) {
+        if (b) j->bias[r] = (double)b[r];
+        for (size_t i = 0; i < k; i++) {
+            float x = w[r * k + i % per * taps + i / per];
+            j->rows[r * k + i] = reads_pixels(j) ? (float)((double)x / (255.0 * g->meta.preprocess.std[i % per])) : x;
+        }
+    }
+    return KF_OK;
+}
+
+/* Scales and integers of the weights; leaves their real values packed for the quantized pass. */
+static kf_status quantize_weights(layer_job *j, size_t index, int32_t *q, float *scale, int32_t qmax) {
+    const kf__qoptions *o = j->s->o;
+    kf__moments m;
+    bool look = o->rounding && j->l.y.h * j->l.y.w * j->s->samples >= 4 * j->l.k;
+    (void)index;
+    if (look) KF_TRY(kf__moments_collect(j->s, &j->l, j->n, &j->scratch, &m));
+    float top = 0;
+    for (size_t r = 0; r < j->l.o; r++) {
+        const float *diag = look ? m.hq + (m.blocks > 1 ? r * m.k * m.k : 0) : NULL;
+        scale[r] = kf__weight_scale(j->rows + r * j->l.k, j->l.k, diag, j->l.k + 1, qmax);
+        for (size_t i = 0; i < j->l.k; i++) top = fmaxf(top, fabsf(j->rows[r * j->l.k + i]));
+    }
+    for (size_t r = 0; !o->per_channel && r < j->l.o; r++) scale[r] = top / (float)qmax;
+    kf__step_guard(scale, j->l.o, j->s_in, j->bias);
+    const kf__weight_job w = {.rows = j->rows, .q = q, .scale = scale, .o = j->l.o, .k = j->l.k, .qmax = qmax, .m = look ? &m : NULL,
+                              .cross = o->cross && !reads_pixels(j)};
+    KF_TRY(kf__weights_round(j->s, &w));
+    for (size_t i = 0; i < j->l.o * j->l.k; i++) j->rows_q[i] = (float)q[i] * scale[i / j->l.k];
+    return kf__sim_pack(j->s, &j->l, j->rows_q);
+}
+
+static kf_status seal(layer_job *j, kf__node *n, const int32_t *q, const float *scale, int32_t qmax) {
+    KF_TRY(kf__seal_weights(j->s, n, 1, &j->l, q, scale, qmax));
+    if (reads_pixels(j)) return kf__seal_pixel_bias(j->s, n, &j->l, q, j->bias_q, scale);
+    return kf__seal_bias(j->s, n, 2, j->l.o, j->bias_q, j->s_in, scale, j->s->graph->values[n->out[0]].quant == NULL);
+}
+
+static kf_status run_layer(layer_job *j, size_t index) {
+    kf__sim *s = j->s;
+    kf__graph *g = s->graph;
+    kf__vid y = j->n->out[0];
+    int32_t qmax = s->o->wide_weights && s->o->wide_weights[index] ? 32767 : 127;
+    double *mean_f = j->bias + 2 * j->l.o, *mean_q = kf__arena_array(&j->scratch, j->l.o, sizeof *mean_q);
+    int32_t *q = kf__arena_array(&j->scratch, j->l.o * j->l.k, sizeof *q);
+    float *scale = kf__arena_array(&j->scratch, j->l.o, sizeof *scale);
+    if (!q || !scale || !mean_q) KF_FAIL_MEMORY(s->err, j->l.o * j->l.k * sizeof *q);
+    KF_TRY(kf__sim_alloc(s, y, kf__assign_is_quantized(g, j->n, y)));
+    KF_TRY(kf__sim_pack(s, &j->l, j->rows));
+    j->finish = true;
+    kf__pool_run(s->pool, run_samples, j);
+    mean_of(j, mean_f);
+    KF_TRY(kf__assign_quant(s, j->n, y));
+    const kf__quant *in = g->values[j->n->in[0]].quant;
+    memcpy(j->bias_q, j->bias, j->l.o * sizeof *j->bias);
+    j->quantized = true;
+    if (!in) { /* the input is f32: so are the weights */
+        kf__pool_run(s->pool, run_samples, j);
+        return KF_OK;
+    }
+    for (size_t c = 0; c < j->l.o; c++) j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, j->l.depthwise ? (int64_t)c : 0);
+    KF_TRY(quantize_weights(j, index, q, scale, qmax));
+    if (s->o->bias_correction) {
+        j->finish = false;
+        kf__pool_run(s->pool, run_samples, j);
+        mean_of(j, mean_q);
+        for (size_t c = 0; c < j->l.o; c++) j->bias_q[c] = j->bias[c] + mean_f[c] - mean_q[c];
+    }
+    j->finish = true;
+    kf__pool_run(s->pool, run_samples, j);
+    return seal(j, &g->nodes[index], q, scale, qmax);
+}
+
+kf_status kf__step_layer(kf__sim *s, size_t index) {
+    layer_job j = {.s = s, .n = &s->graph->nodes[index]};
+    KF_TRY(kf__sim_layer_of(s, j.n, &j.l));
+    kf__arena_init(&j.scratch, NULL);
+    kf_status st = prepare(&j);
+    if (st == KF_OK) st = run_layer(&j, index);
+    kf__arena_free(&j.scratch);
+    return st;
+}
+
+void kf__step_guard(float *scale, size_t o, const float *s_in, const double *bias) {
+    for (size_t r = 0; r < o; r++) {
+        double b = fabs(bias[r]), s = (double)s_in[r];
+        double least = scale[r] > 0 ? b / (s * 268435456.0) : fmax(b, 1e-12) / (s * 16777216.0);
+        if ((double)scale[r] < least) scale[r] = (float)least;
+        scale[r] = fmaxf(fminf(scale[r], KF_SCALE_MAX), KF_SCALE_MIN);
+    }
+}

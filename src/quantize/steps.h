@@ -1,0 +1,19 @@
+/* One node of the paired networks: compute both, find ranges, correct, seal.
+ * Floor 5: private to src/quantize.
+ * Owner rule: see sim.h. */
+#ifndef KF_STEPS_H
+#define KF_STEPS_H
+
+#include "quantize/sim.h"
+
+/** Convolution or fully connected layer (node `index`). */
+kf_status kf__step_layer(kf__sim *s, size_t index);
+/** Squeeze-and-excite branch: pooled values and hidden layer in i16, gate in f32. */
+kf_status kf__step_gate(kf__sim *s, size_t index);
+/** Everything else. */
+kf_status kf__step_plain(kf__sim *s, size_t index);
+
+/** Row scales that also hold the bias: a row of zeros gets one from its bias, a small one grows until the bias fits 28 bits. */
+void kf__step_guard(float *scale, size_t o, const float *s_in, const double *bias);
+
+#endif
