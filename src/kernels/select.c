@@ -2,6 +2,7 @@
  * Floor 3.
  * Owner rule: fills the caller's table. */
 #include "kernels/kernels.h"
+#include "kernels/kernels_int.h"
 
 #define USE(t, isa)                                                                                                    \
     do {                                                                                                               \
@@ -30,4 +31,21 @@ void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed) {
     for (size_t j0 = 0; j0 < n; j0 += KF_GEMM_PANEL)
         for (size_t x = 0; x < k; x++)
             for (size_t j = 0; j < KF_GEMM_PANEL; j++) *packed++ = j0 + j < n ? w[(j0 + j) * k + x] : 0;
+}
+
+#define USE_INT(t, isa)                                                                                                \
+    do {                                                                                                               \
+        (t)->gemm_u8 = kf_k_gemm_u8_##isa, (t)->gemm_u8_name = "gemm_u8_" #isa;                                        \
+        (t)->gemm_i16 = kf_k_gemm_i16_##isa, (t)->gemm_i16_name = "gemm_i16_" #isa;                                    \
+        (t)->dwconv_u8 = kf_k_dwconv_u8_##isa, (t)->dwconv_u8_name = "dwconv_u8_" #isa;                                \
+        (t)->dwconv_i16 = kf_k_dwconv_i16_##isa, (t)->dwconv_i16_name = "dwconv_i16_" #isa;                            \
+        (t)->affine_q = kf_k_affine_q_##isa, (t)->affine_q_name = "affine_q_" #isa;                                    \
+        (t)->colsum_q = kf_k_colsum_q_##isa, (t)->colsum_q_name = "colsum_q_" #isa;                                    \
+    } while (0)
+
+void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
+    USE_INT(out, scalar);
+    out->eltwise_q = kf_k_eltwise_q_scalar, out->eltwise_q_name = "eltwise_q_scalar";
+    out->gemm_layout = KF_QLAYOUT_QUADS, out->dw_layout = KF_QLAYOUT_PLAIN, out->dw_block = 16;
+    (void)cpu;
 }

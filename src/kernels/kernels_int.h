@@ -1,0 +1,151 @@
+/* Integer kernel contracts: what docs/NUMERICS.md asks of every instruction set, to the bit, and how weights are packed.
+ * Floor 3: includes base, cpu, tensor. Kernels are pure: no allocation, threads, globals or logging.
+ * Owner rule: every pointer is borrowed for the call. Sizes count elements unless they say bytes. No kernel reads or writes outside
+ * the rows it is given; parameter vectors are longer than needed (KF_QPAD), so that whole registers may be loaded from them. */
+#ifndef KF_KERNELS_INT_H
+#define KF_KERNELS_INT_H
+
+#include "cpu/cpu.h"
+#include "tensor/requant.h"
+#include "tensor/tensor.h"
+
+/** Columns in one packed panel of the integer GEMMs. */
+#define KF_QPANEL 16
+/** Parameter vectors for n channels have room for kf__qpad(n) entries. */
+#define KF_QPAD 64
+static inline size_t kf__qpad(size_t n) { return kf__round_up(n, KF_QPAD) + KF_QPAD; }
+
+/** Steps 2 to 5 of the numerics page for n channels. Vectors have kf__qpad(n) entries, zero filled. */
+typedef struct kf__requant {
+    const int32_t *bias;   /* with -z_in * sum(w) folded in */
+    const float *mul;      /* step 2; of a direct node also step 5 */
+    const float *fbias;    /* added after step 2, or NULL */
+    kf__act act;           /* step 3 */
+    float lo, hi;          /* CLIP bounds or HARDSIGMOID alpha, beta */
+    const float *k;        /* factor of HSWISH; never NULL with it */
+    const void *residual;  /* rows like the output's, or NULL */
+    size_t ld_residual;
+    kf_dtype residual_type; /* KF_U8, KF_I16 or KF_F32 */
+    int32_t residual_zero;
+    float residual_scale;
+    const float *inv;      /* multiply of step 5, or NULL */
+    kf_dtype out;          /* KF_U8, KF_I16 or KF_F32 */
+    const float *flo, *fhi; /* quantized: bounds minus zero point */
+    const int32_t *zero;   /* quantized: zero point of the output */
+    kf__act post;          /* f32 output: NONE or CLIP, last */
+    float post_lo, post_hi;
+} kf__requant;
+
+/** c[m,n] = requant(a[m,k] * w[n,k]^T), w packed by kf__gemm_q_pack with the layout that the kernel wants. Rows are independent;
+ *  panels are independent, so threads may split n at multiples of KF_QPANEL (b moves by panels, the requant vectors by columns). */
+typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
+                            const kf__requant *q);
+/** The same for i16 inputs; `wide`: the packed weights are i16, not i8. */
+typedef void kf__gemm_i16_fn(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
+                             size_t ldc, const kf__requant *q);
+
+/** Rows y0..y1-1 of a depthwise convolution of one NHWC image. */
+typedef struct kf__dwconv_q {
+    const void *in;   /* [h_in, w_in, c] */
+    kf_dtype in_type; /* KF_U8; the i16 kernel takes KF_U8 or KF_I16 */
+    void *out;      /* [h_out, w_out, c], the whole image */
+    int32_t h_in, w_in, w_out, y0, y1;
+    int32_t kh, kw, sh, sw, dh, dw, pt, pl;
+    size_t c;
+    const void *pad; /* [kf__qpad(c)] the input's zero points in its type: what a tap outside the image reads */
+    const void *w;   /* u8 kernel: packed by kf__dwconv_u8_pack; i16 kernel: i16 [kh, kw, c] */
+    void *scratch;   /* kf__dwconv_q_scratch bytes */
+} kf__dwconv_q;
+/** In the u8 kernel the vectors of `q` are in the order of kf__dwconv_q_order(block); a vector kernel takes only the shapes for which
+ *  kf__dwconv_u8_fast holds. */
+typedef void kf__dwconv_q_fn(const kf__dwconv_q *d, const kf__requant *q);
+
+/** out[i, j] = round(clamp(x * mul[j])) + zero[j], x = (f32)(in[i, j] - in_zero[j]) or, for f32 inputs, in[i, j] itself.
+ *  f32 output: x * mul[j]. Rows of c elements. Serves SCALE, requantization, QUANTIZE and DEQUANTIZE. */
+typedef struct kf__affine_q {
+    const void *in;
+    kf_dtype in_type, out_type; /* KF_U8, KF_I16, KF_F32 */
+    const int32_t *in_zero;     /* [kf__qpad(c)] */
+    const float *mul, *flo, *fhi;
+    const int32_t *zero;
+    void *out;
+    size_t rows, c, ld_in, ld_out;
+} kf__affine_q;
+typedef void kf__affine_q_fn(const kf__affine_q *a);
+
+/** sums[j] += q[i, j] over `rows` rows of c elements of u8 or i16; the caller keeps rows <= 32768. */
+typedef void kf__colsum_q_fn(kf_dtype type, size_t rows, size_t c, const void *x, int32_t *sums);
+
+/** Elementwise steps: ADD, MUL of two tensors, or ACT of one (b NULL), rows of c elements. */
+typedef struct kf__eltwise_q {
+    const void *a, *b;
+    kf_dtype a_type, b_type;
+    const int32_t *a_zero, *b_zero;  /* [kf__qpad(c)] */
+    const float *a_scale, *b_scale;  /* direct ACT: a_scale is s_in / s_out */
+    bool product;                    /* MUL */
+    const kf__requant *q;            /* act, k, inv, post, out; bias, mul and residual are not used */
+    void *out;
+    size_t rows, c;
+} kf__eltwise_q;
+typedef void kf__eltwise_q_fn(const kf__eltwise_q *e);
+
+/** How a kernel wants u8 weights. GEMM: panels of [k/4][16][4] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT: elements 0, 2 and elements
+ *  1, 3 of every four). Depthwise: as they are (PLAIN), or fours of rows, see pack_int.c. */
+typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT } kf__qlayout;
+
+/** The integer functions in use; filled once by kf__kernels_select_int. */
+typedef struct kf__kernels_int {
+    kf__gemm_u8_fn *gemm_u8;
+    kf__gemm_i16_fn *gemm_i16;
+    kf__dwconv_q_fn *dwconv_u8, *dwconv_i16;
+    kf__affine_q_fn *affine_q;
+    kf__colsum_q_fn *colsum_q;
+    kf__eltwise_q_fn *eltwise_q;
+    kf__qlayout gemm_layout, dw_layout;
+    size_t dw_block; /* channels that the depthwise kernels take at a time */
+    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name, *eltwise_q_name;
+} kf__kernels_int;
+void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
+
+/* ---- packing (pack_int.c) -------------------------------------------------------------------------------------------------- */
+
+/** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). */
+size_t kf__gemm_u8_packed(kf__qlayout layout, size_t n, size_t k);
+void kf__gemm_u8_pack(kf__qlayout layout, size_t n, size_t k, const int8_t *w, void *to);
+/** [n/16][k/2][16][2] of i8 or i16. */
+size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k);
+void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to);
+/** Channel at place i when `block` channels are taken at a time (block 16: i itself): byte interleaving inside 16-byte lanes. */
+static inline size_t kf__dwconv_q_order(size_t block, size_t i) {
+    size_t lanes = block / 16, r = i % block;
+    return i - r + 16 * (r / 4 % lanes) + 4 * (r / (4 * lanes)) + r % 4;
+}
+/** Windows that vector kernels take: 3x3 and 5x5, stride 1 or 2, no dilation. */
+static inline bool kf__dwconv_u8_fast(int32_t kh, int32_t kw, int32_t sh, int32_t sw, int32_t dh, int32_t dw) {
+    return kh == kw && (kh == 3 || kh == 5) && sh == sw && (sh == 1 || sh == 2) && dh == 1 && dw == 1;
+}
+/** Output rows that a vector kernel makes together, and fours of input rows that they read. Two where that costs no further four. */
+static inline int32_t kf__dwconv_u8_rows(int32_t k, int32_t s) { return (k + s + 3) / 4 == (k + 3) / 4 ? 2 : 1; }
+static inline int32_t kf__dwconv_u8_fours(int32_t k) { return (k + 3) / 4; }
+/** Output columns that a vector kernel makes from one strip of interleaved input. */
+#define KF_DW_STRIP 28
+/** Bytes of packed depthwise weights w[k, k, c] and packing; s is the stride. */
+size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c);
+void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to);
+/** Scratch of the u8 depthwise vector kernels in bytes, for any shape. */
+size_t kf__dwconv_u8_scratch(void);
+
+#define KF_KERNEL(family, type, isa) kf__##family##_fn kf_k_##type##_##isa;
+#define KF_KERNELS_INT(isa)                                                                                            \
+    KF_KERNEL(gemm_u8, gemm_u8, isa)                                                                                   \
+    KF_KERNEL(gemm_i16, gemm_i16, isa)                                                                                 \
+    KF_KERNEL(dwconv_q, dwconv_u8, isa)                                                                                \
+    KF_KERNEL(dwconv_q, dwconv_i16, isa)                                                                               \
+    KF_KERNEL(affine_q, affine_q, isa)                                                                                 \
+    KF_KERNEL(colsum_q, colsum_q, isa)
+KF_KERNELS_INT(scalar)
+KF_KERNEL(eltwise_q, eltwise_q, scalar)
+#undef KF_KERNELS_INT
+#undef KF_KERNEL
+
+#endif

@@ -1,0 +1,82 @@
+/* Packing of integer weights: panels of 16 columns by fours or pairs of k, and depthwise weights by fours of rows.
+ * Floor 3.
+ * Owner rule: fills the caller's memory. */
+#include "kernels/kernels_int.h"
+
+/* Four taps of one column: as bytes, or split into even and odd i16 `odd` elements later. */
+static void put_four(kf__qlayout layout, const int8_t four[4], void *to, size_t at, size_t odd) {
+    if (layout != KF_QLAYOUT_SPLIT) {
+        memcpy((int8_t *)to + at * 4, four, 4);
+        return;
+    }
+    const int16_t even_taps[2] = {four[0], four[2]}, odd_taps[2] = {four[1], four[3]};
+    memcpy((int16_t *)to + at * 2, even_taps, 4);
+    memcpy((int16_t *)to + (at + odd) * 2, odd_taps, 4);
+}
+
+size_t kf__gemm_u8_packed(kf__qlayout layout, size_t n, size_t k) {
+    return kf__round_up(n, KF_QPANEL) * kf__round_up(k, 4) * (layout == KF_QLAYOUT_SPLIT ? 2 : 1);
+}
+
+void kf__gemm_u8_pack(kf__qlayout layout, size_t n, size_t k, const int8_t *w, void *to) {
+    size_t fours = (k + 3) / 4, step = layout == KF_QLAYOUT_SPLIT ? 8 : 4;
+    char *at = to;
+    for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL)
+        for (size_t g = 0; g < fours; g++, at += KF_QPANEL * step)
+            for (size_t j = 0; j < KF_QPANEL; j++) {
+                int8_t four[4] = {0};
+                for (size_t t = 0; t < 4; t++)
+                    if (j0 + j < n && g * 4 + t < k) four[t] = w[(j0 + j) * k + g * 4 + t];
+                put_four(layout, four, at, j, KF_QPANEL);
+            }
+}
+
+size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k) {
+    return kf__round_up(n, KF_QPANEL) * kf__round_up(k, 2) * (wide ? 2 : 1);
+}
+
+void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to) {
+    size_t at = 0;
+    for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL)
+        for (size_t g = 0; g < (k + 1) / 2; g++)
+            for (size_t j = 0; j < KF_QPANEL; j++)
+                for (size_t t = 0; t < 2; t++, at++) {
+                    size_t from = (j0 + j) * k + g * 2 + t;
+                    bool inside = j0 + j < n && g * 2 + t < k;
+                    if (wide) ((int16_t *)to)[at] = inside ? ((const int16_t *)w)[from] : 0;
+                    else ((int8_t *)to)[at] = inside ? ((const int8_t *)w)[from] : 0;
+                }
+}
+
+/* [blocks][kx][four][output row][block][4]: output row r reads input row r * s + ky, which is byte (r * s + ky) % 4 of four
+ * (r * s + ky) / 4; bytes that it does not read have weight 0. */
+size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c) {
+    if (layout == KF_QLAYOUT_PLAIN) return (size_t)(k * k) * c;
+    return kf__round_up(c, block) * (size_t)(k * kf__dwconv_u8_fours(k) * kf__dwconv_u8_rows(k, s)) * (layout == KF_QLAYOUT_SPLIT ? 8 : 4);
+}
+
+void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to) {
+    if (layout == KF_QLAYOUT_PLAIN) {
+        memcpy(to, w, (size_t)(k * k) * c);
+        return;
+    }
+    char *at = to;
+    size_t step = block * (layout == KF_QLAYOUT_SPLIT ? 8 : 4);
+    for (size_t c0 = 0; c0 < c; c0 += block)
+        for (int32_t kx = 0; kx < k; kx++)
+            for (int32_t four = 0; four < kf__dwconv_u8_fours(k); four++)
+                for (int32_t r = 0; r < kf__dwconv_u8_rows(k, s); r++, at += step)
+                    for (size_t i = 0; i < block; i++) {
+                        size_t ch = c0 + kf__dwconv_q_order(block, i);
+                        int8_t taps[4] = {0};
+                        for (int32_t t = 0; t < 4; t++) {
+                            int32_t ky = four * 4 + t - r * s;
+                            if (ch < c && ky >= 0 && ky < k) taps[t] = w[(size_t)(ky * k + kx) * c + ch];
+                        }
+                        put_four(layout, taps, at, i, block);
+                    }
+}
+
+/* One strip of interleaved columns: 64 channels, two fours of rows, the columns that KF_DW_STRIP outputs of a 5x5 stride 2 read and
+ * one more pair. */
+size_t kf__dwconv_u8_scratch(void) { return (size_t)((KF_DW_STRIP + 1) * 2 + 5) * 2 * 256; }
