@@ -1,14 +1,7 @@
 /* Graph to program: NCHW becomes NHWC, OIHW becomes OHWI, every fused node becomes one step.
  * Floor 5.
  * Owner rule: see lower.h. */
-#include "lower/lower.h"
-
-typedef struct lowering {
-    const kf__graph *g;
-    kf__program *p;
-    int32_t *tensor_of; /* by value id; -1 */
-    kf_error *err;
-} lowering;
+#include "lower/lower_private.h"
 
 /* Extents of an activation as n, h, w, c; false for ranks that have no such reading. */
 static bool as_nhwc(const kf__shape *s, kf__ptensor *t) {
@@ -48,54 +41,75 @@ const char *kf__lower_verdict(const kf__graph *g, const kf__node *n) {
     }
 }
 
-static int32_t add_const(lowering *l, const char *node, const char *role, const kf__shape *shape, const float *data) {
+int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape, const void *data) {
     kf__program *p = l->p;
     size_t count = 0;
     if (!kf__shape_count(shape, &count)) return -1;
     kf__pconst *c = &p->consts[p->n_consts];
-    *c = (kf__pconst){.dtype = KF_F32, .shape = *shape, .bytes = count * sizeof *data};
+    *c = (kf__pconst){.dtype = dtype, .shape = *shape, .bytes = count * kf_dtype_size(dtype)};
     c->name = kf__arena_printf(&p->arena, "%d.%s.%s", p->n_consts, node, role);
     c->data = data;
     return c->name ? p->n_consts++ : -1;
 }
 
-/* Copy of a 1-D constant; -1 in *to when absent. */
-static kf_status copy_vector(lowering *l, const kf__node *n, int k, const char *role, int32_t *to) {
+/* Copy of input k under another shape of the same count. */
+static kf_status copy_as(lowering *l, const kf__node *n, int k, const char *role, const kf__shape *s, int32_t *to) {
+    const kf__value *v = &l->g->values[n->in[k]];
+    size_t count = 0;
+    bool known = kf__shape_count(s, &count);
+    void *copy = known ? kf__arena_copy(&l->p->arena, v->data, count * kf_dtype_size(v->dtype)) : NULL;
+    if (!copy || (*to = kf__lower_const(l, n->name, role, v->dtype, s, copy)) < 0) KF_FAIL_MEMORY(l->err, count * 4);
+    return KF_OK;
+}
+
+/* Copy of a bias (a vector, or one row a border class); -1 in *to when absent. An f32 bias of an integer step is added after step 2. */
+static kf_status copy_bias(lowering *l, const kf__node *n, int k, const char *role, int32_t *to) {
     *to = -1;
     if (k >= n->n_in || n->in[k] < 0) return KF_OK;
     const kf__value *v = &l->g->values[n->in[k]];
     size_t count = 0;
-    if (v->dtype != KF_F32 || !v->data || !kf__shape_count(&v->shape, &count)) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: input %d is not an f32 constant", n->name, k);
+    bool integer = kf__lower_is_integer(l->g, n);
+    if ((v->dtype != KF_F32 && !(integer && v->dtype == KF_I32)) || !v->data || !kf__shape_count(&v->shape, &count))
+        KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: input %d is not a constant bias", n->name, k);
     kf__shape s = kf__shape_make(1, (int64_t[]){(int64_t)count});
-    float *copy = kf__arena_copy(&l->p->arena, v->data, count * sizeof *copy);
-    if (!copy || (*to = add_const(l, n->name, role, &s, copy)) < 0) KF_FAIL_MEMORY(l->err, count * sizeof *copy);
+    return copy_as(l, n, k, role, integer && v->shape.rank == 2 ? &v->shape : &s, to);
+}
+
+/* Weights must be f32 in a float step, i8 or i16 in an integer one. */
+static kf_status check_weights(lowering *l, const kf__node *n, int k) {
+    const kf__value *v = &l->g->values[n->in[k]];
+    bool integer = kf__lower_is_integer(l->g, n), fits = integer ? v->dtype == KF_I8 || v->dtype == KF_I16 : v->dtype == KF_F32;
+    size_t count;
+    if (!fits || !v->data || v->shape.rank < 2 || !kf__shape_count(&v->shape, &count) || count == 0)
+        KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: input %d is not a weight constant of the right type", n->name, k);
     return KF_OK;
 }
 
 /* Weights [O,I,kh,kw] to [O,kh,kw,I], or to [kh,kw,C] for depthwise. */
 static kf_status copy_weights(lowering *l, const kf__node *n, bool depthwise, int32_t *to) {
     const kf__value *v = &l->g->values[n->in[1]];
-    size_t o = (size_t)v->shape.dim[0], i = (size_t)v->shape.dim[1], taps = (size_t)(v->shape.dim[2] * v->shape.dim[3]);
-    const float *from = v->data;
-    float *w = kf__arena_array(&l->p->arena, o * i * taps, sizeof *w);
-    if (!w || v->dtype != KF_F32) KF_FAIL(l->err, w ? KF_ERR_UNSUPPORTED : KF_ERR_MEMORY, "%s: weights cannot be copied", n->name);
+    KF_TRY(check_weights(l, n, 1));
+    size_t o = (size_t)v->shape.dim[0], i = (size_t)v->shape.dim[1], taps = (size_t)(v->shape.dim[2] * v->shape.dim[3]), e = kf_dtype_size(v->dtype);
+    const char *from = v->data;
+    char *w = kf__arena_array(&l->p->arena, o * i * taps, e);
+    if (!w) KF_FAIL_MEMORY(l->err, o * i * taps * e);
     for (size_t a = 0; a < o; a++)
         for (size_t b = 0; b < i; b++)
-            for (size_t t = 0; t < taps; t++) w[depthwise ? t * o + a : (a * taps + t) * i + b] = from[(a * i + b) * taps + t];
+            for (size_t t = 0; t < taps; t++)
+                memcpy(w + (depthwise ? t * o + a : (a * taps + t) * i + b) * e, from + ((a * i + b) * taps + t) * e, e);
     kf__shape s = depthwise ? kf__shape_make(3, (int64_t[]){v->shape.dim[2], v->shape.dim[3], v->shape.dim[0]})
                             : kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[2], v->shape.dim[3], v->shape.dim[1]});
-    if ((*to = add_const(l, n->name, "weight", &s, w)) < 0) KF_FAIL_MEMORY(l->err, o * i * taps * sizeof *w);
+    if ((*to = kf__lower_const(l, n->name, "weight", v->dtype, &s, w)) < 0) KF_FAIL_MEMORY(l->err, o * i * taps * e);
     return KF_OK;
 }
 
 static kf_status copy_matrix(lowering *l, const kf__node *n, int k, const char *role, int32_t *to) {
     const kf__value *v = &l->g->values[n->in[k]];
     size_t count = 0;
-    if (v->dtype != KF_F32 || !v->data || !kf__shape_count(&v->shape, &count) || v->shape.rank < 2) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: input %d is not an f32 matrix", n->name, k);
+    KF_TRY(check_weights(l, n, k));
+    if (!kf__shape_count(&v->shape, &count)) return KF_ERR_SHAPE;
     kf__shape s = kf__shape_make(2, (int64_t[]){v->shape.dim[0], (int64_t)(count / (size_t)v->shape.dim[0])});
-    float *copy = kf__arena_copy(&l->p->arena, v->data, count * sizeof *copy);
-    if (!copy || (*to = add_const(l, n->name, role, &s, copy)) < 0) KF_FAIL_MEMORY(l->err, count * sizeof *copy);
-    return KF_OK;
+    return copy_as(l, n, k, role, &s, to);
 }
 
 static kf_status new_tensor(lowering *l, kf__vid v, int32_t *out) {
@@ -107,8 +121,29 @@ static kf_status new_tensor(lowering *l, kf__vid v, int32_t *out) {
                 kf__shape_text(&l->g->values[v].shape, text, sizeof text));
     t->name = kf__arena_strdup(&l->p->arena, l->g->values[v].name);
     if (!t->name) KF_FAIL_MEMORY(l->err, 16);
+    KF_TRY(kf__lower_quant(l, v, t));
     *out = l->tensor_of[v] = l->p->n_tensors++;
     return KF_OK;
+}
+
+/* A tensor of the same shape in f32, beside a quantized one. */
+static kf_status float_twin(lowering *l, int32_t t, int32_t *out) {
+    kf__ptensor *twin = &l->p->tensors[l->p->n_tensors];
+    *twin = l->p->tensors[t];
+    *twin = (kf__ptensor){.name = kf__arena_printf(&l->p->arena, "%s.f32", twin->name), .dtype = KF_F32, .n = twin->n, .h = twin->h, .w = twin->w,
+                          .c = twin->c, .scales = -1, .zeros = -1};
+    if (!twin->name) KF_FAIL_MEMORY(l->err, 16);
+    *out = l->p->n_tensors++;
+    return KF_OK;
+}
+
+/* The value's tensor in f32: itself, or behind a DEQUANTIZE step. */
+static kf_status float_view(lowering *l, kf__vid v, int32_t *t) {
+    *t = l->tensor_of[v];
+    if (*t < 0 || l->p->tensors[*t].dtype == KF_F32) return KF_OK;
+    int32_t from = *t;
+    KF_TRY(float_twin(l, from, t));
+    return kf__lower_convert(l, l->g->values[v].name, l->g->values[v].quant, false, from, *t);
 }
 
 static kf__step_act act_of(const kf__act_attrs *a) { return (kf__step_act){a->kind, a->lo, a->hi}; }
@@ -123,7 +158,7 @@ static kf_status lower_conv(lowering *l, const kf__node *n, kf__step *s) {
         s->n_in = 2;
     }
     KF_TRY(copy_weights(l, n, depthwise, &s->consts[KF_CONST_W]));
-    return copy_vector(l, n, 2, "bias", &s->consts[KF_CONST_BIAS]);
+    return copy_bias(l, n, 2, "bias", &s->consts[KF_CONST_BIAS]);
 }
 
 static kf_status fill_step(lowering *l, const kf__node *n, kf__step *s) {
@@ -132,13 +167,13 @@ static kf_status fill_step(lowering *l, const kf__node *n, kf__step *s) {
     case KF_OP_FC:
         s->op = KF_STEP_FC;
         KF_TRY(copy_matrix(l, n, 1, "weight", &s->consts[KF_CONST_W]));
-        return copy_vector(l, n, 2, "bias", &s->consts[KF_CONST_BIAS]);
+        return copy_bias(l, n, 2, "bias", &s->consts[KF_CONST_BIAS]);
     case KF_OP_SE_GATE:
         s->op = KF_STEP_SE_GATE;
         KF_TRY(copy_matrix(l, n, 1, "reduce.weight", &s->consts[KF_CONST_W]));
-        KF_TRY(copy_vector(l, n, 2, "reduce.bias", &s->consts[KF_CONST_BIAS]));
+        KF_TRY(copy_bias(l, n, 2, "reduce.bias", &s->consts[KF_CONST_BIAS]));
         KF_TRY(copy_matrix(l, n, 3, "expand.weight", &s->consts[KF_CONST_W2]));
-        return copy_vector(l, n, 4, "expand.bias", &s->consts[KF_CONST_BIAS2]);
+        return copy_bias(l, n, 4, "expand.bias", &s->consts[KF_CONST_BIAS2]);
     case KF_OP_SCALE: s->op = KF_STEP_SCALE; break;
     case KF_OP_ADD: s->op = KF_STEP_ADD; break;
     case KF_OP_MUL: s->op = KF_STEP_MUL; break;
@@ -158,14 +193,7 @@ static kf_status fill_step(lowering *l, const kf__node *n, kf__step *s) {
     return KF_OK;
 }
 
-static kf_status lower_node(lowering *l, const kf__node *n) {
-    const char *why = kf__lower_verdict(l->g, n);
-    if (why) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin, n->name, kf__op_name(n->op), why);
-    bool reshape = n->op == KF_OP_FLATTEN || n->op == KF_OP_RESHAPE || n->op == KF_OP_SQUEEZE || n->op == KF_OP_UNSQUEEZE;
-    if (reshape && is_flat(&l->g->values[n->in[0]].shape)) { /* the same numbers in the same order */
-        l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
-        return KF_OK;
-    }
+static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
     kf__step *s = &l->p->steps[l->p->n_steps];
     const kf__conv_attrs *a = &n->attrs.conv;
     *s = (kf__step){.n_in = 1, .in = {l->tensor_of[n->in[0]]}, .kh = a->kh, .kw = a->kw, .sh = a->sh, .sw = a->sw, .dh = a->dh, .dw = a->dw,
@@ -181,7 +209,36 @@ static kf_status lower_node(lowering *l, const kf__node *n) {
         if (!(s->sources[s->n_sources] = kf__arena_strdup(&l->p->arena, n->sources[s->n_sources]))) KF_FAIL_MEMORY(l->err, 64);
     KF_TRY(fill_step(l, n, s));
     KF_TRY(new_tensor(l, n->out[0], &s->out));
+    if (integer) KF_TRY(kf__lower_integer(l, n, s));
+    if (integer && s->consts[KF_CONST_BIAS] >= 0 && l->p->consts[s->consts[KF_CONST_BIAS]].dtype == KF_F32) {
+        s->consts[KF_CONST_FBIAS] = s->consts[KF_CONST_BIAS];
+        s->consts[KF_CONST_BIAS] = -1;
+    }
     l->p->n_steps++;
+    if (integer || l->p->tensors[s->out].dtype == KF_F32) return KF_OK;
+    int32_t quantized = s->out; /* a float node with a quantized output: round behind it */
+    KF_TRY(float_twin(l, quantized, &s->out));
+    return kf__lower_convert(l, n->name, l->g->values[n->out[0]].quant, true, s->out, quantized);
+}
+
+static kf_status lower_node(lowering *l, const kf__node *n) {
+    const char *why = kf__lower_verdict(l->g, n);
+    if (why) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin, n->name, kf__op_name(n->op), why);
+    bool reshape = n->op == KF_OP_FLATTEN || n->op == KF_OP_RESHAPE || n->op == KF_OP_SQUEEZE || n->op == KF_OP_UNSQUEEZE;
+    if (reshape && is_flat(&l->g->values[n->in[0]].shape)) { /* the same numbers in the same order */
+        l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
+        return KF_OK;
+    }
+    bool integer = kf__lower_is_integer(l->g, n);
+    int32_t kept[KF_STEP_MAX_IN]; /* a float node sees its quantized inputs through DEQUANTIZE steps */
+    for (int k = 0; !integer && k < n->n_in && k < KF_STEP_MAX_IN; k++) {
+        if (n->in[k] < 0) continue;
+        kept[k] = l->tensor_of[n->in[k]];
+        KF_TRY(float_view(l, n->in[k], &l->tensor_of[n->in[k]]));
+    }
+    KF_TRY(lower_step(l, n, integer));
+    for (int k = 0; !integer && k < n->n_in && k < KF_STEP_MAX_IN; k++)
+        if (n->in[k] >= 0) l->tensor_of[n->in[k]] = kept[k];
     return KF_OK;
 }
 
@@ -195,13 +252,20 @@ static kf_status lower_ends(lowering *l) {
         if (v->dtype != KF_F32) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "input %s is %s; f32 is supported", v->name, kf_dtype_name(v->dtype));
         for (int k = 0; k < v->shape.rank; k++) in->shape[k] = v->shape.dim[k];
         KF_TRY(new_tensor(l, g->inputs[i], &in->tensor));
+        if (!v->quant) continue;
+        in->pixels = v->quant->dtype == KF_U8 && v->quant->scale == 1.0f && v->quant->zero == 0 && !v->quant->channels;
+        if (in->pixels) continue;
+        int32_t quantized = in->tensor; /* a feature map: one rounding step at the door */
+        KF_TRY(float_twin(l, quantized, &in->tensor));
+        KF_TRY(kf__lower_convert(l, v->name, v->quant, true, in->tensor, quantized));
     }
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) KF_TRY(lower_node(l, &g->nodes[i]));
     for (size_t i = 0; i < g->n_outputs; i++) {
         const kf__value *v = &g->values[g->outputs[i]];
         kf__poutput *out = &p->outputs[p->n_outputs++];
-        *out = (kf__poutput){.name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank, .tensor = l->tensor_of[g->outputs[i]]};
+        *out = (kf__poutput){.name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank};
+        KF_TRY(float_view(l, g->outputs[i], &out->tensor));
         if (out->tensor < 0) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "output %s is a constant", v->name);
         for (int k = 0; k < v->shape.rank; k++) out->shape[k] = v->shape.dim[k];
         out->probabilities = v->producer >= 0 && g->nodes[v->producer].op == KF_OP_SOFTMAX;
@@ -222,6 +286,7 @@ static kf_status lower_meta(lowering *l) {
     to->source = copy_text(l->p, m->source);
     to->producer = copy_text(l->p, m->producer);
     to->kitfox = copy_text(l->p, kf_version());
+    for (int32_t i = 0; i < l->p->n_tensors; i++) to->quantized |= l->p->tensors[i].dtype != KF_F32;
     to->stored_parameters = m->source_parameters;
     to->labels = kf__arena_array(&l->p->arena, (size_t)m->n_labels + 1, sizeof *to->labels);
     if (!to->labels) KF_FAIL_MEMORY(l->err, 8);
@@ -241,9 +306,11 @@ kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err) {
     KF_TRY(kf__program_create(out, NULL, err));
     kf__program *p = l.p = *out;
     size_t nodes = g->n_nodes + 1;
-    p->tensors = kf__arena_array(&p->arena, nodes + g->n_inputs, sizeof *p->tensors);
-    p->consts = kf__arena_array(&p->arena, nodes * 4, sizeof *p->consts);
-    p->steps = kf__arena_array(&p->arena, nodes, sizeof *p->steps);
+    size_t ends = g->n_inputs + g->n_outputs, views = 0; /* a conversion needs one more tensor, step and constant */
+    for (size_t i = 0; i < g->n_nodes; i++) views += (size_t)g->nodes[i].n_in + 1;
+    p->tensors = kf__arena_array(&p->arena, nodes + views + 2 * ends, sizeof *p->tensors);
+    p->consts = kf__arena_array(&p->arena, nodes * 10 + views + 4 * ends, sizeof *p->consts);
+    p->steps = kf__arena_array(&p->arena, nodes + views + ends, sizeof *p->steps);
     p->inputs = kf__arena_array(&p->arena, g->n_inputs + 1, sizeof *p->inputs);
     p->outputs = kf__arena_array(&p->arena, g->n_outputs + 1, sizeof *p->outputs);
     l.tensor_of = kf__arena_array(&p->arena, g->n_values + 1, sizeof *l.tensor_of);

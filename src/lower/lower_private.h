@@ -1,0 +1,28 @@
+/* What lower.c and lower_int.c share.
+ * Floor 5.
+ * Owner rule: see lower.h. */
+#ifndef KF_LOWER_PRIVATE_H
+#define KF_LOWER_PRIVATE_H
+
+#include "graph/qrules.h"
+#include "lower/lower.h"
+
+typedef struct lowering {
+    const kf__graph *g;
+    kf__program *p;
+    int32_t *tensor_of; /* by value id; -1 */
+    kf_error *err;
+} lowering;
+
+/** Append a constant whose data the program's arena holds; its index or -1 when out of memory. */
+int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape, const void *data);
+/** Quantization of value v into the tensor, with its per-channel constants. */
+kf_status kf__lower_quant(lowering *l, kf__vid v, kf__ptensor *t);
+/** Does the node run in integers? */
+bool kf__lower_is_integer(const kf__graph *g, const kf__node *n);
+/** Multipliers, bounds and factors of an integer step whose weights and output tensor are in place. */
+kf_status kf__lower_integer(lowering *l, const kf__node *n, kf__step *s);
+/** Append QUANTIZE or DEQUANTIZE from tensor `from` to tensor `to`. */
+kf_status kf__lower_convert(lowering *l, const char *name, const kf__quant *q, bool quantize, int32_t from, int32_t to);
+
+#endif
