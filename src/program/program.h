@@ -15,7 +15,7 @@
     X(SE_GATE, "se_gate")       /* in: x; out: f32 gate[N,C]; consts: W,BIAS,MUL (reduce), W2,BIAS2,MUL2 (expand) */   \
     X(SCALE, "scale")           /* in: x, gate */                                                                      \
     X(ADD, "add")               /* in: a, b (same shape) */                                                            \
-    X(MUL, "mul")               /* in: a, b (same shape); f32 only */                                                  \
+    X(MUL, "mul")               /* in: a, b (same shape) */                                                                                                              \
     X(ACT, "act")               /* in: x */                                                                            \
     X(GLOBAL_POOL, "global_pool")                                                                                      \
     X(AVG_POOL, "avg_pool")                                                                                            \
@@ -39,8 +39,10 @@ typedef enum kf__step_op {
 typedef enum kf__const_role {
     KF_CONST_W = 0, /* CONV [O,kh,kw,I/g], DWCONV [kh,kw,C], FC [O,K], SE reduce [R,C]; f32, i8 or i16 */
     KF_CONST_BIAS,  /* f32 [O], or i32 [O] (not yet folded with the zero point), or i32 [classes, O] when border_bias */
-    KF_CONST_MUL,   /* f32 [O]: accumulator multiplier (step 2, or 2 and 5 in one when `direct`) */
-    KF_CONST_K,     /* f32 [O] or [1]: h-swish factor 1/(6*s_out[o]); only hswish, quantized output, no residual */
+    KF_CONST_MUL,   /* f32 [O]: accumulator multiplier (step 2, or 2 and 5 in one when `direct`); CONCAT [n_in]: s_in / s_out;
+                       GLOBAL_POOL [C] or [1]: s_in / (H*W*s_out); AVG_POOL [kh*kw]: for 1, 2.. counted taps */
+    KF_CONST_K,     /* f32 [O] or [1]: h-swish factor 1/(6*s_out[o]); only hswish, quantized output, no residual.
+                       SE_GATE: pool_mul of every channel where the input has per-channel scales */
     KF_CONST_INV,   /* f32 [O] or [1]: 1/s_out[o] (step 5) where not `direct` and not K */
     KF_CONST_FBIAS, /* f32 [O]: bias added in f32 after step 2 (classifier with f32 output) */
     KF_CONST_W2, KF_CONST_BIAS2, KF_CONST_MUL2, /* SE expand layer: [C,R], [C], [C] */

@@ -1,35 +1,37 @@
 /* The load-time proof that a program can run: every index, shape, size and order, whatever file it came from.
  * Floor 3.
  * Owner rule: reads only. */
-#include "program/program.h"
+#include "program/program_private.h"
 
 #include <math.h>
 
 enum { MAX_EXTENT = 1 << 20, MAX_ELEMENTS = 1 << 28 };
-
-#define STEP_FAIL(err, s, ...)                                                                                         \
-    do {                                                                                                               \
-        kf__error_set((err), KF_ERR_CORRUPT, __VA_ARGS__);                                                             \
-        return kf__error_prefix((err), KF_ERR_CORRUPT, "step %s (%s)", (s)->name ? (s)->name : "?", kf__step_op_name((s)->op)); \
-    } while (0)
 
 static bool tensor_ok(const kf__ptensor *t) {
     const int32_t d[4] = {t->n, t->h, t->w, t->c};
     size_t n = 1;
     for (int i = 0; i < 4; i++)
         if (d[i] < 1 || d[i] > MAX_EXTENT || !kf__mul_size(n, (size_t)d[i], &n) || n > MAX_ELEMENTS) return false;
-    return t->dtype == KF_F32;
+    return t->dtype == KF_F32 || t->dtype == KF_U8 || t->dtype == KF_I16;
 }
 
-/* A constant of role `role` must exist (unless optional) with `n` f32 elements. */
+/* The type that a role has in a step: f32, or in an integer step i8 or i16 weights and i32 biases. */
+static bool type_fits(const kf__program *p, const kf__step *s, kf__const_role role, kf_dtype type) {
+    if (p->tensors[s->in[0]].dtype == KF_F32) return type == KF_F32;
+    if (role == KF_CONST_W || role == KF_CONST_W2) return type == KF_I8 || type == KF_I16;
+    return role == KF_CONST_BIAS || role == KF_CONST_BIAS2 ? type == KF_I32 : type == KF_F32;
+}
+
+/* A constant of role `role` must exist (unless optional) with `n` elements of the right type. */
 static kf_status want_const(const kf__program *p, const kf__step *s, kf__const_role role, bool optional, int64_t n, kf_error *err) {
     int32_t i = s->consts[role];
     if (i == -1 && optional) return KF_OK;
     if (i < 0 || i >= p->n_consts) STEP_FAIL(err, s, "constant %d of role %d is out of range", i, role);
     const kf__pconst *c = &p->consts[i];
     size_t count;
-    if (c->dtype != KF_F32 || !kf__shape_count(&c->shape, &count) || (int64_t)count != n || c->bytes != count * 4 || !c->data)
-        STEP_FAIL(err, s, "constant %s does not have %lld f32 elements", c->name, (long long)n);
+    bool integer = p->tensors[s->in[0]].dtype != KF_F32;
+    if (!type_fits(p, s, role, c->dtype) || !kf__shape_count(&c->shape, &count) || (int64_t)count != n || c->bytes != count * kf_dtype_size(c->dtype) || !c->data)
+        STEP_FAIL(err, s, "constant %s does not have %lld %s elements", c->name, (long long)n, integer ? "integer" : "f32");
     return KF_OK;
 }
 
@@ -76,7 +78,8 @@ static kf_status check_conv(const kf__program *p, const kf__step *s, const kf__p
     }
     if (s->n_in > 2) STEP_FAIL(err, s, "%d inputs; at most 2", s->n_in);
     if (s->n_in == 2 && !same_shape(&p->tensors[s->in[1]], y)) STEP_FAIL(err, s, "the residual has another shape than the output");
-    return want_const(p, s, KF_CONST_BIAS, true, y->c, err);
+    if (s->border_bias && (x->dtype != KF_U8 || s->op != KF_STEP_CONV || s->consts[KF_CONST_BIAS] < 0)) STEP_FAIL(err, s, "a bias table needs a convolution over pixels");
+    return want_const(p, s, KF_CONST_BIAS, true, kf__validate_bias_count(s, x, y), err);
 }
 
 static kf_status check_gate(const kf__program *p, const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, kf_error *err) {
@@ -95,7 +98,7 @@ static bool shapes_ok(const kf__program *p, const kf__step *s, const kf__ptensor
     switch (s->op) {
     case KF_STEP_SCALE: return b && same_shape(x, y) && b->n == x->n && b->c == x->c && b->h == 1 && b->w == 1;
     case KF_STEP_ADD: case KF_STEP_MUL: return b && same_shape(x, y) && same_shape(b, y);
-    case KF_STEP_ACT: case KF_STEP_SOFTMAX: return same_shape(x, y);
+    case KF_STEP_ACT: case KF_STEP_SOFTMAX: case KF_STEP_QUANTIZE: case KF_STEP_DEQUANTIZE: return same_shape(x, y);
     case KF_STEP_GLOBAL_POOL: return y->h == 1 && y->w == 1 && y->n == x->n && y->c == x->c;
     case KF_STEP_TO_NCHW: return y->n == x->n && y->h == 1 && y->w == 1 && (int64_t)y->c == (int64_t)x->h * x->w * x->c;
     case KF_STEP_RESHAPE: return (int64_t)x->n * x->h * x->w * x->c == (int64_t)y->n * y->h * y->w * y->c;
@@ -147,6 +150,7 @@ static kf_status check_order(const kf__program *p, bool *written, kf_error *err)
             if (s->in[k] < 0 || s->in[k] >= p->n_tensors || !written[s->in[k]]) STEP_FAIL(err, s, "reads tensor %d before it is written", s->in[k]);
         if (s->out < 0 || s->out >= p->n_tensors || written[s->out]) STEP_FAIL(err, s, "writes tensor %d twice or out of range", s->out);
         KF_TRY(check_step(p, s, err));
+        KF_TRY(kf__validate_types(p, s, err));
         written[s->out] = true;
     }
     for (int32_t i = 0; i < p->n_outputs; i++)
@@ -167,6 +171,7 @@ kf_status kf__program_validate(const kf__program *p, kf_error *err) {
     if (p->n_inputs < 1 || p->n_outputs < 1 || p->n_steps < 1) KF_FAIL(err, KF_ERR_CORRUPT, "the program has no inputs, outputs or steps");
     for (int32_t i = 0; i < p->n_tensors; i++)
         if (!tensor_ok(&p->tensors[i])) KF_FAIL(err, KF_ERR_CORRUPT, "tensor %d: extents or type are out of range", i);
+    for (int32_t i = 0; i < p->n_tensors; i++) KF_TRY(kf__validate_quant(p, &p->tensors[i], err));
     bool *written = kf__mem_zalloc(NULL, (size_t)p->n_tensors + 1);
     if (!written) KF_FAIL_MEMORY(err, p->n_tensors);
     kf_status st = check_order(p, written, err);
@@ -176,7 +181,12 @@ kf_status kf__program_validate(const kf__program *p, kf_error *err) {
         const kf__pinput *in = &p->inputs[i];
         if (in->layout < 0 || in->layout > 2 || !declared_ok(in->rank, in->shape, &p->tensors[in->tensor]) || (in->layout != 2 && in->rank != 4))
             KF_FAIL(err, KF_ERR_CORRUPT, "input %d: declared shape does not fit its tensor", i);
+        const kf__ptensor *t = &p->tensors[in->tensor];
+        if (in->pixels ? t->dtype != KF_U8 || t->scale != 1 || t->zero != 0 || t->scales != -1 : t->dtype != KF_F32)
+            KF_FAIL(err, KF_ERR_CORRUPT, "input %d: its tensor is neither f32 nor u8 pixels", i);
     }
+    for (int32_t i = 0; i < p->n_outputs; i++)
+        if (p->tensors[p->outputs[i].tensor].dtype != KF_F32) KF_FAIL(err, KF_ERR_CORRUPT, "output %d is not f32", i);
     for (int32_t i = 0; i < p->n_outputs; i++)
         if (!declared_ok(p->outputs[i].rank, p->outputs[i].shape, &p->tensors[p->outputs[i].tensor]))
             KF_FAIL(err, KF_ERR_CORRUPT, "output %d: declared shape does not fit its tensor", i);
