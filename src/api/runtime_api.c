@@ -121,10 +121,18 @@ static int32_t slot_of(const kf_tensor *t, size_t position, int32_t n, const cha
 static const char *input_name(const kf__program *p, int32_t i) { return p->inputs[i].name; }
 static const char *output_name(const kf__program *p, int32_t i) { return p->outputs[i].name; }
 
-static kf_status check_tensor(const kf_tensor *t, const kf_tensor *want, kf_error *err) {
+/* A pixel input takes u8 in either order and f32 as declared; everything else is f32 as declared. */
+static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, kf_error *err) {
     char a[96], b[96];
+    kf_tensor copy = *declared, *want = &copy;
+    if (declared->dtype == KF_U8 && t->dtype == KF_U8 && t->rank == 4 && t->shape[3] == declared->shape[1] && t->shape[1] == declared->shape[2]) {
+        const int64_t nhwc[4] = {declared->shape[0], declared->shape[2], declared->shape[3], declared->shape[1]};
+        memcpy(copy.shape, nhwc, sizeof nhwc);
+    }
+    if (declared->dtype == KF_U8 && t->dtype == KF_F32) copy.bytes *= sizeof(float);
     kf__shape sa = kf__shape_make(t->rank <= KF_MAX_RANK ? t->rank : 0, t->shape), sb = kf__shape_make(want->rank, want->shape);
-    if (t->dtype != KF_F32) KF_FAIL(err, KF_ERR_SHAPE, "%s: %s given; the model takes f32", want->name, kf_dtype_name(t->dtype));
+    if (t->dtype != KF_F32 && t->dtype != declared->dtype)
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: %s given; the model takes %sf32", want->name, kf_dtype_name(t->dtype), declared->dtype == KF_U8 ? "u8 or " : "");
     if (!t->data || !kf__shape_equal(&sa, &sb) || t->bytes < want->bytes)
         KF_FAIL(err, KF_ERR_SHAPE, "%s: shape %s given, %s is needed", want->name, kf__shape_text(&sa, a, sizeof a), kf__shape_text(&sb, b, sizeof b));
     return KF_OK;
@@ -140,7 +148,9 @@ kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_ten
         int32_t k = slot_of(&in[i], i, p->n_inputs, input_name, p);
         KF_TRY(kf_model_input(s->m, k, &want, err));
         KF_TRY(check_tensor(&in[i], &want, err));
-        kf__session_put_f32(s, k, in[i].data, false);
+        bool nhwc = in[i].dtype == KF_U8 && in[i].rank == 4 && in[i].shape[1] != want.shape[1];
+        if (p->inputs[k].pixels) kf__session_put_pixels(s, k, in[i].data, in[i].dtype == KF_F32, nhwc);
+        else kf__session_put_f32(s, k, in[i].data, false);
     }
     for (size_t i = 0; i < n_out; i++) {
         KF_TRY(kf_model_output(s->m, slot_of(&out[i], i, p->n_outputs, output_name, p), &want, err));

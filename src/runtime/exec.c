@@ -15,14 +15,6 @@ typedef struct job {
     kf__epilogue e;
 } job;
 
-/* Share `worker` of `total` items in multiples of `grain`. */
-static void share(size_t total, size_t grain, int worker, int workers, size_t *from, size_t *to) {
-    size_t units = (total + grain - 1) / grain, each = units / (size_t)workers, rest = units % (size_t)workers, w = (size_t)worker;
-    size_t lo = w * each + (w < rest ? w : rest), hi = lo + each + (w < rest);
-    *from = lo * grain < total ? lo * grain : total;
-    *to = hi * grain < total ? hi * grain : total;
-}
-
 static const float *constant(const job *j, kf__const_role role) {
     int32_t i = j->s->consts[role];
     return i < 0 ? NULL : j->x->m->p->consts[i].data;
@@ -35,12 +27,12 @@ static void run_gemm(void *ctx, int worker, int workers) {
     size_t m = (size_t)j->out->n * (size_t)j->out->h * (size_t)j->out->w, n = (size_t)j->out->c, k = (size_t)j->in->c, from, to;
     kf__epilogue e = j->e;
     if (m >= (size_t)workers * 8) {
-        share(m, 12, worker, workers, &from, &to);
+        kf__share(m, 12, worker, workers, &from, &to);
         if (e.residual) e.residual += from * n;
         if (to > from) gemm(to - from, n, k, j->src + from * k, k, j->packed->w, j->dst + from * n, n, &e);
         return;
     }
-    share(n, 2 * KF_GEMM_PANEL, worker, workers, &from, &to);
+    kf__share(n, 2 * KF_GEMM_PANEL, worker, workers, &from, &to);
     if (e.bias) e.bias += from;
     if (e.residual) e.residual += from;
     if (to > from) gemm(m, to - from, k, j->src, k, j->packed->w + from * k, j->dst + from, n, &e);
@@ -69,7 +61,7 @@ static void run_conv(void *ctx, int worker, int workers) {
     size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, g = (size_t)s->group, per_in = (size_t)j->in->c / g, per_out = oc / g;
     size_t k = (size_t)(s->kh * s->kw) * per_in, from, to, panel = kf__gemm_f32_packed(per_out, k);
     float *patches = (float *)(void *)(j->x->scratch + (size_t)worker * j->x->m->scratch_bytes);
-    share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    kf__share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++)
         for (size_t q = 0; q < g; q++) {
             im2col_row(j, row / (size_t)j->out->h, (int32_t)(row % (size_t)j->out->h), q * per_in, per_in, patches);
@@ -86,7 +78,7 @@ static void run_dwconv(void *ctx, int worker, int workers) {
     const kf__step *s = j->s;
     size_t c = (size_t)j->in->c, row_in = (size_t)j->in->w * c, row_out = (size_t)j->out->w * c, from, to;
     const float *rows[64];
-    share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    kf__share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
         size_t image = row / (size_t)j->out->h;
         int32_t top = (int32_t)(row % (size_t)j->out->h) * s->sh - s->pt;
@@ -133,7 +125,7 @@ static void run_se_gate(const job *j) {
 static void run_scale(void *ctx, int worker, int workers) {
     const job *j = ctx;
     size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c, from, to;
-    share(hw, 1, worker, workers, &from, &to);
+    kf__share(hw, 1, worker, workers, &from, &to);
     for (size_t n = 0; n < (size_t)j->in->n; n++)
         j->x->m->kernels.scale_f32(to - from, c, j->src + (n * hw + from) * c, j->src2 + n * c, j->dst + (n * hw + from) * c);
 }
@@ -141,7 +133,7 @@ static void run_scale(void *ctx, int worker, int workers) {
 static void run_eltwise(void *ctx, int worker, int workers) {
     const job *j = ctx;
     size_t total = (size_t)j->out->n * (size_t)j->out->h * (size_t)j->out->w * (size_t)j->out->c, from, to;
-    share(total, 256, worker, workers, &from, &to);
+    kf__share(total, 256, worker, workers, &from, &to);
     j->x->m->kernels.eltwise_f32(to - from, j->src + from, j->s->op == KF_STEP_ADD ? j->src2 + from : NULL, j->dst + from, &j->e);
 }
 
@@ -169,7 +161,7 @@ static void pool_pixel(const job *j, size_t image, int32_t y, int32_t xo, float 
 static void run_pool(void *ctx, int worker, int workers) {
     const job *j = ctx;
     size_t from, to, ow = (size_t)j->out->w;
-    share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    kf__share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++)
         for (size_t xo = 0; xo < ow; xo++)
             pool_pixel(j, row / (size_t)j->out->h, (int32_t)(row % (size_t)j->out->h), (int32_t)xo, j->dst + (row * ow + xo) * (size_t)j->out->c);
@@ -219,6 +211,10 @@ static bool is_pointwise(const kf__step *s) {
 void kf__exec_step(const kf__exec *x, int32_t index) {
     const kf__program *p = x->m->p;
     const kf__step *s = &p->steps[index];
+    if (x->m->packed[index].q) {
+        kf__exec_step_int(x, index);
+        return;
+    }
     job j = {.x = x, .s = s, .packed = &x->m->packed[index], .in = &p->tensors[s->in[0]], .out = &p->tensors[s->out],
              .src = kf__exec_tensor(x, s->in[0]), .dst = kf__exec_tensor(x, s->out)};
     bool conv = s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV;

@@ -3,7 +3,10 @@
  * Owner rule: see model.h. */
 #include "runtime/model.h"
 
-static bool uses_gemm(const kf__step *s) { return s->op == KF_STEP_CONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE; }
+static bool uses_gemm(const kf__program *p, const kf__step *s) {
+    if (kf__step_is_integer(p, s)) return false;
+    return s->op == KF_STEP_CONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE;
+}
 
 /* Rows of the weight matrix per group and its depth. */
 static void matrix_of(const kf__program *p, const kf__step *s, size_t *groups, size_t *n, size_t *k) {
@@ -48,16 +51,18 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
     const kf__program *p = m->p;
     size_t total = 0;
     for (int32_t i = 0; i < p->n_steps; i++) {
-        if (uses_gemm(&p->steps[i])) total += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
-        size_t scratch = kf__round_up(scratch_of(p, &p->steps[i]), KF_ALIGN);
+        if (uses_gemm(p, &p->steps[i])) total += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
+        size_t scratch = 0;
+        if (kf__step_is_integer(p, &p->steps[i])) KF_TRY(kf__pack_int(m, i, &scratch, err));
+        else scratch = kf__round_up(scratch_of(p, &p->steps[i]), KF_ALIGN);
         if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
     }
-    m->weights_bytes = total * sizeof(float);
-    m->weights = kf__mem_alloc(m->allocator, m->weights_bytes);
-    if (!m->weights) KF_FAIL_MEMORY(err, m->weights_bytes);
+    m->weights_bytes += total * sizeof(float);
+    m->weights = kf__mem_alloc(m->allocator, total * sizeof(float));
+    if (!m->weights) KF_FAIL_MEMORY(err, total * sizeof(float));
     float *to = m->weights;
     for (int32_t i = 0; i < p->n_steps; i++) {
-        if (!uses_gemm(&p->steps[i])) continue;
+        if (!uses_gemm(p, &p->steps[i])) continue;
         pack_step(p, &p->steps[i], to, &m->packed[i]);
         to += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
     }
@@ -75,7 +80,8 @@ kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_mode
     m->p = p;
     m->cpu = kf__cpu_level_now();
     kf__kernels_select(m->cpu, &m->kernels);
-    m->packed = kf__arena_array(&p->arena, (size_t)p->n_steps, sizeof *m->packed);
+    kf__kernels_select_int(m->cpu, &m->kernels_int);
+    m->packed = kf__arena_zalloc(&p->arena, (size_t)p->n_steps * sizeof *m->packed);
     m->offset = kf__arena_array(&p->arena, (size_t)p->n_tensors, sizeof *m->offset);
     kf_status st = m->packed && m->offset ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     if (st == KF_OK) st = pack_all(m, err);
@@ -91,6 +97,8 @@ kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_mode
 }
 
 const char *kf__model_kernel_name(const struct kf_model *m, const kf__step *s) {
+    const kf__qstep *q = m->packed[s - m->p->steps].q;
+    if (q) return q->kernel;
     switch (s->op) {
     case KF_STEP_CONV: case KF_STEP_FC: case KF_STEP_SE_GATE: return m->kernels.gemm_f32_name;
     case KF_STEP_DWCONV: return m->kernels.dwconv_f32_name;

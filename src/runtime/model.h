@@ -5,16 +5,38 @@
 #define KF_MODEL_H
 
 #include "kernels/kernels.h"
+#include "kernels/kernels_int.h"
 #include "program/program.h"
+
+/** An integer step, ready to run. */
+typedef struct kf__qstep {
+    const void *w, *w2;     /* packed weights; SE_GATE has two layers */
+    bool i16, wide, wide2;  /* inputs (or weights) of 16 bits: the i16 kernels; weights of 16 bits */
+    size_t group_bytes;     /* packed weights of one group */
+    size_t hidden;          /* SE_GATE: width of the first layer */
+    kf__requant rq, rq2;
+    const int32_t *table;   /* bias rows by border class, ld_table apart */
+    size_t ld_table;
+    const int32_t *class_y, *class_x;
+    int32_t n_class_x;
+    kf__dwconv_q_fn *dwconv;
+    const void *pad;        /* DWCONV: what a tap outside the image reads */
+    const float *mul;       /* pools: factor of the sum; SCALE: 1 / s_out; QUANTIZE, DEQUANTIZE: the factor */
+    const int32_t *in_zero[2]; /* of inputs 0 and 1, a channel each */
+    const float *in_scale[2];
+    const char *kernel;
+} kf__qstep;
 
 typedef struct kf__packed {
     const float *w, *w2; /* GEMM panels; NULL where the step uses the constant as it is */
+    const kf__qstep *q;  /* integer steps, else NULL */
 } kf__packed;
 
 struct kf_model {
     const kf_allocator *allocator;
     kf__program *p;
     kf__kernels kernels;
+    kf__kernels_int kernels_int;
     kf__cpu_level cpu;
     kf__packed *packed;   /* by step */
     size_t *offset;       /* by tensor: bytes into the session's activation block */
@@ -28,6 +50,10 @@ struct kf_model {
 kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_model **out, kf_error *err);
 /** Place every tensor so that no two live at once overlap; greedy by size. `keep_all` gives each its own place. */
 kf_status kf__plan(const kf__program *p, bool keep_all, size_t *offset, size_t *total, kf_error *err);
+/** Does the step read or write a quantized tensor? */
+bool kf__step_is_integer(const kf__program *p, const kf__step *s);
+/** Prepare integer step `index`; *scratch gets the bytes that each worker needs for it. */
+kf_status kf__pack_int(struct kf_model *m, int32_t index, size_t *scratch, kf_error *err);
 /** The kernel that a step runs on, for profiles. */
 const char *kf__model_kernel_name(const struct kf_model *m, const kf__step *s);
 

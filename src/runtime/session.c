@@ -4,6 +4,7 @@
 #include "runtime/session.h"
 
 #include <fenv.h>
+#include <math.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -82,10 +83,47 @@ void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data,
             for (size_t i = 0; i < hw; i++) to[(n * hw + i) * c + k] = data[(n * c + k) * hw + i];
 }
 
+/* A normalized value back to its pixel: undone in double, rounded, kept inside 0..255. */
+static uint8_t to_pixel(const kf_preprocess *p, size_t c, float x) {
+    double v = p->valid && c < 3 ? ((double)x * p->std[c] + p->mean[c]) * 255.0 : (double)x;
+    return v > 0 ? (uint8_t)(v < 255 ? lrint(v) : 255) : 0; /* NaN gives 0 */
+}
+
+void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc) {
+    const kf__pinput *in = &s->m->p->inputs[index];
+    const kf__ptensor *t = &s->m->p->tensors[in->tensor];
+    uint8_t *to = (uint8_t *)kf__exec_tensor(&s->exec, in->tensor);
+    size_t hw = (size_t)t->h * (size_t)t->w, c = (size_t)t->c;
+    bool flat = in->layout != 0 || nhwc;
+    for (size_t n = 0; n < (size_t)t->n; n++)
+        for (size_t i = 0; i < hw; i++)
+            for (size_t k = 0; k < c; k++) {
+                size_t from = flat ? (n * hw + i) * c + k : (n * c + k) * hw + i;
+                *to++ = f32 ? to_pixel(&s->m->p->meta.preprocess, k, ((const float *)data)[from]) : ((const uint8_t *)data)[from];
+            }
+}
+
+static void put_rgb_u8(struct kf_session *s, const uint8_t *rgb, size_t stride) {
+    const kf__pinput *in = &s->m->p->inputs[0];
+    const kf__ptensor *t = &s->m->p->tensors[in->tensor];
+    uint8_t *to = (uint8_t *)kf__exec_tensor(&s->exec, in->tensor);
+    bool bgr = s->m->p->meta.preprocess.color == KF_COLOR_BGR;
+    for (int32_t y = 0; y < t->h; y++, to += (size_t)t->w * 3) {
+        const uint8_t *row = rgb + (size_t)y * stride;
+        if (!bgr) memcpy(to, row, (size_t)t->w * 3);
+        else
+            for (size_t i = 0; i < (size_t)t->w * 3; i += 3) to[i] = row[i + 2], to[i + 1] = row[i + 1], to[i + 2] = row[i];
+    }
+}
+
 void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride) {
     const kf__pinput *in = &s->m->p->inputs[0];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
     const kf_preprocess *p = &s->m->p->meta.preprocess;
+    if (in->pixels) {
+        put_rgb_u8(s, rgb, stride);
+        return;
+    }
     float *to = kf__exec_tensor(&s->exec, in->tensor), table[3][256];
     for (int c = 0; c < 3; c++)
         for (int v = 0; v < 256; v++) table[c][v] = (float)(((double)v / 255.0 - p->mean[c]) / p->std[c]);

@@ -24,6 +24,8 @@ void kf__session_destroy(struct kf_session **session);
 void kf__session_steps(struct kf_session *s);
 /** NCHW (or NHWC, or flat) f32 input `index` into its tensor. */
 void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc);
+/** u8 pixels, or f32 whose normalization is undone and rounded, into a pixel input; NCHW or NHWC. */
+void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc);
 /** RGB8 pixels of exactly the input size, normalised as the model says. */
 void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride);
 /** Output `index` in the declared order. */

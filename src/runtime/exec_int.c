@@ -1,0 +1,323 @@
+/* Execution of integer steps: rows or columns are shared out among the workers, each share is one kernel call.
+ * Floor 5. Runs on what pack_int.c prepared; the arithmetic is docs/NUMERICS.md.
+ * Owner rule: see exec.h. */
+#include "runtime/exec.h"
+
+typedef struct job {
+    const kf__exec *x;
+    const kf__step *s;
+    const kf__qstep *q;
+    const kf__kernels_int *k;
+    const kf__ptensor *in, *out;
+    const char *src, *src2;
+    char *dst;
+    size_t in_size, out_size; /* bytes of an element */
+} job;
+
+static char *tensor(const kf__exec *x, int32_t t) { return (char *)(x->base + x->m->offset[t]); }
+
+static size_t pixels(const kf__ptensor *t) { return (size_t)t->h * (size_t)t->w; }
+
+static void *scratch(const job *j, int worker) { return j->x->scratch + (size_t)worker * j->x->m->scratch_bytes; }
+
+/* The epilogue of the columns from `col` on, with the residual of the rows from `row` on. */
+static kf__requant requant_at(const kf__requant *q, const void *residual, size_t row, size_t col) {
+    kf__requant r = *q;
+    r.bias += col, r.mul += col;
+    if (r.fbias) r.fbias += col;
+    if (r.k) r.k += col;
+    if (r.inv) r.inv += col;
+    if (r.flo) r.flo += col, r.fhi += col, r.zero += col;
+    if (residual) r.residual = (const char *)residual + (row * r.ld_residual + col) * kf_dtype_size(r.residual_type);
+    return r;
+}
+
+static void widen(const uint8_t *from, size_t n, int16_t *to) {
+    for (size_t i = 0; i < n; i++) to[i] = from[i];
+}
+
+/* One GEMM call: m rows of depth k (already of the kernel's type), n columns from `col` on of the panels at w. */
+static void gemm(const job *j, size_t m, size_t n, size_t k, const void *a, const char *w, size_t col, char *c, const kf__requant *r) {
+    size_t ldc = (size_t)j->out->c;
+    if (j->q->i16) j->k->gemm_i16(m, n, k, a, k, w + kf__gemm_i16_packed(j->q->wide, col, k), j->q->wide, c, ldc, r);
+    else j->k->gemm_u8(m, n, k, a, k, w + kf__gemm_u8_packed(j->k->gemm_layout, col, k), c, ldc, r);
+}
+
+static void run_gemm(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t m = (size_t)j->out->n * pixels(j->out), n = (size_t)j->out->c, k = (size_t)j->in->c, from, to;
+    bool by_rows = m >= (size_t)workers * 8, widened = j->q->i16 && j->in->dtype == KF_U8;
+    if (by_rows) kf__share(m, 12, worker, workers, &from, &to);
+    else kf__share(n, 2 * KF_QPANEL, worker, workers, &from, &to);
+    if (to <= from) return;
+    size_t row = by_rows ? from : 0, row_end = by_rows ? to : m, col = by_rows ? 0 : from, cols = by_rows ? n : to - from;
+    size_t step = widened ? (j->s->op == KF_STEP_FC ? 1 : (size_t)j->out->w) : row_end - row;
+    for (; row < row_end; row += step) {
+        size_t rows = row_end - row < step ? row_end - row : step;
+        const void *a = j->src + row * k * j->in_size;
+        if (widened) {
+            widen(a, rows * k, scratch(j, worker));
+            a = scratch(j, worker);
+        }
+        kf__requant r = requant_at(&j->q->rq, j->src2, row, col);
+        gemm(j, rows, cols, k, a, j->q->w, col, j->dst + (row * n + col) * j->out_size, &r);
+    }
+}
+
+/* Patches of one output row; a tap outside the image reads the zero point. */
+static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
+    const kf__step *s = j->s;
+    size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1;
+    bool widened = j->q->i16 && j->in->dtype == KF_U8;
+    for (int32_t xo = 0; xo < j->out->w; xo++)
+        for (int32_t ky = 0; ky < s->kh; ky++)
+            for (int32_t kx = 0; kx < s->kw; kx++, to += channels * e) {
+                int32_t sy = y * s->sh - s->pt + ky * s->dh, sx = xo * s->sw - s->pl + kx * s->dw;
+                bool inside = sy >= 0 && sy < j->in->h && sx >= 0 && sx < j->in->w;
+                const char *from = j->src + (((image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w + (size_t)sx) * c + first) * j->in_size;
+                if (!inside && e == 1) memset(to, j->in->zero, channels);
+                else if (!inside)
+                    for (size_t i = 0; i < channels; i++) ((int16_t *)(void *)to)[i] = (int16_t)j->in->zero;
+                else if (widened) widen((const uint8_t *)from, channels, (int16_t *)(void *)to);
+                else memcpy(to, from, channels * e);
+            }
+}
+
+/* One row of patches times one group; where the bias depends on the border, one call for each run of columns of one class. */
+static void conv_row(const job *j, size_t row, size_t g, const char *patches, size_t k) {
+    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)j->s->group, e = j->q->i16 ? 2 : 1;
+    int32_t class_row = j->s->border_bias ? j->q->class_y[row % (size_t)j->out->h] * j->q->n_class_x : 0;
+    for (size_t x = 0, end; x < ow; x = end) {
+        end = ow;
+        kf__requant r = requant_at(&j->q->rq, j->src2, row * ow + x, g * per);
+        if (j->s->border_bias) {
+            for (end = x + 1; end < ow && j->q->class_x[end] == j->q->class_x[x];) end++;
+            r.bias = j->q->table + (size_t)(class_row + j->q->class_x[x]) * j->q->ld_table;
+        }
+        gemm(j, end - x, per, k, patches + x * k * e, (const char *)j->q->w + g * j->q->group_bytes, 0, j->dst + ((row * ow + x) * oc + g * per) * j->out_size, &r);
+    }
+}
+
+static void run_conv(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t g = (size_t)j->s->group, per_in = (size_t)j->in->c / g, k = (size_t)(j->s->kh * j->s->kw) * per_in, from, to;
+    char *patches = scratch(j, worker);
+    kf__share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++)
+        for (size_t i = 0; i < g; i++) {
+            im2col_row(j, row / (size_t)j->out->h, (int32_t)(row % (size_t)j->out->h), i * per_in, per_in, patches);
+            conv_row(j, row, i, patches, k);
+        }
+}
+
+static void run_dwconv(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    const kf__step *s = j->s;
+    size_t h = (size_t)j->out->h, from, to, c = (size_t)j->in->c;
+    kf__share((size_t)j->out->n * h, 2, worker, workers, &from, &to);
+    while (from < to) {
+        size_t image = from / h, end = (image + 1) * h < to ? (image + 1) * h : to;
+        kf__requant r = requant_at(&j->q->rq, j->src2, image * pixels(j->out), 0);
+        kf__dwconv_q d = {.in = j->src + image * pixels(j->in) * c * j->in_size, .in_type = j->in->dtype, .h_in = j->in->h, .w_in = j->in->w,
+                          .out = j->dst + image * pixels(j->out) * c * j->out_size, .w_out = j->out->w, .y0 = (int32_t)(from - image * h),
+                          .y1 = (int32_t)(end - image * h), .kh = s->kh, .kw = s->kw, .sh = s->sh, .sw = s->sw, .dh = s->dh, .dw = s->dw,
+                          .pt = s->pt, .pl = s->pl, .c = c, .pad = j->q->pad, .w = j->q->w, .scratch = scratch(j, worker)};
+        j->q->dwconv(&d, &r);
+        from = end;
+    }
+}
+
+/* Sum of q - z over all pixels of an image; part has room for c i32. */
+static void sums_of(const job *j, size_t image, int64_t *sums, int32_t *part) {
+    size_t hw = pixels(j->in), c = (size_t)j->in->c;
+    const char *x = j->src + image * hw * c * j->in_size;
+    memset(sums, 0, c * sizeof *sums);
+    for (size_t row = 0; row < hw; row += 32768) {
+        size_t rows = hw - row < 32768 ? hw - row : 32768;
+        memset(part, 0, c * sizeof *part);
+        j->k->colsum_q(j->in->dtype, rows, c, x + row * c * j->in_size, part);
+        for (size_t i = 0; i < c; i++) sums[i] += part[i];
+    }
+}
+
+static int32_t in_zero(const job *j, size_t c) {
+    return j->in->zeros >= 0 ? ((const int32_t *)j->x->m->p->consts[j->in->zeros].data)[c] : j->in->zero;
+}
+
+/* Step 5 on one value with the multiply done. */
+static void put_rounded(const job *j, size_t at, size_t c, float x) {
+    const kf__requant *r = &j->q->rq;
+    if (j->out->dtype == KF_F32) {
+        ((float *)(void *)j->dst)[at] = x;
+        return;
+    }
+    int32_t q = kf__rne(kf__clampf(x, r->flo[c], r->fhi[c])) + r->zero[c];
+    if (j->out->dtype == KF_U8) ((uint8_t *)j->dst)[at] = (uint8_t)q;
+    else ((int16_t *)(void *)j->dst)[at] = (int16_t)q;
+}
+
+static void run_global_pool(const job *j) {
+    size_t c = (size_t)j->in->c, hw = pixels(j->in);
+    int64_t *sums = scratch(j, 0);
+    int32_t *part = (int32_t *)(void *)(sums + kf__qpad(c));
+    for (size_t n = 0; n < (size_t)j->in->n; n++) {
+        sums_of(j, n, sums, part);
+        for (size_t i = 0; i < c; i++) put_rounded(j, n * c + i, i, (float)(sums[i] - (int64_t)hw * in_zero(j, i)) * j->q->mul[i]);
+    }
+}
+
+/* Small: the whole squeeze-and-excite branch runs on the calling thread. */
+static void run_gate(const job *j) {
+    size_t c = (size_t)j->in->c, hw = pixels(j->in), r = j->q->hidden;
+    int64_t *sums = scratch(j, 0);
+    int32_t *part = (int32_t *)(void *)(sums + kf__qpad(c));
+    int16_t *pooled = (int16_t *)(void *)(part + kf__qpad(c)), *hidden = pooled + kf__qpad(c);
+    float top = (float)j->s->pool_qmax;
+    for (size_t n = 0; n < (size_t)j->in->n; n++) {
+        sums_of(j, n, sums, part);
+        for (size_t i = 0; i < c; i++)
+            pooled[i] = (int16_t)kf__rne(kf__clampf((float)(sums[i] - (int64_t)hw * in_zero(j, i)) * j->q->mul[i], -top, top));
+        j->k->gemm_i16(1, r, c, pooled, c, j->q->w, j->q->wide, hidden, r, &j->q->rq);
+        j->k->gemm_i16(1, c, r, hidden, r, j->q->w2, j->q->wide2, j->dst + n * c * 4, c, &j->q->rq2);
+    }
+}
+
+static kf__affine_q affine_of(const job *j) {
+    return (kf__affine_q){.in_type = j->in->dtype, .out_type = j->out->dtype, .in_zero = j->q->in_zero[0], .mul = j->q->mul, .flo = j->q->rq.flo,
+                          .fhi = j->q->rq.fhi, .zero = j->q->rq.zero, .c = (size_t)j->out->c, .ld_in = (size_t)j->in->c, .ld_out = (size_t)j->out->c};
+}
+
+static void run_scale(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t hw = pixels(j->in), c = (size_t)j->in->c, from, to;
+    float *factor = scratch(j, worker);
+    kf__affine_q a = affine_of(j);
+    kf__share(hw, 1, worker, workers, &from, &to);
+    a.mul = factor, a.rows = to - from;
+    for (size_t n = 0; to > from && n < (size_t)j->in->n; n++) {
+        const float *gate = (const float *)(const void *)j->src2 + n * c;
+        for (size_t i = 0; i < c; i++) factor[i] = j->q->in_scale[0][i] * gate[i];
+        for (size_t i = 0; j->out->dtype != KF_F32 && i < c; i++) factor[i] = factor[i] * j->q->mul[i];
+        a.in = j->src + (n * hw + from) * c * j->in_size;
+        a.out = j->dst + (n * hw + from) * c * j->out_size;
+        j->k->affine_q(&a);
+    }
+}
+
+static void run_convert(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t c = (size_t)j->in->c, from, to;
+    kf__affine_q a = affine_of(j);
+    kf__share((size_t)j->out->n * pixels(j->out), 1, worker, workers, &from, &to);
+    a.in = j->src + from * c * j->in_size, a.out = j->dst + from * c * j->out_size, a.rows = to - from;
+    if (to > from) j->k->affine_q(&a);
+}
+
+static void run_eltwise(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t c = (size_t)j->out->c, from, to;
+    const kf__ptensor *b = j->src2 ? &j->x->m->p->tensors[j->s->in[1]] : NULL;
+    kf__eltwise_q e = {.a_type = j->in->dtype, .a_zero = j->q->in_zero[0], .a_scale = j->q->in_scale[0], .b_zero = j->q->in_zero[1],
+                       .b_scale = j->q->in_scale[1], .product = j->s->op == KF_STEP_MUL, .q = &j->q->rq, .c = c};
+    kf__share((size_t)j->out->n * pixels(j->out), 1, worker, workers, &from, &to);
+    e.a = j->src + from * c * j->in_size, e.out = j->dst + from * c * j->out_size, e.rows = to - from;
+    if (b) e.b_type = b->dtype, e.b = j->src2 + from * c * kf_dtype_size(b->dtype);
+    if (to > from) j->k->eltwise_q(&e);
+}
+
+static int32_t at(const job *j, size_t i) { return j->in->dtype == KF_U8 ? ((const uint8_t *)j->src)[i] : ((const int16_t *)(const void *)j->src)[i]; }
+
+/* One output value of a pooling window. */
+static void pool_value(const job *j, size_t image, int32_t y, int32_t x, size_t ch, size_t to) {
+    const kf__step *s = j->s;
+    int64_t sum = 0;
+    int32_t top = INT32_MIN, count = 0;
+    for (int32_t t = 0; t < s->kh * s->kw; t++) {
+        int32_t sy = y * s->sh - s->pt + t / s->kw * s->dh, sx = x * s->sw - s->pl + t % s->kw * s->dw;
+        bool inside = sy >= 0 && sy < j->in->h && sx >= 0 && sx < j->in->w;
+        bool padded = sy >= -s->pt && sy < j->in->h + s->pb && sx >= -s->pl && sx < j->in->w + s->pr;
+        count += inside || (padded && s->count_include_pad);
+        if (!inside) continue;
+        int32_t q = at(j, ((image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w + (size_t)sx) * (size_t)j->in->c + ch);
+        top = q > top ? q : top;
+        sum += q - j->in->zero;
+    }
+    if (s->op == KF_STEP_AVG_POOL) {
+        put_rounded(j, to, ch, (float)sum * ((const float *)j->x->m->p->consts[s->consts[KF_CONST_MUL]].data)[count ? count - 1 : 0]);
+        return;
+    }
+    top = top < j->s->qlo ? j->s->qlo : top > j->s->qhi ? j->s->qhi : top;
+    if (j->out->dtype == KF_U8) ((uint8_t *)j->dst)[to] = (uint8_t)top;
+    else ((int16_t *)(void *)j->dst)[to] = (int16_t)top;
+}
+
+static void run_pool(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t from, to, h = (size_t)j->out->h, w = (size_t)j->out->w, c = (size_t)j->out->c;
+    kf__share((size_t)j->out->n * h, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++)
+        for (size_t x = 0; x < w; x++)
+            for (size_t ch = 0; ch < c; ch++) pool_value(j, row / h, (int32_t)(row % h), (int32_t)x, ch, (row * w + x) * c + ch);
+}
+
+static void run_concat(const job *j) {
+    size_t done = 0, rows = (size_t)j->out->n * pixels(j->out), c = (size_t)j->out->c;
+    for (int k = 0; k < j->s->n_in; k++) {
+        const kf__ptensor *t = &j->x->m->p->tensors[j->s->in[k]];
+        float mul = ((const float *)j->x->m->p->consts[j->s->consts[KF_CONST_MUL]].data)[k];
+        for (size_t i = 0; i < (size_t)t->c; i++) { /* column by column: every part has one scale */
+            int32_t zero = t->zero;
+            kf__affine_q a = affine_of(j);
+            a.in = tensor(j->x, j->s->in[k]) + i * kf_dtype_size(t->dtype), a.in_type = t->dtype, a.in_zero = &zero, a.mul = &mul;
+            a.out = j->dst + (done + i) * j->out_size, a.rows = rows, a.c = 1, a.ld_in = (size_t)t->c, a.ld_out = c;
+            kf_k_affine_q_scalar(&a);
+        }
+        done += (size_t)t->c;
+    }
+}
+
+static void run_move(const job *j) {
+    size_t hw = pixels(j->in), c = (size_t)j->in->c, e = j->in_size, n = (size_t)j->in->n;
+    if (j->s->op != KF_STEP_TO_NCHW) {
+        memcpy(j->dst, j->src, n * hw * c * e);
+        return;
+    }
+    for (size_t b = 0; b < n; b++)
+        for (size_t i = 0; i < hw; i++)
+            for (size_t k = 0; k < c; k++) memcpy(j->dst + ((b * c + k) * hw + i) * e, j->src + ((b * hw + i) * c + k) * e, e);
+}
+
+static void run_pad(const job *j) {
+    size_t c = (size_t)j->out->c, ow = (size_t)j->out->w, e = j->out_size, total = (size_t)j->out->n * pixels(j->out) * c;
+    for (size_t i = 0; i < total; i++) {
+        if (e == 1) ((uint8_t *)j->dst)[i] = (uint8_t)j->out->zero;
+        else ((int16_t *)(void *)j->dst)[i] = 0;
+    }
+    for (size_t n = 0; n < (size_t)j->in->n; n++)
+        for (size_t y = 0; y < (size_t)j->in->h; y++)
+            memcpy(j->dst + ((n * (size_t)j->out->h + y + (size_t)j->s->pt) * ow + (size_t)j->s->pl) * c * e,
+                   j->src + (n * (size_t)j->in->h + y) * (size_t)j->in->w * c * e, (size_t)j->in->w * c * e);
+}
+
+void kf__exec_step_int(const kf__exec *x, int32_t index) {
+    const kf__program *p = x->m->p;
+    const kf__step *s = &p->steps[index];
+    job j = {.x = x, .s = s, .q = x->m->packed[index].q, .k = &x->m->kernels_int, .in = &p->tensors[s->in[0]], .out = &p->tensors[s->out],
+             .src = tensor(x, s->in[0]), .src2 = s->n_in > 1 ? tensor(x, s->in[1]) : NULL, .dst = tensor(x, s->out)};
+    j.in_size = kf_dtype_size(j.in->dtype), j.out_size = kf_dtype_size(j.out->dtype);
+    bool pointwise = s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr && !s->border_bias;
+    switch (s->op) {
+    case KF_STEP_CONV: kf__pool_run(x->pool, pointwise ? run_gemm : run_conv, &j); break;
+    case KF_STEP_DWCONV: kf__pool_run(x->pool, run_dwconv, &j); break;
+    case KF_STEP_FC: kf__pool_run(x->pool, run_gemm, &j); break;
+    case KF_STEP_SE_GATE: run_gate(&j); break;
+    case KF_STEP_SCALE: kf__pool_run(x->pool, run_scale, &j); break;
+    case KF_STEP_ADD: case KF_STEP_MUL: case KF_STEP_ACT: kf__pool_run(x->pool, run_eltwise, &j); break;
+    case KF_STEP_QUANTIZE: case KF_STEP_DEQUANTIZE: kf__pool_run(x->pool, run_convert, &j); break;
+    case KF_STEP_GLOBAL_POOL: run_global_pool(&j); break;
+    case KF_STEP_AVG_POOL: case KF_STEP_MAX_POOL: kf__pool_run(x->pool, run_pool, &j); break;
+    case KF_STEP_CONCAT: run_concat(&j); break;
+    case KF_STEP_PAD: run_pad(&j); break;
+    default: run_move(&j); break;
+    }
+}

@@ -1,0 +1,167 @@
+/* Quantized networks end to end: every tensor of a session equals the integer oracle to the bit, on every instruction set, on one
+ * and two threads, for one and two images, before and after a trip through a model file.
+ * Floor 9: links libkitfoxc. The built-in network is always tested, those of ../shared where they are.
+ * Owner rule: each test frees what it makes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "api/toolchain/graph_api.h"
+#include "format/format.h"
+#include "lower/lower.h"
+#include "quantize_helper.h"
+#include "runtime/session.h"
+
+typedef struct network {
+    const char *name, *path, *shape;
+    int wide_every;
+    int pixels, images;
+} network;
+
+static const network CASES[] = {
+    {"everyday10", "data/everyday10.onnx", NULL, 0, 1, 0},
+    {"everyday10, a third i16", "data/everyday10.onnx", NULL, 3, 1, 0},
+    {"everyday10, two images", "data/everyday10.onnx", NULL, 5, 1, 2},
+    {"large_100", "../shared/models/mobilenetv3_large_100.onnx", NULL, 0, 1, 0},
+    {"large_100 as feature map, some i16", "../shared/models/mobilenetv3_large_100.onnx", NULL, 4, 0, 0},
+    {"tf_minimal", "../shared/models/tf_mobilenetv3_large_minimal_100.onnx", NULL, 0, 1, 0},
+    {"torchvision small", "../shared/models/torchvision_mobilenet_v3_small_op17.onnx", NULL, 0, 1, 0},
+    {"ppocr", "../shared/models/ch_ppocr_mobile_v2.0_cls.onnx", "1x3x48x192", 0, 1},
+};
+
+/* What the oracle saw, by value name. */
+typedef struct seen {
+    const char *name;
+    kf__dense d;
+} seen;
+typedef struct oracle {
+    seen list[512];
+    size_t n;
+} oracle;
+
+static kf_status keep(void *user, const kf__graph *g, kf__vid v, const kf__dense *d, kf_error *err) {
+    oracle *o = user;
+    assert_true(o->n < 512);
+    o->list[o->n++] = (seen){g->values[v].name, *d};
+    return KF_OK;
+}
+
+typedef struct comparison {
+    const oracle *o;
+    const kf__program *p;
+    int compared, wrong;
+    const char *place;
+} comparison;
+
+static void compare(void *user, int32_t step, const float *data) {
+    comparison *c = user;
+    const kf__ptensor *t = &c->p->tensors[c->p->steps[step].out];
+    size_t hw = (size_t)t->h * (size_t)t->w, ch = (size_t)t->c, e = kf_dtype_size(t->dtype);
+    for (size_t i = 0; i < c->o->n; i++) {
+        const kf__dense *d = &c->o->list[i].d;
+        if (strcmp(c->o->list[i].name, t->name) != 0 || d->dtype != t->dtype) continue;
+        c->compared++;
+        for (size_t k = 0; k < (size_t)t->n * hw * ch; k++) { /* k counts n, h, w, c */
+            size_t n = k / (hw * ch), at = k / ch % hw, cc = k % ch;
+            if (memcmp((const char *)data + k * e, (const char *)d->data + ((n * ch + cc) * hw + at) * e, e) == 0) continue;
+            if (!c->wrong++) c->place = t->name;
+            return;
+        }
+    }
+}
+
+static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const char *what, int threads, bool own) {
+    struct kf_model *m;
+    struct kf_session *s;
+    kf_error err = {0};
+    if (kf__model_create(p, NULL, &m, &err) != KF_OK) fail_msg("%s: %s", what, err.text);
+    assert_int_equal(kf__session_create(m, threads, false, NULL, &s, &err), KF_OK);
+    comparison c = {.o = o, .p = p};
+    s->probe = compare, s->probe_user = &c;
+    if (type == KF_U8) kf__session_put_pixels(s, 0, input, false, false);
+    else kf__session_put_f32(s, 0, input, false);
+    kf__session_steps(s);
+    if (c.wrong) fail_msg("%s, %s, %d threads: %d of %d tensors differ, first %s", what, kf_cpu_name(), threads, c.wrong, c.compared, c.place);
+    assert_true(c.compared * 10 >= p->n_steps * 9); /* all but conversions have their value in the oracle */
+    kf__session_destroy(&s);
+    kf_model_destroy(&m);
+}
+
+static kf__program *lowered(const kf__graph *g, bool through_file) {
+    kf__program *p, *again;
+    kf_error err = {0};
+    void *data, *twice;
+    size_t bytes, more;
+    if (kf__lower(g, &p, &err) != KF_OK) fail_msg("%s", err.text);
+    if (!through_file) return p;
+    assert_int_equal(kf__format_write(p, &data, &bytes, &err), KF_OK);
+    kf__program_destroy(&p);
+    if (kf__format_read(data, bytes, NULL, false, &again, &err) != KF_OK) fail_msg("%s", err.text);
+    assert_int_equal(kf__format_write(again, &twice, &more, &err), KF_OK);
+    assert_int_equal(bytes, more);
+    assert_memory_equal(data, twice, bytes);
+    free(data);
+    free(twice);
+    return again;
+}
+
+static void check_network(void **state) {
+    static const char *const sets[] = {"scalar", "avx2", "avx512", "avx512vnni"};
+    const network *c = *state;
+    kf_import_options o;
+    kf_graph *graph;
+    kf_error err = {0};
+    char path[700];
+    const char *source = getenv("KITFOX_SOURCE");
+    snprintf(path, sizeof path, "%s/%s", source ? source : ".", c->path);
+    if (access(path, R_OK) != 0) skip();
+    kf_import_options_init(&o);
+    o.input_shape = c->shape;
+    if (kf_graph_import(path, &o, &graph, &err) != KF_OK) fail_msg("%s", err.text);
+    if (c->images) { /* the file says 1: another batch, inferred again */
+        for (size_t i = 0; i < graph->g->n_nodes; i++) graph->g->values[graph->g->nodes[i].out[0]].shape.rank = -1;
+        graph->g->values[graph->g->inputs[0]].shape.dim[0] = c->images;
+    }
+    if (kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, &err) != KF_OK) fail_msg("%s", err.text);
+    kf__graph *g = graph->g;
+    if (!c->pixels) g->meta.preprocess.valid = 0;
+    const kf__shape *shape = &g->values[g->inputs[0]].shape;
+    size_t count = 0, hw = (size_t)(shape->dim[2] * shape->dim[3]);
+    assert_true(kf__shape_count(shape, &count));
+    uint8_t *bytes = malloc(count);
+    float *real = malloc(count * 4);
+    kf__random r = {7};
+    for (size_t i = 0; i < count; i++) { /* a smooth picture with noise */
+        bytes[i] = (uint8_t)(128 + 90 * sin((double)(i % hw) / 37.0 + (double)(i / hw)) + (double)kf__random_range(&r, -30, 30));
+        real[i] = (float)(((double)bytes[i] / 255 - g->meta.preprocess.mean[i / hw % 3]) / (c->pixels ? g->meta.preprocess.std[i / hw % 3] : 0.25));
+    }
+    kf__dense in = {.dtype = KF_F32, .shape = *shape, .data = real};
+    if (qh_quantize(g, &in, 1, c->wide_every, &err) != KF_OK) fail_msg("%s", err.text);
+    if (c->pixels) in = (kf__dense){.dtype = KF_U8, .shape = *shape, .data = bytes};
+    oracle *seen_all = calloc(1, sizeof *seen_all);
+    kf__arena arena;
+    kf__arena_init(&arena, NULL);
+    kf__dense out[4];
+    if (kf__ref_run(g, &in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK) fail_msg("%s: %s", c->name, err.text);
+    for (int i = 0; i < 4; i++) {
+        if (kf_cpu_limit(sets[i], NULL) != KF_OK) continue;
+        for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in.dtype, in.data, seen_all, c->name, threads, true);
+    }
+    assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+    kf__arena_free(&arena);
+    free(seen_all);
+    free(bytes);
+    free(real);
+    kf_graph_destroy(&graph);
+}
+
+int main(void) {
+    struct CMUnitTest tests[KF_COUNT(CASES)];
+    for (size_t i = 0; i < KF_COUNT(CASES); i++)
+        tests[i] = (struct CMUnitTest){CASES[i].name, check_network, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
