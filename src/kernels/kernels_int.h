@@ -140,11 +140,16 @@ size_t kf__dwconv_u8_scratch(void);
     KF_KERNEL(gemm_u8, gemm_u8, isa)                                                                                   \
     KF_KERNEL(gemm_i16, gemm_i16, isa)                                                                                 \
     KF_KERNEL(dwconv_q, dwconv_u8, isa)                                                                                \
-    KF_KERNEL(dwconv_q, dwconv_i16, isa)                                                                               \
     KF_KERNEL(affine_q, affine_q, isa)                                                                                 \
     KF_KERNEL(colsum_q, colsum_q, isa)
 KF_KERNELS_INT(scalar)
+KF_KERNEL(dwconv_q, dwconv_i16, scalar)
 KF_KERNEL(eltwise_q, eltwise_q, scalar)
+#if defined(__x86_64__)
+KF_KERNELS_INT(avx2)
+KF_KERNELS_INT(avx512)
+KF_KERNELS_INT(avx512vnni)
+#endif
 #undef KF_KERNELS_INT
 #undef KF_KERNEL
 

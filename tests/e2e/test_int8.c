@@ -30,7 +30,7 @@ static const network CASES[] = {
     {"large_100 as feature map, some i16", "../shared/models/mobilenetv3_large_100.onnx", NULL, 4, 0, 0},
     {"tf_minimal", "../shared/models/tf_mobilenetv3_large_minimal_100.onnx", NULL, 0, 1, 0},
     {"torchvision small", "../shared/models/torchvision_mobilenet_v3_small_op17.onnx", NULL, 0, 1, 0},
-    {"ppocr", "../shared/models/ch_ppocr_mobile_v2.0_cls.onnx", "1x3x48x192", 0, 1},
+    {"ppocr", "../shared/models/ch_ppocr_mobile_v2.0_cls.onnx", "1x3x48x192", 0, 1, 0},
 };
 
 /* What the oracle saw, by value name. */

@@ -1,0 +1,74 @@
+/* Integer kernels for AVX2: bytes widened in place, pairs of i16 products (exact in i32, unlike vpmaddubsw).
+ * Floor 3. The bodies are in int_template.h; this file names the vector words.
+ * Owner rule: pure functions. */
+#include <immintrin.h>
+
+#include "kernels/kernels_int.h"
+
+#define V __m256i
+#define F __m256
+#define VL 8
+#define LOADV(p) _mm256_loadu_si256((const void *)(p))
+#define STOREV(p, v) _mm256_storeu_si256((void *)(p), v)
+#define SET1I(x) _mm256_set1_epi32(x)
+#define ADDI(a, b) _mm256_add_epi32(a, b)
+#define SUBI(a, b) _mm256_sub_epi32(a, b)
+#define CVT(v) _mm256_cvtepi32_ps(v)
+#define RNE(f) _mm256_cvtps_epi32(f)
+#define SETF(x) _mm256_set1_ps(x)
+#define LOADF(p) _mm256_loadu_ps(p)
+#define ADDF(a, b) _mm256_add_ps(a, b)
+#define MULF(a, b) _mm256_mul_ps(a, b)
+#define MINF(a, b) _mm256_min_ps(a, b)
+#define MAXF(a, b) _mm256_max_ps(a, b)
+#define UNPLO8(a, b) _mm256_unpacklo_epi8(a, b)
+#define UNPHI8(a, b) _mm256_unpackhi_epi8(a, b)
+#define UNPLO16(a, b) _mm256_unpacklo_epi16(a, b)
+#define UNPHI16(a, b) _mm256_unpackhi_epi16(a, b)
+#define PACK32(a, b) _mm256_packs_epi32(a, b)
+#define PACK16(a, b) _mm256_packus_epi16(a, b)
+#define MR1 4
+#define MAX_PANELS 1
+#define NAME(base) kf_k_##base##_avx2
+#define SPLIT 1
+#define EVEN(x) _mm256_and_si256(x, _mm256_set1_epi32(0x00ff00ff))
+#define ODD(x) _mm256_srli_epi16(x, 8)
+#define DOT(acc, x, w, odd) ADDI(acc, ADDI(_mm256_madd_epi16(EVEN(x), w), _mm256_madd_epi16(ODD(x), odd)))
+#define DOT2(acc, x, w) ADDI(acc, _mm256_madd_epi16(x, w))
+
+static inline V load_u8(const uint8_t *p, size_t n) {
+    uint8_t lane[32] = {0};
+    if (n >= 32) return LOADV(p);
+    memcpy(lane, p, n);
+    return LOADV(lane);
+}
+static inline void store_u8(uint8_t *p, V v, size_t n) {
+    if (n >= 32) STOREV(p, v);
+    else memcpy(p, &v, n);
+}
+static inline V load_bytes(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
+static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
+    __m128i x = _mm_setzero_si128();
+    if (type == KF_U8) {
+        if (n >= VL) x = _mm_loadl_epi64((const void *)((const uint8_t *)p + at));
+        else memcpy(&x, (const uint8_t *)p + at, n);
+        return _mm256_cvtepu8_epi32(x);
+    }
+    if (n >= VL) x = _mm_loadu_si128((const void *)((const int16_t *)p + at));
+    else memcpy(&x, (const int16_t *)p + at, n * 2);
+    return _mm256_cvtepi16_epi32(x);
+}
+static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
+    __m128i w = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    if (type == KF_U8) {
+        w = _mm_packus_epi16(w, w);
+        if (n >= VL) _mm_storel_epi64((void *)((uint8_t *)p + at), w);
+        else memcpy((uint8_t *)p + at, &w, n);
+    } else if (n >= VL) {
+        _mm_storeu_si128((void *)((int16_t *)p + at), w);
+    } else {
+        memcpy((int16_t *)p + at, &w, n * 2);
+    }
+}
+
+#include "kernels/x86/int_template.h"

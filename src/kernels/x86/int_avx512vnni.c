@@ -1,0 +1,11 @@
+/* Integer kernels for AVX-512 VNNI: four u8 x i8 products a lane, exact (vpdpbusd does not saturate).
+ * Floor 3. The bodies are in int_template.h.
+ * Owner rule: pure functions. */
+#include "kernels/x86/int_words512.h"
+
+#define NAME(base) kf_k_##base##_avx512vnni
+#define SPLIT 0
+#define DOT(acc, x, w, odd) ((void)(odd), _mm512_dpbusd_epi32(acc, x, w))
+#define DOT2(acc, x, w) _mm512_dpwssd_epi32(acc, x, w)
+
+#include "kernels/x86/int_template.h"

@@ -1,0 +1,53 @@
+/* Vector words of int_template.h for AVX-512 (F, BW, DQ, VL); the including file adds DOT, DOT2, SPLIT and NAME.
+ * Floor 3.
+ * Owner rule: pure inline functions. */
+#include <immintrin.h>
+
+#include "kernels/kernels_int.h"
+
+#define V __m512i
+#define F __m512
+#define VL 16
+#define LOADV(p) _mm512_loadu_si512(p)
+#define STOREV(p, v) _mm512_storeu_si512(p, v)
+#define SET1I(x) _mm512_set1_epi32(x)
+#define ADDI(a, b) _mm512_add_epi32(a, b)
+#define SUBI(a, b) _mm512_sub_epi32(a, b)
+#define CVT(v) _mm512_cvtepi32_ps(v)
+#define RNE(f) _mm512_cvtps_epi32(f)
+#define SETF(x) _mm512_set1_ps(x)
+#define LOADF(p) _mm512_loadu_ps(p)
+#define ADDF(a, b) _mm512_add_ps(a, b)
+#define MULF(a, b) _mm512_mul_ps(a, b)
+#define MINF(a, b) _mm512_min_ps(a, b)
+#define MAXF(a, b) _mm512_max_ps(a, b)
+#define UNPLO8(a, b) _mm512_unpacklo_epi8(a, b)
+#define UNPHI8(a, b) _mm512_unpackhi_epi8(a, b)
+#define UNPLO16(a, b) _mm512_unpacklo_epi16(a, b)
+#define UNPHI16(a, b) _mm512_unpackhi_epi16(a, b)
+#define PACK32(a, b) _mm512_packs_epi32(a, b)
+#define PACK16(a, b) _mm512_packus_epi16(a, b)
+#define MR1 16
+#define MR2 12
+#define MR3 8
+#define MR4 6
+#define MAX_PANELS 4
+
+static inline __mmask64 first64(size_t n) { return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1; }
+static inline V load_u8(const uint8_t *p, size_t n) { return n >= 64 ? LOADV(p) : _mm512_maskz_loadu_epi8(first64(n), p); }
+static inline void store_u8(uint8_t *p, V v, size_t n) {
+    if (n >= 64) STOREV(p, v);
+    else _mm512_mask_storeu_epi8(p, first64(n), v);
+}
+static inline V load_bytes(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p)); }
+static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
+    __mmask16 m = (__mmask16)first64(n);
+    if (type == KF_U8) return _mm512_cvtepu8_epi32(n >= VL ? _mm_loadu_si128((const void *)((const uint8_t *)p + at)) : _mm_maskz_loadu_epi8(m, (const uint8_t *)p + at));
+    return _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(m, (const int16_t *)p + at));
+}
+static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
+    __mmask16 m = (__mmask16)first64(n);
+    if (type == KF_U8 && n >= VL) _mm_storeu_si128((void *)((uint8_t *)p + at), _mm512_cvtepi32_epi8(v));
+    else if (type == KF_U8) _mm_mask_storeu_epi8((uint8_t *)p + at, m, _mm512_cvtepi32_epi8(v));
+    else _mm256_mask_storeu_epi16((int16_t *)p + at, m, _mm512_cvtepi32_epi16(v));
+}
