@@ -1,0 +1,295 @@
+/* Check and benchmark of the integer kernels: GEMM of u8 and i16, depthwise, requantization and sums, byte for byte against scalar.
+ * Floor 9. Every layer shape of large_100 and small_100, remainders, worst values, the traps of docs/NUMERICS.md, guard pages;
+ * --bench prints times.
+ * Owner rule: frees what each case maps. */
+#include "harness.h"
+
+#include "kernels/kernels_int.h"
+
+typedef struct shape {
+    size_t m, n, k;
+} shape;
+
+static const shape GEMMS[] = {
+    {12544, 16, 27}, {12544, 16, 16}, {12544, 64, 16}, {3136, 24, 64}, {3136, 72, 24}, {3136, 24, 72}, {784, 40, 72}, {784, 120, 40},
+    {784, 40, 120}, {784, 240, 40}, {196, 80, 240}, {196, 200, 80}, {196, 80, 200}, {196, 184, 80}, {196, 80, 184}, {196, 480, 80},
+    {196, 112, 480}, {196, 672, 112}, {196, 112, 672}, {49, 160, 672}, {49, 960, 160}, {49, 160, 960}, {1, 24, 72}, {1, 72, 24},
+    {1, 240, 960}, {1, 960, 240}, {1, 1280, 960}, {1, 1000, 1280}, {3136, 72, 16}, {784, 24, 72}, {784, 88, 24}, {784, 24, 88},
+    {784, 96, 24}, {196, 40, 96}, {196, 240, 40}, {196, 40, 240}, {196, 48, 120}, {196, 144, 48}, {196, 288, 48}, {49, 96, 288},
+    {49, 576, 96}, {49, 96, 576}, {1, 1024, 576}, {1, 1000, 1024},
+};
+
+typedef struct window {
+    int32_t h, w, k, s;
+    size_t c;
+} window;
+
+static const window DEPTHWISE[] = {
+    {112, 112, 3, 1, 16}, {112, 112, 3, 2, 64}, {56, 56, 3, 1, 72}, {56, 56, 5, 2, 72}, {28, 28, 5, 1, 120}, {28, 28, 3, 2, 240},
+    {14, 14, 3, 1, 200}, {14, 14, 3, 1, 184}, {14, 14, 3, 1, 480}, {14, 14, 3, 1, 672}, {14, 14, 5, 2, 672}, {7, 7, 5, 1, 960},
+    {112, 112, 3, 2, 16}, {56, 56, 3, 2, 72}, {28, 28, 3, 1, 88}, {28, 28, 5, 2, 96}, {14, 14, 5, 1, 240}, {14, 14, 5, 1, 120},
+    {14, 14, 5, 1, 144}, {14, 14, 5, 2, 288}, {7, 7, 5, 1, 576},
+};
+
+static int failures, cases;
+
+static int int_rungs(kf__cpu_level *out) {
+    static const kf__cpu_level ALL[] = {KF_CPU_SCALAR, KF_CPU_AVX2, KF_CPU_AVX512, KF_CPU_AVX512VNNI};
+    int n = 0;
+    for (size_t i = 0; i < KF_COUNT(ALL); i++)
+        if (ALL[i] <= kf__cpu_level_now()) out[n++] = ALL[i];
+    return n;
+}
+
+/* Bytes between guard pages; sizes are whole floats of the harness. The block begins up to 3 bytes early, its end is exact. */
+typedef struct bytes {
+    guarded g;
+    uint8_t *at;
+    size_t n;
+} bytes;
+static bytes bytes_new(size_t n) {
+    bytes b = {.g = guard_new((n + 3) / 4), .n = n};
+    b.at = (uint8_t *)b.g.at + (n + 3) / 4 * 4 - n;
+    return b;
+}
+
+/* Worst case values now and then: all at one end. */
+static void random_bytes(bytes *b, unsigned turn, kf__random *r) {
+    for (size_t i = 0; i < b->n; i++) b->at[i] = turn % 8 == 7 ? 255 : (uint8_t)kf__random_u64(r);
+}
+
+static void random_weights(int8_t *w, size_t n, unsigned turn, kf__random *r) {
+    for (size_t i = 0; i < n; i++) w[i] = (int8_t)(turn % 8 == 7 ? (turn & 8 ? 127 : -127) : kf__random_range(r, -127, 127));
+}
+
+/* Parameters of n channels in two orders: natural for scalar, a kernel's for `block`. */
+typedef struct parameters {
+    int32_t *bias, *zero;
+    float *mul, *fbias, *k, *inv, *flo, *fhi;
+} parameters;
+static parameters parameters_new(size_t n) {
+    parameters p;
+    void **list[] = {(void **)&p.bias, (void **)&p.zero, (void **)&p.mul, (void **)&p.fbias, (void **)&p.k, (void **)&p.inv, (void **)&p.flo, (void **)&p.fhi};
+    for (size_t i = 0; i < KF_COUNT(list); i++) *list[i] = calloc(kf__qpad(n), 4);
+    return p;
+}
+static void parameters_free(parameters *p) {
+    free(p->bias), free(p->zero), free(p->mul), free(p->fbias), free(p->k), free(p->inv), free(p->flo), free(p->fhi);
+}
+static void parameters_fill(parameters *p, size_t n, double gain, kf_dtype out, kf__random *r) {
+    for (size_t i = 0; i < n; i++) {
+        p->bias[i] = (int32_t)kf__random_range(r, -100000, 100000);
+        p->zero[i] = out == KF_U8 ? (int32_t)kf__random_range(r, 0, 255) : 0;
+        p->mul[i] = (float)(gain * (0.5 + kf__random_unit(r)));
+        p->fbias[i] = (float)(kf__random_unit(r) * 4 - 2);
+        p->k[i] = (float)(kf__random_unit(r) + 0.1), p->inv[i] = (float)(kf__random_unit(r) * 30);
+        p->flo[i] = (float)((out == KF_U8 ? 0 : -9000) - p->zero[i]), p->fhi[i] = (float)((out == KF_U8 ? 255 : 9000) - p->zero[i]);
+    }
+}
+static void parameters_order(const parameters *from, size_t n, size_t block, parameters *to) {
+    for (size_t i = 0; i < kf__round_up(n, block); i++) {
+        size_t c = kf__dwconv_q_order(block, i);
+        if (c >= n) continue;
+        to->bias[i] = from->bias[c], to->zero[i] = from->zero[c], to->mul[i] = from->mul[c], to->fbias[i] = from->fbias[c];
+        to->k[i] = from->k[c], to->inv[i] = from->inv[c], to->flo[i] = from->flo[c], to->fhi[i] = from->fhi[c];
+    }
+}
+
+/* Every activation, output type, residual and bias, turn by turn; plain ones most often, as networks have them. */
+static kf__requant requant_of(const parameters *p, unsigned turn, bool residual_allowed, const void *residual, size_t ld, kf_dtype out) {
+    kf__requant q = {.bias = p->bias, .mul = p->mul, .k = p->k, .flo = p->flo, .fhi = p->fhi, .zero = p->zero, .out = out, .hi = 3};
+    q.act = turn % 3 == 0 ? KF_ACT_NONE : turn % 3 == 1 ? KF_ACT_HSWISH : (kf__act)(turn / 3 % KF_ACT_COUNT);
+    if (q.act == KF_ACT_HARDSIGMOID) q.lo = 0.2f, q.hi = 0.5f;
+    if (turn % 4 == 3 && out != KF_F32) q.inv = p->inv;
+    if (out == KF_F32) q.post = turn % 2 ? KF_ACT_CLIP : KF_ACT_NONE, q.post_lo = -1, q.post_hi = 2, q.fbias = p->fbias;
+    if (residual_allowed && turn % 5 == 1) q.residual = residual, q.residual_type = KF_U8, q.residual_zero = 77, q.residual_scale = 0.03f, q.ld_residual = ld;
+    return q;
+}
+
+static void report(const char *name, shape s, unsigned turn) {
+    if (failures++ < 10) printf("%s %zux%zux%zu turn %u differs from scalar\n", name, s.m, s.n, s.k, turn);
+}
+
+static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
+    kf_dtype out = turn % 6 == 4 ? KF_I16 : turn % 6 == 5 ? KF_F32 : KF_U8;
+    bool wide = i16 && turn % 2;
+    size_t e = kf_dtype_size(out), size = i16 ? 2 : 1;
+    bytes a = bytes_new(s.m * s.k * size), res = bytes_new(s.m * s.n), want = bytes_new(s.m * s.n * e), got = bytes_new(s.m * s.n * e);
+    int8_t *w = malloc(s.n * s.k * 2);
+    random_bytes(&a, i16 ? 0 : turn, r);
+    random_bytes(&res, 0, r);
+    random_weights(w, s.n * s.k * (wide ? 2 : 1), i16 ? 0 : turn, r);
+    parameters p = parameters_new(s.n);
+    parameters_fill(&p, s.n, 40.0 / (i16 ? 3e8 : 2e5), out, r);
+    kf__requant q = requant_of(&p, turn, true, res.at, s.n, out);
+    kf__cpu_level level[KF_CPU_LEVELS];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        kf__kernels_select_int(level[i], &k);
+        size_t packed_bytes = i16 ? kf__gemm_i16_packed(wide, s.n, s.k) : kf__gemm_u8_packed(k.gemm_layout, s.n, s.k);
+        bytes packed = bytes_new(packed_bytes);
+        uint8_t *to = i ? got.at : want.at;
+        memset(got.at, CANARY, got.n);
+        if (i16) {
+            kf__gemm_i16_pack(wide, s.n, s.k, w, packed.at);
+            k.gemm_i16(s.m, s.n, s.k, (const int16_t *)(const void *)a.at, s.k, packed.at, wide, to, s.n, &q);
+        } else {
+            kf__gemm_u8_pack(k.gemm_layout, s.n, s.k, w, packed.at);
+            k.gemm_u8(s.m, s.n, s.k, a.at, s.k, packed.at, to, s.n, &q);
+        }
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(i16 ? k.gemm_i16_name : k.gemm_u8_name, s, turn);
+        guard_free(&packed.g);
+    }
+    parameters_free(&p);
+    free(w);
+    guard_free(&a.g), guard_free(&res.g), guard_free(&want.g), guard_free(&got.g);
+}
+
+static void check_dwconv(window v, unsigned turn, kf__random *r) {
+    kf_dtype out = turn % 5 == 4 ? KF_I16 : KF_U8;
+    int32_t pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2, ho = (v.h + 2 * pad - v.k) / v.s + 1, wo = (v.w + 2 * pad - v.k) / v.s + 1;
+    if (v.h + 2 * pad < v.k || v.w + 2 * pad < v.k) return;
+    size_t e = kf_dtype_size(out), outs = (size_t)ho * (size_t)wo * v.c, taps = (size_t)(v.k * v.k);
+    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c), want = bytes_new(outs * e), got = bytes_new(outs * e), pads = bytes_new(kf__qpad(v.c));
+    int8_t *w = malloc(taps * v.c);
+    random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_weights(w, taps * v.c, turn, r);
+    parameters p = parameters_new(v.c), ordered = parameters_new(v.c);
+    parameters_fill(&p, v.c, 0.002, out, r);
+    void *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
+    kf__dwconv_q d = {.in = in.at, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = wo, .y1 = ho, .kh = v.k, .kw = v.k, .sh = v.s, .sw = v.s, .dh = 1,
+                      .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .scratch = scratch};
+    kf__cpu_level level[KF_CPU_LEVELS];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        kf__kernels_select_int(level[i], &k);
+        bytes packed = bytes_new(kf__dwconv_u8_packed(k.dw_layout, k.dw_block, v.k, v.s, v.c));
+        kf__dwconv_u8_pack(k.dw_layout, k.dw_block, v.k, v.s, v.c, w, packed.at);
+        parameters_order(&p, v.c, k.dw_block, &ordered);
+        kf__requant q = requant_of(&ordered, turn, false, NULL, 0, out);
+        d.out = i ? got.at : want.at, d.w = packed.at;
+        memset(got.at, CANARY, got.n);
+        for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) { /* in two shares, as two threads do */
+            d.y1 = d.y0 ? ho : (ho + 1) / 2;
+            k.dwconv_u8(&d, &q);
+        }
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_u8_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
+        guard_free(&packed.g);
+    }
+    parameters_free(&p), parameters_free(&ordered);
+    kf__mem_free(NULL, scratch);
+    free(w);
+    guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g);
+}
+
+static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r) {
+    kf_dtype in = turn % 2 ? KF_U8 : KF_I16, out = turn % 3 ? KF_U8 : KF_I16;
+    bytes x = bytes_new(rows * c * kf_dtype_size(in)), want = bytes_new(rows * c * kf_dtype_size(out)), got = bytes_new(rows * c * kf_dtype_size(out));
+    bytes sum_want = bytes_new(c * 4), sum_got = bytes_new(c * 4);
+    random_bytes(&x, turn, r);
+    parameters p = parameters_new(c);
+    parameters_fill(&p, c, in == KF_U8 ? 1.5 : 0.01, out, r);
+    int32_t *zero = calloc(kf__qpad(c), 4);
+    for (size_t i = 0; i < c && in == KF_U8; i++) zero[i] = (int32_t)kf__random_range(r, 0, 255);
+    kf__affine_q a = {.in = x.at, .in_type = in, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows, .c = c,
+                      .ld_in = c, .ld_out = c};
+    kf__cpu_level level[KF_CPU_LEVELS];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        kf__kernels_select_int(level[i], &k);
+        bytes *sum = i ? &sum_got : &sum_want;
+        a.out = i ? got.at : want.at;
+        memset(sum->at, 0, sum->n);
+        k.affine_q(&a);
+        k.colsum_q(in, rows, c, x.at, (int32_t *)(void *)sum->at);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.affine_q_name, (shape){rows, c, 0}, turn);
+        if (i && memcmp(sum_want.at, sum_got.at, sum_got.n) != 0) report(k.colsum_q_name, (shape){rows, c, 0}, turn);
+    }
+    free(zero);
+    parameters_free(&p);
+    guard_free(&x.g), guard_free(&want.g), guard_free(&got.g), guard_free(&sum_want.g), guard_free(&sum_got.g);
+}
+
+/* The traps of the numerics page with their published numbers, on every rung. */
+static void check_traps(void) {
+    static const uint8_t A[3] = {210, 198, 234};
+    static const int8_t B[3] = {-81, -80, 127};
+    static const float X[7] = {-4, -3, -1.5f, 0, 1, 3, 6}, Y[7] = {0, 0, -0.375f, 0, 0.66667f, 3, 6};
+    kf__cpu_level level[KF_CPU_LEVELS];
+    parameters p = parameters_new(7);
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        kf__kernels_select_int(level[i], &k);
+        uint8_t packed[256] = {0};
+        float out[7];
+        kf__requant q = {.bias = p.bias, .mul = p.mul, .k = p.k, .out = KF_F32};
+        memset(p.bias, 0, 28);
+        for (int c = 0; c < 7; c++) p.mul[c] = 1, p.k[c] = 1.0f / 6.0f;
+        kf__gemm_u8_pack(k.gemm_layout, 1, 3, B, packed);
+        k.gemm_u8(1, 1, 3, A, 3, packed, out, 1, &q);
+        if (out[0] != -3132) report("pair saturation", (shape){1, 1, 3}, 0);
+        memset(packed, 0, sizeof packed); /* sums come from the bias alone */
+        for (int c = 0; c < 7; c++) p.bias[c] = (int32_t)(X[c] * 1000), p.mul[c] = 0.001f;
+        q.act = KF_ACT_HSWISH;
+        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        for (int c = 0; c < 7; c++)
+            if (fabsf(out[c] - Y[c]) > 1e-5f) report("h-swish is not h-sigmoid", (shape){1, 7, (size_t)c}, 0);
+        q.act = KF_ACT_HARDSIGMOID, q.lo = 0.2f, q.hi = 0.5f;
+        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        if (fabsf(out[4] - 0.7f) > 1e-6f) report("HardSigmoid alpha 0.2", (shape){1, 7, 3}, 0);
+        q.act = KF_ACT_HSIGMOID;
+        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        if (fabsf(out[4] - 0.66667f) > 1e-5f) report("h-sigmoid of 1", (shape){1, 7, 3}, 0);
+        q.act = KF_ACT_NONE; /* a dead channel: s_w = bias / (s_in * 2^24) */
+        p.bias[0] = 1 << 24, p.mul[0] = (float)(5.0 / 16777216);
+        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        if (out[0] != 5) report("dead channel", (shape){1, 7, 3}, 0);
+    }
+    parameters_free(&p);
+}
+
+static void bench(void) {
+    kf__cpu_level level[KF_CPU_LEVELS];
+    kf__random r = {1};
+    for (int i = 0, n = int_rungs(level); i < n; i++) {
+        kf__kernels_int k;
+        kf__kernels_select_int(level[i], &k);
+        for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
+            shape s = GEMMS[x];
+            uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n), *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, s.n, s.k));
+            int8_t *w = malloc(s.n * s.k);
+            parameters p = parameters_new(s.n);
+            parameters_fill(&p, s.n, 1e-4, KF_U8, &r);
+            random_weights(w, s.n * s.k, 0, &r);
+            memset(a, 3, s.m * s.k);
+            kf__gemm_u8_pack(k.gemm_layout, s.n, s.k, w, b);
+            kf__requant q = requant_of(&p, 1, false, NULL, 0, KF_U8);
+            double ns, work = (double)s.m * (double)s.n * (double)s.k;
+            BENCH(ns, k.gemm_u8(s.m, s.n, s.k, a, s.k, b, c, s.n, &q));
+            printf("%s %5zu x %4zu x %4zu  %9.0f ns  %6.1f MAC/ns\n", k.gemm_u8_name, s.m, s.n, s.k, ns, work / ns);
+            parameters_free(&p);
+            free(a), free(c), free(w), kf__mem_free(NULL, b);
+        }
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
+        bench();
+        return 0;
+    }
+    kf__random r = {21};
+    for (unsigned i = 0; i < KF_COUNT(GEMMS); i++) check_gemm(GEMMS[i], i, false, &r);
+    for (unsigned i = 0; i < KF_COUNT(GEMMS); i++) {
+        if (GEMMS[i].m < 800) check_gemm(GEMMS[i], i, true, &r);
+    }
+    for (unsigned i = 0; i < 600; i++)
+        check_gemm((shape){(size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, 90), (size_t)kf__random_range(&r, 1, 50)}, i, i % 3 == 2, &r);
+    for (unsigned i = 0; i < KF_COUNT(DEPTHWISE); i++) check_dwconv(DEPTHWISE[i], i, &r);
+    for (unsigned i = 0; i < 400; i++)
+        check_dwconv((window){(int32_t)kf__random_range(&r, 1, 70), (int32_t)kf__random_range(&r, 1, 70), i % 2 ? 3 : 5, i % 4 < 2 ? 1 : 2,
+                              (size_t)kf__random_range(&r, 1, i % 9 ? 70 : 140)}, i, &r);
+    for (unsigned i = 0; i < 200; i++) check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
+    check_traps();
+    printf("int: %d cases, %d failures\n", cases, failures);
+    return failures != 0;
+}
