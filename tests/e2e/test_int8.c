@@ -109,16 +109,11 @@ static kf__program *lowered(const kf__graph *g, bool through_file) {
     return again;
 }
 
-static void check_network(void **state) {
-    static const char *const sets[] = {"scalar", "avx2", "avx512", "avx512vnni"};
-    const network *c = *state;
+/* The network fused and quantized on one made-up picture, which comes back as u8 and f32. */
+static kf_graph *quantized(const network *c, const char *path, uint8_t **picture, float **normalized) {
     kf_import_options o;
     kf_graph *graph;
     kf_error err = {0};
-    char path[700];
-    const char *source = getenv("KITFOX_SOURCE");
-    snprintf(path, sizeof path, "%s/%s", source ? source : ".", c->path);
-    if (access(path, R_OK) != 0) skip();
     kf_import_options_init(&o);
     o.input_shape = c->shape;
     if (kf_graph_import(path, &o, &graph, &err) != KF_OK) fail_msg("%s", err.text);
@@ -141,6 +136,24 @@ static void check_network(void **state) {
     }
     kf__dense in = {.dtype = KF_F32, .shape = *shape, .data = real};
     if (qh_quantize(g, &in, 1, c->wide_every, &err) != KF_OK) fail_msg("%s", err.text);
+    *picture = bytes, *normalized = real;
+    return graph;
+}
+
+static void check_network(void **state) {
+    static const char *const sets[] = {"scalar", "avx2", "avx512", "avx512vnni"};
+    const network *c = *state;
+    kf_error err = {0};
+    char path[700];
+    uint8_t *bytes;
+    float *real;
+    const char *source = getenv("KITFOX_SOURCE");
+    snprintf(path, sizeof path, "%s/%s", source ? source : ".", c->path);
+    if (access(path, R_OK) != 0) skip();
+    kf_graph *graph = quantized(c, path, &bytes, &real);
+    kf__graph *g = graph->g;
+    const kf__shape *shape = &g->values[g->inputs[0]].shape;
+    kf__dense in = {.dtype = KF_F32, .shape = *shape, .data = real};
     if (c->pixels) in = (kf__dense){.dtype = KF_U8, .shape = *shape, .data = bytes};
     oracle *seen_all = calloc(1, sizeof *seen_all);
     kf__arena arena;
@@ -159,7 +172,27 @@ static void check_network(void **state) {
     kf_graph_destroy(&graph);
 }
 
-int main(void) {
+/* test_int8 MODEL.onnx OUT.kfx: the same quantizer as a tool, for profiles. */
+static int save(const char *path, const char *out) {
+    uint8_t *bytes;
+    float *real;
+    void *data;
+    size_t n;
+    kf_error err = {0};
+    kf_graph *graph = quantized(&(network){.name = path, .pixels = 1}, path, &bytes, &real);
+    kf__program *p = lowered(graph->g, false);
+    if (kf__format_write(p, &data, &n, &err) != KF_OK) return 1;
+    FILE *f = fopen(out, "wb");
+    bool ok = f && fwrite(data, 1, n, f) == n;
+    if (f) ok &= fclose(f) == 0;
+    kf__program_destroy(&p);
+    kf_graph_destroy(&graph);
+    free(data), free(bytes), free(real);
+    return !ok;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3) return save(argv[1], argv[2]);
     struct CMUnitTest tests[KF_COUNT(CASES)];
     for (size_t i = 0; i < KF_COUNT(CASES); i++)
         tests[i] = (struct CMUnitTest){CASES[i].name, check_network, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
