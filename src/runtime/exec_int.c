@@ -64,28 +64,53 @@ static void run_gemm(void *ctx, int worker, int workers) {
     }
 }
 
-/* Patches of one output row; a tap outside the image reads the zero point. */
-static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
+/* Depth of the patches: fours of bytes, so that the u8 kernel has no remainder; the weights of the filling are 0. */
+static size_t depth_of(const job *j, size_t k) { return j->q->i16 ? k : kf__round_up(k, 4); }
+
+/* One row of taps of a patch, `channels` from `first` on for each tap; a tap outside the image reads the zero point. */
+static void patch_row(const job *j, const char *row, int32_t left, size_t first, size_t channels, char *to) {
     const kf__step *s = j->s;
     size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1;
-    bool widened = j->q->i16 && j->in->dtype == KF_U8;
-    for (int32_t xo = 0; xo < j->out->w; xo++)
-        for (int32_t ky = 0; ky < s->kh; ky++)
-            for (int32_t kx = 0; kx < s->kw; kx++, to += channels * e) {
-                int32_t sy = y * s->sh - s->pt + ky * s->dh, sx = xo * s->sw - s->pl + kx * s->dw;
-                bool inside = sy >= 0 && sy < j->in->h && sx >= 0 && sx < j->in->w;
-                const char *from = j->src + (((image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w + (size_t)sx) * c + first) * j->in_size;
-                if (!inside && e == 1) memset(to, j->in->zero, channels);
-                else if (!inside)
-                    for (size_t i = 0; i < channels; i++) ((int16_t *)(void *)to)[i] = (int16_t)j->in->zero;
-                else if (widened) widen((const uint8_t *)from, channels, (int16_t *)(void *)to);
-                else memcpy(to, from, channels * e);
+    for (int32_t kx = 0; kx < s->kw; kx++, to += channels * e) {
+        int32_t sx = left + kx * s->dw;
+        const char *from = row ? row + ((size_t)sx * c + first) * j->in_size : NULL;
+        if (!row || sx < 0 || sx >= j->in->w) {
+            for (size_t i = 0; i < channels; i++) {
+                if (e == 1) ((uint8_t *)to)[i] = (uint8_t)j->in->zero;
+                else ((int16_t *)(void *)to)[i] = (int16_t)j->in->zero;
             }
+        } else if (e > j->in_size) {
+            widen((const uint8_t *)from, channels, (int16_t *)(void *)to);
+        } else {
+            memcpy(to, from, channels * e);
+        }
+    }
+}
+
+/* Patches of one output row, depth_of() elements each. Taps of one row of the image that lie side by side are one copy. */
+static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
+    const kf__step *s = j->s;
+    size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1, run = (size_t)s->kw * channels * e, k = (size_t)s->kh * (size_t)s->kw * channels;
+    size_t step = depth_of(j, k) * e;
+    bool whole = channels == c && s->dw == 1 && e == j->in_size;
+    for (int32_t ky = 0; ky < s->kh; ky++) {
+        int32_t sy = y * s->sh - s->pt + ky * s->dh;
+        const char *row = sy < 0 || sy >= j->in->h ? NULL : j->src + (image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w * c * j->in_size;
+        char *at = to + (size_t)ky * run;
+        for (int32_t xo = 0; xo < j->out->w; xo++, at += step) {
+            int32_t left = xo * s->sw - s->pl;
+            if (!row || !whole || left < 0 || left + s->kw > j->in->w) patch_row(j, row, left, first, channels, at);
+            else if (run == 9) memcpy(at, row + left * 3, 9); /* three pixels: the first layer */
+            else memcpy(at, row + (size_t)left * c * e, run);
+        }
+    }
+    for (int32_t xo = 0; step > k * e && xo < j->out->w; xo++) memset(to + (size_t)xo * step + k * e, 0, step - k * e);
 }
 
 /* One row of patches times one group; where the bias depends on the border, one call for each run of columns of one class. */
 static void conv_row(const job *j, size_t row, size_t g, const char *patches, size_t k) {
     size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)j->s->group, e = j->q->i16 ? 2 : 1;
+    k = depth_of(j, k);
     int32_t class_row = j->s->border_bias ? j->q->class_y[row % (size_t)j->out->h] * j->q->n_class_x : 0;
     for (size_t x = 0, end; x < ow; x = end) {
         end = ow;
