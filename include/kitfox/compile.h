@@ -79,6 +79,54 @@ typedef struct kf_node_info {
 } kf_node_info;
 KF_API kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err);
 
+/** How the range of an activation is chosen from what the samples show. */
+typedef enum kf_range_method {
+    KF_RANGE_MSE = 0,        /**< least squared error (default) */
+    KF_RANGE_MAX = 1,        /**< everything that was seen */
+    KF_RANGE_PERCENTILE = 2, /**< `percentile` percent of the values are kept */
+    KF_RANGE_KL = 3          /**< least Kullback-Leibler divergence */
+} kf_range_method;
+
+typedef struct kf_quantize_options {
+    size_t size; /**< sizeof(kf_quantize_options), set by the init function */
+    kf_range_method range;
+    double percentile;       /**< 50..100, default 99.99; KF_RANGE_PERCENTILE only */
+    int32_t per_channel;     /**< 1 (default): one weight scale per output channel; 0: one per layer */
+    int32_t channel_scales;  /**< 1 (default): one activation scale per channel where every reader allows it */
+    int32_t equalize;        /**< 1 (default): even out channel ranges across linear and ReLU edges first */
+    int32_t bias_correction; /**< 1 (default): mean outputs of each layer made those of the float network */
+    int32_t rounding;        /**< 1 (default): weights rounded by the layer's output error; 0: to nearest */
+    int32_t cross;           /**< 1 (default): that rounding also makes up for the error of the layers before; 0: it does not */
+    int32_t threads;         /**< 0 (default): as kf_session_options */
+    const char *const *int16_nodes; /**< names of nodes (of the file, fused ones included) that read and write i16 */
+    int32_t n_int16;
+    void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none */
+    void *user;
+} kf_quantize_options;
+KF_API void kf_quantize_options_init(kf_quantize_options *options);
+
+/** Post-training quantization in place; docs/QUANTIZATION.md has the method. `samples`: typical inputs, 50 to 200 of them, each either
+ *  u8 pixels [height, width, 3] in the network's colour order (the model then takes pixels and normalizes in its first layer's
+ *  weights), or f32 of the input's shape. All of one kind. Optimizes the graph first. Takes seconds; memory stays below 1 GB (fewer
+ *  samples are used beyond that). ARGUMENT: no or odd samples, an unknown int16 node. UNSUPPORTED: a network that cannot be
+ *  quantized, or already is; on any failure after the checks the graph must be destroyed. */
+KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples, const kf_quantize_options *options,
+                                   kf_error *err);
+
+/** One row of the quantizer's report: node `index` of the graph, measured on the samples against the float network. */
+typedef struct kf_quantized_node {
+    const char *name, *op; /**< owned by the graph */
+    kf_dtype dtype;        /**< of its output */
+    double threshold;      /**< largest magnitude that its output can hold; 0 where it stays f32 */
+    double cosine;         /**< similarity of float and quantized output, errors accumulated */
+    double sqnr;           /**< signal to error ratio in dB, errors accumulated */
+    int64_t macs;
+} kf_quantized_node;
+/** ARGUMENT past the last node, or for a graph that was not quantized. */
+KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err);
+/** Share of the samples (percent) whose top-1 kept its class, SQNR of the output in dB, samples used. Any pointer may be NULL. */
+KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples, kf_error *err);
+
 /** One architecture that a checkpoint can have. Strings are static. */
 typedef struct kf_zoo_entry {
     const char *name;      /**< timm's or torchvision's name: what `arch` of kf_import_options takes */

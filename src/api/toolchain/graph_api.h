@@ -6,10 +6,13 @@
 
 #include "graph/graph.h"
 #include "kitfox/compile.h"
+#include "quantize/quantize.h"
 
 struct kf_graph {
     kf__graph *g;
     int level; /* -1 as imported, else the highest kf_optimize_level done */
+    bool quantized;
+    kf__qreport report; /* of the quantizer; lives in the graph's arena */
 };
 
 /** Take over `g` into a new handle; on failure `g` is destroyed. */

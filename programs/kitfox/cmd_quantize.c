@@ -1,0 +1,151 @@
+/* kitfox quantize MODEL --calib DIR -o OUT.kfx: post-training quantization, with a table of what it cost where.
+ * Floor 8.
+ * Owner rule: the output appears whole or not at all. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/pictures.h"
+
+enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_FLAG, MAX_INT16 = 256 };
+
+typedef struct options {
+    cli_common common;
+    const char *model, *out, *calib, *list;
+    size_t limit;
+    kf_quantize_options q;
+    const char *int16[MAX_INT16];
+    bool nodes;
+} options;
+
+static const struct argp_option OPTIONS[] = {
+    {"output", 'o', "OUT.kfx", 0, "the quantized model (required)", 0},
+    {"calib", 'c', "DIR", 0, "typical pictures, or .npy inputs (required)", 0},
+    {"calib-list", KEY_LIST, "FILE", 0, "which files of DIR, one a line", 0},
+    {"limit", KEY_LIMIT, "N", 0, "use N of them, spread evenly (default 200)", 0},
+    {"method", KEY_METHOD, "mse|max|percentile|kl", 0, "how ranges are chosen (default mse)", 0},
+    {"max-percentile", KEY_PERCENTILE, "P", 0, "percent of values kept, for --method percentile (default 99.99)", 0},
+    {"int16", KEY_INT16, "NODE", 0, "this node reads and writes int16 (repeat)", 0},
+    {"nodes", 'n', NULL, 0, "print the node table", 0},
+    {"no-per-channel", KEY_FLAG, NULL, 0, "one weight scale per layer", 1},
+    {"no-channel-scales", KEY_FLAG + 1, NULL, 0, "one activation scale per tensor everywhere", 1},
+    {"no-equalize", KEY_FLAG + 2, NULL, 0, "leave channel ranges as they are", 1},
+    {"no-bias-correction", KEY_FLAG + 3, NULL, 0, "leave biases as they are", 1},
+    {"no-rounding", KEY_FLAG + 4, NULL, 0, "round weights to nearest", 1},
+    {"no-cross", KEY_FLAG + 5, NULL, 0, "rounding looks at its own layer only", 1},
+    {0},
+};
+
+static bool method(options *o, const char *arg) {
+    static const char *const NAME[] = {"mse", "max", "percentile", "kl"};
+    for (int i = 0; i < 4; i++)
+        if (strcmp(NAME[i], arg) == 0) {
+            o->q.range = (kf_range_method)i;
+            return true;
+        }
+    return false;
+}
+
+static error_t parse_switch(options *o, int key) {
+    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.equalize, &o->q.bias_correction, &o->q.rounding, &o->q.cross};
+    if (key < KEY_FLAG || key >= KEY_FLAG + 6) return ARGP_ERR_UNKNOWN;
+    *flags[key - KEY_FLAG] = 0;
+    return 0;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    options *o = state->input;
+    char *end = NULL;
+    switch (key) {
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case 'o': o->out = arg; return 0;
+    case 'c': o->calib = arg; return 0;
+    case 'n': o->nodes = true; return 0;
+    case KEY_LIST: o->list = arg; return 0;
+    case KEY_LIMIT:
+        o->limit = strtoul(arg, &end, 10);
+        if (*end || end == arg || o->limit < 1 || arg[0] == '-') argp_error(state, "--limit %s: a number from 1 is needed", arg);
+        return 0;
+    case KEY_METHOD:
+        if (!method(o, arg)) argp_error(state, "--method %s: mse, max, percentile or kl is needed", arg);
+        return 0;
+    case KEY_PERCENTILE:
+        o->q.percentile = strtod(arg, &end);
+        if (*end || end == arg || !(o->q.percentile >= 50 && o->q.percentile <= 100)) argp_error(state, "--max-percentile %s: 50 to 100 is needed", arg);
+        return 0;
+    case KEY_INT16:
+        if (o->q.n_int16 == MAX_INT16) argp_error(state, "--int16: at most %d nodes", MAX_INT16);
+        o->int16[o->q.n_int16++] = arg;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->model) argp_error(state, "%s: one model only", arg);
+        o->model = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->model || !o->out || !o->calib) argp_error(state, "MODEL, --calib DIR and -o OUT.kfx are needed");
+        return 0;
+    default: return parse_switch(o, key);
+    }
+}
+
+static void progress(void *user, size_t done, size_t total) {
+    (void)user;
+    if (!isatty(2)) return;
+    fprintf(stderr, "\rquantizing %3zu of %zu nodes", done, total);
+    if (done == total) fprintf(stderr, "\r%40s\r", "");
+}
+
+/* The table that scripts of the zoo's users search for. */
+static void print_nodes(const kf_graph *g, bool json) {
+    kf_quantized_node n;
+    kf_error err;
+    if (!json) printf("%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
+    for (int32_t i = 0; kf_graph_quantized_node(g, i, &n, &err) == KF_OK; i++) {
+        const char *dtype = n.dtype == KF_U8 ? "int8" : n.dtype == KF_I16 ? "int16" : "float";
+        if (json)
+            cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I}", "node", n.name, "type", n.op, "cosine", n.cosine, "sqnr_db", isfinite(n.sqnr) ? json_real(n.sqnr) : json_null(),
+                                     "threshold", n.threshold, "datatype", dtype, "macs", (json_int_t)n.macs));
+        else printf("%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, dtype);
+    }
+}
+
+static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
+    kf_graph_info info;
+    double start = cli_now_ms(), agreement, sqnr;
+    int32_t samples;
+    kf_status st = cli_import(o->model, &o->common, g, err);
+    if (st == KF_OK) st = kf_graph_get_info(*g, &info, err);
+    if (st == KF_OK) st = pictures_find(o->calib, o->list, o->limit, p, err);
+    if (st == KF_OK) st = pictures_load(p, &info.preprocess, err);
+    if (st == KF_OK) st = kf_graph_quantize(*g, p->tensors, p->n, &o->q, err);
+    if (st == KF_OK) st = kf_graph_save(*g, o->out, err);
+    if (st == KF_OK) st = kf_graph_quantized_summary(*g, &agreement, &sqnr, &samples, err);
+    if (st != KF_OK) return st;
+    if (o->nodes) print_nodes(*g, o->common.json);
+    double seconds = (cli_now_ms() - start) / 1e3;
+    if (o->common.json)
+        cli_print_json(json_pack("{s:s,s:i,s:f,s:f,s:f}", "output", o->out, "samples", samples, "agreement", agreement, "sqnr_db", sqnr, "seconds", seconds));
+    else
+        printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", o->out, samples, p->n, agreement, sqnr, seconds);
+    return KF_OK;
+}
+
+int cmd_quantize(int argc, char **argv) {
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx", "Post-training quantization to 8 bits.", children, NULL, NULL};
+    options o = {.limit = 200};
+    pictures p = {0};
+    kf_error err = {0};
+    kf_graph *g = NULL;
+    kf_quantize_options_init(&o.q);
+    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    o.q.int16_nodes = o.int16;
+    o.q.threads = o.common.threads;
+    o.q.progress = progress;
+    kf_status st = run(&o, &g, &p, &err);
+    pictures_free(&p);
+    kf_graph_destroy(&g);
+    return st == KF_OK ? EXIT_DONE : cli_fail(&err);
+}
