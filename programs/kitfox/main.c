@@ -19,6 +19,7 @@ static const struct {
     {"simplify", cmd_simplify, "a smaller equal ONNX graph"},
     {"check", cmd_check, "which nodes of an ONNX file compile, and into what"},
     {"quantize", cmd_quantize, "8-bit model from a float one and typical pictures"},
+    {"compare", cmd_compare, "how far two models agree on pictures"},
     {"eval", cmd_eval, "top-1 and top-5 on a labelled folder"},
     {"zoo", cmd_zoo, "architectures that a checkpoint can have"},
     {"bench", cmd_bench, "latency, frames per second, memory"},
