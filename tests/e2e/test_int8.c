@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "../unit/graph_builder.h"
 #include "api/toolchain/graph_api.h"
 #include "format/format.h"
 #include "lower/lower.h"
@@ -74,7 +75,7 @@ static void compare(void *user, int32_t step, const float *data) {
     }
 }
 
-static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const char *what, int threads, bool own) {
+static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const char *what, int threads) {
     struct kf_model *m;
     struct kf_session *s;
     kf_error err = {0};
@@ -140,10 +141,26 @@ static kf_graph *quantized(const network *c, const char *path, uint8_t **picture
     return graph;
 }
 
-static void check_network(void **state) {
+/* Every rung, one and two threads, straight and through a file, against the oracle. */
+static void check_graph(const kf__graph *g, const kf__dense *in, const char *name) {
     static const char *const sets[] = {"scalar", "avx2", "avx512", "avx512vnni"};
-    const network *c = *state;
+    oracle *seen_all = calloc(1, sizeof *seen_all);
     kf_error err = {0};
+    kf__arena arena;
+    kf__arena_init(&arena, NULL);
+    kf__dense out[4];
+    if (kf__ref_run(g, in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK) fail_msg("%s: %s", name, err.text);
+    for (int i = 0; i < 4; i++) {
+        if (kf_cpu_limit(sets[i], NULL) != KF_OK) continue;
+        for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in->dtype, in->data, seen_all, name, threads);
+    }
+    assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+    kf__arena_free(&arena);
+    free(seen_all);
+}
+
+static void check_network(void **state) {
+    const network *c = *state;
     char path[700];
     uint8_t *bytes;
     float *real;
@@ -151,25 +168,55 @@ static void check_network(void **state) {
     snprintf(path, sizeof path, "%s/%s", source ? source : ".", c->path);
     if (access(path, R_OK) != 0) skip();
     kf_graph *graph = quantized(c, path, &bytes, &real);
-    kf__graph *g = graph->g;
-    const kf__shape *shape = &g->values[g->inputs[0]].shape;
-    kf__dense in = {.dtype = KF_F32, .shape = *shape, .data = real};
-    if (c->pixels) in = (kf__dense){.dtype = KF_U8, .shape = *shape, .data = bytes};
-    oracle *seen_all = calloc(1, sizeof *seen_all);
-    kf__arena arena;
-    kf__arena_init(&arena, NULL);
-    kf__dense out[4];
-    if (kf__ref_run(g, &in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK) fail_msg("%s: %s", c->name, err.text);
-    for (int i = 0; i < 4; i++) {
-        if (kf_cpu_limit(sets[i], NULL) != KF_OK) continue;
-        for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in.dtype, in.data, seen_all, c->name, threads, true);
-    }
-    assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
-    kf__arena_free(&arena);
-    free(seen_all);
+    const kf__shape *shape = &graph->g->values[graph->g->inputs[0]].shape;
+    kf__dense in = {.dtype = c->pixels ? KF_U8 : KF_F32, .shape = *shape, .data = c->pixels ? (void *)bytes : (void *)real};
+    check_graph(graph->g, &in, c->name);
     free(bytes);
     free(real);
     kf_graph_destroy(&graph);
+}
+
+/* Steps that MobileNetV3 does not have: groups, dilation, pools, products, concatenation, a float step in between. */
+static void check_rare_steps(void **state) {
+    for (int wide = 0; wide < 4; wide++) {
+        kf__graph *g = gb_new();
+        kf_error err = {0};
+        kf__vid x = gb_input(g, "x", S(2, 8, 11, 9));
+        kf__vid c1 = gb_conv(g, "grouped", x, gb_random(g, S(12, 4, 3, 3)), gb_random(g, S(12)), 1, 1, 2);
+        kf__vid a = NODE(g, ACT, "hswish", c1);
+        gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
+        kf__vid m = NODE(g, MUL, "product", c1, a), sum = NODE(g, ADD, "sum", a, m);
+        gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, 0, INFINITY};
+        kf__vid top = NODE(g, MAX_POOL, "top", sum);
+        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
+        kf__vid mean = NODE(g, AVG_POOL, "mean", a);
+        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
+        kf__vid cat = NODE(g, CONCAT, "cat", top, mean);
+        gb_last(g)->attrs.axis = 1;
+        kf__vid e = gb_conv(g, "expand", cat, gb_random(g, S(40, 24, 1, 1)), gb_random(g, S(40)), 1, 0, 1);
+        gb_last(g)->attrs.act = (kf__act_attrs){KF_ACT_CLIP, 0, 6};
+        kf__vid dw = gb_conv(g, "dilated", e, gb_random(g, S(40, 1, 3, 3)), gb_random(g, S(40)), 1, 2, 40);
+        gb_last(g)->attrs.conv.dh = gb_last(g)->attrs.conv.dw = 2;
+        kf__vid res = NODE(g, CONV, "residual", dw, gb_random(g, S(24, 40, 1, 1)), gb_random(g, S(24)), cat);
+        gb_last(g)->attrs.conv = (kf__conv_attrs){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+        gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
+        gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, -1, 2};
+        kf__vid soft = NODE(g, SOFTMAX, "soft", res); /* no integer rules: between a dequantize and a quantize step */
+        gb_last(g)->attrs.axis = 1;
+        (void)soft;
+        kf__vid pool = NODE(g, GLOBAL_AVG_POOL, "pool", res), flat = NODE(g, FLATTEN, "flat", pool);
+        gb_last(g)->attrs.axis = 1;
+        gb_output(g, NODE(g, FC, "classes", flat, gb_random(g, S(10, 24)), gb_random(g, S(10))));
+        gb_ok(kf__graph_compact(g, &err), &err);
+        gb_ok(kf__graph_infer(g, &err), &err);
+        float data[2 * 8 * 11 * 9];
+        kf__random r = {3};
+        for (size_t i = 0; i < KF_COUNT(data); i++) data[i] = (float)(kf__random_unit(&r) * 4 - 2);
+        kf__dense in = {.dtype = KF_F32, .shape = S(2, 8, 11, 9), .data = data};
+        gb_ok(qh_quantize(g, &in, 1, wide, &err), &err);
+        check_graph(g, &in, "rare steps");
+        kf__graph_destroy(&g);
+    }
 }
 
 /* test_int8 MODEL.onnx OUT.kfx: the same quantizer as a tool, for profiles. */
@@ -193,7 +240,8 @@ static int save(const char *path, const char *out) {
 
 int main(int argc, char **argv) {
     if (argc == 3) return save(argv[1], argv[2]);
-    struct CMUnitTest tests[KF_COUNT(CASES)];
+    struct CMUnitTest tests[KF_COUNT(CASES) + 1];
+    tests[KF_COUNT(CASES)] = (struct CMUnitTest)cmocka_unit_test(check_rare_steps);
     for (size_t i = 0; i < KF_COUNT(CASES); i++)
         tests[i] = (struct CMUnitTest){CASES[i].name, check_network, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
