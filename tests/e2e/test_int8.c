@@ -75,7 +75,7 @@ static void compare(void *user, int32_t step, const float *data) {
     }
 }
 
-static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const char *what, int threads) {
+static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const kf__dense *out, const char *what, int threads) {
     struct kf_model *m;
     struct kf_session *s;
     kf_error err = {0};
@@ -88,6 +88,14 @@ static void run_session(kf__program *p, kf_dtype type, const void *input, const 
     kf__session_steps(s);
     if (c.wrong) fail_msg("%s, %s, %d threads: %d of %d tensors differ, first %s", what, kf_cpu_name(), threads, c.wrong, c.compared, c.place);
     assert_true(c.compared * 10 >= p->n_steps * 9); /* all but conversions have their value in the oracle */
+    for (int32_t i = 0; i < p->n_outputs; i++) {
+        const kf__ptensor *t = &p->tensors[p->outputs[i].tensor];
+        size_t n = (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
+        float *got = malloc(n * sizeof *got);
+        kf__session_get_f32(s, i, got);
+        if (!p->outputs[i].probabilities) assert_memory_equal(got, out[i].data, n * sizeof *got);
+        free(got);
+    }
     kf__session_destroy(&s);
     kf_model_destroy(&m);
 }
@@ -152,7 +160,7 @@ static void check_graph(const kf__graph *g, const kf__dense *in, const char *nam
     if (kf__ref_run(g, in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK) fail_msg("%s: %s", name, err.text);
     for (int i = 0; i < 4; i++) {
         if (kf_cpu_limit(sets[i], NULL) != KF_OK) continue;
-        for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in->dtype, in->data, seen_all, name, threads);
+        for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in->dtype, in->data, seen_all, out, name, threads);
     }
     assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
     kf__arena_free(&arena);
@@ -176,65 +184,73 @@ static void check_network(void **state) {
     kf_graph_destroy(&graph);
 }
 
-/* Steps that MobileNetV3 does not have: groups, dilation, pools, products, concatenation, a float step in between. */
+/* Steps that MobileNetV3 does not have: groups, dilation, pools, products, concatenation, a quantized value as an output. */
+enum { RARE_INPUTS = 2 * 8 * 11 * 9 };
+static kf__graph *rare_steps(int wide, float data[RARE_INPUTS]) {
+    kf__graph *g = gb_new();
+    kf_error err = {0};
+    kf__vid x = gb_input(g, "x", S(2, 8, 11, 9));
+    kf__vid c1 = gb_conv(g, "grouped", x, gb_random(g, S(12, 4, 3, 3)), gb_random(g, S(12)), 1, 1, 2);
+    kf__vid a = NODE(g, ACT, "hswish", c1);
+    gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
+    kf__vid m = NODE(g, MUL, "product", c1, a), sum = NODE(g, ADD, "sum", a, m);
+    gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, 0, INFINITY};
+    kf__vid top = NODE(g, MAX_POOL, "top", sum);
+    gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
+    kf__vid mean = NODE(g, AVG_POOL, "mean", a);
+    gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
+    kf__vid cat = NODE(g, CONCAT, "cat", top, mean);
+    gb_last(g)->attrs.axis = 1;
+    kf__vid e = gb_conv(g, "expand", cat, gb_random(g, S(40, 24, 1, 1)), gb_random(g, S(40)), 1, 0, 1);
+    gb_last(g)->attrs.act = (kf__act_attrs){KF_ACT_CLIP, 0, 6};
+    kf__vid dw = gb_conv(g, "dilated", e, gb_random(g, S(40, 1, 3, 3)), gb_random(g, S(40)), 1, 2, 40);
+    gb_last(g)->attrs.conv.dh = gb_last(g)->attrs.conv.dw = 2;
+    kf__vid res = NODE(g, CONV, "residual", dw, gb_random(g, S(24, 40, 1, 1)), gb_random(g, S(24)), cat);
+    gb_last(g)->attrs.conv = (kf__conv_attrs){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
+    gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, -1, 2};
+    kf__vid pool = NODE(g, GLOBAL_AVG_POOL, "pool", res), flat = NODE(g, FLATTEN, "flat", pool);
+    gb_last(g)->attrs.axis = 1;
+    gb_output(g, NODE(g, FC, "classes", flat, gb_random(g, S(10, 24)), gb_random(g, S(10))));
+    gb_output(g, res);
+    gb_ok(kf__graph_compact(g, &err), &err);
+    gb_ok(kf__graph_infer(g, &err), &err);
+    kf__random r = {3};
+    for (size_t i = 0; i < RARE_INPUTS; i++) data[i] = (float)(kf__random_unit(&r) * 4 - 2);
+    kf__dense in = {.dtype = KF_F32, .shape = S(2, 8, 11, 9), .data = data};
+    gb_ok(qh_quantize(g, &in, 1, wide, &err), &err);
+    return g;
+}
+
 static void check_rare_steps(void **state) {
+    float data[RARE_INPUTS];
     for (int wide = 0; wide < 4; wide++) {
-        kf__graph *g = gb_new();
-        kf_error err = {0};
-        kf__vid x = gb_input(g, "x", S(2, 8, 11, 9));
-        kf__vid c1 = gb_conv(g, "grouped", x, gb_random(g, S(12, 4, 3, 3)), gb_random(g, S(12)), 1, 1, 2);
-        kf__vid a = NODE(g, ACT, "hswish", c1);
-        gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
-        kf__vid m = NODE(g, MUL, "product", c1, a), sum = NODE(g, ADD, "sum", a, m);
-        gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, 0, INFINITY};
-        kf__vid top = NODE(g, MAX_POOL, "top", sum);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
-        kf__vid mean = NODE(g, AVG_POOL, "mean", a);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
-        kf__vid cat = NODE(g, CONCAT, "cat", top, mean);
-        gb_last(g)->attrs.axis = 1;
-        kf__vid e = gb_conv(g, "expand", cat, gb_random(g, S(40, 24, 1, 1)), gb_random(g, S(40)), 1, 0, 1);
-        gb_last(g)->attrs.act = (kf__act_attrs){KF_ACT_CLIP, 0, 6};
-        kf__vid dw = gb_conv(g, "dilated", e, gb_random(g, S(40, 1, 3, 3)), gb_random(g, S(40)), 1, 2, 40);
-        gb_last(g)->attrs.conv.dh = gb_last(g)->attrs.conv.dw = 2;
-        kf__vid res = NODE(g, CONV, "residual", dw, gb_random(g, S(24, 40, 1, 1)), gb_random(g, S(24)), cat);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
-        gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
-        gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, -1, 2};
-        kf__vid soft = NODE(g, SOFTMAX, "soft", res); /* no integer rules: between a dequantize and a quantize step */
-        gb_last(g)->attrs.axis = 1;
-        (void)soft;
-        kf__vid pool = NODE(g, GLOBAL_AVG_POOL, "pool", res), flat = NODE(g, FLATTEN, "flat", pool);
-        gb_last(g)->attrs.axis = 1;
-        gb_output(g, NODE(g, FC, "classes", flat, gb_random(g, S(10, 24)), gb_random(g, S(10))));
-        gb_ok(kf__graph_compact(g, &err), &err);
-        gb_ok(kf__graph_infer(g, &err), &err);
-        float data[2 * 8 * 11 * 9];
-        kf__random r = {3};
-        for (size_t i = 0; i < KF_COUNT(data); i++) data[i] = (float)(kf__random_unit(&r) * 4 - 2);
+        kf__graph *g = rare_steps(wide, data);
         kf__dense in = {.dtype = KF_F32, .shape = S(2, 8, 11, 9), .data = data};
-        gb_ok(qh_quantize(g, &in, 1, wide, &err), &err);
         check_graph(g, &in, "rare steps");
         kf__graph_destroy(&g);
     }
 }
 
-/* test_int8 MODEL.onnx OUT.kfx: the same quantizer as a tool, for profiles. */
+/* test_int8 MODEL.onnx OUT.kfx: the same quantizer as a tool, for profiles; `rare` instead of a model gives the corpus file. */
 static int save(const char *path, const char *out) {
-    uint8_t *bytes;
-    float *real;
-    void *data;
+    uint8_t *bytes = NULL;
+    float *real = NULL, data[RARE_INPUTS];
+    void *file;
     size_t n;
     kf_error err = {0};
-    kf_graph *graph = quantized(&(network){.name = path, .pixels = 1}, path, &bytes, &real);
-    kf__program *p = lowered(graph->g, false);
-    if (kf__format_write(p, &data, &n, &err) != KF_OK) return 1;
+    bool rare = strcmp(path, "rare") == 0;
+    kf_graph *graph = rare ? NULL : quantized(&(network){.name = path, .pixels = 1}, path, &bytes, &real);
+    kf__graph *g = rare ? rare_steps(3, data) : graph->g;
+    kf__program *p = lowered(g, false);
+    if (kf__format_write(p, &file, &n, &err) != KF_OK) return 1;
     FILE *f = fopen(out, "wb");
-    bool ok = f && fwrite(data, 1, n, f) == n;
+    bool ok = f && fwrite(file, 1, n, f) == n;
     if (f) ok &= fclose(f) == 0;
     kf__program_destroy(&p);
+    if (rare) kf__graph_destroy(&g);
     kf_graph_destroy(&graph);
-    free(data), free(bytes), free(real);
+    free(file), free(bytes), free(real);
     return !ok;
 }
 
