@@ -21,12 +21,14 @@ static const kf__pconst *constant(const packing *k, kf__const_role role) {
 
 static void *vector(packing *k) { return kf__arena_zalloc(k->arena, kf__qpad(k->n) * 4); }
 
-/* A constant of n or one f32 (NULL: all `other`) as a full vector in the kernel's order; NULL when out of memory. */
+/* A constant of n or one f32 (NULL: all `other`) as a full vector in the kernel's order; NULL when out of memory. A constant that
+ * the step's kind does not use may have any length. */
 static float *floats(packing *k, const kf__pconst *c, float other) {
     float *v = vector(k);
+    size_t have = c ? c->bytes / sizeof *v : 0;
     for (size_t i = 0; v && i < kf__round_up(k->n, k->block); i++) {
         size_t ch = kf__dwconv_q_order(k->block, i);
-        if (ch < k->n) v[i] = !c ? other : ((const float *)c->data)[c->bytes > 4 ? ch : 0];
+        if (ch < k->n) v[i] = have == 0 ? other : ((const float *)c->data)[ch < have ? ch : 0];
     }
     return v;
 }

@@ -10,6 +10,29 @@
 #include <immintrin.h>
 #endif
 
+/* The arithmetic that the contract asks for: round to nearest, no flush to zero, denormals are numbers. */
+typedef struct fp_state {
+    int rounding;
+    unsigned csr;
+} fp_state;
+
+static fp_state fp_enter(void) {
+    fp_state s = {.rounding = fegetround()};
+    if (s.rounding != FE_TONEAREST) fesetround(FE_TONEAREST);
+#if defined(__x86_64__)
+    s.csr = _mm_getcsr();
+    _mm_setcsr(s.csr & ~0x8040u);
+#endif
+    return s;
+}
+
+static void fp_leave(fp_state s) {
+#if defined(__x86_64__)
+    _mm_setcsr(s.csr);
+#endif
+    if (s.rounding != FE_TONEAREST) fesetround(s.rounding);
+}
+
 kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a, struct kf_session **out,
                              kf_error *err) {
     struct kf_session *s = kf__mem_zalloc(a, sizeof *s);
@@ -17,7 +40,9 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
     if (!s) KF_FAIL_MEMORY(err, sizeof *s);
     s->allocator = a;
     s->m = m;
+    fp_state caller = fp_enter(); /* threads inherit the state of the one that starts them */
     kf_status st = kf__pool_create(threads, a, &s->exec.pool, err);
+    fp_leave(caller);
     if (st != KF_OK) {
         kf__mem_free(a, s);
         return st;
@@ -51,22 +76,14 @@ void kf__session_destroy(struct kf_session **session) {
 }
 
 void kf__session_steps(struct kf_session *s) {
-    int rounding = fegetround();
-    if (rounding != FE_TONEAREST) fesetround(FE_TONEAREST);
-#if defined(__x86_64__)
-    unsigned csr = _mm_getcsr();
-    _mm_setcsr(csr & ~0x8040u); /* neither flush-to-zero nor denormals-are-zero */
-#endif
+    fp_state caller = fp_enter();
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         double start = s->ms ? kf__clock_seconds() : 0;
         kf__exec_step(&s->exec, i);
         if (s->ms) s->ms[i] = (kf__clock_seconds() - start) * 1e3;
         if (s->probe) s->probe(s->probe_user, i, kf__exec_tensor(&s->exec, s->m->p->steps[i].out));
     }
-#if defined(__x86_64__)
-    _mm_setcsr(csr);
-#endif
-    if (rounding != FE_TONEAREST) fesetround(rounding);
+    fp_leave(caller);
 }
 
 void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc) {
