@@ -232,6 +232,54 @@ static void check_rare_steps(void **state) {
     }
 }
 
+/* A program that breaks one rule of the contract is refused, and the error names the place. */
+typedef struct damage {
+    const char *what;
+    const char *says;
+} damage;
+static const damage DAMAGES[] = {{"scale", "scale"},       {"zero", "zero point"},    {"bounds", "bounds"},     {"clip", "bounds"},
+                                 {"mul", "factor"},        {"weights", "weight"},     {"overflow", "overflow"}, {"residual", "residual"},
+                                 {"channel", "of channel"}, {"output", "not f32"}};
+
+static kf__step *first_of(kf__program *p, kf__step_op op) {
+    for (int32_t i = 0; i < p->n_steps; i++)
+        if (p->steps[i].op == op) return &p->steps[i];
+    fail_msg("no such step");
+    return NULL;
+}
+
+static void break_program(kf__program *p, const char *what) {
+    kf__step *conv = first_of(p, KF_STEP_CONV), *dw = first_of(p, KF_STEP_DWCONV);
+    kf__ptensor *x = &p->tensors[conv->in[0]], *y = &p->tensors[conv->out];
+    if (!strcmp(what, "scale")) y->scale = 1e-31f;
+    if (!strcmp(what, "zero")) y->zero = 256;
+    if (!strcmp(what, "bounds")) y->qmax = 256;
+    if (!strcmp(what, "clip")) conv->qlo = -1;
+    if (!strcmp(what, "mul")) ((float *)(uintptr_t)p->consts[conv->consts[KF_CONST_MUL]].data)[3] = NAN;
+    if (!strcmp(what, "weights")) p->consts[conv->consts[KF_CONST_W]].dtype = KF_U8;
+    if (!strcmp(what, "overflow")) ((int32_t *)(uintptr_t)p->consts[conv->consts[KF_CONST_BIAS]].data)[2] = INT32_MAX - 5;
+    if (!strcmp(what, "residual"))
+        for (int32_t i = 0; i < p->n_steps; i++) p->steps[i].direct |= p->steps[i].op == KF_STEP_CONV && p->steps[i].n_in == 2;
+    if (!strcmp(what, "channel")) ((float *)(uintptr_t)p->consts[p->tensors[dw->in[0]].scales].data)[1] = 0;
+    if (!strcmp(what, "output")) p->outputs[0].tensor = conv->out, p->outputs[0].rank = 4, memcpy(p->outputs[0].shape, (int64_t[]){y->n, y->c, y->h, y->w}, 32);
+    (void)x;
+}
+
+static void check_refused(void **state) {
+    float data[RARE_INPUTS];
+    for (size_t i = 0; i < KF_COUNT(DAMAGES); i++) {
+        kf_error err = {0};
+        kf__graph *g = rare_steps(0, data);
+        kf__program *p = lowered(g, false);
+        assert_int_equal(kf__program_validate(p, &err), KF_OK);
+        break_program(p, DAMAGES[i].what);
+        assert_int_equal(kf__program_validate(p, &err), KF_ERR_CORRUPT);
+        if (!strstr(err.text, DAMAGES[i].says)) fail_msg("%s: %s", DAMAGES[i].what, err.text);
+        kf__program_destroy(&p);
+        kf__graph_destroy(&g);
+    }
+}
+
 /* test_int8 MODEL.onnx OUT.kfx: the same quantizer as a tool, for profiles; `rare` instead of a model gives the corpus file. */
 static int save(const char *path, const char *out) {
     uint8_t *bytes = NULL;
@@ -256,8 +304,9 @@ static int save(const char *path, const char *out) {
 
 int main(int argc, char **argv) {
     if (argc == 3) return save(argv[1], argv[2]);
-    struct CMUnitTest tests[KF_COUNT(CASES) + 1];
+    struct CMUnitTest tests[KF_COUNT(CASES) + 2];
     tests[KF_COUNT(CASES)] = (struct CMUnitTest)cmocka_unit_test(check_rare_steps);
+    tests[KF_COUNT(CASES) + 1] = (struct CMUnitTest)cmocka_unit_test(check_refused);
     for (size_t i = 0; i < KF_COUNT(CASES); i++)
         tests[i] = (struct CMUnitTest){CASES[i].name, check_network, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
