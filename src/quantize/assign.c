@@ -4,6 +4,7 @@
 #include "quantize/assign.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 #include "quantize/observe.h"
 
@@ -114,16 +115,34 @@ static void fill(void *ctx, int worker, int workers) {
     }
 }
 
-static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const float *hi, kf__quant *q) {
+static int ascending(const void *a, const void *b) {
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+static float upper_quartile(const float *x, size_t n, float *scratch) {
+    if (scratch != x) memcpy(scratch, x, n * sizeof *x);
+    qsort(scratch, n, sizeof *scratch, ascending);
+    return fmaxf(scratch[n * 3 / 4], 0);
+}
+
+/* A channel that was quiet in the samples may be loud later (late channels answer to classes that a hundred pictures hold once), so no
+ * channel gets less than the whole tensor's range wa..wb; where a few huge channels made that range, less than twice the upper
+ * quartile of the channels'. Loud channels get their own. */
+static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const float *hi, float wa, float wb, kf__quant *q) {
     kf__graph *g = s->graph;
     float *scales = kf__arena_array(&g->arena, j->d.c, sizeof *scales), top = 0;
     int32_t *zeros = kf__arena_array(&g->arena, j->d.c, sizeof *zeros);
     if (!scales || !zeros) KF_FAIL_MEMORY(s->err, j->d.c * sizeof *scales);
     for (size_t c = 0; c < j->d.c; c++) j->h[c].lo = lo[c], j->h[c].hi = hi[c], top = fmaxf(top, hi[c] - lo[c]);
     kf__pool_run(s->pool, fill, j);
+    wb = fminf(wb, 2 * upper_quartile(hi, j->d.c, scales)); /* scales serve as scratch until they are set */
+    for (size_t c = 0; c < j->d.c; c++) scales[c] = -lo[c];
+    wa = fmaxf(wa, -2 * upper_quartile(scales, j->d.c, scales));
     for (size_t c = 0; c < j->d.c; c++) {
         float a, b;
         kf__range_choose(&j->h[c], s->o->range, s->o->percentile, 255, &a, &b);
+        a = fminf(a, wa), b = fmaxf(b, wb);
         kf__range_to_u8(a, b, fmaxf(top / 255 * 1e-3f, 1e-12f), &scales[c], &zeros[c]);
     }
     q->channels = (int32_t)j->d.c;
@@ -151,13 +170,14 @@ static kf_status from_values(kf__sim *s, kf__vid v, bool wide, bool channels, kf
         st = kf__assign_i16(s->graph, fmaxf(-a, b) * 1.1f, reader_limit(s, v), out, s->err);
     } else if (!(*out = new_quant(s->graph, KF_U8))) {
         st = kf__error_set(s->err, KF_ERR_MEMORY, "out of memory");
-    } else if (channels) {
-        st = by_channel(s, &j, lo, hi, *out);
     } else {
+        j.channels = false;
         j.h->lo = a, j.h->hi = b;
         kf__pool_run(s->pool, fill, &j);
         kf__range_choose(j.h, s->o->range, s->o->percentile, 255, &a, &b);
-        kf__range_to_u8(a, b, 1e-12f, &(*out)->scale, &(*out)->zero);
+        j.channels = channels;
+        if (channels) memset(j.h, 0, sizeof *j.h), st = by_channel(s, &j, lo, hi, a, b, *out);
+        else kf__range_to_u8(a, b, 1e-12f, &(*out)->scale, &(*out)->zero);
     }
     kf__arena_free(&scratch);
     return st;
