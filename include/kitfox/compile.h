@@ -138,6 +138,8 @@ typedef struct kf_zoo_entry {
 } kf_zoo_entry;
 /** Entry `index`, 0-based. ARGUMENT past the last. Builds the architecture to count it: some milliseconds. Thread safe. */
 KF_API kf_status kf_zoo_get(int32_t index, kf_zoo_entry *out, kf_error *err);
+/** SHA-256 of a file as 64 lower-case hexadecimal digits and a final 0. Errors: ARGUMENT, IO. */
+KF_API kf_status kf_file_sha256(const char *path, char hex[65], kf_error *err);
 
 /** Ready-made preprocessing of a timm name ("tf_mobilenetv3_large_minimal_100"). ARGUMENT if unknown. */
 KF_API kf_status kf_preprocess_by_name(const char *name, kf_preprocess *out, kf_error *err);
