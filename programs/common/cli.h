@@ -68,5 +68,6 @@ int cmd_zoo(int argc, char **argv);
 int cmd_quantize(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_simplify(int argc, char **argv);
+int cmd_pull(int argc, char **argv);
 
 #endif

@@ -23,6 +23,7 @@ static const struct {
     {"eval", cmd_eval, "top-1 and top-5 on a labelled folder"},
     {"zoo", cmd_zoo, "architectures that a checkpoint can have"},
     {"bench", cmd_bench, "latency, frames per second, memory"},
+    {"pull", cmd_pull, "published weights by name"},
 };
 
 static void usage(FILE *to) {

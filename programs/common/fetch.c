@@ -1,0 +1,350 @@
+/* Fetching: libcurl found at run time, ranges guarded by If-Range, back-off, checks before the rename.
+ * Floor 8. A part is resumed only when the server's validator (strong ETag, else Last-Modified) is the one it was begun under.
+ * Owner rule: one transfer at a time owns "path.part" through flock; the library handle stays open until the program ends. */
+#include "common/fetch.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+
+static struct {
+    __typeof__(curl_easy_init) *init;
+    __typeof__(curl_easy_cleanup) *cleanup;
+    __typeof__(curl_easy_perform) *perform;
+    CURLcode (*setopt)(CURL *, CURLoption, ...);
+    CURLcode (*getinfo)(CURL *, CURLINFO, ...);
+    __typeof__(curl_easy_strerror) *text;
+    __typeof__(curl_slist_append) *append;
+    __typeof__(curl_slist_free_all) *free_all;
+    __typeof__(curl_global_init) *global;
+} c;
+
+typedef struct transfer {
+    const cli_fetch *f;
+    CURL *curl;
+    int fd;
+    uint64_t at, from;            /* bytes in the part now, and when this attempt began */
+    uint64_t total, linked_size;  /* 0: not told */
+    uint64_t range_start, range_total;
+    bool range, started, too_large, disk, changed;
+    int disk_errno;
+    long retry_after;
+    char tag[300], modified[100], linked[65];
+    double begun;
+} transfer;
+
+static kf_status fail(kf_error *err, kf_status st, const char *what, const char *why) {
+    err->status = st;
+    snprintf(err->text, sizeof err->text, "%.600s: %.400s", what, why);
+    return st;
+}
+
+static kf_status load_curl(kf_error *err) {
+    static void *lib;
+    static const char *const NAMES[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl-nss.so.4"};
+    for (size_t i = 0; !lib && i < 3; i++) lib = dlopen(NAMES[i], RTLD_NOW | RTLD_LOCAL);
+    if (!lib) return fail(err, KF_ERR_UNSUPPORTED, "pull", "libcurl is not installed; on Debian: apt-get install libcurl4");
+    const struct {
+        void *to;
+        const char *name;
+    } FUNCTIONS[] = {{&c.init, "curl_easy_init"}, {&c.cleanup, "curl_easy_cleanup"}, {&c.perform, "curl_easy_perform"}, {&c.setopt, "curl_easy_setopt"},
+                     {&c.getinfo, "curl_easy_getinfo"}, {&c.text, "curl_easy_strerror"}, {&c.append, "curl_slist_append"},
+                     {&c.free_all, "curl_slist_free_all"}, {&c.global, "curl_global_init"}};
+    for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
+        void *f = dlsym(lib, FUNCTIONS[i].name);
+        if (!f) return fail(err, KF_ERR_UNSUPPORTED, "pull: this libcurl lacks", FUNCTIONS[i].name);
+        memcpy(FUNCTIONS[i].to, &f, sizeof f);
+    }
+    return c.global(CURL_GLOBAL_DEFAULT) == 0 ? KF_OK : fail(err, KF_ERR_MEMORY, "pull", "libcurl does not start");
+}
+
+static bool header_value(const char *line, size_t n, const char *name, char *out, size_t cap) {
+    size_t m = strlen(name);
+    if (n <= m || strncasecmp(line, name, m) != 0) return false;
+    while (m < n && (line[m] == ' ' || line[m] == '\t')) m++;
+    while (n > m && (line[n - 1] == '\r' || line[n - 1] == '\n' || line[n - 1] == ' ')) n--;
+    if (n - m >= cap) return false;
+    memcpy(out, line + m, n - m);
+    out[n - m] = '\0';
+    return true;
+}
+
+/* Each status line begins a new answer; only what the hub says about the linked file survives its redirect. */
+static size_t on_header(char *line, size_t size, size_t count, void *user) {
+    transfer *t = user;
+    size_t n = size * count;
+    char v[300];
+    unsigned long long a, b, total;
+    if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
+        t->tag[0] = t->modified[0] = '\0';
+        t->range = false;
+        t->range_total = 0;
+        t->retry_after = 0;
+    } else if (header_value(line, n, "etag:", v, sizeof v)) {
+        if (v[0] == '"') snprintf(t->tag, sizeof t->tag, "%s", v);
+    } else if (header_value(line, n, "last-modified:", v, sizeof t->modified)) {
+        snprintf(t->modified, sizeof t->modified, "%.99s", v);
+    } else if (header_value(line, n, "retry-after:", v, sizeof v)) {
+        t->retry_after = strtol(v, NULL, 10);
+    } else if (header_value(line, n, "x-linked-size:", v, sizeof v)) {
+        t->linked_size = strtoull(v, NULL, 10);
+    } else if (header_value(line, n, "x-linked-etag:", v, sizeof v)) {
+        if (strlen(v) == 66 && strspn(v + 1, "0123456789abcdef") == 64) snprintf(t->linked, sizeof t->linked, "%.64s", v + 1);
+    } else if (header_value(line, n, "content-range:", v, sizeof v) && sscanf(v, "bytes %llu-%llu/%llu", &a, &b, &total) == 3) {
+        t->range = true;
+        t->range_start = a;
+        t->range_total = total;
+    }
+    return n;
+}
+
+static void tag_path(const cli_fetch *f, char *out, size_t cap) { snprintf(out, cap, "%.4000s.part.tag", f->path); }
+
+/* The validator goes to disk before the first byte: a part without one is never resumed. */
+static bool save_tag(const transfer *t) {
+    char path[4096];
+    tag_path(t->f, path, sizeof path);
+    const char *v = t->tag[0] ? t->tag : t->modified;
+    unlink(path);
+    if (!v[0]) return true;
+    FILE *f = fopen(path, "we");
+    if (!f) return false;
+    bool ok = fprintf(f, "%s\n%s\n", t->f->url, v) > 0;
+    return fclose(f) == 0 && ok;
+}
+
+static bool read_tag(const cli_fetch *f, char *out, int cap) {
+    char path[4096], url[4096];
+    tag_path(f, path, sizeof path);
+    FILE *in = fopen(path, "re");
+    bool ok = in && fgets(url, sizeof url, in) && fgets(out, cap, in);
+    if (in) fclose(in);
+    if (!ok) return false;
+    url[strcspn(url, "\n")] = out[strcspn(out, "\n")] = '\0';
+    return out[0] && strcmp(url, f->url) == 0;
+}
+
+/* First byte of a body that counts: decide between going on and starting over. */
+static bool begin(transfer *t, long code) {
+    t->started = true;
+    if (code == 206) {
+        t->changed = !t->range || t->range_start != t->at;
+        return !t->changed;
+    }
+    t->at = t->from = 0;
+    if (ftruncate(t->fd, 0) != 0 || lseek(t->fd, 0, SEEK_SET) != 0 || !save_tag(t)) {
+        t->disk = true;
+        t->disk_errno = errno;
+        return false;
+    }
+    return true;
+}
+
+static size_t on_data(char *data, size_t size, size_t count, void *user) {
+    transfer *t = user;
+    size_t n = size * count;
+    long code = 0;
+    c.getinfo(t->curl, CURLINFO_RESPONSE_CODE, &code);
+    if (code != 0 && code != 200 && code != 206) return n; /* an error page is not content */
+    if (!t->started && !begin(t, code)) return 0;
+    if (t->at + n > t->f->max_bytes) {
+        t->too_large = true;
+        return 0;
+    }
+    for (size_t done = 0; done < n;) {
+        ssize_t w = write(t->fd, data + done, n - done);
+        if (w < 0 && errno == EINTR) continue;
+        if (w <= 0) {
+            t->disk = true;
+            t->disk_errno = errno;
+            return 0;
+        }
+        done += (size_t)w;
+        t->at += (uint64_t)w;
+    }
+    return n;
+}
+
+static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t up_total, curl_off_t up) {
+    transfer *t = user;
+    static double last;
+    double ms = cli_now_ms();
+    if (!t->f->progress || ms - last < 100 || !t->started) return 0;
+    last = ms;
+    double all = (double)t->from + (double)total, share = total > 0 ? (double)t->at / all : 0;
+    int bars = (int)(share * 30);
+    fprintf(stderr, "\r[%.*s%*s] %3.0f %%  %.1f MiB  %.1f MiB/s ", bars, "##############################", 30 - bars, "", 100 * share, (double)t->at / 1048576,
+            (double)(t->at - t->from) / 1048.576 / (ms - t->begun + 1));
+    return 0;
+}
+
+static void set_options(transfer *t, struct curl_slist *headers) {
+    const cli_fetch *f = t->f;
+    CURL *h = t->curl;
+    bool secure = strncmp(f->url, "https:", 6) == 0;
+    c.setopt(h, CURLOPT_URL, f->url);
+    c.setopt(h, CURLOPT_PROTOCOLS_STR, "http,https,file");
+    c.setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https"); /* never from https to http, never to a file */
+    c.setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
+    c.setopt(h, CURLOPT_MAXREDIRS, 8L);
+    c.setopt(h, CURLOPT_NOSIGNAL, 1L);
+    c.setopt(h, CURLOPT_CONNECTTIMEOUT, (long)f->stall_s);
+    c.setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    c.setopt(h, CURLOPT_LOW_SPEED_TIME, (long)f->stall_s);
+    c.setopt(h, CURLOPT_USERAGENT, "kitfox");
+    c.setopt(h, CURLOPT_HTTPHEADER, headers);
+    c.setopt(h, CURLOPT_HEADERFUNCTION, on_header);
+    c.setopt(h, CURLOPT_HEADERDATA, t);
+    c.setopt(h, CURLOPT_WRITEFUNCTION, on_data);
+    c.setopt(h, CURLOPT_WRITEDATA, t);
+    c.setopt(h, CURLOPT_NOPROGRESS, 0L);
+    c.setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
+    c.setopt(h, CURLOPT_XFERINFODATA, t);
+}
+
+/* One attempt. `code` gets the HTTP status, 0 for file: URLs and when there was none. */
+static CURLcode attempt(transfer *t, long *code) {
+    char tag[300], line[400];
+    struct curl_slist *headers = NULL;
+    struct stat st;
+    t->started = t->too_large = t->disk = t->changed = t->range = false;
+    t->linked_size = 0;
+    t->linked[0] = '\0';
+    t->at = fstat(t->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
+    bool resume = t->at > 0 && strncmp(t->f->url, "http", 4) == 0 && read_tag(t->f, tag, sizeof tag);
+    if (!resume) t->at = 0;
+    t->from = t->at;
+    t->begun = cli_now_ms();
+    if (ftruncate(t->fd, (off_t)t->at) != 0 || lseek(t->fd, (off_t)t->at, SEEK_SET) < 0) return CURLE_WRITE_ERROR;
+    if (!(t->curl = c.init())) return CURLE_OUT_OF_MEMORY;
+    if (resume) {
+        snprintf(line, sizeof line, "Range: bytes=%llu-", (unsigned long long)t->at);
+        headers = c.append(headers, line);
+        snprintf(line, sizeof line, "If-Range: %s", tag);
+        headers = c.append(headers, line);
+    }
+    set_options(t, headers);
+    CURLcode rc = c.perform(t->curl);
+    *code = 0;
+    c.getinfo(t->curl, CURLINFO_RESPONSE_CODE, code);
+    c.cleanup(t->curl);
+    c.free_all(headers);
+    if (t->f->progress) fprintf(stderr, "\r%70s\r", "");
+    return rc;
+}
+
+static void drop_part(const transfer *t) {
+    char path[4096];
+    tag_path(t->f, path, sizeof path);
+    unlink(path);
+    if (ftruncate(t->fd, 0) != 0) unlink(path);
+}
+
+/* Everything that can be known about a complete part, before it gets its name. */
+static kf_status judge(transfer *t, const char *part, cli_fetched *out, kf_error *err) {
+    const char *url = t->f->url;
+    if (t->range && t->range_total != t->at) return fail(err, KF_ERR_CORRUPT, url, "the length differs from the one the server announced; try again later or another --mirror");
+    if (t->linked_size && t->linked_size != t->at) return fail(err, KF_ERR_CORRUPT, url, "the file is shorter or longer than the hub lists it; try again later or another --mirror");
+    kf_status st = kf_file_sha256(part, out->sha256, err);
+    if (st != KF_OK) return st;
+    if (strncmp(out->sha256, t->f->sha256, strlen(t->f->sha256)) != 0 || (t->linked[0] && strcmp(out->sha256, t->linked) != 0))
+        return fail(err, KF_ERR_CORRUPT, url, "the SHA-256 differs from the published one; try again later or another --mirror");
+    return t->f->check ? t->f->check(part, url, err) : KF_OK;
+}
+
+/* What one attempt came to: done, worth another try, or final. */
+typedef enum verdict { DONE, AGAIN, GIVE_UP } verdict;
+
+static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_error *err) {
+    char why[300];
+    const char *url = t->f->url;
+    out->missing = out->offline = false;
+    if (t->disk || (rc == CURLE_WRITE_ERROR && !t->too_large && !t->changed)) {
+        snprintf(why, sizeof why, "cannot write; %s; check folder and space", strerror(t->disk_errno ? t->disk_errno : errno));
+        return fail(err, KF_ERR_IO, t->f->path, why), GIVE_UP;
+    }
+    if (t->too_large) return fail(err, KF_ERR_LIMIT, url, "larger than such a file can be; check --mirror"), drop_part(t), GIVE_UP;
+    if (t->changed || code == 416) return fail(err, KF_ERR_IO, url, "the server does not resume where it was asked to; started over"), drop_part(t), AGAIN;
+    if (code == 404 || code == 410 || rc == CURLE_FILE_COULDNT_READ_FILE) {
+        out->missing = true;
+        return fail(err, KF_ERR_IO, url, "not found; check --mirror"), GIVE_UP;
+    }
+    if (rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_RESOLVE_PROXY || rc == CURLE_COULDNT_CONNECT) {
+        out->offline = true;
+        snprintf(why, sizeof why, "cannot be reached; %s", c.text(rc));
+        return fail(err, KF_ERR_IO, url, why), rc == CURLE_COULDNT_CONNECT ? AGAIN : GIVE_UP;
+    }
+    if (code >= 400) {
+        snprintf(why, sizeof why, "the server answers %ld; %s", code, code >= 500 || code == 429 || code == 408 ? "try again later or another --mirror" : "check --mirror");
+        return fail(err, KF_ERR_IO, url, why), code >= 500 || code == 429 || code == 408 ? AGAIN : GIVE_UP;
+    }
+    if (rc != CURLE_OK) {
+        bool final = rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS || rc == CURLE_PEER_FAILED_VERIFICATION;
+        snprintf(why, sizeof why, "the transfer broke; %s; %s", c.text(rc), final ? "check --mirror" : "run it again to go on where it stopped");
+        return fail(err, KF_ERR_IO, url, why), final ? GIVE_UP : AGAIN;
+    }
+    if (!t->started && code != 206) t->at = 0; /* an empty answer replaces what was there */
+    return DONE;
+}
+
+static void pause_ms(long ms) {
+    struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&ts, NULL);
+}
+
+static kf_status fetch_part(transfer *t, const char *part, cli_fetched *out, kf_error *err) {
+    long code = 0, wait = t->f->wait_ms;
+    for (int i = 1;; i++) {
+        out->tries = i;
+        verdict v = after(t, attempt(t, &code), code, out, err);
+        if (v == DONE) {
+            out->resumed |= t->from > 0;
+            if (ftruncate(t->fd, (off_t)t->at) != 0 || fsync(t->fd) != 0) return fail(err, KF_ERR_IO, part, "cannot write; check the disk");
+            if (judge(t, part, out, err) == KF_OK) return KF_OK;
+            drop_part(t); /* wrong bytes must not be resumed */
+        }
+        if (v == GIVE_UP || i >= t->f->tries) return err->status;
+        long this_wait = t->retry_after > 0 && t->retry_after <= 30 ? t->retry_after * 1000 : wait;
+        cli_say("note: %s; attempt %d of %d in %.1f s", err->text, i + 1, t->f->tries, (double)this_wait / 1000);
+        pause_ms(this_wait);
+        wait = wait * 2 > 30000 ? 30000 : wait * 2;
+    }
+}
+
+kf_status cli_fetch_file(const cli_fetch *f, cli_fetched *out, kf_error *err) {
+    char part[4096], tag[4096];
+    *out = (cli_fetched){0};
+    kf_status st = load_curl(err);
+    if (st != KF_OK) return st;
+    if (strlen(f->path) > 4000 || strlen(f->url) > 4000) return fail(err, KF_ERR_LIMIT, f->path, "the name is too long");
+    snprintf(part, sizeof part, "%.4000s.part", f->path);
+    tag_path(f, tag, sizeof tag);
+    transfer t = {.f = f, .fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC, 0666)};
+    if (t.fd < 0) {
+        char why[300];
+        snprintf(why, sizeof why, "cannot write; %s; check the folder", strerror(errno));
+        return fail(err, KF_ERR_IO, part, why);
+    }
+    if (flock(t.fd, LOCK_EX | LOCK_NB) != 0) {
+        close(t.fd);
+        return fail(err, KF_ERR_IO, part, "another pull is fetching this file; wait for it");
+    }
+    st = fetch_part(&t, part, out, err);
+    out->bytes = t.at;
+    if (st == KF_OK && rename(part, f->path) != 0) st = fail(err, KF_ERR_IO, f->path, "cannot be given its name; check the folder");
+    if (st == KF_OK || t.at == 0) unlink(tag);
+    if (st != KF_OK && t.at == 0) unlink(part);
+    close(t.fd);
+    return st;
+}

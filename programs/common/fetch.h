@@ -1,0 +1,36 @@
+/* One file over http, https or from a file: URL: resumed, retried, checked, then renamed into place.
+ * Floor 8.
+ * Owner rule: borrows everything; libcurl is loaded on first use, since linking it costs every start. */
+#ifndef KITFOX_FETCH_H
+#define KITFOX_FETCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kitfox/compile.h"
+
+/** What to fetch and how patient to be. */
+typedef struct cli_fetch {
+    const char *url, *path;  /**< from, and the final name; "path.part" and "path.part.tag" live beside it meanwhile */
+    const char *sha256;      /**< 1 to 64 leading hexadecimal digits, or "" when not known */
+    uint64_t max_bytes;      /**< refuse more */
+    int tries, wait_ms, stall_s; /**< attempts in all; first pause (doubles, at most 30 s); seconds without a byte */
+    bool progress;           /**< bar on standard error */
+    /** Judges the complete file before it gets its name; may be NULL. */
+    kf_status (*check)(const char *path, const char *url, kf_error *err);
+} cli_fetch;
+
+/** What happened. */
+typedef struct cli_fetched {
+    uint64_t bytes;
+    char sha256[65];
+    int tries;
+    bool resumed, missing, offline; /**< some bytes were kept from before; the server has no such file; it could not be reached */
+} cli_fetched;
+
+/** Fetch one file. `f->path` is either untouched or complete and checked. Errors: UNSUPPORTED without libcurl; IO for the network and
+ *  the disk; CORRUPT when the content is not what was promised; LIMIT when too large. */
+kf_status cli_fetch_file(const cli_fetch *f, cli_fetched *out, kf_error *err);
+
+#endif

@@ -1,0 +1,233 @@
+/* kitfox pull NAME: published weights by name, with the config.json that import reads beside them.
+ * Floor 8. The table is pull_table.def; the transfer is common/fetch.c.
+ * Owner rule: paths live in fixed buffers; nothing half-written ever has a final name. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+#include "common/fetch.h"
+
+enum { KEY_MIRROR = 1000, KEY_LIST, KEY_RETRIES, KEY_WAIT, KEY_TIMEOUT, KEY_FORCE, PATH = 4096, MAX_NAMES = 32 };
+
+typedef struct weights {
+    const char *name, *repository, *file, *config, *hash, *licence;
+} weights;
+
+static const weights TABLE[] = {
+#define W(name, repository, file, config, hash, licence) {name, repository, file, config, hash, licence},
+#include "pull_table.def"
+#undef W
+};
+enum { N_TABLE = sizeof TABLE / sizeof *TABLE };
+
+typedef struct options {
+    const char *mirror, *out, *names[MAX_NAMES];
+    int n_names, retries, wait_ms, timeout;
+    bool list, json, force;
+} options;
+
+static const struct argp_option OPTIONS[] = {
+    {"mirror", KEY_MIRROR, "URL", 0, "http, https or file URL that holds REPOSITORY/FILE or REPOSITORY/resolve/main/FILE", 0},
+    {"output", 'o', "DIR|FILE", 0, "a folder, or the weights' name (default: the cache folder)", 0},
+    {"list", KEY_LIST, NULL, 0, "the names and where they come from", 0},
+    {"force", KEY_FORCE, NULL, 0, "fetch again what is there", 0},
+    {"retries", KEY_RETRIES, "N", 0, "attempts for one file (default 5)", 0},
+    {"wait", KEY_WAIT, "MS", 0, "first pause between attempts, doubled each time (default 1000)", 0},
+    {"timeout", KEY_TIMEOUT, "S", 0, "seconds without a byte before a new attempt (default 30)", 0},
+    {"json", 'j', NULL, 0, "one JSON object a line", 0},
+    {0},
+};
+
+static int number(struct argp_state *state, const char *option, const char *arg, long lo, long hi) {
+    char *end;
+    long n = strtol(arg, &end, 10);
+    if (end == arg || *end || n < lo || n > hi) argp_error(state, "%s %s: a number from %ld to %ld is needed", option, arg, lo, hi);
+    return (int)n;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state) {
+    options *o = state->input;
+    switch (key) {
+    case KEY_MIRROR: o->mirror = arg; return 0;
+    case 'o': o->out = arg; return 0;
+    case KEY_LIST: o->list = true; return 0;
+    case KEY_FORCE: o->force = true; return 0;
+    case 'j': o->json = true; return 0;
+    case KEY_RETRIES: o->retries = number(state, "--retries", arg, 1, 100); return 0;
+    case KEY_WAIT: o->wait_ms = number(state, "--wait", arg, 1, 60000); return 0;
+    case KEY_TIMEOUT: o->timeout = number(state, "--timeout", arg, 1, 3600); return 0;
+    case ARGP_KEY_ARG:
+        if (o->n_names == MAX_NAMES) argp_error(state, "at most %d names", MAX_NAMES);
+        o->names[o->n_names++] = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->list && o->n_names == 0) argp_error(state, "a NAME is needed; --list prints them");
+        if (o->mirror && strncmp(o->mirror, "http://", 7) && strncmp(o->mirror, "https://", 8) && strncmp(o->mirror, "file://", 7))
+            argp_error(state, "--mirror %s: an http://, https:// or file:// URL is needed", o->mirror);
+        return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* By short name, or by the name with its tag as timm writes it. */
+static const weights *find(const char *name) {
+    for (size_t i = 0; i < N_TABLE; i++) {
+        const char *slash = strchr(TABLE[i].repository, '/');
+        if (strcmp(name, TABLE[i].name) == 0 || (slash && (strcmp(name, slash + 1) == 0 || strcmp(name, TABLE[i].repository) == 0))) return &TABLE[i];
+    }
+    return NULL;
+}
+
+static bool cache_folder(const weights *w, char out[PATH]) {
+    const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    if (xdg && xdg[0] == '/') return snprintf(out, PATH, "%s/kitfox/weights/%s", xdg, w->name) < PATH;
+    if (home && home[0]) return snprintf(out, PATH, "%s/.cache/kitfox/weights/%s", home, w->name) < PATH;
+    return false;
+}
+
+static bool make_folders(const char *path) {
+    char p[PATH];
+    snprintf(p, sizeof p, "%s", path);
+    for (char *s = p + 1; *s; s++)
+        if (*s == '/') {
+            *s = '\0';
+            if (mkdir(p, 0777) != 0 && errno != EEXIST) return false;
+            *s = '/';
+        }
+    return mkdir(p, 0777) == 0 || errno == EEXIST;
+}
+
+static bool exists(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+static int list(bool json) {
+    for (size_t i = 0; i < N_TABLE; i++) {
+        const weights *w = &TABLE[i];
+        char folder[PATH], path[PATH + 300];
+        bool cached = cache_folder(w, folder);
+        if (cached) snprintf(path, sizeof path, "%s/%s", folder, w->file);
+        cached = cached && exists(path);
+        if (json) cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", w->name, "repository", w->repository, "file", w->file, "licence", w->licence, "cached", cached));
+        else printf("%-42s %-48s %-32s %-13s%s\n", w->name, w->repository, w->file, w->licence, cached ? "here" : "");
+    }
+    return EXIT_DONE;
+}
+
+static kf_status fail(kf_error *err, kf_status st, const char *what, const char *why) {
+    err->status = st;
+    snprintf(err->text, sizeof err->text, "%.600s: %.400s", what, why);
+    return st;
+}
+
+/* A checkpoint says in its header how long it is, so a cut one is known whatever the server claimed. */
+static kf_status check_safetensors(const char *path, const char *url, kf_error *err) {
+    static const char WHY[] = "what arrived is not a complete safetensors file; try again later or another --mirror";
+    unsigned char h[8];
+    struct stat st;
+    FILE *f = fopen(path, "rbe");
+    uint64_t n = 0, end = 0;
+    json_t *j = NULL, *v;
+    const char *key;
+    if (!f) return fail(err, KF_ERR_IO, path, "cannot be read back");
+    bool ok = fstat(fileno(f), &st) == 0 && fread(h, 1, 8, f) == 8;
+    for (int i = 0; i < 8; i++) n |= (uint64_t)h[i] << 8 * i;
+    ok = ok && n >= 2 && n <= 16 << 20 && n + 8 <= (uint64_t)st.st_size;
+    char *text = ok ? malloc(n) : NULL;
+    if (text && fread(text, 1, n, f) == n) j = json_loadb(text, n, 0, NULL);
+    json_object_foreach(j, key, v) {
+        json_int_t e = json_integer_value(json_array_get(json_object_get(v, "data_offsets"), 1));
+        if (e > 0 && (uint64_t)e > end) end = (uint64_t)e;
+    }
+    ok = j && 8 + n + end == (uint64_t)st.st_size;
+    json_decref(j);
+    free(text);
+    fclose(f);
+    return ok ? KF_OK : fail(err, KF_ERR_CORRUPT, url, WHY);
+}
+
+static kf_status check_config(const char *path, const char *url, kf_error *err) {
+    json_t *j = json_load_file(path, 0, NULL);
+    bool ok = json_is_object(j);
+    json_decref(j);
+    return ok ? KF_OK : fail(err, KF_ERR_CORRUPT, url, "what arrived is not a JSON object; try again later or another --mirror");
+}
+
+/* Where the weights and the configuration go; the folder is made. */
+static kf_status targets(const weights *w, const options *o, char file[PATH], char config[PATH], kf_error *err) {
+    char folder[PATH];
+    struct stat st;
+    size_t n = o->out ? strlen(o->out) : 0;
+    if (n > 3000) return fail(err, KF_ERR_LIMIT, "-o", "the name is too long");
+    if (!o->out && !cache_folder(w, folder)) return fail(err, KF_ERR_IO, "pull", "neither XDG_CACHE_HOME nor HOME is set; give -o DIR");
+    if (o->out) snprintf(folder, sizeof folder, "%s", o->out);
+    bool is_folder = !o->out || o->out[n - 1] == '/' || (stat(o->out, &st) == 0 && S_ISDIR(st.st_mode));
+    if (is_folder) {
+        if (!make_folders(folder)) return fail(err, KF_ERR_IO, folder, "the folder cannot be made; check its parent");
+        snprintf(file, PATH, "%.3500s/%s", folder, w->file);
+        snprintf(config, PATH, "%.3500s/config.json", folder);
+        return KF_OK;
+    }
+    char *slash = strrchr(folder, '/');
+    snprintf(file, PATH, "%s", folder);
+    snprintf(config, PATH, "%.*sconfig.json", slash ? (int)(slash + 1 - folder) : 0, folder);
+    return KF_OK;
+}
+
+/* A mirror may keep the hub's paths, or plain folders. */
+static kf_status fetch(const weights *w, const options *o, const char *name, const char *path, bool is_config, cli_fetched *got, kf_error *err) {
+    char url[PATH];
+    bool hub = strcmp(w->repository, "torchvision") != 0;
+    const char *base = o->mirror ? o->mirror : hub ? "https://huggingface.co" : "https://download.pytorch.org";
+    int n = (int)strlen(base);
+    while (n > 0 && base[n - 1] == '/') n--;
+    cli_fetch f = {.url = url, .path = path, .sha256 = is_config ? "" : w->hash, .max_bytes = is_config ? 1 << 20 : 1 << 30, .tries = o->retries,
+                   .wait_ms = o->wait_ms, .stall_s = o->timeout, .progress = isatty(2), .check = is_config ? check_config : hub ? check_safetensors : NULL};
+    if (!hub) snprintf(url, sizeof url, "%.*s/%s/%s", n, base, o->mirror ? w->repository : "models", name);
+    else snprintf(url, sizeof url, "%.*s/%s/resolve/main/%s", n, base, w->repository, name);
+    kf_status st = cli_fetch_file(&f, got, err);
+    if (st != KF_OK && got->missing && hub && o->mirror) {
+        snprintf(url, sizeof url, "%.*s/%s/%s", n, base, w->repository, name);
+        st = cli_fetch_file(&f, got, err);
+    }
+    return st;
+}
+
+static int pull(const weights *w, const options *o) {
+    char file[PATH], config[PATH];
+    kf_error err = {0};
+    cli_fetched got = {0}, got_config;
+    kf_status st = targets(w, o, file, config, &err);
+    bool cached = st == KF_OK && !o->force && exists(file) && (!w->config || exists(config));
+    if (cached) st = kf_file_sha256(file, got.sha256, &err);
+    if (st == KF_OK && !cached && w->config) st = fetch(w, o, w->config, config, true, &got_config, &err);
+    if (st == KF_OK && !cached) st = fetch(w, o, w->file, file, false, &got, &err);
+    if (st != KF_OK) {
+        if (strstr(err.text, "cannot be reached"))
+            cli_say("%s; no network? try --mirror URL, or copy %s of %s to %s", err.text, w->config ? "model.safetensors and config.json" : w->file, w->repository, file);
+        else cli_fail(&err);
+        return EXIT_FAILED;
+    }
+    if (o->json) cli_print_json(json_pack("{s:s,s:s,s:s,s:b,s:b}", "name", w->name, "file", file, "sha256", got.sha256, "cached", cached, "resumed", got.resumed));
+    else printf("%s  %s  sha256 %s%s\n", w->name, file, got.sha256, cached ? "  already there" : "");
+    return EXIT_DONE;
+}
+
+int cmd_pull(int argc, char **argv) {
+    const struct argp argp = {OPTIONS, parse, "NAME...", "Fetch published weights and their config.json.", NULL, NULL, NULL};
+    options o = {.retries = 5, .wait_ms = 1000, .timeout = 30};
+    int status = EXIT_DONE;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (o.list) return list(o.json);
+    for (int i = 0; i < o.n_names; i++) {
+        const weights *w = find(o.names[i]);
+        int bad = w ? pull(w, &o) : cli_say("%s: no published weights by this name; kitfox pull --list prints those there are", o.names[i]);
+        if (bad) status = bad;
+    }
+    return status;
+}
