@@ -1,5 +1,5 @@
 /* Fetching: libcurl found at run time, ranges guarded by If-Range, back-off, checks before the rename.
- * Floor 8. A part is resumed only when the server's validator (strong ETag, else Last-Modified) is the one it was begun under.
+ * Floor 8. A part is resumed only when the server's validator (strong ETag, else an old enough Last-Modified) is the one it was begun under.
  * Owner rule: one transfer at a time owns "path.part" through flock; the library handle stays open until the program ends. */
 #include "common/fetch.h"
 
@@ -28,6 +28,7 @@ static struct {
     __typeof__(curl_slist_append) *append;
     __typeof__(curl_slist_free_all) *free_all;
     __typeof__(curl_global_init) *global;
+    __typeof__(curl_getdate) *date;
 } c;
 
 typedef struct transfer {
@@ -35,12 +36,15 @@ typedef struct transfer {
     CURL *curl;
     int fd;
     uint64_t at, from;            /* bytes in the part now, and when this attempt began */
-    uint64_t total, linked_size;  /* 0: not told */
+    uint64_t length, linked_size; /* 0: not told */
+    uint64_t begun_total;         /* the length that a resumed part was begun under; 0: not told then */
     uint64_t range_start, range_total;
     bool range, started, too_large, disk, changed;
     int disk_errno;
+    CURLcode setup;               /* an option this libcurl refuses */
     long retry_after;
-    char tag[300], modified[100], linked[65];
+    char tag[300], modified[100], date[100], linked[65];
+    char begun_under[300];        /* the validator that a resumed part was begun under */
     double begun;
 } transfer;
 
@@ -60,7 +64,7 @@ static kf_status load_curl(kf_error *err) {
         const char *name;
     } FUNCTIONS[] = {{&c.init, "curl_easy_init"}, {&c.cleanup, "curl_easy_cleanup"}, {&c.perform, "curl_easy_perform"}, {&c.setopt, "curl_easy_setopt"},
                      {&c.getinfo, "curl_easy_getinfo"}, {&c.text, "curl_easy_strerror"}, {&c.append, "curl_slist_append"},
-                     {&c.free_all, "curl_slist_free_all"}, {&c.global, "curl_global_init"}};
+                     {&c.free_all, "curl_slist_free_all"}, {&c.global, "curl_global_init"}, {&c.date, "curl_getdate"}};
     for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
         void *f = dlsym(lib, FUNCTIONS[i].name);
         if (!f) return fail(err, KF_ERR_UNSUPPORTED, "pull: this libcurl lacks", FUNCTIONS[i].name);
@@ -87,14 +91,18 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
     char v[300];
     unsigned long long a, b, total;
     if (n > 5 && memcmp(line, "HTTP/", 5) == 0) {
-        t->tag[0] = t->modified[0] = '\0';
+        t->tag[0] = t->modified[0] = t->date[0] = '\0';
         t->range = false;
-        t->range_total = 0;
+        t->range_total = t->length = 0;
         t->retry_after = 0;
     } else if (header_value(line, n, "etag:", v, sizeof v)) {
         if (v[0] == '"') snprintf(t->tag, sizeof t->tag, "%s", v);
     } else if (header_value(line, n, "last-modified:", v, sizeof t->modified)) {
         snprintf(t->modified, sizeof t->modified, "%.99s", v);
+    } else if (header_value(line, n, "date:", v, sizeof t->date)) {
+        snprintf(t->date, sizeof t->date, "%.99s", v);
+    } else if (header_value(line, n, "content-length:", v, sizeof v)) {
+        t->length = strtoull(v, NULL, 10);
     } else if (header_value(line, n, "retry-after:", v, sizeof v)) {
         t->retry_after = strtol(v, NULL, 10);
     } else if (header_value(line, n, "x-linked-size:", v, sizeof v)) {
@@ -111,35 +119,50 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
 
 static void tag_path(const cli_fetch *f, char *out, size_t cap) { snprintf(out, cap, "%.4000s.part.tag", f->path); }
 
+/* What names these bytes for If-Range, or "". A time stamp counts only when it is old: two versions may share a young one. */
+static const char *validator(const transfer *t) {
+    if (t->tag[0]) return t->tag;
+    time_t then = c.date(t->modified, NULL), now = c.date(t->date, NULL);
+    return then >= 0 && now >= 0 && now - then >= 2 ? t->modified : "";
+}
+
 /* The validator goes to disk before the first byte: a part without one is never resumed. */
 static bool save_tag(const transfer *t) {
     char path[4096];
     tag_path(t->f, path, sizeof path);
-    const char *v = t->tag[0] ? t->tag : t->modified;
+    const char *v = validator(t);
     unlink(path);
     if (!v[0]) return true;
     FILE *f = fopen(path, "we");
     if (!f) return false;
-    bool ok = fprintf(f, "%s\n%s\n", t->f->url, v) > 0;
+    bool ok = fprintf(f, "%s\n%s\n%llu\n", t->f->url, v, (unsigned long long)t->length) > 0;
     return fclose(f) == 0 && ok;
 }
 
-static bool read_tag(const cli_fetch *f, char *out, int cap) {
-    char path[4096], url[4096];
-    tag_path(f, path, sizeof path);
+static bool read_tag(transfer *t) {
+    char path[4096], url[4096], total[32];
+    tag_path(t->f, path, sizeof path);
     FILE *in = fopen(path, "re");
-    bool ok = in && fgets(url, sizeof url, in) && fgets(out, cap, in);
+    bool ok = in && fgets(url, sizeof url, in) && fgets(t->begun_under, sizeof t->begun_under, in) && fgets(total, sizeof total, in);
     if (in) fclose(in);
     if (!ok) return false;
-    url[strcspn(url, "\n")] = out[strcspn(out, "\n")] = '\0';
-    return out[0] && strcmp(url, f->url) == 0;
+    url[strcspn(url, "\n")] = t->begun_under[strcspn(t->begun_under, "\n")] = '\0';
+    t->begun_total = strtoull(total, NULL, 10);
+    return t->begun_under[0] && strcmp(url, t->f->url) == 0;
+}
+
+/* Is this range of the file that the part was begun from? Some servers answer a range whatever If-Range says; a right one repeats its
+ * ETag, but need not repeat its date. */
+static bool same_file(const transfer *t) {
+    if (!t->range || t->range_start != t->at || (t->begun_total && t->range_total != t->begun_total)) return false;
+    return t->begun_under[0] == '"' ? strcmp(t->tag, t->begun_under) == 0 : !t->modified[0] || strcmp(t->modified, t->begun_under) == 0;
 }
 
 /* First byte of a body that counts: decide between going on and starting over. */
 static bool begin(transfer *t, long code) {
     t->started = true;
     if (code == 206) {
-        t->changed = !t->range || t->range_start != t->at;
+        t->changed = t->at == 0 || !same_file(t);
         return !t->changed;
     }
     t->at = t->from = 0;
@@ -183,59 +206,75 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     if (!t->f->progress || ms - last < 100 || !t->started) return 0;
     last = ms;
     double all = (double)t->from + (double)total, share = total > 0 ? (double)t->at / all : 0;
+    if (share > 1) share = 1; /* a server may send more than it announced */
     int bars = (int)(share * 30);
     fprintf(stderr, "\r[%.*s%*s] %3.0f %%  %.1f MiB  %.1f MiB/s ", bars, "##############################", 30 - bars, "", 100 * share, (double)t->at / 1048576,
             (double)(t->at - t->from) / 1048.576 / (ms - t->begun + 1));
     return 0;
 }
 
-static void set_options(transfer *t, struct curl_slist *headers) {
-    const cli_fetch *f = t->f;
-    CURL *h = t->curl;
-    bool secure = strncmp(f->url, "https:", 6) == 0;
-    c.setopt(h, CURLOPT_URL, f->url);
-    c.setopt(h, CURLOPT_PROTOCOLS_STR, "http,https,file");
-    c.setopt(h, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https"); /* never from https to http, never to a file */
-    c.setopt(h, CURLOPT_FOLLOWLOCATION, 1L);
-    c.setopt(h, CURLOPT_MAXREDIRS, 8L);
-    c.setopt(h, CURLOPT_NOSIGNAL, 1L);
-    c.setopt(h, CURLOPT_CONNECTTIMEOUT, (long)f->stall_s);
-    c.setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    c.setopt(h, CURLOPT_LOW_SPEED_TIME, (long)f->stall_s);
-    c.setopt(h, CURLOPT_USERAGENT, "kitfox");
-    c.setopt(h, CURLOPT_HTTPHEADER, headers);
-    c.setopt(h, CURLOPT_HEADERFUNCTION, on_header);
-    c.setopt(h, CURLOPT_HEADERDATA, t);
-    c.setopt(h, CURLOPT_WRITEFUNCTION, on_data);
-    c.setopt(h, CURLOPT_WRITEDATA, t);
-    c.setopt(h, CURLOPT_NOPROGRESS, 0L);
-    c.setopt(h, CURLOPT_XFERINFOFUNCTION, on_progress);
-    c.setopt(h, CURLOPT_XFERINFODATA, t);
+/* Options by number, value by pointer or long: the first refusal is kept. */
+#define SET(option, value)                                                              \
+    do {                                                                                \
+        CURLcode rc_ = c.setopt(t->curl, option, value);                                \
+        if (t->setup == CURLE_OK && rc_ != CURLE_OK) t->setup = rc_;                    \
+    } while (0)
+
+/* By name, or by bit as libcurl before 7.85 has it. Without a limit a redirect could read a local file, so nothing is fetched then. */
+static void limit_protocols(transfer *t) {
+    enum { BITS = 181, REDIRECT_BITS = 182, HTTP = 1, HTTPS = 2, LOCAL = 1 << 10 }; /* the old names are deprecated in the header */
+    bool secure = strncmp(t->f->url, "https:", 6) == 0;                             /* never from https to http, never to a file */
+    if (c.setopt(t->curl, CURLOPT_PROTOCOLS_STR, "http,https,file") != CURLE_OK) SET((CURLoption)BITS, (long)(HTTP | HTTPS | LOCAL));
+    if (c.setopt(t->curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https") != CURLE_OK)
+        SET((CURLoption)REDIRECT_BITS, (long)(secure ? HTTPS : HTTP | HTTPS));
 }
+
+static void set_options(transfer *t, struct curl_slist *headers) {
+    t->setup = CURLE_OK;
+    limit_protocols(t);
+    SET(CURLOPT_URL, t->f->url);
+    SET(CURLOPT_FOLLOWLOCATION, 1L);
+    SET(CURLOPT_MAXREDIRS, 8L);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_CONNECTTIMEOUT, (long)t->f->stall_s);
+    SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    SET(CURLOPT_LOW_SPEED_TIME, (long)t->f->stall_s);
+    SET(CURLOPT_USERAGENT, "kitfox");
+    SET(CURLOPT_HTTPHEADER, headers);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, t);
+    SET(CURLOPT_WRITEFUNCTION, on_data);
+    SET(CURLOPT_WRITEDATA, t);
+    SET(CURLOPT_NOPROGRESS, 0L);
+    SET(CURLOPT_XFERINFOFUNCTION, on_progress);
+    SET(CURLOPT_XFERINFODATA, t);
+}
+#undef SET
 
 /* One attempt. `code` gets the HTTP status, 0 for file: URLs and when there was none. */
 static CURLcode attempt(transfer *t, long *code) {
-    char tag[300], line[400];
-    struct curl_slist *headers = NULL;
+    char line[400];
+    struct curl_slist *headers = NULL, *longer;
+    bool memory = true;
     struct stat st;
     t->started = t->too_large = t->disk = t->changed = t->range = false;
     t->linked_size = 0;
     t->linked[0] = '\0';
     t->at = fstat(t->fd, &st) == 0 ? (uint64_t)st.st_size : 0;
-    bool resume = t->at > 0 && strncmp(t->f->url, "http", 4) == 0 && read_tag(t->f, tag, sizeof tag);
-    if (!resume) t->at = 0;
+    bool resume = t->at > 0 && strncmp(t->f->url, "http", 4) == 0 && read_tag(t);
+    if (!resume) t->at = 0, t->begun_under[0] = '\0';
     t->from = t->at;
     t->begun = cli_now_ms();
     if (ftruncate(t->fd, (off_t)t->at) != 0 || lseek(t->fd, (off_t)t->at, SEEK_SET) < 0) return CURLE_WRITE_ERROR;
     if (!(t->curl = c.init())) return CURLE_OUT_OF_MEMORY;
     if (resume) {
         snprintf(line, sizeof line, "Range: bytes=%llu-", (unsigned long long)t->at);
-        headers = c.append(headers, line);
-        snprintf(line, sizeof line, "If-Range: %s", tag);
-        headers = c.append(headers, line);
+        memory = (headers = c.append(NULL, line)) != NULL;
+        snprintf(line, sizeof line, "If-Range: %s", t->begun_under);
+        memory = memory && (longer = c.append(headers, line)) != NULL; /* a range without its condition could mix two files */
     }
     set_options(t, headers);
-    CURLcode rc = c.perform(t->curl);
+    CURLcode rc = !memory ? CURLE_OUT_OF_MEMORY : t->setup != CURLE_OK ? t->setup : c.perform(t->curl);
     *code = 0;
     c.getinfo(t->curl, CURLINFO_RESPONSE_CODE, code);
     c.cleanup(t->curl);
@@ -244,11 +283,13 @@ static CURLcode attempt(transfer *t, long *code) {
     return rc;
 }
 
-static void drop_part(const transfer *t) {
+/* These bytes are never resumed: without a tag the next attempt begins at 0. The empty part itself goes in forget(). */
+static void drop_part(transfer *t) {
     char path[4096];
     tag_path(t->f, path, sizeof path);
     unlink(path);
-    if (ftruncate(t->fd, 0) != 0) unlink(path);
+    t->at = 0;
+    if (ftruncate(t->fd, 0) != 0) t->disk = true;
 }
 
 /* Everything that can be known about a complete part, before it gets its name. */
@@ -258,7 +299,7 @@ static kf_status judge(transfer *t, const char *part, cli_fetched *out, kf_error
     if (t->linked_size && t->linked_size != t->at) return fail(err, KF_ERR_CORRUPT, url, "the file is shorter or longer than the hub lists it; try again later or another --mirror");
     kf_status st = kf_file_sha256(part, out->sha256, err);
     if (st != KF_OK) return st;
-    if (strncmp(out->sha256, t->f->sha256, strlen(t->f->sha256)) != 0 || (t->linked[0] && strcmp(out->sha256, t->linked) != 0))
+    if (t->linked[0] && strcmp(out->sha256, t->linked) != 0)
         return fail(err, KF_ERR_CORRUPT, url, "the SHA-256 differs from the published one; try again later or another --mirror");
     return t->f->check ? t->f->check(part, url, err) : KF_OK;
 }
@@ -270,6 +311,11 @@ static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_e
     char why[300];
     const char *url = t->f->url;
     out->missing = out->offline = false;
+    if (t->setup != CURLE_OK) {
+        snprintf(why, sizeof why, "this libcurl refuses an option that keeps the transfer safe; %s; install a newer libcurl4", c.text(t->setup));
+        return fail(err, KF_ERR_UNSUPPORTED, "pull", why), GIVE_UP;
+    }
+    if (rc == CURLE_OUT_OF_MEMORY) return fail(err, KF_ERR_MEMORY, url, "out of memory in the transfer; free some"), GIVE_UP;
     if (t->disk || (rc == CURLE_WRITE_ERROR && !t->too_large && !t->changed)) {
         snprintf(why, sizeof why, "cannot write; %s; check folder and space", strerror(t->disk_errno ? t->disk_errno : errno));
         return fail(err, KF_ERR_IO, t->f->path, why), GIVE_UP;
@@ -294,7 +340,8 @@ static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_e
         snprintf(why, sizeof why, "the transfer broke; %s; %s", c.text(rc), final ? "check --mirror" : "run it again to go on where it stopped");
         return fail(err, KF_ERR_IO, url, why), final ? GIVE_UP : AGAIN;
     }
-    if (!t->started && code != 206) t->at = 0; /* an empty answer replaces what was there */
+    if (!t->started && code == 206) return fail(err, KF_ERR_IO, url, "the server sends an empty range; started over"), drop_part(t), AGAIN;
+    if (!t->started) t->at = 0; /* an empty answer replaces what was there */
     return DONE;
 }
 
@@ -307,7 +354,8 @@ static kf_status fetch_part(transfer *t, const char *part, cli_fetched *out, kf_
     long code = 0, wait = t->f->wait_ms;
     for (int i = 1;; i++) {
         out->tries = i;
-        verdict v = after(t, attempt(t, &code), code, out, err);
+        CURLcode rc = attempt(t, &code); /* a statement of its own: after() reads the code that this sets */
+        verdict v = after(t, rc, code, out, err);
         if (v == DONE) {
             out->resumed |= t->from > 0;
             if (ftruncate(t->fd, (off_t)t->at) != 0 || fsync(t->fd) != 0) return fail(err, KF_ERR_IO, part, "cannot write; check the disk");
@@ -322,29 +370,65 @@ static kf_status fetch_part(transfer *t, const char *part, cli_fetched *out, kf_
     }
 }
 
-kf_status cli_fetch_file(const cli_fetch *f, cli_fetched *out, kf_error *err) {
+static kf_status cannot_write(kf_error *err, const char *path) {
+    char why[300];
+    snprintf(why, sizeof why, "cannot write; %s; check the folder", strerror(errno));
+    return fail(err, KF_ERR_IO, path, why);
+}
+
+/* Open and lock the part. Its owner may have given it its final name between the two, so the name is looked up again. */
+static kf_status open_part(const char *part, int *fd, kf_error *err) {
+    struct stat held, named;
+    for (int i = 0; i < 100; i++) {
+        if ((*fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) < 0) return cannot_write(err, part);
+        bool locked = flock(*fd, LOCK_EX | LOCK_NB) == 0;
+        if (locked && fstat(*fd, &held) == 0 && stat(part, &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev) return KF_OK;
+        close(*fd);
+        if (!locked) break;
+    }
+    return fail(err, KF_ERR_IO, part, "another pull is fetching this file; wait for it");
+}
+
+/* A part stays only when a later run can go on with it: it has bytes and a tag. */
+static void leave(const cli_fetch *f, int fd, bool keep) {
     char part[4096], tag[4096];
-    *out = (cli_fetched){0};
+    struct stat st;
+    snprintf(part, sizeof part, "%.4000s.part", f->path);
+    tag_path(f, tag, sizeof tag);
+    keep = keep && fstat(fd, &st) == 0 && st.st_size > 0 && stat(tag, &st) == 0;
+    if (!keep) unlink(tag), unlink(part);
+    close(fd);
+}
+
+kf_status cli_fetch_part(const cli_fetch *f, cli_fetched *out, kf_error *err) {
+    char part[4096];
+    *out = (cli_fetched){.fd = -1};
     kf_status st = load_curl(err);
     if (st != KF_OK) return st;
     if (strlen(f->path) > 4000 || strlen(f->url) > 4000) return fail(err, KF_ERR_LIMIT, f->path, "the name is too long");
     snprintf(part, sizeof part, "%.4000s.part", f->path);
-    tag_path(f, tag, sizeof tag);
-    transfer t = {.f = f, .fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC, 0666)};
-    if (t.fd < 0) {
-        char why[300];
-        snprintf(why, sizeof why, "cannot write; %s; check the folder", strerror(errno));
-        return fail(err, KF_ERR_IO, part, why);
-    }
-    if (flock(t.fd, LOCK_EX | LOCK_NB) != 0) {
-        close(t.fd);
-        return fail(err, KF_ERR_IO, part, "another pull is fetching this file; wait for it");
-    }
+    transfer t = {.f = f};
+    if ((st = open_part(part, &t.fd, err)) != KF_OK) return st;
     st = fetch_part(&t, part, out, err);
     out->bytes = t.at;
-    if (st == KF_OK && rename(part, f->path) != 0) st = fail(err, KF_ERR_IO, f->path, "cannot be given its name; check the folder");
-    if (st == KF_OK || t.at == 0) unlink(tag);
-    if (st != KF_OK && t.at == 0) unlink(part);
-    close(t.fd);
+    if (st == KF_OK) out->fd = t.fd;
+    else leave(f, t.fd, true);
     return st;
+}
+
+kf_status cli_fetch_name(const cli_fetch *f, cli_fetched *got, kf_error *err) {
+    char part[4096], tag[4096];
+    snprintf(part, sizeof part, "%.4000s.part", f->path);
+    tag_path(f, tag, sizeof tag);
+    unlink(tag); /* before the rename: afterwards both names may belong to another pull */
+    kf_status st = rename(part, f->path) == 0 ? KF_OK : cannot_write(err, f->path);
+    if (st != KF_OK) unlink(part);
+    close(got->fd);
+    got->fd = -1;
+    return st;
+}
+
+void cli_fetch_forget(const cli_fetch *f, cli_fetched *got) {
+    if (got->fd >= 0) leave(f, got->fd, false);
+    got->fd = -1;
 }

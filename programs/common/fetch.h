@@ -13,7 +13,6 @@
 /** What to fetch and how patient to be. */
 typedef struct cli_fetch {
     const char *url, *path;  /**< from, and the final name; "path.part" and "path.part.tag" live beside it meanwhile */
-    const char *sha256;      /**< 1 to 64 leading hexadecimal digits, or "" when not known */
     uint64_t max_bytes;      /**< refuse more */
     int tries, wait_ms, stall_s; /**< attempts in all; first pause (doubles, at most 30 s); seconds without a byte */
     bool progress;           /**< bar on standard error */
@@ -23,14 +22,21 @@ typedef struct cli_fetch {
 
 /** What happened. */
 typedef struct cli_fetched {
+    int fd;                  /**< the locked part between cli_fetch_part and cli_fetch_name; else -1 */
     uint64_t bytes;
     char sha256[65];
     int tries;
     bool resumed, missing, offline; /**< some bytes were kept from before; the server has no such file; it could not be reached */
 } cli_fetched;
 
-/** Fetch one file. `f->path` is either untouched or complete and checked. Errors: UNSUPPORTED without libcurl; IO for the network and
- *  the disk; CORRUPT when the content is not what was promised; LIMIT when too large. */
-kf_status cli_fetch_file(const cli_fetch *f, cli_fetched *out, kf_error *err);
+/** Fetch one file as far as "path.part", complete and checked; `f->path` is untouched. What was got is ended by cli_fetch_name or
+ *  cli_fetch_forget. After a failure nothing needs ending; a part remains only when a later call can go on with it.
+ *  Errors: UNSUPPORTED without a libcurl that can be limited to http, https and file; IO for the network and the disk; CORRUPT when the
+ *  content is not what was promised; LIMIT when too large; MEMORY. */
+kf_status cli_fetch_part(const cli_fetch *f, cli_fetched *out, kf_error *err);
+/** Give the part its name, in place of what had it. Errors: IO. */
+kf_status cli_fetch_name(const cli_fetch *f, cli_fetched *got, kf_error *err);
+/** Remove the part; nothing to do when there is none (fd -1). */
+void cli_fetch_forget(const cli_fetch *f, cli_fetched *got);
 
 #endif

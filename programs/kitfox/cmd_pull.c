@@ -14,14 +14,15 @@
 enum { KEY_MIRROR = 1000, KEY_LIST, KEY_RETRIES, KEY_WAIT, KEY_TIMEOUT, KEY_FORCE, PATH = 4096, MAX_NAMES = 32 };
 
 typedef struct weights {
-    const char *name, *repository, *file, *config, *hash, *licence;
+    const char *name, *repository, *licence;
 } weights;
 
 static const weights TABLE[] = {
-#define W(name, repository, file, config, hash, licence) {name, repository, file, config, hash, licence},
+#define W(name, repository, licence) {name, repository, licence},
 #include "pull_table.def"
 #undef W
 };
+static const char WEIGHTS[] = "model.safetensors", CONFIG[] = "config.json", HUB[] = "https://huggingface.co";
 enum { N_TABLE = sizeof TABLE / sizeof *TABLE };
 
 typedef struct options {
@@ -34,7 +35,7 @@ static const struct argp_option OPTIONS[] = {
     {"mirror", KEY_MIRROR, "URL", 0, "http, https or file URL that holds REPOSITORY/FILE or REPOSITORY/resolve/main/FILE", 0},
     {"output", 'o', "DIR|FILE", 0, "a folder, or the weights' name (default: the cache folder)", 0},
     {"list", KEY_LIST, NULL, 0, "the names and where they come from", 0},
-    {"force", KEY_FORCE, NULL, 0, "fetch again what is there", 0},
+    {"force", KEY_FORCE, NULL, 0, "replace what is there", 0},
     {"retries", KEY_RETRIES, "N", 0, "attempts for one file (default 5)", 0},
     {"wait", KEY_WAIT, "MS", 0, "first pause between attempts, doubled each time (default 1000)", 0},
     {"timeout", KEY_TIMEOUT, "S", 0, "seconds without a byte before a new attempt (default 30)", 0},
@@ -111,10 +112,10 @@ static int list(bool json) {
         const weights *w = &TABLE[i];
         char folder[PATH], path[PATH + 300];
         bool cached = cache_folder(w, folder);
-        if (cached) snprintf(path, sizeof path, "%s/%s", folder, w->file);
+        if (cached) snprintf(path, sizeof path, "%s/%s", folder, WEIGHTS);
         cached = cached && exists(path);
-        if (json) cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", w->name, "repository", w->repository, "file", w->file, "licence", w->licence, "cached", cached));
-        else printf("%-42s %-48s %-32s %-13s%s\n", w->name, w->repository, w->file, w->licence, cached ? "here" : "");
+        if (json) cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", w->name, "repository", w->repository, "file", WEIGHTS, "licence", w->licence, "cached", cached));
+        else printf("%-42s %-48s %-13s%s\n", w->name, w->repository, w->licence, cached ? "here" : "");
     }
     return EXIT_DONE;
 }
@@ -158,8 +159,26 @@ static kf_status check_config(const char *path, const char *url, kf_error *err) 
     return ok ? KF_OK : fail(err, KF_ERR_CORRUPT, url, "what arrived is not a JSON object; try again later or another --mirror");
 }
 
+/* Does a configuration say that it is of these weights? "timm/ARCHITECTURE.TAG" against its keys; without a tag the architecture decides. */
+static bool config_is_of(const weights *w, const char *path) {
+    json_t *j = json_load_file(path, 0, NULL);
+    const char *arch = json_string_value(json_object_get(j, "architecture"));
+    const char *tag = json_string_value(json_object_get(json_object_get(j, "pretrained_cfg"), "tag"));
+    const char *want = strchr(w->repository, '/') + 1, *dot = strchr(want, '.');
+    bool same = arch && dot && strlen(arch) == (size_t)(dot - want) && strncmp(arch, want, strlen(arch)) == 0 && (!tag || strcmp(tag, dot + 1) == 0);
+    json_decref(j);
+    return same;
+}
+
+/* One file of a pull: where it is from and where it goes. */
+typedef struct part {
+    char path[PATH], url[PATH];
+    cli_fetch f;
+    cli_fetched got;
+} part;
+
 /* Where the weights and the configuration go; the folder is made. */
-static kf_status targets(const weights *w, const options *o, char file[PATH], char config[PATH], kf_error *err) {
+static kf_status targets(const weights *w, const options *o, part *file, part *config, kf_error *err) {
     char folder[PATH];
     struct stat st;
     size_t n = o->out ? strlen(o->out) : 0;
@@ -169,53 +188,92 @@ static kf_status targets(const weights *w, const options *o, char file[PATH], ch
     bool is_folder = !o->out || o->out[n - 1] == '/' || (stat(o->out, &st) == 0 && S_ISDIR(st.st_mode));
     if (is_folder) {
         if (!make_folders(folder)) return fail(err, KF_ERR_IO, folder, "the folder cannot be made; check its parent");
-        snprintf(file, PATH, "%.3500s/%s", folder, w->file);
-        snprintf(config, PATH, "%.3500s/config.json", folder);
+        snprintf(file->path, PATH, "%.3500s/%s", folder, WEIGHTS);
+        snprintf(config->path, PATH, "%.3500s/%s", folder, CONFIG);
         return KF_OK;
     }
     char *slash = strrchr(folder, '/');
-    snprintf(file, PATH, "%s", folder);
-    snprintf(config, PATH, "%.*sconfig.json", slash ? (int)(slash + 1 - folder) : 0, folder);
-    return KF_OK;
+    snprintf(file->path, PATH, "%s", folder);
+    snprintf(config->path, PATH, "%.*s%s", slash ? (int)(slash + 1 - folder) : 0, folder, CONFIG);
+    return strcmp(file->path, config->path) ? KF_OK : fail(err, KF_ERR_ARGUMENT, file->path, "the configuration goes there; choose another name for the weights");
 }
 
 /* A mirror may keep the hub's paths, or plain folders. */
-static kf_status fetch(const weights *w, const options *o, const char *name, const char *path, bool is_config, cli_fetched *got, kf_error *err) {
-    char url[PATH];
-    bool hub = strcmp(w->repository, "torchvision") != 0;
-    const char *base = o->mirror ? o->mirror : hub ? "https://huggingface.co" : "https://download.pytorch.org";
+static kf_status fetch(const weights *w, const options *o, const char *name, part *p, kf_error *err) {
+    bool is_config = name == CONFIG;
+    const char *base = o->mirror ? o->mirror : HUB;
     int n = (int)strlen(base);
     while (n > 0 && base[n - 1] == '/') n--;
-    cli_fetch f = {.url = url, .path = path, .sha256 = is_config ? "" : w->hash, .max_bytes = is_config ? 1 << 20 : 1 << 30, .tries = o->retries,
-                   .wait_ms = o->wait_ms, .stall_s = o->timeout, .progress = isatty(2), .check = is_config ? check_config : hub ? check_safetensors : NULL};
-    if (!hub) snprintf(url, sizeof url, "%.*s/%s/%s", n, base, o->mirror ? w->repository : "models", name);
-    else snprintf(url, sizeof url, "%.*s/%s/resolve/main/%s", n, base, w->repository, name);
-    kf_status st = cli_fetch_file(&f, got, err);
-    if (st != KF_OK && got->missing && hub && o->mirror) {
-        snprintf(url, sizeof url, "%.*s/%s/%s", n, base, w->repository, name);
-        st = cli_fetch_file(&f, got, err);
+    if (n > 3000) return fail(err, KF_ERR_LIMIT, "--mirror", "the URL is too long");
+    p->f = (cli_fetch){.url = p->url, .path = p->path, .max_bytes = is_config ? 1 << 20 : 1 << 30, .tries = o->retries, .wait_ms = o->wait_ms,
+                       .stall_s = o->timeout, .progress = isatty(2), .check = is_config ? check_config : check_safetensors};
+    snprintf(p->url, sizeof p->url, "%.*s/%s/resolve/main/%s", n, base, w->repository, name);
+    kf_status st = cli_fetch_part(&p->f, &p->got, err);
+    if (st != KF_OK && p->got.missing && o->mirror) {
+        snprintf(p->url, sizeof p->url, "%.*s/%s/%s", n, base, w->repository, name);
+        st = cli_fetch_part(&p->f, &p->got, err);
     }
     return st;
 }
 
-static int pull(const weights *w, const options *o) {
-    char file[PATH], config[PATH];
-    kf_error err = {0};
-    cli_fetched got = {0}, got_config;
-    kf_status st = targets(w, o, file, config, &err);
-    bool cached = st == KF_OK && !o->force && exists(file) && (!w->config || exists(config));
-    if (cached) st = kf_file_sha256(file, got.sha256, &err);
-    if (st == KF_OK && !cached && w->config) st = fetch(w, o, w->config, config, true, &got_config, &err);
-    if (st == KF_OK && !cached) st = fetch(w, o, w->file, file, false, &got, &err);
+/* What is there already is kept when it is the same, and otherwise replaced only by --force. */
+static kf_status settle(part *p, bool force, kf_error *err) {
+    char there[65];
+    if (force || !exists(p->path)) return KF_OK;
+    kf_status st = kf_file_sha256(p->path, there, err);
+    if (st != KF_OK || strcmp(there, p->got.sha256) == 0) return st;
+    return fail(err, KF_ERR_IO, p->path, "a different file is there; choose another -o, or replace it with --force");
+}
+
+/* Both files are complete and checked before either gets its name, and the weights get theirs first: what has a name is whole. */
+static kf_status fetch_both(const weights *w, const options *o, part *file, part *config, kf_error *err) {
+    char staged[PATH];
+    bool keep_config = !o->force && exists(config->path);
+    kf_status st = keep_config ? KF_OK : fetch(w, o, CONFIG, config, err);
+    snprintf(staged, sizeof staged, "%.4000s.part", config->path);
+    if (st == KF_OK && !keep_config && !config_is_of(w, staged))
+        st = fail(err, KF_ERR_CORRUPT, config->url, "this configuration is of other weights; check --mirror");
+    if (st == KF_OK) st = fetch(w, o, WEIGHTS, file, err);
+    if (st == KF_OK) st = settle(file, o->force, err);
+    if (st == KF_OK) st = cli_fetch_name(&file->f, &file->got, err);
+    if (st == KF_OK && !keep_config) st = cli_fetch_name(&config->f, &config->got, err);
     if (st != KF_OK) {
-        if (strstr(err.text, "cannot be reached"))
-            cli_say("%s; no network? try --mirror URL, or copy %s of %s to %s", err.text, w->config ? "model.safetensors and config.json" : w->file, w->repository, file);
-        else cli_fail(&err);
-        return EXIT_FAILED;
+        cli_fetch_forget(&file->f, &file->got);
+        cli_fetch_forget(&config->f, &config->got);
     }
-    if (o->json) cli_print_json(json_pack("{s:s,s:s,s:s,s:b,s:b}", "name", w->name, "file", file, "sha256", got.sha256, "cached", cached, "resumed", got.resumed));
-    else printf("%s  %s  sha256 %s%s\n", w->name, file, got.sha256, cached ? "  already there" : "");
+    return st;
+}
+
+static int report(const weights *w, const options *o, const part *file, const part *config, bool cached) {
+    if (!o->json) {
+        printf("%s  %s  sha256 %s%s\n", w->name, file->path, file->got.sha256, cached ? "  already there" : "");
+        return EXIT_DONE;
+    }
+    cli_print_json(json_pack("{s:s,s:s,s:s,s:I,s:s,s:s?,s:b,s:b}", "name", w->name, "file", file->path, "config", config->path, "bytes",
+                             (json_int_t)file->got.bytes, "sha256", file->got.sha256, "source", cached ? NULL : file->url, "cached", cached, "resumed", file->got.resumed));
     return EXIT_DONE;
+}
+
+static int pull(const weights *w, const options *o) {
+    part file = {.got = {.fd = -1}}, config = {.got = {.fd = -1}};
+    kf_error err = {0};
+    struct stat there;
+    kf_status st = targets(w, o, &file, &config, &err);
+    if (st == KF_OK && !o->force && exists(config.path) && !config_is_of(w, config.path))
+        st = fail(&err, KF_ERR_IO, config.path, "this configuration is of other weights; choose another -o, or replace it with --force");
+    bool cached = st == KF_OK && !o->force && stat(file.path, &there) == 0 && S_ISREG(there.st_mode) && exists(config.path);
+    if (cached) {
+        file.got.bytes = (uint64_t)there.st_size;
+        st = check_safetensors(file.path, file.path, &err);
+        if (st != KF_OK) fail(&err, st, file.path, "what is there is not a complete safetensors file; replace it with --force");
+        else st = kf_file_sha256(file.path, file.got.sha256, &err);
+    } else if (st == KF_OK) {
+        st = fetch_both(w, o, &file, &config, &err);
+    }
+    if (st == KF_OK) return report(w, o, &file, &config, cached);
+    if (strstr(err.text, "cannot be reached"))
+        return cli_say("%s; no network? try --mirror URL, or copy %s and %s of %s to %s", err.text, WEIGHTS, CONFIG, w->repository, file.path);
+    return cli_fail(&err);
 }
 
 int cmd_pull(int argc, char **argv) {
