@@ -1,7 +1,6 @@
 /* kitfox eval [MODEL] --data DIR: top-1 and top-5 on class folders or a labels.csv.
  * Floor 8. One session on each core; pictures are handed out one at a time.
  * Owner rule: the list of pictures lives until the end; results are written by index, so threads never share a slot. */
-#include <dirent.h>
 #include <errno.h>
 #include <jansson.h>
 #include <math.h>
@@ -10,31 +9,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "common/cli.h"
+#include "common/confusion.h"
+#include "common/labelled.h"
 
-enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, TOP = 5 };
+enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, KEY_CONFUSION, KEY_LIST, TOP = 5 };
 
+/* What the model says of a picture, beside its cli_labelled_one. */
 typedef struct item {
-    char *path, *name;
-    long truth; /* as wide as it was read: a number past 2^32 must not wrap into a class */
     int32_t top[TOP];
     char *error;
 } item;
 
 typedef struct options {
     cli_common common;
-    const char *model, *data, *predictions;
+    const char *model, *data, *list, *predictions, *confusion;
     long limit;
 } options;
 
 typedef struct work {
     const kf_model *m;
+    cli_labelled pictures;
     item *items;
-    size_t n;
+    size_t n, classes;
     atomic_size_t next;
     kf_status status;
     kf_error err;
@@ -42,8 +42,10 @@ typedef struct work {
 
 static const struct argp_option OPTIONS[] = {
     {"data", 'd', "DIR", 0, "class folders, or pictures with a labels.csv (required)", 0},
+    {"list", KEY_LIST, "FILE", 0, "only the pictures on its lines: file, or file,class_index", 0},
     {"limit", KEY_LIMIT, "N", 0, "the first N pictures only", 0},
     {"predictions", KEY_PREDICTIONS, "OUT.csv", 0, "file,class_index,top1,...,top5", 0},
+    {"confusion", KEY_CONFUSION, "OUT.html", 0, "a page with the confusion matrix and the accuracy of each class", 0},
     {0},
 };
 
@@ -53,6 +55,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'd': o->data = arg; return 0;
+    case KEY_LIST: o->list = arg; return 0;
+    case KEY_CONFUSION: o->confusion = arg; return 0;
     case KEY_PREDICTIONS: o->predictions = arg; return 0;
     case KEY_LIMIT:
         o->limit = strtol(arg, &end, 10);
@@ -69,70 +73,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static bool add_item(work *w, const char *folder, const char *name, long truth) {
-    item *grown = realloc(w->items, (w->n + 1) * sizeof *grown);
-    char path[4096];
-    if (!grown) return false;
-    w->items = grown;
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    w->items[w->n] = (item){.path = strdup(path), .name = strdup(name), .truth = truth, .top = {-1, -1, -1, -1, -1}};
-    return w->items[w->n].path && w->items[w->n++].name;
-}
-
-static void free_item(item *it) {
-    free(it->path);
-    free(it->name);
-    free(it->error);
-}
-
-/* labels.csv: "file,class_index" with an optional header; further columns are ignored. */
-static bool from_csv(work *w, const char *folder, FILE *f) {
-    char *line = NULL;
-    size_t cap = 0;
-    bool ok = true;
-    for (size_t row = 0; ok && getline(&line, &cap, f) >= 0; row++) {
-        char *comma = strchr(line, ','), *end;
-        if (!comma) continue;
-        *comma = '\0';
-        long truth = strtol(comma + 1, &end, 10);
-        if (end == comma + 1) continue; /* the header */
-        ok = add_item(w, folder, line, truth);
-    }
-    free(line);
-    return ok;
-}
-
-static int plain(const struct dirent *e) { return e->d_name[0] != '.'; }
-
-/* Class folders in sorted order are classes 0, 1, ...; a folder named like a label takes that label's index. */
-static bool from_folders(work *w, const char *folder) {
-    struct dirent **classes, **files;
-    int n = scandir(folder, &classes, plain, alphasort), index = 0;
-    bool ok = n >= 0;
-    for (int i = 0; i < n; i++) {
-        char sub[4096];
-        snprintf(sub, sizeof sub, "%s/%s", folder, classes[i]->d_name);
-        struct stat st;
-        if (ok && stat(sub, &st) == 0 && S_ISDIR(st.st_mode)) {
-            long truth = index++;
-            for (int k = 0; kf_model_label(w->m, k); k++)
-                if (strcmp(kf_model_label(w->m, k), classes[i]->d_name) == 0) truth = k;
-            int m = scandir(sub, &files, plain, alphasort);
-            for (int k = 0; k < m; k++) {
-                char rel[1024];
-                snprintf(rel, sizeof rel, "%s/%s", classes[i]->d_name, files[k]->d_name);
-                ok = ok && add_item(w, folder, rel, truth);
-                free(files[k]);
-            }
-            if (m >= 0) free(files);
-        }
-        free(classes[i]);
-    }
-    if (n >= 0) free(classes);
-    return ok;
-}
-
-static void classify_item(work *w, kf_session *s, item *it) {
+static void classify_item(kf_session *s, const char *path, item *it) {
     kf_image_options io;
     kf_image image;
     kf_error err = {0};
@@ -140,13 +81,13 @@ static void classify_item(work *w, kf_session *s, item *it) {
     size_t n = 0;
     kf_image_options_init(&io);
     io.no_exif = 1; /* published accuracies are measured that way */
-    kf_status st = kf_image_load(it->path, &io, &image, &err);
+    kf_status st = kf_image_load(path, &io, &image, &err);
     if (st == KF_OK) {
         st = kf_session_classify(s, &image, TOP, top, &n, &err);
         kf_image_free(&image);
     }
     for (size_t i = 0; i < n; i++) it->top[i] = top[i].index;
-    if (st != KF_OK) it->error = strdup(err.text);
+    if (st != KF_OK) it->error = strdup(err.text); /* without memory for it the -1 in top[0] says enough */
 }
 
 static void *worker(void *arg) {
@@ -161,7 +102,7 @@ static void *worker(void *arg) {
         return NULL;
     }
     for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < w->n;) {
-        classify_item(w, s, &w->items[i]);
+        classify_item(s, w->pictures.items[i].path, &w->items[i]);
         if (isatty(2) && i % 16 == 0) fprintf(stderr, "\r%zu of %zu pictures", i, w->n);
     }
     kf_session_destroy(&s);
@@ -178,16 +119,48 @@ static void run_all(work *w, int threads) {
     if (isatty(2)) fprintf(stderr, "\r%40s\r", "");
 }
 
+/* A name with a comma or a quote is quoted, as it is read. */
+static void put_name(FILE *f, const char *s) {
+    bool quote = strpbrk(s, ",\"") != NULL;
+    if (quote) fputc('"', f);
+    for (; *s; s++) {
+        if (*s == '"') fputc('"', f);
+        fputc(*s, f);
+    }
+    if (quote) fputc('"', f);
+}
+
 static int write_predictions(const work *w, const char *path) {
     FILE *f = fopen(path, "we");
     if (!f) return cli_say("%s: cannot write; %s; check the folder", path, strerror(errno));
     fputs("file,class_index,top1,top2,top3,top4,top5\n", f);
     for (size_t i = 0; i < w->n; i++) {
-        fprintf(f, "%s,%ld", w->items[i].name, w->items[i].truth);
+        put_name(f, w->pictures.items[i].name);
+        fprintf(f, ",%ld", w->pictures.items[i].truth);
         for (int k = 0; k < TOP; k++) fprintf(f, ",%d", w->items[i].top[k]);
         fputc('\n', f);
     }
-    return fclose(f) == 0 ? EXIT_DONE : cli_say("%s: cannot write; %s", path, strerror(errno));
+    bool ok = !ferror(f);
+    return fclose(f) == 0 && ok ? EXIT_DONE : cli_say("%s: cannot write all of it; check the space", path);
+}
+
+static const char *label(const void *model, int32_t k) { return kf_model_label(model, k); }
+
+static int write_confusion(const work *w, const char *path, const char *data, const char *summary) {
+    kf_error err = {0};
+    char title[600];
+    size_t n = 0;
+    cli_answer *answers = malloc(w->n * sizeof *answers);
+    if (!answers) return cli_say("%s: out of memory; free some", path);
+    for (size_t i = 0; i < w->n; i++)
+        if (w->items[i].top[0] >= 0) answers[n++] = (cli_answer){(int32_t)w->pictures.items[i].truth, w->items[i].top[0]};
+    kf_model_info info;
+    kf_model_get_info(w->m, &info);
+    snprintf(title, sizeof title, "%.200s on %.300s", info.name && info.name[0] ? info.name : "model", data);
+    cli_confusion c = {title, summary, (int32_t)w->classes, label, w->m};
+    kf_status st = cli_confusion_write(path, &c, answers, n, &err);
+    free(answers);
+    return st == KF_OK ? EXIT_DONE : cli_fail(&err);
 }
 
 /* Wilson's 95 % interval of a proportion, half width in points around its centre. */
@@ -199,55 +172,54 @@ static void interval(double hits, double n, double *lo, double *hi) {
 
 static int summary(const work *w, const options *o, double seconds) {
     size_t done = 0, hit1 = 0, hit5 = 0, failed = 0;
+    char text[300];
     for (size_t i = 0; i < w->n; i++) {
         const item *it = &w->items[i];
-        if (it->error) {
+        if (it->top[0] < 0) {
             failed++;
-            fprintf(stderr, "kitfox: %s\n", it->error);
+            cli_say("%s", it->error ? it->error : "out of memory");
             continue;
         }
         done++;
-        hit1 += it->top[0] == it->truth;
-        for (int k = 0; k < TOP; k++) hit5 += it->top[k] == it->truth;
+        hit1 += it->top[0] == w->pictures.items[i].truth;
+        for (int k = 0; k < TOP; k++) hit5 += it->top[k] == w->pictures.items[i].truth;
     }
     if (done == 0) return cli_say("%s: none of %zu pictures could be read", o->data, w->n);
     double lo, hi, top1 = 100.0 * (double)hit1 / (double)done, top5 = 100.0 * (double)hit5 / (double)done;
     interval((double)hit1, (double)done, &lo, &hi);
+    snprintf(text, sizeof text, "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu failed", done, top1, lo, hi, top5, (double)done / seconds, failed);
     if (o->common.json) printf("{\"images\":%zu,\"top1\":%.4f,\"top5\":%.4f,\"images_per_s\":%.2f,\"failed\":%zu,\"low\":%.4f,\"high\":%.4f}\n", done, top1, top5, (double)done / seconds, failed, lo, hi);
-    else printf("%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu failed\n", done, top1, lo, hi, top5, (double)done / seconds, failed);
-    return EXIT_DONE;
+    else puts(text);
+    return o->confusion ? write_confusion(w, o->confusion, o->data, text) : EXIT_DONE;
 }
 
-static int check_truth(const work *w, const options *o) {
+static int check_truth(work *w, const options *o) {
     kf_tensor out;
     kf_error err;
-    if (w->n == 0) return cli_say("%s: no pictures; class folders with pictures or a labels.csv are needed", o->data);
+    if (w->n == 0) return cli_say("%s: no pictures; class folders with pictures or a labels.csv are needed", o->list ? o->list : o->data);
     if (kf_model_output(w->m, 0, &out, &err) != KF_OK) return cli_fail(&err);
-    for (size_t i = 0; i < w->n; i++)
-        if (w->items[i].truth < 0 || (size_t)w->items[i].truth >= out.bytes / sizeof(float))
-            return cli_say("%s: class %ld is out of range; the model has %zu classes", w->items[i].path, w->items[i].truth, out.bytes / sizeof(float));
+    w->classes = out.bytes / sizeof(float);
+    for (size_t i = 0; i < w->n; i++) {
+        const cli_labelled_one *p = &w->pictures.items[i];
+        if (p->truth < 0 || (size_t)p->truth >= w->classes) return cli_say("%s: class %ld is out of range; the model has %zu classes", p->path, p->truth, w->classes);
+    }
     return EXIT_DONE;
 }
 
 static int evaluate(work *w, const options *o) {
-    char csv[4096];
-    snprintf(csv, sizeof csv, "%s/labels.csv", o->data);
-    FILE *f = fopen(csv, "re");
-    struct stat st;
-    if (stat(o->data, &st) != 0) return cli_say("%s: cannot open; %s; check --data", o->data, strerror(errno));
-    bool ok = f ? from_csv(w, o->data, f) : from_folders(w, o->data);
-    if (f) fclose(f);
-    if (!ok) return cli_say("%s: cannot list the pictures", o->data);
-    for (; o->limit && (size_t)o->limit < w->n; w->n--) free_item(&w->items[w->n - 1]);
+    kf_error err = {0};
+    if (cli_labelled_load(o->data, o->list, w->m, &w->pictures, &err) != KF_OK) return cli_fail(&err);
+    w->n = o->limit && (size_t)o->limit < w->pictures.n ? (size_t)o->limit : w->pictures.n;
     int bad = check_truth(w, o);
     if (bad) return bad;
-    struct timespec a, b;
-    clock_gettime(CLOCK_MONOTONIC, &a);
+    if (!(w->items = malloc(w->n * sizeof *w->items))) return cli_say("%s: out of memory; free some", o->data);
+    for (size_t i = 0; i < w->n; i++) w->items[i] = (item){.top = {-1, -1, -1, -1, -1}};
+    double begun = cli_now_ms();
     run_all(w, o->common.threads ? o->common.threads : (int)sysconf(_SC_NPROCESSORS_ONLN));
-    clock_gettime(CLOCK_MONOTONIC, &b);
+    double seconds = (cli_now_ms() - begun) / 1e3;
     if (w->status != KF_OK) return cli_say("out of memory for a session on each core; try --threads 1");
     if (o->predictions && (bad = write_predictions(w, o->predictions))) return bad;
-    return summary(w, o, (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9);
+    return summary(w, o, seconds);
 }
 
 int cmd_eval(int argc, char **argv) {
@@ -260,8 +232,9 @@ int cmd_eval(int argc, char **argv) {
     if (cli_load_model(o.model, &o.common, &m, &err) != KF_OK) return cli_fail(&err);
     work w = {.m = m};
     int status = evaluate(&w, &o);
-    for (size_t i = 0; i < w.n; i++) free_item(&w.items[i]);
+    for (size_t i = 0; w.items && i < w.n; i++) free(w.items[i].error);
     free(w.items);
+    cli_labelled_free(&w.pictures);
     kf_model_destroy(&m);
     return status;
 }

@@ -1,0 +1,29 @@
+/* The confusion matrix of a measurement as one HTML page.
+ * Floor 8.
+ * Owner rule: borrows everything. */
+#ifndef KITFOX_CONFUSION_H
+#define KITFOX_CONFUSION_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kitfox/kitfox.h"
+
+/** One classified picture: its class and the one it was taken for, both in [0, n_classes). */
+typedef struct cli_answer {
+    int32_t truth, said;
+} cli_answer;
+
+/** What the page is about. label(user, k) names class k and may return NULL; texts are escaped here. */
+typedef struct cli_confusion {
+    const char *title, *summary; /**< heading, and the line under it */
+    int32_t n_classes;
+    const char *(*label)(const void *user, int32_t k);
+    const void *user;
+} cli_confusion;
+
+/** Write the page: heat map (inline SVG, rows are the true classes), most confused pairs, accuracy per class. It loads nothing from
+ *  elsewhere. Sorts `answers`. Only what occurs is written, so thousands of classes are fine. Errors: IO, MEMORY. */
+kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answer *answers, size_t n, kf_error *err);
+
+#endif
