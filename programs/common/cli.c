@@ -3,6 +3,8 @@
  * Owner rule: see cli.h. */
 #include "common/cli.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +24,17 @@ int cli_say(const char *fmt, ...) {
     fputc('\n', stderr);
     va_end(args);
     return EXIT_FAILED;
+}
+
+/* Judged as a long: cut to an int first, 2^32 + 1 would pass as 1. */
+long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi) {
+    char *end;
+    errno = 0;
+    long n = strtol(arg, &end, 10);
+    bool ok = end != arg && !*end && errno == 0 && n >= lo && n <= hi;
+    if (!ok && hi == LONG_MAX) argp_error(state, "%s %s: a number from %ld is needed", option, arg, lo);
+    if (!ok) argp_error(state, "%s %s: a number from %ld to %ld is needed", option, arg, lo, hi);
+    return ok ? n : lo;
 }
 
 double cli_now_ms(void) {
@@ -49,17 +62,13 @@ static const struct argp_option OPTIONS[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     cli_common *c = state->input;
-    char *end;
     switch (key) {
     case 'l': c->labels = arg; return 0;
     case 'p': c->preprocess = arg; return 0;
     case 's': c->input_shape = arg; return 0;
     case 'a': c->arch = arg; return 0;
     case 'j': c->json = true; return 0;
-    case 't':
-        c->threads = (int)strtol(arg, &end, 10);
-        if (*end || c->threads < 1 || c->threads > 64) argp_error(state, "--threads %s: a number from 1 to 64 is needed", arg);
-        return 0;
+    case 't': c->threads = (int)cli_number(state, "--threads", arg, 1, 64); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }

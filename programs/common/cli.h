@@ -27,6 +27,8 @@ extern const struct argp cli_common_argp;
 int cli_fail(const kf_error *err);
 int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
 
+/** A number of an option; outside [lo, hi] it is a usage error in the option's name. */
+long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);
 /** Monotonic milliseconds. */
 double cli_now_ms(void);
 /** One JSON object as one line on standard output; releases it. */

@@ -21,7 +21,15 @@ static kf_status fail(kf_error *err, kf_status st, const char *path, const char 
     return st;
 }
 
+/* Labels travel as JSON and as HTML: other encodings would come out as nothing. */
+static bool is_utf8(const char *s) {
+    json_t *j = json_string(s);
+    json_decref(j);
+    return j != NULL;
+}
+
 static bool push(cli_labels *l, const char *s) {
+    if (!is_utf8(s)) return false;
     char **grown = realloc(l->items, ((size_t)l->n + 1) * sizeof *grown);
     if (!grown) return false;
     l->items = grown;
@@ -49,6 +57,10 @@ static bool from_text(FILE *f, cli_labels *l) {
     bool ok = true;
     while (ok && (n = getline(&line, &cap, f)) >= 0) {
         char *s = line, *end;
+        if (strlen(line) != (size_t)n) { /* a zero byte: not text */
+            ok = false;
+            break;
+        }
         if (l->n == 0 && n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) s += 3;
         s[strcspn(s, "\r\n")] = '\0';
         long index = strtol(s, &end, 10);
@@ -62,14 +74,24 @@ static bool from_text(FILE *f, cli_labels *l) {
 kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
     *out = (cli_labels){0};
     FILE *f = fopen(path, "re");
+    char why[256];
     if (!f) {
-        char why[256];
         snprintf(why, sizeof why, "cannot open; %s; check the path of --labels", strerror(errno));
         return fail(err, KF_ERR_IO, path, why);
     }
     json_error_t where;
     json_t *j = json_loadf(f, 0, &where);
     bool ok;
+    if (!j) {
+        rewind(f);
+        int c;
+        while ((c = fgetc(f)) == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
+        if (c == '[' || c == '{') { /* damaged JSON would pass as strange labels */
+            fclose(f);
+            snprintf(why, sizeof why, "not valid JSON at line %d; %.100s; correct it there", where.line, where.text);
+            return fail(err, KF_ERR_FORMAT, path, why);
+        }
+    }
     if (j) {
         ok = from_json(j, out);
         json_decref(j);
@@ -80,7 +102,7 @@ kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
     fclose(f);
     if (!ok) {
         cli_labels_free(out);
-        return fail(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed");
+        return fail(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed, in UTF-8");
     }
     if (out->n == 1001) { /* TF-slim files begin with a background class that these networks do not have */
         cli_say("note: %s has 1001 labels; the first (\"%s\") is taken as background and dropped", path, out->items[0]);

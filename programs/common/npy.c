@@ -14,10 +14,18 @@ static kf_status fail(kf_error *err, kf_status st, const char *path, const char 
     return st;
 }
 
+/* What follows a key of the header, spaces skipped; other writers than numpy space it differently. */
+static const char *value(const char *header, const char *key) {
+    const char *p = strstr(header, key);
+    if (!p) return "";
+    p += strlen(key);
+    return p + strspn(p, " :");
+}
+
 static bool parse_shape(const char *header, kf_tensor *t) {
-    const char *p = strstr(header, "'shape'");
+    const char *p = value(header, "'shape'");
     size_t count = 4;
-    if (!p || !(p = strchr(p, '('))) return false;
+    if (*p != '(') return false;
     for (p++; *p && *p != ')';) {
         char *end;
         if (*p == ' ' || *p == ',') {
@@ -33,31 +41,58 @@ static bool parse_shape(const char *header, kf_tensor *t) {
     return *p == ')';
 }
 
+/* The text of the header, a zero after it; NULL and *st when there is none. */
+static char *read_header(FILE *f, const char *path, kf_status *st, kf_error *err) {
+    unsigned char h[12] = {0};
+    if (fread(h, 1, 10, f) != 10 || memcmp(h, "\x93NUMPY", 6) != 0) {
+        *st = fail(err, KF_ERR_FORMAT, path, "not an NPY file; save it with numpy.save");
+        return NULL;
+    }
+    if (h[6] < 1 || h[6] > 3) {
+        *st = fail(err, KF_ERR_UNSUPPORTED, path, "this NPY version is not known; versions 1 to 3 are read");
+        return NULL;
+    }
+    size_t len = (size_t)h[8] | (size_t)h[9] << 8;
+    bool ok = h[6] == 1 || fread(h + 10, 1, 2, f) == 2;
+    len |= (size_t)h[10] << 16 | (size_t)h[11] << 24;
+    char *header = ok && len > 0 && len <= 1 << 20 ? calloc(1, len + 1) : NULL;
+    if (header && fread(header, 1, len, f) == len && strlen(header) == len) return header;
+    free(header);
+    *st = fail(err, KF_ERR_FORMAT, path, "the NPY header is truncated or damaged");
+    return NULL;
+}
+
+/* In growing pieces: what a header promises is not allocated before it is there. */
+static void *read_data(FILE *f, size_t bytes) {
+    unsigned char *data = NULL, *grown;
+    size_t have = 0, cap = 0;
+    do {
+        cap = bytes - have > cap + (1 << 20) ? 2 * cap + (1 << 20) : bytes;
+        if (!(grown = realloc(data, cap ? cap : 1))) break;
+        data = grown;
+        size_t n = fread(data + have, 1, cap - have, f);
+        if ((have += n) < cap) break;
+        if (have == bytes) return data;
+    } while (true);
+    free(data);
+    return NULL;
+}
+
 kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     *out = (kf_tensor){.dtype = KF_F32};
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
-    unsigned char h[12];
     if (!f) {
         char why[256];
         snprintf(why, sizeof why, "cannot open; %s; check the path", strerror(errno));
         return fail(err, KF_ERR_IO, path, why);
     }
     kf_status st = KF_OK;
-    char *header = NULL;
-    size_t len = 0;
-    if (fread(h, 1, 10, f) != 10 || memcmp(h, "\x93NUMPY", 6) != 0) st = fail(err, KF_ERR_FORMAT, path, "not an NPY file; save it with numpy.save");
-    else if (h[6] == 1) len = (size_t)h[8] | (size_t)h[9] << 8;
-    else if (fread(h + 10, 1, 2, f) == 2) len = (size_t)h[8] | (size_t)h[9] << 8 | (size_t)h[10] << 16;
-    if (st == KF_OK && (len == 0 || len > 1 << 20 || !(header = calloc(1, len + 1)) || fread(header, 1, len, f) != len))
-        st = fail(err, KF_ERR_FORMAT, path, "the NPY header is truncated");
-    if (st == KF_OK && (!strstr(header, "'<f4'") || strstr(header, "'fortran_order': True")))
-        st = fail(err, KF_ERR_UNSUPPORTED, path, "only float32 in C order is read; convert with .astype('float32')");
+    char *header = read_header(f, path, &st, err);
+    if (st == KF_OK && (strncmp(value(header, "'descr'"), "'<f4'", 5) != 0 || strncmp(value(header, "'fortran_order'"), "False", 5) != 0))
+        st = fail(err, KF_ERR_UNSUPPORTED, path, "only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')");
     if (st == KF_OK && !parse_shape(header, out)) st = fail(err, KF_ERR_FORMAT, path, "the NPY shape cannot be read");
-    if (st == KF_OK && (!(out->data = malloc(out->bytes + 1)) || fread(out->data, 1, out->bytes, f) != out->bytes)) {
-        free(out->data);
-        out->data = NULL;
-        st = fail(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
-    }
+    if (st == KF_OK && !(out->data = read_data(f, out->bytes))) st = fail(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
+    if (st != KF_OK) *out = (kf_tensor){.dtype = KF_F32};
     free(header);
     if (f != stdin) fclose(f);
     return st;

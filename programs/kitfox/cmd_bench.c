@@ -38,11 +38,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
             o->counts[o->n_counts++] = (int)n;
             if (!*end) return 0;
         }
+        argp_error(state, "--threads: at most %d numbers", MAX_COUNTS);
         return 0;
-    case 'n':
-        o->frames = (int)strtol(arg, &end, 10);
-        if (*end || o->frames < 1 || o->frames > 1000000) argp_error(state, "--frames %s: 1 to 1000000", arg);
-        return 0;
+    case 'n': o->frames = (int)cli_number(state, "--frames", arg, 1, 1000000); return 0;
     case KEY_PROFILE: o->profile = true; return 0;
     case 'j': o->common.json = true; return 0;
     case 's': o->common.input_shape = arg; return 0;

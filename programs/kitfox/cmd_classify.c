@@ -29,13 +29,9 @@ static const struct argp_option OPTIONS[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
-    case 'k':
-        o->k = strtol(arg, &end, 10);
-        if (*end || o->k < 1 || o->k > MAX_K) argp_error(state, "-k %s: a number from 1 to %d is needed", arg, MAX_K);
-        return 0;
+    case 'k': o->k = cli_number(state, "-k", arg, 1, MAX_K); return 0;
     case 'a': o->annotate = arg; return 0;
     case KEY_NO_EXIF: o->no_exif = true; return 0;
     case ARGP_KEY_ARGS:

@@ -3,6 +3,7 @@
  * Owner rule: the list of pictures lives until the end; results are written by index, so threads never share a slot. */
 #include <errno.h>
 #include <jansson.h>
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -51,17 +52,13 @@ static const struct argp_option OPTIONS[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'd': o->data = arg; return 0;
     case KEY_LIST: o->list = arg; return 0;
     case KEY_CONFUSION: o->confusion = arg; return 0;
     case KEY_PREDICTIONS: o->predictions = arg; return 0;
-    case KEY_LIMIT:
-        o->limit = strtol(arg, &end, 10);
-        if (*end || o->limit < 1) argp_error(state, "--limit %s: a number from 1 is needed", arg);
-        return 0;
+    case KEY_LIMIT: o->limit = cli_number(state, "--limit", arg, 1, LONG_MAX); return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "%s: one model only", arg);
         o->model = arg;

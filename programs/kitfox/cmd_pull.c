@@ -43,13 +43,6 @@ static const struct argp_option OPTIONS[] = {
     {0},
 };
 
-static int number(struct argp_state *state, const char *option, const char *arg, long lo, long hi) {
-    char *end;
-    long n = strtol(arg, &end, 10);
-    if (end == arg || *end || n < lo || n > hi) argp_error(state, "%s %s: a number from %ld to %ld is needed", option, arg, lo, hi);
-    return (int)n;
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
@@ -58,9 +51,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_LIST: o->list = true; return 0;
     case KEY_FORCE: o->force = true; return 0;
     case 'j': o->json = true; return 0;
-    case KEY_RETRIES: o->retries = number(state, "--retries", arg, 1, 100); return 0;
-    case KEY_WAIT: o->wait_ms = number(state, "--wait", arg, 1, 60000); return 0;
-    case KEY_TIMEOUT: o->timeout = number(state, "--timeout", arg, 1, 3600); return 0;
+    case KEY_RETRIES: o->retries = (int)cli_number(state, "--retries", arg, 1, 100); return 0;
+    case KEY_WAIT: o->wait_ms = (int)cli_number(state, "--wait", arg, 1, 60000); return 0;
+    case KEY_TIMEOUT: o->timeout = (int)cli_number(state, "--timeout", arg, 1, 3600); return 0;
     case ARGP_KEY_ARG:
         if (o->n_names == MAX_NAMES) argp_error(state, "at most %d names", MAX_NAMES);
         o->names[o->n_names++] = arg;

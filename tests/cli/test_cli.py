@@ -56,6 +56,10 @@ def usage_errors():
                  ["import", "a.onnx"], ["eval"], ["bench", "--threads", "0"], ["info", "a", "b"]):
         code, _, err = run(*args)
         check("usage: " + " ".join(args), code == 2 and err, (code, err))
+    for args in (["classify", "--threads", "4294967297", "x.jpg"], ["classify", "-k", "18446744073709551617", "x.jpg"], ["bench", "--frames", "4294967297"],
+                 ["bench", "--threads", ",".join("1" * 100)], ["simplify", "a.onnx", "-o", "b.onnx", "--check", "4294967296"], ["eval", "--data", "x", "--limit", "99999999999999999999"]):
+        code, _, err = run(*args)
+        check("usage: a number that does not fit: " + " ".join(args)[:60], code == 2 and args[0] in err, (code, err))
     code, out, _ = run("classify", "--help")
     check("usage: classify --help", code == 0 and "IMAGE" in out)
     code, out, _ = run("--version")
@@ -82,6 +86,12 @@ def bad_files(folder):
         check(f"bad picture: {name}", code == 1 and err.startswith("kitfox: " + path), (code, err))
         code, _, err = run("classify", "--labels", path, os.path.join(folder, "none.onnx"), picture)
         check(f"bad labels: {name}", code == 1 and err.startswith("kitfox: "), (code, err))
+    names = os.path.join(folder, "names.txt")
+    for what, data, text in (("Latin-1", b"cr\xe8me\n" * 10, "UTF-8"), ("a zero byte", b"a\0b\n" * 10, "not a label list"), ("cut JSON", b'["a", "b"', "not valid JSON at line 1")):
+        with open(names, "wb") as f:
+            f.write(data)
+        code, out, err = run("classify", "--json", "--labels", names, picture)
+        check(f"bad labels: {what}", code == 1 and out == "" and err.startswith("kitfox: " + names) and text in err, (code, out, err))
     code, out, err = run("classify", "--json", paths["missing"], picture)
     rows = [json.loads(line) for line in out.splitlines()]
     check("classify: a failing picture does not stop the others", code == 1 and "error" in rows[0] and rows[1]["top"][0]["label"] == "frog", out)
@@ -208,18 +218,20 @@ def simplified(folder):
 def raw_tensors(folder):
     onnx, npy, out = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "in.npy"), os.path.join(folder, "out.npy")
 
-    def write(shape, count, descr="<f4"):
-        header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
+    def write(shape, count, descr="<f4", order="'fortran_order': False", version=1):
+        header = f"{{'descr': '{descr}', {order}, 'shape': {shape}, }}"
         header += " " * (117 - len(header)) + "\n"
         with open(npy, "wb") as f:
-            f.write(b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + b"\0" * (4 * count))
+            f.write(b"\x93NUMPY" + bytes([version, 0]) + struct.pack("<H", len(header)) + header.encode() + b"\0" * (4 * count))
 
     write("(1, 3, 64, 64)", 3 * 64 * 64)
     code, _, err = run("run", onnx, npy, "-o", out)
     check("run: zeros in, ten scores out", code == 0 and os.path.getsize(out) == 128 + 40, err)
     code, _, err = run("run", onnx, "data=" + npy, "-o", out)
     check("run: input by name", code == 0, err)
-    for what, args in {"wrong shape": ("(1, 3, 32, 32)", 3 * 32 * 32), "too short": ("(1, 3, 64, 64)", 10), "wrong type": ("(1, 3, 64, 64)", 3 * 64 * 64, "<f8")}.items():
+    for what, args in {"wrong shape": ("(1, 3, 32, 32)", 3 * 32 * 32), "too short": ("(1, 3, 64, 64)", 10), "wrong type": ("(1, 3, 64, 64)", 3 * 64 * 64, "<f8"),
+                       "columns first, no space": ("(1, 3, 64, 64)", 3 * 64 * 64, "<f4", "'fortran_order':True"), "an order that is not told": ("(1, 3, 64, 64)", 3 * 64 * 64, "<f4", "'x': 1"),
+                       "version 4": ("(1, 3, 64, 64)", 3 * 64 * 64, "<f4", "'fortran_order': False", 4), "4 GB promised": ("(1073741824,)", 10)}.items():
         write(*args)
         code, _, err = run("run", onnx, npy, "-o", out)
         check(f"run: {what}", code == 1 and err.startswith("kitfox: "), (code, err))
