@@ -59,6 +59,6 @@ def load(path, threads):
         net.runSession(session)
         host = MNN.Tensor(shape, MNN.Halide_Type_Float, np.zeros(shape, np.float32), MNN.Tensor_DimensionType_Caffe)
         out.copyToHostTensor(host)
-        return host.getNumpyData()
+        return host.getNumpyData().copy()  # a view of host, which goes with this call
     run.keep = net  # the session dies with its interpreter
     return run
