@@ -116,15 +116,9 @@ class Kitfox:
         except Failed:
             raise Failed("this build has no verb quantize")
         with open(inputs) as f:
-            pictures = json.load(f)["pictures"]
-        name = "timm:" + os.path.splitext(os.path.basename(model))[0]
-        command = [self.program, "quantize", model, "--calib", pictures, "-o", out]
-        try:
-            pinned(command + ["--preprocess", name], None)
-            return out, "kitfox quantize --preprocess %s, other settings default" % name
-        except Failed:
-            pinned(command, None)  # not a model of timm
-            return out, "kitfox quantize, default settings"
+            tensors = json.load(f)["tensors"]  # .npy files: the very inputs that the peers calibrate on
+        pinned([self.program, "quantize", model, "--calib", os.path.dirname(tensors[0]), "-o", out], None)
+        return out, "kitfox quantize, default settings"
 
     def bench(self, path, threads, frames, tensor, cpus):
         return json.loads(pinned([self.program, "bench", path, "--threads", str(threads), "--frames", str(frames), "--json"], cpus)[0])
