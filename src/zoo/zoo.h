@@ -18,7 +18,7 @@ typedef struct kf__zoo_row {
     int8_t stage, repeats;
     kf__zoo_kind kind;
     int8_t kernel, stride;
-    float expansion;
+    double expansion;
     int16_t out; /* before the width multiplier */
     bool se;     /* squeeze ratio 1/4 of the expanded channels */
     bool relu;   /* ReLU whatever the network's activation is */

@@ -204,7 +204,7 @@ static kf_status block(builder *b, const kf__zoo_row *row, int32_t stride, const
     bool timm = b->a->style == KF_ZOO_TIMM, bottleneck = row->kind == KF_ZOO_BOTTLENECK;
     nonlinearity act = row->relu || b->a->minimal ? RELU : HSWISH;
     int32_t out = kf__zoo_round_channels(row->out * b->a->width), in = b->channels, bn = 1, index = 0;
-    int32_t mid = bottleneck ? kf__zoo_round_channels((double)in * (double)row->expansion) : in;
+    int32_t mid = bottleneck ? kf__zoo_round_channels(in * row->expansion) : in;
     kf__vid kept = b->x;
     part p;
     char se_key[NAME], se_at[NAME];

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""Checkpoints against their truth: timm's and torchvision's own networks with random weights, saved and run by both.
+
+Usage: test_torch.py KITFOX. KITFOX_TORCH names a Python with torch, timm and torchvision; skipped without it.
+"""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+KITFOX, PYTHON = sys.argv[1], os.environ.get("KITFOX_TORCH")
+if not PYTHON or subprocess.run([PYTHON, "-c", "import numpy, timm, torch, torchvision"], capture_output=True).returncode != 0:
+    print("SKIP: KITFOX_TORCH names no Python with torch, timm and torchvision")
+    sys.exit(77)
+if len(sys.argv) == 2:  # again, by that Python
+    sys.exit(subprocess.run([PYTHON, os.path.abspath(__file__), KITFOX, "inside"]).returncode)
+
+import numpy as np  # noqa: E402
+import timm  # noqa: E402
+import torch  # noqa: E402
+import torchvision  # noqa: E402
+
+TIMM = [n for n in timm.list_models("*mobilenetv3_*") if n.startswith(("mobilenetv3_", "tf_mobilenetv3_"))]
+
+
+def save(path, state):
+    header, blobs, at = {}, [], 0
+    for key, value in state.items():
+        raw = value.detach().contiguous().numpy().tobytes()
+        header[key] = {"dtype": {torch.float32: "F32", torch.int64: "I64"}[value.dtype], "shape": list(value.shape), "data_offsets": [at, at + len(raw)]}
+        blobs.append(raw)
+        at += len(raw)
+    text = json.dumps(header).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+
+
+def prepare(model, size):
+    """Random weights with statistics that keep the signal alive to the last layer."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    for p in model.parameters():
+        if p.dim() == 1:
+            p.data += torch.randn_like(p) * 0.1
+    model.train()
+    with torch.no_grad():
+        for _ in range(4):
+            model(torch.randn(4, 3, size, size))
+    return model.eval()
+
+
+def compare(folder, name, model, size):
+    checkpoint, x_file, y_file = (os.path.join(folder, n) for n in ("m.safetensors", "x.npy", "y.npy"))
+    prepare(model, size)
+    save(checkpoint, model.state_dict())
+    x = torch.randn(1, 3, size, size)
+    np.save(x_file, x.numpy())
+    with torch.no_grad():
+        truth = model.double()(x.double()).numpy()
+    p = subprocess.run([KITFOX, "run", checkpoint, x_file, "-o", y_file, "--arch", name, "-s", f"1x3x{size}x{size}"], capture_output=True, text=True)
+    if p.returncode:
+        print("FAILED", name, p.stderr)
+        return False
+    worst = float(np.abs(np.load(y_file) - truth).max() / np.abs(truth).max())
+    good = worst <= 1e-4
+    print("ok    " if good else "FAILED", f"{name} at {size}: relative difference of the logits from torch's doubles {worst:.1e}")
+    return good
+
+
+def main():
+    torch.manual_seed(3)
+    torch.set_num_threads(1)
+    bad = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for name in TIMM:
+            bad += not compare(folder, name, timm.create_model(name), 224 if "150d" not in name else 256)
+        for name in ("mobilenet_v3_small", "mobilenet_v3_large"):
+            bad += not compare(folder, name, getattr(torchvision.models, name)(), 224)
+            bad += not compare(folder, name, getattr(torchvision.models, name)(num_classes=7), 96)
+    return bad != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
