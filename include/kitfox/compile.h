@@ -18,8 +18,8 @@ typedef void (*kf_message_fn)(void *user, const char *text);
 typedef struct kf_import_options {
     size_t size;             /**< sizeof(kf_import_options), set by the init function */
     const char *input_shape; /**< "1x3x224x224", or "NAME=1x3x48x192" per input separated by ';'; NULL: the file's own */
-    const kf_preprocess *preprocess; /**< NULL: ImageNet defaults for a picture input */
-    const char *const *labels;       /**< NULL: none */
+    const kf_preprocess *preprocess; /**< NULL: what the file says, else that of the architecture, else ImageNet's for a picture input */
+    const char *const *labels;       /**< NULL: what the file says, else none */
     int32_t n_labels;
     kf_message_fn notice; /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
     void *notice_user;
@@ -27,7 +27,9 @@ typedef struct kf_import_options {
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 
-/** Read an ONNX file, or a safetensors checkpoint of timm's MobileNetV3 (told apart by content). The graph is as in the file: not yet optimized. */
+/** Read an ONNX file, or a safetensors checkpoint of timm's MobileNetV3 (told apart by content). The graph is as in the file: not yet optimized.
+ *  Beside a checkpoint, "<stem>.json" or else "config.json" (timm's) says what weights cannot: architecture, input size, preprocessing,
+ *  labels; what `options` gives wins. FORMAT, with file and key, when that JSON is malformed. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
 /** ONNX from memory; external data is refused. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,
@@ -37,6 +39,10 @@ KF_API void kf_graph_destroy(kf_graph **graph);
 /** Which rewrites to run: SIMPLIFY stays within ONNX operators, FUSE goes on to the fused operators that compile. */
 typedef enum kf_optimize_level { KF_OPTIMIZE_SIMPLIFY = 0, KF_OPTIMIZE_FUSE = 1 } kf_optimize_level;
 KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *err);
+
+/** Replace the preprocessing that goes into the compiled model. Width and height are the network's own, whatever `preprocess` says.
+ *  ARGUMENT: crop_pct outside (0, 1], std not above 0, a number that is not finite, an unknown enumerator. */
+KF_API kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err);
 
 /** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
 KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err);

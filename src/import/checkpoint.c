@@ -9,11 +9,24 @@
 #include "container/container.h"
 #include "zoo/zoo.h"
 
+/* What a walk over a variant's tensors is for. */
+typedef enum purpose {
+    READ,    /* the weights, each value checked */
+    FIT,     /* names and shapes only, to the first difference */
+    COMPARE  /* names and shapes only, to the end */
+} purpose;
+
 typedef struct source {
     kf__container file;
-    kf__arena scratch;
-    size_t used;
+    kf__arena scratch; /* one widened tensor */
+    purpose purpose;
+    bool *taken;            /* by tensor of the file: the variant has it */
+    size_t wanted, matched; /* tensors of the variant; those of them that the file has */
+    kf_error first;         /* COMPARE: the first difference */
 } source;
+
+/* No variant has a tenth of that; a bound on the time that comparing takes. */
+enum { MAX_TENSORS = 4096 };
 
 static bool ends(const char *s, const char *tail) {
     size_t n = strlen(s), m = strlen(tail);
@@ -38,17 +51,25 @@ static kf_status check_value(const kf__container_tensor *t, float x, size_t i, b
     return KF_OK;
 }
 
-static kf_status fetch(void *user, const char *name, const kf__shape *shape, const float **data, kf_error *err) {
-    source *s = user;
+static kf_status locate(source *s, const char *name, const kf__shape *shape, const kf__container_tensor **out, kf_error *err) {
     const kf__container_tensor *t = find(s, name);
     char want[96], have[96];
+    s->wanted++;
     if (!t) KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: missing", name);
+    s->taken[t - s->file.tensors] = true;
     if (!kf__shape_equal(&t->shape, shape))
         KF_FAIL(err, KF_ERR_SHAPE, "tensor %s: is %s, the network needs %s", t->name, kf__shape_text(&t->shape, have, sizeof have), kf__shape_text(shape, want, sizeof want));
+    s->matched++;
+    *out = t;
+    return KF_OK;
+}
+
+static kf_status widen(source *s, const kf__container_tensor *t, bool variance, const float **data, kf_error *err) {
     if (t->dtype != KF_F32 && t->dtype != KF_F16 && t->dtype != KF_BF16)
         KF_FAIL(err, KF_ERR_FORMAT, "tensor %s: is %s; weights are F32, F16 or BF16", t->name, kf_dtype_name(t->dtype));
     size_t size = kf_dtype_size(t->dtype), n = t->bytes / size;
-    bool variance = ends(name, ".running_var");
+    kf__arena_free(&s->scratch);
+    kf__arena_init(&s->scratch, NULL);
     float *f = kf__arena_array(&s->scratch, n + 1, sizeof *f);
     if (!f) KF_FAIL_MEMORY(err, n * sizeof *f);
     for (size_t i = 0; i < n; i++) {
@@ -59,50 +80,113 @@ static kf_status fetch(void *user, const char *name, const kf__shape *shape, con
         else f[i] = t->dtype == KF_F16 ? kf__half_to_f32(h) : kf__bf16_to_f32(h);
         KF_TRY(check_value(t, f[i], i, variance, err));
     }
-    s->used++;
     *data = f;
     return KF_OK;
 }
 
-static kf_status build(source *s, const kf__zoo_arch *v, int64_t side, kf__graph **out, kf_error *err) {
-    const char *last = v->style == KF_ZOO_TIMM ? "classifier.bias" : "classifier.3.bias";
-    const kf__container_tensor *c = find(s, last);
-    if (!c || c->shape.rank != 1 || c->shape.dim[0] < 1 || c->shape.dim[0] > 1 << 20)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes; this is not a checkpoint of %s", last, v->name);
-    size_t counted = 0;
-    s->used = 0;
-    kf__zoo_request r = {.arch = v, .classes = (int32_t)c->shape.dim[0], .height = (int32_t)side, .width = (int32_t)side, .weight = fetch, .user = s};
-    kf_status st = kf__zoo_build(&r, out, err);
-    kf__arena_free(&s->scratch);
-    kf__arena_init(&s->scratch, NULL);
-    KF_TRY(st);
-    for (size_t i = 0; i < s->file.n_tensors; i++) counted += !ends(s->file.tensors[i].name, "num_batches_tracked");
-    if (counted == s->used) return KF_OK;
-    kf__graph_destroy(out);
-    KF_FAIL(err, KF_ERR_UNSUPPORTED, "%zu tensors, %s uses %zu; it is another network", counted, v->name, s->used);
+static kf_status fetch(void *user, const char *name, const kf__shape *shape, const float **data, kf_error *err) {
+    source *s = user;
+    const kf__container_tensor *t = NULL;
+    if (s->purpose == COMPARE) {
+        kf_error why = {0};
+        kf_status st = locate(s, name, shape, &t, &why);
+        if (st != KF_OK && s->first.status == KF_OK) s->first = why;
+        return KF_OK; /* the builder goes on with zeros */
+    }
+    KF_TRY(locate(s, name, shape, &t, err));
+    return s->purpose == READ ? widen(s, t, ends(name, ".running_var"), data, err) : KF_OK;
 }
 
-static kf_status choose(source *s, const char *arch, int64_t side, kf__graph **out, kf_error *err) {
+/* A tensor that the variant does not have means another network, however well the rest fits. */
+static kf_status check_extra(source *s, const kf__zoo_arch *v, kf_error *err) {
+    const kf__container_tensor *first = NULL;
+    size_t n = 0;
+    for (size_t i = s->file.n_tensors; i-- > 0;)
+        if (!s->taken[i] && !ends(s->file.tensors[i].name, "num_batches_tracked")) first = &s->file.tensors[i], n++;
+    if (!first) return KF_OK;
+    if (n == 1) KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: %s has no such tensor", first->name, v->name);
+    KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: %s has no such tensor, nor %zu others of this file", first->name, v->name, n - 1);
+}
+
+static kf_status walk(source *s, const kf__zoo_arch *v, purpose why, int32_t side, kf__graph **out, kf_error *err) {
+    const char *last = v->style == KF_ZOO_TIMM ? "classifier.bias" : "classifier.3.bias";
+    const kf__container_tensor *c = find(s, last);
+    bool classes = c && c->shape.rank == 1 && c->shape.dim[0] >= 1 && c->shape.dim[0] <= 1 << 20;
+    *out = NULL;
+    if (!classes && why != COMPARE)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes; this is not a checkpoint of %s", last, v->name);
+    s->purpose = why;
+    s->wanted = s->matched = 0;
+    s->first = (kf_error){0};
+    memset(s->taken, 0, s->file.n_tensors * sizeof *s->taken);
+    if (side == 0) side = v->size;
+    kf__zoo_request r = {.arch = v, .classes = classes ? (int32_t)c->shape.dim[0] : 1000, .height = side, .width = side, .weight = fetch, .user = s};
+    kf_status st = kf__zoo_build(&r, out, err);
+    if (st == KF_OK) st = check_extra(s, v, err);
+    if (st != KF_OK || why != READ) kf__graph_destroy(out);
+    return st;
+}
+
+/* plain was taken; tell when the tensors fit another variant as well. */
+static kf_status tell_others(source *s, int32_t plain, const kf__checkpoint_options *o, kf_error *err) {
     const kf__zoo_arch *v;
-    kf_status st = KF_ERR_UNSUPPORTED;
-    for (int32_t i = 0; (v = kf__zoo_at(i)); i++) {
-        if (arch && strcmp(v->name, arch) != 0) continue;
-        st = build(s, v, side, out, err);
-        if (arch || st == KF_OK || (st != KF_ERR_UNSUPPORTED && st != KF_ERR_SHAPE)) return st;
+    const char *name = kf__zoo_at(plain)->name;
+    char text[512];
+    for (int32_t i = plain + 1; (v = kf__zoo_at(i)) && o->notice; i++) {
+        kf_error why = {0};
+        kf__graph *none;
+        kf_status st = walk(s, v, FIT, 0, &none, &why);
+        if (st == KF_ERR_MEMORY) KF_FAIL(err, st, "%s", why.text);
+        if (st != KF_OK) continue;
+        snprintf(text, sizeof text, "the tensors fit %s and %s, which differ in padding and epsilon; %s is taken; --arch NAME says which it is", name, v->name, name);
+        o->notice(o->notice_user, text);
     }
-    if (arch) KF_FAIL(err, KF_ERR_ARGUMENT, "architecture \"%s\" is not known; timm's MobileNetV3 names are", arch);
-    KF_FAIL(err, st, "the tensors fit no MobileNetV3 known here; name the architecture to learn the first tensor that differs");
+    return KF_OK;
+}
+
+static kf_status fail_nearest(source *s, kf_error *err) {
+    const kf__zoo_arch *v, *best = NULL;
+    size_t matched = 0, wanted = 0;
+    kf_error first = {0};
+    for (int32_t i = 0; (v = kf__zoo_at(i)); i++) {
+        kf_error why = {0};
+        kf__graph *none;
+        kf_status st = walk(s, v, COMPARE, 0, &none, &why);
+        if (st == KF_ERR_MEMORY) KF_FAIL(err, st, "%s", why.text);
+        if (s->matched <= matched) continue;
+        best = v, matched = s->matched, wanted = s->wanted;
+        first = s->first.status != KF_OK ? s->first : why;
+    }
+    if (!best) KF_FAIL(err, KF_ERR_UNSUPPORTED, "no tensor has the name and shape of one of a MobileNetV3; kitfox zoo lists the networks known here");
+    KF_FAIL(err, KF_ERR_UNSUPPORTED, "the tensors fit no MobileNetV3 known here; nearest is %s with %zu of its %zu tensors; %.600s", best->name, matched, wanted, first.text);
+}
+
+static kf_status choose(source *s, const kf__checkpoint_options *o, int32_t side, kf__graph **out, kf_error *err) {
+    const kf__zoo_arch *v;
+    if (o->arch) {
+        if (!(v = kf__zoo_find(o->arch))) KF_FAIL(err, KF_ERR_ARGUMENT, "architecture \"%.80s\" is not known; kitfox zoo lists those that are", o->arch);
+        return walk(s, v, READ, side, out, err);
+    }
+    for (int32_t i = 0; (v = kf__zoo_at(i)); i++) {
+        kf_status st = walk(s, v, READ, side, out, err);
+        if (st == KF_OK && (st = tell_others(s, i, o, err)) != KF_OK) kf__graph_destroy(out);
+        if (st != KF_ERR_UNSUPPORTED && st != KF_ERR_SHAPE) return st;
+    }
+    return fail_nearest(s, err);
 }
 
 kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoint_options *o, kf__graph **out, kf_error *err) {
     source s = {0};
-    int h = 224, w = 224, end = 0;
+    int h = o->side, w = h, end = 0;
     *out = NULL;
     if (o->input_shape && (sscanf(o->input_shape, "1x3x%dx%d%n", &h, &w, &end) != 2 || o->input_shape[end] || h != w || h < 32 || h > 4096))
         KF_FAIL(err, KF_ERR_ARGUMENT, "input shape %s: 1x3xNxN with N from 32 to 4096 is needed", o->input_shape);
     KF_TRY(kf__container_read(data, bytes, &s.file, err));
     kf__arena_init(&s.scratch, NULL);
-    kf_status st = choose(&s, o->arch, h, out, err);
+    kf_status st = KF_OK;
+    if (s.file.n_tensors > MAX_TENSORS) st = kf__error_set(err, KF_ERR_LIMIT, "%zu tensors; this is not a MobileNetV3", s.file.n_tensors);
+    else if (!(s.taken = kf__arena_zalloc(&s.file.arena, s.file.n_tensors + 1))) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+    if (st == KF_OK) st = choose(&s, o, h, out, err);
     kf__arena_free(&s.scratch);
     kf__container_free(&s.file);
     return st;

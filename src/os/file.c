@@ -36,6 +36,11 @@ void kf__file_map_close(kf__file_map *map) {
     *map = (kf__file_map){0};
 }
 
+bool kf__file_exists(const char *path) {
+    struct stat st;
+    return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);
+}
+
 static bool write_all(int fd, const char *p, size_t n) {
     while (n) {
         ssize_t w = write(fd, p, n);

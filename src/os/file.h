@@ -15,6 +15,8 @@ typedef struct kf__file_map {
  *  text begins with the path. */
 kf_status kf__file_map_open(const char *path, size_t max_bytes, kf__file_map *out, kf_error *err);
 void kf__file_map_close(kf__file_map *map);
+/** Whether something has that name; a file that exists but cannot be read counts, so that opening it reports why. */
+bool kf__file_exists(const char *path);
 /** Write the whole file under a temporary name in the same folder, sync, then rename over `path`: readers see the old file
  *  or the new one, never a part. */
 kf_status kf__file_replace(const char *path, const void *data, size_t bytes, kf_error *err);

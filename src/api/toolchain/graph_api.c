@@ -3,9 +3,9 @@
  * Owner rule: see compile.h. */
 #include "api/toolchain/graph_api.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-#include "import/checkpoint.h"
 #include "import/onnx_reader.h"
 #include "os/file.h"
 
@@ -47,16 +47,31 @@ static kf_status apply_labels(kf__graph *g, const char *const *labels, int32_t n
     return KF_OK;
 }
 
-static kf_status apply_options(kf__graph *g, const kf_import_options *o, kf_error *err) {
-    if (o && o->preprocess) {
-        const kf__shape *s = &g->values[g->inputs[0]].shape;
-        g->meta.preprocess = *o->preprocess;
-        g->meta.preprocess.valid = 1;
-        if (s->rank == 4) { /* the network's own size wins */
-            g->meta.preprocess.height = (int32_t)s->dim[2];
-            g->meta.preprocess.width = (int32_t)s->dim[3];
-        }
+/* The network's own input size wins over that of `p`. */
+static kf_status set_preprocess(kf__graph *g, const kf_preprocess *p, kf_error *err) {
+    if (!(p->crop_pct > 0 && p->crop_pct <= 1)) KF_FAIL(err, KF_ERR_ARGUMENT, "crop_pct %g: a number above 0, at most 1, is needed", p->crop_pct);
+    if ((unsigned)p->filter > KF_FILTER_NEAREST || (unsigned)p->crop > KF_CROP_FIT_PAD || (unsigned)p->color > KF_COLOR_GRAY)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "preprocessing: filter %d, crop %d or color %d is none of its enumeration", (int)p->filter, (int)p->crop, (int)p->color);
+    for (int i = 0; i < 3; i++)
+        if (!isfinite(p->mean[i]) || !isfinite(p->std[i]) || p->std[i] <= 0)
+            KF_FAIL(err, KF_ERR_ARGUMENT, "channel %d: mean %g, std %g: a finite mean and an std above 0 are needed", i, p->mean[i], p->std[i]);
+    const kf__shape *s = &g->values[g->inputs[0]].shape;
+    g->meta.preprocess = *p;
+    g->meta.preprocess.valid = 1;
+    if (s->rank == 4) {
+        g->meta.preprocess.height = (int32_t)s->dim[2];
+        g->meta.preprocess.width = (int32_t)s->dim[3];
     }
+    return KF_OK;
+}
+
+kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err) {
+    if (!graph || !preprocess) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_preprocess: graph and preprocess are needed");
+    return set_preprocess(graph->g, preprocess, err);
+}
+
+kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error *err) {
+    if (o && o->preprocess) KF_TRY(set_preprocess(g, o->preprocess, err));
     default_preprocess(g);
     if (o && o->labels) KF_TRY(apply_labels(g, o->labels, o->n_labels, err));
     return KF_OK;
@@ -72,7 +87,7 @@ static kf_status import_onnx(const void *data, size_t bytes, const char *folder,
     }
     kf__graph *g;
     KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
-    kf_status st = apply_options(g, options, err);
+    kf_status st = kf__graph_describe(g, options, err);
     if (st != KF_OK) {
         kf__graph_destroy(&g);
         return st;
@@ -94,14 +109,10 @@ static bool is_safetensors(const void *data, size_t bytes) {
     return kf__read_u64(&r, &len) && len <= bytes - 8 && bytes > 8 && ((const char *)data)[8] == '{';
 }
 
-static kf_status import_checkpoint(const void *data, size_t bytes, const kf_import_options *options, kf_graph **out, kf_error *err) {
-    kf__checkpoint_options o = {options ? options->arch : NULL, options ? options->input_shape : NULL};
+static kf_status import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options, kf_graph **out, kf_error *err) {
     kf__graph *g;
-    KF_TRY(kf__checkpoint_read(data, bytes, &o, &g, err));
-    kf_status st = apply_options(g, options, err);
-    if (st == KF_OK) return kf__graph_wrap(g, out, err);
-    kf__graph_destroy(&g);
-    return st;
+    KF_TRY(kf__import_checkpoint(path, data, bytes, options, &g, err));
+    return kf__graph_wrap(g, out, err);
 }
 
 kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err) {
@@ -111,7 +122,7 @@ kf_status kf_graph_import(const char *path, const kf_import_options *options, kf
     KF_TRY(kf__file_map_open(path, (size_t)4 << 30, &map, err));
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
-    kf_status st = is_safetensors(map.data, map.size) ? import_checkpoint(map.data, map.size, options, out, err)
+    kf_status st = is_safetensors(map.data, map.size) ? import_checkpoint(path, map.data, map.size, options, out, err)
                    : folder ? import_onnx(map.data, map.size, folder, options, out, err)
                           : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     free(folder);

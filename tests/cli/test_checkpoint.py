@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+"""Checkpoints as people have them: with timm's JSON beside them, ambiguous, in half precision, damaged.
+
+Called by meson with the program's path and the source root. The checkpoints are made from data/everyday10.safetensors.
+"""
+import json
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+KITFOX, ROOT = sys.argv[1:3]
+SOURCE = os.path.join(ROOT, "data", "everyday10.safetensors")
+FROG = os.path.join(ROOT, "examples", "pictures", "frog.jpg")
+failures = 0
+
+
+def run(*args):
+    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=120)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def check(what, condition, detail=""):
+    global failures
+    failures += not condition
+    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
+
+
+def load(path):
+    """Name -> (dtype, shape, bytes), in the file's order."""
+    with open(path, "rb") as f:
+        data = f.read()
+    n = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + n])
+    header.pop("__metadata__", None)
+    return {k: (v["dtype"], v["shape"], data[8 + n + v["data_offsets"][0]:8 + n + v["data_offsets"][1]]) for k, v in header.items()}
+
+
+def save(path, tensors, edit=None):
+    header, blobs, at = {}, [], 0
+    for name, (dtype, shape, raw) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(raw)]}
+        blobs.append(raw)
+        at += len(raw)
+    text = json.dumps(header)
+    text = (edit(header, text) if edit else text).encode()
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text + b"".join(blobs))
+    return path
+
+
+def write(path, value):
+    with open(path, "w") as f:
+        f.write(value if isinstance(value, str) else json.dumps(value))
+
+
+CFG = {"architecture": "mobilenetv3_small_100", "num_classes": 10, "label_names": [f"n{i}" for i in range(10)], "label_descriptions": {"n6": "frog, a"},
+       "pretrained_cfg": {"input_size": [3, 64, 64], "interpolation": "bicubic", "crop_pct": 0.9, "crop_mode": "squash", "mean": [0.5, 0.25, 0.125], "std": [1, 0.5, 0.25], "num_classes": 1000, "tag": None}}
+
+
+def beside(folder):
+    kfx, model, config, own = (os.path.join(folder, n) for n in ("x.kfx", "model.safetensors", "config.json", "model.json"))
+    code, _, err = run("import", SOURCE, "-o", kfx)
+    row = json.loads(run("classify", kfx, FROG, "--json")[1])["top"][0] if code == 0 else {}
+    check("import: everyday10 needs no options", row.get("label") == "frog" and row["score"] > 0.5 and "note" not in err, (row, err))
+    save(model, load(SOURCE))
+    write(config, CFG)
+    info = json.loads(run("info", model, "--json")[1] or "{}")
+    p = info.get("preprocess", {})
+    check("config.json: preprocessing and size", (p.get("width"), p["interpolation"], p["crop_pct"], p["crop_mode"], p["mean"], p["std"]) == (64, "bicubic", 0.9, "squash", [0.5, 0.25, 0.125], [1, 0.5, 0.25]), p)
+    code, out, err = run("classify", model, FROG, "--json", "-k", "10")
+    labels = {t["index"]: t["label"] for t in json.loads(out)["top"]}
+    check("config.json: names, described where they are", labels[6] == "frog, a" and labels[0] == "n0", labels)
+    write(config, dict(CFG, label_names={str(i): f"k{i}" for i in range(10)}, label_descriptions=None))
+    out = run("classify", model, FROG, "--json", "-k", "10")[1]
+    check("config.json: names by index", {t["label"] for t in json.loads(out)["top"]} == {f"k{i}" for i in range(10)}, out)
+    write(own, {"interpolation": "nearest", "crop_pct": 1})
+    p = json.loads(run("info", model, "--json")[1])["preprocess"]
+    check("model.json wins over config.json", p["interpolation"] == "nearest" and p["crop_pct"] == 1 and p["width"] == 224 and p["mean"][0] == 0.485, p)
+    os.remove(own)
+    write(config, dict(CFG, architecture="tf_mobilenetv3_small_100.in1k"))
+    code, out, err = run("info", model, "--json", "--arch", "mobilenetv3_small_100", "-s", "1x3x96x96", "-p", "timm:mobilenetv3_large_100")
+    info = json.loads(out) if code == 0 else {}
+    check("options win over config.json", info["preprocess"]["width"] == 96 and info["preprocess"]["crop_pct"] == 0.875 and info["name"] == "mobilenetv3_small_100", (info, err))
+    code, out, err = run("info", model, "--json")
+    check("config.json: its architecture is taken", code == 0 and json.loads(out)["name"] == "tf_mobilenetv3_small_100" and err == "", (out, err))
+
+
+def bad_json(folder):
+    model, config = os.path.join(folder, "model.safetensors"), os.path.join(folder, "config.json")
+    cfg = CFG["pretrained_cfg"]
+    cases = [("{", "valid JSON"), ("", "valid JSON"), ("[1]", "object"), ('{"mean": 1, "mean": 2}', "mean"), (dict(CFG, pretrained_cfg=3), "pretrained_cfg"), (dict(CFG, architecture=7), "architecture"),
+             (dict(CFG, architecture="resnet50"), "resnet50"), (dict(CFG, architecture="mobilenetv3_large_100"), "tensor "), (dict(CFG, num_classes="ten"), "num_classes"), (dict(CFG, num_classes=9), "num_classes"),
+             (dict(CFG, label_names=3), "label_names"), (dict(CFG, label_names=["a", 2]), "label_names"), (dict(CFG, num_classes=None, label_names=["a"]), "1 class names"), (dict(CFG, label_names={"1": "a"}), "label_names"),
+             (dict(CFG, label_descriptions=[]), "label_descriptions"), (dict(CFG, label_descriptions={"n0": 3}), "n0")]
+    for key, values in {"input_size": ([3, 64], [3, 64, 32], [1, 64, 64], [3, 64.5, 64.5], "64"), "mean": (0.5, [1, 2], [1, 2, "3"], [0, 0, 123.7]), "std": ([0, 1, 1], [1, 1, -1], {}),
+                        "crop_pct": (0, 1.5, "0.9", []), "interpolation": ("lanczos", 3), "crop_mode": ("middle", False)}.items():
+        cases += [(dict(CFG, pretrained_cfg=dict(cfg, **{key: v})), key) for v in values]
+    for value, word in cases:
+        write(config, value)
+        code, _, err = run("info", model)
+        check(f"config.json: {word} in {str(value)[-60:]!r}", code == 1 and err.startswith("kitfox: " + model + ": ") and config in err and word in err, (code, err))
+    os.remove(config)
+    os.mkdir(config)
+    code, _, err = run("info", model)
+    check("config.json: a directory", code == 1 and "directory" in err, err)
+    os.rmdir(config)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        beside(folder)
+        bad_json(folder)
+    print(f"{failures} failures")
+    return failures != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
