@@ -108,10 +108,45 @@ def bad_json(folder):
     os.rmdir(config)
 
 
+def which(folder):
+    """Ambiguous, extra, missing: what is said and named."""
+    full, model = load(SOURCE), os.path.join(folder, "alone.safetensors")
+    save(model, full)
+    code, _, err = run("check", model)
+    check("two variants fit: both are named", code == 0 and "mobilenetv3_small_100 and tf_mobilenetv3_small_100" in err and "--arch" in err, err)
+    for arch in ("mobilenetv3_small_100", "tf_mobilenetv3_small_100"):
+        code, _, err = run("check", model, "--arch", arch)
+        check(f"--arch {arch}: nothing to say", code == 0 and err == "", err)
+    extra = dict(full, **{"aux.weight": ("F32", [2], b"\0" * 8), "zzz": ("F32", [1], b"\0" * 4)})
+    save(model, extra)
+    code, _, err = run("check", model, "--arch", "mobilenetv3_small_100")
+    check("extra tensors: the first is named", code == 1 and "tensor aux.weight" in err and "1 other" in err, err)
+    code, _, err = run("check", model)
+    check("extra tensors: the nearest variant", code == 1 and "nearest is mobilenetv3_small_100 with 210 of its 210" in err and "aux.weight" in err, err)
+    missing = {k: v for k, v in full.items() if k != "blocks.3.0.bn2.running_mean"}
+    save(model, missing)
+    for args in ([], ["--arch", "mobilenetv3_small_100"]):
+        code, _, err = run("check", model, *args)
+        check(f"a missing tensor is named {args}", code == 1 and "tensor blocks.3.0.bn2.running_mean: missing" in err and ("nearest" in err) == (not args), err)
+    code, _, err = run("check", model, "--arch", "mobilenetv3_large_100")
+    check("--arch of another size: first difference", code == 1 and "tensor blocks." in err, err)
+    dtype, shape, raw = full["blocks.4.1.conv_pw.weight"]
+    save(model, dict(full, **{"blocks.4.1.conv_pw.weight": (dtype, [shape[0], shape[1] // 2, 2, 1], raw)}))
+    code, _, err = run("check", model)
+    check("a mis-shaped tensor: nearest and both shapes", code == 1 and "tensor blocks.4.1.conv_pw.weight: is 576x48x2x1, the network needs 576x96x1x1" in err, err)
+    save(model, {"encoder.weight": ("F32", [2], b"\0" * 8)})
+    code, _, err = run("check", model)
+    check("another network altogether", code == 1 and "no tensor" in err, err)
+    for prefix in ("module.", "model.", "state_dict."):
+        save(model, {prefix + k: v for k, v in full.items()})
+        check(f"names under {prefix}", run("check", model)[0] == 0)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         beside(folder)
         bad_json(folder)
+        which(folder)
     print(f"{failures} failures")
     return failures != 0
 
