@@ -142,11 +142,36 @@ def which(folder):
         check(f"names under {prefix}", run("check", model)[0] == 0)
 
 
+def by_hand(folder):
+    kfx = os.path.join(folder, "hand.kfx")
+
+    def preprocess(*args):
+        code, _, err = run("import", SOURCE, "-o", kfx, *args)
+        return json.loads(run("info", kfx, "--json")[1])["preprocess"] if code == 0 else err
+
+    p = preprocess("--mean", "0.5", "--std", "0.25,0.5,1", "--interpolation", "bicubic", "--crop-pct", "0.875")
+    check("import: mean, std, filter, crop by hand", p["mean"] == [0.5] * 3 and p["std"] == [0.25, 0.5, 1] and p["interpolation"] == "bicubic" and p["crop_pct"] == 0.875, p)
+    p = preprocess("--mean", "0,0,0")
+    check("import: the rest stays the file's", p["mean"] == [0, 0, 0] and p["std"] == [0.229, 0.224, 0.225] and p["crop_pct"] == 1 and p["interpolation"] == "bilinear", p)
+    for size in (64, 73, 86, 99, 172, 256, 299):
+        p = preprocess("--resize", str(size))
+        check(f"import: --resize {size}", int(64 / p["crop_pct"] + 1e-6) == size, p)
+    p = preprocess("-p", "timm:mobilenetv3_large_150d", "--std", "0.25")
+    check("import: on top of --preprocess", p["mean"] == [0.5] * 3 and p["std"] == [0.25] * 3 and p["crop_pct"] == 0.95, p)
+    for args in (["--mean", "123.7"], ["--mean", "0.5,0.5"], ["--mean", "a"], ["--mean", "0,0,0,0"], ["--mean", "nan"], ["--mean", ""], ["--std", "0"], ["--std", "0.5,0.5,"], ["--resize", "x"], ["--resize", "0"],
+                 ["--crop-pct", "1.1"], ["--crop-pct", ""], ["--interpolation", "lanczos"], ["--resize", "64", "--crop-pct", "1"]):
+        code, _, err = run("import", SOURCE, "-o", kfx, *args)
+        check("import: usage " + " ".join(args), code == 2 and args[0] in err, (code, err))
+    code, _, err = run("import", SOURCE, "-o", kfx, "--resize", "32")
+    check("import: --resize below the input", code == 1 and "--resize" in err, (code, err))
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         beside(folder)
         bad_json(folder)
         which(folder)
+        by_hand(folder)
     print(f"{failures} failures")
     return failures != 0
 
