@@ -118,6 +118,7 @@ static kf_status walk(source *s, const kf__zoo_arch *v, purpose why, int32_t sid
     s->purpose = why;
     s->wanted = s->matched = 0;
     s->first = (kf_error){0};
+    if (!classes) kf__error_set(&s->first, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes", last);
     memset(s->taken, 0, s->file.n_tensors * sizeof *s->taken);
     if (side == 0) side = v->size;
     kf__zoo_request r = {.arch = v, .classes = classes ? (int32_t)c->shape.dim[0] : 1000, .height = side, .width = side, .weight = fetch, .user = s};

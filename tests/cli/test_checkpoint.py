@@ -166,12 +166,101 @@ def by_hand(folder):
     check("import: --resize below the input", code == 1 and "--resize" in err, (code, err))
 
 
+def swap(tensors, name, dtype=None, shape=None, raw=None):
+    old = tensors[name]
+    return dict(tensors, **{name: (dtype or old[0], old[1] if shape is None else shape, old[2] if raw is None else raw)})
+
+
+def damaged(folder):
+    """Each lie of a file is refused with the tensor's name."""
+    full, bad = load(SOURCE), os.path.join(folder, "bad.safetensors")
+    stem, var = "conv_stem.weight", "blocks.1.0.bn2.running_var"
+
+    def refused(what, *words):
+        code, _, err = run("import", bad, "-o", os.path.join(folder, "bad.kfx"))
+        check("damaged: " + what, code == 1 and err.startswith("kitfox: " + bad + ": ") and all(w in err for w in words) and not os.path.exists(os.path.join(folder, "bad.kfx")), (code, err))
+
+    def offsets(name, lo, hi):
+        def edit(header, _):
+            at = header[name]["data_offsets"]
+            header[name]["data_offsets"] = [at[0] + lo, at[1] + hi]
+            return json.dumps(header)
+        return edit
+
+    save(bad, full, offsets("bn1.weight", -64, -64))
+    refused("overlapping offsets", "overlaps", "bn1.weight")
+    save(bad, full, offsets("bn1.weight", 1 << 40, 1 << 40))
+    refused("offsets out of range", "tensor bn1.weight", "beyond")
+    save(bad, full, offsets("bn1.weight", 0, 4))
+    refused("offsets of another size", "tensor bn1.weight")
+    save(bad, full, lambda header, text: text[:-1] + ', "bn1.bias": ' + json.dumps(header["bn1.bias"]) + "}")
+    refused("a key twice", "duplicate", "bn1.bias")
+    save(bad, full, lambda header, text: text.replace('"shape": [16, 3, 3, 3]', '"shape": [4294967296, 4294967296, 3, 3]', 1))
+    refused("a shape whose product overflows", "tensor " + stem, "overflow")
+    save(bad, full, lambda header, text: text.replace('"shape": [16, 3, 3, 3]', '"shape": [16, -3, 3, 3]', 1))
+    refused("a negative extent", "tensor " + stem)
+    save(bad, full, lambda header, text: text.replace('"F32"', '"F31"', 1))
+    refused("an unknown type", "F31", stem)
+    save(bad, swap(full, stem, "I32"))
+    refused("weights of a wrong type", "tensor " + stem, "i32")
+    save(bad, swap(full, "blocks.2.0.se.conv_reduce.bias", raw=struct.pack("<f", float("nan")) + full["blocks.2.0.se.conv_reduce.bias"][2][4:]))
+    refused("a NaN", "tensor blocks.2.0.se.conv_reduce.bias: element 0", "finite")
+    save(bad, swap(full, stem, raw=full[stem][2][:-4] + struct.pack("<f", float("-inf"))))
+    refused("an infinity", "tensor " + stem + ": element 431", "finite")
+    save(bad, swap(full, var, raw=full[var][2][:8] + struct.pack("<f", -0.5) + full[var][2][12:]))
+    refused("a negative variance", "tensor " + var + ": element 2", "negative")
+    save(bad, swap(full, "classifier.bias", shape=[10, 1]))
+    refused("classes that are not a vector", "classifier.bias")
+    with open(SOURCE, "rb") as f:
+        data = f.read()
+    for n in (0, 7, 8, 100, len(data) // 2, len(data) - 1):
+        with open(bad, "wb") as f:
+            f.write(data[:n])
+        refused(f"cut to {n} bytes", "byte 0" if n < len(data) // 2 else "beyond the")
+    with open(bad, "wb") as f:
+        f.write(data + b"x")
+    refused("a byte too many", "follow")
+    with open(bad, "wb") as f:
+        f.write(struct.pack("<Q", 100 << 20) + b"{" + b" " * (100 << 20))
+    refused("a header of 100 MB", "header", "104857600")
+    os.remove(bad)
+
+
+def halves(folder):
+    """F16 and BF16 copies give nearly the same scores; the sum of their differences is not zero, so they were really read."""
+    full, model = load(SOURCE), os.path.join(folder, "half.safetensors")
+    write(os.path.join(folder, "half.json"), {"arch": "mobilenetv3_small_100", "input": [3, 64, 64], "crop_pct": 1.0, "interpolation": "bilinear"})
+    pictures = [os.path.join(ROOT, "examples", "pictures", n + ".jpg") for n in ("airplane", "automobile", "frog", "ship", "truck")]
+
+    def scores(path):
+        code, out, err = run("classify", path, *pictures, "--json", "-k", "10")
+        check("half: runs", code == 0, err)
+        return [{t["index"]: t["score"] for t in json.loads(line)["top"]} for line in out.splitlines()]
+
+    def f16(raw):
+        n = len(raw) // 4
+        return struct.pack(f"<{n}e", *struct.unpack(f"<{n}f", raw))
+
+    def bf16(raw):
+        n = len(raw) // 4
+        return struct.pack(f"<{n}H", *((v + 0x7FFF + (v >> 16 & 1)) >> 16 for v in struct.unpack(f"<{n}I", raw)))
+
+    truth = scores(SOURCE)
+    for dtype, convert, limit in (("F16", f16, 2e-3), ("BF16", bf16, 2e-2)):
+        save(model, {k: (dtype, s, convert(raw)) if d == "F32" else (d, s, raw) for k, (d, s, raw) in full.items()})
+        worst = max(abs(a[k] - b[k]) for a, b in zip(truth, scores(model)) for k in a)
+        check(f"half: {dtype} changes no probability by more than {limit}", 0 < worst <= limit, worst)
+        print(f"      {dtype}: largest change of a probability {worst:.1e}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         beside(folder)
         bad_json(folder)
         which(folder)
         by_hand(folder)
+        damaged(folder)
+        halves(folder)
     print(f"{failures} failures")
     return failures != 0
 

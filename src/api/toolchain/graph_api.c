@@ -102,8 +102,12 @@ kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_i
     return import_onnx(data, bytes, NULL, options, out, err);
 }
 
-/* Eight bytes of header length, then JSON: no protobuf of an ONNX model begins like that. */
-static bool is_safetensors(const void *data, size_t bytes) {
+/* Eight bytes of header length, then JSON: no protobuf of an ONNX model begins like that. The name counts too, so that a damaged
+ * checkpoint is not called a damaged ONNX file. */
+static bool is_safetensors(const char *path, const void *data, size_t bytes) {
+    static const char SUFFIX[] = ".safetensors";
+    size_t n = strlen(path);
+    if (n >= sizeof SUFFIX && strcmp(path + n - (sizeof SUFFIX - 1), SUFFIX) == 0) return true;
     kf__reader r = {data, bytes, 0};
     uint64_t len;
     return kf__read_u64(&r, &len) && len <= bytes - 8 && bytes > 8 && ((const char *)data)[8] == '{';
@@ -122,7 +126,7 @@ kf_status kf_graph_import(const char *path, const kf_import_options *options, kf
     KF_TRY(kf__file_map_open(path, (size_t)4 << 30, &map, err));
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
-    kf_status st = is_safetensors(map.data, map.size) ? import_checkpoint(path, map.data, map.size, options, out, err)
+    kf_status st = is_safetensors(path, map.data, map.size) ? import_checkpoint(path, map.data, map.size, options, out, err)
                    : folder ? import_onnx(map.data, map.size, folder, options, out, err)
                           : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     free(folder);
