@@ -61,6 +61,7 @@ typedef struct fixture {
     unsigned char *onnx, *kfx;
     size_t onnx_bytes, kfx_bytes;
     kf_model *model;
+    const char *checkpoint; /* with its JSON file beside it */
 } fixture;
 
 static kf_status do_import(fixture *f, kf_error *err) {
@@ -92,6 +93,13 @@ static kf_status do_save(fixture *f, kf_error *err) {
     kf_graph *g = NULL;
     kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &g, err);
     if (st == KF_OK) st = kf_graph_save(g, "oom-sweep.kfx", err);
+    kf_graph_destroy(&g);
+    return st;
+}
+
+static kf_status do_checkpoint(fixture *f, kf_error *err) {
+    kf_graph *g = NULL;
+    kf_status st = kf_graph_import(f->checkpoint, NULL, &g, err);
     kf_graph_destroy(&g);
     return st;
 }
@@ -151,7 +159,8 @@ int main(int argc, char **argv) {
     fixture f = {0};
     kf_error err = {KF_OK, ""};
     kf_graph *g = NULL;
-    if (argc != 2) return 2;
+    if (argc != 3) return 2;
+    f.checkpoint = argv[2];
     f.onnx = slurp(argv[1], &f.onnx_bytes);
     int bad = kf_graph_import_onnx_memory(f.onnx, f.onnx_bytes, NULL, &g, &err) != KF_OK || kf_graph_save(g, "oom-model.kfx", &err) != KF_OK;
     kf_graph_destroy(&g);
@@ -159,6 +168,7 @@ int main(int argc, char **argv) {
     f.kfx = slurp("oom-model.kfx", &f.kfx_bytes);
     if (kf_model_load_memory(f.kfx, f.kfx_bytes, NULL, &f.model, &err) != KF_OK) return printf("%s\n", err.text), 1;
     bad += sweep("import", do_import, &f);
+    bad += sweep("checkpoint", do_checkpoint, &f);
     bad += sweep("save onnx", do_save_onnx, &f);
     bad += sweep("compile", do_compile, &f);
     bad += sweep("save", do_save, &f);
