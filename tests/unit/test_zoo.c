@@ -3,6 +3,8 @@
  * Owner rule: each test destroys its graph. */
 #include "graph_builder.h"
 
+#include <stdlib.h>
+
 #include "kitfox/compile.h"
 #include "zoo/zoo.h"
 
@@ -63,7 +65,35 @@ static void test_refusals(void **state) {
     assert_null(kf__zoo_find("mobilenet_v9"));
 }
 
+static void test_preprocess(void **state) {
+    (void)state;
+    kf_error err = {0};
+    char path[1024];
+    kf_graph *g = NULL;
+    kf_graph_info info;
+    const char *root = getenv("KITFOX_SOURCE");
+    snprintf(path, sizeof path, "%s/data/everyday10.safetensors", root ? root : ".");
+    gb_ok(kf_graph_import(path, NULL, &g, &err), &err);
+    kf_preprocess p = {.crop_pct = 0.5, .filter = KF_FILTER_NEAREST, .std = {1, 1, 1}, .width = 7}, bad;
+    gb_ok(kf_graph_set_preprocess(g, &p, &err), &err);
+    for (int i = 0; i < 6; i++) {
+        bad = p;
+        if (i == 0) bad.crop_pct = 0;
+        if (i == 1) bad.crop_pct = NAN;
+        if (i == 2) bad.std[2] = 0;
+        if (i == 3) bad.mean[1] = INFINITY;
+        if (i == 4) bad.filter = (kf_filter)3;
+        if (i == 5) bad.crop = (kf_crop)4;
+        assert_int_equal(kf_graph_set_preprocess(g, &bad, &err), KF_ERR_ARGUMENT);
+    }
+    gb_ok(kf_graph_get_info(g, &info, &err), &err); /* the last good one stays, the size is the network's */
+    assert_true(info.preprocess.valid && info.preprocess.width == 64 && info.preprocess.height == 64);
+    assert_true(info.preprocess.crop_pct == 0.5 && info.preprocess.filter == KF_FILTER_NEAREST);
+    kf_graph_destroy(&g);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parameters), cmocka_unit_test(test_rounding), cmocka_unit_test(test_refusals)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parameters), cmocka_unit_test(test_rounding), cmocka_unit_test(test_refusals),
+                                       cmocka_unit_test(test_preprocess)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
