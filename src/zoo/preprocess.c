@@ -14,7 +14,7 @@ static const struct {
 } TABLE[] = {
     {"mobilenetv3_large_075", KF_FILTER_BILINEAR, 0.875, IMAGENET}, /* the family's default entry */
     {"mobilenetv3_large_100", KF_FILTER_BICUBIC, 0.875, IMAGENET},  /* ra_in1k */
-    {"mobilenetv3_large_150d", KF_FILTER_BICUBIC, 0.95, HALF},      /* ra4_e3600_r256_in1k */
+    {"mobilenetv3_large_150d", KF_FILTER_BILINEAR, 0.95, HALF},     /* ra4_e3600_r256_in1k */
     {"mobilenetv3_small_050", KF_FILTER_BICUBIC, 0.875, IMAGENET},  /* lamb_in1k */
     {"mobilenetv3_small_075", KF_FILTER_BICUBIC, 0.875, IMAGENET},
     {"mobilenetv3_small_100", KF_FILTER_BICUBIC, 0.875, IMAGENET},

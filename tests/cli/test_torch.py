@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checkpoints against their truth: timm's and torchvision's own networks with random weights, saved and run by both.
+"""Checkpoints against their truth: timm's and torchvision's own networks with random weights, saved and run by both; timm's own folder
+(model.safetensors and config.json) and its idea of each model's preprocessing.
 
 Usage: test_torch.py KITFOX. KITFOX_TORCH names a Python with torch, timm and torchvision; skipped without it.
 """
@@ -70,15 +71,39 @@ def compare(folder, name, model, size):
     return good
 
 
+def same_preprocess(what, truth, size, *args):
+    p = subprocess.run([KITFOX, "info", "--json", *args], capture_output=True, text=True)
+    ours = json.loads(p.stdout)["preprocess"] if p.returncode == 0 else {}
+    good = bool(ours) and (ours["width"], ours["height"], ours["interpolation"], ours["crop_mode"]) == (size, size, truth["interpolation"], truth["crop_mode"])
+    good = good and all(abs(a - b) < 1e-9 for a, b in zip(ours["mean"] + ours["std"] + [ours["crop_pct"]], [*truth["mean"], *truth["std"], truth["crop_pct"]]))
+    print("ok    " if good else "FAILED", what, "" if good else f"{ours} is not {truth}; {p.stderr}")
+    return good
+
+
+def described(folder, name, model):
+    """timm's folder as its hub writes it, then the same weights without their config.json."""
+    from timm.models import save_for_hf
+    save_for_hf(model, folder, safe_serialization=True)
+    truth, file = timm.data.resolve_model_data_config(model), os.path.join(folder, "model.safetensors")
+    good = same_preprocess(f"{name}: config.json of timm", truth, truth["input_size"][1], file)
+    os.remove(os.path.join(folder, "config.json"))
+    return same_preprocess(f"{name}: known by --arch", truth, truth["input_size"][1], file, "--arch", name) and good
+
+
 def main():
     torch.manual_seed(3)
     torch.set_num_threads(1)
     bad = 0
     with tempfile.TemporaryDirectory() as folder:
         for name in TIMM:
-            bad += not compare(folder, name, timm.create_model(name), 224 if "150d" not in name else 256)
+            model = timm.create_model(name)
+            bad += not described(folder, name, model)
+            bad += not compare(folder, name, model, 224 if "150d" not in name else 256)
         for name in ("mobilenet_v3_small", "mobilenet_v3_large"):
             bad += not compare(folder, name, getattr(torchvision.models, name)(), 224)
+            t = torchvision.models.get_model_weights(name).IMAGENET1K_V1.transforms()
+            truth = {"interpolation": t.interpolation.value, "crop_mode": "center", "mean": t.mean, "std": t.std, "crop_pct": t.crop_size[0] / t.resize_size[0]}
+            bad += not same_preprocess(f"{name}: known by its tensors", truth, t.crop_size[0], os.path.join(folder, "m.safetensors"))
             bad += not compare(folder, name, getattr(torchvision.models, name)(num_classes=7), 96)
     return bad != 0
 
