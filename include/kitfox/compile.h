@@ -49,10 +49,13 @@ KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *optio
 /** Same, written as a .kfx file (atomic replace). */
 KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err);
 
-/** Write the graph, as it is now, as an ONNX file (atomic replace): same input, output and node names, opset and IR version. Half and
- *  double weights of the source become f32. UNSUPPORTED for a graph that was fused (KF_OPTIMIZE_FUSE, compiled or saved), LIMIT from
- *  2 GiB on. */
+/** Write the graph as it is now to an ONNX file (atomic replace), with standard operators alone: optimize with KF_OPTIMIZE_SIMPLIFY
+ *  first for the fewest nodes that stay as in the file, or with KF_OPTIMIZE_FUSE for what compiles, spelled out again. Opset, IR
+ *  version and the names of nodes, inputs, outputs and weights are kept; free dimensions are written as they were given. Half
+ *  and double weights and inputs are f32. UNSUPPORTED: a quantized graph. LIMIT: over 2 GiB. IO: the file cannot be written. */
 KF_API kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err);
+/** The same bytes in memory. The caller releases *data with free(). */
+KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err);
 
 /** Run the reference executor (double accumulation; exact integers when quantized). Shapes as the graph declares. Slow. */
 KF_API kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
@@ -62,6 +65,7 @@ typedef struct kf_graph_info {
     const char *name, *arch, *producer;
     int32_t opset, ir_version, n_inputs, n_outputs;
     int32_t n_nodes; /**< now */
+    int32_t file_nodes; /**< in the ONNX file, Constant nodes and unread ones included; 0 if it came from none */
     int64_t parameters, stored_parameters, macs, activations;
     int32_t n_labels;
     kf_preprocess preprocess;

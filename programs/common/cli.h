@@ -42,6 +42,10 @@ kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, k
 /** Import for compiling or checking. */
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err);
 
+/** Import IN, optimize to `level`, check the written bytes against IN on random inputs, write OUT: the whole of the verbs
+ *  `simplify` and `export`. Returns the exit status. */
+int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc);
+
 /** Label lists: plain text, "index:label", JSON list or JSON object; a leading background entry of 1001 is dropped with a
  *  notice. cli_labels_free releases. */
 typedef struct cli_labels {
@@ -71,5 +75,6 @@ int cmd_quantize(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_simplify(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
+int cmd_export(int argc, char **argv);
 
 #endif

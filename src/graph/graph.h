@@ -86,6 +86,7 @@ typedef struct kf__meta {
     const char *producer; /* "pytorch 1.13.0" or NULL */
     const char *task;     /* e.g. "classification"; NULL = that */
     int64_t source_parameters; /* sum of initializer elements in the file ("stored"); 0 unknown */
+    int32_t source_nodes;      /* nodes in the file, Constant nodes included; 0 unknown */
 } kf__meta;
 
 typedef struct kf__graph {

@@ -238,6 +238,7 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
         free_inputs += id >= 0 && !o->g->values[id].data;
     }
     for (size_t i = 0; i < p->n_input; i++) KF_TRY(declare_input(o, p->input[i], free_inputs == 1));
+    o->g->meta.source_nodes = (int32_t)kf__min_i64((int64_t)p->n_node, INT32_MAX);
     if (o->g->n_inputs == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "the graph has no inputs");
     for (size_t i = 0; i < p->n_node; i++) {
         o->node_index = (int32_t)i;

@@ -1,13 +1,15 @@
-/* Graphs to ONNX bytes: the inverse of the reader, in the operator forms of the graph's own opset.
- * Floor 4: includes base, graph.
- * Owner rule: the bytes are malloc'ed and belong to the caller. */
+/* Graphs to ONNX files.
+ * Floor 4: includes base, tensor, graph.
+ * Owner rule: the bytes belong to the caller; the graph is only read. */
 #ifndef KF_ONNX_WRITER_H
 #define KF_ONNX_WRITER_H
 
 #include "graph/graph.h"
 
-/** Serialize a float graph of ONNX operators (not yet fused). Half and double weights of the source are written as f32, as the
- *  graph holds them. Errors: UNSUPPORTED (fused or quantized graphs, forms that the opset lacks), LIMIT (2 GiB), MEMORY. */
+/** Serialize a float graph, as imported or after any pass, with standard operators alone: fused operators are spelled out
+ *  again. Opset, IR version, node names and the names of inputs and outputs are the graph's; every other value gets a name of
+ *  its own. `*data` is malloc'ed. Errors: UNSUPPORTED (quantized graph, a form that the opset cannot express), LIMIT (2 GiB,
+ *  the most that protobuf holds), MEMORY. */
 kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err);
 
 #endif

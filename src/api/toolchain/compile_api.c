@@ -5,7 +5,6 @@
 
 #include "api/toolchain/graph_api.h"
 #include "format/format.h"
-#include "import/onnx_writer.h"
 #include "lower/lower.h"
 #include "os/file.h"
 #include "runtime/model.h"
@@ -30,16 +29,6 @@ kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err) {
     kf__program_destroy(&p);
     KF_TRY(st);
     st = kf__file_replace(path, data, bytes, err);
-    free(data);
-    return st;
-}
-
-kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err) {
-    if (!graph || !path) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_save_onnx: graph and path are needed");
-    void *data;
-    size_t bytes;
-    KF_TRY(kf__onnx_write(graph->g, &data, &bytes, err));
-    kf_status st = kf__file_replace(path, data, bytes, err);
     free(data);
     return st;
 }

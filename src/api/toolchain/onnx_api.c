@@ -1,0 +1,24 @@
+/* Public calls that write a graph as ONNX.
+ * Floor 6: validates arguments, calls import's writer and os.
+ * Owner rule: see compile.h. */
+#include <stdlib.h>
+
+#include "api/toolchain/graph_api.h"
+#include "import/onnx_writer.h"
+#include "os/file.h"
+
+kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err) {
+    if (!graph || !data || !bytes) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_write_onnx: graph, data and bytes are needed");
+    return kf__onnx_write(graph->g, data, bytes, err);
+}
+
+kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err) {
+    if (!graph || !path) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_save_onnx: graph and path are needed");
+    void *data;
+    size_t bytes;
+    kf_status st = kf__onnx_write(graph->g, &data, &bytes, err);
+    if (st != KF_OK) return kf__error_prefix(err, st, "%s", path);
+    st = kf__file_replace(path, data, bytes, err);
+    free(data);
+    return st;
+}

@@ -1,0 +1,200 @@
+/* The ONNX writer: one graph node that has an ONNX operator of its own, in the form that the opset asks for.
+ * Floor 4. What newer opsets moved from attributes to inputs goes where this file's opset has it.
+ * Owner rule: see onnx_writer_private.h. */
+#include <math.h>
+
+#include "import/onnx_writer_private.h"
+
+enum { MAX_LINKS = 64 };
+
+/* First opset in which a parameter is an input. */
+enum { SLICE_INPUTS = 10, CLIP_INPUTS = 11, PAD_INPUTS = 11, DROPOUT_INPUTS = 12, AXES_INPUTS = 13, REDUCE_INPUTS = 18 };
+/* First opset in which Split without sizes has to say how many parts it makes. */
+enum { SPLIT_COUNTS = 18 };
+
+/* The node with its first `n_in` inputs as they are. */
+static Onnx__NodeProto *plain(kf__onnx_out *w, const kf__node *n, int n_in) {
+    const char *in[MAX_LINKS], *out[MAX_LINKS];
+    if (n_in > n->n_in) n_in = n->n_in;
+    for (int i = 0; i < n_in; i++) in[i] = kf__out_name(w, n->in[i]);
+    for (int i = 0; i < n->n_out; i++) out[i] = kf__out_name(w, n->out[i]);
+    return kf__out_node(w, kf__op_name(n->op), n->name, in, n_in, out, n->n_out);
+}
+
+/* The node with the first input, then `extra` made up ones. */
+static Onnx__NodeProto *with_inputs(kf__onnx_out *w, const kf__node *n, const char *const *extra, int n_extra) {
+    const char *in[MAX_LINKS], *out[MAX_LINKS];
+    in[0] = kf__out_name(w, n->in[0]);
+    for (int i = 0; i < n_extra; i++) in[1 + i] = extra[i];
+    for (int i = 0; i < n->n_out; i++) out[i] = kf__out_name(w, n->out[i]);
+    return kf__out_node(w, kf__op_name(n->op), n->name, in, 1 + n_extra, out, n->n_out);
+}
+
+static bool has_input(const kf__node *n, int k) { return k < n->n_in && n->in[k] >= 0; }
+
+/* Input k as integers for an attribute: KF_OK with *n = 0 when absent. */
+static kf_status constant_ints(const kf__onnx_out *w, const kf__node *node, int k, int64_t *list, int *n) {
+    *n = 0;
+    if (!has_input(node, k)) return KF_OK;
+    const kf__value *v = &w->g->values[node->in[k]];
+    size_t count;
+    if (!v->data || (v->dtype != KF_I64 && v->dtype != KF_I32) || !kf__shape_count(&v->shape, &count) || count > MAX_LINKS)
+        KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "input %d is computed, which opset %d cannot express; fold it or use a newer opset", k, w->opset);
+    for (size_t i = 0; i < count; i++)
+        list[i] = v->dtype == KF_I64 ? ((const int64_t *)v->data)[i] : ((const int32_t *)v->data)[i];
+    *n = (int)count;
+    return KF_OK;
+}
+
+/* Integers that are input 1 from opset `since` on and the attribute `name` before. */
+static kf_status ints_either_way(kf__onnx_out *w, const kf__node *n, const char *name, int since, Onnx__NodeProto **p) {
+    int64_t list[MAX_LINKS];
+    int count;
+    if (w->opset >= since) {
+        if (has_input(n, 1)) *p = plain(w, n, 2);
+        else if (n->attrs.n_axes == 0) *p = plain(w, n, 1);
+        else *p = with_inputs(w, n, (const char *[]){kf__out_ints(w, n->name, n->attrs.axes, n->attrs.n_axes)}, 1);
+        return KF_OK;
+    }
+    KF_TRY(constant_ints(w, n, 1, list, &count));
+    *p = plain(w, n, 1);
+    if (has_input(n, 1)) kf__out_attr_ints(w, *p, name, list, count);
+    else if (n->attrs.n_axes > 0) kf__out_attr_ints(w, *p, name, n->attrs.axes, n->attrs.n_axes);
+    return KF_OK;
+}
+
+static kf_status split(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = NULL;
+    KF_TRY(ints_either_way(w, n, "split", AXES_INPUTS, &p));
+    kf__out_attr_int(w, p, "axis", n->attrs.axis);
+    if (w->opset >= SPLIT_COUNTS && !has_input(n, 1) && n->attrs.n_axes == 0) kf__out_attr_int(w, p, "num_outputs", n->n_out);
+    return KF_OK;
+}
+
+static kf_status slice(kf__onnx_out *w, const kf__node *n) {
+    static const char *const NAMES[] = {"starts", "ends", "axes"};
+    int64_t list[MAX_LINKS];
+    int count;
+    if (w->opset >= SLICE_INPUTS) {
+        plain(w, n, n->n_in);
+        return KF_OK;
+    }
+    KF_TRY(constant_ints(w, n, 4, list, &count));
+    for (int i = 0; i < count; i++)
+        if (list[i] != 1) KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "a step of %lld needs opset %d", (long long)list[i], SLICE_INPUTS);
+    Onnx__NodeProto *p = plain(w, n, 1);
+    for (int k = 0; k < 3; k++) {
+        KF_TRY(constant_ints(w, n, k + 1, list, &count));
+        if (has_input(n, k + 1)) kf__out_attr_ints(w, p, NAMES[k], list, count);
+    }
+    return KF_OK;
+}
+
+static kf_status pad(kf__onnx_out *w, const kf__node *n) {
+    int64_t list[MAX_LINKS];
+    int count;
+    const kf__attrs *a = &n->attrs;
+    if (w->opset >= PAD_INPUTS) {
+        if (has_input(n, 1)) plain(w, n, 3); /* import spread the axes of opset 18 into the pads */
+        else with_inputs(w, n, (const char *[]){kf__out_ints(w, n->name, a->axes, a->n_axes), kf__out_scalar(w, n->name, a->value)}, 2);
+        return KF_OK;
+    }
+    KF_TRY(constant_ints(w, n, 1, list, &count));
+    Onnx__NodeProto *p = plain(w, n, 1);
+    if (has_input(n, 1)) kf__out_attr_ints(w, p, "pads", list, count);
+    else kf__out_attr_ints(w, p, "pads", a->axes, a->n_axes);
+    kf__out_attr_float(w, p, "value", a->value);
+    return KF_OK;
+}
+
+/* Clip of the file; bounds that are inputs stay what they are. */
+static void clip(kf__onnx_out *w, const kf__node *n) {
+    if (w->opset >= CLIP_INPUTS && (has_input(n, 1) || has_input(n, 2))) {
+        plain(w, n, 3);
+        return;
+    }
+    kf__act_attrs act = {.kind = KF_ACT_CLIP, .lo = n->attrs.act.lo, .hi = n->attrs.act.hi};
+    kf__out_activation(w, n->name, &act, kf__out_name(w, n->in[0]), kf__out_name(w, n->out[0]));
+}
+
+static void constant_of_shape(kf__onnx_out *w, const kf__node *n) {
+    kf__dense d = {.dtype = n->attrs.to, .shape = kf__shape_make(1, (int64_t[]){1})};
+    d.data = kf__out_alloc(w, sizeof(double));
+    if (!d.data) return;
+    switch (d.dtype) {
+    case KF_F32: *(float *)d.data = n->attrs.value; break;
+    case KF_I64: *(int64_t *)d.data = (int64_t)n->attrs.value; break;
+    case KF_I32: *(int32_t *)d.data = (int32_t)n->attrs.value; break;
+    default: break; /* import keeps no other fill than 0 for the small types */
+    }
+    kf__out_attr_tensor(w, plain(w, n, 1), "value", kf__out_tensor(w, "", d.dtype, &d.shape, d.data));
+}
+
+static void gemm(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = plain(w, n, 3);
+    kf__out_attr_float(w, p, "alpha", n->attrs.alpha);
+    kf__out_attr_float(w, p, "beta", n->attrs.beta);
+    kf__out_attr_int(w, p, "transA", n->attrs.trans_a);
+    kf__out_attr_int(w, p, "transB", n->attrs.trans_b);
+}
+
+void kf__out_window(kf__onnx_out *w, Onnx__NodeProto *p, const kf__node *n) {
+    const kf__conv_attrs *c = &n->attrs.conv;
+    bool conv = n->op == KF_OP_CONV;
+    kf__out_attr_ints(w, p, "kernel_shape", (int64_t[]){c->kh, c->kw}, 2);
+    kf__out_attr_ints(w, p, "strides", (int64_t[]){c->sh, c->sw}, 2);
+    kf__out_attr_ints(w, p, "pads", (int64_t[]){c->pt, c->pl, c->pb, c->pr}, 4);
+    if (conv || c->dh != 1 || c->dw != 1) kf__out_attr_ints(w, p, "dilations", (int64_t[]){c->dh, c->dw}, 2);
+    if (conv) kf__out_attr_int(w, p, "group", c->group);
+    if (n->attrs.ceil_mode) kf__out_attr_int(w, p, "ceil_mode", 1);
+    if (n->attrs.count_include_pad) kf__out_attr_int(w, p, "count_include_pad", 1);
+}
+
+static void shape(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = plain(w, n, 1);
+    if (n->attrs.start) kf__out_attr_int(w, p, "start", n->attrs.start);
+    if (n->attrs.end) kf__out_attr_int(w, p, "end", n->attrs.end); /* 0 stands for "to the end" */
+}
+
+static kf_status reduce_mean(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = NULL;
+    KF_TRY(ints_either_way(w, n, "axes", REDUCE_INPUTS, &p));
+    kf__out_attr_int(w, p, "keepdims", n->attrs.keepdims);
+    return KF_OK;
+}
+
+kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n) {
+    const kf__attrs *a = &n->attrs;
+    Onnx__NodeProto *p = NULL;
+    if (n->n_in > MAX_LINKS || n->n_out > MAX_LINKS) KF_FAIL(w->err, KF_ERR_LIMIT, "%d inputs, %d outputs", n->n_in, n->n_out);
+    switch (n->op) {
+    case KF_OP_CONV: case KF_OP_ADD: case KF_OP_HARD_SWISH: case KF_OP_FC: case KF_OP_ACT: case KF_OP_SE_GATE:
+    case KF_OP_SCALE: kf__out_fused(w, n); return KF_OK;
+    case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: kf__out_window(w, plain(w, n, 1), n); return KF_OK;
+    case KF_OP_BATCH_NORM: kf__out_attr_float(w, plain(w, n, 5), "epsilon", a->epsilon); return KF_OK;
+    case KF_OP_CLIP: clip(w, n); return KF_OK;
+    case KF_OP_HARD_SIGMOID:
+        p = plain(w, n, 1);
+        kf__out_attr_float(w, p, "alpha", a->alpha);
+        kf__out_attr_float(w, p, "beta", a->beta);
+        return KF_OK;
+    case KF_OP_REDUCE_MEAN: return reduce_mean(w, n);
+    case KF_OP_GEMM: gemm(w, n); return KF_OK;
+    case KF_OP_FLATTEN: case KF_OP_CONCAT: case KF_OP_GATHER: case KF_OP_SOFTMAX:
+        kf__out_attr_int(w, plain(w, n, n->n_in), "axis", a->axis);
+        return KF_OK;
+    case KF_OP_SPLIT: return split(w, n);
+    case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return ints_either_way(w, n, "axes", AXES_INPUTS, &p);
+    case KF_OP_TRANSPOSE:
+        p = plain(w, n, 1);
+        if (a->n_axes) kf__out_attr_ints(w, p, "perm", a->axes, a->n_axes);
+        return KF_OK;
+    case KF_OP_SLICE: return slice(w, n);
+    case KF_OP_PAD: return pad(w, n);
+    case KF_OP_CAST: kf__out_attr_int(w, plain(w, n, 1), "to", kf__out_dtype(a->to)); return KF_OK;
+    case KF_OP_CONSTANT_OF_SHAPE: constant_of_shape(w, n); return KF_OK;
+    case KF_OP_SHAPE: shape(w, n); return KF_OK;
+    case KF_OP_DROPOUT: plain(w, n, w->opset >= DROPOUT_INPUTS ? n->n_in : 1); return KF_OK;
+    default: plain(w, n, n->n_in); return KF_OK;
+    }
+}

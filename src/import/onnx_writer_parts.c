@@ -1,0 +1,218 @@
+/* The ONNX writer's pieces: names that nothing else has, tensors, nodes, attributes.
+ * Floor 4. Nothing here fails at once: what cannot be allocated is NULL, and `failed` remembers it.
+ * Owner rule: see onnx_writer_private.h. */
+#include <stdlib.h>
+
+#include "import/onnx_writer_private.h"
+
+void *kf__out_alloc(kf__onnx_out *w, size_t bytes) {
+    void *p = kf__arena_zalloc(&w->arena, bytes ? bytes : 1);
+    if (!p) w->failed = true;
+    return p;
+}
+
+/* ---- names ---------------------------------------------------------------------------------------------------------- */
+
+static uint64_t hash_name(const char *s) {
+    uint64_t h = 1469598103934665603u; /* FNV-1a */
+    for (; *s; s++) h = (h ^ (uint8_t)*s) * 1099511628211u;
+    return h;
+}
+
+static const char **find_slot(const char **keys, size_t cap, const char *name) {
+    size_t at = (size_t)hash_name(name) & (cap - 1);
+    while (keys[at] && strcmp(keys[at], name) != 0) at = (at + 1) & (cap - 1);
+    return &keys[at];
+}
+
+/* True when `name` was not in the set and now is. */
+static bool add_name(kf__onnx_out *w, kf__name_set *s, const char *name) {
+    if (s->used * 2 >= s->cap) {
+        size_t cap = s->cap ? s->cap * 2 : 1024;
+        const char **keys = calloc(cap, sizeof *keys);
+        if (!keys) {
+            w->failed = true;
+            return true;
+        }
+        for (size_t i = 0; i < s->cap; i++)
+            if (s->keys[i]) *find_slot(keys, cap, s->keys[i]) = s->keys[i];
+        free(s->keys);
+        s->keys = keys;
+        s->cap = cap;
+    }
+    const char **slot = find_slot(s->keys, s->cap, name);
+    if (*slot) return false;
+    *slot = name;
+    s->used++;
+    return true;
+}
+
+static const char *unique(kf__onnx_out *w, kf__name_set *set, const char *base, const char *suffix) {
+    const char *name = kf__arena_printf(&w->arena, "%s%s", base, suffix);
+    while (name && !add_name(w, set, name)) name = kf__arena_printf(&w->arena, "%s%s_%u", base, suffix, ++w->serial);
+    if (name) return name;
+    w->failed = true;
+    return "";
+}
+
+const char *kf__out_fresh(kf__onnx_out *w, const char *base, const char *suffix) {
+    return unique(w, &w->value_names, base, suffix);
+}
+
+const char *kf__out_name(kf__onnx_out *w, kf__vid v) {
+    if (v < 0) return "";
+    const kf__value *x = &w->g->values[v];
+    w->constant_used[v] = true;
+    if (!w->names[v]) w->names[v] = kf__out_fresh(w, *x->name ? x->name : "value", "");
+    return w->names[v];
+}
+
+/* ---- messages -------------------------------------------------------------------------------------------------------- */
+
+void kf__out_append(kf__onnx_out *w, kf__message_list *list, void *message) {
+    if (!message || !kf__mem_grow((void **)&list->items, &list->cap, list->n + 1, sizeof *list->items)) w->failed = true;
+    else list->items[list->n++] = message;
+}
+
+/* protobuf-c wants mutable strings and never changes them. */
+static char *borrow(const char *s) { return (char *)(uintptr_t)s; }
+
+int kf__out_dtype(kf_dtype dtype) {
+    switch (dtype) {
+    case KF_F32: return ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
+    case KF_F64: return ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE;
+    case KF_F16: return ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16;
+    case KF_BF16: return ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16;
+    case KF_U8: return ONNX__TENSOR_PROTO__DATA_TYPE__UINT8;
+    case KF_I8: return ONNX__TENSOR_PROTO__DATA_TYPE__INT8;
+    case KF_I16: return ONNX__TENSOR_PROTO__DATA_TYPE__INT16;
+    case KF_I32: return ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
+    case KF_I64: return ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+    case KF_BOOL: return ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
+    default: return 0;
+    }
+}
+
+Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data) {
+    Onnx__TensorProto *t = kf__out_alloc(w, sizeof *t);
+    int64_t *dims = kf__out_alloc(w, sizeof shape->dim);
+    size_t count;
+    if (!t || !dims || !kf__shape_count(shape, &count)) {
+        w->failed = true;
+        return NULL;
+    }
+    onnx__tensor_proto__init(t);
+    memcpy(dims, shape->dim, (size_t)shape->rank * sizeof *dims);
+    t->n_dims = (size_t)shape->rank;
+    t->dims = dims;
+    t->has_data_type = 1;
+    t->data_type = kf__out_dtype(dtype);
+    t->name = borrow(name);
+    t->has_raw_data = 1;
+    t->raw_data = (ProtobufCBinaryData){count * kf_dtype_size(dtype), (uint8_t *)(uintptr_t)data};
+    return t;
+}
+
+const char *kf__out_initializer(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype, const kf__shape *shape, const void *data) {
+    const char *name = kf__out_fresh(w, base, suffix);
+    kf__out_append(w, &w->initializers, kf__out_tensor(w, name, dtype, shape, data));
+    return name;
+}
+
+const char *kf__out_scalar(kf__onnx_out *w, const char *base, float value) {
+    float *copy = kf__out_alloc(w, sizeof *copy);
+    if (copy) *copy = value;
+    return kf__out_initializer(w, base, "_constant", KF_F32, &(kf__shape){0}, copy);
+}
+
+const char *kf__out_ints(kf__onnx_out *w, const char *base, const int64_t *list, int n) {
+    int64_t *copy = kf__out_alloc(w, (size_t)n * sizeof *copy);
+    if (copy && n) memcpy(copy, list, (size_t)n * sizeof *copy);
+    kf__shape shape = kf__shape_make(1, (int64_t[]){n});
+    return kf__out_initializer(w, base, "_constant", KF_I64, &shape, copy);
+}
+
+Onnx__NodeProto *kf__out_node(kf__onnx_out *w, const char *op, const char *name, const char *const *in, int n_in,
+                              const char *const *out, int n_out) {
+    while (n_in > 0 && !*in[n_in - 1]) n_in--;
+    Onnx__NodeProto *p = kf__out_alloc(w, sizeof *p);
+    char **names = kf__out_alloc(w, (size_t)(n_in + n_out) * sizeof *names);
+    if (!p || !names) return NULL;
+    onnx__node_proto__init(p);
+    for (int i = 0; i < n_in; i++) names[i] = borrow(in[i]);
+    for (int i = 0; i < n_out; i++) names[n_in + i] = borrow(out[i]);
+    p->n_input = (size_t)n_in;
+    p->input = names;
+    p->n_output = (size_t)n_out;
+    p->output = names + n_in;
+    p->op_type = borrow(op);
+    p->name = borrow(name); /* final once the whole graph node is written */
+    kf__out_append(w, &w->nodes, p);
+    return p;
+}
+
+/* The part of a path that says what the node does: "/blocks.0/act/HardSigmoid" is a HardSigmoid. */
+static bool names_operator(const char *name, const char *op) {
+    const char *slash = strrchr(name, '/');
+    return strstr(slash ? slash : name, op) != NULL;
+}
+
+void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first) {
+    size_t count = w->nodes.n - first;
+    bool *taken = kf__out_alloc(w, (size_t)n->n_sources * sizeof *taken);
+    for (size_t i = first; taken && i < w->nodes.n; i++) {
+        Onnx__NodeProto *p = w->nodes.items[i];
+        const char *name = count == 1 ? n->name : NULL;
+        for (int s = 0; !name && s < n->n_sources; s++) {
+            int k = n->op == KF_OP_SE_GATE ? n->n_sources - 1 - s : s; /* the gate collects its parts from the end */
+            if (taken[k] || !names_operator(n->sources[k], p->op_type)) continue;
+            taken[k] = true;
+            name = n->sources[k];
+        }
+        if (!name) name = kf__arena_printf(&w->arena, "%s/%s", n->name, p->op_type);
+        p->name = borrow(name ? unique(w, &w->node_names, name, "") : "");
+        w->failed |= name == NULL;
+    }
+}
+
+static Onnx__AttributeProto *attribute(kf__onnx_out *w, Onnx__NodeProto *p, const char *name,
+                                       Onnx__AttributeProto__AttributeType type) {
+    enum { MAX_ATTRIBUTES = 8 };
+    if (p && !p->attribute) p->attribute = kf__out_alloc(w, MAX_ATTRIBUTES * sizeof *p->attribute);
+    Onnx__AttributeProto *a = p && p->attribute && p->n_attribute < MAX_ATTRIBUTES ? kf__out_alloc(w, sizeof *a) : NULL;
+    if (!a) return NULL;
+    onnx__attribute_proto__init(a);
+    a->name = borrow(name);
+    a->has_type = 1;
+    a->type = type;
+    p->attribute[p->n_attribute++] = a;
+    return a;
+}
+
+void kf__out_attr_int(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, int64_t value) {
+    Onnx__AttributeProto *a = attribute(w, p, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
+    if (!a) return;
+    a->has_i = 1;
+    a->i = value;
+}
+
+void kf__out_attr_float(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, float value) {
+    Onnx__AttributeProto *a = attribute(w, p, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
+    if (!a) return;
+    a->has_f = 1;
+    a->f = value;
+}
+
+void kf__out_attr_ints(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, const int64_t *list, int n) {
+    Onnx__AttributeProto *a = attribute(w, p, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
+    int64_t *copy = kf__out_alloc(w, (size_t)n * sizeof *copy);
+    if (!a || !copy) return;
+    if (n) memcpy(copy, list, (size_t)n * sizeof *copy);
+    a->n_ints = (size_t)n;
+    a->ints = copy;
+}
+
+void kf__out_attr_tensor(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, Onnx__TensorProto *t) {
+    Onnx__AttributeProto *a = attribute(w, p, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__TENSOR);
+    if (a) a->t = t;
+}

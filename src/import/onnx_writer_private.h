@@ -1,0 +1,75 @@
+/* Shared by the files of the ONNX writer: the protobuf tree under construction.
+ * Floor 4. Allocation failures stick in `failed` and every helper takes the NULL that follows, so only the end is checked.
+ * Owner rule: the tree lives in `arena`; initializers borrow the graph's data; the lists are malloc'ed until the end. */
+#ifndef KF_ONNX_WRITER_PRIVATE_H
+#define KF_ONNX_WRITER_PRIVATE_H
+
+#include "import/onnx_writer.h"
+#include "onnx.pb-c.h"
+
+/** A set of names: open addressing, capacity a power of two. */
+typedef struct kf__name_set {
+    const char **keys;
+    size_t cap, used;
+} kf__name_set;
+
+/** A growing list of message pointers. */
+typedef struct kf__message_list {
+    void **items;
+    size_t n, cap;
+} kf__message_list;
+
+typedef struct kf__onnx_out {
+    const kf__graph *g;
+    kf_error *err;
+    kf__arena arena;
+    bool failed; /* an allocation did */
+    int opset;
+    unsigned serial;        /* makes names unique */
+    const char **names;     /* [n_values], NULL until the value is named */
+    bool *constant_used;    /* [n_values]: an input of a written node */
+    kf__name_set value_names, node_names;
+    kf__message_list nodes, initializers;
+} kf__onnx_out;
+
+/** Zeroed memory of the tree; NULL sets `failed`. */
+void *kf__out_alloc(kf__onnx_out *w, size_t bytes);
+/** Append to a list; a NULL message sets `failed`. */
+void kf__out_append(kf__onnx_out *w, kf__message_list *list, void *message);
+/** A value name made of `base` and `suffix` that nothing else has. Never NULL. */
+const char *kf__out_fresh(kf__onnx_out *w, const char *base, const char *suffix);
+/** Name of a value that a node reads or makes; "" for KF_NO_VALUE. Constants named here become initializers. */
+const char *kf__out_name(kf__onnx_out *w, kf__vid v);
+/** New initializer named after `base` and `suffix`; `data` is borrowed and has to outlive the writing. Returns its name. */
+const char *kf__out_initializer(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype,
+                                const kf__shape *shape, const void *data);
+/** A float scalar as initializer. */
+const char *kf__out_scalar(kf__onnx_out *w, const char *base, float value);
+/** A list of integers as initializer. */
+const char *kf__out_ints(kf__onnx_out *w, const char *base, const int64_t *list, int n);
+
+/** Append a node; the names in `in` and `out` are borrowed. Absent trailing inputs are dropped. NULL when out of memory. */
+Onnx__NodeProto *kf__out_node(kf__onnx_out *w, const char *op, const char *name, const char *const *in, int n_in,
+                              const char *const *out, int n_out);
+/** Names of the ONNX nodes from `first` on, which `n` became: those of the file where they can be told apart, made up others. */
+void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first);
+/* Attributes; `p` may be NULL. */
+void kf__out_attr_int(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, int64_t value);
+void kf__out_attr_float(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, float value);
+void kf__out_attr_ints(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, const int64_t *list, int n);
+void kf__out_attr_tensor(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, Onnx__TensorProto *t);
+/** Tensor message over borrowed data; NULL when out of memory. */
+Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data);
+/** ONNX number of an element type; 0 if ONNX has none. */
+int kf__out_dtype(kf_dtype dtype);
+
+/** Write one graph node as one or several ONNX nodes. */
+kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n);
+/** The fused operators and everything with an activation inside (onnx_writer_fused.c). */
+void kf__out_fused(kf__onnx_out *w, const kf__node *n);
+/** An activation on its own: `in` to `out`. */
+void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__act_attrs *act, const char *in, const char *out);
+/** The window attributes of convolutions and poolings. */
+void kf__out_window(kf__onnx_out *w, Onnx__NodeProto *p, const kf__node *n);
+
+#endif
