@@ -3,6 +3,7 @@
  * Owner rule: see onnx_writer_private.h. */
 #include <math.h>
 
+#include "graph/eval.h"
 #include "import/onnx_writer_private.h"
 
 enum { MAX_LINKS = 64 };
@@ -121,12 +122,7 @@ static void constant_of_shape(kf__onnx_out *w, const kf__node *n) {
     kf__dense d = {.dtype = n->attrs.to, .shape = kf__shape_make(1, (int64_t[]){1})};
     d.data = kf__out_alloc(w, sizeof(double));
     if (!d.data) return;
-    switch (d.dtype) {
-    case KF_F32: *(float *)d.data = n->attrs.value; break;
-    case KF_I64: *(int64_t *)d.data = (int64_t)n->attrs.value; break;
-    case KF_I32: *(int32_t *)d.data = (int32_t)n->attrs.value; break;
-    default: break; /* import keeps no other fill than 0 for the small types */
-    }
+    kf__eval_put(&d, 0, n->attrs.value);
     kf__out_attr_tensor(w, plain(w, n, 1), "value", kf__out_tensor(w, "", d.dtype, &d.shape, d.data));
 }
 

@@ -201,6 +201,17 @@ def simplified(folder):
     none = os.path.join(folder, "no", "such", "x.onnx")
     code, _, err = run("simplify", onnx, "-o", none, "--check", "0")
     check("simplify: unwritable output", code == 1 and "cannot write" in err, err)
+    code, text, err = run("export", onnx, "-o", out, "--json")
+    row = json.loads(text) if code == 0 else {}
+    check("export: keys, counts and a difference", set(row) == {"input", "output", "opset", "nodes_before", "nodes_after", "checked", "max_difference"}
+          and row["nodes_after"] <= 141 and row["checked"] == 3 and row["max_difference"] <= 1e-5, (text, err))
+    new = json.loads(run("classify", out, os.path.join(PICTURES, "frog.jpg"), "--json")[1])["top"]
+    check("export: the same scores", all(a["index"] == b["index"] and abs(a["score"] - b["score"]) < 1e-5 for a, b in zip(old, new)), (old, new))
+    code, text, err = run("export", os.path.join(ROOT, "data", "missing.onnx"), "-o", out)
+    check("export: a missing file", code == 1 and "missing.onnx" in err and text == "", (text, err))
+    for verb in ("simplify", "export"):
+        for args in ([onnx], ["-o", out], [onnx, onnx, "-o", out], [onnx, "-o", out, "--check", "-1"]):
+            check(f"{verb}: usage", run(verb, *args)[0] == 2, args)
     # node counts after onnxsim 0.8.1 and onnxslim 0.1.98
     peers = {"ch_ppocr_mobile_v2.0_cls": (219, 179), "mobilenetv3_large_100": (161, 161), "mobilenetv3_small_050": (142, 142), "small_050_external": (142, 142), "small_050_fp16": (142, 142),
              "tf_mobilenetv3_large_minimal_100": (92, 92), "torchvision_mobilenet_v3_small_op11": (141, 141), "torchvision_mobilenet_v3_small_op17": (122, 122)}

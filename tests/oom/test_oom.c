@@ -79,6 +79,18 @@ static kf_status do_save_onnx(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status do_export(fixture *f, kf_error *err) {
+    kf_graph *g = NULL;
+    void *data = NULL;
+    size_t bytes;
+    kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &g, err);
+    if (st == KF_OK) st = kf_graph_optimize(g, KF_OPTIMIZE_FUSE, err);
+    if (st == KF_OK) st = kf_graph_write_onnx(g, &data, &bytes, err);
+    free(data);
+    kf_graph_destroy(&g);
+    return st;
+}
+
 static kf_status do_compile(fixture *f, kf_error *err) {
     kf_graph *g = NULL;
     kf_model *m = NULL;
@@ -170,6 +182,7 @@ int main(int argc, char **argv) {
     bad += sweep("import", do_import, &f);
     bad += sweep("checkpoint", do_checkpoint, &f);
     bad += sweep("save onnx", do_save_onnx, &f);
+    bad += sweep("export", do_export, &f);
     bad += sweep("compile", do_compile, &f);
     bad += sweep("save", do_save, &f);
     bad += sweep("load", do_load, &f);
