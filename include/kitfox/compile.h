@@ -27,9 +27,11 @@ typedef struct kf_import_options {
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 
-/** Read an ONNX file, or a safetensors checkpoint of timm's MobileNetV3 (told apart by content). The graph is as in the file: not yet optimized.
- *  Beside a checkpoint, "<stem>.json" or else "config.json" (timm's) says what weights cannot: architecture, input size, preprocessing,
- *  labels; what `options` gives wins. FORMAT, with file and key, when that JSON is malformed. */
+/** Read an ONNX file, a safetensors checkpoint of timm's or torchvision's MobileNetV3, or a compiled float model (told apart by content).
+ *  The graph is as in the file: not yet optimized. Beside a checkpoint, "<stem>.json" or else "config.json" (timm's) says what weights
+ *  cannot: architecture, input size, preprocessing, labels; what `options` gives wins. FORMAT, with file and key, when that JSON is
+ *  malformed. A compiled model gives the fused graph it was made of, at opset 11, without `input_shape` and `arch` (ARGUMENT); a
+ *  quantized one is UNSUPPORTED. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
 /** ONNX from memory; external data is refused. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,

@@ -6,7 +6,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "format/format.h"
 #include "import/onnx_reader.h"
+#include "lower/raise.h"
 #include "os/file.h"
 
 void kf_import_options_init(kf_import_options *options) { *options = (kf_import_options){.size = sizeof *options}; }
@@ -119,6 +121,27 @@ static kf_status import_checkpoint(const char *path, const void *data, size_t by
     return kf__graph_wrap(g, out, err);
 }
 
+/* A compiled model is a container too; its header says so at once. */
+static bool is_compiled(const void *data, size_t bytes) {
+    const size_t n = sizeof KF_FORMAT_PREFIX - 1;
+    return bytes > 8 + n && memcmp((const char *)data + 8, KF_FORMAT_PREFIX, n) == 0;
+}
+
+static kf_status import_compiled(const void *data, size_t bytes, const kf_import_options *options, kf_graph **out, kf_error *err) {
+    kf__program *p;
+    kf__graph *g;
+    if (options && (options->input_shape || options->arch))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "input shape and architecture do not apply; the model is compiled already; give them with its source");
+    KF_TRY(kf__format_read(data, bytes, NULL, false, &p, err));
+    kf_status st = kf__raise(p, &g, err);
+    kf__program_destroy(&p);
+    KF_TRY(st);
+    st = kf__graph_describe(g, options, err);
+    if (st == KF_OK) return kf__graph_wrap(g, out, err);
+    kf__graph_destroy(&g);
+    return st;
+}
+
 kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err) {
     if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import: path and out are needed");
     *out = NULL;
@@ -126,7 +149,8 @@ kf_status kf_graph_import(const char *path, const kf_import_options *options, kf
     KF_TRY(kf__file_map_open(path, (size_t)4 << 30, &map, err));
     const char *slash = strrchr(path, '/');
     char *folder = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
-    kf_status st = is_safetensors(path, map.data, map.size) ? import_checkpoint(path, map.data, map.size, options, out, err)
+    kf_status st = is_compiled(map.data, map.size) ? import_compiled(map.data, map.size, options, out, err)
+                   : is_safetensors(path, map.data, map.size) ? import_checkpoint(path, map.data, map.size, options, out, err)
                    : folder ? import_onnx(map.data, map.size, folder, options, out, err)
                           : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     free(folder);

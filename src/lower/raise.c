@@ -1,0 +1,213 @@
+/* Program to graph: every step becomes the fused node that it was lowered from.
+ * Floor 5. Tensors of a program have no rank; a value has the one that its operator wants, and a Flatten or Reshape goes between
+ * two that differ.
+ * Owner rule: see raise.h. */
+#include "lower/raise_private.h"
+
+enum { OPSET = 11, IR_VERSION = 6 };
+
+static kf_status no_memory(const kf__raising *r) {
+    KF_FAIL(r->err, KF_ERR_MEMORY, "out of memory while turning a compiled model into a graph");
+}
+
+/* Only the extents of an image, or of a vector when `rank` is 2. */
+static kf__shape shape_of(const kf__ptensor *t, int rank) {
+    if (rank == 2) return kf__shape_make(2, (int64_t[]){t->n, t->c});
+    return kf__shape_make(4, (int64_t[]){t->n, t->c, t->h, t->w});
+}
+
+kf_status kf__raise_reshape(kf__raising *r, kf__vid v, const kf__shape *shape, const char *name, kf__vid *out) {
+    const kf__shape from = r->g->values[v].shape;
+    bool flatten = shape->rank == 2 && from.rank == 4 && from.dim[0] == shape->dim[0];
+    const char *base = r->g->values[v].name, *made_up = *name ? name : kf__arena_printf(&r->g->arena, "%s_%dd", base, shape->rank);
+    const char *node = kf__arena_printf(&r->g->arena, "%s_%s_%zu", flatten ? "Flatten" : "Reshape", base, r->g->n_nodes);
+    if (!made_up || !node) return no_memory(r);
+    kf__shape list = kf__shape_make(1, (int64_t[]){shape->rank});
+    kf__vid in[2] = {v, flatten ? KF_NO_VALUE : kf__graph_add_const(r->g, made_up, KF_I64, &list, shape->dim)};
+    *out = kf__graph_add_value(r->g, made_up, KF_F32, shape);
+    kf__node *n = *out >= 0 && (flatten || in[1] >= 0) ? kf__graph_add_node(r->g, flatten ? KF_OP_FLATTEN : KF_OP_RESHAPE, node, in, flatten ? 1 : 2, out, 1) : NULL;
+    if (!n) return no_memory(r);
+    n->attrs.axis = 1;
+    return KF_OK;
+}
+
+kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf__vid *out) {
+    kf__vid v = r->value[s->in[k]];
+    kf__shape want = shape_of(&r->p->tensors[s->in[k]], rank);
+    if (v < 0) KF_FAIL(r->err, KF_ERR_CORRUPT, "%s: input %d is read before it is made", s->name, k);
+    if (kf__shape_equal(&r->g->values[v].shape, &want)) {
+        *out = v;
+        return KF_OK;
+    }
+    const kf__ptensor *t = &r->p->tensors[s->in[k]];
+    if (rank == 2 && (t->h != 1 || t->w != 1)) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: an image where a vector is needed", s->name);
+    return kf__raise_reshape(r, v, &want, "", out);
+}
+
+static kf__op op_of(kf__step_op op) {
+    switch (op) {
+    case KF_STEP_CONV: case KF_STEP_DWCONV: return KF_OP_CONV;
+    case KF_STEP_FC: return KF_OP_FC;
+    case KF_STEP_SE_GATE: return KF_OP_SE_GATE;
+    case KF_STEP_SCALE: return KF_OP_SCALE;
+    case KF_STEP_ADD: return KF_OP_ADD;
+    case KF_STEP_MUL: return KF_OP_MUL;
+    case KF_STEP_ACT: return KF_OP_ACT;
+    case KF_STEP_GLOBAL_POOL: return KF_OP_GLOBAL_AVG_POOL;
+    case KF_STEP_AVG_POOL: return KF_OP_AVG_POOL;
+    case KF_STEP_MAX_POOL: return KF_OP_MAX_POOL;
+    case KF_STEP_CONCAT: return KF_OP_CONCAT;
+    case KF_STEP_PAD: return KF_OP_PAD;
+    case KF_STEP_SOFTMAX: return KF_OP_SOFTMAX;
+    case KF_STEP_TO_NCHW: return KF_OP_FLATTEN;
+    default: return KF_OP_COUNT;
+    }
+}
+
+/* Elementwise steps work on whatever rank their first input has; the others want an image, or a vector. */
+static int rank_of(const kf__raising *r, const kf__step *s) {
+    switch (s->op) {
+    case KF_STEP_FC: return 2;
+    case KF_STEP_ADD: case KF_STEP_MUL: case KF_STEP_ACT: case KF_STEP_CONCAT: case KF_STEP_SOFTMAX: {
+        kf__vid v = r->value[s->in[0]];
+        return v >= 0 && r->g->values[v].shape.rank == 2 ? 2 : 4;
+    }
+    default: return 4;
+    }
+}
+
+static kf__act_attrs act_of(const kf__step_act *a) { return (kf__act_attrs){a->kind, a->lo, a->hi}; }
+
+static void fill_attrs(const kf__raising *r, const kf__step *s, kf__node *n) {
+    const kf__ptensor *x = &r->p->tensors[s->in[0]], *y = &r->p->tensors[s->out];
+    kf__attrs *a = &n->attrs;
+    a->conv = (kf__conv_attrs){s->kh, s->kw, s->sh, s->sw, s->dh, s->dw, s->op == KF_STEP_DWCONV ? x->c : s->group, s->pt, s->pl, s->pb, s->pr};
+    a->act = act_of(&s->act);
+    a->post_act = act_of(&s->post_act);
+    a->gate_act = act_of(&s->gate_act);
+    a->axis = 1; /* channels, or classes */
+    if (s->op == KF_STEP_MAX_POOL || s->op == KF_STEP_AVG_POOL) { /* a program keeps the extents, not how they came about */
+        int64_t h = ((int64_t)x->h + s->pt + s->pb - ((int64_t)s->dh * (s->kh - 1) + 1)) / s->sh + 1;
+        int64_t w = ((int64_t)x->w + s->pl + s->pr - ((int64_t)s->dw * (s->kw - 1) + 1)) / s->sw + 1;
+        a->ceil_mode = y->h > h || y->w > w;
+        a->count_include_pad = s->count_include_pad;
+    }
+    if (s->op == KF_STEP_PAD) {
+        const int64_t pads[8] = {0, 0, s->pt, s->pl, 0, 0, s->pb, s->pr};
+        a->n_axes = 8;
+        memcpy(a->axes, pads, sizeof pads);
+    }
+}
+
+static kf_status copy_sources(kf__raising *r, const kf__step *s, kf__node *n) {
+    if (s->n_sources < 1) return KF_OK;
+    n->sources = kf__arena_array(&r->g->arena, (size_t)s->n_sources, sizeof *n->sources);
+    if (!n->sources) return no_memory(r);
+    for (n->n_sources = 0; n->n_sources < s->n_sources; n->n_sources++)
+        if (!(n->sources[n->n_sources] = kf__arena_strdup(&r->g->arena, s->sources[n->n_sources]))) return no_memory(r);
+    return KF_OK;
+}
+
+static kf_status raise_step(kf__raising *r, const kf__step *s) {
+    kf__vid in[KF_STEP_MAX_IN + 5] = {-1}, out;
+    int rank = rank_of(r, s), n_in = s->n_in;
+    kf__op op = op_of(s->op);
+    const kf__ptensor *x = &r->p->tensors[s->in[0]], *y = &r->p->tensors[s->out];
+    if (op == KF_OP_COUNT || (s->op == KF_STEP_SOFTMAX && x->h * x->w != 1))
+        KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: a %s step has no ONNX form here; export the model it was compiled from", s->name, kf__step_op_name(s->op));
+    for (int k = 0; k < s->n_in; k++) KF_TRY(kf__raise_input(r, s, k, rank, &in[k]));
+    if (op == KF_OP_CONV || op == KF_OP_FC || op == KF_OP_SE_GATE) {
+        kf__vid residual = op == KF_OP_CONV && s->n_in > 1 ? in[1] : KF_NO_VALUE;
+        KF_TRY(kf__raise_weights(r, s, in, &n_in));
+        if (residual >= 0) in[3] = residual, n_in = 4;
+    }
+    kf__shape shape = shape_of(y, op == KF_OP_FLATTEN ? 2 : rank);
+    out = kf__graph_add_value(r->g, y->name ? y->name : "", KF_F32, &shape);
+    kf__node *n = out >= 0 ? kf__graph_add_node(r->g, op, s->name, in, n_in, &out, 1) : NULL;
+    if (!n) return no_memory(r);
+    fill_attrs(r, s, n);
+    r->value[s->out] = out;
+    return copy_sources(r, s, n);
+}
+
+/* The declared input, and what makes an image of it where it is none. */
+static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
+    kf__shape declared = kf__shape_make(in->rank, in->shape), want = shape_of(&r->p->tensors[in->tensor], in->rank == 2 ? 2 : 4);
+    if (in->pixels) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "input %s takes pixels; export the model it was compiled from", in->name);
+    kf__vid v = kf__graph_add_value(r->g, in->name, KF_F32, &declared);
+    if (v < 0) return no_memory(r);
+    r->g->inputs[r->g->n_inputs++] = v;
+    r->value[in->tensor] = v;
+    if (in->layout == 1) { /* NHWC as declared */
+        kf__vid moved = kf__graph_add_value(r->g, "", KF_F32, &want);
+        kf__node *n = moved >= 0 ? kf__graph_add_node(r->g, KF_OP_TRANSPOSE, "Transpose_input", &v, 1, &moved, 1) : NULL;
+        if (!n) return no_memory(r);
+        n->attrs.n_axes = 4;
+        memcpy(n->attrs.axes, ((const int64_t[]){0, 3, 1, 2}), 4 * sizeof(int64_t));
+        r->value[in->tensor] = moved;
+        return KF_OK;
+    }
+    return kf__shape_equal(&declared, &want) ? KF_OK : kf__raise_reshape(r, v, &want, "", &r->value[in->tensor]);
+}
+
+/* A step's own value takes the output's name, unless it is taken already: by the interface, or by another output. */
+static kf_status raise_model_output(kf__raising *r, const kf__poutput *o) {
+    kf__graph *g = r->g;
+    kf__vid v = r->value[o->tensor];
+    kf__shape declared = kf__shape_make(o->rank, o->shape);
+    if (v < 0) KF_FAIL(r->err, KF_ERR_CORRUPT, "output %s is never made", o->name);
+    bool shared = g->values[v].producer < 0;
+    for (size_t i = 0; i < g->n_outputs; i++) shared |= g->outputs[i] == v;
+    if (shared || !kf__shape_equal(&g->values[v].shape, &declared)) KF_TRY(kf__raise_reshape(r, v, &declared, o->name, &v));
+    else if (!(g->values[v].name = kf__arena_strdup(&g->arena, o->name))) return no_memory(r);
+    g->outputs[g->n_outputs++] = v;
+    return KF_OK;
+}
+
+static const char *copy_text(kf__graph *g, const char *s) { return s ? kf__arena_strdup(&g->arena, s) : NULL; }
+
+static kf_status raise_meta(kf__raising *r) {
+    const kf__pmeta *from = &r->p->meta;
+    kf__meta *to = &r->g->meta;
+    r->g->opset = OPSET;
+    r->g->ir_version = IR_VERSION;
+    r->g->name = kf__arena_strdup(&r->g->arena, from->name ? from->name : "");
+    to->preprocess = from->preprocess;
+    to->arch = copy_text(r->g, from->arch);
+    to->source = copy_text(r->g, from->source);
+    to->producer = copy_text(r->g, from->producer);
+    to->source_parameters = from->stored_parameters;
+    to->labels = kf__arena_array(&r->g->arena, (size_t)from->n_labels + 1, sizeof *to->labels);
+    if (!to->labels || !r->g->name) return no_memory(r);
+    for (; to->n_labels < from->n_labels; to->n_labels++)
+        if (!(to->labels[to->n_labels] = copy_text(r->g, from->labels[to->n_labels]))) return no_memory(r);
+    return KF_OK;
+}
+
+static kf_status raise_all(kf__raising *r) {
+    const kf__program *p = r->p;
+    kf__graph *g = r->g;
+    r->value = kf__arena_array(&g->arena, (size_t)p->n_tensors + 1, sizeof *r->value);
+    g->inputs = kf__arena_array(&g->arena, (size_t)p->n_inputs + 1, sizeof *g->inputs);
+    g->outputs = kf__arena_array(&g->arena, (size_t)p->n_outputs + 1, sizeof *g->outputs);
+    if (!r->value || !g->inputs || !g->outputs) return no_memory(r);
+    for (int32_t i = 0; i < p->n_tensors; i++) r->value[i] = KF_NO_VALUE;
+    KF_TRY(raise_meta(r));
+    for (int32_t i = 0; i < p->n_inputs; i++) KF_TRY(raise_model_input(r, &p->inputs[i]));
+    for (int32_t i = 0; i < p->n_steps; i++) KF_TRY(raise_step(r, &p->steps[i]));
+    for (int32_t i = 0; i < p->n_outputs; i++) KF_TRY(raise_model_output(r, &p->outputs[i]));
+    KF_TRY(kf__graph_compact(g, r->err));
+    return kf__graph_verify(g, r->err);
+}
+
+kf_status kf__raise(const kf__program *p, kf__graph **out, kf_error *err) {
+    kf__raising r = {.p = p, .err = err};
+    *out = NULL;
+    if (p->meta.quantized)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model is quantized and its float weights are gone; export the model it was compiled from");
+    KF_TRY(kf__graph_create(&r.g, err));
+    kf_status st = raise_all(&r);
+    if (st == KF_OK) *out = r.g;
+    else kf__graph_destroy(&r.g);
+    return st;
+}
