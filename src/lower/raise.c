@@ -113,7 +113,7 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
     int rank = rank_of(r, s), n_in = s->n_in;
     kf__op op = op_of(s->op);
     const kf__ptensor *x = &r->p->tensors[s->in[0]], *y = &r->p->tensors[s->out];
-    if (op == KF_OP_COUNT || (s->op == KF_STEP_SOFTMAX && x->h * x->w != 1))
+    if (op == KF_OP_COUNT || (s->op == KF_STEP_SOFTMAX && (x->h != 1 || x->w != 1)))
         KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: a %s step has no ONNX form here; export the model it was compiled from", s->name, kf__step_op_name(s->op));
     for (int k = 0; k < s->n_in; k++) KF_TRY(kf__raise_input(r, s, k, rank, &in[k]));
     if (op == KF_OP_CONV || op == KF_OP_FC || op == KF_OP_SE_GATE) {

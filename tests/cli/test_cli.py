@@ -207,6 +207,14 @@ def simplified(folder):
           and row["nodes_after"] <= 141 and row["checked"] == 3 and row["max_difference"] <= 1e-5, (text, err))
     new = json.loads(run("classify", out, os.path.join(PICTURES, "frog.jpg"), "--json")[1])["top"]
     check("export: the same scores", all(a["index"] == b["index"] and abs(a["score"] - b["score"]) < 1e-5 for a, b in zip(old, new)), (old, new))
+    kfx, back = os.path.join(folder, "for-export.kfx"), os.path.join(folder, "back.onnx")
+    run("import", onnx, "-o", kfx)
+    code, text, err = run("export", kfx, "-o", back, "--check", "1")
+    new = json.loads(run("classify", back, os.path.join(PICTURES, "frog.jpg"), "--json")[1])["top"] if code == 0 else []
+    check("export: a compiled model gives ONNX with the same scores", len(new) == len(old) and
+          all(a["index"] == b["index"] and abs(a["score"] - b["score"]) < 1e-5 for a, b in zip(old, new)), (old, new, err))
+    code, _, err = run("export", kfx, "-o", back, "--input-shape", "1x3x32x32")
+    check("export: --input-shape is refused with a compiled model", code == 1 and "compiled already" in err, err)
     code, text, err = run("export", os.path.join(ROOT, "data", "missing.onnx"), "-o", out)
     check("export: a missing file", code == 1 and "missing.onnx" in err and text == "", (text, err))
     for verb in ("simplify", "export"):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every operator in the form of every opset: models made by onnx.helper go through simplify and export; onnx.checker accepts what
-comes out, ONNX Runtime gives the source's outputs. Also: exported models of ../shared keep timm's names and logits.
+comes out, ONNX Runtime gives the source's outputs. Also: exported models of ../shared keep timm's names and logits, also by way
+of a .kfx.
 
 Argument: the program. Needs the interpreter that KITFOX_PEERS names (onnx, onnxruntime, numpy), under which it starts itself again;
 skips (77) without.
@@ -101,7 +102,7 @@ def moving(opset):
     return n.model([1, 4, 6, 5], 3 if opset == 7 else 8)
 
 
-def network(opset):
+def network(opset, between="Tanh"):
     """Convolutions, poolings, activations, a squeeze-and-excite, a residual, matrices."""
     n = Net(opset)
     weight = lambda *s: n.const(random.standard_normal(s) * 0.5)  # noqa: E731
@@ -128,7 +129,7 @@ def network(opset):
     n.add("MaxPool", kernel_shape=[2, 2], strides=[2, 2], **({"ceil_mode": 1} if opset >= 10 else {}))
     n.add("AveragePool", kernel_shape=[2, 2], strides=[1, 1], pads=[1, 0, 0, 1], count_include_pad=1)
     n.add("Conv", weight(6, 8, 1, 1), kernel_shape=[1, 1])
-    n.add("Tanh")
+    n.add(between)
     n.add("GlobalAveragePool")
     n.add("Flatten", axis=1)
     if opset >= 12:
@@ -188,6 +189,28 @@ def refuses_what_differs(folder):
         check(f"{verb}: --check 0 does not look", p.returncode == 0, p)
 
 
+def compiled(source, folder, *options):
+    """ONNX to .kfx, and .kfx alone to ONNX again: the scores of the first file, and of the compiled model itself."""
+    what, kfx, out = f"export .kfx: {os.path.basename(source)}", os.path.join(folder, "m.kfx"), os.path.join(folder, "m.onnx")
+    for args in (["import", source, "-o", kfx, *options], ["export", kfx, "-o", out, "--check", "1"]):
+        p = subprocess.run([KITFOX, *args], capture_output=True, text=True)
+        if p.returncode:
+            return check(what, False, p.stderr)
+    new = onnx.load(out)
+    onnx.checker.check_model(new, full_check=True)
+    i = new.graph.input[0]
+    feed = {i.name: random.standard_normal([d.dim_value for d in i.type.tensor_type.shape.dim]).astype("float32")}
+    numpy.save(os.path.join(folder, "x.npy"), feed[i.name])
+    subprocess.run([KITFOX, "run", kfx, os.path.join(folder, "x.npy"), "-o", os.path.join(folder, "y.npy")], check=True, capture_output=True)
+    have = outputs(out, feed)[0]
+    apart = [abs(want.reshape(have.shape) - have).max() / abs(want).max() for want in (outputs(source, feed)[0], numpy.load(os.path.join(folder, "y.npy")))]
+    check(what + " gives the scores of the source and of the compiled model", max(apart) <= 1e-5, apart)
+    names = {w.name for w in new.graph.initializer}
+    if os.path.basename(source) == "mobilenetv3_large_100.onnx":
+        check(what + ": layers are called as in timm", {"conv_stem.weight", "blocks.0.0.conv_dw.weight", "blocks.2.0.se.conv_reduce.bias",
+                                                        "blocks.2.0.se.conv_expand.weight", "conv_head.weight", "classifier.bias"} <= names, sorted(names)[:9])
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for opset in (7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 20, 21):
@@ -197,12 +220,16 @@ def main():
                 onnx.checker.check_model(path, full_check=True)
                 for verb in ("simplify", "export"):
                     same(verb, path, folder)
+            path = os.path.join(folder, f"steps{opset}.onnx")
+            onnx.save(network(opset, "Sigmoid"), path)  # no step computes Tanh
+            compiled(path, folder)
         refuses_what_differs(folder)
         models = sorted(glob.glob(os.path.join(SHARED, "models", "*.onnx")))
         if not models:
             print("SKIP: ../shared is not here; only made-up models were written")
         for path in models:
             ppocr = "ppocr" in path
+            compiled(path, folder, *(["--input-shape", "1x3x48x192"] if ppocr else []))
             new = same("export", path, folder, None, *(["--input-shape", "1x3x48x192"] if ppocr else []))
             if new and os.path.basename(path) == "mobilenetv3_large_100.onnx":
                 kept = {w.name for w in new.graph.initializer} & {w.name for w in onnx.load(path).graph.initializer}

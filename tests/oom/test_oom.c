@@ -112,6 +112,10 @@ static kf_status do_save(fixture *f, kf_error *err) {
 static kf_status do_checkpoint(fixture *f, kf_error *err) {
     kf_graph *g = NULL;
     kf_status st = kf_graph_import(f->checkpoint, NULL, &g, err);
+static kf_status do_raise(fixture *f, kf_error *err) {
+    kf_graph *g = NULL;
+    (void)f;
+    kf_status st = kf_graph_import("oom-model.kfx", NULL, &g, err);
     kf_graph_destroy(&g);
     return st;
 }
@@ -185,6 +189,7 @@ int main(int argc, char **argv) {
     bad += sweep("export", do_export, &f);
     bad += sweep("compile", do_compile, &f);
     bad += sweep("save", do_save, &f);
+    bad += sweep("raise", do_raise, &f);
     bad += sweep("load", do_load, &f);
     bad += sweep("classify", do_classify, &f);
     kf_model_destroy(&f.model);
