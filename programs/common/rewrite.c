@@ -45,7 +45,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->in = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!o->in || !o->out) argp_error(state, "IN.onnx and -o OUT.onnx are needed");
+        if (!o->in || !o->out) argp_error(state, "MODEL and -o OUT.onnx are needed");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -187,7 +187,7 @@ static kf_status rewrite(const options *o, kf_optimize_level level, kf_graph **a
 }
 
 int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc) {
-    const struct argp argp = {OPTIONS, parse, "IN.onnx -o OUT.onnx", doc, NULL, NULL, NULL};
+    const struct argp argp = {OPTIONS, parse, "MODEL -o OUT.onnx", doc, NULL, NULL, NULL};
     options o = {.check = 3};
     kf_error err = {0};
     kf_graph *before = NULL, *after = NULL, *back = NULL;

@@ -1,9 +1,9 @@
-/* kitfox export IN.onnx -o OUT.onnx: the network as it compiles, in standard operators.
+/* kitfox export MODEL -o OUT.onnx: the network as it compiles, in standard operators.
  * Floor 8.
  * Owner rule: see cli_rewrite. */
 #include "common/cli.h"
 
 int cmd_export(int argc, char **argv) {
     return cli_rewrite(argc, argv, KF_OPTIMIZE_FUSE,
-                       "Write the optimized float network as ONNX: what compiles, spelled out in standard operators.");
+                       "Write the optimized float network as ONNX: what compiles, spelled out in standard operators. MODEL is .onnx, .safetensors or a compiled float .kfx.");
 }

@@ -189,6 +189,22 @@ def refuses_what_differs(folder):
         check(f"{verb}: --check 0 does not look", p.returncode == 0, p)
 
 
+def peers_nodes(source, shape):
+    """Nodes that onnxsim and onnxslim leave; those of the two that are installed."""
+    counts, size = {}, {"x": shape} if shape else {}
+    try:
+        import onnxsim
+        counts["onnxsim"] = len(onnxsim.simplify(onnx.load(source), overwrite_input_shapes=size or None)[0].graph.node)
+    except ImportError:
+        print("SKIP: onnxsim is not installed; its node counts are not compared")
+    try:
+        import onnxslim
+        counts["onnxslim"] = len(onnxslim.slim(onnx.load(source), input_shapes=[f"{k}:{','.join(map(str, v))}" for k, v in size.items()] or None).graph.node)
+    except ImportError:
+        print("SKIP: onnxslim is not installed; its node counts are not compared")
+    return counts
+
+
 def compiled(source, folder, *options):
     """ONNX to .kfx, and .kfx alone to ONNX again: the scores of the first file, and of the compiled model itself."""
     what, kfx, out = f"export .kfx: {os.path.basename(source)}", os.path.join(folder, "m.kfx"), os.path.join(folder, "m.onnx")
@@ -230,6 +246,10 @@ def main():
         for path in models:
             ppocr = "ppocr" in path
             compiled(path, folder, *(["--input-shape", "1x3x48x192"] if ppocr else []))
+            small = same("simplify", path, folder, None, *(["--input-shape", "1x3x48x192"] if ppocr else []))
+            peers = peers_nodes(path, [1, 3, 48, 192] if ppocr else None)
+            if small and peers:
+                check(f"simplify: {os.path.basename(path)}: {len(small.graph.node)} nodes, {peers}", len(small.graph.node) <= min(peers.values()))
             new = same("export", path, folder, None, *(["--input-shape", "1x3x48x192"] if ppocr else []))
             if new and os.path.basename(path) == "mobilenetv3_large_100.onnx":
                 kept = {w.name for w in new.graph.initializer} & {w.name for w in onnx.load(path).graph.initializer}
