@@ -30,15 +30,13 @@ static const struct argp_option OPTIONS[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
-    char *end;
     switch (key) {
     case 'o': o->out = arg; return 0;
     case 's': o->input_shape = arg; return 0;
     case 'a': o->arch = arg; return 0;
     case 'j': o->json = true; return 0;
     case 'c':
-        o->check = (int)strtol(arg, &end, 10);
-        if (!*arg || *end || o->check < 0 || o->check > 1000) argp_error(state, "--check %s: a number from 0 to 1000 is needed", arg);
+        o->check = (int)cli_number(state, "--check", arg, 0, 1000);
         return 0;
     case ARGP_KEY_ARG:
         if (o->in) argp_error(state, "%s: one input only", arg);

@@ -44,14 +44,12 @@ static const struct argp_option OPTIONS[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
-    char *end;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'd': o->data = arg; return 0;
     case 'L': o->list = arg; return 0;
     case 'n':
-        o->limit = strtoul(arg, &end, 10);
-        if (*end || end == arg || arg[0] == '-' || o->limit < 1) argp_error(state, "--limit %s: a number from 1 is needed", arg);
+        o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000);
         return 0;
     case ARGP_KEY_ARG:
         if (o->b) argp_error(state, "%s: two models only", arg);

@@ -65,8 +65,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'n': o->nodes = true; return 0;
     case KEY_LIST: o->list = arg; return 0;
     case KEY_LIMIT:
-        o->limit = strtoul(arg, &end, 10);
-        if (*end || end == arg || o->limit < 1 || arg[0] == '-') argp_error(state, "--limit %s: a number from 1 is needed", arg);
+        o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000);
         return 0;
     case KEY_METHOD:
         if (!method(o, arg)) argp_error(state, "--method %s: mse, max, percentile or kl is needed", arg);

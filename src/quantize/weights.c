@@ -8,7 +8,7 @@
 
 enum { SAMPLE_ROWS = 8192, DEPTHWISE_ROWS = 4096, SWEEPS = 30 };
 /* Ridge on the distance to the float weight, as a share of the mean power of the inputs: holds directions that the samples hardly saw. */
-static const double RIDGE = 0.02;
+static const double RIDGE = 1.0;
 
 float kf__weight_scale(const float *row, size_t k, const float *diag, size_t step, int32_t qmax) {
     float top = 0, best = 0;

@@ -112,6 +112,10 @@ static kf_status do_save(fixture *f, kf_error *err) {
 static kf_status do_checkpoint(fixture *f, kf_error *err) {
     kf_graph *g = NULL;
     kf_status st = kf_graph_import(f->checkpoint, NULL, &g, err);
+    kf_graph_destroy(&g);
+    return st;
+}
+
 static kf_status do_raise(fixture *f, kf_error *err) {
     kf_graph *g = NULL;
     (void)f;
