@@ -105,7 +105,6 @@ typedef struct kf_quantize_options {
     double percentile;       /**< 50..100, default 99.99; KF_RANGE_PERCENTILE only */
     int32_t per_channel;     /**< 1 (default): one weight scale per output channel; 0: one per layer */
     int32_t channel_scales;  /**< 1 (default): one activation scale per channel where every reader allows it */
-    int32_t equalize;        /**< 1 (default): even out channel ranges across linear and ReLU edges first */
     int32_t bias_correction; /**< 1 (default): mean outputs of each layer made those of the float network */
     int32_t rounding;        /**< 1 (default): weights rounded by the layer's output error; 0: to nearest */
     int32_t cross;           /**< 1 (default): that rounding also makes up for the error of the layers before; 0: it does not */

@@ -31,10 +31,9 @@ static const struct argp_option OPTIONS[] = {
     {"nodes", 'n', NULL, 0, "print the node table", 0},
     {"no-per-channel", KEY_FLAG, NULL, 0, "one weight scale per layer", 1},
     {"no-channel-scales", KEY_FLAG + 1, NULL, 0, "one activation scale per tensor everywhere", 1},
-    {"no-equalize", KEY_FLAG + 2, NULL, 0, "leave channel ranges as they are", 1},
-    {"no-bias-correction", KEY_FLAG + 3, NULL, 0, "leave biases as they are", 1},
-    {"no-rounding", KEY_FLAG + 4, NULL, 0, "round weights to nearest", 1},
-    {"no-cross", KEY_FLAG + 5, NULL, 0, "rounding looks at its own layer only", 1},
+    {"no-bias-correction", KEY_FLAG + 2, NULL, 0, "leave biases as they are", 1},
+    {"no-rounding", KEY_FLAG + 3, NULL, 0, "round weights to nearest", 1},
+    {"no-cross", KEY_FLAG + 4, NULL, 0, "rounding looks at its own layer only", 1},
     {0},
 };
 
@@ -49,8 +48,8 @@ static bool method(options *o, const char *arg) {
 }
 
 static error_t parse_switch(options *o, int key) {
-    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.equalize, &o->q.bias_correction, &o->q.rounding, &o->q.cross};
-    if (key < KEY_FLAG || key >= KEY_FLAG + 6) return ARGP_ERR_UNKNOWN;
+    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.bias_correction, &o->q.rounding, &o->q.cross};
+    if (key < KEY_FLAG || key >= KEY_FLAG + 5) return ARGP_ERR_UNKNOWN;
     *flags[key - KEY_FLAG] = 0;
     return 0;
 }

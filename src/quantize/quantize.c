@@ -9,7 +9,7 @@
 #include "quantize/steps.h"
 
 kf__qoptions kf__qoptions_default(void) {
-    return (kf__qoptions){.range = KF_QRANGE_MSE, .percentile = 99.99, .per_channel = true, .channel_scales = true, .equalize = true,
+    return (kf__qoptions){.range = KF_QRANGE_MSE, .percentile = 99.99, .per_channel = true, .channel_scales = true, 
                           .bias_correction = true, .rounding = true, .cross = true, .threads = 1, .memory = (size_t)700 << 20};
 }
 

@@ -19,7 +19,6 @@ typedef struct kf__qoptions {
     double percentile;       /* 50..100; default 99.99 */
     bool per_channel;        /* weights: one scale per output channel instead of one per tensor */
     bool channel_scales;     /* activations that only depthwise convolutions, pools and SE read: one scale per channel */
-    bool equalize;           /* even out channel ranges across linear and ReLU edges first */
     bool bias_correction;    /* each layer's mean output is made that of the float network, prefix quantized */
     bool rounding;           /* weights rounded by coordinate descent on the layer's output error instead of to nearest */
     bool cross;              /* ... with the float network's inputs as the target, so that it also undoes the prefix's error */

@@ -109,7 +109,7 @@ static kf_status quantize_weights(layer_job *j, size_t index, int32_t *q, float 
     for (size_t r = 0; !o->per_channel && r < j->l.o; r++) scale[r] = top / (float)qmax;
     kf__step_guard(scale, j->l.o, j->s_in, j->bias);
     const kf__weight_job w = {.rows = j->rows, .q = q, .scale = scale, .o = j->l.o, .k = j->l.k, .qmax = qmax, .m = look ? &m : NULL,
-                              .cross = o->cross && !reads_pixels(j)};
+                              .cross = o->cross && !reads_pixels(j), .ridge = kf__weights_ridge(j->l.k, j->s->samples)};
     KF_TRY(kf__weights_round(j->s, &w));
     for (size_t i = 0; i < j->l.o * j->l.k; i++) j->rows_q[i] = (float)q[i] * scale[i / j->l.k];
     return kf__sim_pack(j->s, &j->l, j->rows_q);

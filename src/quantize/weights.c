@@ -7,8 +7,9 @@
 #include <math.h>
 
 enum { SAMPLE_ROWS = 8192, DEPTHWISE_ROWS = 4096, SWEEPS = 30 };
-/* Ridge on the distance to the float weight, as a share of the mean power of the inputs: holds directions that the samples hardly saw. */
-static const double RIDGE = 1.0;
+/* Ridge on the distance to the float weight, as a share of the mean power of the inputs, for each input channel per sample: pictures, not
+ * pixels, are what is independent, and a wide layer has directions that a hundred of them hardly show. */
+static const double RIDGE = 0.4, LEAST_RIDGE = 0.02;
 
 float kf__weight_scale(const float *row, size_t k, const float *diag, size_t step, int32_t qmax) {
     float top = 0, best = 0;
@@ -153,7 +154,7 @@ static void round_row(const kf__weight_job *w, size_t o, double *g) {
     h = w->m->hq + (w->m->blocks > 1 ? o * k * k : 0);
     c = w->cross ? w->m->cross + (w->m->blocks > 1 ? o * k * k : 0) : h;
     for (size_t i = 0; i < k; i++) power += (double)h[i * k + i];
-    double ridge = RIDGE * power / (double)k;
+    double ridge = w->ridge * power / (double)k;
     if (!(power > 0)) return;
     for (size_t i = 0; i < k; i++) { /* minus half the gradient */
         double sum = ridge * ((double)row[i] - s * q[i]);
@@ -186,4 +187,9 @@ kf_status kf__weights_round(kf__sim *s, const kf__weight_job *job) {
     kf__pool_run(s->pool, round_rows, &j);
     kf__mem_free(NULL, j.scratch);
     return KF_OK;
+}
+
+double kf__weights_ridge(size_t k, size_t samples) {
+    double ridge = RIDGE * (double)k / (double)samples;
+    return ridge > LEAST_RIDGE ? ridge : LEAST_RIDGE;
 }

@@ -25,7 +25,10 @@ typedef struct kf__weight_job {
     int32_t qmax;
     const kf__moments *m; /* NULL: to nearest */
     bool cross;
+    double ridge; /* share of the inputs' mean power that holds weights to the float ones */
 } kf__weight_job;
+/** The ridge for K inputs and so many samples. */
+double kf__weights_ridge(size_t k, size_t samples);
 /** Round all rows; coordinate descent where moments are given. */
 kf_status kf__weights_round(kf__sim *s, const kf__weight_job *job);
 

@@ -5,7 +5,7 @@
 #include "cpu/cpu.h"
 
 void kf_quantize_options_init(kf_quantize_options *options) {
-    *options = (kf_quantize_options){.size = sizeof *options, .percentile = 99.99, .per_channel = 1, .channel_scales = 1, .equalize = 1,
+    *options = (kf_quantize_options){.size = sizeof *options, .percentile = 99.99, .per_channel = 1, .channel_scales = 1,
                                      .bias_correction = 1, .rounding = 1, .cross = 1};
 }
 
@@ -64,7 +64,7 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     KF_TRY(mark_wide(g, o, wide, err));
     q.range = (kf__qrange)o->range;
     q.percentile = o->percentile;
-    q.per_channel = o->per_channel, q.channel_scales = o->channel_scales, q.equalize = o->equalize;
+    q.per_channel = o->per_channel, q.channel_scales = o->channel_scales;
     q.bias_correction = o->bias_correction, q.rounding = o->rounding, q.cross = o->cross;
     q.threads = o->threads > 0 ? o->threads : kf__cpu_default_threads();
     q.wide = wide;
