@@ -265,6 +265,8 @@ static CURLcode attempt(transfer *t, long *code) {
     if (!resume) t->at = 0, t->begun_under[0] = '\0';
     t->from = t->at;
     t->begun = cli_now_ms();
+    t->setup = CURLE_OK;
+    *code = 0;
     if (ftruncate(t->fd, (off_t)t->at) != 0 || lseek(t->fd, (off_t)t->at, SEEK_SET) < 0) return CURLE_WRITE_ERROR;
     if (!(t->curl = c.init())) return CURLE_OUT_OF_MEMORY;
     if (resume) {
@@ -283,7 +285,7 @@ static CURLcode attempt(transfer *t, long *code) {
     return rc;
 }
 
-/* These bytes are never resumed: without a tag the next attempt begins at 0. The empty part itself goes in forget(). */
+/* These bytes are never resumed: without a tag the next attempt begins at 0. The empty part itself goes in leave(). */
 static void drop_part(transfer *t) {
     char path[4096];
     tag_path(t->f, path, sizeof path);
