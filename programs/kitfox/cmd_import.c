@@ -49,10 +49,8 @@ static void parse_picture(int key, const char *arg, options *o, struct argp_stat
     o->picture = true;
     if (key == KEY_MEAN) parse_three("mean", arg, false, o->mean, state);
     else if (key == KEY_STD) parse_three("std", arg, true, o->std, state);
-    else if (key == KEY_RESIZE) {
-        o->resize = (int)strtol(arg, &end, 10);
-        if (*end || o->resize < 1 || o->resize > 16384) argp_error(state, "--resize %s: pixels from 1 to 16384 are needed", arg);
-    } else if (key == KEY_CROP_PCT) {
+    else if (key == KEY_RESIZE) o->resize = (int)cli_number(state, "--resize", arg, 1, 16384);
+    else if (key == KEY_CROP_PCT) {
         o->crop_pct = strtod(arg, &end);
         if (end == arg || *end || !(o->crop_pct > 0 && o->crop_pct <= 1)) argp_error(state, "--crop-pct %s: a number above 0, at most 1, is needed", arg);
     } else {

@@ -57,7 +57,8 @@ def usage_errors():
         code, _, err = run(*args)
         check("usage: " + " ".join(args), code == 2 and err, (code, err))
     for args in (["classify", "--threads", "4294967297", "x.jpg"], ["classify", "-k", "18446744073709551617", "x.jpg"], ["bench", "--frames", "4294967297"],
-                 ["bench", "--threads", ",".join("1" * 100)], ["simplify", "a.onnx", "-o", "b.onnx", "--check", "4294967296"], ["eval", "--data", "x", "--limit", "99999999999999999999"]):
+                 ["bench", "--threads", ",".join("1" * 100)], ["simplify", "a.onnx", "-o", "b.onnx", "--check", "4294967296"], ["export", "a.onnx", "-o", "b.onnx", "--check", "4294967296"],
+                 ["import", "a.onnx", "-o", "b.kfx", "--resize", "4294967552"], ["eval", "--data", "x", "--limit", "99999999999999999999"]):
         code, _, err = run(*args)
         check("usage: a number that does not fit: " + " ".join(args)[:60], code == 2 and args[0] in err, (code, err))
     code, out, _ = run("classify", "--help")
