@@ -19,7 +19,7 @@ failures = 0
 
 def run(*args, stdin=None, env=None):
     full = dict(os.environ, **(env or {}))
-    p = subprocess.run([KITFOX, *args], input=stdin, capture_output=True, env=full, timeout=120)
+    p = subprocess.run([KITFOX, *args], input=stdin, capture_output=True, env=full, timeout=600)  # 500 photos, sanitized, on a busy machine
     return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
