@@ -158,7 +158,7 @@ def by_hand(folder):
         check(f"import: --resize {size}", int(64 / p["crop_pct"] + 1e-6) == size, p)
     p = preprocess("-p", "timm:mobilenetv3_large_150d", "--std", "0.25")
     check("import: on top of --preprocess", p["mean"] == [0.5] * 3 and p["std"] == [0.25] * 3 and p["crop_pct"] == 0.95, p)
-    for args in (["--mean", "123.7"], ["--mean", "0.5,0.5"], ["--mean", "a"], ["--mean", "0,0,0,0"], ["--mean", "nan"], ["--mean", ""], ["--std", "0"], ["--std", "0.5,0.5,"], ["--resize", "x"], ["--resize", "0"],
+    for args in (["--mean", "123.7"], ["--mean", "0.5,0.5"], ["--mean", "a"], ["--mean", "0,0,0,0"], ["--mean", "nan"], ["--mean", ""], ["--std", "0"], ["--std", "0.5,0.5,"], ["--resize", "x"], ["--resize", "0"], ["--resize", "4294967360"],
                  ["--crop-pct", "1.1"], ["--crop-pct", ""], ["--interpolation", "lanczos"], ["--resize", "64", "--crop-pct", "1"]):
         code, _, err = run("import", SOURCE, "-o", kfx, *args)
         check("import: usage " + " ".join(args), code == 2 and args[0] in err, (code, err))
