@@ -138,6 +138,42 @@ KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, k
 /** Share of the samples (percent) whose top-1 kept its class, SQNR of the output in dB, samples used. Any pointer may be NULL. */
 KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples, kf_error *err);
 
+/** What a YAML file says that the RDK zoo's quantizer reads. Paths are absolute or relative to the current folder (in the file they are
+ *  relative to the file). Strings belong to the configuration. */
+typedef enum kf_input_kind { KF_INPUT_RGB = 0, KF_INPUT_BGR = 1, KF_INPUT_YUV444 = 2, KF_INPUT_GRAY = 3, KF_INPUT_FEATUREMAP = 4, KF_INPUT_NV12 = 5 } kf_input_kind;
+typedef struct kf_quantize_config {
+    const char *model;       /**< onnx_model */
+    const char *prefix;      /**< of the output files; default "model" */
+    const char *working_dir; /**< output folder; default "model_output" beside the file */
+    const char *input_shape; /**< NULL: the model's own */
+    kf_input_kind trained;   /**< what the network was trained on; YUV444 is refused */
+    kf_input_kind runtime;   /**< what it will be fed */
+    int32_t nhwc;            /**< 1: calibration files are [H,W,C]; 0: [C,H,W] */
+    int32_t limited;         /**< 1: NV12 frames are BT.601 limited range; 0: full */
+    int32_t normalizes;      /**< 1: the network sees (x - mean) * scale, x in 0..255; 0: x itself (mean 0, scale 1) */
+    double mean[3], scale[3]; /**< in the order of `trained`; scale above 0; one number in the file stands for all three */
+    const char *calibration; /**< cal_data_dir */
+    kf_dtype calibration_type; /**< of the raw numbers: F32, U8, I8, I16 or I32; default F32 for folders ending in _f32, else U8 */
+    int32_t pictures;        /**< 1: the folder holds picture files (preprocess_on) */
+    kf_range_method range;
+    double percentile;       /**< 50..100; KF_RANGE_PERCENTILE only */
+    int32_t per_channel;     /**< 0 or 1; -1: the file does not say */
+    const char *const *int16_nodes; /**< names */
+    const char *const *int16_places; /**< "FILE:LINE:COLUMN" of each */
+    int32_t n_int16;
+    int32_t all_int16;       /**< 1: every node */
+} kf_quantize_config;
+
+/** Read and check such a file. `notice` (may be NULL) gets a line for each key that has no meaning here. Errors, nearly all of them
+ *  beginning FILE:LINE:COLUMN: IO; FORMAT, ARGUMENT, LIMIT: not YAML, an unknown key, a wrong value or combination; UNSUPPORTED: several
+ *  inputs, batches, Caffe, yuv444 networks, cut networks, and the calibration types load and skip; MEMORY. On success the caller
+ *  releases *out with kf_quantize_config_free. Thread safe. */
+KF_API kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *user, kf_quantize_config **out, kf_error *err);
+/** NULL, and a pointer to NULL, are accepted; *config becomes NULL. */
+KF_API void kf_quantize_config_free(kf_quantize_config **config);
+/** "FILE:LINE:COLUMN" of a key's value for messages; "FILE" where the key is absent or unknown. Belongs to the configuration. */
+KF_API const char *kf_quantize_config_place(const kf_quantize_config *config, const char *key);
+
 /** One architecture that a checkpoint can have. Strings are static. */
 typedef struct kf_zoo_entry {
     const char *name;      /**< timm's or torchvision's name: what `arch` of kf_import_options takes */
