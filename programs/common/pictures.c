@@ -27,7 +27,7 @@ static bool known(const char *name) {
     return false;
 }
 
-static bool add(pictures *p, const char *folder, const char *name) {
+bool pictures_add(pictures *p, const char *folder, const char *name) {
     char **grown = realloc(p->paths, (p->n + 1) * sizeof *grown);
     size_t size = strlen(folder) + strlen(name) + 2;
     if (!grown) return false;
@@ -49,7 +49,7 @@ static bool walk(pictures *p, const char *folder, int depth) {
         int len = snprintf(sub, sizeof sub, "%s/%s", folder, entries[i]->d_name);
         if (ok && len < (int)sizeof sub && stat(sub, &st) == 0) {
             if (S_ISDIR(st.st_mode)) ok = depth < 8 ? walk(p, sub, depth + 1) : true;
-            else if (known(entries[i]->d_name)) ok = add(p, folder, entries[i]->d_name);
+            else if (known(entries[i]->d_name)) ok = pictures_add(p, folder, entries[i]->d_name);
         }
         free(entries[i]);
     }
@@ -64,11 +64,21 @@ static bool read_list(pictures *p, const char *folder, const char *list) {
     bool ok = f != NULL;
     while (ok && getline(&line, &cap, f) >= 0) {
         line[strcspn(line, ",\r\n")] = '\0'; /* a labels.csv serves as a list too */
-        if (line[0] && line[0] != '#' && known(line)) ok = add(p, folder, line);
+        if (line[0] && line[0] != '#' && known(line)) ok = pictures_add(p, folder, line);
     }
     free(line);
     if (f) fclose(f);
     return ok;
+}
+
+void pictures_keep(pictures *p, size_t limit) {
+    size_t kept = limit && limit < p->n ? limit : p->n;
+    for (size_t i = 0, next = 0; i < p->n; i++) {
+        char *path = p->paths[i];
+        if (next < kept && i == next * p->n / kept) p->paths[next++] = path;
+        else free(path);
+    }
+    p->n = kept;
 }
 
 kf_status pictures_find(const char *folder, const char *list, size_t limit, pictures *out, kf_error *err) {
@@ -77,13 +87,7 @@ kf_status pictures_find(const char *folder, const char *list, size_t limit, pict
     bool ok = list ? read_list(out, folder, list) : walk(out, folder, 0);
     if (!ok) return fail(err, KF_ERR_IO, list ? list : folder, errno ? strerror(errno) : "cannot be listed");
     if (out->n == 0) return fail(err, KF_ERR_IO, list ? list : folder, "holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to 200 typical ones");
-    size_t kept = limit && limit < out->n ? limit : out->n;
-    for (size_t i = 0, next = 0; i < out->n; i++) {
-        char *path = out->paths[i];
-        if (next < kept && i == next * out->n / kept) out->paths[next++] = path;
-        else free(path);
-    }
-    out->n = kept;
+    pictures_keep(out, limit);
     return KF_OK;
 }
 

@@ -18,6 +18,10 @@ kf_status pictures_find(const char *folder, const char *list, size_t limit, pict
 /** Decode, resize, crop as `p` says; colour order as the network's. A picture that looks normalized already (.npy), a broken one: an
  *  error with its name. */
 kf_status pictures_load(pictures *p, const kf_preprocess *how, kf_error *err);
+/** One more path, folder/name. False when out of memory. */
+bool pictures_add(pictures *p, const char *folder, const char *name);
+/** Keep `limit` > 0 of the paths, spread evenly. */
+void pictures_keep(pictures *p, size_t limit);
 void pictures_free(pictures *p);
 
 #endif

@@ -1,19 +1,18 @@
-/* kitfox quantize MODEL --calib DIR -o OUT.kfx: post-training quantization, with a table of what it cost where.
+/* kitfox quantize MODEL --calib DIR -o OUT.kfx, or CONFIG.yaml: post-training quantization, with a table of what it cost where.
  * Floor 8.
  * Owner rule: the output appears whole or not at all. */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "common/pictures.h"
+#include "kitfox/quantize.h"
 
 enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_FLAG, MAX_INT16 = 256 };
 
 typedef struct options {
     cli_common common;
-    const char *model, *out, *calib, *list;
+    const char *model, *out, *calib, *list, *ranges; /* ranges: the option that chose them */
     size_t limit;
     kf_quantize_options q;
     const char *int16[MAX_INT16];
@@ -21,8 +20,8 @@ typedef struct options {
 } options;
 
 static const struct argp_option OPTIONS[] = {
-    {"output", 'o', "OUT.kfx", 0, "the quantized model (required)", 0},
-    {"calib", 'c', "DIR", 0, "typical pictures, or .npy inputs (required)", 0},
+    {"output", 'o', "OUT.kfx", 0, "the quantized model (required without YAML)", 0},
+    {"calib", 'c', "DIR", 0, "typical pictures, or .npy inputs (required without YAML)", 0},
     {"calib-list", KEY_LIST, "FILE", 0, "which files of DIR, one a line", 0},
     {"limit", KEY_LIMIT, "N", 0, "use N of them, spread evenly (default 200)", 0},
     {"method", KEY_METHOD, "mse|max|percentile|kl", 0, "how ranges are chosen (default mse)", 0},
@@ -54,6 +53,18 @@ static error_t parse_switch(options *o, int key) {
     return 0;
 }
 
+static bool is_yaml(const char *name) {
+    const char *dot = strrchr(name, '.');
+    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+}
+
+/* The file says these things; an option that would contradict it is refused. */
+static void refuse_beside_yaml(struct argp_state *state, const options *o) {
+    const char *option = o->out ? "--output" : o->calib ? "--calib" : o->list ? "--calib-list" : o->ranges ? o->ranges : o->q.n_int16 ? "--int16" : o->common.preprocess ? "--preprocess"
+                         : o->common.input_shape ? "--input-shape" : o->common.arch ? "--arch" : NULL;
+    if (option) argp_error(state, "%s does not apply beside a YAML file; %s says it", option, o->model);
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     char *end = NULL;
@@ -67,9 +78,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000);
         return 0;
     case KEY_METHOD:
+        o->ranges = "--method";
         if (!method(o, arg)) argp_error(state, "--method %s: mse, max, percentile or kl is needed", arg);
         return 0;
     case KEY_PERCENTILE:
+        o->ranges = "--max-percentile";
         o->q.percentile = strtod(arg, &end);
         if (*end || end == arg || !(o->q.percentile >= 50 && o->q.percentile <= 100)) argp_error(state, "--max-percentile %s: 50 to 100 is needed", arg);
         return 0;
@@ -82,7 +95,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->model = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!o->model || !o->out || !o->calib) argp_error(state, "MODEL, --calib DIR and -o OUT.kfx are needed");
+        if (o->model && is_yaml(o->model)) refuse_beside_yaml(state, o);
+        else if (!o->model || !o->out || !o->calib) argp_error(state, "MODEL, --calib DIR and -o OUT.kfx, or CONFIG.yaml, are needed");
         return 0;
     default: return parse_switch(o, key);
     }
@@ -95,17 +109,16 @@ static void progress(void *user, size_t done, size_t total) {
     if (done == total) fprintf(stderr, "\r%40s\r", "");
 }
 
-/* The table that scripts of the zoo's users search for. */
-static void print_nodes(const kf_graph *g, bool json) {
+void quantize_print_nodes(FILE *to, const kf_graph *g, bool json) {
     kf_quantized_node n;
     kf_error err;
-    if (!json) printf("%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
+    if (!json) fprintf(to, "%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
     for (int32_t i = 0; kf_graph_quantized_node(g, i, &n, &err) == KF_OK; i++) {
         const char *dtype = n.dtype == KF_U8 ? "int8" : n.dtype == KF_I16 ? "int16" : "float";
         if (json)
             cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I}", "node", n.name, "type", n.op, "cosine", n.cosine, "sqnr_db", isfinite(n.sqnr) ? json_real(n.sqnr) : json_null(),
                                      "threshold", n.threshold, "datatype", dtype, "macs", (json_int_t)n.macs));
-        else printf("%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, dtype);
+        else fprintf(to, "%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, dtype);
     }
 }
 
@@ -121,7 +134,7 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st == KF_OK) st = kf_graph_save(*g, o->out, err);
     if (st == KF_OK) st = kf_graph_quantized_summary(*g, &agreement, &sqnr, &samples, err);
     if (st != KF_OK) return st;
-    if (o->nodes) print_nodes(*g, o->common.json);
+    if (o->nodes) quantize_print_nodes(stdout, *g, o->common.json);
     double seconds = (cli_now_ms() - start) / 1e3;
     if (o->common.json)
         cli_print_json(json_pack("{s:s,s:i,s:f,s:f,s:f}", "output", o->out, "samples", samples, "agreement", agreement, "sqnr_db", sqnr, "seconds", seconds));
@@ -132,7 +145,7 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
 
 int cmd_quantize(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx", "Post-training quantization to 8 bits.", children, NULL, NULL};
+    const struct argp argp = {OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx\nCONFIG.yaml", "Post-training quantization to 8 bits.", children, NULL, NULL};
     options o = {.limit = 200};
     pictures p = {0};
     kf_error err = {0};
@@ -142,7 +155,7 @@ int cmd_quantize(int argc, char **argv) {
     o.q.int16_nodes = o.int16;
     o.q.threads = o.common.threads;
     o.q.progress = progress;
-    kf_status st = run(&o, &g, &p, &err);
+    kf_status st = is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &err) : run(&o, &g, &p, &err);
     pictures_free(&p);
     kf_graph_destroy(&g);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);

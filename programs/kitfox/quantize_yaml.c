@@ -1,0 +1,261 @@
+/* kitfox quantize CONFIG.yaml: the zoo's YAML to a compiled model, two float ONNX files and a log.
+ * Floor 8.
+ * Owner rule: outputs get their names only after all of them are written; until then nothing of them is to be seen. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/raw.h"
+#include "kitfox/quantize.h"
+
+typedef struct job {
+    kf_quantize_config *c;
+    const cli_common *common;
+    kf_quantize_options q;
+    kf_graph *g;
+    pictures p;
+    void *original, *optimized; /* ONNX bytes */
+    size_t original_bytes, optimized_bytes;
+    char *notices; /* for the log */
+    size_t notices_len;
+    FILE *log; /* writes `notices` */
+    const char **all; /* every node, for all_int16 */
+    size_t limit;
+    double start;
+} job;
+
+static kf_status fail(kf_error *err, kf_status st, const char *fmt, ...) KF_PRINTF(3, 4);
+static kf_status fail(kf_error *err, kf_status st, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err->text, sizeof err->text, fmt, args);
+    va_end(args);
+    return err->status = st;
+}
+
+static void notice(void *user, const char *text) {
+    job *j = user;
+    fprintf(stderr, "kitfox: note: %s\n", text);
+    fprintf(j->log, "note: %s\n", text);
+}
+
+/* "PLACE: " before a text that does not name the YAML file. */
+static kf_status place(const job *j, const char *key, kf_status st, kf_error *err) {
+    char text[KF_ERROR_TEXT];
+    if (st == KF_OK) return st;
+    memcpy(text, err->text, sizeof text);
+    return fail(err, st, "%.200s: %s: %.700s", kf_quantize_config_place(j->c, key), key, text);
+}
+
+static bool is_color(const kf_quantize_config *c) { return c->trained == KF_INPUT_RGB || c->trained == KF_INPUT_BGR; }
+
+/* The network's input has to be what the file says; NV12 has one chroma pair for 2x2 pixels. */
+static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
+    const kf_quantize_config *c = j->c;
+    bool picture = c->trained != KF_INPUT_FEATUREMAP;
+    int64_t want = is_color(c) ? 3 : 1;
+    bool first = in->rank == 4 && in->shape[1] == want, last = in->rank == 4 && in->shape[3] == want;
+    if (picture && !first && !last)
+        return fail(err, KF_ERR_ARGUMENT, "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; correct it, or onnx_model", kf_quantize_config_place(c, "input_type_train"), (int)want,
+                    want == 1 ? "" : "s", in->rank, (long long)(in->rank == 4 ? in->shape[c->nhwc ? 3 : 1] : 0));
+    const int64_t *side = in->shape + (first ? 2 : 1);
+    if (picture && (c->runtime == KF_INPUT_NV12 || c->runtime == KF_INPUT_YUV444) && (side[0] % 2 || side[1] % 2))
+        return fail(err, KF_ERR_ARGUMENT, "%s: input_type_rt needs an even height and width; the network takes %lld x %lld; use rgb or bgr", kf_quantize_config_place(c, "input_type_rt"), (long long)side[0], (long long)side[1]);
+    return KF_OK;
+}
+
+/* mean and scale of the file as the preprocessing that goes into the model. */
+static kf_status set_preprocess(job *j, kf_error *err) {
+    kf_graph_info info;
+    kf_status st = kf_graph_get_info(j->g, &info, err);
+    if (st != KF_OK || !is_color(j->c)) return st;
+    kf_preprocess p = info.preprocess;
+    if (!p.valid) p = (kf_preprocess){.valid = 1, .crop_pct = 0.875, .filter = KF_FILTER_BICUBIC};
+    p.color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;
+    for (int i = 0; i < 3; i++) p.mean[i] = j->c->mean[i] / 255, p.std[i] = 1 / (255 * j->c->scale[i]);
+    return place(j, j->c->normalizes ? "scale_value" : "norm_type", kf_graph_set_preprocess(j->g, &p, err), err);
+}
+
+static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
+    const kf_quantize_config *c = j->c;
+    kf_graph_info info;
+    raw_form f = {.type = c->calibration_type, .nhwc = c->nhwc, .input = in, .bgr = c->trained == KF_INPUT_BGR, .normalize = c->normalizes,
+                  .camera = c->runtime == KF_INPUT_NV12 ? 1 + c->limited : 0};
+    memcpy(f.mean, c->mean, sizeof f.mean);
+    memcpy(f.scale, c->scale, sizeof f.scale);
+    f.pixels = is_color(c) && in->rank == 4 && in->shape[1] == 3;
+    kf_status st = kf_graph_get_info(j->g, &info, err);
+    if (st == KF_OK && !c->pictures) st = raw_load(c->calibration, j->limit, &f, &j->p, err);
+    if (st == KF_OK && c->pictures) st = pictures_find(c->calibration, NULL, j->limit, &j->p, err);
+    if (st == KF_OK && c->pictures) st = pictures_load(&j->p, &info.preprocess, err);
+    if (st == KF_OK && j->p.n < 20) notice(j, "fewer than 20 calibration files; 50 to 200 typical ones give better ranges");
+    return place(j, "cal_data_dir", st, err);
+}
+
+static bool answers(const kf_node_info *n, const char *name) {
+    for (int32_t i = 0; i < n->n_sources; i++)
+        if (strcmp(n->sources[i], name) == 0) return true;
+    return strcmp(n->name, name) == 0;
+}
+
+/* Names are judged here, where their places are known. */
+static kf_status set_int16(job *j, kf_error *err) {
+    const kf_quantize_config *c = j->c;
+    kf_graph_info info;
+    kf_node_info n;
+    kf_status st = kf_graph_get_info(j->g, &info, err);
+    for (int32_t k = 0; st == KF_OK && k < c->n_int16; k++) {
+        bool found = false;
+        for (int32_t i = 0; !found && kf_graph_node(j->g, i, &n, err) == KF_OK; i++) found = answers(&n, c->int16_nodes[k]);
+        if (!found) st = fail(err, KF_ERR_ARGUMENT, "%s: int16 node '%.200s'; there is no such node; kitfox info --nodes lists the names", c->int16_places[k], c->int16_nodes[k]);
+    }
+    if (st != KF_OK) return st;
+    j->q.int16_nodes = c->int16_nodes, j->q.n_int16 = c->n_int16;
+    if (!c->all_int16) return KF_OK;
+    if (!(j->all = calloc((size_t)info.n_nodes + 1, sizeof *j->all))) return fail(err, KF_ERR_MEMORY, "out of memory");
+    j->q.int16_nodes = j->all, j->q.n_int16 = 0;
+    for (int32_t i = 0; i < info.n_nodes && kf_graph_node(j->g, i, &n, err) == KF_OK; i++) j->all[j->q.n_int16++] = n.name;
+    return KF_OK;
+}
+
+/* Nodes that were to be int16 and are not: the log says so. */
+static void tell_fallbacks(job *j) {
+    kf_quantized_node q;
+    kf_node_info n;
+    kf_error err;
+    char text[400];
+    for (int32_t i = 0; kf_graph_quantized_node(j->g, i, &q, &err) == KF_OK && kf_graph_node(j->g, i, &n, &err) == KF_OK; i++)
+        for (int32_t k = 0; k < j->c->n_int16; k++)
+            if (q.dtype != KF_I16 && strcmp(n.name, q.name) == 0 && answers(&n, j->c->int16_nodes[k])) {
+                snprintf(text, sizeof text, "%s: node '%.200s' stays %s", j->c->int16_places[k], j->c->int16_nodes[k], q.dtype == KF_F32 ? "float: its readers take float" : "int8: it has no int16 form");
+                notice(j, text);
+            }
+}
+
+/* ---- outputs --------------------------------------------------------------------------------------------------------- */
+
+enum { N_OUTPUTS = 4 };
+static const char *const SUFFIX[N_OUTPUTS] = {".kfx", "_original_float_model.onnx", "_optimized_float_model.onnx", "_quantize.log"};
+
+static kf_status write_bytes(const char *path, const void *data, size_t n, kf_error *err) {
+    FILE *f = fopen(path, "wbe");
+    bool ok = f && fwrite(data, 1, n, f) == n;
+    if (f && fclose(f) != 0) ok = false;
+    return ok ? KF_OK : fail(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
+}
+
+static kf_status write_log(const job *j, const char *path, kf_error *err) {
+    double agreement, sqnr;
+    int32_t samples;
+    kf_status st = kf_graph_quantized_summary(j->g, &agreement, &sqnr, &samples, err);
+    if (st != KF_OK) return st;
+    FILE *f = fopen(path, "we");
+    if (f) {
+        fprintf(f, "model: %s\n%scalibration data: %s, %d of %zu files\n\n", j->c->model, j->notices, j->c->calibration, samples, j->p.n);
+        quantize_print_nodes(f, j->g, false);
+        fprintf(f, "\ntop-1 agreement with float %.2f %% on them, output SQNR %.2f dB\n", agreement, sqnr);
+    }
+    bool ok = f && !ferror(f);
+    if (f && fclose(f) != 0) ok = false;
+    return ok ? KF_OK : fail(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
+}
+
+/* Like mkdir -p; *made says whether the last one is new. */
+static kf_status make_folder(const char *path, bool *made, kf_error *err) {
+    char part[4096];
+    size_t n = strlen(path);
+    if (n >= sizeof part) return fail(err, KF_ERR_IO, "%.600s: the name is too long", path);
+    for (size_t i = 1; i <= n; i++)
+        if (path[i] == '/' || path[i] == '\0') {
+            memcpy(part, path, i);
+            part[i] = '\0';
+            *made = mkdir(part, 0777) == 0;
+            if (!*made && errno != EEXIST) return fail(err, KF_ERR_IO, "%.600s: cannot be made; %s", part, strerror(errno));
+        }
+    return KF_OK;
+}
+
+static kf_status write_outputs(const job *j, kf_error *err) {
+    char path[N_OUTPUTS][4096], part[N_OUTPUTS][4096 + 16];
+    bool made = false;
+    kf_status st = make_folder(j->c->working_dir, &made, err);
+    for (int i = 0; i < N_OUTPUTS; i++) {
+        int n = snprintf(path[i], sizeof path[i], "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[i]);
+        if (st == KF_OK && n >= (int)sizeof path[i]) st = fail(err, KF_ERR_IO, "%.600s: the name is too long", path[i]);
+        snprintf(part[i], sizeof part[i], "%.4095s.part", path[i]);
+    }
+    bool begun = st == KF_OK;
+    if (st == KF_OK) st = kf_graph_save(j->g, part[0], err);
+    if (st == KF_OK) st = write_bytes(part[1], j->original, j->original_bytes, err);
+    if (st == KF_OK) st = write_bytes(part[2], j->optimized, j->optimized_bytes, err);
+    if (st == KF_OK) st = write_log(j, part[3], err);
+    for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++)
+        if (rename(part[i], path[i]) != 0) st = fail(err, KF_ERR_IO, "%.600s: cannot be written; %s", path[i], strerror(errno));
+    if (st == KF_OK) return st;
+    for (int i = 0; begun && i < N_OUTPUTS; i++) unlink(part[i]);
+    if (made) rmdir(j->c->working_dir);
+    return place(j, "working_dir", st, err);
+}
+
+static kf_status report(const job *j, kf_error *err) {
+    double agreement, sqnr, seconds = (cli_now_ms() - j->start) / 1e3;
+    int32_t samples;
+    kf_status st = kf_graph_quantized_summary(j->g, &agreement, &sqnr, &samples, err);
+    if (st != KF_OK) return st;
+    quantize_print_nodes(stdout, j->g, j->common->json);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[0]);
+    if (j->common->json) cli_print_json(json_pack("{s:s,s:i,s:f,s:f,s:f}", "output", path, "samples", samples, "agreement", agreement, "sqnr_db", sqnr, "seconds", seconds));
+    else printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", path, samples, j->p.n, agreement, sqnr, seconds);
+    return KF_OK;
+}
+
+static kf_status import(job *j, kf_error *err) {
+    cli_common common = *j->common;
+    if (access(j->c->model, R_OK) != 0) return place(j, "onnx_model", fail(err, KF_ERR_IO, "%.600s: cannot be read; %s", j->c->model, strerror(errno)), err);
+    common.input_shape = j->c->input_shape;
+    kf_status st = place(j, j->c->input_shape ? "input_shape" : "onnx_model", cli_import(j->c->model, &common, &j->g, err), err);
+    if (st == KF_OK) st = set_preprocess(j, err);
+    if (st == KF_OK) st = kf_graph_write_onnx(j->g, &j->original, &j->original_bytes, err);
+    if (st == KF_OK) st = kf_graph_optimize(j->g, KF_OPTIMIZE_FUSE, err);
+    return st;
+}
+
+static kf_status run(job *j, const char *path, kf_error *err) {
+    kf_tensor in;
+    kf_status st = kf_quantize_config_load(path, notice, j, &j->c, err);
+    if (st == KF_OK) st = import(j, err);
+    if (st == KF_OK) st = kf_graph_input(j->g, 0, &in, err);
+    if (st == KF_OK) st = check_input(j, &in, err);
+    if (st == KF_OK) st = set_int16(j, err);
+    if (st == KF_OK) st = load_samples(j, &in, err);
+    if (st == KF_OK) st = kf_graph_write_onnx(j->g, &j->optimized, &j->optimized_bytes, err);
+    if (st != KF_OK) return st;
+    j->q.range = j->c->range;
+    if (j->c->range == KF_RANGE_PERCENTILE) j->q.percentile = j->c->percentile;
+    if (j->c->per_channel >= 0) j->q.per_channel = j->c->per_channel;
+    st = kf_graph_quantize(j->g, j->p.tensors, j->p.n, &j->q, err);
+    if (st != KF_OK) return st;
+    tell_fallbacks(j);
+    fflush(j->log);
+    st = write_outputs(j, err);
+    return st == KF_OK ? report(j, err) : st;
+}
+
+kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, kf_error *err) {
+    job j = {.common = common, .q = *q, .limit = limit, .start = cli_now_ms()};
+    j.log = open_memstream(&j.notices, &j.notices_len);
+    kf_status st = j.log ? run(&j, path, err) : fail(err, KF_ERR_MEMORY, "out of memory");
+    if (j.log) fclose(j.log);
+    free(j.notices);
+    free(j.original);
+    free(j.optimized);
+    free(j.all);
+    pictures_free(&j.p);
+    kf_graph_destroy(&j.g);
+    kf_quantize_config_free(&j.c);
+    return st;
+}
