@@ -135,6 +135,11 @@ def good(top):
     check("without cal_data_type the folder's name says", code == 0 and other.bytes() == plain, err)
     code, out, err = job.run(edit(("'rgb'\n  input_type_train", "nv12\n  input_type_train")))
     check("nv12: ranges of what a camera gives", code == 0 and job.bytes() != plain, err)
+    camera = job.bytes()
+    code, out, err = job.run(edit(("'rgb'\n  input_type_train", "nv12\n  input_space_and_range: bt601_video\n  input_type_train")))
+    check("nv12 of limited range", code == 0 and job.bytes() not in (plain, camera), err)
+    code, out, err = job.run(edit(("'./cal_f32'", os.path.abspath(PICTURES)), ("'float32'", "uint8\n  preprocess_on: True")))
+    check("preprocess_on reads pictures, by an absolute path", code == 0 and "5 of 5 samples" in out, err)
     code, out, err = job.run(edit(("'rgb'\n  input_layout", "bgr\n  input_layout")))
     check("bgr", code == 0 and json.loads(run("info", os.path.join(job.top, "out/deep/net.kfx"), "--json")[1])["preprocess"]["color"] == "bgr", err)
     seen = {plain}
@@ -199,7 +204,7 @@ def bad_yaml(top):
         ("123.675 116.28 103.53", "123.675 116.28", "123.675 116.28", "2 numbers for 3 channels"),
         ("0.01712475 0.017507", "0.01712475 -0.017507", "0.01712475 -0.017507", "a scale lies above 0"),
         ("'rgb'\n  input_type_train: 'rgb'", "gray\n  input_type_train: gray", "gray\n  input_layout", "1 channel"),
-        ("  input_name: \"\"", "  input_shape: 1x3x63x63\n  input_name: \"\"", "1x3x63x63", ""),
+        ("  input_name: \"\"", "  input_shape: 1x3x63x63\n  input_name: \"\"", "1x3x63x63", "dimension 2 is 64 in the file"),
         ("  input_name: \"\"", "  input_batch: 8\n  input_name: \"\"", "8\n  input_name", "one picture at a time"),
     ]
     for old, new, where, what in cases:
@@ -214,6 +219,22 @@ def bad_yaml(top):
     for option in (["-o", "x.kfx"], ["--calib", "cal_f32"], ["--int16", "a"], ["--method", "kl"], ["--input-shape", "1x3x64x64"]):
         code, out, err = job.run(YAML, *option)
         check(f"{option[0]} beside YAML", code == 2 and "does not apply beside a YAML file" in err, err)
+
+
+def odd_size(top):
+    with open(MODEL, "rb") as f:
+        data = f.read()
+    dims = b"\x0a\x02\x08%c\x0a\x02\x08%c"  # height and width in the input's declaration
+    even, odd = dims % (SIDE, SIDE), dims % (SIDE - 1, SIDE - 1)
+    if data.count(even) != 1:
+        check("the model's input was found", False, data.count(even))
+        return
+    write(os.path.join(top, "odd", "m.onnx"), data.replace(even, odd))
+    for rt, text in {"nv12": "needs an even height and width; the network takes 63 x 63", "rgb": "cannot be listed"}.items():
+        text_yaml = edit(("'rgb'\n  input_type_train", rt + "\n  input_type_train"))
+        write(os.path.join(top, "odd", "c.yaml"), text_yaml)
+        code, out, err = run("quantize", "c.yaml", cwd=os.path.join(top, "odd"))
+        check(f"63 x 63 pixels, {rt}", code == 1 and text in err and (rt == "rgb" or place(text_yaml, "nv12") in err), err)
 
 
 def shared(top):
@@ -237,6 +258,7 @@ with tempfile.TemporaryDirectory() as TOP:
     good(TOP)
     bad_files(TOP)
     bad_yaml(TOP)
+    odd_size(TOP)
     shared(TOP)
 print(f"{failures} failures")
 sys.exit(1 if failures else 0)
