@@ -24,6 +24,10 @@ typedef struct kf_import_options {
     kf_message_fn notice; /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
     void *notice_user;
     const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognised by its tensors */
+    /** Called for each node of an ONNX file, in its order, before any is translated: also when the import then fails at one of them.
+     *  `known` is 0 for an operator that cannot be imported. Strings live for the call. NULL: none. */
+    void (*node)(void *user, const char *name, const char *op, int32_t known);
+    void *node_user;
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 

@@ -97,6 +97,8 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     o.input_shape = c->input_shape;
     o.arch = c->arch;
     o.notice = notice;
+    o.node = c->node;
+    o.node_user = c->node_user;
     if (c->preprocess) {
         const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
         kf_status st = kf_preprocess_by_name(name, &p, err);

@@ -18,6 +18,8 @@ typedef struct cli_common {
     const char *labels, *preprocess, *input_shape, *arch;
     int threads;
     bool json;
+    void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
+    void *node_user;
 } cli_common;
 
 /** Child parser for --labels, --preprocess, --input-shape, --threads and --json; its input is a cli_common. */

@@ -2,6 +2,7 @@
  * Floor 8. The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
  * Owner rule: both graphs are destroyed here. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
@@ -11,8 +12,8 @@ typedef struct options {
     const char *in;
 } options;
 
-typedef enum fate { SUPPORTED, FUSED, FOLDED, UNSUPPORTED } fate;
-static const char *const FATES[] = {"supported", "fused", "folded", "unsupported"};
+typedef enum fate { SUPPORTED, FUSED, FOLDED, UNSUPPORTED, UNJUDGED } fate;
+static const char *const FATES[] = {"supported", "fused", "folded", "unsupported", "not judged"};
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
@@ -54,6 +55,41 @@ static void print_row(const kf_node_info *n, fate f, const char *detail, bool js
     cli_print_json(j);
 }
 
+/* The nodes of a file whose import fails: what can be said of each without the graph. */
+typedef struct scan {
+    struct seen {
+        char *name, *op;
+        bool known;
+    } *nodes;
+    size_t n, unknown;
+} scan;
+
+static void seen_node(void *user, const char *name, const char *op, int32_t known) {
+    scan *s = user;
+    struct seen *grown = realloc(s->nodes, (s->n + 1) * sizeof *grown);
+    if (!grown) return;
+    s->nodes = grown;
+    s->nodes[s->n++] = (struct seen){strdup(name), strdup(op), known};
+    s->unknown += !known;
+}
+
+static void print_scan(const scan *s, bool json) {
+    for (size_t i = 0; i < s->n; i++) {
+        const struct seen *x = &s->nodes[i];
+        const kf_node_info n = {.name = x->name ? x->name : "", .op = x->op ? x->op : ""};
+        print_row(&n, x->known ? UNJUDGED : UNSUPPORTED, x->known ? "" : "there is no such operator here", json);
+    }
+    if (!json) printf("%zu of %zu nodes have operators that cannot be imported; the others were not judged\n", s->unknown, s->n);
+}
+
+static void free_scan(scan *s) {
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->nodes[i].name);
+        free(s->nodes[i].op);
+    }
+    free(s->nodes);
+}
+
 int cmd_check(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {NULL, parse, "IN.onnx", "Can it be compiled? One verdict a node. Exit status 1 if not.", children, NULL, NULL};
@@ -61,9 +97,15 @@ int cmd_check(int argc, char **argv) {
     kf_error err = {0};
     kf_graph *file = NULL, *fused = NULL;
     kf_node_info n;
-    int count[4] = {0};
+    int count[5] = {0};
+    scan s = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    o.common.node = seen_node;
+    o.common.node_user = &s;
     kf_status st = cli_import(o.in, &o.common, &file, &err);
+    if (st != KF_OK && s.unknown) print_scan(&s, o.common.json);
+    free_scan(&s);
+    o.common.node = NULL;
     if (st == KF_OK) st = cli_import(o.in, &o.common, &fused, &err);
     if (st == KF_OK) st = kf_graph_optimize(fused, KF_OPTIMIZE_FUSE, &err);
     for (int32_t i = 0; st == KF_OK && kf_graph_node(file, i, &n, NULL) == KF_OK; i++) {

@@ -322,6 +322,11 @@ static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
             p->domain && *p->domain ? p->domain : "", p->domain && *p->domain ? "." : "", p->op_type, o->opset, advice);
 }
 
+bool kf__onnx_known(const Onnx__NodeProto *p) {
+    bool standard = !p->domain || !*p->domain || strcmp(p->domain, "ai.onnx") == 0;
+    return standard && p->op_type && (strcmp(p->op_type, "Constant") == 0 || kf__op_from_name(p->op_type) != KF_OP_COUNT);
+}
+
 static kf_status translate(kf__onnx *o, const Onnx__NodeProto *p, const char *name) {
     bool standard = !p->domain || !*p->domain || strcmp(p->domain, "ai.onnx") == 0;
     if (standard && strcmp(p->op_type, "Constant") == 0) return constant_node(o, p);

@@ -27,6 +27,8 @@ kf_dtype kf__onnx_dtype(int onnx);
 kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err);
 /** Translate one node; its inputs are already named values. */
 kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p);
+/** Is the operator one of ours? Its attributes may still be refused. */
+bool kf__onnx_known(const Onnx__NodeProto *p);
 /** Value of a name, made on first use. -1 when out of memory; the empty name is KF_NO_VALUE. */
 kf__vid kf__onnx_value(kf__onnx *o, const char *name);
 void kf__onnx_notice(const kf__onnx *o, const char *fmt, ...) KF_PRINTF(2, 3);

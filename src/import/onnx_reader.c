@@ -231,6 +231,8 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     o->g->inputs = kf__arena_array(&o->g->arena, p->n_input + 1, sizeof *o->g->inputs);
     o->g->outputs = kf__arena_array(&o->g->arena, p->n_output + 1, sizeof *o->g->outputs);
     if (!o->g->inputs || !o->g->outputs) KF_FAIL_MEMORY(o->err, p->n_input * sizeof *o->g->inputs);
+    for (size_t i = 0; o->options->node && i < p->n_node; i++)
+        o->options->node(o->options->node_user, p->node[i]->name ? p->node[i]->name : "", p->node[i]->op_type ? p->node[i]->op_type : "", kf__onnx_known(p->node[i]));
     KF_TRY(load_initializers(o, p));
     size_t free_inputs = 0;
     for (size_t i = 0; i < p->n_input; i++) {

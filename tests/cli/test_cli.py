@@ -171,7 +171,7 @@ def labelled_folders(folder):
         check(f"eval: class {index} in labels.csv", (code == 0 and json.loads(out)["top1"] == 100) if fits else (code == 1 and "out of range" in err), (code, out, err))
 
 
-def verdicts():
+def verdicts(folder):
     onnx = os.path.join(ROOT, "data", "everyday10.onnx")
     code, out, err = run("check", onnx, "--json")
     rows = [json.loads(line) for line in out.splitlines()]
@@ -186,6 +186,16 @@ def verdicts():
     check("check: an unknown architecture is refused", code == 1 and "nonsense" in err, err)
     code, _, err = run("check", checkpoint, "-s", "1x3x64x32")
     check("check: a checkpoint's input is square", code == 1 and "1x3xNxN" in err, err)
+    with open(os.path.join(ROOT, "data", "everyday10.onnx"), "rb") as f:
+        onnx = f.read()
+    strange = os.path.join(folder, "strange.onnx")
+    with open(strange, "wb") as f:  # another operator name of the same length, in every h-swish and gate
+        f.write(onnx.replace(b"\x0bHardSigmoid", b"\x0bSoftSigmoid"))
+    code, out, err = run("check", strange, "--json")
+    table = [json.loads(line) for line in out.splitlines()]
+    bad = [r for r in table if r["verdict"] == "unsupported"]
+    check("check: every node of a file that cannot be imported", code == 1 and len(table) == 141 and bad and all(r["op"] == "SoftSigmoid" for r in bad)
+          and len(bad) == onnx.count(b"\x0bHardSigmoid") and "SoftSigmoid" in err, (code, len(table), len(bad), err))
     code, _, err = run("check", os.path.join(ROOT, "examples", "pictures", "frog.jpg"))
     check("check: not a model", code == 1 and "not an ONNX model" in err, err)
 
@@ -289,7 +299,7 @@ def main():
         model_file(folder)
         full_disk()
         labelled_folders(folder)
-        verdicts()
+        verdicts(folder)
         simplified(folder)
         raw_tensors(folder)
         goldens(folder)

@@ -86,6 +86,8 @@ static kf_status import_onnx(const void *data, size_t bytes, const char *folder,
         o.input_shape = options->input_shape;
         o.notice = options->notice;
         o.notice_user = options->notice_user;
+        o.node = options->node;
+        o.node_user = options->node_user;
     }
     kf__graph *g;
     KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
