@@ -3,6 +3,8 @@
  * Owner rule: the library handle stays open until the program ends. */
 #include "common/annotate.h"
 
+#include "common/cli.h"
+
 #include <cairo.h>
 #include <stdbool.h>
 #include <dlfcn.h>
@@ -23,20 +25,14 @@ static struct {
 #undef X
 } c;
 
-static kf_status fail(kf_error *err, kf_status st, const char *what, const char *why) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%.700s: %.300s", what, why);
-    return st;
-}
-
 static kf_status load_cairo(kf_error *err) {
     static void *lib;
     if (lib) return KF_OK;
     lib = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
-    if (!lib) return fail(err, KF_ERR_UNSUPPORTED, "--annotate", "cairo is not installed; on Debian: apt-get install libcairo2");
+    if (!lib) return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate", "cairo is not installed; on Debian: apt-get install libcairo2");
 #define X(f)                                                                                                           \
     *(void **)(&c.f) = dlsym(lib, #f);                                                                                 \
-    if (!c.f) return fail(err, KF_ERR_UNSUPPORTED, "--annotate", "this cairo lacks " #f);
+    if (!c.f) return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate", "this cairo lacks " #f);
     CAIRO_FUNCTIONS(X)
 #undef X
     return KF_OK;
@@ -96,7 +92,7 @@ static kf_status draw(const kf_image *image, const kf_score *top, size_t n, cons
     c.cairo_destroy(cr);
     c.cairo_surface_destroy(page);
     c.cairo_surface_destroy(picture);
-    return st == CAIRO_STATUS_SUCCESS ? KF_OK : fail(err, KF_ERR_IO, out, "cannot write the annotated picture; check the folder");
+    return st == CAIRO_STATUS_SUCCESS ? KF_OK : cli_error_at(err, KF_ERR_IO, out, "cannot write the annotated picture; check the folder");
 }
 
 kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern, kf_error *err) {

@@ -16,6 +16,18 @@ int cli_fail(const kf_error *err) {
     return EXIT_FAILED;
 }
 
+kf_status cli_error(kf_error *err, kf_status st, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(err->text, sizeof err->text, fmt, args);
+    va_end(args);
+    return err->status = st;
+}
+
+kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char *why) {
+    return cli_error(err, st, "%.600s: %.400s", what, why);
+}
+
 int cli_say(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);

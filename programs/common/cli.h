@@ -28,6 +28,10 @@ extern const struct argp cli_common_argp;
 /** "kitfox: text" on standard error; returns EXIT_FAILED. */
 int cli_fail(const kf_error *err);
 int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
+/** Fill `err` and return `st`. */
+kf_status cli_error(kf_error *err, kf_status st, const char *fmt, ...) KF_PRINTF(3, 4);
+/** Same, as "what: why": a file or an option, and what is wrong with it. */
+kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char *why);
 
 /** A number of an option; outside [lo, hi] it is a usage error in the option's name. */
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);

@@ -3,6 +3,8 @@
  * Owner rule: borrows everything; the tables live for one call. */
 #include "common/confusion.h"
 
+#include "common/cli.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,12 +30,6 @@ typedef struct page {
     size_t n_cells;
     row *rows; /* one a class, those without pictures too */
 } page;
-
-static kf_status fail(kf_error *err, kf_status st, const char *path, const char *why) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%.600s: %.400s", path, why);
-    return st;
-}
 
 /* Text between tags and in double-quoted attributes; control characters have no place in either. */
 static void text(FILE *f, const char *s) {
@@ -211,10 +207,10 @@ static void classes(page *p) {
 kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answer *answers, size_t n, kf_error *err) {
     char why[256];
     page p = {.c = c, .cells = malloc((n ? n : 1) * sizeof *p.cells), .rows = malloc((size_t)c->n_classes * sizeof *p.rows + 1)};
-    kf_status st = p.cells && p.rows ? KF_OK : fail(err, KF_ERR_MEMORY, path, "out of memory for the confusion matrix; free some");
+    kf_status st = p.cells && p.rows ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the confusion matrix; free some");
     if (st == KF_OK && !(p.f = fopen(path, "we"))) {
         snprintf(why, sizeof why, "cannot write; %s; check the folder", strerror(errno));
-        st = fail(err, KF_ERR_IO, path, why);
+        st = cli_error_at(err, KF_ERR_IO, path, why);
     }
     if (st == KF_OK) {
         count(&p, answers, n);
@@ -223,7 +219,7 @@ kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answ
         pairs(&p);
         classes(&p);
         bool ok = !ferror(p.f);
-        if (fclose(p.f) != 0 || !ok) st = fail(err, KF_ERR_IO, path, "cannot write all of it; check the space");
+        if (fclose(p.f) != 0 || !ok) st = cli_error_at(err, KF_ERR_IO, path, "cannot write all of it; check the space");
     }
     free(p.cells);
     free(p.rows);

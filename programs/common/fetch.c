@@ -48,17 +48,11 @@ typedef struct transfer {
     double begun;
 } transfer;
 
-static kf_status fail(kf_error *err, kf_status st, const char *what, const char *why) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%.600s: %.400s", what, why);
-    return st;
-}
-
 static kf_status load_curl(kf_error *err) {
     static void *lib;
     static const char *const NAMES[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl-nss.so.4"};
     for (size_t i = 0; !lib && i < 3; i++) lib = dlopen(NAMES[i], RTLD_NOW | RTLD_LOCAL);
-    if (!lib) return fail(err, KF_ERR_UNSUPPORTED, "pull", "libcurl is not installed; on Debian: apt-get install libcurl4");
+    if (!lib) return cli_error_at(err, KF_ERR_UNSUPPORTED, "pull", "libcurl is not installed; on Debian: apt-get install libcurl4");
     const struct {
         void *to;
         const char *name;
@@ -67,10 +61,10 @@ static kf_status load_curl(kf_error *err) {
                      {&c.free_all, "curl_slist_free_all"}, {&c.global, "curl_global_init"}, {&c.date, "curl_getdate"}};
     for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
         void *f = dlsym(lib, FUNCTIONS[i].name);
-        if (!f) return fail(err, KF_ERR_UNSUPPORTED, "pull: this libcurl lacks", FUNCTIONS[i].name);
+        if (!f) return cli_error_at(err, KF_ERR_UNSUPPORTED, "pull: this libcurl lacks", FUNCTIONS[i].name);
         memcpy(FUNCTIONS[i].to, &f, sizeof f);
     }
-    return c.global(CURL_GLOBAL_DEFAULT) == 0 ? KF_OK : fail(err, KF_ERR_MEMORY, "pull", "libcurl does not start");
+    return c.global(CURL_GLOBAL_DEFAULT) == 0 ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, "pull", "libcurl does not start");
 }
 
 static bool header_value(const char *line, size_t n, const char *name, char *out, size_t cap) {
@@ -297,12 +291,12 @@ static void drop_part(transfer *t) {
 /* Everything that can be known about a complete part, before it gets its name. */
 static kf_status judge(transfer *t, const char *part, cli_fetched *out, kf_error *err) {
     const char *url = t->f->url;
-    if (t->range && t->range_total != t->at) return fail(err, KF_ERR_CORRUPT, url, "the length differs from the one the server announced; try again later or another --mirror");
-    if (t->linked_size && t->linked_size != t->at) return fail(err, KF_ERR_CORRUPT, url, "the file is shorter or longer than the hub lists it; try again later or another --mirror");
+    if (t->range && t->range_total != t->at) return cli_error_at(err, KF_ERR_CORRUPT, url, "the length differs from the one the server announced; try again later or another --mirror");
+    if (t->linked_size && t->linked_size != t->at) return cli_error_at(err, KF_ERR_CORRUPT, url, "the file is shorter or longer than the hub lists it; try again later or another --mirror");
     kf_status st = kf_file_sha256(part, out->sha256, err);
     if (st != KF_OK) return st;
     if (t->linked[0] && strcmp(out->sha256, t->linked) != 0)
-        return fail(err, KF_ERR_CORRUPT, url, "the SHA-256 differs from the published one; try again later or another --mirror");
+        return cli_error_at(err, KF_ERR_CORRUPT, url, "the SHA-256 differs from the published one; try again later or another --mirror");
     return t->f->check ? t->f->check(part, url, err) : KF_OK;
 }
 
@@ -315,34 +309,34 @@ static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_e
     out->missing = out->offline = false;
     if (t->setup != CURLE_OK) {
         snprintf(why, sizeof why, "this libcurl refuses an option that keeps the transfer safe; %s; install a newer libcurl4", c.text(t->setup));
-        return fail(err, KF_ERR_UNSUPPORTED, "pull", why), GIVE_UP;
+        return cli_error_at(err, KF_ERR_UNSUPPORTED, "pull", why), GIVE_UP;
     }
-    if (rc == CURLE_OUT_OF_MEMORY) return fail(err, KF_ERR_MEMORY, url, "out of memory in the transfer; free some"), GIVE_UP;
+    if (rc == CURLE_OUT_OF_MEMORY) return cli_error_at(err, KF_ERR_MEMORY, url, "out of memory in the transfer; free some"), GIVE_UP;
     if (t->disk || (rc == CURLE_WRITE_ERROR && !t->too_large && !t->changed)) {
         snprintf(why, sizeof why, "cannot write; %s; check folder and space", strerror(t->disk_errno ? t->disk_errno : errno));
-        return fail(err, KF_ERR_IO, t->f->path, why), GIVE_UP;
+        return cli_error_at(err, KF_ERR_IO, t->f->path, why), GIVE_UP;
     }
-    if (t->too_large) return fail(err, KF_ERR_LIMIT, url, "larger than such a file can be; check --mirror"), drop_part(t), GIVE_UP;
-    if (t->changed || code == 416) return fail(err, KF_ERR_IO, url, "the server does not resume where it was asked to; started over"), drop_part(t), AGAIN;
+    if (t->too_large) return cli_error_at(err, KF_ERR_LIMIT, url, "larger than such a file can be; check --mirror"), drop_part(t), GIVE_UP;
+    if (t->changed || code == 416) return cli_error_at(err, KF_ERR_IO, url, "the server does not resume where it was asked to; started over"), drop_part(t), AGAIN;
     if (code == 404 || code == 410 || rc == CURLE_FILE_COULDNT_READ_FILE) {
         out->missing = true;
-        return fail(err, KF_ERR_IO, url, "not found; check --mirror"), GIVE_UP;
+        return cli_error_at(err, KF_ERR_IO, url, "not found; check --mirror"), GIVE_UP;
     }
     if (rc == CURLE_COULDNT_RESOLVE_HOST || rc == CURLE_COULDNT_RESOLVE_PROXY || rc == CURLE_COULDNT_CONNECT) {
         out->offline = true;
         snprintf(why, sizeof why, "cannot be reached; %s", c.text(rc));
-        return fail(err, KF_ERR_IO, url, why), rc == CURLE_COULDNT_CONNECT ? AGAIN : GIVE_UP;
+        return cli_error_at(err, KF_ERR_IO, url, why), rc == CURLE_COULDNT_CONNECT ? AGAIN : GIVE_UP;
     }
     if (code >= 400) {
         snprintf(why, sizeof why, "the server answers %ld; %s", code, code >= 500 || code == 429 || code == 408 ? "try again later or another --mirror" : "check --mirror");
-        return fail(err, KF_ERR_IO, url, why), code >= 500 || code == 429 || code == 408 ? AGAIN : GIVE_UP;
+        return cli_error_at(err, KF_ERR_IO, url, why), code >= 500 || code == 429 || code == 408 ? AGAIN : GIVE_UP;
     }
     if (rc != CURLE_OK) {
         bool final = rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS || rc == CURLE_PEER_FAILED_VERIFICATION;
         snprintf(why, sizeof why, "the transfer broke; %s; %s", c.text(rc), final ? "check --mirror" : "run it again to go on where it stopped");
-        return fail(err, KF_ERR_IO, url, why), final ? GIVE_UP : AGAIN;
+        return cli_error_at(err, KF_ERR_IO, url, why), final ? GIVE_UP : AGAIN;
     }
-    if (!t->started && code == 206) return fail(err, KF_ERR_IO, url, "the server sends an empty range; started over"), drop_part(t), AGAIN;
+    if (!t->started && code == 206) return cli_error_at(err, KF_ERR_IO, url, "the server sends an empty range; started over"), drop_part(t), AGAIN;
     if (!t->started) t->at = 0; /* an empty answer replaces what was there */
     return DONE;
 }
@@ -360,7 +354,7 @@ static kf_status fetch_part(transfer *t, const char *part, cli_fetched *out, kf_
         verdict v = after(t, rc, code, out, err);
         if (v == DONE) {
             out->resumed |= t->from > 0;
-            if (ftruncate(t->fd, (off_t)t->at) != 0 || fsync(t->fd) != 0) return fail(err, KF_ERR_IO, part, "cannot write; check the disk");
+            if (ftruncate(t->fd, (off_t)t->at) != 0 || fsync(t->fd) != 0) return cli_error_at(err, KF_ERR_IO, part, "cannot write; check the disk");
             if (judge(t, part, out, err) == KF_OK) return KF_OK;
             drop_part(t); /* wrong bytes must not be resumed */
         }
@@ -375,7 +369,7 @@ static kf_status fetch_part(transfer *t, const char *part, cli_fetched *out, kf_
 static kf_status cannot_write(kf_error *err, const char *path) {
     char why[300];
     snprintf(why, sizeof why, "cannot write; %s; check the folder", strerror(errno));
-    return fail(err, KF_ERR_IO, path, why);
+    return cli_error_at(err, KF_ERR_IO, path, why);
 }
 
 /* Open and lock the part. Its owner may have given it its final name between the two, so the name is looked up again. */
@@ -388,7 +382,7 @@ static kf_status open_part(const char *part, int *fd, kf_error *err) {
         close(*fd);
         if (!locked) break;
     }
-    return fail(err, KF_ERR_IO, part, "another pull is fetching this file; wait for it");
+    return cli_error_at(err, KF_ERR_IO, part, "another pull is fetching this file; wait for it");
 }
 
 /* A part stays only when a later run can go on with it: it has bytes and a tag. */
@@ -407,7 +401,7 @@ kf_status cli_fetch_part(const cli_fetch *f, cli_fetched *out, kf_error *err) {
     *out = (cli_fetched){.fd = -1};
     kf_status st = load_curl(err);
     if (st != KF_OK) return st;
-    if (strlen(f->path) > 4000 || strlen(f->url) > 4000) return fail(err, KF_ERR_LIMIT, f->path, "the name is too long");
+    if (strlen(f->path) > 4000 || strlen(f->url) > 4000) return cli_error_at(err, KF_ERR_LIMIT, f->path, "the name is too long");
     snprintf(part, sizeof part, "%.4000s.part", f->path);
     transfer t = {.f = f};
     if ((st = open_part(part, &t.fd, err)) != KF_OK) return st;

@@ -13,13 +13,7 @@
 
 #include "common/cli.h"
 
-static kf_status fail(kf_error *err, kf_status st, const char *path, const char *why) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%.600s: %.400s", path, why);
-    return st;
-}
-
-static kf_status no_memory(kf_error *err, const char *path) { return fail(err, KF_ERR_MEMORY, path, "out of memory for the list of pictures; free some"); }
+static kf_status no_memory(kf_error *err, const char *path) { return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the list of pictures; free some"); }
 
 void cli_labelled_free(cli_labelled *p) {
     for (size_t i = 0; i < p->n; i++) {
@@ -82,7 +76,7 @@ static kf_status from_folders(cli_labelled *p, const char *folder, const kf_mode
         free(classes[i]);
     }
     if (n >= 0) free(classes);
-    return ok ? KF_OK : fail(err, KF_ERR_IO, folder, "cannot list the pictures; check permissions");
+    return ok ? KF_OK : cli_error_at(err, KF_ERR_IO, folder, "cannot list the pictures; check permissions");
 }
 
 /* Cut the first field off a CSV line in place; "" inside quotes is one quote. NULL when a quote is not closed. */
@@ -143,18 +137,18 @@ static kf_status from_lines(cli_labelled *p, const char *folder, const char *pat
     bool broken = ferror(f) != 0;
     free(line);
     if (!ok) return no_memory(err, path);
-    if (broken) return fail(err, KF_ERR_IO, path, "cannot read; check the disk");
+    if (broken) return cli_error_at(err, KF_ERR_IO, path, "cannot read; check the disk");
     if (!bad) return KF_OK;
     char why[120];
     snprintf(why, sizeof why, "%zu line%s cannot be read; correct or remove %s", bad, bad == 1 ? "" : "s", bad == 1 ? "it" : "them");
-    return fail(err, KF_ERR_FORMAT, path, why);
+    return cli_error_at(err, KF_ERR_FORMAT, path, why);
 }
 
 static kf_status from_data(cli_labelled *p, const char *data, const kf_model *m, kf_error *err) {
     char csv[4096];
     snprintf(csv, sizeof csv, "%s/labels.csv", data);
     FILE *f = fopen(csv, "re");
-    if (!f && errno != ENOENT && errno != ENOTDIR) return fail(err, KF_ERR_IO, csv, "cannot open; check permissions");
+    if (!f && errno != ENOENT && errno != ENOTDIR) return cli_error_at(err, KF_ERR_IO, csv, "cannot open; check permissions");
     if (!f) return from_folders(p, data, m, err);
     kf_status st = from_lines(p, data, csv, f, NULL, err);
     fclose(f);
@@ -168,14 +162,14 @@ kf_status cli_labelled_load(const char *data, const char *list, const kf_model *
     *out = (cli_labelled){0};
     if (stat(data, &there) != 0) {
         snprintf(why, sizeof why, "cannot open; %s; check --data", strerror(errno));
-        return fail(err, KF_ERR_IO, data, why);
+        return cli_error_at(err, KF_ERR_IO, data, why);
     }
     kf_status st = from_data(&all, data, m, err);
     if (st == KF_OK && list) {
         FILE *f = strcmp(list, "-") == 0 ? stdin : fopen(list, "re");
         snprintf(why, sizeof why, "cannot open; %s; check --list", strerror(errno));
         if (all.n) qsort(all.items, all.n, sizeof *all.items, by_name);
-        st = f ? from_lines(out, data, list, f, &all, err) : fail(err, KF_ERR_IO, list, why);
+        st = f ? from_lines(out, data, list, f, &all, err) : cli_error_at(err, KF_ERR_IO, list, why);
         if (f && f != stdin) fclose(f);
     } else if (st == KF_OK) {
         *out = all;

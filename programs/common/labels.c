@@ -15,12 +15,6 @@ void cli_labels_free(cli_labels *l) {
     *l = (cli_labels){0};
 }
 
-static kf_status fail(kf_error *err, kf_status st, const char *path, const char *what) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%s: %s", path, what);
-    return st;
-}
-
 /* Labels travel as JSON and as HTML: other encodings would come out as nothing. */
 static bool is_utf8(const char *s) {
     json_t *j = json_string(s);
@@ -77,7 +71,7 @@ kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
     char why[256];
     if (!f) {
         snprintf(why, sizeof why, "cannot open; %s; check the path of --labels", strerror(errno));
-        return fail(err, KF_ERR_IO, path, why);
+        return cli_error_at(err, KF_ERR_IO, path, why);
     }
     json_error_t where;
     json_t *j = json_loadf(f, 0, &where);
@@ -89,7 +83,7 @@ kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
         if (c == '[' || c == '{') { /* damaged JSON would pass as strange labels */
             fclose(f);
             snprintf(why, sizeof why, "not valid JSON at line %d; %.100s; correct it there", where.line, where.text);
-            return fail(err, KF_ERR_FORMAT, path, why);
+            return cli_error_at(err, KF_ERR_FORMAT, path, why);
         }
     }
     if (j) {
@@ -102,7 +96,7 @@ kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
     fclose(f);
     if (!ok) {
         cli_labels_free(out);
-        return fail(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed, in UTF-8");
+        return cli_error_at(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed, in UTF-8");
     }
     if (out->n == 1001) { /* TF-slim files begin with a background class that these networks do not have */
         cli_say("note: %s has 1001 labels; the first (\"%s\") is taken as background and dropped", path, out->items[0]);

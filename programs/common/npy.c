@@ -8,12 +8,6 @@
 
 #include "common/cli.h"
 
-static kf_status fail(kf_error *err, kf_status st, const char *path, const char *what) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%s: %s", path, what);
-    return st;
-}
-
 /* What follows a key of the header, spaces skipped; other writers than numpy space it differently. */
 static const char *value(const char *header, const char *key) {
     const char *p = strstr(header, key);
@@ -45,11 +39,11 @@ static bool parse_shape(const char *header, kf_tensor *t) {
 static char *read_header(FILE *f, const char *path, kf_status *st, kf_error *err) {
     unsigned char h[12] = {0};
     if (fread(h, 1, 10, f) != 10 || memcmp(h, "\x93NUMPY", 6) != 0) {
-        *st = fail(err, KF_ERR_FORMAT, path, "not an NPY file; save it with numpy.save");
+        *st = cli_error_at(err, KF_ERR_FORMAT, path, "not an NPY file; save it with numpy.save");
         return NULL;
     }
     if (h[6] < 1 || h[6] > 3) {
-        *st = fail(err, KF_ERR_UNSUPPORTED, path, "this NPY version is not known; versions 1 to 3 are read");
+        *st = cli_error_at(err, KF_ERR_UNSUPPORTED, path, "this NPY version is not known; versions 1 to 3 are read");
         return NULL;
     }
     size_t len = (size_t)h[8] | (size_t)h[9] << 8;
@@ -58,7 +52,7 @@ static char *read_header(FILE *f, const char *path, kf_status *st, kf_error *err
     char *header = ok && len > 0 && len <= 1 << 20 ? calloc(1, len + 1) : NULL;
     if (header && fread(header, 1, len, f) == len && strlen(header) == len) return header;
     free(header);
-    *st = fail(err, KF_ERR_FORMAT, path, "the NPY header is truncated or damaged");
+    *st = cli_error_at(err, KF_ERR_FORMAT, path, "the NPY header is truncated or damaged");
     return NULL;
 }
 
@@ -84,14 +78,14 @@ kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     if (!f) {
         char why[256];
         snprintf(why, sizeof why, "cannot open; %s; check the path", strerror(errno));
-        return fail(err, KF_ERR_IO, path, why);
+        return cli_error_at(err, KF_ERR_IO, path, why);
     }
     kf_status st = KF_OK;
     char *header = read_header(f, path, &st, err);
     if (st == KF_OK && (strncmp(value(header, "'descr'"), "'<f4'", 5) != 0 || strncmp(value(header, "'fortran_order'"), "False", 5) != 0))
-        st = fail(err, KF_ERR_UNSUPPORTED, path, "only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')");
-    if (st == KF_OK && !parse_shape(header, out)) st = fail(err, KF_ERR_FORMAT, path, "the NPY shape cannot be read");
-    if (st == KF_OK && !(out->data = read_data(f, out->bytes))) st = fail(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
+        st = cli_error_at(err, KF_ERR_UNSUPPORTED, path, "only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')");
+    if (st == KF_OK && !parse_shape(header, out)) st = cli_error_at(err, KF_ERR_FORMAT, path, "the NPY shape cannot be read");
+    if (st == KF_OK && !(out->data = read_data(f, out->bytes))) st = cli_error_at(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
     if (st != KF_OK) *out = (kf_tensor){.dtype = KF_F32};
     free(header);
     if (f != stdin) fclose(f);
@@ -111,7 +105,7 @@ kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
     if (!ok) {
         char why[256];
         snprintf(why, sizeof why, "cannot write; %s; check folder and space", strerror(errno));
-        return fail(err, KF_ERR_IO, path, why);
+        return cli_error_at(err, KF_ERR_IO, path, why);
     }
     return KF_OK;
 }

@@ -13,12 +13,6 @@
 
 #include "kitfox/image.h"
 
-static kf_status fail(kf_error *err, kf_status st, const char *path, const char *why) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%.600s: %s", path, why);
-    return st;
-}
-
 static bool known(const char *name) {
     static const char *const SUFFIX[] = {".jpg", ".jpeg", ".png", ".webp", ".ppm", ".pgm", ".npy"};
     const char *dot = strrchr(name, '.');
@@ -85,8 +79,8 @@ kf_status pictures_find(const char *folder, const char *list, size_t limit, pict
     *out = (pictures){0};
     errno = 0;
     bool ok = list ? read_list(out, folder, list) : walk(out, folder, 0);
-    if (!ok) return fail(err, KF_ERR_IO, list ? list : folder, errno ? strerror(errno) : "cannot be listed");
-    if (out->n == 0) return fail(err, KF_ERR_IO, list ? list : folder, "holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to 200 typical ones");
+    if (!ok) return cli_error_at(err, KF_ERR_IO, list ? list : folder, errno ? strerror(errno) : "cannot be listed");
+    if (out->n == 0) return cli_error_at(err, KF_ERR_IO, list ? list : folder, "holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to 200 typical ones");
     pictures_keep(out, limit);
     return KF_OK;
 }
@@ -108,20 +102,20 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
         for (int32_t x = 0; x < crop.width; x++)
             for (int c = 0; c < 3; c++) *to++ = crop.pixels[(size_t)y * crop.stride + (size_t)x * 3 + (size_t)(swap ? 2 - c : c)];
     kf_image_free(&crop);
-    return t->data ? KF_OK : fail(err, KF_ERR_MEMORY, path, "out of memory");
+    return t->data ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory");
 }
 
 kf_status pictures_load(pictures *p, const kf_preprocess *how, kf_error *err) {
     p->tensors = calloc(p->n, sizeof *p->tensors);
-    if (!p->tensors) return fail(err, KF_ERR_MEMORY, p->paths[0], "out of memory");
+    if (!p->tensors) return cli_error_at(err, KF_ERR_MEMORY, p->paths[0], "out of memory");
     for (size_t i = 0; i < p->n; i++) {
         const char *dot = strrchr(p->paths[i], '.');
         bool npy = dot && strcasecmp(dot, ".npy") == 0;
         kf_status st = KF_OK;
         if (npy) st = cli_npy_read(p->paths[i], &p->tensors[i], err);
-        else if (!how->valid) st = fail(err, KF_ERR_ARGUMENT, p->paths[i], "the network has no picture preprocessing; give .npy files, or --preprocess");
+        else if (!how->valid) st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i], "the network has no picture preprocessing; give .npy files, or --preprocess");
         else st = load_picture(p->paths[i], how, &p->tensors[i], err);
-        if (st == KF_OK && p->tensors[i].dtype != p->tensors[0].dtype) st = fail(err, KF_ERR_ARGUMENT, p->paths[i], "pictures and .npy files are mixed; calibrate with one kind");
+        if (st == KF_OK && p->tensors[i].dtype != p->tensors[0].dtype) st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i], "pictures and .npy files are mixed; calibrate with one kind");
         if (st != KF_OK) return st;
     }
     return KF_OK;

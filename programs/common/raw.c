@@ -22,15 +22,6 @@ typedef struct shape {
     char text[64];
 } shape;
 
-static kf_status fail(kf_error *err, kf_status st, const char *fmt, ...) KF_PRINTF(3, 4);
-static kf_status fail(kf_error *err, kf_status st, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(err->text, sizeof err->text, fmt, args);
-    va_end(args);
-    return err->status = st;
-}
-
 static const char *type_name(kf_dtype t) {
     return t == KF_F32 ? "float32" : t == KF_U8 ? "uint8" : t == KF_I8 ? "int8" : t == KF_I16 ? "int16" : "int32";
 }
@@ -86,14 +77,14 @@ static kf_status check_values(const char *path, const float *x, size_t n, bool p
     float lo = INFINITY, hi = -INFINITY;
     bool whole = true;
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(x[i])) return fail(err, KF_ERR_ARGUMENT, "%.600s: value %zu is not finite; check its writer and cal_data_type", path, i);
+        if (!isfinite(x[i])) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: value %zu is not finite; check its writer and cal_data_type", path, i);
         lo = fminf(lo, x[i]), hi = fmaxf(hi, x[i]);
         whole = whole && x[i] == floorf(x[i]);
     }
     if (!pixels) return KF_OK;
-    if (lo < 0 && hi < 16) return fail(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the pictures without mean and scale", path, (double)lo, (double)hi);
-    if (hi <= 1 && !whole) return fail(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look divided by 255; 0..255 is needed; write the pictures unscaled", path, (double)lo, (double)hi);
-    if (lo < -OVERSHOOT || hi > 255 + OVERSHOOT) return fail(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g; pixels of 0..255 are needed; check its writer and cal_data_type", path, (double)lo, (double)hi);
+    if (lo < 0 && hi < 16) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the pictures without mean and scale", path, (double)lo, (double)hi);
+    if (hi <= 1 && !whole) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look divided by 255; 0..255 is needed; write the pictures unscaled", path, (double)lo, (double)hi);
+    if (lo < -OVERSHOOT || hi > 255 + OVERSHOOT) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g; pixels of 0..255 are needed; check its writer and cal_data_type", path, (double)lo, (double)hi);
     return KF_OK;
 }
 
@@ -104,15 +95,15 @@ static kf_status read_file(const char *path, const raw_form *f, const shape *s, 
     uint8_t *data = malloc(want + 1);
     struct stat st;
     kf_status result = KF_OK;
-    if (!in || fstat(fileno(in), &st) != 0) result = fail(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
-    else if (!data) result = fail(err, KF_ERR_MEMORY, "%.600s: out of memory; %zu bytes were asked for", path, want);
+    if (!in || fstat(fileno(in), &st) != 0) result = cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
+    else if (!data) result = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory; %zu bytes were asked for", path, want);
     if (result == KF_OK) {
         size_t n = fread(data, 1, want + 1, in), bytes = n < want ? n : (size_t)st.st_size;
         if (n > 6 && memcmp(data, "\x93NUMPY", 6) == 0)
-            result = fail(err, KF_ERR_FORMAT, "%.600s: begins with a NumPy header; %zu bytes of numbers alone are needed (%s %s); write it with tofile(), not save()", path, want, s->text, type_name(f->type));
+            result = cli_error(err, KF_ERR_FORMAT, "%.600s: begins with a NumPy header; %zu bytes of numbers alone are needed (%s %s); write it with tofile(), not save()", path, want, s->text, type_name(f->type));
         else if (bytes != want) {
             guess(data, bytes, f, s, what, sizeof what);
-            result = fail(err, KF_ERR_FORMAT, "%.600s: %zu bytes; %zu are expected (%s %s); %s", path, bytes, want, s->text, type_name(f->type), what);
+            result = cli_error(err, KF_ERR_FORMAT, "%.600s: %zu bytes; %zu are expected (%s %s); %s", path, bytes, want, s->text, type_name(f->type), what);
         }
     }
     for (size_t i = 0; result == KF_OK && i < s->count; i++) to[i] = number_at(data, i, f->type);
@@ -129,7 +120,7 @@ static kf_status through_camera(uint8_t *rgb, const shape *s, bool limited, kf_e
     kf_image in = {(int32_t)s->w, (int32_t)s->h, 3 * s->w, rgb}, back = {0};
     size_t luma = s->w * s->h;
     uint8_t *nv12 = malloc(luma * 3 / 2 + 1);
-    if (!nv12) return fail(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", luma * 3 / 2);
+    if (!nv12) return cli_error(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", luma * 3 / 2);
     kf_status st = kf_image_to_nv12(&in, limited, nv12, luma * 3 / 2, err);
     const kf_nv12 frame = {(int32_t)s->w, (int32_t)s->h, nv12, nv12 + luma, s->w, s->w, limited};
     if (st == KF_OK) st = kf_image_from_nv12(&frame, &back, err);
@@ -149,7 +140,7 @@ static void swap_colors(uint8_t *p, size_t n) {
 static kf_status make_pixels(const raw_form *f, const shape *s, const float *x, kf_tensor *t, kf_error *err) {
     *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {(int64_t)s->h, (int64_t)s->w, 3}, .bytes = s->count};
     uint8_t *to = t->data = malloc(s->count + 1);
-    if (!to) return fail(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", s->count);
+    if (!to) return cli_error(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", s->count);
     for (size_t y = 0; y < s->h; y++)
         for (size_t k = 0; k < s->w; k++)
             for (size_t c = 0; c < 3; c++) *to++ = (uint8_t)fminf(fmaxf(rintf(x[at(s, f->nhwc, c, y, k)]), 0), 255);
@@ -164,7 +155,7 @@ static kf_status make_floats(const raw_form *f, const shape *s, const float *x, 
     *t = *f->input;
     t->name = NULL, t->dtype = KF_F32, t->bytes = s->count * sizeof(float);
     float *to = t->data = malloc(t->bytes + 1);
-    if (!to) return fail(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", t->bytes);
+    if (!to) return cli_error(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", t->bytes);
     bool last = t->rank == 4 && (size_t)t->shape[1] != s->c;
     for (size_t c = 0; c < s->c; c++)
         for (size_t y = 0; y < s->h; y++)
@@ -179,7 +170,7 @@ static kf_status find(const char *folder, size_t limit, pictures *out, kf_error 
     struct dirent **entries;
     errno = 0;
     int n = scandir(folder, &entries, NULL, alphasort);
-    if (n < 0) return fail(err, KF_ERR_IO, "%.600s: cannot be listed; %s", folder, strerror(errno));
+    if (n < 0) return cli_error(err, KF_ERR_IO, "%.600s: cannot be listed; %s", folder, strerror(errno));
     bool ok = true;
     for (int i = 0; i < n; i++) {
         char path[4096];
@@ -189,8 +180,8 @@ static kf_status find(const char *folder, size_t limit, pictures *out, kf_error 
         free(entries[i]);
     }
     free(entries);
-    if (!ok) return fail(err, KF_ERR_MEMORY, "%.600s: out of memory", folder);
-    if (out->n == 0) return fail(err, KF_ERR_IO, "%.600s: holds no files; calibration needs 50 to 200 typical pictures", folder);
+    if (!ok) return cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory", folder);
+    if (out->n == 0) return cli_error(err, KF_ERR_IO, "%.600s: holds no files; calibration needs 50 to 200 typical pictures", folder);
     pictures_keep(out, limit);
     return KF_OK;
 }
@@ -202,7 +193,7 @@ kf_status raw_load(const char *folder, size_t limit, const raw_form *f, pictures
     if (st != KF_OK) return st;
     out->tensors = calloc(out->n, sizeof *out->tensors);
     float *x = malloc(s.count * sizeof *x + 1);
-    if (!out->tensors || !x) st = fail(err, KF_ERR_MEMORY, "%.600s: out of memory", folder);
+    if (!out->tensors || !x) st = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory", folder);
     for (size_t i = 0; st == KF_OK && i < out->n; i++) {
         st = read_file(out->paths[i], f, &s, x, err);
         if (st == KF_OK) st = check_values(out->paths[i], x, s.count, f->pixels || f->normalize, err);

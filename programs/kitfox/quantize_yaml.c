@@ -27,15 +27,6 @@ typedef struct job {
     double start;
 } job;
 
-static kf_status fail(kf_error *err, kf_status st, const char *fmt, ...) KF_PRINTF(3, 4);
-static kf_status fail(kf_error *err, kf_status st, const char *fmt, ...) {
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(err->text, sizeof err->text, fmt, args);
-    va_end(args);
-    return err->status = st;
-}
-
 static void notice(void *user, const char *text) {
     job *j = user;
     fprintf(stderr, "kitfox: note: %s\n", text);
@@ -47,7 +38,7 @@ static kf_status place(const job *j, const char *key, kf_status st, kf_error *er
     char text[KF_ERROR_TEXT];
     if (st == KF_OK) return st;
     memcpy(text, err->text, sizeof text);
-    return fail(err, st, "%.200s: %s: %.700s", kf_quantize_config_place(j->c, key), key, text);
+    return cli_error(err, st, "%.200s: %s: %.700s", kf_quantize_config_place(j->c, key), key, text);
 }
 
 static bool is_color(const kf_quantize_config *c) { return c->trained == KF_INPUT_RGB || c->trained == KF_INPUT_BGR; }
@@ -59,11 +50,11 @@ static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
     int64_t want = is_color(c) ? 3 : 1;
     bool first = in->rank == 4 && in->shape[1] == want, last = in->rank == 4 && in->shape[3] == want;
     if (picture && !first && !last)
-        return fail(err, KF_ERR_ARGUMENT, "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; correct it, or onnx_model", kf_quantize_config_place(c, "input_type_train"), (int)want,
+        return cli_error(err, KF_ERR_ARGUMENT, "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; correct it, or onnx_model", kf_quantize_config_place(c, "input_type_train"), (int)want,
                     want == 1 ? "" : "s", in->rank, (long long)(in->rank == 4 ? in->shape[c->nhwc ? 3 : 1] : 0));
     const int64_t *side = in->shape + (first ? 2 : 1);
     if (picture && (c->runtime == KF_INPUT_NV12 || c->runtime == KF_INPUT_YUV444) && (side[0] % 2 || side[1] % 2))
-        return fail(err, KF_ERR_ARGUMENT, "%s: input_type_rt needs an even height and width; the network takes %lld x %lld; use rgb or bgr", kf_quantize_config_place(c, "input_type_rt"), (long long)side[0], (long long)side[1]);
+        return cli_error(err, KF_ERR_ARGUMENT, "%s: input_type_rt needs an even height and width; the network takes %lld x %lld; use rgb or bgr", kf_quantize_config_place(c, "input_type_rt"), (long long)side[0], (long long)side[1]);
     return KF_OK;
 }
 
@@ -110,12 +101,12 @@ static kf_status set_int16(job *j, kf_error *err) {
     for (int32_t k = 0; st == KF_OK && k < c->n_int16; k++) {
         bool found = false;
         for (int32_t i = 0; !found && kf_graph_node(j->g, i, &n, err) == KF_OK; i++) found = answers(&n, c->int16_nodes[k]);
-        if (!found) st = fail(err, KF_ERR_ARGUMENT, "%s: int16 node '%.200s'; there is no such node; kitfox info --nodes lists the names", c->int16_places[k], c->int16_nodes[k]);
+        if (!found) st = cli_error(err, KF_ERR_ARGUMENT, "%s: int16 node '%.200s'; there is no such node; kitfox info --nodes lists the names", c->int16_places[k], c->int16_nodes[k]);
     }
     if (st != KF_OK) return st;
     j->q.int16_nodes = c->int16_nodes, j->q.n_int16 = c->n_int16;
     if (!c->all_int16) return KF_OK;
-    if (!(j->all = calloc((size_t)info.n_nodes + 1, sizeof *j->all))) return fail(err, KF_ERR_MEMORY, "out of memory");
+    if (!(j->all = calloc((size_t)info.n_nodes + 1, sizeof *j->all))) return cli_error(err, KF_ERR_MEMORY, "out of memory");
     j->q.int16_nodes = j->all, j->q.n_int16 = 0;
     for (int32_t i = 0; i < info.n_nodes && kf_graph_node(j->g, i, &n, err) == KF_OK; i++) j->all[j->q.n_int16++] = n.name;
     return KF_OK;
@@ -144,7 +135,7 @@ static kf_status write_bytes(const char *path, const void *data, size_t n, kf_er
     FILE *f = fopen(path, "wbe");
     bool ok = f && fwrite(data, 1, n, f) == n;
     if (f && fclose(f) != 0) ok = false;
-    return ok ? KF_OK : fail(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
+    return ok ? KF_OK : cli_error(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
 }
 
 static kf_status write_log(const job *j, const char *path, kf_error *err) {
@@ -160,20 +151,20 @@ static kf_status write_log(const job *j, const char *path, kf_error *err) {
     }
     bool ok = f && !ferror(f);
     if (f && fclose(f) != 0) ok = false;
-    return ok ? KF_OK : fail(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
+    return ok ? KF_OK : cli_error(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
 }
 
 /* Like mkdir -p; *made says whether the last one is new. */
 static kf_status make_folder(const char *path, bool *made, kf_error *err) {
     char part[4096];
     size_t n = strlen(path);
-    if (n >= sizeof part) return fail(err, KF_ERR_IO, "%.600s: the name is too long", path);
+    if (n >= sizeof part) return cli_error(err, KF_ERR_IO, "%.600s: the name is too long", path);
     for (size_t i = 1; i <= n; i++)
         if (path[i] == '/' || path[i] == '\0') {
             memcpy(part, path, i);
             part[i] = '\0';
             *made = mkdir(part, 0777) == 0;
-            if (!*made && errno != EEXIST) return fail(err, KF_ERR_IO, "%.600s: cannot be made; %s", part, strerror(errno));
+            if (!*made && errno != EEXIST) return cli_error(err, KF_ERR_IO, "%.600s: cannot be made; %s", part, strerror(errno));
         }
     return KF_OK;
 }
@@ -184,7 +175,7 @@ static kf_status write_outputs(const job *j, kf_error *err) {
     kf_status st = make_folder(j->c->working_dir, &made, err);
     for (int i = 0; i < N_OUTPUTS; i++) {
         int n = snprintf(path[i], sizeof path[i], "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[i]);
-        if (st == KF_OK && n >= (int)sizeof path[i]) st = fail(err, KF_ERR_IO, "%.600s: the name is too long", path[i]);
+        if (st == KF_OK && n >= (int)sizeof path[i]) st = cli_error(err, KF_ERR_IO, "%.600s: the name is too long", path[i]);
         snprintf(part[i], sizeof part[i], "%.4095s.part", path[i]);
     }
     bool begun = st == KF_OK;
@@ -193,7 +184,7 @@ static kf_status write_outputs(const job *j, kf_error *err) {
     if (st == KF_OK) st = write_bytes(part[2], j->optimized, j->optimized_bytes, err);
     if (st == KF_OK) st = write_log(j, part[3], err);
     for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++)
-        if (rename(part[i], path[i]) != 0) st = fail(err, KF_ERR_IO, "%.600s: cannot be written; %s", path[i], strerror(errno));
+        if (rename(part[i], path[i]) != 0) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be written; %s", path[i], strerror(errno));
     if (st == KF_OK) return st;
     for (int i = 0; begun && i < N_OUTPUTS; i++) unlink(part[i]);
     if (made) rmdir(j->c->working_dir);
@@ -215,7 +206,7 @@ static kf_status report(const job *j, kf_error *err) {
 
 static kf_status import(job *j, kf_error *err) {
     cli_common common = *j->common;
-    if (access(j->c->model, R_OK) != 0) return place(j, "onnx_model", fail(err, KF_ERR_IO, "%.600s: cannot be read; %s", j->c->model, strerror(errno)), err);
+    if (access(j->c->model, R_OK) != 0) return place(j, "onnx_model", cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", j->c->model, strerror(errno)), err);
     common.input_shape = j->c->input_shape;
     kf_status st = place(j, j->c->input_shape ? "input_shape" : "onnx_model", cli_import(j->c->model, &common, &j->g, err), err);
     if (st == KF_OK) st = set_preprocess(j, err);
@@ -248,7 +239,7 @@ static kf_status run(job *j, const char *path, kf_error *err) {
 kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, kf_error *err) {
     job j = {.common = common, .q = *q, .limit = limit, .start = cli_now_ms()};
     j.log = open_memstream(&j.notices, &j.notices_len);
-    kf_status st = j.log ? run(&j, path, err) : fail(err, KF_ERR_MEMORY, "out of memory");
+    kf_status st = j.log ? run(&j, path, err) : cli_error(err, KF_ERR_MEMORY, "out of memory");
     if (j.log) fclose(j.log);
     free(j.notices);
     free(j.original);
