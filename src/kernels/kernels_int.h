@@ -34,7 +34,11 @@ typedef struct kf__requant {
     const int32_t *zero;   /* quantized: zero point of the output */
     kf__act post;          /* f32 output: NONE or CLIP, last */
     float post_lo, post_hi;
+    const uint8_t *lo8, *hi8; /* set by kf__requant_bound: bounds of the output in natural channel order, or NULL */
 } kf__requant;
+/** Fills lo8 and hi8 (both [kf__qpad(n)], in the order of kf__dwconv_q_order(block)'s inverse) and points `q` to them if the output is u8
+ *  and no sum that fits i32 can give a value that does not: then conversion and saturating packing do what clamp and conversion do. */
+void kf__requant_bound(kf__requant *q, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8);
 
 /** c[m,n] = requant(a[m,k] * w[n,k]^T), w packed by kf__gemm_q_pack with the layout that the kernel wants. Rows are independent;
  *  panels are independent, so threads may split n at multiples of KF_QPANEL (b moves by panels, the requant vectors by columns). */

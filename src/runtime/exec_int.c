@@ -28,6 +28,7 @@ static kf__requant requant_at(const kf__requant *q, const void *residual, size_t
     if (r.k) r.k += col;
     if (r.inv) r.inv += col;
     if (r.flo) r.flo += col, r.fhi += col, r.zero += col;
+    if (r.lo8) r.lo8 += col, r.hi8 += col;
     if (residual) r.residual = (const char *)residual + (row * r.ld_residual + col) * kf_dtype_size(r.residual_type);
     return r;
 }

@@ -163,7 +163,10 @@ static bool pack_weighted(packing *k) {
         k->q->rq.residual_type = residual->dtype, k->q->rq.residual_zero = residual->zero;
         k->q->rq.residual_scale = residual->scale, k->q->rq.ld_residual = k->n;
     }
-    return k->q->table != NULL;
+    uint8_t *bounds = kf__arena_zalloc(k->arena, 2 * kf__qpad(k->n));
+    if (!k->q->table || !bounds) return false;
+    kf__requant_bound(&k->q->rq, k->n, k->block, bounds, bounds + kf__qpad(k->n));
+    return true;
 }
 
 /* Pool to i16, two layers: the second epilogue is the gate's. */

@@ -66,15 +66,17 @@ static void random_weights(int8_t *w, size_t n, unsigned turn, kf__random *r) {
 typedef struct parameters {
     int32_t *bias, *zero;
     float *mul, *fbias, *k, *inv, *flo, *fhi;
+    uint8_t *lo8, *hi8;
 } parameters;
 static parameters parameters_new(size_t n) {
     parameters p;
-    void **list[] = {(void **)&p.bias, (void **)&p.zero, (void **)&p.mul, (void **)&p.fbias, (void **)&p.k, (void **)&p.inv, (void **)&p.flo, (void **)&p.fhi};
+    void **list[] = {(void **)&p.bias, (void **)&p.zero, (void **)&p.mul, (void **)&p.fbias, (void **)&p.k, (void **)&p.inv, (void **)&p.flo, (void **)&p.fhi,
+                      (void **)&p.lo8, (void **)&p.hi8};
     for (size_t i = 0; i < KF_COUNT(list); i++) *list[i] = calloc(kf__qpad(n), 4);
     return p;
 }
 static void parameters_free(parameters *p) {
-    free(p->bias), free(p->zero), free(p->mul), free(p->fbias), free(p->k), free(p->inv), free(p->flo), free(p->fhi);
+    free(p->bias), free(p->zero), free(p->mul), free(p->fbias), free(p->k), free(p->inv), free(p->flo), free(p->fhi), free(p->lo8), free(p->hi8);
 }
 static void parameters_fill(parameters *p, size_t n, double gain, kf_dtype out, kf__random *r) {
     for (size_t i = 0; i < n; i++) {
@@ -83,7 +85,9 @@ static void parameters_fill(parameters *p, size_t n, double gain, kf_dtype out, 
         p->mul[i] = (float)(gain * (0.5 + kf__random_unit(r)));
         p->fbias[i] = (float)(kf__random_unit(r) * 4 - 2);
         p->k[i] = (float)(kf__random_unit(r) + 0.1), p->inv[i] = (float)(kf__random_unit(r) * 30);
-        p->flo[i] = (float)((out == KF_U8 ? 0 : -9000) - p->zero[i]), p->fhi[i] = (float)((out == KF_U8 ? 255 : 9000) - p->zero[i]);
+        int32_t lo = out == KF_U8 ? (i % 3 == 2 ? p->zero[i] : 0) : -9000, hi = out == KF_U8 ? (i % 5 == 4 ? 255 - p->zero[i] / 3 : 255) : 9000;
+        if (hi < lo) hi = lo;
+        p->flo[i] = (float)(lo - p->zero[i]), p->fhi[i] = (float)(hi - p->zero[i]);
     }
 }
 static void parameters_order(const parameters *from, size_t n, size_t block, parameters *to) {
@@ -102,7 +106,8 @@ static kf__requant requant_of(const parameters *p, unsigned turn, bool residual_
     if (q.act == KF_ACT_HARDSIGMOID) q.lo = 0.2f, q.hi = 0.5f;
     if (turn % 4 == 3 && out != KF_F32) q.inv = p->inv;
     if (out == KF_F32) q.post = turn % 2 ? KF_ACT_CLIP : KF_ACT_NONE, q.post_lo = -1, q.post_hi = 2, q.fbias = p->fbias;
-    if (residual_allowed && turn % 5 == 1) q.residual = residual, q.residual_type = KF_U8, q.residual_zero = 77, q.residual_scale = 0.03f, q.ld_residual = ld;
+    if (residual_allowed && turn % 10 == 3) q.act = KF_ACT_NONE, q.inv = out == KF_F32 ? NULL : p->inv;
+    if (residual_allowed && (turn % 5 == 1 || turn % 10 == 3)) q.residual = residual, q.residual_type = KF_U8, q.residual_zero = 77, q.residual_scale = 0.03f, q.ld_residual = ld;
     return q;
 }
 
@@ -122,6 +127,7 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     parameters p = parameters_new(s.n);
     parameters_fill(&p, s.n, 40.0 / (i16 ? 3e8 : 2e5), out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, s.n, out);
+    if (turn % 7) kf__requant_bound(&q, s.n, 16, p.lo8, p.hi8);
     kf__cpu_level level[KF_CPU_LEVELS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -166,6 +172,7 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
         kf__dwconv_u8_pack(k.dw_layout, k.dw_block, v.k, v.s, v.c, w, packed.at);
         parameters_order(&p, v.c, k.dw_block, &ordered);
         kf__requant q = requant_of(&ordered, turn, false, NULL, 0, out);
+        if (turn % 7) kf__requant_bound(&q, v.c, k.dw_block, ordered.lo8, ordered.hi8);
         d.out = i ? got.at : want.at, d.w = packed.at;
         memset(got.at, CANARY, got.n);
         for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) { /* in two shares, as two threads do */
@@ -263,6 +270,7 @@ static void bench(void) {
             memset(a, 3, s.m * s.k);
             kf__gemm_u8_pack(k.gemm_layout, s.n, s.k, w, b);
             kf__requant q = requant_of(&p, 1, false, NULL, 0, KF_U8);
+            kf__requant_bound(&q, s.n, 16, p.lo8, p.hi8);
             double ns, work = (double)s.m * (double)s.n * (double)s.k;
             BENCH(ns, k.gemm_u8(s.m, s.n, s.k, a, s.k, b, c, s.n, &q));
             printf("%s %5zu x %4zu x %4zu  %9.0f ns  %6.1f MAC/ns\n", k.gemm_u8_name, s.m, s.n, s.k, ns, work / ns);

@@ -27,6 +27,10 @@
 #define UNPHI16(a, b) _mm256_unpackhi_epi16(a, b)
 #define PACK32(a, b) _mm256_packs_epi32(a, b)
 #define PACK16(a, b) _mm256_packus_epi16(a, b)
+#define ADDS16(a, b) _mm256_adds_epi16(a, b)
+#define MINU8(a, b) _mm256_min_epu8(a, b)
+#define MAXU8(a, b) _mm256_max_epu8(a, b)
+#define IN_ORDER(v) _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
 #define MR1 4
 #define MAX_PANELS 1
 #define NAME(base) kf_k_##base##_avx2
@@ -69,6 +73,20 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
     } else {
         memcpy((int16_t *)p + at, &w, n * 2);
     }
+}
+/* Bounds of 32 bytes, or of 16 repeated. */
+static inline V load_limits(const uint8_t *p, int parts) {
+    return parts == 1 ? LOADV(p) : _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)p));
+}
+/* The first n bytes of the whole or of one half; part and parts are constants at every call. */
+static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, int part, int parts, size_t n) {
+    if (parts == 1) {
+        store_u8(p, v, n);
+        return;
+    }
+    __m128i half = part ? _mm256_extracti128_si256(v, 1) : _mm256_castsi256_si128(v);
+    if (n >= 16) _mm_storeu_si128((void *)p, half);
+    else memcpy(p, &half, n);
 }
 
 #include "kernels/x86/int_template.h"

@@ -4,6 +4,11 @@
  * Owner rule: pure functions. */
 
 #define INLINE static inline __attribute__((always_inline))
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
 
 typedef struct params {
     F mul, fbias, k, inv, flo, fhi;
@@ -20,11 +25,12 @@ INLINE params params_at(const kf__requant *q, size_t col) {
     return p;
 }
 
-/* Kinds of epilogue, so that the common ones run without questions. */
-enum { PLAIN_Q, HSWISH_Q, GENERAL };
+/* Kinds of epilogue: the common ones, with the output in u8, run without questions. */
+enum { PLAIN_Q, HSWISH_Q, RESIDUAL_Q, GENERAL };
 INLINE int kind_of(const kf__requant *q) {
-    if (q->fbias || q->residual || q->inv || q->out == KF_F32) return GENERAL;
-    return q->act == KF_ACT_NONE ? PLAIN_Q : q->act == KF_ACT_HSWISH ? HSWISH_Q : GENERAL;
+    if (!q->lo8 || q->fbias) return GENERAL;
+    if (q->residual) return q->act == KF_ACT_NONE && q->residual_type == KF_U8 && q->inv ? RESIDUAL_Q : GENERAL;
+    return q->inv ? GENERAL : q->act == KF_ACT_NONE ? PLAIN_Q : q->act == KF_ACT_HSWISH ? HSWISH_Q : GENERAL;
 }
 
 INLINE F hswish(F x, F k) { return MULF(MINF(MAXF(ADDF(x, SETF(3.0f)), SETF(0.0f)), SETF(6.0f)), MULF(x, k)); }
@@ -76,123 +82,189 @@ static __attribute__((noinline)) void finish_general(const V *acc, const kf__req
 
 #define W (KF_QPANEL / VL)
 
-INLINE void finish_tile(const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
-    int kind = kind_of(q);
+/* Steps 2 to 4 and the conversion of one column of vectors; what a later packing saturates needs no clamp here (kf__requant_bound). */
+INLINE void convert(const int kind, const int mr, const int j, V (*acc)[4 * W], size_t col, size_t row, size_t lanes, const kf__requant *q) {
+    F mul = LOADF(q->mul + col), k = kind == HSWISH_Q ? LOADF(q->k + col) : mul, inv = kind == RESIDUAL_Q ? LOADF(q->inv + col) : mul;
+    V minus = SET1I(-q->residual_zero);
+    UNROLL for (int i = 0; i < mr; i++) {
+        F x = MULF(CVT(acc[i][j]), mul);
+        if (kind == HSWISH_Q) x = hswish(x, k);
+        if (kind == RESIDUAL_Q) {
+            V r = load_q(q->residual, KF_U8, (row + (size_t)i) * q->ld_residual + col, lanes);
+            x = MULF(ADDF(x, MULF(CVT(ADDI(r, minus)), SETF(q->residual_scale))), inv);
+        }
+        acc[i][j] = RNE(x);
+    }
+}
+
+/* Adds zero points, saturates to bytes and stores: four vectors at a time, of one row or of two or four rows. */
+INLINE void pack_tile(const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, uint8_t *c, size_t ldc, const kf__requant *q) {
+    const int each = np * W, parts = each == 1 ? 4 : each == 2 ? 2 : 1;
+    size_t lanes = n - col < (size_t)(each * VL) ? n - col : (size_t)(each * VL);
+    V z[4], lo = load_limits(q->lo8 + col, parts), hi = load_limits(q->hi8 + col, parts);
+    UNROLL for (int v = 0; v < 4; v++) z[v] = LOADV(q->zero + col + (size_t)((v % each) * VL));
+    V z01 = PACK32(z[0], z[1]), z23 = PACK32(z[2], each == 3 ? z[2] : z[3]);
+    UNROLL for (int i = 0; i < mr; i += parts) {
+        V v[4];
+        UNROLL for (int x = 0; x < 4; x++) {
+            int r = i + (parts == 1 ? 0 : x / each), j = parts == 1 && x >= each ? each - 1 : x % each;
+            v[x] = acc[r < mr ? r : mr - 1][j];
+        }
+        V x = PACK16(ADDS16(PACK32(v[0], v[1]), z01), ADDS16(PACK32(v[2], v[3]), z23));
+        x = MINU8(MAXU8(IN_ORDER(x), lo), hi);
+        UNROLL for (int part = 0; part < parts; part++)
+            if (i + part < mr) store_part(c + (row + (size_t)(i + part)) * ldc + col, x, part, parts, lanes);
+    }
+}
+
+INLINE void finish_tile(const int kind, const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc,
+                        const kf__requant *q) {
+    UNROLL for (int j = 0; j < np * W; j++) {
+        size_t at = col + (size_t)(j * VL), lanes = at >= n ? 0 : n - at < VL ? n - at : VL;
+        convert(kind, mr, j, acc, at, row, lanes, q);
+    }
+    pack_tile(mr, np, acc, n, col, row, c, ldc, q);
+}
+
+/* The tile goes through memory: these epilogues are rare. */
+static __attribute__((noinline)) void finish_slow(int mr, int np, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
     for (int j = 0; j < np * W; j++) {
-        size_t at = col + (size_t)(j * VL), lanes;
+        size_t at = col + (size_t)(j * VL);
         if (at >= n) break;
-        lanes = n - at < VL ? n - at : VL;
         params p = params_at(q, at);
-        V bias = LOADV(q->bias + at);
         for (int i = 0; i < mr; i++) {
             size_t r = row + (size_t)i;
-            V v = ADDI(acc[i][j], bias);
-            if (kind == PLAIN_Q) store_q(c, q->out, r * ldc + at, round_q(MULF(CVT(v), p.mul), &p), lanes);
-            else if (kind == HSWISH_Q) store_q(c, q->out, r * ldc + at, round_q(hswish(MULF(CVT(v), p.mul), p.k), &p), lanes);
-            else finish_general(&v, q, &p, r * ldc + at, r * q->ld_residual + at, c, lanes);
+            finish_general(acc + i * 4 * W + j, q, &p, r * ldc + at, r * q->ld_residual + at, c, n - at < VL ? n - at : VL);
         }
     }
 }
 
-/* mr rows by np panels; mr and np are constants at every call, so the loops unroll into registers. */
+INLINE void finish(const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+    switch (kind_of(q)) {
+    case PLAIN_Q: finish_tile(PLAIN_Q, mr, np, acc, n, col, row, c, ldc, q); break;
+    case HSWISH_Q: finish_tile(HSWISH_Q, mr, np, acc, n, col, row, c, ldc, q); break;
+    case RESIDUAL_Q: finish_tile(RESIDUAL_Q, mr, np, acc, n, col, row, c, ldc, q); break;
+    default: {
+        V copy[MR1][4 * W];
+        UNROLL for (int i = 0; i < mr; i++) {
+            UNROLL for (int j = 0; j < np * W; j++) copy[i][j] = acc[i][j];
+        }
+        finish_slow(mr, np, &copy[0][0], n, col, row, c, ldc, q);
+    }
+    }
+}
+
+/* One four of k: `bytes` of it are there. */
+INLINE void step_u8(const int mr, const int np, V (*acc)[4 * W], const uint8_t *a, size_t lda, const char *b, size_t panel, size_t bytes) {
+    V w[4 * W], odd[4 * W];
+    UNROLL for (int j = 0; j < np * W; j++) {
+        const char *at = b + (size_t)(j / W) * panel + (size_t)(j % W) * sizeof(V);
+        w[j] = LOADV(at);
+        odd[j] = SPLIT ? LOADV(at + KF_QPANEL * 4 * SPLIT) : w[j];
+    }
+    UNROLL for (int i = 0; i < mr; i++) {
+        uint32_t four = 0;
+        if (bytes == 4) memcpy(&four, a + (size_t)i * lda, 4);
+        else memcpy(&four, a + (size_t)i * lda, bytes);
+        V x = SET1I((int)four);
+        UNROLL for (int j = 0; j < np * W; j++) acc[i][j] = DOT(acc[i][j], x, w[j], odd[j]);
+    }
+}
+
+/* mr rows by np panels; mr and np are constants at every call, and the loops are unrolled, so the sums stay in registers. */
 INLINE void tile_u8(const int mr, const int np, size_t n, size_t k, const uint8_t *a, size_t lda, const char *b, size_t col, size_t row, void *c,
                     size_t ldc, const kf__requant *q) {
+    enum { STEP = KF_QPANEL * 4 * (1 + SPLIT) };
     V acc[MR1][4 * W];
-    size_t fours = (k + 3) / 4, panel = fours * KF_QPANEL * 4 * (1 + SPLIT);
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < np * W; j++) acc[i][j] = SET1I(0);
-    for (size_t g = 0; g < fours; g++) {
-        V w[4 * W], odd[4 * W];
-        for (int j = 0; j < np * W; j++) {
-            const char *at = b + (size_t)(j / W) * panel + g * KF_QPANEL * 4 * (1 + SPLIT) + (size_t)(j % W) * sizeof(V);
-            w[j] = LOADV(at);
-            odd[j] = SPLIT ? LOADV(at + KF_QPANEL * 4 * SPLIT) : w[j];
-        }
-        size_t bytes = k - g * 4 < 4 ? k - g * 4 : 4;
-        for (int i = 0; i < mr; i++) {
-            uint32_t four = 0;
-            const uint8_t *from = a + (size_t)i * lda + g * 4;
-            if (bytes == 4) memcpy(&four, from, 4);
-            else memcpy(&four, from, bytes);
-            V x = SET1I((int)four);
-            for (int j = 0; j < np * W; j++) acc[i][j] = DOT(acc[i][j], x, w[j], odd[j]);
-        }
+    size_t panel = (k + 3) / 4 * STEP;
+    UNROLL for (int j = 0; j < np * W; j++) {
+        V bias = LOADV(q->bias + col + (size_t)(j * VL));
+        UNROLL for (int i = 0; i < mr; i++) acc[i][j] = bias;
     }
-    finish_tile(mr, np, acc, n, col, row, c, ldc, q);
+    for (size_t g = 0; g < k / 4; g++, a += 4, b += STEP) step_u8(mr, np, acc, a, lda, b, panel, 4);
+    if (k % 4) step_u8(mr, np, acc, a, lda, b, panel, k % 4);
+    finish(mr, np, acc, n, col, row, c, ldc, q);
 }
 
-INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16_t *a, size_t lda, const char *b, bool wide, size_t col, size_t row,
+/* One pair of k, or the one that is left; `size`: bytes of a weight. */
+INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t *a, size_t lda, const char *b, size_t pairs, const int size, const size_t bytes) {
+    V w[4 * W];
+    UNROLL for (int j = 0; j < np * W; j++) {
+        const char *at = b + (size_t)(j / W) * pairs * KF_QPANEL * 2 * (size_t)size + (size_t)((j % W) * VL * 2 * size);
+        w[j] = size == 2 ? LOADV(at) : load_bytes(at);
+    }
+    UNROLL for (int i = 0; i < mr; i++) {
+        uint32_t pair = 0;
+        memcpy(&pair, a + (size_t)i * lda, bytes);
+        V x = SET1I((int)pair);
+        UNROLL for (int j = 0; j < np * W; j++) acc[i][j] = DOT2(acc[i][j], x, w[j]);
+    }
+}
+
+INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16_t *a, size_t lda, const char *b, const int size, size_t col, size_t row,
                      void *c, size_t ldc, const kf__requant *q) {
     V acc[MR1][4 * W];
-    size_t pairs = (k + 1) / 2, size = wide ? 2 : 1;
-    for (int i = 0; i < mr; i++)
-        for (int j = 0; j < np * W; j++) acc[i][j] = SET1I(0);
-    for (size_t g = 0; g < pairs; g++) {
-        V w[4 * W];
-        for (int j = 0; j < np * W; j++) {
-            const char *at = b + ((size_t)(j / W) * pairs * 32 + g * 32 + (size_t)(j % W) * VL * 2) * size;
-            w[j] = wide ? LOADV(at) : load_bytes(at);
-        }
-        size_t bytes = k - g * 2 < 2 ? 2 : 4;
-        for (int i = 0; i < mr; i++) {
-            uint32_t pair = 0;
-            const int16_t *from = a + (size_t)i * lda + g * 2;
-            if (bytes == 4) memcpy(&pair, from, 4);
-            else memcpy(&pair, from, 2);
-            V x = SET1I((int)pair);
-            for (int j = 0; j < np * W; j++) acc[i][j] = DOT2(acc[i][j], x, w[j]);
-        }
+    size_t pairs = (k + 1) / 2;
+    UNROLL for (int j = 0; j < np * W; j++) {
+        V bias = LOADV(q->bias + col + (size_t)(j * VL));
+        UNROLL for (int i = 0; i < mr; i++) acc[i][j] = bias;
     }
-    finish_tile(mr, np, acc, n, col, row, c, ldc, q);
+    for (size_t g = 0; g < k / 2; g++, a += 2, b += KF_QPANEL * 2 * size) step_i16(mr, np, acc, a, lda, b, pairs, size, 4);
+    if (k % 2) step_i16(mr, np, acc, a, lda, b, pairs, size, 2);
+    finish(mr, np, acc, n, col, row, c, ldc, q);
 }
 
-#define ROWS_U8(np, full)                                                                                              \
-    do {                                                                                                               \
+#define ROWS(tile, full, np, b, w)                                                                                     \
+    static __attribute__((noinline)) void rows_##tile##_##np##w(size_t i0, size_t i1, size_t n, size_t k, const void *a, size_t lda, const void *at, size_t col,    \
+                                                                void *c, size_t ldc, const kf__requant *q) {           \
         size_t i = i0;                                                                                                 \
-        for (; i + (full) <= i1; i += (full)) tile_u8(full, np, n, k, a + i * lda, lda, at, col, i, c, ldc, q);        \
-        for (; i < i1; i++) tile_u8(1, np, n, k, a + i * lda, lda, at, col, i, c, ldc, q);                             \
-    } while (0)
+        for (; i + (full) <= i1; i += (full)) b(full, np, i);                                                          \
+        for (; i < i1; i++) b(1, np, i);                                                                               \
+    }
+#define U8(mr, np, i) tile_u8(mr, np, n, k, (const uint8_t *)a + i * lda, lda, at, col, i, c, ldc, q)
+#define I16(mr, np, i) tile_i16(mr, np, n, k, (const int16_t *)a + i * lda, lda, at, 1, col, i, c, ldc, q)
+#define I16W(mr, np, i) tile_i16(mr, np, n, k, (const int16_t *)a + i * lda, lda, at, 2, col, i, c, ldc, q)
+ROWS(u8, MR1, 1, U8, )
+ROWS(i16, MR1, 1, I16, )
+ROWS(i16, MR1, 1, I16W, w)
+#if MAX_PANELS >= 4
+ROWS(u8, MR2, 2, U8, )
+ROWS(u8, MR3, 3, U8, )
+ROWS(u8, MR4, 4, U8, )
+ROWS(i16, MR4, 4, I16, )
+ROWS(i16, MR4, 4, I16W, w)
+#define PICK(name, left) (left >= 4 ? name##_4 : left == 3 ? name##_3 : left == 2 ? name##_2 : name##_1)
+#define PICK16(name, w, left) (left >= 4 ? name##_4##w : name##_1##w)
+#else
+#define PICK(name, left) name##_1
+#define PICK16(name, w, left) name##_1##w
+#endif
+#undef U8
+#undef I16
+#undef I16W
+
+typedef void rows_fn(size_t i0, size_t i1, size_t n, size_t k, const void *a, size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q);
 
 void NAME(gemm_u8)(size_t m, size_t n, size_t k, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t panel = (k + 3) / 4 * KF_QPANEL * 4 * (1 + SPLIT);
     for (size_t i0 = 0; i0 < m; i0 += 96) { /* a block of A stays in the first cache while all panels pass over it */
-        size_t i1 = m - i0 < 96 ? m : i0 + 96;
-        for (size_t col = 0; col < n;) {
+        size_t i1 = m - i0 < 96 ? m : i0 + 96, step;
+        for (size_t col = 0; col < n; col += step * KF_QPANEL) {
             size_t left = (n - col + KF_QPANEL - 1) / KF_QPANEL;
-            const char *at = (const char *)b + col / KF_QPANEL * panel;
-#if MAX_PANELS == 4
-            if (left >= 4) {
-                ROWS_U8(4, MR4);
-                col += 4 * KF_QPANEL;
-                continue;
-            }
-            if (left == 3) {
-                ROWS_U8(3, MR3);
-                col += 3 * KF_QPANEL;
-                continue;
-            }
-#endif
-#if MAX_PANELS >= 2
-            if (left >= 2) {
-                ROWS_U8(2, MR2);
-                col += 2 * KF_QPANEL;
-                continue;
-            }
-#endif
-            (void)left;
-            ROWS_U8(1, MR1);
-            col += KF_QPANEL;
+            rows_fn *rows = PICK(rows_u8, left);
+            step = left < MAX_PANELS ? left : MAX_PANELS;
+            rows(i0, i1, n, k, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
         }
     }
 }
 
 void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c, size_t ldc, const kf__requant *q) {
-    size_t panel = (k + 1) / 2 * 32 * (wide ? 2 : 1);
-    for (size_t col = 0; col < n; col += KF_QPANEL) {
-        const char *at = (const char *)b + col / KF_QPANEL * panel;
-        size_t i = 0;
-        for (; i + 4 <= m; i += 4) tile_i16(4, 1, n, k, a + i * lda, lda, at, wide, col, i, c, ldc, q);
-        for (; i < m; i++) tile_i16(1, 1, n, k, a + i * lda, lda, at, wide, col, i, c, ldc, q);
+    size_t panel = (k + 1) / 2 * 32 * (wide ? 2 : 1), step;
+    for (size_t col = 0; col < n; col += step * KF_QPANEL) {
+        size_t left = (n - col + KF_QPANEL - 1) / KF_QPANEL;
+        rows_fn *rows = wide ? PICK16(rows_i16, w, left) : PICK16(rows_i16, , left);
+        step = left < MAX_PANELS ? 1 : MAX_PANELS;
+        rows(0, m, n, k, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
     }
 }
 

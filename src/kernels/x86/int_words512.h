@@ -27,6 +27,10 @@
 #define UNPHI16(a, b) _mm512_unpackhi_epi16(a, b)
 #define PACK32(a, b) _mm512_packs_epi32(a, b)
 #define PACK16(a, b) _mm512_packus_epi16(a, b)
+#define ADDS16(a, b) _mm512_adds_epi16(a, b)
+#define MINU8(a, b) _mm512_min_epu8(a, b)
+#define MAXU8(a, b) _mm512_max_epu8(a, b)
+#define IN_ORDER(v) _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v)
 #define MR1 16
 #define MR2 12
 #define MR3 8
@@ -50,4 +54,19 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
     if (type == KF_U8 && n >= VL) _mm_storeu_si128((void *)((uint8_t *)p + at), _mm512_cvtepi32_epi8(v));
     else if (type == KF_U8) _mm_mask_storeu_epi8((uint8_t *)p + at, m, _mm512_cvtepi32_epi8(v));
     else _mm256_mask_storeu_epi16((int16_t *)p + at, m, _mm512_cvtepi32_epi16(v));
+}
+/* Bounds of 64 bytes, or of 32 or 16 repeated. */
+static inline V load_limits(const uint8_t *p, int parts) {
+    if (parts == 1) return LOADV(p);
+    if (parts == 2) return _mm512_broadcast_i64x4(_mm256_loadu_si256((const void *)p));
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
+}
+/* The first n bytes of one of `parts` equal parts; both constants at every call. */
+static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, int part, int parts, size_t n) {
+    if (parts == 1) _mm512_mask_storeu_epi8(p, first64(n), v);
+    else if (parts == 2) _mm256_mask_storeu_epi8(p, (__mmask32)first64(n), part ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v));
+    else if (part == 0) _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_castsi512_si128(v));
+    else if (part == 1) _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_extracti32x4_epi32(v, 1));
+    else if (part == 2) _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_extracti32x4_epi32(v, 2));
+    else _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_extracti32x4_epi32(v, 3));
 }
