@@ -131,8 +131,8 @@ static inline bool kf__dwconv_u8_fast(int32_t kh, int32_t kw, int32_t sh, int32_
 /** Output rows that a vector kernel makes together, and fours of input rows that they read. Two where that costs no further four. */
 static inline int32_t kf__dwconv_u8_rows(int32_t k, int32_t s) { return (k + s + 3) / 4 == (k + 3) / 4 ? 2 : 1; }
 static inline int32_t kf__dwconv_u8_fours(int32_t k) { return (k + 3) / 4; }
-/** Output columns that a vector kernel makes from one strip of interleaved input. */
-#define KF_DW_STRIP 28
+/** Output columns that a vector kernel makes before it goes on with the next block of channels. */
+#define KF_DW_STRIP 56
 /** Bytes of packed depthwise weights w[k, k, c] and packing; s is the stride. */
 size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c);
 void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to);

@@ -79,9 +79,8 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
                     }
 }
 
-/* One strip of interleaved columns: 64 channels, two fours of rows, the columns that KF_DW_STRIP outputs of a 5x5 stride 2 read and
- * one more pair. */
-size_t kf__dwconv_u8_scratch(void) { return (size_t)((KF_DW_STRIP + 1) * 2 + 5) * 2 * 256; }
+/* Half of the outputs of a strip, two rows, one block each. */
+size_t kf__dwconv_u8_scratch(void) { return (size_t)KF_DW_STRIP * 2 * 64; }
 
 /* Largest |sum| is 2^31; every later step is linear in it but h-swish, whose factor is at most 6 * k. */
 static double largest_value(const kf__requant *q, size_t i) {

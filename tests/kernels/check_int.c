@@ -254,12 +254,35 @@ static void check_traps(void) {
     parameters_free(&p);
 }
 
+static void bench_depthwise(const kf__kernels_int *k, window v, kf__random *r) {
+    int32_t pad = v.k / 2, ho = (v.h + 2 * pad - v.k) / v.s + 1;
+    uint8_t *in = malloc((size_t)v.h * (size_t)v.w * v.c), *out = malloc((size_t)ho * (size_t)ho * v.c);
+    int8_t *w = malloc((size_t)(v.k * v.k) * v.c);
+    void *packed = kf__mem_alloc(NULL, kf__dwconv_u8_packed(k->dw_layout, k->dw_block, v.k, v.s, v.c)), *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
+    uint8_t *pads = calloc(kf__qpad(v.c), 1);
+    parameters p = parameters_new(v.c);
+    parameters_fill(&p, v.c, 1e-4, KF_U8, r);
+    random_weights(w, (size_t)(v.k * v.k) * v.c, 0, r);
+    memset(in, 3, (size_t)v.h * (size_t)v.w * v.c);
+    kf__dwconv_u8_pack(k->dw_layout, k->dw_block, v.k, v.s, v.c, w, packed);
+    kf__requant q = requant_of(&p, v.c >= 200, false, NULL, 0, KF_U8);
+    kf__requant_bound(&q, v.c, 16, p.lo8, p.hi8);
+    kf__dwconv_q d = {.in = in, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = ho, .y1 = ho, .kh = v.k, .kw = v.k, .sh = v.s, .sw = v.s, .dh = 1,
+                      .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads, .scratch = scratch, .out = out, .w = packed};
+    double ns, work = (double)(ho * ho) * (double)v.c * (double)(v.k * v.k);
+    BENCH(ns, k->dwconv_u8(&d, &q));
+    printf("%s %3dx%3d %dx%d/%d x %4zu  %9.0f ns  %6.1f MAC/ns\n", k->dwconv_u8_name, ho, ho, v.k, v.k, v.s, v.c, ns, work / ns);
+    parameters_free(&p);
+    free(in), free(out), free(w), free(pads), kf__mem_free(NULL, packed), kf__mem_free(NULL, scratch);
+}
+
 static void bench(void) {
     kf__cpu_level level[KF_CPU_LEVELS];
     kf__random r = {1};
     for (int i = 0, n = int_rungs(level); i < n; i++) {
         kf__kernels_int k;
         kf__kernels_select_int(level[i], &k);
+        for (size_t x = 0; i && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], &r);
         for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
             shape s = GEMMS[x];
             uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n), *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, s.n, s.k));

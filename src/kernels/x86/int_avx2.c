@@ -21,6 +21,7 @@
 #define MULF(a, b) _mm256_mul_ps(a, b)
 #define MINF(a, b) _mm256_min_ps(a, b)
 #define MAXF(a, b) _mm256_max_ps(a, b)
+#define CLAMP6(x) _mm256_castsi256_ps(_mm256_min_epi32(_mm256_max_epi32(_mm256_castps_si256(x), SET1I(0)), SET1I(0x40c00000)))
 #define UNPLO8(a, b) _mm256_unpacklo_epi8(a, b)
 #define UNPHI8(a, b) _mm256_unpackhi_epi8(a, b)
 #define UNPLO16(a, b) _mm256_unpacklo_epi16(a, b)
@@ -31,6 +32,7 @@
 #define MINU8(a, b) _mm256_min_epu8(a, b)
 #define MAXU8(a, b) _mm256_max_epu8(a, b)
 #define IN_ORDER(v) _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+#define DW3_J 2
 #define MR1 4
 #define MAX_PANELS 1
 #define NAME(base) kf_k_##base##_avx2
@@ -74,6 +76,11 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
         memcpy((int16_t *)p + at, &w, n * 2);
     }
 }
+/* A number of bytes as loads and stores take it. */
+#define LANES size_t
+static inline LANES lanes_of(size_t n) { return n; }
+static inline V load_lanes(const uint8_t *p, LANES n) { return load_u8(p, n); }
+static inline void store_lanes(uint8_t *p, V v, LANES n) { store_u8(p, v, n); }
 /* Bounds of 32 bytes, or of 16 repeated. */
 static inline V load_limits(const uint8_t *p, int parts) {
     return parts == 1 ? LOADV(p) : _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)p));

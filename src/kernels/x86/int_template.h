@@ -3,6 +3,10 @@
  * MAX_PANELS, load_q, store_q, load_bytes, NAME. Sums are exact: no saturating pair products.
  * Owner rule: pure functions. */
 
+/* Adds the product with weights in memory. */
+#ifndef DOT_AT
+#define DOT_AT(acc, x, at) ((acc) = DOT(acc, x, LOADV(at), LOADV((at) + 4 * SPLIT)))
+#endif
 #define INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
@@ -33,7 +37,9 @@ INLINE int kind_of(const kf__requant *q) {
     return q->inv ? GENERAL : q->act == KF_ACT_NONE ? PLAIN_Q : q->act == KF_ACT_HSWISH ? HSWISH_Q : GENERAL;
 }
 
-INLINE F hswish(F x, F k) { return MULF(MINF(MAXF(ADDF(x, SETF(3.0f)), SETF(0.0f)), SETF(6.0f)), MULF(x, k)); }
+/* Bounds as integers: floats that are not negative order like their bits, and a negative one is a negative number. So the clamp to
+ * 0..6 does not wait for the adders. */
+INLINE F hswish(F x, F k) { return MULF(CLAMP6(ADDF(x, SETF(3.0f))), MULF(x, k)); }
 
 INLINE V round_q(F x, const params *p) { return ADDI(RNE(MINF(MAXF(x, p->flo), p->fhi)), p->zero); }
 
@@ -268,108 +274,7 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
     }
 }
 
-/* ---- depthwise ---------------------------------------------------------------------------------------------------------------- */
-
-#define BLOCK sizeof(V)
-
-/* Columns sx0.. of the fours of rows from sy0 on, interleaved so that each i32 lane holds four rows of one channel. */
-INLINE void interleave(const kf__dwconv_q *d, const int fours, size_t c0, size_t n, int32_t sy0, int32_t sx0, int32_t columns, V *to) {
-    const uint8_t *in = d->in, *pad = (const uint8_t *)d->pad + c0;
-    size_t c = d->c, row = (size_t)d->w_in * c;
-    for (int32_t x = 0; x < columns; x++)
-        for (int f = 0; f < fours; f++, to += 4) {
-            V v[4];
-            int32_t sx = sx0 + x;
-            for (int r = 0; r < 4; r++) {
-                int32_t sy = sy0 + f * 4 + r;
-                bool inside = sx >= 0 && sx < d->w_in && sy >= 0 && sy < d->h_in;
-                v[r] = load_u8(inside ? in + (size_t)sy * row + (size_t)sx * c + c0 : pad, n);
-            }
-            V ab0 = UNPLO8(v[0], v[1]), ab1 = UNPHI8(v[0], v[1]), cd0 = UNPLO8(v[2], v[3]), cd1 = UNPHI8(v[2], v[3]);
-            STOREV(to, UNPLO16(ab0, cd0));
-            STOREV(to + 1, UNPHI16(ab0, cd0));
-            STOREV(to + 2, UNPLO16(ab1, cd1));
-            STOREV(to + 3, UNPHI16(ab1, cd1));
-        }
-}
-
-/* Four vectors of one block of channels to u8 or i16. */
-INLINE void store_block(const V *v, kf_dtype type, void *out, size_t at, size_t n) {
-    V lo = PACK32(v[0], v[1]), hi = PACK32(v[2], v[3]);
-    if (type == KF_U8) {
-        store_u8((uint8_t *)out + at, PACK16(lo, hi), n);
-        return;
-    }
-    int16_t half[2][BLOCK / 2];
-    memcpy(half[0], &lo, BLOCK);
-    memcpy(half[1], &hi, BLOCK);
-    for (size_t i = 0; i < n; i += 8) memcpy((int16_t *)out + at + i, &half[i / 8 % 2][i / 16 * 8], (n - i < 8 ? n - i : 8) * 2);
-}
-
-/* Two output columns (x, x + 1 of the strip) of R rows. */
-INLINE void dw_pair(const int k, const int s, const int R, const V *columns, const char *w, const kf__requant *q, size_t c0, int kind, V (*result)[2][4]) {
-    enum { STEP = 4 * (1 + SPLIT) };
-    const int fours = (k + 3) / 4;
-    for (int j = 0; j < 4; j++) {
-        V acc[2][2], bias = LOADV(q->bias + c0 + (size_t)(j * VL));
-        params p = params_at(q, c0 + (size_t)(j * VL));
-        for (int r = 0; r < R; r++) acc[r][0] = acc[r][1] = bias;
-        for (int kx = 0; kx < k; kx++)
-            for (int f = 0; f < fours; f++) {
-                V x0 = LOADV(columns + (kx * fours + f) * 4 + j), x1 = LOADV(columns + ((s + kx) * fours + f) * 4 + j);
-                for (int r = 0; r < R; r++) {
-                    const V *at = (const V *)(const void *)w + ((kx * fours + f) * R + r) * STEP + j;
-                    V wv = LOADV(at), odd = SPLIT ? LOADV(at + 4 * SPLIT) : wv;
-                    acc[r][0] = DOT(acc[r][0], x0, wv, odd);
-                    acc[r][1] = DOT(acc[r][1], x1, wv, odd);
-                }
-            }
-        for (int r = 0; r < R; r++)
-            for (int x = 0; x < 2; x++) {
-                F v = MULF(CVT(acc[r][x]), p.mul);
-                if (kind == HSWISH_Q) v = hswish(v, p.k);
-                else if (kind == GENERAL) {
-                    v = activate(v, q, p.k);
-                    if (q->inv) v = MULF(v, p.inv);
-                }
-                result[r][x][j] = round_q(v, &p);
-            }
-    }
-}
-
-INLINE void dwconv(const int k, const int s, const int R, const kf__dwconv_q *d, const kf__requant *q) {
-    const int fours = (k + 3) / 4;
-    V *columns = d->scratch;
-    size_t weights = (size_t)(k * fours * R) * BLOCK * 4 * (1 + SPLIT);
-    int kind = kind_of(q);
-    for (int32_t y = d->y0; y < d->y1; y += R)
-        for (int32_t x0 = 0; x0 < d->w_out; x0 += KF_DW_STRIP) {
-            int32_t width = d->w_out - x0 < KF_DW_STRIP ? d->w_out - x0 : KF_DW_STRIP, even = (width + 1) / 2 * 2;
-            for (size_t c0 = 0; c0 < d->c; c0 += BLOCK) {
-                size_t n = d->c - c0 < BLOCK ? d->c - c0 : BLOCK;
-                interleave(d, fours, c0, n, y * s - d->pt, x0 * s - d->pl, (even - 1) * s + k, columns);
-                for (int32_t x = 0; x < width; x += 2) {
-                    V v[2][2][4];
-                    dw_pair(k, s, R, columns + x * s * fours * 4, (const char *)d->w + c0 / BLOCK * weights, q, c0, kind, v);
-                    for (int r = 0; r < R && y + r < d->y1; r++)
-                        for (int i = 0; i < 2 && x + i < width; i++)
-                            store_block(v[r][i], q->out, d->out, ((size_t)(y + r) * (size_t)d->w_out + (size_t)(x0 + x + i)) * d->c + c0, n);
-                }
-            }
-        }
-}
-
-static __attribute__((noinline)) void dw31(const kf__dwconv_q *d, const kf__requant *q) { dwconv(3, 1, 2, d, q); }
-static __attribute__((noinline)) void dw32(const kf__dwconv_q *d, const kf__requant *q) { dwconv(3, 2, 1, d, q); }
-static __attribute__((noinline)) void dw51(const kf__dwconv_q *d, const kf__requant *q) { dwconv(5, 1, 2, d, q); }
-static __attribute__((noinline)) void dw52(const kf__dwconv_q *d, const kf__requant *q) { dwconv(5, 2, 2, d, q); }
-
-void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
-    if (d->kh == 3 && d->sh == 1) dw31(d, q);
-    else if (d->kh == 3) dw32(d, q);
-    else if (d->sh == 1) dw51(d, q);
-    else dw52(d, q);
-}
+#include "kernels/x86/int_dwconv.h"
 
 /* ---- elementwise ---------------------------------------------------------------------------------------------------------------- */
 

@@ -21,6 +21,7 @@
 #define MULF(a, b) _mm512_mul_ps(a, b)
 #define MINF(a, b) _mm512_min_ps(a, b)
 #define MAXF(a, b) _mm512_max_ps(a, b)
+#define CLAMP6(x) _mm512_castsi512_ps(_mm512_min_epi32(_mm512_max_epi32(_mm512_castps_si512(x), SET1I(0)), SET1I(0x40c00000)))
 #define UNPLO8(a, b) _mm512_unpacklo_epi8(a, b)
 #define UNPHI8(a, b) _mm512_unpackhi_epi8(a, b)
 #define UNPLO16(a, b) _mm512_unpacklo_epi16(a, b)
@@ -31,6 +32,7 @@
 #define MINU8(a, b) _mm512_min_epu8(a, b)
 #define MAXU8(a, b) _mm512_max_epu8(a, b)
 #define IN_ORDER(v) _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v)
+#define DW3_J 4
 #define MR1 16
 #define MR2 12
 #define MR3 8
@@ -55,6 +57,11 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
     else if (type == KF_U8) _mm_mask_storeu_epi8((uint8_t *)p + at, m, _mm512_cvtepi32_epi8(v));
     else _mm256_mask_storeu_epi16((int16_t *)p + at, m, _mm512_cvtepi32_epi16(v));
 }
+/* A number of bytes as loads and stores take it. */
+#define LANES __mmask64
+static inline LANES lanes_of(size_t n) { return first64(n); }
+static inline V load_lanes(const uint8_t *p, LANES m) { return _mm512_maskz_loadu_epi8(m, p); }
+static inline void store_lanes(uint8_t *p, V v, LANES m) { _mm512_mask_storeu_epi8(p, m, v); }
 /* Bounds of 64 bytes, or of 32 or 16 repeated. */
 static inline V load_limits(const uint8_t *p, int parts) {
     if (parts == 1) return LOADV(p);

@@ -1,0 +1,183 @@
+/* Body of the x86 integer depthwise kernels, included by int_template.h. Four rows of the image are interleaved, so that one i32 lane
+ * holds four taps of one channel below each other; a column of the image is used for all outputs that read it, then forgotten.
+ * Floor 3. Owner rule: pure functions. */
+
+#define BLOCK sizeof(V)
+
+/* What one pass over a strip of columns works on. */
+typedef struct dw_pass {
+    const kf__dwconv_q *d;
+    const kf__requant *q;
+    const uint8_t *at[8]; /* column 0 of the rows that the outputs read, at the first channel of the block */
+    size_t step[8];       /* bytes to the next column; 0 in rows outside the image, which read the zero point */
+    const char *w;        /* of the block */
+    size_t c0, n;         /* first channel and number of channels of the block */
+    int32_t y, x0, width;
+    V *half;              /* i16 of the first two vectors of each output, where two passes share the work */
+} dw_pass;
+
+/* J of the four vectors of one four of rows, from vector j0 on. `used`: rows of the four that any output reads. */
+INLINE void load_four(const int J, const int j0, const int used, const uint8_t *const *at, LANES lanes, V *to) {
+    V v[4];
+    UNROLL for (int r = 0; r < 4; r++) v[r] = r < used ? load_lanes(at[r], lanes) : SET1I(0);
+    if (j0 == 0) {
+        V ab = UNPLO8(v[0], v[1]), cd = used > 2 ? UNPLO8(v[2], v[3]) : SET1I(0);
+        to[0] = UNPLO16(ab, cd), to[1] = UNPHI16(ab, cd);
+    }
+    if (j0 + J == 4) {
+        V ab = UNPHI8(v[0], v[1]), cd = used > 2 ? UNPHI8(v[2], v[3]) : SET1I(0);
+        to[J - 2] = UNPLO16(ab, cd), to[J - 1] = UNPHI16(ab, cd);
+    }
+}
+
+/* Parameters of J vectors, read before the loop: stores of bytes could change them, as far as the compiler knows. */
+typedef struct dw_params {
+    F mul[4], k[4];
+    V zero[2], lo, hi;
+} dw_params;
+
+INLINE void dw_params_at(const int kind, const int J, const kf__requant *q, size_t col, size_t c0, dw_params *p) {
+    if (kind == GENERAL) return;
+    UNROLL for (int j = 0; j < J; j++) {
+        p->mul[j] = LOADF(q->mul + col + (size_t)(j * VL));
+        if (kind == HSWISH_Q) p->k[j] = LOADF(q->k + col + (size_t)(j * VL));
+    }
+    UNROLL for (int j = 0; j < J; j += 2) p->zero[j / 2] = PACK32(LOADV(q->zero + col + (size_t)(j * VL)), LOADV(q->zero + col + (size_t)((j + 1) * VL)));
+    p->lo = LOADV(q->lo8 + c0), p->hi = LOADV(q->hi8 + c0);
+}
+
+INLINE V dw_value(const int kind, V acc, const dw_params *p, const int j, const kf__requant *q, size_t col) {
+    if (kind == PLAIN_Q) return RNE(MULF(CVT(acc), p->mul[j]));
+    if (kind == HSWISH_Q) return RNE(hswish(MULF(CVT(acc), p->mul[j]), p->k[j]));
+    params g = params_at(q, col + (size_t)(j * VL));
+    F v = activate(MULF(CVT(acc), g.mul), q, g.k);
+    if (q->inv) v = MULF(v, g.inv);
+    return round_q(v, &g);
+}
+
+/* Vectors j and j + 1 to i16, zero point included. */
+INLINE V dw_words(const int kind, const V *acc, const dw_params *p, const int j, const kf__requant *q, size_t col) {
+    V words = PACK32(dw_value(kind, acc[j], p, j, q, col), dw_value(kind, acc[j + 1], p, j + 1, q, col));
+    return kind == GENERAL ? words : ADDS16(words, p->zero[j / 2]);
+}
+
+/* i16 of one output pixel to its place. */
+INLINE void dw_store(const int kind, V lo, V hi, const dw_params *p, const dw_pass *pass, size_t at, LANES lanes) {
+    const kf__requant *q = pass->q;
+    if (kind != GENERAL) {
+        store_lanes((uint8_t *)pass->d->out + at, MINU8(MAXU8(PACK16(lo, hi), p->lo), p->hi), lanes);
+    } else if (q->out == KF_U8) {
+        store_lanes((uint8_t *)pass->d->out + at, PACK16(lo, hi), lanes);
+    } else {
+        int16_t words[2][BLOCK / 2];
+        memcpy(words[0], &lo, BLOCK);
+        memcpy(words[1], &hi, BLOCK);
+        for (size_t i = 0; i < pass->n; i += 8)
+            memcpy((int16_t *)pass->d->out + at + i, &words[i / 8 % 2][i / 16 * 8], (pass->n - i < 8 ? pass->n - i : 8) * 2);
+    }
+}
+
+/* Vectors j0 .. j0 + J - 1 of a block of channels, R output rows of a strip. A column of the image is used for all outputs that it
+ * reaches (`live` of them) and then forgotten; the first of them is complete after it. The sums of output o live in slot o % live: the
+ * loop is unrolled by slots, so that nothing moves. */
+INLINE void dw_strip(const int kind, const int k, const int s, const int R, const int J, const int j0, const dw_pass *p) {
+    enum { STEP = 4 * (1 + SPLIT), MOST = 5 };
+    const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k;
+    const V *w = (const V *)(const void *)p->w + j0;
+    const kf__requant *q = p->q;
+    const int32_t total = p->width + live - 1, w_in = p->d->w_in, rows = p->d->y1 - p->y;
+    const size_t pixel = p->d->c, row = pixel * (size_t)p->d->w_out, col = p->c0 + (size_t)(j0 * VL);
+    const LANES lanes = lanes_of(p->n);
+    const uint8_t *at[8], *pads[4], *const pad = (const uint8_t *)p->d->pad + p->c0;
+    size_t to = (size_t)p->y * row + (size_t)p->x0 * pixel + p->c0;
+    int32_t sx = p->x0 * s - p->d->pl;
+    V acc[MOST][2][4], x[4], *half = p->half;
+    dw_params at_col;
+    dw_params_at(kind, J, q, col, p->c0, &at_col);
+    UNROLL for (int r = 0; r < 4 * fours; r++) at[r] = p->at[r] + (ptrdiff_t)sx * (ptrdiff_t)p->step[r];
+    UNROLL for (int r = 0; r < 4; r++) pads[r] = pad;
+    UNROLL for (int j = 0; j < J; j++) {
+        V bias = LOADV(q->bias + col + (size_t)(j * VL));
+        UNROLL for (int i = 0; i < live; i++) acc[i][0][j] = acc[i][1][j] = bias;
+    }
+    for (int32_t m = 0; m < total; m += live) {
+        UNROLL for (int slot = 0; slot < live; slot++) {
+            if (m + slot >= total) return;
+            UNROLL for (int phase = 0; phase < s; phase++, sx++) {
+                const int reach = live - phase;
+                UNROLL for (int f = 0; f < fours; f++) {
+                    load_four(J, j0, used - f * 4 < 4 ? used - f * 4 : 4, sx >= 0 && sx < w_in ? at + f * 4 : pads, lanes, x);
+                    UNROLL for (int i = 0; i < reach; i++) {
+                        const int kx = (reach - 1 - i) * s + phase, o = (slot + i + phase) % live;
+                        UNROLL for (int r = 0; kx < k && r < R; r++) {
+                            UNROLL for (int j = 0; j < J; j++) {
+                                const V *tap = w + ((kx * fours + f) * R + r) * STEP + j;
+                                DOT_AT(acc[o][r][j], x[j], tap);
+                            }
+                        }
+                    }
+                }
+                UNROLL for (int r = 0; r < used; r++) at[r] += p->step[r];
+                if (phase) continue;
+                if (m + slot >= live - 1) {
+                    UNROLL for (int r = 0; r < R; r++) {
+                        V lo = dw_words(kind, acc[slot][r], &at_col, 0, q, col);
+                        size_t here = to + (size_t)r * row;
+                        if (r >= rows) continue;
+                        if (J == 4) dw_store(kind, lo, dw_words(kind, acc[slot][r], &at_col, 2, q, col), &at_col, p, here, lanes);
+                        else if (j0 == 0) STOREV(half + r, lo);
+                        else dw_store(kind, LOADV(half + r), lo, &at_col, p, here, lanes);
+                    }
+                    to += pixel;
+                    half += R;
+                }
+                UNROLL for (int j = 0; j < J; j++) {
+                    V bias = LOADV(q->bias + col + (size_t)(j * VL));
+                    UNROLL for (int r = 0; r < R; r++) acc[slot][r][j] = bias;
+                }
+            }
+        }
+    }
+}
+
+INLINE void dwconv(const int kind, const int k, const int s, const int R, const int J, const kf__dwconv_q *d, const kf__requant *q) {
+    const int fours = (k + 3) / 4;
+    size_t weights = (size_t)(k * fours * R) * BLOCK * 4 * (1 + SPLIT);
+    dw_pass p = {.d = d, .q = q, .half = d->scratch};
+    for (p.y = d->y0; p.y < d->y1; p.y += R)
+        for (p.x0 = 0; p.x0 < d->w_out; p.x0 += KF_DW_STRIP) {
+            p.width = d->w_out - p.x0 < KF_DW_STRIP ? d->w_out - p.x0 : KF_DW_STRIP;
+            for (p.c0 = 0; p.c0 < d->c; p.c0 += BLOCK) {
+                p.n = d->c - p.c0 < BLOCK ? d->c - p.c0 : BLOCK;
+                p.w = (const char *)d->w + p.c0 / BLOCK * weights;
+                for (int r = 0; r < fours * 4; r++) {
+                    int32_t sy = p.y * s - d->pt + r;
+                    bool inside = sy >= 0 && sy < d->h_in;
+                    p.at[r] = (inside ? (const uint8_t *)d->in + (size_t)sy * (size_t)d->w_in * d->c : (const uint8_t *)d->pad) + p.c0;
+                    p.step[r] = inside ? d->c : 0;
+                }
+                dw_strip(kind, k, s, R, J, 0, &p);
+                if (J == 2) dw_strip(kind, k, s, R, 2, 2, &p);
+            }
+        }
+}
+
+#define DW(name, k, s, R, J)                                                                                           \
+    static __attribute__((noinline)) void name##_plain(const kf__dwconv_q *d, const kf__requant *q) { dwconv(PLAIN_Q, k, s, R, J, d, q); }   \
+    static __attribute__((noinline)) void name##_hswish(const kf__dwconv_q *d, const kf__requant *q) { dwconv(HSWISH_Q, k, s, R, J, d, q); } \
+    static __attribute__((noinline)) void name##_general(const kf__dwconv_q *d, const kf__requant *q) { dwconv(GENERAL, k, s, R, J, d, q); } \
+    static void name(const kf__dwconv_q *d, const kf__requant *q) {                                                    \
+        int kind = kind_of(q);                                                                                         \
+        (kind == PLAIN_Q ? name##_plain : kind == HSWISH_Q ? name##_hswish : name##_general)(d, q);                    \
+    }
+DW(dw31, 3, 1, 2, DW3_J)
+DW(dw32, 3, 2, 1, DW3_J)
+DW(dw51, 5, 1, 2, 2)
+DW(dw52, 5, 2, 2, 2)
+
+void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
+    if (d->kh == 3 && d->sh == 1) dw31(d, q);
+    else if (d->kh == 3) dw32(d, q);
+    else if (d->sh == 1) dw51(d, q);
+    else dw52(d, q);
+}
