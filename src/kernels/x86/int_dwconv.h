@@ -140,6 +140,93 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
     }
 }
 
+#if VL == 16
+/* Sixteen channels or fewer: a register holds four pixels of them instead of one of 64. Lane l of the group at pixel x is pixel x + l * s. */
+INLINE V load_group(const uint8_t *at, size_t step, int32_t x, const int s, const dw_pass *p, __mmask16 lanes) {
+    const uint8_t *pad = (const uint8_t *)p->d->pad + p->c0;
+    if (s == 1 && p->n == 16 && step == 16 && x >= 0 && x + 3 < p->d->w_in) return LOADV(at + (ptrdiff_t)x * 16);
+    __m128i v[4];
+    UNROLL for (int l = 0; l < 4; l++) {
+        int32_t sx = x + l * s;
+        v[l] = _mm_maskz_loadu_epi8(lanes, sx >= 0 && sx < p->d->w_in ? at + (size_t)sx * step : pad);
+    }
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1), high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
+    return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+}
+
+#define REPEAT(p) _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)(p)))
+#define REPEATF(p) _mm512_broadcast_f32x4(_mm_loadu_ps(p))
+
+INLINE void fold_params(const int kind, const kf__requant *q, size_t c0, dw_params *p) {
+    V z[4];
+    UNROLL for (int j = 0; j < 4; j++) {
+        p->mul[j] = REPEATF(q->mul + c0 + j * VL);
+        if (kind == HSWISH_Q) p->k[j] = REPEATF(q->k + c0 + j * VL);
+        z[j] = REPEAT(q->zero + c0 + j * VL);
+    }
+    p->zero[0] = PACK32(z[0], z[1]), p->zero[1] = PACK32(z[2], z[3]);
+    p->lo = REPEAT(q->lo8 + c0), p->hi = REPEAT(q->hi8 + c0);
+}
+
+/* All phases of the group of four pixels at column x: four vectors for each four of rows. */
+INLINE void fold_load(const int fours, const int used, const int s, const dw_pass *p, int32_t x, __mmask16 lanes, V (*to)[8]) {
+    UNROLL for (int phase = 0; phase < s; phase++) {
+        UNROLL for (int f = 0; f < fours; f++) {
+            V v[4];
+            UNROLL for (int r = 0; r < 4; r++)
+                v[r] = f * 4 + r < used ? load_group(p->at[f * 4 + r], p->step[f * 4 + r], x + phase, s, p, lanes) : SET1I(0);
+            V ab0 = UNPLO8(v[0], v[1]), ab1 = UNPHI8(v[0], v[1]), cd0 = UNPLO8(v[2], v[3]), cd1 = UNPHI8(v[2], v[3]);
+            to[phase][f * 4] = UNPLO16(ab0, cd0), to[phase][f * 4 + 1] = UNPHI16(ab0, cd0);
+            to[phase][f * 4 + 2] = UNPLO16(ab1, cd1), to[phase][f * 4 + 3] = UNPHI16(ab1, cd1);
+        }
+    }
+}
+
+/* Like dw_strip, four output columns at a time; taps further right are lanes of this group and the next one. */
+INLINE void dw_fold(const int kind, const int k, const int s, const int R, const dw_pass *p) {
+    const int fours = (k + 3) / 4, used = (R - 1) * s + k;
+    const V *w = (const V *)(const void *)p->w;
+    const size_t pixel = p->d->c, row = pixel * (size_t)p->d->w_out;
+    const __mmask16 lanes = (__mmask16)first64(p->n);
+    const int32_t left = p->x0 * s - p->d->pl;
+    V now[2][8], next[2][8];
+    dw_params at_col;
+    fold_params(kind, p->q, p->c0, &at_col);
+    fold_load(fours, used, s, p, left, lanes, next);
+    for (int32_t x = 0; x < p->width; x += 4) {
+        V acc[2][4];
+        memcpy(now, next, sizeof now);
+        fold_load(fours, used, s, p, left + (x + 4) * s, lanes, next);
+        UNROLL for (int j = 0; j < 4; j++) acc[0][j] = acc[1][j] = REPEAT(p->q->bias + p->c0 + j * VL);
+        UNROLL for (int kx = 0; kx < k; kx++) {
+            UNROLL for (int f = 0; f < fours; f++) {
+                UNROLL for (int j = 0; j < 4; j++) {
+                    V a = now[kx % s][f * 4 + j], b = next[kx % s][f * 4 + j];
+                    V v = kx / s == 0 ? a : kx / s == 1 ? ALIGN(b, a, 1) : kx / s == 2 ? ALIGN(b, a, 2) : kx / s == 3 ? ALIGN(b, a, 3) : b;
+                    UNROLL for (int r = 0; r < R; r++) {
+                        V tap = REPEAT(w + ((kx * fours + f) * R + r) * 4 * (1 + SPLIT) + j);
+                        V odd = SPLIT ? REPEAT(w + ((kx * fours + f) * R + r) * 4 * (1 + SPLIT) + j + 4 * SPLIT) : tap;
+                        acc[r][j] = DOT(acc[r][j], v, tap, odd);
+                    }
+                }
+            }
+        }
+        UNROLL for (int r = 0; r < R; r++) {
+            uint8_t *to = (uint8_t *)p->d->out + (size_t)(p->y + r) * row + (size_t)(p->x0 + x) * pixel + p->c0;
+            V v = PACK16(dw_words(kind, acc[r], &at_col, 0, p->q, 0), dw_words(kind, acc[r], &at_col, 2, p->q, 0));
+            v = MINU8(MAXU8(v, at_col.lo), at_col.hi);
+            if (p->y + r >= p->d->y1) continue;
+            if (pixel == 16 && p->width - x >= 4) {
+                STOREV(to, v);
+                continue;
+            }
+            UNROLL for (int l = 0; l < 4; l++)
+                if (x + l < p->width) store_part(to + (size_t)l * pixel, v, l, 4, p->n);
+        }
+    }
+}
+#endif
+
 INLINE void dwconv(const int kind, const int k, const int s, const int R, const int J, const kf__dwconv_q *d, const kf__requant *q) {
     const int fours = (k + 3) / 4;
     size_t weights = (size_t)(k * fours * R) * BLOCK * 4 * (1 + SPLIT);
@@ -156,6 +243,12 @@ INLINE void dwconv(const int kind, const int k, const int s, const int R, const 
                     p.at[r] = (inside ? (const uint8_t *)d->in + (size_t)sy * (size_t)d->w_in * d->c : (const uint8_t *)d->pad) + p.c0;
                     p.step[r] = inside ? d->c : 0;
                 }
+#if VL == 16
+                if (kind != GENERAL && p.n <= 16) {
+                    dw_fold(kind, k, s, R, &p);
+                    continue;
+                }
+#endif
                 dw_strip(kind, k, s, R, J, 0, &p);
                 if (J == 2) dw_strip(kind, k, s, R, 2, 2, &p);
             }
