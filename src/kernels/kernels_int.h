@@ -36,15 +36,18 @@ typedef struct kf__requant {
     float post_lo, post_hi;
     const uint8_t *lo8, *hi8; /* set by kf__requant_bound: bounds of the output in natural channel order, or NULL */
 } kf__requant;
-/** Fills lo8 and hi8 (both [kf__qpad(n)], in the order of kf__dwconv_q_order(block)'s inverse) and points `q` to them if the output is u8
- *  and no sum that fits i32 can give a value that does not: then conversion and saturating packing do what clamp and conversion do. */
-void kf__requant_bound(kf__requant *q, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8);
+/** Fills lo8 and hi8 (both [kf__qpad(n)]) and points `q` to them if the output is u8 and no sum up to largest_sum can give a value that
+ *  does not fit i32: then conversion and saturating packing do what clamp and conversion do. The vectors of `q` are in the order of
+ *  kf__dwconv_q_order(block), the bounds in natural order. */
+void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8);
 
-/** c[m,n] = requant(a[m,k] * w[n,k]^T), w packed by kf__gemm_q_pack with the layout that the kernel wants. Rows are independent;
- *  panels are independent, so threads may split n at multiples of KF_QPANEL (b moves by panels, the requant vectors by columns). */
-typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
-                            const kf__requant *q);
-/** The same for i16 inputs; `wide`: the packed weights are i16, not i8. */
+/** c[m,n] = requant(a[m, runs * k] * w[n, runs * k]^T), w packed by kf__gemm_u8_pack with the layout that the kernel wants. A row of a is
+ *  `runs` runs of k bytes, ld_run bytes apart, and rows are lda bytes apart, so that a window of an image can be read in place; with more
+ *  than one run, k is a multiple of 4. Rows are independent; panels are independent, so threads may split n at multiples of KF_QPANEL
+ *  (b moves by panels, the requant vectors by columns). */
+typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
+                            size_t ldc, const kf__requant *q);
+/** The same for i16 inputs in one run; `wide`: the packed weights are i16, not i8. */
 typedef void kf__gemm_i16_fn(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
                              size_t ldc, const kf__requant *q);
 

@@ -82,21 +82,21 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
 /* Half of the outputs of a strip, two rows, one block each. */
 size_t kf__dwconv_u8_scratch(void) { return (size_t)KF_DW_STRIP * 2 * 64; }
 
-/* Largest |sum| is 2^31; every later step is linear in it but h-swish, whose factor is at most 6 * k. */
-static double largest_value(const kf__requant *q, size_t i) {
-    double x = 2147483648.0 * fabs((double)q->mul[i]) + (q->fbias ? fabs((double)q->fbias[i]) : 0);
+/* Every step after the sum is linear in it but h-swish, whose factor is at most 6 * k. */
+static double largest_value(const kf__requant *q, double sum, size_t i) {
+    double x = sum * fabs((double)q->mul[i]) + (q->fbias ? fabs((double)q->fbias[i]) : 0);
     if (q->act == KF_ACT_HSWISH) x *= 6 * fabs((double)q->k[i]);
     if (q->residual_scale != 0) x += 65536.0 * fabs((double)q->residual_scale);
     return q->inv ? x * fabs((double)q->inv[i]) : x;
 }
 
-void kf__requant_bound(kf__requant *q, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8) {
+void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8) {
     q->lo8 = q->hi8 = NULL;
     if (q->out != KF_U8) return;
     for (size_t i = 0; i < kf__round_up(n, block); i++) {
         size_t c = kf__dwconv_q_order(block, i);
         if (c >= n) continue;
-        if (!(largest_value(q, i) < 1073741824.0)) return;
+        if (!(largest_value(q, largest_sum, i) < 1073741824.0)) return;
         lo8[c] = (uint8_t)(q->flo[i] + (float)q->zero[i]), hi8[c] = (uint8_t)(q->fhi[i] + (float)q->zero[i]);
     }
     q->lo8 = lo8, q->hi8 = hi8;

@@ -37,11 +37,17 @@ static void widen(const uint8_t *from, size_t n, int16_t *to) {
     for (size_t i = 0; i < n; i++) to[i] = from[i];
 }
 
-/* One GEMM call: m rows of depth k (already of the kernel's type), n columns from `col` on of the panels at w. */
-static void gemm(const job *j, size_t m, size_t n, size_t k, const void *a, const char *w, size_t col, char *c, const kf__requant *r) {
-    size_t ldc = (size_t)j->out->c;
-    if (j->q->i16) j->k->gemm_i16(m, n, k, a, k, w + kf__gemm_i16_packed(j->q->wide, col, k), j->q->wide, c, ldc, r);
-    else j->k->gemm_u8(m, n, k, a, k, w + kf__gemm_u8_packed(j->k->gemm_layout, col, k), c, ldc, r);
+/* The inputs of a product: m rows of `runs` runs of k elements each, already of the kernel's type. */
+typedef struct operand {
+    const void *a;
+    size_t m, k, lda, runs, ld_run;
+} operand;
+
+/* One GEMM call: n columns from `col` on of the panels at w. */
+static void gemm(const job *j, operand in, size_t n, const char *w, size_t col, char *c, const kf__requant *r) {
+    size_t ldc = (size_t)j->out->c, depth = in.runs * in.k;
+    if (j->q->i16) j->k->gemm_i16(in.m, n, depth, in.a, in.lda, w + kf__gemm_i16_packed(j->q->wide, col, depth), j->q->wide, c, ldc, r);
+    else j->k->gemm_u8(in.m, n, in.k, in.runs, in.ld_run, in.a, in.lda, w + kf__gemm_u8_packed(j->k->gemm_layout, col, depth), c, ldc, r);
 }
 
 static void run_gemm(void *ctx, int worker, int workers) {
@@ -54,19 +60,22 @@ static void run_gemm(void *ctx, int worker, int workers) {
     size_t row = by_rows ? from : 0, row_end = by_rows ? to : m, col = by_rows ? 0 : from, cols = by_rows ? n : to - from;
     size_t step = widened ? (j->s->op == KF_STEP_FC ? 1 : (size_t)j->out->w) : row_end - row;
     for (; row < row_end; row += step) {
-        size_t rows = row_end - row < step ? row_end - row : step;
+        size_t count = row_end - row < step ? row_end - row : step;
         const void *a = j->src + row * k * j->in_size;
         if (widened) {
-            widen(a, rows * k, scratch(j, worker));
+            widen(a, count * k, scratch(j, worker));
             a = scratch(j, worker);
         }
         kf__requant r = requant_at(&j->q->rq, j->src2, row, col);
-        gemm(j, rows, cols, k, a, j->q->w, col, j->dst + (row * n + col) * j->out_size, &r);
+        gemm(j, (operand){a, count, k, k, 1, 0}, cols, j->q->w, col, j->dst + (row * n + col) * j->out_size, &r);
     }
 }
 
-/* Depth of the patches: fours of bytes, so that the u8 kernel has no remainder; the weights of the filling are 0. */
-static size_t depth_of(const job *j, size_t k) { return j->q->i16 ? k : kf__round_up(k, 4); }
+/* Elements of one row of taps in a patch: fours of bytes, so that the u8 kernel has no remainder; the weights of the filling are 0. */
+static size_t run_of(const job *j, size_t channels) {
+    size_t run = (size_t)j->s->kw * channels;
+    return j->q->i16 ? run : kf__round_up(run, 4);
+}
 
 /* One row of taps of a patch, `channels` from `first` on for each tap; a tap outside the image reads the zero point. */
 static void patch_row(const job *j, const char *row, int32_t left, size_t first, size_t channels, char *to) {
@@ -88,52 +97,74 @@ static void patch_row(const job *j, const char *row, int32_t left, size_t first,
     }
 }
 
-/* Patches of one output row, depth_of() elements each. Taps of one row of the image that lie side by side are one copy. */
-static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
+/* Patches of the columns from..end-1 of one output row, kh * run_of() elements each. */
+static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, int32_t from, int32_t end, char *to) {
     const kf__step *s = j->s;
-    size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1, run = (size_t)s->kw * channels * e, k = (size_t)s->kh * (size_t)s->kw * channels;
-    size_t step = depth_of(j, k) * e;
+    size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1, taps = (size_t)s->kw * channels * e, run = run_of(j, channels) * e;
     bool whole = channels == c && s->dw == 1 && e == j->in_size;
     for (int32_t ky = 0; ky < s->kh; ky++) {
         int32_t sy = y * s->sh - s->pt + ky * s->dh;
         const char *row = sy < 0 || sy >= j->in->h ? NULL : j->src + (image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w * c * j->in_size;
-        char *at = to + (size_t)ky * run;
-        for (int32_t xo = 0; xo < j->out->w; xo++, at += step) {
+        for (int32_t xo = from; xo < end; xo++) {
+            char *at = to + ((size_t)xo * (size_t)s->kh + (size_t)ky) * run;
             int32_t left = xo * s->sw - s->pl;
             if (!row || !whole || left < 0 || left + s->kw > j->in->w) patch_row(j, row, left, first, channels, at);
-            else if (run == 9) memcpy(at, row + left * 3, 9); /* three pixels: the first layer */
-            else memcpy(at, row + (size_t)left * c * e, run);
+            else memcpy(at, row + (size_t)left * c * e, taps);
+            if (run > taps) memset(at + taps, 0, run - taps);
         }
     }
-    for (int32_t xo = 0; step > k * e && xo < j->out->w; xo++) memset(to + (size_t)xo * step + k * e, 0, step - k * e);
 }
 
-/* One row of patches times one group; where the bias depends on the border, one call for each run of columns of one class. */
-static void conv_row(const job *j, size_t row, size_t g, const char *patches, size_t k) {
-    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)j->s->group, e = j->q->i16 ? 2 : 1;
-    k = depth_of(j, k);
-    int32_t class_row = j->s->border_bias ? j->q->class_y[row % (size_t)j->out->h] * j->q->n_class_x : 0;
-    for (size_t x = 0, end; x < ow; x = end) {
-        end = ow;
-        kf__requant r = requant_at(&j->q->rq, j->src2, row * ow + x, g * per);
-        if (j->s->border_bias) {
-            for (end = x + 1; end < ow && j->q->class_x[end] == j->q->class_x[x];) end++;
+/* Columns whose patches the kernel can read from the image itself: from *from to *end. */
+static void direct_columns(const job *j, int32_t y, int32_t *from, int32_t *end) {
+    const kf__step *s = j->s;
+    int64_t c = j->in->c, top = (int64_t)y * s->sh - s->pt, run = (int64_t)run_of(j, (size_t)c), w = j->in->w * c;
+    *from = *end = 0;
+    if (s->group != 1 || s->dw != 1 || j->q->i16 || top < 0 || top + (s->kh - 1) * s->dh >= j->in->h || run > w) return;
+    *from = (s->pl + s->sw - 1) / s->sw;
+    *end = (int32_t)(((w - run) / c + s->pl) / s->sw) + 1;
+    if (*end > j->out->w) *end = j->out->w;
+    if (*from >= *end) *from = *end = 0;
+}
+
+/* One output row of one group: one product for each run of columns that have the same border class and read from the same place. */
+static void conv_row(const job *j, size_t image, int32_t y, size_t g, int32_t from, int32_t end, const char *patches) {
+    const kf__step *s = j->s;
+    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)s->group, c = (size_t)j->in->c, run = run_of(j, c / (size_t)s->group);
+    size_t row = image * (size_t)j->out->h + (size_t)y, e = j->q->i16 ? 2 : 1, kh = (size_t)s->kh, line = (size_t)j->in->w * c;
+    int32_t class_row = s->border_bias ? j->q->class_y[y] * j->q->n_class_x : 0;
+    for (int32_t x = 0, next; x < j->out->w; x = next) {
+        bool direct = x >= from && x < end;
+        int32_t stop = direct ? end : x < from ? from : j->out->w;
+        kf__requant r = requant_at(&j->q->rq, j->src2, row * ow + (size_t)x, g * per);
+        next = stop;
+        if (s->border_bias) {
+            for (next = x + 1; next < stop && j->q->class_x[next] == j->q->class_x[x];) next++;
             r.bias = j->q->table + (size_t)(class_row + j->q->class_x[x]) * j->q->ld_table;
         }
-        gemm(j, end - x, per, k, patches + x * k * e, (const char *)j->q->w + g * j->q->group_bytes, 0, j->dst + ((row * ow + x) * oc + g * per) * j->out_size, &r);
+        operand in = {patches + (size_t)x * kh * run * e, (size_t)(next - x), kh * run, kh * run, 1, 0};
+        if (direct) {
+            size_t first = (image * (size_t)j->in->h + (size_t)(y * s->sh - s->pt)) * line + (size_t)(x * s->sw - s->pl) * c;
+            in = (operand){j->src + first, (size_t)(next - x), run, (size_t)s->sw * c, kh, (size_t)s->dh * line};
+        }
+        gemm(j, in, per, (const char *)j->q->w + g * j->q->group_bytes, 0, j->dst + ((row * ow + (size_t)x) * oc + g * per) * j->out_size, &r);
     }
 }
 
 static void run_conv(void *ctx, int worker, int workers) {
     const job *j = ctx;
-    size_t g = (size_t)j->s->group, per_in = (size_t)j->in->c / g, k = (size_t)(j->s->kh * j->s->kw) * per_in, from, to;
+    size_t g = (size_t)j->s->group, per_in = (size_t)j->in->c / g, h = (size_t)j->out->h, from, to;
     char *patches = scratch(j, worker);
-    kf__share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
-    for (size_t row = from; row < to; row++)
+    kf__share((size_t)j->out->n * h, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++) {
+        int32_t y = (int32_t)(row % h), first, end;
+        direct_columns(j, y, &first, &end);
         for (size_t i = 0; i < g; i++) {
-            im2col_row(j, row / (size_t)j->out->h, (int32_t)(row % (size_t)j->out->h), i * per_in, per_in, patches);
-            conv_row(j, row, i, patches, k);
+            im2col_row(j, row / h, y, i * per_in, per_in, 0, first, patches);
+            im2col_row(j, row / h, y, i * per_in, per_in, end, j->out->w, patches);
+            conv_row(j, row / h, y, i, first, end, patches);
         }
+    }
 }
 
 static void run_dwconv(void *ctx, int worker, int workers) {

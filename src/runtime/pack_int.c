@@ -3,6 +3,8 @@
  * Owner rule: all of it lives in the program's arena and ends with the model. */
 #include "runtime/model.h"
 
+#include <math.h>
+
 typedef struct packing {
     const struct kf_model *m;
     const kf__program *p;
@@ -94,17 +96,32 @@ static int32_t *fold(packing *k, const kf__pconst *w, const kf__pconst *b, const
     return to;
 }
 
+/* Rows of taps of a spatial convolution filled up to fours of bytes: [n, kh, run] to [n, kh, round_up(run, 4)]. */
+static const int8_t *fill_runs(packing *k, const int8_t *w, size_t n, size_t runs, size_t run) {
+    size_t filled = kf__round_up(run, 4);
+    if (runs == 1 || run == filled) return w;
+    int8_t *to = kf__arena_zalloc(k->arena, n * runs * filled);
+    for (size_t i = 0; to && i < n * runs; i++) memcpy(to + i * filled, w + i * run, run);
+    return to;
+}
+
 /* Panels of w[groups * n, depth] for u8 or i16 inputs. */
 static void *panels(packing *k, const kf__pconst *w, bool input_i16, size_t groups, size_t *bytes) {
-    size_t n = k->n / groups, depth = w->bytes / kf_dtype_size(w->dtype) / k->n;
+    size_t n = k->n / groups, depth = w->bytes / kf_dtype_size(w->dtype) / k->n, runs = !input_i16 && k->s->op == KF_STEP_CONV ? (size_t)k->s->kh : 1;
     bool wide = w->dtype == KF_I16;
     kf__qlayout layout = k->m->kernels_int.gemm_layout;
-    *bytes = input_i16 ? kf__gemm_i16_packed(wide, n, depth) : kf__gemm_u8_packed(layout, n, depth);
+    size_t filled = runs > 1 ? runs * kf__round_up(depth / runs, 4) : depth;
+    *bytes = input_i16 ? kf__gemm_i16_packed(wide, n, depth) : kf__gemm_u8_packed(layout, n, filled);
     char *to = kf__arena_alloc(k->arena, groups * *bytes + KF_ALIGN);
     for (size_t g = 0; to && g < groups; g++) {
         const char *from = (const char *)w->data + g * n * depth * kf_dtype_size(w->dtype);
-        if (input_i16) kf__gemm_i16_pack(wide, n, depth, from, to + g * *bytes);
-        else kf__gemm_u8_pack(layout, n, depth, (const int8_t *)from, to + g * *bytes);
+        if (input_i16) {
+            kf__gemm_i16_pack(wide, n, depth, from, to + g * *bytes);
+            continue;
+        }
+        const int8_t *rows = fill_runs(k, (const int8_t *)from, n, runs, depth / runs);
+        if (!rows) return NULL;
+        kf__gemm_u8_pack(layout, n, filled, rows, to + g * *bytes);
     }
     return to;
 }
@@ -148,6 +165,15 @@ static bool classes(packing *k) {
     return true;
 }
 
+/* No sum is larger: every input at its end, every weight too, and the largest folded bias of all border classes. */
+static double largest_sum(const packing *k, const kf__pconst *w, size_t rows) {
+    double input = k->in->dtype == KF_U8 ? 255 : 32768, weight = w->dtype == KF_I8 ? 128 : 32768, bias = 0;
+    size_t ld = kf__qpad(k->n);
+    for (size_t i = 0; i < rows * ld; i++)
+        if (fabs((double)k->q->table[i]) > bias) bias = fabs((double)k->q->table[i]);
+    return input * weight * (double)(w->bytes / kf_dtype_size(w->dtype) / k->n) + bias;
+}
+
 static bool pack_weighted(packing *k) {
     const kf__pconst *w = constant(k, KF_CONST_W), *b = constant(k, KF_CONST_BIAS);
     const kf__ptensor *residual = k->s->n_in > 1 ? &k->p->tensors[k->s->in[1]] : NULL;
@@ -165,7 +191,7 @@ static bool pack_weighted(packing *k) {
     }
     uint8_t *bounds = kf__arena_zalloc(k->arena, 2 * kf__qpad(k->n));
     if (!k->q->table || !bounds) return false;
-    kf__requant_bound(&k->q->rq, k->n, k->block, bounds, bounds + kf__qpad(k->n));
+    kf__requant_bound(&k->q->rq, largest_sum(k, w, b ? b->bytes / 4 / k->n : 1), k->n, k->block, bounds, bounds + kf__qpad(k->n));
     return true;
 }
 
@@ -232,7 +258,7 @@ static size_t scratch_of(const packing *k) {
     size_t c = (size_t)k->in->c, e = k->q->i16 ? 2 : 1;
     switch (s->op) {
     case KF_STEP_CONV:
-        if (!is_pointwise(s)) return (size_t)k->out->w * kf__round_up((size_t)(s->kh * s->kw) * (c / (size_t)s->group), 4) * e + KF_ALIGN;
+        if (!is_pointwise(s)) return (size_t)k->out->w * (size_t)s->kh * kf__round_up((size_t)s->kw * (c / (size_t)s->group), 4) * e + KF_ALIGN;
         return k->q->i16 && k->in->dtype == KF_U8 ? (size_t)k->out->w * c * 2 + KF_ALIGN : 0;
     case KF_STEP_FC: return k->q->i16 && k->in->dtype == KF_U8 ? c * 2 + KF_ALIGN : 0;
     case KF_STEP_DWCONV: return kf__dwconv_u8_scratch();

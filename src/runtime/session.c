@@ -111,13 +111,18 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
     uint8_t *to = (uint8_t *)kf__exec_tensor(&s->exec, in->tensor);
     size_t hw = (size_t)t->h * (size_t)t->w, c = (size_t)t->c;
-    bool flat = in->layout != 0 || nhwc;
+    bool flat = in->layout != 0 || nhwc || c == 1;
+    if (flat && !f32) {
+        memcpy(to, data, (size_t)t->n * hw * c);
+        return;
+    }
     for (size_t n = 0; n < (size_t)t->n; n++)
-        for (size_t i = 0; i < hw; i++)
-            for (size_t k = 0; k < c; k++) {
-                size_t from = flat ? (n * hw + i) * c + k : (n * c + k) * hw + i;
-                *to++ = f32 ? to_pixel(&s->m->p->meta.preprocess, k, ((const float *)data)[from]) : ((const uint8_t *)data)[from];
-            }
+        for (size_t k = 0; k < c; k++) {
+            size_t first = flat ? n * hw * c + k : (n * c + k) * hw, step = flat ? c : 1;
+            const float *real = (const float *)data + (f32 ? first : 0);
+            const uint8_t *byte = (const uint8_t *)data + (f32 ? 0 : first);
+            for (size_t i = 0; i < hw; i++) to[(n * hw + i) * c + k] = f32 ? to_pixel(&s->m->p->meta.preprocess, k, real[i * step]) : byte[i * step];
+        }
 }
 
 static void put_rgb_u8(struct kf_session *s, const uint8_t *rgb, size_t stride) {

@@ -127,7 +127,7 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     parameters p = parameters_new(s.n);
     parameters_fill(&p, s.n, 40.0 / (i16 ? 3e8 : 2e5), out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, s.n, out);
-    if (turn % 7) kf__requant_bound(&q, s.n, 16, p.lo8, p.hi8);
+    if (turn % 7) kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
     kf__cpu_level level[KF_CPU_LEVELS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -141,7 +141,8 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
             k.gemm_i16(s.m, s.n, s.k, (const int16_t *)(const void *)a.at, s.k, packed.at, wide, to, s.n, &q);
         } else {
             kf__gemm_u8_pack(k.gemm_layout, s.n, s.k, w, packed.at);
-            k.gemm_u8(s.m, s.n, s.k, a.at, s.k, packed.at, to, s.n, &q);
+            size_t runs = s.k % 8 == 0 && turn % 2 ? s.k / 4 : 1; /* the same rows, cut into fours */
+            k.gemm_u8(s.m, s.n, s.k / runs, runs, s.k / runs, a.at, s.k, packed.at, to, s.n, &q);
         }
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(i16 ? k.gemm_i16_name : k.gemm_u8_name, s, turn);
         guard_free(&packed.g);
@@ -172,7 +173,7 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
         kf__dwconv_u8_pack(k.dw_layout, k.dw_block, v.k, v.s, v.c, w, packed.at);
         parameters_order(&p, v.c, k.dw_block, &ordered);
         kf__requant q = requant_of(&ordered, turn, false, NULL, 0, out);
-        if (turn % 7) kf__requant_bound(&q, v.c, k.dw_block, ordered.lo8, ordered.hi8);
+        if (turn % 7) kf__requant_bound(&q, 255.0 * 128 * 25 + 100000, v.c, k.dw_block, ordered.lo8, ordered.hi8);
         d.out = i ? got.at : want.at, d.w = packed.at;
         memset(got.at, CANARY, got.n);
         for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) { /* in two shares, as two threads do */
@@ -232,23 +233,23 @@ static void check_traps(void) {
         memset(p.bias, 0, 28);
         for (int c = 0; c < 7; c++) p.mul[c] = 1, p.k[c] = 1.0f / 6.0f;
         kf__gemm_u8_pack(k.gemm_layout, 1, 3, B, packed);
-        k.gemm_u8(1, 1, 3, A, 3, packed, out, 1, &q);
+        k.gemm_u8(1, 1, 3, 1, 0, A, 3, packed, out, 1, &q);
         if (out[0] != -3132) report("pair saturation", (shape){1, 1, 3}, 0);
         memset(packed, 0, sizeof packed); /* sums come from the bias alone */
         for (int c = 0; c < 7; c++) p.bias[c] = (int32_t)(X[c] * 1000), p.mul[c] = 0.001f;
         q.act = KF_ACT_HSWISH;
-        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         for (int c = 0; c < 7; c++)
             if (fabsf(out[c] - Y[c]) > 1e-5f) report("h-swish is not h-sigmoid", (shape){1, 7, (size_t)c}, 0);
         q.act = KF_ACT_HARDSIGMOID, q.lo = 0.2f, q.hi = 0.5f;
-        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         if (fabsf(out[4] - 0.7f) > 1e-6f) report("HardSigmoid alpha 0.2", (shape){1, 7, 3}, 0);
         q.act = KF_ACT_HSIGMOID;
-        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         if (fabsf(out[4] - 0.66667f) > 1e-5f) report("h-sigmoid of 1", (shape){1, 7, 3}, 0);
         q.act = KF_ACT_NONE; /* a dead channel: s_w = bias / (s_in * 2^24) */
         p.bias[0] = 1 << 24, p.mul[0] = (float)(5.0 / 16777216);
-        k.gemm_u8(1, 7, 3, A, 3, packed, out, 7, &q);
+        k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         if (out[0] != 5) report("dead channel", (shape){1, 7, 3}, 0);
     }
     parameters_free(&p);
@@ -266,7 +267,7 @@ static void bench_depthwise(const kf__kernels_int *k, window v, kf__random *r) {
     memset(in, 3, (size_t)v.h * (size_t)v.w * v.c);
     kf__dwconv_u8_pack(k->dw_layout, k->dw_block, v.k, v.s, v.c, w, packed);
     kf__requant q = requant_of(&p, v.c >= 200, false, NULL, 0, KF_U8);
-    kf__requant_bound(&q, v.c, 16, p.lo8, p.hi8);
+    kf__requant_bound(&q, 255.0 * 128 * 25 + 100000, v.c, 16, p.lo8, p.hi8);
     kf__dwconv_q d = {.in = in, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = ho, .y1 = ho, .kh = v.k, .kw = v.k, .sh = v.s, .sw = v.s, .dh = 1,
                       .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads, .scratch = scratch, .out = out, .w = packed};
     double ns, work = (double)(ho * ho) * (double)v.c * (double)(v.k * v.k);
@@ -293,9 +294,9 @@ static void bench(void) {
             memset(a, 3, s.m * s.k);
             kf__gemm_u8_pack(k.gemm_layout, s.n, s.k, w, b);
             kf__requant q = requant_of(&p, 1, false, NULL, 0, KF_U8);
-            kf__requant_bound(&q, s.n, 16, p.lo8, p.hi8);
+            kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
             double ns, work = (double)s.m * (double)s.n * (double)s.k;
-            BENCH(ns, k.gemm_u8(s.m, s.n, s.k, a, s.k, b, c, s.n, &q));
+            BENCH(ns, k.gemm_u8(s.m, s.n, s.k, 1, 0, a, s.k, b, c, s.n, &q));
             printf("%s %5zu x %4zu x %4zu  %9.0f ns  %6.1f MAC/ns\n", k.gemm_u8_name, s.m, s.n, s.k, ns, work / ns);
             parameters_free(&p);
             free(a), free(c), free(w), kf__mem_free(NULL, b);

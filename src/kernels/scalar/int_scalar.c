@@ -32,15 +32,18 @@ static void finish(const kf__requant *q, size_t c, int32_t acc, void *out, size_
     else put(out, q->out, at, round_q(x, q->flo[c], q->fhi[c], q->zero[c]));
 }
 
-void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
-                         const kf__requant *q) {
-    size_t fours = (k + 3) / 4;
+void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
+                         size_t ldc, const kf__requant *q) {
+    size_t depth = runs * k, fours = (depth + 3) / 4;
     for (size_t i = 0; i < m; i++)
         for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL) {
             const int8_t *panel = (const int8_t *)b + j0 * fours * 4;
             uint32_t acc[KF_QPANEL] = {0};
-            for (size_t x = 0; x < k; x++)
-                for (size_t j = 0; j < KF_QPANEL; j++) acc[j] += (uint32_t)(a[i * lda + x] * panel[(x / 4 * KF_QPANEL + j) * 4 + x % 4]);
+            for (size_t run = 0, x = 0; run < runs; run++) {
+                const uint8_t *from = a + i * lda + run * ld_run;
+                for (size_t t = 0; t < k; t++, x++)
+                    for (size_t j = 0; j < KF_QPANEL; j++) acc[j] += (uint32_t)(from[t] * panel[(x / 4 * KF_QPANEL + j) * 4 + x % 4]);
+            }
             for (size_t j = 0; j < KF_QPANEL && j0 + j < n; j++)
                 finish(q, j0 + j, (int32_t)(acc[j] + (uint32_t)q->bias[j0 + j]), c, i * ldc + j0 + j, i * q->ld_residual + j0 + j);
         }

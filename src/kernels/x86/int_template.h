@@ -178,16 +178,20 @@ INLINE void step_u8(const int mr, const int np, V (*acc)[4 * W], const uint8_t *
 }
 
 /* mr rows by np panels; mr and np are constants at every call, and the loops are unrolled, so the sums stay in registers. */
-INLINE void tile_u8(const int mr, const int np, size_t n, size_t k, const uint8_t *a, size_t lda, const char *b, size_t col, size_t row, void *c,
-                    size_t ldc, const kf__requant *q) {
+INLINE void tile_u8(const int mr, const int np, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const char *b, size_t col,
+                    size_t row, void *c, size_t ldc, const kf__requant *q) {
     enum { STEP = KF_QPANEL * 4 * (1 + SPLIT) };
     V acc[MR1][4 * W];
-    size_t panel = (k + 3) / 4 * STEP;
+    size_t panel = (runs * k + 3) / 4 * STEP;
     UNROLL for (int j = 0; j < np * W; j++) {
         V bias = LOADV(q->bias + col + (size_t)(j * VL));
         UNROLL for (int i = 0; i < mr; i++) acc[i][j] = bias;
     }
     for (size_t g = 0; g < k / 4; g++, a += 4, b += STEP) step_u8(mr, np, acc, a, lda, b, panel, 4);
+    for (size_t run = 1; run < runs; run++) {
+        a += ld_run - k;
+        for (size_t g = 0; g < k / 4; g++, a += 4, b += STEP) step_u8(mr, np, acc, a, lda, b, panel, 4);
+    }
     if (k % 4) step_u8(mr, np, acc, a, lda, b, panel, k % 4);
     finish(mr, np, acc, n, col, row, c, ldc, q);
 }
@@ -221,13 +225,14 @@ INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16
 }
 
 #define ROWS(tile, full, np, b, w)                                                                                     \
-    static __attribute__((noinline)) void rows_##tile##_##np##w(size_t i0, size_t i1, size_t n, size_t k, const void *a, size_t lda, const void *at, size_t col,    \
-                                                                void *c, size_t ldc, const kf__requant *q) {           \
+    static __attribute__((noinline)) void rows_##tile##_##np##w(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const void *a, size_t lda, const void *at,    \
+                                                                size_t col, void *c, size_t ldc, const kf__requant *q) { \
         size_t i = i0;                                                                                                 \
+        (void)runs, (void)ld_run;                                                                                      \
         for (; i + (full) <= i1; i += (full)) b(full, np, i);                                                          \
         for (; i < i1; i++) b(1, np, i);                                                                               \
     }
-#define U8(mr, np, i) tile_u8(mr, np, n, k, (const uint8_t *)a + i * lda, lda, at, col, i, c, ldc, q)
+#define U8(mr, np, i) tile_u8(mr, np, n, k, runs, ld_run, (const uint8_t *)a + i * lda, lda, at, col, i, c, ldc, q)
 #define I16(mr, np, i) tile_i16(mr, np, n, k, (const int16_t *)a + i * lda, lda, at, 1, col, i, c, ldc, q)
 #define I16W(mr, np, i) tile_i16(mr, np, n, k, (const int16_t *)a + i * lda, lda, at, 2, col, i, c, ldc, q)
 ROWS(u8, MR1, 1, U8, )
@@ -249,17 +254,18 @@ ROWS(i16, MR4, 4, I16W, w)
 #undef I16
 #undef I16W
 
-typedef void rows_fn(size_t i0, size_t i1, size_t n, size_t k, const void *a, size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q);
+typedef void rows_fn(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const void *a, size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q);
 
-void NAME(gemm_u8)(size_t m, size_t n, size_t k, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc, const kf__requant *q) {
-    size_t panel = (k + 3) / 4 * KF_QPANEL * 4 * (1 + SPLIT);
+void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
+                   const kf__requant *q) {
+    size_t panel = (runs * k + 3) / 4 * KF_QPANEL * 4 * (1 + SPLIT);
     for (size_t i0 = 0; i0 < m; i0 += 96) { /* a block of A stays in the first cache while all panels pass over it */
         size_t i1 = m - i0 < 96 ? m : i0 + 96, step;
         for (size_t col = 0; col < n; col += step * KF_QPANEL) {
             size_t left = (n - col + KF_QPANEL - 1) / KF_QPANEL;
             rows_fn *rows = PICK(rows_u8, left);
             step = left < MAX_PANELS ? left : MAX_PANELS;
-            rows(i0, i1, n, k, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
+            rows(i0, i1, n, k, runs, ld_run, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
         }
     }
 }
@@ -270,7 +276,7 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
         size_t left = (n - col + KF_QPANEL - 1) / KF_QPANEL;
         rows_fn *rows = wide ? PICK16(rows_i16, w, left) : PICK16(rows_i16, , left);
         step = left < MAX_PANELS ? 1 : MAX_PANELS;
-        rows(0, m, n, k, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
+        rows(0, m, n, k, 1, 0, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
     }
 }
 
