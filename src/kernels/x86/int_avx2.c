@@ -32,7 +32,9 @@
 #define MINU8(a, b) _mm256_min_epu8(a, b)
 #define MAXU8(a, b) _mm256_max_epu8(a, b)
 #define IN_ORDER(v) _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+#define RING 0
 #define DW3_J 2
+#define DW5_J 2
 #define MR1 4
 #define MAX_PANELS 1
 #define NAME(base) kf_k_##base##_avx2
@@ -42,15 +44,31 @@
 #define DOT(acc, x, w, odd) ADDI(acc, ADDI(_mm256_madd_epi16(EVEN(x), w), _mm256_madd_epi16(ODD(x), odd)))
 #define DOT2(acc, x, w) ADDI(acc, _mm256_madd_epi16(x, w))
 
+/* Channels come in eights almost always: those have their own way, a call of memcpy in an inner loop costs more than the kernel. */
 static inline V load_u8(const uint8_t *p, size_t n) {
     uint8_t lane[32] = {0};
+    switch (n) {
+    case 8: return _mm256_castsi128_si256(_mm_loadl_epi64((const void *)p));
+    case 16: return _mm256_castsi128_si256(_mm_loadu_si128((const void *)p));
+    case 24: return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)p)), _mm_loadl_epi64((const void *)(p + 16)), 1);
+    default: break;
+    }
     if (n >= 32) return LOADV(p);
     memcpy(lane, p, n);
     return LOADV(lane);
 }
 static inline void store_u8(uint8_t *p, V v, size_t n) {
-    if (n >= 32) STOREV(p, v);
-    else memcpy(p, &v, n);
+    __m128i low = _mm256_castsi256_si128(v);
+    if (n >= 32) {
+        STOREV(p, v);
+    } else if (n == 8) {
+        _mm_storel_epi64((void *)p, low);
+    } else if (n == 16 || n == 24) {
+        _mm_storeu_si128((void *)p, low);
+        if (n == 24) _mm_storel_epi64((void *)(p + 16), _mm256_extracti128_si256(v, 1));
+    } else {
+        memcpy(p, &v, n);
+    }
 }
 static inline V load_bytes(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {

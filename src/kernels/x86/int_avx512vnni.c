@@ -4,6 +4,7 @@
 #include "kernels/x86/int_words512.h"
 
 #define NAME(base) kf_k_##base##_avx512vnni
+#define DW3_J 4
 #define SPLIT 0
 #define DOT(acc, x, w, odd) ((void)(odd), _mm512_dpbusd_epi32(acc, x, w))
 /* As one instruction: compilers otherwise move the loads of all taps out of the loop, into memory and back. */

@@ -13,13 +13,18 @@ typedef struct dw_pass {
     const char *w;        /* of the block */
     size_t c0, n;         /* first channel and number of channels of the block */
     int32_t y, x0, width;
-    V *half;              /* i16 of the first two vectors of each output, where two passes share the work */
+    V *half;              /* results of the earlier passes: i16 of the first two vectors of each output, or i32 of each vector (J == 1) */
 } dw_pass;
 
 /* J of the four vectors of one four of rows, from vector j0 on. `used`: rows of the four that any output reads. */
 INLINE void load_four(const int J, const int j0, const int used, const uint8_t *const *at, LANES lanes, V *to) {
     V v[4];
     UNROLL for (int r = 0; r < 4; r++) v[r] = r < used ? load_lanes(at[r], lanes) : SET1I(0);
+    if (J == 1) {
+        V ab = j0 < 2 ? UNPLO8(v[0], v[1]) : UNPHI8(v[0], v[1]), cd = used <= 2 ? SET1I(0) : j0 < 2 ? UNPLO8(v[2], v[3]) : UNPHI8(v[2], v[3]);
+        to[0] = j0 % 2 ? UNPHI16(ab, cd) : UNPLO16(ab, cd);
+        return;
+    }
     if (j0 == 0) {
         V ab = UNPLO8(v[0], v[1]), cd = used > 2 ? UNPLO8(v[2], v[3]) : SET1I(0);
         to[0] = UNPLO16(ab, cd), to[1] = UNPHI16(ab, cd);
@@ -42,7 +47,7 @@ INLINE void dw_params_at(const int kind, const int J, const kf__requant *q, size
         p->mul[j] = LOADF(q->mul + col + (size_t)(j * VL));
         if (kind == HSWISH_Q) p->k[j] = LOADF(q->k + col + (size_t)(j * VL));
     }
-    UNROLL for (int j = 0; j < J; j += 2) p->zero[j / 2] = PACK32(LOADV(q->zero + col + (size_t)(j * VL)), LOADV(q->zero + col + (size_t)((j + 1) * VL)));
+    UNROLL for (int j = 0; j + 1 < J; j += 2) p->zero[j / 2] = PACK32(LOADV(q->zero + col + (size_t)(j * VL)), LOADV(q->zero + col + (size_t)((j + 1) * VL)));
     p->lo = LOADV(q->lo8 + c0), p->hi = LOADV(q->hi8 + c0);
 }
 
@@ -78,11 +83,11 @@ INLINE void dw_store(const int kind, V lo, V hi, const dw_params *p, const dw_pa
 }
 
 /* Vectors j0 .. j0 + J - 1 of a block of channels, R output rows of a strip. A column of the image is used for all outputs that it
- * reaches (`live` of them) and then forgotten; the first of them is complete after it. The sums of output o live in slot o % live: the
- * loop is unrolled by slots, so that nothing moves. */
+ * reaches (`live` of them) and then forgotten; the first of them is complete after it. Where registers are many (RING), the sums of output o
+ * live in slot o % live and the loop is unrolled by slots, so that nothing moves; else they move up by one after each column. */
 INLINE void dw_strip(const int kind, const int k, const int s, const int R, const int J, const int j0, const dw_pass *p) {
     enum { STEP = 4 * (1 + SPLIT), MOST = 5 };
-    const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k;
+    const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k, slots = RING ? live : 1;
     const V *w = (const V *)(const void *)p->w + j0;
     const kf__requant *q = p->q;
     const int32_t total = p->width + live - 1, w_in = p->d->w_in, rows = p->d->y1 - p->y;
@@ -100,15 +105,15 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
         V bias = LOADV(q->bias + col + (size_t)(j * VL));
         UNROLL for (int i = 0; i < live; i++) acc[i][0][j] = acc[i][1][j] = bias;
     }
-    for (int32_t m = 0; m < total; m += live) {
-        UNROLL for (int slot = 0; slot < live; slot++) {
+    for (int32_t m = 0; m < total; m += slots) {
+        UNROLL for (int slot = 0; slot < slots; slot++) {
             if (m + slot >= total) return;
             UNROLL for (int phase = 0; phase < s; phase++, sx++) {
                 const int reach = live - phase;
                 UNROLL for (int f = 0; f < fours; f++) {
                     load_four(J, j0, used - f * 4 < 4 ? used - f * 4 : 4, sx >= 0 && sx < w_in ? at + f * 4 : pads, lanes, x);
                     UNROLL for (int i = 0; i < reach; i++) {
-                        const int kx = (reach - 1 - i) * s + phase, o = (slot + i + phase) % live;
+                        const int kx = (reach - 1 - i) * s + phase, o = RING ? (slot + i + phase) % live : i;
                         UNROLL for (int r = 0; kx < k && r < R; r++) {
                             UNROLL for (int j = 0; j < J; j++) {
                                 const V *tap = w + ((kx * fours + f) * R + r) * STEP + j;
@@ -121,6 +126,10 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                 if (phase) continue;
                 if (m + slot >= live - 1) {
                     UNROLL for (int r = 0; r < R; r++) {
+                        if (J == 1) {
+                            STOREV(half + r * 4 + j0, dw_value(kind, acc[slot][r][0], &at_col, 0, q, col));
+                            continue;
+                        }
                         V lo = dw_words(kind, acc[slot][r], &at_col, 0, q, col);
                         size_t here = to + (size_t)r * row;
                         if (r >= rows) continue;
@@ -129,11 +138,14 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                         else dw_store(kind, LOADV(half + r), lo, &at_col, p, here, lanes);
                     }
                     to += pixel;
-                    half += R;
+                    half += J == 1 ? R * 4 : R;
                 }
                 UNROLL for (int j = 0; j < J; j++) {
                     V bias = LOADV(q->bias + col + (size_t)(j * VL));
-                    UNROLL for (int r = 0; r < R; r++) acc[slot][r][j] = bias;
+                    UNROLL for (int r = 0; r < R; r++) {
+                        UNROLL for (int i = 0; !RING && i + 1 < live; i++) acc[i][r][j] = acc[i + 1][r][j];
+                        acc[RING ? slot : live - 1][r][j] = bias;
+                    }
                 }
             }
         }
@@ -227,6 +239,21 @@ INLINE void dw_fold(const int kind, const int k, const int s, const int R, const
 }
 #endif
 
+/* Packs what four passes of one vector each left. */
+INLINE void dw_pack(const int kind, const int R, const dw_pass *p) {
+    dw_params at_col;
+    const V *half = p->half;
+    const LANES lanes = lanes_of(p->n);
+    dw_params_at(kind, 4, p->q, p->c0, p->c0, &at_col);
+    for (int32_t o = 0; o < p->width; o++)
+        for (int r = 0; r < R; r++, half += 4) {
+            V lo = PACK32(LOADV(half), LOADV(half + 1)), hi = PACK32(LOADV(half + 2), LOADV(half + 3));
+            if (kind != GENERAL) lo = ADDS16(lo, at_col.zero[0]), hi = ADDS16(hi, at_col.zero[1]);
+            size_t at = ((size_t)(p->y + r) * (size_t)p->d->w_out + (size_t)(p->x0 + o)) * p->d->c + p->c0;
+            if (p->y + r < p->d->y1) dw_store(kind, lo, hi, &at_col, p, at, lanes);
+        }
+}
+
 INLINE void dwconv(const int kind, const int k, const int s, const int R, const int J, const kf__dwconv_q *d, const kf__requant *q) {
     const int fours = (k + 3) / 4;
     size_t weights = (size_t)(k * fours * R) * BLOCK * 4 * (1 + SPLIT);
@@ -251,6 +278,11 @@ INLINE void dwconv(const int kind, const int k, const int s, const int R, const 
 #endif
                 dw_strip(kind, k, s, R, J, 0, &p);
                 if (J == 2) dw_strip(kind, k, s, R, 2, 2, &p);
+                if (J != 1) continue;
+                dw_strip(kind, k, s, R, 1, 1, &p);
+                dw_strip(kind, k, s, R, 1, 2, &p);
+                dw_strip(kind, k, s, R, 1, 3, &p);
+                dw_pack(kind, R, &p);
             }
         }
 }
@@ -265,8 +297,8 @@ INLINE void dwconv(const int kind, const int k, const int s, const int R, const 
     }
 DW(dw31, 3, 1, 2, DW3_J)
 DW(dw32, 3, 2, 1, DW3_J)
-DW(dw51, 5, 1, 2, 2)
-DW(dw52, 5, 2, 2, 2)
+DW(dw51, 5, 1, 2, DW5_J)
+DW(dw52, 5, 2, 2, DW5_J)
 
 void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
     if (d->kh == 3 && d->sh == 1) dw31(d, q);
