@@ -31,11 +31,12 @@ typedef struct kf_import_options {
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 
-/** Read an ONNX file, a safetensors checkpoint of timm's or torchvision's MobileNetV3, or a compiled float model (told apart by content).
+/** Read an ONNX file, a safetensors checkpoint of timm's or torchvision's MobileNetV3, or a compiled model (told apart by content).
  *  The graph is as in the file: not yet optimized. Beside a checkpoint, "<stem>.json" or else "config.json" (timm's) says what weights
  *  cannot: architecture, input size, preprocessing, labels; what `options` gives wins. FORMAT, with file and key, when that JSON is
  *  malformed. A compiled model gives the fused graph it was made of, at opset 11, without `input_shape` and `arch` (ARGUMENT); a
- *  quantized one is UNSUPPORTED. */
+ *  quantized one its quantized graph (UNSUPPORTED where the file's numbers do not follow from its scales by docs/NUMERICS.md). QDQ files
+ *  (QuantizeLinear, DequantizeLinear) are read, run in the reference executor and written; compiling them is UNSUPPORTED. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
 /** ONNX from memory; external data is refused. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,
@@ -58,7 +59,9 @@ KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err)
 /** Write the graph as it is now to an ONNX file (atomic replace), with standard operators alone: optimize with KF_OPTIMIZE_SIMPLIFY
  *  first for the fewest nodes that stay as in the file, or with KF_OPTIMIZE_FUSE for what compiles, spelled out again. Opset, IR
  *  version and the names of nodes, inputs, outputs and weights are kept; free dimensions are written as they were given. Half
- *  and double weights and inputs are f32. UNSUPPORTED: a quantized graph. LIMIT: over 2 GiB. IO: the file cannot be written. */
+ *  and double weights and inputs are f32. LIMIT: over 2 GiB. IO: the file cannot be written.
+ *  A quantized graph is written as QDQ (docs/ONNX.md): opset 13, or 21 where 16 bits occur; its input is the float model's, normalized.
+ *  UNSUPPORTED: one that takes pixels without saying how they were normalized. */
 KF_API kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err);
 /** The same bytes in memory. The caller releases *data with free(). */
 KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err);
@@ -75,6 +78,8 @@ typedef struct kf_graph_info {
     int64_t parameters, stored_parameters, macs, activations;
     int32_t n_labels;
     kf_preprocess preprocess;
+    int32_t quantized; /**< 1: kf_graph_quantize did it, or it came from a quantized .kfx file */
+    int32_t pixels;    /**< 1: quantized, and the input is pixels 0..255, in f32 or u8, not normalized numbers */
 } kf_graph_info;
 KF_API kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err);
 /** Name, dtype, shape of an input or output; data is NULL. */

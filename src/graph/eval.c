@@ -80,6 +80,7 @@ kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_
     switch (node->op) {
     case KF_OP_SPLIT: return eval_split(node, in[0], out, n_out, arena, err);
     case KF_OP_TILE: return eval_tile(in[0], &out[0], arena, err);
+    case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE: return kf__eval_linear(node, in, n_in, &out[0], arena, err);
     case KF_OP_SHAPE: case KF_OP_SIZE: case KF_OP_CAST: case KF_OP_CONSTANT_OF_SHAPE: case KF_OP_GATHER: case KF_OP_SLICE:
     case KF_OP_CONCAT: case KF_OP_PAD: case KF_OP_TRANSPOSE: case KF_OP_EXPAND: case KF_OP_RESHAPE: case KF_OP_FLATTEN:
     case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: case KF_OP_IDENTITY: case KF_OP_DROPOUT:

@@ -13,6 +13,8 @@ void kf__eval_put(kf__dense *t, size_t i, double v);
 double kf__eval_activation(const kf__act_attrs *a, double x);
 /** Allocate out->data for out->shape. */
 kf_status kf__eval_alloc(kf__dense *out, kf_dtype dtype, kf__arena *arena, kf_error *err);
+/** QuantizeLinear and DequantizeLinear, in f32 arithmetic as ONNX Runtime does it: x / scale, ties to even, saturated. */
+kf_status kf__eval_linear(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena, kf_error *err);
 /** The three families; out->shape is set by the caller from inference. */
 kf_status kf__eval_movement(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena,
                             kf_error *err);

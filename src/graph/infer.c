@@ -338,6 +338,21 @@ static kf_status infer_split(const ctx *c) {
     return KF_OK;
 }
 
+/* One scale, or one for each index along the axis; the zero point has as many. */
+static kf_status infer_linear(const ctx *c, kf__shape *out) {
+    const kf__value *x = in_value(c, 0);
+    int ax = norm_axis(c->n->attrs.axis, x->shape.rank);
+    for (int k = 1; k <= 2; k++) {
+        const kf__value *v = in_value(c, k);
+        size_t n = 0;
+        if (!known(v)) continue;
+        bool vector = kf__shape_count(&v->shape, &n) && v->shape.rank == 1 && ax >= 0 && ax < x->shape.rank && (int64_t)n == x->shape.dim[ax];
+        if (!(n == 1 && v->shape.rank <= 1) && !vector) NODE_FAIL(c, "input %d has %zu elements; 1, or one for each index of axis %d is needed", k, n, c->n->attrs.axis);
+    }
+    *out = x->shape;
+    return KF_OK;
+}
+
 static kf_status infer_shape_of(const ctx *c, kf__shape *out) {
     switch (c->n->op) {
     case KF_OP_CONV: return infer_conv(c, out);
@@ -387,6 +402,7 @@ static kf_status infer_shape_of(const ctx *c, kf__shape *out) {
     case KF_OP_RANGE: return infer_range(c, out);
     case KF_OP_TILE: return infer_tile(c, out);
     case KF_OP_SPLIT: return KF_OK; /* several outputs: infer_split */
+    case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE: return infer_linear(c, out);
     default: *out = in_value(c, 0)->shape; return KF_OK; /* elementwise */
     }
 }
@@ -397,6 +413,8 @@ static kf_dtype infer_dtype(const ctx *c) {
     case KF_OP_CAST: case KF_OP_CONSTANT_OF_SHAPE: return c->n->attrs.to;
     case KF_OP_EQUAL: case KF_OP_LESS: case KF_OP_GREATER: case KF_OP_NOT: case KF_OP_AND: case KF_OP_OR: return KF_BOOL;
     case KF_OP_WHERE: return in_value(c, 1) ? in_value(c, 1)->dtype : KF_DTYPE_NONE;
+    case KF_OP_QUANTIZE: return in_value(c, 2) ? in_value(c, 2)->dtype : KF_U8;
+    case KF_OP_DEQUANTIZE: return KF_F32;
     default: return in_value(c, 0) ? in_value(c, 0)->dtype : KF_DTYPE_NONE;
     }
 }

@@ -62,6 +62,26 @@ static inline bool kf__q_hswish_k(const kf__node *n, const kf__quant *out) {
            (n->op == KF_OP_CONV || n->op == KF_OP_FC || n->op == KF_OP_ACT);
 }
 
+/** Pixel layer: class of every output position along one axis into cls[out], that is, distinct ranges of taps inside the image by
+ *  first appearance. `range` is scratch of out + 1. Returns the number of classes. */
+static inline int32_t kf__q_border_classes(int64_t in, int64_t out, int32_t k, int32_t stride, int32_t dil, int32_t pad, int32_t *cls, int64_t *range) {
+    int32_t n = 0;
+    for (int64_t p = 0; p < out; p++) {
+        int64_t first = -1, last = -1;
+        for (int32_t t = 0; t < k; t++) {
+            int64_t at = p * stride - pad + (int64_t)t * dil;
+            if (at < 0 || at >= in) continue;
+            if (first < 0) first = t;
+            last = t;
+        }
+        int32_t c = 0;
+        while (c < n && range[c] != first * 65536 + last) c++;
+        if (c == n) range[n++] = first * 65536 + last;
+        cls[p] = c;
+    }
+    return n;
+}
+
 /** (f32)(1 / (6 * s)), in double, rounded once. */
 static inline float kf__q_hswish_factor(float s) { return (float)(1.0 / (6.0 * (double)s)); }
 

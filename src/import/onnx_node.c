@@ -234,6 +234,15 @@ static kf_status inference_only(kf__onnx *o, const Onnx__NodeProto *p, const kf_
     return KF_OK;
 }
 
+/* Scales per tensor or per channel; blocks of opset 21 and types of 4 bits or 8-bit floats are not read. */
+static kf_status linear_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    int64_t axis = attr_int(p, "axis", 1);
+    if (attr_int(p, "block_size", 0) || attr_int(p, "output_dtype", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "block_size and output_dtype are not supported");
+    if (axis < -KF_MAX_RANK || axis > KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is out of range", (long long)axis);
+    n->attrs.axis = (int32_t)axis;
+    return KF_OK;
+}
+
 static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     kf__attrs *a = &n->attrs;
     switch (n->op) {
@@ -259,6 +268,7 @@ static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
         if (attr_int(p, "fmod", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "fmod = 1 is not supported");
         return KF_OK;
     case KF_OP_FLATTEN: a->axis = (int32_t)attr_int(p, "axis", 1); return KF_OK;
+    case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE: return linear_attrs(o, p, n);
     case KF_OP_CONCAT: case KF_OP_GATHER: a->axis = (int32_t)attr_int(p, "axis", 0); return KF_OK;
     case KF_OP_SOFTMAX: return softmax_axis(o, p, n);
     case KF_OP_SPLIT: a->axis = (int32_t)attr_int(p, "axis", 0); return axes_attr(o, p, "split", n);
@@ -314,7 +324,7 @@ static kf_status constant_node(kf__onnx *o, const Onnx__NodeProto *p) {
 
 static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
     const char *advice = "export with the standard operators of MobileNet-type networks";
-    if (strcmp(p->op_type, "QuantizeLinear") == 0 || strcmp(p->op_type, "DequantizeLinear") == 0 || strncmp(p->op_type, "QLinear", 7) == 0)
+    if (strcmp(p->op_type, "DynamicQuantizeLinear") == 0 || strncmp(p->op_type, "QLinear", 7) == 0)
         advice = "the model is already quantized; import the float model and use `kitfox quantize`";
     if (strcmp(p->op_type, "If") == 0 || strcmp(p->op_type, "Loop") == 0 || strcmp(p->op_type, "Scan") == 0)
         advice = "control flow cannot be compiled; export with a fixed input shape";

@@ -104,7 +104,7 @@ static kf_status model(kf__onnx_out *w, kf__message_list *in, kf__message_list *
     Onnx__GraphProto p = ONNX__GRAPH_PROTO__INIT;
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
     m.has_ir_version = 1;
-    m.ir_version = g->ir_version > 0 ? g->ir_version : DEFAULT_IR;
+    m.ir_version = w->quantized ? (w->opset < 21 ? 7 : 10) : g->ir_version > 0 ? g->ir_version : DEFAULT_IR; /* quantized: those that came with opset 13 and 21 */
     opset.domain = borrow("");
     opset.has_version = 1;
     opset.version = w->opset;
@@ -137,15 +137,18 @@ static kf_status write_graph(kf__onnx_out *w, kf__message_list lists[3], void **
     w->constant_used = kf__out_alloc(w, g->n_values * sizeof *w->constant_used);
     if (w->failed) KF_FAIL_MEMORY(w->err, g->n_values * sizeof *w->names);
     name_values(w);
+    for (size_t i = 0; i < g->n_inputs; i++) append_value(w, &lists[0], g->inputs[i]);
+    if (w->quantized) KF_TRY(kf__out_qdq_inputs(w));
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         if (n->dead) continue;
         size_t first = w->nodes.n;
-        kf_status st = kf__out_graph_node(w, n);
+        kf_status st = w->quantized ? kf__out_qdq_before(w, n) : KF_OK;
+        if (st == KF_OK) st = kf__out_graph_node(w, n);
         if (st != KF_OK) return kf__error_prefix(w->err, st, "%s (%s)", n->name, kf__op_name(n->op));
+        if (w->quantized) kf__out_qdq_after(w, n);
         kf__out_settle_names(w, n, first);
     }
-    for (size_t i = 0; i < g->n_inputs; i++) append_value(w, &lists[0], g->inputs[i]);
     for (size_t i = 0; i < g->n_outputs; i++) append_value(w, &lists[1], g->outputs[i]);
     inner_values(w, &lists[2]);
     initializers(w);
@@ -155,13 +158,11 @@ static kf_status write_graph(kf__onnx_out *w, kf__message_list lists[3], void **
 kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err) {
     *data = NULL;
     *bytes = 0;
-    for (size_t v = 0; v < g->n_values; v++)
-        if (g->values[v].quant)
-            KF_FAIL(err, KF_ERR_UNSUPPORTED, "the graph is quantized; only float graphs become ONNX; write it before quantizing");
     kf__onnx_out w = {.g = g, .err = err, .opset = g->opset > 0 ? g->opset : DEFAULT_OPSET};
     kf__message_list lists[3] = {{0}};
     kf__arena_init(&w.arena, NULL);
-    kf_status st = write_graph(&w, lists, data, bytes);
+    kf_status st = kf__out_qdq_begin(&w);
+    if (st == KF_OK) st = write_graph(&w, lists, data, bytes);
     for (int i = 0; i < 3; i++) free(lists[i].items);
     free(w.nodes.items);
     free(w.initializers.items);

@@ -82,10 +82,15 @@ static void then_activate(chain *c, const kf__act_attrs *act) {
 
 static void conv(kf__onnx_out *w, const kf__node *n) {
     bool residual = n->n_in > 3 && n->in[3] >= 0;
-    chain c = {w, n, NULL, 1 + (n->attrs.act.kind != KF_ACT_NONE) + residual + (n->attrs.post_act.kind != KF_ACT_NONE)};
-    const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), n->n_in > 2 ? kf__out_name(w, n->in[2]) : ""};
+    chain c = {w, n, NULL, 1 + (w->bias_map != NULL) + (n->attrs.act.kind != KF_ACT_NONE) + residual + (n->attrs.post_act.kind != KF_ACT_NONE)};
+    const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), n->n_in > 2 && !w->bias_map ? kf__out_name(w, n->in[2]) : ""};
     c.at = next(&c);
     kf__out_window(w, kf__out_node(w, "Conv", n->name, in, 3, &c.at, 1), n);
+    if (w->bias_map) {
+        const char *sum = next(&c);
+        one(w, "Add", kf__out_node_name(w, n->name, "/bias"), c.at, w->bias_map, sum);
+        c.at = sum;
+    }
     then_activate(&c, &n->attrs.act);
     if (residual) {
         const char *sum = next(&c);
@@ -116,7 +121,7 @@ static const char *gate_layer(kf__onnx_out *w, const kf__node *n, int k, const c
     const kf__value *m = &w->g->values[n->in[k]];
     kf__shape shape = kf__shape_make(4, (int64_t[]){m->shape.dim[0], m->shape.dim[1], 1, 1});
     const char *base = kf__out_name(w, n->out[0]), *out = kf__out_fresh(w, base, "_layer");
-    const char *all[] = {in, kf__out_initializer(w, *m->name ? m->name : base, "", m->dtype, &shape, m->data), kf__out_name(w, n->in[k + 1])};
+    const char *all[] = {in, kf__out_weight(w, *m->name ? m->name : base, m, &shape), kf__out_name(w, n->in[k + 1])};
     Onnx__NodeProto *p = kf__out_node(w, "Conv", name, all, 3, &out, 1);
     kf__out_attr_ints(w, p, "kernel_shape", (int64_t[]){1, 1}, 2);
     return out;
@@ -125,12 +130,14 @@ static const char *gate_layer(kf__onnx_out *w, const kf__node *n, int k, const c
 static void se_gate(kf__onnx_out *w, const kf__node *n) {
     const char *out = kf__out_name(w, n->out[0]), *pooled = kf__out_fresh(w, out, "_pooled"), *hidden;
     one(w, "GlobalAveragePool", n->name, kf__out_name(w, n->in[0]), "", pooled);
+    pooled = kf__out_rounded(w, pooled, n->attrs.pool_quant, pooled);
     const char *reduced = gate_layer(w, n, 1, pooled, n->name);
     hidden = reduced;
     if (n->attrs.act.kind != KF_ACT_NONE) {
         hidden = kf__out_fresh(w, out, "_hidden");
         kf__out_activation(w, n->name, &n->attrs.act, reduced, hidden);
     }
+    hidden = kf__out_rounded(w, hidden, n->attrs.hidden_quant, hidden);
     const char *expanded = gate_layer(w, n, 3, hidden, n->name);
     kf__out_activation(w, n->name, &n->attrs.gate_act, expanded, out);
 }

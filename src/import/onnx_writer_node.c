@@ -176,7 +176,7 @@ kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n) {
         return KF_OK;
     case KF_OP_REDUCE_MEAN: return reduce_mean(w, n);
     case KF_OP_GEMM: gemm(w, n); return KF_OK;
-    case KF_OP_FLATTEN: case KF_OP_CONCAT: case KF_OP_GATHER: case KF_OP_SOFTMAX:
+    case KF_OP_FLATTEN: case KF_OP_CONCAT: case KF_OP_GATHER: case KF_OP_SOFTMAX: case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE:
         kf__out_attr_int(w, plain(w, n, n->n_in), "axis", a->axis);
         return KF_OK;
     case KF_OP_SPLIT: return split(w, n);

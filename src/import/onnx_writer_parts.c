@@ -59,6 +59,8 @@ const char *kf__out_fresh(kf__onnx_out *w, const char *base, const char *suffix)
     return unique(w, &w->value_names, base, suffix);
 }
 
+const char *kf__out_node_name(kf__onnx_out *w, const char *base, const char *suffix) { return unique(w, &w->node_names, base, suffix); }
+
 const char *kf__out_name(kf__onnx_out *w, kf__vid v) {
     if (v < 0) return "";
     const kf__value *x = &w->g->values[v];
@@ -158,11 +160,13 @@ static bool names_operator(const char *name, const char *op) {
 }
 
 void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first) {
-    size_t count = w->nodes.n - first;
+    size_t count = 0; /* pairs of quantization have names already */
+    for (size_t i = first; i < w->nodes.n; i++) count += ((const Onnx__NodeProto *)w->nodes.items[i])->name == n->name;
     bool *taken = kf__out_alloc(w, (size_t)n->n_sources * sizeof *taken);
     for (size_t i = first; taken && i < w->nodes.n; i++) {
         Onnx__NodeProto *p = w->nodes.items[i];
         const char *name = count == 1 ? n->name : NULL;
+        if (p->name != n->name) continue;
         for (int s = 0; !name && s < n->n_sources; s++) {
             int k = n->op == KF_OP_SE_GATE ? n->n_sources - 1 - s : s; /* the gate collects its parts from the end */
             if (taken[k] || !names_operator(n->sources[k], p->op_type)) continue;

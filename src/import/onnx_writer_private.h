@@ -30,6 +30,9 @@ typedef struct kf__onnx_out {
     bool *constant_used;    /* [n_values]: an input of a written node */
     kf__name_set value_names, node_names;
     kf__message_list nodes, initializers;
+    bool quantized;         /* some value has integers: QuantizeLinear and DequantizeLinear go between the nodes */
+    const char *bias_map;   /* of the convolution being written: what is added for each output pixel, or NULL */
+    const char *rounded;    /* of the node being written: the name that its output has once it is rounded */
 } kf__onnx_out;
 
 /** Zeroed memory of the tree; NULL sets `failed`. */
@@ -62,6 +65,23 @@ void kf__out_attr_tensor(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, 
 Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data);
 /** ONNX number of an element type; 0 if ONNX has none. */
 int kf__out_dtype(kf_dtype dtype);
+
+/** The name of a made up node: `base` and `suffix`, which nothing else has. */
+const char *kf__out_node_name(kf__onnx_out *w, const char *base, const char *suffix);
+
+/* ---- quantized graphs (onnx_writer_qdq.c) ------------------------------------------------------------------------------- */
+
+/** Sets `quantized` and the lowest opset that has what the graph needs: 13, or 21 for 16 bits. */
+kf_status kf__out_qdq_begin(kf__onnx_out *w);
+/** Quantization of the graph's inputs; afterwards their names mean the numbers that the integers stand for. */
+kf_status kf__out_qdq_inputs(kf__onnx_out *w);
+/** Before and after one node: constants behind DequantizeLinear, output rounded by a pair of both. */
+kf_status kf__out_qdq_before(kf__onnx_out *w, const kf__node *n);
+void kf__out_qdq_after(kf__onnx_out *w, const kf__node *n);
+/** `in` rounded to what `q` can hold; the same name when `q` is NULL. `base` names what is made. */
+const char *kf__out_rounded(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in);
+/** Weight constant `v` under another shape of the same count: an initializer, behind DequantizeLinear where it has integers. */
+const char *kf__out_weight(kf__onnx_out *w, const char *base, const kf__value *v, const kf__shape *shape);
 
 /** Write one graph node as one or several ONNX nodes. */
 kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n);

@@ -18,7 +18,11 @@ static bool as_nhwc(const kf__shape *s, kf__ptensor *t) {
 
 static bool is_flat(const kf__shape *s) { return s->rank == 2 || (s->rank == 4 && s->dim[2] == 1 && s->dim[3] == 1); }
 
+/* Quantized by another tool, or by `kitfox export`. */
+static bool is_qdq(const kf__node *n) { return !n->dead && (n->op == KF_OP_QUANTIZE || n->op == KF_OP_DEQUANTIZE); }
+
 const char *kf__lower_verdict(const kf__graph *g, const kf__node *n) {
+    if (is_qdq(n)) return "the file is quantized already; compile the float model that it was made from with `kitfox quantize`";
     const kf__value *y = &g->values[n->out[0]];
     kf__ptensor t;
     if (y->dtype != KF_F32) return "its output is not f32 and could not be folded into a constant";
@@ -259,6 +263,8 @@ static kf_status lower_ends(lowering *l) {
         KF_TRY(float_twin(l, quantized, &in->tensor));
         KF_TRY(kf__lower_convert(l, v->name, v->quant, true, in->tensor, quantized));
     }
+    for (size_t i = 0; i < g->n_nodes; i++) /* first: whatever else is odd about such a file follows from it */
+        if (is_qdq(&g->nodes[i])) return lower_node(l, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) KF_TRY(lower_node(l, &g->nodes[i]));
     for (size_t i = 0; i < g->n_outputs; i++) {

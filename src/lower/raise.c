@@ -24,10 +24,12 @@ kf_status kf__raise_reshape(kf__raising *r, kf__vid v, const kf__shape *shape, c
     if (!made_up || !node) return no_memory(r);
     kf__shape list = kf__shape_make(1, (int64_t[]){shape->rank});
     kf__vid in[2] = {v, flatten ? KF_NO_VALUE : kf__graph_add_const(r->g, made_up, KF_I64, &list, shape->dim)};
+    kf__quant *quant = r->g->values[v].quant;
     *out = kf__graph_add_value(r->g, made_up, KF_F32, shape);
     kf__node *n = *out >= 0 && (flatten || in[1] >= 0) ? kf__graph_add_node(r->g, flatten ? KF_OP_FLATTEN : KF_OP_RESHAPE, node, in, flatten ? 1 : 2, out, 1) : NULL;
     if (!n) return no_memory(r);
     n->attrs.axis = 1;
+    r->g->values[*out].quant = quant;
     return KF_OK;
 }
 
@@ -108,7 +110,17 @@ static kf_status copy_sources(kf__raising *r, const kf__step *s, kf__node *n) {
     return KF_OK;
 }
 
+/* In a graph a value and its integers are one; a program has two tensors and a step between them. */
+static kf_status raise_conversion(kf__raising *r, const kf__step *s) {
+    kf__vid v = r->value[s->in[0]];
+    if (v < 0) KF_FAIL(r->err, KF_ERR_CORRUPT, "%s: input 0 is read before it is made", s->name);
+    if (s->op == KF_STEP_QUANTIZE && r->g->values[v].quant) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: the same numbers are rounded twice", s->name);
+    r->value[s->out] = v;
+    return s->op == KF_STEP_QUANTIZE ? kf__raise_quant(r, &r->p->tensors[s->out], &r->g->values[v].quant) : KF_OK;
+}
+
 static kf_status raise_step(kf__raising *r, const kf__step *s) {
+    if (s->op == KF_STEP_QUANTIZE || s->op == KF_STEP_DEQUANTIZE) return raise_conversion(r, s);
     kf__vid in[KF_STEP_MAX_IN + 5] = {-1}, out;
     int rank = rank_of(r, s), n_in = s->n_in;
     kf__op op = op_of(s->op);
@@ -119,6 +131,7 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
     if (op == KF_OP_CONV || op == KF_OP_FC || op == KF_OP_SE_GATE) {
         kf__vid residual = op == KF_OP_CONV && s->n_in > 1 ? in[1] : KF_NO_VALUE;
         KF_TRY(kf__raise_weights(r, s, in, &n_in));
+        if (x->dtype != KF_F32) KF_TRY(kf__raise_weight_scales(r, s, in));
         if (residual >= 0) in[3] = residual, n_in = 4;
     }
     kf__shape shape = shape_of(y, op == KF_OP_FLATTEN ? 2 : rank);
@@ -126,6 +139,8 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
     kf__node *n = out >= 0 ? kf__graph_add_node(r->g, op, s->name, in, n_in, &out, 1) : NULL;
     if (!n) return no_memory(r);
     fill_attrs(r, s, n);
+    if (op == KF_OP_SE_GATE && x->dtype != KF_F32) KF_TRY(kf__raise_gate_scales(r, s, &n->attrs));
+    KF_TRY(kf__raise_quant(r, y, &r->g->values[out].quant));
     r->value[s->out] = out;
     return copy_sources(r, s, n);
 }
@@ -133,11 +148,12 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
 /* The declared input, and what makes an image of it where it is none. */
 static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
     kf__shape declared = kf__shape_make(in->rank, in->shape), want = shape_of(&r->p->tensors[in->tensor], in->rank == 2 ? 2 : 4);
-    if (in->pixels) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "input %s takes pixels; export the model it was compiled from", in->name);
+    if (in->pixels && in->layout == 1) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "input %s takes pixels in NHWC order; export the model it was compiled from", in->name);
     kf__vid v = kf__graph_add_value(r->g, in->name, KF_F32, &declared);
     if (v < 0) return no_memory(r);
     r->g->inputs[r->g->n_inputs++] = v;
     r->value[in->tensor] = v;
+    KF_TRY(kf__raise_quant(r, &r->p->tensors[in->tensor], &r->g->values[v].quant));
     if (in->layout == 1) { /* NHWC as declared */
         kf__vid moved = kf__graph_add_value(r->g, "", KF_F32, &want);
         kf__node *n = moved >= 0 ? kf__graph_add_node(r->g, KF_OP_TRANSPOSE, "Transpose_input", &v, 1, &moved, 1) : NULL;
@@ -203,10 +219,9 @@ static kf_status raise_all(kf__raising *r) {
 kf_status kf__raise(const kf__program *p, kf__graph **out, kf_error *err) {
     kf__raising r = {.p = p, .err = err};
     *out = NULL;
-    if (p->meta.quantized)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model is quantized and its float weights are gone; export the model it was compiled from");
     KF_TRY(kf__graph_create(&r.g, err));
     kf_status st = raise_all(&r);
+    if (st == KF_OK && p->meta.quantized) st = kf__raise_proof(p, r.g, err);
     if (st == KF_OK) *out = r.g;
     else kf__graph_destroy(&r.g);
     return st;

@@ -1,4 +1,4 @@
-/* Raising: a float program becomes a graph again, one step to one fused node, NHWC to NCHW.
+/* Raising: a program becomes a graph again, one step to one fused node, NHWC to NCHW.
  * Floor 5: includes base, tensor, graph, program.
  * Owner rule: the graph owns copies of all it needs; the program may be destroyed afterwards. */
 #ifndef KF_RAISE_H
@@ -8,7 +8,9 @@
 #include "program/program.h"
 
 /** The graph that computes what `p` does, with the names of its inputs, outputs and nodes; opset 11, IR version 6, as most
- *  toolchains of boards read. UNSUPPORTED: a quantized program, whose float weights are gone. */
+ *  toolchains of boards read. A quantized program gives a quantized graph: weights stay integers, their scales come back from the
+ *  multipliers, and the graph is compiled again to prove it. UNSUPPORTED: steps without a node; a quantized program whose numbers are
+ *  not those that docs/NUMERICS.md derives from scales. */
 kf_status kf__raise(const kf__program *p, kf__graph **out, kf_error *err);
 
 #endif

@@ -20,6 +20,15 @@ const char *kf__layer_name(kf__arena *arena, const char *node);
 kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf__vid *out);
 /** Any value under another shape of equal element count; `out` names the result, "" makes one up. */
 kf_status kf__raise_reshape(kf__raising *r, kf__vid v, const kf__shape *shape, const char *name, kf__vid *out);
+/** Quantization of a tensor, copied into the graph; *out is NULL for f32. */
+kf_status kf__raise_quant(kf__raising *r, const kf__ptensor *t, kf__quant **out);
+/** After kf__raise_weights of a step over integers: the scales of its weights. */
+kf_status kf__raise_weight_scales(kf__raising *r, const kf__step *s, const kf__vid *in);
+/** Scales of the pooled and the hidden value of a gate over integers, into its node. */
+kf_status kf__raise_gate_scales(kf__raising *r, const kf__step *s, kf__attrs *a);
+/** The proof that a quantized graph says what its program does: compiled again, it gives the same steps, integers and bounds, and factors
+ *  equal to 2^-20. UNSUPPORTED names the step that differs. */
+kf_status kf__raise_proof(const kf__program *p, const kf__graph *g, kf_error *err);
 /** Constants of one step as inputs 1.. of its node: convolution weights OIHW, matrices, biases. */
 kf_status kf__raise_weights(kf__raising *r, const kf__step *s, kf__vid *in, int *n_in);
 

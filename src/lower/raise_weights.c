@@ -21,9 +21,9 @@ const char *kf__layer_name(kf__arena *arena, const char *node) {
     return name;
 }
 
-static kf_status add(kf__raising *r, const char *layer, const char *suffix, const kf__shape *shape, const float *data, kf__vid *out) {
+static kf_status add(kf__raising *r, const char *layer, const char *suffix, kf_dtype dtype, const kf__shape *shape, const void *data, kf__vid *out) {
     const char *name = layer ? kf__arena_printf(&r->g->arena, "%s.%s", layer, suffix) : NULL;
-    *out = name ? kf__graph_add_const(r->g, name, KF_F32, shape, data) : KF_NO_VALUE;
+    *out = name ? kf__graph_add_const(r->g, name, dtype, shape, data) : KF_NO_VALUE;
     if (*out < 0) KF_FAIL(r->err, KF_ERR_MEMORY, "out of memory for weights");
     return KF_OK;
 }
@@ -36,7 +36,7 @@ static const kf__pconst *constant(const kf__raising *r, const kf__step *s, kf__c
 static kf_status plain(kf__raising *r, const kf__step *s, kf__const_role role, const char *layer, const char *suffix, kf__vid *out) {
     const kf__pconst *c = constant(r, s, role);
     *out = KF_NO_VALUE;
-    return c ? add(r, layer, suffix, &c->shape, c->data, out) : KF_OK;
+    return c ? add(r, layer, suffix, c->dtype, &c->shape, c->data, out) : KF_OK;
 }
 
 /* [O,kh,kw,I] or, depthwise, [kh,kw,C] to [O,I,kh,kw]. */
@@ -44,15 +44,15 @@ static kf_status kernel(kf__raising *r, const kf__step *s, const char *layer, kf
     const kf__pconst *c = constant(r, s, KF_CONST_W);
     bool depthwise = s->op == KF_STEP_DWCONV;
     if (!c) KF_FAIL(r->err, KF_ERR_CORRUPT, "weights are missing");
-    size_t o = (size_t)r->p->tensors[s->out].c, taps = (size_t)s->kh * (size_t)s->kw, n = c->bytes / sizeof(float), i = n / (o * taps);
-    const float *from = c->data;
-    float *w = kf__mem_alloc(NULL, c->bytes);
+    size_t e = kf_dtype_size(c->dtype), o = (size_t)r->p->tensors[s->out].c, taps = (size_t)s->kh * (size_t)s->kw, n = c->bytes / e, i = n / (o * taps);
+    const char *from = c->data;
+    char *w = kf__mem_alloc(NULL, c->bytes);
     if (!w) KF_FAIL_MEMORY(r->err, c->bytes);
     for (size_t a = 0; a < o; a++)
         for (size_t b = 0; b < i; b++)
-            for (size_t t = 0; t < taps; t++) w[(a * i + b) * taps + t] = from[depthwise ? t * o + a : (a * taps + t) * i + b];
+            for (size_t t = 0; t < taps; t++) memcpy(w + ((a * i + b) * taps + t) * e, from + (depthwise ? t * o + a : (a * taps + t) * i + b) * e, e);
     kf__shape shape = kf__shape_make(4, (int64_t[]){(int64_t)o, (int64_t)i, s->kh, s->kw});
-    kf_status st = add(r, layer, "weight", &shape, w, out);
+    kf_status st = add(r, layer, "weight", c->dtype, &shape, w, out);
     kf__mem_free(NULL, w);
     return st;
 }
@@ -83,7 +83,7 @@ kf_status kf__raise_weights(kf__raising *r, const kf__step *s, kf__vid *in, int 
     const char *layer = kf__layer_name(&r->g->arena, s->name);
     if (s->op == KF_STEP_FC) KF_TRY(plain(r, s, KF_CONST_W, layer, "weight", &in[1]));
     else KF_TRY(kernel(r, s, layer, &in[1]));
-    KF_TRY(plain(r, s, KF_CONST_BIAS, layer, "bias", &in[2]));
+    KF_TRY(plain(r, s, s->consts[KF_CONST_FBIAS] >= 0 ? KF_CONST_FBIAS : KF_CONST_BIAS, layer, "bias", &in[2]));
     *n_in = in[2] < 0 ? 2 : 3;
     return KF_OK;
 }

@@ -49,6 +49,7 @@ static kf_status fold_shape(kf__graph *g, kf__node *n, bool *done, kf_error *err
 }
 
 static bool foldable(const kf__graph *g, const kf__node *n) {
+    if (n->op == KF_OP_DEQUANTIZE) return false; /* integer weights of a QDQ file stay integers */
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i] >= 0 && !kf__match_is_const(g, n->in[i])) return false;
     for (int i = 0; i < n->n_out; i++) {

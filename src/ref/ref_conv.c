@@ -75,26 +75,6 @@ static kf_status check_consts(const kf__ref_node *r, int w, int b) {
 
 /* ---- border classes of the pixel layer ------------------------------------------------------------------------------------ */
 
-/** Class of every output position along one axis: distinct ranges of taps inside the image, by first appearance. */
-static int32_t classes_of(int64_t in, int64_t out, int32_t k, int32_t stride, int32_t dil, int32_t pad, int32_t *cls,
-                          int64_t *range) {
-    int32_t n = 0;
-    for (int64_t p = 0; p < out; p++) {
-        int64_t first = -1, last = -1;
-        for (int32_t t = 0; t < k; t++) {
-            int64_t at = p * stride - pad + (int64_t)t * dil;
-            if (at < 0 || at >= in) continue;
-            if (first < 0) first = t;
-            last = t;
-        }
-        int32_t c = 0;
-        while (c < n && range[c] != first * 65536 + last) c++;
-        if (c == n) range[n++] = first * 65536 + last;
-        cls[p] = c;
-    }
-    return n;
-}
-
 /** Row of the bias table for every output pixel, or NULL when the bias is one row. */
 static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t **rows) {
     const kf__dense *bias = r->n->n_in > 2 ? r->in[2] : NULL;
@@ -106,8 +86,8 @@ static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t 
     int32_t *cy = kf__arena_array(r->arena, h + w + h * w + 1, sizeof *cy), *cx = cy + h;
     int64_t *range = kf__arena_array(r->arena, most + 1, sizeof *range);
     if (!cy || !range) KF_FAIL_MEMORY(r->err, h * w * sizeof *cy);
-    int32_t ny = classes_of(x->dim[2], out->dim[2], a->kh, a->sh, a->dh, a->pt, cy, range);
-    int32_t nx = classes_of(x->dim[3], out->dim[3], a->kw, a->sw, a->dw, a->pl, cx, range);
+    int32_t ny = kf__q_border_classes(x->dim[2], out->dim[2], a->kh, a->sh, a->dh, a->pt, cy, range);
+    int32_t nx = kf__q_border_classes(x->dim[3], out->dim[3], a->kw, a->sw, a->dw, a->pl, cx, range);
     if (bias->shape.dim[0] != (int64_t)ny * nx || bias->shape.dim[1] != out->dim[1])
         KF_FAIL(r->err, KF_ERR_SHAPE, "the bias table has %lld rows; the geometry has %d border classes",
                 (long long)bias->shape.dim[0], ny * nx);

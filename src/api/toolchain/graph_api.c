@@ -135,11 +135,17 @@ static kf_status import_compiled(const void *data, size_t bytes, const kf_import
     if (options && (options->input_shape || options->arch))
         KF_FAIL(err, KF_ERR_ARGUMENT, "input shape and architecture do not apply; the model is compiled already; give them with its source");
     KF_TRY(kf__format_read(data, bytes, NULL, false, &p, err));
+    bool quantized = p->meta.quantized != 0;
     kf_status st = kf__raise(p, &g, err);
     kf__program_destroy(&p);
     KF_TRY(st);
     st = kf__graph_describe(g, options, err);
-    if (st == KF_OK) return kf__graph_wrap(g, out, err);
+    if (st == KF_OK) {
+        KF_TRY(kf__graph_wrap(g, out, err));
+        (*out)->quantized = quantized;
+        if (quantized) (*out)->level = KF_OPTIMIZE_FUSE; /* float rewrites must not touch it */
+        return KF_OK;
+    }
     kf__graph_destroy(&g);
     return st;
 }

@@ -84,6 +84,11 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     if (o.range < KF_RANGE_MSE || o.range > KF_RANGE_KL || !(o.percentile >= 50 && o.percentile <= 100))
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantize: range method %d or percentile %g is not possible; 50 to 100 percent is", (int)o.range, o.percentile);
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
+    for (size_t i = 0; i < graph->g->n_nodes; i++) { /* no pass removes these */
+        const kf__node *q = &graph->g->nodes[i];
+        if (q->op == KF_OP_QUANTIZE || q->op == KF_OP_DEQUANTIZE)
+            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): the file is quantized already; quantize the float model that it was made from", q->name, kf__op_name(q->op));
+    }
     if (samples[0].dtype != KF_F32 && !(samples[0].dtype == KF_U8 && graph->g->meta.preprocess.valid))
         KF_FAIL(err, KF_ERR_ARGUMENT, "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
     return quantize(graph, samples, n, &o, err);
