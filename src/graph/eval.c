@@ -87,7 +87,7 @@ kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_
         return kf__eval_movement(node, in, n_in, &out[0], arena, err);
     case KF_OP_CONV: case KF_OP_BATCH_NORM: case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: case KF_OP_GLOBAL_AVG_POOL:
     case KF_OP_GEMM: case KF_OP_MATMUL: case KF_OP_FC: case KF_OP_SE_GATE: case KF_OP_SCALE: case KF_OP_SOFTMAX:
-    case KF_OP_REDUCE_MEAN:
+    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM:
         return kf__eval_network(node, in, n_in, &out[0], arena, err);
     default: return kf__eval_elementwise(node, in, n_in, &out[0], arena, err);
     }

@@ -98,7 +98,7 @@ static void eval_global_pool(const kf__dense *x, kf__dense *out) {
 }
 
 /* Mean over the axes that the output shape has lost or turned into 1. */
-static void eval_reduce_mean(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, double *sums, size_t count) {
+static void eval_reduce(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, double *sums, size_t count) {
     const kf__dense *x = in[0];
     bool reduced[KF_MAX_RANK] = {false};
     int r = x->shape.rank, axes = n_in > 1 && in[1] ? (int)in[1]->shape.dim[0] : n->attrs.n_axes;
@@ -119,7 +119,7 @@ static void eval_reduce_mean(const kf__node *n, const kf__dense *const *in, int 
         }
         sums[to] += kf__eval_get(x, i);
     }
-    for (size_t i = 0; i < count; i++) kf__eval_put(out, i, sums[i] / (double)(total / count));
+    for (size_t i = 0; i < count; i++) kf__eval_put(out, i, n->op == KF_OP_REDUCE_SUM ? sums[i] : sums[i] / (double)(total / count));
 }
 
 static void eval_matmul(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out) {
@@ -194,7 +194,7 @@ static void eval_scale(const kf__dense *x, const kf__dense *gate, kf__dense *out
 kf_status kf__eval_network(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena,
                            kf_error *err) {
     for (int k = 0; k < n_in; k++)
-        if (in[k] && in[k]->dtype != KF_F32 && !(n->op == KF_OP_REDUCE_MEAN && k == 1))
+        if (in[k] && in[k]->dtype != KF_F32 && !((n->op == KF_OP_REDUCE_MEAN || n->op == KF_OP_REDUCE_SUM) && k == 1))
             KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): input %d is %s; only f32 is evaluated here", n->name,
                     kf__op_name(n->op), k, kf_dtype_name(in[k]->dtype));
     KF_TRY(kf__eval_alloc(out, KF_F32, arena, err));
@@ -207,12 +207,12 @@ kf_status kf__eval_network(const kf__node *n, const kf__dense *const *in, int n_
     case KF_OP_SE_GATE: return eval_se_gate(n, in, out, arena, err);
     case KF_OP_SCALE: eval_scale(in[0], in[1], out); return KF_OK;
     case KF_OP_SOFTMAX: eval_softmax(n, in[0], out); return KF_OK;
-    case KF_OP_REDUCE_MEAN: {
+    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM: {
         size_t count;
         if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
         double *sums = kf__arena_array(arena, count, sizeof *sums);
         if (!sums) KF_FAIL_MEMORY(err, count * sizeof *sums);
-        eval_reduce_mean(n, in, n_in, out, sums, count);
+        eval_reduce(n, in, n_in, out, sums, count);
         return KF_OK;
     }
     default: KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: operator %s cannot be evaluated", n->name, kf__op_name(n->op));

@@ -358,7 +358,7 @@ static kf_status infer_shape_of(const ctx *c, kf__shape *out) {
     case KF_OP_CONV: return infer_conv(c, out);
     case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: return infer_window(c, in_value(c, 0)->shape.rank == 4 ? in_value(c, 0)->shape.dim[1] : 0, out);
     case KF_OP_GEMM: case KF_OP_MATMUL: case KF_OP_FC: return infer_matmul(c, out);
-    case KF_OP_REDUCE_MEAN: return infer_reduce(c, out);
+    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM: return infer_reduce(c, out);
     case KF_OP_GLOBAL_AVG_POOL:
         *out = in_value(c, 0)->shape;
         for (int i = 2; i < out->rank; i++) out->dim[i] = 1;

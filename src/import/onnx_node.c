@@ -254,7 +254,7 @@ static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
         a->alpha = attr_float(p, "alpha", 0.2f);
         a->beta = attr_float(p, "beta", 0.5f);
         return KF_OK;
-    case KF_OP_REDUCE_MEAN:
+    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM:
         a->keepdims = attr_int(p, "keepdims", 1) != 0;
         if (attr_int(p, "noop_with_empty_axes", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "noop_with_empty_axes is not supported");
         return axes_attr(o, p, "axes", n);

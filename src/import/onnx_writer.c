@@ -138,27 +138,30 @@ static kf_status write_graph(kf__onnx_out *w, kf__message_list lists[3], void **
     if (w->failed) KF_FAIL_MEMORY(w->err, g->n_values * sizeof *w->names);
     name_values(w);
     for (size_t i = 0; i < g->n_inputs; i++) append_value(w, &lists[0], g->inputs[i]);
-    if (w->quantized) KF_TRY(kf__out_qdq_inputs(w));
+    if (w->quantized) KF_TRY(w->exact ? kf__out_exact_inputs(w) : kf__out_qdq_inputs(w));
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         if (n->dead) continue;
         size_t first = w->nodes.n;
-        kf_status st = w->quantized ? kf__out_qdq_before(w, n) : KF_OK;
-        if (st == KF_OK) st = kf__out_graph_node(w, n);
+        kf_status st = w->quantized && !w->exact ? kf__out_qdq_before(w, n) : KF_OK;
+        if (st == KF_OK) st = w->quantized && w->exact ? kf__out_exact_node(w, n) : kf__out_graph_node(w, n);
         if (st != KF_OK) return kf__error_prefix(w->err, st, "%s (%s)", n->name, kf__op_name(n->op));
-        if (w->quantized) kf__out_qdq_after(w, n);
+        if (w->quantized && !w->exact) kf__out_qdq_after(w, n);
         kf__out_settle_names(w, n, first);
     }
+    if (w->quantized && w->exact) kf__out_exact_outputs(w);
     for (size_t i = 0; i < g->n_outputs; i++) append_value(w, &lists[1], g->outputs[i]);
     inner_values(w, &lists[2]);
     initializers(w);
     return model(w, &lists[0], &lists[1], &lists[2], data, bytes);
 }
 
-kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err) {
+kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err) { return kf__onnx_write_form(g, KF_QDQ_FORM_EXACT, data, bytes, err); }
+
+kf_status kf__onnx_write_form(const kf__graph *g, kf__qdq_form form, void **data, size_t *bytes, kf_error *err) {
     *data = NULL;
     *bytes = 0;
-    kf__onnx_out w = {.g = g, .err = err, .opset = g->opset > 0 ? g->opset : DEFAULT_OPSET};
+    kf__onnx_out w = {.g = g, .err = err, .opset = g->opset > 0 ? g->opset : DEFAULT_OPSET, .exact = form == KF_QDQ_FORM_EXACT};
     kf__message_list lists[3] = {{0}};
     kf__arena_init(&w.arena, NULL);
     kf_status st = kf__out_qdq_begin(&w);

@@ -152,9 +152,9 @@ static void shape(kf__onnx_out *w, const kf__node *n) {
     if (n->attrs.end) kf__out_attr_int(w, p, "end", n->attrs.end); /* 0 stands for "to the end" */
 }
 
-static kf_status reduce_mean(kf__onnx_out *w, const kf__node *n) {
+static kf_status reduce(kf__onnx_out *w, const kf__node *n) {
     Onnx__NodeProto *p = NULL;
-    KF_TRY(ints_either_way(w, n, "axes", REDUCE_INPUTS, &p));
+    KF_TRY(ints_either_way(w, n, "axes", n->op == KF_OP_REDUCE_SUM ? AXES_INPUTS : REDUCE_INPUTS, &p));
     kf__out_attr_int(w, p, "keepdims", n->attrs.keepdims);
     return KF_OK;
 }
@@ -174,7 +174,7 @@ kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n) {
         kf__out_attr_float(w, p, "alpha", a->alpha);
         kf__out_attr_float(w, p, "beta", a->beta);
         return KF_OK;
-    case KF_OP_REDUCE_MEAN: return reduce_mean(w, n);
+    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM: return reduce(w, n);
     case KF_OP_GEMM: gemm(w, n); return KF_OK;
     case KF_OP_FLATTEN: case KF_OP_CONCAT: case KF_OP_GATHER: case KF_OP_SOFTMAX: case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE:
         kf__out_attr_int(w, plain(w, n, n->n_in), "axis", a->axis);

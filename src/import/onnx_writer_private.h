@@ -30,7 +30,9 @@ typedef struct kf__onnx_out {
     bool *constant_used;    /* [n_values]: an input of a written node */
     kf__name_set value_names, node_names;
     kf__message_list nodes, initializers;
+    bool exact;             /* quantized: unit scales, the contract's arithmetic spelled out (onnx_writer_exact.c) */
     bool quantized;         /* some value has integers: QuantizeLinear and DequantizeLinear go between the nodes */
+    const char **outputs;   /* exact: [n_outputs] names of quantized outputs, whose values bear others until the end */
     const char *bias_map;   /* of the convolution being written: what is added for each output pixel, or NULL */
     const char *rounded;    /* of the node being written: the name that its output has once it is rounded */
 } kf__onnx_out;
@@ -78,6 +80,20 @@ kf_status kf__out_qdq_inputs(kf__onnx_out *w);
 /** Before and after one node: constants behind DequantizeLinear, output rounded by a pair of both. */
 kf_status kf__out_qdq_before(kf__onnx_out *w, const kf__node *n);
 void kf__out_qdq_after(kf__onnx_out *w, const kf__node *n);
+/** QuantizeLinear and DequantizeLinear: `in` to integers of `q` and back, as value `out`. */
+void kf__out_round_to(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in, const char *out);
+/** A copy of `n` elements as initializer of one dimension: a scalar when `n` is 0. */
+const char *kf__out_vector(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype, int64_t n, const void *data);
+/** Pixels 0..255 from the normalized input `raw`. */
+kf_status kf__out_pixels(kf__onnx_out *w, kf__vid v, const char *raw, const char **out);
+/** The pixel layer's bias [classes, O] spread over its output image, times `scale` of each channel (NULL: as integers). */
+kf_status kf__out_bias_map(kf__onnx_out *w, const kf__node *n, const double *scale, const char **out);
+/** Does the node only move numbers, or pick some, of a quantized input? */
+bool kf__out_moves(const kf__onnx_out *w, const kf__node *n);
+/** What kf__out_qdq_inputs, and before and after together with the node, are in exact form; the last goes behind all nodes. */
+kf_status kf__out_exact_inputs(kf__onnx_out *w);
+kf_status kf__out_exact_node(kf__onnx_out *w, const kf__node *n);
+void kf__out_exact_outputs(kf__onnx_out *w);
 /** `in` rounded to what `q` can hold; the same name when `q` is NULL. `base` names what is made. */
 const char *kf__out_rounded(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in);
 /** Weight constant `v` under another shape of the same count: an initializer, behind DequantizeLinear where it has integers. */

@@ -24,7 +24,7 @@ kf_status kf__out_qdq_begin(kf__onnx_out *w) {
 /* ---- pieces ------------------------------------------------------------------------------------------------------------ */
 
 /* A copy of `n` elements as initializer: a scalar when `n` is 0. */
-static const char *vector(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype, int64_t n, const void *data) {
+const char *kf__out_vector(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype, int64_t n, const void *data) {
     kf__shape shape = n ? kf__shape_make(1, &n) : (kf__shape){0};
     size_t bytes = (size_t)(n ? n : 1) * kf_dtype_size(dtype);
     void *copy = kf__out_alloc(w, bytes);
@@ -37,11 +37,11 @@ static const char *zero_points(kf__onnx_out *w, const char *base, const kf__quan
     size_t n = (size_t)(q->channels ? q->channels : 1), e = kf_dtype_size(q->dtype);
     uint8_t *data = kf__out_alloc(w, n * e); /* only u8 has zero points other than 0 */
     for (size_t c = 0; data && q->dtype == KF_U8 && c < n; c++) data[c] = (uint8_t)kf__q_zero(q, (int64_t)c);
-    return data ? vector(w, base, "_zero_point", q->dtype, q->channels, data) : "";
+    return data ? kf__out_vector(w, base, "_zero_point", q->dtype, q->channels, data) : "";
 }
 
 static const char *scales(kf__onnx_out *w, const char *base, const kf__quant *q) {
-    return vector(w, base, "_scale", KF_F32, q->channels, q->channels ? q->scales : &q->scale);
+    return kf__out_vector(w, base, "_scale", KF_F32, q->channels, q->channels ? q->scales : &q->scale);
 }
 
 static void linear(kf__onnx_out *w, const char *op, const char *base, const char *const in[3], int axis, const char *out) {
@@ -52,7 +52,7 @@ static void linear(kf__onnx_out *w, const char *op, const char *base, const char
 }
 
 /* `in` to integers and back, as value `out`. Where the tensor's own bounds are narrower than its type, a Clip keeps them. */
-static void round_to(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in, const char *out) {
+void kf__out_round_to(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in, const char *out) {
     int32_t top = q->dtype == KF_U8 ? 255 : 32767, bottom = q->dtype == KF_U8 ? 0 : -32768;
     const char *scale = scales(w, base, q), *zero = zero_points(w, base, q);
     int axis = q->channels ? 1 : -1;
@@ -70,7 +70,7 @@ static void round_to(kf__onnx_out *w, const char *base, const kf__quant *q, cons
 const char *kf__out_rounded(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in) {
     if (!q) return in;
     const char *out = kf__out_fresh(w, base, "_rounded");
-    round_to(w, base, q, in, out);
+    kf__out_round_to(w, base, q, in, out);
     return out;
 }
 
@@ -84,7 +84,7 @@ const char *kf__out_weight(kf__onnx_out *w, const char *base, const kf__value *v
 /* ---- inputs -------------------------------------------------------------------------------------------------------------- */
 
 /* The declared input is normalized, (p / 255 - mean) / std; the integers are the pixels p. */
-static kf_status pixels(kf__onnx_out *w, kf__vid v, const char *raw, const char **out) {
+kf_status kf__out_pixels(kf__onnx_out *w, kf__vid v, const char *raw, const char **out) {
     const kf_preprocess *p = &w->g->meta.preprocess;
     const kf__shape *s = &w->g->values[v].shape;
     float slope[3], offset[3];
@@ -111,7 +111,7 @@ kf_status kf__out_qdq_inputs(kf__onnx_out *w) {
         if (!q) continue;
         const char *raw = kf__out_name(w, v), *at = raw;
         bool is_pixels = q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels; /* as lowering knows them */
-        if (is_pixels) KF_TRY(pixels(w, v, raw, &at));
+        if (is_pixels) KF_TRY(kf__out_pixels(w, v, raw, &at));
         w->names[v] = kf__out_rounded(w, raw, q, at);
     }
     return KF_OK;
@@ -127,7 +127,7 @@ static kf_status bias(kf__onnx_out *w, const kf__node *n, int k, const kf__quant
     float *scale = kf__out_alloc(w, (size_t)o_n * sizeof *scale);
     if (!scale) KF_FAIL_MEMORY(w->err, (size_t)o_n * sizeof *scale);
     for (int64_t o = 0; o < o_n; o++) scale[o] = kf__mult2((double)kf__q_scale(in, o), (double)kf__q_scale(weights, o));
-    const char *out = kf__out_fresh(w, base, ""), *all[] = {stored, vector(w, base, "_scale", KF_F32, o_n, scale), ""};
+    const char *out = kf__out_fresh(w, base, ""), *all[] = {stored, kf__out_vector(w, base, "_scale", KF_F32, o_n, scale), ""};
     linear(w, "DequantizeLinear", base, all, 0, out);
     w->names[n->in[k]] = out;
     return KF_OK;
@@ -138,16 +138,15 @@ static const char *gather(kf__onnx_out *w, const char *base, const char *table, 
     int64_t *list = kf__out_alloc(w, (size_t)count * sizeof *list);
     for (int64_t i = 0; list && i < count; i++) list[i] = index[i];
     const char *out = kf__out_fresh(w, base, axis == 2 ? "_rows" : "_map");
-    const char *in[] = {table, list ? vector(w, base, axis == 2 ? "_row_class" : "_column_class", KF_I64, count, list) : ""};
+    const char *in[] = {table, list ? kf__out_vector(w, base, axis == 2 ? "_row_class" : "_column_class", KF_I64, count, list) : ""};
     kf__out_attr_int(w, kf__out_node(w, "Gather", kf__out_node_name(w, base, "/Gather"), in, 2, &out, 1), "axis", axis);
     return out;
 }
 
 /* The pixel layer's bias, [classes, O], as [1, O, rows, columns] spread over the output image. */
-static kf_status bias_map(kf__onnx_out *w, const kf__node *n) {
+kf_status kf__out_bias_map(kf__onnx_out *w, const kf__node *n, const double *scale, const char **out) {
     const kf__value *b = &w->g->values[n->in[2]];
     const kf__shape *x = &w->g->values[n->in[0]].shape, *y = &w->g->values[n->out[0]].shape;
-    const kf__quant *in = quant_of(w, n->in[0]), *weights = quant_of(w, n->in[1]);
     const kf__conv_attrs *a = &n->attrs.conv;
     int64_t h = y->dim[2], wide = y->dim[3], o_n = y->dim[1], most = h > wide ? h : wide;
     int32_t *cls = kf__out_alloc(w, (size_t)(h + wide) * sizeof *cls);
@@ -161,11 +160,20 @@ static kf_status bias_map(kf__onnx_out *w, const kf__node *n) {
     if (!table) KF_FAIL_MEMORY(w->err, (size_t)(ny * nx * o_n) * sizeof *table);
     for (int64_t o = 0; o < o_n; o++)
         for (int64_t i = 0; i < ny * nx; i++)
-            table[o * ny * nx + i] = (float)((double)((const int32_t *)b->data)[i * o_n + o] * (double)kf__q_scale(in, 0) * (double)kf__q_scale(weights, o));
+            table[o * ny * nx + i] = (float)((double)((const int32_t *)b->data)[i * o_n + o] * (scale ? scale[o] : 1.0));
     kf__shape shape = kf__shape_make(4, (int64_t[]){1, o_n, ny, nx});
     const char *base = *b->name ? b->name : n->name, *rows = gather(w, base, kf__out_initializer(w, base, "_classes", KF_F32, &shape, table), cls, h, 2);
-    w->bias_map = gather(w, base, rows, cls + h, wide, 3);
+    *out = gather(w, base, rows, cls + h, wide, 3);
     return KF_OK;
+}
+
+/* The same in real numbers. */
+static kf_status real_bias_map(kf__onnx_out *w, const kf__node *n) {
+    int64_t o_n = w->g->values[n->in[1]].shape.dim[0];
+    double *scale = kf__out_alloc(w, (size_t)o_n * sizeof *scale);
+    if (!scale) KF_FAIL_MEMORY(w->err, (size_t)o_n * sizeof *scale);
+    for (int64_t o = 0; o < o_n; o++) scale[o] = (double)kf__q_scale(quant_of(w, n->in[0]), 0) * (double)kf__q_scale(quant_of(w, n->in[1]), o);
+    return kf__out_bias_map(w, n, scale, &w->bias_map);
 }
 
 static kf_status constants(kf__onnx_out *w, const kf__node *n) {
@@ -178,7 +186,7 @@ static kf_status constants(kf__onnx_out *w, const kf__node *n) {
     w->names[n->in[1]] = kf__out_weight(w, *v->name ? v->name : n->name, v, &v->shape);
     const kf__value *b = n->n_in > 2 && n->in[2] >= 0 ? &w->g->values[n->in[2]] : NULL;
     if (!b || b->dtype != KF_I32) return KF_OK;
-    return b->shape.rank == 2 ? bias_map(w, n) : bias(w, n, 2, quant_of(w, n->in[0]), v->quant);
+    return b->shape.rank == 2 ? real_bias_map(w, n) : bias(w, n, 2, quant_of(w, n->in[0]), v->quant);
 }
 
 static bool has_weights(const kf__onnx_out *w, const kf__node *n) {
@@ -186,7 +194,7 @@ static bool has_weights(const kf__onnx_out *w, const kf__node *n) {
 }
 
 /* What only moves numbers, or picks some, leaves them rounded. */
-static bool moves(const kf__onnx_out *w, const kf__node *n) {
+bool kf__out_moves(const kf__onnx_out *w, const kf__node *n) {
     switch (n->op) {
     case KF_OP_FLATTEN: case KF_OP_RESHAPE: case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: case KF_OP_MAX_POOL: case KF_OP_PAD:
         return quant_of(w, n->in[0]) != NULL;
@@ -194,7 +202,7 @@ static bool moves(const kf__onnx_out *w, const kf__node *n) {
     }
 }
 
-static bool rounds(const kf__onnx_out *w, const kf__node *n) { return n->n_out > 0 && quant_of(w, n->out[0]) && !moves(w, n); }
+static bool rounds(const kf__onnx_out *w, const kf__node *n) { return n->n_out > 0 && quant_of(w, n->out[0]) && !kf__out_moves(w, n); }
 
 kf_status kf__out_qdq_before(kf__onnx_out *w, const kf__node *n) {
     w->bias_map = NULL;
@@ -212,5 +220,5 @@ void kf__out_qdq_after(kf__onnx_out *w, const kf__node *n) {
     if (!rounds(w, n)) return;
     const char *name = w->rounded, *before = kf__out_name(w, n->out[0]);
     w->names[n->out[0]] = name;
-    round_to(w, name, quant_of(w, n->out[0]), before, name);
+    kf__out_round_to(w, name, quant_of(w, n->out[0]), before, name);
 }
