@@ -60,11 +60,20 @@ KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err)
  *  first for the fewest nodes that stay as in the file, or with KF_OPTIMIZE_FUSE for what compiles, spelled out again. Opset, IR
  *  version and the names of nodes, inputs, outputs and weights are kept; free dimensions are written as they were given. Half
  *  and double weights and inputs are f32. LIMIT: over 2 GiB. IO: the file cannot be written.
- *  A quantized graph is written as QDQ (docs/ONNX.md): opset 13, or 21 where 16 bits occur; its input is the float model's, normalized.
+ *  A quantized graph is written as QDQ (docs/ONNX.md; kf_graph_set_qdq_form chooses how): opset 13, or 21 where 16 bits occur; its input is
+ *  the float model's, normalized.
  *  UNSUPPORTED: one that takes pixels without saying how they were normalized. */
 KF_API kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err);
 /** The same bytes in memory. The caller releases *data with free(). */
 KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err);
+
+/** How the two calls above write quantized graphs. */
+typedef enum kf_qdq_form {
+    KF_QDQ_EXACT = 0, /**< default: scales of 1 and every multiplier of docs/NUMERICS.md as an operator of its own: the runtime's own bits */
+    KF_QDQ_SCALES = 1 /**< real scales in QuantizeLinear and DequantizeLinear, what other toolchains fuse: equal up to f32 rounding */
+} kf_qdq_form;
+/** ARGUMENT: no such form. Float graphs have one form. */
+KF_API kf_status kf_graph_set_qdq_form(kf_graph *graph, kf_qdq_form form, kf_error *err);
 
 /** Run the reference executor (double accumulation; exact integers when quantized). Shapes as the graph declares. Slow. */
 KF_API kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,

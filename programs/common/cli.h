@@ -52,6 +52,11 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
  *  `simplify` and `export`. Returns the exit status. */
 int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc);
 
+/** Run `runs` random inputs through `before` and through `back`, what was written for it, both in the reference executor. *worst: the
+ *  largest difference over the largest output. INTERNAL above 1e-5, or 0.1 where `before` is quantized; texts begin with `file`. Where
+ *  `before` takes pixels, `back` gets the same pixels normalized. */
+kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst, kf_error *err);
+
 /** Label lists: plain text, "index:label", JSON list or JSON object; a leading background entry of 1001 is dropped with a
  *  notice. cli_labels_free releases. */
 typedef struct cli_labels {

@@ -1,4 +1,4 @@
-/* kitfox quantize CONFIG.yaml: the zoo's YAML to a compiled model, two float ONNX files and a log.
+/* kitfox quantize CONFIG.yaml: the zoo's YAML to a compiled model, three ONNX files and a log.
  * Floor 8.
  * Owner rule: outputs get their names only after all of them are written; until then nothing of them is to be seen. */
 #include <errno.h>
@@ -17,8 +17,8 @@ typedef struct job {
     kf_quantize_options q;
     kf_graph *g;
     pictures p;
-    void *original, *optimized; /* ONNX bytes */
-    size_t original_bytes, optimized_bytes;
+    void *original, *optimized, *quantized; /* ONNX bytes */
+    size_t original_bytes, optimized_bytes, quantized_bytes;
     char *notices; /* for the log */
     size_t notices_len;
     FILE *log; /* writes `notices` */
@@ -128,8 +128,8 @@ static void tell_fallbacks(job *j) {
 
 /* ---- outputs --------------------------------------------------------------------------------------------------------- */
 
-enum { N_OUTPUTS = 4 };
-static const char *const SUFFIX[N_OUTPUTS] = {".kfx", "_original_float_model.onnx", "_optimized_float_model.onnx", "_quantize.log"};
+enum { N_OUTPUTS = 5 };
+static const char *const SUFFIX[N_OUTPUTS] = {".kfx", "_original_float_model.onnx", "_optimized_float_model.onnx", "_quantized_model.onnx", "_quantize.log"};
 
 static kf_status write_bytes(const char *path, const void *data, size_t n, kf_error *err) {
     FILE *f = fopen(path, "wbe");
@@ -182,13 +182,27 @@ static kf_status write_outputs(const job *j, kf_error *err) {
     if (st == KF_OK) st = kf_graph_save(j->g, part[0], err);
     if (st == KF_OK) st = write_bytes(part[1], j->original, j->original_bytes, err);
     if (st == KF_OK) st = write_bytes(part[2], j->optimized, j->optimized_bytes, err);
-    if (st == KF_OK) st = write_log(j, part[3], err);
+    if (st == KF_OK) st = write_bytes(part[3], j->quantized, j->quantized_bytes, err);
+    if (st == KF_OK) st = write_log(j, part[4], err);
     for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++)
         if (rename(part[i], path[i]) != 0) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be written; %s", path[i], strerror(errno));
     if (st == KF_OK) return st;
     for (int i = 0; begun && i < N_OUTPUTS; i++) unlink(part[i]);
     if (made) rmdir(j->c->working_dir);
     return place(j, "working_dir", st, err);
+}
+
+/* QDQ ONNX of what was quantized, read back and run: it has to give the same numbers. */
+static kf_status write_qdq(job *j, kf_error *err) {
+    kf_graph *back = NULL;
+    double worst;
+    char name[300];
+    snprintf(name, sizeof name, "%.200s%s", j->c->prefix, SUFFIX[3]);
+    kf_status st = kf_graph_write_onnx(j->g, &j->quantized, &j->quantized_bytes, err);
+    if (st == KF_OK) st = kf_graph_import_onnx_memory(j->quantized, j->quantized_bytes, NULL, &back, err);
+    if (st == KF_OK) st = cli_check_written(j->g, back, 1, name, &worst, err);
+    kf_graph_destroy(&back);
+    return st;
 }
 
 static kf_status report(const job *j, kf_error *err) {
@@ -232,7 +246,8 @@ static kf_status run(job *j, const char *path, kf_error *err) {
     if (st != KF_OK) return st;
     tell_fallbacks(j);
     fflush(j->log);
-    st = write_outputs(j, err);
+    st = write_qdq(j, err);
+    if (st == KF_OK) st = write_outputs(j, err);
     return st == KF_OK ? report(j, err) : st;
 }
 
@@ -244,6 +259,7 @@ kf_status quantize_yaml(const char *path, const cli_common *common, const kf_qua
     free(j.notices);
     free(j.original);
     free(j.optimized);
+    free(j.quantized);
     free(j.all);
     pictures_free(&j.p);
     kf_graph_destroy(&j.g);

@@ -173,7 +173,8 @@ void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first) {
             taken[k] = true;
             name = n->sources[k];
         }
-        if (!name) name = kf__arena_printf(&w->arena, "%s/%s", n->name, p->op_type);
+        bool main_part = (n->op == KF_OP_CONV && strcmp(p->op_type, "Conv") == 0) || (n->op == KF_OP_FC && strcmp(p->op_type, "Gemm") == 0);
+        if (!name) name = main_part ? n->name : kf__arena_printf(&w->arena, "%s/%s", n->name, p->op_type);
         p->name = borrow(name ? unique(w, &w->node_names, name, "") : "");
         w->failed |= name == NULL;
     }

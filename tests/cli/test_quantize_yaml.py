@@ -16,7 +16,7 @@ KITFOX, ROOT = map(os.path.abspath, sys.argv[1:3])
 SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
 MODEL = os.path.abspath(os.path.join(ROOT, "data", "everyday10.onnx"))
 PICTURES = os.path.join(ROOT, "examples", "pictures")
-SUFFIXES = [".kfx", "_optimized_float_model.onnx", "_original_float_model.onnx", "_quantize.log"]
+SUFFIXES = [".kfx", "_optimized_float_model.onnx", "_original_float_model.onnx", "_quantize.log", "_quantized_model.onnx"]
 SIDE, FILES = 64, 6
 failures = 0
 

@@ -10,6 +10,7 @@
 #include "import/onnx_writer.h"
 #include "os/file.h"
 #include "passes/passes.h"
+#include "quantized_graph.h"
 #include "ref/ref.h"
 
 static kf__graph *read_back(const kf__graph *g) {
@@ -240,12 +241,117 @@ static void test_what_cannot_be_written_says_so(void **state) {
     kf__graph_destroy(&g);
 }
 
+/* Output 0 for pixels: whole numbers for the quantized graph, the same normalized for what was written of it. */
+static kf__dense run_pixels(const kf__graph *g, const kf_preprocess *normalize, kf__arena *arena) {
+    kf_error err = {0};
+    kf__dense in = {0}, out = {0};
+    const kf__shape *s = &g->values[g->inputs[0]].shape;
+    gb_ok(kf__ref_alloc(&in, KF_F32, s, arena, &err), &err);
+    size_t plane = (size_t)(s->dim[2] * s->dim[3]);
+    kf__random r = {.state = 5};
+    for (size_t i = 0; i < 3 * plane; i++) {
+        double p = floor(kf__random_unit(&r) * 256);
+        ((float *)in.data)[i] = (float)(normalize ? (p / 255 - normalize->mean[i / plane]) / normalize->std[i / plane] : p);
+    }
+    fesetround(FE_TONEAREST);
+    gb_ok(kf__ref_run(g, &in, 1, &out, 1, NULL, NULL, arena, &err), &err);
+    return out;
+}
+
+static kf__graph *read_form(const kf__graph *g, kf__qdq_form form) {
+    kf_error err = {0};
+    void *data;
+    size_t bytes;
+    kf__graph *back;
+    gb_ok(kf__onnx_write_form(g, form, &data, &bytes, &err), &err);
+    gb_ok(kf__onnx_read(data, bytes, &(kf__onnx_options){0}, &back, &err), &err);
+    free(data);
+    return back;
+}
+
+static const kf__node *named(const kf__graph *g, const char *name) {
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (strcmp(g->nodes[i].name, name) == 0) return &g->nodes[i];
+    fail_msg("no node is called %s", name);
+    return NULL;
+}
+
+/* Plain, and with every other value and its layer's weights in i16; hidden layers with and without a clip. */
+static void test_quantized_graphs(void **state) {
+    (void)state;
+    for (int k = 0; k < 8; k++) {
+        kf__qdq_form form = k & 4 ? KF_QDQ_FORM_SCALES : KF_QDQ_FORM_EXACT;
+        kf__graph *g = quantized_graph(k & 1 ? 2 : 0, k & 2 ? KF_ACT_CLIP : KF_ACT_HSWISH), *back = read_form(g, form);
+        kf__arena arena;
+        kf__arena_init(&arena, NULL);
+        kf__dense a = run_pixels(g, NULL, &arena), b = run_pixels(back, &g->meta.preprocess, &arena);
+        float top = 0;
+        for (int i = 0; i < 5; i++) top = fmaxf(top, fabsf(((float *)a.data)[i]));
+        for (int i = 0; i < 5; i++) assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) <= (form == KF_QDQ_FORM_EXACT ? 0 : 0.05f * top));
+        kf__arena_free(&arena);
+        assert_int_equal(back->opset, 21);
+        assert_int_equal(back->ir_version, 10);
+        assert_string_equal(back->values[back->inputs[0]].name, "picture");
+        assert_int_equal(named(back, "stem")->op, KF_OP_CONV);
+        assert_int_equal(named(back, "reduce/Conv")->op, KF_OP_CONV);
+        assert_int_equal(named(back, "expand/Conv")->op, KF_OP_CONV);
+        assert_int_equal(named(back, "head")->op, KF_OP_GEMM);
+        size_t rounded = 1 + 2; /* the input, and two values inside the gate */
+        for (size_t i = 0; i < g->n_nodes; i++) rounded += g->values[g->nodes[i].out[0]].quant && g->nodes[i].op != KF_OP_FLATTEN;
+        assert_int_equal(gb_count(back, KF_OP_QUANTIZE), rounded);
+        for (size_t i = 0; i < back->n_nodes; i++) { /* no scale but 1 in exact form */
+            const kf__node *n = &back->nodes[i];
+            const float *scale = n->op == KF_OP_QUANTIZE ? back->values[n->in[1]].data : NULL;
+            if (scale && form == KF_QDQ_FORM_EXACT) assert_true(scale[0] == 1.0f);
+        }
+        kf__graph_destroy(&back);
+        kf__graph_destroy(&g);
+    }
+}
+
+/* Convolutions over u8 alone need no 16 bits, and so no more than opset 13; a quantized output leaves in real numbers. */
+static void test_the_lowest_opset_and_quantized_outputs(void **state) {
+    (void)state;
+    for (int form = 0; form < 2; form++) {
+        kf__graph *g = gb_new();
+        kf_error err = {0};
+        kf__arena arena;
+        static const float scales[2] = {0.05f, 0.02f};
+        static const int32_t zeros[2] = {3, 130};
+        kf__quant in = {.dtype = KF_U8, .scale = 0.02f, .zero = 100, .qmax = 255}, out = {.dtype = KF_U8, .scale = 0.05f, .zero = 3, .qmax = 255, .channels = 2, .scales = scales, .zeros = zeros};
+        kf__vid x = gb_input(g, "x", S(1, 2, 3, 3));
+        g->opset = 17;
+        gb_output(g, NODE(g, ACT, "a", x));
+        gb_last(g)->attrs.act = (kf__act_attrs){.kind = KF_ACT_CLIP, .lo = -0.5f, .hi = 1};
+        gb_ok(kf__graph_infer(g, &err), &err);
+        g->values[x].quant = &in;
+        g->values[g->outputs[0]].quant = &out;
+        kf__graph *back = read_form(g, (kf__qdq_form)form);
+        assert_int_equal(back->opset, 13);
+        assert_int_equal(back->ir_version, 7);
+        assert_string_equal(back->values[back->outputs[0]].name, "a_out");
+        kf__arena_init(&arena, NULL);
+        kf__dense a = run(g, &arena), b = run(back, &arena);
+        bool some = false;
+        for (int i = 0; i < 18; i++) {
+            some |= ((float *)a.data)[i] != 0;
+            assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) < 1e-6f);
+        }
+        assert_true(some);
+        kf__arena_free(&arena);
+        kf__graph_destroy(&back);
+        kf__graph_destroy(&g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_real_file_round_trips),
         cmocka_unit_test(test_every_level_of_rewriting_can_be_written),
         cmocka_unit_test(test_activations_at_old_and_new_opsets),
         cmocka_unit_test(test_fused_stages_come_in_order),
+        cmocka_unit_test(test_quantized_graphs),
+        cmocka_unit_test(test_the_lowest_opset_and_quantized_outputs),
         cmocka_unit_test(test_what_cannot_be_written_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

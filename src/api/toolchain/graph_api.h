@@ -5,6 +5,7 @@
 #define KF_GRAPH_API_H
 
 #include "graph/graph.h"
+#include "import/onnx_writer.h"
 #include "kitfox/compile.h"
 #include "quantize/quantize.h"
 
@@ -12,6 +13,7 @@ struct kf_graph {
     kf__graph *g;
     int level; /* -1 as imported, else the highest kf_optimize_level done */
     bool quantized;
+    kf__qdq_form form;
     kf__qreport report; /* of the quantizer; lives in the graph's arena */
 };
 

@@ -4,19 +4,24 @@
 #include <stdlib.h>
 
 #include "api/toolchain/graph_api.h"
-#include "import/onnx_writer.h"
 #include "os/file.h"
 
 kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err) {
     if (!graph || !data || !bytes) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_write_onnx: graph, data and bytes are needed");
-    return kf__onnx_write(graph->g, data, bytes, err);
+    return kf__onnx_write_form(graph->g, graph->form, data, bytes, err);
+}
+
+kf_status kf_graph_set_qdq_form(kf_graph *graph, kf_qdq_form form, kf_error *err) {
+    if (!graph || (form != KF_QDQ_EXACT && form != KF_QDQ_SCALES)) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_qdq_form: a graph and a form of kf_qdq_form are needed");
+    graph->form = form == KF_QDQ_EXACT ? KF_QDQ_FORM_EXACT : KF_QDQ_FORM_SCALES;
+    return KF_OK;
 }
 
 kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err) {
     if (!graph || !path) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_save_onnx: graph and path are needed");
     void *data;
     size_t bytes;
-    kf_status st = kf__onnx_write(graph->g, &data, &bytes, err);
+    kf_status st = kf__onnx_write_form(graph->g, graph->form, &data, &bytes, err);
     if (st != KF_OK) return kf__error_prefix(err, st, "%s", path);
     st = kf__file_replace(path, data, bytes, err);
     free(data);
