@@ -22,7 +22,7 @@ static inline kf__graph *quantized_graph(int wide_every, kf__act hidden) {
     g->meta.preprocess = (kf_preprocess){.valid = 1, .width = 11, .height = 12, .crop_pct = 1, .mean = {0.5, 0.4, 0.3}, .std = {0.2, 0.25, 0.3}};
     kf__vid x = gb_input(g, "picture", S(1, 3, 12, 11));
     kf__vid a = NODE(g, HARD_SWISH, "swish", gb_conv(g, "stem", x, gb_random(g, S(8, 3, 3, 3)), gb_random(g, S(8)), 2, 1, 1));
-    kf__vid b = NODE(g, RELU, "relu", gb_conv(g, "wide", a, gb_random(g, S(16, 8, 1, 1)), gb_random(g, S(16)), 1, 0, 1));
+    kf__vid b = gb_conv(g, "wide", a, gb_random(g, S(16, 8, 1, 1)), gb_random(g, S(16)), 1, 0, 1);
     b = NODE(g, RELU, "relu2", gb_conv(g, "dw", b, gb_random(g, S(16, 1, 3, 3)), gb_random(g, S(16)), 1, 1, 16));
     kf__vid s = gb_conv(g, "reduce/Conv", NODE(g, GLOBAL_AVG_POOL, "squeeze", b), gb_random(g, S(4, 16, 1, 1)), gb_random(g, S(4)), 1, 0, 1);
     s = hidden == KF_ACT_CLIP ? NODE(g, RELU, "hidden", s) : NODE(g, HARD_SWISH, "hidden", s);
