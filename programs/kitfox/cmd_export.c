@@ -5,5 +5,6 @@
 
 int cmd_export(int argc, char **argv) {
     return cli_rewrite(argc, argv, KF_OPTIMIZE_FUSE,
-                       "Write the optimized float network as ONNX: what compiles, spelled out in standard operators. MODEL is .onnx, .safetensors or a compiled float .kfx.");
+                       "Write the optimized network as ONNX: what compiles, spelled out in standard operators. MODEL is .onnx, .safetensors or a compiled .kfx; "
+                       "a quantized one becomes QDQ (QuantizeLinear, DequantizeLinear).");
 }
