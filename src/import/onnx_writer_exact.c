@@ -169,12 +169,12 @@ static void end_float(stage *s) {
 /* ---- sums of products ---------------------------------------------------------------------------------------------------- */
 
 typedef struct layer {
-    const char *op, *weights, *bias; /* "Conv" or "Gemm" */
-    bool gate;                       /* 1x1, whatever the node's own window */
+    const char *op, *weights[2], *bias; /* "Conv" or "Gemm"; weights of 16 bits are 256 * [0] + [1], others [1] alone */
+    bool gate;                          /* 1x1, whatever the node's own window */
 } layer;
 
-static const char *product(stage *s, const layer *l, const char *name, const char *x, const char *bias, const char *tag) {
-    const char *in[] = {x, l->weights, bias}, *out = kf__out_fresh(s->w, s->base, tag);
+static const char *product(stage *s, const layer *l, const char *name, const char *x, const char *weights, const char *bias) {
+    const char *in[] = {x, weights, bias}, *out = kf__out_fresh(s->w, s->base, "_sum");
     Onnx__NodeProto *p = kf__out_node(s->w, l->op, name, in, 3, &out, 1);
     if (strcmp(l->op, "Gemm") == 0) kf__out_attr_int(s->w, p, "transB", 1);
     else if (l->gate) kf__out_attr_ints(s->w, p, "kernel_shape", (int64_t[]){1, 1}, 2);
@@ -182,23 +182,38 @@ static const char *product(stage *s, const layer *l, const char *name, const cha
     return out;
 }
 
-/* Step 1 on `at`. A wide input goes in as 256 * high + low: each sum stays below 2^24, and the last addition rounds as (f32)acc does. */
-static void sum(stage *s, const layer *l, bool wide) {
-    if (!wide) {
-        s->at = product(s, l, s->n->name, s->at, l->bias, "_sum");
-        return;
-    }
-    const char *x = s->at, *high;
+/* `at` as 256 * parts[0] + parts[1], the second one below 256. */
+static void split(stage *s, const char *parts[2]) {
+    const char *x = s->at, *low = kf__out_fresh(s->w, s->base, "_low");
     then_number(s, "Mul", "_by_256", 1.0f / 256);
     then(s, "Floor", "_high", "");
-    high = s->at;
+    parts[0] = s->at;
     then_number(s, "Mul", "_high_part", 256.0f);
-    const char *in[] = {x, s->at}, *low = kf__out_fresh(s->w, s->base, "_low");
+    const char *in[] = {x, s->at};
     kf__out_node(s->w, "Sub", kf__out_node_name(s->w, s->n->name, "/low"), in, 2, &low, 1);
-    s->at = product(s, l, s->n->name, high, "", "_high_sum");
-    low = product(s, l, kf__out_node_name(s->w, s->n->name, "/low_sum"), low, l->bias, "_low_sum");
-    then_number(s, "Mul", "_high_sum_256", 256.0f);
-    then(s, "Add", "_sum", low);
+    parts[1] = low;
+}
+
+/* Step 1 on `at`, by powers of 256 from the highest down: each product's sums stay below 2^24, and the additions between round as
+ * (f32)acc does. The first product has the node's own name. */
+static void sum(stage *s, const layer *l, bool wide) {
+    const char *parts[2] = {NULL, s->at}, *name = s->n->name, *total = NULL;
+    if (wide) split(s, parts);
+    for (int power = 2; power >= 0; power--) {
+        const char *group = NULL;
+        for (int i = 0; i < 2; i++) { /* part i of the input with part j of the weights: 256^(2 - i - j) */
+            int j = 2 - power - i;
+            if (j < 0 || j > 1 || !parts[i] || !l->weights[j]) continue;
+            s->at = product(s, l, name, parts[i], l->weights[j], power == 0 ? l->bias : "");
+            name = kf__out_node_name(s->w, s->n->name, "/part");
+            if (group) then(s, "Add", "_pair", group);
+            group = s->at;
+        }
+        s->at = total ? total : group;
+        if (total) then_number(s, "Mul", "_shifted", 256.0f);
+        if (total && group) then(s, "Add", "_joined", group);
+        total = s->at;
+    }
 }
 
 /* Integers of a weight constant as f32, perhaps under another shape. */
@@ -209,6 +224,29 @@ static const char *weights(stage *s, kf__vid v, const kf__shape *shape) {
     *q = (kf__quant){.dtype = x.dtype, .scale = 1};
     x.quant = q;
     return kf__out_weight(s->w, *x.name ? x.name : s->n->name, &x, shape ? shape : &x.shape);
+}
+
+/* Weights of a layer; those of 16 bits in two parts, signed high and unsigned low bytes. */
+static void set_weights(stage *s, kf__vid v, const kf__shape *shape, layer *l) {
+    const kf__value *x = &s->w->g->values[v];
+    size_t n = 0;
+    l->weights[0] = NULL;
+    if (x->dtype != KF_I16) {
+        l->weights[1] = weights(s, v, shape);
+        return;
+    }
+    if (!shape) shape = &x->shape;
+    for (int k = 0; k < 2 && kf__shape_count(shape, &n); k++) {
+        kf__quant q = {.dtype = k ? KF_U8 : KF_I8, .scale = 1};
+        uint8_t *bytes = kf__out_alloc(s->w, n);
+        kf__value part = {.dtype = q.dtype, .data = bytes, .quant = &q};
+        for (size_t i = 0; bytes && i < n; i++) {
+            int32_t whole = ((const int16_t *)x->data)[i], low = whole & 255;
+            bytes[i] = k ? (uint8_t)low : (uint8_t)((whole - low) / 256);
+        }
+        char *base = kf__arena_printf(&s->w->arena, "%s_%s", *x->name ? x->name : s->n->name, k ? "low" : "high");
+        l->weights[k] = base ? kf__out_weight(s->w, base, &part, shape) : "";
+    }
 }
 
 static const char *bias(stage *s, int k) {
@@ -249,7 +287,8 @@ static void finish(stage *s, bool float_bias) {
 static kf_status weighted(stage *s) {
     const kf__node *n = s->n;
     const kf__value *b = n->n_in > 2 && n->in[2] >= 0 ? &s->w->g->values[n->in[2]] : NULL;
-    layer l = {n->op == KF_OP_FC ? "Gemm" : "Conv", weights(s, n->in[1], NULL), bias(s, 2), false};
+    layer l = {.op = n->op == KF_OP_FC ? "Gemm" : "Conv", .bias = bias(s, 2)};
+    set_weights(s, n->in[1], NULL, &l);
     const char *map = NULL;
     if (b && b->dtype == KF_I32 && b->shape.rank == 2) KF_TRY(kf__out_bias_map(s->w, n, NULL, &map));
     sum(s, &l, s->in->dtype == KF_I16);
@@ -274,7 +313,8 @@ static void pool(stage *s, const kf__quant *to) {
 static void gate_layer(stage *s, int k, double s_in, const kf__quant *to, bool direct) {
     const kf__value *v = &s->w->g->values[s->n->in[k]];
     kf__shape shape = kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[1], 1, 1});
-    layer l = {"Conv", weights(s, s->n->in[k], &shape), bias(s, k + 1), true};
+    layer l = {.op = "Conv", .bias = bias(s, k + 1), .gate = true};
+    set_weights(s, s->n->in[k], &shape, &l);
     float *m = room(s, shape.dim[0]);
     sum(s, &l, true);
     for (int64_t o = 0; m && o < shape.dim[0]; o++)

@@ -299,11 +299,15 @@ static void test_quantized_graphs(void **state) {
         size_t rounded = 1 + 2; /* the input, and two values inside the gate */
         for (size_t i = 0; i < g->n_nodes; i++) rounded += g->values[g->nodes[i].out[0]].quant && g->nodes[i].op != KF_OP_FLATTEN;
         assert_int_equal(gb_count(back, KF_OP_QUANTIZE), rounded);
+        bool wide_weights = false;
         for (size_t i = 0; i < back->n_nodes; i++) { /* no scale but 1 in exact form */
             const kf__node *n = &back->nodes[i];
             const float *scale = n->op == KF_OP_QUANTIZE ? back->values[n->in[1]].data : NULL;
             if (scale && form == KF_QDQ_FORM_EXACT) assert_true(scale[0] == 1.0f);
+            const kf__value *x = &back->values[n->in[0]];
+            wide_weights |= n->op == KF_OP_DEQUANTIZE && x->data && x->dtype == KF_I16;
         }
+        assert_int_equal(wide_weights, (k & 1) && form == KF_QDQ_FORM_SCALES); /* exact: in two bytes */
         kf__graph_destroy(&back);
         kf__graph_destroy(&g);
     }
