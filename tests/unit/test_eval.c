@@ -86,6 +86,41 @@ static void test_softmax_axis_out_of_range(void **state) {
     kf__arena_free(&a);
 }
 
+static kf_status linear(kf__op op, int32_t axis, const kf__dense *x, const kf__dense *s, const kf__dense *z, kf__dense *out, kf__arena *a) {
+    const kf__dense *ins[] = {x, s, z};
+    kf__node n = {.op = op, .name = "linear", .n_in = 3, .n_out = 1, .attrs = {.axis = axis}};
+    kf_error err = {0};
+    kf_status st = kf__eval_node(&n, ins, 3, out, 1, a, &err);
+    assert_int_equal(st != KF_OK, err.text[0] != 0);
+    return st;
+}
+
+/* The examples of the ONNX operator pages: one scale, ties to even, saturation; then a scale for each channel. */
+static void test_quantize_and_dequantize_linear(void **state) {
+    (void)state;
+    float x[] = {0, 2, 3, 1000, -254, -1000}, two = 2, per_channel[] = {2, 4, 5};
+    uint8_t z128 = 128, want[] = {128, 129, 130, 255, 1, 0}, zeros[] = {84, 24, 196};
+    float image[] = {-162, 10, -100, 232, -20, -50, -76, 0, 0, 252, 32, -44, 245, -485, -960, -270, -375, -470};
+    uint8_t stored[] = {3, 89, 34, 200, 74, 59, 5, 24, 24, 87, 32, 13, 245, 99, 4, 142, 121, 102};
+    kf__arena a;
+    kf__arena_init(&a, NULL);
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){6}), x}, s = {KF_F32, {0}, &two}, z = {KF_U8, {0}, &z128}, out;
+    assert_int_equal(linear(KF_OP_QUANTIZE, 1, &in, &s, &z, &out, &a), KF_OK);
+    assert_int_equal(out.dtype, KF_U8);
+    assert_memory_equal(out.data, want, sizeof want);
+    in = (kf__dense){KF_F32, kf__shape_make(4, (int64_t[]){1, 3, 3, 2}), image};
+    s = (kf__dense){KF_F32, kf__shape_make(1, (int64_t[]){3}), per_channel}, z = (kf__dense){KF_U8, kf__shape_make(1, (int64_t[]){3}), zeros};
+    assert_int_equal(linear(KF_OP_QUANTIZE, 1, &in, &s, &z, &out, &a), KF_OK);
+    assert_memory_equal(out.data, stored, sizeof stored);
+    kf__dense q = {KF_U8, in.shape, stored};
+    assert_int_equal(linear(KF_OP_DEQUANTIZE, -3, &q, &s, &z, &out, &a), KF_OK);
+    for (int i = 0; i < 18; i++) assert_true(((float *)out.data)[i] == (float)(stored[i] - zeros[i / 6]) * per_channel[i / 6]);
+    assert_int_equal(linear(KF_OP_QUANTIZE, 3, &in, &s, &z, &out, &a), KF_ERR_SHAPE); /* three scales for an axis of two */
+    z.dtype = KF_F32;
+    assert_int_equal(linear(KF_OP_DEQUANTIZE, 1, &q, &s, &z, &out, &a), KF_ERR_UNSUPPORTED);
+    kf__arena_free(&a);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cast_saturates),
@@ -93,6 +128,7 @@ int main(void) {
         cmocka_unit_test(test_slice_to_the_end),
         cmocka_unit_test(test_clip_with_crossed_bounds),
         cmocka_unit_test(test_softmax_axis_out_of_range),
+        cmocka_unit_test(test_quantize_and_dequantize_linear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
