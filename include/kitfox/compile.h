@@ -51,6 +51,10 @@ KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_
  *  ARGUMENT: crop_pct outside (0, 1], std not above 0, a number that is not finite, an unknown enumerator. */
 KF_API kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err);
 
+/** Range of the NV12 frames that the model will be fed: 0 BT.601 full (default), 1 limited. It goes into the compiled model as
+ *  kf_model_info.input_range, where `kitfox stream` finds it; it changes no number. ARGUMENT for another value. */
+KF_API kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err);
+
 /** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
 KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err);
 /** Same, written as a .kfx file (atomic replace). */

@@ -48,6 +48,7 @@ typedef struct kf_model_info {
     int32_t quantized;         /**< 1: integer program */
     int32_t n_inputs, n_outputs, n_steps, n_labels;
     kf_preprocess preprocess;
+    int32_t input_range;       /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
 } kf_model_info;
 KF_API void kf_model_get_info(const kf_model *model, kf_model_info *info);
 /** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
@@ -91,7 +92,9 @@ KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, siz
  *  the resizing; kf_session_run_rgb allocates nothing. */
 KF_API kf_status kf_session_classify(kf_session *session, const kf_image *image, size_t k, kf_score *top, size_t *n,
                                      kf_error *err);
-/** NV12 frame of the model's input size, or any even size (then resized after conversion). */
+/** NV12 frame of any even size: to RGB (kf_image_from_nv12), then as kf_session_classify does with a picture. `frame->limited` decides
+ *  the range; kf_model_info.input_range says what the model expects. Borrows the planes for the call. Errors: ARGUMENT (odd sides, short
+ *  strides, no planes), UNSUPPORTED (the model has no picture input), MEMORY. */
 KF_API kf_status kf_session_classify_nv12(kf_session *session, const kf_nv12 *frame, size_t k, kf_score *top, size_t *n,
                                           kf_error *err);
 /** Step times of the last run (profile = 1). */

@@ -51,10 +51,11 @@ static void print_json(const kf_model *m, const kf_model_info *info, const optio
     kf_tensor in, out;
     kf_error err;
     if (kf_model_input(m, 0, &in, &err) != KF_OK || kf_model_output(m, 0, &out, &err) != KF_OK) return;
-    json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i}", "name", info->name, "parameters", (json_int_t)info->parameters, "stored",
+    json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i,s:s}", "name", info->name, "parameters", (json_int_t)info->parameters, "stored",
                           (json_int_t)info->stored_parameters, "macs", (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes",
                           info->n_steps, "input", tensor_json(&in), "output", tensor_json(&out), "preprocess", preprocess_json(&info->preprocess),
-                          "quantized", info->quantized, "labels", info->n_labels);
+                          "quantized", info->quantized, "labels", info->n_labels, "nv12_range",
+                          info->input_range ? "limited" : "full");
     if (o->nodes) {
         json_t *list = json_array();
         kf_step_info s;
@@ -87,6 +88,7 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
         printf("%-14s%dx%d %s, crop %.3g %s, %s, mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n", "preprocess", p->width, p->height, FILTERS[p->filter], p->crop_pct,
                CROPS[p->crop], COLORS[p->color], p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2]);
     else printf("%-14s%s\n", "preprocess", "none (raw tensors)");
+    if (info->input_range) printf("%-14s%s\n", "NV12 range", "limited (16..235)");
     printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters, (long long)info->stored_parameters);
     printf("%-14s%lld (%.1f M), activations %lld\n", "MACs", (long long)info->macs, (double)info->macs / 1e6, (long long)info->activations);
     printf("%-14s%d, labels %d, %s, kernels for %s\n", "steps", info->n_steps, info->n_labels, info->quantized ? "quantized" : "float32", kf_cpu_name());

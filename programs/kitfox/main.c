@@ -13,6 +13,7 @@ static const struct {
     const char *does;
 } VERBS[] = {
     {"classify", cmd_classify, "top-k labels of pictures"},
+    {"stream", cmd_stream, "camera frames on standard input, one JSON line each"},
     {"run", cmd_run, "raw tensors in and out"},
     {"info", cmd_info, "inputs, outputs, preprocessing, parameters, MACs"},
     {"import", cmd_import, "ONNX to a compiled .kfx file"},

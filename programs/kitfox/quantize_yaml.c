@@ -63,6 +63,8 @@ static kf_status set_preprocess(job *j, kf_error *err) {
     kf_graph_info info;
     kf_status st = kf_graph_get_info(j->g, &info, err);
     if (st != KF_OK || !is_color(j->c)) return st;
+    if (j->c->runtime == KF_INPUT_NV12) st = kf_graph_set_input_range(j->g, j->c->limited, err);
+    if (st != KF_OK) return st;
     kf_preprocess p = info.preprocess;
     if (!p.valid) p = (kf_preprocess){.valid = 1, .crop_pct = 0.875, .filter = KF_FILTER_BICUBIC};
     p.color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;

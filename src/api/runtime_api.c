@@ -57,7 +57,7 @@ void kf_model_get_info(const kf_model *model, kf_model_info *info) {
                             .compiled_by = p->meta.kitfox, .provenance = p->meta.provenance, .parameters = p->meta.parameters,
                             .stored_parameters = p->meta.stored_parameters, .macs = p->meta.macs, .activations = p->meta.activations,
                             .quantized = p->meta.quantized, .n_inputs = p->n_inputs, .n_outputs = p->n_outputs, .n_steps = p->n_steps,
-                            .n_labels = p->meta.n_labels, .preprocess = p->meta.preprocess};
+                            .n_labels = p->meta.n_labels, .preprocess = p->meta.preprocess, .input_range = p->meta.input_range};
 }
 
 static kf_status describe(const kf__program *p, const char *name, int32_t tensor, int32_t rank, const int64_t *shape, kf_tensor *out) {

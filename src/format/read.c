@@ -167,6 +167,7 @@ static kf_status read_preprocess(const reading *r, const json_t *j, kf_preproces
 
 static kf_status read_meta(const reading *r, const json_t *j) {
     kf__pmeta *m = &r->p->meta;
+    int64_t range = 0;
     if (!json_is_object(j)) BAD(r, "not an object");
     KF_TRY(get_text(r, j, "name", &m->name));
     KF_TRY(get_text(r, j, "arch", &m->arch));
@@ -179,7 +180,8 @@ static kf_status read_meta(const reading *r, const json_t *j) {
     KF_TRY(get_i64(r, j, "macs", 0, INT64_MAX, &m->macs));
     KF_TRY(get_i64(r, j, "activations", 0, INT64_MAX, &m->activations));
     KF_TRY(get_i32(r, j, "quantized", &m->quantized));
-    KF_TRY(get_i32(r, j, "input_range", &m->input_range));
+    KF_TRY(get_i64(r, j, "input_range", 0, 1, &range));
+    m->input_range = (int32_t)range;
     KF_TRY(read_preprocess(r, json_object_get(j, "preprocess"), &m->preprocess));
     return get_texts(r, j, "labels", MAX_ITEMS, &m->labels, &m->n_labels);
 }

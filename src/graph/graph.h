@@ -79,6 +79,7 @@ typedef struct kf__node {
 /** Preprocessing, labels and provenance that travel with the network. */
 typedef struct kf__meta {
     kf_preprocess preprocess;
+    int32_t input_range; /* of NV12 frames that it will be fed: 0 full, 1 limited */
     int32_t n_labels;
     const char **labels;
     const char *arch;     /* "mobilenetv3_large_100" or NULL */

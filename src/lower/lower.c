@@ -285,6 +285,7 @@ static kf_status lower_meta(lowering *l) {
     const kf__meta *m = &l->g->meta;
     kf__pmeta *to = &l->p->meta;
     to->preprocess = m->preprocess;
+    to->input_range = m->input_range;
     const char *dot = m->source ? strrchr(m->source, '.') : NULL; /* exporters call every graph "torch_jit" */
     size_t stem = dot && dot > m->source ? (size_t)(dot - m->source) : m->source ? strlen(m->source) : 0;
     to->name = m->arch ? copy_text(l->p, m->arch) : stem ? kf__arena_strndup(&l->p->arena, m->source, stem) : copy_text(l->p, l->g->name);

@@ -189,6 +189,7 @@ static kf_status raise_meta(kf__raising *r) {
     r->g->ir_version = IR_VERSION;
     r->g->name = kf__arena_strdup(&r->g->arena, from->name ? from->name : "");
     to->preprocess = from->preprocess;
+    to->input_range = from->input_range;
     to->arch = copy_text(r->g, from->arch);
     to->source = copy_text(r->g, from->source);
     to->producer = copy_text(r->g, from->producer);

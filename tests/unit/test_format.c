@@ -137,6 +137,7 @@ static void lies(void **state) {
     edited("\\\"w\\\":0", "\\\"w\\\":1", KF_ERR_CORRUPT, "stem");
     edited("\\\"group\\\":20", "\\\"group\\\":00", KF_ERR_FORMAT, "JSON");
     edited("\\\"crop_pct\\\":0.875", "\\\"crop_pct\\\":1.875", KF_ERR_CORRUPT, "crop_pct");
+    edited("\\\"input_range\\\":0", "\\\"input_range\\\":2", KF_ERR_CORRUPT, "input_range");
     edited("\"const1\"", "\"const0\"", KF_ERR_FORMAT, "duplicate");
 }
 

@@ -72,6 +72,12 @@ kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preproce
     return set_preprocess(graph->g, preprocess, err);
 }
 
+kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err) {
+    if (!graph || range < 0 || range > 1) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_input_range: a graph, and 0 (full) or 1 (limited), are needed");
+    graph->g->meta.input_range = range;
+    return KF_OK;
+}
+
 kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error *err) {
     if (o && o->preprocess) KF_TRY(set_preprocess(g, o->preprocess, err));
     default_preprocess(g);

@@ -93,7 +93,7 @@ static kf_status read_input(config *c, kf_error *err) {
     if (mean) KF_TRY(read_three(c, KF_QK_MEAN, o->mean, err));
     if (scale) KF_TRY(read_three(c, KF_QK_SCALE, o->scale, err));
     o->normalizes = mean || scale;
-    return o->limited ? say(c, KF_QK_RANGE, "is what calibration uses; frames that are fed later have to say it themselves", err) : KF_OK;
+    return KF_OK;
 }
 
 static kf_status read_calibration(config *c, kf_error *err) {
