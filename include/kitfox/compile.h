@@ -193,6 +193,20 @@ typedef struct kf_quantize_config {
 KF_API kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *user, kf_quantize_config **out, kf_error *err);
 /** NULL, and a pointer to NULL, are accepted; *config becomes NULL. */
 KF_API void kf_quantize_config_free(kf_quantize_config **config);
+/** What a value of the file is, as PyYAML's safe_load reads it (but 1e-5 is a number); LIST and MAPPING only where they are empty. */
+typedef enum kf_entry_type { KF_ENTRY_NULL = 0, KF_ENTRY_BOOL = 1, KF_ENTRY_INT = 2, KF_ENTRY_FLOAT = 3, KF_ENTRY_TEXT = 4, KF_ENTRY_LIST = 5, KF_ENTRY_MAPPING = 6 } kf_entry_type;
+#define KF_ENTRY_DEPTH 18
+/** One value of the file, and where it stands. Strings belong to the configuration. */
+typedef struct kf_config_entry {
+    const char *path[KF_ENTRY_DEPTH]; /**< group, key, then keys and decimal indices further down */
+    int32_t depth;
+    kf_entry_type type;
+    const char *text;     /**< as written, without quotes */
+    double number;        /**< BOOL (0, 1), INT, FLOAT */
+    int32_t line, column; /**< of the value, 1-based */
+} kf_config_entry;
+/** Value `index` in the order of the file, 0-based; keys that have no meaning here included. ARGUMENT past the last. Thread safe. */
+KF_API kf_status kf_quantize_config_entry(const kf_quantize_config *config, int32_t index, kf_config_entry *out, kf_error *err);
 /** "FILE:LINE:COLUMN" of a key's value for messages; "FILE" where the key is absent or unknown. Belongs to the configuration. */
 KF_API const char *kf_quantize_config_place(const kf_quantize_config *config, const char *key);
 

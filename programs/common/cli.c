@@ -49,6 +49,18 @@ long cli_number(struct argp_state *state, const char *option, const char *arg, l
     return ok ? n : lo;
 }
 
+void cli_frame_size(struct argp_state *state, const char *option, const char *arg, long *width, long *height) {
+    char *end;
+    errno = 0;
+    *width = strtol(arg, &end, 10);
+    bool ok = end != arg && *end == 'x' && end[1] >= '0' && end[1] <= '9';
+    if (ok) *height = strtol(end + 1, &end, 10);
+    if (!ok || *end || errno || *width < 2 || *height < 2 || *width > KF_IMAGE_MAX_SIDE || *height > KF_IMAGE_MAX_SIDE)
+        argp_error(state, "%s %s: two sides of 2 to %d pixels are needed; write 1920x1080", option, arg, KF_IMAGE_MAX_SIDE);
+    else if (*width % 2 || *height % 2)
+        argp_error(state, "%s %s: both sides must be even; a chroma pair serves 2x2 pixels; crop the frames", option, arg);
+}
+
 double cli_now_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

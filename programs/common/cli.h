@@ -35,6 +35,8 @@ kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char
 
 /** A number of an option; outside [lo, hi] it is a usage error in the option's name. */
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);
+/** "WxH" of NV12 frames: both even and in 2..KF_IMAGE_MAX_SIDE; else a usage error. */
+void cli_frame_size(struct argp_state *state, const char *option, const char *arg, long *width, long *height);
 /** Monotonic milliseconds. */
 double cli_now_ms(void);
 /** One JSON object as one line on standard output; releases it. */

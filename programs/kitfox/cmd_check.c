@@ -1,16 +1,33 @@
 /* kitfox check IN.onnx: can it be compiled? One verdict a node of the file, before anything is written.
  * Floor 8. The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
  * Owner rule: both graphs are destroyed here. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cli.h"
+#include "kitfox/quantize.h"
 
 typedef struct options {
     cli_common common;
     const char *in;
+    char **frames; /* for a YAML file */
+    size_t n_frames;
+    long width, height; /* 0: the network's */
 } options;
+
+enum { KEY_FRAMES = 1000, KEY_NV12 };
+static const struct argp_option OPTIONS[] = {
+    {"frames", KEY_FRAMES, "FILE...", 0, "raw NV12 frames: have they the range that CONFIG.yaml names?", 0},
+    {"nv12", KEY_NV12, "WxH", 0, "size of those frames (default: the network's)", 0},
+    {0},
+};
+
+static bool add_frames(options *o, char *path) {
+    char **grown = realloc(o->frames, (o->n_frames + 1) * sizeof *grown);
+    if (grown) o->frames = grown, grown[o->n_frames++] = path;
+    return grown != NULL;
+}
 
 typedef enum fate { SUPPORTED, FUSED, FOLDED, UNSUPPORTED, UNJUDGED } fate;
 static const char *const FATES[] = {"supported", "fused", "folded", "unsupported", "not judged"};
@@ -19,12 +36,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case KEY_FRAMES: return add_frames(o, arg) ? 0 : ENOMEM;
+    case KEY_NV12: cli_frame_size(state, "--nv12", arg, &o->width, &o->height); return 0;
     case ARGP_KEY_ARG:
+        if (o->n_frames && (o->in || !quantize_is_yaml(arg))) return add_frames(o, arg) ? 0 : ENOMEM; /* --frames A B C */
         if (o->in) argp_error(state, "%s: one file only", arg);
         o->in = arg;
         return 0;
     case ARGP_KEY_END:
-        if (!o->in) argp_error(state, "IN.onnx is needed");
+        if (!o->in) argp_error(state, "IN.onnx or CONFIG.yaml is needed");
+        else if (!quantize_is_yaml(o->in) && (o->n_frames || o->width)) argp_error(state, "--frames and --nv12 are for a YAML file; %s is none", o->in);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -90,34 +111,44 @@ static void free_scan(scan *s) {
     free(s->nodes);
 }
 
-int cmd_check(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {NULL, parse, "IN.onnx", "Can it be compiled? One verdict a node. Exit status 1 if not.", children, NULL, NULL};
-    options o = {0};
-    kf_error err = {0};
+/* Counts the verdicts; KF_OK also where some nodes are unsupported. */
+static kf_status check_onnx(options *o, int count[5], kf_error *err) {
     kf_graph *file = NULL, *fused = NULL;
     kf_node_info n;
-    int count[5] = {0};
     scan s = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    o.common.node = seen_node;
-    o.common.node_user = &s;
-    kf_status st = cli_import(o.in, &o.common, &file, &err);
-    if (st != KF_OK && s.unknown) print_scan(&s, o.common.json);
+    o->common.node = seen_node;
+    o->common.node_user = &s;
+    kf_status st = cli_import(o->in, &o->common, &file, err);
+    if (st != KF_OK && s.unknown) print_scan(&s, o->common.json);
     free_scan(&s);
-    o.common.node = NULL;
-    if (st == KF_OK) st = cli_import(o.in, &o.common, &fused, &err);
-    if (st == KF_OK) st = kf_graph_optimize(fused, KF_OPTIMIZE_FUSE, &err);
+    o->common.node = NULL;
+    if (st == KF_OK) st = cli_import(o->in, &o->common, &fused, err);
+    if (st == KF_OK) st = kf_graph_optimize(fused, KF_OPTIMIZE_FUSE, err);
     for (int32_t i = 0; st == KF_OK && kf_graph_node(file, i, &n, NULL) == KF_OK; i++) {
         const char *detail;
         fate f = fate_of(fused, n.name, &detail);
         count[f]++;
-        print_row(&n, f, detail, o.common.json);
+        print_row(&n, f, detail, o->common.json);
     }
-    if (st == KF_OK && !o.common.json)
+    if (st == KF_OK && !o->common.json)
         printf("%d supported, %d fused, %d folded, %d unsupported\n", count[SUPPORTED], count[FUSED], count[FOLDED], count[UNSUPPORTED]);
     kf_graph_destroy(&fused);
     kf_graph_destroy(&file);
+    return st;
+}
+
+int cmd_check(int argc, char **argv) {
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {OPTIONS, parse, "IN.onnx\nCONFIG.yaml [--frames FILE...]",
+                              "Can it be compiled? One verdict a node. Of a YAML file: what it says, each value with its type and place, and whether quantize "
+                              "would take model, node names and calibration files. Nothing is written. Exit status 1 if not.", children, NULL, NULL};
+    options o = {0};
+    kf_error err = {0};
+    int count[5] = {0};
+    int usage = argp_parse(&argp, argc, argv, 0, NULL, &o);
+    kf_status st = usage ? KF_OK : quantize_is_yaml(o.in) ? check_yaml(o.in, &o.common, o.frames, o.n_frames, o.width, o.height, &err) : check_onnx(&o, count, &err);
+    free(o.frames);
+    if (usage) return EXIT_USAGE;
     if (st != KF_OK) return cli_fail(&err);
     return count[UNSUPPORTED] ? EXIT_FAILED : EXIT_DONE;
 }

@@ -53,7 +53,7 @@ static error_t parse_switch(options *o, int key) {
     return 0;
 }
 
-static bool is_yaml(const char *name) {
+bool quantize_is_yaml(const char *name) {
     const char *dot = strrchr(name, '.');
     return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
 }
@@ -95,7 +95,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->model = arg;
         return 0;
     case ARGP_KEY_END:
-        if (o->model && is_yaml(o->model)) refuse_beside_yaml(state, o);
+        if (o->model && quantize_is_yaml(o->model)) refuse_beside_yaml(state, o);
         else if (!o->model || !o->out || !o->calib) argp_error(state, "MODEL, --calib DIR and -o OUT.kfx, or CONFIG.yaml, are needed");
         return 0;
     default: return parse_switch(o, key);
@@ -155,7 +155,7 @@ int cmd_quantize(int argc, char **argv) {
     o.q.int16_nodes = o.int16;
     o.q.threads = o.common.threads;
     o.q.progress = progress;
-    kf_status st = is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &err) : run(&o, &g, &p, &err);
+    kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &err) : run(&o, &g, &p, &err);
     pictures_free(&p);
     kf_graph_destroy(&g);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);

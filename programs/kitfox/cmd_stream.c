@@ -28,24 +28,12 @@ static const struct argp_option OPTIONS[] = {
     {0},
 };
 
-static void parse_size(options *o, const char *arg, struct argp_state *state) {
-    char *end;
-    errno = 0;
-    o->width = strtol(arg, &end, 10);
-    bool ok = end != arg && *end == 'x' && end[1] >= '0' && end[1] <= '9';
-    if (ok) o->height = strtol(end + 1, &end, 10);
-    if (!ok || *end || errno || o->width < 2 || o->height < 2 || o->width > KF_IMAGE_MAX_SIDE || o->height > KF_IMAGE_MAX_SIDE)
-        argp_error(state, "--nv12 %s: two sides of 2 to %d pixels are needed; write 1920x1080", arg, KF_IMAGE_MAX_SIDE);
-    else if (o->width % 2 || o->height % 2)
-        argp_error(state, "--nv12 %s: both sides must be even; a chroma pair serves 2x2 pixels; crop the frames, or pad them with --stride", arg);
-}
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'k': o->k = cli_number(state, "-k", arg, 1, MAX_K); return 0;
-    case KEY_NV12: parse_size(o, arg, state); return 0;
+    case KEY_NV12: cli_frame_size(state, "--nv12", arg, &o->width, &o->height); return 0;
     case KEY_EVERY: o->every = cli_number(state, "--every", arg, 1, INT_MAX); return 0;
     case KEY_STRIDE: o->stride = cli_number(state, "--stride", arg, 2, 1 << 20); return 0;
     case KEY_RANGE:

@@ -8,9 +8,17 @@
 
 #include "common/pictures.h"
 
+/** By its suffix. */
+bool quantize_is_yaml(const char *name);
 /** The node table that scripts of the zoo's users search for, or one JSON object a line on standard output. */
 void quantize_print_nodes(FILE *to, const kf_graph *g, bool json);
 /** kitfox quantize CONFIG.yaml: everything from the file, outputs into its working_dir. `q` holds the switches of the command line. */
 kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, kf_error *err);
+/** As far as that goes without quantizing or writing anything: model, node names and calibration files. *input gets the network's input
+ *  (data NULL, name not to be used), *samples the number of calibration samples. Notices about keys are not repeated. */
+kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t limit, kf_tensor *input, size_t *samples, kf_error *err);
+/** kitfox check CONFIG.yaml: what the file says, whether it would work, and whether raw NV12 frames have the range that it names. `width`
+ *  0: frames have the network's size. */
+kf_status check_yaml(const char *path, const cli_common *common, char **frames, size_t n_frames, long width, long height, kf_error *err);
 
 #endif

@@ -23,13 +23,14 @@ typedef struct job {
     size_t notices_len;
     FILE *log; /* writes `notices` */
     const char **all; /* every node, for all_int16 */
+    bool quiet; /* notices about keys were told before */
     size_t limit;
     double start;
 } job;
 
 static void notice(void *user, const char *text) {
     job *j = user;
-    fprintf(stderr, "kitfox: note: %s\n", text);
+    if (!j->quiet) fprintf(stderr, "kitfox: note: %s\n", text);
     fprintf(j->log, "note: %s\n", text);
 }
 
@@ -72,6 +73,21 @@ static kf_status set_preprocess(job *j, kf_error *err) {
     return place(j, j->c->normalizes ? "scale_value" : "norm_type", kf_graph_set_preprocess(j->g, &p, err), err);
 }
 
+/* Calibration pixels are full range whatever the camera gives; stretched wrongly, or not at all, all of them lie in 16..235. */
+static void tell_range(job *j) {
+    double lo = 255, hi = 0;
+    char text[400];
+    for (size_t i = 0; i < j->p.n; i++)
+        for (const uint8_t *p = j->p.tensors[i].data, *end = p + j->p.tensors[i].bytes; p < end; p += 3) {
+            double y = 0.299 * p[j->c->trained == KF_INPUT_BGR ? 2 : 0] + 0.587 * p[1] + 0.114 * p[j->c->trained == KF_INPUT_BGR ? 0 : 2];
+            lo = y < lo ? y : lo, hi = y > hi ? y : hi;
+        }
+    if (lo < 15.5 || hi > 235.5) return;
+    snprintf(text, sizeof text, "%.150s: the luma of all calibration pictures lies in %.0f..%.0f, like limited range, but the file says regular (full); set input_space_and_range: bt601_video if the camera is limited, and write pictures stretched to 0..255",
+             kf_quantize_config_place(j->c, "input_space_and_range"), lo, hi);
+    notice(j, text);
+}
+
 static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     const kf_quantize_config *c = j->c;
     kf_graph_info info;
@@ -85,6 +101,7 @@ static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     if (st == KF_OK && c->pictures) st = pictures_find(c->calibration, NULL, j->limit, &j->p, err);
     if (st == KF_OK && c->pictures) st = pictures_load(&j->p, &info.preprocess, err);
     if (st == KF_OK && j->p.n < 20) notice(j, "fewer than 20 calibration files; 50 to 200 typical ones give better ranges");
+    if (st == KF_OK && c->runtime == KF_INPUT_NV12 && !c->limited && f.pixels) tell_range(j);
     return place(j, "cal_data_dir", st, err);
 }
 
@@ -231,14 +248,20 @@ static kf_status import(job *j, kf_error *err) {
     return st;
 }
 
+/* Everything that can be judged before work begins. */
+static kf_status prepare(job *j, const char *path, kf_tensor *in, kf_error *err) {
+    kf_status st = kf_quantize_config_load(path, notice, j, &j->c, err);
+    j->quiet = false;
+    if (st == KF_OK) st = import(j, err);
+    if (st == KF_OK) st = kf_graph_input(j->g, 0, in, err);
+    if (st == KF_OK) st = check_input(j, in, err);
+    if (st == KF_OK) st = set_int16(j, err);
+    return st == KF_OK ? load_samples(j, in, err) : st;
+}
+
 static kf_status run(job *j, const char *path, kf_error *err) {
     kf_tensor in;
-    kf_status st = kf_quantize_config_load(path, notice, j, &j->c, err);
-    if (st == KF_OK) st = import(j, err);
-    if (st == KF_OK) st = kf_graph_input(j->g, 0, &in, err);
-    if (st == KF_OK) st = check_input(j, &in, err);
-    if (st == KF_OK) st = set_int16(j, err);
-    if (st == KF_OK) st = load_samples(j, &in, err);
+    kf_status st = prepare(j, path, &in, err);
     if (st == KF_OK) st = kf_graph_write_onnx(j->g, &j->optimized, &j->optimized_bytes, err);
     if (st != KF_OK) return st;
     j->q.range = j->c->range;
@@ -253,18 +276,32 @@ static kf_status run(job *j, const char *path, kf_error *err) {
     return st == KF_OK ? report(j, err) : st;
 }
 
+static void release(job *j) {
+    if (j->log) fclose(j->log);
+    free(j->notices);
+    free(j->original);
+    free(j->optimized);
+    free(j->quantized);
+    free(j->all);
+    pictures_free(&j->p);
+    kf_graph_destroy(&j->g);
+    kf_quantize_config_free(&j->c);
+}
+
+kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t limit, kf_tensor *input, size_t *samples, kf_error *err) {
+    job j = {.common = common, .limit = limit, .quiet = true};
+    j.log = open_memstream(&j.notices, &j.notices_len);
+    kf_status st = j.log ? prepare(&j, path, input, err) : cli_error(err, KF_ERR_MEMORY, "out of memory");
+    input->name = NULL;
+    *samples = j.p.n;
+    release(&j);
+    return st;
+}
+
 kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, kf_error *err) {
     job j = {.common = common, .q = *q, .limit = limit, .start = cli_now_ms()};
     j.log = open_memstream(&j.notices, &j.notices_len);
     kf_status st = j.log ? run(&j, path, err) : cli_error(err, KF_ERR_MEMORY, "out of memory");
-    if (j.log) fclose(j.log);
-    free(j.notices);
-    free(j.original);
-    free(j.optimized);
-    free(j.quantized);
-    free(j.all);
-    pictures_free(&j.p);
-    kf_graph_destroy(&j.g);
-    kf_quantize_config_free(&j.c);
+    release(&j);
     return st;
 }

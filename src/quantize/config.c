@@ -65,8 +65,20 @@ static kf_status check_numbers(checker *k, const kf__qkey_info *info, const kf__
     return KF_OK;
 }
 
+/* "a;" is a list of one: the marks behind the last item go. */
+static kf_status strip_list(checker *k, const kf__qkey_info *info, const kf__yaml_node *n, const char **out) {
+    size_t len = strlen(n->text);
+    *out = n->text;
+    bool list = info->type == KF_QT_LIST || info->type == KF_QT_NUMBERS || info->type == KF_QT_INPUTS;
+    while (list && len && strchr("; ", n->text[len - 1])) len--;
+    if (!list || !n->text[len]) return KF_OK;
+    *out = kf__arena_strndup(k->arena, n->text, len);
+    if (!*out) KF_FAIL_MEMORY(k->err, len);
+    return KF_OK;
+}
+
 static kf_status read_value(checker *k, kf__qkey id, const kf__yaml_node *n) {
-    static const char *const WANT[] = {"text", "text", "True or False", "a whole number", "a number", "numbers", "a mapping or text"};
+    static const char *const WANT[] = {"text", "text", "text", "True or False", "a whole number", "a number", "numbers", "a mapping or text"};
     const kf__qkey_info *info = &kf__qkeys[id];
     kf__qvalue *v = &k->c->v[id];
     v->node = n;
@@ -79,7 +91,9 @@ static kf_status read_value(checker *k, kf__qkey id, const kf__yaml_node *n) {
     kf__yaml_type t = kf__yaml_scalar_type(n, &v->truth, &v->number);
     if (t == KF_YAML_NULL || !*n->text) return KF_OK; /* '' means: as if it were not there */
     v->at = n->at;
-    v->text = n->text;
+    KF_TRY(strip_list(k, info, n, &v->text));
+    if (!*v->text) v->at = (kf__qmark){0}; /* ';' alone: a list of nothing */
+    if (!*v->text) return KF_OK;
     if ((info->type == KF_QT_BOOL && t != KF_YAML_BOOL) || (info->type == KF_QT_INT && t != KF_YAML_INT) ||
         (info->type == KF_QT_REAL && t != KF_YAML_INT && t != KF_YAML_FLOAT))
         FAIL_AT(k, n->at, KF_ERR_FORMAT, "%s '%.60s'; it must be %s; write it without quotes", info->name, n->text, WANT[info->type]);
@@ -168,6 +182,7 @@ kf_status kf__qconfig_parse(const char *file, const char *text, size_t n, kf__ar
     for (int i = 0; i < KF_QK_COUNT; i++) out->v[i].text = "";
     KF_TRY(kf__yaml_parse(file, text, n, arena, &root, err));
     if (root->kind != KF_YAML_MAPPING) FAIL_AT(&k, root->at, KF_ERR_FORMAT, "%s", "not a configuration; it must begin with model_parameters:; is this the right file?");
+    out->root = root;
     for (const kf__yaml_node *g = root->child; g; g = g->next) {
         int id = 0, near = 0;
         for (; id < KF_QG_COUNT && strcmp(kf__qgroups[id], g->key) != 0; id++)

@@ -13,7 +13,7 @@ typedef enum kf__qkey {
     KF_QK_COUNT
 } kf__qkey;
 
-typedef enum kf__qtype { KF_QT_TEXT, KF_QT_LIST, KF_QT_BOOL, KF_QT_INT, KF_QT_REAL, KF_QT_NUMBERS, KF_QT_ANY } kf__qtype;
+typedef enum kf__qtype { KF_QT_TEXT, KF_QT_INPUTS, KF_QT_LIST, KF_QT_BOOL, KF_QT_INT, KF_QT_REAL, KF_QT_NUMBERS, KF_QT_ANY } kf__qtype;
 typedef enum kf__qgroup { KF_QG_MODEL, KF_QG_INPUT, KF_QG_CALIBRATION, KF_QG_COMPILER, KF_QG_CUSTOM, KF_QG_COUNT } kf__qgroup;
 
 typedef struct kf__qkey_info {
@@ -36,6 +36,7 @@ typedef struct kf__qvalue {
 
 typedef struct kf__qconfig {
     const char *file, *folder; /* relative paths start at folder */
+    const kf__yaml_node *root;
     kf__qvalue v[KF_QK_COUNT];
     const char *notices[KF_QK_COUNT]; /* one line each */
     int32_t n_notices;

@@ -81,6 +81,7 @@ static kf_status build_mapping(builder *b, int depth, kf__yaml_node *map) {
 
 static kf_status build_sequence(builder *b, int depth, kf__yaml_node *list) {
     kf__yaml_node **tail = &list->child;
+    int items = 0;
     for (;;) {
         struct fy_event *e;
         KF_TRY(next(b, &e));
@@ -89,6 +90,7 @@ static kf_status build_sequence(builder *b, int depth, kf__yaml_node *list) {
             return KF_OK;
         }
         KF_TRY(build(b, e, depth + 1, tail));
+        if (!((*tail)->key = kf__arena_printf(b->arena, "%d", items++))) KF_FAIL_MEMORY(b->err, 16);
         tail = &(*tail)->next;
     }
 }
@@ -139,15 +141,35 @@ static kf_status build_document(builder *b, kf__yaml_node **out) {
     return KF_OK;
 }
 
+/* Bytes of the UTF-8 character at p, 0 if it is none (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
+static size_t utf8_length(const unsigned char *p, size_t left) {
+    size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : (*p & 0xf0) == 0xe0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+    if (n > left) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f)) return 0;
+    return n;
+}
+
+/* What the library must not see: it takes what is not UTF-8 in part, and never returns from some directives. */
+static kf_status check_bytes(const char *file, const char *text, size_t n, kf_error *err) {
+    const unsigned char *p = (const unsigned char *)text;
+    int line = 1;
+    bool start = true;
+    for (size_t i = 0, step; i < n; i += step) {
+        if (start && p[i] == '%') KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s:%d:1: a directive; none is read here; remove the line", file, line);
+        if (!p[i]) KF_FAIL(err, KF_ERR_FORMAT, "%s:%d:1: a zero byte; YAML is text; is this the right file?", file, line);
+        if (!(step = utf8_length(p + i, n - i))) KF_FAIL(err, KF_ERR_FORMAT, "%s:%d:1: byte 0x%02x is not UTF-8; the configuration is UTF-8 text; save it as such", file, line, p[i]);
+        start = p[i] == '\n' || p[i] == '\r' || (i == 0 && step == 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0); /* a byte order mark is no character */
+        line += p[i] == '\n';
+    }
+    return KF_OK;
+}
+
 kf_status kf__yaml_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__yaml_node **out, kf_error *err) {
     *out = NULL;
     if (n > MAX_BYTES) KF_FAIL(err, KF_ERR_LIMIT, "%s:1:1: %zu bytes; a configuration has at most 1 MiB; is this the right file?", file, n);
-    const char *zero = n ? memchr(text, 0, n) : NULL;
-    if (zero) {
-        int line = 1;
-        for (const char *p = text; p < zero; p++) line += *p == '\n';
-        KF_FAIL(err, KF_ERR_FORMAT, "%s:%d:1: a zero byte; YAML is text; is this the right file?", file, line);
-    }
+    KF_TRY(check_bytes(file, text, n, err));
     struct fy_diag_cfg dcfg;
     fy_diag_cfg_default(&dcfg);
     dcfg.colorize = false;

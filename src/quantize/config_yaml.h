@@ -18,7 +18,7 @@ typedef struct kf__yaml_node {
     bool plain;                  /* scalar without quotes: may be a number, a truth value or nothing */
     const char *text;            /* scalar */
     kf__qmark at;
-    const char *key;             /* inside a mapping */
+    const char *key;             /* inside a mapping; in a list the index, without key_at */
     kf__qmark key_at;
     struct kf__yaml_node *child; /* first item */
     struct kf__yaml_node *next;

@@ -72,7 +72,8 @@ static void test_refusals(void **state) {
 
 static void test_broken_yaml(void **state) {
     (void)state;
-    static const char *const TEXTS[] = {"", "# only a comment\n", "a: [1, 2\n", "a: 'x\n", "a: b: c\n", "- 1\n- 2\n", "model_parameters: 3\n", "model: {}\n", "\xff\xfe"};
+    static const char *const TEXTS[] = {"", "# only a comment\n", "a: [1, 2\n", "a: 'x\n", "a: b: c\n", "- 1\n- 2\n", "model_parameters: 3\n", "model: {}\n", "\xff\xfe", "%\xf9\x41G ! x\n---\n", "\xef\xbb\xbf%Y\n",
+                                      "a: \xc0\xaf\n", "a: \xed\xa0\x80\n", "a: \xf4\x90\x80\x80\n", "a: \xe2\x82"};
     for (size_t i = 0; i < KF_COUNT(TEXTS); i++) {
         kf__arena arena;
         kf__qconfig c;

@@ -274,3 +274,31 @@ const char *kf_quantize_config_place(const kf_quantize_config *cfg, const char *
         if (strcmp(kf__qkeys[i].name, key) == 0) return c->places[i];
     return c->q.file;
 }
+
+/* Leaf number *left below n, depth first; the path is filled on the way back. */
+static bool find_entry(const kf__yaml_node *n, int depth, int32_t *left, kf_config_entry *out) {
+    static const kf_entry_type TYPES[] = {[KF_YAML_NULL] = KF_ENTRY_NULL, [KF_YAML_BOOL] = KF_ENTRY_BOOL, [KF_YAML_INT] = KF_ENTRY_INT, [KF_YAML_FLOAT] = KF_ENTRY_FLOAT, [KF_YAML_TEXT] = KF_ENTRY_TEXT};
+    for (const kf__yaml_node *k = n->child; k; k = k->next) {
+        if (depth < KF_ENTRY_DEPTH) out->path[depth] = k->key;
+        if (k->child) {
+            if (find_entry(k, depth + 1, left, out)) return true;
+            continue;
+        }
+        if ((*left)-- > 0) continue;
+        bool truth = false;
+        out->depth = depth + 1, out->text = k->text ? k->text : "", out->line = k->at.line, out->column = k->at.column;
+        out->type = k->kind == KF_YAML_SEQUENCE ? KF_ENTRY_LIST : k->kind == KF_YAML_MAPPING ? KF_ENTRY_MAPPING : TYPES[kf__yaml_scalar_type(k, &truth, &out->number)];
+        if (out->type == KF_ENTRY_BOOL) out->number = truth;
+        return true;
+    }
+    return false;
+}
+
+kf_status kf_quantize_config_entry(const kf_quantize_config *cfg, int32_t index, kf_config_entry *out, kf_error *err) {
+    const config *c = (const config *)cfg;
+    int32_t left = index;
+    if (!cfg || !out || index < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_config_entry: config and out are needed, and an index of 0 or more");
+    *out = (kf_config_entry){0};
+    if (find_entry(c->q.root, 0, &left, out)) return KF_OK;
+    KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_config_entry: value %d; the file has %d", index, index - left);
+}
