@@ -47,7 +47,17 @@ KF_API void kf_graph_destroy(kf_graph **graph);
 typedef enum kf_optimize_level { KF_OPTIMIZE_SIMPLIFY = 0, KF_OPTIMIZE_FUSE = 1 } kf_optimize_level;
 KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *err);
 
-/** Replace the preprocessing that goes into the compiled model. Width and height are the network's own, whatever `preprocess` says.
+/** Remove nodes of these ONNX types (Quantize, Dequantize, Transpose, Cast, Reshape, Softmax) or names, but only where they touch an input or
+ *  an output of the graph, again and again until none is left there. The input or output keeps its name and takes the shape within.
+ *  Before any kf_graph_optimize. `removed` (may be NULL) gets their number. ARGUMENT: another type, no such node; UNSUPPORTED: optimized. */
+KF_API kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32_t n_types, const char *const *names, int32_t n_names,
+                                       int32_t *removed, kf_error *err);
+/** The first outputs of these nodes become the graph's outputs, in this order; what only the old ones needed goes, labels too when they no
+ *  longer fit. Before any kf_graph_optimize. ARGUMENT: no such node, one twice, n below 1; UNSUPPORTED: optimized. */
+KF_API kf_status kf_graph_set_outputs(kf_graph *graph, const char *const *nodes, int32_t n, kf_error *err);
+
+/** Replace the preprocessing that goes into the compiled model; NULL: it has none and takes raw tensors only. Width and height are the
+ *  network's own, whatever `preprocess` says.
  *  ARGUMENT: crop_pct outside (0, 1], std not above 0, a number that is not finite, an unknown enumerator. */
 KF_API kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err);
 
@@ -168,7 +178,7 @@ typedef struct kf_quantize_config {
     const char *prefix;      /**< of the output files; default "model" */
     const char *working_dir; /**< output folder; default "model_output" beside the file */
     const char *input_shape; /**< NULL: the model's own */
-    kf_input_kind trained;   /**< what the network was trained on; YUV444 is refused */
+    kf_input_kind trained;   /**< what the network was trained on */
     kf_input_kind runtime;   /**< what it will be fed */
     int32_t nhwc;            /**< 1: calibration files are [H,W,C]; 0: [C,H,W] */
     int32_t limited;         /**< 1: NV12 frames are BT.601 limited range; 0: full */
@@ -184,11 +194,17 @@ typedef struct kf_quantize_config {
     const char *const *int16_places; /**< "FILE:LINE:COLUMN" of each */
     int32_t n_int16;
     int32_t all_int16;       /**< 1: every node */
+    const char *const *output_nodes; /**< they replace the outputs */
+    int32_t n_output_nodes;
+    const char *const *remove_types, *const *remove_names; /**< for kf_graph_remove_edges */
+    int32_t n_remove_types, n_remove_names;
+    int32_t random;          /**< 1: calibrate on random numbers (calibration_type skip) */
+    int32_t dump;            /**< 1: the calibration tensors are to be written (debug_mode dump_calibration_data) */
 } kf_quantize_config;
 
 /** Read and check such a file. `notice` (may be NULL) gets a line for each key that has no meaning here. Errors, nearly all of them
  *  beginning FILE:LINE:COLUMN: IO; FORMAT, ARGUMENT, LIMIT: not YAML, an unknown key, a wrong value or combination; UNSUPPORTED: several
- *  inputs, batches, Caffe, yuv444 networks, cut networks, and the calibration types load and skip; MEMORY. On success the caller
+ *  inputs, Caffe, and the calibration type load; MEMORY. On success the caller
  *  releases *out with kf_quantize_config_free. Thread safe. */
 KF_API kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *user, kf_quantize_config **out, kf_error *err);
 /** NULL, and a pointer to NULL, are accepted; *config becomes NULL. */

@@ -68,7 +68,7 @@ typedef struct cli_labels {
 kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err);
 void cli_labels_free(cli_labels *l);
 
-/** NPY version 1 to 3, little-endian f4, C order. data is malloc'ed. */
+/** NPY version 1 to 3, little-endian f4, C order; u8 can be written too. data is malloc'ed. */
 kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err);
 kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err);
 

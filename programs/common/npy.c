@@ -94,7 +94,7 @@ kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
 
 kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
     char header[256];
-    int n = snprintf(header, sizeof header, "{'descr': '<f4', 'fortran_order': False, 'shape': (");
+    int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (", t->dtype == KF_U8 ? "|u1" : "<f4");
     for (int i = 0; i < t->rank; i++) n += snprintf(header + n, sizeof header - (size_t)n, "%lld, ", (long long)t->shape[i]);
     n += snprintf(header + n, sizeof header - (size_t)n, "), }");
     int total = (10 + n + 1 + 63) / 64 * 64 - 10;

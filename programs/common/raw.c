@@ -73,7 +73,7 @@ static float number_at(const uint8_t *data, size_t i, kf_dtype t) {
 }
 
 /* Pixels that were normalized or scaled already would be so twice. */
-static kf_status check_values(const char *path, const float *x, size_t n, bool pixels, kf_error *err) {
+static kf_status check_values(const char *path, const float *x, size_t n, bool pixels, float *most, kf_error *err) {
     float lo = INFINITY, hi = -INFINITY;
     bool whole = true;
     for (size_t i = 0; i < n; i++) {
@@ -81,8 +81,10 @@ static kf_status check_values(const char *path, const float *x, size_t n, bool p
         lo = fminf(lo, x[i]), hi = fmaxf(hi, x[i]);
         whole = whole && x[i] == floorf(x[i]);
     }
+    *most = fmaxf(*most, hi);
     if (!pixels) return KF_OK;
     if (lo < 0 && hi < 16) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the pictures without mean and scale", path, (double)lo, (double)hi);
+    if (hi <= 4 && hi > 1 && !whole) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the pictures without mean and scale", path, (double)lo, (double)hi);
     if (hi <= 1 && !whole) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look divided by 255; 0..255 is needed; write the pictures unscaled", path, (double)lo, (double)hi);
     if (lo < -OVERSHOOT || hi > 255 + OVERSHOOT) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g; pixels of 0..255 are needed; check its writer and cal_data_type", path, (double)lo, (double)hi);
     return KF_OK;
@@ -192,13 +194,15 @@ kf_status raw_load(const char *folder, size_t limit, const raw_form *f, pictures
     kf_status st = find(folder, limit, out, err);
     if (st != KF_OK) return st;
     out->tensors = calloc(out->n, sizeof *out->tensors);
-    float *x = malloc(s.count * sizeof *x + 1);
+    float *x = malloc(s.count * sizeof *x + 1), most = 0;
     if (!out->tensors || !x) st = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory", folder);
     for (size_t i = 0; st == KF_OK && i < out->n; i++) {
         st = read_file(out->paths[i], f, &s, x, err);
-        if (st == KF_OK) st = check_values(out->paths[i], x, s.count, f->pixels || f->normalize, err);
+        if (st == KF_OK) st = check_values(out->paths[i], x, s.count, f->pixels || f->normalize, &most, err);
         if (st == KF_OK) st = f->pixels ? make_pixels(f, &s, x, &out->tensors[i], err) : make_floats(f, &s, x, &out->tensors[i], err);
     }
+    if (st == KF_OK && (f->pixels || f->normalize) && most <= 1) /* one black picture may be; all of them are not */
+        st = cli_error(err, KF_ERR_ARGUMENT, "%.600s: no value of any file is above 1; they look divided by 255; 0..255 is needed; write the pictures unscaled", folder);
     free(x);
     return st;
 }

@@ -14,6 +14,10 @@ bool quantize_is_yaml(const char *name);
 void quantize_print_nodes(FILE *to, const kf_graph *g, bool json);
 /** kitfox quantize CONFIG.yaml: everything from the file, outputs into its working_dir. `q` holds the switches of the command line. */
 kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, kf_error *err);
+/** The samples as 0.npy, 1.npy.. into folder/input, both made; on failure they are gone again. */
+kf_status quantize_dump(const pictures *p, const char *folder, const char *input, kf_error *err);
+/** Remove such folders: the numbered .npy files, then themselves if nothing else is there. */
+void quantize_dump_remove(const char *folder, const char *input);
 /** As far as that goes without quantizing or writing anything: model, node names and calibration files. *input gets the network's input
  *  (data NULL, name not to be used), *samples the number of calibration samples. Notices about keys are not repeated. */
 kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t limit, kf_tensor *input, size_t *samples, kf_error *err);

@@ -48,7 +48,7 @@ static bool is_color(const kf_quantize_config *c) { return c->trained == KF_INPU
 static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
     const kf_quantize_config *c = j->c;
     bool picture = c->trained != KF_INPUT_FEATUREMAP;
-    int64_t want = is_color(c) ? 3 : 1;
+    int64_t want = c->trained == KF_INPUT_GRAY ? 1 : 3;
     bool first = in->rank == 4 && in->shape[1] == want, last = in->rank == 4 && in->shape[3] == want;
     if (picture && !first && !last)
         return cli_error(err, KF_ERR_ARGUMENT, "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; correct it, or onnx_model", kf_quantize_config_place(c, "input_type_train"), (int)want,
@@ -63,6 +63,7 @@ static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
 static kf_status set_preprocess(job *j, kf_error *err) {
     kf_graph_info info;
     kf_status st = kf_graph_get_info(j->g, &info, err);
+    if (st == KF_OK && !is_color(j->c)) st = kf_graph_set_preprocess(j->g, NULL, err); /* raw tensors */
     if (st != KF_OK || !is_color(j->c)) return st;
     if (j->c->runtime == KF_INPUT_NV12) st = kf_graph_set_input_range(j->g, j->c->limited, err);
     if (st != KF_OK) return st;
@@ -88,6 +89,30 @@ static void tell_range(job *j) {
     notice(j, text);
 }
 
+/* calibration_type skip: pixels, or f32 of about unit variance. */
+static kf_status random_samples(job *j, const kf_tensor *in, bool pixels, kf_error *err) {
+    enum { N = 8 };
+    uint32_t state = 2463534242u;
+    j->p.paths = calloc(N, sizeof *j->p.paths);
+    j->p.tensors = calloc(N, sizeof *j->p.tensors);
+    if (!j->p.paths || !j->p.tensors) return cli_error(err, KF_ERR_MEMORY, "out of memory");
+    for (j->p.n = 0; j->p.n < N;) {
+        kf_tensor *t = &j->p.tensors[j->p.n++];
+        size_t count = 1;
+        for (int i = 0; i < in->rank; i++) count *= (size_t)in->shape[i];
+        *t = *in;
+        if (pixels) *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {in->shape[2], in->shape[3], 3}};
+        t->name = NULL, t->bytes = count * kf_dtype_size(t->dtype);
+        if (!(t->data = malloc(t->bytes + 1))) return cli_error(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", t->bytes);
+        for (size_t i = 0; i < count; i++) {
+            state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+            if (pixels) ((uint8_t *)t->data)[i] = (uint8_t)(state >> 24);
+            else ((float *)t->data)[i] = (float)(((double)state / 4294967296.0 - 0.5) * 3.4641);
+        }
+    }
+    return KF_OK;
+}
+
 static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     const kf_quantize_config *c = j->c;
     kf_graph_info info;
@@ -97,6 +122,7 @@ static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     memcpy(f.scale, c->scale, sizeof f.scale);
     f.pixels = is_color(c) && in->rank == 4 && in->shape[1] == 3;
     kf_status st = kf_graph_get_info(j->g, &info, err);
+    if (st == KF_OK && c->random) return random_samples(j, in, f.pixels, err);
     if (st == KF_OK && !c->pictures) st = raw_load(c->calibration, j->limit, &f, &j->p, err);
     if (st == KF_OK && c->pictures) st = pictures_find(c->calibration, NULL, j->limit, &j->p, err);
     if (st == KF_OK && c->pictures) st = pictures_load(&j->p, &info.preprocess, err);
@@ -164,7 +190,7 @@ static kf_status write_log(const job *j, const char *path, kf_error *err) {
     if (st != KF_OK) return st;
     FILE *f = fopen(path, "we");
     if (f) {
-        fprintf(f, "model: %s\n%scalibration data: %s, %d of %zu files\n\n", j->c->model, j->notices, j->c->calibration, samples, j->p.n);
+        fprintf(f, "model: %s\n%scalibration data: %s, %d of %zu files\n\n", j->c->model, j->notices, j->c->random ? "random numbers" : j->c->calibration, samples, j->p.n);
         quantize_print_nodes(f, j->g, false);
         fprintf(f, "\ntop-1 agreement with float %.2f %% on them, output SQNR %.2f dB\n", agreement, sqnr);
     }
@@ -188,10 +214,13 @@ static kf_status make_folder(const char *path, bool *made, kf_error *err) {
     return KF_OK;
 }
 
-static kf_status write_outputs(const job *j, kf_error *err) {
+static kf_status write_outputs(const job *j, const char *input, kf_error *err) {
     char path[N_OUTPUTS][4096], part[N_OUTPUTS][4096 + 16];
+    char dump[4096 + 64], dump_part[4096 + 96];
     bool made = false;
     kf_status st = make_folder(j->c->working_dir, &made, err);
+    snprintf(dump, sizeof dump, "%s/calibration_data", j->c->working_dir);
+    snprintf(dump_part, sizeof dump_part, "%s.part", dump);
     for (int i = 0; i < N_OUTPUTS; i++) {
         int n = snprintf(path[i], sizeof path[i], "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[i]);
         if (st == KF_OK && n >= (int)sizeof path[i]) st = cli_error(err, KF_ERR_IO, "%.600s: the name is too long", path[i]);
@@ -203,9 +232,15 @@ static kf_status write_outputs(const job *j, kf_error *err) {
     if (st == KF_OK) st = write_bytes(part[2], j->optimized, j->optimized_bytes, err);
     if (st == KF_OK) st = write_bytes(part[3], j->quantized, j->quantized_bytes, err);
     if (st == KF_OK) st = write_log(j, part[4], err);
+    if (st == KF_OK && j->c->dump) st = quantize_dump(&j->p, dump_part, input, err);
     for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++)
         if (rename(part[i], path[i]) != 0) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be written; %s", path[i], strerror(errno));
+    if (st == KF_OK && j->c->dump) {
+        quantize_dump_remove(dump, input);
+        if (rename(dump_part, dump) != 0) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be written; %s", dump, strerror(errno));
+    }
     if (st == KF_OK) return st;
+    if (begun && j->c->dump) quantize_dump_remove(dump_part, input);
     for (int i = 0; begun && i < N_OUTPUTS; i++) unlink(part[i]);
     if (made) rmdir(j->c->working_dir);
     return place(j, "working_dir", st, err);
@@ -237,13 +272,28 @@ static kf_status report(const job *j, kf_error *err) {
     return KF_OK;
 }
 
+/* Before anything is optimized: the names are those of the file. */
+static kf_status set_edges(job *j, kf_error *err) {
+    const kf_quantize_config *c = j->c;
+    int32_t removed = 0;
+    char text[120];
+    kf_status st = c->n_output_nodes ? place(j, "output_nodes", kf_graph_set_outputs(j->g, c->output_nodes, c->n_output_nodes, err), err) : KF_OK;
+    if (st == KF_OK && (c->n_remove_types || c->n_remove_names))
+        st = place(j, c->n_remove_names ? "remove_node_name" : "remove_node_type", kf_graph_remove_edges(j->g, c->remove_types, c->n_remove_types, c->remove_names, c->n_remove_names, &removed, err), err);
+    if (st != KF_OK || !removed) return st;
+    snprintf(text, sizeof text, "%d node%s removed at inputs and outputs", removed, removed == 1 ? "" : "s");
+    notice(j, text);
+    return KF_OK;
+}
+
 static kf_status import(job *j, kf_error *err) {
     cli_common common = *j->common;
     if (access(j->c->model, R_OK) != 0) return place(j, "onnx_model", cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", j->c->model, strerror(errno)), err);
     common.input_shape = j->c->input_shape;
     kf_status st = place(j, j->c->input_shape ? "input_shape" : "onnx_model", cli_import(j->c->model, &common, &j->g, err), err);
-    if (st == KF_OK) st = set_preprocess(j, err);
     if (st == KF_OK) st = kf_graph_write_onnx(j->g, &j->original, &j->original_bytes, err);
+    if (st == KF_OK) st = set_edges(j, err);
+    if (st == KF_OK) st = set_preprocess(j, err);
     if (st == KF_OK) st = kf_graph_optimize(j->g, KF_OPTIMIZE_FUSE, err);
     return st;
 }
@@ -272,7 +322,7 @@ static kf_status run(job *j, const char *path, kf_error *err) {
     tell_fallbacks(j);
     fflush(j->log);
     st = write_qdq(j, err);
-    if (st == KF_OK) st = write_outputs(j, err);
+    if (st == KF_OK) st = write_outputs(j, in.name, err);
     return st == KF_OK ? report(j, err) : st;
 }
 

@@ -19,6 +19,19 @@ kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err);
 #include "passes/passes.def"
 #undef KF_PASS
 
+/* ---- edges on request (edges.c) --------------------------------------------------------------------------------------- */
+
+typedef struct kf__edges {
+    const char *const *types; /* operators by ONNX name */
+    int32_t n_types;
+    const char *const *names; /* nodes */
+    int32_t n_names;
+} kf__edges;
+/** Remove such nodes where they touch an input or an output, again and again until none is left there. */
+kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, kf_error *err);
+/** The first outputs of these nodes become the graph's outputs; n > 0. ARGUMENT: no such node, or one twice. */
+kf_status kf__edges_cut(kf__graph *g, const char *const *names, int32_t n, kf_error *err);
+
 /* ---- matching and rewriting helpers (match.c) ------------------------------------------------------------------------ */
 
 /** The live node with operator `op` that makes `v`, or NULL. */

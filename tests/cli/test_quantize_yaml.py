@@ -194,7 +194,6 @@ def bad_yaml(top):
         ("'float32'", "'float31'", "'float31'", "float32|uint8"),
         ("'./m.onnx'", "./none.onnx", "./none.onnx", "No such file"),
         ("'default'", "load", "load", "scales trained into a network are not read"),
-        ("'default'", "skip", "skip", "random numbers"),
         ("'default'", "max\n  max_percentile: 1.5", "1.5", "0.5..1"),
         ("'default'", "default\n  optimization: fast", "fast", "no such token"),
         ('"/bn1/act/Mul"', '"/bn1/act/Mull"', '"/bn1/act/Mull"', "no such node"),
@@ -205,7 +204,6 @@ def bad_yaml(top):
         ("0.01712475 0.017507", "0.01712475 -0.017507", "0.01712475 -0.017507", "a scale lies above 0"),
         ("'rgb'\n  input_type_train: 'rgb'", "gray\n  input_type_train: gray", "gray\n  input_layout", "1 channel"),
         ("  input_name: \"\"", "  input_shape: 1x3x63x63\n  input_name: \"\"", "1x3x63x63", "dimension 2 is 64 in the file"),
-        ("  input_name: \"\"", "  input_batch: 8\n  input_name: \"\"", "8\n  input_name", "one picture at a time"),
     ]
     for old, new, where, what in cases:
         text = edit((old, new))

@@ -68,7 +68,11 @@ static kf_status set_preprocess(kf__graph *g, const kf_preprocess *p, kf_error *
 }
 
 kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err) {
-    if (!graph || !preprocess) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_preprocess: graph and preprocess are needed");
+    if (!graph) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_preprocess: a graph is needed");
+    if (!preprocess) {
+        graph->g->meta.preprocess = (kf_preprocess){0};
+        return KF_OK;
+    }
     return set_preprocess(graph->g, preprocess, err);
 }
 

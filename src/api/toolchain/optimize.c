@@ -16,6 +16,38 @@ kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *
     return KF_OK;
 }
 
+static kf_status check_edges(const kf_graph *graph, const kf__edges *e, kf_error *err) {
+    static const char *const TYPES[] = {"Quantize", "Dequantize", "Transpose", "Cast", "Reshape", "Softmax"};
+    if (!graph || (!e->types && e->n_types) || (!e->names && e->n_names) || e->n_types < 0 || e->n_names < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_remove_edges: a graph and lists are needed");
+    if (graph->level >= 0) KF_FAIL(err, KF_ERR_UNSUPPORTED, "kf_graph_remove_edges: the graph is optimized already; its nodes are no longer those of the file");
+    for (int32_t i = 0; i < e->n_types; i++) {
+        size_t k = 0;
+        while (k < KF_COUNT(TYPES) && strcmp(TYPES[k], e->types[i]) != 0) k++;
+        if (k == KF_COUNT(TYPES)) KF_FAIL(err, KF_ERR_ARGUMENT, "type '%.60s': it is none of Quantize, Dequantize, Transpose, Cast, Reshape and Softmax", e->types[i]);
+    }
+    for (int32_t i = 0; i < e->n_names; i++) {
+        size_t k = 0;
+        while (k < graph->g->n_nodes && strcmp(graph->g->nodes[k].name, e->names[i]) != 0) k++;
+        if (k == graph->g->n_nodes) KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': there is no such node; kitfox check lists the names", e->names[i]);
+    }
+    return KF_OK;
+}
+
+kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32_t n_types, const char *const *names, int32_t n_names, int32_t *removed, kf_error *err) {
+    const kf__edges e = {types, n_types, names, n_names};
+    int32_t count = 0;
+    KF_TRY(check_edges(graph, &e, err));
+    KF_TRY(kf__edges_remove(graph->g, &e, &count, err));
+    if (removed) *removed = count;
+    return KF_OK;
+}
+
+kf_status kf_graph_set_outputs(kf_graph *graph, const char *const *nodes, int32_t n, kf_error *err) {
+    if (!graph || !nodes || n < 1) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_outputs: a graph and at least one node are needed");
+    if (graph->level >= 0) KF_FAIL(err, KF_ERR_UNSUPPORTED, "kf_graph_set_outputs: the graph is optimized already; its nodes are no longer those of the file");
+    return kf__edges_cut(graph->g, nodes, n, err);
+}
+
 static kf_status to_dense(const kf_tensor *t, size_t index, kf__dense *d, kf_error *err) {
     size_t count, bytes;
     if (!t->data || t->rank < 0 || t->rank > KF_MAX_RANK)

@@ -46,9 +46,6 @@ static kf_status check_single(const config *c, kf_error *err) {
                                      KF_QK_SHAPE, KF_QK_NORM, KF_QK_MEAN, KF_QK_SCALE, KF_QK_CAL_DIR, KF_QK_CAL_TYPE};
     for (size_t i = 0; i < KF_COUNT(LISTS); i++)
         if (strchr(text_of(c, LISTS[i]), ';')) FAIL_KEY(c, err, LISTS[i], KF_ERR_UNSUPPORTED, "'%.60s'; networks with one input are quantized; give one value, without ';'", text_of(c, LISTS[i]));
-    if (given(c, KF_QK_BATCH) && c->q.v[KF_QK_BATCH].number != 1)
-        FAIL_KEY(c, err, KF_QK_BATCH, KF_ERR_UNSUPPORTED, "%s; one picture at a time is computed; write 1 or remove it", text_of(c, KF_QK_BATCH));
-    if (given(c, KF_QK_OUTPUT_NODES)) FAIL_KEY(c, err, KF_QK_OUTPUT_NODES, KF_ERR_UNSUPPORTED, "'%.60s'; networks are not cut; remove the key, or cut the ONNX file first", text_of(c, KF_QK_OUTPUT_NODES));
     return KF_OK;
 }
 
@@ -82,7 +79,7 @@ static kf_status read_input(config *c, kf_error *err) {
     kf_quantize_config *o = &c->out;
     o->trained = kind_of(text_of(c, KF_QK_TYPE_TRAIN));
     o->runtime = kind_of(text_of(c, KF_QK_TYPE_RT));
-    if (o->trained == KF_INPUT_YUV444) FAIL_KEY(c, err, KF_QK_TYPE_TRAIN, KF_ERR_UNSUPPORTED, "'%s'; networks trained on YUV are not compiled; rgb, bgr, gray and featuremap are", "yuv444");
+    if (o->trained == KF_INPUT_YUV444) KF_TRY(say(c, KF_QK_TYPE_TRAIN, "yuv444: the model takes normalized tensors (kitfox run); pictures and frames are not turned into them", err));
     o->nhwc = is(c, KF_QK_LAYOUT_TRAIN, "NHWC");
     o->limited = is(c, KF_QK_RANGE, "bt601_video");
     o->input_shape = given(c, KF_QK_SHAPE) ? text_of(c, KF_QK_SHAPE) : NULL;
@@ -101,8 +98,8 @@ static kf_status read_calibration(config *c, kf_error *err) {
     kf_quantize_config *o = &c->out;
     const char *folder = text_of(c, KF_QK_CAL_DIR);
     if (is(c, KF_QK_CALIBRATION, "load")) FAIL_KEY(c, err, KF_QK_CALIBRATION, KF_ERR_UNSUPPORTED, "'%s'; scales trained into a network are not read; calibrate with default, max or kl", "load");
-    if (is(c, KF_QK_CALIBRATION, "skip"))
-        FAIL_KEY(c, err, KF_QK_CALIBRATION, KF_ERR_UNSUPPORTED, "'%s'; calibrating on random numbers makes a useless model; use default with pictures, or kitfox import for a float one", "skip");
+    o->random = is(c, KF_QK_CALIBRATION, "skip");
+    if (o->random) KF_TRY(say(c, KF_QK_CALIBRATION, "skip: ranges come from random numbers; the model shows its speed, its answers mean nothing", err));
     size_t n = strlen(folder);
     while (n > 1 && folder[n - 1] == '/') n--;
     bool suffix = n >= 4 && strncmp(folder + n - 4, "_f32", 4) == 0;
@@ -116,7 +113,7 @@ static kf_status read_calibration(config *c, kf_error *err) {
         FAIL_KEY(c, err, KF_QK_PREPROCESS_ON, KF_ERR_UNSUPPORTED, "with input_type_train '%s'; pictures are read for rgb and bgr; give raw files", text_of(c, KF_QK_TYPE_TRAIN));
     const kf__qvalue *p = &c->q.v[KF_QK_PERCENTILE];
     o->percentile = p->at.line ? 100 * p->number : 100;
-    o->range = is(c, KF_QK_CALIBRATION, "kl") ? KF_RANGE_KL : !is(c, KF_QK_CALIBRATION, "max") ? KF_RANGE_MSE : o->percentile < 100 ? KF_RANGE_PERCENTILE : KF_RANGE_MAX;
+    o->range = is(c, KF_QK_CALIBRATION, "kl") ? KF_RANGE_KL : !is(c, KF_QK_CALIBRATION, "max") && !o->random ? KF_RANGE_MSE : o->percentile < 100 ? KF_RANGE_PERCENTILE : KF_RANGE_MAX;
     o->per_channel = -1;
     if (given(c, KF_QK_PER_CHANNEL) && o->range == KF_RANGE_MSE) return say(c, KF_QK_PER_CHANNEL, "has no effect on calibration_type default and mix; scales are per channel", err);
     if (given(c, KF_QK_PER_CHANNEL)) o->per_channel = c->q.v[KF_QK_PER_CHANNEL].truth;
@@ -210,6 +207,21 @@ static kf_status read_optimization(config *c, kf_error *err) {
     return KF_OK;
 }
 
+/* 'a;b' */
+static kf_status read_list(config *c, kf__qkey key, const char *const **out, int32_t *n, kf_error *err) {
+    const char *p = text_of(c, key);
+    const char **list = kf__arena_array(&c->arena, strlen(p) / 2 + 2, sizeof *list);
+    if (!list) KF_FAIL_MEMORY(err, strlen(p));
+    for (p += strspn(p, " ;"); *p; p += strspn(p, " ;")) {
+        size_t len = strcspn(p, ";"), end = len;
+        while (end && p[end - 1] == ' ') end--;
+        if (!(list[(*n)++] = kf__arena_strndup(&c->arena, p, end))) KF_FAIL_MEMORY(err, len);
+        p += len;
+    }
+    *out = list;
+    return KF_OK;
+}
+
 static kf_status interpret(config *c, kf_error *err) {
     kf_quantize_config *o = &c->out;
     KF_TRY(set_places(c, err));
@@ -220,10 +232,11 @@ static kf_status interpret(config *c, kf_error *err) {
     KF_TRY(read_calibration(c, err));
     KF_TRY(read_nodes(c, err));
     KF_TRY(read_optimization(c, err));
-    static const kf__qkey EDGES[] = {KF_QK_REMOVE_TYPE, KF_QK_REMOVE_NAME};
-    for (int i = 0; i < 2; i++)
-        if (given(c, EDGES[i])) KF_TRY(say(c, EDGES[i], "is not done; nodes at inputs and outputs stay, and those without effect disappear by themselves", err));
-    if (given(c, KF_QK_DEBUG_MODE)) KF_TRY(say(c, KF_QK_DEBUG_MODE, "is not done; the calibration files themselves are what the quantizer sees", err));
+    KF_TRY(read_list(c, KF_QK_OUTPUT_NODES, &o->output_nodes, &o->n_output_nodes, err));
+    KF_TRY(read_list(c, KF_QK_REMOVE_TYPE, &o->remove_types, &o->n_remove_types, err));
+    KF_TRY(read_list(c, KF_QK_REMOVE_NAME, &o->remove_names, &o->n_remove_names, err));
+    o->dump = given(c, KF_QK_DEBUG_MODE);
+    if (given(c, KF_QK_BATCH) && c->q.v[KF_QK_BATCH].number != 1) KF_TRY(say(c, KF_QK_BATCH, "has no effect; the model takes one picture at a time, whose answer is the same in a batch", err));
     if (given(c, KF_QK_LAYOUT_RT)) KF_TRY(say(c, KF_QK_LAYOUT_RT, "has no meaning on a CPU; pictures are given as pixels, tensors in the network's own layout", err));
     o->model = kf__qconfig_path(&c->q, &c->arena, text_of(c, KF_QK_ONNX_MODEL));
     o->prefix = given(c, KF_QK_PREFIX) ? text_of(c, KF_QK_PREFIX) : "model";

@@ -1,0 +1,83 @@
+/* Edges of the network on request: removing nodes that touch an input or an output, and other outputs.
+ * Floor 4. Not part of passes.def: these change what the network computes.
+ * Owner rule: values and names stay the graph's. */
+#include "passes/passes.h"
+
+static bool wanted(const kf__node *n, const kf__edges *e) {
+    for (int32_t i = 0; i < e->n_types; i++)
+        if (strcmp(kf__op_name(n->op), e->types[i]) == 0) return true;
+    for (int32_t i = 0; i < e->n_names; i++)
+        if (strcmp(n->name, e->names[i]) == 0) return true;
+    return false;
+}
+
+/* One tensor in, one out: everything else that it reads is a constant. */
+static bool is_chain(const kf__graph *g, const kf__node *n) {
+    for (int k = 1; k < n->n_in; k++)
+        if (n->in[k] >= 0 && !kf__match_is_const(g, n->in[k])) return false;
+    return n->n_in > 0 && n->in[0] >= 0 && n->n_out == 1 && !kf__match_is_const(g, n->in[0]);
+}
+
+/* The input takes type and shape of what the node made of it. */
+static bool remove_at_input(kf__graph *g, kf__node *n) {
+    for (size_t i = 0; i < g->n_inputs; i++) {
+        kf__vid v = g->inputs[i];
+        if (n->in[0] != v || !kf__match_single(g, v) || kf__match_is_output(g, n->out[0]) || g->values[n->out[0]].shape.rank < 0) continue;
+        g->values[v].shape = g->values[n->out[0]].shape;
+        g->values[v].dtype = g->values[n->out[0]].dtype;
+        kf__graph_replace_uses(g, n->out[0], v);
+        n->dead = true;
+        return true;
+    }
+    return false;
+}
+
+/* What the node read becomes the output and takes its name. */
+static bool remove_at_output(kf__graph *g, kf__node *n) {
+    kf__vid from = n->out[0], to = n->in[0];
+    int uses = 0;
+    if (!kf__match_any(g, to) || kf__match_is_output(g, to)) return false;
+    for (size_t i = 0; i < g->n_outputs; i++) uses += g->outputs[i] == from;
+    if (!uses || kf__graph_uses(g, from, NULL) != uses) return false;
+    for (size_t i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i] == from) g->outputs[i] = to;
+    const char *name = g->values[from].name;
+    g->values[from].name = g->values[to].name;
+    g->values[to].name = name;
+    n->dead = true;
+    return true;
+}
+
+kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, kf_error *err) {
+    *removed = 0;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (size_t i = 0; i < g->n_nodes && !changed; i++) {
+            kf__node *n = &g->nodes[i];
+            if (n->dead || !wanted(n, e) || !is_chain(g, n)) continue;
+            changed = remove_at_input(g, n) || remove_at_output(g, n);
+        }
+        *removed += changed;
+        if (changed) KF_TRY(kf__graph_compact(g, err));
+    }
+    return *removed ? kf__graph_infer(g, err) : KF_OK;
+}
+
+kf_status kf__edges_cut(kf__graph *g, const char *const *names, int32_t n, kf_error *err) {
+    kf__vid *outputs = kf__arena_array(&g->arena, (size_t)n + 1, sizeof *outputs);
+    if (!outputs) KF_FAIL_MEMORY(err, (size_t)n * sizeof *outputs);
+    for (int32_t k = 0; k < n; k++) {
+        outputs[k] = KF_NO_VALUE;
+        for (size_t i = 0; i < g->n_nodes; i++)
+            if (!g->nodes[i].dead && strcmp(g->nodes[i].name, names[k]) == 0) outputs[k] = g->nodes[i].out[0];
+        if (outputs[k] < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': there is no such node; kitfox check lists the names", names[k]);
+        for (int32_t i = 0; i < k; i++)
+            if (outputs[i] == outputs[k]) KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': it is named twice; remove one", names[k]);
+    }
+    g->outputs = outputs;
+    g->n_outputs = (size_t)n;
+    size_t count = 0;
+    if (!kf__shape_count(&g->values[outputs[0]].shape, &count) || count != (size_t)g->meta.n_labels) g->meta.n_labels = 0; /* they named other classes */
+    KF_TRY(kf__graph_compact(g, err));
+    return kf__graph_infer(g, err);
+}

@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Keys of the zoo's YAML that change the network or the calibration, networks that are not RGB pictures, and what is refused with its place.
+
+Arguments: the program, the source root. The networks are made by tiny_onnx.py.
+"""
+import array
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import tiny_onnx
+
+KITFOX, ROOT = map(os.path.abspath, sys.argv[1:3])
+SIDE = 32
+failures = 0
+
+YAML = """model_parameters:
+  onnx_model: m.onnx
+  output_model_file_prefix: net
+  working_dir: out
+input_parameters:
+  input_type_rt: rgb
+  input_type_train: rgb
+  input_layout_train: NCHW
+  norm_type: data_scale
+  scale_value: 0.0078125
+calibration_parameters:
+  cal_data_dir: ./cal
+  cal_data_type: uint8
+compiler_parameters:
+  optimize_level: O3
+"""
+
+
+def run(*args, cwd=None):
+    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=300, cwd=cwd)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def check(what, condition, detail=""):
+    global failures
+    failures += not condition
+    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
+
+
+def write(path, data):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as f:
+        f.write(data.encode() if isinstance(data, str) else data)
+
+
+def wave(seed, n, code="B", lo=0, hi=255):
+    return array.array(code, [type(array.array(code, [0])[0])((lo + hi) / 2 + (hi - lo) / 2 * math.sin(seed + i / 6)) for i in range(n)]).tobytes()
+
+
+def edit(*pairs, text=YAML):
+    for old, new in pairs:
+        assert text.count(old) == 1, (old, text.count(old))
+        text = text.replace(old, new)
+    return text
+
+
+def place(text, needle):
+    at = text.index(needle)
+    return f"c.yaml:{text[:at].count(chr(10)) + 1}:{at - text.rfind(chr(10), 0, at)}: "
+
+
+class Job:
+    def __init__(self, top, name, model, n, code="B", lo=0, hi=255, files=6):
+        self.top = os.path.join(top, name)
+        write(os.path.join(self.top, "m.onnx"), model)
+        for k in range(files):
+            write(os.path.join(self.top, "cal", f"{k}.bin"), wave(k, n, code, lo, hi))
+
+    def run(self, text, verb="quantize"):
+        write(os.path.join(self.top, "c.yaml"), text)
+        return run(verb, "c.yaml", cwd=self.top)
+
+    def path(self, *parts):
+        return os.path.join(self.top, *parts)
+
+    def info(self):
+        return json.loads(run("info", self.path("out", "net.kfx"), "--json")[1])
+
+
+def npy(path):
+    with open(path, "rb") as f:
+        data = f.read()
+    n = struct.unpack("<H", data[8:10])[0]
+    return eval(data[10:10 + n].decode()), data[10 + n:]  # the header is a Python literal
+
+
+def edges(top):
+    model, names = tiny_onnx.classifier([1, SIDE, SIDE, 3], 3, before=["Transpose"], after=["Softmax", "Reshape"])
+    job = Job(top, "edges", model, SIDE * SIDE * 3)
+    code, out, err = job.run(edit(("  working_dir", "  remove_node_type: 'Quantize;Dequantize;Transpose;Cast;Reshape;'\n  working_dir")))
+    check("remove_node_type", code == 0 and "note: 2 nodes removed at inputs and outputs" in err, err)
+    info = job.info()
+    check("    the input has the shape within", info["input"]["shape"] == [1, 3, SIDE, SIDE] and info["input"]["name"] == "x" and info["input"]["dtype"] == "u8", info)
+    check("    the output keeps its name", info["output"]["shape"] == [1, 5] and info["output"]["name"] == "v9", info)
+    plain = dict(line.split()[:2] for line in out.splitlines() if line.startswith("/"))
+    check("    Softmax stays unless it is named", "/Softmax_8" in plain and "/Transpose_0" not in plain, plain)
+    code, out, err = job.run(edit(("  working_dir", "  remove_node_type: Transpose;Reshape;Softmax\n  working_dir")))
+    check("    Softmax too", code == 0 and "3 nodes removed" in err and "/Softmax_8" not in out, out + err)
+    code, out, err = job.run(edit(("  working_dir", "  remove_node_name: '/Transpose_0;/Reshape_9;/Relu_2'\n  working_dir")))
+    check("remove_node_name, at edges alone", code == 0 and "2 nodes removed" in err and "/Softmax_8" in out, out + err)
+    text = edit(("  working_dir", "  remove_node_name: /Transpose_1\n  working_dir"))
+    code, out, err = job.run(text)
+    check("    no such node", code == 1 and place(text, "/Transpose_1") + "remove_node_name: node '/Transpose_1': there is no such node" in err, err)
+
+    model, names = tiny_onnx.classifier([1, 3, SIDE, SIDE], 3, after=["Softmax"])
+    job = Job(top, "cut", model, SIDE * SIDE * 3)
+    code, out, err = job.run(edit(("  working_dir", "  output_nodes: '/Gemm_6'\n  working_dir")))
+    check("output_nodes", code == 0 and job.info()["output"]["shape"] == [1, 5] and "/Softmax_7" not in out, out + err)
+    code, out, err = job.run(edit(("  working_dir", "  output_nodes: /Flatten_5\n  working_dir")))
+    check("    features", code == 0 and job.info()["output"]["shape"] == [1, 12], out + err)
+    for value, what in {"/Gemm_7": "there is no such node", "/Gemm_6;/Gemm_6": "it is named twice"}.items():
+        text = edit(("  working_dir", f"  output_nodes: {value}\n  working_dir"))
+        code, out, err = job.run(text)
+        check(f"    {what}", code == 1 and place(text, value) + "output_nodes: node" in err and what in err, err)
+
+
+def calibration(top):
+    model, _ = tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)
+    job = Job(top, "calibration", model, SIDE * SIDE * 3)
+    code, out, err = job.run(edit(("  working_dir", "  debug_mode: dump_calibration_data\n  working_dir")))
+    head, data = npy(job.path("out", "calibration_data", "x", "5.npy")) if code == 0 else ({}, b"")
+    with open(job.path("cal", "5.bin"), "rb") as f:
+        planes = f.read()
+    n = SIDE * SIDE
+    want = bytes(planes[c * n + i] for i in range(n) for c in range(3))
+    check("dump_calibration_data", code == 0 and head.get("shape") == (SIDE, SIDE, 3) and head["descr"] == "|u1" and data == want and len(os.listdir(job.path("out", "calibration_data", "x"))) == 6, (err, head))
+    os.remove(job.path("cal", "5.bin"))
+    code, out, err = job.run(edit(("  working_dir", "  debug_mode: dump_calibration_data\n  working_dir")))
+    check("    again, in place of the old ones", code == 0 and sorted(os.listdir(job.path("out", "calibration_data", "x"))) == [f"{k}.npy" for k in range(5)] and not os.path.exists(job.path("out", "calibration_data.part")), err)
+    code, out, err = job.run(edit(("  cal_data_dir: ./cal\n  cal_data_type: uint8", "  calibration_type: skip")))
+    check("calibration_type skip", code == 0 and "8 of 8 samples" in out and "ranges come from random numbers" in err and "c.yaml:12:21" in err, out + err)
+    text = edit(("  cal_data_type: uint8", "  cal_data_type: uint8\n  calibration_type: load"))
+    code, out, err = job.run(text)
+    check("calibration_type load", code == 1 and place(text, "load") in err and "scales trained into a network are not read" in err, err)
+    code, out, err = job.run(edit(("  norm_type", "  input_batch: 8\n  norm_type")))
+    check("input_batch", code == 0 and "c.yaml:9:16: input_batch has no effect; the model takes one picture at a time" in err, err)
+
+
+def other_inputs(top):
+    yuv, gray = edit(("input_type_rt: rgb", "input_type_rt: yuv444"), ("train: rgb", "train: yuv444")), edit(("input_type_rt: rgb", "input_type_rt: gray"), ("train: rgb", "train: gray"))
+    for name, text, channels in (("yuv444", yuv, 3), ("gray", gray, 1)):
+        job = Job(top, name, tiny_onnx.classifier([1, channels, SIDE, SIDE], channels)[0], SIDE * SIDE * channels)
+        code, out, err = job.run(text)
+        info = job.info() if code == 0 else {}
+        check(f"{name}: normalized tensors", code == 0 and info["preprocess"] is None and info["input"]["dtype"] == "f32", out + err)
+        code, out, err = run("classify", job.path("out", "net.kfx"), os.path.join(ROOT, "examples", "pictures", "frog.jpg"))
+        check(f"    {name}: pictures are refused", code == 1 and "no picture" in err, err)
+    job = Job(top, "features", tiny_onnx.mlp(24)[0], 24, "f", -2, 2)
+    raw = edit(("input_type_rt: rgb", "input_type_rt: featuremap"), ("train: rgb", "train: featuremap"), ("  norm_type: data_scale\n  scale_value: 0.0078125\n", ""), ("uint8", "float32"))
+    code, out, err = job.run(raw)
+    check("featuremap of rank 2", code == 0 and job.info()["input"]["shape"] == [1, 24], out + err)
+    text = edit(("  input_layout_train", "  norm_type: data_mean\n  mean_value: 1\n  input_layout_train"), text=raw)
+    code, out, err = job.run(text)
+    check("featuremap with a mean", code == 1 and place(text, "data_mean") in err and "its values are used as they are; write no_preprocess" in err, err)
+
+
+def bad(top):
+    job = Job(top, "bad", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], SIDE * SIDE * 3)
+    cases = []
+    for name in ("model_parameters", "input_parameters", "calibration_parameters", "compiler_parameters"):
+        lines, keep, out = YAML.splitlines(True), True, []
+        for line in lines:
+            if not line.startswith(" "):
+                keep = not line.startswith(name)
+            if keep:
+                out.append(line)
+        cases.append((f"no {name}", "".join(out), "c.yaml:1:1: ", f"group {name} is missing"))
+    for pairs, where, what in [
+        ([("  working_dir", "  workin_dir")], "workin_dir", "unknown key 'workin_dir' in model_parameters; the nearest is working_dir"),
+        ([("calibration_parameters:", "calibration_parameter:")], "calibration_parameter:", "unknown group 'calibration_parameter'; the nearest is calibration_parameters"),
+        ([("  optimize_level: O3", "  optimize_level: O4")], "O4", "O0|O1|O2|O3"),
+        ([("  optimize_level: O3", "  optimize_level: O3\n  debug: 'True'")], "'True'", "True or False; write it without quotes"),
+        ([("  optimize_level: O3", "  optimize_level: O3\n  jobs: four")], "four", "a whole number"),
+        ([("  working_dir: out", "  working_dir: {a: b}")], "{a: b}", "working_dir is a mapping; it must be text"),
+        ([("  norm_type: data_scale", "  norm_type: data_mean")], "data_mean", "mean_value is missing beside norm_type 'data_mean'"),
+        ([("  norm_type: data_scale\n", "")], "0.0078125", "scale_value is given beside norm_type ''"),
+        ([("  norm_type: data_scale\n  scale_value: 0.0078125\n", "  mean_value: 1 2 3\n")], "1 2 3", "mean_value is given beside norm_type ''"),
+        ([("0.0078125", "0.1 0.2 0.3 0.4")], "0.1 0.2 0.3 0.4", "at most three finite numbers"),
+        ([("0.0078125", "0")], "0\n", "a scale lies above 0"),
+        ([("0.0078125", "abc")], "abc", "numbers separated by spaces"),
+        ([("train: rgb", "train: gray"), ("rt: rgb", "rt: gray")], "gray\n  input_layout", "input_type_train needs 1 channel"),
+        ([("  norm_type", "  input_space_and_range: bt601_video\n  norm_type")], "bt601_video", "it needs input_type_rt nv12"),
+        ([("  cal_data_type: uint8", "  cal_data_type: uint8\n  max_percentile: 0.99")], "0.99", "it is only used by max"),
+        ([("  onnx_model: m.onnx", "  onnx_model: m.onnx\n  remove_node_type: Relu")], "Relu", "Quantize|Dequantize|Transpose|Cast|Reshape|Softmax"),
+        ([("  onnx_model: m.onnx", "  onnx_model: m.onnx\n  debug_mode: yes_please")], "yes_please", "dump_calibration_data"),
+        ([("  input_layout_train: NCHW", "  input_layout_train: NCHW;NHWC")], "NCHW;NHWC", "networks with one input are quantized"),
+    ]:
+        text = edit(*pairs)
+        cases.append((pairs[0][1].strip().replace("\n", " "), text, place(text, where), what))
+    trains = {"rgb": "nv12 yuv444 rgb bgr", "bgr": "nv12 yuv444 rgb bgr", "yuv444": "nv12 yuv444", "gray": "gray", "featuremap": "featuremap"}
+    for train, allowed in trains.items():
+        for rt in ("nv12", "yuv444", "rgb", "bgr", "gray", "featuremap"):
+            if rt not in allowed.split():
+                text = edit(("rt: rgb", f"rt: {rt}"), ("train: rgb", f"train: {train}"))
+                cases.append((f"{train} fed with {rt}", text, f"c.yaml:6:18: ", "there is no such conversion"))
+    before = sorted(os.listdir(job.top))
+    for what, text, where, words in cases:
+        code, out, err = job.run(text)
+        check(what, code == 1 and out == "" and where in err and words in err and sorted(os.listdir(job.top)) == sorted({*before, "c.yaml"}), (code, where, err))
+        code, out, err = job.run(text, "check")
+        check("    check says the same", code == 1 and where in err and words in err, err)
+
+
+def bad_files(top):
+    n = SIDE * SIDE * 3
+    f32 = edit(("uint8", "float32"), ("./cal", "./cal_f32"))
+    for what, data, words in [
+        ("between 0 and 2.6", wave(1, n, "f", 0, 2.6), "look normalized already"),
+        ("between -3 and 3", wave(1, n, "f", -3, 3), "look normalized already"),
+        ("between 0 and 1", wave(1, n, "f", 0, 1), "look divided by 255"),
+        ("an .npy file", b"\x93NUMPY\x01\0v\0" + b" " * 118 + wave(1, n, "f"), "begins with a NumPy header"),
+        ("too short", wave(1, n - 1, "f"), f"{4 * n - 4} bytes; {4 * n} are expected"),
+    ]:
+        job = Job(top, "f" + what.replace(" ", ""), tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], 0, files=0)
+        for k in range(3):
+            write(job.path("cal_f32", f"{k}.bin"), data)
+        code, out, err = job.run(f32)
+        check(what, code == 1 and out == "" and place(f32, "./cal_f32") + "cal_data_dir: ./cal_f32/0.bin: " in err and words in err and not os.path.exists(job.path("out")), err)
+    job = Job(top, "ones", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], n, hi=1.99)
+    code, out, err = job.run(YAML)
+    check("bytes of 0 and 1 alone, in all files", code == 1 and out == "" and "c.yaml:12:17: cal_data_dir: " in err and "look divided by 255" in err and not os.path.exists(job.path("out")), err)
+    write(job.path("cal", "7.bin"), wave(1, n))
+    code, out, err = job.run(YAML)
+    check("    one real picture among dark ones is fine", code == 0, err)
+
+
+with tempfile.TemporaryDirectory() as TOP:
+    edges(TOP)
+    calibration(TOP)
+    other_inputs(TOP)
+    bad(TOP)
+    bad_files(TOP)
+print(f"{failures} failures")
+sys.exit(1 if failures else 0)
