@@ -67,6 +67,19 @@ typedef struct kf_step_info {
 } kf_step_info;
 KF_API kf_status kf_model_step(const kf_model *model, int32_t index, kf_step_info *out, kf_error *err);
 
+/** How a model's golden vector was met: what each step gave for one made-up input (docs/FORMAT.md) when the model was compiled. */
+typedef struct kf_verify_report {
+    int32_t steps;      /**< compared; where one differs, up to it */
+    int32_t exact;      /**< of them byte for byte: integer steps. The others, f32 whose sums may run in any order, within a tolerance */
+    int32_t first;      /**< index of the first step that differs; -1: none, this machine computes what the file says */
+    kf_step_info step;  /**< of that step, else zeros */
+    double difference;  /**< of that step relative to its length, else the largest of all; 0 where bytes were compared */
+    double tolerance;   /**< that `difference` was held to: 1e-4, in quantized models 1e-2; 0 where bytes were compared */
+} kf_verify_report;
+/** Run the made-up input on this machine's kernels with `threads` cores (0: default) and compare every step. KF_OK says only that it was
+ *  done: look at `first`. UNSUPPORTED: the model has no vector (older files, kf_graph_compile). MEMORY. Thread safe. */
+KF_API kf_status kf_model_verify(const kf_model *model, int32_t threads, kf_verify_report *out, kf_error *err);
+
 typedef struct kf_session_options {
     size_t size;                   /**< sizeof(kf_session_options), set by the init function */
     const kf_allocator *allocator; /**< NULL: malloc */

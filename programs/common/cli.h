@@ -90,5 +90,6 @@ int cmd_simplify(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_stream(int argc, char **argv);
+int cmd_verify(int argc, char **argv);
 
 #endif

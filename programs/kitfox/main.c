@@ -23,6 +23,7 @@ static const struct {
     {"quantize", cmd_quantize, "8-bit model from a float one and typical pictures"},
     {"compare", cmd_compare, "how far two models agree on pictures"},
     {"eval", cmd_eval, "top-1 and top-5 on a labelled folder"},
+    {"verify", cmd_verify, "does this machine compute what the model file says"},
     {"zoo", cmd_zoo, "architectures that a checkpoint can have"},
     {"bench", cmd_bench, "latency, frames per second, memory"},
     {"pull", cmd_pull, "published weights by name"},

@@ -8,7 +8,7 @@
 
 #include "format/format.h"
 #include "os/file.h"
-#include "runtime/session.h"
+#include "runtime/golden.h"
 
 #define NEED(err, condition, what)                                                                                     \
     do {                                                                                                               \
@@ -109,6 +109,16 @@ kf_status kf_session_step(const kf_session *s, int32_t i, kf_step_info *out, kf_
     KF_TRY(kf_model_step(s->m, i, out, err));
     out->ms = s->ms ? s->ms[i] : 0;
     return KF_OK;
+}
+
+kf_status kf_model_verify(const kf_model *m, int32_t threads, kf_verify_report *out, kf_error *err) {
+    kf__golden_result r;
+    NEED(err, m && out, "model and out are needed");
+    if (!m->p->meta.golden.n_steps)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model has no golden vector: it was written by an older version, or compiled in memory; write it again with kitfox import or quantize");
+    KF_TRY(kf__golden_check(m, threads > 0 ? threads : kf__cpu_default_threads(), &r, err));
+    *out = (kf_verify_report){.steps = r.compared, .exact = r.exact, .first = r.first, .difference = r.difference, .tolerance = r.tolerance};
+    return r.first < 0 ? KF_OK : kf_model_step(m, r.first, &out->step, err);
 }
 
 /* Which declared slot a caller's tensor belongs to: by name when it has one, else by position. */

@@ -183,6 +183,7 @@ static kf_status read_meta(const reading *r, const json_t *j) {
     KF_TRY(get_i64(r, j, "input_range", 0, 1, &range));
     m->input_range = (int32_t)range;
     KF_TRY(read_preprocess(r, json_object_get(j, "preprocess"), &m->preprocess));
+    KF_TRY(kf__format_golden_read(json_object_get(j, "golden"), r->p->n_steps, &r->p->arena, &m->golden, r->err));
     return get_texts(r, j, "labels", MAX_ITEMS, &m->labels, &m->n_labels);
 }
 

@@ -81,6 +81,7 @@ static json_t *meta_json(const kf__pmeta *m, bool *bad) {
     if (m->preprocess.valid) *bad |= put(o, "preprocess", preprocess_json(&m->preprocess, bad));
     for (int32_t i = 0; i < m->n_labels; i++) *bad |= add(labels, json_string(m->labels[i]));
     *bad |= put(o, "labels", labels);
+    if (m->golden.n_steps) *bad |= put(o, "golden", kf__format_golden_json(&m->golden));
     return o;
 }
 

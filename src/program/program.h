@@ -115,6 +115,21 @@ typedef struct kf__poutput {
     int32_t probabilities; /* 1: the graph ends in softmax; classify must not apply another */
 } kf__poutput;
 
+/** What one step gave for the made-up input of docs/FORMAT.md. */
+typedef enum kf__golden_kind { KF_GOLDEN_NONE, KF_GOLDEN_HASH, KF_GOLDEN_SUMS } kf__golden_kind;
+typedef struct kf__golden_step {
+    kf__golden_kind kind;
+    uint8_t hash[16]; /* HASH: first half of the SHA-256 of the output's bytes */
+    double norm, dot; /* SUMS: Euclidean length, and the sum under made-up signs; six digits */
+} kf__golden_step;
+#define KF_GOLDEN_SCORES 64
+typedef struct kf__golden {
+    int32_t n_steps; /* 0: the file has no vector */
+    kf__golden_step *steps;
+    int32_t n_scores; /* of output 0, evenly spaced */
+    double scores[KF_GOLDEN_SCORES];
+} kf__golden;
+
 /** Everything `info` shows and `classify` needs beside the steps. */
 typedef struct kf__pmeta {
     kf_preprocess preprocess;
@@ -125,6 +140,7 @@ typedef struct kf__pmeta {
     int32_t quantized; /* 1: integer program */
     const char *provenance; /* JSON text of how it was quantized, or NULL */
     int32_t input_range;    /* 0 full, 1 limited: expectation for NV12 frames */
+    kf__golden golden;
 } kf__pmeta;
 
 typedef struct kf__program {

@@ -70,6 +70,10 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
 }
 
 kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_model **out, kf_error *err) {
+    return kf__model_create_at(p, kf__cpu_level_now(), a, out, err);
+}
+
+kf_status kf__model_create_at(kf__program *p, kf__cpu_level level, const kf_allocator *a, struct kf_model **out, kf_error *err) {
     struct kf_model *m = kf__mem_zalloc(a, sizeof *m);
     *out = NULL;
     if (!m) {
@@ -78,7 +82,7 @@ kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_mode
     }
     m->allocator = a;
     m->p = p;
-    m->cpu = kf__cpu_level_now();
+    m->cpu = level;
     kf__kernels_select(m->cpu, &m->kernels);
     kf__kernels_select_int(m->cpu, &m->kernels_int);
     m->packed = kf__arena_zalloc(&p->arena, (size_t)p->n_steps * sizeof *m->packed);

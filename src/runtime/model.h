@@ -48,6 +48,8 @@ struct kf_model {
 
 /** Take over `p` (destroyed on failure too). */
 kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_model **out, kf_error *err);
+/** The same with the kernels of one level, whatever the limit is. */
+kf_status kf__model_create_at(kf__program *p, kf__cpu_level level, const kf_allocator *a, struct kf_model **out, kf_error *err);
 /** Place every tensor so that no two live at once overlap; greedy by size. `keep_all` gives each its own place. */
 kf_status kf__plan(const kf__program *p, bool keep_all, size_t *offset, size_t *total, kf_error *err);
 /** Does the step read or write a quantized tensor? */

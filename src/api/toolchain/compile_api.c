@@ -7,7 +7,7 @@
 #include "format/format.h"
 #include "lower/lower.h"
 #include "os/file.h"
-#include "runtime/model.h"
+#include "runtime/golden.h"
 
 kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err) {
     if (!graph || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_compile: graph and out are needed");
@@ -23,10 +23,13 @@ kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err) {
     kf__program *p;
     void *data;
     size_t bytes;
+    kf_model *m; /* runs once, for the golden vector */
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     KF_TRY(kf__lower(graph->g, &p, err));
-    kf_status st = kf__format_write(p, &data, &bytes, err);
-    kf__program_destroy(&p);
+    KF_TRY(kf__model_create_at(p, KF_CPU_SCALAR, NULL, &m, err));
+    kf_status st = kf__golden_make(m, err);
+    if (st == KF_OK) st = kf__format_write(m->p, &data, &bytes, err);
+    kf_model_destroy(&m);
     KF_TRY(st);
     st = kf__file_replace(path, data, bytes, err);
     free(data);

@@ -1,0 +1,150 @@
+/* The golden vector: made, written, read, met by every instruction set; a broken kernel and a broken vector name the right step.
+ * Floor 9. Kernels are broken by putting a wrapper into the model's table.
+ * Owner rule: each test destroys what it makes. */
+#include "program_builder.h"
+
+#include "format/format.h"
+#include "kitfox/kitfox.h"
+#include "os/file.h"
+#include "runtime/golden.h"
+
+static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni"};
+
+/* The program with its vector through a file, loaded for the level of today. */
+static kf_model *with_vector(kf__program *p) {
+    kf_model *m;
+    kf_error err = {0};
+    void *data;
+    size_t bytes;
+    if (kf__program_validate(p, &err) != KF_OK || kf__model_create_at(p, KF_CPU_SCALAR, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__golden_make(m, &err) != KF_OK || kf__format_write(m->p, &data, &bytes, &err) != KF_OK) fail_msg("%s", err.text);
+    kf_model_destroy(&m);
+    if (kf_model_load_memory(data, bytes, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
+    kf__mem_free(NULL, data);
+    return m;
+}
+
+static kf__program *integer_program(void) {
+    char path[600];
+    const char *root = getenv("KITFOX_SOURCE");
+    kf__file_map map;
+    kf__program *p;
+    kf_error err = {0};
+    snprintf(path, sizeof path, "%s/tests/golden/int8_v1.kfx", root ? root : ".");
+    if (kf__file_map_open(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__format_read(map.data, map.size, NULL, false, &p, &err) != KF_OK) fail_msg("%s", err.text);
+    kf__file_map_close(&map);
+    return p;
+}
+
+static void agrees(void **state) {
+    (void)state;
+    for (size_t r = 0; r < KF_COUNT(RUNGS); r++)
+        for (int integer = 0; integer < 2; integer++)
+            for (int threads = 1; threads < 4; threads += 2) {
+                kf_verify_report v;
+                kf_error err = {0};
+                if (kf_cpu_limit(RUNGS[r], NULL) != KF_OK) continue;
+                kf_model *m = with_vector(integer ? integer_program() : pb_small());
+                if (kf_model_verify(m, threads, &v, &err) != KF_OK) fail_msg("%s", err.text);
+                if (v.first >= 0) fail_msg("%s: step %s differs by %g", RUNGS[r], v.step.name, v.difference);
+                assert_int_equal(v.steps, m->p->n_steps);
+                assert_int_equal(v.exact, integer ? v.steps : 0);
+                assert_true(v.difference < 2e-5);
+                kf_model_destroy(&m);
+            }
+    assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+}
+
+/* Wrappers of the kernels, each spoiling one number of what its kernel gives. */
+static kf__dwconv_f32_fn *good_dwconv;
+static void bad_dwconv(const kf__dwconv_row *d, const kf__epilogue *e) {
+    good_dwconv(d, e);
+    d->out[3] += 0.25f;
+}
+
+static kf__scale_f32_fn *good_scale;
+static void bad_scale(size_t rows, size_t c, const float *x, const float *gate, float *out) {
+    good_scale(rows, c, x, gate, out);
+    if (rows) out[0] *= 1.5f;
+    if (rows) out[1] += 0.125f;
+}
+
+static kf__colsum_f32_fn *good_colsum;
+static void bad_colsum(size_t rows, size_t c, const float *x, float *sums) {
+    good_colsum(rows, c, x, sums);
+    sums[0] += 1;
+}
+
+static kf__gemm_u8_fn *good_gemm;
+static void bad_gemm(size_t m, size_t n, size_t k, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc, const kf__requant *q) {
+    good_gemm(m, n, k, a, lda, b, c, ldc, q);
+    if (m && n) *(uint8_t *)c ^= 1;
+}
+
+static void differs_at(kf_model *m, kf__step_op op, bool bytes) {
+    kf_verify_report v;
+    kf_error err = {0};
+    int32_t want = 0;
+    while (want < m->p->n_steps && m->p->steps[want].op != op) want++;
+    if (kf_model_verify(m, 1, &v, &err) != KF_OK) fail_msg("%s", err.text);
+    assert_int_equal(v.first, want);
+    assert_string_equal(v.step.name, m->p->steps[want].name);
+    assert_true(bytes ? v.tolerance == 0 : v.difference > v.tolerance);
+    kf_model_destroy(&m);
+}
+
+static void broken_kernels(void **state) {
+    (void)state;
+    kf_model *m = with_vector(pb_small());
+    good_dwconv = m->kernels.dwconv_f32, m->kernels.dwconv_f32 = bad_dwconv;
+    differs_at(m, KF_STEP_DWCONV, false);
+    m = with_vector(pb_small());
+    good_scale = m->kernels.scale_f32, m->kernels.scale_f32 = bad_scale;
+    differs_at(m, KF_STEP_SCALE, false);
+    m = with_vector(pb_small());
+    good_colsum = m->kernels.colsum_f32, m->kernels.colsum_f32 = bad_colsum;
+    differs_at(m, KF_STEP_SE_GATE, false); /* it pools first */
+    m = with_vector(integer_program());
+    good_gemm = m->kernels_int.gemm_u8, m->kernels_int.gemm_u8 = bad_gemm;
+    differs_at(m, KF_STEP_CONV, true);
+}
+
+/* Each entry of the vector is looked at. */
+static void broken_vector(void **state) {
+    (void)state;
+    for (int integer = 0; integer < 2; integer++) {
+        kf_model *m = with_vector(integer ? integer_program() : pb_small());
+        kf__golden *g = &m->p->meta.golden;
+        kf_verify_report v;
+        for (int32_t i = 0; i < g->n_steps; i++) {
+            kf__golden_step before = g->steps[i];
+            g->steps[i].hash[i % 16] ^= 4;
+            g->steps[i].dot += before.norm * 1e-3;
+            assert_int_equal(kf_model_verify(m, 1, &v, NULL), KF_OK);
+            assert_int_equal(v.first, i);
+            g->steps[i] = before;
+        }
+        g->scores[g->n_scores - 1] += 1;
+        assert_int_equal(kf_model_verify(m, 1, &v, NULL), KF_OK);
+        assert_true(v.first >= 0 && m->p->steps[v.first].out == m->p->outputs[0].tensor);
+        kf_model_destroy(&m);
+    }
+}
+
+static void without_vector(void **state) {
+    (void)state;
+    kf_model *m;
+    kf_verify_report v;
+    kf_error err = {0};
+    assert_int_equal(kf__model_create(pb_small(), NULL, &m, &err), KF_OK);
+    assert_int_equal(kf_model_verify(m, 0, &v, &err), KF_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "no golden vector"));
+    assert_int_equal(kf_model_verify(NULL, 0, &v, &err), KF_ERR_ARGUMENT);
+    kf_model_destroy(&m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(broken_kernels), cmocka_unit_test(broken_vector), cmocka_unit_test(without_vector)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
