@@ -27,6 +27,8 @@ static void run_once(const kf_model *model) {
     for (int32_t i = 0; i < info.n_inputs; i++) free(in[i].data);
     free(out.data);
     kf_session_destroy(&session);
+    kf_verify_report v;
+    if (kf_model_verify(model, 1, &v, NULL) == KF_OK && (v.first >= info.n_steps || (v.first >= 0 && !v.step.name))) abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -10,15 +10,23 @@
 
 static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni"};
 
-/* The program with its vector through a file, loaded for the level of today. */
-static kf_model *with_vector(kf__program *p) {
+/* The program with its vector as a file. */
+static void *file_of(kf__program *p, size_t *bytes) {
     kf_model *m;
     kf_error err = {0};
     void *data;
-    size_t bytes;
     if (kf__program_validate(p, &err) != KF_OK || kf__model_create_at(p, KF_CPU_SCALAR, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
-    if (kf__golden_make(m, &err) != KF_OK || kf__format_write(m->p, &data, &bytes, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__golden_make(m, &err) != KF_OK || kf__format_write(m->p, &data, bytes, &err) != KF_OK) fail_msg("%s", err.text);
     kf_model_destroy(&m);
+    return data;
+}
+
+/* Through that file, loaded for the level of today. */
+static kf_model *with_vector(kf__program *p) {
+    kf_model *m;
+    kf_error err = {0};
+    size_t bytes;
+    void *data = file_of(p, &bytes);
     if (kf_model_load_memory(data, bytes, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
     kf__mem_free(NULL, data);
     return m;
@@ -132,6 +140,35 @@ static void broken_vector(void **state) {
     }
 }
 
+/* Files of today are met by the readers and kernels of ever. KITFOX_WRITE_GOLDEN=1 writes them anew. */
+static void old_files(void **state) {
+    (void)state;
+    for (int integer = 0; integer < 2; integer++) {
+        char path[600];
+        const char *root = getenv("KITFOX_SOURCE");
+        size_t bytes;
+        kf_error err = {0};
+        kf__file_map map;
+        kf_model *m;
+        kf_verify_report v;
+        snprintf(path, sizeof path, "%s/tests/golden/verified_%s_v1.kfx", root ? root : ".", integer ? "int8" : "small");
+        void *now = file_of(integer ? integer_program() : pb_small(), &bytes);
+        if (getenv("KITFOX_WRITE_GOLDEN")) assert_int_equal(kf__file_replace(path, now, bytes, &err), KF_OK);
+        if (kf__file_map_open(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
+        assert_int_equal(map.size, bytes);
+        assert_memory_equal(map.data, now, bytes); /* on every machine */
+        kf__file_map_close(&map);
+        kf__mem_free(NULL, now);
+        for (size_t r = 0; r < KF_COUNT(RUNGS); r++) {
+            if (kf_cpu_limit(RUNGS[r], NULL) != KF_OK) continue;
+            if (kf_model_load(path, NULL, &m, &err) != KF_OK || kf_model_verify(m, 2, &v, &err) != KF_OK) fail_msg("%s", err.text);
+            assert_int_equal(v.first, -1);
+            kf_model_destroy(&m);
+        }
+        assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+    }
+}
+
 static void without_vector(void **state) {
     (void)state;
     kf_model *m;
@@ -145,6 +182,6 @@ static void without_vector(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(broken_kernels), cmocka_unit_test(broken_vector), cmocka_unit_test(without_vector)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(broken_kernels), cmocka_unit_test(broken_vector), cmocka_unit_test(old_files), cmocka_unit_test(without_vector)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
