@@ -67,7 +67,8 @@ KF_API kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_err
 
 /** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
 KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err);
-/** Same, written as a .kfx file (atomic replace). */
+/** Same, written as a .kfx file (atomic replace) with a golden vector for kf_model_verify: the network runs once on the scalar kernels, up to
+ *  a second for large ones. The same graph gives the same bytes on every machine. */
 KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err);
 
 /** Write the graph as it is now to an ONNX file (atomic replace), with standard operators alone: optimize with KF_OPTIMIZE_SIMPLIFY
