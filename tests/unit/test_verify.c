@@ -85,8 +85,9 @@ static void bad_colsum(size_t rows, size_t c, const float *x, float *sums) {
 }
 
 static kf__gemm_u8_fn *good_gemm;
-static void bad_gemm(size_t m, size_t n, size_t k, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc, const kf__requant *q) {
-    good_gemm(m, n, k, a, lda, b, c, ldc, q);
+static void bad_gemm(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
+                     const kf__requant *q) {
+    good_gemm(m, n, k, runs, ld_run, a, lda, b, c, ldc, q);
     if (m && n) *(uint8_t *)c ^= 1;
 }
 
