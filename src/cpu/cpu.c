@@ -13,7 +13,7 @@
 
 static kf__cpu_level limit = KF_CPU_LEVELS;
 
-static const char *const NAMES[KF_CPU_LEVELS] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni"};
+static const char *const NAMES[KF_CPU_LEVELS] = {"scalar", "sse4", "avx2", "avxvnni", "avx512", "avx512vnni"};
 
 #if defined(__x86_64__)
 /* Register state that the operating system saves: bit 1 SSE, 2 AVX, 5-7 AVX-512. */
@@ -23,23 +23,33 @@ static uint64_t xgetbv0(void) {
     return (uint64_t)hi << 32 | lo;
 }
 
-kf__cpu_level kf__cpu_level_best(void) {
-    uint32_t a, b, c, d, b7 = 0, c7 = 0;
-    if (!__get_cpuid(1, &a, &b, &c, &d)) return KF_CPU_SCALAR;
-    if (!(c & bit_SSE4_1)) return KF_CPU_SCALAR;
-    uint32_t c1 = c;
-    bool os_saves = c1 & bit_OSXSAVE;
-    uint64_t xcr = os_saves ? xgetbv0() : 0;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) b7 = b, c7 = c;
-    const uint32_t avx2_1 = bit_AVX | bit_FMA | bit_F16C;
-    if ((c1 & avx2_1) != avx2_1 || !(b7 & bit_AVX2) || (xcr & 0x6) != 0x6) return KF_CPU_SSE4;
-    const uint32_t avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-    if ((b7 & avx512) != avx512 || (xcr & 0xe6) != 0xe6) return KF_CPU_AVX2;
-    return c7 & bit_AVX512VNNI ? KF_CPU_AVX512VNNI : KF_CPU_AVX512;
+bool kf__cpu_usable(kf__cpu_level level) {
+    uint32_t a, b, c, d, b7 = 0, c7 = 0, a71 = 0;
+    if (level == KF_CPU_SCALAR) return true;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_SSE4_1)) return false;
+    uint32_t c1 = c, subleaves = 0;
+    if (level == KF_CPU_SSE4) return true;
+    uint64_t xcr = c1 & bit_OSXSAVE ? xgetbv0() : 0;
+    if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) subleaves = a, b7 = b, c7 = c;
+    if (subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d)) a71 = a;
+    const uint32_t avx2_1 = bit_AVX | bit_FMA | bit_F16C, avx512 = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
+    if ((c1 & avx2_1) != avx2_1 || !(b7 & bit_AVX2) || (xcr & 0x6) != 0x6) return false;
+    if (level == KF_CPU_AVX2) return true;
+    if (level == KF_CPU_AVXVNNI) return a71 & 1u << 4;
+    if ((b7 & avx512) != avx512 || (xcr & 0xe6) != 0xe6) return false;
+    return level == KF_CPU_AVX512 || c7 & bit_AVX512VNNI;
 }
 #else
-kf__cpu_level kf__cpu_level_best(void) { return KF_CPU_SCALAR; }
+bool kf__cpu_usable(kf__cpu_level level) { return level == KF_CPU_SCALAR; }
 #endif
+/* The best usable level that is not above `top`. */
+static kf__cpu_level usable_below(kf__cpu_level top) {
+    int level = top < KF_CPU_LEVELS ? (int)top : KF_CPU_LEVELS - 1;
+    while (level > 0 && !kf__cpu_usable((kf__cpu_level)level)) level--;
+    return (kf__cpu_level)level;
+}
+
+kf__cpu_level kf__cpu_level_best(void) { return usable_below(KF_CPU_LEVELS); }
 
 const char *kf__cpu_level_name(kf__cpu_level level) { return (unsigned)level < KF_CPU_LEVELS ? NAMES[level] : "?"; }
 
@@ -52,11 +62,9 @@ int kf__cpu_level_from_name(const char *name) {
 void kf__cpu_set_limit(kf__cpu_level level) { limit = level; }
 
 kf__cpu_level kf__cpu_level_now(void) {
-    kf__cpu_level best = kf__cpu_level_best();
     const char *env = getenv("KITFOX_CPU");
     int asked = env ? kf__cpu_level_from_name(env) : -1;
-    if (asked >= 0 && (kf__cpu_level)asked < best) best = (kf__cpu_level)asked;
-    return limit < best ? limit : best;
+    return usable_below(asked >= 0 && (kf__cpu_level)asked < limit ? (kf__cpu_level)asked : limit);
 }
 
 /* Processors granted by a cgroup v2 quota, or 0 when there is none. */

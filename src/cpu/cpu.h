@@ -6,11 +6,12 @@
 
 #include "base/base.h"
 
-/** One word per usable bundle, each containing the ones before it on its architecture. */
+/** One word per usable bundle, each containing the ones before it on its architecture; but AVX-512 does not contain AVX-VNNI. */
 typedef enum kf__cpu_level {
     KF_CPU_SCALAR = 0,
     KF_CPU_SSE4,       /* x86: SSE4.1 */
     KF_CPU_AVX2,       /* AVX2, FMA, F16C */
+    KF_CPU_AVXVNNI,    /* + AVX-VNNI */
     KF_CPU_AVX512,     /* F, BW, DQ, VL */
     KF_CPU_AVX512VNNI, /* + VNNI */
     KF_CPU_LEVELS
@@ -21,6 +22,8 @@ typedef enum kf__cpu_level {
 kf__cpu_level kf__cpu_level_now(void);
 /** What the machine could do, whatever the limit. */
 kf__cpu_level kf__cpu_level_best(void);
+/** Could the machine run code of this level? */
+bool kf__cpu_usable(kf__cpu_level level);
 const char *kf__cpu_level_name(kf__cpu_level level);
 /** -1 for an unknown word. */
 int kf__cpu_level_from_name(const char *name);

@@ -154,6 +154,7 @@ KF_KERNEL(dwconv_q, dwconv_i16, scalar)
 KF_KERNEL(eltwise_q, eltwise_q, scalar)
 #if defined(__x86_64__)
 KF_KERNELS_INT(avx2)
+KF_KERNELS_INT(avxvnni)
 KF_KERNELS_INT(avx512)
 KF_KERNELS_INT(avx512vnni)
 #endif

@@ -51,6 +51,10 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     if (cpu < KF_CPU_AVX2) return;
     USE_INT(out, avx2);
     out->gemm_layout = out->dw_layout = KF_QLAYOUT_SPLIT, out->dw_block = 32;
+    if (cpu == KF_CPU_AVXVNNI) {
+        USE_INT(out, avxvnni);
+        out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS;
+    }
     if (cpu < KF_CPU_AVX512) return;
     USE_INT(out, avx512);
     out->dw_block = 64;

@@ -33,11 +33,31 @@ static const window DEPTHWISE[] = {
 
 static int failures, cases;
 
-static int int_rungs(kf__cpu_level *out) {
-    static const kf__cpu_level ALL[] = {KF_CPU_SCALAR, KF_CPU_AVX2, KF_CPU_AVX512, KF_CPU_AVX512VNNI};
+/* The kernels of AVX-VNNI in the encoding that AVX-512 machines run, see int_avxvnni.c. */
+enum { EVEX_TWIN = KF_CPU_LEVELS };
+#if defined(__x86_64__)
+extern kf__gemm_u8_fn kf_k_gemm_u8_avxvnni_evex;
+extern kf__gemm_i16_fn kf_k_gemm_i16_avxvnni_evex;
+extern kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex;
+extern kf__affine_q_fn kf_k_affine_q_avxvnni_evex;
+extern kf__colsum_q_fn kf_k_colsum_q_avxvnni_evex;
+#endif
+
+static void select_rung(int rung, kf__kernels_int *k) {
+    kf__kernels_select_int(rung == EVEX_TWIN ? KF_CPU_AVXVNNI : (kf__cpu_level)rung, k);
+#if defined(__x86_64__)
+    if (rung != EVEX_TWIN) return;
+    k->gemm_u8 = kf_k_gemm_u8_avxvnni_evex, k->gemm_i16 = kf_k_gemm_i16_avxvnni_evex, k->dwconv_u8 = kf_k_dwconv_u8_avxvnni_evex;
+    k->affine_q = kf_k_affine_q_avxvnni_evex, k->colsum_q = kf_k_colsum_q_avxvnni_evex;
+#endif
+}
+
+static int int_rungs(int *out) {
+    static const int ALL[] = {KF_CPU_SCALAR, KF_CPU_AVX2, KF_CPU_AVXVNNI, KF_CPU_AVX512, KF_CPU_AVX512VNNI};
     int n = 0;
     for (size_t i = 0; i < KF_COUNT(ALL); i++)
-        if (ALL[i] <= kf__cpu_level_now()) out[n++] = ALL[i];
+        if (ALL[i] <= (int)kf__cpu_level_now() && kf__cpu_usable((kf__cpu_level)ALL[i])) out[n++] = ALL[i];
+    if (kf__cpu_level_now() == KF_CPU_AVX512VNNI) out[n++] = EVEX_TWIN;
     return n;
 }
 
@@ -128,10 +148,10 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     parameters_fill(&p, s.n, 40.0 / (i16 ? 3e8 : 2e5), out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, s.n, out);
     if (turn % 7) kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
-    kf__cpu_level level[KF_CPU_LEVELS];
+    int level[KF_CPU_LEVELS + 1];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        kf__kernels_select_int(level[i], &k);
+        select_rung(level[i], &k);
         size_t packed_bytes = i16 ? kf__gemm_i16_packed(wide, s.n, s.k) : kf__gemm_u8_packed(k.gemm_layout, s.n, s.k);
         bytes packed = bytes_new(packed_bytes);
         uint8_t *to = i ? got.at : want.at;
@@ -165,10 +185,10 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
     void *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
     kf__dwconv_q d = {.in = in.at, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = wo, .y1 = ho, .kh = v.k, .kw = v.k, .sh = v.s, .sw = v.s, .dh = 1,
                       .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .scratch = scratch};
-    kf__cpu_level level[KF_CPU_LEVELS];
+    int level[KF_CPU_LEVELS + 1];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        kf__kernels_select_int(level[i], &k);
+        select_rung(level[i], &k);
         bytes packed = bytes_new(kf__dwconv_u8_packed(k.dw_layout, k.dw_block, v.k, v.s, v.c));
         kf__dwconv_u8_pack(k.dw_layout, k.dw_block, v.k, v.s, v.c, w, packed.at);
         parameters_order(&p, v.c, k.dw_block, &ordered);
@@ -200,10 +220,10 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
     for (size_t i = 0; i < c && in == KF_U8; i++) zero[i] = (int32_t)kf__random_range(r, 0, 255);
     kf__affine_q a = {.in = x.at, .in_type = in, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows, .c = c,
                       .ld_in = c, .ld_out = c};
-    kf__cpu_level level[KF_CPU_LEVELS];
+    int level[KF_CPU_LEVELS + 1];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        kf__kernels_select_int(level[i], &k);
+        select_rung(level[i], &k);
         bytes *sum = i ? &sum_got : &sum_want;
         a.out = i ? got.at : want.at;
         memset(sum->at, 0, sum->n);
@@ -222,11 +242,11 @@ static void check_traps(void) {
     static const uint8_t A[3] = {210, 198, 234};
     static const int8_t B[3] = {-81, -80, 127};
     static const float X[7] = {-4, -3, -1.5f, 0, 1, 3, 6}, Y[7] = {0, 0, -0.375f, 0, 0.66667f, 3, 6};
-    kf__cpu_level level[KF_CPU_LEVELS];
+    int level[KF_CPU_LEVELS + 1];
     parameters p = parameters_new(7);
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        kf__kernels_select_int(level[i], &k);
+        select_rung(level[i], &k);
         uint8_t packed[256] = {0};
         float out[7];
         kf__requant q = {.bias = p.bias, .mul = p.mul, .k = p.k, .out = KF_F32};
@@ -278,11 +298,11 @@ static void bench_depthwise(const kf__kernels_int *k, window v, kf__random *r) {
 }
 
 static void bench(void) {
-    kf__cpu_level level[KF_CPU_LEVELS];
+    int level[KF_CPU_LEVELS + 1];
     kf__random r = {1};
     for (int i = 0, n = int_rungs(level); i < n; i++) {
         kf__kernels_int k;
-        kf__kernels_select_int(level[i], &k);
+        select_rung(level[i], &k);
         for (size_t x = 0; i && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], &r);
         for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
             shape s = GEMMS[x];

@@ -96,7 +96,7 @@ static inline int rungs(kf__cpu_level *out) {
     static const kf__cpu_level ALL[] = {KF_CPU_SCALAR, KF_CPU_AVX2, KF_CPU_AVX512};
     int n = 0;
     for (size_t i = 0; i < KF_COUNT(ALL); i++)
-        if (ALL[i] <= kf__cpu_level_now()) out[n++] = ALL[i];
+        if (ALL[i] <= kf__cpu_level_now() && kf__cpu_usable(ALL[i])) out[n++] = ALL[i];
     return n;
 }
 
