@@ -144,7 +144,19 @@ typedef struct kf_quantize_options {
     int32_t threads;         /**< 0 (default): as kf_session_options */
     const char *const *int16_nodes; /**< names of nodes (of the file, fused ones included) that read and write i16 */
     int32_t n_int16;
-    void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none */
+    const char *const *int16_outputs; /**< names of nodes that only write i16: their readers then read it */
+    int32_t n_int16_outputs;
+    const char *const *int16_weights; /**< names of convolutions and fully connected layers whose weights are i16; they run on the i16 kernels */
+    int32_t n_int16_weights;
+    /** A target starts the search for what to store in 16 bits (docs/QUANTIZATION.md). It is judged on every fourth sample, which calibrates
+     *  nothing until the end; with both, both must be met. A target that cannot be met is no error: see kf_graph_search_result. */
+    double target_drop;    /**< at most so many percent points of top-1 may be lost: of accuracy with `labels`, else of agreement with float.
+                                Below 0 (default): not asked */
+    double target_cosine;  /**< least cosine between float and quantized logits, 0..1. 0 (default): not asked */
+    double max_int16_macs; /**< percent of the network's multiply-adds that may be 16-bit, 0..100, default 10. Pooled vectors, 16-bit always, do not count */
+    const int32_t *labels; /**< class of each sample, or NULL; for target_drop */
+    void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none. Of 1000 in all with a target, else
+                                                                  of the number of nodes */
     void *user;
 } kf_quantize_options;
 KF_API void kf_quantize_options_init(kf_quantize_options *options);
@@ -152,8 +164,9 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
 /** Post-training quantization in place; docs/QUANTIZATION.md has the method. `samples`: typical inputs, 50 to 200 of them, each either
  *  u8 pixels [height, width, 3] in the network's colour order (the model then takes pixels and normalizes in its first layer's
  *  weights), or f32 of the input's shape. All of one kind. Optimizes the graph first. Takes seconds; memory stays below 1 GB (fewer
- *  samples are used beyond that). ARGUMENT: no or odd samples, an unknown int16 node. UNSUPPORTED: a network that cannot be
- *  quantized, or already is; on any failure after the checks the graph must be destroyed. */
+ *  samples are used beyond that). ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or
+ *  limit out of range, fewer than 8 samples with a target. UNSUPPORTED: a network that cannot be quantized, or already is; on any failure
+ *  after the checks the graph must be destroyed. With a target: some minutes. */
 KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples, const kf_quantize_options *options,
                                    kf_error *err);
 
@@ -170,6 +183,33 @@ typedef struct kf_quantized_node {
 KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err);
 /** Share of the samples (percent) whose top-1 kept its class, SQNR of the output in dB, samples used. Any pointer may be NULL. */
 KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples, kf_error *err);
+
+/** What the search for a target came to, measured on the held-out samples before they joined the calibration. */
+typedef struct kf_search_result {
+    int32_t met;        /**< 1: the target was reached */
+    int32_t labelled;   /**< 1: drops are of top-1 accuracy; 0: of top-1 agreement with float */
+    int32_t held_out;   /**< samples */
+    int32_t candidates; /**< ranked; 0 when 8 bits meet the target */
+    int32_t promoted;
+    double drop_before, drop;     /**< percent points: all 8 bits, and with what was promoted; below 0: better than float */
+    double cosine_before, cosine; /**< of the logits */
+    double sqnr_before, sqnr;     /**< of the logits, dB */
+    double float_top1;            /**< percent; with labels, else 0 */
+    double int16_macs;            /**< percent of all multiply-adds that are 16-bit now, named nodes included */
+} kf_search_result;
+/** ARGUMENT for a graph that was not quantized with a target. */
+KF_API kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result *out, kf_error *err);
+
+/** Something that the search could promote: what node `node` writes, or its weights. */
+typedef struct kf_search_candidate {
+    const char *node; /**< owned by the graph */
+    int32_t weights;  /**< 1: weights; 0: output */
+    int32_t place;    /**< 1, 2, ... in the order of promotion; 0: stays 8-bit */
+    double gain;      /**< error power that its rounding alone puts into the logits, in percent of the 8-bit network's; they need not add up to 100 */
+    int64_t macs;     /**< multiply-adds that become 16-bit with it, alone */
+} kf_search_candidate;
+/** Candidate `index`, 0-based: the promoted ones in order, then by gain. ARGUMENT past the last. */
+KF_API kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out, kf_error *err);
 
 /** What a YAML file says that the RDK zoo's quantizer reads. Paths are absolute or relative to the current folder (in the file they are
  *  relative to the file). Strings belong to the configuration. */

@@ -16,6 +16,7 @@ typedef struct options {
     size_t limit;
     kf_quantize_options q;
     const char *int16[MAX_INT16];
+    quantize_search search;
     bool nodes;
 } options;
 
@@ -69,7 +70,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     char *end = NULL;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common, state->child_inputs[1] = &o->search; return 0;
     case 'o': o->out = arg; return 0;
     case 'c': o->calib = arg; return 0;
     case 'n': o->nodes = true; return 0;
@@ -130,11 +131,13 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st == KF_OK) st = kf_graph_get_info(*g, &info, err);
     if (st == KF_OK) st = pictures_find(o->calib, o->list, o->limit, p, err);
     if (st == KF_OK) st = pictures_load(p, &info.preprocess, err);
+    if (st == KF_OK) st = quantize_search_labels(&o->search, *g, o->calib, p, err);
     if (st == KF_OK) st = kf_graph_quantize(*g, p->tensors, p->n, &o->q, err);
     if (st == KF_OK) st = kf_graph_save(*g, o->out, err);
     if (st == KF_OK) st = kf_graph_quantized_summary(*g, &agreement, &sqnr, &samples, err);
     if (st != KF_OK) return st;
     if (o->nodes) quantize_print_nodes(stdout, *g, o->common.json);
+    quantize_print_search(stdout, *g, o->common.json, o->nodes);
     double seconds = (cli_now_ms() - start) / 1e3;
     if (o->common.json)
         cli_print_json(json_pack("{s:s,s:i,s:f,s:f,s:f}", "output", o->out, "samples", samples, "agreement", agreement, "sqnr_db", sqnr, "seconds", seconds));
@@ -144,19 +147,21 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
 }
 
 int cmd_quantize(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&quantize_search_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx\nCONFIG.yaml", "Post-training quantization to 8 bits.", children, NULL, NULL};
     options o = {.limit = 200};
+    o.search.q = &o.q;
     pictures p = {0};
     kf_error err = {0};
     kf_graph *g = NULL;
     kf_quantize_options_init(&o.q);
+    o.q.progress = progress;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     o.q.int16_nodes = o.int16;
     o.q.threads = o.common.threads;
-    o.q.progress = progress;
     kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &err) : run(&o, &g, &p, &err);
     pictures_free(&p);
+    quantize_search_free(&o.search);
     kf_graph_destroy(&g);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);
 }

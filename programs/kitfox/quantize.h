@@ -25,4 +25,21 @@ kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t l
  *  0: frames have the network's size. */
 kf_status check_yaml(const char *path, const cli_common *common, char **frames, size_t n_frames, long width, long height, kf_error *err);
 
+/** Options of 16-bit storage: nodes by name, and the search for a target. The child parser's input. */
+enum { QUANTIZE_MOST_NAMES = 256 };
+typedef struct quantize_search {
+    kf_quantize_options *q; /* gets the parsed options */
+    const char *outputs[QUANTIZE_MOST_NAMES], *weights[QUANTIZE_MOST_NAMES];
+    int32_t *labels;
+    bool limited, given; /* --max-int16-macs; a target */
+} quantize_search;
+extern const struct argp quantize_search_argp;
+/** With --target-drop: classes of the pictures into s->q->labels where the folder has a labels.csv or class folders for all of them; else
+ *  a notice. Optimizes the graph. quantize_search_free releases. */
+kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *folder, const pictures *p, kf_error *err);
+void quantize_search_free(quantize_search *s);
+/** Ranking and outcome on `to`, JSON objects on standard output with `json`; a notice on standard error when the target was not met. Nothing for a
+ *  graph that had no target. `all`: the whole ranking. */
+void quantize_print_search(FILE *to, const kf_graph *g, bool json, bool all);
+
 #endif

@@ -192,6 +192,7 @@ static kf_status write_log(const job *j, const char *path, kf_error *err) {
     if (f) {
         fprintf(f, "model: %s\n%scalibration data: %s, %d of %zu files\n\n", j->c->model, j->notices, j->c->random ? "random numbers" : j->c->calibration, samples, j->p.n);
         quantize_print_nodes(f, j->g, false);
+        quantize_print_search(f, j->g, false, true);
         fprintf(f, "\ntop-1 agreement with float %.2f %% on them, output SQNR %.2f dB\n", agreement, sqnr);
     }
     bool ok = f && !ferror(f);
@@ -265,6 +266,7 @@ static kf_status report(const job *j, kf_error *err) {
     kf_status st = kf_graph_quantized_summary(j->g, &agreement, &sqnr, &samples, err);
     if (st != KF_OK) return st;
     quantize_print_nodes(stdout, j->g, j->common->json);
+    quantize_print_search(stdout, j->g, j->common->json, false);
     char path[4096];
     snprintf(path, sizeof path, "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[0]);
     if (j->common->json) cli_print_json(json_pack("{s:s,s:i,s:f,s:f,s:f}", "output", path, "samples", samples, "agreement", agreement, "sqnr_db", sqnr, "seconds", seconds));

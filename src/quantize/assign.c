@@ -59,7 +59,9 @@ static int32_t reader_limit(const kf__sim *s, kf__vid v) {
             const kf__value *w = &g->values[n->in[1]];
             size_t count = 0;
             if (!kf__shape_count(&w->shape, &count)) continue;
-            here = kf__assign_limit(count / (size_t)w->shape.dim[0], s->o->wide_weights && s->o->wide_weights[i] ? 32767 : 127);
+            here = kf__assign_limit(count / (size_t)w->shape.dim[0], 127);
+            /* i16 weights share the 31 bits with their input; weights that are large alone are few, so the input gets two bits more */
+            if (s->o->wide_weights && s->o->wide_weights[i]) here = (int32_t)fmin(here, 2 * sqrt(1879048192.0 * (double)w->shape.dim[0] / (double)count));
         }
         if (here < limit) limit = here;
     }

@@ -14,6 +14,12 @@ typedef enum kf__qrange {
     KF_QRANGE_KL          /* least Kullback-Leibler divergence of the clipped histogram */
 } kf__qrange;
 
+/** What rounding alone changed in a layer's weights, against the best weights of 16 bits, and its mean output, negative: the search's measure. */
+typedef struct kf__qnoise {
+    float *rows; /* [O][kh][kw][I/g], NULL where weights are not 8-bit */
+    float *bias; /* [O] */
+} kf__qnoise;
+
 typedef struct kf__qoptions {
     kf__qrange range;
     double percentile;       /* 50..100; default 99.99 */
@@ -24,8 +30,9 @@ typedef struct kf__qoptions {
     bool cross;              /* ... with the float network's inputs as the target, so that it also undoes the prefix's error */
     int threads;             /* >= 1 */
     size_t memory;           /* bytes for the samples' activations; fewer samples are used beyond it */
-    const uint8_t *wide;     /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
-    const uint8_t *wide_weights; /* [n_nodes], or NULL: 1 = this node's weights are i16 */
+    uint8_t *wide;           /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
+    uint8_t *wide_weights;   /* [n_nodes], or NULL: 1 = this node's weights are i16 */
+    kf__qnoise *noise;       /* [n_nodes], or NULL: filled, in the graph's arena */
     /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL: none. */
     void (*progress)(void *user, size_t done, size_t total);
     void *user;

@@ -2,6 +2,7 @@
  * Floor 5. Bias correction as in Nagel et al. 2019 (arXiv 1906.04721), with the quantized prefix as input.
  * Owner rule: scratch of one layer ends with the call. */
 #include <math.h>
+#include <stdlib.h>
 
 #include "graph/qrules.h"
 #include "quantize/assign.h"
@@ -22,6 +23,8 @@ typedef struct layer_job {
     float *buffers;       /* [workers][buffer] */
     size_t buffer;
     bool quantized, finish; /* which network; sums only, or the output too */
+    bool look;              /* rounding minds the layer's inputs: their moments are known */
+    kf__moments moments;
 } layer_job;
 
 /* Activation, residual and last clip on one sample's sums. */
@@ -93,25 +96,81 @@ static kf_status prepare(layer_job *j) {
     return KF_OK;
 }
 
-/* Scales and integers of the weights; leaves their real values packed for the quantized pass. */
-static kf_status quantize_weights(layer_job *j, size_t index, int32_t *q, float *scale, int32_t qmax) {
-    const kf__qoptions *o = j->s->o;
-    kf__moments m;
-    bool look = o->rounding && j->l.y.h * j->l.y.w * j->s->samples >= 4 * j->l.k;
-    (void)index;
-    if (look) KF_TRY(kf__moments_collect(j->s, &j->l, j->n, &j->scratch, &m));
+/* Largest sum of |q| over a row of i16 weights that keeps every sum inside 31 bits: a quarter is left to the bias, which the guard holds to
+ * 28 bits before its correction; sums of raw u8 also carry the zero point times the weights. */
+static double most_row_sum(const kf__quant *in) {
+    return 0.75 * 2147483647.0 / (in->dtype == KF_U8 ? 510.0 : (double)in->qmax);
+}
+
+static double row_sum(const int32_t *q, size_t k) {
+    double sum = 0;
+    for (size_t i = 0; i < k; i++) sum += abs(q[i]);
+    return sum;
+}
+
+/* i16 weights: a quarter more room than the largest weight needs, and a coarser scale where the row's sum asks for it. */
+static float wide_scale(const float *row, size_t k, double most) {
+    float top = 0;
+    double sum = 0;
+    for (size_t i = 0; i < k; i++) top = fmaxf(top, fabsf(row[i])), sum += (double)fabsf(row[i]);
+    return fmaxf(1.25f * top / 32767, (float)(1.25 * sum / most));
+}
+
+/* Rounding may have made a row's weights larger: such rows get a coarser scale, until all fit. */
+static bool rows_fit(layer_job *j, const int32_t *q, float *scale, double most) {
+    bool fit = true;
+    for (size_t r = 0; r < j->l.o; r++) {
+        double sum = row_sum(q + r * j->l.k, j->l.k);
+        if (sum <= most) continue;
+        scale[r] *= (float)(1.1 * sum / most);
+        fit = false;
+    }
+    return fit;
+}
+
+static void choose_scales(layer_job *j, const kf__moments *m, float *scale, int32_t qmax, double most) {
     float top = 0;
     for (size_t r = 0; r < j->l.o; r++) {
-        const float *diag = look ? m.hq + (m.blocks > 1 ? r * m.k * m.k : 0) : NULL;
-        scale[r] = kf__weight_scale(j->rows + r * j->l.k, j->l.k, diag, j->l.k + 1, qmax);
-        for (size_t i = 0; i < j->l.k; i++) top = fmaxf(top, fabsf(j->rows[r * j->l.k + i]));
+        const float *diag = m ? m->hq + (m->blocks > 1 ? r * m->k * m->k : 0) : NULL, *row = j->rows + r * j->l.k;
+        scale[r] = qmax > 127 ? wide_scale(row, j->l.k, most) : kf__weight_scale(row, j->l.k, diag, j->l.k + 1, qmax);
+        for (size_t i = 0; qmax == 127 && i < j->l.k; i++) top = fmaxf(top, fabsf(row[i]) / 127);
+        if (qmax > 127) top = fmaxf(top, scale[r]);
     }
-    for (size_t r = 0; !o->per_channel && r < j->l.o; r++) scale[r] = top / (float)qmax;
+    for (size_t r = 0; !j->s->o->per_channel && r < j->l.o; r++) scale[r] = top;
     kf__step_guard(scale, j->l.o, j->s_in, j->bias);
-    const kf__weight_job w = {.rows = j->rows, .q = q, .scale = scale, .o = j->l.o, .k = j->l.k, .qmax = qmax, .m = look ? &m : NULL,
+}
+
+/* Scales and integers of the weights; leaves their real values packed for the quantized pass. */
+static kf_status quantize_weights(layer_job *j, const kf__quant *in, int32_t *q, float *scale, int32_t qmax) {
+    const kf__qoptions *o = j->s->o;
+    kf__moments *m = &j->moments;
+    double most = qmax > 127 ? most_row_sum(in) : INFINITY;
+    choose_scales(j, j->look ? m : NULL, scale, qmax, most);
+    const kf__weight_job w = {.rows = j->rows, .q = q, .scale = scale, .o = j->l.o, .k = j->l.k, .qmax = qmax, .m = j->look ? m : NULL,
                               .cross = o->cross && !reads_pixels(j), .ridge = kf__weights_ridge(j->l.k, j->s->samples)};
-    KF_TRY(kf__weights_round(j->s, &w));
+    do KF_TRY(kf__weights_round(j->s, &w));
+    while (!rows_fit(j, q, scale, most));
     for (size_t i = 0; i < j->l.o * j->l.k; i++) j->rows_q[i] = (float)q[i] * scale[i / j->l.k];
+    return kf__sim_pack(j->s, &j->l, j->rows_q);
+}
+
+/* The difference to what 16 bits would make of the same layer, as a layer of its own: its mean is what bias correction will take off. */
+static kf_status record_noise(layer_job *j, size_t index, const kf__quant *in) {
+    kf__arena *a = &j->s->graph->arena;
+    size_t n = j->l.o * j->l.k;
+    kf__qnoise *to = &j->s->o->noise[index];
+    int32_t *q = kf__arena_array(&j->scratch, n, sizeof *q);
+    float *scale = kf__arena_array(&j->scratch, j->l.o, sizeof *scale);
+    double *mean = kf__arena_array(&j->scratch, j->l.o, sizeof *mean);
+    to->rows = kf__arena_copy(a, j->rows_q, n * sizeof *to->rows);
+    to->bias = kf__arena_array(a, j->l.o, sizeof *to->bias);
+    if (!q || !scale || !mean || !to->rows || !to->bias) KF_FAIL_MEMORY(j->s->err, n * sizeof *q);
+    KF_TRY(quantize_weights(j, in, q, scale, 32767));
+    for (size_t i = 0; i < n; i++) to->rows[i] -= j->rows_q[i], j->rows_q[i] += to->rows[i];
+    KF_TRY(kf__sim_pack(j->s, &j->l, to->rows));
+    kf__pool_run(j->s->pool, run_samples, j);
+    mean_of(j, mean);
+    for (size_t o = 0; o < j->l.o; o++) to->bias[o] = j->s->o->bias_correction ? -(float)mean[o] : 0;
     return kf__sim_pack(j->s, &j->l, j->rows_q);
 }
 
@@ -144,9 +203,12 @@ static kf_status run_layer(layer_job *j, size_t index) {
         return KF_OK;
     }
     for (size_t c = 0; c < j->l.o; c++) j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, j->l.depthwise ? (int64_t)c : 0);
-    KF_TRY(quantize_weights(j, index, q, scale, qmax));
+    j->look = s->o->rounding && j->l.y.h * j->l.y.w * s->samples >= 4 * j->l.k;
+    j->finish = false;
+    if (j->look) KF_TRY(kf__moments_collect(s, &j->l, j->n, &j->scratch, &j->moments));
+    KF_TRY(quantize_weights(j, in, q, scale, qmax));
+    if (s->o->noise && qmax == 127) KF_TRY(record_noise(j, index, in));
     if (s->o->bias_correction) {
-        j->finish = false;
         kf__pool_run(s->pool, run_samples, j);
         mean_of(j, mean_q);
         for (size_t c = 0; c < j->l.o; c++) j->bias_q[c] = j->bias[c] + mean_f[c] - mean_q[c];

@@ -5,6 +5,7 @@
 #include "quantize/weights.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 enum { SAMPLE_ROWS = 8192, DEPTHWISE_ROWS = 4096, SWEEPS = 30 };
 /* Ridge on the distance to the float weight, as a share of the mean power of the inputs, for each input channel per sample: pictures, not
@@ -168,8 +169,8 @@ static void round_row(const kf__weight_job *w, size_t o, double *g) {
             int32_t to = clamp_q(q[i] + rint(g[i] / (curve * s)), w->qmax);
             if (to == q[i]) continue;
             double d = s * (to - q[i]);
+            if (abs(to - q[i]) > w->qmax / 2048) moved = 1; /* i16: small moves change nothing any more */
             q[i] = to;
-            moved = 1;
             for (size_t j = 0; j < k; j++) g[j] -= d * (double)h[i * k + j];
             g[i] -= d * ridge;
         }

@@ -7,7 +7,7 @@
 #include "graph/graph.h"
 #include "import/onnx_writer.h"
 #include "kitfox/compile.h"
-#include "quantize/quantize.h"
+#include "quantize/search.h"
 
 struct kf_graph {
     kf__graph *g;
@@ -15,6 +15,8 @@ struct kf_graph {
     bool quantized;
     kf__qdq_form form;
     kf__qreport report; /* of the quantizer; lives in the graph's arena */
+    kf__qsearch search; /* the same, where a target was set */
+    bool searched;
 };
 
 /** Take over `g` into a new handle; on failure `g` is destroyed. */

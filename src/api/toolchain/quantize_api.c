@@ -6,7 +6,7 @@
 
 void kf_quantize_options_init(kf_quantize_options *options) {
     *options = (kf_quantize_options){.size = sizeof *options, .percentile = 99.99, .per_channel = 1, .channel_scales = 1,
-                                     .bias_correction = 1, .rounding = 1, .cross = 1};
+                                     .bias_correction = 1, .rounding = 1, .cross = 1, .target_drop = -1, .max_int16_macs = 10};
 }
 
 static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t index, kf_dtype dtype, kf_error *err) {
@@ -35,43 +35,70 @@ static bool answers_to(const kf__node *n, const char *name) {
     return strcmp(n->name, name) == 0;
 }
 
-/* A node in int16 reads and writes i16; values without an integer form are left alone by the quantizer. */
-static kf_status mark_wide(const kf__graph *g, const kf_quantize_options *o, uint8_t *wide, kf_error *err) {
-    for (int32_t i = 0; i < o->n_int16; i++) {
-        bool found = false;
-        for (size_t k = 0; k < g->n_nodes; k++) {
-            const kf__node *n = &g->nodes[k];
-            if (!answers_to(n, o->int16_nodes[i])) continue;
-            found = true;
-            wide[n->out[0]] = 1;
-            if (n->in[0] >= 0) wide[n->in[0]] = 1;
-        }
-        if (!found) KF_FAIL(err, KF_ERR_ARGUMENT, "int16 node \"%s\": no such node; kitfox info --nodes lists the names", o->int16_nodes[i]);
+/* What a name of an option asks of its node. Values without an integer form are left alone by the quantizer. */
+typedef enum request { READS_AND_WRITES, WRITES, WEIGHTS } request;
+
+static bool mark_node(const kf__node *n, size_t index, request what, kf__qoptions *q) {
+    if (what == WEIGHTS) {
+        if (n->op != KF_OP_CONV && n->op != KF_OP_FC) return false;
+        q->wide_weights[index] = 1;
+        return true;
+    }
+    q->wide[n->out[0]] = 1;
+    if (what == READS_AND_WRITES && n->in[0] >= 0) q->wide[n->in[0]] = 1;
+    return true;
+}
+
+static kf_status mark(const kf__graph *g, request what, const char *const *names, int32_t count, kf__qoptions *q, kf_error *err) {
+    static const char *const WHAT[] = {"int16 node", "node with an int16 output", "node with int16 weights"};
+    for (int32_t i = 0; i < count; i++) {
+        bool found = false, marked = false;
+        for (size_t k = 0; k < g->n_nodes; k++)
+            if (answers_to(&g->nodes[k], names[i])) found = true, marked |= mark_node(&g->nodes[k], k, what, q);
+        if (!found) KF_FAIL(err, KF_ERR_ARGUMENT, "%s \"%s\": no such node; kitfox info --nodes lists the names", WHAT[what], names[i]);
+        if (!marked) KF_FAIL(err, KF_ERR_ARGUMENT, "%s \"%s\": it is neither a convolution nor fully connected; leave it out", WHAT[what], names[i]);
     }
     return KF_OK;
+}
+
+static kf_status mark_all(kf__graph *g, const kf_quantize_options *o, kf__qoptions *q, kf_error *err) {
+    q->wide = kf__arena_zalloc(&g->arena, g->n_values);
+    q->wide_weights = kf__arena_zalloc(&g->arena, g->n_nodes);
+    if (!q->wide || !q->wide_weights) KF_FAIL_MEMORY(err, g->n_values);
+    KF_TRY(mark(g, READS_AND_WRITES, o->int16_nodes, o->n_int16, q, err));
+    KF_TRY(mark(g, WRITES, o->int16_outputs, o->n_int16_outputs, q, err));
+    return mark(g, WEIGHTS, o->int16_weights, o->n_int16_weights, q, err);
 }
 
 static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *o, kf_error *err) {
     kf__graph *g = graph->g;
     kf__qoptions q = kf__qoptions_default();
     const void **data = kf__arena_array(&g->arena, n, sizeof *data);
-    uint8_t *wide = kf__arena_zalloc(&g->arena, g->n_values);
-    if (!data || !wide) KF_FAIL_MEMORY(err, n * sizeof *data);
+    if (!data) KF_FAIL_MEMORY(err, n * sizeof *data);
     for (size_t i = 0; i < n; i++) {
         KF_TRY(check_sample(g, &samples[i], i, samples[0].dtype, err));
         data[i] = samples[i].data;
     }
-    KF_TRY(mark_wide(g, o, wide, err));
+    KF_TRY(mark_all(g, o, &q, err));
     q.range = (kf__qrange)o->range;
     q.percentile = o->percentile;
     q.per_channel = o->per_channel, q.channel_scales = o->channel_scales;
     q.bias_correction = o->bias_correction, q.rounding = o->rounding, q.cross = o->cross;
     q.threads = o->threads > 0 ? o->threads : kf__cpu_default_threads();
-    q.wide = wide;
     q.progress = o->progress, q.user = o->user;
     const kf__qsamples s = {.data = data, .n = n, .pixels = samples[0].dtype == KF_U8};
     graph->quantized = true; /* whatever comes: a graph half done must not be used */
+    const kf__qtarget target = {.drop = o->target_drop, .cosine = o->target_cosine, .max_macs = o->max_int16_macs, .labels = o->labels};
+    graph->searched = target.drop >= 0 || target.cosine > 0;
+    if (graph->searched) return kf__search(g, &s, &target, &q, &g->arena, &graph->search, &graph->report, err);
     return kf__quantize(g, &s, &q, &g->arena, &graph->report, err);
+}
+
+static kf_status check_target(const kf_quantize_options *o, kf_error *err) {
+    if (!(o->target_drop <= 100) || !(o->target_cosine >= 0 && o->target_cosine <= 1) || !(o->max_int16_macs >= 0 && o->max_int16_macs <= 100))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantize: target drop %g, cosine %g or limit %g is not possible; up to 100, 0 to 1 and 0 to 100 are",
+                o->target_drop, o->target_cosine, o->max_int16_macs);
+    return KF_OK;
 }
 
 kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *options, kf_error *err) {
@@ -83,6 +110,7 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     if (graph->quantized) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the graph is quantized already");
     if (o.range < KF_RANGE_MSE || o.range > KF_RANGE_KL || !(o.percentile >= 50 && o.percentile <= 100))
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantize: range method %d or percentile %g is not possible; 50 to 100 percent is", (int)o.range, o.percentile);
+    KF_TRY(check_target(&o, err));
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     for (size_t i = 0; i < graph->g->n_nodes; i++) { /* no pass removes these */
         const kf__node *q = &graph->g->nodes[i];
@@ -108,5 +136,22 @@ kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, d
     if (agreement) *agreement = graph->report.agreement;
     if (sqnr) *sqnr = graph->report.sqnr;
     if (samples) *samples = (int32_t)graph->report.samples;
+    return KF_OK;
+}
+
+kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result *out, kf_error *err) {
+    if (!graph || !out || !graph->searched) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_result: the graph was not quantized with a target");
+    const kf__qsearch *r = &graph->search;
+    *out = (kf_search_result){.met = r->met, .labelled = r->labelled, .held_out = (int32_t)r->held_out, .candidates = (int32_t)r->n, .promoted = (int32_t)r->promoted,
+                              .drop_before = r->before.drop, .drop = r->after.drop, .cosine_before = r->before.cosine, .cosine = r->after.cosine,
+                              .sqnr_before = r->before.sqnr, .sqnr = r->after.sqnr, .float_top1 = r->float_top1, .int16_macs = r->macs};
+    return KF_OK;
+}
+
+kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out, kf_error *err) {
+    if (!graph || !out || !graph->searched || index < 0 || (size_t)index >= graph->search.n)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_candidate: candidate %d; the search has %zu", index, graph && graph->searched ? graph->search.n : (size_t)0);
+    const kf__qcandidate *c = &graph->search.list[index];
+    *out = (kf_search_candidate){.node = c->name, .weights = c->weights, .gain = c->gain, .macs = c->macs, .place = c->place};
     return KF_OK;
 }

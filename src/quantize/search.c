@@ -1,0 +1,351 @@
+/* The search: quantize to 8 bits, measure what each rounding costs in the logits, promote by gain per MAC until the target is met.
+ * Floor 5. Greedy over measured gains, then the shortest prefix that meets the target by bisection, each tried by quantizing anew.
+ * Owner rule: graphs of trials end with their trial. */
+#include "quantize/search.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "quantize/assign.h"
+#include "quantize/trial.h"
+
+enum { RANKING_SAMPLES = 24, LEAST_SAMPLES = 8 };
+static const double LEAST_GAIN = 0.1; /* percent: less is not worth another 16-bit tensor */
+
+typedef struct search {
+    const kf__graph *g;
+    const kf__qtarget *target;
+    kf__qoptions *o, own; /* own: for the trials, with progress of their own */
+    kf__qsamples train, ranking, held;
+    const int32_t *labels; /* [held.n] */
+    kf__qsearch *out;
+    kf__arena arena;
+    uint8_t *wide, *wide_weights; /* as the caller gave them */
+    kf__qcandidate **order;       /* the promotions, first first */
+    size_t n_order;
+    size_t from, to;              /* thousandths of progress of the stage at hand */
+    kf_error *err;
+} search;
+
+/* ---- what 16 bits cost ----------------------------------------------------------------------------------------------------------- */
+
+/* Views keep their input's storage: the value that decides. */
+static kf__vid root(const kf__graph *g, kf__vid v) {
+    int32_t p = g->values[v].producer;
+    return p >= 0 && kf__assign_is_view(g->nodes[p].op) ? root(g, g->nodes[p].in[0]) : v;
+}
+
+static bool is_layer(const kf__node *n) { return n->op == KF_OP_CONV || n->op == KF_OP_FC; }
+
+/* Can v be stored in either width? One pixel is i16 always, the input never. */
+static bool has_choice(const kf__graph *g, kf__vid v) {
+    kf__sim_shape d = kf__sim_shape_of(g, v);
+    int32_t p = g->values[v].producer;
+    return p >= 0 && d.h * d.w > 1 && !kf__assign_is_view(g->nodes[p].op) && kf__assign_is_quantized(g, &g->nodes[p], v);
+}
+
+static bool runs_wide(const kf__graph *g, size_t index, const uint8_t *wide, const uint8_t *wide_weights) {
+    const kf__node *n = &g->nodes[index];
+    kf__vid x = root(g, n->in[0]);
+    return is_layer(n) && (wide_weights[index] || (wide[x] && has_choice(g, x)));
+}
+
+static int64_t wide_macs(const kf__graph *g, const uint8_t *wide, const uint8_t *wide_weights) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < g->n_nodes; i++)
+        if (runs_wide(g, i, wide, wide_weights)) sum += kf__node_macs(g, &g->nodes[i]);
+    return sum;
+}
+
+int64_t kf__search_macs(const kf__graph *g, const kf__qoptions *o) { return wide_macs(g, o->wide, o->wide_weights); }
+
+static void promote(const kf__graph *g, const kf__qcandidate *c, uint8_t *wide, uint8_t *wide_weights, uint8_t on) {
+    if (c->weights) wide_weights[c->node] = on;
+    else wide[g->nodes[c->node].out[0]] = on;
+}
+
+/* MACs that become 16-bit with c on top of what is. */
+static int64_t added_macs(const search *s, const kf__qcandidate *c, uint8_t *wide, uint8_t *wide_weights) {
+    int64_t before = wide_macs(s->g, wide, wide_weights);
+    promote(s->g, c, wide, wide_weights, 1);
+    int64_t after = wide_macs(s->g, wide, wide_weights);
+    promote(s->g, c, wide, wide_weights, 0);
+    return after - before;
+}
+
+/* ---- measuring ------------------------------------------------------------------------------------------------------------------- */
+
+static void stage_progress(void *user, size_t done, size_t total) {
+    const search *s = user;
+    if (s->o->progress) s->o->progress(s->o->user, s->from + (s->to - s->from) * done / total, 1000);
+}
+
+static void stage(search *s, size_t from, size_t to) {
+    s->from = from, s->to = to;
+    stage_progress(s, 0, 1);
+}
+
+static size_t top1(const float *x, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return best;
+}
+
+static kf__qscore score(const search *s, const float *f, const float *q, size_t classes) {
+    double ff = 0, qq = 0, fq = 0, dd = 0, kept = 0, right = 0, n = (double)s->held.n;
+    for (size_t k = 0; k < s->held.n; k++, f += classes, q += classes) {
+        for (size_t i = 0; i < classes; i++) {
+            double a = (double)f[i], b = (double)q[i];
+            ff += a * a, qq += b * b, fq += a * b, dd += (a - b) * (a - b);
+        }
+        size_t a = top1(f, classes), b = top1(q, classes);
+        kept += s->labels ? b == (size_t)s->labels[k] : a == b;
+        right += s->labels && a == (size_t)s->labels[k];
+    }
+    s->out->float_top1 = 100 * right / n;
+    return (kf__qscore){.drop = 100 * ((s->labels ? right : n) - kept) / n, .cosine = ff > 0 && qq > 0 ? fq / sqrt(ff * qq) : ff == qq,
+                        .sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY};
+}
+
+static bool meets(const search *s, const kf__qscore *x) {
+    return (s->target->drop < 0 || x->drop <= s->target->drop + 1e-9) && (s->target->cosine <= 0 || x->cosine >= s->target->cosine);
+}
+
+static kf_status score_graph(search *s, kf__graph *q, kf__qscore *out) {
+    kf__trial t;
+    KF_TRY(kf__trial_open(&t, s->g, q, &s->held, s->o->threads, s->err));
+    size_t classes = t.classes;
+    float *logits = kf__mem_alloc(NULL, 2 * s->held.n * classes * sizeof *logits);
+    kf_status st = logits ? kf__trial_logits(&t, 0, logits) : kf__error_set(s->err, KF_ERR_MEMORY, "out of memory for logits");
+    if (st == KF_OK) st = kf__trial_logits(&t, 1, logits + s->held.n * classes);
+    if (st == KF_OK) *out = score(s, logits, logits + s->held.n * classes, classes);
+    kf__mem_free(NULL, logits);
+    kf__trial_close(&t);
+    return st;
+}
+
+/* The network with the first n promotions, quantized on the samples that are not held out. The caller destroys *q. */
+static kf_status try_prefix(search *s, size_t n, kf__graph **q, kf__qscore *out) {
+    memcpy(s->own.wide, s->wide, s->g->n_values);
+    memcpy(s->own.wide_weights, s->wide_weights, s->g->n_nodes);
+    for (size_t i = 0; i < n; i++) promote(s->g, s->order[i], s->own.wide, s->own.wide_weights, 1);
+    *q = NULL;
+    KF_TRY(kf__graph_clone(s->g, q, s->err));
+    kf_status st = kf__quantize(*q, &s->train, &s->own, &(*q)->arena, NULL, s->err);
+    return st == KF_OK ? score_graph(s, *q, out) : st;
+}
+
+static kf_status try_and_drop(search *s, size_t n, kf__qscore *out) {
+    kf__graph *q;
+    kf_status st = try_prefix(s, n, &q, out);
+    kf__graph_destroy(&q);
+    return st;
+}
+
+/* ---- ranking --------------------------------------------------------------------------------------------------------------------- */
+
+static kf_status list_candidates(search *s, const kf__graph *q) {
+    const kf__graph *g = s->g;
+    kf__qsearch *r = s->out;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const kf__node *n = &g->nodes[i];
+        const kf__quant *out = q->values[n->out[0]].quant;
+        if (out && out->dtype == KF_U8 && has_choice(g, n->out[0])) r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i};
+        if (s->own.noise[i].rows) r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i, .weights = true};
+    }
+    return KF_OK;
+}
+
+static double squared_error(const float *a, const float *b, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += (double)(a[i] - b[i]) * (double)(a[i] - b[i]);
+    return sum;
+}
+
+/* Each rounding alone in the float network. With all the others there it would be lost in their sum: products of independent errors do not
+ * vanish over a few samples. */
+static kf_status measure_errors(search *s, kf__trial *t, double *error, double *whole) {
+    kf__qsearch *r = s->out;
+    size_t n = s->ranking.n * t->classes;
+    kf__trial_change *changes = kf__arena_array(&s->arena, r->n + 1, sizeof *changes);
+    float *logits = kf__arena_array(&s->arena, 2 * n, sizeof *logits);
+    if (!changes || !logits) KF_FAIL_MEMORY(s->err, n * sizeof *logits);
+    for (size_t i = 0; i < r->n; i++) changes[i] = (kf__trial_change){.node = r->list[i].node, .weights = r->list[i].weights};
+    t->progress = stage_progress, t->user = s;
+    KF_TRY(kf__trial_noise(t, s->own.noise));
+    KF_TRY(kf__trial_logits(t, 0, logits));
+    KF_TRY(kf__trial_logits(t, 1, logits + n));
+    *whole = squared_error(logits, logits + n, n);
+    return kf__trial_errors(t, logits, changes, r->n, error);
+}
+
+static kf_status measure_gains(search *s, kf__graph *q) {
+    kf__qsearch *r = s->out;
+    kf__trial t;
+    double *error = kf__arena_array(&s->arena, r->n + 1, sizeof *error), whole = 0;
+    if (!error) KF_FAIL_MEMORY(s->err, r->n * sizeof *error);
+    KF_TRY(kf__trial_open(&t, s->g, q, &s->ranking, s->o->threads, s->err));
+    kf_status st = measure_errors(s, &t, error, &whole);
+    kf__trial_close(&t);
+    for (size_t i = 0; st == KF_OK && i < r->n; i++) {
+        r->list[i].gain = whole > 0 ? 100 * error[i] / whole : 0;
+        r->list[i].macs = added_macs(s, &r->list[i], s->wide, s->wide_weights);
+    }
+    return st;
+}
+
+/* Promotion costs the MACs that become 16-bit, and each element that becomes larger about as much as one. */
+static double worth(const search *s, const kf__qcandidate *c, int64_t macs) {
+    const kf__node *n = &s->g->nodes[c->node];
+    size_t elements = kf__sim_shape_of(s->g, n->out[0]).count;
+    if (c->weights && !kf__shape_count(&s->g->values[n->in[1]].shape, &elements)) elements = 0;
+    return c->gain / ((double)macs + (double)elements + 1);
+}
+
+/* Best worth first, each time with what is promoted already, as long as the limit of MACs allows. */
+static void plan(search *s, int64_t limit, uint8_t *wide, uint8_t *wide_weights) {
+    kf__qsearch *r = s->out;
+    for (;;) {
+        kf__qcandidate *best = NULL;
+        double most = 0;
+        int64_t spent = wide_macs(s->g, wide, wide_weights);
+        for (size_t i = 0; i < r->n; i++) {
+            kf__qcandidate *c = &r->list[i];
+            if (c->place || c->gain < LEAST_GAIN) continue;
+            int64_t more = added_macs(s, c, wide, wide_weights);
+            if (spent + more > limit || worth(s, c, more) <= most) continue;
+            best = c, most = worth(s, c, more);
+        }
+        if (!best) return;
+        promote(s->g, best, wide, wide_weights, 1);
+        s->order[s->n_order++] = best;
+        best->place = (int32_t)s->n_order;
+    }
+}
+
+static kf_status rank(search *s, kf__graph *q, int64_t limit) {
+    size_t values = s->g->n_values, nodes = s->g->n_nodes;
+    s->out->list = kf__arena_zalloc(&s->arena, 2 * nodes * sizeof *s->out->list);
+    s->order = kf__arena_array(&s->arena, 2 * nodes, sizeof *s->order);
+    uint8_t *wide = kf__arena_copy(&s->arena, s->wide, values), *wide_weights = kf__arena_copy(&s->arena, s->wide_weights, nodes);
+    if (!s->out->list || !s->order || !wide || !wide_weights) KF_FAIL_MEMORY(s->err, 2 * nodes * sizeof *s->out->list);
+    KF_TRY(list_candidates(s, q));
+    KF_TRY(measure_gains(s, q));
+    plan(s, limit, wide, wide_weights);
+    return KF_OK;
+}
+
+/* ---- the whole ------------------------------------------------------------------------------------------------------------------- */
+
+static kf_status take(search *s, kf__qsamples *to, const kf__qsamples *from, size_t n, size_t (*index)(size_t i, size_t n, size_t all)) {
+    const void **data = kf__arena_array(&s->arena, n, sizeof *data);
+    if (!data) KF_FAIL_MEMORY(s->err, n * sizeof *data);
+    for (size_t i = 0; i < n; i++) data[i] = from->data[index(i, n, from->n)];
+    *to = (kf__qsamples){.data = data, .n = n, .pixels = from->pixels};
+    return KF_OK;
+}
+
+static size_t every_fourth(size_t i, size_t n, size_t all) { return 4 * i + 3; }
+static size_t the_others(size_t i, size_t n, size_t all) { return i / 3 * 4 + i % 3; }
+static size_t spread(size_t i, size_t n, size_t all) { return i * all / n; }
+
+static kf_status split(search *s, const kf__qsamples *all) {
+    size_t held = all->n / 4, train = all->n - held;
+    if (all->n < LEAST_SAMPLES) KF_FAIL(s->err, KF_ERR_ARGUMENT, "the search holds out a quarter of the samples and needs %d at least, %zu were given; 50 to 200 are good", LEAST_SAMPLES, all->n);
+    KF_TRY(take(s, &s->held, all, held, every_fourth));
+    KF_TRY(take(s, &s->train, all, train, the_others));
+    KF_TRY(take(s, &s->ranking, &s->train, train < RANKING_SAMPLES ? train : RANKING_SAMPLES, spread));
+    s->out->held_out = held;
+    s->out->labelled = s->target->labels != NULL;
+    if (!s->target->labels) return KF_OK;
+    int32_t *labels = kf__arena_array(&s->arena, held, sizeof *labels);
+    if (!labels) KF_FAIL_MEMORY(s->err, held * sizeof *labels);
+    size_t classes = kf__sim_shape_of(s->g, s->g->outputs[0]).count;
+    for (size_t i = 0; i < all->n; i++)
+        if (s->target->labels[i] < 0 || (size_t)s->target->labels[i] >= classes)
+            KF_FAIL(s->err, KF_ERR_ARGUMENT, "label %d of calibration sample %zu: the network has %zu classes", s->target->labels[i], i, classes);
+    for (size_t i = 0; i < held; i++) labels[i] = s->target->labels[4 * i + 3];
+    s->labels = labels;
+    return KF_OK;
+}
+
+/* The fewest promotions that meet the target; all of them when none do, or none at all where they make it worse. */
+static kf_status shorten(search *s) {
+    kf__qsearch *r = s->out;
+    size_t lo = 0, hi = s->n_order;
+    stage(s, 350, 480);
+    r->after = r->before;
+    if (hi == 0) return KF_OK;
+    kf__qscore x;
+    KF_TRY(try_and_drop(s, hi, &x));
+    r->met = meets(s, &x);
+    if (!r->met && (x.drop > r->before.drop || (x.drop == r->before.drop && x.cosine < r->before.cosine))) return KF_OK;
+    r->after = x, r->promoted = hi;
+    while (r->met && hi - lo > 1) {
+        size_t mid = (lo + hi) / 2;
+        stage(s, s->to, s->to + (860 - s->to) / 4);
+        KF_TRY(try_and_drop(s, mid, &x));
+        if (!meets(s, &x)) lo = mid;
+        else hi = mid, r->after = x, r->promoted = mid;
+    }
+    return KF_OK;
+}
+
+static int by_place(const void *a, const void *b) {
+    const kf__qcandidate *x = a, *y = b;
+    double p = x->place ? 1.0 / x->place : 0, q = y->place ? 1.0 / y->place : 0;
+    if (p != q) return p < q ? 1 : -1;
+    return x->gain != y->gain ? (x->gain < y->gain ? 1 : -1) : (x->node > y->node) - (x->node < y->node);
+}
+
+static kf_status run(search *s, const kf__qsamples *samples) {
+    kf__qsearch *r = s->out;
+    kf__graph *q = NULL;
+    int64_t total = 0;
+    KF_TRY(split(s, samples));
+    KF_TRY(kf__graph_count(s->g, &total, NULL, NULL, s->err));
+    s->own = *s->o;
+    s->own.progress = stage_progress, s->own.user = s;
+    s->own.wide = kf__arena_copy(&s->arena, s->wide, s->g->n_values);
+    s->own.wide_weights = kf__arena_copy(&s->arena, s->wide_weights, s->g->n_nodes);
+    if (!s->own.wide || !s->own.wide_weights) KF_FAIL_MEMORY(s->err, s->g->n_values);
+    stage(s, 0, 130);
+    if (!(s->own.noise = kf__arena_zalloc(&s->arena, s->g->n_nodes * sizeof *s->own.noise))) KF_FAIL_MEMORY(s->err, s->g->n_nodes * sizeof *s->own.noise);
+    kf_status st = try_prefix(s, 0, &q, &r->before);
+    r->met = st == KF_OK && meets(s, &r->before);
+    r->after = r->before;
+    stage(s, 130, 350);
+    if (st == KF_OK && !r->met) st = rank(s, q, (int64_t)((double)total * s->target->max_macs / 100));
+    kf__graph_destroy(&q);
+    s->own.noise = NULL;
+    if (st == KF_OK && !r->met) st = shorten(s);
+    if (st != KF_OK) return st;
+    for (size_t i = 0; i < s->n_order; i++) {
+        if (i < r->promoted) promote(s->g, s->order[i], s->o->wide, s->o->wide_weights, 1);
+        else s->order[i]->place = 0;
+    }
+    r->macs = total > 0 ? 100 * (double)kf__search_macs(s->g, s->o) / (double)total : 0;
+    return KF_OK;
+}
+
+kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o, kf__arena *arena, kf__qsearch *out,
+                     kf__qreport *report, kf_error *err) {
+    search s = {.g = g, .target = target, .o = o, .out = out, .wide = o->wide, .wide_weights = o->wide_weights, .err = err};
+    *out = (kf__qsearch){0};
+    kf__arena_init(&s.arena, NULL);
+    kf_status st = run(&s, samples);
+    if (st == KF_OK && out->n) {
+        qsort(out->list, out->n, sizeof *out->list, by_place);
+        out->list = kf__arena_copy(arena, out->list, out->n * sizeof *out->list);
+        if (!out->list) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+    }
+    if (st == KF_OK) {
+        kf__qoptions last = *o;
+        stage(&s, 860, 1000);
+        last.progress = stage_progress, last.user = &s;
+        st = kf__quantize(g, samples, &last, arena, report, err);
+    }
+    kf__arena_free(&s.arena);
+    return st;
+}
