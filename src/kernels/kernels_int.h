@@ -64,7 +64,7 @@ typedef struct kf__dwconv_q {
     void *scratch;   /* kf__dwconv_q_scratch bytes */
 } kf__dwconv_q;
 /** In the u8 kernel the vectors of `q` are in the order of kf__dwconv_q_order(block); a vector kernel takes only the shapes for which
- *  kf__dwconv_u8_fast holds. */
+ *  kf__dwconv_u8_fast holds. The i16 kernel (i16 weights; inputs i16 or u8) takes all shapes and vectors in their own order. */
 typedef void kf__dwconv_q_fn(const kf__dwconv_q *d, const kf__requant *q);
 
 /** out[i, j] = round(clamp(x * mul[j])) + zero[j], x = (f32)(in[i, j] - in_zero[j]) or, for f32 inputs, in[i, j] itself.
@@ -147,10 +147,10 @@ size_t kf__dwconv_u8_scratch(void);
     KF_KERNEL(gemm_u8, gemm_u8, isa)                                                                                   \
     KF_KERNEL(gemm_i16, gemm_i16, isa)                                                                                 \
     KF_KERNEL(dwconv_q, dwconv_u8, isa)                                                                                \
+    KF_KERNEL(dwconv_q, dwconv_i16, isa)                                                                               \
     KF_KERNEL(affine_q, affine_q, isa)                                                                                 \
     KF_KERNEL(colsum_q, colsum_q, isa)
 KF_KERNELS_INT(scalar)
-KF_KERNEL(dwconv_q, dwconv_i16, scalar)
 KF_KERNEL(eltwise_q, eltwise_q, scalar)
 #if defined(__x86_64__)
 KF_KERNELS_INT(avx2)

@@ -38,6 +38,7 @@ void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed) {
         (t)->gemm_u8 = kf_k_gemm_u8_##isa, (t)->gemm_u8_name = "gemm_u8_" #isa;                                        \
         (t)->gemm_i16 = kf_k_gemm_i16_##isa, (t)->gemm_i16_name = "gemm_i16_" #isa;                                    \
         (t)->dwconv_u8 = kf_k_dwconv_u8_##isa, (t)->dwconv_u8_name = "dwconv_u8_" #isa;                                \
+        (t)->dwconv_i16 = kf_k_dwconv_i16_##isa, (t)->dwconv_i16_name = "dwconv_i16_" #isa;                            \
         (t)->affine_q = kf_k_affine_q_##isa, (t)->affine_q_name = "affine_q_" #isa;                                    \
         (t)->colsum_q = kf_k_colsum_q_##isa, (t)->colsum_q_name = "colsum_q_" #isa;                                    \
     } while (0)
@@ -45,7 +46,6 @@ void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed) {
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     USE_INT(out, scalar);
     out->eltwise_q = kf_k_eltwise_q_scalar, out->eltwise_q_name = "eltwise_q_scalar";
-    out->dwconv_i16 = kf_k_dwconv_i16_scalar, out->dwconv_i16_name = "dwconv_i16_scalar";
     out->gemm_layout = KF_QLAYOUT_QUADS, out->dw_layout = KF_QLAYOUT_PLAIN, out->dw_block = 16;
 #if defined(__x86_64__)
     if (cpu < KF_CPU_AVX2) return;

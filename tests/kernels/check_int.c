@@ -209,6 +209,37 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
     guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g);
 }
 
+/* The 16-bit kernel: any window, stride and dilation, u8 or i16 in, every epilogue. */
+static void check_dwconv16(window v, unsigned turn, kf__random *r) {
+    kf_dtype in_type = turn % 3 == 2 ? KF_U8 : KF_I16, out = turn % 5 == 4 ? KF_I16 : turn % 5 == 3 ? KF_F32 : KF_U8;
+    int32_t kw = turn % 7 == 6 ? v.k + 1 : v.k, dh = turn % 6 == 5 ? 2 : 1, pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2;
+    int32_t ho = (v.h + 2 * pad - (v.k - 1) * dh - 1) / v.s + 1, wo = (v.w + 2 * pad - kw) / v.s + 1;
+    if (v.h + 2 * pad <= (v.k - 1) * dh || v.w + 2 * pad < kw) return;
+    size_t e = kf_dtype_size(out), ein = kf_dtype_size(in_type), outs = (size_t)ho * (size_t)wo * v.c, taps = (size_t)(v.k * kw);
+    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c * ein), want = bytes_new(outs * e), got = bytes_new(outs * e), pads = bytes_new(v.c * ein), res = bytes_new(outs);
+    bytes w = bytes_new(taps * v.c * 2);
+    random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_bytes(&res, 0, r), random_bytes(&w, turn / 8, r);
+    parameters p = parameters_new(v.c);
+    parameters_fill(&p, v.c, in_type == KF_U8 ? 1e-5 : 1e-7, out, r);
+    kf__requant q = requant_of(&p, turn, true, res.at, v.c, out);
+    kf__dwconv_q d = {.in = in.at, .in_type = in_type, .h_in = v.h, .w_in = v.w, .w_out = wo, .kh = v.k, .kw = kw, .sh = v.s, .sw = v.s, .dh = dh,
+                      .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
+    kf__cpu_level level[KF_CPU_LEVELS];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        kf__kernels_select_int(level[i], &k);
+        d.out = i ? got.at : want.at;
+        memset(got.at, CANARY, got.n);
+        for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) {
+            d.y1 = d.y0 ? ho : (ho + 1) / 2;
+            k.dwconv_i16(&d, &q);
+        }
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_i16_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
+    }
+    parameters_free(&p);
+    guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g), guard_free(&res.g), guard_free(&w.g);
+}
+
 static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r) {
     kf_dtype in = turn % 2 ? KF_U8 : KF_I16, out = turn % 3 ? KF_U8 : KF_I16;
     bytes x = bytes_new(rows * c * kf_dtype_size(in)), want = bytes_new(rows * c * kf_dtype_size(out)), got = bytes_new(rows * c * kf_dtype_size(out));
@@ -340,6 +371,11 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 400; i++)
         check_dwconv((window){(int32_t)kf__random_range(&r, 1, 70), (int32_t)kf__random_range(&r, 1, 70), i % 2 ? 3 : 5, i % 4 < 2 ? 1 : 2,
                               (size_t)kf__random_range(&r, 1, i % 9 ? 70 : 140)}, i, &r);
+    for (unsigned i = 0; i < KF_COUNT(DEPTHWISE); i++)
+        if (DEPTHWISE[i].h < 100) check_dwconv16(DEPTHWISE[i], 3 * i, &r);
+    for (unsigned i = 0; i < 400; i++)
+        check_dwconv16((window){(int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 4 < 2 ? 1 : 2,
+                                (size_t)kf__random_range(&r, 1, 70)}, i, &r);
     for (unsigned i = 0; i < 200; i++) check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
     check_traps();
     printf("int: %d cases, %d failures\n", cases, failures);

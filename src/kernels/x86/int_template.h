@@ -282,6 +282,60 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
 
 #include "kernels/x86/int_dwconv.h"
 
+/* ---- depthwise, 16 bits ----------------------------------------------------------------------------------------------------------- */
+
+enum { DW16_TAPS = 49 };
+
+/* Sum of one output pixel's taps for n channels from c0 on. Weights are zero-extended: the upper half of an input lane, its sign, counts
+ * nothing, so one pair product is exact. */
+INLINE V dw16_sum(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, size_t c0, size_t n, int32_t y, int32_t x, const V *w, V acc) {
+    int32_t left = x * d->sw - d->pl, top = y * d->sh - d->pt;
+    for (int ky = 0; ky < kh; ky++) {
+        int32_t sy = top + ky * d->dh;
+        bool row = sy >= 0 && sy < d->h_in;
+        for (int kx = 0; kx < kw; kx++) {
+            int32_t sx = left + kx * d->dw;
+            bool inside = row && sx >= 0 && sx < d->w_in;
+            V v = inside ? load_q(d->in, type, ((size_t)sy * (size_t)d->w_in + (size_t)sx) * d->c + c0, n) : load_q(d->pad, type, c0, n);
+            acc = DOT2(acc, v, w[ky * kw + kx]);
+        }
+    }
+    return acc;
+}
+
+INLINE void dw16_block(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, const kf__requant *q, int kind, int32_t y, size_t c0, size_t n) {
+    V w[DW16_TAPS], bias = LOADV(q->bias + c0), low = SET1I(0xffff);
+    params p = params_at(q, c0);
+    for (int t = 0; t < kh * kw; t++) w[t] = load_q(d->w, KF_I16, (size_t)t * d->c + c0, n) & low;
+    for (int32_t x = 0; x < d->w_out; x++) {
+        size_t at = ((size_t)y * (size_t)d->w_out + (size_t)x) * d->c + c0;
+        V v = dw16_sum(kh, kw, type, d, c0, n, y, x, w, bias);
+        if (kind == PLAIN_Q) store_q(d->out, q->out, at, round_q(MULF(CVT(v), p.mul), &p), n);
+        else if (kind == HSWISH_Q) store_q(d->out, q->out, at, round_q(hswish(MULF(CVT(v), p.mul), p.k), &p), n);
+        else finish_general(&v, q, &p, at, at, d->out, n);
+    }
+}
+
+INLINE void dw16(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, const kf__requant *q) {
+    int kind = kind_of(q);
+    for (int32_t y = d->y0; y < d->y1; y++) {
+        size_t c0 = 0;
+        for (; c0 + VL <= d->c; c0 += VL) dw16_block(kh, kw, type, d, q, kind, y, c0, VL);
+        if (c0 < d->c) dw16_block(kh, kw, type, d, q, kind, y, c0, d->c - c0);
+    }
+}
+
+static __attribute__((noinline)) void dw16_3(const kf__dwconv_q *d, const kf__requant *q) { dw16(3, 3, KF_I16, d, q); }
+static __attribute__((noinline)) void dw16_5(const kf__dwconv_q *d, const kf__requant *q) { dw16(5, 5, KF_I16, d, q); }
+static __attribute__((noinline)) void dw16_any(const kf__dwconv_q *d, const kf__requant *q) { dw16(d->kh, d->kw, d->in_type, d, q); }
+
+void NAME(dwconv_i16)(const kf__dwconv_q *d, const kf__requant *q) {
+    if (d->kh * d->kw > DW16_TAPS) kf_k_dwconv_i16_scalar(d, q);
+    else if (d->in_type == KF_I16 && d->kh == 3 && d->kw == 3) dw16_3(d, q);
+    else if (d->in_type == KF_I16 && d->kh == 5 && d->kw == 5) dw16_5(d, q);
+    else dw16_any(d, q);
+}
+
 /* ---- elementwise ---------------------------------------------------------------------------------------------------------------- */
 
 void NAME(affine_q)(const kf__affine_q *a) {
