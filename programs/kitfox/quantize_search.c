@@ -66,6 +66,8 @@ const struct argp quantize_search_argp = {OPTIONS, parse, NULL, NULL, NULL, NULL
 
 /* ---- labels ---------------------------------------------------------------------------------------------------------------------- */
 
+static const char INSTEAD[] = "; the drop is the share of pictures that float answers differently\n";
+
 static int by_path(const void *a, const void *b) { return strcmp(((const cli_labelled_one *)a)->path, ((const cli_labelled_one *)b)->path); }
 
 /* Folders are classes only if they are named like the network's labels, or are as many as its classes: other folders say nothing. */
@@ -110,8 +112,8 @@ kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *fo
         bool usable = l.n && (access(csv, F_OK) == 0 || folders_are_classes(&l, m, classes));
         size_t found = usable ? match(s, &l, p, classes) : 0;
         if (found == p->n) s->q->labels = s->labels;
-        else if (!found) fprintf(stderr, "kitfox: note: %s has no labels (labels.csv, or a folder for each class); the drop is the share of pictures that float answers differently\n", folder);
-        else fprintf(stderr, "kitfox: note: only %zu of %zu pictures have a label; the drop is the share of pictures that float answers differently\n", found, p->n);
+        else if (!found) fprintf(stderr, "kitfox: note: %s has no labels (labels.csv, or a folder for each class)%s", folder, INSTEAD);
+        else fprintf(stderr, "kitfox: note: only %zu of %zu pictures have a label%s", found, p->n, INSTEAD);
     }
     cli_labelled_free(&l);
     kf_model_destroy(&m);
@@ -149,7 +151,7 @@ static void print_text(FILE *to, const kf_graph *g, const kf_search_result *r, b
         if (all || c.place || i < SHOWN) fprintf(to, "%5s  %-8s %8.2f %12lld  %s\n", place, c.weights ? "weights" : "output", c.gain, (long long)c.macs, c.node);
         else if (i == SHOWN || i == r->promoted) fprintf(to, "       ... %d more; --nodes prints them\n", r->candidates - i);
     }
-    fprintf(to, "search, on %d held-out samples%s:\n", r->held_out, r->labelled ? " with labels" : "");
+    fprintf(to, "search, on %d held-out samples%s (one is %.2f points):\n", r->held_out, r->labelled ? " with labels" : "", 100.0 / r->held_out);
     fprintf(to, "  all int8:  %.2f points %s lost, cosine %.6f, SQNR %.2f dB\n", r->drop_before, what, r->cosine_before, r->sqnr_before);
     if (r->candidates)
         fprintf(to, "  %d promoted: %.2f points %s lost, cosine %.6f, SQNR %.2f dB, %.2f %% of MACs in int16\n", r->promoted, r->drop, what, r->cosine, r->sqnr, r->int16_macs);
@@ -163,6 +165,8 @@ void quantize_print_search(FILE *to, const kf_graph *g, bool json, bool all) {
     if (json) print_json(g, &r);
     else print_text(to, g, &r, all);
     if (!r.met && to == stdout)
-        fprintf(stderr, "kitfox: note: the target was not met: %.2f points lost and cosine %.6f on %d held-out samples with %.2f %% of MACs in int16; this is the best found; raise --max-int16-macs, or give more samples\n",
+        fprintf(stderr,
+                "kitfox: note: the target was not met: %.2f points lost and cosine %.6f on %d held-out samples with %.2f %% of MACs in int16; "
+                "this is the best found; raise --max-int16-macs, or give more samples\n",
                 r.drop, r.cosine, r.held_out, r.int16_macs);
 }
