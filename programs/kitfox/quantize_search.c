@@ -14,7 +14,7 @@ enum { KEY_DROP = 2100, KEY_COSINE, KEY_LIMIT, KEY_OUTPUT, KEY_WEIGHTS, SHOWN = 
 static const struct argp_option OPTIONS[] = {
     {"target-drop", KEY_DROP, "POINTS", 0, "search for nodes to store in int16 until at most POINTS percent points of top-1 are lost on a quarter of the samples, held out: of accuracy "
      "where the folder has labels, else of agreement with float. If it cannot be met, a note says so and the best model is written", 2},
-    {"target-cosine", KEY_COSINE, "C", 0, "the same until the logits' cosine with float is C or more (0.999)", 2},
+    {"target-cosine", KEY_COSINE, "C", 0, "like --target-drop, until the cosine of the logits with float is C or more (0.999)", 2},
     {"max-int16-macs", KEY_LIMIT, "PERCENT", 0, "multiply-adds that the search may make int16 (default 10)", 2},
     {"int16-output", KEY_OUTPUT, "NODE", 0, "this node writes int16 (repeat)", 2},
     {"int16-weights", KEY_WEIGHTS, "NODE", 0, "this node's weights are int16 (repeat)", 2},
