@@ -101,6 +101,10 @@ kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *fo
     cli_labelled l = {0};
     char csv[4096];
     if (s->q->target_drop < 0) return KF_OK;
+    size_t held = p->n / 4;
+    if (held && s->q->target_drop * (double)held < 100)
+        fprintf(stderr, "kitfox: note: %zu samples are held out and one is %.2f points: a drop of %g asks that none is lost; more samples, or --target-cosine, judge finer\n", held,
+                100.0 / (double)held, s->q->target_drop);
     s->labels = calloc(p->n + 1, sizeof *s->labels);
     if (!s->labels) return cli_error_at(err, KF_ERR_MEMORY, folder, "out of memory for labels");
     kf_status st = kf_graph_compile(g, NULL, &m, err);

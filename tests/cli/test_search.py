@@ -96,6 +96,9 @@ def labels(folder, work):
     os.remove(os.path.join(data, "labels.csv"))
     code, _, r, err = quantize(data, out, "--target-drop", "100")
     check("drop: no labels, of agreement", code == 0 and r["drop_of"] == "agreement" and r["float_top1"] is None and "no labels" in err, (err, r))
+    code, _, r, err = quantize(data, out, "--target-drop", "24.9")
+    check("drop: finer than one picture", code == 0 and "4 samples are held out and one is 25.00 points" in err, err)
+    check("drop: one picture is not finer", "held out" not in quantize(data, out, "--target-drop", "25")[3])
     for name in ("label", "other"):
         classes = os.path.join(work, "by_" + name)
         for i, (n, t) in enumerate(zip(names, top)):

@@ -18,7 +18,8 @@ enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
 
 static jmp_buf refusal[DEPTH];
 static int depth;
-static argp_parser_t inner[2]; /* the verb's parser and that of the common options */
+enum { CHILDREN = 2 };
+static argp_parser_t inner[1 + CHILDREN]; /* the verb's parser, that of the common options, and that of more of its own */
 
 /* argp_error does not return in the program; here it ends the parser that called it, so that argp releases what it holds. */
 void argp_error(const struct argp_state *state, const char *fmt, ...) {
@@ -36,23 +37,24 @@ static error_t guarded(argp_parser_t parser, int key, char *arg, struct argp_sta
 }
 
 static error_t outer_parser(int key, char *arg, struct argp_state *state) { return guarded(inner[0], key, arg, state); }
-static error_t child_parser(int key, char *arg, struct argp_state *state) { return guarded(inner[1], key, arg, state); }
+static error_t first_child(int key, char *arg, struct argp_state *state) { return guarded(inner[1], key, arg, state); }
+static error_t second_child(int key, char *arg, struct argp_state *state) { return guarded(inner[2], key, arg, state); }
 
 error_t argp_parse(const struct argp *argp, int argc, char **argv, unsigned flags, int *end, void *input) {
     error_t (*real)(const struct argp *, int, char **, unsigned, int *, void *);
     void *f = dlsym(RTLD_NEXT, "argp_parse");
-    struct argp copy = *argp, child;
-    struct argp_child children[2] = {{&child, 0, NULL, 0}, {0}};
+    struct argp copy = *argp, child[CHILDREN];
+    struct argp_child children[CHILDREN + 1] = {{0}};
     if (!f) abort();
     memcpy(&real, &f, sizeof f);
     inner[0] = argp->parser;
     copy.parser = outer_parser;
-    if (argp->children && argp->children[0].argp) {
-        if (argp->children[1].argp) abort(); /* one child is all that the verbs have */
-        child = *argp->children[0].argp;
-        children[0].group = argp->children[0].group;
-        inner[1] = child.parser;
-        child.parser = child_parser;
+    for (int i = 0; argp->children && argp->children[i].argp; i++) {
+        if (i == CHILDREN) abort(); /* no verb has more */
+        child[i] = *argp->children[i].argp;
+        children[i] = (struct argp_child){&child[i], 0, NULL, argp->children[i].group};
+        inner[1 + i] = child[i].parser;
+        child[i].parser = i ? second_child : first_child;
         copy.children = children;
     }
     real(&copy, argc, argv, flags | ARGP_NO_EXIT | ARGP_NO_ERRS | ARGP_NO_HELP, end, input);
