@@ -50,14 +50,13 @@ static bool runs_wide(const kf__graph *g, size_t index, const uint8_t *wide, con
     return is_layer(n) && (wide_weights[index] || (wide[x] && has_choice(g, x)));
 }
 
+/* Of layers that read i16 maps or hold i16 weights; pooled values are i16 anyway and do not count. */
 static int64_t wide_macs(const kf__graph *g, const uint8_t *wide, const uint8_t *wide_weights) {
     int64_t sum = 0;
     for (size_t i = 0; i < g->n_nodes; i++)
         if (runs_wide(g, i, wide, wide_weights)) sum += kf__node_macs(g, &g->nodes[i]);
     return sum;
 }
-
-int64_t kf__search_macs(const kf__graph *g, const kf__qoptions *o) { return wide_macs(g, o->wide, o->wide_weights); }
 
 static void promote(const kf__graph *g, const kf__qcandidate *c, uint8_t *wide, uint8_t *wide_weights, uint8_t on) {
     if (c->weights) wide_weights[c->node] = on;
@@ -145,7 +144,7 @@ static kf_status try_and_drop(search *s, size_t n, kf__qscore *out) {
 
 /* ---- ranking --------------------------------------------------------------------------------------------------------------------- */
 
-static kf_status list_candidates(search *s, const kf__graph *q) {
+static void list_candidates(search *s, const kf__graph *q) {
     const kf__graph *g = s->g;
     kf__qsearch *r = s->out;
     for (size_t i = 0; i < g->n_nodes; i++) {
@@ -154,7 +153,6 @@ static kf_status list_candidates(search *s, const kf__graph *q) {
         if (out && out->dtype == KF_U8 && has_choice(g, n->out[0])) r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i};
         if (s->own.noise[i].rows) r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i, .weights = true};
     }
-    return KF_OK;
 }
 
 static double squared_error(const float *a, const float *b, size_t n) {
@@ -230,7 +228,7 @@ static kf_status rank(search *s, kf__graph *q, int64_t limit) {
     s->order = kf__arena_array(&s->arena, 2 * nodes, sizeof *s->order);
     uint8_t *wide = kf__arena_copy(&s->arena, s->wide, values), *wide_weights = kf__arena_copy(&s->arena, s->wide_weights, nodes);
     if (!s->out->list || !s->order || !wide || !wide_weights) KF_FAIL_MEMORY(s->err, 2 * nodes * sizeof *s->out->list);
-    KF_TRY(list_candidates(s, q));
+    list_candidates(s, q);
     KF_TRY(measure_gains(s, q));
     plan(s, limit, wide, wide_weights);
     return KF_OK;
@@ -325,7 +323,7 @@ static kf_status run(search *s, const kf__qsamples *samples) {
         if (i < r->promoted) promote(s->g, s->order[i], s->o->wide, s->o->wide_weights, 1);
         else s->order[i]->place = 0;
     }
-    r->macs = total > 0 ? 100 * (double)kf__search_macs(s->g, s->o) / (double)total : 0;
+    r->macs = total > 0 ? 100 * (double)wide_macs(s->g, s->o->wide, s->o->wide_weights) / (double)total : 0;
     return KF_OK;
 }
 

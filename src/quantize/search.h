@@ -38,9 +38,6 @@ typedef struct kf__qsearch {
     double macs;               /* percent of all MACs in 16 bits at the end */
 } kf__qsearch;
 
-/** MACs of the convolutions and fully connected layers that read i16 maps or hold i16 weights. What is i16 anyway (pooled values) is not counted. */
-int64_t kf__search_macs(const kf__graph *g, const kf__qoptions *o);
-
 /** Search, then kf__quantize with what was found and all samples; o->wide and o->wide_weights (arrays are needed) say what is 16-bit from
  *  the start and get the rest. ARGUMENT: fewer than 8 samples. Other errors as kf__quantize. Progress is told in thousandths. */
 kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o, kf__arena *arena, kf__qsearch *out,

@@ -162,11 +162,13 @@ static kf_status record_noise(layer_job *j, size_t index, const kf__quant *in) {
     int32_t *q = kf__arena_array(&j->scratch, n, sizeof *q);
     float *scale = kf__arena_array(&j->scratch, j->l.o, sizeof *scale);
     double *mean = kf__arena_array(&j->scratch, j->l.o, sizeof *mean);
-    to->rows = kf__arena_copy(a, j->rows_q, n * sizeof *to->rows);
+    float *eight = kf__arena_copy(&j->scratch, j->rows_q, n * sizeof *eight);
+    to->rows = kf__arena_array(a, n, sizeof *to->rows);
     to->bias = kf__arena_array(a, j->l.o, sizeof *to->bias);
-    if (!q || !scale || !mean || !to->rows || !to->bias) KF_FAIL_MEMORY(j->s->err, n * sizeof *q);
+    if (!q || !scale || !mean || !eight || !to->rows || !to->bias) KF_FAIL_MEMORY(j->s->err, n * sizeof *q);
     KF_TRY(quantize_weights(j, in, q, scale, 32767));
-    for (size_t i = 0; i < n; i++) to->rows[i] -= j->rows_q[i], j->rows_q[i] += to->rows[i];
+    for (size_t i = 0; i < n; i++) to->rows[i] = eight[i] - j->rows_q[i];
+    memcpy(j->rows_q, eight, n * sizeof *eight);
     KF_TRY(kf__sim_pack(j->s, &j->l, to->rows));
     kf__pool_run(j->s->pool, run_samples, j);
     mean_of(j, mean);

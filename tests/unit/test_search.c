@@ -1,6 +1,8 @@
 /* The search for 16-bit nodes on small networks whose weak spot is known by construction, and 16-bit weights on every instruction set.
  * Floor 9: links libkitfoxc.
  * Owner rule: each test frees what it makes. */
+#include <stdlib.h>
+
 #include "graph_builder.h"
 
 #include "api/toolchain/graph_api.h"
@@ -260,6 +262,63 @@ static void trial_equals_oracle(void **state) {
     }
 }
 
+static void compare_logits(const kf__graph *g, kf__dense in, const float *logits, size_t n, double most) {
+    kf_error err = {0};
+    kf__arena a;
+    kf__dense out;
+    double dd = 0, ff = 0;
+    kf__arena_init(&a, NULL);
+    gb_ok(kf__ref_run(g, &in, 1, &out, 1, NULL, NULL, &a, &err), &err);
+    for (size_t c = 0; c < n; c++) {
+        double f = (double)((const float *)out.data)[c], d = (double)logits[c] - f;
+        dd += d * d, ff += f * f;
+    }
+    if (!(sqrt(dd / ff) < most)) fail_msg("relative error %g", sqrt(dd / ff));
+    kf__arena_free(&a);
+}
+
+/* The same for a whole network with pixels, squeeze and excite, residuals: the built-in one. */
+static void trial_equals_oracle_on_pixels(void **state) {
+    enum { N = 8, PIXELS = 64 * 64, LABELS = 10 };
+    static uint8_t pixels[N][PIXELS * 3], planes[PIXELS * 3];
+    static float real[PIXELS * 3], logits[2][N][LABELS];
+    const void *list[N];
+    char path[700];
+    const char *source = getenv("KITFOX_SOURCE");
+    kf_graph *graph;
+    kf__graph *q;
+    kf__trial t;
+    kf_error err = {0};
+    kf__random r = {5};
+    snprintf(path, sizeof path, "%s/data/everyday10.onnx", source ? source : ".");
+    gb_ok(kf_graph_import(path, NULL, &graph, &err), &err);
+    gb_ok(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, &err), &err);
+    for (size_t k = 0; k < N; k++) {
+        list[k] = pixels[k];
+        for (size_t i = 0; i < PIXELS * 3; i++) pixels[k][i] = (uint8_t)(128 + 80 * sin((double)(i / 3 % 64) * 0.1 * (double)(k + 1) + (double)(i / 192) * 0.07) + (double)kf__random_range(&r, -30, 30));
+    }
+    const kf__qsamples s = {.data = list, .n = N, .pixels = true};
+    gb_ok(kf__graph_clone(graph->g, &q, &err), &err);
+    kf__qoptions o = options(q);
+    for (size_t v = 0; v < q->n_values; v++) o.wide[v] = v % 3 == 0;
+    o.wide_weights[0] = 1;
+    gb_ok(kf__quantize(q, &s, &o, &q->arena, NULL, &err), &err);
+    gb_ok(kf__trial_open(&t, graph->g, q, &s, 2, &err), &err);
+    for (int which = 0; which < 2; which++) gb_ok(kf__trial_logits(&t, which, &logits[which][0][0]), &err);
+    kf__trial_close(&t);
+    for (size_t k = 0; k < N; k++) {
+        const kf_preprocess *p = &q->meta.preprocess;
+        for (size_t i = 0; i < PIXELS * 3; i++) {
+            planes[i % 3 * PIXELS + i / 3] = pixels[k][i];
+            real[i % 3 * PIXELS + i / 3] = (float)(((double)pixels[k][i] / 255 - p->mean[i % 3]) / p->std[i % 3]);
+        }
+        compare_logits(graph->g, (kf__dense){.dtype = KF_F32, .shape = S(1, 3, 64, 64), .data = real}, logits[0][k], LABELS, 1e-4);
+        compare_logits(q, (kf__dense){.dtype = KF_U8, .shape = S(1, 3, 64, 64), .data = planes}, logits[1][k], LABELS, 0.01);
+    }
+    kf__graph_destroy(&q);
+    kf_graph_destroy(&graph);
+}
+
 /* ---- 16-bit weights -------------------------------------------------------------------------------------------------------------- */
 
 static void logits_of(kf_graph *graph, const kf_tensor *in, float *logits, const char *cpu) {
@@ -367,7 +426,7 @@ static void refuses_what_has_no_weights(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_output), cmocka_unit_test(finds_the_weights), cmocka_unit_test(eight_bits_may_do), cmocka_unit_test(the_limit_binds),
-        cmocka_unit_test(labels_count), cmocka_unit_test(too_few_samples), cmocka_unit_test(trial_equals_oracle), cmocka_unit_test(wide_weights_run_everywhere),
+        cmocka_unit_test(labels_count), cmocka_unit_test(too_few_samples), cmocka_unit_test(trial_equals_oracle), cmocka_unit_test(trial_equals_oracle_on_pixels), cmocka_unit_test(wide_weights_run_everywhere),
         cmocka_unit_test(wide_rows_do_not_overflow), cmocka_unit_test(refuses_what_has_no_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
