@@ -38,7 +38,7 @@ enum { EVEX_TWIN = KF_CPU_LEVELS };
 #if defined(__x86_64__)
 extern kf__gemm_u8_fn kf_k_gemm_u8_avxvnni_evex;
 extern kf__gemm_i16_fn kf_k_gemm_i16_avxvnni_evex;
-extern kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex;
+extern kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex, kf_k_dwconv_i16_avxvnni_evex;
 extern kf__affine_q_fn kf_k_affine_q_avxvnni_evex;
 extern kf__colsum_q_fn kf_k_colsum_q_avxvnni_evex;
 #endif
@@ -48,7 +48,7 @@ static void select_rung(int rung, kf__kernels_int *k) {
 #if defined(__x86_64__)
     if (rung != EVEX_TWIN) return;
     k->gemm_u8 = kf_k_gemm_u8_avxvnni_evex, k->gemm_i16 = kf_k_gemm_i16_avxvnni_evex, k->dwconv_u8 = kf_k_dwconv_u8_avxvnni_evex;
-    k->affine_q = kf_k_affine_q_avxvnni_evex, k->colsum_q = kf_k_colsum_q_avxvnni_evex;
+    k->dwconv_i16 = kf_k_dwconv_i16_avxvnni_evex, k->affine_q = kf_k_affine_q_avxvnni_evex, k->colsum_q = kf_k_colsum_q_avxvnni_evex;
 #endif
 }
 
@@ -224,10 +224,10 @@ static void check_dwconv16(window v, unsigned turn, kf__random *r) {
     kf__requant q = requant_of(&p, turn, true, res.at, v.c, out);
     kf__dwconv_q d = {.in = in.at, .in_type = in_type, .h_in = v.h, .w_in = v.w, .w_out = wo, .kh = v.k, .kw = kw, .sh = v.s, .sw = v.s, .dh = dh,
                       .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
-    kf__cpu_level level[KF_CPU_LEVELS];
+    int level[KF_CPU_LEVELS + 1];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        kf__kernels_select_int(level[i], &k);
+        select_rung(level[i], &k);
         d.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
         for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) {
