@@ -64,6 +64,7 @@ typedef struct kf_step_info {
     kf_dtype dtype;                 /**< of the output */
     int64_t macs, parameters;
     double ms; /**< last run's time when profiling, else 0 */
+    int32_t n_in, in[16]; /**< what it reads: the step whose output it is, or -1 - k for input k of the model */
 } kf_step_info;
 KF_API kf_status kf_model_step(const kf_model *model, int32_t index, kf_step_info *out, kf_error *err);
 
@@ -112,6 +113,18 @@ KF_API kf_status kf_session_classify_nv12(kf_session *session, const kf_nv12 *fr
                                           kf_error *err);
 /** Step times of the last run (profile = 1). */
 KF_API kf_status kf_session_step(const kf_session *session, int32_t index, kf_step_info *out, kf_error *err);
+/** Sees the output of step `step` right after it ran, and before the first step each input k of the model as step -1 - k: `n` real
+ *  numbers in storage order (N,H,W,C), valid for the call. What is stored as integers comes as (q - zero point) * scale. */
+typedef void (*kf_step_fn)(void *user, int32_t step, const float *values, size_t n);
+/** Show every step's output of the runs from now on to `fn`, called from the running thread; NULL ends it. Runs slow down. Allocates
+ *  room for the largest output. Errors: ARGUMENT, MEMORY (then nothing changed). */
+KF_API kf_status kf_session_watch(kf_session *session, kf_step_fn fn, void *user, kf_error *err);
+/** In the runs from now on, put `values` (real numbers in storage order, rounded as the output is stored) in place of what step `step`
+ *  computed; step -1 ends it. `values` stays the caller's and has to live until then. ARGUMENT: no such step. Allocates nothing. */
+KF_API kf_status kf_session_replace(kf_session *session, int32_t step, const float *values, kf_error *err);
+/** Run one step alone: in[k] for each of its n_in inputs and `out` are real numbers in storage order; inputs are rounded as they are
+ *  stored. Overwrites the session's activations. ARGUMENT: no such step, a pointer is missing. Allocates nothing. */
+KF_API kf_status kf_session_run_step(kf_session *session, int32_t step, const float *const *in, float *out, kf_error *err);
 /** Softmax in place, ascending order, then top-k. `scores` are logits unless `probabilities`. */
 KF_API size_t kf_top_k(float *scores, size_t n, int probabilities, size_t k, kf_score *top);
 /** Bytes of the session's arena and of the model's packed weights. */

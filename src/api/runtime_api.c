@@ -92,6 +92,13 @@ kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_erro
         size_t n = 0;
         if (s->consts[r] >= 0 && kf__shape_count(&m->p->consts[s->consts[r]].shape, &n)) out->parameters += (int64_t)n;
     }
+    out->n_in = s->n_in;
+    for (int32_t k = 0; k < s->n_in; k++) {
+        for (int32_t j = 0; j < m->p->n_inputs; j++)
+            if (m->p->inputs[j].tensor == s->in[k]) out->in[k] = -1 - j;
+        for (int32_t j = 0; j < i; j++)
+            if (m->p->steps[j].out == s->in[k]) out->in[k] = j;
+    }
     return KF_OK;
 }
 
@@ -183,6 +190,28 @@ kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, f
     kf__session_put_rgb(s, rgb, stride);
     kf__session_steps(s);
     kf__session_get_f32(s, 0, scores);
+    return KF_OK;
+}
+
+kf_status kf_session_watch(kf_session *s, kf_step_fn fn, void *user, kf_error *err) {
+    NEED(err, s, "a session is needed");
+    return kf__session_watch(s, fn, user, err);
+}
+
+kf_status kf_session_replace(kf_session *s, int32_t step, const float *values, kf_error *err) {
+    NEED(err, s && step >= -1 && step < s->m->p->n_steps && (values || step < 0), "a session, one of its steps and values are needed");
+    s->replaced = step;
+    s->replacement = values;
+    return KF_OK;
+}
+
+kf_status kf_session_run_step(kf_session *s, int32_t step, const float *const *in, float *out, kf_error *err) {
+    NEED(err, s && step >= 0 && step < s->m->p->n_steps && in && out, "a session, one of its steps, inputs and room for the output are needed");
+    const kf__step *at = &s->m->p->steps[step];
+    for (int32_t k = 0; k < at->n_in; k++) NEED(err, in[k], "an input is missing");
+    for (int32_t k = 0; k < at->n_in; k++) kf__session_put_real(s, at->in[k], in[k]);
+    kf__session_one_step(s, step);
+    kf__session_real(s, at->out, out);
     return KF_OK;
 }
 

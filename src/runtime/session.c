@@ -40,6 +40,7 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
     if (!s) KF_FAIL_MEMORY(err, sizeof *s);
     s->allocator = a;
     s->m = m;
+    s->replaced = -1;
     fp_state caller = fp_enter(); /* threads inherit the state of the one that starts them */
     kf_status st = kf__pool_create(threads, a, &s->exec.pool, err);
     fp_leave(caller);
@@ -71,16 +72,31 @@ void kf__session_destroy(struct kf_session **session) {
     const kf_allocator *a = s->allocator;
     kf__pool_destroy(&s->exec.pool);
     kf__mem_free(a, s->exec.base);
+    kf__mem_free(a, s->real);
     kf__mem_free(a, s);
     *session = NULL;
 }
 
+static void show(struct kf_session *s, int32_t step, int32_t tensor) {
+    kf__session_real(s, tensor, s->real);
+    s->watch(s->watch_user, step, s->real, kf__session_count(s, tensor));
+}
+
+void kf__session_one_step(struct kf_session *s, int32_t step) {
+    fp_state caller = fp_enter();
+    kf__exec_step(&s->exec, step);
+    fp_leave(caller);
+}
+
 void kf__session_steps(struct kf_session *s) {
     fp_state caller = fp_enter();
+    for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         double start = s->ms ? kf__clock_seconds() : 0;
         kf__exec_step(&s->exec, i);
         if (s->ms) s->ms[i] = (kf__clock_seconds() - start) * 1e3;
+        if (s->replaced == i) kf__session_put_real(s, s->m->p->steps[i].out, s->replacement);
+        if (s->watch) show(s, i, s->m->p->steps[i].out);
         if (s->probe) s->probe(s->probe_user, i, kf__exec_tensor(&s->exec, s->m->p->steps[i].out));
     }
     fp_leave(caller);

@@ -6,6 +6,9 @@
 
 #include "runtime/exec.h"
 
+/** kf_step_fn of the public header, which this folder may not include. */
+typedef void (*kf__watch_fn)(void *user, int32_t step, const float *values, size_t n);
+
 struct kf_session {
     const kf_allocator *allocator;
     const struct kf_model *m;
@@ -15,6 +18,11 @@ struct kf_session {
     float *scores;     /* room for output 0 */
     void (*probe)(void *user, int32_t step, const float *data); /* internal: sees every output; needs a keep-all plan only if it keeps pointers */
     void *probe_user;
+    kf__watch_fn watch; /* public probe: real values of every output, or NULL */
+    void *watch_user;
+    float *real;       /* room for the largest output while watched */
+    int32_t replaced;  /* step whose output is replaced by the caller's, or -1 */
+    const float *replacement;
 };
 
 kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a, struct kf_session **out,
@@ -30,5 +38,15 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
 void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride);
 /** Output `index` in the declared order. */
 void kf__session_get_f32(const struct kf_session *s, int32_t index, float *to);
+/** Elements of tensor `t`, batch included. */
+size_t kf__session_count(const struct kf_session *s, int32_t t);
+/** Tensor `t` as real numbers in storage order (NHWC): (q - z) * scale where it is quantized. Valid until a later step reuses its place. */
+void kf__session_real(const struct kf_session *s, int32_t t, float *to);
+/** The other way: rounded as it is stored. */
+void kf__session_put_real(struct kf_session *s, int32_t t, const float *from);
+/** Show every step's output to `fn` from now on (NULL: no longer). MEMORY: nothing changed. */
+kf_status kf__session_watch(struct kf_session *s, kf__watch_fn fn, void *user, kf_error *err);
+/** Run step `step` whose inputs are in place. */
+void kf__session_one_step(struct kf_session *s, int32_t step);
 
 #endif

@@ -327,6 +327,82 @@ static void out_of_memory(void **state) {
     kf__mem_free(NULL, file);
 }
 
+/* Everything that a watched run shows, one block a step; the input is the last. */
+typedef struct seen {
+    float x[8][512];
+    size_t n[8];
+    int calls;
+} seen;
+
+static void see(void *user, int32_t step, const float *x, size_t n) {
+    seen *s = user;
+    int at = step < 0 ? 7 : step;
+    assert_true(step == s->calls - 1 && n <= 512); /* the input comes as -1, then the steps in order */
+    s->calls++;
+    s->n[at] = n;
+    memcpy(s->x[at], x, n * sizeof *x);
+}
+
+/* Every step run alone on what the watched run showed gives what it showed; a replaced output goes on to the scores. */
+static void watching(void **state) {
+    (void)state;
+    kf_model *m = small_model(NULL);
+    kf_session *s = make_session(m, 1, NULL, 0);
+    seen *v = calloc(2, sizeof *v);
+    float x[192], y[5], z[5], out[512];
+    kf_step_info info;
+    fill(x, 192, 3);
+    assert_int_equal(kf_session_watch(s, see, v, NULL), KF_OK);
+    assert_int_equal(run(s, x, y, NULL), KF_OK);
+    assert_int_equal(v->calls, 8);
+    for (size_t c = 0; c < 3; c++)
+        for (size_t i = 0; i < 64; i++) assert_true(v->x[7][i * 3 + c] == x[c * 64 + i]);
+    assert_memory_equal(v->x[6], y, sizeof y);
+    assert_int_equal(kf_session_watch(s, NULL, NULL, NULL), KF_OK);
+    for (int32_t i = 0; i < 7; i++) {
+        const float *in[16];
+        assert_int_equal(kf_model_step(m, i, &info, NULL), KF_OK);
+        for (int32_t k = 0; k < info.n_in; k++) in[k] = v->x[info.in[k] < 0 ? 7 : info.in[k]];
+        assert_int_equal(kf_session_run_step(s, i, in, out, NULL), KF_OK);
+        assert_memory_equal(out, v->x[i], v->n[i] * sizeof *out);
+    }
+    assert_int_equal(kf_model_step(m, 4, &info, NULL), KF_OK);
+    assert_true(info.n_in == 2 && info.in[0] == 3 && info.in[1] == 0);
+    memcpy(out, v->x[3], v->n[3] * sizeof *out);
+    for (size_t i = 0; i < v->n[3]; i++) out[i] *= 0.5f;
+    assert_int_equal(kf_session_replace(s, 3, out, NULL), KF_OK);
+    assert_int_equal(kf_session_watch(s, see, &v[1], NULL), KF_OK);
+    assert_int_equal(run(s, x, z, NULL), KF_OK);
+    assert_memory_equal(v[1].x[2], v->x[2], v->n[2] * sizeof *out);
+    assert_memory_equal(v[1].x[3], out, v->n[3] * sizeof *out);
+    assert_true(memcmp(z, y, sizeof y) != 0);
+    assert_int_equal(kf_session_watch(s, NULL, NULL, NULL), KF_OK);
+    assert_int_equal(kf_session_replace(s, -1, NULL, NULL), KF_OK);
+    assert_int_equal(run(s, x, z, NULL), KF_OK);
+    assert_memory_equal(z, y, sizeof y);
+    free(v);
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+}
+
+static void watching_arguments(void **state) {
+    (void)state;
+    kf_model *m = small_model(NULL);
+    kf_session *s = make_session(m, 1, NULL, 0);
+    kf_error err = {0};
+    float out[512];
+    const float *none[16] = {NULL};
+    assert_int_equal(kf_session_watch(NULL, see, NULL, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_replace(s, 7, out, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_replace(s, -2, out, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_replace(s, 0, NULL, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_run_step(s, 7, none, out, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_run_step(s, 0, none, out, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_session_run_step(s, 0, none, NULL, &err), KF_ERR_ARGUMENT);
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+}
+
 static void top_k(void **state) {
     (void)state;
     float x[] = {1, 3, 3, -1}, q[] = {0.25f, 0.5f, 0.25f};
@@ -347,6 +423,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(against_plain), cmocka_unit_test(no_allocation), cmocka_unit_test(side_by_side),
         cmocka_unit_test(rounding_mode), cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),
+        cmocka_unit_test(watching), cmocka_unit_test(watching_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
