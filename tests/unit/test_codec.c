@@ -134,6 +134,34 @@ static void test_limits(void **state) {
     assert_int_equal(kf_image_load("/", NULL, &im, &err), KF_ERR_IO);
 }
 
+/* Out and in again: smooth colours survive, odd sizes and strides too. */
+static void test_encode(void **state) {
+    (void)state;
+    kf_image in, out;
+    kf_error err = {0};
+    void *data;
+    size_t n;
+    assert_int_equal(kf_image_create(37, 21, &in, NULL), KF_OK);
+    for (int y = 0; y < 21; y++)
+        for (int x = 0; x < 37; x++)
+            for (int c = 0; c < 3; c++) in.pixels[(size_t)y * in.stride + 3 * (size_t)x + (size_t)c] = (uint8_t)(40 + 3 * x + c * 4 * y / 2);
+    kf_image part = {.width = 30, .height = 20, .stride = in.stride, .pixels = in.pixels + 3};
+    assert_int_equal(kf_image_encode_jpeg(&part, 95, &data, &n, &err), KF_OK);
+    assert_int_equal(kf_image_load_memory(data, n, NULL, &out, &err), KF_OK);
+    assert_true(out.width == 30 && out.height == 20);
+    for (int y = 0; y < 20; y++)
+        for (int x = 0; x < 90; x++) assert_true(abs(out.pixels[(size_t)y * out.stride + (size_t)x] - part.pixels[(size_t)y * part.stride + (size_t)x]) < 12);
+    kf_image_free(&out);
+    free(data);
+    assert_int_equal(kf_image_encode_jpeg(&in, 0, &data, &n, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_image_encode_jpeg(&in, 101, &data, &n, &err), KF_ERR_ARGUMENT);
+    kf_image wide = {.width = 70000, .height = 1, .stride = 210000, .pixels = in.pixels};
+    assert_int_equal(kf_image_encode_jpeg(&wide, 75, &data, &n, &err), KF_ERR_LIMIT);
+    wide.stride = 3;
+    assert_int_equal(kf_image_encode_jpeg(&wide, 75, &data, &n, &err), KF_ERR_ARGUMENT);
+    kf_image_free(&in);
+}
+
 static void test_pnm_forms(void **state) {
     (void)state;
     kf_image im;
@@ -151,7 +179,7 @@ static void test_pnm_forms(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_formats), cmocka_unit_test(test_tolerated_damage), cmocka_unit_test(test_orientations), cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
-        cmocka_unit_test(test_truncation), cmocka_unit_test(test_limits), cmocka_unit_test(test_pnm_forms),
+        cmocka_unit_test(test_truncation), cmocka_unit_test(test_limits), cmocka_unit_test(test_pnm_forms), cmocka_unit_test(test_encode),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
