@@ -155,6 +155,7 @@ typedef struct kf_quantize_options {
     double target_cosine;  /**< least cosine between float and quantized logits, 0..1. 0 (default): not asked */
     double max_int16_macs; /**< percent of the network's multiply-adds that may be 16-bit, 0..100, default 10. Pooled vectors, 16-bit always, do not count */
     const int32_t *labels; /**< class of each sample, or NULL; for target_drop */
+    int32_t detail;          /**< 1: also measure each node alone and keep histograms, a pass more through every layer; default 0 */
     void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none. Of 1000 in all with a target, else
                                                                   of the number of nodes */
     void *user;
@@ -178,9 +179,23 @@ typedef struct kf_quantized_node {
     double cosine;         /**< similarity of float and quantized output, errors accumulated */
     double sqnr;           /**< signal to error ratio in dB, errors accumulated */
     int64_t macs;
+    double alone_cosine, alone_sqnr; /**< with `detail`: the node's own error, integer weights and rounded output on the float network's
+                                          inputs; NAN without */
 } kf_quantized_node;
 /** ARGUMENT past the last node, or for a graph that was not quantized. */
 KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err);
+/** How float values are spread, and what the integers chosen for them can hold. Owned by the graph. */
+typedef struct kf_quantized_histogram {
+    double lo, hi;          /**< of the bins: everything seen, and 0 */
+    const uint32_t *bins;   /**< [n_bins], equal widths; exact zeros are not in them */
+    int32_t n_bins;
+    uint64_t zeros;         /**< exact zeros */
+    int32_t ranges;         /**< scales: 0 where it stays f32, 1, or one a channel */
+    double wide[2], tight[2]; /**< [lo, hi] that can be held: the most over the channels, and the least */
+} kf_quantized_histogram;
+/** Of node `index`, after quantizing with `detail`: its output (`weights` 0), or its weights (1; a squeeze-and-excite branch: both
+ *  matrices; the layer that reads u8 pixels: divided by 255 std). ARGUMENT: past the last node, or none was kept. */
+KF_API kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights, kf_quantized_histogram *out, kf_error *err);
 /** Share of the samples (percent) whose top-1 kept its class, SQNR of the output in dB, samples used. Any pointer may be NULL. */
 KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples, kf_error *err);
 

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "quantize/assign.h"
+#include "quantize/detail.h"
 #include "quantize/steps.h"
 
 kf__qoptions kf__qoptions_default(void) {
@@ -62,18 +63,21 @@ static void summarize(const kf__sim *s, float *scratch, kf__qreport *r) {
     r->samples = s->samples;
 }
 
-static kf_status run_nodes(kf__sim *s, kf__qreport *r, float *scratch) {
+static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *scratch) {
     kf__graph *g = s->graph;
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         int64_t macs = kf__node_macs(g, n);
         KF_TRY(check_activation(n, s->err));
+        if (r) r->nodes[i] = (kf__qnode){.name = n->name, .op = n->op, .macs = macs, .alone_cosine = NAN, .alone_sqnr = NAN};
+        if (s->alone) KF_TRY(kf__detail_before(s, n, arena, &r->nodes[i]));
         kf_status st = n->op == KF_OP_CONV || n->op == KF_OP_FC ? kf__step_layer(s, i) : n->op == KF_OP_SE_GATE ? kf__step_gate(s, i) : kf__step_plain(s, i);
         if (st != KF_OK) return kf__error_prefix(s->err, st, "quantize");
         n = &g->nodes[i];
         if (r) {
-            r->nodes[i] = (kf__qnode){.name = n->name, .op = n->op, .macs = macs};
+            r->nodes[i].name = n->name;
             measure(s, n->out[0], scratch, &r->nodes[i]);
+            if (s->alone) KF_TRY(kf__detail_after(s, n, arena, scratch, &r->nodes[i]));
         }
         if (i + 1 == g->n_nodes && r) summarize(s, scratch, r);
         kf__sim_release(s, (int32_t)i);
@@ -99,7 +103,8 @@ static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, cons
         r->nodes = kf__arena_zalloc(arena, (g->n_nodes + 1) * sizeof *r->nodes);
     }
     if (!scratch || (r && !r->nodes)) KF_FAIL_MEMORY(err, most * sizeof *scratch);
-    return run_nodes(s, r, scratch);
+    if (r && o->detail) KF_TRY(kf__detail_open(s));
+    return run_nodes(s, r, arena, scratch);
 }
 
 kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena, kf__qreport *report, kf_error *err) {

@@ -33,6 +33,7 @@ typedef struct kf__qoptions {
     uint8_t *wide;           /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
     uint8_t *wide_weights;   /* [n_nodes], or NULL: 1 = this node's weights are i16 */
     kf__qnoise *noise;       /* [n_nodes], or NULL: filled, in the graph's arena */
+    bool detail;             /* also record each node's own error and histograms: a pass more through every layer */
     /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL: none. */
     void (*progress)(void *user, size_t done, size_t total);
     void *user;
@@ -50,6 +51,8 @@ typedef struct kf__qnode {
     double cosine;    /* between float and quantized output, all samples together */
     double sqnr;      /* 10 log10(signal power / error power), dB */
     int64_t macs;
+    double alone_cosine, alone_sqnr;            /* with `detail`: its own error on the float network's inputs (detail.h); else NAN */
+    struct kf__qhistogram *values, *weights;    /* with `detail`: of the float network; NULL where there are none */
 } kf__qnode;
 
 typedef struct kf__qreport {

@@ -124,6 +124,17 @@ const float *kf__sim_real(const kf__sim *s, size_t sample, kf__vid v, float *scr
     return scratch;
 }
 
+void kf__sim_round(const kf__sim *s, kf__vid v, float *x) {
+    const kf__quant *q = s->graph->values[v].quant;
+    kf__sim_shape d = kf__sim_shape_of(s->graph, v);
+    for (size_t i = 0; q && i < d.h * d.w; i++)
+        for (size_t c = 0; c < d.c; c++, x++) {
+            float scale = kf__q_scale(q, (int64_t)c);
+            int32_t z = kf__q_zero(q, (int64_t)c);
+            *x = (float)(kf__quantize_clamped(*x * kf__inverse((double)scale), z, q->qmin, q->qmax) - z) * scale;
+        }
+}
+
 void kf__sim_store(const kf__sim *s, size_t sample, kf__vid v, const float *x) {
     kf__sim_value *to = kf__sim_at(s, sample, v);
     kf__sim_shape d = kf__sim_shape_of(s->graph, v);

@@ -26,6 +26,8 @@ typedef struct kf__sim {
     kf__arena arena;       /* bookkeeping that lives as long as the run */
     double mean[4];        /* pixel models: 255 * mean per channel, what is taken off the pixels */
     bool pixels;
+    double (*alone)[4];    /* [samples], or NULL: not asked for. Float power, own power, product, error power (detail.h) */
+    bool alone_done;       /* the step of this node has filled it */
     kf_error *err;
 } kf__sim;
 
@@ -47,6 +49,9 @@ void kf__sim_release(kf__sim *s, int32_t i);
 const float *kf__sim_real(const kf__sim *s, size_t sample, kf__vid v, float *scratch);
 /** Round `x` into the quantized activation (step 5), or copy it where the value is f32. */
 void kf__sim_store(const kf__sim *s, size_t sample, kf__vid v, const float *x);
+
+/** The values of x, in place, as v's storage holds them: (q - z) * scale; unchanged where v is f32. */
+void kf__sim_round(const kf__sim *s, kf__vid v, float *x);
 
 /** A convolution or fully connected layer, weights as rows: [O][kh][kw][I/g], K = kh * kw * I/g. */
 typedef struct kf__sim_layer {

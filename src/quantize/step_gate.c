@@ -5,6 +5,7 @@
 
 #include "graph/qrules.h"
 #include "quantize/assign.h"
+#include "quantize/detail.h"
 #include "quantize/seal.h"
 #include "quantize/steps.h"
 #include "quantize/weights.h"
@@ -107,6 +108,31 @@ static kf_status seal(kf__sim *s, kf__node *n, int at, const dense *d) {
     return kf__seal_bias(s, n, at + 1, d->o, d->bias, d->s_in, d->scale, false);
 }
 
+/* One quantized layer on one row of real inputs, which are rounded as it rounds them. */
+static void one_row(const dense *d, const float *x, const kf__quant *q, float *rounded, float *y) {
+    memcpy(rounded, x, d->k * sizeof *x);
+    round_all(rounded, d->k, q);
+    for (size_t o = 0; o < d->o; o++) {
+        double sum = 0;
+        for (size_t k = 0; k < d->k; k++) sum += (double)d->q[o * d->k + k] * (double)rounded[k];
+        y[o] = kf__activate(d->act->kind, (float)(sum * (double)d->scale[o]) + (float)d->bias[o], d->act->lo, d->act->hi);
+    }
+}
+
+/* The branch on the float network's pooled values. */
+static kf_status alone(kf__sim *s, const kf__node *n, const dense *one, const dense *two, kf__arena *a) {
+    float *rounded = kf__arena_array(a, one->k + two->k + one->o + two->o, sizeof *rounded);
+    if (!rounded) KF_FAIL_MEMORY(s->err, one->k * sizeof *rounded);
+    float *hidden = rounded + one->k + two->k, *gate = hidden + one->o;
+    for (size_t k = 0; k < s->samples; k++) {
+        one_row(one, one->xf + k * one->k, n->attrs.pool_quant, rounded, hidden);
+        one_row(two, hidden, n->attrs.hidden_quant, rounded, gate);
+        kf__detail_alone(s, k, n->out[0], gate);
+    }
+    s->alone_done = true;
+    return KF_OK;
+}
+
 static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
     kf__graph *g = s->graph;
     kf__node *n = &g->nodes[index];
@@ -131,6 +157,7 @@ static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
         memcpy(kf__sim_at(s, k, y)->f, two.yf + k * two.o, two.o * sizeof(float));
         memcpy(kf__sim_at(s, k, y)->g, two.yq + k * two.o, two.o * sizeof(float));
     }
+    if (s->alone) KF_TRY(alone(s, n, &one, &two, a));
     KF_TRY(seal(s, n, 1, &one));
     return seal(s, n, 3, &two);
 }

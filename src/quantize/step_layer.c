@@ -6,6 +6,7 @@
 
 #include "graph/qrules.h"
 #include "quantize/assign.h"
+#include "quantize/detail.h"
 #include "quantize/seal.h"
 #include "quantize/steps.h"
 #include "quantize/weights.h"
@@ -25,6 +26,7 @@ typedef struct layer_job {
     bool quantized, finish; /* which network; sums only, or the output too */
     bool look;              /* rounding minds the layer's inputs: their moments are known */
     kf__moments moments;
+    bool alone;             /* quantized layer on the float network's inputs; the result is only measured */
 } layer_job;
 
 /* Activation, residual and last clip on one sample's sums. */
@@ -33,7 +35,7 @@ static void epilogue(const layer_job *j, size_t sample, float *y, float *res_scr
     const double *bias = j->quantized ? j->bias_q : j->bias;
     const float *res = NULL;
     kf__vid r = j->n->op == KF_OP_CONV && j->n->n_in > 3 ? j->n->in[3] : -1;
-    if (r >= 0) res = j->quantized ? kf__sim_real(j->s, sample, r, res_scratch) : kf__sim_at(j->s, sample, r)->f;
+    if (r >= 0) res = j->quantized && !j->alone ? kf__sim_real(j->s, sample, r, res_scratch) : kf__sim_at(j->s, sample, r)->f;
     size_t o = j->l.o;
     for (size_t i = 0; i < j->l.y.h * j->l.y.w; i++)
         for (size_t c = 0; c < o; c++) {
@@ -48,7 +50,7 @@ static void run_samples(void *ctx, int worker, int workers) {
     layer_job *j = ctx;
     float *x_scratch = j->buffers + (size_t)worker * j->buffer, *y = x_scratch + j->l.x.count, *res = y + j->l.y.count, *patches = res + j->l.y.count;
     for (size_t k = (size_t)worker; k < j->s->samples; k += (size_t)workers) {
-        const float *x = j->quantized ? kf__sim_real(j->s, k, j->n->in[0], x_scratch) : kf__sim_at(j->s, k, j->n->in[0])->f;
+        const float *x = j->quantized && !j->alone ? kf__sim_real(j->s, k, j->n->in[0], x_scratch) : kf__sim_at(j->s, k, j->n->in[0])->f;
         kf__sim_run(j->s, &j->l, x, y, patches);
         double *sum = j->sums + k * j->l.o;
         memset(sum, 0, j->l.o * sizeof *sum);
@@ -56,7 +58,8 @@ static void run_samples(void *ctx, int worker, int workers) {
             for (size_t c = 0; c < j->l.o; c++) sum[c] += (double)y[i * j->l.o + c];
         if (!j->finish) continue;
         epilogue(j, k, y, res);
-        if (j->quantized) kf__sim_store(j->s, k, j->n->out[0], y);
+        if (j->alone) kf__detail_alone(j->s, k, j->n->out[0], y);
+        else if (j->quantized) kf__sim_store(j->s, k, j->n->out[0], y);
         else memcpy(kf__sim_at(j->s, k, j->n->out[0])->f, y, j->l.y.count * sizeof *y);
     }
 }
@@ -217,6 +220,10 @@ static kf_status run_layer(layer_job *j, size_t index) {
     }
     j->finish = true;
     kf__pool_run(s->pool, run_samples, j);
+    if (s->alone) {
+        j->alone = s->alone_done = true;
+        kf__pool_run(s->pool, run_samples, j);
+    }
     return seal(j, &g->nodes[index], q, scale, qmax);
 }
 

@@ -3,6 +3,7 @@
  * Owner rule: the report lives in the graph's arena. */
 #include "api/toolchain/graph_api.h"
 #include "cpu/cpu.h"
+#include "quantize/detail.h"
 
 void kf_quantize_options_init(kf_quantize_options *options) {
     *options = (kf_quantize_options){.size = sizeof *options, .percentile = 99.99, .per_channel = 1, .channel_scales = 1,
@@ -85,6 +86,7 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     q.per_channel = o->per_channel, q.channel_scales = o->channel_scales;
     q.bias_correction = o->bias_correction, q.rounding = o->rounding, q.cross = o->cross;
     q.threads = o->threads > 0 ? o->threads : kf__cpu_default_threads();
+    q.detail = o->detail;
     q.progress = o->progress, q.user = o->user;
     const kf__qsamples s = {.data = data, .n = n, .pixels = samples[0].dtype == KF_U8};
     graph->quantized = true; /* whatever comes: a graph half done must not be used */
@@ -127,7 +129,16 @@ kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quant
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_node: node %d; the report has %zu", index, graph ? graph->report.n_nodes : (size_t)0);
     const kf__qnode *n = &graph->report.nodes[index];
     *out = (kf_quantized_node){.name = n->name, .op = kf__op_name(n->op), .dtype = n->dtype, .threshold = (double)n->threshold,
-                               .cosine = n->cosine, .sqnr = n->sqnr, .macs = n->macs};
+                               .cosine = n->cosine, .sqnr = n->sqnr, .macs = n->macs, .alone_cosine = n->alone_cosine, .alone_sqnr = n->alone_sqnr};
+    return KF_OK;
+}
+
+kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights, kf_quantized_histogram *out, kf_error *err) {
+    bool known = graph && out && index >= 0 && (size_t)index < graph->report.n_nodes;
+    const kf__qhistogram *q = !known ? NULL : weights ? graph->report.nodes[index].weights : graph->report.nodes[index].values;
+    if (!q) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_histogram: node %d has none; quantize with `detail`", index);
+    *out = (kf_quantized_histogram){.lo = (double)q->h.lo, .hi = (double)q->h.hi, .bins = q->h.bins, .n_bins = KF_HISTOGRAM_BINS, .zeros = q->h.zeros,
+                                    .ranges = q->ranges, .wide = {(double)q->wide[0], (double)q->wide[1]}, .tight = {(double)q->tight[0], (double)q->tight[1]}};
     return KF_OK;
 }
 
