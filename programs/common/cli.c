@@ -108,6 +108,8 @@ bool cli_is_model(const char *arg) {
     return has_suffix(arg, ".kfx") || has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors") || strcmp(arg, "everyday10") == 0;
 }
 
+bool cli_is_imported(const char *arg) { return has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors"); }
+
 static void notice(void *user, const char *text) {
     (void)user;
     fprintf(stderr, "kitfox: note: %s\n", text);
@@ -151,7 +153,7 @@ static kf_status refuse_import_options(const char *name, const cli_common *c, kf
 
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err) {
     bool builtin = !arg || strcmp(arg, "everyday10") == 0;
-    if (builtin || (!has_suffix(arg, ".onnx") && !has_suffix(arg, ".safetensors"))) {
+    if (builtin || !cli_is_imported(arg)) {
         kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
         if (st != KF_OK) return st;
         return builtin ? kf_model_load_memory(cli_builtin_model, (size_t)(cli_builtin_model_end - cli_builtin_model), NULL, out, err)

@@ -4,6 +4,7 @@
 #include "common/confusion.h"
 
 #include "common/cli.h"
+#include "common/html.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -31,23 +32,9 @@ typedef struct page {
     row *rows; /* one a class, those without pictures too */
 } page;
 
-/* Text between tags and in double-quoted attributes; control characters have no place in either. */
-static void text(FILE *f, const char *s) {
-    for (; *s; s++) {
-        switch (*s) {
-        case '&': fputs("&amp;", f); break;
-        case '<': fputs("&lt;", f); break;
-        case '>': fputs("&gt;", f); break;
-        case '"': fputs("&quot;", f); break;
-        case '\'': fputs("&#39;", f); break;
-        default: fputc((unsigned char)*s < 32 || *s == 127 ? ' ' : *s, f);
-        }
-    }
-}
-
 static void label(const page *p, int32_t k) {
     const char *s = p->c->label ? p->c->label(p->c->user, k) : NULL;
-    if (s && *s) text(p->f, s);
+    if (s && *s) html_text(p->f, s);
     else fprintf(p->f, "class %d", k);
 }
 
@@ -81,7 +68,7 @@ static int level(const page *p, const cell *c) {
 static void head(const page *p) {
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>", p->f);
-    text(p->f, p->c->title);
+    html_text(p->f, p->c->title);
     fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:64em;margin:2em auto;padding:0 1em;color:#222;background:#fff}\n"
           "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}\n"
           "th:nth-child(2),td:nth-child(2),.t{text-align:left}meter{width:8em}svg{width:100%;max-width:56em;height:auto}\n"
@@ -89,9 +76,9 @@ static void head(const page *p) {
           p->f);
     for (int l = 0; l < LEVELS; l++) fprintf(p->f, ".l%d{fill:hsl(215,75%%,%d%%)}", l, 88 - 7 * l);
     fputs("\n</style></head><body>\n<h1>", p->f);
-    text(p->f, p->c->title);
+    html_text(p->f, p->c->title);
     fputs("</h1>\n<p>", p->f);
-    text(p->f, p->c->summary);
+    html_text(p->f, p->c->summary);
     fputs("</p>\n", p->f);
 }
 

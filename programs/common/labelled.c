@@ -79,6 +79,21 @@ static kf_status from_folders(cli_labelled *p, const char *folder, const kf_mode
     return ok ? KF_OK : cli_error_at(err, KF_ERR_IO, folder, "cannot list the pictures; check permissions");
 }
 
+size_t cli_labelled_folders(const char *data) {
+    struct dirent **e;
+    size_t folders = 0;
+    int n = scandir(data, &e, plain, alphasort);
+    for (int i = 0; i < n; i++) {
+        char sub[4096];
+        struct stat st;
+        snprintf(sub, sizeof sub, "%s/%s", data, e[i]->d_name);
+        folders += stat(sub, &st) == 0 && S_ISDIR(st.st_mode);
+        free(e[i]);
+    }
+    if (n >= 0) free(e);
+    return folders;
+}
+
 /* Cut the first field off a CSV line in place; "" inside quotes is one quote. NULL when a quote is not closed. */
 static char *first_field(char *line, char **rest) {
     char *out = line, *in = line + 1;

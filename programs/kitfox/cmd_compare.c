@@ -1,44 +1,30 @@
-/* kitfox compare A B --data DIR: how far two models of one task agree on a folder of pictures.
- * Floor 8. Both models run on every picture, one pair of sessions on each core.
- * Owner rule: pictures are decoded one at a time and released. */
+/* kitfox compare A B --data DIR: how far two models of one task agree on a folder of pictures, node by node, and what labels say of both.
+ * Floor 8.
+ * Owner rule: models and pictures live until the end of the verb. */
 #include <math.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/pictures.h"
-#include "kitfox/image.h"
+#include "common/html.h"
+#include "common/report.h"
+
+enum { KEY_NODE_IMAGES = 3000, KEY_REPORT };
 
 typedef struct options {
     cli_common common;
-    const char *a, *b, *data, *list;
-    size_t limit;
+    const char *a, *b, *data, *list, *report;
+    size_t limit, node_images;
+    bool nodes;
 } options;
 
-/* Sums over pictures; each worker has its own. */
-typedef struct tally {
-    double aa, bb, ab, dd; /* powers and products of the outputs */
-    size_t n, same, same5;
-} tally;
-
-typedef struct work {
-    const kf_model *m[2];
-    pictures *p;
-    size_t classes;
-    atomic_size_t next;
-    pthread_mutex_t lock;
-    tally total;
-    kf_error err;
-    atomic_int failed;
-} work;
-
 static const struct argp_option OPTIONS[] = {
-    {"data", 'd', "DIR", 0, "pictures, sub-folders included (required)", 0},
+    {"data", 'd', "DIR", 0, "pictures, sub-folders included (required); labels come from its labels.csv or its class folders", 0},
     {"list", 'L', "FILE", 0, "which files of DIR, one a line", 0},
     {"limit", 'n', "N", 0, "N of them, spread evenly", 0},
+    {"nodes", 'N', NULL, 0, "also the nodes, worst first: both networks run from the picture; B's node alone on A's values; what that costs A's output", 0},
+    {"node-images", KEY_NODE_IMAGES, "N", 0, "pictures for the nodes, spread evenly (default 20)", 0},
+    {"report", KEY_REPORT, "OUT.html", 0, "all of it as one page, with the pictures whose answer changed", 0},
     {0},
 };
 
@@ -48,9 +34,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'd': o->data = arg; return 0;
     case 'L': o->list = arg; return 0;
+    case 'N': o->nodes = true; return 0;
     case 'n':
         o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000);
         return 0;
+    case KEY_NODE_IMAGES:
+        o->node_images = (size_t)cli_number(state, "--node-images", arg, 1, 1000000);
+        return 0;
+    case KEY_REPORT: o->report = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->b) argp_error(state, "%s: two models only", arg);
         *(o->a ? &o->b : &o->a) = arg;
@@ -62,117 +53,113 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static size_t top1(const float *x, size_t n) {
-    size_t best = 0;
-    for (size_t i = 1; i < n; i++)
-        if (x[i] > x[best]) best = i;
-    return best;
+/* Worst first; exact ones and those in one model only come last. */
+static int by_sqnr(const void *a, const void *b) {
+    const pair_node *x = *(const pair_node *const *)a, *y = *(const pair_node *const *)b;
+    double u = isfinite(x->sqnr) ? x->sqnr : isnan(x->sqnr) ? 1e300 : 1e299, v = isfinite(y->sqnr) ? y->sqnr : isnan(y->sqnr) ? 1e300 : 1e299;
+    return u != v ? (u > v) - (u < v) : (x > y) - (x < y);
 }
 
-/* Is `class` among the five best of x? */
-static bool in_top5(const float *x, size_t n, size_t class) {
-    size_t above = 0;
-    for (size_t i = 0; i < n; i++) above += x[i] > x[class];
-    return above < 5;
-}
-
-static kf_status scores(const work *w, int side, kf_session *s, const kf_image *full, float *to, kf_error *err) {
-    kf_model_info info;
-    kf_image crop;
-    kf_model_get_info(w->m[side], &info);
-    kf_status st = kf_image_preprocess(full, &info.preprocess, &crop, err);
-    if (st != KF_OK) return st;
-    st = kf_session_run_rgb(s, crop.pixels, crop.stride, to, w->classes, err);
-    kf_image_free(&crop);
-    return st;
-}
-
-static kf_status one(const work *w, size_t i, kf_session *const *s, float *a, float *b, tally *t, kf_error *err) {
-    kf_image_options io;
-    kf_image full;
-    kf_image_options_init(&io);
-    io.no_exif = 1;
-    kf_status st = kf_image_load(w->p->paths[i], &io, &full, err);
-    if (st != KF_OK) return st;
-    st = scores(w, 0, s[0], &full, a, err);
-    if (st == KF_OK) st = scores(w, 1, s[1], &full, b, err);
-    kf_image_free(&full);
-    if (st != KF_OK) return st;
-    for (size_t k = 0; k < w->classes; k++) {
-        t->aa += (double)a[k] * a[k], t->bb += (double)b[k] * b[k], t->ab += (double)a[k] * b[k];
-        t->dd += ((double)a[k] - b[k]) * ((double)a[k] - b[k]);
+static void print_json(const pair_node *n) {
+    if (n->step[0] < 0 || n->step[1] < 0) {
+        int side = n->step[0] < 0;
+        cli_print_json(json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side].op, "only_in", side ? "b" : "a"));
+        return;
     }
-    t->n++;
-    t->same += top1(a, w->classes) == top1(b, w->classes);
-    t->same5 += in_top5(b, w->classes, top1(a, w->classes));
+    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I}", "node", n->name, "type", n->info[1].op, "dtype_a", kf_dtype_name(n->info[0].dtype), "dtype_b",
+                             kf_dtype_name(n->info[1].dtype), "cosine", n->cosine, "sqnr_db", pair_real(n->sqnr), "alone_cosine", pair_real(n->alone_cosine), "alone_sqnr_db",
+                             pair_real(n->alone_sqnr), "cost_sqnr_db", pair_real(n->cost), "macs", (json_int_t)n->info[1].macs));
+}
+
+/* A column of dB: exact outputs have no error. */
+static const char *decibels(double x, char *to, size_t size) {
+    if (isfinite(x)) snprintf(to, size, "%.2f", x);
+    else snprintf(to, size, "%s", isnan(x) ? "" : "exact");
+    return to;
+}
+
+static void print_text(const pair_node *n) {
+    char s[3][32];
+    if (n->step[0] < 0 || n->step[1] < 0) {
+        printf("%-48.48s %-12s only in %s\n", n->name, n->info[n->step[0] < 0].op, n->step[0] < 0 ? "B" : "A");
+        return;
+    }
+    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s\n", n->name, n->info[1].op, kf_dtype_name(n->info[0].dtype), kf_dtype_name(n->info[1].dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
+           decibels(n->alone_sqnr, s[1], sizeof s[1]), decibels(n->cost, s[2], sizeof s[2]));
+}
+
+static kf_status print_nodes(const pair *w, bool json, kf_error *err) {
+    const pair_node **sorted = malloc((w->n_nodes + 1) * sizeof *sorted);
+    if (!sorted) return cli_error(err, KF_ERR_MEMORY, "out of memory for the node table");
+    for (size_t i = 0; i < w->n_nodes; i++) sorted[i] = &w->nodes[i];
+    qsort(sorted, w->n_nodes, sizeof *sorted, by_sqnr);
+    if (!json) printf("\n%-48s %-12s %-4s %-4s %9s %8s %8s %8s   (SQNR in dB, %zu pictures)\n", "node", "type", "A", "B", "cosine", "SQNR", "alone", "cost", w->node_images);
+    for (size_t i = 0; i < w->n_nodes; i++) {
+        if (json) print_json(sorted[i]);
+        else print_text(sorted[i]);
+    }
+    free(sorted);
     return KF_OK;
 }
 
-static void *worker(void *arg) {
-    work *w = arg;
-    kf_session *s[2] = {NULL, NULL};
-    kf_session_options so;
-    kf_error err = {0};
-    tally t = {0};
-    float *a = malloc(2 * w->classes * sizeof *a);
-    kf_session_options_init(&so);
-    so.threads = 1;
-    kf_status st = a ? KF_OK : KF_ERR_MEMORY;
-    for (int i = 0; i < 2 && st == KF_OK; i++) st = kf_session_create(w->m[i], &so, &s[i], &err);
-    for (size_t i; st == KF_OK && !atomic_load(&w->failed) && (i = atomic_fetch_add(&w->next, 1)) < w->p->n;) st = one(w, i, s, a, a + w->classes, &t, &err);
-    pthread_mutex_lock(&w->lock);
-    if (st != KF_OK && !atomic_exchange(&w->failed, 1)) w->err = err;
-    w->total.aa += t.aa, w->total.bb += t.bb, w->total.ab += t.ab, w->total.dd += t.dd;
-    w->total.n += t.n, w->total.same += t.same, w->total.same5 += t.same5;
-    pthread_mutex_unlock(&w->lock);
-    for (int i = 0; i < 2; i++) kf_session_destroy(&s[i]);
-    free(a);
-    return NULL;
+static kf_status tell(const pair *w, const options *o, bool labels, kf_error *err) {
+    pair_summary s = pair_summarize(w);
+    char title[600], basis[1200];
+    kf_status st = KF_OK;
+    if (o->report) {
+        const char *a = strrchr(o->a, '/') ? strrchr(o->a, '/') + 1 : o->a, *b = strrchr(o->b, '/') ? strrchr(o->b, '/') + 1 : o->b;
+        snprintf(title, sizeof title, "%.200s and %.200s compared", a, b);
+        snprintf(basis, sizeof basis, "On %zu pictures of %.800s%s%s.", s.images, o->data, labels ? ", with the labels found there" : "; no labels were found there", o->list ? " (those of a list)" : "");
+        report r = {.title = title, .name = {o->a, o->b}, .basis = basis, .bytes = {report_file_bytes(o->a), report_file_bytes(o->b)}, .w = w};
+        st = report_write(o->report, &r, err);
+    }
+    if (st != KF_OK) return st;
+    if (o->common.json) cli_print_json(pair_summary_json(&s));
+    else pair_summary_print(&s);
+    return o->nodes ? print_nodes(w, o->common.json, err) : KF_OK;
 }
 
-static int report(const work *w, const options *o) {
-    const tally *t = &w->total;
-    double agreement = 100.0 * (double)t->same / (double)t->n, top5 = 100.0 * (double)t->same5 / (double)t->n;
-    double cosine = t->aa > 0 && t->bb > 0 ? t->ab / sqrt(t->aa * t->bb) : t->aa == t->bb;
-    bool equal = t->dd == 0;
-    double sqnr = equal ? 0 : 10 * log10(t->aa / t->dd);
-    if (o->common.json)
-        cli_print_json(json_pack("{s:i,s:f,s:f,s:f,s:o,s:b}", "images", (int)t->n, "agreement", agreement, "top1_in_top5", top5, "cosine", cosine, "sqnr_db", equal ? json_null() : json_real(sqnr), "identical", equal));
-    else if (equal) printf("%zu pictures: outputs identical\n", t->n);
-    else printf("%zu pictures: top-1 agreement %.2f %%, A's top-1 in B's top-5 %.2f %%, output cosine %.6f, SQNR %.2f dB\n", t->n, agreement, top5, cosine, sqnr);
-    return EXIT_DONE;
+/* Options of an import go to the model that is imported; two compiled ones refuse them. */
+static kf_status load(const options *o, kf_model **m, kf_error *err) {
+    const char *name[2] = {o->a, o->b};
+    cli_common plain = o->common;
+    plain.labels = plain.preprocess = plain.input_shape = plain.arch = NULL;
+    bool any = cli_is_imported(o->a) || cli_is_imported(o->b);
+    kf_status st = KF_OK;
+    for (int i = 0; i < 2 && st == KF_OK; i++) st = cli_load_model(name[i], any && !cli_is_imported(name[i]) ? &plain : &o->common, &m[i], err);
+    return st;
 }
 
-static int compare(work *w, const options *o) {
-    kf_tensor out[2];
-    pthread_t t[64];
-    int started = 0, threads = o->common.threads ? o->common.threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
-    for (int i = 0; i < 2; i++)
-        if (kf_model_output(w->m[i], 0, &out[i], &w->err) != KF_OK) return cli_fail(&w->err);
-    if (out[0].bytes != out[1].bytes) return cli_say("%s has %zu outputs, %s has %zu; models of one task can be compared", o->a, out[0].bytes / 4, o->b, out[1].bytes / 4);
-    w->classes = out[0].bytes / sizeof(float);
-    for (; started < threads - 1 && started < 63; started++)
-        if (pthread_create(&t[started], NULL, worker, w) != 0) break;
-    worker(w);
-    for (int i = 0; i < started; i++) pthread_join(t[i], NULL);
-    return atomic_load(&w->failed) ? cli_fail(&w->err) : report(w, o);
+static void note_preprocessing(kf_model *const *m) {
+    kf_model_info i[2];
+    for (int k = 0; k < 2; k++) kf_model_get_info(m[k], &i[k]);
+    const kf_preprocess *a = &i[0].preprocess, *b = &i[1].preprocess;
+    bool same = a->valid == b->valid && a->width == b->width && a->height == b->height && a->crop_pct == b->crop_pct && a->crop == b->crop && a->filter == b->filter && a->color == b->color;
+    for (int c = 0; c < 3; c++) same = same && fabs(a->mean[c] - b->mean[c]) < 1e-6 && fabs(a->std[c] - b->std[c]) < 1e-6;
+    if (!same) fprintf(stderr, "kitfox: note: A and B prepare pictures differently, so their differences are not the weights' alone; --preprocess sets it for a model that is imported\n");
 }
 
 int cmd_compare(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "A B --data DIR", "How far two models agree on pictures.", children, NULL, NULL};
-    options o = {0};
+    const struct argp argp = {OPTIONS, parse, "A B --data DIR", "How far two models agree on pictures. A is the reference.", children, NULL, NULL};
+    options o = {.node_images = 20};
     pictures p = {0};
-    kf_model *a = NULL, *b = NULL;
-    work w = {.p = &p, .lock = PTHREAD_MUTEX_INITIALIZER};
+    kf_model *m[2] = {NULL, NULL};
+    kf_error err = {0};
+    long *truth = NULL;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    kf_status st = cli_load_model(o.a, &o.common, &a, &w.err);
-    if (st == KF_OK) st = cli_load_model(o.b, &o.common, &b, &w.err);
-    if (st == KF_OK) st = pictures_find(o.data, o.list, o.limit, &p, &w.err);
-    w.m[0] = a, w.m[1] = b;
-    int status = st == KF_OK ? compare(&w, &o) : cli_fail(&w.err);
+    kf_status st = o.report ? html_file_check(o.report, &err) : KF_OK;
+    if (st == KF_OK) st = load(&o, m, &err);
+    if (st == KF_OK) note_preprocessing(m);
+    if (st == KF_OK) st = pictures_find(o.data, o.list, o.limit, &p, &err);
+    if (st == KF_OK) st = pair_labels(o.data, &p, m[0], &truth, &err);
+    bool nodes = o.nodes || o.report;
+    pair w = {.m = {m[0], m[1]}, .p = &p, .truth = truth, .threads = o.common.threads, .node_limit = nodes ? o.node_images : 0, .costs = true};
+    if (st == KF_OK) st = pair_run(&w, &err);
+    if (st == KF_OK) st = tell(&w, &o, truth != NULL, &err);
+    pair_free(&w);
     pictures_free(&p);
-    kf_model_destroy(&a);
-    kf_model_destroy(&b);
-    return status;
+    free(truth);
+    for (int i = 0; i < 2; i++) kf_model_destroy(&m[i]);
+    return st == KF_OK ? EXIT_DONE : cli_fail(&err);
 }

@@ -1,0 +1,124 @@
+/* Text, thumbnails and files of the pages.
+ * Floor 7.
+ * Owner rule: see html.h. */
+#include "common/html.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+
+/* Bytes of the UTF-8 character at s, 0 if it is none: over-long forms, surrogates and what is above U+10FFFF are none. */
+static int utf8(const unsigned char *s) {
+    int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    for (int i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0))) return 0;
+    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))) return 0;
+    return n;
+}
+
+void html_text(FILE *f, const char *s) {
+    while (*s) {
+        int n = utf8((const unsigned char *)s);
+        const char *as = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : *s == '\'' ? "&#39;" : NULL;
+        if (n == 0) as = "\xef\xbf\xbd";
+        if (n == 1 && ((unsigned char)*s < 32 || *s == 127)) as = " ";
+        if (as) fputs(as, f);
+        else fwrite(s, 1, (size_t)n, f);
+        s += n ? n : 1;
+    }
+}
+
+void html_head(FILE *f, const char *title, const char *style) {
+    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n<title>", f);
+    html_text(f, title);
+    fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#222;background:#fff}\n"
+          "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}\n"
+          "th:first-child,td:first-child,.t{text-align:left}svg{max-width:100%;height:auto}svg text{font:11px sans-serif;fill:#444}\n", f);
+    fputs(style, f);
+    fputs("</style></head><body>\n<h1>", f);
+    html_text(f, title);
+    fputs("</h1>\n", f);
+}
+
+static void base64(FILE *f, const uint8_t *p, size_t n) {
+    static const char DIGIT[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
+        fputc(DIGIT[v >> 18], f);
+        fputc(DIGIT[v >> 12 & 63], f);
+        fputc(i + 1 < n ? DIGIT[v >> 6 & 63] : '=', f);
+        fputc(i + 2 < n ? DIGIT[v & 63] : '=', f);
+    }
+}
+
+bool html_thumbnail(FILE *f, const kf_image *image, int32_t side) {
+    int32_t longest = image->width > image->height ? image->width : image->height;
+    int32_t w = longest > side ? (int32_t)((int64_t)image->width * side / longest) : image->width, h = longest > side ? (int32_t)((int64_t)image->height * side / longest) : image->height;
+    kf_image small;
+    kf_error err;
+    void *data;
+    size_t n;
+    w = w ? w : 1, h = h ? h : 1;
+    if (kf_image_resize(image, w, h, KF_FILTER_BILINEAR, NULL, &small, &err) != KF_OK) return false;
+    bool ok = kf_image_encode_jpeg(&small, 75, &data, &n, &err) == KF_OK;
+    kf_image_free(&small);
+    if (!ok) return false;
+    fprintf(f, "<img width=\"%d\" height=\"%d\" alt=\"\" src=\"data:image/jpeg;base64,", w, h);
+    base64(f, data, n);
+    fputs("\">", f);
+    free(data);
+    return true;
+}
+
+/* ---- files ----------------------------------------------------------------------------------------------------------- */
+
+static kf_status io_error(const char *path, kf_error *err) {
+    char why[300];
+    snprintf(why, sizeof why, "cannot write; %s; check the folder and the space", strerror(errno));
+    return cli_error_at(err, KF_ERR_IO, path, why);
+}
+
+static bool is_special(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
+}
+
+/* The file beside `path`; its number keeps two runs apart. */
+static bool part_name(const char *path, char *part, size_t size) { return snprintf(part, size, "%s.%ld.part", path, (long)getpid()) < (int)size; }
+
+kf_status html_file_check(const char *path, kf_error *err) {
+    char part[4200];
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return errno = EISDIR, io_error(path, err);
+    if (is_special(path)) return KF_OK;
+    if (!part_name(path, part, sizeof part)) return errno = ENAMETOOLONG, io_error(path, err);
+    int fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (fd < 0) return io_error(path, err);
+    close(fd);
+    unlink(part);
+    return KF_OK;
+}
+
+static bool write_all(const char *path, const char *text, size_t n) {
+    FILE *f = fopen(path, "we");
+    bool ok = f && fwrite(text, 1, n, f) == n;
+    if (f && fclose(f) != 0) ok = false;
+    return ok;
+}
+
+kf_status html_file(const char *path, const char *text, size_t n, kf_error *err) {
+    char part[4200];
+    if (is_special(path)) return write_all(path, text, n) ? KF_OK : io_error(path, err);
+    if (!part_name(path, part, sizeof part)) return errno = ENAMETOOLONG, io_error(path, err);
+    if (write_all(part, text, n) && rename(part, path) == 0) return KF_OK;
+    kf_status st = io_error(path, err);
+    unlink(part);
+    return st;
+}

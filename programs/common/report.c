@@ -1,0 +1,199 @@
+/* The page: summary, sections about nodes (report_nodes.c), pictures that flipped, classes.
+ * Floor 7. Built in memory, then written at once.
+ * Owner rule: see report.h. */
+#include "common/report.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/html.h"
+#include "common/paired.h"
+
+enum { THUMBNAILS = 60, NAMES = 1000, SIDE = 112 }; /* of flipped pictures: with their picture; in all; pixels a side */
+
+int64_t report_file_bytes(const char *path) {
+    struct stat st;
+    if (!path || strcmp(path, "everyday10") == 0) return cli_builtin_model_end - cli_builtin_model;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : 0;
+}
+
+void report_number(FILE *f, double x, int digits) {
+    if (isnan(x)) fputs("<td></td>", f);
+    else if (isinf(x)) fputs("<td>exact</td>", f);
+    else fprintf(f, "<td>%.*f</td>", digits, x);
+}
+
+/* ---- summary --------------------------------------------------------------------------------------------------------- */
+
+static void two(FILE *f, const char *what, double a, double b) { fprintf(f, "<tr><td>%s</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", what, a, b); }
+
+static void labelled_rows(FILE *f, const pair_summary *s) {
+    fprintf(f, "<tr><td>with a label</td><td colspan=\"2\">%zu</td></tr>\n", s->labelled);
+    two(f, "top-1", s->top1[0], s->top1[1]);
+    two(f, "top-5", s->top5[0], s->top5[1]);
+    fprintf(f, "<tr><td>right to wrong</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>wrong to right</td><td colspan=\"2\">%zu</td></tr>\n", s->lost, s->won);
+    fprintf(f, "<tr><td>McNemar's exact p</td><td colspan=\"2\">%.4g</td></tr>\n", s->p);
+    fprintf(f, "<tr><td>top-1, B - A</td><td colspan=\"2\">%+.2f points</td></tr>\n<tr><td>its 95 %% interval</td><td colspan=\"2\">%+.2f to %+.2f points</td></tr>\n", s->difference, s->low, s->high);
+}
+
+static void verdict(FILE *f, const pair_summary *s) {
+    if (!s->labelled) {
+        fputs("<p id=\"verdict\">These pictures have no labels, so nothing is said about right and wrong: agreement counts equal answers, and accuracies, McNemar's test and the interval are left out.</p>\n", f);
+        return;
+    }
+    fputs("<p id=\"verdict\">", f);
+    if (s->low <= 0 && s->high >= 0) fprintf(f, "The interval holds 0: on %zu pictures the difference in top-1 cannot be told from none. It may be as low as %+.2f and as high as %+.2f points.", s->labelled, s->low, s->high);
+    else fprintf(f, "The interval leaves out 0: B is %s than A.", s->difference < 0 ? "worse" : "better");
+    fputs(" The interval is Tango's score interval for paired proportions (Stat. Med. 17, 1998); the test counts only pictures whose answer changed side.</p>\n", f);
+}
+
+static void sizes(FILE *f, const report *r) {
+    if (r->bytes[0] <= 0 || r->bytes[1] <= 0) return;
+    fprintf(f, "<tr><td>file size</td><td>%lld bytes</td><td>%lld bytes</td></tr>\n<tr><td>size, A / B</td><td colspan=\"2\">%.2f</td></tr>\n", (long long)r->bytes[0], (long long)r->bytes[1],
+            (double)r->bytes[0] / (double)r->bytes[1]);
+}
+
+static void summary(FILE *f, const report *r, const pair_summary *s) {
+    double n = (double)s->images;
+    fputs("<p>A: ", f);
+    html_text(f, r->name[0]);
+    fputs("<br>B: ", f);
+    html_text(f, r->name[1]);
+    fputs("</p>\n<p>", f);
+    html_text(f, r->basis);
+    fputs("</p>\n<h2>Summary</h2>\n<table id=\"summary\"><tr><th></th><th>A</th><th>B</th></tr>\n", f);
+    fprintf(f, "<tr><td>pictures</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>same top-1</td><td colspan=\"2\">%.2f %%</td></tr>\n", s->images, 100 * (double)s->same / n);
+    fprintf(f, "<tr><td>A's top-1 in B's top-5</td><td colspan=\"2\">%.2f %%</td></tr>\n", 100 * (double)s->other5 / n);
+    if (s->labelled) labelled_rows(f, s);
+    fprintf(f, "<tr><td>output cosine</td><td colspan=\"2\">%.6f</td></tr>\n", s->cosine);
+    if (s->identical) fputs("<tr><td>output SQNR</td><td colspan=\"2\">exact</td></tr>\n", f);
+    else fprintf(f, "<tr><td>output SQNR</td><td colspan=\"2\">%.2f dB</td></tr>\n", s->sqnr);
+    sizes(f, r);
+    fputs("</table>\n", f);
+    verdict(f, s);
+}
+
+/* ---- pictures that flipped ------------------------------------------------------------------------------------------- */
+
+static const char *const KIND[] = {"right to wrong", "wrong to right", "both wrong, differently", "another answer, no label"};
+
+/* Index into KIND, or -1: the same answer. */
+static int kind_of(const pair_answer *a) {
+    if (a->said[0] == a->said[1]) return -1;
+    if (a->truth < 0) return 3;
+    return a->said[0] == a->truth ? 0 : a->said[1] == a->truth ? 1 : 2;
+}
+
+static void class_name(FILE *f, const report *r, long k) {
+    const char *s = kf_model_label(r->w->m[0], (int32_t)k);
+    if (!s) s = kf_model_label(r->w->m[1], (int32_t)k);
+    if (s && *s) html_text(f, s);
+    else fprintf(f, "class %ld", k);
+}
+
+static void thumbnail(FILE *f, const report *r, size_t i) {
+    pair_input in;
+    kf_error err;
+    if (pair_load(r->w, i, &in, &err) == KF_OK) {
+        kf_model_info info;
+        kf_model_get_info(r->w->m[0], &info);
+        bool pixels = in.tensor.data && in.tensor.dtype == KF_U8 && info.preprocess.color != KF_COLOR_BGR; /* BGR pixels would show false colours */
+        if (pixels) in.full = (kf_image){.width = (int32_t)in.tensor.shape[1], .height = (int32_t)in.tensor.shape[0], .stride = 3 * (size_t)in.tensor.shape[1], .pixels = in.tensor.data};
+        if (in.full.pixels) html_thumbnail(f, &in.full, SIDE);
+        if (pixels) in.full = (kf_image){0};
+    }
+    pair_unload(&in);
+}
+
+static void flipped(FILE *f, const report *r) {
+    size_t shown = 0, n = 0;
+    for (size_t i = 0; i < r->w->p->n; i++) n += kind_of(&r->w->answers[i]) >= 0;
+    fprintf(f, "<h2>Pictures with another answer</h2>\n<p>%zu of %zu.", n, r->w->p->n);
+    if (n > THUMBNAILS) fprintf(f, " The first %d are shown, %zu are listed by name.", THUMBNAILS, (n < NAMES ? n : NAMES) - THUMBNAILS);
+    fputs("</p>\n<table id=\"flips\"><tr><th>picture</th><th class=\"t\">file</th><th class=\"t\">what happened</th><th class=\"t\">label</th><th class=\"t\">A says</th><th class=\"t\">B says</th></tr>\n", f);
+    for (int kind = 0; kind < 4; kind++)
+        for (size_t i = 0; i < r->w->p->n && shown < NAMES; i++) {
+            const pair_answer *a = &r->w->answers[i];
+            if (kind_of(a) != kind) continue;
+            fputs("<tr><td>", f);
+            if (shown++ < THUMBNAILS) thumbnail(f, r, i);
+            fputs("</td><td class=\"t\">", f);
+            html_text(f, r->w->p->paths[i]);
+            fprintf(f, "</td><td class=\"t\">%s</td><td class=\"t\">", KIND[kind]);
+            if (a->truth >= 0) class_name(f, r, a->truth);
+            for (int side = 0; side < 2; side++) {
+                fputs("</td><td class=\"t\">", f);
+                class_name(f, r, a->said[side]);
+            }
+            fputs("</td></tr>\n", f);
+        }
+    fputs("</table>\n", f);
+}
+
+/* ---- classes --------------------------------------------------------------------------------------------------------- */
+
+typedef struct tally {
+    size_t n, right[2], lost, won;
+} tally;
+
+static void class_rows(FILE *f, const report *r, const tally *t) {
+    size_t empty = 0, other = 0;
+    fputs("<table id=\"classes\"><tr><th>class</th><th>pictures</th><th>A</th><th>B</th><th>right to wrong</th><th>wrong to right</th><th>McNemar's exact p</th></tr>\n", f);
+    for (size_t k = 0; k < r->w->classes; k++) {
+        double n = (double)t[k].n;
+        empty += t[k].n == 0;
+        if (t[k].lost + t[k].won == 0) continue;
+        other++;
+        fputs("<tr><td>", f);
+        class_name(f, r, (long)k);
+        fprintf(f, "</td><td>%zu</td><td>%.2f %%</td><td>%.2f %%</td><td>%zu</td><td>%zu</td><td>%.3g</td></tr>\n", t[k].n, 100 * (double)t[k].right[0] / n, 100 * (double)t[k].right[1] / n, t[k].lost,
+                t[k].won, cli_mcnemar(t[k].lost, t[k].won));
+    }
+    fprintf(f, "</table>\n<p>%zu of %zu classes have flips. %zu of %zu classes have no pictures here.</p>\n", other, r->w->classes, empty, r->w->classes);
+}
+
+static bool classes(FILE *f, const report *r, const pair_summary *s) {
+    if (!s->labelled) return true;
+    tally *t = calloc(r->w->classes + 1, sizeof *t);
+    if (!t) return false;
+    for (size_t i = 0; i < r->w->p->n; i++) {
+        const pair_answer *a = &r->w->answers[i];
+        if (a->truth < 0) continue;
+        tally *to = &t[a->truth];
+        bool right[2] = {a->said[0] == a->truth, a->said[1] == a->truth};
+        to->n++;
+        for (int side = 0; side < 2; side++) to->right[side] += right[side];
+        to->lost += right[0] && !right[1];
+        to->won += !right[0] && right[1];
+    }
+    fputs("<h2>Classes with flips</h2>\n<p>With many classes some small p come by chance alone.</p>\n", f);
+    class_rows(f, r, t);
+    free(t);
+    return true;
+}
+
+static const char STYLE[] = "figure{margin:.3em 1em .8em 0;display:inline-block;vertical-align:top;max-width:24em}figcaption{font-size:12px;color:#444}\n"
+                            ".bar{fill:#4a78b5}.cut{fill:#d9822b}.wide{stroke:#b3202a}.tight{stroke:#b3202a;stroke-dasharray:3 3}.axis{stroke:#888}.grid{stroke:#ddd}\n"
+                            ".line0,.line1,.line2,.line3{fill:none;stroke-width:1.5}.line0{stroke:#b3202a}.line1{stroke:#4a78b5}.line2{stroke:#3a8a4a}.line3{stroke:#888}\n"
+                            "svg .key0{fill:#b3202a}svg .key1{fill:#4a78b5}svg .key2{fill:#3a8a4a}summary{cursor:pointer}\n";
+
+kf_status report_write(const char *path, const report *r, kf_error *err) {
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    if (!f) return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page");
+    pair_summary s = pair_summarize(r->w);
+    html_head(f, r->title, STYLE);
+    summary(f, r, &s);
+    report_nodes(f, r);
+    flipped(f, r);
+    bool ok = classes(f, r, &s);
+    fputs("</body></html>\n", f);
+    ok = ok && !ferror(f);
+    if (fclose(f) != 0 || !text) ok = false;
+    kf_status st = ok ? html_file(path, text, n, err) : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page");
+    free(text);
+    return st;
+}
