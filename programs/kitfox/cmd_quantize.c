@@ -8,7 +8,7 @@
 
 #include "kitfox/quantize.h"
 
-enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_FLAG, MAX_INT16 = 256 };
+enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_REPORT, KEY_DATA, KEY_FLAG, MAX_INT16 = 256 };
 
 typedef struct options {
     cli_common common;
@@ -18,6 +18,7 @@ typedef struct options {
     const char *int16[MAX_INT16];
     quantize_search search;
     bool nodes;
+    quantize_report report;
 } options;
 
 static const struct argp_option OPTIONS[] = {
@@ -28,7 +29,9 @@ static const struct argp_option OPTIONS[] = {
     {"method", KEY_METHOD, "mse|max|percentile|kl", 0, "how ranges are chosen (default mse)", 0},
     {"max-percentile", KEY_PERCENTILE, "P", 0, "percent of values kept, for --method percentile (default 99.99)", 0},
     {"int16", KEY_INT16, "NODE", 0, "this node reads and writes int16 (repeat)", 0},
-    {"nodes", 'n', NULL, 0, "print the node table", 0},
+    {"nodes", 'n', NULL, 0, "print the node table (--json always does)", 0},
+    {"report", KEY_REPORT, "OUT.html", 0, "a page: accuracy, what each node costs, histograms, changed answers", 0},
+    {"data", KEY_DATA, "DIR", 0, "test pictures to compare with float; labels from labels.csv or class folders", 0},
     {"no-per-channel", KEY_FLAG, NULL, 0, "one weight scale per layer", 1},
     {"no-channel-scales", KEY_FLAG + 1, NULL, 0, "one activation scale per tensor everywhere", 1},
     {"no-bias-correction", KEY_FLAG + 2, NULL, 0, "leave biases as they are", 1},
@@ -87,6 +90,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->q.percentile = strtod(arg, &end);
         if (*end || end == arg || !(o->q.percentile >= 50 && o->q.percentile <= 100)) argp_error(state, "--max-percentile %s: 50 to 100 is needed", arg);
         return 0;
+    case KEY_REPORT: o->report.path = arg; return 0;
+    case KEY_DATA: o->report.data = arg; return 0;
     case KEY_INT16:
         if (o->q.n_int16 == MAX_INT16) argp_error(state, "--int16: at most %d nodes", MAX_INT16);
         o->int16[o->q.n_int16++] = arg;
@@ -117,33 +122,45 @@ void quantize_print_nodes(FILE *to, const kf_graph *g, bool json) {
     for (int32_t i = 0; kf_graph_quantized_node(g, i, &n, &err) == KF_OK; i++) {
         const char *dtype = n.dtype == KF_U8 ? "int8" : n.dtype == KF_I16 ? "int16" : "float";
         if (json)
-            cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I}", "node", n.name, "type", n.op, "cosine", n.cosine, "sqnr_db", isfinite(n.sqnr) ? json_real(n.sqnr) : json_null(),
-                                     "threshold", n.threshold, "datatype", dtype, "macs", (json_int_t)n.macs));
+            cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I,s:o,s:o}", "node", n.name, "type", n.op, "cosine", n.cosine, "sqnr_db", pair_real(n.sqnr), "threshold", n.threshold, "datatype", dtype,
+                                     "macs", (json_int_t)n.macs, "alone_cosine", pair_real(n.alone_cosine), "alone_sqnr_db", pair_real(n.alone_sqnr)));
         else fprintf(to, "%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, dtype);
     }
 }
 
+kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds, const quantize_report *r, bool json, kf_error *err) {
+    double agreement, sqnr;
+    int32_t samples;
+    kf_status st = kf_graph_quantized_summary(g, &agreement, &sqnr, &samples, err);
+    if (st != KF_OK) return st;
+    if (json) {
+        json_t *o = json_pack("{s:s,s:i,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "agreement", agreement, "sqnr_db", pair_real(sqnr), "seconds", seconds, "bytes", (json_int_t)report_file_bytes(out));
+        quantize_report_tell(r, o);
+        cli_print_json(o);
+    } else {
+        printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", out, samples, given, agreement, sqnr, seconds);
+        quantize_report_tell(r, NULL);
+    }
+    return KF_OK;
+}
+
 static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     kf_graph_info info;
-    double start = cli_now_ms(), agreement, sqnr;
-    int32_t samples;
+    double start = cli_now_ms();
     kf_status st = cli_import(o->model, &o->common, g, err);
     if (st == KF_OK) st = kf_graph_get_info(*g, &info, err);
     if (st == KF_OK) st = pictures_find(o->calib, o->list, o->limit, p, err);
     if (st == KF_OK) st = pictures_load(p, &info.preprocess, err);
     if (st == KF_OK) st = quantize_search_labels(&o->search, *g, o->calib, p, err);
+    if (st == KF_OK) st = quantize_report_begin(&o->report, o->model, *g, &o->q, err);
     if (st == KF_OK) st = kf_graph_quantize(*g, p->tensors, p->n, &o->q, err);
+    if (st == KF_OK) st = quantize_report_measure(&o->report, *g, p, err);
     if (st == KF_OK) st = kf_graph_save(*g, o->out, err);
-    if (st == KF_OK) st = kf_graph_quantized_summary(*g, &agreement, &sqnr, &samples, err);
+    if (st == KF_OK) st = quantize_report_write(&o->report, *g, o->out, err);
     if (st != KF_OK) return st;
-    if (o->nodes) quantize_print_nodes(stdout, *g, o->common.json);
+    if (o->nodes || o->common.json) quantize_print_nodes(stdout, *g, o->common.json);
     quantize_print_search(stdout, *g, o->common.json, o->nodes);
-    double seconds = (cli_now_ms() - start) / 1e3;
-    if (o->common.json)
-        cli_print_json(json_pack("{s:s,s:i,s:f,s:f,s:f}", "output", o->out, "samples", samples, "agreement", agreement, "sqnr_db", sqnr, "seconds", seconds));
-    else
-        printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", o->out, samples, p->n, agreement, sqnr, seconds);
-    return KF_OK;
+    return quantize_print_summary(*g, o->out, p->n, (cli_now_ms() - start) / 1e3, &o->report, o->common.json, err);
 }
 
 int cmd_quantize(int argc, char **argv) {
@@ -159,7 +176,9 @@ int cmd_quantize(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     o.q.int16_nodes = o.int16;
     o.q.threads = o.common.threads;
-    kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &err) : run(&o, &g, &p, &err);
+    o.report.threads = o.common.threads;
+    kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &o.report, &err) : run(&o, &g, &p, &err);
+    quantize_report_free(&o.report);
     pictures_free(&p);
     quantize_search_free(&o.search);
     kf_graph_destroy(&g);

@@ -25,6 +25,7 @@ typedef struct job {
     const char **all; /* every node, for all_int16 */
     bool quiet; /* notices about keys were told before */
     size_t limit;
+    quantize_report *report;
     double start;
 } job;
 
@@ -260,18 +261,14 @@ static kf_status write_qdq(job *j, kf_error *err) {
     return st;
 }
 
-static kf_status report(const job *j, kf_error *err) {
-    double agreement, sqnr, seconds = (cli_now_ms() - j->start) / 1e3;
-    int32_t samples;
-    kf_status st = kf_graph_quantized_summary(j->g, &agreement, &sqnr, &samples, err);
+static kf_status conclude(const job *j, kf_error *err) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[0]);
+    kf_status st = quantize_report_write(j->report, j->g, path, err);
     if (st != KF_OK) return st;
     quantize_print_nodes(stdout, j->g, j->common->json);
     quantize_print_search(stdout, j->g, j->common->json, false);
-    char path[4096];
-    snprintf(path, sizeof path, "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[0]);
-    if (j->common->json) cli_print_json(json_pack("{s:s,s:i,s:f,s:f,s:f}", "output", path, "samples", samples, "agreement", agreement, "sqnr_db", sqnr, "seconds", seconds));
-    else printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", path, samples, j->p.n, agreement, sqnr, seconds);
-    return KF_OK;
+    return quantize_print_summary(j->g, path, j->p.n, (cli_now_ms() - j->start) / 1e3, j->report, j->common->json, err);
 }
 
 /* Before anything is optimized: the names are those of the file. */
@@ -319,13 +316,15 @@ static kf_status run(job *j, const char *path, kf_error *err) {
     j->q.range = j->c->range;
     if (j->c->range == KF_RANGE_PERCENTILE) j->q.percentile = j->c->percentile;
     if (j->c->per_channel >= 0) j->q.per_channel = j->c->per_channel;
-    st = kf_graph_quantize(j->g, j->p.tensors, j->p.n, &j->q, err);
+    st = quantize_report_begin(j->report, j->c->model, j->g, &j->q, err);
+    if (st == KF_OK) st = kf_graph_quantize(j->g, j->p.tensors, j->p.n, &j->q, err);
+    if (st == KF_OK) st = quantize_report_measure(j->report, j->g, &j->p, err);
     if (st != KF_OK) return st;
     tell_fallbacks(j);
     fflush(j->log);
     st = write_qdq(j, err);
     if (st == KF_OK) st = write_outputs(j, in.name, err);
-    return st == KF_OK ? report(j, err) : st;
+    return st == KF_OK ? conclude(j, err) : st;
 }
 
 static void release(job *j) {
@@ -350,8 +349,8 @@ kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t l
     return st;
 }
 
-kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, kf_error *err) {
-    job j = {.common = common, .q = *q, .limit = limit, .start = cli_now_ms()};
+kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, quantize_report *r, kf_error *err) {
+    job j = {.common = common, .q = *q, .limit = limit, .report = r, .start = cli_now_ms()};
     j.log = open_memstream(&j.notices, &j.notices_len);
     kf_status st = j.log ? run(&j, path, err) : cli_error(err, KF_ERR_MEMORY, "out of memory");
     release(&j);
