@@ -22,6 +22,7 @@ typedef struct pair_node {
     kf_step_info info[2]; /**< of the sides that have it */
     double cosine, sqnr;  /**< of the outputs, both networks run from the picture; dB, INFINITY where they are equal. NAN: in one only */
     double alone_cosine, alone_sqnr; /**< B's node on A's inputs; NAN where it was not measured */
+    bool rescaled;        /**< B keeps its channels in other scales than A (weights scaled across layers); compared in A's units */
     double cost;          /**< dB, SQNR of A's output when this node alone is B's; INFINITY: no change; NAN: not measured */
 } pair_node;
 

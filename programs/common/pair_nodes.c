@@ -18,6 +18,8 @@ typedef struct job {
     pair *w;
     sums *all;            /* [pictures][nodes] */
     int32_t *node_of[2];  /* by step of each model; -1 */
+    size_t *first;        /* [nodes + 1]: where its channels begin in `factor` */
+    float *factor;        /* [channels of all nodes]: B's values in units of A's, where a node is rescaled */
     int32_t inputs[2], steps[2];
 } job;
 
@@ -81,6 +83,22 @@ static kf_status match(job *j, kf_error *err) {
     return KF_OK;
 }
 
+/* ---- channels that B keeps in another scale -------------------------------------------------------------------------- */
+
+enum { SPARSE = 4, LEARN = 8, FEW = 4 }; /* one channel in so many; pictures that tell; values of a channel that it takes */
+
+static size_t channels_of(const pair_node *n) { return (size_t)n->info[0].shape[3]; }
+
+static bool same_channels(const pair_node *n) { return n->step[0] >= 0 && n->step[1] >= 0 && n->info[0].shape[3] == n->info[1].shape[3]; }
+
+/* B's values of a rescaled node in A's units (`to_a`), or A's in B's. */
+static void change_units(const job *j, size_t node, float *x, bool to_a) {
+    const pair_node *n = &j->w->nodes[node];
+    size_t c = channels_of(n), count_ = count(&n->info[0]);
+    const float *f = j->factor + j->first[node];
+    for (size_t i = 0; n->rescaled && i < count_; i++) x[i] = to_a ? x[i] / f[i % c] : x[i] * f[i % c];
+}
+
 /* ---- one picture ----------------------------------------------------------------------------------------------------- */
 
 static void keep(void *user, int32_t step, const float *x, size_t n) {
@@ -98,15 +116,32 @@ static void forget(values *v) {
     free(v->at);
 }
 
+/* A's values of a node for B: as they are, or a copy in B's units. */
+static const float *for_b(const job *j, int32_t node, const values *a, float **copy, bool *failed) {
+    const pair_node *n = &j->w->nodes[node];
+    const float *x = value(a, n->step[0]);
+    size_t size = count(&n->info[0]);
+    if (!n->rescaled) return x;
+    if (!(*copy = malloc(size * sizeof **copy))) return *failed = true, x;
+    memcpy(*copy, x, size * sizeof **copy);
+    change_units(j, (size_t)node, *copy, false);
+    return *copy;
+}
+
 /* B's node on A's inputs, which are rounded as B stores them. What only B has (its own conversions) comes from B. */
-static kf_status run_alone(const job *j, const pair_node *n, kf_session *b, const values *v, float *out, kf_error *err) {
+static kf_status run_alone(const job *j, size_t at, kf_session *b, const values *v, float *out, kf_error *err) {
+    const pair_node *n = &j->w->nodes[at];
     const float *in[16];
+    float *copy[16] = {NULL};
+    bool failed = false;
     for (int32_t k = 0; k < n->info[1].n_in; k++) {
         int32_t from = n->info[1].in[k], node = from < 0 ? -1 : j->node_of[1][from];
-        int32_t twin_step = node < 0 ? -1 : j->w->nodes[node].step[0];
-        in[k] = twin_step >= 0 ? value(&v[0], twin_step) : value(&v[1], from);
+        in[k] = node >= 0 && j->w->nodes[node].step[0] >= 0 ? for_b(j, node, &v[0], &copy[k], &failed) : value(&v[1], from);
     }
-    return kf_session_run_step(b, n->step[1], in, out, err);
+    kf_status st = failed ? cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name) : kf_session_run_step(b, n->step[1], in, out, err);
+    for (int k = 0; k < 16; k++) free(copy[k]);
+    if (st == KF_OK) change_units(j, at, out, true);
+    return st;
 }
 
 static kf_status alone(const job *j, size_t i, kf_session *const *s, const values *v, const pair_input *in, float *plain, float *changed, kf_error *err) {
@@ -118,7 +153,7 @@ static kf_status alone(const job *j, size_t i, kf_session *const *s, const value
         if (n->step[0] < 0 || n->step[1] < 0) continue;
         float *out = malloc(count(&n->info[1]) * sizeof *out + 1);
         if (!out) return cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
-        st = run_alone(j, n, s[1], v, out, err);
+        st = run_alone(j, k, s[1], v, out, err);
         if (st == KF_OK) add(to->v[ALONE], value(&v[0], n->step[0]), out, count(&n->info[0]));
         if (st == KF_OK) st = kf_session_replace(s[0], n->step[0], out, err);
         if (st == KF_OK) st = pair_forward(w, 0, s[0], in, changed, err);
@@ -129,7 +164,7 @@ static kf_status alone(const job *j, size_t i, kf_session *const *s, const value
     return st;
 }
 
-static kf_status run_both(const job *j, size_t i, kf_session *const *s, values *v, const pair_input *in, float *out, kf_error *err) {
+static kf_status run_both(const job *j, kf_session *const *s, values *v, const pair_input *in, float *out, kf_error *err) {
     const pair *w = j->w;
     kf_status st = KF_OK;
     for (int side = 0; side < 2 && st == KF_OK; side++) {
@@ -140,11 +175,18 @@ static kf_status run_both(const job *j, size_t i, kf_session *const *s, values *
         if (st == KF_OK) st = kf_session_watch(s[side], NULL, NULL, err);
         if (st == KF_OK && v[side].failed) st = cli_error(err, KF_ERR_MEMORY, "out of memory for the values of the nodes");
     }
-    for (size_t k = 0; st == KF_OK && k < w->n_nodes; k++) {
-        const pair_node *n = &w->nodes[k];
-        if (n->step[0] >= 0 && n->step[1] >= 0) add(j->all[i * w->n_nodes + k].v[OUTPUT], value(&v[0], n->step[0]), value(&v[1], n->step[1]), count(&n->info[0]));
-    }
     return st;
+}
+
+/* B's values are the picture's own, so they are changed in place. */
+static void compare_outputs(const job *j, size_t i, const values *v) {
+    for (size_t k = 0; k < j->w->n_nodes; k++) {
+        const pair_node *n = &j->w->nodes[k];
+        if (n->step[0] < 0 || n->step[1] < 0) continue;
+        float *b = v[1].at[v[1].inputs + n->step[1]];
+        change_units(j, k, b, true);
+        add(j->all[i * j->w->n_nodes + k].v[OUTPUT], value(&v[0], n->step[0]), b, count(&n->info[0]));
+    }
 }
 
 static kf_status picture(void *ctx, size_t i, kf_session *const *s, kf_error *err) {
@@ -155,10 +197,79 @@ static kf_status picture(void *ctx, size_t i, kf_session *const *s, kf_error *er
     float *out = malloc(3 * w->classes * sizeof *out);
     if (!out) return cli_error(err, KF_ERR_MEMORY, "out of memory for %zu classes", w->classes);
     kf_status st = pair_load(w, i * w->p->n / w->node_images, &in, err);
-    if (st == KF_OK) st = run_both(j, i, s, v, &in, out, err);
+    if (st == KF_OK) st = run_both(j, s, v, &in, out, err);
+    if (st == KF_OK) compare_outputs(j, i, v);
     if (st == KF_OK && w->costs) st = alone(j, i, s, v, &in, out, out + 2 * w->classes, err);
     pair_unload(&in);
     for (int side = 0; side < 2; side++) forget(&v[side]);
+    free(out);
+    return st;
+}
+
+/* ---- which nodes are rescaled ---------------------------------------------------------------------------------------- */
+
+/* Weights scaled across layers leave the network the same and its inner values not: channel c of B is f[c] times that of A. A node counts
+ * as rescaled where, alone on A's values, a quarter of its channels give A's almost exactly at less than half or more than twice the size.
+ * Errors that add up along the way play no part in that, so a bad quantization is not taken for it. */
+static void judge(const job *j, size_t k, double (*sum)[3]) {
+    size_t c = channels_of(&j->w->nodes[k]), off = 0;
+    float *factor = j->factor + j->first[k];
+    for (size_t i = 0; i < c; i++) {
+        const double *s = sum[i];
+        double f = s[0] > 0 && s[1] > 0 ? s[1] / s[0] : 1;
+        factor[i] = (float)f;
+        off += s[1] > 0.99 * sqrt(s[0] * s[2]) && s[0] > 0 && (f > 2 || f < 0.5);
+    }
+    j->w->nodes[k].rescaled = off * SPARSE >= c && off > 0;
+}
+
+/* Node k alone on each picture; the nodes before it have been judged. */
+static kf_status learn_node(const job *j, size_t k, kf_session *b, values (*v)[2], size_t pictures_, kf_error *err) {
+    const pair_node *n = &j->w->nodes[k];
+    size_t c = channels_of(n), size = count(&n->info[0]);
+    double(*sum)[3] = calloc(c + 1, sizeof *sum);
+    float *out = malloc(size * sizeof *out + 1);
+    kf_status st = sum && out ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
+    for (size_t p = 0; st == KF_OK && p < pictures_; p++) {
+        const float *a = value(&v[p][0], n->step[0]);
+        st = run_alone(j, k, b, v[p], out, err);
+        for (size_t e = 0; st == KF_OK && e < size; e++) {
+            double x = (double)a[e], y = (double)out[e], *s = sum[e % c];
+            s[0] += x * x, s[1] += x * y, s[2] += y * y;
+        }
+    }
+    if (st == KF_OK && pictures_ * size >= FEW * c) judge(j, k, sum);
+    free(sum);
+    free(out);
+    return st;
+}
+
+static kf_status learn_all(const job *j, kf_session *const *s, values (*v)[2], float *out, kf_error *err) {
+    size_t n = j->w->node_images < LEARN ? j->w->node_images : LEARN;
+    kf_status st = KF_OK;
+    for (size_t p = 0; st == KF_OK && p < n; p++) {
+        pair_input in;
+        st = pair_load(j->w, p * j->w->p->n / n, &in, err);
+        if (st == KF_OK) st = run_both(j, s, v[p], &in, out, err);
+        pair_unload(&in);
+    }
+    for (int32_t i = 0; st == KF_OK && i < j->steps[1]; i++)
+        if (same_channels(&j->w->nodes[j->node_of[1][i]])) st = learn_node(j, (size_t)j->node_of[1][i], s[1], v, n, err);
+    return st;
+}
+
+static kf_status learn(const job *j, kf_error *err) {
+    kf_session *s[2];
+    values v[LEARN][2];
+    float *out = malloc(2 * j->w->classes * sizeof *out);
+    for (int p = 0; p < LEARN; p++)
+        for (int side = 0; side < 2; side++) v[p][side] = (values){.inputs = j->inputs[side], .steps = j->steps[side]};
+    kf_status st = pair_sessions(j->w, s, err);
+    if (st == KF_OK && !out) st = cli_error(err, KF_ERR_MEMORY, "out of memory for %zu classes", j->w->classes);
+    if (st == KF_OK) st = learn_all(j, s, v, out, err);
+    for (int p = 0; p < LEARN; p++)
+        for (int side = 0; side < 2; side++) forget(&v[p][side]);
+    for (int side = 0; side < 2; side++) kf_session_destroy(&s[side]);
     free(out);
     return st;
 }
@@ -178,14 +289,27 @@ static void conclude(const job *j) {
     }
 }
 
+static kf_status make_room(job *j, kf_error *err) {
+    const pair *w = j->w;
+    j->first = calloc(w->n_nodes + 1, sizeof *j->first);
+    for (size_t k = 0; j->first && k < w->n_nodes; k++) j->first[k + 1] = j->first[k] + (same_channels(&w->nodes[k]) ? channels_of(&w->nodes[k]) : 0);
+    size_t channels = j->first ? j->first[w->n_nodes] : 0;
+    j->all = calloc(w->node_images * w->n_nodes + 1, sizeof *j->all);
+    j->factor = calloc(channels + 1, sizeof *j->factor);
+    return j->first && j->all && j->factor ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for %zu nodes", w->n_nodes);
+}
+
 kf_status pair_run_nodes(pair *w, kf_error *err) {
     job j = {.w = w};
     w->node_images = w->node_limit < w->p->n ? w->node_limit : w->p->n;
     kf_status st = match(&j, err);
-    if (st == KF_OK && !(j.all = calloc(w->node_images * w->n_nodes + 1, sizeof *j.all))) st = cli_error(err, KF_ERR_MEMORY, "out of memory for %zu nodes", w->n_nodes);
+    if (st == KF_OK) st = make_room(&j, err);
+    if (st == KF_OK) st = learn(&j, err);
     if (st == KF_OK) st = pair_parallel(w, w->node_images, picture, &j, "pictures for the nodes", err);
     if (st == KF_OK) conclude(&j);
     free(j.all);
+    free(j.factor);
+    free(j.first);
     for (int side = 0; side < 2; side++) free(j.node_of[side]);
     return st;
 }

@@ -46,6 +46,7 @@ static void node_table(FILE *f, row *rows, size_t n) {
         const pair_node *p = rows[i].n;
         fputs("<tr><td>", f);
         html_text(f, p->name);
+        if (p->rescaled) fputs(" (rescaled)", f);
         fputs("</td><td class=\"t\">", f);
         html_text(f, p->info[1].op);
         fprintf(f, "</td><td>%s</td><td>%s</td>", kf_dtype_name(p->info[0].dtype), kf_dtype_name(p->info[1].dtype));
@@ -148,6 +149,11 @@ void report_nodes(FILE *f, const report *r) {
     if (r->graph && kf_graph_quantized_summary(r->graph, &agreement, &sqnr, &samples, &err) == KF_OK)
         fprintf(f, "Alone: the quantized node on the float network's values. Measured by the quantizer on its %d calibration samples, where the answers agreed in %.2f %% and the output SQNR was %.2f dB.</p>\n", samples, agreement, sqnr);
     else fprintf(f, "Alone: B's node on A's values, rounded as B stores them. Over %zu pictures.</p>\n", r->w->node_images);
+    for (size_t i = 0; i < n; i++)
+        if (rows[i].n->rescaled) {
+            fputs("<p>B keeps the channels of nodes marked rescaled in other scales, by weights that were scaled across layers; they are compared in A's units, by the factors that fit best.</p>\n", f);
+            break;
+        }
     chart(f, rows, n);
     node_table(f, rows, n);
     only_table(f, r);

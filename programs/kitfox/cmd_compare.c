@@ -66,9 +66,9 @@ static void print_json(const pair_node *n) {
         cli_print_json(json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side].op, "only_in", side ? "b" : "a"));
         return;
     }
-    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I}", "node", n->name, "type", n->info[1].op, "dtype_a", kf_dtype_name(n->info[0].dtype), "dtype_b",
+    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "node", n->name, "type", n->info[1].op, "dtype_a", kf_dtype_name(n->info[0].dtype), "dtype_b",
                              kf_dtype_name(n->info[1].dtype), "cosine", n->cosine, "sqnr_db", pair_real(n->sqnr), "alone_cosine", pair_real(n->alone_cosine), "alone_sqnr_db",
-                             pair_real(n->alone_sqnr), "cost_sqnr_db", pair_real(n->cost), "macs", (json_int_t)n->info[1].macs));
+                             pair_real(n->alone_sqnr), "cost_sqnr_db", pair_real(n->cost), "macs", (json_int_t)n->info[1].macs, "rescaled", n->rescaled));
 }
 
 /* A column of dB: exact outputs have no error. */
@@ -84,8 +84,8 @@ static void print_text(const pair_node *n) {
         printf("%-48.48s %-12s only in %s\n", n->name, n->info[n->step[0] < 0].op, n->step[0] < 0 ? "B" : "A");
         return;
     }
-    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s\n", n->name, n->info[1].op, kf_dtype_name(n->info[0].dtype), kf_dtype_name(n->info[1].dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
-           decibels(n->alone_sqnr, s[1], sizeof s[1]), decibels(n->cost, s[2], sizeof s[2]));
+    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s%s\n", n->name, n->info[1].op, kf_dtype_name(n->info[0].dtype), kf_dtype_name(n->info[1].dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
+           decibels(n->alone_sqnr, s[1], sizeof s[1]), decibels(n->cost, s[2], sizeof s[2]), n->rescaled ? "  rescaled" : "");
 }
 
 static kf_status print_nodes(const pair *w, bool json, kf_error *err) {

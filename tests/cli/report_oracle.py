@@ -155,6 +155,40 @@ def damaged(folder, data, inputs, values, output):
     check("its cost is the whole error of the output", abs(r["cost_sqnr_db"] - sqnr(values[output], other[output])) < 0.02, (r, sqnr(values[output], other[output])))
 
 
+def rescaled(folder, data, values, output):
+    """The same function with one layer's channels scaled and its reader's taken back: exact but for that layer's units. With the reader's
+    weights damaged on top, the damage is the reader's alone."""
+    m = onnx.load(MODEL)
+    nodes = {n.name: n for n in m.graph.node}
+    first, second = "/blocks/blocks.1/blocks.1.0/conv_pw/Conv", "/blocks/blocks.1/blocks.1.0/conv_dw/Conv"
+    tensors = {i.name: i for i in m.graph.initializer}
+    rng = np.random.default_rng(7)
+    scale = 2.0 ** rng.uniform(-4, 4, tensors[nodes[first].input[1]].dims[0])
+    noise = rng.normal(0, 0.03, tensors[nodes[second].input[1]].dims)
+    for damage in (False, True):
+        changed = {nodes[first].input[1]: lambda x: x * scale[:, None, None, None], nodes[first].input[2]: lambda x: x * scale,
+                   nodes[second].input[1]: lambda x: x * (1 + noise * damage) / scale[:, None, None, None]}
+        other = onnx.ModelProto.FromString(m.SerializeToString())
+        for i in other.graph.initializer:
+            if i.name in changed:
+                i.CopyFrom(onnx.numpy_helper.from_array(changed[i.name](onnx.numpy_helper.to_array(i)).astype(np.float32), i.name))
+        path = os.path.join(folder, "rescaled.onnx")
+        onnx.save(other, path)
+        table = run("compare", MODEL, path, "--preprocess", "timm:everyday10", "--data", data, "--nodes", "--node-images", "8", "--json")
+        rows = {r["node"]: r for r in table[1:]}
+        quiet = lambda r, *keys: all(r[k] is None or r[k] > 100 for k in keys)
+        check("rescaled: only that layer is", [n for n, r in rows.items() if r["rescaled"]] == [first], [n for n, r in rows.items() if r["rescaled"]])
+        check("rescaled: it is compared in A's units", quiet(rows[first], "sqnr_db", "alone_sqnr_db", "cost_sqnr_db"), rows[first])
+        if not damage:
+            check("rescaled: its reader alone computes the same", quiet(rows[second], "sqnr_db", "alone_sqnr_db", "cost_sqnr_db") and table[0]["sqnr_db"] > 100, rows[second])
+            continue
+        got = all_values(other, [tensor(np.asarray(Image.open(os.path.join(data, f"p{i * 3:02}.png")))) for i in range(8)])[0]
+        mine = {k: v[::3] for k, v in values.items()}
+        relu = next(n for n in m.graph.node if nodes[second].output[0] in n.input).output[0]
+        want = sqnr(mine[relu], got[relu]), sqnr(mine[output], got[output])
+        check("rescaled: damage to its reader is found there", abs(rows[second]["alone_sqnr_db"] - want[0]) < 0.02 and abs(rows[second]["cost_sqnr_db"] - want[1]) < 0.02, (rows[second], want))
+
+
 def rounded(y, t, const):
     """Values as tensor `t` of a program stores them; y is [pixels, channels]."""
     if t["dtype"] == "f32":
@@ -260,6 +294,7 @@ with tempfile.TemporaryDirectory() as top:
     run("quantize", MODEL, "--preprocess", "timm:everyday10", "--calib", os.path.join(ROOT, "examples", "pictures"), "-o", rough, "--json", "--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--method", "max")
     agreement(top, data, rough, inputs, values, output)
     damaged(top, data, inputs, values, output)
+    rescaled(top, data, values, output)
     colours(top, data, pixels, rough)
 print(failures, "failures")
 sys.exit(1 if failures else 0)
