@@ -10,6 +10,13 @@
 
 /** Columns in one packed panel of every f32 GEMM kernel; packed weights are [ceil(n/16)][k][16], zero filled. */
 #define KF_GEMM_PANEL 16
+/** Channels in one block of packed depthwise weights, [ceil(c/16)][kh * kw][16]. The last block ends with the last channel, so it
+ *  overlaps the one before it; fewer channels than a block are filled with zeros. */
+#define KF_DWCONV_PANEL 16
+static inline size_t kf__dwconv_first(size_t c, size_t block) {
+    size_t first = block * KF_DWCONV_PANEL;
+    return first + KF_DWCONV_PANEL <= c || c < KF_DWCONV_PANEL ? first : c - KF_DWCONV_PANEL;
+}
 
 /** What happens to an f32 accumulator before it is stored: bias, activation, residual, clip. */
 typedef struct kf__epilogue {
@@ -27,14 +34,23 @@ typedef struct kf__epilogue {
 typedef void kf__gemm_f32_fn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
                              const kf__epilogue *e);
 
+/** Rows in pieces: row i of a matrix is `pieces` runs of `len` floats, run p at at[p] + i * step. One row of the output of a dense
+ *  convolution has the input rows as pieces, kw * c as len and stride * c as step. */
+typedef struct kf__gemm_rows {
+    const float *const *at;
+    size_t pieces, len, step;
+} kf__gemm_rows;
+/** As gemm_f32 with k = pieces * len, of rows in pieces. */
+typedef void kf__conv_f32_fn(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e);
+
 /** One output row of a depthwise convolution over NHWC. */
 typedef struct kf__dwconv_row {
     const float *const *rows; /* [kh] input rows of w_in * c elements; NULL outside the image */
     int32_t kh, kw, sw, dw, pl; /* kernel, horizontal stride, dilation, left padding */
     int32_t w_in, w_out;
     size_t c;
-    const float *w; /* [kh, kw, c] */
-    float *out;     /* [w_out, c] */
+    const float *w; /* packed by kf__dwconv_f32_pack */
+    float *out;     /* [w_out, c]; apart from the residual */
 } kf__dwconv_row;
 typedef void kf__dwconv_f32_fn(const kf__dwconv_row *d, const kf__epilogue *e);
 
@@ -48,11 +64,12 @@ typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float 
 /** The functions in use; filled once by kf__kernels_select. */
 typedef struct kf__kernels {
     kf__gemm_f32_fn *gemm_f32;
+    kf__conv_f32_fn *conv_f32;
     kf__dwconv_f32_fn *dwconv_f32;
     kf__scale_f32_fn *scale_f32;
     kf__colsum_f32_fn *colsum_f32;
     kf__eltwise_f32_fn *eltwise_f32;
-    const char *gemm_f32_name, *dwconv_f32_name, *scale_f32_name, *colsum_f32_name, *eltwise_f32_name;
+    const char *gemm_f32_name, *conv_f32_name, *dwconv_f32_name, *scale_f32_name, *colsum_f32_name, *eltwise_f32_name;
 } kf__kernels;
 
 /** Scalar first, then a ladder of early returns over the usable levels of `cpu`. */
@@ -61,20 +78,26 @@ void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out);
 /** Elements of the packed form of w[n,k]. */
 size_t kf__gemm_f32_packed(size_t n, size_t k);
 void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed);
+/** Elements of the packed form of depthwise weights of `taps` taps and c channels; tap t of channel i is w[t * tap + i * channel]. */
+size_t kf__dwconv_f32_packed(size_t taps, size_t c);
+void kf__dwconv_f32_pack(size_t taps, size_t c, const float *w, size_t tap, size_t channel, float *packed);
 
 #define KF_KERNEL(family, type, isa) kf__##family##_fn kf_k_##type##_##isa;
 KF_KERNEL(gemm_f32, gemm_f32, scalar)
+KF_KERNEL(conv_f32, conv_f32, scalar)
 KF_KERNEL(dwconv_f32, dwconv_f32, scalar)
 KF_KERNEL(scale_f32, scale_f32, scalar)
 KF_KERNEL(colsum_f32, colsum_f32, scalar)
 KF_KERNEL(eltwise_f32, eltwise_f32, scalar)
 #if defined(__x86_64__)
 KF_KERNEL(gemm_f32, gemm_f32, avx2)
+KF_KERNEL(conv_f32, conv_f32, avx2)
 KF_KERNEL(dwconv_f32, dwconv_f32, avx2)
 KF_KERNEL(scale_f32, scale_f32, avx2)
 KF_KERNEL(colsum_f32, colsum_f32, avx2)
 KF_KERNEL(eltwise_f32, eltwise_f32, avx2)
 KF_KERNEL(gemm_f32, gemm_f32, avx512)
+KF_KERNEL(conv_f32, conv_f32, avx512)
 KF_KERNEL(dwconv_f32, dwconv_f32, avx512)
 KF_KERNEL(scale_f32, scale_f32, avx512)
 KF_KERNEL(colsum_f32, colsum_f32, avx512)

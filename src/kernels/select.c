@@ -7,6 +7,7 @@
 #define USE(t, isa)                                                                                                    \
     do {                                                                                                               \
         (t)->gemm_f32 = kf_k_gemm_f32_##isa, (t)->gemm_f32_name = "gemm_f32_" #isa;                                    \
+        (t)->conv_f32 = kf_k_conv_f32_##isa, (t)->conv_f32_name = "conv_f32_" #isa;                                    \
         (t)->dwconv_f32 = kf_k_dwconv_f32_##isa, (t)->dwconv_f32_name = "dwconv_f32_" #isa;                            \
         (t)->scale_f32 = kf_k_scale_f32_##isa, (t)->scale_f32_name = "scale_f32_" #isa;                                \
         (t)->colsum_f32 = kf_k_colsum_f32_##isa, (t)->colsum_f32_name = "colsum_f32_" #isa;                            \
@@ -31,6 +32,17 @@ void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed) {
     for (size_t j0 = 0; j0 < n; j0 += KF_GEMM_PANEL)
         for (size_t x = 0; x < k; x++)
             for (size_t j = 0; j < KF_GEMM_PANEL; j++) *packed++ = j0 + j < n ? w[(j0 + j) * k + x] : 0;
+}
+
+size_t kf__dwconv_f32_packed(size_t taps, size_t c) { return kf__round_up(c, KF_DWCONV_PANEL) * taps; }
+
+void kf__dwconv_f32_pack(size_t taps, size_t c, const float *w, size_t tap, size_t channel, float *packed) {
+    for (size_t block = 0; block * KF_DWCONV_PANEL < c; block++)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t j = 0; j < KF_DWCONV_PANEL; j++) {
+                size_t ch = kf__dwconv_first(c, block) + j;
+                *packed++ = ch < c ? w[t * tap + ch * channel] : 0;
+            }
 }
 
 #define USE_INT(t, isa)                                                                                                \

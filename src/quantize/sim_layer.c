@@ -25,12 +25,11 @@ static bool is_pointwise(const kf__sim_layer *l) {
 }
 
 kf_status kf__sim_pack(kf__sim *s, kf__sim_layer *l, const float *rows) {
-    size_t n = l->depthwise ? l->o * l->k : kf__gemm_f32_packed(l->o, l->k);
+    size_t n = l->depthwise ? kf__dwconv_f32_packed(l->k, l->o) : kf__gemm_f32_packed(l->o, l->k);
     if (!l->packed) l->packed = kf__arena_array(&s->arena, n, sizeof *l->packed);
     if (!l->packed) KF_FAIL_MEMORY(s->err, n * sizeof *l->packed);
-    if (!l->depthwise) kf__gemm_f32_pack(l->o, l->k, rows, l->packed);
-    for (size_t c = 0; l->depthwise && c < l->o; c++)
-        for (size_t t = 0; t < l->k; t++) l->packed[t * l->o + c] = rows[c * l->k + t];
+    if (l->depthwise) kf__dwconv_f32_pack(l->k, l->o, rows, 1, l->k, l->packed);
+    else kf__gemm_f32_pack(l->o, l->k, rows, l->packed);
     return KF_OK;
 }
 

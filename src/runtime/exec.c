@@ -55,7 +55,7 @@ static void im2col_row(const job *j, size_t image, int32_t y, size_t first_chann
             }
 }
 
-static void run_conv(void *ctx, int worker, int workers) {
+static void run_patches(void *ctx, int worker, int workers) {
     const job *j = ctx;
     const kf__step *s = j->s;
     size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, g = (size_t)s->group, per_in = (size_t)j->in->c / g, per_out = oc / g;
@@ -70,6 +70,57 @@ static void run_conv(void *ctx, int worker, int workers) {
             if (e.bias) e.bias += q * per_out;
             if (e.residual) e.residual += at;
             j->x->m->kernels.gemm_f32(ow, per_out, k, patches, k, j->packed->w + q * panel, j->dst + at, oc, &e);
+        }
+}
+
+/* The input rows under one output row, zeros left and right of the image; the last slot is a row of zeros for rows outside. */
+typedef struct ring {
+    float *rows;
+    size_t ld; /* floats of a padded row */
+    int32_t held[KF_DIRECT_ROWS]; /* which input row a slot holds; -1 none */
+} ring;
+
+static void ring_empty(ring *r) {
+    for (int32_t i = 0; i < KF_DIRECT_ROWS; i++) r->held[i] = -1;
+}
+
+/* Channels first..first + channels of each pixel of input row y. */
+static const float *ring_row(ring *r, const job *j, size_t image, int32_t y, size_t first, size_t channels) {
+    if (y < 0 || y >= j->in->h) return r->rows + (size_t)j->s->kh * r->ld;
+    int32_t slot = y % j->s->kh;
+    float *row = r->rows + (size_t)slot * r->ld, *to = row + (size_t)j->s->pl * channels;
+    if (r->held[slot] == y) return row;
+    size_t c = (size_t)j->in->c, w = (size_t)j->in->w;
+    const float *from = j->src + (image * (size_t)j->in->h + (size_t)y) * w * c + first;
+    if (channels == c) memcpy(to, from, w * c * sizeof *to);
+    else
+        for (size_t x = 0; x < w; x++) memcpy(to + x * channels, from + x * c, channels * sizeof *to);
+    r->held[slot] = y;
+    return row;
+}
+
+/* Dense and grouped convolutions without dilation: one output row is a product of runs of the padded input rows. */
+static void run_conv(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    const kf__step *s = j->s;
+    size_t ow = (size_t)j->out->w, oh = (size_t)j->out->h, oc = (size_t)j->out->c, g = (size_t)s->group, per_in = (size_t)j->in->c / g,
+           per_out = oc / g, k = (size_t)(s->kh * s->kw) * per_in, from, to;
+    const float *at[KF_DIRECT_ROWS];
+    kf__gemm_rows a = {.at = at, .pieces = (size_t)s->kh, .len = (size_t)s->kw * per_in, .step = (size_t)s->sw * per_in};
+    ring r = {.rows = (float *)(void *)(j->x->scratch + (size_t)worker * j->x->m->scratch_bytes),
+              .ld = (size_t)(j->in->w + s->pl + s->pr) * per_in};
+    memset(r.rows, 0, (size_t)(s->kh + 1) * r.ld * sizeof(float));
+    kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
+    for (size_t q = 0; q < g; q++)
+        for (size_t row = from; row < to; row++) {
+            if (row == from || row % oh == 0) ring_empty(&r);
+            for (int32_t ky = 0; ky < s->kh; ky++)
+                at[ky] = ring_row(&r, j, row / oh, (int32_t)(row % oh) * s->sh - s->pt + ky, q * per_in, per_in);
+            kf__epilogue e = j->e;
+            size_t first = row * ow * oc + q * per_out;
+            if (e.bias) e.bias += q * per_out;
+            if (e.residual) e.residual += first;
+            j->x->m->kernels.conv_f32(ow, per_out, &a, j->packed->w + q * kf__gemm_f32_packed(per_out, k), j->dst + first, oc, &e);
         }
 }
 
@@ -89,7 +140,7 @@ static void run_dwconv(void *ctx, int worker, int workers) {
         kf__epilogue e = j->e;
         if (e.residual) e.residual += row * row_out;
         kf__dwconv_row d = {.rows = rows, .kh = s->kh, .kw = s->kw, .sw = s->sw, .dw = s->dw, .pl = s->pl, .w_in = j->in->w,
-                            .w_out = j->out->w, .c = c, .w = constant(j, KF_CONST_W), .out = j->dst + row * row_out};
+                            .w_out = j->out->w, .c = c, .w = j->packed->w, .out = j->dst + row * row_out};
         j->x->m->kernels.dwconv_f32(&d, &e);
     }
 }
@@ -204,10 +255,6 @@ static void run_to_nchw(const job *j) {
             for (size_t k = 0; k < c; k++) j->dst[(n * c + k) * hw + i] = j->src[(n * hw + i) * c + k];
 }
 
-static bool is_pointwise(const kf__step *s) {
-    return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr;
-}
-
 void kf__exec_step(const kf__exec *x, int32_t index) {
     const kf__program *p = x->m->p;
     const kf__step *s = &p->steps[index];
@@ -223,7 +270,7 @@ void kf__exec_step(const kf__exec *x, int32_t index) {
                          .residual = conv && s->n_in > 1 ? j.src2 : NULL, .ld_residual = (size_t)j.out->c,
                          .post = s->post_act.kind, .post_lo = s->post_act.lo, .post_hi = s->post_act.hi};
     switch (s->op) {
-    case KF_STEP_CONV: kf__pool_run(x->pool, is_pointwise(s) ? run_gemm : run_conv, &j); break;
+    case KF_STEP_CONV: kf__pool_run(x->pool, kf__conv_is_pointwise(s) ? run_gemm : kf__conv_is_direct(s) ? run_conv : run_patches, &j); break;
     case KF_STEP_DWCONV: kf__pool_run(x->pool, run_dwconv, &j); break;
     case KF_STEP_FC: kf__pool_run(x->pool, run_gemm, &j); break;
     case KF_STEP_SE_GATE: run_se_gate(&j); break;

@@ -3,9 +3,9 @@
  * Owner rule: see model.h. */
 #include "runtime/model.h"
 
-static bool uses_gemm(const kf__program *p, const kf__step *s) {
+static bool is_packed(const kf__program *p, const kf__step *s) {
     if (kf__step_is_integer(p, s)) return false;
-    return s->op == KF_STEP_CONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE;
+    return s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE;
 }
 
 /* Rows of the weight matrix per group and its depth. */
@@ -20,6 +20,7 @@ static void matrix_of(const kf__program *p, const kf__step *s, size_t *groups, s
 
 static size_t packed_size(const kf__program *p, const kf__step *s) {
     size_t g, n, k;
+    if (s->op == KF_STEP_DWCONV) return kf__dwconv_f32_packed((size_t)(s->kh * s->kw), (size_t)p->tensors[s->out].c);
     matrix_of(p, s, &g, &n, &k);
     size_t size = g * kf__gemm_f32_packed(n, k);
     if (s->op == KF_STEP_SE_GATE) size += kf__gemm_f32_packed(k, n);
@@ -28,9 +29,14 @@ static size_t packed_size(const kf__program *p, const kf__step *s) {
 
 static void pack_step(const kf__program *p, const kf__step *s, float *to, kf__packed *out) {
     size_t g, n, k;
-    matrix_of(p, s, &g, &n, &k);
     const float *w = p->consts[s->consts[KF_CONST_W]].data;
     out->w = to;
+    if (s->op == KF_STEP_DWCONV) {
+        size_t c = (size_t)p->tensors[s->out].c;
+        kf__dwconv_f32_pack((size_t)(s->kh * s->kw), c, w, c, 1, to);
+        return;
+    }
+    matrix_of(p, s, &g, &n, &k);
     for (size_t i = 0; i < g; i++, to += kf__gemm_f32_packed(n, k)) kf__gemm_f32_pack(n, k, w + i * n * k, to);
     if (s->op != KF_STEP_SE_GATE) return;
     out->w2 = to;
@@ -39,8 +45,11 @@ static void pack_step(const kf__program *p, const kf__step *s, float *to, kf__pa
 
 static size_t scratch_of(const kf__program *p, const kf__step *s) {
     const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
-    if (s->op == KF_STEP_CONV && (s->kh != 1 || s->kw != 1 || s->sh != 1 || s->sw != 1 || s->group != 1 || s->pt || s->pl || s->pb || s->pr))
-        return (size_t)y->w * (size_t)(s->kh * s->kw) * (size_t)(x->c / s->group) * sizeof(float);
+    if (s->op == KF_STEP_CONV && !kf__conv_is_pointwise(s)) {
+        size_t c = (size_t)(x->c / s->group);
+        if (kf__conv_is_direct(s)) return (size_t)(s->kh + 1) * (size_t)(x->w + s->pl + s->pr) * c * sizeof(float);
+        return (size_t)y->w * (size_t)(s->kh * s->kw) * c * sizeof(float);
+    }
     if (s->op == KF_STEP_SE_GATE) /* mean, hidden layer, partial sums: each rounded up to 16 */
         return (2 * (size_t)x->c + (size_t)p->consts[s->consts[KF_CONST_W]].shape.dim[0] + 48) * sizeof(float);
     if (s->op == KF_STEP_GLOBAL_POOL) return (size_t)x->c * sizeof(float);
@@ -51,7 +60,7 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
     const kf__program *p = m->p;
     size_t total = 0;
     for (int32_t i = 0; i < p->n_steps; i++) {
-        if (uses_gemm(p, &p->steps[i])) total += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
+        if (is_packed(p, &p->steps[i])) total += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
         size_t scratch = 0;
         if (kf__step_is_integer(p, &p->steps[i])) KF_TRY(kf__pack_int(m, i, &scratch, err));
         else scratch = kf__round_up(scratch_of(p, &p->steps[i]), KF_ALIGN);
@@ -62,7 +71,7 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
     if (!m->weights) KF_FAIL_MEMORY(err, total * sizeof(float));
     float *to = m->weights;
     for (int32_t i = 0; i < p->n_steps; i++) {
-        if (!uses_gemm(p, &p->steps[i])) continue;
+        if (!is_packed(p, &p->steps[i])) continue;
         pack_step(p, &p->steps[i], to, &m->packed[i]);
         to += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
     }
@@ -104,7 +113,8 @@ const char *kf__model_kernel_name(const struct kf_model *m, const kf__step *s) {
     const kf__qstep *q = m->packed[s - m->p->steps].q;
     if (q) return q->kernel;
     switch (s->op) {
-    case KF_STEP_CONV: case KF_STEP_FC: case KF_STEP_SE_GATE: return m->kernels.gemm_f32_name;
+    case KF_STEP_CONV: return kf__conv_is_direct(s) && !kf__conv_is_pointwise(s) ? m->kernels.conv_f32_name : m->kernels.gemm_f32_name;
+    case KF_STEP_FC: case KF_STEP_SE_GATE: return m->kernels.gemm_f32_name;
     case KF_STEP_DWCONV: return m->kernels.dwconv_f32_name;
     case KF_STEP_SCALE: return m->kernels.scale_f32_name;
     case KF_STEP_GLOBAL_POOL: return m->kernels.colsum_f32_name;

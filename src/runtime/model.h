@@ -56,6 +56,12 @@ kf_status kf__plan(const kf__program *p, bool keep_all, size_t *offset, size_t *
 bool kf__step_is_integer(const kf__program *p, const kf__step *s);
 /** Prepare integer step `index`; *scratch gets the bytes that each worker needs for it. */
 kf_status kf__pack_int(struct kf_model *m, int32_t index, size_t *scratch, kf_error *err);
+/** Most kernel rows of a convolution that reads the image in place; others, and dilated ones, copy patches. */
+enum { KF_DIRECT_ROWS = 16 };
+static inline bool kf__conv_is_pointwise(const kf__step *s) {
+    return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr;
+}
+static inline bool kf__conv_is_direct(const kf__step *s) { return s->dh == 1 && s->dw == 1 && s->kh <= KF_DIRECT_ROWS; }
 /** The kernel that a step runs on, for profiles. */
 const char *kf__model_kernel_name(const struct kf_model *m, const kf__step *s);
 

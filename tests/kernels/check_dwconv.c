@@ -19,7 +19,7 @@ static const shape LAYERS[] = {
 enum { MAX_K = 9 };
 
 typedef struct job {
-    guarded in[MAX_K], w, bias, residual, out;
+    guarded in[MAX_K], w, packed, bias, residual, out;
     const float *rows[MAX_K];
     kf__dwconv_row d;
 } job;
@@ -34,15 +34,17 @@ static job job_new(shape s, unsigned absent, kf__random *r) {
         fill(&j.in[i], r);
         j.rows[i] = absent >> i & 1 ? NULL : j.in[i].at;
     }
+    j.packed = guard_new(kf__dwconv_f32_packed((size_t)(s.k * s.k), s.c));
     fill(&j.w, r), fill(&j.bias, r), fill(&j.residual, r);
+    kf__dwconv_f32_pack((size_t)(s.k * s.k), s.c, j.w.at, s.c, 1, j.packed.at);
     j.d = (kf__dwconv_row){.kh = s.k, .kw = s.k, .sw = s.stride, .dw = s.dil, .pl = s.pad, .w_in = s.w_in,
-                           .w_out = w_out, .c = s.c, .w = j.w.at, .out = j.out.at};
+                           .w_out = w_out, .c = s.c, .w = j.packed.at, .out = j.out.at};
     return j;
 }
 
 static void job_free(job *j) {
     for (int32_t i = 0; i < j->d.kh; i++) guard_free(&j->in[i]);
-    guard_free(&j->w), guard_free(&j->bias), guard_free(&j->residual), guard_free(&j->out);
+    guard_free(&j->w), guard_free(&j->packed), guard_free(&j->bias), guard_free(&j->residual), guard_free(&j->out);
 }
 
 static bool wrong(const job *j, const kf__epilogue *e, int32_t x, size_t ch) {
@@ -52,7 +54,7 @@ static bool wrong(const job *j, const kf__epilogue *e, int32_t x, size_t ch) {
         for (int32_t kx = 0; j->rows[ky] && kx < d->kw; kx++) {
             int32_t at = x * d->sw + kx * d->dw - d->pl;
             if (at < 0 || at >= d->w_in) continue;
-            double v = (double)j->rows[ky][(size_t)at * d->c + ch] * d->w[(size_t)(ky * d->kw + kx) * d->c + ch];
+            double v = (double)j->rows[ky][(size_t)at * d->c + ch] * j->w.at[(size_t)(ky * d->kw + kx) * d->c + ch];
             sum += v, mass += fabs(v);
         }
     size_t o = (size_t)x * d->c + ch;

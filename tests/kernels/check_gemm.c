@@ -1,4 +1,5 @@
-/* Check and benchmark of the f32 GEMM: every pointwise, SE and classifier shape of large_100 and small_100, remainders.
+/* Check and benchmark of the f32 GEMM: every pointwise, SE and classifier shape of large_100 and small_100, remainders,
+ * rows in pieces.
  * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
@@ -84,6 +85,33 @@ static void check_shape(shape s, size_t gap, unsigned turn, kf__random *r) {
     job_free(&j);
 }
 
+/* Rows in pieces, as a dense convolution reads them: runs of `len` that overlap from row to row when `step` is smaller. The same
+ * numbers, written out as plain rows, are what check() compares with. */
+static void check_pieces(shape s, size_t pieces, size_t step, unsigned turn, kf__random *r) {
+    size_t len = s.k;
+    job j = job_new((shape){s.m, s.n, pieces * len}, 0, r);
+    guarded piece[4];
+    const float *at[4];
+    for (size_t p = 0; p < pieces; p++) {
+        piece[p] = guard_new((s.m - 1) * step + len);
+        fill(&piece[p], r);
+        at[p] = piece[p].at;
+        for (size_t i = 0; i < s.m; i++) memcpy(j.a.at + i * j.lda + p * len, at[p] + i * step, len * sizeof(float));
+    }
+    kf__gemm_rows rows = {.at = at, .pieces = pieces, .len = len, .step = step};
+    kf__epilogue e = epilogue_of(turn, j.bias.at, j.residual.at, j.ldc);
+    kf__cpu_level level[KF_CPU_LEVELS];
+    for (int i = 0, n = rungs(level); i < n; i++, cases++) {
+        kf__kernels k;
+        kf__kernels_select(level[i], &k);
+        memset(j.out.at, CANARY, j.out.count * sizeof(float));
+        k.conv_f32(s.m, s.n, &rows, j.packed.at, j.out.at, j.ldc, &e);
+        if (!check(&j, &e, k.conv_f32_name)) failures++;
+    }
+    for (size_t p = 0; p < pieces; p++) guard_free(&piece[p]);
+    job_free(&j);
+}
+
 static void bench(void) {
     kf__cpu_level level[KF_CPU_LEVELS];
     kf__random r = {1};
@@ -120,6 +148,10 @@ int main(int argc, char **argv) {
         check_shape(s, i % 3 ? i % 7 : 0, i, &r);
     }
     for (unsigned i = 0; i < 30; i++) check_shape((shape){95 + i % 4, 33, 513 + i}, 3, i, &r); /* row blocks */
+    for (unsigned i = 0; i < 120; i++) {
+        shape s = {(size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 50), (size_t)kf__random_range(&r, 1, 15)};
+        check_pieces(s, 1 + i % 4, (size_t)kf__random_range(&r, 1, 12), i, &r);
+    }
     printf("gemm: %d cases, %d failures\n", cases, failures);
     return failures != 0;
 }

@@ -8,14 +8,14 @@ static float finish(float x, const kf__epilogue *e, float residual) {
     return kf__activate(e->post, x, e->post_lo, e->post_hi);
 }
 
-void kf_k_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
-                          const kf__epilogue *e) {
+void kf_k_conv_f32_scalar(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
     for (size_t i = 0; i < m; i++)
         for (size_t j0 = 0; j0 < n; j0 += KF_GEMM_PANEL) {
-            const float *panel = b + j0 * k;
+            const float *panel = b + j0 * a->pieces * a->len;
             float acc[KF_GEMM_PANEL] = {0};
-            for (size_t x = 0; x < k; x++)
-                for (size_t j = 0; j < KF_GEMM_PANEL; j++) acc[j] += a[i * lda + x] * panel[x * KF_GEMM_PANEL + j];
+            for (size_t p = 0; p < a->pieces; p++)
+                for (size_t x = 0; x < a->len; x++, panel += KF_GEMM_PANEL)
+                    for (size_t j = 0; j < KF_GEMM_PANEL; j++) acc[j] += a->at[p][i * a->step + x] * panel[j];
             for (size_t j = 0; j < KF_GEMM_PANEL && j0 + j < n; j++) {
                 float r = e->residual ? e->residual[i * e->ld_residual + j0 + j] : 0;
                 c[i * ldc + j0 + j] = finish(acc[j] + (e->bias ? e->bias[j0 + j] : 0), e, r);
@@ -23,15 +23,23 @@ void kf_k_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t l
         }
 }
 
+void kf_k_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
+                          const kf__epilogue *e) {
+    kf__gemm_rows rows = {.at = &a, .pieces = 1, .len = k, .step = lda};
+    kf_k_conv_f32_scalar(m, n, &rows, b, c, ldc, e);
+}
+
 void kf_k_dwconv_f32_scalar(const kf__dwconv_row *d, const kf__epilogue *e) {
     for (int32_t x = 0; x < d->w_out; x++)
         for (size_t ch = 0; ch < d->c; ch++) {
             float acc = e->bias ? e->bias[ch] : 0;
+            size_t block = ch / KF_DWCONV_PANEL;
+            const float *w = d->w + block * KF_DWCONV_PANEL * (size_t)(d->kh * d->kw) + (ch - kf__dwconv_first(d->c, block));
             for (int32_t ky = 0; ky < d->kh; ky++)
                 for (int32_t kx = 0; kx < d->kw; kx++) {
                     int32_t sx = x * d->sw - d->pl + kx * d->dw;
                     if (!d->rows[ky] || sx < 0 || sx >= d->w_in) continue;
-                    acc += d->rows[ky][(size_t)sx * d->c + ch] * d->w[((size_t)ky * (size_t)d->kw + (size_t)kx) * d->c + ch];
+                    acc += d->rows[ky][(size_t)sx * d->c + ch] * w[(ky * d->kw + kx) * KF_DWCONV_PANEL];
                 }
             size_t at = (size_t)x * d->c + ch;
             d->out[at] = finish(acc, e, e->residual ? e->residual[at] : 0);

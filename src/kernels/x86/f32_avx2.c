@@ -1,5 +1,5 @@
 /* f32 kernels for AVX2 with FMA: 6 x 16 GEMM tiles, 8 channels a step elsewhere.
- * Floor 3. The bodies are in f32_template.h; this file names the vector words.
+ * Floor 3. The bodies are in f32_template.h and what it includes; this file names the vector words.
  * Owner rule: pure functions. */
 #include <immintrin.h>
 
@@ -15,6 +15,7 @@ static inline __m256i tail_mask(size_t n) {
 #define MASK __m256i
 #define LOAD(p) _mm256_loadu_ps(p)
 #define LOADM(p, m) _mm256_maskload_ps(p, m)
+#define STORE(p, v) _mm256_storeu_ps(p, v)
 #define STOREM(p, m, v) _mm256_maskstore_ps(p, m, v)
 #define SET1(x) _mm256_set1_ps(x)
 #define FMA(a, b, c) _mm256_fmadd_ps(a, b, c)
@@ -25,8 +26,13 @@ static inline __m256i tail_mask(size_t n) {
 #define ZERO _mm256_setzero_ps()
 #define TAIL(n) tail_mask(n)
 #define NAME(base) kf_k_##base##_avx2
-#define PAIR 0
-#define MR1 6
-#define MR2 6
+
+/* Rows of a tile of half a panel (one vector) and of a panel (two). */
+#define HALVES 0
+#define HLOW(v) (v)
+#define ROWS_1 12
+#define ROWS_2 6
+#define BLOCK_ROWS 96
+#define BLOCK_ROWS_DEEP 48
 
 #include "kernels/x86/f32_template.h"

@@ -1,5 +1,5 @@
-/* f32 kernels for AVX-512 (F, BW, DQ, VL): 12 x 32 GEMM tiles, 16 channels a step elsewhere.
- * Floor 3. The bodies are in f32_template.h; this file names the vector words.
+/* f32 kernels for AVX-512 (F, BW, DQ, VL): 14 x 32 GEMM tiles, 16 channels a step elsewhere.
+ * Floor 3. The bodies are in f32_template.h and what it includes; this file names the vector words.
  * Owner rule: pure functions. */
 #include <immintrin.h>
 
@@ -10,6 +10,7 @@
 #define MASK __mmask16
 #define LOAD(p) _mm512_loadu_ps(p)
 #define LOADM(p, m) _mm512_maskz_loadu_ps(m, p)
+#define STORE(p, v) _mm512_storeu_ps(p, v)
 #define STOREM(p, m, v) _mm512_mask_storeu_ps(p, m, v)
 #define SET1(x) _mm512_set1_ps(x)
 #define FMA(a, b, c) _mm512_fmadd_ps(a, b, c)
@@ -20,8 +21,17 @@
 #define ZERO _mm512_setzero_ps()
 #define TAIL(n) ((n) >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n)) - 1))
 #define NAME(base) kf_k_##base##_avx512
-#define PAIR 1
-#define MR1 24
-#define MR2 12
+
+/* Half a panel, where eight columns or fewer remain: a 256-bit multiply-add costs half as much on some processors. */
+#define HALVES 1
+#define HLOW(v) _mm512_castps512_ps256(v)
+
+/* Rows of a tile of 1, 1 1/2, 2 and 2 1/2 panels: accumulators, weights and one value of A fill the 32 registers. */
+#define ROWS_1 24
+#define ROWS_1H 14
+#define ROWS_2 14
+#define ROWS_2H 9
+#define BLOCK_ROWS 98
+#define BLOCK_ROWS_DEEP 56
 
 #include "kernels/x86/f32_template.h"

@@ -1,0 +1,251 @@
+/* Body of the x86 f32 matrix products, compiled once an instruction set; included by f32_template.h.
+ * Floor 3. Tiles of rows by vectors stay in registers; a full tile also finishes there, a smaller one goes through a buffer.
+ * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
+
+/* One call: A in pieces, B packed, C. */
+typedef struct product {
+    const kf__gemm_rows *a;
+    const float *b;
+    size_t n, k; /* k: all pieces together */
+    float *c;
+    size_t ldc;
+    const kf__epilogue *e;
+} product;
+
+enum { BUFFER_LD = 2 * VL + 8, PREFETCH = 32 * KF_GEMM_PANEL, PREFETCH_ROW = 64 * KF_GEMM_PANEL };
+
+/* A tile in registers: mr rows of nv vectors and, if `half`, of eight more columns. Every user passes constants. */
+typedef struct tile {
+    V v[ROWS_1][2];
+    __m256 half[ROWS_1];
+} tile;
+
+/* Vector j of the weights at column `col`: panels follow each other, a panel has KF_GEMM_PANEL / VL vectors. */
+INLINE const float *weights_at(const product *p, size_t col, int j) {
+    return p->b + (col + (size_t)(j * VL / KF_GEMM_PANEL * KF_GEMM_PANEL)) * p->k + j * VL % KF_GEMM_PANEL;
+}
+
+INLINE V bias_at(const product *p, size_t at) {
+    return p->e->bias && at < p->n ? LOADM(p->e->bias + at, TAIL(p->n - at)) : ZERO;
+}
+
+/* Rows are reached from a pointer every fourth by the multiples of the step that an address can hold: a pointer a row would not fit
+ * the integer registers. */
+INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, tile *t) {
+    const size_t step = p->a->step, step3 = 3 * step;
+    const float *w[3];
+    UNROLL for (int j = 0; j < nv + half; j++) {
+        V bias = bias_at(p, col + (size_t)(j * VL));
+        w[j] = weights_at(p, col, j);
+        UNROLL for (int i = 0; i < mr; i++) {
+            if (j < nv) t->v[i][j] = bias;
+            else t->half[i] = HLOW(bias);
+        }
+    }
+    for (size_t s = 0; s < p->a->pieces; s++) {
+        const float *q[(ROWS_1 + 3) / 4];
+        UNROLL for (int i = 0; i < mr; i += 4) q[i / 4] = p->a->at[s] + (row + (size_t)i) * step;
+        for (size_t x = p->a->len; x > 0; x--) {
+            V b[2];
+            UNROLL for (int j = 0; j < nv; j++) {
+                b[j] = LOAD(w[j]);
+                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + PREFETCH);
+                w[j] += KF_GEMM_PANEL;
+            }
+            __m256 h = half ? _mm256_loadu_ps(w[nv]) : _mm256_setzero_ps();
+            if (half) w[nv] += KF_GEMM_PANEL;
+            UNROLL for (int i = 0; i < mr; i++) {
+                V f = SET1(q[i / 4][i % 4 == 3 ? step3 : (size_t)(i % 4) * step]);
+                UNROLL for (int j = 0; j < nv; j++) t->v[i][j] = FMA(f, b[j], t->v[i][j]);
+                if (half) t->half[i] = _mm256_fmadd_ps(HLOW(f), h, t->half[i]);
+            }
+            UNROLL for (int i = 0; i < mr; i += 4) {
+                q[i / 4]++;
+                OPAQUE(q[i / 4]);
+            }
+        }
+    }
+}
+
+/* Activation, residual and store of `rows` vectors of one column block, `ld` vectors apart, from registers. */
+INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row, size_t col, tile *t) {
+    const kf__epilogue *e = p->e;
+#define EACH(expression)                                                                                               \
+    UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) t->v[i][j] = (expression)
+    if (e->act == KF_ACT_CLIP) EACH(clip(t->v[i][j], SET1(e->lo), SET1(e->hi)));
+    else if (e->act == KF_ACT_HSWISH) EACH(hswish(t->v[i][j]));
+#undef EACH
+    UNROLL for (int j = 0; j < nv; j++) {
+        size_t at = col + (size_t)(j * VL);
+        if (at >= p->n) return;
+        MASK mask = TAIL(p->n - at);
+        float *to = p->c + row * p->ldc + at;
+        if (e->residual) {
+            const float *r = e->residual + row * e->ld_residual + at;
+            UNROLL for (int i = 0; i < mr; i++) t->v[i][j] = ADD(t->v[i][j], LOADM(r + (size_t)i * e->ld_residual, mask));
+        }
+        if (e->post == KF_ACT_CLIP) UNROLL for (int i = 0; i < mr; i++) t->v[i][j] = clip(t->v[i][j], SET1(e->post_lo), SET1(e->post_hi));
+        if (p->n - at >= VL) UNROLL for (int i = 0; i < mr; i++) STORE(to + (size_t)i * p->ldc, t->v[i][j]);
+        else UNROLL for (int i = 0; i < mr; i++) STOREM(to + (size_t)i * p->ldc, mask, t->v[i][j]);
+    }
+}
+
+/* The same for the half panel, in words of eight lanes: loads of sixteen would wait for the stores of eight in a buffer. */
+INLINE void finish_half(const int mr, const product *p, size_t row, size_t at, tile *t) {
+#if HALVES
+    const kf__epilogue *e = p->e;
+    const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1.0f), half = _mm256_set1_ps(0.5f), sixth = _mm256_set1_ps(1.0f / 6.0f);
+    if (at >= p->n) return;
+    __mmask8 mask = (__mmask8)TAIL(p->n - at);
+    float *to = p->c + row * p->ldc + at;
+#define EACH(expression) UNROLL for (int i = 0; i < mr; i++) t->half[i] = (expression)
+#define CLIP8(x, lo, hi) _mm256_min_ps(_mm256_max_ps(x, lo), hi)
+    if (e->act == KF_ACT_CLIP) EACH(CLIP8(t->half[i], _mm256_set1_ps(e->lo), _mm256_set1_ps(e->hi)));
+    else if (e->act == KF_ACT_HSWISH) EACH(_mm256_mul_ps(CLIP8(_mm256_fmadd_ps(t->half[i], sixth, half), zero, one), t->half[i]));
+    if (e->residual) EACH(_mm256_add_ps(t->half[i], _mm256_maskz_loadu_ps(mask, e->residual + (row + (size_t)i) * e->ld_residual + at)));
+    if (e->post == KF_ACT_CLIP) EACH(CLIP8(t->half[i], _mm256_set1_ps(e->post_lo), _mm256_set1_ps(e->post_hi)));
+    if (mask == 0xff) UNROLL for (int i = 0; i < mr; i++) _mm256_storeu_ps(to + (size_t)i * p->ldc, t->half[i]);
+    else UNROLL for (int i = 0; i < mr; i++) _mm256_mask_storeu_ps(to + (size_t)i * p->ldc, mask, t->half[i]);
+#undef EACH
+#undef CLIP8
+#else
+    (void)mr, (void)p, (void)row, (void)at, (void)t;
+#endif
+}
+
+/* Finish mr rows of sums that lie in memory, for the columns from..min(to, n). */
+static __attribute__((noinline)) void finish_buffer(const product *p, size_t row, size_t mr, size_t from, size_t to, const float *buffer) {
+    const kf__epilogue *e = p->e;
+    if (to > p->n) to = p->n;
+    for (size_t i = 0; i < mr; i++, buffer += BUFFER_LD)
+        for (size_t at = from; at < to; at += VL) {
+            MASK mask = TAIL(to - at);
+            const float *residual = e->residual ? e->residual + (row + i) * e->ld_residual + at : NULL;
+            store(p->c + (row + i) * p->ldc + at, to - at, finish(LOADM(buffer + (at - from), mask), e, residual, mask));
+        }
+}
+
+INLINE void keep(const int mr, const int nv, const int half, const tile *t, float *buffer) {
+    UNROLL for (int i = 0; i < mr; i++) {
+        UNROLL for (int j = 0; j < nv; j++) STORE(buffer + i * BUFFER_LD + j * VL, t->v[i][j]);
+        if (half) _mm256_storeu_ps(buffer + i * BUFFER_LD + nv * VL, t->half[i]);
+    }
+}
+
+INLINE void full(const int mr, const int nv, const int half, const product *p, size_t row, size_t col) {
+    tile t;
+    sums(mr, nv, half, p, row, col, &t);
+    if (p->e->act > KF_ACT_HSWISH) { /* rare after a convolution */
+        float buffer[ROWS_1 * BUFFER_LD];
+        keep(mr, nv, half, &t, buffer);
+        finish_buffer(p, row, (size_t)mr, col, col + (size_t)(nv * VL + half * 8), buffer);
+        return;
+    }
+    finish_tile(mr, nv, p, row, col, &t);
+    if (half) finish_half(mr, p, row, col + (size_t)(nv * VL), &t);
+}
+
+/* Fewer rows than a full tile has: 1 to 8 or 16 at once, others in two about equal parts. */
+INLINE void rest(const int most, const int nv, const int half, const product *p, size_t row, size_t m, size_t col) {
+    while (m > 0) {
+        size_t mr = m <= 8 ? m : m >= 16 ? 16 : (m + 1) / 2;
+        float buffer[ROWS_1 * BUFFER_LD];
+        tile t;
+        switch (mr) {
+#define CASE(r)                                                                                                        \
+    case r:                                                                                                            \
+        if (r >= most) break;                                                                                          \
+        sums(r, nv, half, p, row, col, &t);                                                                            \
+        keep(r, nv, half, &t, buffer);                                                                                 \
+        break;
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(16)
+#undef CASE
+        }
+        finish_buffer(p, row, mr, col, col + (size_t)(nv * VL + half * 8), buffer);
+        row += mr, m -= mr;
+    }
+}
+
+/* All rows of one tile width. */
+#define WIDTH(name, most, nv, half)                                                                                    \
+    static void name(const product *p, size_t row, size_t m, size_t col) {                                             \
+        for (; m >= (most); m -= (most), row += (most)) full(most, nv, half, p, row, col);                             \
+        rest(most, nv, half, p, row, m, col);                                                                          \
+    }
+WIDTH(rows_1, ROWS_1, 1, 0)
+WIDTH(rows_2, ROWS_2, 2, 0)
+#if HALVES
+WIDTH(rows_1h, ROWS_1H, 1, 1)
+WIDTH(rows_2h, ROWS_2H, 2, 1)
+#endif
+
+/* Columns from `col` on, rows row..row+m; the widths are chosen so that no lane of a multiply-add is idle if n is a multiple of 8. */
+static void columns(const product *p, size_t row, size_t m) {
+    for (size_t col = 0; col < p->n;) {
+        size_t left = p->n - col;
+#if HALVES
+        if (left > 2 * VL && left <= 2 * VL + 8) {
+            rows_2h(p, row, m, col);
+            return;
+        }
+        if (left > VL && left <= VL + 8) {
+            rows_1h(p, row, m, col);
+            return;
+        }
+#endif
+        (left > VL ? rows_2 : rows_1)(p, row, m, col);
+        col += 2 * VL;
+    }
+}
+
+void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
+    product p = {.a = a, .b = b, .n = n, .k = a->pieces * a->len, .c = c, .ldc = ldc, .e = e};
+    /* Rows in blocks, so that a block of A stays in L1 or L2 while all panels of B pass over it. */
+    size_t block = n <= 2 * VL + 8 ? m : p.k > 512 ? BLOCK_ROWS_DEEP : BLOCK_ROWS;
+    for (size_t i = 0; i < m; i += block) columns(&p, i, m - i < block ? m - i : block);
+}
+
+/* One row: WIDE vectors of columns and two depths at once, so that the sums hide the latency of the multiply-adds and several streams
+ * of weights are on their way from memory. */
+INLINE void row_of(const int wide, const product *p, const float *a, size_t col) {
+    const float *w[4];
+    V acc[2][4];
+    UNROLL for (int j = 0; j < wide; j++) {
+        acc[0][j] = bias_at(p, col + (size_t)(j * VL));
+        acc[1][j] = ZERO;
+        w[j] = weights_at(p, col, j);
+    }
+    size_t x = 0;
+    for (; x + 2 <= p->k; x += 2)
+        UNROLL for (int d = 0; d < 2; d++) {
+            V f = SET1(a[x + (size_t)d]);
+            UNROLL for (int j = 0; j < wide; j++) {
+                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + PREFETCH_ROW);
+                acc[d][j] = FMA(f, LOAD(w[j]), acc[d][j]);
+                w[j] += KF_GEMM_PANEL;
+            }
+        }
+    if (x < p->k) UNROLL for (int j = 0; j < wide; j++) acc[0][j] = FMA(SET1(a[x]), LOAD(w[j]), acc[0][j]);
+    UNROLL for (int j = 0; j < wide; j++) {
+        size_t at = col + (size_t)(j * VL);
+        if (at >= p->n) return;
+        MASK mask = TAIL(p->n - at);
+        store(p->c + at, p->n - at, finish(ADD(acc[0][j], acc[1][j]), p->e, p->e->residual ? p->e->residual + at : NULL, mask));
+    }
+}
+
+void NAME(gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
+                    const kf__epilogue *e) {
+    kf__gemm_rows rows = {.at = &a, .pieces = 1, .len = k, .step = lda};
+    if (m > 1) {
+        NAME(conv_f32)(m, n, &rows, b, c, ldc, e);
+        return;
+    }
+    product p = {.a = &rows, .b = b, .n = n, .k = k, .c = c, .ldc = ldc, .e = e};
+    for (size_t col = 0; col < n; col += 4 * VL) {
+        if (n - col > 3 * VL) row_of(4, &p, a, col);
+        else if (n - col > 2 * VL) row_of(3, &p, a, col);
+        else if (n - col > VL) row_of(2, &p, a, col);
+        else row_of(1, &p, a, col);
+    }
+}
