@@ -3,6 +3,8 @@
  * Owner rule: see model.h. */
 #include "runtime/model.h"
 
+#include "os/pages.h"
+
 static bool is_packed(const kf__program *p, const kf__step *s) {
     if (kf__step_is_integer(p, s)) return false;
     return s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE;
@@ -69,6 +71,7 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
     m->weights_bytes += total * sizeof(float);
     m->weights = kf__mem_alloc(m->allocator, total * sizeof(float));
     if (!m->weights) KF_FAIL_MEMORY(err, total * sizeof(float));
+    if (!m->allocator) kf__pages_huge(m->weights, total * sizeof(float));
     float *to = m->weights;
     for (int32_t i = 0; i < p->n_steps; i++) {
         if (!is_packed(p, &p->steps[i])) continue;

@@ -3,6 +3,8 @@
  * Owner rule: see session.h. */
 #include "runtime/session.h"
 
+#include "os/pages.h"
+
 #include <fenv.h>
 #include <math.h>
 
@@ -53,12 +55,14 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
     size_t scratch = m->scratch_bytes * (size_t)kf__pool_size(s->exec.pool), times = (size_t)m->p->n_steps * sizeof *s->ms;
     s->bytes = m->plan_bytes + scratch + scores + times;
     s->exec.m = m;
-    s->exec.base = kf__mem_zalloc(a, s->bytes);
+    s->exec.base = kf__mem_alloc(a, s->bytes);
     if (!s->exec.base) {
         size_t bytes = s->bytes;
         kf__session_destroy(&s);
         KF_FAIL_MEMORY(err, bytes);
     }
+    if (!a) kf__pages_huge(s->exec.base, s->bytes);
+    memset(s->exec.base, 0, s->bytes);
     s->exec.scratch = s->exec.base + m->plan_bytes;
     s->scores = (float *)(void *)(s->exec.scratch + scratch);
     if (profile) s->ms = (double *)(void *)(s->exec.scratch + scratch + scores);
@@ -102,6 +106,12 @@ void kf__session_steps(struct kf_session *s) {
     fp_leave(caller);
 }
 
+/* Three planes to pixels: one pass, as pictures come by the frame. */
+static void interleave3(const float *restrict from, size_t hw, float *restrict to) {
+    const float *r = from, *g = from + hw, *b = from + 2 * hw;
+    for (size_t i = 0; i < hw; i++, to += 3) to[0] = r[i], to[1] = g[i], to[2] = b[i];
+}
+
 void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc) {
     const kf__pinput *in = &s->m->p->inputs[index];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
@@ -111,9 +121,11 @@ void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data,
         memcpy(to, data, (size_t)t->n * hw * c * sizeof *to);
         return;
     }
-    for (size_t n = 0; n < (size_t)t->n; n++)
-        for (size_t k = 0; k < c; k++)
-            for (size_t i = 0; i < hw; i++) to[(n * hw + i) * c + k] = data[(n * c + k) * hw + i];
+    for (size_t n = 0; n < (size_t)t->n; n++, data += hw * c, to += hw * c) {
+        if (c == 3) interleave3(data, hw, to);
+        for (size_t k = 0; c != 3 && k < c; k++)
+            for (size_t i = 0; i < hw; i++) to[i * c + k] = data[k * hw + i];
+    }
 }
 
 /* A normalized value back to its pixel: undone in double, rounded, kept inside 0..255. */

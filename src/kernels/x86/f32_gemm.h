@@ -12,7 +12,7 @@ typedef struct product {
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + 8, PREFETCH = 32 * KF_GEMM_PANEL, PREFETCH_ROW = 64 * KF_GEMM_PANEL };
+enum { BUFFER_LD = 2 * VL + 8, PREFETCH = 32 * KF_GEMM_PANEL };
 
 /* A tile in registers: mr rows of nv vectors and, if `half`, of eight more columns. Every user passes constants. */
 typedef struct tile {
@@ -49,7 +49,7 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
             V b[2];
             UNROLL for (int j = 0; j < nv; j++) {
                 b[j] = LOAD(w[j]);
-                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + PREFETCH);
+                (void)0;
                 w[j] += KF_GEMM_PANEL;
             }
             __m256 h = half ? _mm256_loadu_ps(w[nv]) : _mm256_setzero_ps();
@@ -220,7 +220,6 @@ INLINE void row_of(const int wide, const product *p, const float *a, size_t col)
         UNROLL for (int d = 0; d < 2; d++) {
             V f = SET1(a[x + (size_t)d]);
             UNROLL for (int j = 0; j < wide; j++) {
-                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + PREFETCH_ROW);
                 acc[d][j] = FMA(f, LOAD(w[j]), acc[d][j]);
                 w[j] += KF_GEMM_PANEL;
             }

@@ -1,0 +1,13 @@
+/* Advice to the system about memory.
+ * Floor 2: includes base.
+ * Owner rule: borrows the block. */
+#ifndef KF_PAGES_H
+#define KF_PAGES_H
+
+#include "base/base.h"
+
+/** Ask for huge pages inside a block that nothing has been written to yet. Advice only: no effect where the system has none, and on
+ *  blocks of less than 4 MiB. Streaming weights of one-row products from memory is a quarter faster with them. */
+void kf__pages_huge(void *block, size_t bytes);
+
+#endif
