@@ -1,32 +1,36 @@
-/* Thread pool: a generation counter announces a job, a countdown ends it; waiting spins shortly, then sleeps.
+/* Thread pool: a job has as many parts as the pool has threads; whoever is awake takes the next part. The caller takes part too, so it
+ * waits only for parts that have been begun: a worker that sleeps or has lost its processor costs nothing but its help.
  * Floor 2.
  * Owner rule: the pool owns its threads and joins them when destroyed. */
 #include "os/pool.h"
 
 #include <fenv.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
 
 /* About 20 to 50 microseconds: longer than the gap between two steps of one image, far shorter than between frames. */
-enum { SPINS = 2000 };
+enum { SPINS = 2000, MAX_THREADS = 64 };
+
+/* A ticket is the number of the job and the number of its parts that have been taken, in one word: so nobody can take a part of a
+ * job that has ended. */
+enum { PART_BITS = 8 };
+static inline unsigned part_of(uint64_t ticket) { return (unsigned)(ticket & ((1u << PART_BITS) - 1)); }
+static inline uint64_t job_of(uint64_t ticket) { return ticket >> PART_BITS; }
 
 struct kf__pool {
     const kf_allocator *allocator;
     int threads;
-    atomic_uint generation;
-    atomic_int pending;
+    _Atomic uint64_t ticket;
+    atomic_int pending; /* parts not yet done */
     atomic_int sleepers;
-    bool stop; /* written under the mutex before the generation changes */
-    kf__pool_fn *fn;
+    atomic_bool stop;
+    kf__pool_fn *fn; /* written before the ticket, read after a part was taken */
     void *ctx;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    struct worker {
-        kf__pool *pool;
-        pthread_t thread;
-        int index;
-    } workers[64];
+    pthread_t workers[MAX_THREADS];
 };
 
 double kf__clock_seconds(void) {
@@ -43,33 +47,45 @@ static inline void relax(void) {
 #endif
 }
 
-static void wait_for_job(kf__pool *p, unsigned seen) {
+/* Take parts of the current job until none is left. */
+static void take_part(kf__pool *p) {
+    uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+    while (part_of(ticket) < (unsigned)p->threads) {
+        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_acquire)) continue;
+        p->fn(p->ctx, (int)part_of(ticket), p->threads);
+        atomic_fetch_sub_explicit(&p->pending, 1, memory_order_release);
+        ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
+    }
+}
+
+static void wait_for_job(kf__pool *p, uint64_t seen) {
     for (int i = 0; i < SPINS; i++) {
-        if (atomic_load_explicit(&p->generation, memory_order_acquire) != seen) return;
+        if (job_of(atomic_load_explicit(&p->ticket, memory_order_acquire)) != seen) return;
         relax();
     }
     pthread_mutex_lock(&p->mutex);
     atomic_fetch_add(&p->sleepers, 1);
-    while (atomic_load(&p->generation) == seen) pthread_cond_wait(&p->wake, &p->mutex);
+    while (job_of(atomic_load(&p->ticket)) == seen) pthread_cond_wait(&p->wake, &p->mutex);
     atomic_fetch_sub(&p->sleepers, 1);
     pthread_mutex_unlock(&p->mutex);
 }
 
 static void *worker_main(void *arg) {
-    struct worker *w = arg;
-    kf__pool *p = w->pool;
+    kf__pool *p = arg;
     fesetenv(FE_DFL_ENV); /* a thread inherits its creator's rounding mode and flush flags */
-    for (unsigned seen = 0;; seen++) {
+    for (uint64_t seen = 0; !atomic_load(&p->stop);) {
         wait_for_job(p, seen);
-        if (p->stop) return NULL;
-        p->fn(p->ctx, w->index, p->threads);
-        atomic_fetch_sub_explicit(&p->pending, 1, memory_order_release);
+        seen = job_of(atomic_load_explicit(&p->ticket, memory_order_acquire));
+        if (!atomic_load(&p->stop)) take_part(p);
     }
+    return NULL;
 }
 
-static void announce(kf__pool *p) {
-    atomic_fetch_add(&p->generation, 1);
-    if (atomic_load(&p->sleepers) == 0) return; /* spinning workers see the counter */
+/* The next job, of which `taken` parts are gone already. */
+static void announce(kf__pool *p, unsigned taken) {
+    uint64_t next = (job_of(atomic_load(&p->ticket)) + 1) << PART_BITS | taken;
+    atomic_store(&p->ticket, next);
+    if (atomic_load(&p->sleepers) == 0) return; /* spinning workers see the ticket */
     pthread_mutex_lock(&p->mutex);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->mutex);
@@ -82,15 +98,12 @@ void kf__pool_run(kf__pool *p, kf__pool_fn *fn, void *ctx) {
     }
     p->fn = fn;
     p->ctx = ctx;
-    atomic_store(&p->pending, p->threads - 1);
-    announce(p);
-    fn(ctx, 0, p->threads);
+    atomic_store(&p->pending, p->threads);
+    announce(p, 0);
+    take_part(p);
     for (int i = 0; atomic_load_explicit(&p->pending, memory_order_acquire) > 0; i++) {
         relax();
-        if (i > SPINS) { /* a worker lost its processor: give ours away */
-            struct timespec nap = {0, 20000};
-            nanosleep(&nap, NULL);
-        }
+        if (i > SPINS) sched_yield(); /* a worker lost its processor in the middle of a part: give ours away */
     }
 }
 
@@ -103,10 +116,10 @@ kf_status kf__pool_create(int threads, const kf_allocator *a, kf__pool **out, kf
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->wake, NULL);
     *out = p;
-    if (threads > 64) threads = 64;
+    if (threads > MAX_THREADS) threads = MAX_THREADS;
+    atomic_store(&p->ticket, (uint64_t)MAX_THREADS); /* no part of job 0 is left */
     for (int i = 1; i < threads; i++) {
-        p->workers[i] = (struct worker){.pool = p, .index = i};
-        if (pthread_create(&p->workers[i].thread, NULL, worker_main, &p->workers[i]) != 0) {
+        if (pthread_create(&p->workers[i], NULL, worker_main, p) != 0) {
             kf__pool_destroy(out);
             KF_FAIL(err, KF_ERR_MEMORY, "cannot start thread %d of %d; fewer threads may work", i, threads);
         }
@@ -118,12 +131,12 @@ kf_status kf__pool_create(int threads, const kf_allocator *a, kf__pool **out, kf
 void kf__pool_destroy(kf__pool **pool) {
     if (!pool || !*pool) return;
     kf__pool *p = *pool;
-    p->stop = true;
-    announce(p);
+    atomic_store(&p->stop, true);
+    announce(p, MAX_THREADS);
     pthread_mutex_lock(&p->mutex);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->mutex);
-    for (int i = 1; i < p->threads; i++) pthread_join(p->workers[i].thread, NULL);
+    for (int i = 1; i < p->threads; i++) pthread_join(p->workers[i], NULL);
     pthread_mutex_destroy(&p->mutex);
     pthread_cond_destroy(&p->wake);
     kf__mem_free(p->allocator, p);

@@ -32,7 +32,7 @@ static void run_gemm(void *ctx, int worker, int workers) {
         if (to > from) gemm(to - from, n, k, j->src + from * k, k, j->packed->w, j->dst + from * n, n, &e);
         return;
     }
-    kf__share(n, 2 * KF_GEMM_PANEL, worker, workers, &from, &to);
+    kf__share(n, (m == 1 ? 4 : 2) * KF_GEMM_PANEL, worker, workers, &from, &to);
     if (e.bias) e.bias += from;
     if (e.residual) e.residual += from;
     if (to > from) gemm(m, to - from, k, j->src, k, j->packed->w + from * k, j->dst + from, n, &e);
@@ -159,17 +159,44 @@ static void mean_of(const job *j, size_t image, float *to, float *part) {
     for (size_t i = 0; i < c; i++) to[i] /= (float)hw;
 }
 
-/* Small: the whole squeeze-and-excite branch runs on the calling thread. */
+/* One row by a packed matrix: y[n] = epilogue(x[k] * w[n,k]^T). */
+typedef struct row_job {
+    kf__gemm_f32_fn *gemm;
+    size_t n, k;
+    const float *x, *w;
+    float *y;
+    kf__epilogue e;
+} row_job;
+
+static void run_row(void *ctx, int worker, int workers) {
+    const row_job *r = ctx;
+    size_t from, to;
+    kf__epilogue e = r->e;
+    kf__share(r->n, 4 * KF_GEMM_PANEL, worker, workers, &from, &to);
+    if (e.bias) e.bias += from;
+    if (to > from) r->gemm(1, to - from, r->k, r->x, r->k, r->w + from * r->k, r->y + from, r->n, &e);
+}
+
+/* Weights of a few hundred kilobytes are worth a fork and a join: they come from memory. */
+enum { SE_FORK = 1 << 15 };
+
+static void row_product(const job *j, row_job r) {
+    r.gemm = j->x->m->kernels.gemm_f32;
+    if (r.n * r.k < SE_FORK) run_row(&r, 0, 1);
+    else kf__pool_run(j->x->pool, run_row, &r);
+}
+
 static void run_se_gate(const job *j) {
     float *mean = (float *)(void *)j->x->scratch;
-    size_t c = (size_t)j->in->c, r = (size_t)j->x->m->p->consts[j->s->consts[KF_CONST_W]].shape.dim[0];
+    const kf__step *s = j->s;
+    size_t c = (size_t)j->in->c, r = (size_t)j->x->m->p->consts[s->consts[KF_CONST_W]].shape.dim[0];
     float *hidden = mean + kf__round_up(c, 16), *part = hidden + kf__round_up(r, 16);
     for (size_t n = 0; n < (size_t)j->in->n; n++) {
         mean_of(j, n, mean, part);
-        kf__epilogue reduce = {.bias = constant(j, KF_CONST_BIAS), .act = j->s->act.kind, .lo = j->s->act.lo, .hi = j->s->act.hi};
-        kf__epilogue expand = {.bias = constant(j, KF_CONST_BIAS2), .act = j->s->gate_act.kind, .lo = j->s->gate_act.lo, .hi = j->s->gate_act.hi};
-        j->x->m->kernels.gemm_f32(1, r, c, mean, c, j->packed->w, hidden, r, &reduce);
-        j->x->m->kernels.gemm_f32(1, c, r, hidden, r, j->packed->w2, j->dst + n * c, c, &expand);
+        row_product(j, (row_job){.n = r, .k = c, .x = mean, .w = j->packed->w, .y = hidden,
+                                 .e = {.bias = constant(j, KF_CONST_BIAS), .act = s->act.kind, .lo = s->act.lo, .hi = s->act.hi}});
+        row_product(j, (row_job){.n = c, .k = r, .x = hidden, .w = j->packed->w2, .y = j->dst + n * c,
+                                 .e = {.bias = constant(j, KF_CONST_BIAS2), .act = s->gate_act.kind, .lo = s->gate_act.lo, .hi = s->gate_act.hi}});
     }
 }
 

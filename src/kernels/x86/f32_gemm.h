@@ -12,7 +12,7 @@ typedef struct product {
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + 8, PREFETCH = 32 * KF_GEMM_PANEL };
+enum { BUFFER_LD = 2 * VL + 8 };
 
 /* A tile in registers: mr rows of nv vectors and, if `half`, of eight more columns. Every user passes constants. */
 typedef struct tile {
@@ -145,10 +145,10 @@ INLINE void full(const int mr, const int nv, const int half, const product *p, s
     if (half) finish_half(mr, p, row, col + (size_t)(nv * VL), &t);
 }
 
-/* Fewer rows than a full tile has: 1 to 8 or 16 at once, others in two about equal parts. */
+/* Fewer rows than a full tile has, or a few more: 1 to 8 or 16 at once, others in two about equal parts. */
 INLINE void rest(const int most, const int nv, const int half, const product *p, size_t row, size_t m, size_t col) {
     while (m > 0) {
-        size_t mr = m <= 8 ? m : m >= 16 ? 16 : (m + 1) / 2;
+        size_t mr = m <= 8 && m < (size_t)most ? m : m >= 16 && most > 16 ? 16 : (m + 1) / 2;
         float buffer[ROWS_1 * BUFFER_LD];
         tile t;
         switch (mr) {
@@ -166,10 +166,10 @@ INLINE void rest(const int most, const int nv, const int half, const product *p,
     }
 }
 
-/* All rows of one tile width. */
+/* All rows of one tile width; a last one or two rows share with the tile before, since alone they would wait for each other. */
 #define WIDTH(name, most, nv, half)                                                                                    \
     static void name(const product *p, size_t row, size_t m, size_t col) {                                             \
-        for (; m >= (most); m -= (most), row += (most)) full(most, nv, half, p, row, col);                             \
+        for (; m == (most) || m >= (most) + 3; m -= (most), row += (most)) full(most, nv, half, p, row, col);          \
         rest(most, nv, half, p, row, m, col);                                                                          \
     }
 WIDTH(rows_1, ROWS_1, 1, 0)
