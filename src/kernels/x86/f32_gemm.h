@@ -12,7 +12,7 @@ typedef struct product {
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + 8 };
+enum { BUFFER_LD = 2 * VL + 8, PREFETCH = 32 * KF_GEMM_PANEL, KF_LINE = 16 };
 
 /* A tile in registers: mr rows of nv vectors and, if `half`, of eight more columns. Every user passes constants. */
 typedef struct tile {
@@ -49,6 +49,7 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
             V b[2];
             UNROLL for (int j = 0; j < nv; j++) {
                 b[j] = LOAD(w[j]);
+                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + PREFETCH);
                 (void)0;
                 w[j] += KF_GEMM_PANEL;
             }
@@ -134,6 +135,9 @@ INLINE void keep(const int mr, const int nv, const int half, const tile *t, floa
 
 INLINE void full(const int mr, const int nv, const int half, const product *p, size_t row, size_t col) {
     tile t;
+    /* The rows of the next tile are on their way while this one computes: large outputs are not in a near cache. */
+    UNROLL for (int i = 0; i < mr; i++)
+        for (int j = 0; j < nv; j += KF_LINE / VL) __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
     sums(mr, nv, half, p, row, col, &t);
     if (p->e->act > KF_ACT_HSWISH) { /* rare after a convolution */
         float buffer[ROWS_1 * BUFFER_LD];
