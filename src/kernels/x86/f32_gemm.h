@@ -12,7 +12,7 @@ typedef struct product {
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + 8, PREFETCH = 32 * KF_GEMM_PANEL, KF_LINE = 16 };
+enum { BUFFER_LD = 2 * VL + 8, KF_LINE = 16 };
 
 /* A tile in registers: mr rows of nv vectors and, if `half`, of eight more columns. Every user passes constants. */
 typedef struct tile {
@@ -33,6 +33,7 @@ INLINE V bias_at(const product *p, size_t at) {
  * the integer registers. */
 INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, tile *t) {
     const size_t step = p->a->step, step3 = 3 * step;
+    const size_t next = p->k * (size_t)(nv * VL); /* from a weight to the one of the next panels at the same depth */
     const float *w[3];
     UNROLL for (int j = 0; j < nv + half; j++) {
         V bias = bias_at(p, col + (size_t)(j * VL));
@@ -49,7 +50,7 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
             V b[2];
             UNROLL for (int j = 0; j < nv; j++) {
                 b[j] = LOAD(w[j]);
-                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + PREFETCH);
+                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + next, 0, 2);
                 (void)0;
                 w[j] += KF_GEMM_PANEL;
             }
