@@ -21,7 +21,7 @@ typedef struct options {
 static const struct argp_option OPTIONS[] = {
     {"threads", 't', "1,2,4", 0, "thread counts to try (default 1)", 0},
     {"frames", 'n', "N", 0, "timed runs (default 100)", 0},
-    {"profile", KEY_PROFILE, NULL, 0, "median time of every step", 0},
+    {"profile", KEY_PROFILE, NULL, 0, "time of every step in the last run, one by one", 0},
     {"json", 'j', NULL, 0, "one JSON object a line", 0},
     {"input-shape", 's', "SHAPE", 0, "for ONNX files with free dimensions", 0},
     {0},

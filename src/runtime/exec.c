@@ -124,24 +124,61 @@ static void run_conv(void *ctx, int worker, int workers) {
         }
 }
 
+/* Output row `row` (counted over the batch) of a depthwise step, its kh input rows given. */
+static void dwconv_row(const job *j, size_t row, const float *const *rows) {
+    const kf__step *s = j->s;
+    size_t c = (size_t)j->in->c, row_out = (size_t)j->out->w * c;
+    kf__epilogue e = j->e;
+    if (e.residual) e.residual += row * row_out;
+    kf__dwconv_row d = {.rows = rows, .kh = s->kh, .kw = s->kw, .sw = s->sw, .dw = s->dw, .pl = s->pl, .w_in = j->in->w,
+                        .w_out = j->out->w, .c = c, .w = j->packed->w, .out = j->dst + row * row_out};
+    j->x->m->kernels.dwconv_f32(&d, &e);
+}
+
 static void run_dwconv(void *ctx, int worker, int workers) {
     const job *j = ctx;
     const kf__step *s = j->s;
-    size_t c = (size_t)j->in->c, row_in = (size_t)j->in->w * c, row_out = (size_t)j->out->w * c, from, to;
+    size_t row_in = (size_t)j->in->w * (size_t)j->in->c, oh = (size_t)j->out->h, from, to;
     const float *rows[64];
-    kf__share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
+    kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
-        size_t image = row / (size_t)j->out->h;
-        int32_t top = (int32_t)(row % (size_t)j->out->h) * s->sh - s->pt;
+        int32_t top = (int32_t)(row % oh) * s->sh - s->pt;
         for (int32_t ky = 0; ky < s->kh; ky++) {
             int32_t y = top + ky * s->dh;
-            rows[ky] = y < 0 || y >= j->in->h ? NULL : j->src + (image * (size_t)j->in->h + (size_t)y) * row_in;
+            rows[ky] = y < 0 || y >= j->in->h ? NULL : j->src + (row / oh * (size_t)j->in->h + (size_t)y) * row_in;
         }
-        kf__epilogue e = j->e;
-        if (e.residual) e.residual += row * row_out;
-        kf__dwconv_row d = {.rows = rows, .kh = s->kh, .kw = s->kw, .sw = s->sw, .dw = s->dw, .pl = s->pl, .w_in = j->in->w,
-                            .w_out = j->out->w, .c = c, .w = j->packed->w, .out = j->dst + row * row_out};
-        j->x->m->kernels.dwconv_f32(&d, &e);
+        dwconv_row(j, row, rows);
+    }
+}
+
+/* A pointwise step and the depthwise step that alone reads it, row by row: the wide tensor between them is never whole, its rows wait
+ * in a ring for the depthwise kernel while they are in a near cache. Neighbouring workers compute the rows at their border twice. */
+typedef struct pair {
+    job conv, dw;
+} pair;
+
+static void run_pair(void *ctx, int worker, int workers) {
+    const pair *p = ctx;
+    const kf__step *s = p->dw.s;
+    size_t w = (size_t)p->conv.out->w, h = (size_t)p->conv.out->h, c = (size_t)p->conv.out->c, k = (size_t)p->conv.in->c, oh = (size_t)p->dw.out->h, from, to;
+    float *wide = (float *)(void *)(p->dw.x->scratch + (size_t)worker * p->dw.x->m->scratch_bytes);
+    const float *rows[KF_DIRECT_ROWS];
+    int64_t held[KF_DIRECT_ROWS];
+    for (int32_t i = 0; i < s->kh; i++) held[i] = -1;
+    kf__share((size_t)p->dw.out->n * oh, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++) {
+        for (int32_t ky = 0; ky < s->kh; ky++) {
+            int64_t y = (int64_t)(row % oh) * s->sh - s->pt + ky;
+            rows[ky] = NULL;
+            if (y < 0 || y >= (int64_t)h) continue;
+            size_t at = row / oh * h + (size_t)y, slot = at % (size_t)s->kh; /* of the whole batch, so images differ */
+            float *to_row = wide + slot * w * c;
+            if (held[slot] != (int64_t)at)
+                p->conv.x->m->kernels.gemm_f32(w, c, k, p->conv.src + at * w * k, k, p->conv.packed->w, to_row, c, &p->conv.e);
+            held[slot] = (int64_t)at;
+            rows[ky] = to_row;
+        }
+        dwconv_row(&p->dw, row, rows);
     }
 }
 
@@ -282,13 +319,9 @@ static void run_to_nchw(const job *j) {
             for (size_t k = 0; k < c; k++) j->dst[(n * c + k) * hw + i] = j->src[(n * hw + i) * c + k];
 }
 
-void kf__exec_step(const kf__exec *x, int32_t index) {
+static job job_of(const kf__exec *x, int32_t index) {
     const kf__program *p = x->m->p;
     const kf__step *s = &p->steps[index];
-    if (x->m->packed[index].q) {
-        kf__exec_step_int(x, index);
-        return;
-    }
     job j = {.x = x, .s = s, .packed = &x->m->packed[index], .in = &p->tensors[s->in[0]], .out = &p->tensors[s->out],
              .src = kf__exec_tensor(x, s->in[0]), .dst = kf__exec_tensor(x, s->out)};
     bool conv = s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV;
@@ -296,6 +329,21 @@ void kf__exec_step(const kf__exec *x, int32_t index) {
     j.e = (kf__epilogue){.bias = constant(&j, KF_CONST_BIAS), .act = s->act.kind, .lo = s->act.lo, .hi = s->act.hi,
                          .residual = conv && s->n_in > 1 ? j.src2 : NULL, .ld_residual = (size_t)j.out->c,
                          .post = s->post_act.kind, .post_lo = s->post_act.lo, .post_hi = s->post_act.hi};
+    return j;
+}
+
+void kf__exec_pair(const kf__exec *x, int32_t index) {
+    pair p = {.conv = job_of(x, index), .dw = job_of(x, index + 1)};
+    kf__pool_run(x->pool, run_pair, &p);
+}
+
+void kf__exec_step(const kf__exec *x, int32_t index) {
+    const kf__step *s = &x->m->p->steps[index];
+    if (x->m->packed[index].q) {
+        kf__exec_step_int(x, index);
+        return;
+    }
+    job j = job_of(x, index);
     switch (s->op) {
     case KF_STEP_CONV: kf__pool_run(x->pool, kf__conv_is_pointwise(s) ? run_gemm : kf__conv_is_direct(s) ? run_conv : run_patches, &j); break;
     case KF_STEP_DWCONV: kf__pool_run(x->pool, run_dwconv, &j); break;

@@ -28,5 +28,7 @@ static inline void kf__share(size_t total, size_t grain, int worker, int workers
 void kf__exec_step_int(const kf__exec *x, int32_t index);
 /** Run step `index`. Its inputs have been computed. */
 void kf__exec_step(const kf__exec *x, int32_t index);
+/** Run the steps `index` and `index` + 1, which kf__steps_join; the tensor between them is not written. */
+void kf__exec_pair(const kf__exec *x, int32_t index);
 
 #endif

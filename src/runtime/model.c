@@ -66,6 +66,10 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
         size_t scratch = 0;
         if (kf__step_is_integer(p, &p->steps[i])) KF_TRY(kf__pack_int(m, i, &scratch, err));
         else scratch = kf__round_up(scratch_of(p, &p->steps[i]), KF_ALIGN);
+        if (kf__steps_join(p, i)) {
+            const kf__ptensor *t = &p->tensors[p->steps[i].out];
+            scratch = kf__round_up((size_t)p->steps[i + 1].kh * (size_t)t->w * (size_t)t->c * sizeof(float), KF_ALIGN);
+        }
         if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
     }
     m->weights_bytes += total * sizeof(float);

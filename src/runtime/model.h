@@ -52,6 +52,9 @@ kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_mode
 kf_status kf__model_create_at(kf__program *p, kf__cpu_level level, const kf_allocator *a, struct kf_model **out, kf_error *err);
 /** Place every tensor so that no two live at once overlap; greedy by size. `keep_all` gives each its own place. */
 kf_status kf__plan(const kf__program *p, bool keep_all, size_t *offset, size_t *total, kf_error *err);
+/** Can steps i and i + 1 run row by row, as one: an f32 pointwise convolution and the depthwise one that alone reads it, with a tensor
+ *  between them that a near cache cannot hold? The plan keeps the input of the first until the second is done. */
+bool kf__steps_join(const kf__program *p, int32_t i);
 /** Does the step read or write a quantized tensor? */
 bool kf__step_is_integer(const kf__program *p, const kf__step *s);
 /** Prepare integer step `index`; *scratch gets the bytes that each worker needs for it. */

@@ -9,6 +9,24 @@ typedef struct life {
     bool placed;
 } life;
 
+/* Bytes of a tensor that is worth not writing: about half of a second-level cache. */
+enum { JOIN_BYTES = 1 << 20 };
+
+bool kf__steps_join(const kf__program *p, int32_t i) {
+    if (i + 1 >= p->n_steps) return false;
+    const kf__step *s = &p->steps[i], *d = s + 1;
+    if (s->op != KF_STEP_CONV || !kf__conv_is_pointwise(s) || s->n_in != 1 || kf__step_is_integer(p, s)) return false;
+    if (d->op != KF_STEP_DWCONV || d->in[0] != s->out || d->n_in != 1 || kf__step_is_integer(p, d)) return false;
+    const kf__ptensor *t = &p->tensors[s->out];
+    if (d->dh != 1 || d->kh > KF_DIRECT_ROWS || (size_t)t->h * (size_t)t->w * (size_t)t->c * sizeof(float) < JOIN_BYTES) return false;
+    for (int32_t k = 0; k < p->n_outputs; k++)
+        if (p->outputs[k].tensor == s->out) return false;
+    for (int32_t n = i + 2; n < p->n_steps; n++)
+        for (int k = 0; k < p->steps[n].n_in; k++)
+            if (p->steps[n].in[k] == s->out) return false;
+    return true;
+}
+
 static void lifetimes(const kf__program *p, bool keep_all, life *l) {
     for (int32_t t = 0; t < p->n_tensors; t++) {
         const kf__ptensor *x = &p->tensors[t];
@@ -21,6 +39,7 @@ static void lifetimes(const kf__program *p, bool keep_all, life *l) {
         l[s->out].first = i;
         if (l[s->out].last < i) l[s->out].last = i;
         for (int k = 0; k < s->n_in; k++) l[s->in[k]].last = i;
+        if (i > 0 && kf__steps_join(p, i - 1)) l[p->steps[i - 1].in[0]].last = i;
     }
     for (int32_t i = 0; i < p->n_outputs; i++) l[p->outputs[i].tensor].last = p->n_steps;
     for (int32_t t = 0; keep_all && t < p->n_tensors; t++) l[t].first = -1, l[t].last = p->n_steps;

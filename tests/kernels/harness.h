@@ -82,6 +82,7 @@ static inline double finish_double(double x, const kf__epilogue *e, double resid
 static inline kf__epilogue epilogue_of(unsigned turn, const float *bias, const float *residual, size_t ld) {
     kf__epilogue e = {.act = (kf__act)(turn % KF_ACT_COUNT), .lo = 0, .hi = 6, .post = KF_ACT_NONE};
     if (e.act == KF_ACT_HARDSIGMOID) e.lo = 0.2f, e.hi = 0.5f;
+    if (e.act == KF_ACT_CLIP && turn / KF_ACT_COUNT % 2) e.lo = -0.5f, e.hi = INFINITY; /* ReLU has no upper bound */
     if (turn % 3 != 1) e.bias = bias;
     if (turn % 4 < 2) e.residual = residual, e.ld_residual = ld;
     if (turn % 5 == 0) e.post = KF_ACT_CLIP, e.post_lo = -1, e.post_hi = 3;

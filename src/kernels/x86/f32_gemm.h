@@ -74,7 +74,8 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
     const kf__epilogue *e = p->e;
 #define EACH(expression)                                                                                               \
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) t->v[i][j] = (expression)
-    if (e->act == KF_ACT_CLIP) EACH(clip(t->v[i][j], SET1(e->lo), SET1(e->hi)));
+    if (is_relu(e)) EACH(MAX(t->v[i][j], SET1(e->lo)));
+    else if (e->act == KF_ACT_CLIP) EACH(clip(t->v[i][j], SET1(e->lo), SET1(e->hi)));
     else if (e->act == KF_ACT_HSWISH) EACH(hswish(t->v[i][j]));
 #undef EACH
     UNROLL for (int j = 0; j < nv; j++) {
