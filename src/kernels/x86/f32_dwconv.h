@@ -17,13 +17,12 @@ INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *
 }
 
 /* Columns x..x+n of the channels from ch on, k x k taps, stride s, no dilation; `border`: some taps lie left or right of the row.
- * n, k, s, border and tail are constants, so that the sums and the taps of a kernel row are registers. */
-INLINE void dw_vector(const int n, const int k, const int s, const int border, const int tail, const kf__dwconv_row *d, const kf__epilogue *e,
+ * n, k, s and border are constants, so that the sums and the taps of a kernel row are registers. */
+INLINE void dw_vector(const int n, const int k, const int s, const int border, const kf__dwconv_row *d, const kf__epilogue *e,
                       int32_t x, size_t ch, const float *taps) {
-    MASK mask = TAIL(d->c - ch);
     const int32_t left = x * s - d->pl;
     const size_t c = d->c, c3 = 3 * c;
-    V acc[7], bias = !e->bias ? ZERO : tail ? LOADM(e->bias + ch, mask) : LOAD(e->bias + ch);
+    V acc[7], bias = e->bias ? LOAD(e->bias + ch) : ZERO;
     UNROLL for (int q = 0; q < n; q++) acc[q] = bias;
     for (int ky = 0; ky < k; ky++, taps += k * KF_DWCONV_PANEL) {
         if (!d->rows[ky]) continue;
@@ -37,18 +36,18 @@ INLINE void dw_vector(const int n, const int k, const int s, const int border, c
             }
             if (border && (left + i < 0 || left + i >= d->w_in)) continue;
             const float *from = p + (i % 4 == 3 ? c3 : (size_t)(i % 4) * c);
-            V v = tail ? LOADM(from, mask) : LOAD(from);
+            V v = LOAD(from);
             UNROLL for (int kx = 0; kx < k; kx++) {
                 int q = (i - kx) / s;
                 if (i - kx >= 0 && (i - kx) % s == 0 && q < n) acc[q] = FMA(v, w[kx], acc[q]);
             }
         }
     }
-    dw_finish(n, d, e, x, ch, tail, mask, acc);
+    dw_finish(n, d, e, x, ch, 0, TAIL(VL), acc);
 }
 
 /* One column of any geometry. */
-INLINE void dw_any(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const float *taps) {
+static __attribute__((noinline)) void dw_any(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const float *taps) {
     MASK mask = TAIL(d->c - ch);
     V acc = e->bias ? LOADM(e->bias + ch, mask) : ZERO;
     for (int ky = 0; ky < d->kh; ky++)
@@ -69,39 +68,52 @@ INLINE void dw_columns(const int n, const int k, const int s, const int border, 
         for (int j = 0; j < KF_DWCONV_PANEL; j += VL) {
             size_t ch = kf__dwconv_first(d->c, block) + (size_t)j;
             if (ch + VL <= done || ch >= d->c) continue; /* by the block before; outside */
-            if (n == 0) dw_any(d, e, x, ch, taps + j);
-            else if (ch + VL <= d->c) dw_vector(n, k, s, border, 0, d, e, x, ch, taps + j);
-            else dw_vector(n, k, s, border, 1, d, e, x, ch, taps + j);
+            if (n > 0 && ch + VL <= d->c) dw_vector(n, k, s, border, d, e, x, ch, taps + j);
+            else
+                for (int q = 0; q < (n > 0 ? n : 1); q++) dw_any(d, e, x + q, ch, taps + j); /* also a rare masked tail */
             done = ch + VL;
         }
 }
 
 static void dw_column(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) { dw_columns(0, 0, 0, 1, d, e, x); }
 
-/* A row in sevens: the widths of 224 x 224 networks are multiples of seven. The last group overlaps the one before it. */
-INLINE void dw_row(const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e) {
+/* A row in sevens: the widths of 224 x 224 networks are multiples of seven. The last group overlaps the one before it. `columns` are
+ * the functions for seven columns inside the row, seven at its ends, and four. */
+typedef void dw_columns_fn(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x);
+static void dw_row(int k, int s, dw_columns_fn *const columns[3], const kf__dwconv_row *d, const kf__epilogue *e) {
     int32_t w = d->w_out, inside = d->w_in + d->pl - (6 * s + k); /* x * s up to here: seven columns from x on read inside the row */
-    for (int32_t x = 0; w >= 7 && x < w; x += 7) {
-        if (x + 7 > w) {
-            if (w - x <= 4) {
-                dw_columns(4, k, s, 1, d, e, w - 4);
-                return;
-            }
-            x = w - 7;
-        }
-        if (x * s >= d->pl && x * s <= inside) dw_columns(7, k, s, 0, d, e, x);
-        else dw_columns(7, k, s, 1, d, e, x);
+    if (w < 4) {
+        for (int32_t x = 0; x < w; x++) dw_column(d, e, x);
+        return;
     }
-    if (w >= 7) return;
-    if (w >= 4) dw_columns(4, k, s, 1, d, e, 0);
-    if (w > 4) dw_columns(4, k, s, 1, d, e, w - 4);
-    for (int32_t x = 0; w < 4 && x < w; x++) dw_column(d, e, x);
+    if (w < 7) {
+        columns[2](d, e, 0);
+        if (w > 4) columns[2](d, e, w - 4);
+        return;
+    }
+    for (int32_t x = 0; x < w; x += 7) {
+        if (x + 7 > w && w - x <= 4) {
+            columns[2](d, e, w - 4);
+            return;
+        }
+        if (x + 7 > w) x = w - 7;
+        columns[x * s >= d->pl && x * s <= inside ? 0 : 1](d, e, x);
+    }
 }
 
-static void dw_row_3_1(const kf__dwconv_row *d, const kf__epilogue *e) { dw_row(3, 1, d, e); }
-static void dw_row_3_2(const kf__dwconv_row *d, const kf__epilogue *e) { dw_row(3, 2, d, e); }
-static void dw_row_5_1(const kf__dwconv_row *d, const kf__epilogue *e) { dw_row(5, 1, d, e); }
-static void dw_row_5_2(const kf__dwconv_row *d, const kf__epilogue *e) { dw_row(5, 2, d, e); }
+#define ROW(k, s)                                                                                                      \
+    static void dw_inside_##k##s(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) { dw_columns(7, k, s, 0, d, e, x); } \
+    static void dw_ends_##k##s(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) { dw_columns(7, k, s, 1, d, e, x); }   \
+    static void dw_four_##k##s(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) { dw_columns(4, k, s, 1, d, e, x); }   \
+    static void dw_row_##k##_##s(const kf__dwconv_row *d, const kf__epilogue *e) {                                     \
+        static dw_columns_fn *const COLUMNS[3] = {dw_inside_##k##s, dw_ends_##k##s, dw_four_##k##s};                   \
+        dw_row(k, s, COLUMNS, d, e);                                                                                   \
+    }
+ROW(3, 1)
+ROW(3, 2)
+ROW(5, 1)
+ROW(5, 2)
+#undef ROW
 
 void NAME(dwconv_f32)(const kf__dwconv_row *d, const kf__epilogue *e) {
     bool plain = d->kh == d->kw && d->dw == 1;

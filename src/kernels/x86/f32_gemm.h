@@ -231,12 +231,9 @@ INLINE void row_of(const int wide, const product *p, const float *a, size_t col)
             }
         }
     if (x < p->k) UNROLL for (int j = 0; j < wide; j++) acc[0][j] = FMA(SET1(a[x]), LOAD(w[j]), acc[0][j]);
-    UNROLL for (int j = 0; j < wide; j++) {
-        size_t at = col + (size_t)(j * VL);
-        if (at >= p->n) return;
-        MASK mask = TAIL(p->n - at);
-        store(p->c + at, p->n - at, finish(ADD(acc[0][j], acc[1][j]), p->e, p->e->residual ? p->e->residual + at : NULL, mask));
-    }
+    float buffer[4 * VL];
+    UNROLL for (int j = 0; j < wide; j++) STORE(buffer + j * VL, ADD(acc[0][j], acc[1][j]));
+    finish_buffer(p, 0, 1, col, col + (size_t)(wide * VL), buffer);
 }
 
 void NAME(gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
