@@ -95,7 +95,7 @@ void kf__session_one_step(struct kf_session *s, int32_t step) {
 void kf__session_steps(struct kf_session *s) {
     fp_state caller = fp_enter();
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
-    bool apart = s->ms || s->probe || s->watch; /* who looks at single steps gets single steps */
+    bool apart = s->ms || s->probe || s->watch || s->replaced >= 0; /* who looks at single steps gets single steps */
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         if (!apart && kf__steps_join(s->m->p, i)) {
             kf__exec_pair(&s->exec, i++);
