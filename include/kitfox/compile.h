@@ -141,6 +141,8 @@ typedef struct kf_quantize_options {
     int32_t bias_correction; /**< 1 (default): mean outputs of each layer made those of the float network */
     int32_t rounding;        /**< 1 (default): weights rounded by the layer's output error; 0: to nearest */
     int32_t cross;           /**< 1 (default): that rounding also makes up for the error of the layers before; 0: it does not */
+    int32_t equalize;        /**< 1 (default): channels scaled between layers where one scale fits them badly; same float function; 0: not */
+    int32_t gain;            /**< 1: after `rounding`, weight scales refitted to the layer's output error; 0 (default): as the float weights have it */
     int32_t threads;         /**< 0 (default): as kf_session_options */
     const char *const *int16_nodes; /**< names of nodes (of the file, fused ones included) that read and write i16 */
     int32_t n_int16;

@@ -8,7 +8,7 @@
 
 #include "kitfox/quantize.h"
 
-enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_REPORT, KEY_DATA, KEY_FLAG, MAX_INT16 = 256 };
+enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_REPORT, KEY_DATA, KEY_GAIN, KEY_FLAG, MAX_INT16 = 256 };
 
 typedef struct options {
     cli_common common;
@@ -37,6 +37,8 @@ static const struct argp_option OPTIONS[] = {
     {"no-bias-correction", KEY_FLAG + 2, NULL, 0, "leave biases as they are", 1},
     {"no-rounding", KEY_FLAG + 3, NULL, 0, "round weights to nearest", 1},
     {"no-cross", KEY_FLAG + 4, NULL, 0, "rounding looks at its own layer only", 1},
+    {"no-equalize", KEY_FLAG + 5, NULL, 0, "leave channels scaled as they are in the file", 1},
+    {"gain", KEY_GAIN, NULL, 0, "refit weight scales after rounding", 1},
     {0},
 };
 
@@ -51,8 +53,8 @@ static bool method(options *o, const char *arg) {
 }
 
 static error_t parse_switch(options *o, int key) {
-    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.bias_correction, &o->q.rounding, &o->q.cross};
-    if (key < KEY_FLAG || key >= KEY_FLAG + 5) return ARGP_ERR_UNKNOWN;
+    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.bias_correction, &o->q.rounding, &o->q.cross, &o->q.equalize};
+    if (key < KEY_FLAG || key >= KEY_FLAG + 6) return ARGP_ERR_UNKNOWN;
     *flags[key - KEY_FLAG] = 0;
     return 0;
 }
@@ -92,6 +94,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case KEY_REPORT: o->report.path = arg; return 0;
     case KEY_DATA: o->report.data = arg; return 0;
+    case KEY_GAIN: o->q.gain = 1; return 0;
     case KEY_INT16:
         if (o->q.n_int16 == MAX_INT16) argp_error(state, "--int16: at most %d nodes", MAX_INT16);
         o->int16[o->q.n_int16++] = arg;

@@ -30,8 +30,7 @@ bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v) {
     return n->op != KF_OP_SE_GATE && n->op != KF_OP_SOFTMAX && !ends_in_float(g, v);
 }
 
-/* A scale for each channel is exact where every reader treats channels apart. */
-static bool channels_allowed(const kf__graph *g, kf__vid v) {
+bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v) {
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             const kf__node *n = &g->nodes[i];
@@ -194,7 +193,7 @@ kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
         return KF_OK;
     }
     bool wide = d.h * d.w == 1 || (s->o->wide && s->o->wide[v]);
-    return from_values(s, v, wide, !wide && s->o->channel_scales && channels_allowed(g, v), &g->values[v].quant);
+    return from_values(s, v, wide, !wide && s->o->channel_scales && kf__assign_channels_allowed(g, v), &g->values[v].quant);
 }
 
 /* The input of a network that is not fed pixels: u8 over the range of the samples. Their floats are not in place yet. */

@@ -10,6 +10,8 @@
 kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v);
 /** Will v be stored as integers? Known before its values are. */
 bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v);
+/** May v have a scale for each channel? Exact where every reader treats channels apart. */
+bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v);
 /** For a graph input that is not pixels. */
 kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples);
 /** i16 with the given largest magnitude, `limit` the largest |q|. */

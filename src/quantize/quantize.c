@@ -7,11 +7,12 @@
 
 #include "quantize/assign.h"
 #include "quantize/detail.h"
+#include "quantize/equalize.h"
 #include "quantize/steps.h"
 
 kf__qoptions kf__qoptions_default(void) {
     return (kf__qoptions){.range = KF_QRANGE_MSE, .percentile = 99.99, .per_channel = true, .channel_scales = true, 
-                          .bias_correction = true, .rounding = true, .cross = true, .threads = 1, .memory = (size_t)700 << 20};
+                          .bias_correction = true, .rounding = true, .cross = true, .equalize = true, .threads = 1, .memory = (size_t)700 << 20};
 }
 
 static kf_status check_activation(const kf__node *n, kf_error *err) {
@@ -111,6 +112,7 @@ kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qopt
     kf__sim s = {0};
     if (g->n_inputs != 1 || g->n_nodes == 0) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
     if (samples->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
+    if (o->equalize) KF_TRY(kf__equalize(g, samples, o, NULL, err));
     kf_status st = run(&s, g, samples, o, arena, report, err);
     kf__sim_close(&s);
     return st;

@@ -27,6 +27,8 @@ typedef struct kf__qoptions {
     bool channel_scales;     /* activations that only depthwise convolutions, pools and SE read: one scale per channel */
     bool bias_correction;    /* each layer's mean output is made that of the float network, prefix quantized */
     bool rounding;           /* weights rounded by coordinate descent on the layer's output error instead of to nearest */
+    bool gain;               /* after rounding, each row's scale is refitted to its integers by the same error */
+    bool equalize;           /* channels scaled between layers so that one scale fits a whole tensor */
     bool cross;              /* ... with the float network's inputs as the target, so that it also undoes the prefix's error */
     int threads;             /* >= 1 */
     size_t memory;           /* bytes for the samples' activations; fewer samples are used beyond it */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "quantize/assign.h"
+#include "quantize/equalize.h"
 #include "quantize/trial.h"
 
 enum { RANKING_SAMPLES = 24, LEAST_SAMPLES = 8 };
@@ -332,7 +333,9 @@ kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarge
     search s = {.g = g, .target = target, .o = o, .out = out, .wide = o->wide, .wide_weights = o->wide_weights, .err = err};
     *out = (kf__qsearch){0};
     kf__arena_init(&s.arena, NULL);
-    kf_status st = run(&s, samples);
+    kf_status st = o->equalize ? kf__equalize(g, samples, o, NULL, err) : KF_OK;
+    o->equalize = false; /* once for all trials: they compare the quantized weights with the float ones */
+    if (st == KF_OK) st = run(&s, samples);
     if (st == KF_OK && out->n) {
         qsort(out->list, out->n, sizeof *out->list, by_place);
         out->list = kf__arena_copy(arena, out->list, out->n * sizeof *out->list);

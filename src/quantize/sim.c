@@ -101,8 +101,8 @@ kf_status kf__sim_alloc(kf__sim *s, kf__vid v, bool quantized) {
         kf__sim_value *x = kf__sim_at(s, i, v);
         if (!x->f) x->f = kf__mem_alloc(NULL, n * sizeof *x->f);
         if (quantized && !x->q) x->q = kf__mem_alloc(NULL, n * sizeof *x->q);
-        if (!quantized && !x->g) x->g = kf__mem_alloc(NULL, n * sizeof *x->g);
-        if (!x->f || (quantized ? !x->q : !x->g)) KF_FAIL_MEMORY(s->err, n * sizeof *x->f);
+        if (!quantized && !x->g && !s->float_only) x->g = kf__mem_alloc(NULL, n * sizeof *x->g);
+        if (!x->f || (!s->float_only && (quantized ? !x->q : !x->g))) KF_FAIL_MEMORY(s->err, n * sizeof *x->f);
     }
     return KF_OK;
 }

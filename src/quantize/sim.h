@@ -28,6 +28,7 @@ typedef struct kf__sim {
     bool pixels;
     double (*alone)[4];    /* [samples], or NULL: not asked for. Float power, own power, product, error power (detail.h) */
     bool alone_done;       /* the step of this node has filled it */
+    bool float_only;       /* steps compute the float network alone and leave the graph as it is */
     kf_error *err;
 } kf__sim;
 

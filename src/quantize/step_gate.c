@@ -72,6 +72,20 @@ static kf_status run_dense(kf__sim *s, dense *d, float s_in) {
     return KF_OK;
 }
 
+/* The float network's half of run_dense. */
+static void float_dense(const kf__sim *s, const dense *d) {
+    for (size_t i = 0; i < s->samples; i++)
+        for (size_t o = 0; o < d->o; o++)
+            d->yf[i * d->o + o] = kf__activate(d->act->kind, (float)dot(d->w + o * d->k, d->xf + i * d->k, d->k) + d->b[o], d->act->lo, d->act->hi);
+}
+
+static void float_gate(const kf__sim *s, kf__vid y, const dense *one, dense *two) {
+    float_dense(s, one);
+    two->xf = one->yf;
+    float_dense(s, two);
+    for (size_t k = 0; k < s->samples; k++) memcpy(kf__sim_at(s, k, y)->f, two->yf + k * two->o, two->o * sizeof(float));
+}
+
 static void round_all(float *x, size_t n, const kf__quant *q) {
     float inv = kf__inverse((double)q->scale);
     for (size_t i = 0; i < n; i++) x[i] = (float)kf__quantize_clamped(x[i] * inv, 0, q->qmin, q->qmax) * q->scale;
@@ -91,7 +105,7 @@ static kf_status pool(kf__sim *s, kf__vid x, kf__arena *a, dense *d) {
     if (!d->xf || !scratch) KF_FAIL_MEMORY(s->err, shape.count * sizeof *scratch);
     d->xq = d->xf + s->samples * shape.c;
     for (size_t k = 0; k < s->samples; k++)
-        for (int side = 0; side < 2; side++) {
+        for (int side = 0; side < (s->float_only ? 1 : 2); side++) {
             const float *from = side ? kf__sim_real(s, k, x, scratch) : kf__sim_at(s, k, x)->f;
             for (size_t c = 0; c < shape.c; c++) {
                 double sum = 0;
@@ -144,6 +158,10 @@ static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
     KF_TRY(pool(s, n->in[0], a, &one));
     KF_TRY(alloc(s, a, &one));
     KF_TRY(alloc(s, a, &two));
+    if (s->float_only) {
+        float_gate(s, y, &one, &two);
+        return KF_OK;
+    }
     bool integer = g->values[n->in[0]].quant != NULL;
     if (!integer) KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: its input is not quantized", n->name);
     KF_TRY(kf__assign_i16(g, 1.5f * fmaxf(largest(one.xf, s->samples * one.k), largest(one.xq, s->samples * one.k)), kf__assign_limit(one.k, 127), &n->attrs.pool_quant, s->err));

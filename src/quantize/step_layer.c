@@ -150,7 +150,7 @@ static kf_status quantize_weights(layer_job *j, const kf__quant *in, int32_t *q,
     double most = qmax > 127 ? most_row_sum(in) : INFINITY;
     choose_scales(j, j->look ? m : NULL, scale, qmax, most);
     const kf__weight_job w = {.rows = j->rows, .q = q, .scale = scale, .o = j->l.o, .k = j->l.k, .qmax = qmax, .m = j->look ? m : NULL,
-                              .cross = o->cross && !reads_pixels(j), .ridge = kf__weights_ridge(j->l.k, j->s->samples)};
+                              .cross = o->cross && !reads_pixels(j), .gain = o->gain && o->per_channel, .ridge = kf__weights_ridge(j->l.k, j->s->samples)};
     do KF_TRY(kf__weights_round(j->s, &w));
     while (!rows_fit(j, q, scale, most));
     for (size_t i = 0; i < j->l.o * j->l.k; i++) j->rows_q[i] = (float)q[i] * scale[i / j->l.k];
@@ -194,10 +194,11 @@ static kf_status run_layer(layer_job *j, size_t index) {
     int32_t *q = kf__arena_array(&j->scratch, j->l.o * j->l.k, sizeof *q);
     float *scale = kf__arena_array(&j->scratch, j->l.o, sizeof *scale);
     if (!q || !scale || !mean_q) KF_FAIL_MEMORY(s->err, j->l.o * j->l.k * sizeof *q);
-    KF_TRY(kf__sim_alloc(s, y, kf__assign_is_quantized(g, j->n, y)));
+    KF_TRY(kf__sim_alloc(s, y, !s->float_only && kf__assign_is_quantized(g, j->n, y)));
     KF_TRY(kf__sim_pack(s, &j->l, j->rows));
     j->finish = true;
     kf__pool_run(s->pool, run_samples, j);
+    if (s->float_only) return KF_OK;
     mean_of(j, mean_f);
     KF_TRY(kf__assign_quant(s, j->n, y));
     const kf__quant *in = g->values[j->n->in[0]].quant;

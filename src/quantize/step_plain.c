@@ -97,9 +97,10 @@ static kf_status run(plain *p) {
         if (!p->in[k]) KF_FAIL_MEMORY(p->s->err, sizeof(float));
     }
     if (!(p->out = kf__arena_array(&p->scratch, p->y.count + 1, sizeof *p->out))) KF_FAIL_MEMORY(p->s->err, p->y.count * sizeof *p->out);
-    bool view = kf__assign_is_view(p->n->op), quantized = kf__assign_is_quantized(g, p->n, y) && (!view || g->values[p->n->in[0]].quant);
+    bool view = kf__assign_is_view(p->n->op), quantized = !p->s->float_only && kf__assign_is_quantized(g, p->n, y) && (!view || g->values[p->n->in[0]].quant);
     KF_TRY(kf__sim_alloc(p->s, y, quantized));
     for (size_t k = 0; k < p->s->samples; k++) KF_TRY(one_network(p, k, false));
+    if (p->s->float_only) return KF_OK;
     if (quantized) KF_TRY(kf__assign_quant(p->s, p->n, y));
     for (size_t k = 0; k < p->s->samples; k++) KF_TRY(one_network(p, k, true));
     return KF_OK;

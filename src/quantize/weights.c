@@ -10,7 +10,7 @@
 enum { SAMPLE_ROWS = 8192, DEPTHWISE_ROWS = 4096, SWEEPS = 30 };
 /* Ridge on the distance to the float weight, as a share of the mean power of the inputs, for each input channel per sample: pictures, not
  * pixels, are what is independent, and a wide layer has directions that a hundred of them hardly show. */
-static const double RIDGE = 0.4, LEAST_RIDGE = 0.02;
+static const double RIDGE = 0.4, LEAST_RIDGE = 0.02, GAIN_MOST = 1.25;
 
 float kf__weight_scale(const float *row, size_t k, const float *diag, size_t step, int32_t qmax) {
     float top = 0, best = 0;
@@ -145,6 +145,20 @@ typedef struct round_job {
 
 static int32_t clamp_q(double x, int32_t qmax) { return x > qmax ? qmax : x < -qmax ? -qmax : (int32_t)x; }
 
+/* Least squares for the row's scale once its integers are chosen: the layer's gain, folded into the multiplier. The error can only fall. */
+static void fit_gain(const kf__weight_job *w, size_t o, const float *h, const float *c, double ridge) {
+    const float *row = w->rows + o * w->k;
+    const int32_t *q = w->q + o * w->k;
+    double own = 0, with = 0;
+    for (size_t i = 0; i < w->k; i++) {
+        double hq = ridge * q[i], cw = ridge * (double)row[i];
+        for (size_t j = 0; j < w->k; j++) hq += (double)h[i * w->k + j] * q[j], cw += (double)c[i * w->k + j] * (double)row[j];
+        own += q[i] * hq, with += q[i] * cw;
+    }
+    double s = own > 0 ? with / own : 0, old = (double)w->scale[o];
+    if (s > old / GAIN_MOST && s < old * GAIN_MOST) w->scale[o] = (float)s;
+}
+
 static void round_row(const kf__weight_job *w, size_t o, double *g) {
     const float *row = w->rows + o * w->k, *h, *c;
     int32_t *q = w->q + o * w->k;
@@ -175,6 +189,7 @@ static void round_row(const kf__weight_job *w, size_t o, double *g) {
             g[i] -= d * ridge;
         }
     }
+    if (w->gain) fit_gain(w, o, h, c, ridge);
 }
 
 static void round_rows(void *ctx, int worker, int workers) {

@@ -20,11 +20,11 @@ float kf__weight_scale(const float *row, size_t k, const float *diag, size_t ste
 typedef struct kf__weight_job {
     const float *rows; /* [O][K] */
     int32_t *q;        /* [O][K], out */
-    float *scale;      /* [O], in */
+    float *scale;      /* [O], in; with `gain` also out */
     size_t o, k;
     int32_t qmax;
     const kf__moments *m; /* NULL: to nearest */
-    bool cross;
+    bool cross, gain; /* gain: refit each row's scale to its integers */
     double ridge; /* share of the inputs' mean power that holds weights to the float ones */
 } kf__weight_job;
 /** The ridge for K inputs and so many samples. */

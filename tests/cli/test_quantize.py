@@ -47,6 +47,8 @@ def switches(folder):
         check("quantize: " + flag, code == 0 and table[-1]["sqnr_db"] > 5, (err, table[-1:]))
         differs = open(other, "rb").read() != open(out, "rb").read()
         check("quantize: " + flag + " changes the model", differs)
+    code, other, table, err = quantize(folder, "gain", "--gain")
+    check("quantize: --gain changes the model", code == 0 and table[-1]["sqnr_db"] > 18 and open(other, "rb").read() != open(out, "rb").read(), (err, table[-1:]))
     for method in ("max", "percentile", "kl"):
         code, _, table, err = quantize(folder, method, "--method", method)
         check("quantize: --method " + method, code == 0 and table[-1]["sqnr_db"] > 5, (err, table[-1:]))

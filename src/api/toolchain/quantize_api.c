@@ -7,7 +7,7 @@
 
 void kf_quantize_options_init(kf_quantize_options *options) {
     *options = (kf_quantize_options){.size = sizeof *options, .percentile = 99.99, .per_channel = 1, .channel_scales = 1,
-                                     .bias_correction = 1, .rounding = 1, .cross = 1, .target_drop = -1, .max_int16_macs = 10};
+                                     .bias_correction = 1, .rounding = 1, .cross = 1, .equalize = 1, .target_drop = -1, .max_int16_macs = 10};
 }
 
 static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t index, kf_dtype dtype, kf_error *err) {
@@ -84,6 +84,7 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     q.range = (kf__qrange)o->range;
     q.percentile = o->percentile;
     q.per_channel = o->per_channel, q.channel_scales = o->channel_scales;
+    q.equalize = o->equalize, q.gain = o->gain;
     q.bias_correction = o->bias_correction, q.rounding = o->rounding, q.cross = o->cross;
     q.threads = o->threads > 0 ? o->threads : kf__cpu_default_threads();
     q.detail = o->detail;
