@@ -1,5 +1,5 @@
 # Accuracy of ch_ppocr_mobile_v2.0_cls (is a line of text upright or upside down?) in float and in 8 bits, on rendered lines.
-# usage: text_direction.py KITFOX MODEL.onnx FOLDER [LINES]; needs numpy, Pillow, onnxruntime and fonts (fonts-dejavu, fonts-liberation, fonts-freefont-ttf).
+# usage: text_direction.py KITFOX MODEL.onnx FOLDER [LINES]; needs numpy, Pillow, onnx, onnxruntime and fonts (fonts-dejavu, fonts-liberation, fonts-freefont-ttf).
 # Lines: 48 pixels high, ratio kept, at most 192 wide, padded right with the value that normalizes to zero, as the model's exporter does.
 import glob
 import json
@@ -54,6 +54,8 @@ def fit(image):
 def render(folder, lines):
     fonts = sorted(f for d in ("dejavu", "liberation", "freefont") for f in glob.glob(f"/usr/share/fonts/truetype/{d}/*.ttf") if "Math" not in f)
     random = np.random.default_rng(7)
+    if os.path.isdir(os.path.join(folder, "test")):  # of an earlier run
+        return len(fonts)
     for part, count in (("calib", CALIBRATION), ("test", lines)):
         for label in ("0", "180"):
             os.makedirs(os.path.join(folder, part, label), exist_ok=True)
@@ -80,6 +82,8 @@ def answers(model, x):
 
 def peer(model, folder, x):
     """ONNX Runtime's static quantizer, min-max ranges, weights per channel, u8 activations, signed weights."""
+    import onnx
+    import onnx.version_converter
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static, shape_inference
 
     class Reader(CalibrationDataReader):
@@ -90,7 +94,8 @@ def peer(model, folder, x):
             return next(self.rows, None)
 
     ready, out = os.path.join(folder, "ready.onnx"), os.path.join(folder, "peer.onnx")
-    shape_inference.quant_pre_process(model, ready)
+    onnx.save(onnx.version_converter.convert_version(onnx.load(model), 13), ready)  # scales per channel need opset 13
+    shape_inference.quant_pre_process(ready, ready)
     quantize_static(ready, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
     return out
 
@@ -121,7 +126,7 @@ def main():
     report("int8, ONNX Runtime static, RGB", orders[False], answers(peer(model, folder, calib), x), truth)
     labels, single, int8 = (os.path.join(folder, n) for n in ("labels.txt", "float.kfx", "int8.kfx"))
     open(labels, "w").write("0\n180\n")
-    kitfox(program, "import", model, "--input-shape", f"1x3x{HEIGHT}x{WIDTH}", "--mean", "0.5", "--std", "0.5", "--resize", str(HEIGHT), "--labels", labels, "-o", single)
+    kitfox(program, "import", model, "--input-shape", f"1x3x{HEIGHT}x{WIDTH}", "--mean", "0.5", "--std", "0.5", "--crop-pct", "1", "--labels", labels, "-o", single)
     kitfox(program, "quantize", single, "--calib", os.path.join(folder, "calib"), "-o", int8)
     for name, m in (("float", single), ("int8", int8)):
         print(f"{name}, KitFox, RGB: {kitfox(program, 'eval', m, '--data', os.path.join(folder, 'test'))}")
