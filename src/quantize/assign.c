@@ -8,6 +8,9 @@
 
 #include "quantize/observe.h"
 
+/* Places in all samples together that tell a channel's range: early maps of a hundred pictures reach it, those of 14 x 14 do not. */
+enum { ENOUGH = 40000 };
+
 bool kf__assign_is_view(kf__op op) {
     return op == KF_OP_FLATTEN || op == KF_OP_RESHAPE || op == KF_OP_SQUEEZE || op == KF_OP_UNSQUEEZE || op == KF_OP_MAX_POOL || op == KF_OP_PAD;
 }
@@ -127,9 +130,11 @@ static float upper_quartile(const float *x, size_t n, float *scratch) {
     return fmaxf(scratch[n * 3 / 4], 0);
 }
 
+bool kf__assign_seen_enough(const kf__sim *s, const kf__sim_shape *d) { return d->h * d->w * s->samples >= ENOUGH; }
+
 /* A channel that was quiet in the samples may be loud later (late channels answer to classes that a hundred pictures hold once), so no
- * channel gets less than the whole tensor's range wa..wb; where a few huge channels made that range, less than twice the upper
- * quartile of the channels'. Loud channels get their own. */
+ * channel of a small map gets less than the whole tensor's range wa..wb; where a few huge channels made that range, less than twice the
+ * upper quartile of the channels'. Loud channels get their own, and so do all channels that were seen at enough places. */
 static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const float *hi, float wa, float wb, kf__quant *q) {
     kf__graph *g = s->graph;
     float *scales = kf__arena_array(&g->arena, j->d.c, sizeof *scales), top = 0;
@@ -140,6 +145,7 @@ static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const floa
     wb = fminf(wb, 2 * upper_quartile(hi, j->d.c, scales)); /* scales serve as scratch until they are set */
     for (size_t c = 0; c < j->d.c; c++) scales[c] = -lo[c];
     wa = fmaxf(wa, -2 * upper_quartile(scales, j->d.c, scales));
+    if (kf__assign_seen_enough(s, &j->d)) wa = wb = 0;
     for (size_t c = 0; c < j->d.c; c++) {
         float a, b;
         kf__range_choose(&j->h[c], s->o->range, s->o->percentile, 255, &a, &b);

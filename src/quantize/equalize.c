@@ -207,7 +207,8 @@ static double reader_cost(const groups *e, const reader *r, const float *s, floa
     const float *range = e->range[r->x], *power = e->power[r->x];
     double top = 0, act = 0, weight = 0, floor = 0;
     for (size_t c = 0; c < r->channels; c++) top = fmax(top, (double)(work[c] = range[c] * s[c]));
-    if (r->by_channel) {
+    kf__sim_shape shape = kf__sim_shape_of(e->g, r->x);
+    if (r->by_channel && !kf__assign_seen_enough(&e->s, &shape)) {
         qsort(work, r->channels, sizeof *work, ascending);
         floor = fmin(top, 2 * (double)work[r->channels * 3 / 4]);
     }
@@ -215,7 +216,7 @@ static double reader_cost(const groups *e, const reader *r, const float *s, floa
         double step = r->by_channel ? fmax((double)(range[c] * s[c]), floor) : top;
         act += (double)r->power[c] * step * step / ((double)s[c] * (double)s[c]);
     }
-    double levels = kf__sim_shape_of(e->g, r->x).count == r->channels ? 32767 : 255;
+    double levels = shape.count == r->channels ? 32767 : 255;
     act /= levels * levels * 12;
     for (size_t o = 0; o < r->at.outer && r->at.outer > 1; o++) {
         double most = 0, in = 0;
