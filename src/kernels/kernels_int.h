@@ -135,7 +135,7 @@ static inline bool kf__dwconv_u8_fast(int32_t kh, int32_t kw, int32_t sh, int32_
 static inline int32_t kf__dwconv_u8_rows(int32_t k, int32_t s) { return (k + s + 3) / 4 == (k + 3) / 4 ? 2 : 1; }
 static inline int32_t kf__dwconv_u8_fours(int32_t k) { return (k + 3) / 4; }
 /** Output columns that a vector kernel makes before it goes on with the next block of channels. */
-#define KF_DW_STRIP 56
+#define KF_DW_STRIP 28
 /** Bytes of packed depthwise weights w[k, k, c] and packing; s is the stride. */
 size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c);
 void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to);
@@ -143,22 +143,24 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
 size_t kf__dwconv_u8_scratch(void);
 
 #define KF_KERNEL(family, type, isa) kf__##family##_fn kf_k_##type##_##isa;
-#define KF_KERNELS_INT(isa)                                                                                            \
-    KF_KERNEL(gemm_u8, gemm_u8, isa)                                                                                   \
+#define KF_KERNELS_U8(isa) KF_KERNEL(gemm_u8, gemm_u8, isa) KF_KERNEL(dwconv_q, dwconv_u8, isa)
+#define KF_KERNELS_WIDE(isa)                                                                                           \
     KF_KERNEL(gemm_i16, gemm_i16, isa)                                                                                 \
-    KF_KERNEL(dwconv_q, dwconv_u8, isa)                                                                                \
     KF_KERNEL(dwconv_q, dwconv_i16, isa)                                                                               \
     KF_KERNEL(affine_q, affine_q, isa)                                                                                 \
     KF_KERNEL(colsum_q, colsum_q, isa)
-KF_KERNELS_INT(scalar)
+KF_KERNELS_U8(scalar)
+KF_KERNELS_WIDE(scalar)
 KF_KERNEL(eltwise_q, eltwise_q, scalar)
 #if defined(__x86_64__)
-KF_KERNELS_INT(avx2)
-KF_KERNELS_INT(avxvnni)
-KF_KERNELS_INT(avx512)
-KF_KERNELS_INT(avx512vnni)
+KF_KERNELS_U8(avx2)
+KF_KERNELS_WIDE(avx2)
+KF_KERNELS_U8(avxvnni)
+KF_KERNELS_WIDE(avx512)
+KF_KERNELS_U8(avx512vnni)
 #endif
-#undef KF_KERNELS_INT
+#undef KF_KERNELS_U8
+#undef KF_KERNELS_WIDE
 #undef KF_KERNEL
 
 #endif

@@ -79,8 +79,8 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
                     }
 }
 
-/* The outputs of a strip, two rows: i16 of half a block of 64 channels, or i32 of a block of 32. */
-size_t kf__dwconv_u8_scratch(void) { return (size_t)KF_DW_STRIP * 2 * 128; }
+/* The sums of a strip: two rows, a block of 64 channels. */
+size_t kf__dwconv_u8_scratch(void) { return (size_t)KF_DW_STRIP * 2 * 64 * 4; }
 
 /* Every step after the sum is linear in it but h-swish, whose factor is at most 6 * k. */
 static double largest_value(const kf__requant *q, double sum, size_t i) {

@@ -45,34 +45,38 @@ void kf__dwconv_f32_pack(size_t taps, size_t c, const float *w, size_t tap, size
             }
 }
 
-#define USE_INT(t, isa)                                                                                                \
+#define USE_U8(t, isa)                                                                                                 \
     do {                                                                                                               \
         (t)->gemm_u8 = kf_k_gemm_u8_##isa, (t)->gemm_u8_name = "gemm_u8_" #isa;                                        \
-        (t)->gemm_i16 = kf_k_gemm_i16_##isa, (t)->gemm_i16_name = "gemm_i16_" #isa;                                    \
         (t)->dwconv_u8 = kf_k_dwconv_u8_##isa, (t)->dwconv_u8_name = "dwconv_u8_" #isa;                                \
+    } while (0)
+#define USE_WIDE(t, isa)                                                                                               \
+    do {                                                                                                               \
+        (t)->gemm_i16 = kf_k_gemm_i16_##isa, (t)->gemm_i16_name = "gemm_i16_" #isa;                                    \
         (t)->dwconv_i16 = kf_k_dwconv_i16_##isa, (t)->dwconv_i16_name = "dwconv_i16_" #isa;                            \
         (t)->affine_q = kf_k_affine_q_##isa, (t)->affine_q_name = "affine_q_" #isa;                                    \
         (t)->colsum_q = kf_k_colsum_q_##isa, (t)->colsum_q_name = "colsum_q_" #isa;                                    \
     } while (0)
 
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
-    USE_INT(out, scalar);
+    USE_U8(out, scalar);
+    USE_WIDE(out, scalar);
     out->eltwise_q = kf_k_eltwise_q_scalar, out->eltwise_q_name = "eltwise_q_scalar";
     out->gemm_layout = KF_QLAYOUT_QUADS, out->dw_layout = KF_QLAYOUT_PLAIN, out->dw_block = 16;
 #if defined(__x86_64__)
     if (cpu < KF_CPU_AVX2) return;
-    USE_INT(out, avx2);
+    USE_U8(out, avx2);
+    USE_WIDE(out, avx2);
     out->gemm_layout = out->dw_layout = KF_QLAYOUT_SPLIT, out->dw_block = 32;
     if (cpu == KF_CPU_AVXVNNI) {
-        USE_INT(out, avxvnni);
+        USE_U8(out, avxvnni);
         out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS;
     }
     if (cpu < KF_CPU_AVX512) return;
-    USE_INT(out, avx512);
-    out->dw_block = 64;
+    USE_WIDE(out, avx512);
     if (cpu < KF_CPU_AVX512VNNI) return;
-    USE_INT(out, avx512vnni);
-    out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS;
+    USE_U8(out, avx512vnni);
+    out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS, out->dw_block = 64;
 #else
     (void)cpu;
 #endif

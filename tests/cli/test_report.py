@@ -319,7 +319,7 @@ def quantizing(top, data):
     record = {r["node"]: r for r in table[:-1]}
     check("quantize --json: one object a node, with its own error", len(record) > 50 and all(isinstance(r["alone_cosine"], float) for r in record.values()), table[:2])
     parsed, raw = read(page)
-    got = {r[0]: r for r in parsed.tables["nodes"][1:]}
+    got = {r[0].replace(" (rescaled)", ""): r for r in parsed.tables["nodes"][1:]}
     number = lambda x: "exact" if x is None else f"{x:.2f}"
     bad = [(n, r, record[n]) for n, r in got.items() if r[4] != f"{record[n]['cosine']:.6f}" or r[5] != number(record[n]["sqnr_db"]) or r[7] != number(record[n]["alone_sqnr_db"])]
     check("page: the nodes are the quantizer's record", not bad and len(got) == 55, bad[:2])

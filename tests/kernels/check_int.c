@@ -37,18 +37,14 @@ static int failures, cases;
 enum { EVEX_TWIN = KF_CPU_LEVELS };
 #if defined(__x86_64__)
 extern kf__gemm_u8_fn kf_k_gemm_u8_avxvnni_evex;
-extern kf__gemm_i16_fn kf_k_gemm_i16_avxvnni_evex;
-extern kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex, kf_k_dwconv_i16_avxvnni_evex;
-extern kf__affine_q_fn kf_k_affine_q_avxvnni_evex;
-extern kf__colsum_q_fn kf_k_colsum_q_avxvnni_evex;
+extern kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex;
 #endif
 
 static void select_rung(int rung, kf__kernels_int *k) {
     kf__kernels_select_int(rung == EVEX_TWIN ? KF_CPU_AVXVNNI : (kf__cpu_level)rung, k);
 #if defined(__x86_64__)
     if (rung != EVEX_TWIN) return;
-    k->gemm_u8 = kf_k_gemm_u8_avxvnni_evex, k->gemm_i16 = kf_k_gemm_i16_avxvnni_evex, k->dwconv_u8 = kf_k_dwconv_u8_avxvnni_evex;
-    k->dwconv_i16 = kf_k_dwconv_i16_avxvnni_evex, k->affine_q = kf_k_affine_q_avxvnni_evex, k->colsum_q = kf_k_colsum_q_avxvnni_evex;
+    k->gemm_u8 = kf_k_gemm_u8_avxvnni_evex, k->dwconv_u8 = kf_k_dwconv_u8_avxvnni_evex;
 #endif
 }
 

@@ -4,6 +4,12 @@
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 #define INLINE static inline __attribute__((always_inline))
+/* One copy, whatever its callers' constants are. */
+#if defined(__clang__)
+#define APART static __attribute__((noinline))
+#else
+#define APART static __attribute__((noinline, noclone))
+#endif
 
 /* Loops with constant bounds that must become straight code; a pointer whose origin the compiler shall forget. */
 #define UNROLL _Pragma("GCC unroll 32")

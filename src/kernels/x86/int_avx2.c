@@ -11,4 +11,5 @@
 #define DOT(acc, x, w, odd) ADDI(acc, ADDI(_mm256_madd_epi16(EVEN(x), w), _mm256_madd_epi16(ODD(x), odd)))
 #define DOT2(acc, x, w) ADDI(acc, _mm256_madd_epi16(x, w))
 
+#define WITH_WIDE
 #include "kernels/x86/int_template.h"

@@ -9,6 +9,5 @@
 #define DOT(acc, x, w, odd) ((void)(odd), _mm512_dpbusd_epi32(acc, x, w))
 /* As one instruction: compilers otherwise move the loads of all taps out of the loop, into memory and back. */
 #define DOT_AT(acc, x, at) __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "m"(*(at)))
-#define DOT2(acc, x, w) _mm512_dpwssd_epi32(acc, x, w)
 
 #include "kernels/x86/int_template.h"

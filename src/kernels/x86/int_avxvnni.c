@@ -8,16 +8,11 @@
 #ifdef KF_EVEX
 #define NAME(base) kf_k_##base##_avxvnni_evex
 #define DOT(acc, x, w, odd) ((void)(odd), _mm256_dpbusd_epi32(acc, x, w))
-#define DOT2(acc, x, w) _mm256_dpwssd_epi32(acc, x, w)
 kf__gemm_u8_fn kf_k_gemm_u8_avxvnni_evex;
-kf__gemm_i16_fn kf_k_gemm_i16_avxvnni_evex;
-kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex, kf_k_dwconv_i16_avxvnni_evex;
-kf__affine_q_fn kf_k_affine_q_avxvnni_evex;
-kf__colsum_q_fn kf_k_colsum_q_avxvnni_evex;
+kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex;
 #else
 #define NAME(base) kf_k_##base##_avxvnni
 #define DOT(acc, x, w, odd) ((void)(odd), _mm256_dpbusd_avx_epi32(acc, x, w))
-#define DOT2(acc, x, w) _mm256_dpwssd_avx_epi32(acc, x, w)
 #endif
 #define SPLIT 0
 

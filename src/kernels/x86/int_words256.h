@@ -34,7 +34,6 @@
 #define IN_ORDER(v) _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
 #define RING 0
 #define DW3_J 2
-#define DW5_J 2
 #define MAX_PANELS 1
 
 /* Channels come in eights almost always: those have their own way, a call of memcpy in an inner loop costs more than the kernel. */

@@ -32,11 +32,9 @@
 #define MINU8(a, b) _mm512_min_epu8(a, b)
 #define MAXU8(a, b) _mm512_max_epu8(a, b)
 #define IN_ORDER(v) _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), v)
-#define ALIGN(next, now, lanes) _mm512_alignr_epi32(next, now, 4 * (lanes))
 #ifndef RING
 #define RING 1
 #endif
-#define DW5_J 2
 #define MR1 16
 #define MR2 12
 #define MR3 8
