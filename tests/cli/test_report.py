@@ -363,7 +363,7 @@ def tensors(top):
         level = r.uniform(-1, 1)
         with open(os.path.join(data, f"{i:02}.npy"), "wb") as f:
             f.write(head + struct.pack("<12288f", *(level + r.gauss(0, 0.3) + (k % 64) / 40 for k in range(3 * 64 * 64))))
-    switches = ("--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--method", "max")
+    switches = ("--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--no-equalize", "--method", "max")
     code, text, err = run("quantize", CHECKPOINT, "--calib", data, "-o", out, "--report", page, "--data", data, "--json", *switches)
     got = rows(text)[-1] if code == 0 else {}
     check("quantize: f32 samples, with a page", code == 0 and got["test"]["images"] == 12 and got["test"]["labelled"] == 0, (text[-300:], err))
@@ -436,7 +436,7 @@ def main():
         os.makedirs(data)
         for i in range(80):
             picture(os.path.join(data, f"p{i:02}.ppm"), i)
-        code, _, err = run("quantize", CHECKPOINT, "--calib", EXAMPLES, "-o", rough, "--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--method", "max")
+        code, _, err = run("quantize", CHECKPOINT, "--calib", EXAMPLES, "-o", rough, "--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--no-equalize", "--method", "max")
         assert code == 0, err
         labelled(top, data, rough)
         folders(top, data, rough)
