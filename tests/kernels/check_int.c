@@ -302,7 +302,7 @@ static void check_traps(void) {
     parameters_free(&p);
 }
 
-static void bench_depthwise(const kf__kernels_int *k, window v, kf__random *r) {
+static void bench_depthwise(const kf__kernels_int *k, window v, double limit, kf__random *r) {
     int32_t pad = v.k / 2, ho = (v.h + 2 * pad - v.k) / v.s + 1;
     uint8_t *in = malloc((size_t)v.h * (size_t)v.w * v.c), *out = malloc((size_t)ho * (size_t)ho * v.c);
     int8_t *w = malloc((size_t)(v.k * v.k) * v.c);
@@ -319,7 +319,7 @@ static void bench_depthwise(const kf__kernels_int *k, window v, kf__random *r) {
                       .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads, .scratch = scratch, .out = out, .w = packed};
     double ns, work = (double)(ho * ho) * (double)v.c * (double)(v.k * v.k);
     BENCH(ns, k->dwconv_u8(&d, &q));
-    printf("%s %3dx%3d %dx%d/%d x %4zu  %9.0f ns  %6.1f MAC/ns\n", k->dwconv_u8_name, ho, ho, v.k, v.k, v.s, v.c, ns, work / ns);
+    printf("%s %3dx%3d %dx%d/%d x %4zu  %9.0f ns  %6.1f MAC/ns %5.1f %%\n", k->dwconv_u8_name, ho, ho, v.k, v.k, v.s, v.c, ns, work / ns, 100 * work / ns / limit);
     parameters_free(&p);
     free(in), free(out), free(w), free(pads), kf__mem_free(NULL, packed), kf__mem_free(NULL, scratch);
 }
@@ -330,7 +330,10 @@ static void bench(void) {
     for (int i = 0, n = int_rungs(level); i < n; i++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
-        for (size_t x = 0; i && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], &r);
+        if (level[i] == KF_CPU_AVX512) continue; /* its kernels of bytes are those of AVX2 */
+        double limit = dot_limit((kf__cpu_level)level[i], level[i] == KF_CPU_AVX512VNNI);
+        if (i) printf("limit of %s: %.1f MAC/ns\n", k.gemm_u8_name, limit);
+        for (size_t x = 0; i && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], limit, &r);
         for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
             shape s = GEMMS[x];
             uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n), *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, s.n, s.k));
@@ -344,7 +347,7 @@ static void bench(void) {
             kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
             double ns, work = (double)s.m * (double)s.n * (double)s.k;
             BENCH(ns, k.gemm_u8(s.m, s.n, s.k, 1, 0, a, s.k, b, c, s.n, &q));
-            printf("%s %5zu x %4zu x %4zu  %9.0f ns  %6.1f MAC/ns\n", k.gemm_u8_name, s.m, s.n, s.k, ns, work / ns);
+            printf("%s %5zu x %4zu x %4zu  %9.0f ns  %6.1f MAC/ns %5.1f %%\n", k.gemm_u8_name, s.m, s.n, s.k, ns, work / ns, 100 * work / ns / limit);
             parameters_free(&p);
             free(a), free(c), free(w), kf__mem_free(NULL, b);
         }

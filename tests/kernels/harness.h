@@ -124,6 +124,8 @@ static inline double now_ns(void) {
         (ns) = bench_best;                                                                                             \
     } while (0)
 
+/** Exact multiply-adds of bytes (AVX2: of pairs of i16) a nanosecond on this CPU, 512 bits or 256. 0: no yardstick. */
+double dot_limit(kf__cpu_level level, bool wide);
 /** Multiply-adds a nanosecond that independent FMAs reach on this rung, measured now; 0 where there is no such unit. */
 double fma_limit(kf__cpu_level level);
 

@@ -1,4 +1,5 @@
-/* The yardstick of the benchmarks: how many f32 multiply-adds a nanosecond the FMA units do with nothing in their way.
+/* The yardstick of the benchmarks: how many multiply-adds a nanosecond the units do with nothing in their way, f32
+ * and bytes.
  * Floor 9. Functions carry their own instruction set, so the file needs no flags.
  * Owner rule: pure measurement. */
 #include "harness.h"
@@ -27,6 +28,34 @@ double fma_limit(kf__cpu_level level) {
     BENCH(ns, (wide ? chains_avx512 : chains_avx2)(out));
     return (wide ? 16.0 : 8.0) * CHAINS * STEPS / ns;
 }
+
+#define LIMIT_INT(name, isa, V, SET1, DOT)                                                                             \
+    __attribute__((target(isa), noinline)) static void name(int32_t *out) {                                            \
+        V acc[CHAINS], x = SET1(out[0]), y = SET1(out[1]);                                                             \
+        for (int i = 0; i < CHAINS; i++) acc[i] = SET1(i);                                                             \
+        for (int s = 0; s < STEPS; s++)                                                                                \
+            _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) acc[i] = DOT(acc[i], x, y);                      \
+        for (int i = 0; i < CHAINS; i++) memcpy(out + 2 + i * 16, &acc[i], sizeof(V));                                 \
+    }
+/* Exact products of bytes take two of these for four of them. The addition is part of it; nobody knows x, or the product would move out
+ * of the loop. */
+#define PAIRS(acc, x, y) (hide(&x), _mm256_add_epi32(acc, _mm256_madd_epi16(x, y)))
+__attribute__((target("avx2"), always_inline)) static inline void hide(__m256i *x) { __asm__("" : "+x"(*x)); }
+LIMIT_INT(pairs_avx2, "avx2", __m256i, _mm256_set1_epi32, PAIRS)
+LIMIT_INT(fours_avx512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, _mm512_dpbusd_epi32)
+LIMIT_INT(fours_evex256, "avx512f,avx512vl,avx512vnni", __m256i, _mm256_set1_epi32, _mm256_dpbusd_epi32)
+
+double dot_limit(kf__cpu_level level, bool wide) {
+    int32_t out[2 + CHAINS * 16] = {3, 5};
+    double ns;
+    if (level < KF_CPU_AVX2) return 0;
+    bool vnni = kf__cpu_usable(KF_CPU_AVX512VNNI) && (level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI || level >= KF_CPU_LEVELS);
+    if (!vnni) BENCH(ns, pairs_avx2(out));
+    else if (wide) BENCH(ns, fours_avx512(out));
+    else BENCH(ns, fours_evex256(out));
+    return (vnni ? wide ? 64.0 : 32.0 : 16.0) * CHAINS * STEPS / ns;
+}
 #else
 double fma_limit(kf__cpu_level level) { return 0; }
+double dot_limit(kf__cpu_level level, bool wide) { return 0; }
 #endif
