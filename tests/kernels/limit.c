@@ -37,11 +37,14 @@ double fma_limit(kf__cpu_level level) {
             _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) acc[i] = DOT(acc[i], x, y);                      \
         for (int i = 0; i < CHAINS; i++) memcpy(out + 2 + i * 16, &acc[i], sizeof(V));                                 \
     }
-/* Exact products of bytes take two of these for four of them. The addition is part of it; nobody knows x, or the product would move out
- * of the loop. */
-#define PAIRS(acc, x, y) (hide(&x), _mm256_add_epi32(acc, _mm256_madd_epi16(x, y)))
-__attribute__((target("avx2"), always_inline)) static inline void hide(__m256i *x) { __asm__("" : "+x"(*x)); }
-LIMIT_INT(pairs_avx2, "avx2", __m256i, _mm256_set1_epi32, PAIRS)
+/* Exact products of bytes take two of these for four of them. The addition is part of it; as text, or the product, the same each time, would
+ * move out of the loop. */
+__attribute__((target("avx2"), always_inline)) static inline __m256i pairs(__m256i acc, __m256i x, __m256i y) {
+    __m256i t;
+    __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(t) : "x"(x), "x"(y));
+    return acc;
+}
+LIMIT_INT(pairs_avx2, "avx2", __m256i, _mm256_set1_epi32, pairs)
 LIMIT_INT(fours_avx512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, _mm512_dpbusd_epi32)
 LIMIT_INT(fours_evex256, "avx512f,avx512vl,avx512vnni", __m256i, _mm256_set1_epi32, _mm256_dpbusd_epi32)
 
