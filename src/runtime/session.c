@@ -149,6 +149,12 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
         memcpy(to, data, (size_t)t->n * hw * c);
         return;
     }
+    if (c == 3 && !f32) {
+        const uint8_t *r = data;
+        for (size_t n = 0; n < (size_t)t->n; n++, r += 2 * hw)
+            for (size_t i = 0; i < hw; i++, r++, to += 3) to[0] = r[0], to[1] = r[hw], to[2] = r[2 * hw];
+        return;
+    }
     for (size_t n = 0; n < (size_t)t->n; n++)
         for (size_t k = 0; k < c; k++) {
             size_t first = flat ? n * hw * c + k : (n * c + k) * hw, step = flat ? c : 1;
