@@ -223,7 +223,32 @@ static void run_global_pool(const job *j) {
     }
 }
 
-/* Small: the whole squeeze-and-excite branch runs on the calling thread. */
+/* One row of i16 through a fully connected layer. */
+typedef struct row_job {
+    const job *j;
+    const int16_t *x;
+    const void *w;
+    bool wide;
+    void *y;
+    size_t y_size, n, k; /* y_size: bytes of an output */
+    const kf__requant *q;
+} row_job;
+
+static void run_row(void *ctx, int worker, int workers) {
+    const row_job *r = ctx;
+    size_t from, to;
+    kf__share(r->n, 4 * KF_QPANEL, worker, workers, &from, &to);
+    if (to <= from) return;
+    kf__requant q = requant_at(r->q, NULL, 0, from);
+    r->j->k->gemm_i16(1, to - from, r->k, r->x, r->k, (const char *)r->w + kf__gemm_i16_packed(r->wide, from, r->k), r->wide, (char *)r->y + from * r->y_size, r->n, &q);
+}
+
+/* Shared out where the weights take longer than waking a thread. */
+static void row_product(row_job r) {
+    if (r.n * r.k < 32768) run_row(&r, 0, 1);
+    else kf__pool_run(r.j->x->pool, run_row, &r);
+}
+
 static void run_gate(const job *j) {
     size_t c = (size_t)j->in->c, hw = pixels(j->in), r = j->q->hidden;
     int64_t *sums = scratch(j, 0);
@@ -234,8 +259,8 @@ static void run_gate(const job *j) {
         sums_of(j, n, sums, part);
         for (size_t i = 0; i < c; i++)
             pooled[i] = (int16_t)kf__rne(kf__clampf((float)(sums[i] - (int64_t)hw * in_zero(j, i)) * j->q->mul[i], -top, top));
-        j->k->gemm_i16(1, r, c, pooled, c, j->q->w, j->q->wide, hidden, r, &j->q->rq);
-        j->k->gemm_i16(1, c, r, hidden, r, j->q->w2, j->q->wide2, j->dst + n * c * 4, c, &j->q->rq2);
+        row_product((row_job){.j = j, .x = pooled, .w = j->q->w, .wide = j->q->wide, .y = hidden, .y_size = 2, .n = r, .k = c, .q = &j->q->rq});
+        row_product((row_job){.j = j, .x = hidden, .w = j->q->w2, .wide = j->q->wide2, .y = j->dst + n * c * 4, .y_size = 4, .n = c, .k = r, .q = &j->q->rq2});
     }
 }
 
