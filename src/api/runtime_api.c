@@ -18,17 +18,18 @@
 void kf_model_options_init(kf_model_options *o) { *o = (kf_model_options){.size = sizeof *o, .max_bytes = (size_t)1 << 30}; }
 void kf_session_options_init(kf_session_options *o) { *o = (kf_session_options){.size = sizeof *o}; }
 
-static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, kf_model **out, kf_error *err) {
+static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, unsigned flags, kf_model **out, kf_error *err) {
     kf__program *p;
     const kf_allocator *a = o ? o->allocator : NULL;
-    KF_TRY(kf__format_read(data, bytes, a, o && o->skip_hash, &p, err));
+    if (o && o->skip_hash) flags |= KF_READ_SKIP_HASH;
+    KF_TRY(kf__format_read(data, bytes, a, flags | KF_READ_BORROW, &p, err)); /* kf__model_create ends the borrowing */
     return kf__model_create(p, a, out, err);
 }
 
 kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *o, kf_model **out, kf_error *err) {
     NEED(err, out && data, "data and out are needed");
     *out = NULL;
-    return model_from(data, bytes, o, out, err);
+    return model_from(data, bytes, o, 0, out, err);
 }
 
 kf_status kf_model_load(const char *path, const kf_model_options *o, kf_model **out, kf_error *err) {
@@ -36,7 +37,7 @@ kf_status kf_model_load(const char *path, const kf_model_options *o, kf_model **
     *out = NULL;
     kf__file_map map;
     KF_TRY(kf__file_map_open(path, o && o->max_bytes ? o->max_bytes : (size_t)1 << 30, &map, err));
-    kf_status st = model_from(map.data, map.size, o, out, err);
+    kf_status st = model_from(map.data, map.size, o, KF_READ_MAPPED, out, err);
     kf__file_map_close(&map);
     return st == KF_OK ? st : kf__error_prefix(err, st, "%s", path);
 }

@@ -1,6 +1,6 @@
 /* The .kfx model file: a program as JSON inside a safetensors container (docs/FORMAT.md).
  * Floor 4: includes base, os, tensor, program, container.
- * Owner rule: written bytes belong to the caller (kf__mem_free, default allocator); a read program owns copies of all. */
+ * Owner rule: written bytes belong to the caller (kf__mem_free, default allocator); a read program owns copies of all, unless it borrows. */
 #ifndef KF_FORMAT_H
 #define KF_FORMAT_H
 
@@ -12,9 +12,15 @@
 
 /** Serialise; the same program gives the same bytes on every machine. */
 kf_status kf__format_write(const kf__program *p, void **out, size_t *bytes, kf_error *err);
-/** Read, check the hash of the whole file (unless skip_hash), validate the program. FORMAT: not such a file; CORRUPT: hash
- *  or program; UNSUPPORTED: a newer version. `data` may be released afterwards. */
-kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, bool skip_hash, kf__program **out, kf_error *err);
+typedef enum kf__format_flags {
+    KF_READ_SKIP_HASH = 1, /* the caller answers for the bytes */
+    KF_READ_BORROW = 2,    /* large constants stay in `data`, which must outlive them: until kf__model_create has packed them */
+    KF_READ_MAPPED = 4     /* `data` is a read-only map of a file: its pages can be given back */
+} kf__format_flags;
+
+/** Read, check the hash of the whole file (unless told to skip it), validate the program. FORMAT: not such a file; CORRUPT: hash
+ *  or program; UNSUPPORTED: a newer version. `data` may be released afterwards, unless constants are borrowed. `flags`: kf__format_flags. */
+kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, unsigned flags, kf__program **out, kf_error *err);
 
 /* ---- shared by the files of this folder ---------------------------------------------------------------------------------- */
 

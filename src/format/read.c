@@ -7,12 +7,13 @@
 #include "container/container.h"
 #include "format/format.h"
 
-enum { MAX_ITEMS = 65536 };
+enum { MAX_ITEMS = 65536, BORROW_BYTES = 16384 }; /* smaller constants are copied: they are wanted again while running */
 
 typedef struct reading {
     kf__program *p;
     const kf__container *c;
     kf_error *err;
+    unsigned flags;
 } reading;
 
 #define BAD(r, ...) KF_FAIL((r)->err, KF_ERR_CORRUPT, __VA_ARGS__)
@@ -217,12 +218,18 @@ static kf_status read_consts(const reading *r, const json_t *root) {
     p->consts = kf__arena_array(&p->arena, (size_t)n + 1, sizeof *p->consts);
     if (!p->consts) KF_FAIL_MEMORY(r->err, n);
     for (; p->n_consts < n; p->n_consts++) {
-        const kf__container_tensor *t = kf__container_find(r->c, names[p->n_consts]);
+        /* the writer keeps the order of the list, so the search is for files of others */
+        const kf__container_tensor *t = (size_t)p->n_consts < r->c->n_tensors ? &r->c->tensors[p->n_consts] : NULL;
+        if (!t || strcmp(t->name, names[p->n_consts]) != 0) t = kf__container_find(r->c, names[p->n_consts]);
         if (!t) BAD(r, "consts: there is no tensor %s", names[p->n_consts]);
+        kf__pconst *c = &p->consts[p->n_consts];
+        *c = (kf__pconst){.name = names[p->n_consts], .dtype = t->dtype, .shape = t->shape, .data = t->data, .bytes = t->bytes};
+        c->borrowed = r->flags & KF_READ_BORROW && t->bytes >= BORROW_BYTES && (uintptr_t)t->data % kf_dtype_size(t->dtype) == 0;
+        if (c->borrowed) continue;
         void *copy = kf__arena_alloc(&p->arena, t->bytes + 1);
         if (!copy) KF_FAIL_MEMORY(r->err, t->bytes);
         if (t->bytes) memcpy(copy, t->data, t->bytes);
-        p->consts[p->n_consts] = (kf__pconst){names[p->n_consts], t->dtype, t->shape, copy, t->bytes};
+        c->data = copy;
     }
     return KF_OK;
 }
@@ -266,7 +273,7 @@ static kf_status check_hash(const void *data, size_t bytes, kf_error *err) {
     return KF_OK;
 }
 
-static kf_status read_container(const kf__container *c, const kf_allocator *a, kf__program **out, kf_error *err) {
+static kf_status read_container(const kf__container *c, const kf_allocator *a, unsigned flags, kf__program **out, kf_error *err) {
     const char *text = kf__container_text_of(c, "kitfox.program");
     json_error_t why;
     if (!text) KF_FAIL(err, KF_ERR_FORMAT, "__metadata__: no kitfox.program");
@@ -274,7 +281,8 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, k
     if (!root) KF_FAIL(err, KF_ERR_FORMAT, "kitfox.program: character %d: not valid JSON; %s", why.position, why.text);
     kf_status st = kf__program_create(out, a, err);
     if (st == KF_OK) {
-        st = read_program(&(reading){*out, c, err}, root);
+        (*out)->mapped = flags & KF_READ_MAPPED;
+        st = read_program(&(reading){*out, c, err, flags}, root);
         if (st != KF_OK) {
             kf__program_destroy(out);
             kf__error_prefix(err, st, "kitfox.program");
@@ -284,7 +292,7 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, k
     return st;
 }
 
-kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, bool skip_hash, kf__program **out, kf_error *err) {
+kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, unsigned flags, kf__program **out, kf_error *err) {
     kf__container c;
     *out = NULL;
     size_t prefix = sizeof KF_FORMAT_PREFIX - 1;
@@ -292,8 +300,8 @@ kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a,
     if (memcmp((const char *)data + 8, KF_FORMAT_PREFIX, prefix) != 0)
         KF_FAIL(err, KF_ERR_FORMAT, "byte 8: not a KitFox model file; import .onnx or .safetensors files with `kitfox import`");
     KF_TRY(kf__container_read(data, bytes, &c, err));
-    kf_status st = skip_hash ? KF_OK : check_hash(data, bytes, err);
-    if (st == KF_OK) st = read_container(&c, a, out, err);
+    kf_status st = flags & KF_READ_SKIP_HASH ? KF_OK : check_hash(data, bytes, err);
+    if (st == KF_OK) st = read_container(&c, a, flags, out, err);
     kf__container_free(&c);
     return st;
 }

@@ -37,9 +37,19 @@ size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k) {
     return kf__round_up(n, KF_QPANEL) * kf__round_up(k, 2) * (wide ? 2 : 1);
 }
 
+/* A full panel of weights of `size` bytes, pair by pair. */
+static void pack_pairs(size_t size, size_t k, const char *w, char *to) {
+    for (size_t g = 0; g < k / 2; g++, w += 2 * size)
+        for (size_t j = 0; j < KF_QPANEL; j++, to += 2 * size) {
+            if (size == 1) memcpy(to, w + j * k, 2);
+            else memcpy(to, w + j * k * 2, 4);
+        }
+}
+
 void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to) {
-    size_t at = 0;
-    for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL)
+    size_t at = 0, size = wide ? 2 : 1, whole = k % 2 ? 0 : n / KF_QPANEL * KF_QPANEL;
+    for (size_t j0 = 0; j0 < whole; j0 += KF_QPANEL, at += KF_QPANEL * k) pack_pairs(size, k, (const char *)w + j0 * k * size, (char *)to + at * size);
+    for (size_t j0 = whole; j0 < n; j0 += KF_QPANEL)
         for (size_t g = 0; g < (k + 1) / 2; g++)
             for (size_t j = 0; j < KF_QPANEL; j++)
                 for (size_t t = 0; t < 2; t++, at++) {

@@ -36,6 +36,11 @@ void kf__file_map_close(kf__file_map *map) {
     *map = (kf__file_map){0};
 }
 
+void kf__file_map_drop(const void *data, size_t bytes) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)data / page * page, to = kf__round_up((uintptr_t)data + bytes, page);
+    if (to > from) (void)madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
 bool kf__file_exists(const char *path) {
     struct stat st;
     return lstat(path, &st) == 0 || (errno != ENOENT && errno != ENOTDIR);

@@ -1,6 +1,6 @@
 /* Program objects: creation, step names, counts and border classes.
  * Floor 3: includes base and tensor.
- * Owner rule: the program's arena owns all of it; `backing` is released last. */
+ * Owner rule: the program's arena owns all of it. */
 #include "program/program.h"
 
 static const char *const OPS[KF_STEP_OP_COUNT] = {
@@ -20,10 +20,7 @@ void kf__program_destroy(kf__program **program) {
     if (!program || !*program) return;
     kf__program *p = *program;
     const kf_allocator *a = p->arena.allocator;
-    void *backing = p->backing;
-    void (*backing_free)(void *) = p->backing_free;
     kf__arena_free(&p->arena);
-    if (backing && backing_free) backing_free(backing);
     kf__mem_free(a, p);
     *program = NULL;
 }

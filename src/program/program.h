@@ -1,6 +1,6 @@
 /* The compiled program: a flat list of fused steps over NHWC tensors with ISA-neutral constants.
  * Floor 3: the one structure that both wings know. Lowering writes it, the model file stores it, the runtime executes it.
- * Owner rule: the program's arena owns all of it, unless constants borrow from a mapped file (`backing`). */
+ * Owner rule: the program's arena owns all of it; a constant that is `borrowed` lies in the caller's file until the model is packed. */
 #ifndef KF_PROGRAM_H
 #define KF_PROGRAM_H
 
@@ -67,8 +67,9 @@ typedef struct kf__pconst {
     const char *name; /* unique; the tensor's name in the model file */
     kf_dtype dtype;
     kf__shape shape;
-    const void *data;
+    const void *data; /* NULL once packed, where it was borrowed */
     size_t bytes;
+    bool borrowed;    /* data lies in the file that is being read */
 } kf__pconst;
 
 typedef struct kf__step_act {
@@ -152,8 +153,7 @@ typedef struct kf__program {
     kf__poutput *outputs;
     int32_t n_tensors, n_consts, n_steps, n_inputs, n_outputs;
     kf__pmeta meta;
-    void *backing;                      /* mapped or loaded file, or NULL */
-    void (*backing_free)(void *backing); /* called by kf__program_destroy */
+    bool mapped; /* borrowed constants lie in a read-only map of a file, whose pages can be given back and read again */
 } kf__program;
 
 kf_status kf__program_create(kf__program **out, const kf_allocator *a, kf_error *err);

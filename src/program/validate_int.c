@@ -62,10 +62,25 @@ static kf_status want_factors(const kf__program *p, const kf__step *s, kf__const
 
 static int64_t weight_at(const kf__pconst *w, size_t i) { return w->dtype == KF_I8 ? ((const int8_t *)w->data)[i] : ((const int16_t *)w->data)[i]; }
 
+/* Sum and sum of magnitudes of n bytes in a row. Runs of 128 fit 16 bits (128 * 128 = 2^14), which compilers turn into wide adds. */
+static void add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
+    while (n > 0) {
+        int run = n < 128 ? (int)n : 128;
+        int16_t s = 0, m = 0;
+        for (int i = 0; i < run; i++) {
+            int16_t v = w[i];
+            s = (int16_t)(s + v);
+            m = (int16_t)(m + (v < 0 ? -v : v));
+        }
+        *sum += s, *mass += m, w += run, n -= run;
+    }
+}
+
 /* Elements o*outer + i*inner, i < k, against inputs of magnitude at most `top` after, and `raw` before the zero point is taken off. */
 static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, size_t step, int64_t k, int64_t zero, int64_t raw,
                              const int32_t *bias, int64_t rows, int64_t o, int64_t n_out, kf_error *err) {
     int64_t sum = 0, mass = 0, top = raw - zero > zero ? raw - zero : zero;
+    if (w->dtype == KF_I8 && step == 1) add_bytes((const int8_t *)w->data + at, k, &sum, &mass), k = 0;
     for (int64_t i = 0; i < k; i++) {
         int64_t v = weight_at(w, at + (size_t)i * step);
         sum += v;

@@ -71,6 +71,7 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
             scratch = kf__round_up((size_t)p->steps[i + 1].kh * (size_t)t->w * (size_t)t->c * sizeof(float), KF_ALIGN);
         }
         if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
+        if (kf__step_is_integer(p, &p->steps[i])) kf__release_step(m, i);
     }
     m->weights_bytes += total * sizeof(float);
     m->weights = kf__mem_alloc(m->allocator, total * sizeof(float));
@@ -81,6 +82,7 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
         if (!is_packed(p, &p->steps[i])) continue;
         pack_step(p, &p->steps[i], to, &m->packed[i]);
         to += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
+        kf__release_step(m, i);
     }
     return KF_OK;
 }
@@ -105,6 +107,7 @@ kf_status kf__model_create_at(kf__program *p, kf__cpu_level level, const kf_allo
     m->offset = kf__arena_array(&p->arena, (size_t)p->n_tensors, sizeof *m->offset);
     kf_status st = m->packed && m->offset ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     if (st == KF_OK) st = pack_all(m, err);
+    if (st == KF_OK) st = kf__release_file(m, err);
     if (st == KF_OK) st = kf__plan(p, false, m->offset, &m->plan_bytes, err);
     if (st == KF_OK) {
         *out = m;

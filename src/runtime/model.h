@@ -65,6 +65,10 @@ static inline bool kf__conv_is_pointwise(const kf__step *s) {
     return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr;
 }
 static inline bool kf__conv_is_direct(const kf__step *s) { return s->dh == 1 && s->dw == 1 && s->kh <= KF_DIRECT_ROWS; }
+/** Step `index` is packed: give the pages of its borrowed weights back, where they lie in a mapped file. */
+void kf__release_step(const struct kf_model *m, int32_t index);
+/** All steps are packed: borrowed constants that nothing reads any more become NULL, the others copies. The file may go afterwards. */
+kf_status kf__release_file(struct kf_model *m, kf_error *err);
 /** The kernel that a step runs on, for profiles. */
 const char *kf__model_kernel_name(const struct kf_model *m, const kf__step *s);
 

@@ -110,7 +110,7 @@ static kf__program *lowered(const kf__graph *g, bool through_file) {
     if (!through_file) return p;
     assert_int_equal(kf__format_write(p, &data, &bytes, &err), KF_OK);
     kf__program_destroy(&p);
-    if (kf__format_read(data, bytes, NULL, false, &again, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__format_read(data, bytes, NULL, 0, &again, &err) != KF_OK) fail_msg("%s", err.text);
     assert_int_equal(kf__format_write(again, &twice, &more, &err), KF_OK);
     assert_int_equal(bytes, more);
     assert_memory_equal(data, twice, bytes);

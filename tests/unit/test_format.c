@@ -33,7 +33,7 @@ static void round_trip(void **state) {
     void *again;
     size_t bytes;
     kf_error err = {0};
-    if (kf__format_read(file, size, NULL, false, &p, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__format_read(file, size, NULL, 0, &p, &err) != KF_OK) fail_msg("%s", err.text);
     assert_int_equal(p->n_steps, 7);
     assert_int_equal(p->meta.n_labels, 5);
     assert_string_equal(p->meta.labels[2], "three \"quoted\"");

@@ -40,7 +40,7 @@ static kf__program *integer_program(void) {
     kf_error err = {0};
     snprintf(path, sizeof path, "%s/tests/golden/int8_v1.kfx", root ? root : ".");
     if (kf__file_map_open(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
-    if (kf__format_read(map.data, map.size, NULL, false, &p, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__format_read(map.data, map.size, NULL, 0, &p, &err) != KF_OK) fail_msg("%s", err.text);
     kf__file_map_close(&map);
     return p;
 }

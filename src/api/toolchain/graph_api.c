@@ -144,7 +144,7 @@ static kf_status import_compiled(const void *data, size_t bytes, const kf_import
     kf__graph *g;
     if (options && (options->input_shape || options->arch))
         KF_FAIL(err, KF_ERR_ARGUMENT, "input shape and architecture do not apply; the model is compiled already; give them with its source");
-    KF_TRY(kf__format_read(data, bytes, NULL, false, &p, err));
+    KF_TRY(kf__format_read(data, bytes, NULL, 0, &p, err));
     bool quantized = p->meta.quantized != 0;
     kf_status st = kf__raise(p, &g, err);
     kf__program_destroy(&p);

@@ -1,0 +1,44 @@
+/* Letting go of the model file: what was packed is read no more, what is still read is copied.
+ * Floor 5.
+ * Owner rule: afterwards the program's arena owns every constant that there is. */
+#include "os/file.h"
+#include "runtime/model.h"
+
+/* Does the step run on a packed form of this constant alone? */
+static bool is_packed(const struct kf_model *m, int32_t step, int role) {
+    const kf__step *s = &m->p->steps[step];
+    if (role != KF_CONST_W && role != KF_CONST_W2) return false;
+    if (!kf__step_is_integer(m->p, s)) return m->packed[step].w != NULL;
+    return s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE;
+}
+
+void kf__release_step(const struct kf_model *m, int32_t index) {
+    const kf__program *p = m->p;
+    for (int role = 0; p->mapped && role < KF_CONST_ROLES; role++) {
+        int32_t c = p->steps[index].consts[role];
+        if (c >= 0 && p->consts[c].borrowed && is_packed(m, index, role)) kf__file_map_drop(p->consts[c].data, p->consts[c].bytes);
+    }
+}
+
+kf_status kf__release_file(struct kf_model *m, kf_error *err) {
+    kf__program *p = m->p;
+    bool *wanted = kf__mem_zalloc(NULL, (size_t)p->n_consts + 1);
+    if (!wanted) KF_FAIL_MEMORY(err, p->n_consts);
+    for (int32_t i = 0; i < p->n_steps; i++)
+        for (int role = 0; role < KF_CONST_ROLES; role++)
+            if (p->steps[i].consts[role] >= 0 && !is_packed(m, i, role)) wanted[p->steps[i].consts[role]] = true;
+    for (int32_t i = 0; i < p->n_tensors; i++) {
+        if (p->tensors[i].scales >= 0) wanted[p->tensors[i].scales] = true;
+        if (p->tensors[i].zeros >= 0) wanted[p->tensors[i].zeros] = true;
+    }
+    kf_status st = KF_OK;
+    for (int32_t i = 0; st == KF_OK && i < p->n_consts; i++) {
+        kf__pconst *c = &p->consts[i];
+        if (!c->borrowed) continue;
+        c->data = wanted[i] ? kf__arena_copy(&p->arena, c->data, c->bytes) : NULL;
+        c->borrowed = false;
+        if (wanted[i] && !c->data) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory: %zu bytes", c->bytes);
+    }
+    kf__mem_free(NULL, wanted);
+    return st;
+}

@@ -1,0 +1,204 @@
+/* Loading models: nothing of the file is looked at afterwards, float and integer, from memory and from a mapped file; and the proof that
+ * no accumulator overflows is exact.
+ * Floor 9.
+ * Owner rule: each test frees what it makes. */
+#include "quantized_graph.h"
+
+#include <unistd.h>
+
+#include "format/format.h"
+#include "kitfox/kitfox.h"
+#include "lower/lower.h"
+#include "os/file.h"
+#include "runtime/model.h"
+
+enum { SIDE = 6, WIDTH = 704, SCORES = 5 };
+
+/* Four layers have weights above the size from which they are borrowed: pointwise, depthwise 5x5, both of the gate. */
+static kf__program *wide_program(bool integer) {
+    kf__graph *g = gb_new();
+    kf__program *p;
+    kf_error err = {0};
+    g->meta.preprocess = (kf_preprocess){.valid = 1, .width = SIDE, .height = SIDE, .crop_pct = 1, .mean = {0.5, 0.4, 0.3}, .std = {0.2, 0.25, 0.3}};
+    kf__vid x = gb_input(g, "picture", S(1, 3, SIDE, SIDE));
+    kf__vid a = NODE(g, HARD_SWISH, "swish", gb_conv(g, "stem", x, gb_random(g, S(32, 3, 3, 3)), gb_random(g, S(32)), 2, 1, 1));
+    kf__vid b = gb_conv(g, "wide", a, gb_random(g, S(WIDTH, 32, 1, 1)), gb_random(g, S(WIDTH)), 1, 0, 1);
+    b = NODE(g, RELU, "relu", gb_conv(g, "dw", b, gb_random(g, S(WIDTH, 1, 5, 5)), gb_random(g, S(WIDTH)), 1, 2, WIDTH));
+    kf__vid s = NODE(g, RELU, "hidden", gb_conv(g, "reduce", NODE(g, GLOBAL_AVG_POOL, "squeeze", b), gb_random(g, S(32, WIDTH, 1, 1)), gb_random(g, S(32)), 1, 0, 1));
+    s = NODE(g, HARD_SIGMOID, "gate", gb_conv(g, "expand", s, gb_random(g, S(WIDTH, 32, 1, 1)), gb_random(g, S(WIDTH)), 1, 0, 1));
+    gb_last(g)->attrs.alpha = 1.0f / 6, gb_last(g)->attrs.beta = 0.5f;
+    b = NODE(g, FLATTEN, "flat", NODE(g, GLOBAL_AVG_POOL, "pool", NODE(g, MUL, "scale", b, s)));
+    gb_last(g)->attrs.axis = 1;
+    b = NODE(g, GEMM, "head", b, gb_random(g, S(SCORES, WIDTH)), gb_random(g, S(SCORES)));
+    gb_last(g)->attrs.alpha = gb_last(g)->attrs.beta = 1, gb_last(g)->attrs.trans_b = 1;
+    gb_output(g, b);
+    gb_ok(kf__graph_infer(g, &err), &err);
+    gb_ok(kf__passes_run(g, KF_PASS_LEVEL_FUSE, &err), &err);
+    kf__dense in = {0};
+    gb_ok(kf__ref_alloc(&in, KF_F32, &g->values[g->inputs[0]].shape, &g->arena, &err), &err);
+    kf__random r = {.state = 3};
+    for (size_t i = 0; i < 3 * SIDE * SIDE; i++) ((float *)in.data)[i] = (float)(kf__random_unit(&r) * 4 - 2);
+    fesetround(FE_TONEAREST);
+    if (integer) gb_ok(qh_quantize(g, &in, 1, 0, &err), &err);
+    gb_ok(kf__lower(g, &p, &err), &err);
+    kf__graph_destroy(&g);
+    return p;
+}
+
+static void scores_of(const kf_model *m, float *scores) {
+    kf_session *s;
+    kf_error err = {0};
+    uint8_t rgb[SIDE * SIDE * 3];
+    for (size_t i = 0; i < sizeof rgb; i++) rgb[i] = (uint8_t)(i * 37 + 11);
+    gb_ok(kf_session_create(m, NULL, &s, &err), &err);
+    gb_ok(kf_session_run_rgb(s, rgb, SIDE * 3, scores, SCORES, &err), &err);
+    kf_session_destroy(&s);
+}
+
+/* The file's bytes, and the scores of a model whose program was never in a file. */
+static void *write_program(bool integer, size_t *bytes, float *scores) {
+    kf__program *p = wide_program(integer);
+    void *file;
+    struct kf_model *m;
+    kf_error err = {0};
+    int32_t large = 0;
+    gb_ok(kf__format_write(p, &file, bytes, &err), &err);
+    for (int32_t i = 0; i < p->n_consts; i++) large += p->consts[i].bytes >= 16384;
+    assert_int_equal(large, 4);
+    gb_ok(kf__model_create(p, NULL, &m, &err), &err);
+    scores_of(m, scores);
+    kf_model_destroy(&m);
+    return file;
+}
+
+/* What borrowed ended with the loading: copied where a kernel reads it, gone where it was packed. */
+static void nothing_borrowed(const struct kf_model *m, const char *file, size_t bytes) {
+    for (int32_t i = 0; i < m->p->n_consts; i++) {
+        const kf__pconst *c = &m->p->consts[i];
+        const char *at = c->data;
+        if (c->borrowed || (at && at < file + bytes && at + c->bytes > file)) fail_msg("constant %s still lies in the file", c->name);
+    }
+}
+
+static void from_memory(void **state) {
+    (void)state;
+    for (int integer = 0; integer < 2; integer++) {
+        float want[SCORES], got[SCORES];
+        size_t bytes;
+        kf_model *m;
+        kf_error err = {0};
+        void *file = write_program(integer, &bytes, want);
+        gb_ok(kf_model_load_memory(file, bytes, NULL, &m, &err), &err);
+        nothing_borrowed(m, file, bytes);
+        memset(file, 0x5a, bytes);
+        scores_of(m, got);
+        assert_memory_equal(got, want, sizeof want);
+        kf_model_destroy(&m);
+        kf__mem_free(NULL, file);
+    }
+}
+
+/* A file that is written over in place after it was checked changes nothing. */
+static void from_a_file(void **state) {
+    (void)state;
+    for (int integer = 0; integer < 2; integer++) {
+        char path[] = "/tmp/kitfox_load_XXXXXX";
+        float want[SCORES], got[SCORES];
+        size_t bytes;
+        kf_model *m;
+        kf_error err = {0};
+        int fd = mkstemp(path);
+        FILE *f = fdopen(fd, "w");
+        void *file = write_program(integer, &bytes, want);
+        assert_true(fwrite(file, 1, bytes, f) == bytes && fflush(f) == 0);
+        gb_ok(kf_model_load(path, NULL, &m, &err), &err);
+        memset(file, 0x5a, bytes);
+        rewind(f);
+        assert_true(fwrite(file, 1, bytes, f) == bytes && fclose(f) == 0);
+        scores_of(m, got);
+        assert_memory_equal(got, want, sizeof want);
+        kf_model_destroy(&m);
+        assert_int_not_equal(kf_model_load(path, NULL, &m, &err), KF_OK);
+        remove(path);
+        kf__mem_free(NULL, file);
+    }
+}
+
+/* The same bytes, borrowed and copied, one byte further: constants that are not aligned for their type are copied. */
+static void misaligned(void **state) {
+    (void)state;
+    float want[SCORES], got[SCORES];
+    size_t bytes;
+    kf_model *m;
+    kf_error err = {0};
+    void *file = write_program(false, &bytes, want);
+    char *moved = malloc(bytes + 1);
+    memcpy(moved + 1, file, bytes);
+    gb_ok(kf_model_load_memory(moved + 1, bytes, NULL, &m, &err), &err);
+    scores_of(m, got);
+    assert_memory_equal(got, want, sizeof want);
+    kf_model_destroy(&m);
+    free(moved);
+    kf__mem_free(NULL, file);
+}
+
+/* Given back, the pages of a map read as before. */
+static void dropped_pages(void **state) {
+    (void)state;
+    char path[] = "/tmp/kitfox_load_XXXXXX";
+    uint8_t bytes[3 * 4096 + 5];
+    kf__file_map map;
+    kf_error err = {0};
+    for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i % 251);
+    close(mkstemp(path));
+    gb_ok(kf__file_replace(path, bytes, sizeof bytes, &err), &err);
+    gb_ok(kf__file_map_open(path, 1 << 20, &map, &err), &err);
+    assert_memory_equal(map.data, bytes, sizeof bytes);
+    kf__file_map_drop((const char *)map.data + 100, 5000);
+    kf__file_map_drop((const char *)map.data + sizeof bytes - 1, 1);
+    assert_memory_equal(map.data, bytes, sizeof bytes);
+    kf__file_map_close(&map);
+    remove(path);
+}
+
+/* The largest bias that keeps channel `o` of a layer of k weights within 32 bits, counted here in the plainest way. */
+static int64_t largest_bias(const int8_t *w, int64_t k, int64_t o, int64_t zero, int64_t raw) {
+    int64_t sum = 0, mass = 0, top = raw - zero > zero ? raw - zero : zero;
+    for (int64_t i = 0; i < k; i++) sum += w[o * k + i], mass += llabs((long long)w[o * k + i]);
+    int64_t a = INT32_MAX - mass * top, b = INT32_MAX - mass * raw + zero * sum;
+    return a < b ? a : b;
+}
+
+static void accumulator_limit(void **state) {
+    (void)state;
+    kf__program *p = wide_program(true);
+    kf_error err = {0};
+    int tried = 0;
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        const kf__step *s = &p->steps[i];
+        const kf__ptensor *x = &p->tensors[s->in[0]];
+        bool gate = s->op == KF_STEP_SE_GATE, wide = s->op == KF_STEP_CONV && x->c == 32;
+        if (!gate && !wide) continue;
+        const kf__pconst *w = &p->consts[s->consts[KF_CONST_W]], *b = &p->consts[s->consts[KF_CONST_BIAS]];
+        int64_t n = w->shape.dim[0], k = (int64_t)w->bytes / n, o = n - 1, zero = gate ? 0 : x->zero;
+        assert_int_equal(w->dtype, KF_I8);
+        assert_true(gate ? k == WIDTH : zero > 0 && x->zeros < 0);
+        int32_t *bias = &((int32_t *)(uintptr_t)b->data)[o], was = *bias;
+        int64_t most = largest_bias(w->data, k, o, zero, gate ? s->pool_qmax : 255);
+        *bias = (int32_t)most;
+        gb_ok(kf__program_validate(p, &err), &err);
+        *bias = (int32_t)most + 1;
+        assert_int_equal(kf__program_validate(p, &err), KF_ERR_CORRUPT);
+        assert_non_null(strstr(err.text, "overflow"));
+        *bias = was;
+        tried++;
+    }
+    assert_int_equal(tried, 2);
+    kf__program_destroy(&p);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {cmocka_unit_test(from_memory), cmocka_unit_test(from_a_file), cmocka_unit_test(misaligned), cmocka_unit_test(dropped_pages),
+                                       cmocka_unit_test(accumulator_limit)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
