@@ -1,0 +1,131 @@
+/* Timing: sessions side by side over one model, frames handed out one at a time.
+ * Floor 8. The picture is synthetic, since time does not depend on it.
+ * Owner rule: see bench.h. */
+#include "kitfox/bench.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct shared {
+    const kf_model *m;
+    bench_result *r;
+    atomic_int next;
+    int warm_up, ready; /* `ready`, `go` and `stop` under the lock */
+    bool go, stop;
+    double start;
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+} shared;
+
+typedef struct runner {
+    shared *all;
+    kf_session *s;
+    kf_tensor in, out;
+    kf_status status;
+    kf_error err;
+} runner;
+
+static kf_status prepare(runner *w, kf_error *err) {
+    kf_status st = kf_model_input(w->all->m, 0, &w->in, err);
+    if (st == KF_OK) st = kf_model_output(w->all->m, 0, &w->out, err);
+    if (st != KF_OK) return st;
+    w->in.data = calloc(1, w->in.bytes), w->out.data = malloc(w->out.bytes);
+    if (!w->in.data || !w->out.data) return cli_error(err, KF_ERR_MEMORY, "out of memory for %zu bytes of input and output; close other programs", w->in.bytes + w->out.bytes);
+    for (size_t i = 0; w->in.dtype == KF_F32 && i < w->in.bytes / sizeof(float); i++) ((float *)w->in.data)[i] = (float)((i * 2654435761u >> 16 & 255) / 64.0 - 2.0);
+    for (size_t i = 0; w->in.dtype == KF_U8 && i < w->in.bytes; i++) ((uint8_t *)w->in.data)[i] = (uint8_t)(i * 2654435761u >> 16);
+    return KF_OK;
+}
+
+static void *run_frames(void *arg) {
+    runner *w = arg;
+    shared *a = w->all;
+    for (int i = 0; w->status == KF_OK && i < a->warm_up; i++) w->status = kf_session_run(w->s, &w->in, 1, &w->out, 1, &w->err);
+    pthread_mutex_lock(&a->lock);
+    a->ready++;
+    pthread_cond_broadcast(&a->change);
+    while (!a->go) pthread_cond_wait(&a->change, &a->lock);
+    bool stop = a->stop;
+    pthread_mutex_unlock(&a->lock);
+    for (int i; !stop && w->status == KF_OK && (i = atomic_fetch_add(&a->next, 1)) < a->r->frames;) {
+        double begun = cli_now_ms();
+        w->status = kf_session_run(w->s, &w->in, 1, &w->out, 1, &w->err);
+        double ended = cli_now_ms();
+        a->r->ms[i] = ended - begun, a->r->until[i] = ended - a->start;
+    }
+    return NULL;
+}
+
+static int by_value(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static kf_status summarize(bench_result *r, kf_error *err) {
+    size_t bytes = (size_t)r->frames * sizeof(double);
+    double *sorted = malloc(bytes);
+    if (!sorted) return cli_error(err, KF_ERR_MEMORY, "out of memory for %d times; try fewer --frames", r->frames);
+    memcpy(sorted, r->ms, bytes);
+    qsort(sorted, (size_t)r->frames, sizeof *sorted, by_value);
+    for (int i = 0; i < r->frames; i++) {
+        r->total += r->ms[i];
+        if (r->until[i] > r->wall) r->wall = r->until[i];
+    }
+    r->lowest = sorted[0], r->median = sorted[r->frames / 2], r->p90 = sorted[r->frames * 9 / 10], r->mean = r->total / r->frames;
+    free(sorted);
+    return KF_OK;
+}
+
+/* Starts when all are warm. A thread that cannot be started stops the others before their first frame. */
+static kf_status run_all(shared *a, runner *w, kf_error *err) {
+    pthread_t thread[BENCH_MAX];
+    int n = a->r->sessions, started = 0;
+    pthread_mutex_init(&a->lock, NULL);
+    pthread_cond_init(&a->change, NULL);
+    for (; started < n && pthread_create(&thread[started], NULL, run_frames, &w[started]) == 0; started++) continue;
+    pthread_mutex_lock(&a->lock);
+    while (a->ready < started) pthread_cond_wait(&a->change, &a->lock);
+    a->start = cli_now_ms();
+    a->go = true, a->stop = started < n;
+    pthread_cond_broadcast(&a->change);
+    pthread_mutex_unlock(&a->lock);
+    for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
+    pthread_cond_destroy(&a->change);
+    pthread_mutex_destroy(&a->lock);
+    if (started < n) return cli_error(err, KF_ERR_MEMORY, "only %d of %d threads can be started; try fewer --sessions", started, n);
+    for (int i = 0; i < n; i++)
+        if (w[i].status != KF_OK) return cli_error(err, w[i].status, "%s", w[i].err.text);
+    return KF_OK;
+}
+
+kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bool profile, bench_result *out, kf_error *err) {
+    *out = (bench_result){.sessions = sessions, .threads = threads, .frames = frames};
+    shared a = {.m = m, .r = out, .warm_up = frames / sessions / 10 + 3};
+    runner *w = calloc((size_t)sessions, sizeof *w);
+    kf_session_options so;
+    kf_session_options_init(&so);
+    so.threads = threads;
+    so.profile = profile;
+    out->ms = malloc((size_t)frames * sizeof *out->ms), out->until = malloc((size_t)frames * sizeof *out->until);
+    kf_status st = w && out->ms && out->until ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for %d times; try fewer --frames", frames);
+    for (int i = 0; st == KF_OK && i < sessions; i++) {
+        w[i].all = &a;
+        st = kf_session_create(m, &so, &out->session[i], err);
+        w[i].s = out->session[i];
+        if (st == KF_OK) st = prepare(&w[i], err);
+    }
+    if (st == KF_OK) st = run_all(&a, w, err);
+    if (st == KF_OK) st = summarize(out, err);
+    for (int i = 0; w && i < sessions; i++) free(w[i].in.data), free(w[i].out.data);
+    free(w);
+    if (st != KF_OK) bench_close(out);
+    return st;
+}
+
+void bench_close(bench_result *r) {
+    for (int i = 0; i < r->sessions; i++) kf_session_destroy(&r->session[i]);
+    free(r->ms);
+    free(r->until);
+    *r = (bench_result){0};
+}
