@@ -44,6 +44,8 @@ struct kf_model {
     size_t scratch_bytes; /* per thread */
     void *weights;        /* the block that all packed pointers point into */
     size_t weights_bytes;
+    char *room;           /* what is left of the block for integer panels; in the program's arena */
+    size_t room_left;
 };
 
 /** Take over `p` (destroyed on failure too). */

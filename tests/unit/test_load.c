@@ -15,7 +15,7 @@
 enum { SIDE = 6, WIDTH = 704, SCORES = 5 };
 
 /* Four layers have weights above the size from which they are borrowed: pointwise, depthwise 5x5, both of the gate. */
-static kf__program *wide_program(bool integer) {
+static kf__program *wide_program(bool integer, int64_t tail) {
     kf__graph *g = gb_new();
     kf__program *p;
     kf_error err = {0};
@@ -27,9 +27,12 @@ static kf__program *wide_program(bool integer) {
     kf__vid s = NODE(g, RELU, "hidden", gb_conv(g, "reduce", NODE(g, GLOBAL_AVG_POOL, "squeeze", b), gb_random(g, S(32, WIDTH, 1, 1)), gb_random(g, S(32)), 1, 0, 1));
     s = NODE(g, HARD_SIGMOID, "gate", gb_conv(g, "expand", s, gb_random(g, S(WIDTH, 32, 1, 1)), gb_random(g, S(WIDTH)), 1, 0, 1));
     gb_last(g)->attrs.alpha = 1.0f / 6, gb_last(g)->attrs.beta = 0.5f;
-    b = NODE(g, FLATTEN, "flat", NODE(g, GLOBAL_AVG_POOL, "pool", NODE(g, MUL, "scale", b, s)));
+    b = NODE(g, MUL, "scale", b, s);
+    if (tail) b = gb_conv(g, "tail", b, gb_random(g, S(tail, WIDTH, 1, 1)), gb_random(g, S(tail)), 1, 0, 1);
+    if (tail) b = gb_conv(g, "back", b, gb_random(g, S(32, tail, 1, 1)), gb_random(g, S(32)), 1, 0, 1);
+    b = NODE(g, FLATTEN, "flat", NODE(g, GLOBAL_AVG_POOL, "pool", b));
     gb_last(g)->attrs.axis = 1;
-    b = NODE(g, GEMM, "head", b, gb_random(g, S(SCORES, WIDTH)), gb_random(g, S(SCORES)));
+    b = NODE(g, GEMM, "head", b, gb_random(g, S(SCORES, tail ? 32 : WIDTH)), gb_random(g, S(SCORES)));
     gb_last(g)->attrs.alpha = gb_last(g)->attrs.beta = 1, gb_last(g)->attrs.trans_b = 1;
     gb_output(g, b);
     gb_ok(kf__graph_infer(g, &err), &err);
@@ -57,7 +60,7 @@ static void scores_of(const kf_model *m, float *scores) {
 
 /* The file's bytes, and the scores of a model whose program was never in a file. */
 static void *write_program(bool integer, size_t *bytes, float *scores) {
-    kf__program *p = wide_program(integer);
+    kf__program *p = wide_program(integer, 0);
     void *file;
     struct kf_model *m;
     kf_error err = {0};
@@ -169,9 +172,43 @@ static int64_t largest_bias(const int8_t *w, int64_t k, int64_t o, int64_t zero,
     return a < b ? a : b;
 }
 
+static void *counted_alloc(void *user, size_t size, size_t align) {
+    ++*(int *)user;
+    return aligned_alloc(align, kf__round_up(size, align));
+}
+
+static void counted_free(void *user, void *p) {
+    (void)user;
+    free(p);
+}
+
+/* From 4 MiB of weights all panels lie in one block, unless the caller allocates: both give the same, and as many bytes of weights. */
+static void one_block(void **state) {
+    (void)state;
+    float want[SCORES], got[SCORES];
+    int calls = 0;
+    const kf_allocator a = {.alloc = counted_alloc, .free = counted_free, .user = &calls};
+    struct kf_model *m;
+    kf_error err = {0};
+    gb_ok(kf__model_create(wide_program(true, 6400), NULL, &m, &err), &err);
+    assert_non_null(m->room);
+    assert_true(m->room_left < kf_model_bytes(m) / 16);
+    size_t bytes = kf_model_bytes(m);
+    assert_true(bytes > (size_t)WIDTH * 6400 && bytes < (size_t)WIDTH * 6400 * 5 / 2);
+    scores_of(m, want);
+    kf_model_destroy(&m);
+    gb_ok(kf__model_create(wide_program(true, 6400), &a, &m, &err), &err);
+    assert_null(m->room);
+    assert_true(calls > 0);
+    scores_of(m, got);
+    assert_memory_equal(got, want, sizeof want);
+    assert_true(kf_model_bytes(m) >= bytes && kf_model_bytes(m) - bytes < 4096);
+    kf_model_destroy(&m);
+}
+
 static void accumulator_limit(void **state) {
     (void)state;
-    kf__program *p = wide_program(true);
+    kf__program *p = wide_program(true, 0);
     kf_error err = {0};
     int tried = 0;
     for (int32_t i = 0; i < p->n_steps; i++) {
@@ -199,6 +236,6 @@ static void accumulator_limit(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(from_memory), cmocka_unit_test(from_a_file), cmocka_unit_test(misaligned), cmocka_unit_test(dropped_pages),
-                                       cmocka_unit_test(accumulator_limit)};
+                                       cmocka_unit_test(accumulator_limit), cmocka_unit_test(one_block)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
