@@ -1,6 +1,7 @@
 /* Writing a program: JSON in a fixed key order, constants as tensors, then the hash over all of it.
  * Floor 4.
- * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. */
+ * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. One call a statement: the order of
+ * the calls is the order of the keys. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -25,27 +26,37 @@ static bool put_sizes(json_t *o, const char *key, const int64_t *v, int n) {
 
 static json_t *tensor_json(const kf__ptensor *t, bool *bad) {
     json_t *o = json_object();
-    *bad |= put_text(o, "name", t->name) | put(o, "dtype", json_string(kf_dtype_name(t->dtype)));
+    *bad |= put_text(o, "name", t->name);
+    *bad |= put(o, "dtype", json_string(kf_dtype_name(t->dtype)));
     *bad |= put_sizes(o, "shape", (int64_t[]){t->n, t->h, t->w, t->c}, 4);
     if (t->dtype == KF_F32) return o;
-    *bad |= put(o, "scale", number((double)t->scale)) | put(o, "zero", json_integer(t->zero)) | put(o, "qmin", json_integer(t->qmin));
-    *bad |= put(o, "qmax", json_integer(t->qmax)) | put(o, "scales", json_integer(t->scales)) | put(o, "zeros", json_integer(t->zeros));
+    *bad |= put(o, "scale", number((double)t->scale));
+    *bad |= put(o, "zero", json_integer(t->zero));
+    *bad |= put(o, "qmin", json_integer(t->qmin));
+    *bad |= put(o, "qmax", json_integer(t->qmax));
+    *bad |= put(o, "scales", json_integer(t->scales));
+    *bad |= put(o, "zeros", json_integer(t->zeros));
     return o;
 }
 
 static bool put_act(json_t *o, const char *key, const kf__step_act *a) {
     if (a->kind == KF_ACT_NONE) return false;
     json_t *l = json_array();
-    bool bad = add(l, json_string(kf__format_act_names[a->kind])) | add(l, number((double)a->lo)) | add(l, number((double)a->hi));
+    bool bad = add(l, json_string(kf__format_act_names[a->kind]));
+    bad |= add(l, number((double)a->lo));
+    bad |= add(l, number((double)a->hi));
     return put(o, key, l) || bad;
 }
 
 static json_t *step_json(const kf__step *s, bool *bad) {
     json_t *o = json_object(), *in = json_array(), *sources = json_array(), *consts = json_object();
-    *bad |= put(o, "op", json_string(kf__step_op_name(s->op))) | put_text(o, "name", s->name);
+    *bad |= put(o, "op", json_string(kf__step_op_name(s->op)));
+    *bad |= put_text(o, "name", s->name);
     for (int i = 0; i < s->n_in; i++) *bad |= add(in, json_integer(s->in[i]));
     for (int i = 0; i < s->n_sources; i++) *bad |= add(sources, json_string(s->sources[i]));
-    *bad |= put(o, "in", in) | put(o, "out", json_integer(s->out)) | put(o, "sources", sources);
+    *bad |= put(o, "in", in);
+    *bad |= put(o, "out", json_integer(s->out));
+    *bad |= put(o, "sources", sources);
     for (size_t i = 0; i < kf__format_n_ints; i++) {
         int32_t v = *(const int32_t *)(const void *)((const char *)s + kf__format_ints[i].offset);
         if (v) *bad |= put(o, kf__format_ints[i].name, json_integer(v));
@@ -64,20 +75,35 @@ static json_t *step_json(const kf__step *s, bool *bad) {
 
 static json_t *preprocess_json(const kf_preprocess *p, bool *bad) {
     json_t *o = json_object(), *mean = json_array(), *std = json_array();
-    for (int i = 0; i < 3; i++) *bad |= add(mean, json_real(p->mean[i])) | add(std, json_real(p->std[i]));
-    *bad |= put(o, "width", json_integer(p->width)) | put(o, "height", json_integer(p->height)) | put(o, "crop_pct", json_real(p->crop_pct));
-    *bad |= put(o, "crop", json_integer(p->crop)) | put(o, "filter", json_integer(p->filter)) | put(o, "color", json_integer(p->color));
-    *bad |= put(o, "mean", mean) | put(o, "std", std);
+    for (int i = 0; i < 3; i++) {
+        *bad |= add(mean, json_real(p->mean[i]));
+        *bad |= add(std, json_real(p->std[i]));
+    }
+    *bad |= put(o, "width", json_integer(p->width));
+    *bad |= put(o, "height", json_integer(p->height));
+    *bad |= put(o, "crop_pct", json_real(p->crop_pct));
+    *bad |= put(o, "crop", json_integer(p->crop));
+    *bad |= put(o, "filter", json_integer(p->filter));
+    *bad |= put(o, "color", json_integer(p->color));
+    *bad |= put(o, "mean", mean);
+    *bad |= put(o, "std", std);
     return o;
 }
 
 static json_t *meta_json(const kf__pmeta *m, bool *bad) {
     json_t *o = json_object(), *labels = json_array();
-    *bad |= put_text(o, "name", m->name) | put_text(o, "arch", m->arch) | put_text(o, "source", m->source) | put_text(o, "producer", m->producer);
-    *bad |= put_text(o, "kitfox", m->kitfox) | put_text(o, "provenance", m->provenance);
-    *bad |= put(o, "parameters", json_integer(m->parameters)) | put(o, "stored_parameters", json_integer(m->stored_parameters));
-    *bad |= put(o, "macs", json_integer(m->macs)) | put(o, "activations", json_integer(m->activations));
-    *bad |= put(o, "quantized", json_integer(m->quantized)) | put(o, "input_range", json_integer(m->input_range));
+    *bad |= put_text(o, "name", m->name);
+    *bad |= put_text(o, "arch", m->arch);
+    *bad |= put_text(o, "source", m->source);
+    *bad |= put_text(o, "producer", m->producer);
+    *bad |= put_text(o, "kitfox", m->kitfox);
+    *bad |= put_text(o, "provenance", m->provenance);
+    *bad |= put(o, "parameters", json_integer(m->parameters));
+    *bad |= put(o, "stored_parameters", json_integer(m->stored_parameters));
+    *bad |= put(o, "macs", json_integer(m->macs));
+    *bad |= put(o, "activations", json_integer(m->activations));
+    *bad |= put(o, "quantized", json_integer(m->quantized));
+    *bad |= put(o, "input_range", json_integer(m->input_range));
     if (m->preprocess.valid) *bad |= put(o, "preprocess", preprocess_json(&m->preprocess, bad));
     for (int32_t i = 0; i < m->n_labels; i++) *bad |= add(labels, json_string(m->labels[i]));
     *bad |= put(o, "labels", labels);
@@ -90,8 +116,12 @@ static json_t *inputs_json(const kf__program *p, bool *bad) {
     for (int32_t i = 0; i < p->n_inputs; i++) {
         const kf__pinput *in = &p->inputs[i];
         json_t *o = json_object();
-        *bad |= put_text(o, "name", in->name) | put(o, "tensor", json_integer(in->tensor)) | put_sizes(o, "shape", in->shape, in->rank);
-        *bad |= put(o, "layout", json_integer(in->layout)) | put(o, "pixels", json_integer(in->pixels)) | add(list, o);
+        *bad |= put_text(o, "name", in->name);
+        *bad |= put(o, "tensor", json_integer(in->tensor));
+        *bad |= put_sizes(o, "shape", in->shape, in->rank);
+        *bad |= put(o, "layout", json_integer(in->layout));
+        *bad |= put(o, "pixels", json_integer(in->pixels));
+        *bad |= add(list, o);
     }
     return list;
 }
@@ -101,8 +131,11 @@ static json_t *outputs_json(const kf__program *p, bool *bad) {
     for (int32_t i = 0; i < p->n_outputs; i++) {
         const kf__poutput *out = &p->outputs[i];
         json_t *o = json_object();
-        *bad |= put_text(o, "name", out->name) | put(o, "tensor", json_integer(out->tensor)) | put_sizes(o, "shape", out->shape, out->rank);
-        *bad |= put(o, "probabilities", json_integer(out->probabilities)) | add(list, o);
+        *bad |= put_text(o, "name", out->name);
+        *bad |= put(o, "tensor", json_integer(out->tensor));
+        *bad |= put_sizes(o, "shape", out->shape, out->rank);
+        *bad |= put(o, "probabilities", json_integer(out->probabilities));
+        *bad |= add(list, o);
     }
     return list;
 }
@@ -110,11 +143,15 @@ static json_t *outputs_json(const kf__program *p, bool *bad) {
 static char *program_text(const kf__program *p) {
     json_t *root = json_object(), *tensors = json_array(), *consts = json_array(), *steps = json_array();
     bool bad = put(root, "version", json_integer(KF_FORMAT_VERSION));
-    for (int32_t i = 0; i < p->n_tensors; i++) bad |= add(tensors, tensor_json(&p->tensors[i], &bad));
+    for (int32_t i = 0; i < p->n_tensors; i++) if (add(tensors, tensor_json(&p->tensors[i], &bad))) bad = true;
     for (int32_t i = 0; i < p->n_consts; i++) bad |= add(consts, json_string(p->consts[i].name));
-    for (int32_t i = 0; i < p->n_steps; i++) bad |= add(steps, step_json(&p->steps[i], &bad));
-    bad |= put(root, "meta", meta_json(&p->meta, &bad)) | put(root, "inputs", inputs_json(p, &bad)) | put(root, "outputs", outputs_json(p, &bad));
-    bad |= put(root, "tensors", tensors) | put(root, "consts", consts) | put(root, "steps", steps);
+    for (int32_t i = 0; i < p->n_steps; i++) if (add(steps, step_json(&p->steps[i], &bad))) bad = true;
+    if (put(root, "meta", meta_json(&p->meta, &bad))) bad = true;
+    if (put(root, "inputs", inputs_json(p, &bad))) bad = true;
+    if (put(root, "outputs", outputs_json(p, &bad))) bad = true;
+    if (put(root, "tensors", tensors)) bad = true;
+    if (put(root, "consts", consts)) bad = true;
+    if (put(root, "steps", steps)) bad = true;
     char *text = bad ? NULL : json_dumps(root, JSON_COMPACT);
     json_decref(root);
     return text;

@@ -308,6 +308,24 @@ static void inputs_differ(void **state) {
         for (int k = 0; k < i; k++) assert_memory_not_equal(inputs[i], inputs[k], sizeof inputs[0]);
 }
 
+/* Each compiler writes the program of the committed file as the bytes that were read. */
+static void the_file_is_written_again(void **state) {
+    char path[700];
+    kf__file_map map;
+    kf_error err = {0};
+    void *data;
+    size_t bytes;
+    kf__program *p = program();
+    in_source(path, sizeof path, "tests/golden/everyday10_int8_v1.kfx");
+    assert_int_equal(kf__file_map_open(path, 1 << 24, &map, &err), KF_OK);
+    assert_int_equal(kf__format_write(p, &data, &bytes, &err), KF_OK);
+    assert_int_equal(bytes, map.size);
+    assert_memory_equal(data, map.data, bytes);
+    kf__mem_free(NULL, data);
+    kf__file_map_close(&map);
+    kf__program_destroy(&p);
+}
+
 static int write_hashes(void) {
     table *t = calloc(1, sizeof *t);
     kf__program *p = program();
@@ -341,6 +359,7 @@ int main(int argc, char **argv) {
     if (strcmp(what, "--model") == 0) return write_model();
     if (strcmp(what, "--hashes") == 0) return write_hashes();
     if (strcmp(what, "--pixels") == 0) return fwrite(inputs, sizeof inputs, 1, stdout) != 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ), cmocka_unit_test(kernels_give_the_hashes), cmocka_unit_test(the_oracle_gives_the_hashes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ), cmocka_unit_test(kernels_give_the_hashes), cmocka_unit_test(the_oracle_gives_the_hashes),
+                                       cmocka_unit_test(the_file_is_written_again)};
     return cmocka_run_group_tests(tests, load_inputs, NULL);
 }

@@ -14,7 +14,7 @@ static int set_up(void **state) {
     (void)state;
     kf__program *p = pb_small();
     kf_error err = {0};
-    void *out;
+    void *out = NULL;
     if (kf__program_validate(p, &err) != KF_OK || kf__format_write(p, &out, &size, &err) != KF_OK) fail_msg("%s", err.text);
     file = out;
     kf__program_destroy(&p);
