@@ -2,6 +2,7 @@
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev libjansson-dev libfyaml-dev
   libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev fonts-dejavu-core)
 TEST_PACKAGES=(libcmocka-dev python3)
+FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have
 
 # Nothing is fetched when everything is there, so the scripts work offline.
 install_packages() {
