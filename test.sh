@@ -94,7 +94,7 @@ if [ $full = yes ]; then
     echo "SKIP: clang is not here"
     skipped=$((skipped + 1))
   fi
-  TESTS=(os session verify hashes int8 runtime cli eval-verb) SLOWER=10
+  TESTS=(os session verify hashes int8 runtime eval-verb) SLOWER=10
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
   emulated
 fi
