@@ -12,9 +12,9 @@ static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", "avx512v
 
 /* The program with its vector as a file. */
 static void *file_of(kf__program *p, size_t *bytes) {
-    kf_model *m;
+    kf_model *m = NULL;
     kf_error err = {0};
-    void *data;
+    void *data = NULL;
     if (kf__program_validate(p, &err) != KF_OK || kf__model_create_at(p, KF_CPU_SCALAR, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
     if (kf__golden_make(m, &err) != KF_OK || kf__format_write(m->p, &data, bytes, &err) != KF_OK) fail_msg("%s", err.text);
     kf_model_destroy(&m);
