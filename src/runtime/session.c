@@ -6,7 +6,6 @@
 #include "os/pages.h"
 
 #include <fenv.h>
-#include <math.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -133,12 +132,6 @@ void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data,
     }
 }
 
-/* A normalized value back to its pixel: undone in double, rounded, kept inside 0..255. */
-static uint8_t to_pixel(const kf_preprocess *p, size_t c, float x) {
-    double v = p->valid && c < 3 ? ((double)x * p->std[c] + p->mean[c]) * 255.0 : (double)x;
-    return v > 0 ? (uint8_t)(v < 255 ? lrint(v) : 255) : 0; /* NaN gives 0 */
-}
-
 void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc) {
     const kf__pinput *in = &s->m->p->inputs[index];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
@@ -157,10 +150,12 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
     }
     for (size_t n = 0; n < (size_t)t->n; n++)
         for (size_t k = 0; k < c; k++) {
-            size_t first = flat ? n * hw * c + k : (n * c + k) * hw, step = flat ? c : 1;
-            const float *real = (const float *)data + (f32 ? first : 0);
-            const uint8_t *byte = (const uint8_t *)data + (f32 ? 0 : first);
-            for (size_t i = 0; i < hw; i++) to[(n * hw + i) * c + k] = f32 ? to_pixel(&s->m->p->meta.preprocess, k, real[i * step]) : byte[i * step];
+            size_t first = flat ? n * hw * c + k : (n * c + k) * hw;
+            if (f32) {
+                kf__to_pixels(&s->m->p->meta.preprocess, (const float *)data + first, hw, k, flat ? c : 1, to + n * hw * c + k, c);
+                continue;
+            }
+            for (size_t i = 0; i < hw; i++) to[(n * hw + i) * c + k] = ((const uint8_t *)data)[first + i];
         }
 }
 

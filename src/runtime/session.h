@@ -49,4 +49,8 @@ kf_status kf__session_watch(struct kf_session *s, kf__watch_fn fn, void *user, k
 /** Run step `step` whose inputs are in place. */
 void kf__session_one_step(struct kf_session *s, int32_t step);
 
+/** n values of channel k, `step` apart, back to the pixels that they were before normalization (without preprocessing: they are pixels), to_step
+ *  apart. */
+void kf__to_pixels(const kf_preprocess *p, const float *x, size_t n, size_t k, size_t step, uint8_t *to, size_t to_step);
+
 #endif
