@@ -264,6 +264,34 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
     guard_free(&x.g), guard_free(&want.g), guard_free(&got.g), guard_free(&sum_want.g), guard_free(&sum_got.g);
 }
 
+/* Real inputs, one scale for all channels or one for each; NaN and infinities too. */
+static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *r) {
+    kf_dtype out = turn % 3 ? KF_U8 : KF_I16;
+    bytes x = bytes_new(rows * c * 4), want = bytes_new(rows * c * kf_dtype_size(out)), got = bytes_new(rows * c * kf_dtype_size(out));
+    for (size_t i = 0; i < rows * c; i++) {
+        float v = (float)(kf__random_unit(r) * 12 - 6);
+        if (kf__random_range(r, 0, 40) == 0) v = kf__random_range(r, 0, 1) ? NAN : i % 2 ? INFINITY : -INFINITY;
+        memcpy(x.at + i * 4, &v, 4);
+    }
+    parameters p = parameters_new(c);
+    parameters_fill(&p, c, 60, out, r);
+    for (size_t i = 1; turn % 2 && i < c; i++) p.mul[i] = p.mul[0], p.zero[i] = p.zero[0], p.flo[i] = p.flo[0], p.fhi[i] = p.fhi[0];
+    int32_t *zero = calloc(kf__qpad(c), 4);
+    kf__affine_q a = {.in = x.at, .in_type = KF_F32, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows,
+                      .c = c, .ld_in = c, .ld_out = c};
+    int level[KF_CPU_LEVELS + 1];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        select_rung(level[i], &k);
+        a.out = i ? got.at : want.at;
+        k.affine_q(&a);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.affine_q_name, (shape){rows, c, 1}, turn);
+    }
+    free(zero);
+    parameters_free(&p);
+    guard_free(&x.g), guard_free(&want.g), guard_free(&got.g);
+}
+
 /* The traps of the numerics page with their published numbers, on every rung. */
 static void check_traps(void) {
     static const uint8_t A[3] = {210, 198, 234};
@@ -376,6 +404,7 @@ int main(int argc, char **argv) {
         check_dwconv16((window){(int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 4 < 2 ? 1 : 2,
                                 (size_t)kf__random_range(&r, 1, 70)}, i, &r);
     for (unsigned i = 0; i < 200; i++) check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
+    for (unsigned i = 0; i < 100; i++) check_affine_real((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, i % 4 ? 8 : 60), i, &r);
     check_traps();
     printf("int: %d cases, %d failures\n", cases, failures);
     return failures != 0;

@@ -12,12 +12,8 @@ static inline void put(void *p, kf_dtype type, size_t i, int32_t q) {
     else ((int16_t *)p)[i] = (int16_t)q;
 }
 
-/* Step 5 with bounds that are relative to the zero point already. */
-static inline int32_t round_q(float x, float flo, float fhi, int32_t zero) {
-    x = x < flo ? flo : x;
-    x = x > fhi ? fhi : x;
-    return kf__rne(x) + zero;
-}
+/* Step 5 with bounds that are relative to the zero point already; NaN gives the lower one. */
+static inline int32_t round_q(float x, float flo, float fhi, int32_t zero) { return kf__rne(kf__clampf(x, flo, fhi)) + zero; }
 
 /* Steps 2 to 5; c is the channel, at the place of the element in output and residual. */
 static void finish(const kf__requant *q, size_t c, int32_t acc, void *out, size_t at, size_t at_residual) {

@@ -113,9 +113,35 @@ void NAME(dwconv_i16)(const kf__dwconv_q *d, const kf__requant *q) {
 
 /* ---- elementwise ---------------------------------------------------------------------------------------------------------------- */
 
+/* Rows without gaps and one parameter for all channels: a single run of numbers, however few channels there are. */
+static bool is_run(const kf__affine_q *a) {
+    if (a->ld_in != a->c || a->ld_out != a->c) return false;
+    for (size_t j = 1; j < a->c; j++)
+        if (a->mul[j] != a->mul[0] || a->flo[j] != a->flo[0] || a->fhi[j] != a->fhi[0] || a->zero[j] != a->zero[0] || a->in_zero[j] != a->in_zero[0]) return false;
+    return true;
+}
+
+APART void affine_run(const kf__affine_q *a) {
+    size_t n = a->rows * a->c, i = 0;
+    params p = {.mul = SETF(a->mul[0]), .flo = SETF(a->flo[0]), .fhi = SETF(a->fhi[0]), .zero = SET1I(a->zero[0])};
+    V minus = SET1I(-a->in_zero[0]);
+    for (; i + VL <= n; i += VL) {
+        F x = a->in_type == KF_F32 ? LOADF((const float *)a->in + i) : CVT(ADDI(load_q(a->in, a->in_type, i, VL), minus));
+        store_q(a->out, a->out_type, i, round_q(MULF(x, p.mul), &p), VL);
+    }
+    kf__affine_q rest = *a;
+    rest.in = (const char *)a->in + i * kf_dtype_size(a->in_type), rest.out = (char *)a->out + i * kf_dtype_size(a->out_type);
+    rest.rows = n - i, rest.c = rest.ld_in = rest.ld_out = 1;
+    if (rest.rows) kf_k_affine_q_scalar(&rest);
+}
+
 void NAME(affine_q)(const kf__affine_q *a) {
-    if (a->in_type == KF_F32 || a->out_type == KF_F32 || a->c < VL) {
+    if (a->out_type == KF_F32 || ((a->in_type == KF_F32 || a->c < VL) && !is_run(a))) {
         kf_k_affine_q_scalar(a);
+        return;
+    }
+    if (a->in_type == KF_F32 || a->c < VL) {
+        affine_run(a);
         return;
     }
     for (size_t j = 0; j < a->c; j += VL) {
