@@ -5,11 +5,13 @@
 
 #include <fenv.h>
 #include <malloc.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "format/format.h"
 #include "kitfox/kitfox.h"
+#include "runtime/session.h"
 
 static atomic_long heap_calls;
 
@@ -419,8 +421,33 @@ static void top_k(void **state) {
     assert_int_equal(top[0].index, 1);
 }
 
+/* Against lrint: halves and their neighbours, every pixel through normalization and back, values outside, NaN; both steps. */
+static void floats_become_pixels(void **state) {
+    static const float ODD[] = {0.5f, 1.5f, 2.5f, 254.5f, 0.49f, 0.51f, -1, -0.4f, 255.4f, 256, 1e30f, -1e30f, INFINITY, -INFINITY, NAN};
+    enum { N = 700 };
+    kf_preprocess p = {.valid = 1, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}}, none = {0};
+    for (size_t step = 1; step <= 3; step += 2)
+        for (size_t k = 0; k < 3; k++) {
+            float raw[N * 3], normal[N * 3];
+            uint8_t got[N * 3];
+            memset(raw, 0, sizeof raw), memset(normal, 0, sizeof normal);
+            for (size_t i = 0; i < N; i++) {
+                raw[i * step] = i < KF_COUNT(ODD) ? ODD[i] : (float)(i % 256) + (i % 5 == 0 ? 0.3f : 0);
+                normal[i * step] = ((float)(i % 256) / 255 - p.mean[k]) / p.std[k];
+            }
+            kf__to_pixels(&none, raw, N, k, step, got, 3);
+            for (size_t i = 0; i < N; i++) {
+                float x = raw[i * step];
+                assert_int_equal(got[i * 3], x > 0 ? x < 255 ? lrint((double)x) : 255 : 0);
+            }
+            kf__to_pixels(&p, normal, N, k, step, got, 3);
+            for (size_t i = 0; i < N; i++) assert_int_equal(got[i * 3], i % 256);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(floats_become_pixels),
         cmocka_unit_test(against_plain), cmocka_unit_test(no_allocation), cmocka_unit_test(side_by_side),
         cmocka_unit_test(rounding_mode), cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),
         cmocka_unit_test(watching), cmocka_unit_test(watching_arguments),
