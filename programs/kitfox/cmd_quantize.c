@@ -19,6 +19,7 @@ typedef struct options {
     quantize_search search;
     bool nodes;
     quantize_report report;
+    quantize_pace pace;
 } options;
 
 static const struct argp_option OPTIONS[] = {
@@ -131,7 +132,7 @@ void quantize_print_nodes(FILE *to, const kf_graph *g, bool json) {
     }
 }
 
-kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds, const quantize_report *r, bool json, kf_error *err) {
+kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds, const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err) {
     double agreement, sqnr;
     int32_t samples;
     kf_status st = kf_graph_quantized_summary(g, &agreement, &sqnr, &samples, err);
@@ -139,10 +140,12 @@ kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t give
     if (json) {
         json_t *o = json_pack("{s:s,s:i,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "agreement", agreement, "sqnr_db", pair_real(sqnr), "seconds", seconds, "bytes", (json_int_t)report_file_bytes(out));
         quantize_report_tell(r, o);
+        quantize_pace_tell(pace, o);
         cli_print_json(o);
     } else {
         printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", out, samples, given, agreement, sqnr, seconds);
         quantize_report_tell(r, NULL);
+        quantize_pace_tell(pace, NULL);
     }
     return KF_OK;
 }
@@ -156,14 +159,16 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st == KF_OK) st = pictures_load(p, &info.preprocess, err);
     if (st == KF_OK) st = quantize_search_labels(&o->search, *g, o->calib, p, err);
     if (st == KF_OK) st = quantize_report_begin(&o->report, o->model, *g, &o->q, err);
+    if (st == KF_OK) st = quantize_pace_begin(&o->pace, *g, err);
     if (st == KF_OK) st = kf_graph_quantize(*g, p->tensors, p->n, &o->q, err);
     if (st == KF_OK) st = quantize_report_measure(&o->report, *g, p, err);
+    if (st == KF_OK) st = quantize_pace_measure(&o->pace, *g, err);
     if (st == KF_OK) st = kf_graph_save(*g, o->out, err);
     if (st == KF_OK) st = quantize_report_write(&o->report, *g, o->out, err);
     if (st != KF_OK) return st;
     if (o->nodes || o->common.json) quantize_print_nodes(stdout, *g, o->common.json);
     quantize_print_search(stdout, *g, o->common.json, o->nodes);
-    return quantize_print_summary(*g, o->out, p->n, (cli_now_ms() - start) / 1e3, &o->report, o->common.json, err);
+    return quantize_print_summary(*g, o->out, p->n, (cli_now_ms() - start) / 1e3, &o->report, &o->pace, o->common.json, err);
 }
 
 int cmd_quantize(int argc, char **argv) {
@@ -182,6 +187,7 @@ int cmd_quantize(int argc, char **argv) {
     o.report.threads = o.common.threads;
     kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &o.report, &err) : run(&o, &g, &p, &err);
     quantize_report_free(&o.report);
+    quantize_pace_free(&o.pace);
     pictures_free(&p);
     quantize_search_free(&o.search);
     kf_graph_destroy(&g);

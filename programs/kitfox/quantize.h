@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "common/pictures.h"
+#include "kitfox/quantize_pace.h"
 #include "kitfox/quantize_report.h"
 
 /** By its suffix. */
@@ -15,8 +16,8 @@ bool quantize_is_yaml(const char *name);
 void quantize_print_nodes(FILE *to, const kf_graph *g, bool json);
 /** kitfox quantize CONFIG.yaml: everything from the file, outputs into its working_dir. `q` holds the switches of the command line. */
 kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, quantize_report *r, kf_error *err);
-/** The last line or object: what was written and how far it agrees with float. */
-kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds, const quantize_report *r, bool json, kf_error *err);
+/** The last line or object: what was written, how far it agrees with float, and whether it is the faster. */
+kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds, const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err);
 /** The samples as 0.npy, 1.npy.. into folder/input, both made; on failure they are gone again. */
 kf_status quantize_dump(const pictures *p, const char *folder, const char *input, kf_error *err);
 /** Remove such folders: the numbered .npy files, then themselves if nothing else is there. */

@@ -26,6 +26,7 @@ typedef struct job {
     bool quiet; /* notices about keys were told before */
     size_t limit;
     quantize_report *report;
+    quantize_pace pace;
     double start;
 } job;
 
@@ -268,7 +269,7 @@ static kf_status conclude(const job *j, kf_error *err) {
     if (st != KF_OK) return st;
     quantize_print_nodes(stdout, j->g, j->common->json);
     quantize_print_search(stdout, j->g, j->common->json, false);
-    return quantize_print_summary(j->g, path, j->p.n, (cli_now_ms() - j->start) / 1e3, j->report, j->common->json, err);
+    return quantize_print_summary(j->g, path, j->p.n, (cli_now_ms() - j->start) / 1e3, j->report, &j->pace, j->common->json, err);
 }
 
 /* Before anything is optimized: the names are those of the file. */
@@ -317,8 +318,10 @@ static kf_status run(job *j, const char *path, kf_error *err) {
     if (j->c->range == KF_RANGE_PERCENTILE) j->q.percentile = j->c->percentile;
     if (j->c->per_channel >= 0) j->q.per_channel = j->c->per_channel;
     st = quantize_report_begin(j->report, j->c->model, j->g, &j->q, err);
+    if (st == KF_OK) st = quantize_pace_begin(&j->pace, j->g, err);
     if (st == KF_OK) st = kf_graph_quantize(j->g, j->p.tensors, j->p.n, &j->q, err);
     if (st == KF_OK) st = quantize_report_measure(j->report, j->g, &j->p, err);
+    if (st == KF_OK) st = quantize_pace_measure(&j->pace, j->g, err);
     if (st != KF_OK) return st;
     tell_fallbacks(j);
     fflush(j->log);
@@ -335,6 +338,7 @@ static void release(job *j) {
     free(j->quantized);
     free(j->all);
     pictures_free(&j->p);
+    quantize_pace_free(&j->pace);
     kf_graph_destroy(&j->g);
     kf_quantize_config_free(&j->c);
 }

@@ -112,6 +112,11 @@ def table(folder):
     for rc, out, err in pairs:
         quantized, real = [json.loads(line)["median_ms"] for line in out.splitlines()]
         check("a note where the quantized model is slower, and only there", rc == 0 and ("slower" in err) == (quantized > real), out + err)
+    for cpu in ("", "scalar"):
+        rc, out, err = run("quantize", onnx, "--calib", PICTURES, "-o", small, "--json", env={"KITFOX_CPU": cpu} if cpu else None)
+        last = json.loads(out.splitlines()[-1])
+        check(f"quantize times both forms, level {cpu or 'default'}", rc == 0 and 0 < last["ms"] < 1000 and 0 < last["float_ms"] < 1000, out[-400:] + err)
+        check("it says so where the quantized model is slower, and only there", ("slower" in err) == (last["ms"] > last["float_ms"]), out[-400:] + err)
 
 
 def usage():
