@@ -4,7 +4,6 @@
 #include "cpu/cpu.h"
 
 #include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #if defined(__x86_64__)
@@ -67,22 +66,12 @@ kf__cpu_level kf__cpu_level_now(void) {
     return usable_below(asked >= 0 && (kf__cpu_level)asked < limit ? (kf__cpu_level)asked : limit);
 }
 
-/* Processors granted by a cgroup v2 quota, or 0 when there is none. */
-static int quota(void) {
-    FILE *f = fopen("/sys/fs/cgroup/cpu.max", "re");
-    long max = 0, period = 0;
-    if (!f) return 0;
-    int n = fscanf(f, "%ld %ld", &max, &period);
-    fclose(f);
-    return n == 2 && period > 0 ? (int)((max + period - 1) / period) : 0;
-}
-
 int kf__cpu_default_threads(void) {
     const char *env = getenv("KITFOX_THREADS");
     int asked = env ? atoi(env) : 0;
     if (asked > 0) return asked < 64 ? asked : 64;
     cpu_set_t set;
-    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1, q = quota();
+    int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1, q = kf__cpu_quota("");
     if (q > 0 && q < n) n = q;
     return n < 1 ? 1 : n > 4 ? 4 : n;
 }

@@ -1,0 +1,130 @@
+/* How many threads one image gets: affinity mask, control groups of both versions, the environment.
+ * The groups are files that the kernel's documentation describes, laid below a folder of our own.
+ * Owner rule: the folder is removed. */
+#include <sched.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <setjmp.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cpu/cpu.h"
+
+static char root[64];
+
+static void put(const char *path, const char *text) {
+    char full[512];
+    snprintf(full, sizeof full, "%s%s", root, path);
+    for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); *p++ = '/') *p = '\0', mkdir(full, 0755);
+    FILE *f = fopen(full, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int fresh(void **state) {
+    (void)state;
+    strcpy(root, "/tmp/kitfox-cpu-XXXXXX");
+    return mkdtemp(root) ? 0 : -1;
+}
+
+static int clean(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", root);
+    return system(command);
+}
+
+static void no_groups(void **state) {
+    (void)state;
+    assert_int_equal(kf__cpu_quota(root), 0);
+    put("/proc/self/cgroup", "0::/\n");
+    assert_int_equal(kf__cpu_quota(root), 0);
+    put("/sys/fs/cgroup/cpu.max", "max 100000\n");
+    assert_int_equal(kf__cpu_quota(root), 0);
+}
+
+/* A service with CPUQuota= has its quota in its own group, which is not the root of the mount. */
+static void version_2(void **state) {
+    (void)state;
+    put("/proc/self/cgroup", "0::/system.slice/camera.service\n");
+    put("/sys/fs/cgroup/cpu.max", "max 100000\n");
+    put("/sys/fs/cgroup/system.slice/camera.service/cpu.max", "250000 100000\n");
+    assert_int_equal(kf__cpu_quota(root), 3);
+    put("/sys/fs/cgroup/system.slice/cpu.max", "100000 100000\n");
+    assert_int_equal(kf__cpu_quota(root), 1);
+    put("/sys/fs/cgroup/system.slice/camera.service/cpu.max", "50000 100000\n");
+    put("/sys/fs/cgroup/system.slice/cpu.max", "max 100000\n");
+    assert_int_equal(kf__cpu_quota(root), 1);
+}
+
+/* In a container the file names the host's group, of which only the root is mounted. */
+static void container(void **state) {
+    (void)state;
+    put("/proc/self/cgroup", "0::/kubepods/pod1/abc\n");
+    put("/sys/fs/cgroup/cpu.max", "200000 100000\n");
+    assert_int_equal(kf__cpu_quota(root), 2);
+}
+
+static void version_1(void **state) {
+    (void)state;
+    put("/proc/self/cgroup", "5:memory:/a\n4:cpuset:/a\n3:cpu,cpuacct:/docker/abc\n1:name=systemd:/a\n0::/a\n");
+    put("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "-1\n");
+    put("/sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(kf__cpu_quota(root), 0);
+    put("/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_quota_us", "150000\n");
+    put("/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_period_us", "50000\n");
+    assert_int_equal(kf__cpu_quota(root), 3);
+    put("/sys/fs/cgroup/cpuset/a/cpu.cfs_quota_us", "1\n");
+    put("/sys/fs/cgroup/cpuset/a/cpu.cfs_period_us", "1\n");
+    assert_int_equal(kf__cpu_quota(root), 3);
+}
+
+static void strange_files(void **state) {
+    (void)state;
+    static const char *const CGROUP[] = {"", "\n", "::\n", "0:\n", "0::", "a:b:c:d\n"};
+    static const char *const MAX[] = {"", "max", "0 100000", "-5 100000", "5 0", "5", "9223372036854775807 1", "x y"};
+    for (size_t i = 0; i < sizeof CGROUP / sizeof *CGROUP; i++)
+        for (size_t k = 0; k < sizeof MAX / sizeof *MAX; k++) {
+            put("/proc/self/cgroup", CGROUP[i]);
+            put("/sys/fs/cgroup/cpu.max", MAX[k]);
+            int q = kf__cpu_quota(root);
+            assert_true(q == 0 || (k == 6 && q == 1 << 20));
+        }
+}
+
+static void affinity_and_environment(void **state) {
+    (void)state;
+    cpu_set_t before, one;
+    unsetenv("KITFOX_THREADS");
+    assert_int_equal(sched_getaffinity(0, sizeof before, &before), 0);
+    int n = kf__cpu_default_threads();
+    assert_in_range(n, 1, CPU_COUNT(&before) < 4 ? CPU_COUNT(&before) : 4);
+    CPU_ZERO(&one);
+    for (int i = 0; i < CPU_SETSIZE; i++)
+        if (CPU_ISSET(i, &before)) {
+            CPU_SET(i, &one);
+            break;
+        }
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(kf__cpu_default_threads(), 1);
+    setenv("KITFOX_THREADS", "3", 1);
+    assert_int_equal(kf__cpu_default_threads(), 3);
+    unsetenv("KITFOX_THREADS");
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(no_groups, fresh, clean), cmocka_unit_test_setup_teardown(version_2, fresh, clean),
+        cmocka_unit_test_setup_teardown(container, fresh, clean), cmocka_unit_test_setup_teardown(version_1, fresh, clean),
+        cmocka_unit_test_setup_teardown(strange_files, fresh, clean), cmocka_unit_test(affinity_and_environment),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
