@@ -97,8 +97,8 @@ typedef struct kf__eltwise_q {
 typedef void kf__eltwise_q_fn(const kf__eltwise_q *e);
 
 /** How a kernel wants u8 weights. GEMM: panels of [k/4][16][4] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT: elements 0, 2 and elements
- *  1, 3 of every four). Depthwise: as they are (PLAIN), or fours of rows, see pack_int.c. */
-typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT } kf__qlayout;
+ *  1, 3 of every four). Depthwise: as they are (PLAIN), fours of rows or pairs of them in i16, see pack_int.c. */
+typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT, KF_QLAYOUT_PAIRS } kf__qlayout;
 
 /** The integer functions in use; filled once by kf__kernels_select_int. */
 typedef struct kf__kernels_int {
@@ -134,6 +134,9 @@ static inline bool kf__dwconv_u8_fast(int32_t kh, int32_t kw, int32_t sh, int32_
 /** Output rows that a vector kernel makes together, and fours of input rows that they read. Two where that costs no further four. */
 static inline int32_t kf__dwconv_u8_rows(int32_t k, int32_t s) { return (k + s + 3) / 4 == (k + 3) / 4 ? 2 : 1; }
 static inline int32_t kf__dwconv_u8_fours(int32_t k) { return (k + 3) / 4; }
+/** The same of PAIRS: output rows made together, and the first channel of a block of 16: the last block ends with the last channel. */
+static inline int32_t kf__dwconv_u8_pair_rows(int32_t k, int32_t s) { return k == 5 && s == 1 ? 1 : 2; }
+static inline size_t kf__dwconv_u8_pair_channel(size_t block, size_t c) { return block + 16 <= c || c < 16 ? block : c - 16; }
 /** Output columns that a vector kernel makes before it goes on with the next block of channels. */
 #define KF_DW_STRIP 28
 /** Bytes of packed depthwise weights w[k, k, c] and packing; s is the stride. */

@@ -60,16 +60,36 @@ void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to) {
                 }
 }
 
+/* [blocks of 16][kx][pair][output row][channels 0..3, 8..11, 4..7, 12..15][2] i16: pair p of output row r are the input rows from
+ * r * s / 2 * 2 + 2 * p; a row that it does not read has weight 0. */
+static void pack_row_pairs(int32_t k, int32_t s, size_t c, const int8_t *w, int16_t *at) {
+    for (size_t block = 0; block < c; block += 16)
+        for (int32_t kx = 0; kx < k; kx++)
+            for (int32_t pair = 0; pair < (k + 1) / 2; pair++)
+                for (int32_t r = 0; r < kf__dwconv_u8_pair_rows(k, s); r++)
+                    for (size_t i = 0; i < 16; i++)
+                        for (int32_t t = 0; t < 2; t++, at++) {
+                            size_t ch = kf__dwconv_u8_pair_channel(block, c) + i % 4 + i / 4 % 2 * 8 + i / 8 * 4;
+                            int32_t ky = r * s / 2 * 2 + 2 * pair + t - r * s;
+                            *at = ch < c && ky >= 0 && ky < k ? w[(size_t)(ky * k + kx) * c + ch] : 0;
+                        }
+}
+
 /* [blocks][kx][four][output row][block][4]: output row r reads input row r * s + ky, which is byte (r * s + ky) % 4 of four
  * (r * s + ky) / 4; bytes that it does not read have weight 0. */
 size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c) {
     if (layout == KF_QLAYOUT_PLAIN) return (size_t)(k * k) * c;
+    if (layout == KF_QLAYOUT_PAIRS) return kf__round_up(c, 16) * (size_t)(k * ((k + 1) / 2) * kf__dwconv_u8_pair_rows(k, s)) * 4;
     return kf__round_up(c, block) * (size_t)(k * kf__dwconv_u8_fours(k) * kf__dwconv_u8_rows(k, s)) * (layout == KF_QLAYOUT_SPLIT ? 8 : 4);
 }
 
 void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to) {
     if (layout == KF_QLAYOUT_PLAIN) {
         memcpy(to, w, (size_t)(k * k) * c);
+        return;
+    }
+    if (layout == KF_QLAYOUT_PAIRS) {
+        pack_row_pairs(k, s, c, w, to);
         return;
     }
     char *at = to;

@@ -67,10 +67,10 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     if (cpu < KF_CPU_AVX2) return;
     USE_U8(out, avx2);
     USE_WIDE(out, avx2);
-    out->gemm_layout = out->dw_layout = KF_QLAYOUT_SPLIT, out->dw_block = 32;
+    out->gemm_layout = KF_QLAYOUT_SPLIT, out->dw_layout = KF_QLAYOUT_PAIRS, out->dw_block = 16;
     if (cpu == KF_CPU_AVXVNNI) {
         USE_U8(out, avxvnni);
-        out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS;
+        out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS, out->dw_block = 32;
     }
     if (cpu < KF_CPU_AVX512) return;
     USE_WIDE(out, avx512);

@@ -267,7 +267,11 @@ void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, con
     }
 }
 
+#ifdef DOT2_AT
+#include "kernels/x86/int_pairs.h"
+#else
 #include "kernels/x86/int_dwconv.h"
+#endif
 #endif
 #ifdef WITH_WIDE
 #include "kernels/x86/int_wide.h"
