@@ -214,7 +214,8 @@ def pointwise(s, program, const, x):
 def by_hand(folder, data, inputs, values):
     """alone of the quantizer's record, and of compare for the same nodes."""
     out, page = os.path.join(folder, "q.kfx"), os.path.join(folder, "q.html")
-    lines = run("quantize", MODEL, "--preprocess", "timm:everyday10", "--calib", data, "-o", out, "--json", "--report", page)
+    # Channels as they are in the file, which is what the weights and values here are compared with.
+    lines = run("quantize", MODEL, "--preprocess", "timm:everyday10", "--calib", data, "-o", out, "--json", "--no-equalize", "--report", page)
     record = {r["node"]: r for r in lines if "node" in r}
     compared = {r["node"]: r for r in run("compare", MODEL, out, "--preprocess", "timm:everyday10", "--data", data, "--nodes", "--node-images", "24", "--json") if "node" in r}
     program, const = parts(out)
