@@ -6,26 +6,12 @@ Called by meson with the program's path; KITFOX_SOURCE is the source root. Print
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
-KITFOX, ROOT = sys.argv[1], os.environ.get("KITFOX_SOURCE", ".")
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
-PICTURES = os.path.abspath(os.path.join(ROOT, "examples", "pictures"))
+from kit import EXAMPLES, SHARED, check, finish, run
+
 CLASSES = {"airplane": 0, "automobile": 1, "frog": 6, "ship": 8, "truck": 9}
-failures = 0
-
-
-def run(*args, env=None):
-    p = subprocess.run([KITFOX, *args], capture_output=True, text=True, timeout=300, env=dict(os.environ, **(env or {})))
-    return p.returncode, p.stdout, p.stderr
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def near(a, b, relative=1e-4):
@@ -82,7 +68,7 @@ def table(folder):
     os.mkdir(data)
     with open(os.path.join(data, "labels.csv"), "w") as f:
         for i, name in enumerate(sorted(CLASSES)):
-            os.symlink(os.path.join(PICTURES, name + ".jpg"), os.path.join(data, name + ".jpg"))
+            os.symlink(os.path.join(EXAMPLES, name + ".jpg"), os.path.join(data, name + ".jpg"))
             f.write("%s.jpg,%d\n" % (name, CLASSES[name] if i else 2))  # the first label is wrong: 80 % at most
     rc, out, err = run("bench", "--table", "-n", "8", "--threads", "2", "--json")
     row = json.loads(out)
@@ -100,7 +86,7 @@ def table(folder):
     if not os.path.exists(onnx):
         print("skip  quantized models: ../shared is missing")
         return
-    rc, out, err = run("quantize", onnx, "--calib", PICTURES, "-o", small)
+    rc, out, err = run("quantize", onnx, "--calib", EXAMPLES, "-o", small)
     check("quantize", rc == 0, err)
     rc, out, err = run("bench", "--table", small, "-n", "8", "--threads", "1", "--data", data, "--float", onnx, "--json")
     row = json.loads(out or "{}")
@@ -113,7 +99,7 @@ def table(folder):
         quantized, real = [json.loads(line)["median_ms"] for line in out.splitlines()]
         check("a note where the quantized model is slower, and only there", rc == 0 and ("slower" in err) == (quantized > real), out + err)
     for cpu in ("", "scalar"):
-        rc, out, err = run("quantize", onnx, "--calib", PICTURES, "-o", small, "--json", env={"KITFOX_CPU": cpu} if cpu else None)
+        rc, out, err = run("quantize", onnx, "--calib", EXAMPLES, "-o", small, "--json", env={"KITFOX_CPU": cpu} if cpu else None)
         last = json.loads(out.splitlines()[-1])
         check(f"quantize times both forms, level {cpu or 'default'}", rc == 0 and 0 < last["ms"] < 1000 and 0 < last["float_ms"] < 1000, out[-400:] + err)
         check("it says so where the quantized model is slower, and only there", ("slower" in err) == (last["ms"] > last["float_ms"]), out[-400:] + err)
@@ -134,4 +120,4 @@ with tempfile.TemporaryDirectory() as folder:
     rdk()
     table(folder)
     usage()
-sys.exit(failures > 0)
+sys.exit(finish())

@@ -10,12 +10,9 @@ import subprocess
 import sys
 import tempfile
 
-KITFOX, ROOT = map(os.path.abspath, sys.argv[1:3])
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
-CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
+from kit import PEERS, ROOT, SHARED, check, finish, run
+
 LOAD = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin.buffer.read())))"
-failures = 0
 
 HEAD = "model_parameters:\n  onnx_model: 'm.onnx'\n"
 INPUT = "input_parameters:\n  input_type_rt: 'rgb'\n  input_type_train: 'rgb'\n  input_layout_train: 'NCHW'\n"
@@ -48,17 +45,6 @@ DIALECT = {
     "a document mark": "---\n" + HEAD + INPUT + CAL + TAIL,
     "texts that look like numbers": HEAD + "  log_level: 1.2.3\n  working_dir: 12a\n" + INPUT + CAL + "  run_on_cpu: 1-2\n" + TAIL,
 }
-
-
-def run(*args, cwd=None):
-    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=300, cwd=cwd)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def write(path, data):
@@ -196,5 +182,4 @@ with tempfile.TemporaryDirectory() as TOP:
     dialect(TOP)
     verdicts(TOP)
     ranges(TOP)
-print(f"{failures} failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())

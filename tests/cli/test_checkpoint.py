@@ -6,25 +6,13 @@ Called by meson with the program's path and the source root. The checkpoints are
 import json
 import os
 import struct
-import subprocess
 import sys
 import tempfile
 
-KITFOX, ROOT = sys.argv[1:3]
+from kit import ROOT, check, finish, run
+
 SOURCE = os.path.join(ROOT, "data", "everyday10.safetensors")
 FROG = os.path.join(ROOT, "examples", "pictures", "frog.jpg")
-failures = 0
-
-
-def run(*args):
-    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=120)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def load(path):
@@ -261,8 +249,7 @@ def main():
         by_hand(folder)
         damaged(folder)
         halves(folder)
-    print(f"{failures} failures")
-    return failures != 0
+    return finish()
 
 
 if __name__ == "__main__":

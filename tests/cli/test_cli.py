@@ -10,27 +10,13 @@ import subprocess
 import sys
 import tempfile
 
-KITFOX, ROOT = sys.argv[1], os.environ.get("KITFOX_SOURCE", ".")
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
-PICTURES = os.path.join(ROOT, "examples", "pictures")
+from kit import EXAMPLES, KITFOX, ROOT, SHARED, check, finish, run
+
 NAMES = ["airplane", "automobile", "frog", "ship", "truck"]
-failures = 0
-
-
-def run(*args, stdin=None, env=None):
-    full = dict(os.environ, **(env or {}))
-    p = subprocess.run([KITFOX, *args], input=stdin, capture_output=True, env=full, timeout=600)  # 500 photos, sanitized, on a busy machine
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def pictures_are_right():
-    paths = [os.path.join(PICTURES, n + ".jpg") for n in NAMES]
+    paths = [os.path.join(EXAMPLES, n + ".jpg") for n in NAMES]
     code, out, err = run("classify", "--json", "-k", "3", *paths)
     rows = [json.loads(line) for line in out.splitlines()]
     check("classify: five pictures, five lines", code == 0 and len(rows) == 5, (code, err))
@@ -46,7 +32,7 @@ def pictures_are_right():
 
 
 def annotated(folder):
-    code, _, err = run("classify", "--annotate", os.path.join(folder, "%s.png"), os.path.join(PICTURES, "frog.jpg"))
+    code, _, err = run("classify", "--annotate", os.path.join(folder, "%s.png"), os.path.join(EXAMPLES, "frog.jpg"))
     with open(os.path.join(folder, "frog.png"), "rb") as f:
         check("classify: --annotate writes a PNG", code == 0 and f.read(8) == b"\x89PNG\r\n\x1a\n", err)
 
@@ -74,13 +60,13 @@ def bad_files(folder):
         paths[name] = os.path.join(folder, name)
         with open(paths[name], "wb") as f:
             f.write(data)
-    picture = os.path.join(PICTURES, "frog.jpg")
+    picture = os.path.join(EXAMPLES, "frog.jpg")
     for name, path in paths.items():
         for suffix in (".kfx", ".onnx"):
             link = path + suffix
             if os.path.exists(path) and not os.path.exists(link):
                 os.symlink(path, link)
-            for args in (["classify", link, picture], ["info", link], ["bench", link], ["eval", link, "--data", PICTURES]):
+            for args in (["classify", link, picture], ["info", link], ["bench", link], ["eval", link, "--data", EXAMPLES]):
                 code, _, err = run(*args)
                 check(f"bad model: {args[0]} {name}{suffix}", code == 1 and err.startswith("kitfox: " + link), (code, err))
         code, _, err = run("classify", path)
@@ -107,13 +93,13 @@ def model_file(folder):
         f.write("\n".join("abcdefghij") + "\n")
     code, _, err = run("import", onnx, "-o", kfx, "--labels", labels, "--preprocess", "timm:everyday10")
     check("import: writes a model", code == 0 and os.path.getsize(kfx) > 6000000, err)
-    code, out, _ = run("classify", "--json", kfx, os.path.join(PICTURES, "frog.jpg"))
+    code, out, _ = run("classify", "--json", kfx, os.path.join(EXAMPLES, "frog.jpg"))
     check("import: labels travel with the model", json.loads(out)["top"][0]["label"] == "g", out)
     info = json.loads(run("info", "--json", kfx)[1])
     check("info: counts", info["macs"] == 5502720 and info["stored"] == 1522050 and info["labels"] == 10, info)
     check("info: preprocessing", info["preprocess"]["interpolation"] == "bilinear" and info["preprocess"]["width"] == 64, info)
     check("info: keys", {"name", "parameters", "macs", "nodes", "input", "quantized"} <= set(info), info)
-    other, frog = os.path.join(folder, "other.txt"), os.path.join(PICTURES, "frog.jpg")
+    other, frog = os.path.join(folder, "other.txt"), os.path.join(EXAMPLES, "frog.jpg")
     with open(other, "w") as f:
         f.write("\n".join("klmnopqrst") + "\n")
     for model in ([kfx], ["everyday10"], []):
@@ -143,7 +129,7 @@ def model_file(folder):
     check("import: unknown preprocessing", code == 1 and "nonsense" in err, err)
     with open(os.path.join(folder, "nine.txt"), "w") as f:
         f.write("\n".join("abcdefghi"))
-    code, _, err = run("classify", onnx, "--labels", os.path.join(folder, "nine.txt"), os.path.join(PICTURES, "frog.jpg"))
+    code, _, err = run("classify", onnx, "--labels", os.path.join(folder, "nine.txt"), os.path.join(EXAMPLES, "frog.jpg"))
     check("classify: labels of the wrong count", code == 1 and "9 labels" in err and "10 classes" in err, err)
 
 
@@ -151,7 +137,7 @@ def full_disk():
     if not os.path.exists("/dev/full"):
         print("SKIP: no /dev/full here")
         return
-    for args in (["classify", os.path.join(PICTURES, "frog.jpg")], ["info", "--json"], ["bench", "-n", "3"], ["--help"], ["--version"]):
+    for args in (["classify", os.path.join(EXAMPLES, "frog.jpg")], ["info", "--json"], ["bench", "-n", "3"], ["--help"], ["--version"]):
         with open("/dev/full", "w") as full:
             p = subprocess.run([KITFOX, *args], stdout=full, stderr=subprocess.PIPE, timeout=120)
         check(f"full disk: {args[0]} fails", p.returncode == 1 and b"standard output: cannot write" in p.stderr, (p.returncode, p.stderr))
@@ -161,7 +147,7 @@ def labelled_folders(folder):
     data = os.path.join(folder, "labelled")
     for name in ("frog", "ship"):
         os.makedirs(os.path.join(data, name))
-        os.symlink(os.path.join(PICTURES, name + ".jpg"), os.path.join(data, name, name + ".jpg"))
+        os.symlink(os.path.join(EXAMPLES, name + ".jpg"), os.path.join(data, name, name + ".jpg"))
     code, out, err = run("eval", "--data", data, "--limit", "1", "--json")
     check("eval: --limit 1", code == 0 and json.loads(out)["images"] == 1 and json.loads(out)["top1"] == 100, (code, out, err))
     for index, fits in (("6", True), ("10", False), ("-1", False), ("4294967302", False), ("99999999999999999999", False)):
@@ -207,7 +193,7 @@ def simplified(folder):
     check("simplify: counts and a difference", row.get("nodes_before") == 141 and row["nodes_after"] <= 141 and row["max_difference"] <= 1e-5, (text, err))
     code, _, err = run("check", out)
     check("simplify: what it wrote is read again", code == 0, err)
-    old, new = (json.loads(run("classify", m, os.path.join(PICTURES, "frog.jpg"), "--json")[1])["top"] for m in (onnx, out))
+    old, new = (json.loads(run("classify", m, os.path.join(EXAMPLES, "frog.jpg"), "--json")[1])["top"] for m in (onnx, out))
     check("simplify: the same scores", all(a["index"] == b["index"] and abs(a["score"] - b["score"]) < 1e-6 for a, b in zip(old, new)), (old, new))
     none = os.path.join(folder, "no", "such", "x.onnx")
     code, _, err = run("simplify", onnx, "-o", none, "--check", "0")
@@ -216,12 +202,12 @@ def simplified(folder):
     row = json.loads(text) if code == 0 else {}
     check("export: keys, counts and a difference", set(row) == {"input", "output", "opset", "nodes_before", "nodes_after", "checked", "max_difference"}
           and row["nodes_after"] <= 141 and row["checked"] == 3 and row["max_difference"] <= 1e-5, (text, err))
-    new = json.loads(run("classify", out, os.path.join(PICTURES, "frog.jpg"), "--json")[1])["top"]
+    new = json.loads(run("classify", out, os.path.join(EXAMPLES, "frog.jpg"), "--json")[1])["top"]
     check("export: the same scores", all(a["index"] == b["index"] and abs(a["score"] - b["score"]) < 1e-5 for a, b in zip(old, new)), (old, new))
     kfx, back = os.path.join(folder, "for-export.kfx"), os.path.join(folder, "back.onnx")
     run("import", onnx, "-o", kfx)
     code, text, err = run("export", kfx, "-o", back, "--check", "1")
-    new = json.loads(run("classify", back, os.path.join(PICTURES, "frog.jpg"), "--json")[1])["top"] if code == 0 else []
+    new = json.loads(run("classify", back, os.path.join(EXAMPLES, "frog.jpg"), "--json")[1])["top"] if code == 0 else []
     check("export: a compiled model gives ONNX with the same scores", len(new) == len(old) and
           all(a["index"] == b["index"] and abs(a["score"] - b["score"]) < 1e-5 for a, b in zip(old, new)), (old, new, err))
     code, _, err = run("export", kfx, "-o", back, "--input-shape", "1x3x32x32")
@@ -303,8 +289,7 @@ def main():
         simplified(folder)
         raw_tensors(folder)
         goldens(folder)
-    print(f"{failures} failures")
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":

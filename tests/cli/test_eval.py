@@ -5,31 +5,20 @@ Called by meson with the program's path; KITFOX_SOURCE is the source root. Print
 """
 import collections
 import csv
+import functools
 import html.parser
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import xml.etree.ElementTree
 
-KITFOX, ROOT = sys.argv[1], os.environ.get("KITFOX_SOURCE", ".")
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
-PICTURES = os.path.abspath(os.path.join(ROOT, "examples", "pictures"))
+import kit
+from kit import EXAMPLES, ROOT, SHARED, check, finish
+
+run = functools.partial(kit.run, "eval")
 CLASSES = {"airplane": 0, "automobile": 1, "frog": 6, "ship": 8, "truck": 9}
-failures = 0
-
-
-def run(*args, stdin=None):
-    p = subprocess.run([KITFOX, "eval", *args], input=stdin, capture_output=True, timeout=300)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 class Tables(html.parser.HTMLParser):
@@ -68,7 +57,7 @@ def write(path, text):
 def dataset(folder):
     os.makedirs(folder)
     for name in CLASSES:
-        os.symlink(os.path.join(PICTURES, name + ".jpg"), os.path.join(folder, name + ".jpg"))
+        os.symlink(os.path.join(EXAMPLES, name + ".jpg"), os.path.join(folder, name + ".jpg"))
     write(os.path.join(folder, "labels.csv"), "file,class_index\n" + "".join(f"{n}.jpg,{k}\n" for n, k in CLASSES.items()))
     return folder
 
@@ -94,7 +83,7 @@ def bad_lines(top):
     write(labels, "x\n" * 50)
     code, _, err = run("--data", data)
     check("labels.csv: fifty bad lines, ten shown", code == 1 and len(err.splitlines()) == 11 and "50 lines" in err, err)
-    os.symlink(os.path.join(PICTURES, "frog.jpg"), os.path.join(data, 'a "frog", green.jpg'))
+    os.symlink(os.path.join(EXAMPLES, "frog.jpg"), os.path.join(data, 'a "frog", green.jpg'))
     write(labels, '"a ""frog"", green.jpg",6\nfrog.jpg,6\n')
     out_csv = os.path.join(top, "quoted.csv")
     code, out, err = run("--data", data, "--predictions", out_csv)
@@ -119,7 +108,7 @@ def lists(top):
     check("--list: by name, in its order", names("ship.jpg\nfrog.jpg\n") == [("ship.jpg", 8), ("frog.jpg", 6)], names("ship.jpg\nfrog.jpg\n"))
     check("--list: with classes", names("file,class_index\nship.jpg,3\n") == [("ship.jpg", 3)], names("ship.jpg,3\n"))
     check("--list: with --limit", names("truck.jpg\nfrog.jpg\n", "--limit", "1") == [("truck.jpg", 9)])
-    check("--list: an absolute path", names(os.path.join(PICTURES, "frog.jpg") + ",6\n") == [(os.path.join(PICTURES, "frog.jpg"), 6)])
+    check("--list: an absolute path", names(os.path.join(EXAMPLES, "frog.jpg") + ",6\n") == [(os.path.join(EXAMPLES, "frog.jpg"), 6)])
     code, err = names("ship.jpg\nzebra.jpg\nfrog.jpg\n")
     check("--list: an unknown picture", code == 1 and "pick.txt:2: no such picture" in err, err)
     code, err = names("ship.jpg\n,\n")
@@ -220,8 +209,7 @@ def main():
         lists(top)
         confusion(top)
         large(top)
-    print(f"{failures} failures")
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -9,20 +9,11 @@ import subprocess
 import sys
 import tempfile
 
-KITFOX = os.path.abspath(sys.argv[1])
+from kit import KITFOX, PEERS, ROOT, SHARED, check, finish, peers_have
+
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.environ.get("KITFOX_SOURCE", os.path.join(HERE, "..", ".."))
-DATA = os.path.join(os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared")), "data", "everyday10-test")
-CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
+DATA = os.path.join(SHARED, "data", "everyday10-test")
 PLAIN = ["--no-per-channel", "--no-channel-scales", "--no-rounding", "--no-bias-correction", "--no-equalize", "--method", "max"]
-failures = 0
-
-
-def check(name, ok, detail=""):
-    global failures
-    print("ok   " if ok else "FAIL ", name, detail)
-    failures += not ok
 
 
 def run(*args):
@@ -73,11 +64,10 @@ def main():
             print(f"{kind}: one scale per tensor, no correction:", agreement(folder, single, lists, *PLAIN))
         good = agreement(folder, variant(folder, source, "dead", pictures), lists)
         check("dead: within a point of the network as it is", good[0] >= plain[0] - 1, good)
-    print(failures, "failures")
-    sys.exit(1 if failures else 0)
+    sys.exit(finish())
 
 
-if not os.path.isdir(DATA) or not os.path.exists(PEERS) or subprocess.run([PEERS, "-c", "import onnx, onnxruntime"], capture_output=True).returncode:
+if not os.path.isdir(DATA) or not peers_have("onnx", "onnxruntime"):
     print("SKIP: ../shared or the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
     sys.exit(77)
 main()

@@ -12,12 +12,10 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.environ.get("KITFOX_SOURCE", ".")
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
-CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
+from kit import KITFOX, PEERS, SHARED, check, finish, peers_have
+
 if len(sys.argv) == 2:
-    if not os.path.exists(PEERS) or subprocess.run([PEERS, "-c", "import onnx, onnxruntime"], capture_output=True).returncode:
+    if not peers_have("onnx", "onnxruntime"):
         print("SKIP: the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
         sys.exit(77)
     sys.exit(subprocess.run([PEERS, __file__, sys.argv[1], "inside"]).returncode)
@@ -27,15 +25,7 @@ import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-KITFOX = sys.argv[1]
 random = numpy.random.default_rng(3)
-failures = 0
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 class Net:
@@ -254,8 +244,7 @@ def main():
             if new and os.path.basename(path) == "mobilenetv3_large_100.onnx":
                 kept = {w.name for w in new.graph.initializer} & {w.name for w in onnx.load(path).graph.initializer}
                 check("export: timm's tensor names stay", len(kept) == len(new.graph.initializer), len(kept))
-    print(f"{failures} failures")
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":

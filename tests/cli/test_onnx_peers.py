@@ -9,10 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.environ.get("KITFOX_SOURCE", ".")
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
-CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
+from kit import PEERS, SHARED, peers_have
+
 COMPARE = """
 import sys, numpy, onnx, onnxruntime
 model = onnx.load(sys.argv[2])
@@ -27,7 +25,7 @@ for a, b in zip(old.run(None, x), new.run(None, x)):
     assert abs(a - b).max() <= 1e-5 * abs(a).max(), abs(a - b).max()
 """
 models = sorted(glob.glob(os.path.join(SHARED, "models", "*.onnx")))
-if not models or not os.path.exists(PEERS) or subprocess.run([PEERS, "-c", "import onnx, onnxruntime"], capture_output=True).returncode:
+if not models or not peers_have("onnx", "onnxruntime"):
     print("SKIP: ../shared or the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
     sys.exit(77)
 bad = 0

@@ -15,13 +15,14 @@ import sys
 import tempfile
 import time
 
+from kit import KITFOX, check, finish
+
 import http_server as hs
 from http_server import broken, chunked, good, partial, status, wrong_range
 
-KITFOX, SHIM = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+SHIM = os.path.abspath(sys.argv[2])
 NAME, OTHER = "mobilenetv3_small_050", "mobilenetv3_small_075"
 REPO, OTHER_REPO = "timm/mobilenetv3_small_050.lamb_in1k", "timm/mobilenetv3_small_075.lamb_in1k"
-failures = 0
 
 
 def checkpoint(seed, count=50000):
@@ -38,12 +39,6 @@ SHA = hashlib.sha256(BODY).hexdigest()
 server = hs.Server()
 ENV = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
 FAST = ["--wait", "1", "--timeout", "1", "--retries", "3"]
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def serve(weights, config=None, repo=REPO, hub=True):
@@ -284,8 +279,7 @@ def main():
             old_libraries(top)
         except OSError as e:
             print(f"SKIP: the old libcurl is not imitated: {e}")
-    print(f"{failures} failures")
-    return 1 if failures else 0
+    return finish()
 
 
 if __name__ == "__main__":

@@ -10,11 +10,10 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
+from kit import EXAMPLES, PEERS, ROOT, SHARED, check, finish, peers_have, run
+
 if len(sys.argv) == 2:
-    if not os.path.exists(PEERS) or subprocess.run([PEERS, "-c", "import onnx, onnxruntime"], capture_output=True).returncode:
+    if not peers_have("onnx", "onnxruntime"):
         print("SKIP: the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
         sys.exit(77)
     sys.exit(subprocess.run([PEERS, __file__, sys.argv[1], "inside"]).returncode)
@@ -28,24 +27,9 @@ try:
 except ImportError:
     Image = None
 
-KITFOX = sys.argv[1]
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
 FLOAT = os.path.join(ROOT, "data", "everyday10.onnx")
-PICTURES = os.path.join(ROOT, "examples", "pictures")
 MEAN, STD = numpy.float32([0.485, 0.456, 0.406]), numpy.float32([0.229, 0.224, 0.225])
 random = numpy.random.default_rng(5)
-failures = 0
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
-
-
-def run(*args):
-    p = subprocess.run([KITFOX, *args], capture_output=True, text=True, timeout=300)
-    return p.returncode, p.stdout, p.stderr
 
 
 def ours(folder, model, x):
@@ -97,7 +81,7 @@ def export(folder, model, name, *args):
 
 def everyday10(folder):
     model = os.path.join(folder, "e.kfx")
-    code, _, err = run("quantize", FLOAT, "--calib", PICTURES, "-o", model)
+    code, _, err = run("quantize", FLOAT, "--calib", EXAMPLES, "-o", model)
     check("quantize", code == 0, err)
     noise = [(random.integers(0, 256, (1, 3, 64, 64)) / numpy.float32(255) - MEAN[None, :, None, None]) / STD[None, :, None, None] for _ in range(10)]
     inputs = [x.astype("float32") for x in noise]
@@ -132,7 +116,7 @@ def everyday10(folder):
     check("simplify takes such a file", code == 0, err)
     compare("simplified", simple, inputs[:5], want[:5], 100, None)
     wide = os.path.join(folder, "wide.kfx")
-    code, _, err = run("quantize", FLOAT, "--calib", PICTURES, "-o", wide, "--no-rounding", "--int16", "/conv_stem/Conv", "--int16", "/blocks/blocks.0/blocks.0.0/conv_dw/Conv", "--no-per-channel")
+    code, _, err = run("quantize", FLOAT, "--calib", EXAMPLES, "-o", wide, "--no-rounding", "--int16", "/conv_stem/Conv", "--int16", "/blocks/blocks.0/blocks.0.0/conv_dw/Conv", "--no-per-channel")
     check("quantize with int16 nodes", code == 0, err)
     out, told = export(folder, wide, "wide")
     compare("int16 nodes", out, inputs[:10], [ours(folder, wide, x) for x in inputs[:10]], 100, None)
@@ -141,7 +125,7 @@ def everyday10(folder):
 
 def refusals(folder, path):
     none = os.path.join(folder, "none")
-    for verb, args in (("import", ["-o", none + ".kfx"]), ("quantize", ["--calib", PICTURES, "-o", none + ".kfx"]), ("classify", [os.path.join(PICTURES, "frog.jpg")])):
+    for verb, args in (("import", ["-o", none + ".kfx"]), ("quantize", ["--calib", EXAMPLES, "-o", none + ".kfx"]), ("classify", [os.path.join(EXAMPLES, "frog.jpg")])):
         code, _, err = run(verb, path, *args)
         check(f"{verb} of a QDQ file: named, with what to do", code == 1 and "QuantizeLinear" in err and "float model" in err, (code, err))
     code, text, err = run("check", path, "--json")
@@ -176,7 +160,7 @@ input_parameters:
   mean_value: 123.675 116.28 103.53
   scale_value: 0.01712475 0.017507 0.01742919
 calibration_parameters:
-  cal_data_dir: '{PICTURES}'
+  cal_data_dir: '{EXAMPLES}'
   cal_data_type: 'uint8'
   preprocess_on: True
   calibration_type: 'default'
@@ -218,5 +202,4 @@ with tempfile.TemporaryDirectory() as folder:
         minimal(folder)
     else:
         print("SKIP: ../shared with photos and other networks, or Pillow, is missing; the built-in network was tested")
-print(failures, "failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())

@@ -1,23 +1,10 @@
 # quantize and compare as a user runs them: the built-in network on its own pictures, every switch, bad input, and, where ../shared is
 # here, the accuracy on labelled pictures against the float network. Usage: test_quantize.py KITFOX
-import json, os, shutil, subprocess, sys, tempfile
+import json, os, shutil, sys, tempfile
 
-KITFOX = sys.argv[1]
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-SHARED = os.path.join(ROOT, "..", "shared")
-ONNX, PICTURES = os.path.join(ROOT, "data", "everyday10.safetensors"), os.path.join(ROOT, "examples", "pictures")
-failures = 0
+from kit import EXAMPLES, ROOT, SHARED, check, finish, run
 
-
-def check(name, ok, detail=""):
-    global failures
-    print("ok   " if ok else "FAIL ", name, "" if ok else detail)
-    failures += not ok
-
-
-def run(*args, **env):
-    r = subprocess.run([KITFOX, *args], capture_output=True, text=True, env=dict(os.environ, **env))
-    return r.returncode, r.stdout, r.stderr
+ONNX = os.path.join(ROOT, "data", "everyday10.safetensors")
 
 
 def rows(text):
@@ -26,7 +13,7 @@ def rows(text):
 
 def quantize(folder, name, *args):
     out = os.path.join(folder, name + ".kfx")
-    code, text, err = run("quantize", ONNX, "--calib", PICTURES, "-o", out, "--json", *args)
+    code, text, err = run("quantize", ONNX, "--calib", EXAMPLES, "-o", out, "--json", *args)
     return code, out, rows(text), err
 
 
@@ -38,9 +25,9 @@ def switches(folder):
     code, text, err = run("info", out, "--json")
     check("info: tells a quantized model", code == 0 and rows(text)[0]["quantized"], (text, err))
     top = [[t["index"] for t in r["top"][:1]] for m in ("everyday10", out)
-           for r in rows(run("classify", m, "--json", *(os.path.join(PICTURES, f) for f in sorted(os.listdir(PICTURES)) if f.endswith(".jpg")))[1])]
+           for r in rows(run("classify", m, "--json", *(os.path.join(EXAMPLES, f) for f in sorted(os.listdir(EXAMPLES)) if f.endswith(".jpg")))[1])]
     check("classify: same answers as float", len(top) == 10 and top[:5] == top[5:], top)
-    same = [run("classify", out, "--json", os.path.join(PICTURES, "frog.jpg"), KITFOX_CPU=cpu)[1].split('"ms"')[0] for cpu in ("scalar", "avx2", "avx512", "avx512vnni")]
+    same = [run("classify", out, "--json", os.path.join(EXAMPLES, "frog.jpg"), env={"KITFOX_CPU": cpu})[1].split('"ms"')[0] for cpu in ("scalar", "avx2", "avx512", "avx512vnni")]
     check("classify: same numbers on every instruction set", len(set(same)) == 1, same)
     for flag in ("--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--no-cross"):
         code, other, table, err = quantize(folder, flag, flag)
@@ -66,25 +53,25 @@ def bad_input(folder):
     open(os.path.join(broken, "a.jpg"), "wb").write(b"\xff\xd8\xff nothing")
     mixed = os.path.join(folder, "mixed")
     os.mkdir(mixed)
-    shutil.copy(os.path.join(PICTURES, "frog.jpg"), mixed)
+    shutil.copy(os.path.join(EXAMPLES, "frog.jpg"), mixed)
     npy = b"\x93NUMPY\x01\x00v\x00" + ("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 64, 64), }".ljust(117) + "\n").encode()
     open(os.path.join(mixed, "x.npy"), "wb").write(npy + b"\0" * (4 * 3 * 64 * 64))
     for name, args, want, word in (("no such folder", ["--calib", os.path.join(folder, "missing")], 1, "missing"), ("an empty folder", ["--calib", empty], 1, "no pictures"),
                                    ("a broken picture", ["--calib", broken], 1, "a.jpg"), ("pictures and tensors mixed", ["--calib", mixed], 1, "mixed"),
-                                   ("an unknown node", ["--calib", PICTURES, "--int16", "nonsense"], 1, "nonsense"), ("an unknown method", ["--calib", PICTURES, "--method", "best"], 2, "best"),
-                                   ("a list that is missing", ["--calib", PICTURES, "--calib-list", os.path.join(folder, "l")], 1, "No such file"), ("no calibration", [], 2, "--calib")):
+                                   ("an unknown node", ["--calib", EXAMPLES, "--int16", "nonsense"], 1, "nonsense"), ("an unknown method", ["--calib", EXAMPLES, "--method", "best"], 2, "best"),
+                                   ("a list that is missing", ["--calib", EXAMPLES, "--calib-list", os.path.join(folder, "l")], 1, "No such file"), ("no calibration", [], 2, "--calib")):
         code, _, err = run("quantize", ONNX, "-o", out, *args)
         check("quantize: " + name, code == want and word in err and not os.path.exists(out), (code, err))
-    code, _, err = run("quantize", os.path.join(folder, "all.kfx"), "--calib", PICTURES, "-o", out)
+    code, _, err = run("quantize", os.path.join(folder, "all.kfx"), "--calib", EXAMPLES, "-o", out)
     check("quantize: a model that is quantized already", code == 1 and not os.path.exists(out), err)
 
 
 def comparing(folder, quantized):
-    code, text, err = run("compare", "everyday10", "everyday10", "--data", PICTURES, "--json")
+    code, text, err = run("compare", "everyday10", "everyday10", "--data", EXAMPLES, "--json")
     check("compare: a model with itself", code == 0 and rows(text)[0]["identical"], (text, err))
-    code, text, err = run("compare", "everyday10", quantized, "--data", PICTURES, "--json")
+    code, text, err = run("compare", "everyday10", quantized, "--data", EXAMPLES, "--json")
     check("compare: float with quantized", code == 0 and rows(text)[0]["agreement"] == 100 and not rows(text)[0]["identical"], (text, err))
-    code, _, err = run("compare", "everyday10", "--data", PICTURES)
+    code, _, err = run("compare", "everyday10", "--data", EXAMPLES)
     check("compare: one model is too few", code == 2, err)
 
 
@@ -111,5 +98,4 @@ with tempfile.TemporaryDirectory() as folder:
     comparing(folder, model)
     if os.path.isdir(SHARED):
         labelled(folder)
-print(failures, "failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())

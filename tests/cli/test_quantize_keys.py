@@ -8,16 +8,15 @@ import json
 import math
 import os
 import struct
-import subprocess
 import sys
 import tempfile
+
+from kit import ROOT, check, finish, run
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tiny_onnx
 
-KITFOX, ROOT = map(os.path.abspath, sys.argv[1:3])
 SIDE = 32
-failures = 0
 
 YAML = """model_parameters:
   onnx_model: m.onnx
@@ -35,17 +34,6 @@ calibration_parameters:
 compiler_parameters:
   optimize_level: O3
 """
-
-
-def run(*args, cwd=None):
-    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=300, cwd=cwd)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def write(path, data):
@@ -241,5 +229,4 @@ with tempfile.TemporaryDirectory() as TOP:
     other_inputs(TOP)
     bad(TOP)
     bad_files(TOP)
-print(f"{failures} failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())

@@ -8,17 +8,14 @@ import json
 import math
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 
-KITFOX, ROOT = map(os.path.abspath, sys.argv[1:3])
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
+from kit import EXAMPLES, ROOT, SHARED, check, finish, run
+
 MODEL = os.path.abspath(os.path.join(ROOT, "data", "everyday10.onnx"))
-PICTURES = os.path.join(ROOT, "examples", "pictures")
 SUFFIXES = [".kfx", "_optimized_float_model.onnx", "_original_float_model.onnx", "_quantize.log", "_quantized_model.onnx"]
 SIDE, FILES = 64, 6
-failures = 0
 
 YAML = """model_parameters:
   onnx_model: './m.onnx'
@@ -48,17 +45,6 @@ compiler_parameters:
   compile_mode: 'latency'
   optimize_level: 'O3'
 """
-
-
-def run(*args, cwd=None):
-    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=300, cwd=cwd)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def pixels(seed, side=SIDE):
@@ -124,7 +110,7 @@ def good(top):
     want = [0.485, 0.456, 0.406, 0.229, 0.224, 0.225]
     check("mean and scale are the model's preprocessing", p and all(abs(a - b) < 1e-5 for a, b in zip(p["mean"] + p["std"], want)), out + err)
     for suffix in SUFFIXES[1:3]:
-        code, out, err = run("compare", MODEL, os.path.join(job.top, "out/deep/net" + suffix), "--data", PICTURES, "--json")
+        code, out, err = run("compare", MODEL, os.path.join(job.top, "out/deep/net" + suffix), "--data", EXAMPLES, "--json")
         check(f"net{suffix} computes the same", code == 0 and json.loads(out.splitlines()[-1])["agreement"] == 100, out + err)
     plain = job.bytes()
 
@@ -138,7 +124,7 @@ def good(top):
     camera = job.bytes()
     code, out, err = job.run(edit(("'rgb'\n  input_type_train", "nv12\n  input_space_and_range: bt601_video\n  input_type_train")))
     check("nv12 of limited range", code == 0 and job.bytes() not in (plain, camera), err)
-    code, out, err = job.run(edit(("'./cal_f32'", os.path.abspath(PICTURES)), ("'float32'", "uint8\n  preprocess_on: True")))
+    code, out, err = job.run(edit(("'./cal_f32'", os.path.abspath(EXAMPLES)), ("'float32'", "uint8\n  preprocess_on: True")))
     check("preprocess_on reads pictures, by an absolute path", code == 0 and "5 of 5 samples" in out, err)
     code, out, err = job.run(edit(("'rgb'\n  input_layout", "bgr\n  input_layout")))
     check("bgr", code == 0 and json.loads(run("info", os.path.join(job.top, "out/deep/net.kfx"), "--json")[1])["preprocess"]["color"] == "bgr", err)
@@ -171,7 +157,7 @@ def bad_files(top):
         "a frame": (bytes(SIDE * SIDE * 3 // 2), expected + "it looks like an NV12 frame"),
         "nothing": (b"", "0 bytes; " + expected + "it is empty"),
         "a header": (bytes(100) + raw(pixels(0), "f"), expected + "100 bytes too many look like a header"),
-        "a JPEG": (open(os.path.join(PICTURES, "frog.jpg"), "rb").read(), expected + "it is a picture file; set preprocess_on: True"),
+        "a JPEG": (open(os.path.join(EXAMPLES, "frog.jpg"), "rb").read(), expected + "it is a picture file; set preprocess_on: True"),
         "normalized": (raw(pixels(0), "f", change=lambda v: (v / 255 - 0.45) / 0.22), "look normalized already; 0..255 is needed"),
         "divided": (raw(pixels(0), "f", change=lambda v: v / 255), "look divided by 255; 0..255 is needed"),
         "not a number": (raw(pixels(0), "f", change=lambda v: math.nan), "value 0 is not finite"),
@@ -258,5 +244,4 @@ with tempfile.TemporaryDirectory() as TOP:
     bad_yaml(TOP)
     odd_size(TOP)
     shared(TOP)
-print(f"{failures} failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())

@@ -16,23 +16,10 @@ import sys
 import tempfile
 import xml.etree.ElementTree
 
-KITFOX, ROOT = sys.argv[1], os.path.abspath(sys.argv[2])
-CHECKPOINT, EXAMPLES = os.path.join(ROOT, "data", "everyday10.safetensors"), os.path.join(ROOT, "examples", "pictures")
-CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
+from kit import EXAMPLES, KITFOX, PEERS, ROOT, check, finish, peers_have, run
+
+CHECKPOINT = os.path.join(ROOT, "data", "everyday10.safetensors")
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-failures = 0
-
-
-def run(*args):
-    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=300)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, ok, detail=""):
-    global failures
-    failures += not ok
-    print(("ok    " if ok else "FAIL  ") + what + ("" if ok else f": {str(detail)[:600]}"))
 
 
 def rows(text):
@@ -447,13 +434,12 @@ def main():
         tensors(top)
         yaml(top)
         bad_paths(top, data, rough)
-    oracle = failures
-    if not os.path.exists(PEERS) or subprocess.run([PEERS, "-c", "import numpy, onnx, onnxruntime, PIL"], capture_output=True).returncode:
+    oracle = 0
+    if not peers_have("numpy", "onnx", "onnxruntime", "PIL"):
         print("SKIP: the interpreter of KITFOX_PEERS with numpy, onnx, onnxruntime and PIL is missing; tensors are not recomputed")
     else:
-        oracle += subprocess.run([PEERS, os.path.join(os.path.dirname(os.path.abspath(__file__)), "report_oracle.py"), KITFOX, ROOT], timeout=300).returncode
-    print(f"{failures} failures")
-    return 1 if failures or oracle else 0
+        oracle = subprocess.run([PEERS, os.path.join(os.path.dirname(os.path.abspath(__file__)), "report_oracle.py"), KITFOX, ROOT], timeout=300).returncode
+    return finish() or oracle
 
 
 if __name__ == "__main__":

@@ -1,22 +1,10 @@
 # quantize with a target, as a user runs it: ranking and outcome, the same model by hand, labels from labels.csv and class folders, a target that
 # cannot be met, int16 weights on every instruction set, wrong usage. Usage: test_search.py KITFOX
-import json, os, random, shutil, subprocess, sys, tempfile
+import json, os, random, shutil, sys, tempfile
 
-KITFOX = sys.argv[1]
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from kit import ROOT, check, finish, run
+
 MODEL = os.path.join(ROOT, "data", "everyday10.safetensors")
-failures = 0
-
-
-def check(name, ok, detail=""):
-    global failures
-    print("ok   " if ok else "FAIL ", name, "" if ok else detail)
-    failures += not ok
-
-
-def run(*args, **env):
-    r = subprocess.run([KITFOX, *args], capture_output=True, text=True, env=dict(os.environ, **env))
-    return r.returncode, r.stdout, r.stderr
 
 
 def rows(text):
@@ -116,7 +104,7 @@ def weights(folder, work):
     check("weights: a name that was fused away", code == 0 and open(plain, "rb").read() != open(out, "rb").read(), err)
     kernels = {n["name"]: n["kernel"] for n in rows(run("info", out, "--nodes", "--json")[1])[0]["steps"]}
     check("weights: run on the i16 kernels", all("i16" in kernels[n] for n in ("/conv_stem/Conv", "/classifier/Gemm", "/blocks/blocks.1/blocks.1.1/conv_dw/Conv")), kernels)
-    same = [run("classify", out, "--json", os.path.join(folder, "3.ppm"), KITFOX_CPU=cpu)[1].split('"ms"')[0] for cpu in ("scalar", "avx2", "avx512", "avx512vnni")]
+    same = [run("classify", out, "--json", os.path.join(folder, "3.ppm"), env={"KITFOX_CPU": cpu})[1].split('"ms"')[0] for cpu in ("scalar", "avx2", "avx512", "avx512vnni")]
     check("weights: same numbers on every instruction set", len(set(same)) == 1 and "score" in same[0], same)
 
 
@@ -146,5 +134,4 @@ with tempfile.TemporaryDirectory() as work:
     labels(folder, work)
     weights(folder, work)
     usage(folder, work)
-print(failures, "failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())

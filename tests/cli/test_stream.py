@@ -11,21 +11,10 @@ import subprocess
 import sys
 import tempfile
 
-KITFOX, ROOT = map(os.path.abspath, sys.argv[1:3])
+from kit import KITFOX, ROOT, check, finish, run
+
 MODEL = os.path.join(ROOT, "data", "everyday10.onnx")
 W, H = 96, 64
-failures = 0
-
-
-def run(*args, data=b""):
-    p = subprocess.run([KITFOX, *args], input=data, capture_output=True, timeout=300)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def frame(seed, w=W, h=H, stride=None):
@@ -89,7 +78,7 @@ compiler_parameters:
 
 def against_classify(folder, model, limited, *options):
     frames = [frame(k) for k in range(3)]
-    code, out, err = run("stream", model, "--nv12", f"{W}x{H}", *options, data=b"".join(frames))
+    code, out, err = run("stream", model, "--nv12", f"{W}x{H}", *options, stdin=b"".join(frames))
     lines = [json.loads(line) for line in out.splitlines()]
     ok = code == 0 and [line["frame"] for line in lines] == [0, 1, 2] and all(line["ms"] > 0 for line in lines)
     for k, line in enumerate(lines):
@@ -119,17 +108,17 @@ def streams(folder):
     check("info tells the range", json.loads(run("info", limited, "--json")[1])["nv12_range"] == "limited" and json.loads(run("info", full, "--json")[1])["nv12_range"] == "full")
 
     both = [frame(k) for k in range(7)]
-    plain = [json.loads(x) for x in run("stream", kfx, "--nv12", f"{W}x{H}", data=b"".join(both))[1].splitlines()]
-    some = [json.loads(x) for x in run("stream", kfx, "--nv12", f"{W}x{H}", "--every", "3", "-k", "5", data=b"".join(both))[1].splitlines()]
+    plain = [json.loads(x) for x in run("stream", kfx, "--nv12", f"{W}x{H}", stdin=b"".join(both))[1].splitlines()]
+    some = [json.loads(x) for x in run("stream", kfx, "--nv12", f"{W}x{H}", "--every", "3", "-k", "5", stdin=b"".join(both))[1].splitlines()]
     check("--every 3", [x["frame"] for x in some] == [0, 3, 6] and all(same(x, plain[x["frame"]]) for x in some), some)
     padded = b"".join(frame(k, stride=128) for k in range(7))
-    strided = [json.loads(x) for x in run("stream", kfx, "--nv12", f"{W}x{H}", "--stride", "128", data=padded)[1].splitlines()]
+    strided = [json.loads(x) for x in run("stream", kfx, "--nv12", f"{W}x{H}", "--stride", "128", stdin=padded)[1].splitlines()]
     check("--stride 128", len(strided) == 7 and all(same(a, b) for a, b in zip(plain, strided)), strided)
     with open(os.path.join(folder, "labels.txt"), "w") as f:
         f.write("\n".join(f"thing {k}" for k in range(10)))
-    line = json.loads(run("stream", kfx, "--nv12", f"{W}x{H}", "-k", "2", "--labels", os.path.join(folder, "labels.txt"), data=both[0])[1])
+    line = json.loads(run("stream", kfx, "--nv12", f"{W}x{H}", "-k", "2", "--labels", os.path.join(folder, "labels.txt"), stdin=both[0])[1])
     check("-k 2 --labels", [t["label"] for t in line["top"]] == [f"thing {t['index']}" for t in plain[0]["top"][:2]], line)
-    line = json.loads(run("stream", "--nv12", f"{W}x{H}", data=both[0])[1])
+    line = json.loads(run("stream", "--nv12", f"{W}x{H}", stdin=both[0])[1])
     check("without MODEL the built-in one", len(line["top"]) == 5 and line["top"][0]["label"])
 
 
@@ -144,16 +133,16 @@ def flushes(folder):
 
 def refusals(folder):
     data = frame(0) + frame(1) + frame(2)[:1000]
-    code, out, err = run("stream", "--nv12", f"{W}x{H}", data=data)
+    code, out, err = run("stream", "--nv12", f"{W}x{H}", stdin=data)
     check("a cut last frame", code == 1 and [json.loads(x)["frame"] for x in out.splitlines()] == [0, 1] and f"frame 2 ends after 1000 of {W * H * 3 // 2} bytes" in err, (code, out, err))
     code, out, err = run("stream", "--nv12", f"{W}x{H}")
     check("no frame at all", code == 1 and out == "" and "no frame; it is empty" in err, err)
     for args, text in {("--nv12", "95x64"): "both sides must be even", ("--nv12", "96x63"): "both sides must be even", ("--nv12", "96"): "two sides of 2 to", ("--nv12", "0x64"): "two sides of 2 to",
                        ("--nv12", "96x64y"): "two sides of 2 to", ("--nv12", "99999x2"): "two sides of 2 to", (): "--nv12 WxH is needed", ("--nv12", "96x64", "--stride", "95"): "smaller than a row of 96 bytes",
                        ("--nv12", "96x64", "--range", "video"): "full or limited", ("--nv12", "96x64", "--every", "0"): "--every 0"}.items():
-        code, out, err = run("stream", *args, data=frame(0))
+        code, out, err = run("stream", *args, stdin=frame(0))
         check("refused: " + " ".join(args), code == 2 and out == "" and text in err, (code, err))
-    code, out, err = run("stream", os.path.join(folder, "none.kfx"), "--nv12", "96x64", data=frame(0))
+    code, out, err = run("stream", os.path.join(folder, "none.kfx"), "--nv12", "96x64", stdin=frame(0))
     check("no such model", code == 1 and "none.kfx" in err, err)
 
 
@@ -161,5 +150,4 @@ with tempfile.TemporaryDirectory() as TOP:
     streams(TOP)
     flushes(TOP)
     refusals(TOP)
-print(f"{failures} failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())

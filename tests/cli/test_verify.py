@@ -9,29 +9,16 @@ import json
 import math
 import os
 import struct
-import subprocess
 import sys
 import tempfile
+
+from kit import ROOT, SHARED, check, finish, run
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tiny_onnx
 
-KITFOX, ROOT = map(os.path.abspath, sys.argv[1:3])
-SHARED = os.environ.get("KITFOX_SHARED", os.path.join(ROOT, "..", "shared"))
 RUNGS = ["scalar", "sse4", "avx2", "avx512", "avx512vnni"]
 PREFIX = 8 + len('{"__metadata__":{"kitfox.hash":"')
-failures = 0
-
-
-def run(*args, env=None):
-    p = subprocess.run([KITFOX, *args], capture_output=True, timeout=300, env={**os.environ, **(env or {})})
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
-
-
-def check(what, condition, detail=""):
-    global failures
-    failures += not condition
-    print(("ok    " if condition else "FAIL  ") + what + ("" if condition else f": {detail}"))
 
 
 def read(path):
@@ -202,5 +189,4 @@ with tempfile.TemporaryDirectory() as TOP:
     alterations(TOP, *vectors(TOP))
     formula(TOP)
     shared(TOP)
-print(f"{failures} failures")
-sys.exit(1 if failures else 0)
+sys.exit(finish())
