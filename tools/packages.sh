@@ -1,7 +1,7 @@
 # Debian packages that demo.sh and test.sh need, and how to install the missing ones. Sourced, not run.
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev libjansson-dev libfyaml-dev
   libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev fonts-dejavu-core)
-TEST_PACKAGES=(libcmocka-dev python3)
+TEST_PACKAGES=(libcmocka-dev python3 python3-venv)
 FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have
 
 # Nothing is fetched when everything is there, so the scripts work offline.

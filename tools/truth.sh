@@ -1,0 +1,19 @@
+# The Python whose ONNX Runtime, onnx, numpy, Pillow and PyYAML judge the tests from outside. Sourced by test.sh.
+
+# Sets TRUTH: KITFOX_PEERS if that has the modules, else the benchmark's, else one made for the tests outside the tree, else "none".
+find_truth() {
+  local cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kitfox candidate
+  for candidate in "${KITFOX_PEERS:-}" "$cache/peers/bin/python" "$cache/truth/bin/python"; do
+    if [ -x "$candidate" ] && "$candidate" -c 'import numpy, onnx, onnxruntime, PIL, yaml' 2>/dev/null; then
+      TRUTH=$candidate
+      return
+    fi
+  done
+  TRUTH=$cache/truth/bin/python
+  echo "installing: numpy onnx onnxruntime pillow pyyaml into $cache/truth"
+  rm -rf "$cache/truth"
+  python3 -m venv "$cache/truth" >/dev/null 2>&1 && timeout 300 "$TRUTH" -m pip install -q --disable-pip-version-check --retries 1 -r tests/requirements.txt >/dev/null 2>&1 && return
+  rm -rf "$cache/truth"
+  TRUTH=none
+  echo "SKIP: no Python with ONNX Runtime, and none could be installed; tests against it are left out"
+}
