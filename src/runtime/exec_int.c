@@ -20,17 +20,17 @@ static size_t pixels(const kf__ptensor *t) { return (size_t)t->h * (size_t)t->w;
 
 static void *scratch(const job *j, int worker) { return j->x->scratch + (size_t)worker * j->x->m->scratch_bytes; }
 
-/* The epilogue of the columns from `col` on, with the residual of the rows from `row` on. */
-static kf__requant requant_at(const kf__requant *q, const void *residual, size_t row, size_t col) {
-    kf__requant r = *q;
-    r.bias += col, r.mul += col;
-    if (r.fbias) r.fbias += col;
-    if (r.k) r.k += col;
-    if (r.inv) r.inv += col;
-    if (r.flo) r.flo += col, r.fhi += col, r.zero += col;
-    if (r.lo8) r.lo8 += col, r.hi8 += col;
-    if (residual) r.residual = (const char *)residual + (row * r.ld_residual + col) * kf_dtype_size(r.residual_type);
-    return r;
+/* The epilogue of the columns from `col` on, with the residual of the rows from `row` on. Filled in place: a structure that is changed and
+ * then copied makes the wide loads of the copy wait for narrow stores. */
+static void requant_at(kf__requant *r, const kf__requant *q, const void *residual, size_t row, size_t col) {
+    *r = *q;
+    r->bias += col, r->mul += col;
+    if (r->fbias) r->fbias += col;
+    if (r->k) r->k += col;
+    if (r->inv) r->inv += col;
+    if (r->flo) r->flo += col, r->fhi += col, r->zero += col;
+    if (r->lo8) r->lo8 += col, r->hi8 += col;
+    if (residual) r->residual = (const char *)residual + (row * r->ld_residual + col) * kf_dtype_size(r->residual_type);
 }
 
 static void widen(const uint8_t *from, size_t n, int16_t *to) {
@@ -66,7 +66,8 @@ static void run_gemm(void *ctx, int worker, int workers) {
             widen(a, count * k, scratch(j, worker));
             a = scratch(j, worker);
         }
-        kf__requant r = requant_at(&j->q->rq, j->src2, row, col);
+        kf__requant r;
+        requant_at(&r, &j->q->rq, j->src2, row, col);
         gemm(j, (operand){a, count, k, k, 1, 0}, cols, j->q->w, col, j->dst + (row * n + col) * j->out_size, &r);
     }
 }
@@ -97,15 +98,15 @@ static void patch_row(const job *j, const char *row, int32_t left, size_t first,
     }
 }
 
-/* Patches of the columns from..end-1 of one output row, kh * run_of() elements each. */
-static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, int32_t from, int32_t end, char *to) {
+/* Patches of one output row, kh * run_of() elements each. */
+static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
     const kf__step *s = j->s;
     size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1, taps = (size_t)s->kw * channels * e, run = run_of(j, channels) * e;
     bool whole = channels == c && s->dw == 1 && e == j->in_size;
     for (int32_t ky = 0; ky < s->kh; ky++) {
         int32_t sy = y * s->sh - s->pt + ky * s->dh;
         const char *row = sy < 0 || sy >= j->in->h ? NULL : j->src + (image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w * c * j->in_size;
-        for (int32_t xo = from; xo < end; xo++) {
+        for (int32_t xo = 0; xo < j->out->w; xo++) {
             char *at = to + ((size_t)xo * (size_t)s->kh + (size_t)ky) * run;
             int32_t left = xo * s->sw - s->pl;
             if (!row || !whole || left < 0 || left + s->kw > j->in->w) patch_row(j, row, left, first, channels, at);
@@ -115,38 +116,39 @@ static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size
     }
 }
 
-/* Columns whose patches the kernel can read from the image itself: from *from to *end. */
-static void direct_columns(const job *j, int32_t y, int32_t *from, int32_t *end) {
+/* The input rows under output row y, one after another, with as much of the zero point around them as windows reach over the border: a row of
+ * the product is then made of runs of these rows, for all columns alike. */
+static void copy_rows(const job *j, size_t image, int32_t y, size_t ld, uint8_t *to) {
     const kf__step *s = j->s;
-    int64_t c = j->in->c, top = (int64_t)y * s->sh - s->pt, run = (int64_t)run_of(j, (size_t)c), w = j->in->w * c;
-    *from = *end = 0;
-    if (s->group != 1 || s->dw != 1 || j->q->i16 || top < 0 || top + (s->kh - 1) * s->dh >= j->in->h || run > w) return;
-    *from = (s->pl + s->sw - 1) / s->sw;
-    *end = (int32_t)(((w - run) / c + s->pl) / s->sw) + 1;
-    if (*end > j->out->w) *end = j->out->w;
-    if (*from >= *end) *from = *end = 0;
+    size_t c = (size_t)j->in->c, left = (size_t)s->pl * c, line = (size_t)j->in->w * c;
+    for (int32_t ky = 0; ky < s->kh; ky++, to += ld) {
+        int32_t sy = y * s->sh - s->pt + ky * s->dh;
+        if (sy < 0 || sy >= j->in->h) {
+            memset(to, (uint8_t)j->in->zero, ld);
+            continue;
+        }
+        memset(to, (uint8_t)j->in->zero, left);
+        memcpy(to + left, j->src + (image * (size_t)j->in->h + (size_t)sy) * line, line);
+        memset(to + left + line, (uint8_t)j->in->zero, ld - left - line);
+    }
 }
 
-/* One output row of one group: one product for each run of columns that have the same border class and read from the same place. */
-static void conv_row(const job *j, size_t image, int32_t y, size_t g, int32_t from, int32_t end, const char *patches) {
+/* One output row of one group: one product for each run of columns that have the same border class. `lines`: copied rows, else patches. */
+static void conv_row(const job *j, size_t image, int32_t y, size_t g, size_t lines, const char *from) {
     const kf__step *s = j->s;
     size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)s->group, c = (size_t)j->in->c, run = run_of(j, c / (size_t)s->group);
-    size_t row = image * (size_t)j->out->h + (size_t)y, e = j->q->i16 ? 2 : 1, kh = (size_t)s->kh, line = (size_t)j->in->w * c;
+    size_t row = image * (size_t)j->out->h + (size_t)y, e = j->q->i16 ? 2 : 1, kh = (size_t)s->kh;
     int32_t class_row = s->border_bias ? j->q->class_y[y] * j->q->n_class_x : 0;
     for (int32_t x = 0, next; x < j->out->w; x = next) {
-        bool direct = x >= from && x < end;
-        int32_t stop = direct ? end : x < from ? from : j->out->w;
-        kf__requant r = requant_at(&j->q->rq, j->src2, row * ow + (size_t)x, g * per);
-        next = stop;
+        kf__requant r;
+        requant_at(&r, &j->q->rq, j->src2, row * ow + (size_t)x, g * per);
+        next = j->out->w;
         if (s->border_bias) {
-            for (next = x + 1; next < stop && j->q->class_x[next] == j->q->class_x[x];) next++;
+            for (next = x + 1; next < j->out->w && j->q->class_x[next] == j->q->class_x[x];) next++;
             r.bias = j->q->table + (size_t)(class_row + j->q->class_x[x]) * j->q->ld_table;
         }
-        operand in = {patches + (size_t)x * kh * run * e, (size_t)(next - x), kh * run, kh * run, 1, 0};
-        if (direct) {
-            size_t first = (image * (size_t)j->in->h + (size_t)(y * s->sh - s->pt)) * line + (size_t)(x * s->sw - s->pl) * c;
-            in = (operand){j->src + first, (size_t)(next - x), run, (size_t)s->sw * c, kh, (size_t)s->dh * line};
-        }
+        operand in = {from + (size_t)x * kh * run * e, (size_t)(next - x), kh * run, kh * run, 1, 0};
+        if (lines) in = (operand){from + (size_t)(x * s->sw) * c, (size_t)(next - x), run, (size_t)s->sw * c, kh, lines};
         gemm(j, in, per, (const char *)j->q->w + g * j->q->group_bytes, 0, j->dst + ((row * ow + (size_t)x) * oc + g * per) * j->out_size, &r);
     }
 }
@@ -154,15 +156,15 @@ static void conv_row(const job *j, size_t image, int32_t y, size_t g, int32_t fr
 static void run_conv(void *ctx, int worker, int workers) {
     const job *j = ctx;
     size_t g = (size_t)j->s->group, per_in = (size_t)j->in->c / g, h = (size_t)j->out->h, from, to;
-    char *patches = scratch(j, worker);
+    size_t lines = j->q->i16 ? 0 : kf__conv_q_line(j->s, j->in, j->out);
+    char *at = scratch(j, worker);
     kf__share((size_t)j->out->n * h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
-        int32_t y = (int32_t)(row % h), first, end;
-        direct_columns(j, y, &first, &end);
+        int32_t y = (int32_t)(row % h);
+        if (lines) copy_rows(j, row / h, y, lines, (uint8_t *)at);
         for (size_t i = 0; i < g; i++) {
-            im2col_row(j, row / h, y, i * per_in, per_in, 0, first, patches);
-            im2col_row(j, row / h, y, i * per_in, per_in, end, j->out->w, patches);
-            conv_row(j, row / h, y, i, first, end, patches);
+            if (!lines) im2col_row(j, row / h, y, i * per_in, per_in, at);
+            conv_row(j, row / h, y, i, lines, at);
         }
     }
 }
@@ -174,7 +176,8 @@ static void run_dwconv(void *ctx, int worker, int workers) {
     kf__share((size_t)j->out->n * h, 2, worker, workers, &from, &to);
     while (from < to) {
         size_t image = from / h, end = (image + 1) * h < to ? (image + 1) * h : to;
-        kf__requant r = requant_at(&j->q->rq, j->src2, image * pixels(j->out), 0);
+        kf__requant r;
+        requant_at(&r, &j->q->rq, j->src2, image * pixels(j->out), 0);
         kf__dwconv_q d = {.in = j->src + image * pixels(j->in) * c * j->in_size, .in_type = j->in->dtype, .h_in = j->in->h, .w_in = j->in->w,
                           .out = j->dst + image * pixels(j->out) * c * j->out_size, .w_out = j->out->w, .y0 = (int32_t)(from - image * h),
                           .y1 = (int32_t)(end - image * h), .kh = s->kh, .kw = s->kw, .sh = s->sh, .sw = s->sw, .dh = s->dh, .dw = s->dw,
@@ -239,7 +242,8 @@ static void run_row(void *ctx, int worker, int workers) {
     size_t from, to;
     kf__share(r->n, 4 * KF_QPANEL, worker, workers, &from, &to);
     if (to <= from) return;
-    kf__requant q = requant_at(r->q, NULL, 0, from);
+    kf__requant q;
+    requant_at(&q, r->q, NULL, 0, from);
     r->j->k->gemm_i16(1, to - from, r->k, r->x, r->k, (const char *)r->w + kf__gemm_i16_packed(r->wide, from, r->k), r->wide, (char *)r->y + from * r->y_size, r->n, &q);
 }
 

@@ -290,6 +290,7 @@ static size_t scratch_of(const packing *k) {
     size_t c = (size_t)k->in->c, e = k->q->i16 ? 2 : 1;
     switch (s->op) {
     case KF_STEP_CONV:
+        if (!is_pointwise(s) && !k->q->i16 && kf__conv_q_line(s, k->in, k->out)) return (size_t)s->kh * kf__conv_q_line(s, k->in, k->out) + KF_ALIGN;
         if (!is_pointwise(s)) return (size_t)k->out->w * (size_t)s->kh * kf__round_up((size_t)s->kw * (c / (size_t)s->group), 4) * e + KF_ALIGN;
         return k->q->i16 && k->in->dtype == KF_U8 ? (size_t)k->out->w * c * 2 + KF_ALIGN : 0;
     case KF_STEP_FC: return k->q->i16 && k->in->dtype == KF_U8 ? c * 2 + KF_ALIGN : 0;

@@ -267,6 +267,34 @@ static void check_rare_steps(void **state) {
     }
 }
 
+/* Dense windows of every kind: uneven borders and strides, rows further apart, a row of taps alone, columns further apart. */
+enum { WINDOW_INPUTS = 2 * 3 * 13 * 37 };
+static void check_windows(void **state) {
+    static const kf__conv_attrs WINDOWS[] = {{5, 3, 2, 1, 1, 1, 1, 1, 2, 3, 0}, {3, 3, 1, 2, 2, 1, 1, 2, 0, 2, 3}, {1, 7, 1, 1, 1, 1, 1, 0, 3, 0, 3}, {3, 2, 1, 1, 1, 3, 1, 1, 1, 1, 2}};
+    static const char *const NAMES[] = {"uneven", "rows apart", "one row", "columns apart"};
+    float data[WINDOW_INPUTS];
+    kf__random r = {5};
+    for (size_t i = 0; i < WINDOW_INPUTS; i++) data[i] = (float)(kf__random_unit(&r) * 4 - 1);
+    kf__dense in = {.dtype = KF_F32, .shape = S(2, 3, 13, 37), .data = data};
+    for (int wide = 0; wide < 3; wide++) {
+        kf__graph *g = gb_new();
+        kf_error err = {0};
+        kf__vid x = gb_input(g, "x", S(2, 3, 13, 37));
+        for (size_t i = 0; i < KF_COUNT(WINDOWS); i++) {
+            int64_t from = i ? 5 + (int64_t)i : 3;
+            x = gb_conv(g, NAMES[i], x, gb_random(g, S(6 + (int64_t)i, from, WINDOWS[i].kh, WINDOWS[i].kw)), gb_random(g, S(6 + (int64_t)i)), 1, 0, 1);
+            gb_last(g)->attrs.conv = WINDOWS[i];
+            gb_last(g)->attrs.act.kind = i % 2 ? KF_ACT_HSWISH : KF_ACT_NONE;
+        }
+        gb_output(g, x);
+        gb_ok(kf__graph_compact(g, &err), &err);
+        gb_ok(kf__graph_infer(g, &err), &err);
+        gb_ok(qh_quantize(g, &in, 1, wide, &err), &err);
+        check_graph(g, &in, "windows");
+        kf__graph_destroy(&g);
+    }
+}
+
 /* A program that breaks one rule of the contract is refused, and the error names the place. */
 typedef struct damage {
     const char *what;
@@ -339,10 +367,11 @@ static int save(const char *path, const char *out) {
 
 int main(int argc, char **argv) {
     if (argc == 3) return save(argv[1], argv[2]);
-    struct CMUnitTest tests[KF_COUNT(CASES) + 3];
+    struct CMUnitTest tests[KF_COUNT(CASES) + 4];
     tests[KF_COUNT(CASES)] = (struct CMUnitTest)cmocka_unit_test(check_rare_steps);
     tests[KF_COUNT(CASES) + 1] = (struct CMUnitTest)cmocka_unit_test(check_refused);
     tests[KF_COUNT(CASES) + 2] = (struct CMUnitTest)cmocka_unit_test(check_hash);
+    tests[KF_COUNT(CASES) + 3] = (struct CMUnitTest)cmocka_unit_test(check_windows);
     for (size_t i = 0; i < KF_COUNT(CASES); i++)
         tests[i] = (struct CMUnitTest){CASES[i].name, check_network, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);

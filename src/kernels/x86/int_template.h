@@ -1,5 +1,5 @@
 /* Body of the x86 integer kernels, compiled once for each instruction set (the including file defines the vector words).
- * Floor 3. Needs: V, F, VL, LOADV, STOREV, SET1I, ADDI, CVT, RNE, SETF, LOADF, ADDF, MULF, MINF, MAXF, UNP*, PACK*, DOT, SPLIT, MR1..MR4,
+ * Floor 3. Needs: V, F, VL, LOADV, STOREV, SET1I, ADDI, CVT, RNE, SETF, LOADF, ADDF, MULF, MINF, MAXF, UNP*, PACK*, DOT, SPLIT, MR1, MR2, MR4,
  * MAX_PANELS, load_q, store_q, load_bytes, NAME. Sums are exact: no saturating pair products.
  * Owner rule: pure functions. */
 
@@ -235,12 +235,19 @@ INLINE void tile_u8(const int mr, const int np, size_t n, size_t k, size_t runs,
     finish(mr, np, acc, n, col, row, c, ldc, q);
 }
 
+/* Do the rows left over take longer one by one than as the end of a whole tile that makes some rows twice? */
+INLINE bool again(const size_t full, const size_t np, size_t left, size_t depth) { return left * (depth + 80) > full * np * (depth / 4 + 6); }
+
 /* Rows i0..i1-1 of one group of panels. */
 #define ROWS(np, full)                                                                                                 \
     APART void rows_u8_##np(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,  \
                                                        size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q) {     \
         size_t i = i0;                                                                                                 \
-        for (; i + (full) <= i1; i += (full)) tile_u8(full, np, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                   \
+        while (i + (full) <= i1) {                                                                                     \
+            tile_u8(full, np, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                            \
+            i += (full);                                                                                               \
+            if (i < i1 && i + (full) > i1 && again(full, np, i1 - i, runs * k)) i = i1 - (full);                       \
+        }                                                                                                              \
         for (; i < i1; i++) tile_u8(1, np, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                \
     }
 ROWS(1, MR1)
@@ -257,8 +264,9 @@ ROWS(4, MR4)
 void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
                    const kf__requant *q) {
     size_t panel = (runs * k + 3) / 4 * KF_QPANEL * 4 * (1 + SPLIT);
-    for (size_t i0 = 0; i0 < m; i0 += 96) { /* a block of A stays in the first cache while all panels pass over it */
-        size_t i1 = m - i0 < 96 ? m : i0 + 96, step;
+    for (size_t i0 = 0, i1; i0 < m; i0 = i1) { /* a block of A stays in the first cache while all panels pass over it */
+        size_t step;
+        i1 = m - i0 < 144 ? m : i0 + 96;
         for (size_t col = 0; col < n; col += step * KF_QPANEL) {
             size_t left = (n - col + KF_QPANEL - 1) / KF_QPANEL;
             step = PICK(left);

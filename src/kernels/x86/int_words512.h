@@ -36,9 +36,8 @@
 #define RING 1
 #endif
 #define MR1 16
-#define MR2 12
-#define MR3 8
-#define MR4 6
+#define MR2 8
+#define MR4 4
 #define MAX_PANELS 4
 
 static inline __mmask64 first64(size_t n) { return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1; }
@@ -70,12 +69,20 @@ static inline V load_limits(const uint8_t *p, int parts) {
     if (parts == 2) return _mm512_broadcast_i64x4(_mm256_loadu_si256((const void *)p));
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
 }
-/* The first n bytes of one of `parts` equal parts; both constants at every call. */
+/* The first n bytes of one of `parts` equal parts; both constants at every call. A masked store is several times as slow as a plain one. */
 static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, int part, int parts, size_t n) {
-    if (parts == 1) _mm512_mask_storeu_epi8(p, first64(n), v);
-    else if (parts == 2) _mm256_mask_storeu_epi8(p, (__mmask32)first64(n), part ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v));
-    else if (part == 0) _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_castsi512_si128(v));
-    else if (part == 1) _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_extracti32x4_epi32(v, 1));
-    else if (part == 2) _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_extracti32x4_epi32(v, 2));
-    else _mm_mask_storeu_epi8(p, (__mmask16)first64(n), _mm512_extracti32x4_epi32(v, 3));
+    if (parts == 1) {
+        if (n >= 64) STOREV(p, v);
+        else _mm512_mask_storeu_epi8(p, first64(n), v);
+        return;
+    }
+    if (parts == 2) {
+        __m256i half = part ? _mm512_extracti64x4_epi64(v, 1) : _mm512_castsi512_si256(v);
+        if (n >= 32) _mm256_storeu_si256((void *)p, half);
+        else _mm256_mask_storeu_epi8(p, (__mmask32)first64(n), half);
+        return;
+    }
+    __m128i quarter = part == 0 ? _mm512_castsi512_si128(v) : part == 1 ? _mm512_extracti32x4_epi32(v, 1) : part == 2 ? _mm512_extracti32x4_epi32(v, 2) : _mm512_extracti32x4_epi32(v, 3);
+    if (n >= 16) _mm_storeu_si128((void *)p, quarter);
+    else _mm_mask_storeu_epi8(p, (__mmask16)first64(n), quarter);
 }
