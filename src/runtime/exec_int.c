@@ -273,6 +273,11 @@ static kf__affine_q affine_of(const job *j) {
                           .fhi = j->q->rq.fhi, .zero = j->q->rq.zero, .c = (size_t)j->out->c, .ld_in = (size_t)j->in->c, .ld_out = (size_t)j->out->c};
 }
 
+/* to[i] = (scale[i] * gate[i]) * inv[i]: two roundings. */
+static void factors(size_t n, const float *restrict scale, const float *restrict gate, const float *restrict inv, float *restrict to) {
+    for (size_t i = 0; i < n; i++) to[i] = scale[i] * gate[i] * inv[i];
+}
+
 static void run_scale(void *ctx, int worker, int workers) {
     const job *j = ctx;
     size_t hw = pixels(j->in), c = (size_t)j->in->c, from, to;
@@ -282,8 +287,8 @@ static void run_scale(void *ctx, int worker, int workers) {
     a.mul = factor, a.rows = to - from;
     for (size_t n = 0; to > from && n < (size_t)j->in->n; n++) {
         const float *gate = (const float *)(const void *)j->src2 + n * c;
-        for (size_t i = 0; i < c; i++) factor[i] = j->q->in_scale[0][i] * gate[i];
-        for (size_t i = 0; j->out->dtype != KF_F32 && i < c; i++) factor[i] = factor[i] * j->q->mul[i];
+        if (j->out->dtype != KF_F32) factors(c, j->q->in_scale[0], gate, j->q->mul, factor);
+        for (size_t i = 0; j->out->dtype == KF_F32 && i < c; i++) factor[i] = j->q->in_scale[0][i] * gate[i];
         a.in = j->src + (n * hw + from) * c * j->in_size;
         a.out = j->dst + (n * hw + from) * c * j->out_size;
         j->k->affine_q(&a);

@@ -135,6 +135,45 @@ APART void affine_run(const kf__affine_q *a) {
     if (rest.rows) kf_k_affine_q_scalar(&rest);
 }
 
+/* Bytes to bytes, n channels from j on, whole registers of them: what packing saturates needs no clamp where every product fits an i32. */
+INLINE void affine_bytes(const kf__affine_q *a, size_t j, size_t n) {
+    F mul[4];
+    V minus[4], z[4], lo[4], hi[4];
+    const LANES lanes = lanes_of(n);
+    UNROLL for (int v = 0; v < 4; v++) {
+        size_t at = j + (size_t)(v * VL);
+        bool any = (size_t)(v * VL) < n;
+        mul[v] = any ? LOADF(a->mul + at) : SETF(0);
+        minus[v] = any ? SUBI(SET1I(0), LOADV(a->in_zero + at)) : SET1I(0), z[v] = any ? LOADV(a->zero + at) : SET1I(0);
+        lo[v] = any ? ADDI(RNE(LOADF(a->flo + at)), z[v]) : z[v], hi[v] = any ? ADDI(RNE(LOADF(a->fhi + at)), z[v]) : z[v];
+    }
+    V z01 = PACK32(z[0], z[1]), z23 = PACK32(z[2], z[3]);
+    V low = PACK16(PACK32(lo[0], lo[1]), PACK32(lo[2], lo[3])), high = PACK16(PACK32(hi[0], hi[1]), PACK32(hi[2], hi[3]));
+    const uint8_t *from = (const uint8_t *)a->in + j;
+    uint8_t *to = (uint8_t *)a->out + j;
+    for (size_t i = 0; i < a->rows; i++, from += a->ld_in, to += a->ld_out) {
+        V x[4];
+        UNROLL for (int v = 0; v < 4; v++) {
+            size_t left = n > (size_t)(v * VL) ? n - (size_t)(v * VL) : 0;
+            x[v] = RNE(MULF(CVT(ADDI(load_q(from, KF_U8, (size_t)(v * VL), left < VL ? left : VL), minus[v])), mul[v]));
+        }
+        x[0] = PACK16(ADDS16(PACK32(x[0], x[1]), z01), ADDS16(PACK32(x[2], x[3]), z23));
+        store_lanes(to, IN_ORDER(MINU8(MAXU8(x[0], low), high)), lanes);
+    }
+}
+
+/* Do the products of any byte and these factors fit an i32? Bits of floats without their sign order like integers, those of NaN are above all. */
+static bool all_small(const float *mul, size_t n) {
+    uint32_t most = 0;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, mul + i, 4);
+        bits &= 0x7fffffff;
+        most = bits > most ? bits : most;
+    }
+    return most < 0x4a800000; /* 2^22 */
+}
+
 void NAME(affine_q)(const kf__affine_q *a) {
     if (a->out_type == KF_F32 || ((a->in_type == KF_F32 || a->c < VL) && !is_run(a))) {
         kf_k_affine_q_scalar(a);
@@ -144,7 +183,14 @@ void NAME(affine_q)(const kf__affine_q *a) {
         affine_run(a);
         return;
     }
-    for (size_t j = 0; j < a->c; j += VL) {
+    size_t done = 0;
+    bool bytes = a->in_type == KF_U8 && a->out_type == KF_U8 && all_small(a->mul, a->c);
+    for (; bytes && a->c - done >= 4 * VL; done += 4 * VL) affine_bytes(a, done, 4 * VL);
+    if (VL == 16 && bytes && a->c - done > VL) {
+        affine_bytes(a, done, a->c - done);
+        return;
+    }
+    for (size_t j = done; j < a->c; j += VL) {
         size_t n = a->c - j < VL ? a->c - j : VL;
         params p = {.flo = LOADF(a->flo + j), .fhi = LOADF(a->fhi + j), .zero = LOADV(a->zero + j), .mul = LOADF(a->mul + j)};
         V minus = SUBI(SET1I(0), LOADV(a->in_zero + j));
