@@ -161,6 +161,7 @@ KF_KERNELS_WIDE(avx2)
 KF_KERNELS_U8(avxvnni)
 KF_KERNELS_WIDE(avx512)
 KF_KERNELS_U8(avx512vnni)
+KF_KERNEL(gemm_i16, gemm_i16, avx512vnni)
 #endif
 #undef KF_KERNELS_U8
 #undef KF_KERNELS_WIDE

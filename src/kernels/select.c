@@ -76,6 +76,7 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     USE_WIDE(out, avx512);
     if (cpu < KF_CPU_AVX512VNNI) return;
     USE_U8(out, avx512vnni);
+    out->gemm_i16 = kf_k_gemm_i16_avx512vnni, out->gemm_i16_name = "gemm_i16_avx512vnni";
     out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS, out->dw_block = 64;
 #else
     (void)cpu;

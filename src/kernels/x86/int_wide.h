@@ -2,22 +2,9 @@
  * Floor 3. Needs DOT2 besides what int_template.h needs.
  * Owner rule: pure functions. */
 
-/* ---- GEMM of i16 inputs --------------------------------------------------------------------------------------------------------- */
+#include "kernels/x86/int_row.h"
 
-/* One pair of k, or the one that is left; `size`: bytes of a weight. */
-INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t *a, size_t lda, const char *b, size_t pairs, const int size, const size_t bytes) {
-    V w[4 * W];
-    UNROLL for (int j = 0; j < np * W; j++) {
-        const char *at = b + (size_t)(j / W) * pairs * KF_QPANEL * 2 * (size_t)size + (size_t)((j % W) * VL * 2 * size);
-        w[j] = size == 2 ? LOADV(at) : load_bytes(at);
-    }
-    UNROLL for (int i = 0; i < mr; i++) {
-        uint32_t pair = 0;
-        memcpy(&pair, a + (size_t)i * lda, bytes);
-        V x = SET1I((int)pair);
-        UNROLL for (int j = 0; j < np * W; j++) acc[i][j] = DOT2(acc[i][j], x, w[j]);
-    }
-}
+/* ---- GEMM of i16 inputs --------------------------------------------------------------------------------------------------------- */
 
 INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16_t *a, size_t lda, const char *b, const int size, size_t col, size_t row,
                      void *c, size_t ldc, const kf__requant *q) {
@@ -38,7 +25,7 @@ typedef void rows_i16(size_t m, size_t n, size_t k, const int16_t *a, size_t lda
                                                                  size_t ldc, const kf__requant *q) {                   \
         size_t i = 0;                                                                                                  \
         for (; i + (full) <= m; i += (full)) tile_i16(full, np, n, k, a + i * lda, lda, at, size, col, i, c, ldc, q);  \
-        for (; i < m; i++) tile_i16(1, np, n, k, a + i * lda, lda, at, size, col, i, c, ldc, q);                       \
+        for (; i < m; i++) row_i16(size, np, n, k, a + i * lda, at, col, i, c, ldc, q);                                \
     }
 ROWS_I16(1, 4, 1)
 ROWS_I16(1, 4, 2)
