@@ -243,6 +243,8 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
     random_bytes(&x, turn, r);
     parameters p = parameters_new(c);
     parameters_fill(&p, c, in == KF_U8 ? 1.5 : 0.01, out, r);
+    if (turn % 7 == 1) memset(x.at, 255, x.n); /* the largest sums */
+    if (turn % 5 == 2) p.mul[c / 2] = (float[]){NAN, 1e9f, -INFINITY, 4194303.75f, -4194303.75f, 4194304.0f}[turn % 6]; /* products that fit an i32 or just do not */
     int32_t *zero = calloc(kf__qpad(c), 4);
     for (size_t i = 0; i < c && in == KF_U8; i++) zero[i] = (int32_t)kf__random_range(r, 0, 255);
     kf__affine_q a = {.in = x.at, .in_type = in, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows, .c = c,
@@ -404,6 +406,7 @@ int main(int argc, char **argv) {
         check_dwconv16((window){(int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 4 < 2 ? 1 : 2,
                                 (size_t)kf__random_range(&r, 1, 70)}, i, &r);
     for (unsigned i = 0; i < 200; i++) check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
+    for (unsigned i = 0; i < 40; i++) check_affine_sum((size_t)kf__random_range(&r, 200, 900), (size_t)kf__random_range(&r, 1, 150), i, &r);
     for (unsigned i = 0; i < 100; i++) check_affine_real((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, i % 4 ? 8 : 60), i, &r);
     check_traps();
     printf("int: %d cases, %d failures\n", cases, failures);

@@ -28,6 +28,7 @@
 #define UNPHI16(a, b) _mm256_unpackhi_epi16(a, b)
 #define PACK32(a, b) _mm256_packs_epi32(a, b)
 #define PACK16(a, b) _mm256_packus_epi16(a, b)
+#define ADD16(a, b) _mm256_add_epi16(a, b)
 #define ADDS16(a, b) _mm256_adds_epi16(a, b)
 #define MINU8(a, b) _mm256_min_epu8(a, b)
 #define MAXU8(a, b) _mm256_max_epu8(a, b)
@@ -63,6 +64,8 @@ static inline void store_u8(uint8_t *p, V v, size_t n) {
     }
 }
 static inline V load_bytes(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
+/* 2 * VL bytes without sign to words. */
+static inline V load_words(const void *p) { return _mm256_cvtepu8_epi16(_mm_loadu_si128(p)); }
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     __m128i x = _mm_setzero_si128();
     if (type == KF_U8) {

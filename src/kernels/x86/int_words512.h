@@ -28,6 +28,7 @@
 #define UNPHI16(a, b) _mm512_unpackhi_epi16(a, b)
 #define PACK32(a, b) _mm512_packs_epi32(a, b)
 #define PACK16(a, b) _mm512_packus_epi16(a, b)
+#define ADD16(a, b) _mm512_add_epi16(a, b)
 #define ADDS16(a, b) _mm512_adds_epi16(a, b)
 #define MINU8(a, b) _mm512_min_epu8(a, b)
 #define MAXU8(a, b) _mm512_max_epu8(a, b)
@@ -47,6 +48,8 @@ static inline void store_u8(uint8_t *p, V v, size_t n) {
     else _mm512_mask_storeu_epi8(p, first64(n), v);
 }
 static inline V load_bytes(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p)); }
+/* 2 * VL bytes without sign to words. */
+static inline V load_words(const void *p) { return _mm512_cvtepu8_epi16(_mm256_loadu_si256(p)); }
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     __mmask16 m = (__mmask16)first64(n);
     if (type == KF_U8) return _mm512_cvtepu8_epi32(n >= VL ? _mm_loadu_si128((const void *)((const uint8_t *)p + at)) : _mm_maskz_loadu_epi8(m, (const uint8_t *)p + at));
