@@ -242,8 +242,10 @@ INLINE bool again(const size_t full, const size_t np, size_t left, size_t depth)
 #define ROWS(np, full)                                                                                                 \
     APART void rows_u8_##np(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,  \
                                                        size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q) {     \
-        size_t i = i0;                                                                                                 \
+        size_t i = i0, next = (np) * ((runs * k + 3) / 4) * KF_QPANEL * 4 * (1 + SPLIT), share = i0 || n - col <= (np) * KF_QPANEL ? 0 : next * (full) / (i1 - i0) + 1;   \
+        const char *ahead = (const char *)at + next;                                                                   \
         while (i + (full) <= i1) {                                                                                     \
+            for (size_t x = 0; x < share; x += 64, ahead += 64) __builtin_prefetch(ahead, 0, 2);                       \
             tile_u8(full, np, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                            \
             i += (full);                                                                                               \
             if (i < i1 && i + (full) > i1 && again(full, np, i1 - i, runs * k)) i = i1 - (full);                       \
