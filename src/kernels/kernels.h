@@ -18,6 +18,14 @@ static inline size_t kf__dwconv_first(size_t c, size_t block) {
     return first + KF_DWCONV_PANEL <= c || c < KF_DWCONV_PANEL ? first : c - KF_DWCONV_PANEL;
 }
 
+/** Bytes of a line of the caches; a depth of a panel of f32 weights is one. */
+enum { KF_LINE = 64 };
+/** Weights that later steps will read: f32 products of several rows ask for the lines in order while they compute, and wait for none. */
+typedef struct kf__ahead {
+    const char *at; /* the next line */
+    size_t lines;   /* to ask for; a few more may be touched, so nothing has to be mapped after the last */
+} kf__ahead;
+
 /** What happens to an f32 accumulator before it is stored: bias, activation, residual, clip. */
 typedef struct kf__epilogue {
     const float *bias;     /* [n] or NULL */
@@ -27,6 +35,7 @@ typedef struct kf__epilogue {
     size_t ld_residual;    /* elements from row to row */
     kf__act post;          /* NONE or CLIP, after the residual */
     float post_lo, post_hi;
+    kf__ahead *ahead;      /* moves on; one a thread. NULL: nothing */
 } kf__epilogue;
 
 /** c[m,n] = epilogue(a[m,k] * w[n,k]^T). `b` is packed by kf__gemm_f32_pack. lda, ldc >= k, n. Rows are independent, so

@@ -20,12 +20,21 @@ static const float *constant(const job *j, kf__const_role role) {
     return i < 0 ? NULL : j->x->m->p->consts[i].data;
 }
 
+/* The worker's part of the lines that the step fetches for later ones. */
+static kf__ahead ahead_of(const job *j, int worker, int workers) {
+    size_t from, to;
+    kf__share(j->packed->ahead.lines, 1, worker, workers, &from, &to);
+    return (kf__ahead){.at = j->packed->ahead.at + from * KF_LINE, .lines = to - from};
+}
+
 /* 1x1 convolution and fully connected: a GEMM over pixels. Few rows and many columns are split by columns. */
 static void run_gemm(void *ctx, int worker, int workers) {
     const job *j = ctx;
     kf__gemm_f32_fn *gemm = j->x->m->kernels.gemm_f32;
     size_t m = (size_t)j->out->n * (size_t)j->out->h * (size_t)j->out->w, n = (size_t)j->out->c, k = (size_t)j->in->c, from, to;
     kf__epilogue e = j->e;
+    kf__ahead ahead = ahead_of(j, worker, workers);
+    e.ahead = &ahead;
     if (m >= (size_t)workers * 8) {
         kf__share(m, 12, worker, workers, &from, &to);
         if (e.residual) e.residual += from * n;
@@ -109,6 +118,7 @@ static void run_conv(void *ctx, int worker, int workers) {
     kf__gemm_rows a = {.at = at, .pieces = (size_t)s->kh, .len = (size_t)s->kw * per_in, .step = (size_t)s->sw * per_in};
     ring r = {.rows = (float *)(void *)(j->x->scratch + (size_t)worker * j->x->m->scratch_bytes),
               .ld = (size_t)(j->in->w + s->pl + s->pr) * per_in};
+    kf__ahead ahead = ahead_of(j, worker, workers);
     memset(r.rows, 0, (size_t)(s->kh + 1) * r.ld * sizeof(float));
     kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
     for (size_t q = 0; q < g; q++)
@@ -118,6 +128,7 @@ static void run_conv(void *ctx, int worker, int workers) {
                 at[ky] = ring_row(&r, j, row / oh, (int32_t)(row % oh) * s->sh - s->pt + ky, q * per_in, per_in);
             kf__epilogue e = j->e;
             size_t first = row * ow * oc + q * per_out;
+            e.ahead = &ahead;
             if (e.bias) e.bias += q * per_out;
             if (e.residual) e.residual += first;
             j->x->m->kernels.conv_f32(ow, per_out, &a, j->packed->w + q * kf__gemm_f32_packed(per_out, k), j->dst + first, oc, &e);
@@ -164,6 +175,9 @@ static void run_pair(void *ctx, int worker, int workers) {
     float *wide = (float *)(void *)(p->dw.x->scratch + (size_t)worker * p->dw.x->m->scratch_bytes);
     const float *rows[KF_DIRECT_ROWS];
     int64_t held[KF_DIRECT_ROWS];
+    kf__ahead ahead = ahead_of(&p->conv, worker, workers);
+    kf__epilogue e = p->conv.e;
+    e.ahead = &ahead;
     for (int32_t i = 0; i < s->kh; i++) held[i] = -1;
     kf__share((size_t)p->dw.out->n * oh, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
@@ -174,7 +188,7 @@ static void run_pair(void *ctx, int worker, int workers) {
             size_t at = row / oh * h + (size_t)y, slot = at % (size_t)s->kh; /* of the whole batch, so images differ */
             float *to_row = wide + slot * w * c;
             if (held[slot] != (int64_t)at)
-                p->conv.x->m->kernels.gemm_f32(w, c, k, p->conv.src + at * w * k, k, p->conv.packed->w, to_row, c, &p->conv.e);
+                p->conv.x->m->kernels.gemm_f32(w, c, k, p->conv.src + at * w * k, k, p->conv.packed->w, to_row, c, &e);
             held[slot] = (int64_t)at;
             rows[ky] = to_row;
         }

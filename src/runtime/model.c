@@ -58,6 +58,27 @@ static size_t scratch_of(const kf__program *p, const kf__step *s) {
     return 0;
 }
 
+/* Multiply-adds beside which memory delivers a line. */
+enum { MACS_PER_LINE = 128 };
+
+/* Layers of one row read more weights than they have work to hide the reading behind, and between two frames others use the cache. So
+ * the products before them fetch those weights: backwards from the last step, each line as late as there is time for. */
+static void plan_ahead(struct kf_model *m, const char *end) {
+    const kf__program *p = m->p;
+    const char *to = end, *later = end;
+    for (int32_t i = p->n_steps - 1; i >= 0; i--) {
+        kf__packed *k = &m->packed[i];
+        if (!k->w) continue;
+        const kf__ptensor *y = &p->tensors[p->steps[i].out];
+        size_t rows = (size_t)y->n * (size_t)y->h * (size_t)y->w, lines = (size_t)(to - later) / KF_LINE, n, g, depth;
+        matrix_of(p, &p->steps[i], &g, &n, &depth);
+        size_t most = p->steps[i].op != KF_STEP_CONV || rows == 1 ? 0 : rows * n * g * depth / MACS_PER_LINE;
+        k->ahead.lines = lines < most ? lines : most;
+        k->ahead.at = to -= k->ahead.lines * KF_LINE;
+        later = (const char *)k->w;
+    }
+}
+
 static kf_status pack_all(struct kf_model *m, kf_error *err) {
     const kf__program *p = m->p;
     size_t total = 0;
@@ -73,17 +94,18 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
         if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
         if (kf__step_is_integer(p, &p->steps[i])) kf__release_step(m, i);
     }
-    m->weights_bytes += total * sizeof(float);
-    m->weights = kf__mem_alloc(m->allocator, total * sizeof(float));
-    if (!m->weights) KF_FAIL_MEMORY(err, total * sizeof(float));
-    if (!m->allocator) kf__pages_huge(m->weights, total * sizeof(float));
-    float *to = m->weights;
+    size_t bytes = total * sizeof(float), room = bytes + (m->allocator ? 0 : kf__pages_slack(bytes));
+    m->weights_bytes += bytes;
+    m->weights = kf__mem_alloc(m->allocator, room);
+    if (!m->weights) KF_FAIL_MEMORY(err, room);
+    float *to = m->allocator ? m->weights : kf__pages_huge_end(m->weights, room, bytes);
     for (int32_t i = 0; i < p->n_steps; i++) {
         if (!is_packed(p, &p->steps[i])) continue;
         pack_step(p, &p->steps[i], to, &m->packed[i]);
         to += kf__round_up(packed_size(p, &p->steps[i]), KF_ALIGN / sizeof(float));
         kf__release_step(m, i);
     }
+    plan_ahead(m, (const char *)to);
     return KF_OK;
 }
 

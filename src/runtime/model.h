@@ -30,6 +30,7 @@ typedef struct kf__qstep {
 typedef struct kf__packed {
     const float *w, *w2; /* GEMM panels; NULL where the step uses the constant as it is */
     const kf__qstep *q;  /* integer steps, else NULL */
+    kf__ahead ahead;     /* weights of later steps that this one's threads fetch while they compute */
 } kf__packed;
 
 struct kf_model {

@@ -51,6 +51,16 @@ static bool wrong(const job *j, const kf__epilogue *e, size_t row, size_t col) {
     return !close_enough(j->out.at[row * j->ldc + col], finish_double(sum, e, r), mass + fabs(r));
 }
 
+/* Lines that no page has: asking for them must not fault, and the cursor moves by what was asked for, the list's length at most counted. */
+static const kf__ahead NOWHERE = {.at = (const char *)64, .lines = 500};
+
+static bool asked_right(const kf__ahead *a, const job *j, const char *name) {
+    size_t moved = (size_t)(a->at - NOWHERE.at), counted = NOWHERE.lines - a->lines;
+    bool right = a->lines <= NOWHERE.lines && moved % KF_LINE == 0 && moved / KF_LINE >= counted && (a->lines == 0 || moved / KF_LINE == counted);
+    if (!right) printf("%s %zux%zux%zu: asked for %zu bytes and counted %zu lines\n", name, j->s.m, j->s.n, j->s.k, moved, counted);
+    return right;
+}
+
 /* The result of every element, and the gap after every row. */
 static bool check(const job *j, const kf__epilogue *e, const char *name) {
     for (size_t row = 0; row < j->s.m; row++) {
@@ -79,8 +89,10 @@ static void check_shape(shape s, size_t gap, unsigned turn, kf__random *r) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         memset(j.out.at, CANARY, j.out.count * sizeof(float));
+        kf__ahead ahead = NOWHERE;
+        e.ahead = turn % 2 ? &ahead : NULL;
         k.gemm_f32(s.m, s.n, s.k, j.a.at, j.lda, j.packed.at, j.out.at, j.ldc, &e);
-        if (!check(&j, &e, k.gemm_f32_name)) failures++;
+        if (!check(&j, &e, k.gemm_f32_name) || !asked_right(&ahead, &j, k.gemm_f32_name)) failures++;
     }
     job_free(&j);
 }

@@ -3,6 +3,7 @@
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 
+#include "os/pages.h"
 #include "runtime/model.h"
 
 typedef struct range {
@@ -108,7 +109,47 @@ static void border_classes(void **state) {
     assert_int_equal(kf__border_classes(5, 5, 3, 1, 1, cls, lo, hi, 2), -1);
 }
 
+/* Every step fetches weights of later steps only, each line once and in the order of use, all of those of the last layers. */
+static void ahead(void **state) {
+    (void)state;
+    struct kf_model *m = NULL;
+    kf_error err = {0};
+    kf__program *p = pb_small();
+    if (kf__model_create(p, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
+    const char *end = (const char *)m->weights + m->weights_bytes, *asked = NULL;
+    size_t lines = 0;
+    for (int32_t i = p->n_steps - 1, later = p->n_steps; i >= 0; i--) {
+        const kf__packed *k = &m->packed[i];
+        if (!k->w) continue;
+        const char *own_end = later < p->n_steps ? (const char *)m->packed[later].w : end;
+        assert_true(k->ahead.at >= own_end && k->ahead.at + k->ahead.lines * KF_LINE <= end);
+        if (k->ahead.lines > 0 && asked) assert_ptr_equal(k->ahead.at + k->ahead.lines * KF_LINE, asked);
+        if (k->ahead.lines > 0) asked = k->ahead.at;
+        if (p->steps[i].op != KF_STEP_CONV) assert_int_equal(k->ahead.lines, 0);
+        lines += k->ahead.lines;
+        later = i;
+    }
+    assert_int_equal(m->packed[4].ahead.lines * KF_LINE, end - (const char *)m->packed[6].w); /* the projection: all of the classifier */
+    assert_true(lines > m->packed[4].ahead.lines);
+    kf__mem_free(NULL, m->weights);
+    kf__mem_free(NULL, m);
+    kf__program_destroy(&p);
+}
+
+/* Weights end where a huge page ends, inside their block; small ones stay where they are. */
+static void huge_end(void **state) {
+    (void)state;
+    for (size_t bytes = 1 << 20; bytes < 9 << 20; bytes += (1 << 20) + 64) {
+        size_t room = bytes + kf__pages_slack(bytes);
+        char *block = kf__mem_alloc(NULL, room), *at = kf__pages_huge_end(block, room, bytes);
+        assert_true(at >= block && at + bytes <= block + room);
+        assert_int_equal((uintptr_t)at % KF_ALIGN, 0);
+        if (room > bytes) assert_int_equal((uintptr_t)(at + bytes) % (2 << 20), 0);
+        kf__mem_free(NULL, block);
+    }
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(no_overlap), cmocka_unit_test(refusals), cmocka_unit_test(border_classes)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(ahead), cmocka_unit_test(huge_end), cmocka_unit_test(no_overlap), cmocka_unit_test(refusals), cmocka_unit_test(border_classes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,13 +6,16 @@
 typedef struct product {
     const kf__gemm_rows *a;
     const float *b;
-    size_t n, k; /* k: all pieces together */
+    size_t n, k;  /* k: all pieces together */
+    size_t first; /* row of A with which the block begins that all panels pass over */
     float *c;
     size_t ldc;
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + 8, KF_LINE = 16 };
+enum { BUFFER_LD = 2 * VL + 8 };
+/* Panels under a tile of nv vectors. */
+#define PANELS(nv) ((nv) * VL < KF_GEMM_PANEL ? 1u : (unsigned)((nv) * VL / KF_GEMM_PANEL))
 
 /* A tile in registers: mr rows of nv vectors and, if `half`, of eight more columns. Every user passes constants. */
 typedef struct tile {
@@ -29,11 +32,24 @@ INLINE V bias_at(const product *p, size_t at) {
     return p->e->bias && at < p->n ? LOADM(p->e->bias + at, TAIL(p->n - at)) : ZERO;
 }
 
+/* Bytes from a weight to the line to ask for when it is used. While the first rows of a block meet a panel, that is a line of the panels
+ * after it; the other rows ask for what later steps read, in as many runs side by side as the tile has panels. */
+static ptrdiff_t line_to_ask(const product *p, size_t row, const float *w, size_t panels) {
+    kf__ahead *a = p->e->ahead;
+    size_t lines = p->k * panels;
+    if (row == p->first || !a || a->lines == 0) return (ptrdiff_t)(lines * KF_LINE);
+    ptrdiff_t there = (ptrdiff_t)((uintptr_t)a->at - (uintptr_t)w);
+    lines *= ASKS;
+    a->at += lines * KF_LINE;
+    a->lines -= lines < a->lines ? lines : a->lines;
+    return there;
+}
+
 /* Rows are reached from a pointer every fourth by the multiples of the step that an address can hold: a pointer a row would not fit
  * the integer registers. */
-INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, tile *t) {
+INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, ptrdiff_t ask, tile *t) {
     const size_t step = p->a->step, step3 = 3 * step;
-    const size_t next = p->k * (size_t)(nv * VL); /* from a weight to the one of the next panels at the same depth */
+    const ptrdiff_t asks = (ptrdiff_t)(p->k * PANELS(nv) * KF_LINE);
     const float *w[3];
     UNROLL for (int j = 0; j < nv + half; j++) {
         V bias = bias_at(p, col + (size_t)(j * VL));
@@ -50,8 +66,7 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
             V b[2];
             UNROLL for (int j = 0; j < nv; j++) {
                 b[j] = LOAD(w[j]);
-                if (j * VL % KF_GEMM_PANEL == 0) __builtin_prefetch(w[j] + next, 0, 2);
-                (void)0;
+                if (j * VL % KF_GEMM_PANEL == 0) UNROLL for (int l = 0; l < ASKS; l++) __builtin_prefetch((const char *)w[j] + ask + l * asks, 0, 2);
                 w[j] += KF_GEMM_PANEL;
             }
             __m256 h = half ? _mm256_loadu_ps(w[nv]) : _mm256_setzero_ps();
@@ -139,8 +154,8 @@ INLINE void full(const int mr, const int nv, const int half, const product *p, s
     tile t;
     /* The rows of the next tile are on their way while this one computes: large outputs are not in a near cache. */
     UNROLL for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j += KF_LINE / VL) __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
-    sums(mr, nv, half, p, row, col, &t);
+        for (int j = 0; j < nv; j += (int)(KF_LINE / sizeof(V))) __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
+    sums(mr, nv, half, p, row, col, line_to_ask(p, row, weights_at(p, col, 0), PANELS(nv)), &t);
     if (p->e->act > KF_ACT_HSWISH) { /* rare after a convolution */
         float buffer[ROWS_1 * BUFFER_LD];
         keep(mr, nv, half, &t, buffer);
@@ -161,7 +176,7 @@ INLINE void rest(const int most, const int nv, const int half, const product *p,
 #define CASE(r)                                                                                                        \
     case r:                                                                                                            \
         if (r >= most) break;                                                                                          \
-        sums(r, nv, half, p, row, col, &t);                                                                            \
+        sums(r, nv, half, p, row, col, (ptrdiff_t)(p->k * PANELS(nv) * KF_LINE), &t);                                                                            \
         keep(r, nv, half, &t, buffer);                                                                                 \
         break;
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(16)
@@ -208,7 +223,10 @@ void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, 
     product p = {.a = a, .b = b, .n = n, .k = a->pieces * a->len, .c = c, .ldc = ldc, .e = e};
     /* Rows in blocks, so that a block of A stays in L1 or L2 while all panels of B pass over it. */
     size_t block = n <= 2 * VL + 8 ? m : p.k > 512 ? BLOCK_ROWS_DEEP : BLOCK_ROWS;
-    for (size_t i = 0; i < m; i += block) columns(&p, i, m - i < block ? m - i : block);
+    for (size_t i = 0; i < m; i += block) {
+        p.first = i;
+        columns(&p, i, m - i < block ? m - i : block);
+    }
 }
 
 /* One row: WIDE vectors of columns and two depths at once, so that the sums hide the latency of the multiply-adds and several streams
