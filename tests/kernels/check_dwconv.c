@@ -126,7 +126,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 600; i++) {
         int32_t k = (int32_t)kf__random_range(&r, 1, i % 20 ? 7 : MAX_K); /* above 49 taps the generic code runs */
         shape s = {k, (int32_t)kf__random_range(&r, 1, 3), (int32_t)kf__random_range(&r, 1, 2),
-                   (int32_t)kf__random_range(&r, 0, k / 2), (int32_t)kf__random_range(&r, 1, 20),
+                   (int32_t)kf__random_range(&r, 0, i % 3 ? k / 2 : k - 1), (int32_t)kf__random_range(&r, 1, i % 5 ? 20 : 60),
                    (size_t)kf__random_range(&r, 1, 40)};
         check_shape(s, (unsigned)kf__random_range(&r, 0, 3), i, &r);
     }

@@ -32,6 +32,8 @@ static inline __m256i tail_mask(size_t n) {
 #define HLOW(v) (v)
 #define ROWS_1 12
 #define ROWS_2 6
+/* Columns of a depthwise row at once, at most. */
+#define DW_MOST 7
 /* Lines to ask for beside one of a panel. */
 #define ASKS 1
 #define BLOCK_ROWS 96

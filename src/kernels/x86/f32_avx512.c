@@ -31,6 +31,8 @@
 #define ROWS_1H 14
 #define ROWS_2 14
 #define ROWS_2H 9
+/* Columns of a depthwise row at once, at most. */
+#define DW_MOST 14
 /* Lines to ask for beside one of a panel. */
 #define ASKS 2
 #define BLOCK_ROWS 98
