@@ -65,7 +65,7 @@ typedef void kf__dwconv_f32_fn(const kf__dwconv_row *d, const kf__epilogue *e);
 
 /** out[i] = x[i] * gate[i % c] for `rows` rows of c elements. */
 typedef void kf__scale_f32_fn(size_t rows, size_t c, const float *x, const float *gate, float *out);
-/** sums[j] += x[i, j] over `rows` rows. */
+/** sums[j] += the sum of x[i, j] over `rows` rows, which is formed apart. */
 typedef void kf__colsum_f32_fn(size_t rows, size_t c, const float *x, float *sums);
 /** out[i] = post(act(a[i] + b[i])); b may be NULL (plain activation). Only act and post of `e` are used. */
 typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e);

@@ -196,17 +196,13 @@ static void run_pair(void *ctx, int worker, int workers) {
     }
 }
 
-/* Two levels of sums, each about sqrt(hw) long: one running f32 sum over a large map would lose digits. `part` has c elements. */
-static void mean_of(const job *j, size_t image, float *to, float *part) {
+/* Two levels of sums, each about sqrt(hw) long: one running f32 sum over a large map would lose digits. */
+static void mean_of(const job *j, size_t image, float *to) {
     size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c, chunk = 1;
     const float *x = j->src + image * hw * c;
     while (chunk * chunk < hw) chunk++;
     memset(to, 0, c * sizeof *to);
-    for (size_t row = 0; row < hw; row += chunk) {
-        memset(part, 0, c * sizeof *part);
-        j->x->m->kernels.colsum_f32(hw - row < chunk ? hw - row : chunk, c, x + row * c, part);
-        for (size_t i = 0; i < c; i++) to[i] += part[i];
-    }
+    for (size_t row = 0; row < hw; row += chunk) j->x->m->kernels.colsum_f32(hw - row < chunk ? hw - row : chunk, c, x + row * c, to);
     for (size_t i = 0; i < c; i++) to[i] /= (float)hw;
 }
 
@@ -241,9 +237,9 @@ static void run_se_gate(const job *j) {
     float *mean = (float *)(void *)j->x->scratch;
     const kf__step *s = j->s;
     size_t c = (size_t)j->in->c, r = (size_t)j->x->m->p->consts[s->consts[KF_CONST_W]].shape.dim[0];
-    float *hidden = mean + kf__round_up(c, 16), *part = hidden + kf__round_up(r, 16);
+    float *hidden = mean + kf__round_up(c, 16);
     for (size_t n = 0; n < (size_t)j->in->n; n++) {
-        mean_of(j, n, mean, part);
+        mean_of(j, n, mean);
         row_product(j, (row_job){.n = r, .k = c, .x = mean, .w = j->packed->w, .y = hidden,
                                  .e = {.bias = constant(j, KF_CONST_BIAS), .act = s->act.kind, .lo = s->act.lo, .hi = s->act.hi}});
         row_product(j, (row_job){.n = c, .k = r, .x = hidden, .w = j->packed->w2, .y = j->dst + n * c,
@@ -371,7 +367,7 @@ void kf__exec_step(const kf__exec *x, int32_t index) {
         break;
     }
     case KF_STEP_GLOBAL_POOL:
-        for (size_t n = 0; n < (size_t)j.in->n; n++) mean_of(&j, n, j.dst + n * (size_t)j.in->c, (float *)(void *)x->scratch);
+        for (size_t n = 0; n < (size_t)j.in->n; n++) mean_of(&j, n, j.dst + n * (size_t)j.in->c);
         break;
     case KF_STEP_AVG_POOL: case KF_STEP_MAX_POOL: kf__pool_run(x->pool, run_pool, &j); break;
     case KF_STEP_SOFTMAX: run_softmax(&j); break;

@@ -52,9 +52,8 @@ static size_t scratch_of(const kf__program *p, const kf__step *s) {
         if (kf__conv_is_direct(s)) return (size_t)(s->kh + 1) * (size_t)(x->w + s->pl + s->pr) * c * sizeof(float);
         return (size_t)y->w * (size_t)(s->kh * s->kw) * c * sizeof(float);
     }
-    if (s->op == KF_STEP_SE_GATE) /* mean, hidden layer, partial sums: each rounded up to 16 */
-        return (2 * (size_t)x->c + (size_t)p->consts[s->consts[KF_CONST_W]].shape.dim[0] + 48) * sizeof(float);
-    if (s->op == KF_STEP_GLOBAL_POOL) return (size_t)x->c * sizeof(float);
+    if (s->op == KF_STEP_SE_GATE) /* mean and hidden layer, each rounded up to 16 */
+        return ((size_t)x->c + (size_t)p->consts[s->consts[KF_CONST_W]].shape.dim[0] + 32) * sizeof(float);
     return 0;
 }
 

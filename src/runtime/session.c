@@ -113,7 +113,16 @@ void kf__session_steps(struct kf_session *s) {
 /* Three planes to pixels: one pass, as pictures come by the frame. */
 static void interleave3(const float *restrict from, size_t hw, float *restrict to) {
     const float *r = from, *g = from + hw, *b = from + 2 * hw;
-    for (size_t i = 0; i < hw; i++, to += 3) to[0] = r[i], to[1] = g[i], to[2] = b[i];
+    size_t i = 0;
+#if defined(__x86_64__)
+    for (; i + 4 <= hw; i += 4, to += 12) {
+        __m128 x = _mm_loadu_ps(r + i), y = _mm_loadu_ps(g + i), z = _mm_loadu_ps(b + i), zx = _mm_shuffle_ps(z, x, _MM_SHUFFLE(3, 1, 2, 0));
+        _mm_storeu_ps(to, _mm_shuffle_ps(_mm_unpacklo_ps(x, y), zx, _MM_SHUFFLE(2, 0, 1, 0)));                         /* x0 y0 z0 x1 */
+        _mm_storeu_ps(to + 4, _mm_shuffle_ps(_mm_unpacklo_ps(y, z), _mm_unpackhi_ps(x, y), _MM_SHUFFLE(1, 0, 3, 2))); /* y1 z1 x2 y2 */
+        _mm_storeu_ps(to + 8, _mm_shuffle_ps(zx, _mm_unpackhi_ps(y, z), _MM_SHUFFLE(3, 2, 3, 1)));                     /* z2 x3 y3 z3 */
+    }
+#endif
+    for (; i < hw; i++, to += 3) to[0] = r[i], to[1] = g[i], to[2] = b[i];
 }
 
 void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc) {

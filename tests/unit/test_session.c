@@ -445,8 +445,35 @@ static void floats_become_pixels(void **state) {
         }
 }
 
+/* Planes become pixels for every count of pixels beside the vector's, and nothing behind the last is touched. */
+static void planes_become_pixels(void **state) {
+    (void)state;
+    kf__program *p = pb_small();
+    kf_error err = {0};
+    struct kf_model *m;
+    struct kf_session *s;
+    assert_int_equal(kf__model_create(p, NULL, &m, &err), KF_OK);
+    assert_int_equal(kf__session_create(m, 1, false, NULL, &s, &err), KF_OK);
+    kf__ptensor *t = &p->tensors[p->inputs[0].tensor];
+    const float *got = kf__exec_tensor(&s->exec, p->inputs[0].tensor);
+    for (size_t hw = 2; hw <= 19; hw++) {
+        float planes[3 * 19];
+        t->h = 1, t->w = (int32_t)hw;
+        for (size_t i = 0; i < 3 * hw; i++) planes[i] = (float)i;
+        memset(kf__exec_tensor(&s->exec, p->inputs[0].tensor), 0, 4 * 19 * sizeof(float));
+        kf__session_put_f32(s, 0, planes, false);
+        for (size_t i = 0; i < hw; i++)
+            for (size_t k = 0; k < 3; k++) assert_float_equal(got[3 * i + k], (float)(k * hw + i), 0);
+        for (size_t i = 3 * hw; i < 4 * 19; i++) assert_float_equal(got[i], 0, 0);
+    }
+    t->h = t->w = 8;
+    kf__session_destroy(&s);
+    kf_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(planes_become_pixels),
         cmocka_unit_test(floats_become_pixels),
         cmocka_unit_test(against_plain), cmocka_unit_test(no_allocation), cmocka_unit_test(side_by_side),
         cmocka_unit_test(rounding_mode), cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),

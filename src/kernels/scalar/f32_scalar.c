@@ -52,8 +52,14 @@ void kf_k_scale_f32_scalar(size_t rows, size_t c, const float *x, const float *g
 }
 
 void kf_k_colsum_f32_scalar(size_t rows, size_t c, const float *x, float *sums) {
-    for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < c; j++) sums[j] += x[r * c + j];
+    enum { AT_ONCE = 16 };
+    for (size_t from = 0; from < c; from += AT_ONCE) {
+        float part[AT_ONCE] = {0};
+        size_t n = c - from < AT_ONCE ? c - from : AT_ONCE;
+        for (size_t r = 0; r < rows; r++)
+            for (size_t j = 0; j < n; j++) part[j] += x[r * c + from + j];
+        for (size_t j = 0; j < n; j++) sums[from + j] += part[j];
+    }
 }
 
 void kf_k_eltwise_f32_scalar(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e) {

@@ -73,11 +73,17 @@ void NAME(scale_f32)(size_t rows_n, size_t c, const float *x, const float *gate,
 }
 
 void NAME(colsum_f32)(size_t rows_n, size_t c, const float *x, float *sums) {
-    for (size_t j = 0; j < c; j += VL) {
+    size_t j = 0;
+    for (; j + 4 * VL <= c; j += 4 * VL) {
+        V acc[4] = {ZERO, ZERO, ZERO, ZERO};
+        for (size_t r = 0; r < rows_n; r++) UNROLL for (int i = 0; i < 4; i++) acc[i] = ADD(acc[i], LOAD(x + r * c + j + i * VL));
+        UNROLL for (int i = 0; i < 4; i++) STORE(sums + j + i * VL, ADD(LOAD(sums + j + i * VL), acc[i]));
+    }
+    for (; j < c; j += VL) {
         MASK mask = TAIL(c - j);
-        V acc = LOADM(sums + j, mask);
+        V acc = ZERO;
         for (size_t r = 0; r < rows_n; r++) acc = ADD(acc, LOADM(x + r * c + j, mask));
-        store(sums + j, c - j, acc);
+        store(sums + j, c - j, ADD(LOADM(sums + j, mask), acc));
     }
 }
 
