@@ -27,7 +27,10 @@ static kf__ahead ahead_of(const job *j, int worker, int workers) {
     return (kf__ahead){.at = j->packed->ahead.at + from * KF_LINE, .lines = to - from};
 }
 
-/* 1x1 convolution and fully connected: a GEMM over pixels. Few rows and many columns are split by columns. */
+/* Rows of a share are a multiple of the largest tile's; with fewer tiles than this for a worker, shares of rows would differ too much. */
+enum { TILE_ROWS = 14, TILES_LEAST = 4 };
+
+/* 1x1 convolution and fully connected: a GEMM over pixels. Few rows are split by columns. */
 static void run_gemm(void *ctx, int worker, int workers) {
     const job *j = ctx;
     kf__gemm_f32_fn *gemm = j->x->m->kernels.gemm_f32;
@@ -35,13 +38,13 @@ static void run_gemm(void *ctx, int worker, int workers) {
     kf__epilogue e = j->e;
     kf__ahead ahead = ahead_of(j, worker, workers);
     e.ahead = &ahead;
-    if (m >= (size_t)workers * 8) {
-        kf__share(m, 12, worker, workers, &from, &to);
+    if (m >= (size_t)workers * TILES_LEAST * TILE_ROWS || workers == 1) {
+        kf__share(m, TILE_ROWS, worker, workers, &from, &to);
         if (e.residual) e.residual += from * n;
         if (to > from) gemm(to - from, n, k, j->src + from * k, k, j->packed->w, j->dst + from * n, n, &e);
         return;
     }
-    kf__share(n, (m == 1 ? 4 : 2) * KF_GEMM_PANEL, worker, workers, &from, &to);
+    kf__share(n, (m == 1 ? 4 : 1) * KF_GEMM_PANEL, worker, workers, &from, &to);
     if (e.bias) e.bias += from;
     if (e.residual) e.residual += from;
     if (to > from) gemm(m, to - from, k, j->src, k, j->packed->w + from * k, j->dst + from, n, &e);
