@@ -17,6 +17,8 @@
 void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out) {
     USE(out, scalar);
 #if defined(__x86_64__)
+    if (cpu < KF_CPU_SSE4) return;
+    USE(out, sse4);
     if (cpu < KF_CPU_AVX2) return;
     USE(out, avx2);
     if (cpu < KF_CPU_AVX512) return;
@@ -64,6 +66,10 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     out->eltwise_q = kf_k_eltwise_q_scalar, out->eltwise_q_name = "eltwise_q_scalar";
     out->gemm_layout = KF_QLAYOUT_QUADS, out->dw_layout = KF_QLAYOUT_PLAIN, out->dw_block = 16;
 #if defined(__x86_64__)
+    if (cpu < KF_CPU_SSE4) return;
+    USE_U8(out, sse4);
+    USE_WIDE(out, sse4);
+    out->gemm_layout = KF_QLAYOUT_SPLIT;
     if (cpu < KF_CPU_AVX2) return;
     USE_U8(out, avx2);
     USE_WIDE(out, avx2);

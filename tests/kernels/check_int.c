@@ -49,7 +49,7 @@ static void select_rung(int rung, kf__kernels_int *k) {
 }
 
 static int int_rungs(int *out) {
-    static const int ALL[] = {KF_CPU_SCALAR, KF_CPU_AVX2, KF_CPU_AVXVNNI, KF_CPU_AVX512, KF_CPU_AVX512VNNI};
+    static const int ALL[] = {KF_CPU_SCALAR, KF_CPU_SSE4, KF_CPU_AVX2, KF_CPU_AVXVNNI, KF_CPU_AVX512, KF_CPU_AVX512VNNI};
     int n = 0;
     for (size_t i = 0; i < KF_COUNT(ALL); i++)
         if (ALL[i] <= (int)kf__cpu_level_now() && kf__cpu_usable((kf__cpu_level)ALL[i])) out[n++] = ALL[i];

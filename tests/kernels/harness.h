@@ -94,7 +94,7 @@ static inline bool close_enough(double got, double want, double mass) { return f
 
 /** Rungs that have f32 kernels of their own and that this machine may run. */
 static inline int rungs(kf__cpu_level *out) {
-    static const kf__cpu_level ALL[] = {KF_CPU_SCALAR, KF_CPU_AVX2, KF_CPU_AVX512};
+    static const kf__cpu_level ALL[] = {KF_CPU_SCALAR, KF_CPU_SSE4, KF_CPU_AVX2, KF_CPU_AVX512};
     int n = 0;
     for (size_t i = 0; i < KF_COUNT(ALL); i++)
         if (ALL[i] <= kf__cpu_level_now() && kf__cpu_usable(ALL[i])) out[n++] = ALL[i];
@@ -124,7 +124,7 @@ static inline double now_ns(void) {
         (ns) = bench_best;                                                                                             \
     } while (0)
 
-/** Exact multiply-adds of bytes (AVX2: of pairs of i16) a nanosecond on this CPU, 512 bits or 256. 0: no yardstick. */
+/** Exact multiply-adds of bytes (SSE4.1, AVX2: of pairs of i16) a nanosecond on this CPU, 512 bits or fewer. 0: no yardstick. */
 double dot_limit(kf__cpu_level level, bool wide);
 /** Multiply-adds a nanosecond that independent FMAs reach on this rung, measured now; 0 where there is no such unit. */
 double fma_limit(kf__cpu_level level);

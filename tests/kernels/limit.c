@@ -44,6 +44,11 @@ __attribute__((target("avx2"), always_inline)) static inline __m256i pairs(__m25
     __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(t) : "x"(x), "x"(y));
     return acc;
 }
+__attribute__((target("sse4.1"), always_inline)) static inline __m128i pairs128(__m128i acc, __m128i x, __m128i y) {
+    __asm__("pmaddwd %2, %1\n\tpaddd %1, %0" : "+x"(acc), "+x"(x) : "x"(y));
+    return acc;
+}
+LIMIT_INT(pairs_sse4, "sse4.1", __m128i, _mm_set1_epi32, pairs128)
 LIMIT_INT(pairs_avx2, "avx2", __m256i, _mm256_set1_epi32, pairs)
 LIMIT_INT(fours_avx512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, _mm512_dpbusd_epi32)
 LIMIT_INT(fours_evex256, "avx512f,avx512vl,avx512vnni", __m256i, _mm256_set1_epi32, _mm256_dpbusd_epi32)
@@ -51,7 +56,11 @@ LIMIT_INT(fours_evex256, "avx512f,avx512vl,avx512vnni", __m256i, _mm256_set1_epi
 double dot_limit(kf__cpu_level level, bool wide) {
     int32_t out[2 + CHAINS * 16] = {3, 5};
     double ns;
-    if (level < KF_CPU_AVX2) return 0;
+    if (level < KF_CPU_SSE4) return 0;
+    if (level == KF_CPU_SSE4) {
+        BENCH(ns, pairs_sse4(out));
+        return 8.0 * CHAINS * STEPS / ns;
+    }
     bool vnni = kf__cpu_usable(KF_CPU_AVX512VNNI) && (level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI || level >= KF_CPU_LEVELS);
     if (!vnni) BENCH(ns, pairs_avx2(out));
     else if (wide) BENCH(ns, fours_avx512(out));
