@@ -10,8 +10,4 @@
 kf_status kf__image_resize_box(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const double box[4], kf_image *out,
                                kf_error *err);
 
-
-/** One pixel of NV12 to RGB; limited is 0 or 1. */
-void kf__nv12_pixel(int limited, uint8_t y, uint8_t u, uint8_t v, uint8_t rgb[3]);
-
 #endif

@@ -2,27 +2,8 @@
  * Floor 3. Chroma is replicated to its 2x2 block when reading and averaged when writing; RGB is clipped to 0..255.
  * Owner rule: results belong to the caller. */
 #include "base/base.h"
-#include "image/image_private.h"
-
-/* Coefficients times 65536, rounded: ITU-R BT.601 and JFIF (full range). */
-static const struct {
-    int32_t y_offset, y, rv, gu, gv, bu;
-} RANGE[2] = {
-    {0, 65536, 91881, -22553, -46802, 116130},    /* full: 1.402, 0.344136, 0.714136, 1.772 */
-    {16, 76309, 104597, -25675, -53279, 132201}, /* limited: 1.164383, 1.596027, 0.391762, 0.812968, 2.017232 */
-};
-
-static inline uint8_t fixed8(int32_t v) {
-    v = (v + 32768) >> 16;
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
-void kf__nv12_pixel(int limited, uint8_t y, uint8_t u, uint8_t v, uint8_t rgb[3]) {
-    int32_t l = (y - RANGE[limited].y_offset) * RANGE[limited].y, cu = u - 128, cv = v - 128;
-    rgb[0] = fixed8(l + RANGE[limited].rv * cv);
-    rgb[1] = fixed8(l + RANGE[limited].gu * cu + RANGE[limited].gv * cv);
-    rgb[2] = fixed8(l + RANGE[limited].bu * cu);
-}
+#include "image/rows.h"
+#include "kitfox/image.h"
 
 kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
     *out = (kf_image){0};
@@ -32,10 +13,10 @@ kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
     if (f->stride_y < (size_t)f->width || f->stride_uv < (size_t)f->width)
         KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 strides %zu and %zu are smaller than the width %d", f->stride_y, f->stride_uv, f->width);
     KF_TRY(kf_image_create(f->width, f->height, out, err));
+    const kf__rows *rows = kf__image_rows();
     for (int32_t y = 0; y < f->height; y++) {
         const uint8_t *luma = f->y + (size_t)y * f->stride_y, *chroma = f->uv + (size_t)(y / 2) * f->stride_uv;
-        uint8_t *to = out->pixels + (size_t)y * out->stride;
-        for (int32_t x = 0; x < f->width; x++, to += 3) kf__nv12_pixel(f->limited != 0, luma[x], chroma[x & ~1], chroma[x | 1], to);
+        rows->nv12(luma, chroma, f->width, f->limited != 0, out->pixels + (size_t)y * out->stride);
     }
     return KF_OK;
 }

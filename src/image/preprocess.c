@@ -31,16 +31,20 @@ void kf_image_free(kf_image *image) {
 /* Python's round(): halves go to the even neighbour. */
 static int32_t round_half_even(double x) { return (int32_t)nearbyint(x); }
 
+/* What of `from`, whose corner lies at (-x0, -y0), falls into `to`. */
 static void copy_rect(const kf_image *from, int32_t x0, int32_t y0, kf_image *to) {
-    for (int32_t y = 0; y < to->height; y++) {
-        int32_t sy = y0 + y;
-        for (int32_t x = 0; x < to->width; x++) {
-            int32_t sx = x0 + x;
-            uint8_t *p = to->pixels + (size_t)y * to->stride + 3 * (size_t)x;
-            if (sx >= 0 && sy >= 0 && sx < from->width && sy < from->height)
-                memcpy(p, from->pixels + (size_t)sy * from->stride + 3 * (size_t)sx, 3);
-        }
-    }
+    int32_t left = x0 < 0 ? -x0 : 0, top = y0 < 0 ? -y0 : 0;
+    int64_t right = kf__min_i64(to->width, (int64_t)from->width - x0), bottom = kf__min_i64(to->height, (int64_t)from->height - y0);
+    for (int32_t y = top; left < right && y < bottom; y++)
+        memcpy(to->pixels + (size_t)y * to->stride + 3 * (size_t)left, from->pixels + (size_t)(y0 + y) * from->stride + 3 * (size_t)(x0 + left), 3 * (size_t)(right - left));
+}
+
+/* What the crop shows beside the picture: black, or the mean where timm has a border. */
+static void fill(const kf_preprocess *p, kf_image *to) {
+    uint8_t colour[3];
+    for (int c = 0; c < 3; c++) colour[c] = p->crop == KF_CROP_BORDER ? (uint8_t)nearbyint(255 * p->mean[c]) : 0;
+    for (int32_t y = 0; y < to->height; y++)
+        for (int32_t x = 0; x < to->width; x++) memcpy(to->pixels + (size_t)y * to->stride + 3 * (size_t)x, colour, 3);
 }
 
 /* Size after the resize step, before the crop. */
@@ -80,10 +84,7 @@ kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_ima
     if (st == KF_OK) {
         bool pad = p->crop == KF_CROP_FIT_PAD;
         int32_t x0 = pad ? 0 : round_half_even((w - p->width) / 2.0), y0 = pad ? 0 : round_half_even((h - p->height) / 2.0);
-        for (int32_t y = 0; y < out->height; y++)
-            for (int32_t x = 0; x < out->width; x++)
-                for (int c = 0; c < 3; c++)
-                    out->pixels[(size_t)y * out->stride + 3 * (size_t)x + (size_t)c] = p->crop == KF_CROP_BORDER ? (uint8_t)nearbyint(255 * p->mean[c]) : 0;
+        if (w < p->width || h < p->height) fill(p, out);
         copy_rect(&whole, x0, y0, out);
     }
     kf_image_free(&whole);

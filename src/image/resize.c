@@ -6,14 +6,7 @@
 
 #include "base/base.h"
 #include "image/image_private.h"
-
-enum { PRECISION = 32 - 8 - 2 }; /* 8 bits of result, 2 of headroom for negative lobes */
-
-typedef struct taps {
-    int32_t size;    /* coefficients per output position */
-    int32_t *bounds; /* [2 * out]: first source index, count */
-    int32_t *k;      /* [size * out] */
-} taps;
+#include "image/rows.h"
 
 static double triangle(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }
 
@@ -25,15 +18,15 @@ static double cubic(double x) {
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
-static void taps_free(taps *t) {
+static void taps_free(kf__taps *t) {
     free(t->bounds);
     free(t->k);
 }
 
-static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_filter filter, taps *t, kf_error *err) {
+static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_filter filter, kf__taps *t, kf_error *err) {
     double scale = (hi - lo) / out, stretch = scale < 1 ? 1 : scale, support = (filter == KF_FILTER_BICUBIC ? 2.0 : 1.0) * stretch;
     size_t n;
-    t->size = (int32_t)ceil(support) * 2 + 1;
+    t->size = (int32_t)kf__round_up((size_t)ceil(support) * 2 + 1, 4);
     t->bounds = NULL;
     t->k = NULL;
     if (kf__mul_size((size_t)t->size, (size_t)out, &n)) {
@@ -57,7 +50,7 @@ static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_fil
             sum += w[x];
         }
         for (int32_t x = 0; x < last - first; x++) {
-            double v = (sum != 0 ? w[x] / sum : w[x]) * (1 << PRECISION);
+            double v = (sum != 0 ? w[x] / sum : w[x]) * (1 << KF_TAP_BITS);
             t->k[(size_t)i * (size_t)t->size + (size_t)x] = (int32_t)(v < 0 ? v - 0.5 : v + 0.5);
         }
         t->bounds[2 * i] = first;
@@ -67,47 +60,9 @@ static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_fil
     return KF_OK;
 }
 
-static inline uint8_t clip8(int32_t v) {
-    v >>= PRECISION;
-    return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-}
-
-static void horizontal(const kf_image *in, int32_t first_row, int32_t rows, const taps *t, int32_t width, uint8_t *to) {
-    for (int32_t y = 0; y < rows; y++) {
-        const uint8_t *row = in->pixels + (size_t)(first_row + y) * in->stride;
-        for (int32_t x = 0; x < width; x++, to += 3) {
-            const int32_t *k = t->k + (size_t)x * (size_t)t->size;
-            const uint8_t *p = row + 3 * (size_t)t->bounds[2 * x];
-            int32_t r = 1 << (PRECISION - 1), g = r, b = r;
-            for (int32_t i = 0; i < t->bounds[2 * x + 1]; i++, p += 3) {
-                r += p[0] * k[i];
-                g += p[1] * k[i];
-                b += p[2] * k[i];
-            }
-            to[0] = clip8(r);
-            to[1] = clip8(g);
-            to[2] = clip8(b);
-        }
-    }
-}
-
-/* Row by row with a row of accumulators, so that the inner loop runs along memory and vectorises. */
-static void vertical(const uint8_t *in, size_t row_bytes, int32_t first_row, const taps *t, int32_t height, int32_t *acc, kf_image *out) {
-    for (int32_t y = 0; y < height; y++) {
-        const int32_t *k = t->k + (size_t)y * (size_t)t->size;
-        uint8_t *to = out->pixels + (size_t)y * out->stride;
-        for (size_t x = 0; x < row_bytes; x++) acc[x] = 1 << (PRECISION - 1);
-        for (int32_t i = 0; i < t->bounds[2 * y + 1]; i++) {
-            const uint8_t *from = in + (size_t)(t->bounds[2 * y] - first_row + i) * row_bytes;
-            for (size_t x = 0; x < row_bytes; x++) acc[x] += from[x] * k[i];
-        }
-        for (size_t x = 0; x < row_bytes; x++) to[x] = clip8(acc[x]);
-    }
-}
-
 static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const double box[4], kf_image *out,
                                  kf_error *err) {
-    taps h, v;
+    kf__taps h, v;
     KF_TRY(taps_make(in->width, box[0], box[2], width, filter, &h, err));
     kf_status st = taps_make(in->height, box[1], box[3], height, filter, &v, err);
     if (st != KF_OK) {
@@ -117,15 +72,16 @@ static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t heig
     int32_t first = v.bounds[0], rows = v.bounds[2 * (height - 1)] + v.bounds[2 * height - 1] - first;
     size_t row_bytes = 3 * (size_t)width, bytes;
     uint8_t *mid = kf__mul_size(row_bytes, (size_t)rows, &bytes) ? malloc(bytes) : NULL;
-    int32_t *acc = malloc(row_bytes * sizeof *acc);
-    if (!mid || !acc) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while resizing to %dx%d", width, height);
+    if (!mid) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while resizing to %dx%d", width, height);
     if (st == KF_OK) st = kf_image_create(width, height, out, err);
     if (st == KF_OK) {
-        horizontal(in, first, rows, &h, width, mid);
-        vertical(mid, row_bytes, first, &v, height, acc, out);
+        const kf__rows *row = kf__image_rows();
+        row->across(in->pixels + (size_t)first * in->stride, in->stride, rows, in->width, &h, width, mid);
+        for (int32_t y = 0; y < height; y++)
+            row->down(mid + (size_t)(v.bounds[2 * y] - first) * row_bytes, row_bytes, v.bounds[2 * y + 1], v.k + (size_t)y * (size_t)v.size,
+                      out->pixels + (size_t)y * out->stride);
     }
     free(mid);
-    free(acc);
     taps_free(&h);
     taps_free(&v);
     return st;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "kitfox/image.h"
+#include "kitfox/kitfox.h"
 
 static const char *shared(void) {
     static char path[1024];
@@ -103,6 +104,31 @@ static void test_resize_invariants(void **state) {
     kf_image_free(&a);
 }
 
+/* Every instruction set gives the bytes of plain C, which the goldens compare with Pillow. Sizes up and down, to one pixel; the picture ends
+ * where its block of memory ends. */
+static void test_resize_rungs(void **state) {
+    (void)state;
+    static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", NULL};
+    static const int32_t SIZES[][4] = {{640, 37, 149, 9},  {97, 203, 31, 64}, {5, 7, 90, 61},   {6, 5, 1, 1},     {1, 1, 33, 3},   {300, 19, 299, 18},
+                                       {33, 16, 500, 17}, {800, 9, 3, 8},    {22, 22, 21, 23}, {1000, 3, 80, 1}, {2, 64, 64, 2}};
+    for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES * 2; i++) {
+        const int32_t *s = SIZES[i / 2], w = s[0], h = s[1];
+        uint8_t *pixels = malloc(3 * (size_t)w * (size_t)h);
+        for (size_t k = 0; k < 3 * (size_t)w * (size_t)h; k++) pixels[k] = (uint8_t)(k * k * 31 + k / 7 * 129 + k % 5 * 60);
+        kf_image in = {w, h, 3 * (size_t)w, pixels}, want = {0}, got;
+        for (int r = 0; RUNGS[r]; r++) {
+            if (kf_cpu_limit(RUNGS[r], NULL) != KF_OK) continue; /* not of this machine */
+            assert_int_equal(kf_image_resize(&in, s[2], s[3], i % 2 ? KF_FILTER_BICUBIC : KF_FILTER_BILINEAR, NULL, r ? &got : &want, NULL), KF_OK);
+            if (!r) continue;
+            assert_memory_equal(want.pixels, got.pixels, 3 * (size_t)s[2] * (size_t)s[3]);
+            kf_image_free(&got);
+        }
+        assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+        kf_image_free(&want);
+        free(pixels);
+    }
+}
+
 static double clip(double v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
 
 /* Every (y, u, v) of a coarse grid, both ranges, against the published real-number formulas: at most half a level away. */
@@ -151,7 +177,7 @@ static void test_nv12_strides(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_resize_goldens), cmocka_unit_test(test_resize_invariants), cmocka_unit_test(test_nv12_formula),
+        cmocka_unit_test(test_resize_goldens), cmocka_unit_test(test_resize_invariants), cmocka_unit_test(test_resize_rungs), cmocka_unit_test(test_nv12_formula),
         cmocka_unit_test(test_nv12_strides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

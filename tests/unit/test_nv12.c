@@ -64,6 +64,29 @@ static void test_hashes(void **state) {
     assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
 }
 
+/* Every even width up to a few vectors, in blocks of memory of its size: the bytes of plain C. */
+static void test_widths(void **state) {
+    (void)state;
+    static const char *const RUNGS[] = {"scalar", "sse4", "avx2", NULL};
+    for (int32_t w = 2; w <= 66; w += 2) {
+        uint8_t *luma = malloc((size_t)w * 2), *chroma = malloc((size_t)w);
+        for (int32_t i = 0; i < 2 * w; i++) luma[i] = (uint8_t)(i * 73 + w);
+        for (int32_t i = 0; i < w; i++) chroma[i] = (uint8_t)(i * 151 + w * 3);
+        const kf_nv12 f = {w, 2, luma, chroma, (size_t)w, (size_t)w, w / 2 % 2};
+        kf_image want = {0}, got;
+        for (int r = 0; RUNGS[r]; r++) {
+            if (kf_cpu_limit(RUNGS[r], NULL) != KF_OK) continue;
+            assert_int_equal(kf_image_from_nv12(&f, r ? &got : &want, NULL), KF_OK);
+            if (!r) continue;
+            assert_memory_equal(want.pixels, got.pixels, (size_t)w * 6);
+            kf_image_free(&got);
+        }
+        kf_image_free(&want);
+        free(luma), free(chroma);
+    }
+    assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+}
+
 static double clip(double v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
 
 /* Fixed point is at most half a level, and what 16 bits of coefficient cost, away from the real number. */
@@ -88,6 +111,6 @@ static void test_formula(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hashes), cmocka_unit_test(test_formula)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hashes), cmocka_unit_test(test_widths), cmocka_unit_test(test_formula)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
