@@ -14,6 +14,7 @@ typedef enum kf__cpu_level {
     KF_CPU_AVXVNNI,    /* + AVX-VNNI */
     KF_CPU_AVX512,     /* F, BW, DQ, VL */
     KF_CPU_AVX512VNNI, /* + VNNI */
+    KF_CPU_AMX,        /* + AMX-TILE and AMX-INT8 */
     KF_CPU_LEVELS
 } kf__cpu_level;
 
@@ -22,8 +23,11 @@ typedef enum kf__cpu_level {
 kf__cpu_level kf__cpu_level_now(void);
 /** What the machine could do, whatever the limit. */
 kf__cpu_level kf__cpu_level_best(void);
-/** Could the machine run code of this level? */
+/** Could the process run code of this level? Of KF_CPU_AMX this asks Linux for the tiles' state: permission for the whole process from then on,
+ *  after which sigaltstack refuses stacks too small for that state. Asked of no lower level. */
 bool kf__cpu_usable(kf__cpu_level level);
+/** `level` and those above failed a check of their own: not usable from now on. KF_CPU_LEVELS takes that back. Thread safe. */
+void kf__cpu_bar(kf__cpu_level level);
 const char *kf__cpu_level_name(kf__cpu_level level);
 /** -1 for an unknown word. */
 int kf__cpu_level_from_name(const char *name);

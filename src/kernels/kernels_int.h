@@ -47,7 +47,10 @@ void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t bloc
  *  (b moves by panels, the requant vectors by columns). */
 typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
                             size_t ldc, const kf__requant *q);
-/** The same for i16 inputs in one run; `wide`: the packed weights are i16, not i8. */
+/** The end of a u8 GEMM: c[row + i, col + j] = requant(sums[i, j]) for `rows` rows and up to KF_QPANEL columns, those below n. Rows of sums
+ *  are ld elements apart and have KF_QPANEL of them; rows and columns of c, of the residual and of the requant vectors count from the first. */
+typedef void kf__finish_q_fn(const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c, size_t ldc, const kf__requant *q);
+/** gemm_u8 for i16 inputs in one run; `wide`: the packed weights are i16, not i8. */
 typedef void kf__gemm_i16_fn(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
                              size_t ldc, const kf__requant *q);
 
@@ -114,6 +117,15 @@ typedef struct kf__kernels_int {
 } kf__kernels_int;
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 
+/* ---- tiles (tiles.c): a kernel that no machine at hand runs is compared with the scalar one before it is used ---------------- */
+
+/** Does this kernel of QUADS weights give the scalar kernel's bytes on a product with every remainder? Takes a fraction of a millisecond. */
+bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm);
+/** Puts `gemm` into a table of AVX-512 VNNI if it agrees; else leaves the table, bars level `amx` and returns false. */
+bool kf__kernels_adopt_tiles(kf__gemm_u8_fn *gemm, const char *name, kf__kernels_int *out);
+/** The same with AMX's own kernel, compared once in a process. A build without that kernel leaves the table. Thread safe. */
+void kf__kernels_select_tiles(kf__kernels_int *out);
+
 /* ---- packing (pack_int.c) -------------------------------------------------------------------------------------------------- */
 
 /** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). */
@@ -164,6 +176,8 @@ KF_KERNELS_U8(avxvnni)
 KF_KERNELS_WIDE(avx512)
 KF_KERNELS_U8(avx512vnni)
 KF_KERNEL(gemm_i16, gemm_i16, avx512vnni)
+KF_KERNEL(finish_q, finish_q, avx512vnni)
+KF_KERNEL(gemm_u8, gemm_u8, amx)
 #endif
 #undef KF_KERNELS_U8
 #undef KF_KERNELS_WIDE

@@ -84,6 +84,8 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     USE_U8(out, avx512vnni);
     out->gemm_i16 = kf_k_gemm_i16_avx512vnni, out->gemm_i16_name = "gemm_i16_avx512vnni";
     out->gemm_layout = out->dw_layout = KF_QLAYOUT_QUADS, out->dw_block = 64;
+    if (cpu < KF_CPU_AMX) return;
+    kf__kernels_select_tiles(out);
 #else
     (void)cpu;
 #endif

@@ -104,7 +104,7 @@ def weights(folder, work):
     check("weights: a name that was fused away", code == 0 and open(plain, "rb").read() != open(out, "rb").read(), err)
     kernels = {n["name"]: n["kernel"] for n in rows(run("info", out, "--nodes", "--json")[1])[0]["steps"]}
     check("weights: run on the i16 kernels", all("i16" in kernels[n] for n in ("/conv_stem/Conv", "/classifier/Gemm", "/blocks/blocks.1/blocks.1.1/conv_dw/Conv")), kernels)
-    same = [run("classify", out, "--json", os.path.join(folder, "3.ppm"), env={"KITFOX_CPU": cpu})[1].split('"ms"')[0] for cpu in ("scalar", "avx2", "avx512", "avx512vnni")]
+    same = [run("classify", out, "--json", os.path.join(folder, "3.ppm"), env={"KITFOX_CPU": cpu})[1].split('"ms"')[0] for cpu in ("scalar", "avx2", "avx512", "avx512vnni", "amx")]
     check("weights: same numbers on every instruction set", len(set(same)) == 1 and "score" in same[0], same)
 
 

@@ -17,7 +17,7 @@ from kit import ROOT, SHARED, check, finish, run
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tiny_onnx
 
-RUNGS = ["scalar", "sse4", "avx2", "avx512", "avx512vnni"]
+RUNGS = ["scalar", "sse4", "avx2", "avx512", "avx512vnni", "amx"]
 PREFIX = 8 + len('{"__metadata__":{"kitfox.hash":"')
 
 

@@ -53,7 +53,7 @@ static const char *const HASH[2] = {"fba962af883bfbce1d8050f96ec636c4df41a2cedbc
 
 static void test_hashes(void **state) {
     (void)state;
-    static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni", NULL};
+    static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni", "amx", NULL};
     for (int limited = 0; limited < 2; limited++)
         for (int r = 0; RUNGS[r]; r++) {
             char hex[65];

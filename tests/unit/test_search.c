@@ -340,7 +340,7 @@ static void logits_of(kf_graph *graph, const kf_tensor *in, float *logits, const
 
 /* Every layer's weights of 16 bits, read from u8 and from i16: the runtime's bytes are the oracle's on every instruction set. */
 static void wide_weights_run_everywhere(void **state) {
-    static const char *const SETS[] = {"scalar", "avx2", "avx512", "avx512vnni"}, *const LAYERS[] = {"first", "wide", "deep", "narrow", "classes"};
+    static const char *const SETS[] = {"scalar", "avx2", "avx512", "avx512vnni", "amx"}, *const LAYERS[] = {"first", "wide", "deep", "narrow", "classes"};
     make_samples();
     for (int turn = 0; turn < 2; turn++) {
         kf_graph *graph;

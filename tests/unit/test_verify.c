@@ -8,7 +8,7 @@
 #include "os/file.h"
 #include "runtime/golden.h"
 
-static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni"};
+static const char *const RUNGS[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni", "amx"};
 
 /* The program with its vector as a file. */
 static void *file_of(kf__program *p, size_t *bytes) {

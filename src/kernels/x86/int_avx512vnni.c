@@ -30,3 +30,28 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
         row_i8(left < 4 ? left : 4, n, k, a, (const char *)b + kf__gemm_i16_packed(false, col, k), col, c, q);
     }
 }
+
+/* The common kinds, four rows at a time. Returns the rows done. */
+INLINE size_t finish_fours(const int kind, const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c, size_t ldc, const kf__requant *q) {
+    size_t i = 0;
+    for (; i + 4 <= rows; i += 4) {
+        V acc[4][4 * W];
+        for (size_t x = 0; x < 4; x++) acc[x][0] = LOADV(sums + (i + x) * ld);
+        finish_tile(kind, 4, 1, acc, n, col, row + i, c, ldc, q);
+    }
+    return i;
+}
+
+void kf_k_finish_q_avx512vnni(const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c, size_t ldc, const kf__requant *q) {
+    size_t done = 0;
+    switch (kind_of(q)) {
+    case PLAIN_Q: done = finish_fours(PLAIN_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
+    case HSWISH_Q: done = finish_fours(HSWISH_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
+    case RESIDUAL_Q: done = finish_fours(RESIDUAL_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
+    default: break;
+    }
+    for (; done < rows; done++) {
+        V acc = LOADV(sums + done * ld);
+        finish_slow(1, 1, &acc, n, col, row + done, c, ldc, q);
+    }
+}

@@ -1,0 +1,147 @@
+/* Integer GEMM for AMX: tiles of 16 x 16 sums, two by two, up to 64 bytes of k a step; the sums go through memory to AVX-512 VNNI's epilogue.
+ * Floor 3. Everything else of this level comes from AVX-512 VNNI, and so does the packing: a four of a panel is one row of a tile. With
+ * KF_TILE_MODEL (a header that stands in for the instructions) the same kernel for machines without tiles, so that they can check it.
+ * Owner rule: pure functions. Tiles are configured for one call and released before it returns: no state is left in the thread. */
+#include <immintrin.h>
+
+#include "kernels/kernels_int.h"
+
+#ifdef KF_TILE_MODEL
+#include KF_TILE_MODEL
+#define NAME(base) kf_k_##base##_amx_model
+#define PAYS(m, fours, steps) true /* whatever tiles can do is checked */
+kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
+#else
+#define NAME(base) kf_k_##base##_amx
+/* A row costs VNNI half a cycle for each four of 16 columns, tiles a cycle for each step, one to store the sums and about one to fetch them
+ * again. Few rows leave a tile empty, and its weights still have to be loaded. Counted from published throughputs, not measured. */
+#define PAYS(m, fours, steps) ((m) >= 8 && (fours) > 2 * ((steps) + 2))
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+/* Rows, columns and fours of a tile, bytes of its rows, row tiles that pass over B together. */
+enum { TILE = 16, LINE = 64, BLOCK = 6 };
+
+/* Compilers do not know that the instructions read memory. */
+#define SEEN(p) __asm__ volatile("" : : "r"(p) : "memory")
+
+typedef struct product {
+    size_t m, n, k, runs, ld_run, lda, ldc;
+    const uint8_t *a;
+    const char *b;
+    void *c;
+    const kf__requant *q;
+    size_t rows, fours, steps, depth; /* rows of a tile; of one run: fours, steps, and fours of a step */
+    size_t panel;                     /* bytes */
+} product;
+
+/* Tiles 0 to 3 are the sums, row by row, 4 and 5 rows of A, 6 and 7 columns of B. */
+static void configure(size_t rows, size_t depth) {
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } config = {.palette = 1};
+    for (int t = 0; t < 8; t++) {
+        config.bytes[t] = (uint16_t)(t == 4 || t == 5 ? depth * 4 : LINE);
+        config.rows[t] = (uint8_t)(t < 6 ? rows : depth);
+    }
+    SEEN(&config);
+    _tile_loadconfig(&config);
+}
+
+/* One step; tiles go by number in the text of the instructions. */
+INLINE void multiply(const int mr, const int np, const uint8_t *const a[2], size_t lda, const char *b, size_t panel) {
+    _tile_loadd(6, b, LINE);
+    _tile_loadd(4, a[0], lda);
+    _tile_dpbusd(0, 4, 6);
+    if (np == 2) {
+        _tile_loadd(7, b + panel, LINE);
+        _tile_dpbusd(1, 4, 7);
+    }
+    if (mr == 2) {
+        _tile_loadd(5, a[1], lda);
+        _tile_dpbusd(2, 5, 6);
+    }
+    if (mr == 2 && np == 2) _tile_dpbusd(3, 5, 7);
+}
+
+/* All of k for two or one row tiles that begin at rows `at`, by np panels. `last` has the weights of the last step where that one begins
+ * before the one before it ends: zeros for what has been counted. */
+INLINE void sums_of(const int mr, const int np, const product *p, const size_t at[2], const char *b, const char *last, size_t col, int32_t (*sums)[2 * TILE]) {
+    const int32_t *bias = p->q->bias + col;
+    _tile_loadd(0, bias, 0);
+    if (np == 2) _tile_loadd(1, bias + TILE, 0);
+    if (mr == 2) _tile_loadd(2, bias, 0);
+    if (mr == 2 && np == 2) _tile_loadd(3, bias + TILE, 0);
+    for (size_t run = 0; run < p->runs; run++)
+        for (size_t s = 0; s < p->steps; s++, b += p->depth * LINE) {
+            bool again = (s + 1) * p->depth > p->fours; /* one run then */
+            size_t x = run * p->ld_run + (again ? p->fours - p->depth : s * p->depth) * 4;
+            const uint8_t *a[2] = {p->a + at[0] * p->lda + x, p->a + at[1] * p->lda + x};
+            multiply(mr, np, a, p->lda, again ? last : b, again ? TILE * LINE : p->panel);
+        }
+    int32_t (*second)[2 * TILE] = sums + (at[1] - at[0]);
+    _tile_stored(0, sums, sizeof *sums);
+    if (np == 2) _tile_stored(1, *sums + TILE, sizeof *sums);
+    if (mr == 2) _tile_stored(2, second, sizeof *sums);
+    if (mr == 2 && np == 2) _tile_stored(3, *second + TILE, sizeof *sums);
+}
+
+/* Weights of the last step: np panels of zeros for the fours that the steps before have counted, then what is left. */
+static void fill_last(const product *p, size_t np, const char *b, char *last) {
+    size_t left = p->fours - (p->steps - 1) * p->depth;
+    for (size_t j = 0; j < np; j++, last += TILE * LINE, b += p->panel) {
+        memset(last, 0, (p->depth - left) * LINE);
+        memcpy(last + (p->depth - left) * LINE, b + (p->fours - left) * LINE, left * LINE);
+    }
+    SEEN(last);
+}
+
+/* Rows i0..i1-1, np panels. The last tile ends with the last row of all, so it may begin inside the one before it; rows that it sums
+ * again are not finished again: the residual may lie where the output goes. */
+INLINE void panels(const int np, const product *p, size_t i0, size_t i1, size_t col) {
+    _Alignas(LINE) int32_t sums[2 * TILE][2 * TILE];
+    _Alignas(LINE) char last[2 * TILE * LINE];
+    const char *b = p->b + col / KF_QPANEL * p->panel;
+    if (p->steps * p->depth > p->fours) fill_last(p, (size_t)np, b, last);
+    for (size_t i = i0, end; i < i1; i = end) {
+        size_t top = p->m - p->rows, at[2] = {i < top ? i : top, i + p->rows < top ? i + p->rows : top};
+        end = i + 2 * p->rows < i1 ? i + 2 * p->rows : i1;
+        if (i + p->rows < i1) sums_of(2, np, p, at, b, last, col, sums);
+        else sums_of(1, np, p, at, b, last, col, sums);
+        for (int j = 0; j < np; j++)
+            kf_k_finish_q_avx512vnni(sums[i - at[0]] + j * TILE, 2 * TILE, end - i, i, col + (size_t)j * TILE, p->n, p->c, p->ldc, p->q);
+    }
+}
+
+static void one_panel(const product *p, size_t i0, size_t i1, size_t col) { panels(1, p, i0, i1, col); }
+static void two_panels(const product *p, size_t i0, size_t i1, size_t col) { panels(2, p, i0, i1, col); }
+
+void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
+                   const kf__requant *q) {
+    size_t fours = k / 4, steps = (fours + TILE - 1) / TILE, down = (m + TILE - 1) / TILE;
+    if (k % 4 == 0 && runs > 1) /* only a last run may be read twice */
+        while (fours % steps) steps++;
+    if (k % 4 || !PAYS(m, runs * fours, runs * steps)) {
+        kf_k_gemm_u8_avx512vnni(m, n, k, runs, ld_run, a, lda, b, c, ldc, q);
+        return;
+    }
+    product p = {m, n, k, runs, ld_run, lda, ldc, a, b, c, q, (m + down - 1) / down, fours, steps, (fours + steps - 1) / steps, runs * fours * LINE};
+    configure(p.rows, p.depth);
+    for (size_t i0 = 0; i0 < m; i0 += BLOCK * p.rows) { /* a block of A stays in the first caches while all panels pass over it */
+        size_t i1 = m - i0 < BLOCK * p.rows ? m : i0 + BLOCK * p.rows, col = 0;
+        for (; col + KF_QPANEL < n; col += 2 * KF_QPANEL) two_panels(&p, i0, i1, col);
+        if (col < n) one_panel(&p, i0, i1, col);
+    }
+    _tile_release();
+}
+
+#ifdef KF_TILE_MODEL
+/* How often this thread has configured tiles, and whether it has left them so. */
+unsigned kf_k_tiles_amx_model(bool *left);
+unsigned kf_k_tiles_amx_model(bool *left) {
+    *left = tiles.configured;
+    return tiles.configurations;
+}
+#endif
