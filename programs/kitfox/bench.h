@@ -15,9 +15,12 @@ typedef struct bench_result {
     double *until; /**< end of every run in ms after the common start, by frame */
     double total, lowest, median, p90, mean, wall; /**< ms; total: sum of all latencies; wall: from the common start to the last end */
     kf_session *session[BENCH_MAX];
+    double *step_ms; /**< when profiling: the smallest time of each of n_steps steps over the timed runs, else NULL */
+    int n_steps;
 } bench_result;
 
-/** Warm up, start together, time. Frames are handed out one at a time, so sessions end together. Errors: MEMORY, those of sessions. */
+/** Warm up, start together, time. Frames are handed out one at a time, so sessions end together. `profile` needs one session. Errors: MEMORY,
+ *  those of sessions. */
 kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bool profile, bench_result *out, kf_error *err);
 void bench_close(bench_result *r);
 

@@ -24,7 +24,7 @@ static const struct argp_option OPTIONS[] = {
     {"threads", 't', "1,2,4", 0, "thread counts to try (default 1)", 0},
     {"sessions", 'S', "1,2,4", 0, "that many sessions side by side, each with its own threads, and how well they scale", 0},
     {"frames", 'n', "N", 0, "timed runs, of all sessions together (default 100, with --rdk 200)", 0},
-    {"profile", KEY_PROFILE, NULL, 0, "time of every step in the last run, one by one", 0},
+    {"profile", KEY_PROFILE, NULL, 0, "the smallest time of every step, one by one", 0},
     {"table", KEY_TABLE, NULL, 0, "the reference page's table: size, classes, parameters, accuracies, latency with one session and with many (the largest of --threads, "
                                   "default all cores), frames per second", 0},
     {"float", KEY_FLOAT, "MODEL", 0, "with --table: where the float accuracy comes from (of the first model, if that is a float one, it is its own)", 0},
@@ -86,13 +86,24 @@ static double peak_mib(void) {
     return (double)u.ru_maxrss / 1024;
 }
 
+/* One object a step, in order. */
+static json_t *profile_json(const bench_result *r, const kf_model *m) {
+    json_t *steps = json_array();
+    kf_step_info t;
+    for (int i = 0; i < r->n_steps && kf_model_step(m, i, &t, NULL) == KF_OK; i++)
+        json_array_append_new(steps, json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:f}", "name", t.name, "op", t.op, "kernel", t.kernel, "shape", (json_int_t)t.shape[0], (json_int_t)t.shape[1],
+                                               (json_int_t)t.shape[2], (json_int_t)t.shape[3], "macs", (json_int_t)t.macs, "ms", r->step_ms[i]));
+    return steps;
+}
+
 /* `alone`: frames per second of one session, for the scaling; 0 where one session alone is timed. */
-static void report(const char *name, const bench_result *r, double alone, bool json) {
+static void report(const char *name, const bench_result *r, const kf_model *m, double alone, bool json) {
     double fps = alone > 0 ? r->frames * 1e3 / r->wall : 1e3 / r->median, scaling = alone > 0 ? fps / (alone * r->sessions) : 1;
     if (json) {
         json_t *j = json_pack("{s:s,s:i,s:s,s:f,s:f,s:f,s:f,s:s}", "model", name, "threads", r->threads, "mode", alone > 0 ? "throughput" : "latency", "median_ms", r->median, "p90_ms", r->p90, "fps",
                               fps, "rss_mib", peak_mib(), "isa", kf_cpu_name());
         if (alone > 0) json_object_set_new(j, "sessions", json_integer(r->sessions)), json_object_set_new(j, "scaling", json_real(scaling));
+        if (r->n_steps) json_object_set_new(j, "steps", profile_json(r, m));
         cli_print_json(j);
         return;
     }
@@ -103,14 +114,11 @@ static void report(const char *name, const bench_result *r, double alone, bool j
     printf("peak RSS %6.1f MiB  %s\n", peak_mib(), kf_cpu_name());
 }
 
-static void print_profile(kf_session *s, const kf_model *m) {
-    kf_model_info info;
+static void print_profile(const bench_result *r, const kf_model *m) {
     kf_step_info t;
-    kf_error err;
-    kf_model_get_info(m, &info);
-    for (int i = 0; i < info.n_steps && kf_session_step(s, i, &t, &err) == KF_OK; i++)
+    for (int i = 0; i < r->n_steps && kf_model_step(m, i, &t, NULL) == KF_OK; i++)
         printf("%4d  %-11s %-18s %4lldx%-4lldx%-5lld %8.4f ms  %7.2f GMAC/s  %s\n", i, t.op, t.kernel, (long long)t.shape[1], (long long)t.shape[2],
-               (long long)t.shape[3], t.ms, t.ms > 0 ? (double)t.macs / t.ms / 1e6 : 0, t.name);
+               (long long)t.shape[3], r->step_ms[i], r->step_ms[i] > 0 ? (double)t.macs / r->step_ms[i] / 1e6 : 0, t.name);
 }
 
 /* Medians seen so far, to tell a quantized model that its float form is faster. */
@@ -141,8 +149,8 @@ static kf_status bench_latency(const options *o, const kf_model *m, const char *
         bench_result r;
         kf_status st = bench_run(m, 1, o->counts[t], o->frames, o->profile, &r, err);
         if (st != KF_OK) return st;
-        report(name, &r, 0, o->common.json);
-        if (o->profile && !o->common.json) print_profile(r.session[0], m);
+        report(name, &r, m, 0, o->common.json);
+        if (!o->common.json) print_profile(&r, m);
         if (*n_seen < MAX_PACE) {
             seen[(*n_seen)++] = (pace){name, info.macs, info.parameters, o->counts[t], info.quantized, r.median};
             note_slower(seen, *n_seen);
@@ -165,7 +173,7 @@ static kf_status bench_sessions(const options *o, const kf_model *m, const char 
                 st = bench_run(m, o->sessions[i], o->counts[t], o->frames, false, &r, err);
                 if (st != KF_OK) return st;
             }
-            report(name, &r, alone, o->common.json);
+            report(name, &r, m, alone, o->common.json);
             bench_close(&r);
         }
     return KF_OK;

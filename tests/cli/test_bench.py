@@ -28,6 +28,12 @@ def latency():
     rc, out, err = run("bench", "-n", "5", "--profile")
     steps = re.findall(r"^ *(\d+)  (\w+) .*?([0-9.]+) ms .* GMAC/s", out, re.M)
     check("a profile has a line a step", rc == 0 and [int(i) for i, _, _ in steps] == list(range(len(steps))) and len(steps) > 20, out + err)
+    rc, out, err = run("bench", "-n", "5", "--profile", "--json")
+    row, nodes = json.loads(out or "{}"), json.loads(run("info", "--json")[1].splitlines()[0])
+    check("a profile in JSON has the same steps", rc == 0 and [s["op"] for s in row["steps"]] == [op for _, op, _ in steps], out + err)
+    check("their multiply-adds are the model's", sum(s["macs"] for s in row["steps"]) == nodes["macs"], (row, nodes))
+    check("their times are possible", all(s["ms"] > 0 and s["kernel"] and len(s["shape"]) == 4 for s in row["steps"]) and
+          sum(s["ms"] for s in row["steps"]) <= row["p90_ms"] * 1.001 + 1e-3, row)
 
 
 def sessions():
