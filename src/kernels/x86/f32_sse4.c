@@ -142,10 +142,16 @@ void kf_k_scale_f32_sse4(size_t rows, size_t c, const float *x, const float *gat
 }
 
 void kf_k_colsum_f32_sse4(size_t rows, size_t c, const float *x, float *sums) {
-    for (size_t r = 0; r < rows; r++, x += c) {
-        size_t j = 0;
-        for (; j + 4 <= c; j += 4) _mm_storeu_ps(sums + j, _mm_add_ps(_mm_loadu_ps(sums + j), _mm_loadu_ps(x + j)));
-        for (; j < c; j++) sums[j] += x[j];
+    size_t j = 0;
+    for (; j + 4 <= c; j += 4) {
+        __m128 sum = _mm_setzero_ps();
+        for (size_t r = 0; r < rows; r++) sum = _mm_add_ps(sum, _mm_loadu_ps(x + r * c + j));
+        _mm_storeu_ps(sums + j, _mm_add_ps(_mm_loadu_ps(sums + j), sum));
+    }
+    for (; j < c; j++) {
+        float sum = 0;
+        for (size_t r = 0; r < rows; r++) sum += x[r * c + j];
+        sums[j] += sum;
     }
 }
 
