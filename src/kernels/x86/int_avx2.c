@@ -4,6 +4,7 @@
 #include "kernels/x86/int_words256.h"
 
 #define MR1 4
+#define MR_HALF 4
 #define NAME(base) kf_k_##base##_avx2
 #define SPLIT 1
 #define EVEN(x) _mm256_and_si256(x, _mm256_set1_epi32(0x00ff00ff))

@@ -102,6 +102,12 @@ INLINE F residual_u8(const kf__requant *q, size_t at, size_t lanes) {
 /* ---- GEMM ------------------------------------------------------------------------------------------------------------------- */
 
 #define W (KF_QPANEL / VL)
+/* Rows of the highest tile. */
+#ifdef MR_HALF
+#define MOST_ROWS (MR1 > MR_HALF ? MR1 : MR_HALF)
+#else
+#define MOST_ROWS MR1
+#endif
 
 /* Steps 2 to 4 and the conversion of one column of vectors; what a later packing saturates needs no clamp here (kf__requant_bound). */
 INLINE void convert(const int kind, const int mr, const int j, V (*acc)[4 * W], size_t col, size_t row, size_t lanes, const kf__requant *q) {
@@ -115,8 +121,8 @@ INLINE void convert(const int kind, const int mr, const int j, V (*acc)[4 * W], 
 }
 
 /* Adds zero points, saturates to bytes and stores: four vectors at a time, of one row or of two or four rows. */
-INLINE void pack_tile(const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, uint8_t *c, size_t ldc, const kf__requant *q) {
-    const int each = np * W, parts = each == 1 ? 4 : each == 2 ? 2 : 1;
+INLINE void pack_tile(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, uint8_t *c, size_t ldc, const kf__requant *q) {
+    const int each = nv, parts = each == 1 ? 4 : each == 2 ? 2 : 1;
     size_t lanes = n - col < (size_t)(each * VL) ? n - col : (size_t)(each * VL);
     V z[4], lo = load_limits(q->lo8 + col, parts), hi = load_limits(q->hi8 + col, parts);
     UNROLL for (int v = 0; v < 4; v++) z[v] = LOADV(q->zero + col + (size_t)((v % each) * VL));
@@ -134,18 +140,18 @@ INLINE void pack_tile(const int mr, const int np, V (*acc)[4 * W], size_t n, siz
     }
 }
 
-INLINE void finish_tile(const int kind, const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc,
+INLINE void finish_tile(const int kind, const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc,
                         const kf__requant *q) {
-    UNROLL for (int j = 0; j < np * W; j++) {
+    UNROLL for (int j = 0; j < nv; j++) {
         size_t at = col + (size_t)(j * VL), lanes = at >= n ? 0 : n - at < VL ? n - at : VL;
         convert(kind, mr, j, acc, at, row, lanes, q);
     }
-    pack_tile(mr, np, acc, n, col, row, c, ldc, q);
+    pack_tile(mr, nv, acc, n, col, row, c, ldc, q);
 }
 
 /* One kind of epilogue on a tile in memory. */
-INLINE void finish_memory(const int kind, int mr, int np, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
-    for (int j = 0; j < np * W && col + (size_t)(j * VL) < n; j++) {
+INLINE void finish_memory(const int kind, int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+    for (int j = 0; j < nv && col + (size_t)(j * VL) < n; j++) {
         size_t at = col + (size_t)(j * VL), lanes = n - at < VL ? n - at : VL;
         params p = params_at(q, at);
         for (int i = 0; i < mr; i++) {
@@ -164,37 +170,37 @@ INLINE void finish_memory(const int kind, int mr, int np, const V *acc, size_t n
 }
 
 /* The tile comes through memory: one piece of code for single rows and rare epilogues of all tiles. */
-APART void finish_slow(int mr, int np, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+APART void finish_slow(int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
     switch (kind_of(q)) {
-    case PLAIN_Q: finish_memory(PLAIN_Q, mr, np, acc, n, col, row, c, ldc, q); break;
-    case HSWISH_Q: finish_memory(HSWISH_Q, mr, np, acc, n, col, row, c, ldc, q); break;
-    case RESIDUAL_Q: finish_memory(RESIDUAL_Q, mr, np, acc, n, col, row, c, ldc, q); break;
-    default: finish_memory(GENERAL, mr, np, acc, n, col, row, c, ldc, q); break;
+    case PLAIN_Q: finish_memory(PLAIN_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
+    case HSWISH_Q: finish_memory(HSWISH_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
+    case RESIDUAL_Q: finish_memory(RESIDUAL_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
+    default: finish_memory(GENERAL, mr, nv, acc, n, col, row, c, ldc, q); break;
     }
 }
 
-INLINE void spill(const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
-    V copy[MR1][4 * W];
+INLINE void spill(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+    V copy[MOST_ROWS][4 * W];
     UNROLL for (int i = 0; i < mr; i++) {
-        UNROLL for (int j = 0; j < np * W; j++) copy[i][j] = acc[i][j];
+        UNROLL for (int j = 0; j < nv; j++) copy[i][j] = acc[i][j];
     }
-    finish_slow(mr, np, &copy[0][0], n, col, row, c, ldc, q);
+    finish_slow(mr, nv, &copy[0][0], n, col, row, c, ldc, q);
 }
 
-INLINE void finish(const int mr, const int np, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+INLINE void finish(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
     switch (mr == 1 ? (int)GENERAL : kind_of(q)) {
-    case PLAIN_Q: finish_tile(PLAIN_Q, mr, np, acc, n, col, row, c, ldc, q); break;
-    case HSWISH_Q: finish_tile(HSWISH_Q, mr, np, acc, n, col, row, c, ldc, q); break;
-    case RESIDUAL_Q: finish_tile(RESIDUAL_Q, mr, np, acc, n, col, row, c, ldc, q); break;
-    default: spill(mr, np, acc, n, col, row, c, ldc, q); break;
+    case PLAIN_Q: finish_tile(PLAIN_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
+    case HSWISH_Q: finish_tile(HSWISH_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
+    case RESIDUAL_Q: finish_tile(RESIDUAL_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
+    default: spill(mr, nv, acc, n, col, row, c, ldc, q); break;
     }
 }
 
 #ifndef WIDE_ONLY
 /* One four of k. */
-INLINE void step_u8(const int mr, const int np, V (*acc)[4 * W], const uint8_t *a, size_t lda, const char *b, size_t panel) {
+INLINE void step_u8(const int mr, const int nv, V (*acc)[4 * W], const uint8_t *a, size_t lda, const char *b, size_t panel) {
     V w[4 * W], odd[4 * W];
-    UNROLL for (int j = 0; j < np * W; j++) {
+    UNROLL for (int j = 0; j < nv; j++) {
         const char *at = b + (size_t)(j / W) * panel + (size_t)(j % W) * sizeof(V);
         w[j] = LOADV(at);
         odd[j] = SPLIT ? LOADV(at + KF_QPANEL * 4 * SPLIT) : w[j];
@@ -203,7 +209,7 @@ INLINE void step_u8(const int mr, const int np, V (*acc)[4 * W], const uint8_t *
         uint32_t four;
         memcpy(&four, a + (size_t)i * lda, 4);
         V x = SET1I((int)four);
-        UNROLL for (int j = 0; j < np * W; j++) acc[i][j] = DOT(acc[i][j], x, w[j], odd[j]);
+        UNROLL for (int j = 0; j < nv; j++) acc[i][j] = DOT(acc[i][j], x, w[j], odd[j]);
     }
 }
 
@@ -215,52 +221,58 @@ APART void copy_ends(int m, const uint8_t *a, size_t lda, size_t bytes, uint32_t
     }
 }
 
-/* mr rows by np panels; mr and np are constants at every call, and the loops are unrolled, so the sums stay in registers. */
-INLINE void tile_u8(const int mr, const int np, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const char *b, size_t col,
+/* mr rows by nv vectors of columns; both are constants at every call, and the loops are unrolled, so the sums stay in registers. */
+INLINE void tile_u8(const int mr, const int nv, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const char *b, size_t col,
                     size_t row, void *c, size_t ldc, const kf__requant *q) {
     enum { STEP = KF_QPANEL * 4 * (1 + SPLIT) };
-    V acc[MR1][4 * W];
+    V acc[MOST_ROWS][4 * W];
     size_t panel = (runs * k + 3) / 4 * STEP;
-    UNROLL for (int j = 0; j < np * W; j++) {
+    UNROLL for (int j = 0; j < nv; j++) {
         V bias = LOADV(q->bias + col + (size_t)(j * VL));
         UNROLL for (int i = 0; i < mr; i++) acc[i][j] = bias;
     }
     for (size_t run = 0; run < runs; run++, a += ld_run - k)
-        for (size_t g = 0; g < k / 4; g++, a += 4, b += STEP) step_u8(mr, np, acc, a, lda, b, panel);
+        for (size_t g = 0; g < k / 4; g++, a += 4, b += STEP) step_u8(mr, nv, acc, a, lda, b, panel);
     if (k % 4) { /* one run then */
-        uint32_t ends[MR1];
+        uint32_t ends[MOST_ROWS];
         copy_ends(mr, a - (ld_run - k), lda, k % 4, ends);
-        step_u8(mr, np, acc, (const uint8_t *)ends, 4, b, panel);
+        step_u8(mr, nv, acc, (const uint8_t *)ends, 4, b, panel);
     }
-    finish(mr, np, acc, n, col, row, c, ldc, q);
+    finish(mr, nv, acc, n, col, row, c, ldc, q);
 }
 
 /* Do the rows left over take longer one by one than as the end of a whole tile that makes some rows twice? */
-INLINE bool again(const size_t full, const size_t np, size_t left, size_t depth) { return left * (depth + 80) > full * np * (depth / 4 + 6); }
+INLINE bool again(const size_t full, const size_t nv, size_t left, size_t depth) { return left * (depth + 80) * W > full * nv * (depth / 4 + 6); }
 
-/* Rows i0..i1-1 of one group of panels. */
-#define ROWS(np, full)                                                                                                 \
-    APART void rows_u8_##np(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,  \
+/* Rows i0..i1-1 of nv vectors of columns. */
+#define ROWS(nv, full)                                                                                                 \
+    APART void rows_u8_##nv(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,  \
                                                        size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q) {     \
-        size_t i = i0, next = (np) * ((runs * k + 3) / 4) * KF_QPANEL * 4 * (1 + SPLIT), share = i0 || n - col <= (np) * KF_QPANEL ? 0 : next * (full) / (i1 - i0) + 1;   \
+        size_t i = i0, next = (nv) * ((runs * k + 3) / 4) * VL * 4 * (1 + SPLIT), share = i0 || n - col <= (nv) * VL ? 0 : next * (full) / (i1 - i0) + 1;         \
         const char *ahead = (const char *)at + next;                                                                   \
         while (i + (full) <= i1) {                                                                                     \
             for (size_t x = 0; x < share; x += 64, ahead += 64) __builtin_prefetch(ahead, 0, 2);                       \
-            tile_u8(full, np, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                            \
+            tile_u8(full, nv, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                            \
             i += (full);                                                                                               \
-            if (i < i1 && i + (full) > i1 && again(full, np, i1 - i, runs * k)) i = i1 - (full);                       \
+            if (i < i1 && i + (full) > i1 && again(full, nv, i1 - i, runs * k)) i = i1 - (full);                       \
         }                                                                                                              \
-        for (; i < i1; i++) tile_u8(1, np, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                \
+        for (; i < i1; i++) tile_u8(1, nv, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                \
     }
-ROWS(1, MR1)
 #if MAX_PANELS >= 4
+ROWS(1, MR1)
 ROWS(2, MR2)
 ROWS(4, MR4)
-#define PICK(left) ((left) >= 4 ? 4 : (left) >= 2 ? 2 : 1)
-#define ROWS_OF(panels) ((panels) == 4 ? rows_u8_4 : (panels) == 2 ? rows_u8_2 : rows_u8_1)
+#define PICK(left) ((left) > 3 * KF_QPANEL ? 4 : (left) > KF_QPANEL ? 2 : 1)
+#define ROWS_OF(panels, left) ((panels) == 4 ? rows_u8_4 : (panels) == 2 ? rows_u8_2 : rows_u8_1)
 #else
+ROWS(2, MR1)
 #define PICK(left) ((void)(left), 1)
-#define ROWS_OF(panels) rows_u8_1
+#ifdef MR_HALF /* eight columns are left quite often, and half of their panel is empty */
+ROWS(1, MR_HALF)
+#define ROWS_OF(panels, left) ((void)(panels), (left) > VL ? rows_u8_2 : rows_u8_1)
+#else
+#define ROWS_OF(panels, left) ((void)(panels), (void)(left), rows_u8_2)
+#endif
 #endif
 
 void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
@@ -270,9 +282,8 @@ void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, con
         size_t step;
         i1 = m - i0 < 144 ? m : i0 + 96;
         for (size_t col = 0; col < n; col += step * KF_QPANEL) {
-            size_t left = (n - col + KF_QPANEL - 1) / KF_QPANEL;
-            step = PICK(left);
-            ROWS_OF(step)(i0, i1, n, k, runs, ld_run, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
+            step = PICK(n - col);
+            ROWS_OF(step, n - col)(i0, i1, n, k, runs, ld_run, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
         }
     }
 }

@@ -8,7 +8,7 @@
 
 INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16_t *a, size_t lda, const char *b, const int size, size_t col, size_t row,
                      void *c, size_t ldc, const kf__requant *q) {
-    V acc[MR1][4 * W];
+    V acc[MOST_ROWS][4 * W];
     size_t pairs = (k + 1) / 2;
     UNROLL for (int j = 0; j < np * W; j++) {
         V bias = LOADV(q->bias + col + (size_t)(j * VL));
@@ -16,7 +16,7 @@ INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16
     }
     for (size_t g = 0; g < k / 2; g++, a += 2, b += KF_QPANEL * 2 * size) step_i16(mr, np, acc, a, lda, b, pairs, size, 4);
     if (k % 2) step_i16(mr, np, acc, a, lda, b, pairs, size, 2);
-    spill(mr, np, acc, n, col, row, c, ldc, q);
+    spill(mr, np * W, acc, n, col, row, c, ldc, q);
 }
 
 typedef void rows_i16(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at, size_t col, void *c, size_t ldc, const kf__requant *q);

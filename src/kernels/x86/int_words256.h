@@ -94,17 +94,24 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
 static inline LANES lanes_of(size_t n) { return n; }
 static inline V load_lanes(const uint8_t *p, LANES n) { return load_u8(p, n); }
 static inline void store_lanes(uint8_t *p, V v, LANES n) { store_u8(p, v, n); }
-/* Bounds of 32 bytes, or of 16 repeated. */
+/* Bounds of 32 bytes, or of 16 or 8 repeated. */
 static inline V load_limits(const uint8_t *p, int parts) {
-    return parts == 1 ? LOADV(p) : _mm256_broadcastsi128_si256(_mm_loadu_si128((const void *)p));
+    __m128i x = parts == 4 ? _mm_loadl_epi64((const void *)p) : _mm_loadu_si128((const void *)p);
+    return parts == 1 ? LOADV(p) : _mm256_broadcastsi128_si256(parts == 4 ? _mm_unpacklo_epi64(x, x) : x);
 }
-/* The first n bytes of the whole or of one half; part and parts are constants at every call. */
+/* The first n bytes of the whole, of one half or of one quarter; part and parts are constants at every call. */
 static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, int part, int parts, size_t n) {
     if (parts == 1) {
         store_u8(p, v, n);
         return;
     }
-    __m128i half = part ? _mm256_extracti128_si256(v, 1) : _mm256_castsi256_si128(v);
+    __m128i half = part >= parts / 2 ? _mm256_extracti128_si256(v, 1) : _mm256_castsi256_si128(v);
+    if (parts == 4) {
+        if (part % 2) half = _mm_unpackhi_epi64(half, half);
+        if (n >= 8) _mm_storel_epi64((void *)p, half);
+        else memcpy(p, &half, n);
+        return;
+    }
     if (n >= 16) _mm_storeu_si128((void *)p, half);
     else memcpy(p, &half, n);
 }
