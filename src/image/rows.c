@@ -5,23 +5,45 @@
 
 #include "cpu/cpu.h"
 
+static void nv12(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
+    const kf__nv12_range c = KF_NV12_RANGE[limited];
+    for (int32_t x = 0; x < width; x += 2) {
+        int32_t u = chroma[x] - 128, v = chroma[x + 1] - 128, r = c.rv * v + 32768, g = c.gu * u + c.gv * v + 32768, b = c.bu * u + 32768;
+        for (int32_t i = x; i < x + 2; i++, rgb += 3) {
+            int32_t y = (luma[i] - c.y_offset) * c.y;
+            rgb[0] = kf__byte((y + r) >> 16), rgb[1] = kf__byte((y + g) >> 16), rgb[2] = kf__byte((y + b) >> 16);
+        }
+    }
+}
+
 static void across(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__taps *t, int32_t width, uint8_t *to) {
     for (int32_t y = 0; y < rows; y++, in += stride)
-        for (int32_t x = 0; x < width; x++, to += 3)
-            kf__rows_across(in + 3 * (size_t)t->bounds[2 * x], t->bounds[2 * x + 1], t->k + (size_t)x * (size_t)t->size, to);
+        for (int32_t x = 0; x < width; x++, to += 3) {
+            const int32_t *k = t->k + (size_t)x * (size_t)t->size;
+            const uint8_t *p = in + 3 * (size_t)t->bounds[2 * x];
+            int32_t r = 1 << (KF_TAP_BITS - 1), g = r, b = r;
+            for (int32_t i = 0; i < t->bounds[2 * x + 1]; i++, p += 3) r += p[0] * k[i], g += p[1] * k[i], b += p[2] * k[i];
+            to[0] = kf__byte(r >> KF_TAP_BITS), to[1] = kf__byte(g >> KF_TAP_BITS), to[2] = kf__byte(b >> KF_TAP_BITS);
+        }
 }
 
+/* A part of a row at a time, whose sums stay in the first cache, so that the loop runs along memory. */
 static void down(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to) {
-    size_t x = 0;
-    for (; x + 64 <= bytes; x += 64) kf__rows_down(in + x, bytes, count, k, to + x, 64);
-    if (x < bytes) kf__rows_down(in + x, bytes, count, k, to + x, bytes - x);
+    int32_t sum[256];
+    for (size_t x = 0, n; x < bytes; x += n) {
+        n = bytes - x < KF_COUNT(sum) ? bytes - x : KF_COUNT(sum);
+        for (size_t j = 0; j < n; j++) sum[j] = 1 << (KF_TAP_BITS - 1);
+        for (int32_t i = 0; i < count; i++)
+            for (size_t j = 0; j < n; j++) sum[j] += in[(size_t)i * bytes + x + j] * k[i];
+        for (size_t j = 0; j < n; j++) to[x + j] = kf__byte(sum[j] >> KF_TAP_BITS);
+    }
 }
+
+const kf__rows kf__rows_plain = {nv12, across, down};
 
 const kf__rows *kf__image_rows(void) {
-    static const kf__rows PLAIN = {kf__rows_nv12, across, down};
 #if defined(__x86_64__)
-    extern const kf__rows kf__rows_avx2;
     if (kf__cpu_level_now() >= KF_CPU_AVX2) return &kf__rows_avx2;
 #endif
-    return &PLAIN;
+    return &kf__rows_plain;
 }

@@ -25,6 +25,8 @@ typedef struct kf__rows {
     void (*down)(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to);
 } kf__rows;
 
+/** Plain C; AVX2. */
+extern const kf__rows kf__rows_plain, kf__rows_avx2;
 /** The functions for the usable level of this moment (KITFOX_CPU, kf_cpu_limit). */
 const kf__rows *kf__image_rows(void);
 
@@ -40,32 +42,5 @@ static const kf__nv12_range KF_NV12_RANGE[2] = {
 };
 
 static inline uint8_t kf__byte(int32_t v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
-
-static inline void kf__rows_nv12(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
-    const kf__nv12_range c = KF_NV12_RANGE[limited];
-    for (int32_t x = 0; x < width; x += 2) {
-        int32_t u = chroma[x] - 128, v = chroma[x + 1] - 128, r = c.rv * v + 32768, g = c.gu * u + c.gv * v + 32768, b = c.bu * u + 32768;
-        for (int32_t i = x; i < x + 2; i++, rgb += 3) {
-            int32_t y = (luma[i] - c.y_offset) * c.y;
-            rgb[0] = kf__byte((y + r) >> 16), rgb[1] = kf__byte((y + g) >> 16), rgb[2] = kf__byte((y + b) >> 16);
-        }
-    }
-}
-
-/** One output pixel of a row. */
-static inline void kf__rows_across(const uint8_t *p, int32_t count, const int32_t *k, uint8_t *to) {
-    int32_t r = 1 << (KF_TAP_BITS - 1), g = r, b = r;
-    for (int32_t i = 0; i < count; i++, p += 3) r += p[0] * k[i], g += p[1] * k[i], b += p[2] * k[i];
-    to[0] = kf__byte(r >> KF_TAP_BITS), to[1] = kf__byte(g >> KF_TAP_BITS), to[2] = kf__byte(b >> KF_TAP_BITS);
-}
-
-/** `n` bytes of a row; where n is a constant, its sums are registers. */
-static inline void kf__rows_down(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to, const size_t n) {
-    int32_t sum[64];
-    for (size_t j = 0; j < n; j++) sum[j] = 1 << (KF_TAP_BITS - 1);
-    for (int32_t i = 0; i < count; i++, in += bytes)
-        for (size_t j = 0; j < n; j++) sum[j] += in[j] * k[i];
-    for (size_t j = 0; j < n; j++) to[j] = kf__byte(sum[j] >> KF_TAP_BITS);
-}
 
 #endif

@@ -46,7 +46,7 @@ static void nv12(const uint8_t *luma, const uint8_t *chroma, int32_t width, int 
             _mm_storeu_si128((void *)(rgb + 16 * n), out);
         }
     }
-    kf__rows_nv12(luma + x, chroma + x, width - x, limited, rgb);
+    kf__rows_plain.nv12(luma + x, chroma + x, width - x, limited, rgb);
 }
 
 /* ---- filters --------------------------------------------------------------------------------------------------------------------- */
@@ -77,32 +77,44 @@ static inline __m256i pixel(const uint8_t *const row[ROWS], size_t at, const int
 }
 
 static void across(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__taps *t, int32_t width, uint8_t *to) {
-    for (int32_t y = 0; y < rows; y += ROWS) {
+    for (int32_t y = 0; y < rows; y += ROWS, in += ROWS * stride) {
+        const int32_t n = rows - y < ROWS ? rows - y : ROWS;
         const uint8_t *row[ROWS]; /* the last one again where there are fewer */
-        for (int32_t r = 0; r < ROWS; r++) row[r] = in + (size_t)(y + r < rows ? y + r : rows - 1) * stride;
+        for (int32_t r = 0; r < ROWS; r++) row[r] = in + (size_t)(r < n ? r : n - 1) * stride;
         for (int32_t x = 0; x < width; x++) {
-            const int32_t *k = t->k + (size_t)x * (size_t)t->size, first = t->bounds[2 * x], count = t->bounds[2 * x + 1];
-            uint8_t rgbx[ROWS][4], *out = to + ((size_t)y * (size_t)width + (size_t)x) * 3;
-            if (first + (count + 3) / 4 * 4 + 2 > width_in) { /* sixteen bytes for four pixels would end outside the row */
-                for (int32_t r = 0; r < ROWS; r++) kf__rows_across(row[r] + 3 * (size_t)first, count, k, rgbx[r]);
-            } else {
-                _mm256_storeu_si256((void *)rgbx, pixel(row, 3 * (size_t)first, k, count));
+            const kf__taps here = {t->size, t->bounds + 2 * x, t->k + (size_t)x * (size_t)t->size};
+            uint8_t rgb[4 * ROWS], *out = to + ((size_t)y * (size_t)width + (size_t)x) * 3;
+            size_t each = 4;
+            if (here.bounds[0] + (here.bounds[1] + 3) / 4 * 4 + 2 <= width_in) {
+                _mm256_storeu_si256((void *)rgb, pixel(row, 3 * (size_t)here.bounds[0], here.k, here.bounds[1]));
+            } else { /* sixteen bytes for four pixels would end outside the row */
+                kf__rows_plain.across(in, stride, n, width_in, &here, 1, rgb);
+                each = 3;
             }
-            for (int32_t r = 0; r < ROWS && y + r < rows; r++, out += 3 * (size_t)width) memcpy(out, rgbx[r], 3);
+            for (int32_t r = 0; r < n; r++, out += 3 * (size_t)width) memcpy(out, rgb + (size_t)r * each, 3);
         }
     }
 }
 
 static void down(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to) {
-    for (size_t x = 0; x < bytes; x += 64) {
-        if (bytes < 64) {
-            kf__rows_down(in, bytes, count, k, to, bytes);
-            return;
+    if (bytes < 32) {
+        kf__rows_plain.down(in, bytes, count, k, to);
+        return;
+    }
+    for (size_t x = 0; x < bytes; x += 32) {
+        if (x + 32 > bytes) x = bytes - 32; /* the last part overlaps the one before it */
+        __m256i sum[4];
+        UNROLL for (int j = 0; j < 4; j++) sum[j] = _mm256_set1_epi32(1 << (KF_TAP_BITS - 1));
+        for (int32_t i = 0; i < count; i++) {
+            const uint8_t *from = in + (size_t)i * bytes + x;
+            __m256i c = _mm256_set1_epi32(k[i]);
+            UNROLL for (int j = 0; j < 4; j++)
+                sum[j] = _mm256_add_epi32(sum[j], _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(from + 8 * j))), c));
         }
-        if (x + 64 > bytes) x = bytes - 64; /* the last part overlaps the one before it */
-        kf__rows_down(in + x, bytes, count, k, to + x, 64);
+        UNROLL for (int j = 0; j < 4; j++) sum[j] = _mm256_srai_epi32(sum[j], KF_TAP_BITS);
+        __m256i out = _mm256_packus_epi16(_mm256_packs_epi32(sum[0], sum[1]), _mm256_packs_epi32(sum[2], sum[3]));
+        _mm256_storeu_si256((void *)(to + x), _mm256_permutevar8x32_epi32(out, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
     }
 }
 
-extern const kf__rows kf__rows_avx2;
 const kf__rows kf__rows_avx2 = {nv12, across, down};

@@ -98,6 +98,25 @@ typedef struct kf__eltwise_q {
     size_t rows, c;
 } kf__eltwise_q;
 typedef void kf__eltwise_q_fn(const kf__eltwise_q *e);
+/** Numbers that all have the parameters of channel 0: makes the first ones of n, as many as fill registers, and returns how many. */
+typedef size_t kf__eltwise_run_fn(const kf__eltwise_q *e, size_t n);
+/** A kernel around `run`: the rest, and channels that differ, are left to scalar code. */
+void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e);
+
+/** One pixel of a pooling step: its taps inside the image are `rows` times `columns` (together 65536 at most in a vector kernel), their steps in
+ *  elements. The largest q, kept inside lo..hi, or step 5 of (sum of (q - in_zero)) * mul. */
+typedef struct kf__pool_q {
+    const void *in; /* the first tap inside */
+    kf_dtype in_type, out_type;
+    size_t rows, columns, row_step, column_step, c;
+    bool largest;
+    int32_t lo, hi, in_zero;
+    float mul;
+    const float *flo, *fhi; /* [kf__qpad(c)] */
+    const int32_t *zero;    /* [kf__qpad(c)] */
+    void *out;              /* [c] */
+} kf__pool_q;
+typedef void kf__pool_q_fn(const kf__pool_q *w);
 
 /** How a kernel wants u8 weights. GEMM: panels of [k/4][16][4] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT: elements 0, 2 and elements
  *  1, 3 of every four). Depthwise: as they are (PLAIN), fours of rows or pairs of them in i16, see pack_int.c. */
@@ -111,9 +130,10 @@ typedef struct kf__kernels_int {
     kf__affine_q_fn *affine_q;
     kf__colsum_q_fn *colsum_q;
     kf__eltwise_q_fn *eltwise_q;
+    kf__pool_q_fn *pool_q;
     kf__qlayout gemm_layout, dw_layout;
     size_t dw_block; /* channels that the depthwise kernels take at a time */
-    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name, *eltwise_q_name;
+    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name, *eltwise_q_name, *pool_q_name;
 } kf__kernels_int;
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 
@@ -164,14 +184,17 @@ size_t kf__dwconv_u8_scratch(void);
     KF_KERNEL(dwconv_q, dwconv_i16, isa)                                                                               \
     KF_KERNEL(affine_q, affine_q, isa)                                                                                 \
     KF_KERNEL(colsum_q, colsum_q, isa)
+#define KF_KERNELS_MAP(isa) KF_KERNEL(eltwise_q, eltwise_q, isa) KF_KERNEL(pool_q, pool_q, isa)
 KF_KERNELS_U8(scalar)
 KF_KERNELS_WIDE(scalar)
-KF_KERNEL(eltwise_q, eltwise_q, scalar)
+KF_KERNELS_MAP(scalar)
 #if defined(__x86_64__)
 KF_KERNELS_U8(sse4)
 KF_KERNELS_WIDE(sse4)
+KF_KERNELS_MAP(sse4)
 KF_KERNELS_U8(avx2)
 KF_KERNELS_WIDE(avx2)
+KF_KERNELS_MAP(avx2)
 KF_KERNELS_U8(avxvnni)
 KF_KERNELS_WIDE(avx512)
 KF_KERNELS_U8(avx512vnni)
@@ -181,6 +204,7 @@ KF_KERNEL(gemm_u8, gemm_u8, amx)
 #endif
 #undef KF_KERNELS_U8
 #undef KF_KERNELS_WIDE
+#undef KF_KERNELS_MAP
 #undef KF_KERNEL
 
 #endif

@@ -59,20 +59,27 @@ void kf__dwconv_f32_pack(size_t taps, size_t c, const float *w, size_t tap, size
         (t)->affine_q = kf_k_affine_q_##isa, (t)->affine_q_name = "affine_q_" #isa;                                    \
         (t)->colsum_q = kf_k_colsum_q_##isa, (t)->colsum_q_name = "colsum_q_" #isa;                                    \
     } while (0)
+#define USE_MAP(t, isa)                                                                                                \
+    do {                                                                                                               \
+        (t)->eltwise_q = kf_k_eltwise_q_##isa, (t)->eltwise_q_name = "eltwise_q_" #isa;                                \
+        (t)->pool_q = kf_k_pool_q_##isa, (t)->pool_q_name = "pool_q_" #isa;                                            \
+    } while (0)
 
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     USE_U8(out, scalar);
     USE_WIDE(out, scalar);
-    out->eltwise_q = kf_k_eltwise_q_scalar, out->eltwise_q_name = "eltwise_q_scalar";
+    USE_MAP(out, scalar);
     out->gemm_layout = KF_QLAYOUT_QUADS, out->dw_layout = KF_QLAYOUT_PLAIN, out->dw_block = 16;
 #if defined(__x86_64__)
     if (cpu < KF_CPU_SSE4) return;
     USE_U8(out, sse4);
     USE_WIDE(out, sse4);
+    USE_MAP(out, sse4);
     out->gemm_layout = KF_QLAYOUT_SPLIT;
     if (cpu < KF_CPU_AVX2) return;
     USE_U8(out, avx2);
     USE_WIDE(out, avx2);
+    USE_MAP(out, avx2);
     out->gemm_layout = KF_QLAYOUT_SPLIT, out->dw_layout = KF_QLAYOUT_PAIRS, out->dw_block = 16;
     if (cpu == KF_CPU_AVXVNNI) {
         USE_U8(out, avxvnni);

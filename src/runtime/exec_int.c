@@ -316,54 +316,66 @@ static void run_eltwise(void *ctx, int worker, int workers) {
     if (to > from) j->k->eltwise_q(&e);
 }
 
-static int32_t at(const job *j, size_t i) { return j->in->dtype == KF_U8 ? ((const uint8_t *)j->src)[i] : ((const int16_t *)(const void *)j->src)[i]; }
+/* Taps of a window that begins at `at`, `step` apart, of which *n from *first on lie in 0..size-1. */
+static void inside(int32_t at, int32_t taps, int32_t step, int32_t size, int32_t *first, int32_t *n) {
+    *first = at < 0 ? (step - 1 - at) / step : 0;
+    int32_t end = at < size ? (size - 1 - at) / step + 1 : 0;
+    *n = (end < taps ? end : taps) - *first;
+    if (*n < 0) *n = 0;
+}
 
-/* One output value of a pooling window. */
-static void pool_value(const job *j, size_t image, int32_t y, int32_t x, size_t ch, size_t to) {
+/* What divides the sum of an average: all taps inside, or also those in the padding. */
+static int32_t divisor(const job *j, int32_t y, int32_t x, int32_t rows, int32_t columns) {
     const kf__step *s = j->s;
-    int64_t sum = 0;
-    int32_t top = INT32_MIN, count = 0;
-    for (int32_t t = 0; t < s->kh * s->kw; t++) {
-        int32_t sy = y * s->sh - s->pt + t / s->kw * s->dh, sx = x * s->sw - s->pl + t % s->kw * s->dw;
-        bool inside = sy >= 0 && sy < j->in->h && sx >= 0 && sx < j->in->w;
-        bool padded = sy >= -s->pt && sy < j->in->h + s->pb && sx >= -s->pl && sx < j->in->w + s->pr;
-        count += inside || (padded && s->count_include_pad);
-        if (!inside) continue;
-        int32_t q = at(j, ((image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w + (size_t)sx) * (size_t)j->in->c + ch);
-        top = q > top ? q : top;
-        sum += q - j->in->zero;
+    int32_t first;
+    if (s->count_include_pad) {
+        inside(y + s->pt, s->kh, s->dh, j->in->h + s->pt + s->pb, &first, &rows);
+        inside(x + s->pl, s->kw, s->dw, j->in->w + s->pl + s->pr, &first, &columns);
     }
-    if (s->op == KF_STEP_AVG_POOL) {
-        put_rounded(j, to, ch, (float)sum * ((const float *)j->x->m->p->consts[s->consts[KF_CONST_MUL]].data)[count ? count - 1 : 0]);
-        return;
-    }
-    top = top < j->s->qlo ? j->s->qlo : top > j->s->qhi ? j->s->qhi : top;
-    if (j->out->dtype == KF_U8) ((uint8_t *)j->dst)[to] = (uint8_t)top;
-    else ((int16_t *)(void *)j->dst)[to] = (int16_t)top;
+    return rows * columns;
 }
 
 static void run_pool(void *ctx, int worker, int workers) {
     const job *j = ctx;
-    size_t from, to, h = (size_t)j->out->h, w = (size_t)j->out->w, c = (size_t)j->out->c;
+    const kf__step *s = j->s;
+    const kf__requant *r = &j->q->rq;
+    size_t from, to, h = (size_t)j->out->h, w = (size_t)j->out->w, c = (size_t)j->out->c, line = (size_t)j->in->w * c;
+    const float *means = s->op == KF_STEP_AVG_POOL ? j->x->m->p->consts[s->consts[KF_CONST_MUL]].data : NULL;
+    kf__pool_q p = {.in_type = j->in->dtype, .out_type = j->out->dtype, .row_step = (size_t)s->dh * line, .column_step = (size_t)s->dw * c, .c = c, .largest = !means,
+                    .lo = s->qlo, .hi = s->qhi, .in_zero = j->in->zero, .flo = r->flo, .fhi = r->fhi, .zero = r->zero};
+    kf__pool_q_fn *pool = (int64_t)s->kh * s->kw > 65536 ? kf_k_pool_q_scalar : j->k->pool_q;
     kf__share((size_t)j->out->n * h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++)
-        for (size_t x = 0; x < w; x++)
-            for (size_t ch = 0; ch < c; ch++) pool_value(j, row / h, (int32_t)(row % h), (int32_t)x, ch, (row * w + x) * c + ch);
+        for (size_t i = 0; i < w; i++) {
+            int32_t y = (int32_t)(row % h) * s->sh - s->pt, x = (int32_t)i * s->sw - s->pl, top, left, rows, columns;
+            inside(y, s->kh, s->dh, j->in->h, &top, &rows);
+            inside(x, s->kw, s->dw, j->in->w, &left, &columns);
+            p.rows = (size_t)rows, p.columns = rows ? (size_t)columns : 0;
+            if (p.columns)
+                p.in = j->src + ((row / h * (size_t)j->in->h + (size_t)(y + top * s->dh)) * line + (size_t)(x + left * s->dw) * c) * j->in_size;
+            int32_t count = means ? divisor(j, y, x, rows, columns) : 0;
+            if (means) p.mul = means[count ? count - 1 : 0];
+            p.out = j->dst + (row * w + i) * c * j->out_size;
+            pool(&p);
+        }
 }
 
-static void run_concat(const job *j) {
-    size_t done = 0, rows = (size_t)j->out->n * pixels(j->out), c = (size_t)j->out->c;
-    for (int k = 0; k < j->s->n_in; k++) {
+/* Every part has one scale. */
+static void run_concat(void *ctx, int worker, int workers) {
+    const job *j = ctx;
+    size_t done = 0, c = (size_t)j->out->c, from, to;
+    float *mul = scratch(j, worker);
+    int32_t *zero = (int32_t *)(void *)(mul + kf__qpad(c));
+    kf__share((size_t)j->out->n * pixels(j->out), 1, worker, workers, &from, &to);
+    for (int k = 0; to > from && k < j->s->n_in; k++) {
         const kf__ptensor *t = &j->x->m->p->tensors[j->s->in[k]];
-        float mul = ((const float *)j->x->m->p->consts[j->s->consts[KF_CONST_MUL]].data)[k];
-        for (size_t i = 0; i < (size_t)t->c; i++) { /* column by column: every part has one scale */
-            int32_t zero = t->zero;
-            kf__affine_q a = affine_of(j);
-            a.in = tensor(j->x, j->s->in[k]) + i * kf_dtype_size(t->dtype), a.in_type = t->dtype, a.in_zero = &zero, a.mul = &mul;
-            a.out = j->dst + (done + i) * j->out_size, a.rows = rows, a.c = 1, a.ld_in = (size_t)t->c, a.ld_out = c;
-            kf_k_affine_q_scalar(&a);
-        }
-        done += (size_t)t->c;
+        kf__affine_q a = affine_of(j);
+        a.c = a.ld_in = (size_t)t->c, a.rows = to - from, a.in_type = t->dtype, a.mul = mul, a.in_zero = zero;
+        for (size_t i = 0; i < a.c; i++) mul[i] = ((const float *)j->x->m->p->consts[j->s->consts[KF_CONST_MUL]].data)[k], zero[i] = t->zero;
+        a.in = tensor(j->x, j->s->in[k]) + from * a.c * kf_dtype_size(t->dtype);
+        a.out = j->dst + (from * c + done) * j->out_size;
+        j->k->affine_q(&a);
+        done += a.c;
     }
 }
 
@@ -407,7 +419,7 @@ void kf__exec_step_int(const kf__exec *x, int32_t index) {
     case KF_STEP_QUANTIZE: case KF_STEP_DEQUANTIZE: kf__pool_run(x->pool, run_convert, &j); break;
     case KF_STEP_GLOBAL_POOL: run_global_pool(&j); break;
     case KF_STEP_AVG_POOL: case KF_STEP_MAX_POOL: kf__pool_run(x->pool, run_pool, &j); break;
-    case KF_STEP_CONCAT: run_concat(&j); break;
+    case KF_STEP_CONCAT: kf__pool_run(x->pool, run_concat, &j); break;
     case KF_STEP_PAD: run_pad(&j); break;
     default: run_move(&j); break;
     }

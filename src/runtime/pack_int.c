@@ -161,11 +161,10 @@ static void *panels(packing *k, const kf__pconst *w, bool input_i16, size_t grou
 static bool pack_depthwise(packing *k, const kf__pconst *w) {
     const kf__step *s = k->s;
     const kf__kernels_int *kernels = &k->m->kernels_int;
-    bool u8 = k->in->dtype == KF_U8 && w->dtype == KF_I8;
-    bool fast = u8 && kf__dwconv_u8_fast(s->kh, s->kw, s->sh, s->sw, s->dh, s->dw) && k->out->dtype != KF_F32 && s->n_in == 1;
-    k->q->dwconv = !u8 ? kernels->dwconv_i16 : fast ? kernels->dwconv_u8 : kf_k_dwconv_u8_scalar;
-    k->q->kernel = !u8 ? kernels->dwconv_i16_name : fast ? kernels->dwconv_u8_name : "dwconv_u8_scalar";
-    kf__qlayout layout = fast ? kernels->dw_layout : KF_QLAYOUT_PLAIN;
+    bool u8 = k->in->dtype == KF_U8 && w->dtype == KF_I8 && kf__dwconv_u8_fast(s->kh, s->kw, s->sh, s->sw, s->dh, s->dw) && k->out->dtype != KF_F32 && s->n_in == 1;
+    k->q->dwconv = u8 ? kernels->dwconv_u8 : kernels->dwconv_i16;
+    k->q->kernel = u8 ? kernels->dwconv_u8_name : kernels->dwconv_i16_name;
+    kf__qlayout layout = u8 ? kernels->dw_layout : KF_QLAYOUT_PLAIN;
     k->block = layout == KF_QLAYOUT_PLAIN ? 16 : kernels->dw_block;
     size_t count = w->bytes / kf_dtype_size(w->dtype);
     if (!u8) {
@@ -272,7 +271,8 @@ static bool pack_plain(packing *k) {
     if (k->s->op == KF_STEP_DEQUANTIZE) k->q->mul = k->q->in_scale[0];
     bool each = k->s->op == KF_STEP_ACT || k->s->op == KF_STEP_ADD || k->s->op == KF_STEP_MUL;
     if (k->s->op == KF_STEP_ACT && k->s->direct) k->q->in_scale[0] = k->q->mul;
-    k->q->kernel = each ? k->m->kernels_int.eltwise_q_name : k->s->op == KF_STEP_GLOBAL_POOL ? k->m->kernels_int.colsum_q_name : k->m->kernels_int.affine_q_name;
+    bool window = k->s->op == KF_STEP_AVG_POOL || k->s->op == KF_STEP_MAX_POOL;
+    k->q->kernel = each ? k->m->kernels_int.eltwise_q_name : window ? k->m->kernels_int.pool_q_name : k->s->op == KF_STEP_GLOBAL_POOL ? k->m->kernels_int.colsum_q_name : k->m->kernels_int.affine_q_name;
     if (k->s->op == KF_STEP_SCALE) return rounding(k, k->out, &k->q->rq) && k->q->mul;
     return epilogue(k, &k->q->rq) && k->q->mul;
 }
@@ -296,7 +296,8 @@ static size_t scratch_of(const packing *k) {
     case KF_STEP_FC: return k->q->i16 && k->in->dtype == KF_U8 ? c * 2 + KF_ALIGN : 0;
     case KF_STEP_DWCONV: return kf__dwconv_u8_scratch();
     case KF_STEP_SE_GATE: return kf__qpad(c) * (4 + 8 + 2) + kf__qpad(k->q->hidden) * 2;
-    case KF_STEP_SCALE: case KF_STEP_GLOBAL_POOL: case KF_STEP_AVG_POOL: return kf__qpad(c) * 12;
+    case KF_STEP_SCALE: case KF_STEP_GLOBAL_POOL: return kf__qpad(c) * 12;
+    case KF_STEP_CONCAT: return kf__qpad((size_t)k->out->c) * 8;
     default: return 0;
     }
 }

@@ -1,4 +1,4 @@
-/* Check and benchmark of the integer kernels: GEMM of u8 and i16, depthwise, requantization and sums, byte for byte against scalar.
+/* Check and benchmark of the integer kernels: GEMM of u8 and i16, depthwise, requantization, sums, pooling, Add and Mul, byte for byte against scalar.
  * Floor 9. Every layer shape of large_100 and small_100, remainders, worst values, the traps of docs/NUMERICS.md, guard pages;
  * --bench prints times.
  * Owner rule: frees what each case maps. */
@@ -208,8 +208,8 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
 /* The 16-bit kernel: any window, stride and dilation, u8 or i16 in, every epilogue. */
 static void check_dwconv16(window v, unsigned turn, kf__random *r) {
     kf_dtype in_type = turn % 3 == 2 ? KF_U8 : KF_I16, out = turn % 5 == 4 ? KF_I16 : turn % 5 == 3 ? KF_F32 : KF_U8;
-    int32_t kw = turn % 7 == 6 ? v.k + 1 : v.k, dh = turn % 6 == 5 ? 2 : 1, pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2;
-    int32_t ho = (v.h + 2 * pad - (v.k - 1) * dh - 1) / v.s + 1, wo = (v.w + 2 * pad - kw) / v.s + 1;
+    int32_t kw = turn % 7 == 6 ? v.k + 1 : v.k, dh = turn % 6 == 5 ? 2 : 1, sw = turn % 4 == 1 ? 3 - v.s : v.s, pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2;
+    int32_t ho = (v.h + 2 * pad - (v.k - 1) * dh - 1) / v.s + 1, wo = (v.w + 2 * pad - kw) / sw + 1;
     if (v.h + 2 * pad <= (v.k - 1) * dh || v.w + 2 * pad < kw) return;
     size_t e = kf_dtype_size(out), ein = kf_dtype_size(in_type), outs = (size_t)ho * (size_t)wo * v.c, taps = (size_t)(v.k * kw);
     bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c * ein), want = bytes_new(outs * e), got = bytes_new(outs * e), pads = bytes_new(v.c * ein), res = bytes_new(outs);
@@ -218,7 +218,7 @@ static void check_dwconv16(window v, unsigned turn, kf__random *r) {
     parameters p = parameters_new(v.c);
     parameters_fill(&p, v.c, in_type == KF_U8 ? 1e-5 : 1e-7, out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, v.c, out);
-    kf__dwconv_q d = {.in = in.at, .in_type = in_type, .h_in = v.h, .w_in = v.w, .w_out = wo, .kh = v.k, .kw = kw, .sh = v.s, .sw = v.s, .dh = dh,
+    kf__dwconv_q d = {.in = in.at, .in_type = in_type, .h_in = v.h, .w_in = v.w, .w_out = wo, .kh = v.k, .kw = kw, .sh = v.s, .sw = sw, .dh = dh,
                       .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
     int level[KF_CPU_LEVELS + 1];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
@@ -290,6 +290,73 @@ static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.affine_q_name, (shape){rows, c, 1}, turn);
     }
     free(zero);
+    parameters_free(&p);
+    guard_free(&x.g), guard_free(&want.g), guard_free(&got.g);
+}
+
+/* A tensor of any of the three types, its zero points and scales: one for all channels, or one for each. */
+static void random_tensor(bytes *x, kf_dtype type, int32_t *zero, float *scale, size_t c, bool one, kf__random *r) {
+    for (size_t i = 0; i < x->n / 4 && type == KF_F32; i++) {
+        float v = kf__random_range(r, 0, 60) ? (float)(kf__random_unit(r) * 12 - 6) : i % 2 ? NAN : INFINITY;
+        memcpy(x->at + i * 4, &v, 4);
+    }
+    if (type != KF_F32) random_bytes(x, 0, r);
+    for (size_t i = 0; i < c; i++) {
+        zero[i] = type == KF_U8 ? (int32_t)kf__random_range(r, 0, 255) : 0;
+        scale[i] = (float)((type == KF_U8 ? 0.05 : 3e-4) * (0.5 + kf__random_unit(r)));
+        if (one) zero[i] = zero[0], scale[i] = scale[0];
+    }
+}
+
+/* Add, Mul and activation of whole tensors; every activation, all types. */
+static void check_eltwise(size_t rows, size_t c, unsigned turn, kf__random *r) {
+    static const kf_dtype TYPES[3] = {KF_U8, KF_I16, KF_F32};
+    kf_dtype ta = TYPES[turn % 3], tb = TYPES[turn / 3 % 3], out = TYPES[turn / 2 % 3];
+    bytes a = bytes_new(rows * c * kf_dtype_size(ta)), b = bytes_new(rows * c * kf_dtype_size(tb));
+    bytes want = bytes_new(rows * c * kf_dtype_size(out)), got = bytes_new(rows * c * kf_dtype_size(out));
+    parameters p = parameters_new(c), pa = parameters_new(c), pb = parameters_new(c);
+    bool one = turn % 5 != 4;
+    random_tensor(&a, ta, pa.zero, pa.mul, c, one, r), random_tensor(&b, tb, pb.zero, pb.mul, c, one, r);
+    parameters_fill(&p, c, 1, out, r);
+    for (size_t i = 1; one && i < c; i++) p.k[i] = p.k[0], p.inv[i] = p.inv[0], p.flo[i] = p.flo[0], p.fhi[i] = p.fhi[0], p.zero[i] = p.zero[0];
+    kf__requant q = requant_of(&p, turn, false, NULL, 0, out);
+    kf__eltwise_q e = {.a = a.at, .b = turn % 4 ? b.at : NULL, .a_type = ta, .b_type = tb, .a_zero = pa.zero, .a_scale = pa.mul, .product = turn % 8 > 4,
+                       .q = &q, .rows = rows, .c = c};
+    if (e.b) e.b_zero = pb.zero, e.b_scale = pb.mul;
+    int level[KF_CPU_LEVELS + 1];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        select_rung(level[i], &k);
+        e.out = i ? got.at : want.at;
+        memset(got.at, CANARY, got.n);
+        k.eltwise_q(&e);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.eltwise_q_name, (shape){rows, c, 0}, turn);
+    }
+    parameters_free(&p), parameters_free(&pa), parameters_free(&pb);
+    guard_free(&a.g), guard_free(&b.g), guard_free(&want.g), guard_free(&got.g);
+}
+
+/* One pixel of a pooling window of any size, also of none inside. */
+static void check_pool(size_t c, unsigned turn, kf__random *r) {
+    kf_dtype in = turn % 3 ? KF_U8 : KF_I16, out = turn % 2 ? in : turn % 7 == 6 ? KF_F32 : KF_U8;
+    size_t rows = (size_t)kf__random_range(r, turn % 20 ? 1 : 0, 7), columns = (size_t)kf__random_range(r, 1, 7), step = (size_t)kf__random_range(r, 1, 2) * c;
+    size_t line = columns * step + (size_t)kf__random_range(r, 0, 9), count = rows ? (rows - 1) * line + (columns - 1) * step + c : 0;
+    bytes x = bytes_new(count * kf_dtype_size(in) + !count), want = bytes_new(c * kf_dtype_size(out)), got = bytes_new(c * kf_dtype_size(out));
+    random_bytes(&x, turn, r);
+    parameters p = parameters_new(c);
+    parameters_fill(&p, c, 1, out, r);
+    kf__pool_q w = {.in = x.at, .in_type = in, .out_type = out, .rows = rows, .columns = rows ? columns : 0, .row_step = line, .column_step = step, .c = c,
+                    .largest = turn % 2, .lo = in == KF_U8 ? 9 : -30000, .hi = in == KF_U8 ? 240 : 30000, .in_zero = in == KF_U8 ? 101 : 0,
+                    .mul = (float)(kf__random_unit(r) * (in == KF_U8 ? 0.1 : 1e-3)), .flo = p.flo, .fhi = p.fhi, .zero = p.zero};
+    int level[KF_CPU_LEVELS + 1];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        select_rung(level[i], &k);
+        w.out = i ? got.at : want.at;
+        memset(got.at, CANARY, got.n);
+        k.pool_q(&w);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.pool_q_name, (shape){rows, c, columns}, turn);
+    }
     parameters_free(&p);
     guard_free(&x.g), guard_free(&want.g), guard_free(&got.g);
 }
@@ -408,6 +475,8 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 200; i++) check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
     for (unsigned i = 0; i < 40; i++) check_affine_sum((size_t)kf__random_range(&r, 200, 900), (size_t)kf__random_range(&r, 1, 150), i, &r);
     for (unsigned i = 0; i < 100; i++) check_affine_real((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, i % 4 ? 8 : 60), i, &r);
+    for (unsigned i = 0; i < 360; i++) check_eltwise((size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, i % 3 ? 70 : 8), i, &r);
+    for (unsigned i = 0; i < 300; i++) check_pool((size_t)kf__random_range(&r, 1, 70), i, &r);
     check_traps();
     printf("int: %d cases, %d failures\n", cases, failures);
     return failures != 0;

@@ -125,3 +125,38 @@ void kf_k_eltwise_q_scalar(const kf__eltwise_q *e) {
             else put(e->out, q->out, at, round_q(x, q->flo[j], q->fhi[j], q->zero[j]));
         }
 }
+
+/* The same for all channels? Every vector's elements have four bytes. */
+static bool is_one(const void *vector, size_t c) { return !vector || memcmp(vector, (const char *)vector + 4, (c - 1) * 4) == 0; }
+
+void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e) {
+    const kf__requant *q = e->q;
+    const void *const vectors[] = {e->a_zero, e->a_scale, e->b ? e->b_zero : NULL, e->b ? e->b_scale : NULL, q->k, q->inv, q->flo, q->fhi, q->zero};
+    kf__eltwise_q rest = *e;
+    bool one = true;
+    for (size_t i = 0; i < KF_COUNT(vectors); i++) one = one && is_one(vectors[i], e->c);
+    if (one) { /* else an activation whose output has a scale for each channel: rare */
+        size_t n = e->rows * e->c, done = run(e, n);
+        rest.a = (const char *)e->a + done * kf_dtype_size(e->a_type);
+        if (e->b) rest.b = (const char *)e->b + done * kf_dtype_size(e->b_type);
+        rest.out = (char *)e->out + done * kf_dtype_size(q->out), rest.rows = n - done, rest.c = 1;
+    }
+    if (rest.rows) kf_k_eltwise_q_scalar(&rest);
+}
+
+void kf_k_pool_q_scalar(const kf__pool_q *w) {
+    for (size_t j = 0; j < w->c; j++) {
+        int64_t sum = 0;
+        int32_t top = INT32_MIN;
+        for (size_t r = 0; r < w->rows; r++)
+            for (size_t t = 0; t < w->columns; t++) {
+                int32_t q = get(w->in, w->in_type, r * w->row_step + t * w->column_step + j);
+                top = q > top ? q : top;
+                sum += q - w->in_zero;
+            }
+        float x = (float)sum * w->mul;
+        if (w->largest) put(w->out, w->out_type, j, top < w->lo ? w->lo : top > w->hi ? w->hi : top);
+        else if (w->out_type == KF_F32) ((float *)w->out)[j] = x;
+        else put(w->out, w->out_type, j, round_q(x, w->flo[j], w->fhi[j], w->zero[j]));
+    }
+}

@@ -20,3 +20,4 @@
 
 #define WITH_WIDE
 #include "kernels/x86/int_template.h"
+#include "kernels/x86/int_map.h"

@@ -212,3 +212,5 @@ void NAME(colsum_q)(kf_dtype type, size_t rows, size_t c, const void *x, int32_t
         for (size_t k = 0; k < n; k++) sums_of[j + k] += lane[k];
     }
 }
+
+#include "kernels/x86/int_map.h"
