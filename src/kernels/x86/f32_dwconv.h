@@ -37,6 +37,7 @@ INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_ro
             if ((i < k / 2 && left + i < 0) || (i > last - k / 2 && left + i >= d->w_in)) continue;
             const float *from = p + (i % 4 == 3 ? c3 : (size_t)(i % 4) * c);
             V v = LOAD(from);
+            IN_REGISTER(v);
             UNROLL for (int kx = 0; kx < k; kx++) {
                 int q = (i - kx) / s;
                 if (i - kx >= 0 && (i - kx) % s == 0 && q < n) acc[q] = FMA(v, w[kx], acc[q]);

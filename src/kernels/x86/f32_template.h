@@ -14,6 +14,8 @@
 /* Loops with constant bounds that must become straight code; a pointer whose origin the compiler shall forget. */
 #define UNROLL _Pragma("GCC unroll 32")
 #define OPAQUE(pointer) __asm__("" : "+r"(pointer))
+/* Loaded once: compilers like to load what is used twice as the operand of both uses. */
+#define IN_REGISTER(vector) __asm__("" : "+v"(vector))
 
 INLINE V clip(V x, V lo, V hi) { return MIN(MAX(x, lo), hi); }
 INLINE V hswish(V x) { return MUL(clip(FMA(x, SET1(1.0f / 6.0f), SET1(0.5f)), ZERO, SET1(1.0f)), x); }
