@@ -5,7 +5,7 @@
 
 typedef struct life {
     int32_t first, last;
-    size_t bytes;
+    size_t bytes, rank; /* rank: the larger is placed before */
     bool placed;
 } life;
 
@@ -32,6 +32,7 @@ static void lifetimes(const kf__program *p, bool keep_all, life *l) {
         const kf__ptensor *x = &p->tensors[t];
         l[t] = (life){.first = p->n_steps, .last = -1};
         l[t].bytes = kf__round_up((size_t)x->n * (size_t)x->h * (size_t)x->w * (size_t)x->c * kf_dtype_size(x->dtype), KF_ALIGN);
+        l[t].rank = l[t].bytes;
     }
     for (int32_t i = 0; i < p->n_inputs; i++) l[p->inputs[i].tensor].first = l[p->inputs[i].tensor].last = -1;
     for (int32_t i = 0; i < p->n_steps; i++) {
@@ -40,6 +41,7 @@ static void lifetimes(const kf__program *p, bool keep_all, life *l) {
         if (l[s->out].last < i) l[s->out].last = i;
         for (int k = 0; k < s->n_in; k++) l[s->in[k]].last = i;
         if (i > 0 && kf__steps_join(p, i - 1)) l[p->steps[i - 1].in[0]].last = i;
+        if (kf__steps_join(p, i)) l[s->out].rank = 0; /* seldom written: it must not keep the others from memory that is still in a cache */
     }
     for (int32_t i = 0; i < p->n_outputs; i++) l[p->outputs[i].tensor].last = p->n_steps;
     for (int32_t t = 0; keep_all && t < p->n_tensors; t++) l[t].first = -1, l[t].last = p->n_steps;
@@ -69,7 +71,7 @@ kf_status kf__plan(const kf__program *p, bool keep_all, size_t *offset, size_t *
     for (int32_t done = 0; done < p->n_tensors; done++) {
         int32_t best = -1;
         for (int32_t t = 0; t < p->n_tensors; t++)
-            if (!l[t].placed && (best < 0 || l[t].bytes > l[best].bytes)) best = t;
+            if (!l[t].placed && (best < 0 || l[t].rank > l[best].rank)) best = t;
         offset[best] = lowest_place(l, offset, p->n_tensors, best);
         l[best].placed = true;
         if (offset[best] + l[best].bytes > *total) *total = offset[best] + l[best].bytes;
