@@ -6,8 +6,7 @@
 typedef struct product {
     const kf__gemm_rows *a;
     const float *b;
-    size_t n, k;  /* k: all pieces together */
-    size_t first; /* row of A with which the block begins that all panels pass over */
+    size_t n, k; /* k: all pieces together */
     float *c;
     size_t ldc;
     const kf__epilogue *e;
@@ -32,12 +31,12 @@ INLINE V bias_at(const product *p, size_t at) {
     return p->e->bias && at < p->n ? LOADM(p->e->bias + at, TAIL(p->n - at)) : ZERO;
 }
 
-/* Bytes from a weight to the line to ask for when it is used. While the first rows of a block meet a panel, that is a line of the panels
- * after it; the other rows ask for what later steps read, in as many runs side by side as the tile has panels. */
-static ptrdiff_t line_to_ask(const product *p, size_t row, const float *w, size_t panels) {
+/* Bytes from a weight to the line to ask for when it is used: of what later steps read, in as many runs side by side as the tile has
+ * panels, or else of the panels after these. */
+static ptrdiff_t line_to_ask(const product *p, const float *w, size_t panels) {
     kf__ahead *a = p->e->ahead;
     size_t lines = p->k * panels;
-    if (row == p->first || !a || a->lines == 0) return (ptrdiff_t)(lines * KF_LINE);
+    if (!a || a->lines == 0) return (ptrdiff_t)(lines * KF_LINE);
     ptrdiff_t there = (ptrdiff_t)((uintptr_t)a->at - (uintptr_t)w);
     lines *= ASKS;
     a->at += lines * KF_LINE;
@@ -155,7 +154,7 @@ INLINE void full(const int mr, const int nv, const int half, const product *p, s
     /* The rows of the next tile are on their way while this one computes: large outputs are not in a near cache. */
     UNROLL for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j += (int)(KF_LINE / sizeof(V))) __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
-    sums(mr, nv, half, p, row, col, line_to_ask(p, row, weights_at(p, col, 0), PANELS(nv)), &t);
+    sums(mr, nv, half, p, row, col, line_to_ask(p, weights_at(p, col, 0), PANELS(nv)), &t);
     if (p->e->act > KF_ACT_HSWISH) { /* rare after a convolution */
         float buffer[ROWS_1 * BUFFER_LD];
         keep(mr, nv, half, &t, buffer);
@@ -223,10 +222,7 @@ void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, 
     product p = {.a = a, .b = b, .n = n, .k = a->pieces * a->len, .c = c, .ldc = ldc, .e = e};
     /* Rows in blocks, so that a block of A stays in L1 or L2 while all panels of B pass over it. */
     size_t block = n <= 2 * VL + 8 ? m : p.k > 512 ? BLOCK_ROWS_DEEP : BLOCK_ROWS;
-    for (size_t i = 0; i < m; i += block) {
-        p.first = i;
-        columns(&p, i, m - i < block ? m - i : block);
-    }
+    for (size_t i = 0; i < m; i += block) columns(&p, i, m - i < block ? m - i : block);
 }
 
 /* One row: WIDE vectors of columns and two depths at once, so that the sums hide the latency of the multiply-adds and several streams
