@@ -165,20 +165,21 @@ INLINE void full(const int mr, const int nv, const int half, const product *p, s
     if (half) finish_half(mr, p, row, col + (size_t)(nv * VL), &t);
 }
 
-/* Fewer rows than a full tile has, or a few more: 1 to 8 or 16 at once, others in two about equal parts. */
+/* Fewer rows than a full tile has, or a few more: 1 to 4, 7, 8 or 16 at once, others in two about equal parts. */
 INLINE void rest(const int most, const int nv, const int half, const product *p, size_t row, size_t m, size_t col) {
     while (m > 0) {
         size_t mr = m <= 8 && m < (size_t)most ? m : m >= 16 && most > 16 ? 16 : (m + 1) / 2;
         float buffer[ROWS_1 * BUFFER_LD];
         tile t;
+        if (mr == 5 || mr == 6) mr = 3; /* few layers have them, and every count costs a kilobyte or two */
         switch (mr) {
 #define CASE(r)                                                                                                        \
     case r:                                                                                                            \
         if (r >= most) break;                                                                                          \
-        sums(r, nv, half, p, row, col, (ptrdiff_t)(p->k * PANELS(nv) * KF_LINE), &t);                                                                            \
+        sums(r, nv, half, p, row, col, (ptrdiff_t)(p->k * PANELS(nv) * KF_LINE), &t);                                  \
         keep(r, nv, half, &t, buffer);                                                                                 \
         break;
-            CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6) CASE(7) CASE(8) CASE(16)
+            CASE(1) CASE(2) CASE(3) CASE(4) CASE(7) CASE(8) CASE(16)
 #undef CASE
         }
         finish_buffer(p, row, mr, col, col + (size_t)(nv * VL + half * 8), buffer);

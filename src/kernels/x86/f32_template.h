@@ -1,6 +1,6 @@
 /* Body of the x86 f32 kernels, compiled once for AVX2 and once for AVX-512 (the including file defines the vector words).
  * Floor 3. Needs: V, VL, MASK, LOAD, LOADM, STORE, STOREM, SET1, FMA, MIN, MAX, ADD, MUL, ZERO, TAIL(n), NAME(base),
- * HALVES, HLOW, the ROWS_ and the BLOCK_ROWS.
+ * HALVES, HLOW, ASKS, DW_MOST, the ROWS_ and the BLOCK_ROWS.
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -55,8 +55,9 @@ INLINE void store(float *to, size_t n, V x) {
 }
 
 INLINE V finish(V x, const kf__epilogue *e, const float *residual, MASK mask) {
-    if (e->act == KF_ACT_SIGMOID || e->act == KF_ACT_SILU) x = activate_slow(x, e->act);
-    else x = activate(x, e->act, SET1(e->lo), SET1(e->hi));
+    if (e->act == KF_ACT_CLIP) x = clip(x, SET1(e->lo), SET1(e->hi));
+    else if (e->act == KF_ACT_HSWISH) x = hswish(x);
+    else if (e->act != KF_ACT_NONE) x = activate_any(x, e);
     if (residual) x = ADD(x, LOADM(residual, mask));
     if (e->post == KF_ACT_CLIP) x = MIN(MAX(x, SET1(e->post_lo)), SET1(e->post_hi));
     return x;
