@@ -10,6 +10,13 @@
 /* As one instruction: compilers otherwise move the loads of all taps out of the loop, into memory and back. */
 #define DOT_AT(acc, x, at) __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "m"(*(at)))
 
+/* The same weights for two sums. */
+#define DOT_PAIR(a, b, x, y, at)                                                                                       \
+    do {                                                                                                               \
+        V weights;                                                                                                     \
+        __asm__("vmovdqu64 %5, %2\n\tvpdpbusd %2, %3, %0\n\tvpdpbusd %2, %4, %1" : "+v"(a), "+v"(b), "=&v"(weights) : "v"(x), "v"(y), "m"(*(at))); \
+    } while (0)
+
 #include "kernels/x86/int_template.h"
 
 #define DOT2(acc, x, w) _mm512_dpwssd_epi32(acc, x, w)

@@ -83,6 +83,7 @@ enum { SUMS = GENERAL + 1 }; /* kind of a strip that leaves its sums to a second
 INLINE void dw_strip(const int kind, const int k, const int s, const int R, const int J, bool high, const dw_pass *p) {
     enum { STEP = 4 * (1 + SPLIT), MOST = 5 };
     const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k, slots = RING ? live : 1;
+    const bool paired = RING && R == 2; /* the second row uses the weights of the first on lanes that are moved down */
     const size_t j0 = high ? 2 : 0;
     const V *w = (const V *)(const void *)p->w + j0;
     const kf__requant *q = p->q;
@@ -92,7 +93,7 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
     const uint8_t *at[8], *pads[4], *const pad = (const uint8_t *)p->d->pad + p->c0;
     size_t to = (size_t)p->y * row + (size_t)p->x0 * pixel + p->c0;
     int32_t sx = p->x0 * s - p->d->pl;
-    V acc[MOST][2][4], x[4], *sums = p->sums + j0;
+    V acc[MOST][2][4], x[2][4], *sums = p->sums + j0;
     dw_params at_col;
     if (kind != SUMS) dw_params_at(kind, q, p->c0, &at_col);
     UNROLL for (int r = 0; r < 4 * fours; r++) at[r] = p->at[r] + (ptrdiff_t)sx * (ptrdiff_t)p->step[r];
@@ -106,18 +107,30 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
             if (m + slot >= total) return;
             UNROLL for (int phase = 0; phase < s; phase++, sx++) {
                 const int reach = live - phase;
+                const uint8_t *const *rows_at = sx >= 0 && sx < w_in ? at : pads;
+                HIDE(w); /* else the address of every tap is kept, on the stack */
                 UNROLL for (int f = 0; f < fours; f++) {
                     if (J == 2) HIDE(high);
-                    HIDE(w); /* else the address of every tap is kept, on the stack */
-                    load_four(J, high, used - f * 4 < 4 ? used - f * 4 : 4, sx >= 0 && sx < w_in ? at + f * 4 : pads, lanes, x);
-                    UNROLL for (int i = 0; i < reach; i++) {
-                        const int kx = (reach - 1 - i) * s + phase, o = RING ? (slot + i + phase) % live : i;
+                    load_four(J, high, used - f * 4 < 4 ? used - f * 4 : 4, rows_at == at ? at + f * 4 : pads, lanes, x[f]);
+                }
+                if (!paired) {
+                    UNROLL for (int i = 0; i < reach * fours; i++) {
+                        const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase, o = RING ? (slot + i % reach + phase) % live : i % reach;
                         UNROLL for (int r = 0; kx < k && r < R; r++) {
                             UNROLL for (int j = 0; j < J; j++) {
                                 const V *tap = w + ((kx * fours + f) * R + r) * STEP + j;
-                                DOT_AT(acc[o][r][j], x[j], tap);
+                                DOT_AT(acc[o][r][j], x[f][j], tap);
                             }
                         }
+                    }
+                }
+                UNROLL for (int j = 0; paired && j < J; j++) {
+                    V below[2];
+                    UNROLL for (int f = 0; f < fours; f++) below[f] = ROWS_DOWN(x[f][j], f + 1 < fours ? x[f + 1][j] : SET1I(0), s);
+                    UNROLL for (int i = 0; i < reach * fours; i++) {
+                        const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase, o = (slot + i % reach + phase) % live;
+                        const V *tap = w + (kx * fours + f) * 2 * STEP + j;
+                        if (kx < k) DOT_PAIR(acc[o][0][j], acc[o][1][j], x[f][j], below[f], tap);
                     }
                 }
                 UNROLL for (int r = 0; r < used; r++) at[r] += p->step[r];

@@ -7,6 +7,9 @@
 #ifndef DOT_AT
 #define DOT_AT(acc, x, at) ((acc) = DOT(acc, x, LOADV(at), LOADV((at) + 4 * SPLIT)))
 #endif
+#ifndef DOT_PAIR
+#define DOT_PAIR(a, b, x, y, at) (DOT_AT(a, x, at), DOT_AT(b, y, at))
+#endif
 #define INLINE static inline __attribute__((always_inline))
 /* One copy, whatever its callers' constants are. */
 #if defined(__clang__)

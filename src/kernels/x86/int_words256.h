@@ -34,6 +34,7 @@
 #define MAXU8(a, b) _mm256_max_epu8(a, b)
 #define IN_ORDER(v) _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
 #define RING 0
+#define ROWS_DOWN(x, next, rows) (x)
 #define DW3_J 2
 #define MAX_PANELS 1
 

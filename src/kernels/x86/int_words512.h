@@ -36,6 +36,8 @@
 #ifndef RING
 #define RING 1
 #endif
+/* Lanes of four rows below each other, `rows` further down: the next four follows. */
+#define ROWS_DOWN(x, next, rows) _mm512_or_si512(_mm512_srli_epi32(x, 8 * (rows)), _mm512_slli_epi32(next, 32 - 8 * (rows)))
 #define MR1 16
 #define MR2 8
 #define MR4 4
