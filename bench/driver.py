@@ -9,16 +9,26 @@ import json
 import os
 import platform
 import re
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 
 import report
-from engines import Failed, Kitfox, Peer, pinned, usable_cpus
+from engines import Failed, Kitfox, KitfoxPixels, Peer, pinned, usable_cpus
 from peers import ORDER
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+SCALING_ROUNDS = 5  # of --sessions, at most
+
+
+def words(p, a, option, known):
+    """The list that an option gives, checked."""
+    given = [x for x in getattr(a, option).split(",") if x]
+    if set(given) - set(known):
+        p.error("--%s: unknown %s" % (option, ", ".join(sorted(set(given) - set(known)))))
+    return given
 
 
 def arguments():
@@ -30,15 +40,15 @@ def arguments():
     p.add_argument("--frames", type=int, default=50, metavar="N", help="timed runs a turn (default 50)")
     p.add_argument("--threads", default="1,2", metavar="1,2", help="thread counts (default 1,2)")
     p.add_argument("--kinds", default="fp32,int8", metavar="fp32,int8", help="number formats (default both)")
+    p.add_argument("--isa", default="native", metavar="native,avx2", help="instruction sets: all that the CPU has, or at most AVX2 where an engine can be "
+                                                                         "told so (default native)")
     p.add_argument("--peers", default=",".join(ORDER), metavar="A,B", help="peers to run (default: %(default)s)")
     p.add_argument("--output", metavar="FILE", help="the report (default bench/results/DATE-CPU.md)")
     p.add_argument("--python", required=True, help=argparse.SUPPRESS)
     p.add_argument("--kitfox", required=True, help=argparse.SUPPRESS)
     a = p.parse_args()
-    a.threads, a.kinds, a.peers = [int(t) for t in a.threads.split(",")], a.kinds.split(","), [x for x in a.peers.split(",") if x]
-    for name, bad in (("--peers", set(a.peers) - set(ORDER)), ("--kinds", set(a.kinds) - {"fp32", "int8"})):
-        if bad:
-            p.error("%s: unknown %s" % (name, ", ".join(sorted(bad))))
+    a.threads = [int(t) for t in a.threads.split(",")]
+    a.kinds, a.isa, a.peers = words(p, a, "kinds", report.KINDS), words(p, a, "isa", report.ISAS), words(p, a, "peers", ORDER)
     if min(a.threads + [a.rounds, a.frames]) < 1 or a.limit < 2:
         p.error("--threads, --rounds and --frames start at 1, --limit at 2")
     return a
@@ -52,34 +62,38 @@ def prepare(a, model, folder):
         sys.exit("bench: %s: %s" % (model, p.stderr.strip()[-400:]))
     path = os.path.join(folder, "inputs.json")
     with open(path) as f:
-        return path, json.load(f)
+        return {**json.load(f), "path": path}
 
 
-def contestants(a, model, kind, folder, path, engines, notes):
+def contestants(model, kind, folder, inputs, engines, notes):
     """Engines that could convert the model: name -> path of the converted file."""
     ready = {}
     for name, engine in engines.items():
+        if kind not in engine.kinds:
+            continue
         print("bench: %s: converting for %s, %s" % (os.path.basename(model), name, kind), file=sys.stderr)
         try:
-            ready[name], notes[name, kind] = engine.convert(model, kind, folder, path)
+            ready[name], notes[name, kind] = engine.convert(model, kind, folder, inputs)
         except (Failed, ValueError) as e:
             notes[name, kind] = "left out: %s" % e
     return ready
 
 
-def take_turns(a, ready, engines, threads, cpus, tensor, notes, kind):
-    """A B A B ...: name -> list of one result a round; an engine that fails once is out."""
+def take_turns(a, ready, engines, setting, cpus, tensor, notes):
+    """Name -> list of one result a round; an engine that fails once is out. Who begins a round moves on, so that none always follows the same."""
+    kind, isa, threads = setting
     turns, running = {name: [] for name in ready}, list(ready)
     for number in range(a.rounds):
-        for name in running[:]:
+        start = number % max(len(running), 1)
+        for name in running[start:] + running[:start]:
             try:
-                turn = engines[name].bench(ready[name], threads, a.frames, tensor, cpus)
-                turn["start_ms"] = engines[name].first(ready[name], threads, tensor, cpus)
+                turn = engines[name].bench(ready[name], threads, a.frames, tensor, cpus, isa)
+                turn["start_ms"] = engines[name].first(ready[name], threads, tensor, cpus, isa)
                 turns[name].append(turn)
             except (Failed, ValueError, KeyError) as e:
                 notes[name, kind] = "failed with %d threads: %s" % (threads, e)
-                running.remove(name)
-        print("bench: %s, threads %d: round %d of %d" % (kind, threads, number + 1, a.rounds), file=sys.stderr)
+        running = [name for name in running if len(turns[name]) == number + 1]
+        print("bench: %s, %s, threads %d: round %d of %d" % (kind, isa, threads, number + 1, a.rounds), file=sys.stderr)
     return {name: turns[name] for name in running}
 
 
@@ -97,22 +111,71 @@ def judge(ready, engines, inputs, folder, reference, notes, kind):
     return agreement, reference
 
 
+def scaling(a, kitfox, path, cpus):
+    """KitFox's sessions side by side: list of rounds, each one row a count. Frames: what fills about as much time with every count."""
+    counts = a.threads
+    rounds = [kitfox.sessions(path, counts, a.frames * max(counts), set(cpus[:max(counts)])) for _ in range(min(a.rounds, SCALING_ROUNDS))]
+    return list(zip(*rounds))
+
+
+def machine_limit(a):
+    """Multiply-adds a nanosecond of this CPU, measured by the program beside kitfox in its build folder; empty without it."""
+    program = os.path.join(os.path.dirname(os.path.abspath(a.kitfox)), "..", "tests", "kernels", "machine_limit")
+    try:
+        return json.loads(pinned([program], set(usable_cpus()[:1]))[0])
+    except (Failed, ValueError):
+        return {}
+
+
+def own_figures(a, kind, path, kitfox, cpus, notes):
+    """Steps of one thread against the limit of the machine, and sessions side by side."""
+    try:
+        before = machine_limit(a)
+        steps = kitfox.steps(path, max(a.frames, 20), set(cpus[:1]))
+        after = machine_limit(a)
+        limit = {k: max(before[k], after[k]) if isinstance(after[k], float) else after[k] for k in after if k in before}
+        return {"steps": steps, "limit": limit, "sessions": scaling(a, kitfox, path, cpus)}
+    except (Failed, ValueError, KeyError) as e:
+        notes["kitfox", kind] = "gave no steps or sessions: %s" % e
+        return {}
+
+
 def run_model(a, model, engines, cpus):
     """All that the report says of one model."""
-    notes, tables, reference = {}, [], None
+    notes, tables, own, reference = {}, [], {}, None
     with tempfile.TemporaryDirectory(prefix="kitfox-bench-") as folder:
-        path, inputs = prepare(a, model, folder)
+        inputs = prepare(a, model, folder)
         for kind in sorted(a.kinds):  # fp32 first: its labels are the reference
-            ready = contestants(a, model, kind, folder, path, engines, notes)
+            ready = contestants(model, kind, folder, inputs, engines, notes)
             agreement, labels = judge(ready, engines, inputs, folder, reference, notes, kind)
             reference = labels if "kitfox" in ready else reference
-            for threads in a.threads:
-                turns = take_turns(a, ready, engines, threads, set(cpus[:threads]), inputs["judge"][0], notes, kind)
-                tables.append((kind, threads, turns, agreement))
+            for setting in [(kind, isa, threads) for isa in a.isa for threads in a.threads]:
+                turns = take_turns(a, ready, engines, setting, set(cpus[:setting[2]]), inputs["judge"][0], notes)
+                tables.append((*setting, turns, agreement))
+            if "kitfox" in ready:
+                own[kind] = own_figures(a, kind, ready["kitfox"], engines["kitfox"], cpus, notes)
         idle = [pinned([a.python, os.path.join(HERE, "worker.py"), "idle", inputs["judge"][0]], set(cpus[:1])) for _ in range(3)]
     rss, start = json.loads(idle[0][0])["rss_mib"], statistics.median(first for _, first, _ in idle)
-    return {"model": os.path.basename(model), "tables": tables, "notes": notes, "photos": inputs["photos"], "judged": len(inputs["judge"]),
-            "calibrated": len(inputs["tensors"]), "idle": (rss, start)}
+    return {"model": os.path.basename(model), "tables": tables, "own": own, "notes": notes, "judged": len(inputs["judge"]),
+            "calibrated": len(inputs["tensors"]), "idle": (rss, start), **{k: inputs[k] for k in ("photos", "spelling", "weights")}}
+
+
+def size_of_ours(program):
+    """Bytes of the stripped runtime library beside the program in its build folder; None without it."""
+    library = os.path.join(os.path.dirname(os.path.abspath(program)), "..", "src", "libkitfox.so")
+    if not os.path.exists(library) or not shutil.which("strip"):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        out = os.path.join(folder, "stripped")
+        return os.path.getsize(out) if subprocess.run(["strip", "-o", out, library]).returncode == 0 else None
+
+
+def describe(a, kitfox):
+    """Commit and size, for the head of the report."""
+    p = subprocess.run(["git", "-C", HERE, "describe", "--always", "--dirty"], capture_output=True, text=True)
+    size = size_of_ours(a.kitfox)
+    kitfox.versions = "this tree" + " (%s)" % p.stdout.strip() * (p.returncode == 0)
+    kitfox.versions += "; libkitfox.so, all that a program needs to run models: %.0f KiB stripped" % (size / 1024) if size else ""
 
 
 def cpu_name():
@@ -129,7 +192,8 @@ def main():
     for t in [t for t in a.threads if t > len(cpus)]:
         print("bench: %d threads left out: %d cores are usable" % (t, len(cpus)), file=sys.stderr)
     a.threads = [t for t in a.threads if t <= len(cpus)]
-    engines = {"kitfox": Kitfox(a.kitfox), **{name: Peer(a.python, name) for name in a.peers}}
+    engines = {"kitfox": Kitfox(a.kitfox), "pixels": KitfoxPixels(a.kitfox), **{name: Peer(a.python, name) for name in a.peers}}
+    describe(a, engines["kitfox"])
     results = [run_model(a, os.path.abspath(model), engines, cpus) for model in a.models]
     text = report.write(results, engines, a, cpu_name(), os.cpu_count())
     slug = re.sub(r"[^a-z0-9]+", "-", cpu_name().lower()).strip("-")

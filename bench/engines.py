@@ -15,6 +15,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 FORK = ["sh", "-c", '"$@"; exit $?', "sh"]
 PATIENCE = 900  # seconds for one conversion or turn
+STEERING = ("KITFOX_CPU", "KITFOX_THREADS", "OMP_", "GOMP_", "KMP_", "MKL_", "ONEDNN_", "DNNL_", "OV_CPU_", "XNN")  # of engines; the caller's are not taken over
 
 
 class Failed(Exception):
@@ -36,11 +37,16 @@ def usable_cpus():
     return chosen
 
 
-def pinned(command, cpus):
-    """Run to the end; gives standard output and milliseconds until its first line and until its end."""
+def plain_environment():
+    return {name: value for name, value in os.environ.items() if not name.startswith(STEERING)}
+
+
+def pinned(command, cpus, env=None):
+    """Run to the end, with `env` besides the plain environment; gives standard output and milliseconds until its first line and until its end."""
     with tempfile.TemporaryFile("w+", errors="replace") as err:  # a file: a full pipe would stop a talkative engine
         start = time.perf_counter()
         p = subprocess.Popen(FORK + command, stdout=subprocess.PIPE, stderr=err, stdin=subprocess.DEVNULL, text=True, start_new_session=True,
+                             env={**plain_environment(), **(env or {})},
                              preexec_fn=lambda: os.sched_setaffinity(0, cpus) if cpus else None)
         watch = threading.Timer(PATIENCE, os.killpg, (p.pid, signal.SIGKILL))
         watch.start()
@@ -60,12 +66,17 @@ def pinned(command, cpus):
 
 
 class Peer:
+    kinds = ("fp32", "int8")
+
     def __init__(self, python, module):
         self.module, self.command = module, [python, os.path.join(HERE, "worker.py")]
-        self.title, self.versions = importlib.import_module("peers." + module).NAME, ""
+        peer = importlib.import_module("peers." + module)
+        self.title, self.versions = peer.NAME, ""
+        self.restrict = {} if isinstance(peer.RESTRICT, str) else peer.RESTRICT
+        self.unrestricted = peer.RESTRICT if isinstance(peer.RESTRICT, str) else ""
 
-    def ask(self, verb, *arguments, cpus=None):
-        out, first, _ = pinned(self.command + [verb, self.module, *map(str, arguments)], cpus)
+    def ask(self, verb, *arguments, cpus=None, isa="native"):
+        out, first, _ = pinned(self.command + [verb, self.module, *map(str, arguments)], cpus, self.restrict.get(isa))
         answer = json.loads(out)
         if "failed" in answer:
             raise Failed(answer["failed"])
@@ -73,16 +84,16 @@ class Peer:
 
     def convert(self, model, kind, folder, inputs):
         self.versions = self.versions or self.ask("versions")[0]["versions"]
-        answer, _ = self.ask("convert", kind, model, folder, inputs)
+        answer, _ = self.ask("convert", kind, inputs["model"], folder, inputs["path"])
         if "missing" in answer:
             raise Failed(answer["missing"])
         return answer["path"], answer["note"]
 
-    def bench(self, path, threads, frames, tensor, cpus):
-        return self.ask("bench", path, threads, frames, tensor, cpus=cpus)[0]
+    def bench(self, path, threads, frames, tensor, cpus, isa):
+        return self.ask("bench", path, threads, frames, tensor, cpus=cpus, isa=isa)[0]
 
-    def first(self, path, threads, tensor, cpus):
-        return self.ask("first", path, threads, tensor, cpus=cpus)[1]
+    def first(self, path, threads, tensor, cpus, isa):
+        return self.ask("first", path, threads, tensor, cpus=cpus, isa=isa)[1]
 
     def labels(self, path, tensors, folder):
         listing = os.path.join(folder, "judge.txt")
@@ -101,35 +112,56 @@ def argmax_npy(path):
 
 
 class Kitfox:
-    title, versions = "KitFox", "this tree"
+    title, versions, kinds = "KitFox", "this tree", ("fp32", "int8")
+    restrict, unrestricted = {"avx2": {"KITFOX_CPU": "avx2"}}, ""
 
     def __init__(self, program):
         self.program = program
 
+    def call(self, *arguments, cpus=None, isa="native"):
+        return pinned([self.program, *map(str, arguments)], cpus, self.restrict.get(isa))
+
     def convert(self, model, kind, folder, inputs):
         out = os.path.join(folder, "kitfox_%s.kfx" % kind)
         if kind == "fp32":
-            pinned([self.program, "import", model, "-o", out], None)
+            self.call("import", model, "-o", out)
             return out, "kitfox import"
-        try:
-            pinned([self.program, "quantize", "--help"], None)
-        except Failed:
-            raise Failed("this build has no verb quantize")
-        with open(inputs) as f:
-            tensors = json.load(f)["tensors"]  # .npy files: the very inputs that the peers calibrate on
-        pinned([self.program, "quantize", model, "--calib", os.path.dirname(tensors[0]), "-o", out], None)
+        # .npy files: the very inputs that the peers calibrate on
+        self.call("quantize", model, "--calib", os.path.dirname(inputs["tensors"][0]), "-o", out)
         return out, "kitfox quantize, default settings"
 
-    def bench(self, path, threads, frames, tensor, cpus):
-        return json.loads(pinned([self.program, "bench", path, "--threads", str(threads), "--frames", str(frames), "--json"], cpus)[0])
+    def bench(self, path, threads, frames, tensor, cpus, isa):
+        return json.loads(self.call("bench", path, "--threads", threads, "--frames", frames, "--json", cpus=cpus, isa=isa)[0])
 
-    def first(self, path, threads, tensor, cpus):
+    def first(self, path, threads, tensor, cpus, isa):
         out = path + ".npy"  # to the end of the process: the program says nothing before
-        return pinned([self.program, "run", path, tensor, "-o", out, "--threads", str(threads)], cpus)[2]
+        return self.call("run", path, tensor, "-o", out, "--threads", threads, cpus=cpus, isa=isa)[2]
 
     def labels(self, path, tensors, folder):
         out, found = path + ".npy", []
         for tensor in tensors:
-            pinned([self.program, "run", path, tensor, "-o", out], None)
+            self.call("run", path, tensor, "-o", out)
             found.append(argmax_npy(out))
         return found
+
+    def steps(self, path, frames, cpus):
+        """Each step alone: what the program knows of it and its smallest time."""
+        return json.loads(self.call("bench", path, "--frames", frames, "--profile", "--json", cpus=cpus)[0])["steps"]
+
+    def sessions(self, path, counts, frames, cpus):
+        """Sessions of one thread side by side: one line a count."""
+        listed = ",".join(map(str, counts))
+        return [json.loads(line) for line in self.call("bench", path, "--sessions", listed, "--frames", frames, "--json", cpus=cpus)[0].splitlines()]
+
+
+class KitfoxPixels(Kitfox):
+    """The int8 network of pictures: it reads their bytes, and normalization is folded into its first layer. Timed on bytes; start and labels are
+    from the f32 tensors, whose normalization it undoes."""
+    title, kinds = "KitFox, u8 pixels", ("int8",)
+
+    def convert(self, model, kind, folder, inputs):
+        out = os.path.join(folder, "kitfox_pixels.kfx")
+        stem = os.path.splitext(os.path.basename(model))[0]
+        named = ["--preprocess", "timm:" + stem] if stem.startswith("tf_") else []  # the others of timm have the default
+        self.call("quantize", model, "--calib", inputs["pictures"], "-o", out, *named)
+        return out, "kitfox quantize on the pictures, default settings; takes bytes, so it is no like for like with the peers"

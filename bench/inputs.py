@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pictures to tensors, once for every engine: inputs.py MODEL FOLDER [PHOTOS [LIMIT]]; writes FOLDER/inputs.json.
+"""Pictures to tensors and the model for the peers, once for all: inputs.py MODEL FOLDER [PHOTOS [LIMIT]]; writes FOLDER/inputs.json.
 
 Runs with the peers' interpreter (numpy, onnx, pillow). Preprocessing is timm's: short side, centre crop, mean and standard deviation.
 """
@@ -12,15 +12,32 @@ import numpy as np
 import onnx
 from PIL import Image, ImageFilter
 
+import respell
+
 KINDS = (".jpg", ".jpeg", ".png", ".webp")
 
 
-def model_shape(path):
-    (value,) = [i for i in onnx.load(path, load_external_data=False).graph.input][:1]
+def model_shape(path, model):
+    weights = {i.name for i in model.graph.initializer}  # old files list them as inputs
+    (value,) = [i for i in model.graph.input if i.name not in weights][:1]
     shape = [d.dim_value for d in value.type.tensor_type.shape.dim]
     if len(shape) != 4 or shape[1] != 3 or 0 in shape[2:]:
         raise SystemExit("inputs: %s: one input 1x3xHxW is needed, not %s" % (path, shape))
     return shape[2:]
+
+
+def for_peers(path, model, out):
+    """The file that the peers get, what was respelled in it, and what the file says of its weights."""
+    note, notice = "", "".join(p.value for p in model.metadata_props if p.key == "weights")
+    try:
+        model, joined = respell.join_swish(model)
+    except Exception as e:  # the converter of opsets knows only so much; then the peers get the file as it is
+        return path, "not respelled: " + " ".join(str(e).split())[:80], notice
+    if joined:
+        note = "%d h-swish spelled as operators" % joined
+        path = os.path.join(out, os.path.basename(path))
+        onnx.save(model, path)
+    return path, note, notice
 
 
 def settings(path):
@@ -53,7 +70,9 @@ def photos(folder, limit):
 
 def main():
     model, out = sys.argv[1:3]
-    height, width = model_shape(model)
+    loaded = onnx.load(model)
+    height, width = model_shape(model, loaded)
+    peers, note, notice = for_peers(model, loaded, out)
     mean, std, how = settings(model)
     files = photos(sys.argv[3], int(sys.argv[4])) if len(sys.argv) > 3 else []
     if len(sys.argv) > 3 and len(files) < 2:
@@ -74,7 +93,8 @@ def main():
         os.replace(f[:-4] + ".png", os.path.join(out, "pictures", os.path.basename(f[:-4]) + ".png"))
     with open(os.path.join(out, "inputs.json"), "w") as f:
         json.dump({"tensors": groups["calibrate"], "judge": groups["judge"], "pictures": os.path.join(out, "pictures"), "height": height,
-                   "width": width, "mean255": [m * 255 for m in mean], "normal255": [1 / (s * 255) for s in std], "photos": bool(files)}, f)
+                   "width": width, "mean255": [m * 255 for m in mean], "normal255": [1 / (s * 255) for s in std], "photos": bool(files),
+                   "source": os.path.abspath(model), "model": peers, "spelling": note, "weights": notice}, f)
 
 
 if __name__ == "__main__":

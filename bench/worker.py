@@ -5,6 +5,7 @@
   convert PEER KIND MODEL FOLDER CALIBRATION.json    bench PEER PATH THREADS FRAMES INPUT.npy
   first PEER PATH THREADS INPUT.npy                  labels PEER PATH LIST.txt       idle INPUT.npy
 """
+import gc
 import importlib
 import importlib.metadata
 import json
@@ -25,7 +26,9 @@ def versions(peer):
     found = []
     for package in peer.PACKAGES:
         try:
-            found.append("%s %s" % (package, importlib.metadata.version(package)))
+            one = importlib.metadata.distribution(package)
+            size = sum(os.path.getsize(p) for p in map(one.locate_file, one.files or []) if os.path.exists(p))
+            found.append("%s %s" % (package, one.version) + " (%.0f MiB installed)" % (size / 2**20) * (package == peer.PACKAGES[0]))
         except importlib.metadata.PackageNotFoundError:
             pass
     return {"versions": ", ".join(found)}
@@ -48,14 +51,20 @@ def bench(peer, path, threads, frames, tensor):
     import numpy as np
     frames, x = int(frames), np.load(tensor)
     run = peer.load(path, int(threads))
+    x = ready(run, x)
     times = []
+    gc.disable()
     for i in range(-(frames // 10) - 3, frames):  # the same warm-up as kitfox bench
         start = time.perf_counter()
         run(x)
         if i >= 0:
             times.append((time.perf_counter() - start) * 1e3)
     times.sort()
-    return {"median_ms": times[frames // 2], "p90_ms": times[frames * 9 // 10], "rss_mib": rss()}
+    return {"median_ms": times[frames // 2], "p90_ms": times[frames * 9 // 10], "rss_mib": rss(), "isa": run.isa() if hasattr(run, "isa") else ""}
+
+
+def ready(run, x):
+    return run.prepare(x) if hasattr(run, "prepare") else x
 
 
 def rss():
@@ -64,15 +73,15 @@ def rss():
 
 def first(peer, path, threads, tensor):
     import numpy as np
-    x = np.load(tensor)
-    return {"label": int(np.argmax(peer.load(path, int(threads))(x)))}
+    run = peer.load(path, int(threads))
+    return {"label": int(np.argmax(run(ready(run, np.load(tensor)))))}
 
 
 def labels(peer, path, listing):
     import numpy as np
     run = peer.load(path, 1)
     with open(listing) as f:
-        return {"labels": [int(np.argmax(run(np.load(line.strip())))) for line in f]}
+        return {"labels": [int(np.argmax(run(ready(run, np.load(line.strip()))))) for line in f]}
 
 
 def idle(_, tensor):

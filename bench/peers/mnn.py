@@ -9,6 +9,7 @@ import sys
 
 NAME = "MNN"
 PACKAGES = ["MNN"]
+RESTRICT = "no switch"
 
 
 def convert(onnx_path, kind, folder, calibration):
@@ -54,11 +55,15 @@ def load(path, threads):
     into, out = net.getSessionInput(session), net.getSessionOutput(session)
     shape = out.getShape()
 
+    def prepare(x):
+        return MNN.Tensor(x.shape, MNN.Halide_Type_Float, x, MNN.Tensor_DimensionType_Caffe)
+
     def run(x):
-        into.copyFrom(MNN.Tensor(x.shape, MNN.Halide_Type_Float, x, MNN.Tensor_DimensionType_Caffe))
+        into.copyFrom(x)
         net.runSession(session)
         host = MNN.Tensor(shape, MNN.Halide_Type_Float, np.zeros(shape, np.float32), MNN.Tensor_DimensionType_Caffe)
         out.copyToHostTensor(host)
         return host.getNumpyData().copy()  # a view of host, which goes with this call
+    run.prepare = prepare
     run.keep = net  # the session dies with its interpreter
     return run

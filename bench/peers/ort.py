@@ -8,6 +8,7 @@ import platform
 
 NAME = "ONNX Runtime"
 PACKAGES = ["onnxruntime"]
+RESTRICT = "MLAS has no switch"
 
 
 def convert(onnx_path, kind, folder, calibration):
