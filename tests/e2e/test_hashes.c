@@ -20,7 +20,7 @@
 enum { SIDE = 64, SHRINK = 5, PICTURES = 5, TRANSFORMS = 4, INPUTS = PICTURES * TRANSFORMS, STEPS = 128, NAME = 160 };
 static const char *const PICTURE[PICTURES] = {"airplane", "automobile", "frog", "ship", "truck"};
 static const char *const TRANSFORM[TRANSFORMS] = {"identity", "mirror", "swap", "invert"};
-static const char *const RUNGS[KF_CPU_LEVELS] = {"scalar", "sse4", "avx2", "avxvnni", "avx512", "avx512vnni"};
+static const char *const RUNGS[KF_CPU_LEVELS] = {"scalar", "sse4", "avx2", "avxvnni", "avx512", "avx512vnni", "amx"};
 
 typedef uint8_t pixels[SIDE][SIDE][3];
 static pixels inputs[INPUTS];
@@ -144,7 +144,8 @@ static void see_step(void *user, int32_t step, const float *data) {
     add(r, step, data, (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c * kf_dtype_size(t->dtype));
 }
 
-static void by_kernels(kf__cpu_level level, int threads, table *t) {
+/* `gemm`: instead of the level's own, or NULL. */
+static void by_kernels(kf__cpu_level level, kf__gemm_u8_fn *gemm, int threads, table *t) {
     kf_model *m;
     kf_session *s;
     kf_error err = {0};
@@ -152,6 +153,7 @@ static void by_kernels(kf__cpu_level level, int threads, table *t) {
     kf__program *p = program();
     if (kf__model_create(p, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
     assert_int_equal(m->cpu, level);
+    if (gemm) m->kernels_int.gemm_u8 = gemm;
     assert_int_equal(kf__session_create(m, threads, false, NULL, &s, &err), KF_OK);
     start(&r, t, p);
     s->probe = see_step, s->probe_user = &r;
@@ -282,7 +284,7 @@ static void kernels_give_the_hashes(void **state) {
         }
         setenv("KITFOX_CPU", RUNGS[level], 1);
         for (int threads = 1; threads <= 2; threads++) {
-            by_kernels((kf__cpu_level)level, threads, t);
+            by_kernels((kf__cpu_level)level, NULL, threads, t);
             compare(t, RUNGS[level], threads);
         }
         printf("%s: %d lines agree on 1 and 2 threads\n", RUNGS[level], t->n);
@@ -292,6 +294,33 @@ static void kernels_give_the_hashes(void **state) {
     free(kept);
     free(t);
 }
+
+#if defined(KF_AMX)
+/* The kernel of AMX on a model of tiles (tests/kernels/tile_model.h), for machines that have none. */
+extern kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
+extern unsigned kf_k_tiles_amx_model(bool *left);
+static void a_model_of_tiles_gives_the_hashes(void **state) {
+    bool left = true;
+    if (kf__cpu_level_now() < KF_CPU_AVX512VNNI) skip();
+    table *t = calloc(1, sizeof *t);
+    const char *before = getenv("KITFOX_CPU");
+    char *kept = before ? strdup(before) : NULL;
+    setenv("KITFOX_CPU", "avx512vnni", 1);
+    for (int threads = 1; threads <= 2; threads++) {
+        by_kernels(KF_CPU_AVX512VNNI, kf_k_gemm_u8_amx_model, threads, t);
+        compare(t, "a model of tiles", threads);
+    }
+    if (kept) setenv("KITFOX_CPU", kept, 1);
+    else unsetenv("KITFOX_CPU");
+    unsigned products = kf_k_tiles_amx_model(&left);
+    printf("a model of tiles: %d lines agree on 1 and 2 threads, %u products\n", t->n, products);
+    assert_true(products > 0 && !left);
+    free(kept);
+    free(t);
+}
+#else
+static void a_model_of_tiles_gives_the_hashes(void **state) { skip(); }
+#endif
 
 static void the_oracle_gives_the_hashes(void **state) {
     table *t = calloc(1, sizeof *t);
@@ -359,7 +388,7 @@ int main(int argc, char **argv) {
     if (strcmp(what, "--model") == 0) return write_model();
     if (strcmp(what, "--hashes") == 0) return write_hashes();
     if (strcmp(what, "--pixels") == 0) return fwrite(inputs, sizeof inputs, 1, stdout) != 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ), cmocka_unit_test(kernels_give_the_hashes), cmocka_unit_test(the_oracle_gives_the_hashes),
-                                       cmocka_unit_test(the_file_is_written_again)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ), cmocka_unit_test(kernels_give_the_hashes), cmocka_unit_test(a_model_of_tiles_gives_the_hashes),
+                                       cmocka_unit_test(the_oracle_gives_the_hashes), cmocka_unit_test(the_file_is_written_again)};
     return cmocka_run_group_tests(tests, load_inputs, NULL);
 }

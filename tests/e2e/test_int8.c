@@ -76,11 +76,18 @@ static void compare(void *user, int32_t step, const float *data) {
     }
 }
 
+#if defined(KF_AMX)
+extern kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
+#endif
+/* Instead of the level's own product of bytes, or NULL. */
+static kf__gemm_u8_fn *gemm_instead;
+
 static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const kf__dense *out, const char *what, int threads) {
     struct kf_model *m;
     struct kf_session *s;
     kf_error err = {0};
     if (kf__model_create(p, NULL, &m, &err) != KF_OK) fail_msg("%s: %s", what, err.text);
+    if (gemm_instead) m->kernels_int.gemm_u8 = gemm_instead;
     assert_int_equal(kf__session_create(m, threads, false, NULL, &s, &err), KF_OK);
     comparison c = {.o = o, .p = p};
     s->probe = compare, s->probe_user = &c;
@@ -153,17 +160,24 @@ static kf_graph *quantized(const network *c, const char *path, uint8_t **picture
 
 /* Every rung, one and two threads, straight and through a file, against the oracle. */
 static void check_graph(const kf__graph *g, const kf__dense *in, const char *name) {
-    static const char *const sets[] = {"scalar", "avx2", "avx512", "avx512vnni"};
+    static const char *const sets[] = {"scalar", "avx2", "avx512", "avx512vnni", "amx"};
     oracle *seen_all = calloc(1, sizeof *seen_all);
     kf_error err = {0};
     kf__arena arena;
     kf__arena_init(&arena, NULL);
     kf__dense out[4];
     if (kf__ref_run(g, in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK) fail_msg("%s: %s", name, err.text);
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < KF_COUNT(sets); i++) {
         if (kf_cpu_limit(sets[i], NULL) != KF_OK) continue;
         for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in->dtype, in->data, seen_all, out, name, threads);
     }
+#if defined(KF_AMX)
+    if (kf_cpu_limit("avx512vnni", NULL) == KF_OK && strcmp(kf_cpu_name(), "avx512vnni") == 0) { /* the kernel of AMX on a model of tiles */
+        gemm_instead = kf_k_gemm_u8_amx_model;
+        run_session(lowered(g, false), in->dtype, in->data, seen_all, out, name, 2);
+        gemm_instead = NULL;
+    }
+#endif
     assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
     kf__arena_free(&arena);
     free(seen_all);

@@ -33,15 +33,22 @@ static const window DEPTHWISE[] = {
 
 static int failures, cases;
 
-/* The kernels of AVX-VNNI in the encoding that AVX-512 machines run, see int_avxvnni.c. */
-enum { EVEX_TWIN = KF_CPU_LEVELS };
+/* The kernels of AVX-VNNI in the encoding that AVX-512 machines run, see int_avxvnni.c; that of AMX on a model of tiles, see int_amx.c. */
+enum { EVEX_TWIN = KF_CPU_LEVELS, TILE_TWIN, RUNGS };
 #if defined(__x86_64__)
 extern kf__gemm_u8_fn kf_k_gemm_u8_avxvnni_evex;
 extern kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex;
 #endif
+#if defined(KF_AMX)
+extern kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
+extern unsigned kf_k_tiles_amx_model(bool *left);
+#endif
 
 static void select_rung(int rung, kf__kernels_int *k) {
-    kf__kernels_select_int(rung == EVEX_TWIN ? KF_CPU_AVXVNNI : (kf__cpu_level)rung, k);
+    kf__kernels_select_int(rung == EVEX_TWIN ? KF_CPU_AVXVNNI : rung == TILE_TWIN ? KF_CPU_AVX512VNNI : (kf__cpu_level)rung, k);
+#if defined(KF_AMX)
+    if (rung == TILE_TWIN) k->gemm_u8 = kf_k_gemm_u8_amx_model, k->gemm_u8_name = "gemm_u8_amx_model";
+#endif
 #if defined(__x86_64__)
     if (rung != EVEX_TWIN) return;
     k->gemm_u8 = kf_k_gemm_u8_avxvnni_evex, k->dwconv_u8 = kf_k_dwconv_u8_avxvnni_evex;
@@ -49,12 +56,24 @@ static void select_rung(int rung, kf__kernels_int *k) {
 }
 
 static int int_rungs(int *out) {
-    static const int ALL[] = {KF_CPU_SCALAR, KF_CPU_SSE4, KF_CPU_AVX2, KF_CPU_AVXVNNI, KF_CPU_AVX512, KF_CPU_AVX512VNNI};
+    static const int ALL[] = {KF_CPU_SCALAR, KF_CPU_SSE4, KF_CPU_AVX2, KF_CPU_AVXVNNI, KF_CPU_AVX512, KF_CPU_AVX512VNNI, KF_CPU_AMX};
     int n = 0;
     for (size_t i = 0; i < KF_COUNT(ALL); i++)
         if (ALL[i] <= (int)kf__cpu_level_now() && kf__cpu_usable((kf__cpu_level)ALL[i])) out[n++] = ALL[i];
-    if (kf__cpu_level_now() == KF_CPU_AVX512VNNI) out[n++] = EVEX_TWIN;
+    if (kf__cpu_level_now() >= KF_CPU_AVX512VNNI) out[n++] = EVEX_TWIN;
+#if defined(KF_AMX)
+    if (kf__cpu_level_now() >= KF_CPU_AVX512VNNI) out[n++] = TILE_TWIN;
+#endif
     return n;
+}
+
+/* Tiles that a call has left configured are state that the system saves from then on. */
+static bool tiles_released(void) {
+    bool left = false;
+#if defined(KF_AMX)
+    kf_k_tiles_amx_model(&left);
+#endif
+    return !left;
 }
 
 /* Bytes between guard pages; sizes are whole floats of the harness. The block begins up to 3 bytes early, its end is exact. */
@@ -144,7 +163,7 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     parameters_fill(&p, s.n, 40.0 / (i16 ? 3e8 : 2e5), out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, s.n, out);
     if (turn % 7) kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
@@ -160,7 +179,35 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
             size_t runs = s.k % 8 == 0 && turn % 2 ? s.k / 4 : 1; /* the same rows, cut into fours */
             k.gemm_u8(s.m, s.n, s.k / runs, runs, s.k / runs, a.at, s.k, packed.at, to, s.n, &q);
         }
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(i16 ? k.gemm_i16_name : k.gemm_u8_name, s, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released())) report(i16 ? k.gemm_i16_name : k.gemm_u8_name, s, turn);
+        guard_free(&packed.g);
+    }
+    parameters_free(&p);
+    free(w);
+    guard_free(&a.g), guard_free(&res.g), guard_free(&want.g), guard_free(&got.g);
+}
+
+/* Rows in runs, as a dense convolution reads its image: windows overlap, nothing lies behind the last of them. */
+static void check_windows(unsigned turn, kf__random *r) {
+    size_t m = (size_t)kf__random_range(r, 1, 70), n = (size_t)kf__random_range(r, 1, 70), runs = (size_t)kf__random_range(r, 1, 5), k = 4 * (size_t)kf__random_range(r, 1, 50);
+    size_t lda = (size_t)kf__random_range(r, 1, 100), ld_run = k + (size_t)kf__random_range(r, 0, 300), depth = runs * k;
+    kf_dtype out = turn % 6 == 5 ? KF_F32 : KF_U8;
+    bytes a = bytes_new((m - 1) * lda + (runs - 1) * ld_run + k), res = bytes_new(m * n), want = bytes_new(m * n * kf_dtype_size(out)), got = bytes_new(want.n);
+    int8_t *w = malloc(n * depth);
+    random_bytes(&a, turn, r), random_bytes(&res, 0, r), random_weights(w, n * depth, turn, r);
+    parameters p = parameters_new(n);
+    parameters_fill(&p, n, 40.0 / 2e5, out, r);
+    kf__requant q = requant_of(&p, turn, true, res.at, n, out);
+    if (turn % 7) kf__requant_bound(&q, 2147483648.0, n, 16, p.lo8, p.hi8);
+    int level[RUNGS];
+    for (int i = 0, count = int_rungs(level); i < count; i++, cases++) {
+        kf__kernels_int kernels;
+        select_rung(level[i], &kernels);
+        bytes packed = bytes_new(kf__gemm_u8_packed(kernels.gemm_layout, n, depth));
+        kf__gemm_u8_pack(kernels.gemm_layout, n, depth, w, packed.at);
+        memset(got.at, CANARY, got.n);
+        kernels.gemm_u8(m, n, k, runs, ld_run, a.at, lda, packed.at, i ? got.at : want.at, n, &q);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released())) report(kernels.gemm_u8_name, (shape){m, n, depth}, turn);
         guard_free(&packed.g);
     }
     parameters_free(&p);
@@ -181,7 +228,7 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
     void *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
     kf__dwconv_q d = {.in = in.at, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = wo, .y1 = ho, .kh = v.k, .kw = v.k, .sh = v.s, .sw = v.s, .dh = 1,
                       .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .scratch = scratch};
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
@@ -220,7 +267,7 @@ static void check_dwconv16(window v, unsigned turn, kf__random *r) {
     kf__requant q = requant_of(&p, turn, true, res.at, v.c, out);
     kf__dwconv_q d = {.in = in.at, .in_type = in_type, .h_in = v.h, .w_in = v.w, .w_out = wo, .kh = v.k, .kw = kw, .sh = v.s, .sw = sw, .dh = dh,
                       .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
@@ -249,7 +296,7 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
     for (size_t i = 0; i < c && in == KF_U8; i++) zero[i] = (int32_t)kf__random_range(r, 0, 255);
     kf__affine_q a = {.in = x.at, .in_type = in, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows, .c = c,
                       .ld_in = c, .ld_out = c};
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
@@ -281,7 +328,7 @@ static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *
     int32_t *zero = calloc(kf__qpad(c), 4);
     kf__affine_q a = {.in = x.at, .in_type = KF_F32, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows,
                       .c = c, .ld_in = c, .ld_out = c};
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
@@ -366,7 +413,7 @@ static void check_traps(void) {
     static const uint8_t A[3] = {210, 198, 234};
     static const int8_t B[3] = {-81, -80, 127};
     static const float X[7] = {-4, -3, -1.5f, 0, 1, 3, 6}, Y[7] = {0, 0, -0.375f, 0, 0.66667f, 3, 6};
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     parameters p = parameters_new(7);
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -422,15 +469,15 @@ static void bench_depthwise(const kf__kernels_int *k, window v, double limit, kf
 }
 
 static void bench(void) {
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     kf__random r = {1};
     for (int i = 0, n = int_rungs(level); i < n; i++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
-        if (level[i] == KF_CPU_AVX512) continue; /* its kernels of bytes are those of AVX2 */
+        if (level[i] == KF_CPU_AVX512 || level[i] == TILE_TWIN) continue; /* its kernels of bytes are those of AVX2; a model */
         double limit = dot_limit((kf__cpu_level)level[i], level[i] == KF_CPU_AVX512VNNI);
         if (i) printf("limit of %s: %.1f MAC/ns\n", k.gemm_u8_name, limit);
-        for (size_t x = 0; i && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], limit, &r);
+        for (size_t x = 0; i && level[i] != KF_CPU_AMX && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], limit, &r);
         for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
             shape s = GEMMS[x];
             uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n), *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, s.n, s.k));
@@ -463,6 +510,9 @@ int main(int argc, char **argv) {
     }
     for (unsigned i = 0; i < 600; i++)
         check_gemm((shape){(size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, 90), (size_t)kf__random_range(&r, 1, 50)}, i, i % 3 == 2, &r);
+    for (unsigned i = 0; i < 200; i++) /* several steps of tiles, the last of which may overlap; some depths are no fours */
+        check_gemm((shape){(size_t)kf__random_range(&r, 1, 120), (size_t)kf__random_range(&r, 1, 70), i % 8 ? 4 * (size_t)kf__random_range(&r, 1, 80) : (size_t)kf__random_range(&r, 60, 200)}, i, false, &r);
+    for (unsigned i = 0; i < 200; i++) check_windows(i, &r);
     for (unsigned i = 0; i < KF_COUNT(DEPTHWISE); i++) check_dwconv(DEPTHWISE[i], i, &r);
     for (unsigned i = 0; i < 400; i++)
         check_dwconv((window){(int32_t)kf__random_range(&r, 1, 70), (int32_t)kf__random_range(&r, 1, 70), i % 2 ? 3 : 5, i % 4 < 2 ? 1 : 2,
@@ -478,6 +528,10 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 360; i++) check_eltwise((size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, i % 3 ? 70 : 8), i, &r);
     for (unsigned i = 0; i < 300; i++) check_pool((size_t)kf__random_range(&r, 1, 70), i, &r);
     check_traps();
+#if defined(KF_AMX)
+    bool left;
+    if (kf__cpu_level_now() >= KF_CPU_AVX512VNNI && kf_k_tiles_amx_model(&left) == 0) failures++, puts("the model of tiles was not used");
+#endif
     printf("int: %d cases, %d failures\n", cases, failures);
     return failures != 0;
 }

@@ -53,6 +53,25 @@ LIMIT_INT(pairs_avx2, "avx2", __m256i, _mm256_set1_epi32, pairs)
 LIMIT_INT(fours_avx512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, _mm512_dpbusd_epi32)
 LIMIT_INT(fours_evex256, "avx512f,avx512vl,avx512vnni", __m256i, _mm256_set1_epi32, _mm256_dpbusd_epi32)
 
+#if defined(KF_AMX)
+/* Products of whole tiles, two by two as the kernel has them; the operands stay where they are. */
+__attribute__((target("amx-tile,amx-int8"), noinline)) static void tiles_amx(void) {
+    uint8_t config[64] = {1};
+    for (int t = 0; t < 8; t++) config[16 + 2 * t] = 64, config[48 + t] = 16;
+    __asm__ volatile("" : : "r"(config) : "memory");
+    _tile_loadconfig(config);
+    for (int s = 0; s < STEPS; s++) {
+        _tile_dpbusd(0, 4, 6);
+        _tile_dpbusd(1, 4, 7);
+        _tile_dpbusd(2, 5, 6);
+        _tile_dpbusd(3, 5, 7);
+    }
+    _tile_release();
+}
+#else
+static void tiles_amx(void) {}
+#endif
+
 double dot_limit(kf__cpu_level level, bool wide) {
     int32_t out[2 + CHAINS * 16] = {3, 5};
     double ns;
@@ -60,6 +79,10 @@ double dot_limit(kf__cpu_level level, bool wide) {
     if (level == KF_CPU_SSE4) {
         BENCH(ns, pairs_sse4(out));
         return 8.0 * CHAINS * STEPS / ns;
+    }
+    if (level == KF_CPU_AMX) {
+        BENCH(ns, tiles_amx());
+        return 4.0 * 16 * 16 * 64 * STEPS / ns;
     }
     bool vnni = kf__cpu_usable(KF_CPU_AVX512VNNI) && (level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI || level >= KF_CPU_LEVELS);
     if (!vnni) BENCH(ns, pairs_avx2(out));
