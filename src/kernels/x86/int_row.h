@@ -37,5 +37,5 @@ INLINE void row_i16(const int size, size_t panels, size_t n, size_t k, const int
         if (k % 2) step_i16(1, 1, s[0], a + g * 2, 0, b, 0, size, 2), b += step;
         UNROLL for (int j = 0; j < W; j++) sums[p * W + (size_t)j] = ADDI(ADDI(s[0][0][j], s[1][0][j]), ADDI(s[2][0][j], s[3][0][j]));
     }
-    finish_slow(1, (int)panels, sums, n, col, row, c, ldc, q);
+    finish_slow(1, (int)panels * W, sums, n, col, row, c, ldc, q);
 }

@@ -62,7 +62,7 @@ INLINE void product(const int type, size_t m, size_t n, size_t run, size_t runs,
                 sums acc[2];
                 bool two = end - i >= 2;
                 tile(type, run, runs, ld_run, a + i * lda, two ? lda : 0, b + col / KF_QPANEL * panel, q->bias + col, acc);
-                finish_slow(two ? 2 : 1, 1, acc[0], n, col, i, c, ldc, q);
+                finish_slow(two ? 2 : 1, W, acc[0], n, col, i, c, ldc, q);
             }
 }
 
@@ -159,7 +159,7 @@ INLINE void dw_block(const size_t size, const dw_piece *p, const kf__requant *q,
         }
         UNROLL for (int j = 0; j < 4; j++) acc[o][j] = sum[j];
     }
-    finish_slow(p->columns, 1, acc[0], p->d->c, c0, row, p->d->out, p->d->c, q);
+    finish_slow(p->columns, W, acc[0], p->d->c, c0, row, p->d->out, p->d->c, q);
 }
 
 /* Any window of fewer than 2 * MAX_PAIRS taps. The last block of channels ends with the last channel and overlaps the one before it. */
