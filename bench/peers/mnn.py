@@ -34,14 +34,14 @@ def arguments(onnx_path, out):
 
 
 def offline(fp32, out, folder, calibration):
-    """mnnquant in a process of its own: the wheel of some versions aborts on every model."""
+    """mnnquant in a process of its own: where it fails it aborts."""
     config = {"format": "RGB", "mean": calibration["mean255"], "normal": calibration["normal255"], "width": calibration["width"],
               "height": calibration["height"], "path": calibration["pictures"], "used_image_num": len(calibration["tensors"]),
               "feature_quantize_method": "KL", "weight_quantize_method": "MAX_ABS"}
     config_path = os.path.join(folder, "mnn.json")
     with open(config_path, "w") as f:
         json.dump(config, f)
-    code = "import sys, _tools; _tools.mnnquant(*sys.argv[1:])"
+    code = "import sys, _tools; _tools.mnnquant(['mnnquant'] + sys.argv[1:])"  # like a program's; with three strings, as its own command calls it, it aborts
     status = subprocess.run([sys.executable, "-c", code, fp32, out, config_path], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return status.returncode == 0 and os.path.exists(out)
 
