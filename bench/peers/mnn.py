@@ -9,7 +9,7 @@ import sys
 
 NAME = "MNN"
 PACKAGES = ["MNN"]
-RESTRICT = "no switch"
+RESTRICT = "it has no switch"
 
 
 def convert(onnx_path, kind, folder, calibration):

@@ -10,7 +10,7 @@ from peers import Missing
 
 NAME = "ncnn"
 PACKAGES = ["ncnn", "pnnx"]
-RESTRICT = "no switch at run time, only when it is compiled"
+RESTRICT = "decided when it is compiled"
 
 
 def convert(onnx_path, kind, folder, calibration):
