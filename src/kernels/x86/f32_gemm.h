@@ -12,7 +12,7 @@ typedef struct product {
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + 8 };
+enum { BUFFER_LD = 2 * VL + 8, SHALLOW = 24 };
 /* Panels under a tile of nv vectors. */
 #define PANELS(nv) ((nv) * VL < KF_GEMM_PANEL ? 1u : (unsigned)((nv) * VL / KF_GEMM_PANEL))
 
@@ -151,8 +151,9 @@ INLINE void keep(const int mr, const int nv, const int half, const tile *t, floa
 
 INLINE void full(const int mr, const int nv, const int half, const product *p, size_t row, size_t col) {
     tile t;
-    /* The rows of the next tile are on their way while this one computes: large outputs are not in a near cache. */
-    UNROLL for (int i = 0; i < mr; i++)
+    /* Where an output takes few multiply-adds, stores to memory that is not in a near cache would hold the tiles up: the rows of the next
+     * one are on their way while this one computes. */
+    if (p->k < SHALLOW) UNROLL for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j += (int)(KF_LINE / sizeof(V))) __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
     sums(mr, nv, half, p, row, col, line_to_ask(p, weights_at(p, col, 0), PANELS(nv)), &t);
     if (p->e->act > KF_ACT_HSWISH) { /* rare after a convolution */
