@@ -27,8 +27,8 @@ static kf__ahead ahead_of(const job *j, int worker, int workers) {
     return (kf__ahead){.at = j->packed->ahead.at + from * KF_LINE, .lines = to - from};
 }
 
-/* Rows of a share are a multiple of the largest tile's; with fewer tiles than this for a worker, shares of rows would differ too much. */
-enum { TILE_ROWS = 14, TILES_LEAST = 4 };
+/* With fewer tiles than this for a worker, shares of rows would differ too much. */
+enum { TILES_LEAST = 4 };
 
 /* 1x1 convolution and fully connected: a GEMM over pixels. Few rows are split by columns. */
 static void run_gemm(void *ctx, int worker, int workers) {
@@ -38,8 +38,8 @@ static void run_gemm(void *ctx, int worker, int workers) {
     kf__epilogue e = j->e;
     kf__ahead ahead = ahead_of(j, worker, workers);
     e.ahead = &ahead;
-    if (m >= (size_t)workers * TILES_LEAST * TILE_ROWS || workers == 1) {
-        kf__share(m, TILE_ROWS, worker, workers, &from, &to);
+    if (m >= (size_t)workers * TILES_LEAST * KF_TILE_ROWS || workers == 1) {
+        kf__share(m, KF_TILE_ROWS, worker, workers, &from, &to);
         if (e.residual) e.residual += from * n;
         if (to > from) gemm(to - from, n, k, j->src + from * k, k, j->packed->w, j->dst + from * n, n, &e);
         return;

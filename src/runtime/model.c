@@ -57,8 +57,8 @@ static size_t scratch_of(const kf__program *p, const kf__step *s) {
     return 0;
 }
 
-/* Lines that fourteen rows of a product ask for: four beside 32 columns of a depth. */
-enum { TILE_ROWS = 14, WEIGHTS_A_LINE = 8 };
+/* Of its weights, how many a tile uses for one line that it asks for: 32 columns at one depth for four lines. */
+enum { WEIGHTS_A_LINE = 8 };
 
 /* Layers of one row read more weights than they have work to hide the reading behind, and between two frames others use the cache. So
  * the products before them fetch those weights: backwards from the last step, each line as late as there is time for. */
@@ -69,7 +69,7 @@ static void plan_ahead(struct kf_model *m, const char *end) {
         kf__packed *k = &m->packed[i];
         if (!k->w) continue;
         const kf__ptensor *y = &p->tensors[p->steps[i].out];
-        size_t tiles = p->steps[i].op == KF_STEP_CONV ? (size_t)y->n * (size_t)y->h * (size_t)y->w / TILE_ROWS : 0, g, n, depth;
+        size_t tiles = p->steps[i].op == KF_STEP_CONV ? (size_t)y->n * (size_t)y->h * (size_t)y->w / KF_TILE_ROWS : 0, g, n, depth;
         matrix_of(p, &p->steps[i], &g, &n, &depth);
         size_t lines = (size_t)(to - later) / KF_LINE, most = tiles * g * n * depth / WEIGHTS_A_LINE;
         k->ahead.lines = lines < most ? lines : most;

@@ -62,6 +62,8 @@ bool kf__steps_join(const kf__program *p, int32_t i);
 bool kf__step_is_integer(const kf__program *p, const kf__step *s);
 /** Prepare integer step `index`; *scratch gets the bytes that each worker needs for it. */
 kf_status kf__pack_int(struct kf_model *m, int32_t index, size_t *scratch, kf_error *err);
+/** Rows of the largest tile of an f32 product: shares of rows are multiples of it. */
+enum { KF_TILE_ROWS = 14 };
 /** Most kernel rows of a convolution that reads the image in place; others, and dilated ones, copy patches. */
 enum { KF_DIRECT_ROWS = 16 };
 static inline bool kf__conv_is_pointwise(const kf__step *s) {
