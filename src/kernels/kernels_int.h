@@ -118,6 +118,12 @@ typedef struct kf__pool_q {
 } kf__pool_q;
 typedef void kf__pool_q_fn(const kf__pool_q *w);
 
+/** n pixels of three channels, interleaved: value v of channel k is (v * std[k] + mean[k]) * top in double, kept inside 0..255, rounded; NaN
+ *  gives 0. `planes`: x has a plane for each channel; else x[0] is interleaved too. */
+typedef void kf__pixels_fn(size_t n, const float *const x[3], bool planes, const double std[3], const double mean[3], double top, uint8_t *to);
+/** Three planes of n bytes, interleaved. */
+typedef void kf__interleave_fn(size_t n, const uint8_t *const x[3], uint8_t *to);
+
 /** How a kernel wants u8 weights. GEMM: panels of [k/4][16][4] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT: elements 0, 2 and elements
  *  1, 3 of every four). Depthwise: as they are (PLAIN), fours of rows or pairs of them in i16, see pack_int.c. */
 typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT, KF_QLAYOUT_PAIRS } kf__qlayout;
@@ -131,6 +137,8 @@ typedef struct kf__kernels_int {
     kf__colsum_q_fn *colsum_q;
     kf__eltwise_q_fn *eltwise_q;
     kf__pool_q_fn *pool_q;
+    kf__pixels_fn *pixels;         /* NULL: none on this rung */
+    kf__interleave_fn *interleave; /* NULL with it */
     kf__qlayout gemm_layout, dw_layout;
     size_t dw_block; /* channels that the depthwise kernels take at a time */
     const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name, *eltwise_q_name, *pool_q_name;
@@ -195,6 +203,8 @@ KF_KERNELS_MAP(sse4)
 KF_KERNELS_U8(avx2)
 KF_KERNELS_WIDE(avx2)
 KF_KERNELS_MAP(avx2)
+KF_KERNEL(pixels, pixels, avx2)
+KF_KERNEL(interleave, interleave, avx2)
 KF_KERNELS_U8(avxvnni)
 KF_KERNELS_WIDE(avx512)
 KF_KERNELS_U8(avx512vnni)

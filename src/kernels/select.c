@@ -69,6 +69,7 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     USE_U8(out, scalar);
     USE_WIDE(out, scalar);
     USE_MAP(out, scalar);
+    out->pixels = NULL, out->interleave = NULL;
     out->gemm_layout = KF_QLAYOUT_QUADS, out->dw_layout = KF_QLAYOUT_PLAIN, out->dw_block = 16;
 #if defined(__x86_64__)
     if (cpu < KF_CPU_SSE4) return;
@@ -80,6 +81,7 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     USE_U8(out, avx2);
     USE_WIDE(out, avx2);
     USE_MAP(out, avx2);
+    out->pixels = kf_k_pixels_avx2, out->interleave = kf_k_interleave_avx2;
     out->gemm_layout = KF_QLAYOUT_SPLIT, out->dw_layout = KF_QLAYOUT_PAIRS, out->dw_block = 16;
     if (cpu == KF_CPU_AVXVNNI) {
         USE_U8(out, avxvnni);

@@ -141,6 +141,23 @@ void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data,
     }
 }
 
+/* All images of a three-channel input by the kernels of this rung; false where it has none. */
+static bool put_pixels3(const struct kf_session *s, const kf__ptensor *t, const void *data, bool f32, bool planes, uint8_t *to) {
+    const kf__kernels_int *kernels = &s->m->kernels_int;
+    const kf_preprocess *p = &s->m->p->meta.preprocess;
+    size_t hw = (size_t)t->h * (size_t)t->w;
+    double std[3], mean[3];
+    if (t->c != 3 || !kernels->pixels) return false;
+    for (int k = 0; k < 3; k++) std[k] = p->valid ? (double)p->std[k] : 1, mean[k] = p->valid ? (double)p->mean[k] : 0;
+    for (size_t n = 0; n < (size_t)t->n; n++, to += 3 * hw) {
+        const float *x = (const float *)data + n * 3 * hw;
+        const uint8_t *q = (const uint8_t *)data + n * 3 * hw;
+        if (f32) kernels->pixels(hw, (const float *const[]){x, x + hw, x + 2 * hw}, planes, std, mean, p->valid ? 255 : 1, to);
+        else kernels->interleave(hw, (const uint8_t *const[]){q, q + hw, q + 2 * hw}, to);
+    }
+    return true;
+}
+
 void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc) {
     const kf__pinput *in = &s->m->p->inputs[index];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
@@ -151,6 +168,7 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
         memcpy(to, data, (size_t)t->n * hw * c);
         return;
     }
+    if (put_pixels3(s, t, data, f32, !flat, to)) return;
     if (c == 3 && !f32) {
         const uint8_t *r = data;
         for (size_t n = 0; n < (size_t)t->n; n++, r += 2 * hw)

@@ -370,7 +370,7 @@ static void check_eltwise(size_t rows, size_t c, unsigned turn, kf__random *r) {
     kf__eltwise_q e = {.a = a.at, .b = turn % 4 ? b.at : NULL, .a_type = ta, .b_type = tb, .a_zero = pa.zero, .a_scale = pa.mul, .product = turn % 8 > 4,
                        .q = &q, .rows = rows, .c = c};
     if (e.b) e.b_zero = pb.zero, e.b_scale = pb.mul;
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
@@ -395,7 +395,7 @@ static void check_pool(size_t c, unsigned turn, kf__random *r) {
     kf__pool_q w = {.in = x.at, .in_type = in, .out_type = out, .rows = rows, .columns = rows ? columns : 0, .row_step = line, .column_step = step, .c = c,
                     .largest = turn % 2, .lo = in == KF_U8 ? 9 : -30000, .hi = in == KF_U8 ? 240 : 30000, .in_zero = in == KF_U8 ? 101 : 0,
                     .mul = (float)(kf__random_unit(r) * (in == KF_U8 ? 0.1 : 1e-3)), .flo = p.flo, .fhi = p.fhi, .zero = p.zero};
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
@@ -406,6 +406,36 @@ static void check_pool(size_t c, unsigned turn, kf__random *r) {
     }
     parameters_free(&p);
     guard_free(&x.g), guard_free(&want.g), guard_free(&got.g);
+}
+
+/* Floats and planes to pixels against the formula with lrint; ties, infinities and NaN too. */
+static void check_pixels(size_t n, unsigned turn, kf__random *r) {
+    static const float ODD[] = {0.5f, 1.5f, 2.5f, -0.5f, 254.5f, 255.5f, 1e30f, -1e30f, NAN, INFINITY, -INFINITY, -0.0f};
+    bool planes = turn % 2, plain = turn % 4 < 2;
+    double std[3] = {0.229f, 0.224f, 0.225f}, mean[3] = {0.485f, 0.456f, 0.406f}, top = plain ? 1 : 255;
+    for (int k = 0; plain && k < 3; k++) std[k] = 1, mean[k] = 0;
+    bytes x = bytes_new(n * 12), want = bytes_new(n * 3), got = bytes_new(n * 3), flat = bytes_new(n * 3);
+    for (size_t i = 0; i < 3 * n; i++) {
+        float v = kf__random_range(r, 0, 9) ? (float)(kf__random_unit(r) * (plain ? 270 : 5)) - 2 : ODD[kf__random_range(r, 0, KF_COUNT(ODD) - 1)];
+        size_t k = planes ? i / n : i % 3;
+        double back = ((double)v * std[k] + mean[k]) * top;
+        memcpy(x.at + 4 * i, &v, 4);
+        want.at[planes ? 3 * (i % n) + k : i] = (uint8_t)(back > 0 ? back < 255 ? lrint(back) : 255 : 0);
+        flat.at[i] = (uint8_t)kf__random_range(r, 0, 255);
+    }
+    int level[RUNGS];
+    for (int i = 1, rungs = int_rungs(level); i < rungs; i++, cases++) {
+        kf__kernels_int k;
+        select_rung(level[i], &k);
+        if (!k.pixels) continue;
+        const float *at = (const float *)(const void *)x.at;
+        k.pixels(n, (const float *const[]){at, at + n, at + 2 * n}, planes, std, mean, top, got.at);
+        if (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)) report("pixels", (shape){n, 3, planes}, turn);
+        k.interleave(n, (const uint8_t *const[]){flat.at, flat.at + n, flat.at + 2 * n}, got.at);
+        for (size_t b = 0; b < 3 * n; b++)
+            if (got.at[b] != flat.at[b % 3 * n + b / 3]) report("interleave", (shape){n, 3, b}, turn);
+    }
+    guard_free(&x.g), guard_free(&want.g), guard_free(&got.g), guard_free(&flat.g);
 }
 
 /* The traps of the numerics page with their published numbers, on every rung. */
@@ -527,6 +557,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 100; i++) check_affine_real((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, i % 4 ? 8 : 60), i, &r);
     for (unsigned i = 0; i < 360; i++) check_eltwise((size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, i % 3 ? 70 : 8), i, &r);
     for (unsigned i = 0; i < 300; i++) check_pool((size_t)kf__random_range(&r, 1, 70), i, &r);
+    for (unsigned i = 0; i < 200; i++) check_pixels((size_t)kf__random_range(&r, 1, 100), i, &r);
     check_traps();
 #if defined(KF_AMX)
     bool left;
