@@ -144,7 +144,7 @@ static void conv_row(const job *j, size_t image, int32_t y, size_t g, size_t lin
         requant_at(&r, &j->q->rq, j->src2, row * ow + (size_t)x, g * per);
         next = j->out->w;
         if (s->border_bias) {
-            for (next = x + 1; next < j->out->w && j->q->class_x[next] == j->q->class_x[x];) next++;
+            next = j->q->class_end[x];
             r.bias = j->q->table + (size_t)(class_row + j->q->class_x[x]) * j->q->ld_table;
         }
         operand in = {from + (size_t)x * kh * run * e, (size_t)(next - x), kh * run, kh * run, 1, 0};
@@ -187,21 +187,29 @@ static void run_dwconv(void *ctx, int worker, int workers) {
     }
 }
 
-/* Sum of q - z over all pixels of an image; part has room for c i32. */
-static void sums_of(const job *j, size_t image, int64_t *sums, int32_t *part) {
+static int32_t in_zero(const job *j, size_t c) {
+    return j->in->zeros >= 0 ? ((const int32_t *)j->x->m->p->consts[j->in->zeros].data)[c] : j->in->zero;
+}
+
+/* mean[i]: the sum of q - z over all pixels of an image times the step's factor. Small images have sums of 32 bits. `sums` has room for c i64, part for c
+ * i32. */
+static void means_of(const job *j, size_t image, int64_t *sums, int32_t *restrict part, float *restrict mean) {
     size_t hw = pixels(j->in), c = (size_t)j->in->c;
     const char *x = j->src + image * hw * c * j->in_size;
+    const float *restrict mul = j->q->mul;
     memset(sums, 0, c * sizeof *sums);
     for (size_t row = 0; row < hw; row += 32768) {
         size_t rows = hw - row < 32768 ? hw - row : 32768;
         memset(part, 0, c * sizeof *part);
         j->k->colsum_q(j->in->dtype, rows, c, x + row * c * j->in_size, part);
-        for (size_t i = 0; i < c; i++) sums[i] += part[i];
+        for (size_t i = 0; hw > 32768 && i < c; i++) sums[i] += part[i];
     }
-}
-
-static int32_t in_zero(const job *j, size_t c) {
-    return j->in->zeros >= 0 ? ((const int32_t *)j->x->m->p->consts[j->in->zeros].data)[c] : j->in->zero;
+    if (hw > 32768 || j->in->zeros >= 0 || j->in->dtype != KF_U8) {
+        for (size_t i = 0; i < c; i++) mean[i] = (float)((hw > 32768 ? sums[i] : part[i]) - (int64_t)hw * in_zero(j, i)) * mul[i];
+        return;
+    }
+    int32_t less = (int32_t)hw * j->in->zero;
+    for (size_t i = 0; i < c; i++) mean[i] = (float)(part[i] - less) * mul[i];
 }
 
 /* Step 5 on one value with the multiply done. */
@@ -217,12 +225,13 @@ static void put_rounded(const job *j, size_t at, size_t c, float x) {
 }
 
 static void run_global_pool(const job *j) {
-    size_t c = (size_t)j->in->c, hw = pixels(j->in);
+    size_t c = (size_t)j->in->c;
     int64_t *sums = scratch(j, 0);
     int32_t *part = (int32_t *)(void *)(sums + kf__qpad(c));
+    float *mean = (float *)(void *)(part + kf__qpad(c));
     for (size_t n = 0; n < (size_t)j->in->n; n++) {
-        sums_of(j, n, sums, part);
-        for (size_t i = 0; i < c; i++) put_rounded(j, n * c + i, i, (float)(sums[i] - (int64_t)hw * in_zero(j, i)) * j->q->mul[i]);
+        means_of(j, n, sums, part, mean);
+        for (size_t i = 0; i < c; i++) put_rounded(j, n * c + i, i, mean[i]);
     }
 }
 
@@ -254,15 +263,14 @@ static void row_product(row_job r) {
 }
 
 static void run_gate(const job *j) {
-    size_t c = (size_t)j->in->c, hw = pixels(j->in), r = j->q->hidden;
+    size_t c = (size_t)j->in->c, r = j->q->hidden;
     int64_t *sums = scratch(j, 0);
     int32_t *part = (int32_t *)(void *)(sums + kf__qpad(c));
-    int16_t *pooled = (int16_t *)(void *)(part + kf__qpad(c)), *hidden = pooled + kf__qpad(c);
-    float top = (float)j->s->pool_qmax;
+    float *mean = (float *)(void *)(part + kf__qpad(c)), top = (float)j->s->pool_qmax;
+    int16_t *pooled = (int16_t *)(void *)(mean + kf__qpad(c)), *hidden = pooled + kf__qpad(c);
     for (size_t n = 0; n < (size_t)j->in->n; n++) {
-        sums_of(j, n, sums, part);
-        for (size_t i = 0; i < c; i++)
-            pooled[i] = (int16_t)kf__rne(kf__clampf((float)(sums[i] - (int64_t)hw * in_zero(j, i)) * j->q->mul[i], -top, top));
+        means_of(j, n, sums, part, mean);
+        for (size_t i = 0; i < c; i++) pooled[i] = (int16_t)kf__rne(kf__clampf(mean[i], -top, top));
         row_product((row_job){.j = j, .x = pooled, .w = j->q->w, .wide = j->q->wide, .y = hidden, .y_size = 2, .n = r, .k = c, .q = &j->q->rq});
         row_product((row_job){.j = j, .x = hidden, .w = j->q->w2, .wide = j->q->wide2, .y = j->dst + n * c * 4, .y_size = 4, .n = c, .k = r, .q = &j->q->rq2});
     }

@@ -17,7 +17,7 @@ typedef struct kf__qstep {
     kf__requant rq, rq2;
     const int32_t *table;   /* bias rows by border class, ld_table apart */
     size_t ld_table;
-    const int32_t *class_y, *class_x;
+    const int32_t *class_y, *class_x, *class_end; /* class_end[x]: where the columns of the class of column x end */
     int32_t n_class_x;
     kf__dwconv_q_fn *dwconv;
     const void *pad;        /* DWCONV: what a tap outside the image reads */

@@ -187,11 +187,13 @@ static bool pack_depthwise(packing *k, const kf__pconst *w) {
 }
 
 static bool classes(packing *k) {
-    int32_t lo[128], hi[128], *y = kf__arena_array(k->arena, (size_t)k->out->h + (size_t)k->out->w, sizeof *y);
+    int32_t lo[128], hi[128], *y = kf__arena_array(k->arena, (size_t)k->out->h + 2 * (size_t)k->out->w, sizeof *y), *end;
     if (!y) return false;
     k->q->class_y = y, k->q->class_x = y + k->out->h;
     kf__border_classes(k->in->h, k->out->h, k->s->kh, k->s->sh, k->s->pt, y, lo, hi, 128);
     k->q->n_class_x = kf__border_classes(k->in->w, k->out->w, k->s->kw, k->s->sw, k->s->pl, y + k->out->h, lo, hi, 128);
+    k->q->class_end = end = y + k->out->h + k->out->w;
+    for (int32_t x = k->out->w - 1; x >= 0; x--) end[x] = x + 1 < k->out->w && k->q->class_x[x] == k->q->class_x[x + 1] ? end[x + 1] : x + 1;
     k->q->ld_table = kf__qpad(k->n);
     return true;
 }
@@ -295,8 +297,8 @@ static size_t scratch_of(const packing *k) {
         return k->q->i16 && k->in->dtype == KF_U8 ? (size_t)k->out->w * c * 2 + KF_ALIGN : 0;
     case KF_STEP_FC: return k->q->i16 && k->in->dtype == KF_U8 ? c * 2 + KF_ALIGN : 0;
     case KF_STEP_DWCONV: return kf__dwconv_u8_scratch();
-    case KF_STEP_SE_GATE: return kf__qpad(c) * (4 + 8 + 2) + kf__qpad(k->q->hidden) * 2;
-    case KF_STEP_SCALE: case KF_STEP_GLOBAL_POOL: return kf__qpad(c) * 12;
+    case KF_STEP_SE_GATE: return kf__qpad(c) * (8 + 4 + 4 + 2) + kf__qpad(k->q->hidden) * 2;
+    case KF_STEP_SCALE: case KF_STEP_GLOBAL_POOL: return kf__qpad(c) * (8 + 4 + 4);
     case KF_STEP_CONCAT: return kf__qpad((size_t)k->out->c) * 8;
     default: return 0;
     }

@@ -188,23 +188,24 @@ void NAME(affine_q)(const kf__affine_q *a) {
     }
 }
 
-/* 4 * VL columns of bytes: words hold the sums of 256 rows. */
-INLINE void colsum_words(size_t rows, size_t c, const uint8_t *x, int32_t *sums) {
-    uint16_t part[4 * VL];
+/* `regs` registers of columns of bytes: words hold the sums of 256 rows. */
+INLINE void colsum_words(const size_t regs, size_t rows, size_t c, const uint8_t *x, int32_t *sums) {
+    uint16_t part[2 * 2 * VL];
     for (size_t from = 0, to; from < rows; from = to) {
         V s[2] = {SET1I(0), SET1I(0)};
         to = rows - from < 256 ? rows : from + 256;
         for (size_t i = from; i < to; i++) {
-            UNROLL for (size_t k = 0; k < 2; k++) s[k] = ADD16(s[k], load_words(x + i * c + k * 2 * VL));
+            UNROLL for (size_t k = 0; k < regs; k++) s[k] = ADD16(s[k], load_words(x + i * c + k * 2 * VL));
         }
         memcpy(part, s, sizeof part);
-        for (size_t k = 0; k < 4 * VL; k++) sums[k] += part[k];
+        for (size_t k = 0; k < regs * 2 * VL; k++) sums[k] += part[k];
     }
 }
 
 void NAME(colsum_q)(kf_dtype type, size_t rows, size_t c, const void *x, int32_t *sums) {
     size_t j = 0;
-    for (; type == KF_U8 && j + 4 * VL <= c; j += 4 * VL) colsum_words(rows, c, (const uint8_t *)x + j, sums + j);
+    for (; type == KF_U8 && j + 4 * VL <= c; j += 4 * VL) colsum_words(2, rows, c, (const uint8_t *)x + j, sums + j);
+    for (; type == KF_U8 && j + 2 * VL <= c; j += 2 * VL) colsum_words(1, rows, c, (const uint8_t *)x + j, sums + j);
     for (; j + 4 * VL <= c; j += 4 * VL) {
         V s[4];
         for (size_t k = 0; k < 4; k++) s[k] = LOADV(sums + j + k * VL);
