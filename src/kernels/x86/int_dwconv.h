@@ -124,13 +124,15 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                         }
                     }
                 }
-                UNROLL for (int j = 0; paired && j < J; j++) {
-                    V below[2];
-                    UNROLL for (int f = 0; f < fours; f++) below[f] = ROWS_DOWN(x[f][j], f + 1 < fours ? x[f + 1][j] : SET1I(0), s);
-                    UNROLL for (int i = 0; i < reach * fours; i++) {
-                        const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase, o = (slot + i % reach + phase) % live;
-                        const V *tap = w + (kx * fours + f) * 2 * STEP + j;
-                        if (kx < k) DOT_PAIR(acc[o][0][j], acc[o][1][j], x[f][j], below[f], tap);
+                if (paired) {
+                    UNROLL for (int j = 0; j < J; j++) {
+                        V below[2];
+                        UNROLL for (int f = 0; f < fours; f++) below[f] = ROWS_DOWN(x[f][j], f + 1 < fours ? x[f + 1][j] : SET1I(0), s);
+                        UNROLL for (int i = 0; i < reach * fours; i++) {
+                            const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase, o = (slot + i % reach + phase) % live;
+                            const V *tap = w + (kx * fours + f) * 2 * STEP + j;
+                            if (kx < k) DOT_PAIR(acc[o][0][j], acc[o][1][j], x[f][j], below[f], tap);
+                        }
                     }
                 }
                 UNROLL for (int r = 0; r < used; r++) at[r] += p->step[r];
@@ -209,21 +211,20 @@ INLINE void fold_params(const int kind, const kf__requant *q, size_t c0, dw_para
     p->lo = REPEAT(q->lo8 + c0), p->hi = REPEAT(q->hi8 + c0);
 }
 
-/* All phases of the group of four pixels at column x: four vectors for each four of rows. */
-INLINE void fold_columns(const int fours, const int used, const int s, const dw_pass *p, int32_t x, V (*to)[8]) {
-    UNROLL for (int phase = 0; phase < s; phase++) {
-        UNROLL for (int f = 0; f < fours; f++) {
-            V v[4] = {0};
-            UNROLL for (int r = 0; r < 4; r++)
-                if (f * 4 + r < used) v[r] = load_group(p->at[f * 4 + r], p->step[f * 4 + r], x + phase, s, p);
-            V ab0 = UNPLO8(v[0], v[1]), ab1 = UNPHI8(v[0], v[1]), cd0 = UNPLO8(v[2], v[3]), cd1 = UNPHI8(v[2], v[3]);
-            to[phase][f * 4] = UNPLO16(ab0, cd0), to[phase][f * 4 + 1] = UNPHI16(ab0, cd0);
-            to[phase][f * 4 + 2] = UNPLO16(ab1, cd1), to[phase][f * 4 + 3] = UNPHI16(ab1, cd1);
-        }
-    }
+/* Four f of the rows under the group of four pixels at column x: four vectors. */
+INLINE void fold_four(const int f, const int used, const int s, const dw_pass *p, int32_t x, V *to) {
+    V v[4] = {0};
+    UNROLL for (int r = 0; r < 4; r++)
+        if (f * 4 + r < used) v[r] = load_group(p->at[f * 4 + r], p->step[f * 4 + r], x, s, p);
+    V ab0 = UNPLO8(v[0], v[1]), ab1 = UNPHI8(v[0], v[1]), cd0 = UNPLO8(v[2], v[3]), cd1 = UNPHI8(v[2], v[3]);
+    to[0] = UNPLO16(ab0, cd0), to[1] = UNPHI16(ab0, cd0), to[2] = UNPLO16(ab1, cd1), to[3] = UNPHI16(ab1, cd1);
 }
 
-APART void fold_load(int fours, int used, int s, const dw_pass *p, int32_t x, V (*to)[8]) { fold_columns(fours, used, s, p, x, to); }
+/* The same for all phases and fours. */
+APART void fold_load(int fours, int used, int s, const dw_pass *p, int32_t x, V (*to)[8]) {
+    for (int phase = 0; phase < s; phase++)
+        for (int f = 0; f < fours; f++) fold_four(f, used, s, p, x + phase, to[phase] + f * 4);
+}
 
 /* Bytes of four pixels from column x on of output row r. */
 INLINE void fold_store(const int kind, const V *sums, const dw_params *at_col, const dw_pass *p, int32_t x, int r) {
@@ -244,14 +245,14 @@ INLINE void fold_store(const int kind, const V *sums, const dw_params *at_col, c
 INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass *p) {
     const int used = (R - 1) * s + 3;
     const int32_t left = p->x0 * s - p->d->pl;
-    V now[2][8], next[2][8], taps[3 * 2 * 4];
+    V now[2][4], next[2][4], taps[3 * 2 * 4];
     dw_params at_col;
     for (int i = 0; i < 3 * R * 4; i++) taps[i] = REPEAT((const V *)(const void *)p->w + i);
     fold_params(kind, p->q, p->c0, &at_col);
-    fold_columns(1, used, s, p, left, now);
+    UNROLL for (int phase = 0; phase < s; phase++) fold_four(0, used, s, p, left + phase, now[phase]);
     for (int32_t x = 0; x < p->width; x += 4) {
         V sums[2][4];
-        fold_columns(1, used, s, p, left + (x + 4) * s, next);
+        UNROLL for (int phase = 0; phase < s; phase++) fold_four(0, used, s, p, left + (x + 4) * s + phase, next[phase]);
         UNROLL for (int j = 0; j < 4; j++) sums[0][j] = sums[1][j] = REPEAT(p->q->bias + p->c0 + j * VL);
         UNROLL for (int kx = 0; kx < 3; kx++) {
             UNROLL for (int j = 0; j < 4; j++) {
