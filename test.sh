@@ -63,7 +63,7 @@ emulated() {
   for cpu in Nehalem Haswell; do
     echo "== emulated $cpu"
     emulated_test "$cpu classify" classify_emulated "$cpu"
-    for test in e2e/test_hashes e2e/test_int8 unit/test_session unit/test_verify kernels/check_gemm kernels/check_int kernels/check_dwconv kernels/check_eltwise; do
+    for test in e2e/test_hashes e2e/test_int8 unit/test_session unit/test_verify unit/test_image kernels/check_gemm kernels/check_int kernels/check_dwconv kernels/check_eltwise; do
       if [ $cpu = Haswell ] && [[ $test = */check_gemm || $test = */check_dwconv || $test = */check_eltwise ]]; then
         echo "SKIP  $cpu $test: the emulator faults at masked AVX2 loads whose unused lanes lie past the end of a page"
         skipped=$((skipped + 1))

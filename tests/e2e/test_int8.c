@@ -160,7 +160,7 @@ static kf_graph *quantized(const network *c, const char *path, uint8_t **picture
 
 /* Every rung, one and two threads, straight and through a file, against the oracle. */
 static void check_graph(const kf__graph *g, const kf__dense *in, const char *name) {
-    static const char *const sets[] = {"scalar", "avx2", "avx512", "avx512vnni", "amx"};
+    static const char *const sets[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni", "amx"};
     oracle *seen_all = calloc(1, sizeof *seen_all);
     kf_error err = {0};
     kf__arena arena;
@@ -309,6 +309,42 @@ static void check_windows(void **state) {
     }
 }
 
+/* Windows of every kind: strides that differ, dilation, padding that counts and that does not, a last window that ends outside. */
+static void check_pool_windows(void **state) {
+    for (int wide = 0; wide < 4; wide++) {
+        kf__graph *g = gb_new();
+        kf_error err = {0};
+        float data[RARE_INPUTS];
+        kf__vid x = gb_input(g, "x", S(2, 8, 11, 9)), c = gb_conv(g, "expand", x, gb_random(g, S(20, 8, 1, 1)), gb_random(g, S(20)), 1, 0, 1);
+        kf__vid part[4];
+        part[0] = NODE(g, AVG_POOL, "mean of all", c);
+        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1};
+        gb_last(g)->attrs.count_include_pad = 1;
+        part[1] = NODE(g, AVG_POOL, "mean inside", c);
+        gb_last(g)->attrs.conv = (kf__conv_attrs){2, 3, 2, 1, 2, 2, 1, 1, 2, 1, 2};
+        part[2] = NODE(g, MAX_POOL, "largest", c);
+        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 1, 2, 2, 1, 2, 2, 2, 2};
+        part[3] = gb_conv(g, "squeeze", c, gb_random(g, S(20, 1, 5, 5)), gb_random(g, S(20)), 1, 2, 20);
+        gb_last(g)->attrs.conv.sh = 2;
+        kf__vid cat = NODE(g, CONCAT, "cat", part[0], part[1], part[2], part[3]), ends = NODE(g, MAX_POOL, "ends", cat);
+        gb_last(g)->attrs.conv = (kf__conv_attrs){2, 2, 2, 2, 1, 1, 1, 0, 0, 0, 0};
+        gb_last(g)->attrs.ceil_mode = 1;
+        for (size_t i = 0; i < g->n_nodes; i++)
+            if (g->nodes[i].op == KF_OP_CONCAT) g->nodes[i].attrs.axis = 1;
+        kf__vid flat = NODE(g, FLATTEN, "flat", NODE(g, GLOBAL_AVG_POOL, "pool", ends));
+        gb_last(g)->attrs.axis = 1;
+        gb_output(g, NODE(g, FC, "classes", flat, gb_random(g, S(10, 80)), gb_random(g, S(10))));
+        gb_ok(kf__graph_compact(g, &err), &err);
+        gb_ok(kf__graph_infer(g, &err), &err);
+        kf__random r = {7};
+        for (size_t i = 0; i < RARE_INPUTS; i++) data[i] = (float)(kf__random_unit(&r) * 4 - 2);
+        kf__dense in = {.dtype = KF_F32, .shape = S(2, 8, 11, 9), .data = data};
+        gb_ok(qh_quantize(g, &in, 1, wide, &err), &err);
+        check_graph(g, &in, "pool windows");
+        kf__graph_destroy(&g);
+    }
+}
+
 /* A program that breaks one rule of the contract is refused, and the error names the place. */
 typedef struct damage {
     const char *what;
@@ -381,11 +417,12 @@ static int save(const char *path, const char *out) {
 
 int main(int argc, char **argv) {
     if (argc == 3) return save(argv[1], argv[2]);
-    struct CMUnitTest tests[KF_COUNT(CASES) + 4];
+    struct CMUnitTest tests[KF_COUNT(CASES) + 5];
     tests[KF_COUNT(CASES)] = (struct CMUnitTest)cmocka_unit_test(check_rare_steps);
     tests[KF_COUNT(CASES) + 1] = (struct CMUnitTest)cmocka_unit_test(check_refused);
     tests[KF_COUNT(CASES) + 2] = (struct CMUnitTest)cmocka_unit_test(check_hash);
     tests[KF_COUNT(CASES) + 3] = (struct CMUnitTest)cmocka_unit_test(check_windows);
+    tests[KF_COUNT(CASES) + 4] = (struct CMUnitTest)cmocka_unit_test(check_pool_windows);
     for (size_t i = 0; i < KF_COUNT(CASES); i++)
         tests[i] = (struct CMUnitTest){CASES[i].name, check_network, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
     return cmocka_run_group_tests(tests, NULL, NULL);
