@@ -26,7 +26,7 @@ def pictures_are_right():
     with open(paths[0], "rb") as f:
         code, out, _ = run("classify", "--json", "-", stdin=f.read())
     check("classify: - reads standard input", code == 0 and json.loads(out)["top"][0]["label"] == "airplane", out)
-    for level in ("scalar", "avx2", "avx512"):
+    for level in ("scalar", "sse4", "avx2", "avx512"):
         code, out, _ = run("classify", "--json", paths[2], env={"KITFOX_CPU": level})
         check(f"classify: KITFOX_CPU={level}", code == 0 and json.loads(out)["top"][0]["label"] == "frog", out)
 
