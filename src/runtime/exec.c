@@ -265,6 +265,17 @@ static void run_eltwise(void *ctx, int worker, int workers) {
     j->x->m->kernels.eltwise_f32(to - from, j->src + from, j->s->op == KF_STEP_ADD ? j->src2 + from : NULL, j->dst + from, &j->e);
 }
 
+/* A step of pooling for all channels of a pixel: in sixteens, which compilers make vector code of. */
+#define POOLING(name, expression)                                                                                      \
+    static void name(float *restrict to, const float *restrict from, size_t n) {                                       \
+        size_t i = 0;                                                                                                  \
+        for (; i + 16 <= n; i += 16)                                                                                   \
+            for (size_t k = i; k < i + 16; k++) to[k] = (expression);                                                  \
+        for (size_t k = i; k < n; k++) to[k] = (expression);                                                           \
+    }
+POOLING(pool_most, from[k] > to[k] ? from[k] : to[k])
+POOLING(pool_sum, to[k] + from[k])
+
 static void pool_pixel(const job *j, size_t image, int32_t y, int32_t xo, float *to) {
     const kf__step *s = j->s;
     bool is_max = s->op == KF_STEP_MAX_POOL;
@@ -280,7 +291,7 @@ static void pool_pixel(const job *j, size_t image, int32_t y, int32_t xo, float 
                 continue;
             }
             const float *from = j->src + ((image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w + (size_t)sx) * c;
-            for (size_t i = 0; i < c; i++) to[i] = is_max ? (from[i] > to[i] ? from[i] : to[i]) : to[i] + from[i];
+            (is_max ? pool_most : pool_sum)(to, from, c);
             count++;
         }
     for (size_t i = 0; !is_max && count > 0 && i < c; i++) to[i] /= (float)count;
