@@ -82,11 +82,16 @@ void kf__cpu_bar(kf__cpu_level level) { atomic_store(&bar, (int)level); }
 
 void kf__cpu_set_limit(kf__cpu_level level) { limit = level; }
 
-kf__cpu_level kf__cpu_level_now(void) {
+/* The limit, lowered by the environment. */
+static kf__cpu_level allowed(void) {
     const char *env = getenv("KITFOX_CPU");
     int asked = env ? kf__cpu_level_from_name(env) : -1;
-    return usable_below(asked >= 0 && (kf__cpu_level)asked < limit ? (kf__cpu_level)asked : limit);
+    return asked >= 0 && (kf__cpu_level)asked < limit ? (kf__cpu_level)asked : limit;
 }
+
+kf__cpu_level kf__cpu_level_now(void) { return usable_below(allowed()); }
+
+bool kf__cpu_allowed(kf__cpu_level level) { return level <= allowed(); }
 
 int kf__cpu_default_threads(void) {
     const char *env = getenv("KITFOX_THREADS");

@@ -1,7 +1,9 @@
 /* Rows of pixels in plain C, and the choice of an instruction set.
  * Floor 3.
- * Owner rule: pure functions. */
+ * Owner rule: pure functions; one static answer. */
 #include "image/rows.h"
+
+#include <stdatomic.h>
 
 #include "cpu/cpu.h"
 
@@ -43,7 +45,10 @@ const kf__rows kf__rows_plain = {nv12, across, down};
 
 const kf__rows *kf__image_rows(void) {
 #if defined(__x86_64__)
-    if (kf__cpu_level_now() >= KF_CPU_AVX2) return &kf__rows_avx2;
+    enum { UNKNOWN, YES, NO };
+    static atomic_int avx2; /* pictures may be small: the machine is asked once */
+    if (atomic_load(&avx2) == UNKNOWN) atomic_store(&avx2, kf__cpu_usable(KF_CPU_AVX2) ? YES : NO);
+    if (atomic_load(&avx2) == YES && kf__cpu_allowed(KF_CPU_AVX2)) return &kf__rows_avx2;
 #endif
     return &kf__rows_plain;
 }
