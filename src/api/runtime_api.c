@@ -263,7 +263,9 @@ const char *kf_cpu_name(void) { return kf__cpu_level_name(kf__cpu_level_now()); 
 kf_status kf_cpu_limit(const char *name, kf_error *err) {
     int level = name ? kf__cpu_level_from_name(name) : KF_CPU_LEVELS;
     if (level < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "unknown instruction set %s; scalar, sse4, avx2, avxvnni, avx512, avx512vnni and amx are known", name);
-    if (name && level > (int)kf__cpu_level_best()) KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name, kf__cpu_level_name(kf__cpu_level_best()));
+    int usable = level; /* from below: the highest level is not without effect to ask for */
+    while (usable < KF_CPU_LEVELS && !kf__cpu_usable((kf__cpu_level)usable)) usable++;
+    if (name && usable == KF_CPU_LEVELS) KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name, kf__cpu_level_name(kf__cpu_level_best()));
     kf__cpu_set_limit((kf__cpu_level)level);
     return KF_OK;
 }
