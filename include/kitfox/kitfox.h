@@ -133,8 +133,8 @@ KF_API size_t kf_model_bytes(const kf_model *model);
 
 /** Instruction set in use ("avx512vnni"), after KITFOX_CPU and kf_cpu_limit. */
 KF_API const char *kf_cpu_name(void);
-/** Lower the instruction set for models loaded from now on: scalar, sse4, avx2, avxvnni, avx512, avx512vnni, amx, neon,
- *  dotprod, or NULL for the best. ARGUMENT for an unknown name, UNSUPPORTED for one this CPU lacks. Not thread safe. */
+/** Lower the instruction set for models loaded from now on: scalar, sse4, avx2, avxvnni, avx512, avx512vnni, amx,
+ *  or NULL for the best. ARGUMENT for an unknown name, UNSUPPORTED for one this CPU lacks. Not thread safe. */
 KF_API kf_status kf_cpu_limit(const char *name, kf_error *err);
 
 #ifdef __cplusplus
