@@ -132,7 +132,7 @@ typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT,
 typedef struct kf__kernels_int {
     kf__gemm_u8_fn *gemm_u8;
     kf__gemm_i16_fn *gemm_i16;
-    kf__dwconv_q_fn *dwconv_u8, *dwconv_i16;
+    kf__dwconv_q_fn *dwconv_u8, *dwconv_any, *dwconv_i16; /* any: u8 by i8 as u8, but every shape, PLAIN weights, natural order */
     kf__affine_q_fn *affine_q;
     kf__colsum_q_fn *colsum_q;
     kf__eltwise_q_fn *eltwise_q;
@@ -141,7 +141,7 @@ typedef struct kf__kernels_int {
     kf__interleave_fn *interleave; /* NULL with it */
     kf__qlayout gemm_layout, dw_layout;
     size_t dw_block; /* channels that the depthwise kernels take at a time */
-    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name, *eltwise_q_name, *pool_q_name;
+    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_any_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name, *eltwise_q_name, *pool_q_name;
 } kf__kernels_int;
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 

@@ -70,12 +70,14 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     USE_WIDE(out, scalar);
     USE_MAP(out, scalar);
     out->pixels = NULL, out->interleave = NULL;
+    out->dwconv_any = kf_k_dwconv_u8_scalar, out->dwconv_any_name = "dwconv_u8_scalar";
     out->gemm_layout = KF_QLAYOUT_QUADS, out->dw_layout = KF_QLAYOUT_PLAIN, out->dw_block = 16;
 #if defined(__x86_64__)
     if (cpu < KF_CPU_SSE4) return;
     USE_U8(out, sse4);
     USE_WIDE(out, sse4);
     USE_MAP(out, sse4);
+    out->dwconv_any = kf_k_dwconv_u8_sse4, out->dwconv_any_name = "dwconv_u8_sse4"; /* on the rungs above too */
     out->gemm_layout = KF_QLAYOUT_SPLIT;
     if (cpu < KF_CPU_AVX2) return;
     USE_U8(out, avx2);

@@ -161,10 +161,11 @@ static void *panels(packing *k, const kf__pconst *w, bool input_i16, size_t grou
 static bool pack_depthwise(packing *k, const kf__pconst *w) {
     const kf__step *s = k->s;
     const kf__kernels_int *kernels = &k->m->kernels_int;
-    bool u8 = k->in->dtype == KF_U8 && w->dtype == KF_I8 && kf__dwconv_u8_fast(s->kh, s->kw, s->sh, s->sw, s->dh, s->dw) && k->out->dtype != KF_F32 && s->n_in == 1;
-    k->q->dwconv = u8 ? kernels->dwconv_u8 : kernels->dwconv_i16;
-    k->q->kernel = u8 ? kernels->dwconv_u8_name : kernels->dwconv_i16_name;
-    kf__qlayout layout = u8 ? kernels->dw_layout : KF_QLAYOUT_PLAIN;
+    bool u8 = k->in->dtype == KF_U8 && w->dtype == KF_I8;
+    bool fast = u8 && kf__dwconv_u8_fast(s->kh, s->kw, s->sh, s->sw, s->dh, s->dw) && k->out->dtype != KF_F32 && s->n_in == 1;
+    k->q->dwconv = !u8 ? kernels->dwconv_i16 : fast ? kernels->dwconv_u8 : kernels->dwconv_any;
+    k->q->kernel = !u8 ? kernels->dwconv_i16_name : fast ? kernels->dwconv_u8_name : kernels->dwconv_any_name;
+    kf__qlayout layout = fast ? kernels->dw_layout : KF_QLAYOUT_PLAIN;
     k->block = layout == KF_QLAYOUT_PLAIN ? 16 : kernels->dw_block;
     size_t count = w->bytes / kf_dtype_size(w->dtype);
     if (!u8) {

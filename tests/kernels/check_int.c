@@ -283,6 +283,35 @@ static void check_dwconv16(window v, unsigned turn, kf__random *r) {
     guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g), guard_free(&res.g), guard_free(&w.g);
 }
 
+/* Windows that only dwconv_any takes: any size, strides that differ, dilation, residuals, every output. */
+static void check_dwconv_any(window v, unsigned turn, kf__random *r) {
+    static const kf_dtype OUT[4] = {KF_U8, KF_U8, KF_I16, KF_F32};
+    kf_dtype out = OUT[turn % 4];
+    int32_t kw = turn % 3 ? v.k : v.k + 1, dh = turn % 6 == 5 ? 2 : 1, dw = turn % 7 == 6 ? 3 : 1, sw = turn % 4 == 1 ? 3 - v.s : v.s, pad = turn % 5 ? v.k / 2 : 0;
+    int32_t ho = (v.h + 2 * pad - (v.k - 1) * dh - 1) / v.s + 1, wo = (v.w + 2 * pad - (kw - 1) * dw - 1) / sw + 1;
+    if (v.h + 2 * pad <= (v.k - 1) * dh || v.w + 2 * pad <= (kw - 1) * dw) return;
+    size_t e = kf_dtype_size(out), outs = (size_t)ho * (size_t)wo * v.c, taps = (size_t)(v.k * kw);
+    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c), want = bytes_new(outs * e), got = bytes_new(outs * e), pads = bytes_new(v.c), res = bytes_new(outs), w = bytes_new(taps * v.c);
+    random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_bytes(&res, 0, r), random_weights((int8_t *)w.at, w.n, turn, r);
+    parameters p = parameters_new(v.c);
+    parameters_fill(&p, v.c, 0.002, out, r);
+    kf__requant q = requant_of(&p, turn, true, res.at, v.c, out);
+    if (turn % 7) kf__requant_bound(&q, 255.0 * 128 * 64 + 100000, v.c, 16, p.lo8, p.hi8);
+    kf__dwconv_q d = {.in = in.at, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = wo, .y1 = ho, .kh = v.k, .kw = kw, .sh = v.s, .sw = sw, .dh = dh, .dw = dw,
+                      .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
+    int level[KF_CPU_LEVELS + 1];
+    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+        kf__kernels_int k;
+        select_rung(level[i], &k);
+        d.out = i ? got.at : want.at;
+        memset(got.at, CANARY, got.n);
+        k.dwconv_any(&d, &q);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_any_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
+    }
+    parameters_free(&p);
+    guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g), guard_free(&res.g), guard_free(&w.g);
+}
+
 static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r) {
     kf_dtype in = turn % 2 ? KF_U8 : KF_I16, out = turn % 3 ? KF_U8 : KF_I16;
     bytes x = bytes_new(rows * c * kf_dtype_size(in)), want = bytes_new(rows * c * kf_dtype_size(out)), got = bytes_new(rows * c * kf_dtype_size(out));
@@ -552,6 +581,9 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 400; i++)
         check_dwconv16((window){(int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 4 < 2 ? 1 : 2,
                                 (size_t)kf__random_range(&r, 1, 70)}, i, &r);
+    for (unsigned i = 0; i < 300; i++)
+        check_dwconv_any((window){(int32_t)kf__random_range(&r, 1, 20), (int32_t)kf__random_range(&r, 1, 20), (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 5 < 3 ? 1 : 2,
+                                  (size_t)kf__random_range(&r, 1, 70)}, i, &r);
     for (unsigned i = 0; i < 200; i++) check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
     for (unsigned i = 0; i < 40; i++) check_affine_sum((size_t)kf__random_range(&r, 200, 900), (size_t)kf__random_range(&r, 1, 150), i, &r);
     for (unsigned i = 0; i < 100; i++) check_affine_real((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, i % 4 ? 8 : 60), i, &r);

@@ -179,7 +179,10 @@ APART void dwconv(size_t weight_size, const kf__dwconv_q *d, const kf__requant *
         }
 }
 
-void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) { dwconv(1, d, q); }
+void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
+    if (d->kh * d->kw >= 2 * MAX_PAIRS) kf_k_dwconv_u8_scalar(d, q);
+    else dwconv(1, d, q);
+}
 
 void NAME(dwconv_i16)(const kf__dwconv_q *d, const kf__requant *q) {
     if (d->kh * d->kw >= 2 * MAX_PAIRS) kf_k_dwconv_i16_scalar(d, q);
