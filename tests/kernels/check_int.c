@@ -299,7 +299,7 @@ static void check_dwconv_any(window v, unsigned turn, kf__random *r) {
     if (turn % 7) kf__requant_bound(&q, 255.0 * 128 * 64 + 100000, v.c, 16, p.lo8, p.hi8);
     kf__dwconv_q d = {.in = in.at, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = wo, .y1 = ho, .kh = v.k, .kw = kw, .sh = v.s, .sw = sw, .dh = dh, .dw = dw,
                       .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
-    int level[KF_CPU_LEVELS + 1];
+    int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
