@@ -6,6 +6,7 @@
 #include "kernels/kernels_int.h"
 
 #define INLINE static inline __attribute__((always_inline))
+#define APART static __attribute__((noinline)) /* called for whole sixteens and for the rest */
 
 /* Sixteen values; group g of four has constants g % 3 from `first` on. The second operand of max is what NaN gives. */
 INLINE __m128i bytes16(const float *x, const __m256d *std, const __m256d *mean, __m256d top, int first) {
@@ -35,7 +36,7 @@ typedef struct factors {
     __m256d std[3], mean[3], top;
 } factors;
 
-INLINE void planes16(const float *const x[3], size_t i, const factors *f, uint8_t *to) {
+APART void planes16(const float *const x[3], size_t i, const factors *f, uint8_t *to) {
     __m128i v[3];
     for (int k = 0; k < 3; k++) {
         __m256d std[3] = {f->std[k], f->std[k], f->std[k]}, mean[3] = {f->mean[k], f->mean[k], f->mean[k]};
@@ -44,7 +45,7 @@ INLINE void planes16(const float *const x[3], size_t i, const factors *f, uint8_
     store48(v, to);
 }
 
-INLINE void pixels16(const float *x, const factors *f, uint8_t *to) {
+APART void pixels16(const float *x, const factors *f, uint8_t *to) {
     for (int o = 0; o < 3; o++) _mm_storeu_si128((void *)(to + 16 * o), bytes16(x + 16 * o, f->std, f->mean, f->top, o));
 }
 
