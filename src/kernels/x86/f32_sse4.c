@@ -67,13 +67,15 @@ static void tile(const kf__gemm_rows *a, size_t i, size_t step, const float *b, 
     row16 s = acc[0], t = acc[1];
     for (size_t p = 0; p < a->pieces; p++) {
         const float *x = a->at[p] + i * a->step, *y = x + step;
-        for (size_t k = 0; k < a->len; k++, b += KF_GEMM_PANEL) {
-            __m128 f = SET1(x[k]), g = SET1(y[k]);
+        size_t left = a->len;
+        do { /* one jump a turn, also in code for size */
+            __m128 f = SET1(*x), g = SET1(*y);
             EACH {
                 __m128 w = _mm_loadu_ps(b + 4 * j);
                 s.v[j] = _mm_add_ps(s.v[j], _mm_mul_ps(w, f)), t.v[j] = _mm_add_ps(t.v[j], _mm_mul_ps(w, g));
             }
-        }
+            b += KF_GEMM_PANEL, x++, y++;
+        } while (--left > 0);
     }
     acc[0] = s, acc[1] = t;
 }
@@ -126,8 +128,13 @@ void kf_k_dwconv_f32_sse4(const kf__dwconv_row *d, const kf__epilogue *e) {
             size_t ch = kf__dwconv_first(d->c, block), at = (size_t)x * d->c + ch;
             const float *w = d->w + block * (size_t)(d->kh * d->kw) * KF_DWCONV_PANEL;
             row16 acc = bias16(e->bias ? e->bias + ch : NULL, KF_DWCONV_PANEL);
-            for (int t = 0; t < n; t++)
-                EACH acc.v[j] = _mm_add_ps(acc.v[j], _mm_mul_ps(_mm_loadu_ps(taps[t].x + ch + 4 * j), _mm_loadu_ps(w + taps[t].w + 4 * j)));
+            if (n > 0) {
+                const tap *t = taps, *end = taps + n;
+                do {
+                    const float *from = t->x + ch, *by = w + t->w;
+                    EACH acc.v[j] = _mm_add_ps(acc.v[j], _mm_mul_ps(_mm_loadu_ps(from + 4 * j), _mm_loadu_ps(by + 4 * j)));
+                } while (++t < end);
+            }
             finish(&acc, e, e->residual ? e->residual + at : NULL, d->out + at, KF_DWCONV_PANEL);
         }
     }

@@ -38,17 +38,21 @@ INLINE uint32_t four_of(const char *at, size_t left) {
 INLINE void tile(const int type, size_t run, size_t runs, size_t ld_run, const char *a, size_t lda, const char *b, const int32_t *bias, sums *to) {
     V acc[2][W];
     UNROLL for (int j = 0; j < W; j++) acc[0][j] = acc[1][j] = LOADV(bias + VL * j);
-    for (size_t r = 0; r < runs; r++, a += ld_run)
-        for (size_t x = 0; x < run; x += 4, b += PANEL_STEP(type)) {
+    for (size_t r = 0; r < runs; r++, a += ld_run) {
+        const char *at[2] = {a, a + lda};
+        ptrdiff_t left = (ptrdiff_t)run;
+        do { /* one jump a turn, also in code for size */
             UNROLL for (int i = 0; i < 2; i++) {
-                V v = SET1I((int)four_of(a + (size_t)i * lda + x, run - x));
+                V v = SET1I((int)four_of(at[i], (size_t)left));
                 UNROLL for (int j = 0; j < W; j++) {
                     if (type == BYTES) acc[i][j] = DOT(acc[i][j], v, LOADV(b + 16 * j), LOADV(b + 16 * (W + j)));
                     else if (type == WIDE) acc[i][j] = DOT2(acc[i][j], v, LOADV(b + 16 * j));
                     else acc[i][j] = DOT2(acc[i][j], v, _mm_cvtepi8_epi16(_mm_loadl_epi64((const void *)(b + 8 * j))));
                 }
             }
-        }
+            at[0] += 4, at[1] += 4, b += PANEL_STEP(type), left -= 4;
+        } while (left > 0);
+    }
     UNROLL for (int j = 0; j < W; j++) to[0][j] = acc[0][j], to[1][j] = acc[1][j];
 }
 
