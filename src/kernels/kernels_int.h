@@ -44,7 +44,7 @@ void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t bloc
 /** c[m,n] = requant(a[m, runs * k] * w[n, runs * k]^T), w packed by kf__gemm_u8_pack with the layout that the kernel wants. A row of a is
  *  `runs` runs of k bytes, ld_run bytes apart, and rows are lda bytes apart, so that a window of an image can be read in place; with more
  *  than one run, k is a multiple of 4. Rows are independent; panels are independent, so threads may split n at multiples of KF_QPANEL
- *  (b moves by panels, the requant vectors by columns). */
+ *  (b moves by panels, the requant vectors by columns). c overlaps neither a nor the residual: a kernel may make some rows twice. */
 typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
                             size_t ldc, const kf__requant *q);
 /** The end of a u8 GEMM: c[row + i, col + j] = requant(sums[i, j]) for `rows` rows and up to KF_QPANEL columns, those below n. Rows of sums

@@ -14,7 +14,7 @@ kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
 #else
 #define NAME(base) kf_k_##base##_amx
 /* A row costs VNNI half a cycle for each four of 16 columns, tiles a cycle for each step, one to store the sums and about one to fetch them
- * again. Few rows leave a tile empty, and its weights still have to be loaded. Counted from published throughputs, not measured. */
+ * again. Few rows leave a tile empty, and its weights still have to be loaded. An estimate, not measured. */
 #define PAYS(m, fours, steps) ((m) >= 8 && (fours) > 2 * ((steps) + 2))
 #endif
 #define INLINE static inline __attribute__((always_inline))
@@ -99,7 +99,7 @@ static void fill_last(const product *p, size_t np, const char *b, char *last) {
 }
 
 /* Rows i0..i1-1, np panels. The last tile ends with the last row of all, so it may begin inside the one before it; rows that it sums
- * again are not finished again: the residual may lie where the output goes. */
+ * again are not finished again, which would cost more than the sums. */
 INLINE void panels(const int np, const product *p, size_t i0, size_t i1, size_t col) {
     _Alignas(LINE) int32_t sums[2 * TILE][2 * TILE];
     _Alignas(LINE) char last[2 * TILE * LINE];
