@@ -50,12 +50,16 @@ static void gemm(const job *j, operand in, size_t n, const char *w, size_t col, 
     else j->k->gemm_u8(in.m, n, in.k, in.runs, in.ld_run, in.a, in.lda, w + kf__gemm_u8_packed(j->k->gemm_layout, col, depth), c, ldc, r);
 }
 
+/* Rows of the widest tile, and the fewest for a worker: below, shares of rows would differ too much. */
+enum { TILE_ROWS = 4, ROWS_LEAST = 28 };
+
+/* Few rows are split by columns. */
 static void run_gemm(void *ctx, int worker, int workers) {
     const job *j = ctx;
     size_t m = (size_t)j->out->n * pixels(j->out), n = (size_t)j->out->c, k = (size_t)j->in->c, from, to;
-    bool by_rows = m >= (size_t)workers * 8, widened = j->q->i16 && j->in->dtype == KF_U8;
-    if (by_rows) kf__share(m, 12, worker, workers, &from, &to);
-    else kf__share(n, 2 * KF_QPANEL, worker, workers, &from, &to);
+    bool by_rows = workers == 1 || m >= (size_t)workers * ROWS_LEAST, widened = j->q->i16 && j->in->dtype == KF_U8;
+    if (by_rows) kf__share(m, TILE_ROWS, worker, workers, &from, &to);
+    else kf__share(n, (m == 1 ? 4 : 1) * KF_QPANEL, worker, workers, &from, &to);
     if (to <= from) return;
     size_t row = by_rows ? from : 0, row_end = by_rows ? to : m, col = by_rows ? 0 : from, cols = by_rows ? n : to - from;
     size_t step = widened ? (j->s->op == KF_STEP_FC ? 1 : (size_t)j->out->w) : row_end - row;
