@@ -16,6 +16,7 @@ find_truth
 
 ENVIRONMENT=(env) # of setup: the compiler
 TESTS=()          # names of the tests to run; none: all
+LEAVE=()          # suites to leave out, as options
 SLOWER=1          # factor on time limits
 
 # Build one configuration in its own folder and add up its test results.
@@ -27,7 +28,7 @@ tier() {
     "${ENVIRONMENT[@]}" meson setup "$dir" "$@" >"/tmp/kitfox-setup.$$" 2>&1 || { cat "/tmp/kitfox-setup.$$"; failed=$((failed + 1)); return; }
   fi
   ninja -C "$dir" -j "$jobs" >"/tmp/kitfox-build.$$" 2>&1 || { tail -40 "/tmp/kitfox-build.$$"; failed=$((failed + 1)); return; }
-  meson test -C "$dir" --print-errorlogs --no-rebuild --num-processes "$jobs" -t "$SLOWER" ${TESTS[@]+"${TESTS[@]}"}
+  meson test -C "$dir" --print-errorlogs --no-rebuild --num-processes "$jobs" -t "$SLOWER" ${LEAVE[@]+"${LEAVE[@]}"} ${TESTS[@]+"${TESTS[@]}"}
   log=$dir/meson-logs/testlog.json
   passed=$((passed + $(grep -c '"result": "OK"' "$log")))
   skipped=$((skipped + $(grep -c '"result": "SKIP"' "$log")))
@@ -80,6 +81,7 @@ emulated() {
 export KITFOX_PEERS=$TRUTH
 tier gcc
 export KITFOX_PEERS=none
+[ $full = yes ] || LEAVE=(--no-suite long) # minutes under sanitizers
 tier asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
 if [ $full = yes ]; then
   export KITFOX_PEERS=$TRUTH
