@@ -87,7 +87,6 @@ if [ $full = yes ]; then
   export KITFOX_PEERS=$TRUTH
   INTEGER=(hashes hashes-numpy int8 int format session verify ref)
   for level in scalar sse4 avx2 avx512; do
-    TESTS=("${INTEGER[@]}" cli goldens runtime)
     KITFOX_CPU=$level tier gcc
   done
   TESTS=("${INTEGER[@]}")

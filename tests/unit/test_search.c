@@ -263,7 +263,8 @@ static void trial_equals_oracle(void **state) {
     }
 }
 
-static void compare_logits(const kf__graph *g, kf__dense in, const float *logits, size_t n, double most) {
+/* Relative to the oracle's. */
+static double logit_error(const kf__graph *g, kf__dense in, const float *logits, size_t n) {
     kf_error err = {0};
     kf__arena a;
     kf__dense out;
@@ -274,11 +275,13 @@ static void compare_logits(const kf__graph *g, kf__dense in, const float *logits
         double f = (double)((const float *)out.data)[c], d = (double)logits[c] - f;
         dd += d * d, ff += f * f;
     }
-    if (!(sqrt(dd / ff) < most)) fail_msg("relative error %g", sqrt(dd / ff));
     kf__arena_free(&a);
+    return sqrt(dd / ff);
 }
 
-/* The same for a whole network with pixels, squeeze and excite, residuals: the built-in one. */
+/* The same for a whole network with pixels, squeeze and excite, residuals: the built-in one. The simulation sums in f32, in another order on
+ * every rung; a value that lies on the edge between two steps of an early map may fall to the other side and take later ones with it, up to
+ * the noise of 8 bits (0.035 was seen on one picture without FMA). */
 static void trial_equals_oracle_on_pixels(void **state) {
     enum { N = 8, PIXELS = 64 * 64, LABELS = 10 };
     static uint8_t pixels[N][PIXELS * 3], planes[PIXELS * 3];
@@ -290,6 +293,7 @@ static void trial_equals_oracle_on_pixels(void **state) {
     kf__graph *q;
     kf__trial t;
     kf_error err = {0};
+    int edges = 0;
     kf__random r = {5};
     snprintf(path, sizeof path, "%s/data/everyday10.onnx", source ? source : ".");
     gb_ok(kf_graph_import(path, NULL, &graph, &err), &err);
@@ -313,9 +317,12 @@ static void trial_equals_oracle_on_pixels(void **state) {
             planes[i % 3 * PIXELS + i / 3] = pixels[k][i];
             real[i % 3 * PIXELS + i / 3] = (float)(((double)pixels[k][i] / 255 - p->mean[i % 3]) / p->std[i % 3]);
         }
-        compare_logits(graph->g, (kf__dense){.dtype = KF_F32, .shape = S(1, 3, 64, 64), .data = real}, logits[0][k], LABELS, 1e-4);
-        compare_logits(q, (kf__dense){.dtype = KF_U8, .shape = S(1, 3, 64, 64), .data = planes}, logits[1][k], LABELS, 0.01);
+        assert_true(logit_error(graph->g, (kf__dense){.dtype = KF_F32, .shape = S(1, 3, 64, 64), .data = real}, logits[0][k], LABELS) < 1e-4);
+        double apart = logit_error(q, (kf__dense){.dtype = KF_U8, .shape = S(1, 3, 64, 64), .data = planes}, logits[1][k], LABELS);
+        assert_true(apart < 0.06);
+        edges += !(apart < 0.01);
     }
+    assert_in_range(edges, 0, 1);
     kf__graph_destroy(&q);
     kf_graph_destroy(&graph);
 }
