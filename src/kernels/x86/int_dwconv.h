@@ -81,7 +81,7 @@ enum { SUMS = GENERAL + 1 }; /* kind of a strip that leaves its sums to a second
  * reaches (`live` of them) and then forgotten; the first of them is complete after it. Where registers are many (RING), the sums of output o
  * live in slot o % live and the loop is unrolled by slots, so that nothing moves; else they move up by one after each column. */
 INLINE void dw_strip(const int kind, const int k, const int s, const int R, const int J, bool high, const dw_pass *p) {
-    enum { STEP = 4 * (1 + SPLIT), MOST = 5 };
+    enum { STEP = 4, MOST = 5 };
     const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k, slots = RING ? live : 1;
     const bool paired = RING && R == 2; /* the second row uses the weights of the first on lanes that are moved down */
     const size_t j0 = high ? 2 : 0;
@@ -286,13 +286,13 @@ INLINE void fold_strip(const int k, const int s, const int R, const dw_pass *p) 
         UNROLL for (int j = 0; j < 4; j++) a[j] = b[j] = bias[j];
         for (int kx = 0; kx < k; kx++) {
             V from = ADDI(ramp, SET1I(kx / s * 4));
-            for (int f = 0; f < fours; f++, w += R * 4 * (1 + SPLIT)) {
+            for (int f = 0; f < fours; f++, w += R * 4) {
                 const V *low = group[now][kx % s] + f * 4, *high = group[!now][kx % s] + f * 4;
-                const V *second = R == 2 ? w + 4 * (1 + SPLIT) : w; /* of one row, b is not used */
+                const V *second = R == 2 ? w + 4 : w; /* of one row, b is not used */
                 UNROLL for (int j = 0; j < 4; j++) {
                     V v = _mm512_permutex2var_epi32(low[j], from, high[j]);
-                    a[j] = DOT(a[j], v, REPEAT(w + j), REPEAT(w + j + 4 * SPLIT));
-                    b[j] = DOT(b[j], v, REPEAT(second + j), REPEAT(second + j + 4 * SPLIT));
+                    a[j] = DOT(a[j], v, REPEAT(w + j), v);
+                    b[j] = DOT(b[j], v, REPEAT(second + j), v);
                 }
             }
         }
@@ -346,7 +346,7 @@ INLINE void dw_block(const int k, const int s, const int R, const int J, int kin
 
 INLINE void dwconv(const int k, const int s, const int R, const int J, const kf__dwconv_q *d, const kf__requant *q) {
     const int fours = (k + 3) / 4;
-    size_t weights = (size_t)(k * fours * R) * BLOCK * 4 * (1 + SPLIT);
+    size_t weights = (size_t)(k * fours * R) * BLOCK * 4;
     const int kind = kind_of(q);
     const int32_t strip = VL == 16 && k == 3 && kind == PLAIN_Q && d->c <= 16 ? d->w_out : KF_DW_STRIP; /* whole rows where no sums are kept */
     dw_pass p = {.d = d, .q = q, .sums = d->scratch};

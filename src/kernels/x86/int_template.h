@@ -5,7 +5,7 @@
 
 /* Adds the product with weights in memory. */
 #ifndef DOT_AT
-#define DOT_AT(acc, x, at) ((acc) = DOT(acc, x, LOADV(at), LOADV((at) + 4 * SPLIT)))
+#define DOT_AT(acc, x, at) ((acc) = DOT(acc, x, LOADV(at), x))
 #endif
 #ifndef DOT_PAIR
 #define DOT_PAIR(a, b, x, y, at) (DOT_AT(a, x, at), DOT_AT(b, y, at))
