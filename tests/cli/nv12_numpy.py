@@ -8,18 +8,14 @@ import ctypes
 import hashlib
 import os
 import re
-import subprocess
 import sys
+
+import kit
 
 try:
     import numpy as np
 except ImportError:
-    CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
-    if os.environ.get("KITFOX_AGAIN") or not os.path.exists(PEERS):
-        print("SKIP: numpy is missing, here and in the interpreter of KITFOX_PEERS")
-        sys.exit(77)
-    sys.exit(subprocess.run([PEERS, *sys.argv], env={**os.environ, "KITFOX_AGAIN": "1"}).returncode)
+    kit.rerun_with_numpy()
 
 SIDE, ROWS = 4096, 256
 FULL = dict(y=1.0, y0=0, rv=1.402, gu=-0.344136, gv=-0.714136, bu=1.772)

@@ -11,15 +11,12 @@ import struct
 import subprocess
 import sys
 
+import kit
+
 try:
     import numpy as np
 except ImportError:
-    CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "peers", "bin", "python")
-    if os.environ.get("KITFOX_AGAIN") or not os.path.exists(PEERS):
-        print("SKIP: numpy is missing, here and in the interpreter of KITFOX_PEERS")
-        sys.exit(77)
-    sys.exit(subprocess.run([PEERS, *sys.argv], env={**os.environ, "KITFOX_AGAIN": "1"}).returncode)
+    kit.rerun_with_numpy()
 
 TEST, ROOT = sys.argv[1:3]
 INPUTS, SIDE = 20, 64
