@@ -4,9 +4,12 @@
 #include "format/format.h"
 
 #define FIELD(f) {#f, offsetof(kf__step, f)}
+#define WINDOW(f)                                                                                                      \
+    { #f, offsetof(kf__step, window.f) }
 const kf__format_field kf__format_ints[] = {
-    FIELD(kh), FIELD(kw), FIELD(sh), FIELD(sw), FIELD(dh), FIELD(dw), FIELD(group), FIELD(pt), FIELD(pl), FIELD(pb), FIELD(pr),
-    FIELD(count_include_pad), FIELD(border_bias), FIELD(direct), FIELD(qlo), FIELD(qhi), FIELD(pool_qmax), FIELD(hidden_qmax)};
+    WINDOW(kh),         WINDOW(kw),    WINDOW(sh), WINDOW(sw), WINDOW(dh),       WINDOW(dw),
+    WINDOW(group),      WINDOW(pt),    WINDOW(pl), WINDOW(pb), WINDOW(pr),       FIELD(count_include_pad),
+    FIELD(border_bias), FIELD(direct), FIELD(qlo), FIELD(qhi), FIELD(pool_qmax), FIELD(hidden_qmax)};
 const kf__format_field kf__format_floats[] = {FIELD(pool_mul), FIELD(hidden_inv)};
 const kf__format_field kf__format_acts[] = {FIELD(act), FIELD(post_act), FIELD(gate_act)};
 const size_t kf__format_n_ints = KF_COUNT(kf__format_ints), kf__format_n_floats = KF_COUNT(kf__format_floats),
@@ -15,10 +18,6 @@ const size_t kf__format_n_ints = KF_COUNT(kf__format_ints), kf__format_n_floats 
 const char *const kf__format_roles[KF_CONST_ROLES] = {
     [KF_CONST_W] = "w", [KF_CONST_BIAS] = "bias", [KF_CONST_MUL] = "mul", [KF_CONST_K] = "k", [KF_CONST_INV] = "inv",
     [KF_CONST_FBIAS] = "fbias", [KF_CONST_W2] = "w2", [KF_CONST_BIAS2] = "bias2", [KF_CONST_MUL2] = "mul2"};
-
-const char *const kf__format_act_names[KF_ACT_COUNT] = {
-    [KF_ACT_NONE] = "none", [KF_ACT_CLIP] = "clip", [KF_ACT_HSWISH] = "hswish", [KF_ACT_HSIGMOID] = "hsigmoid",
-    [KF_ACT_HARDSIGMOID] = "hardsigmoid", [KF_ACT_SIGMOID] = "sigmoid", [KF_ACT_SILU] = "silu"};
 
 void kf__format_hash(const void *data, size_t bytes, char out[65]) {
     static const char zeros[64] = {'0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0',

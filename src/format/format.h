@@ -31,7 +31,6 @@ typedef struct kf__format_field {
 extern const kf__format_field kf__format_ints[], kf__format_floats[], kf__format_acts[];
 extern const size_t kf__format_n_ints, kf__format_n_floats, kf__format_n_acts;
 extern const char *const kf__format_roles[KF_CONST_ROLES];
-extern const char *const kf__format_act_names[KF_ACT_COUNT];
 /** The golden vector as JSON (NULL when out of memory), and back; NULL, or an unknown formula of the input, gives none. CORRUPT: not what
  *  docs/FORMAT.md says. */
 struct json_t *kf__format_golden_json(const kf__golden *g);

@@ -99,16 +99,14 @@ static kf_status read_tensor(const reading *r, const json_t *j, kf__ptensor *t) 
     return get_i32(r, j, "zeros", &t->zeros);
 }
 
-static kf_status read_act(const reading *r, const json_t *j, const char *key, kf__step_act *a) {
+static kf_status read_act(const reading *r, const json_t *j, const char *key, kf__activation *a) {
     const json_t *l = json_object_get(j, key);
     if (!l) return KF_OK;
     const char *name = json_string_value(json_array_get(l, 0));
     double lo, hi;
-    int kind = KF_ACT_COUNT;
-    for (int i = 0; name && i < KF_ACT_COUNT; i++)
-        if (strcmp(kf__format_act_names[i], name) == 0) kind = i;
+    kf__act kind = name ? kf__act_from_name(name) : KF_ACT_COUNT;
     if (kind == KF_ACT_COUNT || !real_of(json_array_get(l, 1), &lo) || !real_of(json_array_get(l, 2), &hi)) BAD(r, "%s is not an activation with two bounds", key);
-    *a = (kf__step_act){(kf__act)kind, (float)lo, (float)hi};
+    *a = (kf__activation){kind, (float)lo, (float)hi};
     return KF_OK;
 }
 
@@ -138,7 +136,8 @@ static kf_status read_step(const reading *r, const json_t *j, kf__step *s) {
         *(float *)(void *)((char *)s + kf__format_floats[i].offset) = (float)x;
     }
     for (size_t i = 0; i < kf__format_n_acts; i++)
-        KF_TRY(read_act(r, j, kf__format_acts[i].name, (kf__step_act *)(void *)((char *)s + kf__format_acts[i].offset)));
+        KF_TRY(
+            read_act(r, j, kf__format_acts[i].name, (kf__activation *)(void *)((char *)s + kf__format_acts[i].offset)));
     for (int k = 0; k < KF_CONST_ROLES; k++) {
         s->consts[k] = -1;
         KF_TRY(get_i32(r, consts, kf__format_roles[k], &s->consts[k]));

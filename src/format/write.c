@@ -39,10 +39,10 @@ static json_t *tensor_json(const kf__ptensor *t, bool *bad) {
     return o;
 }
 
-static bool put_act(json_t *o, const char *key, const kf__step_act *a) {
+static bool put_act(json_t *o, const char *key, const kf__activation *a) {
     if (a->kind == KF_ACT_NONE) return false;
     json_t *l = json_array();
-    bool bad = add(l, json_string(kf__format_act_names[a->kind]));
+    bool bad = add(l, json_string(kf__act_name(a->kind)));
     bad |= add(l, number((double)a->lo));
     bad |= add(l, number((double)a->hi));
     return put(o, key, l) || bad;
@@ -66,7 +66,8 @@ static json_t *step_json(const kf__step *s, bool *bad) {
         if (v != 0) *bad |= put(o, kf__format_floats[i].name, number((double)v));
     }
     for (size_t i = 0; i < kf__format_n_acts; i++)
-        *bad |= put_act(o, kf__format_acts[i].name, (const kf__step_act *)(const void *)((const char *)s + kf__format_acts[i].offset));
+        *bad |= put_act(o, kf__format_acts[i].name,
+                        (const kf__activation *)(const void *)((const char *)s + kf__format_acts[i].offset));
     for (int r = 0; r < KF_CONST_ROLES; r++)
         if (s->consts[r] >= 0) *bad |= put(consts, kf__format_roles[r], json_integer(s->consts[r]));
     *bad |= put(o, "consts", consts);

@@ -10,7 +10,7 @@
 double kf__eval_get(const kf__dense *t, size_t i);
 void kf__eval_put(kf__dense *t, size_t i, double v);
 /** Activation in double precision. */
-double kf__eval_activation(const kf__act_attrs *a, double x);
+double kf__eval_activation(const kf__activation *a, double x);
 /** Allocate out->data for out->shape. */
 kf_status kf__eval_alloc(kf__dense *out, kf_dtype dtype, kf__arena *arena, kf_error *err);
 /** QuantizeLinear and DequantizeLinear, in f32 arithmetic as ONNX Runtime does it: x / scale, ties to even, saturated. */

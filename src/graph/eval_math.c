@@ -73,7 +73,7 @@ static double unary(const kf__node *n, double x) {
     }
 }
 
-double kf__eval_activation(const kf__act_attrs *a, double x) {
+double kf__eval_activation(const kf__activation *a, double x) {
     double t;
     switch (a->kind) {
     case KF_ACT_CLIP: return clip(x, (double)a->lo, (double)a->hi);

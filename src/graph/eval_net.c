@@ -8,7 +8,7 @@
 static const float *f32(const kf__dense *t) { return t ? t->data : NULL; }
 
 /* One output plane of a convolution, accumulated tap by tap so that the inner loop runs along a row. */
-static void conv_plane(const kf__conv_attrs *a, const kf__dense *x, const float *w, size_t n, size_t o, size_t per_group,
+static void conv_plane(const kf__window *a, const kf__dense *x, const float *w, size_t n, size_t o, size_t per_group,
                        size_t first_in, const kf__shape *out, double *acc) {
     int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], oh = out->dim[2], ow = out->dim[3];
     for (size_t i = 0; i < per_group; i++) {
@@ -30,7 +30,7 @@ static void conv_plane(const kf__conv_attrs *a, const kf__dense *x, const float 
 }
 
 static kf_status eval_conv(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena, kf_error *err) {
-    const kf__conv_attrs *a = &n->attrs.conv;
+    const kf__window *a = &n->attrs.window;
     size_t oc = (size_t)out->shape.dim[1], hw = (size_t)(out->shape.dim[2] * out->shape.dim[3]);
     size_t per_group = (size_t)in[1]->shape.dim[1], out_group = oc / (size_t)a->group;
     const float *bias = n_in > 2 ? f32(in[2]) : NULL, *res = n_in > 3 ? f32(in[3]) : NULL;
@@ -63,7 +63,7 @@ static void eval_batch_norm(const kf__node *n, const kf__dense *const *in, kf__d
 }
 
 static void eval_pool(const kf__node *n, const kf__dense *x, kf__dense *out) {
-    const kf__conv_attrs *a = &n->attrs.conv;
+    const kf__window *a = &n->attrs.window;
     int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], oh = out->shape.dim[2], ow = out->shape.dim[3];
     bool is_max = n->op == KF_OP_MAX_POOL;
     for (int64_t p = 0; p < out->shape.dim[0] * out->shape.dim[1]; p++)
@@ -143,7 +143,8 @@ static void eval_matmul(const kf__node *n, const kf__dense *const *in, int n_in,
 }
 
 /* One layer of the squeeze-and-excite branch. */
-static void dense_layer(const double *x, size_t k, const float *w, const float *b, size_t o, const kf__act_attrs *act, double *y) {
+static void dense_layer(const double *x, size_t k, const float *w, const float *b, size_t o, const kf__activation *act,
+                        double *y) {
     for (size_t i = 0; i < o; i++) {
         double acc = (double)b[i];
         for (size_t j = 0; j < k; j++) acc += x[j] * (double)w[i * k + j];

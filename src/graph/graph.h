@@ -7,6 +7,7 @@
 
 #include "tensor/requant.h"
 #include "tensor/tensor.h"
+#include "tensor/window.h"
 
 typedef enum kf__op {
 #define KF_OP(id, name, lo, hi) KF_OP_##id,
@@ -40,22 +41,11 @@ typedef struct kf__value {
     kf__quant *quant; /* NULL in float graphs */
 } kf__value;
 
-/** Convolution and pooling geometry. Order of pads: top, left, bottom, right. */
-typedef struct kf__conv_attrs {
-    int32_t kh, kw, sh, sw, dh, dw, group;
-    int32_t pt, pl, pb, pr;
-} kf__conv_attrs;
-
-typedef struct kf__act_attrs {
-    kf__act kind;
-    float lo, hi; /* CLIP bounds; HARDSIGMOID alpha, beta */
-} kf__act_attrs;
-
 typedef struct kf__attrs {
-    kf__conv_attrs conv;
-    kf__act_attrs act;      /* applied after bias (CONV: before the residual) */
-    kf__act_attrs post_act; /* CONV, ADD: applied after the residual sum; NONE or CLIP */
-    kf__act_attrs gate_act; /* SE_GATE: activation of the second layer */
+    kf__window window;
+    kf__activation act;      /* applied after bias (CONV: before the residual) */
+    kf__activation post_act; /* CONV, ADD: applied after the residual sum; NONE or CLIP */
+    kf__activation gate_act; /* SE_GATE: activation of the second layer */
     float alpha, beta, epsilon, value;
     int32_t axis, keepdims, trans_a, trans_b, ceil_mode, count_include_pad, start, end;
     kf_dtype to;
@@ -151,6 +141,13 @@ kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_
                         kf__arena *arena, kf_error *err);
 
 /* ---- counting (count.c); definitions in docs/COUNT.md ------------------------------------------------------------------------ */
+
+/** A convolution in which every channel has a filter of its own and no other. Shapes are inferred. */
+static inline bool kf__node_is_depthwise(const kf__graph *g, const kf__node *n) {
+    if (n->op != KF_OP_CONV) return false;
+    const kf__shape *w = &g->values[n->in[1]].shape;
+    return kf__window_is_depthwise(&n->attrs.window, w->dim[1] * n->attrs.window.group, w->dim[0]);
+}
 
 /** Multiply-accumulates of one node (batch included): convolutions, fully connected layers, SE layers; 0 for others. */
 int64_t kf__node_macs(const kf__graph *g, const kf__node *n);

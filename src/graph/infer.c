@@ -60,22 +60,15 @@ static kf_status infer_broadcast(const ctx *c, const kf__shape *a, const kf__sha
     return KF_OK;
 }
 
-static bool spatial_extent(int64_t in, int k, int s, int d, int p0, int p1, bool ceil_mode, int64_t *out) {
-    int64_t span = (int64_t)d * (k - 1) + 1, room = in + p0 + p1 - span;
-    if (s < 1 || room < 0) return false;
-    *out = room / s + 1;
-    if (ceil_mode && room % s && (*out) * s < in + p0) *out += 1; /* the last window must start inside input or left pad */
-    return true;
-}
-
 static kf_status infer_window(const ctx *c, int64_t channels, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    const kf__conv_attrs *a = &c->n->attrs.conv;
+    const kf__window *a = &c->n->attrs.window;
     if (x->shape.rank != 4) NODE_FAIL(c, "input has rank %d, 4 (NCHW) is needed", x->shape.rank);
     *out = kf__shape_make(4, (int64_t[]){x->shape.dim[0], channels, 0, 0});
     bool ceil_mode = c->n->attrs.ceil_mode;
-    if (!spatial_extent(x->shape.dim[2], a->kh, a->sh, a->dh, a->pt, a->pb, ceil_mode, &out->dim[2]) ||
-        !spatial_extent(x->shape.dim[3], a->kw, a->sw, a->dw, a->pl, a->pr, ceil_mode, &out->dim[3]))
+    const kf__axis rows = kf__window_rows(a), columns = kf__window_columns(a);
+    if (!kf__axis_extent(&rows, x->shape.dim[2], ceil_mode, &out->dim[2]) ||
+        !kf__axis_extent(&columns, x->shape.dim[3], ceil_mode, &out->dim[3]))
         NODE_FAIL(c, "window %dx%d does not fit input %lldx%lld; use a larger input shape", a->kh, a->kw,
                   (long long)x->shape.dim[2], (long long)x->shape.dim[3]);
     return KF_OK;
@@ -83,7 +76,7 @@ static kf_status infer_window(const ctx *c, int64_t channels, kf__shape *out) {
 
 static kf_status infer_conv(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0), *w = in_value(c, 1), *b = in_value(c, 2);
-    const kf__conv_attrs *a = &c->n->attrs.conv;
+    const kf__window *a = &c->n->attrs.window;
     if (!known(x) || !known(w)) return KF_OK;
     if (w->shape.rank != 4) NODE_FAIL(c, "weights have rank %d; only 2-D convolution (rank 4) is supported", w->shape.rank);
     if (x->shape.rank != 4) NODE_FAIL(c, "input has rank %d, 4 (NCHW) is needed", x->shape.rank);

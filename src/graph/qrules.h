@@ -20,7 +20,7 @@ static inline int32_t kf__q_bound(const kf__quant *q, int64_t c, float bound) {
 }
 
 /** Narrow lo..hi to what `clip` (NONE or CLIP) leaves of the output range of channel c. */
-static inline void kf__q_clip(const kf__quant *out, int64_t c, const kf__act_attrs *clip, int32_t *lo, int32_t *hi) {
+static inline void kf__q_clip(const kf__quant *out, int64_t c, const kf__activation *clip, int32_t *lo, int32_t *hi) {
     if (clip->kind != KF_ACT_CLIP) return;
     int32_t l = kf__q_bound(out, c, clip->lo), h = kf__q_bound(out, c, clip->hi);
     if (l > *lo) *lo = l;
@@ -29,7 +29,7 @@ static inline void kf__q_clip(const kf__quant *out, int64_t c, const kf__act_att
 }
 
 /** Do the clip bounds come out the same for every channel? (Always for per-tensor scales.) */
-static inline bool kf__q_uniform_clip(const kf__quant *out, const kf__act_attrs *clip) {
+static inline bool kf__q_uniform_clip(const kf__quant *out, const kf__activation *clip) {
     for (int32_t c = 1; clip->kind == KF_ACT_CLIP && c < out->channels; c++)
         if (kf__q_bound(out, c, clip->lo) != kf__q_bound(out, 0, clip->lo) ||
             kf__q_bound(out, c, clip->hi) != kf__q_bound(out, 0, clip->hi))
@@ -41,8 +41,7 @@ static inline bool kf__q_uniform_clip(const kf__quant *out, const kf__act_attrs 
  *  the output's quantization or NULL (f32). For CONV, FC and ACT. */
 static inline bool kf__q_direct(const kf__node *n, const kf__quant *out) {
     bool residual = n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0;
-    return out && !residual && (n->attrs.act.kind == KF_ACT_NONE || n->attrs.act.kind == KF_ACT_CLIP) &&
-           kf__q_uniform_clip(out, &n->attrs.act);
+    return out && !residual && kf__activation_is_clip(&n->attrs.act) && kf__q_uniform_clip(out, &n->attrs.act);
 }
 
 /** Inclusive q bounds of step 5 for channel c of the node's output: the tensor's qmin..qmax, narrowed by attrs.act when the
@@ -60,26 +59,6 @@ static inline bool kf__q_hswish_k(const kf__node *n, const kf__quant *out) {
     bool residual = n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0;
     return out && !residual && n->attrs.act.kind == KF_ACT_HSWISH &&
            (n->op == KF_OP_CONV || n->op == KF_OP_FC || n->op == KF_OP_ACT);
-}
-
-/** Pixel layer: class of every output position along one axis into cls[out], that is, distinct ranges of taps inside the image by
- *  first appearance. `range` is scratch of out + 1. Returns the number of classes. */
-static inline int32_t kf__q_border_classes(int64_t in, int64_t out, int32_t k, int32_t stride, int32_t dil, int32_t pad, int32_t *cls, int64_t *range) {
-    int32_t n = 0;
-    for (int64_t p = 0; p < out; p++) {
-        int64_t first = -1, last = -1;
-        for (int32_t t = 0; t < k; t++) {
-            int64_t at = p * stride - pad + (int64_t)t * dil;
-            if (at < 0 || at >= in) continue;
-            if (first < 0) first = t;
-            last = t;
-        }
-        int32_t c = 0;
-        while (c < n && range[c] != first * 65536 + last) c++;
-        if (c == n) range[n++] = first * 65536 + last;
-        cls[p] = c;
-    }
-    return n;
 }
 
 /** (f32)(1 / (6 * s)), in double, rounded once. */

@@ -55,7 +55,7 @@ static const kf__shape *input_shape(const kf__onnx *o, const kf__node *n, int k)
 }
 
 /* SAME_UPPER and SAME_LOWER need the input extent; it is known here once shapes were inferred for the prefix. */
-static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node *n, kf__conv_attrs *c) {
+static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node *n, kf__window *c) {
     bool upper = attr_is(p, "auto_pad", "SAME_UPPER"), lower = attr_is(p, "auto_pad", "SAME_LOWER");
     if (!upper && !lower) return KF_OK;
     KF_TRY(infer_prefix(o));
@@ -74,8 +74,8 @@ static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node 
 }
 
 static kf_status window_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    kf__conv_attrs *c = &n->attrs.conv;
-    *c = (kf__conv_attrs){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    kf__window *c = &n->attrs.window;
+    *c = KF_WINDOW_ONE;
     const kf__shape *w = n->op == KF_OP_CONV ? input_shape(o, n, 1) : NULL;
     if (w && w->rank != 4 && !find(p, "kernel_shape")) KF_TRY(infer_prefix(o)); /* weights behind a Cast or an Identity */
     if (w && w->rank == 4) {

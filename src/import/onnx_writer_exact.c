@@ -61,12 +61,13 @@ static void times(stage *s, const char *tag, const char *constant, const float *
 
 static void clip(stage *s, const char *tag, float lo, float hi) {
     const char *out = kf__out_fresh(s->w, s->base, tag);
-    kf__out_activation(s->w, kf__out_node_name(s->w, s->n->name, "/Clip"), &(kf__act_attrs){KF_ACT_CLIP, lo, hi}, s->at, out);
+    kf__out_activation(s->w, kf__out_node_name(s->w, s->n->name, "/Clip"), &(kf__activation){KF_ACT_CLIP, lo, hi},
+                       s->at, out);
     s->at = out;
 }
 
 /* Step 3; `k` is the h-swish factor of each channel, or NULL for 1/6. */
-static void activate(stage *s, const kf__act_attrs *act, const float *k, int64_t n_k) {
+static void activate(stage *s, const kf__activation *act, const float *k, int64_t n_k) {
     const float sixth = 1.0f / 6.0f;
     const char *x = s->at, *gate;
     switch (act->kind) {
@@ -260,7 +261,7 @@ static void finish(stage *s, bool float_bias) {
     const kf__node *n = s->n;
     bool direct = kf__q_direct(n, s->out), by_k = kf__q_hswish_k(n, s->out);
     const kf__quant *wq = quant_of(s->w, n->in[1]);
-    int64_t o_n = s->channels, group = n->op == KF_OP_CONV ? n->attrs.conv.group : 1, n_k = 0;
+    int64_t o_n = s->channels, group = n->op == KF_OP_CONV ? n->attrs.window.group : 1, n_k = 0;
     float *m = room(s, o_n), *k = by_k ? hswish_factors(s, &n_k) : NULL;
     for (int64_t o = 0; m && o < o_n; o++) {
         int64_t c = s->in->channels ? o / (o_n / group) : 0; /* scales by channel: depthwise, one channel a group */
@@ -326,7 +327,7 @@ static kf_status gate(stage *s) {
     const kf__attrs *a = &s->n->attrs;
     const kf__quant *pq = a->pool_quant, *hq = a->hidden_quant;
     if (!pq || !hq || !quant_of(s->w, s->n->in[1]) || !quant_of(s->w, s->n->in[3])) KF_FAIL(s->w->err, KF_ERR_FORMAT, "the branch has no scales for its weights, pooled or hidden values");
-    bool direct = a->act.kind == KF_ACT_NONE || a->act.kind == KF_ACT_CLIP;
+    bool direct = kf__activation_is_clip(&a->act);
     int32_t lo = hq->qmin, hi = hq->qmax;
     const char *pooled = kf__out_fresh(s->w, s->base, "_pooled"), *hidden = kf__out_fresh(s->w, s->base, "_hidden");
     pool(s, pq);
@@ -359,7 +360,7 @@ static void avg_pool(stage *s) {
 /* ---- the rest -------------------------------------------------------------------------------------------------------------- */
 
 static void act(stage *s) {
-    const kf__act_attrs *a = &s->n->attrs.act;
+    const kf__activation *a = &s->n->attrs.act;
     int64_t n = s->out && s->out->channels ? s->out->channels : s->in->channels ? s->in->channels : 1, n_k = 0;
     float *m = room(s, n);
     if (kf__q_direct(s->n, s->out)) {

@@ -34,7 +34,8 @@ static void clip(kf__onnx_out *w, const char *name, float lo, float hi, const ch
     if (bounded_above) kf__out_attr_float(w, p, "max", hi);
 }
 
-void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__act_attrs *act, const char *in, const char *out) {
+void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__activation *act, const char *in,
+                        const char *out) {
     const float sixth = 1.0f / 6.0f;
     const char *gate;
     switch (act->kind) {
@@ -73,7 +74,7 @@ static const char *next(chain *c) {
     return --c->left > 0 ? kf__out_fresh(c->w, out, "_part") : out;
 }
 
-static void then_activate(chain *c, const kf__act_attrs *act) {
+static void then_activate(chain *c, const kf__activation *act) {
     if (act->kind == KF_ACT_NONE) return;
     const char *out = next(c);
     kf__out_activation(c->w, c->n->name, act, c->at, out);
@@ -150,7 +151,8 @@ void kf__out_fused(kf__onnx_out *w, const kf__node *n) {
     case KF_OP_SE_GATE: se_gate(w, n); return;
     case KF_OP_SCALE: one(w, "Mul", n->name, kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), kf__out_name(w, n->out[0])); return;
     case KF_OP_HARD_SWISH:
-        kf__out_activation(w, n->name, &(kf__act_attrs){.kind = KF_ACT_HSWISH}, kf__out_name(w, n->in[0]), kf__out_name(w, n->out[0]));
+        kf__out_activation(w, n->name, &(kf__activation){.kind = KF_ACT_HSWISH}, kf__out_name(w, n->in[0]),
+                           kf__out_name(w, n->out[0]));
         return;
     default: kf__out_activation(w, n->name, &n->attrs.act, kf__out_name(w, n->in[0]), kf__out_name(w, n->out[0])); return;
     }

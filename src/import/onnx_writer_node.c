@@ -114,7 +114,7 @@ static void clip(kf__onnx_out *w, const kf__node *n) {
         plain(w, n, 3);
         return;
     }
-    kf__act_attrs act = {.kind = KF_ACT_CLIP, .lo = n->attrs.act.lo, .hi = n->attrs.act.hi};
+    kf__activation act = {.kind = KF_ACT_CLIP, .lo = n->attrs.act.lo, .hi = n->attrs.act.hi};
     kf__out_activation(w, n->name, &act, kf__out_name(w, n->in[0]), kf__out_name(w, n->out[0]));
 }
 
@@ -135,7 +135,7 @@ static void gemm(kf__onnx_out *w, const kf__node *n) {
 }
 
 void kf__out_window(kf__onnx_out *w, Onnx__NodeProto *p, const kf__node *n) {
-    const kf__conv_attrs *c = &n->attrs.conv;
+    const kf__window *c = &n->attrs.window;
     bool conv = n->op == KF_OP_CONV;
     kf__out_attr_ints(w, p, "kernel_shape", (int64_t[]){c->kh, c->kw}, 2);
     kf__out_attr_ints(w, p, "strides", (int64_t[]){c->sh, c->sw}, 2);

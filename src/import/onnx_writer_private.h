@@ -104,7 +104,8 @@ kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n);
 /** The fused operators and everything with an activation inside (onnx_writer_fused.c). */
 void kf__out_fused(kf__onnx_out *w, const kf__node *n);
 /** An activation on its own: `in` to `out`. */
-void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__act_attrs *act, const char *in, const char *out);
+void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__activation *act, const char *in,
+                        const char *out);
 /** The window attributes of convolutions and poolings. */
 void kf__out_window(kf__onnx_out *w, Onnx__NodeProto *p, const kf__node *n);
 

@@ -57,7 +57,8 @@ void kf__out_round_to(kf__onnx_out *w, const char *base, const kf__quant *q, con
     const char *scale = scales(w, base, q), *zero = zero_points(w, base, q);
     int axis = q->channels ? 1 : -1;
     if (!q->channels && (q->qmin > bottom || q->qmax < top)) {
-        kf__act_attrs bounds = {KF_ACT_CLIP, (float)(q->qmin - q->zero) * q->scale, (float)(q->qmax - q->zero) * q->scale};
+        kf__activation bounds = {KF_ACT_CLIP, (float)(q->qmin - q->zero) * q->scale,
+                                 (float)(q->qmax - q->zero) * q->scale};
         const char *inside = kf__out_fresh(w, base, "_inside");
         kf__out_activation(w, kf__out_node_name(w, base, "/Range"), &bounds, in, inside);
         in = inside;
@@ -147,13 +148,12 @@ static const char *gather(kf__onnx_out *w, const char *base, const char *table, 
 kf_status kf__out_bias_map(kf__onnx_out *w, const kf__node *n, const double *scale, const char **out) {
     const kf__value *b = &w->g->values[n->in[2]];
     const kf__shape *x = &w->g->values[n->in[0]].shape, *y = &w->g->values[n->out[0]].shape;
-    const kf__conv_attrs *a = &n->attrs.conv;
-    int64_t h = y->dim[2], wide = y->dim[3], o_n = y->dim[1], most = h > wide ? h : wide;
+    const kf__axis down = kf__window_rows(&n->attrs.window), across = kf__window_columns(&n->attrs.window);
+    int64_t h = y->dim[2], wide = y->dim[3], o_n = y->dim[1];
     int32_t *cls = kf__out_alloc(w, (size_t)(h + wide) * sizeof *cls);
-    int64_t *range = kf__out_alloc(w, (size_t)(most + 1) * sizeof *range);
-    if (!cls || !range) KF_FAIL_MEMORY(w->err, (size_t)(h + wide) * sizeof *cls);
-    int64_t ny = kf__q_border_classes(x->dim[2], h, a->kh, a->sh, a->dh, a->pt, cls, range);
-    int64_t nx = kf__q_border_classes(x->dim[3], wide, a->kw, a->sw, a->dw, a->pl, cls + h, range);
+    if (!cls) KF_FAIL_MEMORY(w->err, (size_t)(h + wide) * sizeof *cls);
+    int64_t ny = kf__border_classes(&down, x->dim[2], h, cls, NULL);
+    int64_t nx = kf__border_classes(&across, x->dim[3], wide, cls + h, NULL);
     if (b->shape.dim[0] != ny * nx || b->shape.dim[1] != o_n)
         KF_FAIL(w->err, KF_ERR_FORMAT, "the bias table has %lld rows; the geometry has %lld border classes", (long long)b->shape.dim[0], (long long)(ny * nx));
     float *table = kf__out_alloc(w, (size_t)(ny * nx * o_n) * sizeof *table);

@@ -150,12 +150,8 @@ static kf_status float_view(lowering *l, kf__vid v, int32_t *t) {
     return kf__lower_convert(l, l->g->values[v].name, l->g->values[v].quant, false, from, *t);
 }
 
-static kf__step_act act_of(const kf__act_attrs *a) { return (kf__step_act){a->kind, a->lo, a->hi}; }
-
 static kf_status lower_conv(lowering *l, const kf__node *n, kf__step *s) {
-    const kf__value *w = &l->g->values[n->in[1]];
-    const kf__conv_attrs *a = &n->attrs.conv;
-    bool depthwise = w->shape.dim[1] == 1 && a->group == w->shape.dim[0] && a->group == l->g->values[n->in[0]].shape.dim[1] && a->group > 1;
+    bool depthwise = kf__node_is_depthwise(l->g, n);
     s->op = depthwise ? KF_STEP_DWCONV : KF_STEP_CONV;
     if (n->n_in > 3 && n->in[3] >= 0) {
         s->in[1] = l->tensor_of[n->in[3]];
@@ -199,13 +195,14 @@ static kf_status fill_step(lowering *l, const kf__node *n, kf__step *s) {
 
 static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
     kf__step *s = &l->p->steps[l->p->n_steps];
-    const kf__conv_attrs *a = &n->attrs.conv;
-    *s = (kf__step){.n_in = 1, .in = {l->tensor_of[n->in[0]]}, .kh = a->kh, .kw = a->kw, .sh = a->sh, .sw = a->sw, .dh = a->dh, .dw = a->dw,
-                    .group = a->group, .pt = a->pt, .pl = a->pl, .pb = a->pb, .pr = a->pr, .count_include_pad = n->attrs.count_include_pad};
+    *s = (kf__step){.n_in = 1,
+                    .in = {l->tensor_of[n->in[0]]},
+                    .window = n->attrs.window,
+                    .count_include_pad = n->attrs.count_include_pad};
     for (int r = 0; r < KF_CONST_ROLES; r++) s->consts[r] = -1;
-    s->act = act_of(&n->attrs.act);
-    s->post_act = act_of(&n->attrs.post_act);
-    s->gate_act = act_of(&n->attrs.gate_act);
+    s->act = n->attrs.act;
+    s->post_act = n->attrs.post_act;
+    s->gate_act = n->attrs.gate_act;
     s->name = kf__arena_strdup(&l->p->arena, n->name);
     s->sources = kf__arena_array(&l->p->arena, (size_t)n->n_sources + 1, sizeof *s->sources);
     if (!s->name || !s->sources) KF_FAIL_MEMORY(l->err, 64);

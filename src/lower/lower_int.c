@@ -94,7 +94,7 @@ static kf_status finish_gate(lowering *l, const kf__node *n, kf__step *s, const 
     if (!pq || !hq || pq->zero || hq->zero || pq->dtype != KF_I16 || hq->dtype != KF_I16 || pq->channels || hq->channels || pq->qmin != -pq->qmax)
         KF_FAIL(l->err, KF_ERR_FORMAT, "%s: pooled and hidden values need one symmetric i16 scale each", n->name);
     double hw = (double)(x->dim[2] * x->dim[3]);
-    s->direct = n->attrs.act.kind == KF_ACT_NONE || n->attrs.act.kind == KF_ACT_CLIP;
+    s->direct = kf__activation_is_clip(&n->attrs.act);
     s->qlo = hq->qmin, s->qhi = hq->qmax;
     if (s->direct) kf__q_clip(hq, 0, &n->attrs.act, &s->qlo, &s->qhi);
     s->pool_qmax = pq->qmax, s->hidden_qmax = hq->qmax;
@@ -107,7 +107,7 @@ static kf_status finish_gate(lowering *l, const kf__node *n, kf__step *s, const 
 
 /* One multiplier for each number of taps that a window can count. */
 static kf_status finish_avg_pool(lowering *l, const kf__node *n, kf__step *s, const kf__quant *in, const kf__quant *out) {
-    int32_t taps = s->kh * s->kw;
+    int32_t taps = s->window.kh * s->window.kw;
     float *m = kf__arena_array(&l->p->arena, (size_t)taps, sizeof *m);
     if (!m) KF_FAIL_MEMORY(l->err, taps * 4);
     if (in->channels || (out && out->channels)) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: average pooling needs one scale a tensor", n->name);

@@ -78,24 +78,24 @@ static int rank_of(const kf__raising *r, const kf__step *s) {
     }
 }
 
-static kf__act_attrs act_of(const kf__step_act *a) { return (kf__act_attrs){a->kind, a->lo, a->hi}; }
-
 static void fill_attrs(const kf__raising *r, const kf__step *s, kf__node *n) {
     const kf__ptensor *x = &r->p->tensors[s->in[0]], *y = &r->p->tensors[s->out];
     kf__attrs *a = &n->attrs;
-    a->conv = (kf__conv_attrs){s->kh, s->kw, s->sh, s->sw, s->dh, s->dw, s->op == KF_STEP_DWCONV ? x->c : s->group, s->pt, s->pl, s->pb, s->pr};
-    a->act = act_of(&s->act);
-    a->post_act = act_of(&s->post_act);
-    a->gate_act = act_of(&s->gate_act);
+    a->window = s->window;
+    if (s->op == KF_STEP_DWCONV) a->window.group = x->c;
+    a->act = s->act;
+    a->post_act = s->post_act;
+    a->gate_act = s->gate_act;
     a->axis = 1; /* channels, or classes */
     if (s->op == KF_STEP_MAX_POOL || s->op == KF_STEP_AVG_POOL) { /* a program keeps the extents, not how they came about */
-        int64_t h = ((int64_t)x->h + s->pt + s->pb - ((int64_t)s->dh * (s->kh - 1) + 1)) / s->sh + 1;
-        int64_t w = ((int64_t)x->w + s->pl + s->pr - ((int64_t)s->dw * (s->kw - 1) + 1)) / s->sw + 1;
-        a->ceil_mode = y->h > h || y->w > w;
+        const kf__axis rows = kf__window_rows(&s->window), columns = kf__window_columns(&s->window);
+        int64_t h, w;
+        bool fits = kf__axis_extent(&rows, x->h, false, &h) && kf__axis_extent(&columns, x->w, false, &w);
+        a->ceil_mode = fits && (y->h > h || y->w > w);
         a->count_include_pad = s->count_include_pad;
     }
     if (s->op == KF_STEP_PAD) {
-        const int64_t pads[8] = {0, 0, s->pt, s->pl, 0, 0, s->pb, s->pr};
+        const int64_t pads[8] = {0, 0, s->window.pt, s->window.pl, 0, 0, s->window.pb, s->window.pr};
         a->n_axes = 8;
         memcpy(a->axes, pads, sizeof pads);
     }

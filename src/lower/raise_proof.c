@@ -26,12 +26,13 @@ static bool same_tensor(const kf__program *p, int32_t i, const kf__program *q, i
     return scales && a->zero == b->zero && a->qmin == b->qmin && a->qmax == b->qmax && same_constant(p, a->scales, q, b->scales) && same_constant(p, a->zeros, q, b->zeros);
 }
 
-static bool same_act(const kf__step_act *a, const kf__step_act *b) { return a->kind == b->kind && a->lo == b->lo && a->hi == b->hi; }
-
 static bool same_step(const kf__program *p, const kf__step *a, const kf__program *q, const kf__step *b) {
-    bool same = a->op == b->op && a->n_in == b->n_in && a->border_bias == b->border_bias && a->direct == b->direct && a->qlo == b->qlo && a->qhi == b->qhi &&
-                a->pool_qmax == b->pool_qmax && a->hidden_qmax == b->hidden_qmax && near(a->pool_mul, b->pool_mul) && near(a->hidden_inv, b->hidden_inv) &&
-                same_act(&a->act, &b->act) && same_act(&a->post_act, &b->post_act) && same_act(&a->gate_act, &b->gate_act) && same_tensor(p, a->out, q, b->out);
+    bool same = a->op == b->op && a->n_in == b->n_in && a->border_bias == b->border_bias && a->direct == b->direct &&
+                a->qlo == b->qlo && a->qhi == b->qhi && a->pool_qmax == b->pool_qmax &&
+                a->hidden_qmax == b->hidden_qmax && near(a->pool_mul, b->pool_mul) &&
+                near(a->hidden_inv, b->hidden_inv) && kf__activation_same(&a->act, &b->act) &&
+                kf__activation_same(&a->post_act, &b->post_act) && kf__activation_same(&a->gate_act, &b->gate_act) &&
+                same_tensor(p, a->out, q, b->out);
     for (int k = 0; same && k < a->n_in; k++) same = same_tensor(p, a->in[k], q, b->in[k]);
     for (int k = 0; same && k < KF_CONST_ROLES; k++) same = same_constant(p, a->consts[k], q, b->consts[k]);
     return same;

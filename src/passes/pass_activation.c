@@ -9,7 +9,7 @@ static bool float_node(const kf__graph *g, const kf__node *n) {
     return n->n_in >= 1 && n->in[0] >= 0 && g->values[n->out[0]].dtype == KF_F32;
 }
 
-static kf_status become(kf__graph *g, kf__node *n, kf__vid x, kf__act_attrs act, bool *changed, kf_error *err) {
+static kf_status become(kf__graph *g, kf__node *n, kf__vid x, kf__activation act, bool *changed, kf_error *err) {
     n->op = KF_OP_ACT;
     n->attrs.act = act;
     *changed = true;
@@ -24,17 +24,17 @@ static bool clip_known(const kf__graph *g, const kf__node *n) {
 }
 
 /** alpha 1/6 and beta 1/2 is h-sigmoid; any other pair keeps its own formula. */
-static kf__act_attrs hard_sigmoid(const kf__node *n) {
+static kf__activation hard_sigmoid(const kf__node *n) {
     if (kf__match_near(n->attrs.alpha, 1.0 / 6.0) && n->attrs.beta == 0.5f)
-        return (kf__act_attrs){.kind = KF_ACT_HSIGMOID};
-    return (kf__act_attrs){.kind = KF_ACT_HARDSIGMOID, .lo = n->attrs.alpha, .hi = n->attrs.beta};
+        return (kf__activation){.kind = KF_ACT_HSIGMOID};
+    return (kf__activation){.kind = KF_ACT_HARDSIGMOID, .lo = n->attrs.alpha, .hi = n->attrs.beta};
 }
 
 static kf_status min_max(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
     float s;
     int x = n->n_in == 2 ? kf__match_with_scalar(g, n, &s) : -1;
     if (x < 0 || !kf__shape_equal(&g->values[n->in[x]].shape, &g->values[n->out[0]].shape)) return KF_OK;
-    kf__act_attrs act = {.kind = KF_ACT_CLIP, .lo = -INFINITY, .hi = INFINITY};
+    kf__activation act = {.kind = KF_ACT_CLIP, .lo = -INFINITY, .hi = INFINITY};
     if (n->op == KF_OP_MAX) act.lo = s;
     else act.hi = s;
     return become(g, n, n->in[x], act, changed, err);
@@ -45,7 +45,7 @@ static kf_status merge_clips(kf__graph *g, kf__node *n, bool *changed, kf_error 
     kf__node *p = kf__match_producer(g, n->in[0], KF_OP_ACT);
     if (n->attrs.act.kind != KF_ACT_CLIP || !p || p->attrs.act.kind != KF_ACT_CLIP || !kf__match_single(g, n->in[0]))
         return KF_OK;
-    kf__act_attrs a = p->attrs.act;
+    kf__activation a = p->attrs.act;
     p->attrs.act.lo = kf__clampf(a.lo, n->attrs.act.lo, n->attrs.act.hi);
     p->attrs.act.hi = kf__clampf(a.hi, n->attrs.act.lo, n->attrs.act.hi);
     *changed = true;
@@ -54,15 +54,15 @@ static kf_status merge_clips(kf__graph *g, kf__node *n, bool *changed, kf_error 
 
 static kf_status one(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
     switch (n->op) {
-    case KF_OP_RELU: return become(g, n, n->in[0], (kf__act_attrs){.kind = KF_ACT_CLIP, .hi = INFINITY}, changed, err);
+    case KF_OP_RELU: return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_CLIP, .hi = INFINITY}, changed, err);
     case KF_OP_CLIP: {
-        kf__act_attrs act = n->attrs.act;
+        kf__activation act = n->attrs.act;
         act.kind = KF_ACT_CLIP;
         return clip_known(g, n) ? become(g, n, n->in[0], act, changed, err) : KF_OK;
     }
     case KF_OP_HARD_SIGMOID: return become(g, n, n->in[0], hard_sigmoid(n), changed, err);
-    case KF_OP_HARD_SWISH: return become(g, n, n->in[0], (kf__act_attrs){.kind = KF_ACT_HSWISH}, changed, err);
-    case KF_OP_SIGMOID: return become(g, n, n->in[0], (kf__act_attrs){.kind = KF_ACT_SIGMOID}, changed, err);
+    case KF_OP_HARD_SWISH: return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_HSWISH}, changed, err);
+    case KF_OP_SIGMOID: return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_SIGMOID}, changed, err);
     case KF_OP_MIN:
     case KF_OP_MAX: return min_max(g, n, changed, err);
     case KF_OP_ACT: return merge_clips(g, n, changed, err);

@@ -65,7 +65,8 @@ static kf_status to_depthwise(kf__graph *g, kf__node *bn, size_t channels, const
     KF_TRY(kf__rewrite_const(g, bn->name, "_shift", &bshape, shift, &in[2], err));
     KF_TRY(kf__rewrite_inputs(g, bn, in, 3, err));
     bn->op = KF_OP_CONV;
-    bn->attrs.conv = (kf__conv_attrs){.kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = (int32_t)channels};
+    bn->attrs.window = KF_WINDOW_ONE;
+    bn->attrs.window.group = (int32_t)channels;
     return KF_OK;
 }
 

@@ -23,12 +23,10 @@ static bool same_inputs(const kf__graph *g, const kf__node *a, const kf__node *b
 }
 
 static bool same_attrs(const kf__attrs *a, const kf__attrs *b) {
-    return memcmp(&a->conv, &b->conv, sizeof a->conv) == 0 && a->act.kind == b->act.kind && a->act.lo == b->act.lo &&
-           a->act.hi == b->act.hi && a->post_act.kind == b->post_act.kind && a->post_act.lo == b->post_act.lo &&
-           a->post_act.hi == b->post_act.hi && a->gate_act.kind == b->gate_act.kind &&
-           a->gate_act.lo == b->gate_act.lo && a->gate_act.hi == b->gate_act.hi && a->alpha == b->alpha &&
-           a->beta == b->beta && a->epsilon == b->epsilon && a->value == b->value && a->axis == b->axis &&
-           a->keepdims == b->keepdims && a->trans_a == b->trans_a && a->trans_b == b->trans_b &&
+    return kf__window_same(&a->window, &b->window) && kf__activation_same(&a->act, &b->act) &&
+           kf__activation_same(&a->post_act, &b->post_act) && kf__activation_same(&a->gate_act, &b->gate_act) &&
+           a->alpha == b->alpha && a->beta == b->beta && a->epsilon == b->epsilon && a->value == b->value &&
+           a->axis == b->axis && a->keepdims == b->keepdims && a->trans_a == b->trans_a && a->trans_b == b->trans_b &&
            a->ceil_mode == b->ceil_mode && a->count_include_pad == b->count_include_pad && a->start == b->start &&
            a->end == b->end && a->to == b->to && a->n_axes == b->n_axes &&
            memcmp(a->axes, b->axes, (size_t)a->n_axes * sizeof a->axes[0]) == 0;

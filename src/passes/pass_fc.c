@@ -56,7 +56,7 @@ static kf_status from_matrix(kf__graph *g, kf__node *n, bool *changed, kf_error 
     if (!ok) return KF_OK;
     KF_TRY(weights_ok(g, n->in[1], transposed, gemm ? n->attrs.alpha : 1.0f, &in[1], err));
     n->op = KF_OP_FC;
-    n->attrs.act = (kf__act_attrs){0};
+    n->attrs.act = (kf__activation){0};
     n->attrs.trans_a = n->attrs.trans_b = 0;
     *changed = true;
     return kf__rewrite_inputs(g, n, in, in[2] < 0 ? 2 : 3, err);
@@ -78,10 +78,9 @@ static kf__node *flatten_after(const kf__graph *g, kf__vid v, kf__node **act) {
 
 static bool pointwise_on_pixel(const kf__graph *g, const kf__node *n) {
     const kf__shape *x = &g->values[n->in[0]].shape;
-    const kf__conv_attrs *c = &n->attrs.conv;
-    return x->rank == 4 && x->dim[2] == 1 && x->dim[3] == 1 && c->kh == 1 && c->kw == 1 && c->group == 1 && !c->pt &&
-           !c->pl && !c->pb && !c->pr && kf__match_in(n, 3) < 0 && kf__match_is_const(g, n->in[1]) &&
-           n->attrs.post_act.kind == KF_ACT_NONE;
+    const kf__window *w = &n->attrs.window;
+    return x->rank == 4 && x->dim[2] == 1 && x->dim[3] == 1 && kf__window_is_one_tap(w) && w->group == 1 &&
+           kf__match_in(n, 3) < 0 && kf__match_is_const(g, n->in[1]) && n->attrs.post_act.kind == KF_ACT_NONE;
 }
 
 /** conv -> [act] -> flatten becomes flatten -> fc -> [act]: the flatten moves to the front, where it costs nothing. */

@@ -4,7 +4,7 @@
 #include "passes/passes.h"
 
 /** Where in `p` the activation may go; NULL when nowhere. */
-static kf__act_attrs *slot_for(kf__node *p, const kf__act_attrs *act) {
+static kf__activation *slot_for(kf__node *p, const kf__activation *act) {
     bool residual = p->op == KF_OP_ADD || (p->op == KF_OP_CONV && kf__match_in(p, 3) >= 0);
     if (residual) return act->kind == KF_ACT_CLIP && p->attrs.post_act.kind == KF_ACT_NONE ? &p->attrs.post_act : NULL;
     if (p->op != KF_OP_CONV && p->op != KF_OP_FC) return NULL;
@@ -14,7 +14,7 @@ static kf__act_attrs *slot_for(kf__node *p, const kf__act_attrs *act) {
 static kf_status fuse_act(kf__graph *g, kf__node *act, bool *changed, kf_error *err) {
     kf__node *p = kf__match_any(g, act->in[0]);
     if (!p || !kf__match_single(g, act->in[0])) return KF_OK;
-    kf__act_attrs *slot = slot_for(p, &act->attrs.act);
+    kf__activation *slot = slot_for(p, &act->attrs.act);
     if (!slot) return KF_OK;
     *slot = act->attrs.act;
     *changed = true;

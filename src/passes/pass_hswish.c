@@ -39,7 +39,7 @@ static kf_status become(kf__graph *g, kf__node *n, kf__vid x, kf__act kind, kf__
     for (int i = 0; i < n_parts; i++)
         if (parts[i]) KF_TRY(kf__graph_merge_sources(g, n, parts[i], err));
     n->op = KF_OP_ACT;
-    n->attrs.act = (kf__act_attrs){.kind = kind};
+    n->attrs.act = (kf__activation){.kind = kind};
     return kf__rewrite_inputs(g, n, &x, 1, err);
 }
 

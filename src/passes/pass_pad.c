@@ -28,8 +28,7 @@ static bool never_negative(const kf__graph *g, kf__vid v) {
 }
 
 static bool takes_pads(const kf__graph *g, const kf__node *pad, const kf__node *n) {
-    const kf__conv_attrs *c = &n->attrs.conv;
-    bool own = c->pt || c->pl || c->pb || c->pr;
+    bool own = kf__window_has_padding(&n->attrs.window);
     float value = pad->attrs.value;
     switch (n->op) {
     case KF_OP_CONV: return value == 0.0f && n->in[0] == pad->out[0];
@@ -48,10 +47,10 @@ kf_status kf__pass_pad(kf__graph *g, bool *changed, kf_error *err) {
         if (pad->dead || pad->op != KF_OP_PAD || !spatial_pads(pad, p)) continue;
         kf__node *n = kf__match_user(g, pad->out[0]);
         if (!n || !takes_pads(g, pad, n)) continue;
-        n->attrs.conv.pt += (int32_t)p[0];
-        n->attrs.conv.pl += (int32_t)p[1];
-        n->attrs.conv.pb += (int32_t)p[2];
-        n->attrs.conv.pr += (int32_t)p[3];
+        n->attrs.window.pt += (int32_t)p[0];
+        n->attrs.window.pl += (int32_t)p[1];
+        n->attrs.window.pb += (int32_t)p[2];
+        n->attrs.window.pr += (int32_t)p[3];
         if (n->op == KF_OP_AVG_POOL) n->attrs.count_include_pad = 1;
         n->in[0] = pad->in[0];
         KF_TRY(kf__graph_merge_sources(g, n, pad, err));

@@ -30,9 +30,9 @@ static kf_status drop_axes(kf__graph *g, size_t index, kf_error *err) {
 /** An average pool whose one window is the whole input. */
 static bool covers_all(const kf__graph *g, const kf__node *n) {
     const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
-    const kf__conv_attrs *c = &n->attrs.conv;
+    const kf__window *c = &n->attrs.window;
     return n->op == KF_OP_AVG_POOL && x->rank == 4 && y->rank == 4 && y->dim[2] == 1 && y->dim[3] == 1 &&
-           c->kh == x->dim[2] && c->kw == x->dim[3] && !c->pt && !c->pl && !c->pb && !c->pr;
+           c->kh == x->dim[2] && c->kw == x->dim[3] && !kf__window_has_padding(c);
 }
 
 kf_status kf__pass_pool(kf__graph *g, bool *changed, kf_error *err) {

@@ -32,9 +32,8 @@ static bool is_layer(const kf__graph *g, const kf__node *n) {
     if (kf__match_in(n, 2) >= 0 && !kf__match_is_const(g, n->in[2])) return false;
     if (n->attrs.act.kind != KF_ACT_NONE) return false;
     if (n->op == KF_OP_FC) return true;
-    const kf__conv_attrs *c = &n->attrs.conv;
-    return n->op == KF_OP_CONV && c->kh == 1 && c->kw == 1 && c->group == 1 && !c->pt && !c->pl && !c->pb && !c->pr &&
-           kf__match_in(n, 3) < 0;
+    const kf__window *w = &n->attrs.window;
+    return n->op == KF_OP_CONV && kf__window_is_one_tap(w) && w->group == 1 && kf__match_in(n, 3) < 0;
 }
 
 static bool is_gate_act(const kf__node *n) {
@@ -80,7 +79,7 @@ static kf_status build(kf__graph *g, kf__vid x, const parts *p, kf_error *err) {
     KF_TRY(layer_consts(g, p->layer2, &in[3], &in[4], err));
     kf__node *n = p->used[0];
     for (int i = 1; i < p->n; i++) KF_TRY(kf__graph_merge_sources(g, n, p->used[i], err));
-    kf__act_attrs hidden = p->hidden->attrs.act, gate = p->gate->attrs.act;
+    kf__activation hidden = p->hidden->attrs.act, gate = p->gate->attrs.act;
     n->attrs = (kf__attrs){.act = hidden, .gate_act = gate};
     n->op = KF_OP_SE_GATE;
     n->name = p->gate->name;

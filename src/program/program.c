@@ -1,4 +1,4 @@
-/* Program objects: creation, step names, counts and border classes.
+/* Program objects: creation, step names and counts.
  * Floor 3: includes base and tensor.
  * Owner rule: the program's arena owns all of it. */
 #include "program/program.h"
@@ -38,8 +38,8 @@ static int64_t elements(const kf__ptensor *t) { return (int64_t)t->n * t->h * t-
 int64_t kf__step_macs(const kf__program *p, const kf__step *s) {
     const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
     switch (s->op) {
-    case KF_STEP_CONV: return elements(y) * s->kh * s->kw * (x->c / s->group);
-    case KF_STEP_DWCONV: return elements(y) * s->kh * s->kw;
+    case KF_STEP_CONV: return elements(y) * s->window.kh * s->window.kw * (x->c / s->window.group);
+    case KF_STEP_DWCONV: return elements(y) * s->window.kh * s->window.kw;
     case KF_STEP_FC: return elements(y) * x->c;
     case KF_STEP_SE_GATE: {
         int64_t r = p->consts[s->consts[KF_CONST_W]].shape.dim[0];
@@ -47,22 +47,4 @@ int64_t kf__step_macs(const kf__program *p, const kf__step *s) {
     }
     default: return 0;
     }
-}
-
-int32_t kf__border_classes(int32_t in, int32_t out, int32_t k, int32_t stride, int32_t pad, int32_t *cls, int32_t *tap_lo,
-                           int32_t *tap_hi, int32_t cap) {
-    int32_t n = 0;
-    for (int32_t i = 0; i < out; i++) {
-        int32_t start = i * stride - pad, lo = start < 0 ? -start : 0, hi = start + k > in ? in - start - 1 : k - 1, found = -1;
-        for (int32_t j = 0; j < n; j++)
-            if (tap_lo[j] == lo && tap_hi[j] == hi) found = j;
-        if (found < 0) {
-            if (n == cap) return -1;
-            tap_lo[n] = lo;
-            tap_hi[n] = hi;
-            found = n++;
-        }
-        cls[i] = found;
-    }
-    return n;
 }

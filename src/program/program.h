@@ -6,6 +6,7 @@
 
 #include "tensor/requant.h"
 #include "tensor/tensor.h"
+#include "tensor/window.h"
 
 /** X(identifier, name in the file). Inputs per step are listed; all activations are NHWC, FC tensors [N, C] with H=W=1. */
 #define KF_STEP_OPS(X)                                                                                                 \
@@ -72,11 +73,6 @@ typedef struct kf__pconst {
     bool borrowed;    /* data lies in the file that is being read */
 } kf__pconst;
 
-typedef struct kf__step_act {
-    kf__act kind;
-    float lo, hi;
-} kf__step_act;
-
 typedef struct kf__step {
     kf__step_op op;
     const char *name; /* primary source node */
@@ -84,14 +80,14 @@ typedef struct kf__step {
     const char **sources; /* all ONNX nodes fused into it */
     int32_t n_in, in[KF_STEP_MAX_IN]; /* tensor indices; CONV residual is in[1] */
     int32_t out;
-    int32_t kh, kw, sh, sw, dh, dw, group, pt, pl, pb, pr; /* spatial steps */
+    kf__window window; /* convolutions and pools */
     int32_t count_include_pad;
     int32_t border_bias; /* 1: BIAS has one row per border class (first layer of a quantized model) */
     int32_t direct;      /* quantized: MUL includes 1/s_out, activation is only the integer clip qlo..qhi */
     int32_t qlo, qhi;    /* inclusive output clip of step 5 in q units (already inside qmin..qmax of `out`) */
-    kf__step_act act;      /* after bias, before the residual */
-    kf__step_act post_act; /* float models: after the residual (quantized models: in qlo..qhi) */
-    kf__step_act gate_act; /* SE_GATE second layer */
+    kf__activation act;  /* after bias, before the residual */
+    kf__activation post_act; /* float models: after the residual (quantized models: in qlo..qhi) */
+    kf__activation gate_act; /* SE_GATE second layer */
     float pool_mul;        /* SE_GATE, GLOBAL_POOL quantized: (f32)(s_in / (H*W*s_pool)) */
     float hidden_inv;      /* SE_GATE quantized: 1 / s_hidden (direct: folded into MUL, then 1) */
     int32_t pool_qmax, hidden_qmax; /* SE_GATE quantized: symmetric i16 bounds */
@@ -165,11 +161,5 @@ kf__step_op kf__step_op_from_name(const char *name); /* KF_STEP_OP_COUNT if unkn
 kf_status kf__program_validate(const kf__program *p, kf_error *err);
 /** Multiply-accumulates of one step (batch included), as docs/COUNT.md defines them. */
 int64_t kf__step_macs(const kf__program *p, const kf__step *s);
-
-/** Border classes of the first layer: distinct (first valid tap, last valid tap) pairs along one axis, in order of first
- *  appearance. Fills cls[out] with the class of each output position; returns the number of classes.
- *  tap_lo/tap_hi (capacity `cap`) get the inclusive valid tap range of each class. */
-int32_t kf__border_classes(int32_t in, int32_t out, int32_t k, int32_t stride, int32_t pad, int32_t *cls,
-                           int32_t *tap_lo, int32_t *tap_hi, int32_t cap);
 
 #endif

@@ -16,7 +16,8 @@
 kf_status kf__validate_quant(const kf__program *p, const kf__ptensor *t, kf_error *err);
 /** Types of a step's tensors, its multipliers, factors and bounds, and the overflow proof. Shapes and weights were checked. */
 kf_status kf__validate_types(const kf__program *p, const kf__step *s, kf_error *err);
-/** Elements of the bias of a quantized convolution: one row, or one a border class. 0: the geometry has none. */
-int64_t kf__validate_bias_count(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y);
+/** Elements of the bias of a convolution: one row, or one per border class. Its window was checked. */
+kf_status kf__validate_bias_count(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, int64_t *count,
+                                  kf_error *err);
 
 #endif

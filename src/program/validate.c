@@ -53,33 +53,37 @@ static bool same_shape(const kf__ptensor *a, const kf__ptensor *b) {
 }
 
 static bool window_ok(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y) {
-    const int32_t v[] = {s->kh, s->kw, s->sh, s->sw, s->dh, s->dw};
+    const kf__window *w = &s->window;
+    const int32_t v[] = {w->kh, w->kw, w->sh, w->sw, w->dh, w->dw, w->pt, w->pl, w->pb, w->pr};
     for (size_t i = 0; i < KF_COUNT(v); i++)
-        if (v[i] < 1 || v[i] > 4096) return false;
-    if (s->pt < 0 || s->pl < 0 || s->pb < 0 || s->pr < 0 || s->pt > 4096 || s->pl > 4096 || s->pb > 4096 || s->pr > 4096) return false;
-    int64_t room_h = (int64_t)x->h + s->pt + s->pb - ((int64_t)s->dh * (s->kh - 1) + 1);
-    int64_t room_w = (int64_t)x->w + s->pl + s->pr - ((int64_t)s->dw * (s->kw - 1) + 1);
-    if (room_h < 0 || room_w < 0 || x->n != y->n) return false;
-    int64_t oh = room_h / s->sh + 1, ow = room_w / s->sw + 1;
+        if (v[i] > 4096) return false;
+    const kf__axis rows = kf__window_rows(w), columns = kf__window_columns(w);
+    int64_t oh, ow;
+    if (x->n != y->n || !kf__axis_extent(&rows, x->h, false, &oh) || !kf__axis_extent(&columns, x->w, false, &ow))
+        return false;
     bool pool = s->op == KF_STEP_AVG_POOL || s->op == KF_STEP_MAX_POOL; /* ceil mode may add one row or column */
     return (y->h == oh || (pool && y->h == oh + 1)) && (y->w == ow || (pool && y->w == ow + 1));
 }
 
 static kf_status check_conv(const kf__program *p, const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, kf_error *err) {
     if (!window_ok(s, x, y)) STEP_FAIL(err, s, "window does not fit input and output");
-    int64_t taps = (int64_t)s->kh * s->kw;
+    int64_t taps = (int64_t)s->window.kh * s->window.kw;
     if (s->op == KF_STEP_DWCONV) {
-        if (s->kh > 64) STEP_FAIL(err, s, "kernel of %d rows; at most 64", s->kh); /* row table of the executor */
+        if (s->window.kh > 64)
+            STEP_FAIL(err, s, "kernel of %d rows; at most 64", s->window.kh); /* row table of the executor */
         if (x->c != y->c) STEP_FAIL(err, s, "%d input and %d output channels", x->c, y->c);
         KF_TRY(want_const(p, s, KF_CONST_W, false, taps * x->c, err));
     } else {
-        if (s->group < 1 || x->c % s->group || y->c % s->group) STEP_FAIL(err, s, "group %d does not divide the channels", s->group);
-        KF_TRY(want_matrix(p, s, KF_CONST_W, 4, (int64_t[]){y->c, s->kh, s->kw, x->c / s->group}, err));
+        if (s->window.group < 1 || x->c % s->window.group || y->c % s->window.group)
+            STEP_FAIL(err, s, "group %d does not divide the channels", s->window.group);
+        KF_TRY(want_matrix(p, s, KF_CONST_W, 4, (int64_t[]){y->c, s->window.kh, s->window.kw, x->c / s->window.group},
+                           err));
     }
     if (s->n_in > 2) STEP_FAIL(err, s, "%d inputs; at most 2", s->n_in);
     if (s->n_in == 2 && !same_shape(&p->tensors[s->in[1]], y)) STEP_FAIL(err, s, "the residual has another shape than the output");
-    if (s->border_bias && (x->dtype != KF_U8 || s->op != KF_STEP_CONV || s->consts[KF_CONST_BIAS] < 0)) STEP_FAIL(err, s, "a bias table needs a convolution over pixels");
-    return want_const(p, s, KF_CONST_BIAS, true, kf__validate_bias_count(s, x, y), err);
+    int64_t biases;
+    KF_TRY(kf__validate_bias_count(s, x, y, &biases, err));
+    return want_const(p, s, KF_CONST_BIAS, true, biases, err);
 }
 
 static kf_status check_gate(const kf__program *p, const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, kf_error *err) {
@@ -103,8 +107,9 @@ static bool shapes_ok(const kf__program *p, const kf__step *s, const kf__ptensor
     case KF_STEP_TO_NCHW: return y->n == x->n && y->h == 1 && y->w == 1 && (int64_t)y->c == (int64_t)x->h * x->w * x->c;
     case KF_STEP_RESHAPE: return (int64_t)x->n * x->h * x->w * x->c == (int64_t)y->n * y->h * y->w * y->c;
     case KF_STEP_PAD:
-        return s->pt >= 0 && s->pl >= 0 && s->pb >= 0 && s->pr >= 0 && y->n == x->n && y->c == x->c &&
-               (int64_t)y->h == (int64_t)x->h + s->pt + s->pb && (int64_t)y->w == (int64_t)x->w + s->pl + s->pr;
+        return s->window.pt >= 0 && s->window.pl >= 0 && s->window.pb >= 0 && s->window.pr >= 0 && y->n == x->n &&
+               y->c == x->c && (int64_t)y->h == (int64_t)x->h + s->window.pt + s->window.pb &&
+               (int64_t)y->w == (int64_t)x->w + s->window.pl + s->window.pr;
     case KF_STEP_CONCAT: {
         int64_t c = 0;
         for (int k = 0; k < s->n_in; k++) {

@@ -37,17 +37,17 @@ kf_status kf__validate_quant(const kf__program *p, const kf__ptensor *t, kf_erro
     return KF_OK;
 }
 
-int64_t kf__validate_bias_count(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y) {
-    enum { CAP = 128 };
-    int32_t lo[CAP], hi[CAP];
-    if (!s->border_bias) return y->c;
-    if (s->dh != 1 || s->dw != 1 || s->group != 1 || x->zero != 0 || x->dtype != KF_U8) return 0;
-    int32_t most = y->h > y->w ? y->h : y->w, *cls = kf__mem_alloc(NULL, (size_t)most * sizeof *cls);
-    if (!cls) return 0;
-    int64_t ny = kf__border_classes(x->h, y->h, s->kh, s->sh, s->pt, cls, lo, hi, CAP);
-    int64_t nx = kf__border_classes(x->w, y->w, s->kw, s->sw, s->pl, cls, lo, hi, CAP);
-    kf__mem_free(NULL, cls);
-    return ny < 1 || nx < 1 ? 0 : ny * nx * y->c;
+kf_status kf__validate_bias_count(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, int64_t *count,
+                                  kf_error *err) {
+    *count = y->c;
+    if (!s->border_bias) return KF_OK;
+    const kf__axis rows = kf__window_rows(&s->window), columns = kf__window_columns(&s->window);
+    if (x->dtype != KF_U8 || x->zero != 0 || s->op != KF_STEP_CONV || s->window.group != 1 ||
+        s->consts[KF_CONST_BIAS] < 0)
+        STEP_FAIL(err, s, "a bias table needs an ungrouped convolution over pixels");
+    *count *= (int64_t)kf__border_classes(&rows, x->h, y->h, NULL, NULL) *
+              kf__border_classes(&columns, x->w, y->w, NULL, NULL);
+    return KF_OK;
 }
 
 /* A multiplier vector of n entries, or of one where `one` allows. */
@@ -168,7 +168,7 @@ static kf_status check_types(const kf__program *p, const kf__step *s, const kf__
     case KF_STEP_GLOBAL_POOL: return want_factors(p, s, KF_CONST_MUL, y->c, true, err);
     case KF_STEP_AVG_POOL:
         if (x->scales >= 0 || y->scales >= 0) STEP_FAIL(err, s, "average pooling needs one scale a tensor");
-        return want_factors(p, s, KF_CONST_MUL, (int64_t)s->kh * s->kw, false, err);
+        return want_factors(p, s, KF_CONST_MUL, (int64_t)s->window.kh * s->window.kw, false, err);
     case KF_STEP_CONCAT:
         for (int k = 0; k < s->n_in; k++)
             if (p->tensors[s->in[k]].dtype == KF_F32 || p->tensors[s->in[k]].scales >= 0 || y->dtype == KF_F32 || y->scales >= 0) STEP_FAIL(err, s, "parts need one scale each");

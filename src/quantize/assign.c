@@ -38,7 +38,7 @@ bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v) {
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             const kf__node *n = &g->nodes[i];
             if (n->in[k] != v) continue;
-            bool depthwise = n->op == KF_OP_CONV && k == 0 && n->attrs.conv.group > 1;
+            bool depthwise = k == 0 && kf__node_is_depthwise(g, n);
             if (!depthwise && !(k == 0 && (n->op == KF_OP_GLOBAL_AVG_POOL || n->op == KF_OP_SE_GATE || n->op == KF_OP_SCALE))) return false;
         }
     return true;

@@ -50,7 +50,7 @@ static void join(groups *e, kf__vid a, kf__vid b) {
 }
 
 /* f(s x) = s f(x) for every s > 0. */
-static bool homogeneous(const kf__act_attrs *a) {
+static bool homogeneous(const kf__activation *a) {
     return a->kind == KF_ACT_NONE || (a->kind == KF_ACT_CLIP && (a->lo == 0 || a->lo == -INFINITY) && a->hi == INFINITY);
 }
 
@@ -58,14 +58,10 @@ static bool own_constant(const groups *e, kf__vid v) {
     return v < 0 || (e->g->values[v].data && e->g->values[v].dtype == KF_F32 && kf__graph_uses(e->g, v, NULL) == 1);
 }
 
-static bool is_depthwise(const kf__graph *g, const kf__node *n) {
-    const kf__shape *w = &g->values[n->in[1]].shape;
-    return n->op == KF_OP_CONV && n->attrs.conv.group > 1 && w->dim[1] == 1 && w->dim[0] == n->attrs.conv.group;
-}
-
 static void link_layer(groups *e, const kf__node *n) {
     bool own = own_constant(e, n->in[1]) && (n->n_in < 3 || own_constant(e, n->in[2]));
-    if (!own || (n->op == KF_OP_CONV && n->attrs.conv.group > 1 && !is_depthwise(e->g, n))) fix(e, n->in[0]), fix(e, n->out[0]);
+    if (!own || (n->op == KF_OP_CONV && n->attrs.window.group > 1 && !kf__node_is_depthwise(e->g, n)))
+        fix(e, n->in[0]), fix(e, n->out[0]);
     if (!homogeneous(&n->attrs.act) || (n->op == KF_OP_CONV && !homogeneous(&n->attrs.post_act))) fix(e, n->out[0]);
     if (n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0) join(e, n->in[3], n->out[0]);
 }
@@ -117,7 +113,8 @@ static void trust(const groups *e, const kf__node *n, size_t channels, float *ra
         for (size_t c = 0; c < channels; c++) range[c] = fmaxf(range[c], e->range[n->in[0]][c] * sqrtf(e->power[n->out[0]][c] / fmaxf(in[c], 1e-30f)));
     if (!in || (n->op != KF_OP_CONV && n->op != KF_OP_FC)) return;
     const float *w = e->g->values[n->in[1]].data;
-    size_t k = e->g->values[n->in[1]].bytes / sizeof(float) / channels, taps = n->op == KF_OP_CONV ? (size_t)(n->attrs.conv.kh * n->attrs.conv.kw) : 1;
+    size_t k = e->g->values[n->in[1]].bytes / sizeof(float) / channels,
+           taps = n->op == KF_OP_CONV ? (size_t)(n->attrs.window.kh * n->attrs.window.kw) : 1;
     for (size_t c = 0; c < channels; c++) {
         double sum = 0;
         for (size_t j = 0; j < k; j++) sum += (double)(w[c * k + j] * w[c * k + j]) * (double)in[k == taps ? c : j / taps];
@@ -157,7 +154,7 @@ static column column_of(const kf__graph *g, const kf__node *n) {
     const kf__value *v = &g->values[n->in[1]];
     size_t o = (size_t)v->shape.dim[0], k = v->bytes / sizeof(float) / o, taps = v->shape.rank == 4 ? (size_t)(v->shape.dim[2] * v->shape.dim[3]) : 1;
     float *w = (float *)(uintptr_t)v->data;
-    return is_depthwise(g, n) ? (column){w, 1, 0, taps} : (column){w, o, k, taps};
+    return kf__node_is_depthwise(g, n) ? (column){w, 1, 0, taps} : (column){w, o, k, taps};
 }
 
 static bool reads(const groups *e, const kf__node *n, kf__vid root) {

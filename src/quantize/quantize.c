@@ -16,7 +16,7 @@ kf__qoptions kf__qoptions_default(void) {
 }
 
 static kf_status check_activation(const kf__node *n, kf_error *err) {
-    const kf__act_attrs *a[3] = {&n->attrs.act, &n->attrs.post_act, &n->attrs.gate_act};
+    const kf__activation *a[3] = {&n->attrs.act, &n->attrs.post_act, &n->attrs.gate_act};
     for (int i = 0; i < 3; i++)
         if (a[i]->kind == KF_ACT_SIGMOID || a[i]->kind == KF_ACT_SILU)
             KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: sigmoid and SiLU have no integer rule (their exp differs between machines); hard forms can be quantized", n->name);

@@ -23,7 +23,7 @@ kf_status kf__seal_weights(kf__sim *s, kf__node *n, int index, const kf__sim_lay
     kf__graph *g = s->graph;
     kf_dtype dtype = qmax > 127 ? KF_I16 : KF_I8;
     const kf__shape shape = g->values[n->in[index]].shape;
-    size_t taps = (size_t)(l->a.kh * l->a.kw), per = l->k / taps, size = kf_dtype_size(dtype);
+    size_t taps = (size_t)(l->window.kh * l->window.kw), per = l->k / taps, size = kf_dtype_size(dtype);
     char *data = kf__mem_alloc(NULL, l->o * l->k * size);
     if (!data) KF_FAIL_MEMORY(s->err, l->o * l->k * size);
     for (size_t o = 0; o < l->o; o++)
@@ -63,48 +63,36 @@ kf_status kf__seal_bias(kf__sim *s, kf__node *n, int index, size_t o, const doub
     return set_input(s, n, index, v);
 }
 
-/* Tap ranges along one axis by first appearance: the classes of docs/NUMERICS.md. */
-static size_t classes(size_t in, size_t out, int32_t k, int32_t stride, int32_t dilation, int32_t pad, int32_t (*range)[2]) {
-    size_t n = 0;
-    for (size_t p = 0; p < out; p++) {
-        int32_t first = -1, last = -1;
-        for (int32_t t = 0; t < k; t++) {
-            int64_t at = (int64_t)p * stride - pad + (int64_t)t * dilation;
-            if (at < 0 || at >= (int64_t)in) continue;
-            if (first < 0) first = t;
-            last = t;
-        }
-        size_t c = 0;
-        while (c < n && (range[c][0] != first || range[c][1] != last)) c++;
-        if (c == n) range[n][0] = first, range[n++][1] = last;
-    }
-    return n;
-}
-
-static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q, const double *bias, const float *scale, const int32_t *ry,
-                      const int32_t *rx, int32_t *to) {
+/* The bias of one border class: without what the mean contributes at its taps. */
+static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q, const double *bias,
+                      const float *scale, kf__taps rows, kf__taps columns, int32_t *to) {
     size_t c_n = l->x.c;
     for (size_t o = 0; o < l->o; o++) {
         double taken = 0;
-        for (int32_t ky = ry[0]; ky >= 0 && ky <= ry[1]; ky++)
-            for (int32_t kx = rx[0]; kx >= 0 && kx <= rx[1]; kx++)
-                for (size_t c = 0; c < c_n; c++) taken += q[o * l->k + (size_t)(ky * l->a.kw + kx) * c_n + c] * s->mean[c];
+        for (int32_t ky = rows.first; ky < rows.first + rows.count; ky++)
+            for (int32_t kx = columns.first; kx < columns.first + columns.count; kx++)
+                for (size_t c = 0; c < c_n; c++)
+                    taken += q[o * l->k + (size_t)(ky * l->window.kw + kx) * c_n + c] * s->mean[c];
         to[o] = to_i32(bias[o] / (double)scale[o] - taken);
     }
 }
 
 kf_status kf__seal_pixel_bias(kf__sim *s, kf__node *n, const kf__sim_layer *l, const int32_t *q, const double *bias, const float *scale) {
     size_t most = (l->y.h > l->y.w ? l->y.h : l->y.w) + 1;
-    int32_t(*range)[2] = kf__mem_alloc(NULL, 2 * most * sizeof *range), *table = NULL;
+    const kf__axis down = kf__window_rows(&l->window), across = kf__window_columns(&l->window);
+    kf__taps *taps = kf__mem_alloc(NULL, 2 * most * sizeof *taps);
+    int32_t *table = NULL;
     char name[256];
-    if (!range) KF_FAIL_MEMORY(s->err, 2 * most * sizeof *range);
-    size_t ny = classes(l->x.h, l->y.h, l->a.kh, l->a.sh, l->a.dh, l->a.pt, range), nx = classes(l->x.w, l->y.w, l->a.kw, l->a.sw, l->a.dw, l->a.pl, range + most);
+    if (!taps) KF_FAIL_MEMORY(s->err, 2 * most * sizeof *taps);
+    size_t ny = (size_t)kf__border_classes(&down, (int64_t)l->x.h, (int64_t)l->y.h, NULL, taps);
+    size_t nx = (size_t)kf__border_classes(&across, (int64_t)l->x.w, (int64_t)l->y.w, NULL, taps + most);
     if ((table = kf__mem_alloc(NULL, ny * nx * l->o * sizeof *table)))
-        for (size_t i = 0; i < ny * nx; i++) pixel_row(s, l, q, bias, scale, range[i / nx], range[most + i % nx], table + i * l->o);
+        for (size_t i = 0; i < ny * nx; i++)
+            pixel_row(s, l, q, bias, scale, taps[i / nx], taps[most + i % nx], table + i * l->o);
     kf__shape shape = kf__shape_make(2, (int64_t[]){(int64_t)(ny * nx), (int64_t)l->o});
     snprintf(name, sizeof name, "%.200s.b2", n->name);
     kf__vid v = table ? kf__graph_add_const(s->graph, name, KF_I32, &shape, table) : -1;
-    kf__mem_free(NULL, range);
+    kf__mem_free(NULL, taps);
     kf__mem_free(NULL, table);
     return set_input(s, n, 2, v);
 }

@@ -56,7 +56,7 @@ void kf__sim_round(const kf__sim *s, kf__vid v, float *x);
 
 /** A convolution or fully connected layer, weights as rows: [O][kh][kw][I/g], K = kh * kw * I/g. */
 typedef struct kf__sim_layer {
-    kf__conv_attrs a;
+    kf__window window;
     kf__sim_shape x, y;
     size_t o, k;
     bool depthwise;

@@ -5,23 +5,21 @@
 
 kf_status kf__sim_layer_of(kf__sim *s, const kf__node *n, kf__sim_layer *l) {
     const kf__shape *w = &s->graph->values[n->in[1]].shape;
-    *l = (kf__sim_layer){.a = n->attrs.conv, .x = kf__sim_shape_of(s->graph, n->in[0]), .y = kf__sim_shape_of(s->graph, n->out[0])};
+    *l = (kf__sim_layer){.window = n->attrs.window,
+                         .x = kf__sim_shape_of(s->graph, n->in[0]),
+                         .y = kf__sim_shape_of(s->graph, n->out[0])};
     l->o = (size_t)w->dim[0];
     if (n->op == KF_OP_FC) {
-        l->a = (kf__conv_attrs){.kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = 1};
+        l->window = KF_WINDOW_ONE;
         l->x.c = (size_t)w->dim[1], l->x.h = l->x.w = 1;
     }
-    l->depthwise = l->a.group > 1;
-    if (l->depthwise && ((size_t)l->a.group != l->x.c || l->o != l->x.c || l->a.dh != l->a.dw))
-        KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: %d groups over %zu channels; plain and depthwise convolutions can be quantized", n->name,
-                l->a.group, l->x.c);
-    l->k = (size_t)(l->a.kh * l->a.kw) * (l->depthwise ? 1 : l->x.c);
+    l->depthwise = l->window.group > 1;
+    if (l->depthwise && ((size_t)l->window.group != l->x.c || l->o != l->x.c || l->window.dh != l->window.dw))
+        KF_FAIL(s->err, KF_ERR_UNSUPPORTED,
+                "%s: %d groups over %zu channels; plain and depthwise convolutions can be quantized", n->name,
+                l->window.group, l->x.c);
+    l->k = (size_t)(l->window.kh * l->window.kw) * (l->depthwise ? 1 : l->x.c);
     return KF_OK;
-}
-
-static bool is_pointwise(const kf__sim_layer *l) {
-    const kf__conv_attrs *a = &l->a;
-    return a->kh == 1 && a->kw == 1 && a->sh == 1 && a->sw == 1 && !(a->pt | a->pl | a->pb | a->pr);
 }
 
 kf_status kf__sim_pack(kf__sim *s, kf__sim_layer *l, const float *rows) {
@@ -33,10 +31,12 @@ kf_status kf__sim_pack(kf__sim *s, kf__sim_layer *l, const float *rows) {
     return KF_OK;
 }
 
-size_t kf__sim_scratch(const kf__sim_layer *l) { return (l->depthwise || is_pointwise(l) ? 0 : l->y.w * l->k) + 16; }
+size_t kf__sim_scratch(const kf__sim_layer *l) {
+    return (l->depthwise || kf__window_is_unit(&l->window) ? 0 : l->y.w * l->k) + 16;
+}
 
 void kf__sim_row(const kf__sim_layer *l, const float *x, size_t oy, size_t ox, float *row) {
-    const kf__conv_attrs *a = &l->a;
+    const kf__window *a = &l->window;
     for (int32_t ky = 0; ky < a->kh; ky++)
         for (int32_t kx = 0; kx < a->kw; kx++, row += l->x.c) {
             int64_t sy = (int64_t)oy * a->sh - a->pt + ky * a->dh, sx = (int64_t)ox * a->sw - a->pl + kx * a->dw;
@@ -46,7 +46,7 @@ void kf__sim_row(const kf__sim_layer *l, const float *x, size_t oy, size_t ox, f
 }
 
 static void run_depthwise(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y) {
-    const kf__conv_attrs *a = &l->a;
+    const kf__window *a = &l->window;
     const kf__epilogue none = {0};
     const float *rows[64];
     for (size_t oy = 0; oy < l->y.h; oy++) {
@@ -66,7 +66,7 @@ void kf__sim_run(const kf__sim *s, const kf__sim_layer *l, const float *x, float
         run_depthwise(s, l, x, y);
         return;
     }
-    if (is_pointwise(l)) {
+    if (kf__window_is_unit(&l->window)) {
         s->k.gemm_f32(l->x.h * l->x.w, l->o, l->k, x, l->k, l->packed, y, l->o, &none);
         return;
     }

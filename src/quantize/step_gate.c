@@ -16,7 +16,7 @@ typedef struct dense {
     size_t o, k;
     float *xf, *xq;     /* [samples][K] */
     float *yf, *yq;     /* [samples][O], activated */
-    const kf__act_attrs *act;
+    const kf__activation *act;
     int32_t *q;
     float *scale, *s_in;
     double *bias;
@@ -117,7 +117,7 @@ static kf_status pool(kf__sim *s, kf__vid x, kf__arena *a, dense *d) {
 }
 
 static kf_status seal(kf__sim *s, kf__node *n, int at, const dense *d) {
-    const kf__sim_layer l = {.a = {.kh = 1, .kw = 1, .group = 1}, .o = d->o, .k = d->k};
+    const kf__sim_layer l = {.window = KF_WINDOW_ONE, .o = d->o, .k = d->k};
     KF_TRY(kf__seal_weights(s, n, at, &l, d->q, d->scale, 127));
     return kf__seal_bias(s, n, at + 1, d->o, d->bias, d->s_in, d->scale, false);
 }

@@ -78,7 +78,7 @@ static bool reads_pixels(const layer_job *j) { return j->s->pixels && j->n->in[0
 static kf_status prepare(layer_job *j) {
     kf__graph *g = j->s->graph;
     const kf__node *n = j->n;
-    size_t o = j->l.o, k = j->l.k, taps = (size_t)(j->l.a.kh * j->l.a.kw), per = k / taps;
+    size_t o = j->l.o, k = j->l.k, taps = (size_t)(j->l.window.kh * j->l.window.kw), per = k / taps;
     j->buffer = kf__round_up(j->l.x.count + 2 * j->l.y.count + kf__sim_scratch(&j->l), 16);
     j->rows = kf__arena_array(&j->scratch, 2 * o * k, sizeof *j->rows);
     j->bias = kf__arena_zalloc(&j->scratch, 3 * o * sizeof *j->bias);

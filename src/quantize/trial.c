@@ -23,7 +23,7 @@ static float weight_at(const kf__value *w, size_t i, size_t row) {
 
 /* Real rows [O][kh][kw][I/g] of either network; the float one's of the pixel layer for pixels without their mean, as the quantizer's. */
 static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w, const kf__sim_layer *l, float *rows) {
-    size_t taps = (size_t)(l->a.kh * l->a.kw), per = l->k / taps;
+    size_t taps = (size_t)(l->window.kh * l->window.kw), per = l->k / taps;
     for (size_t r = 0; r < l->o; r++)
         for (size_t i = 0; i < l->k; i++) {
             float x = weight_at(w, r * l->k + i % per * taps + i / per, r);
@@ -36,7 +36,8 @@ static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w,
 static float mean_taken(const kf__trial *t, const kf__sim_layer *l, const float *row) {
     double sum = 0;
     for (size_t i = 0; i < l->k; i++) {
-        int32_t tap = (int32_t)(i / l->x.c), y = tap / l->a.kw * l->a.dh - l->a.pt, x = tap % l->a.kw * l->a.dw - l->a.pl;
+        int32_t tap = (int32_t)(i / l->x.c), y = tap / l->window.kw * l->window.dh - l->window.pt,
+                x = tap % l->window.kw * l->window.dw - l->window.pl;
         if (y >= 0 && x >= 0 && y < (int32_t)l->x.h && x < (int32_t)l->x.w) sum += (double)row[i] * t->sim.mean[i % l->x.c];
     }
     return (float)sum;
@@ -195,7 +196,8 @@ static void run_layer(worker *w, const kf__node *n, const kf__trial_layer *layer
     }
 }
 
-static void dense(const float *w, const float *b, size_t o, size_t k, const kf__act_attrs *act, const float *x, float *y) {
+static void dense(const float *w, const float *b, size_t o, size_t k, const kf__activation *act, const float *x,
+                  float *y) {
     for (size_t r = 0; r < o; r++) {
         double sum = (double)b[r];
         for (size_t i = 0; i < k; i++) sum += (double)w[r * k + i] * (double)x[i];

@@ -57,7 +57,7 @@ static kf_status pick(const kf__sim *s, const kf__sim_layer *l, size_t most, kf_
 
 /* Rows of both networks at the picked positions, transposed: [K][n] for plain layers, [C][taps][n] for depthwise. */
 static kf_status gather(const kf__sim *s, const kf__sim_layer *l, kf__vid x, const picks *p, kf__arena *a, float *tf, float *tq) {
-    size_t width = (size_t)(l->a.kh * l->a.kw) * l->x.c, last = SIZE_MAX;
+    size_t width = (size_t)(l->window.kh * l->window.kw) * l->x.c, last = SIZE_MAX;
     float *row = kf__arena_array(a, width, sizeof *row), *scratch = kf__arena_array(a, l->x.count + 1, sizeof *scratch);
     if (!row || !scratch) KF_FAIL_MEMORY(s->err, (width + l->x.count) * sizeof *row);
     const float *real = NULL;

@@ -78,16 +78,16 @@ static kf_status check_consts(const kf__ref_node *r, int w, int b) {
 /** Row of the bias table for every output pixel, or NULL when the bias is one row. */
 static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t **rows) {
     const kf__dense *bias = r->n->n_in > 2 ? r->in[2] : NULL;
-    const kf__conv_attrs *a = &r->n->attrs.conv;
+    const kf__window *a = &r->n->attrs.window;
     const kf__shape *x = &r->in[0]->shape;
     *rows = NULL;
     if (!bias || bias->shape.rank != 2) return KF_OK;
-    size_t h = (size_t)out->dim[2], w = (size_t)out->dim[3], most = h > w ? h : w;
+    const kf__axis down = kf__window_rows(a), across = kf__window_columns(a);
+    size_t h = (size_t)out->dim[2], w = (size_t)out->dim[3];
     int32_t *cy = kf__arena_array(r->arena, h + w + h * w + 1, sizeof *cy), *cx = cy + h;
-    int64_t *range = kf__arena_array(r->arena, most + 1, sizeof *range);
-    if (!cy || !range) KF_FAIL_MEMORY(r->err, h * w * sizeof *cy);
-    int32_t ny = kf__q_border_classes(x->dim[2], out->dim[2], a->kh, a->sh, a->dh, a->pt, cy, range);
-    int32_t nx = kf__q_border_classes(x->dim[3], out->dim[3], a->kw, a->sw, a->dw, a->pl, cx, range);
+    if (!cy) KF_FAIL_MEMORY(r->err, h * w * sizeof *cy);
+    int32_t ny = kf__border_classes(&down, x->dim[2], out->dim[2], cy, NULL);
+    int32_t nx = kf__border_classes(&across, x->dim[3], out->dim[3], cx, NULL);
     if (bias->shape.dim[0] != (int64_t)ny * nx || bias->shape.dim[1] != out->dim[1])
         KF_FAIL(r->err, KF_ERR_SHAPE, "the bias table has %lld rows; the geometry has %d border classes",
                 (long long)bias->shape.dim[0], ny * nx);
@@ -99,8 +99,8 @@ static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t 
 /* ---- convolution ------------------------------------------------------------------------------------------------------------ */
 
 /** Add one input plane times one kernel slice to the sums of an output plane. */
-static void add_plane(const kf__conv_attrs *a, const int32_t *x, int64_t ih, int64_t iw, const kf__dense *w,
-                      size_t w_at, int64_t oh, int64_t ow, int64_t *acc) {
+static void add_plane(const kf__window *a, const int32_t *x, int64_t ih, int64_t iw, const kf__dense *w, size_t w_at,
+                      int64_t oh, int64_t ow, int64_t *acc) {
     for (int32_t t = 0; t < a->kh * a->kw; t++) {
         int64_t wv = kf__ref_get(w, w_at + (size_t)t), ky = t / a->kw, kx = t % a->kw;
         for (int64_t y = 0; y < oh; y++) {
@@ -145,7 +145,7 @@ static kf_status write_plane(const kf__ref_node *r, const int64_t *acc, const in
 }
 
 kf_status kf__ref_conv(kf__ref_node *r) {
-    const kf__conv_attrs *a = &r->n->attrs.conv;
+    const kf__window *a = &r->n->attrs.window;
     const kf__dense *x = r->in[0], *w = r->in[1];
     const kf__value *v = &r->g->values[r->n->out[0]];
     int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], ic = x->shape.dim[1], oc = v->shape.dim[1],
@@ -220,8 +220,8 @@ static kf_status se_sum(const kf__ref_node *r, int wi, int bi, const int32_t *x,
 
 static kf_status se_hidden(const kf__ref_node *r, const int32_t *pooled, int32_t *hidden) {
     const kf__quant *pq = r->n->attrs.pool_quant, *hq = r->n->attrs.hidden_quant;
-    const kf__act_attrs *act = &r->n->attrs.act;
-    bool direct = act->kind == KF_ACT_NONE || act->kind == KF_ACT_CLIP;
+    const kf__activation *act = &r->n->attrs.act;
+    bool direct = kf__activation_is_clip(act);
     for (int64_t o = 0; o < r->in[1]->shape.dim[0]; o++) {
         int32_t acc, lo = hq->qmin, hi = hq->qmax;
         KF_TRY(se_sum(r, 1, 2, pooled, o, &acc));
@@ -241,7 +241,7 @@ static kf_status se_hidden(const kf__ref_node *r, const int32_t *pooled, int32_t
 
 kf_status kf__ref_se_gate(kf__ref_node *r) {
     const kf__quant *hq = r->n->attrs.hidden_quant;
-    const kf__act_attrs *act = &r->n->attrs.gate_act;
+    const kf__activation *act = &r->n->attrs.gate_act;
     if (!r->n->attrs.pool_quant || !hq)
         KF_FAIL(r->err, KF_ERR_FORMAT, "the branch has no scales for its pooled and hidden values");
     KF_TRY(check_consts(r, 1, 2));

@@ -41,7 +41,7 @@ static float inv_out(const kf__ref_node *r, int64_t c) {
 }
 
 static kf_status run_act(kf__ref_node *r) {
-    const kf__act_attrs *act = &r->n->attrs.act;
+    const kf__activation *act = &r->n->attrs.act;
     bool direct = kf__q_direct(r->n, r->out_q), with_k = kf__q_hswish_k(r->n, r->out_q);
     KF_TRY(make_out(r));
     for (size_t i = 0, n = count_of(&r->out->shape); i < n; i++) {
@@ -63,7 +63,7 @@ static kf_status run_act(kf__ref_node *r) {
 static kf_status run_add_mul(kf__ref_node *r) {
     if (!kf__shape_equal(&r->in[0]->shape, &r->in[1]->shape))
         KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "quantized operands must have one shape");
-    const kf__act_attrs *post = &r->n->attrs.post_act;
+    const kf__activation *post = &r->n->attrs.post_act;
     KF_TRY(make_out(r));
     for (size_t i = 0, n = count_of(&r->out->shape); i < n; i++) {
         int64_t c = channel(&r->out->shape, i);
@@ -94,7 +94,7 @@ static kf_status run_global_pool(kf__ref_node *r) {
 /** One window: largest q, or the sum of (q - z) with the number of taps that count. */
 static void window(const kf__ref_node *r, int64_t plane, int64_t y, int64_t x, int64_t c, int32_t *top, int64_t *sum,
                    int64_t *count) {
-    const kf__conv_attrs *a = &r->n->attrs.conv;
+    const kf__window *a = &r->n->attrs.window;
     int64_t ih = r->in[0]->shape.dim[2], iw = r->in[0]->shape.dim[3];
     *top = INT32_MIN;
     *sum = *count = 0;

@@ -55,9 +55,10 @@ static void im2col_row(const job *j, size_t image, int32_t y, size_t first_chann
     const kf__step *s = j->s;
     size_t c = (size_t)j->in->c;
     for (int32_t xo = 0; xo < j->out->w; xo++)
-        for (int32_t ky = 0; ky < s->kh; ky++)
-            for (int32_t kx = 0; kx < s->kw; kx++, to += channels) {
-                int32_t sy = y * s->sh - s->pt + ky * s->dh, sx = xo * s->sw - s->pl + kx * s->dw;
+        for (int32_t ky = 0; ky < s->window.kh; ky++)
+            for (int32_t kx = 0; kx < s->window.kw; kx++, to += channels) {
+                int32_t sy = y * s->window.sh - s->window.pt + ky * s->window.dh,
+                        sx = xo * s->window.sw - s->window.pl + kx * s->window.dw;
                 if (sy < 0 || sy >= j->in->h || sx < 0 || sx >= j->in->w) {
                     memset(to, 0, channels * sizeof *to);
                     continue;
@@ -70,8 +71,9 @@ static void im2col_row(const job *j, size_t image, int32_t y, size_t first_chann
 static void run_patches(void *ctx, int worker, int workers) {
     const job *j = ctx;
     const kf__step *s = j->s;
-    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, g = (size_t)s->group, per_in = (size_t)j->in->c / g, per_out = oc / g;
-    size_t k = (size_t)(s->kh * s->kw) * per_in, from, to, panel = kf__gemm_f32_packed(per_out, k);
+    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, g = (size_t)s->window.group, per_in = (size_t)j->in->c / g,
+           per_out = oc / g;
+    size_t k = (size_t)(s->window.kh * s->window.kw) * per_in, from, to, panel = kf__gemm_f32_packed(per_out, k);
     float *patches = (float *)(void *)(j->x->scratch + (size_t)worker * j->x->m->scratch_bytes);
     kf__share((size_t)j->out->n * (size_t)j->out->h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++)
@@ -98,9 +100,9 @@ static void ring_empty(ring *r) {
 
 /* Channels first..first + channels of each pixel of input row y. */
 static const float *ring_row(ring *r, const job *j, size_t image, int32_t y, size_t first, size_t channels) {
-    if (y < 0 || y >= j->in->h) return r->rows + (size_t)j->s->kh * r->ld;
-    int32_t slot = y % j->s->kh;
-    float *row = r->rows + (size_t)slot * r->ld, *to = row + (size_t)j->s->pl * channels;
+    if (y < 0 || y >= j->in->h) return r->rows + (size_t)j->s->window.kh * r->ld;
+    int32_t slot = y % j->s->window.kh;
+    float *row = r->rows + (size_t)slot * r->ld, *to = row + (size_t)j->s->window.pl * channels;
     if (r->held[slot] == y) return row;
     size_t c = (size_t)j->in->c, w = (size_t)j->in->w;
     const float *from = j->src + (image * (size_t)j->in->h + (size_t)y) * w * c + first;
@@ -115,20 +117,25 @@ static const float *ring_row(ring *r, const job *j, size_t image, int32_t y, siz
 static void run_conv(void *ctx, int worker, int workers) {
     const job *j = ctx;
     const kf__step *s = j->s;
-    size_t ow = (size_t)j->out->w, oh = (size_t)j->out->h, oc = (size_t)j->out->c, g = (size_t)s->group, per_in = (size_t)j->in->c / g,
-           per_out = oc / g, k = (size_t)(s->kh * s->kw) * per_in, from, to;
+    size_t ow = (size_t)j->out->w, oh = (size_t)j->out->h, oc = (size_t)j->out->c, g = (size_t)s->window.group,
+           per_in = (size_t)j->in->c / g, per_out = oc / g, k = (size_t)(s->window.kh * s->window.kw) * per_in, from,
+           to;
     const float *at[KF_DIRECT_ROWS];
-    kf__gemm_rows a = {.at = at, .pieces = (size_t)s->kh, .len = (size_t)s->kw * per_in, .step = (size_t)s->sw * per_in};
+    kf__gemm_rows a = {.at = at,
+                       .pieces = (size_t)s->window.kh,
+                       .len = (size_t)s->window.kw * per_in,
+                       .step = (size_t)s->window.sw * per_in};
     ring r = {.rows = (float *)(void *)(j->x->scratch + (size_t)worker * j->x->m->scratch_bytes),
-              .ld = (size_t)(j->in->w + s->pl + s->pr) * per_in};
+              .ld = (size_t)(j->in->w + s->window.pl + s->window.pr) * per_in};
     kf__ahead ahead = ahead_of(j, worker, workers);
-    memset(r.rows, 0, (size_t)(s->kh + 1) * r.ld * sizeof(float));
+    memset(r.rows, 0, (size_t)(s->window.kh + 1) * r.ld * sizeof(float));
     kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
     for (size_t q = 0; q < g; q++)
         for (size_t row = from; row < to; row++) {
             if (row == from || row % oh == 0) ring_empty(&r);
-            for (int32_t ky = 0; ky < s->kh; ky++)
-                at[ky] = ring_row(&r, j, row / oh, (int32_t)(row % oh) * s->sh - s->pt + ky, q * per_in, per_in);
+            for (int32_t ky = 0; ky < s->window.kh; ky++)
+                at[ky] = ring_row(&r, j, row / oh, (int32_t)(row % oh) * s->window.sh - s->window.pt + ky, q * per_in,
+                                  per_in);
             kf__epilogue e = j->e;
             size_t first = row * ow * oc + q * per_out;
             e.ahead = &ahead;
@@ -144,8 +151,17 @@ static void dwconv_row(const job *j, size_t row, const float *const *rows) {
     size_t c = (size_t)j->in->c, row_out = (size_t)j->out->w * c;
     kf__epilogue e = j->e;
     if (e.residual) e.residual += row * row_out;
-    kf__dwconv_row d = {.rows = rows, .kh = s->kh, .kw = s->kw, .sw = s->sw, .dw = s->dw, .pl = s->pl, .w_in = j->in->w,
-                        .w_out = j->out->w, .c = c, .w = j->packed->w, .out = j->dst + row * row_out};
+    kf__dwconv_row d = {.rows = rows,
+                        .kh = s->window.kh,
+                        .kw = s->window.kw,
+                        .sw = s->window.sw,
+                        .dw = s->window.dw,
+                        .pl = s->window.pl,
+                        .w_in = j->in->w,
+                        .w_out = j->out->w,
+                        .c = c,
+                        .w = j->packed->w,
+                        .out = j->dst + row * row_out};
     j->x->m->kernels.dwconv_f32(&d, &e);
 }
 
@@ -156,9 +172,9 @@ static void run_dwconv(void *ctx, int worker, int workers) {
     const float *rows[64];
     kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
-        int32_t top = (int32_t)(row % oh) * s->sh - s->pt;
-        for (int32_t ky = 0; ky < s->kh; ky++) {
-            int32_t y = top + ky * s->dh;
+        int32_t top = (int32_t)(row % oh) * s->window.sh - s->window.pt;
+        for (int32_t ky = 0; ky < s->window.kh; ky++) {
+            int32_t y = top + ky * s->window.dh;
             rows[ky] = y < 0 || y >= j->in->h ? NULL : j->src + (row / oh * (size_t)j->in->h + (size_t)y) * row_in;
         }
         dwconv_row(j, row, rows);
@@ -181,14 +197,15 @@ static void run_pair(void *ctx, int worker, int workers) {
     kf__ahead ahead = ahead_of(&p->conv, worker, workers);
     kf__epilogue e = p->conv.e;
     e.ahead = &ahead;
-    for (int32_t i = 0; i < s->kh; i++) held[i] = -1;
+    for (int32_t i = 0; i < s->window.kh; i++) held[i] = -1;
     kf__share((size_t)p->dw.out->n * oh, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
-        for (int32_t ky = 0; ky < s->kh; ky++) {
-            int64_t y = (int64_t)(row % oh) * s->sh - s->pt + ky;
+        for (int32_t ky = 0; ky < s->window.kh; ky++) {
+            int64_t y = (int64_t)(row % oh) * s->window.sh - s->window.pt + ky;
             rows[ky] = NULL;
             if (y < 0 || y >= (int64_t)h) continue;
-            size_t at = row / oh * h + (size_t)y, slot = at % (size_t)s->kh; /* of the whole batch, so images differ */
+            size_t at = row / oh * h + (size_t)y,
+                   slot = at % (size_t)s->window.kh; /* of the whole batch, so images differ */
             float *to_row = wide + slot * w * c;
             if (held[slot] != (int64_t)at)
                 p->conv.x->m->kernels.gemm_f32(w, c, k, p->conv.src + at * w * k, k, p->conv.packed->w, to_row, c, &e);
@@ -282,10 +299,12 @@ static void pool_pixel(const job *j, size_t image, int32_t y, int32_t xo, float 
     size_t c = (size_t)j->in->c;
     int32_t count = 0;
     for (size_t i = 0; i < c; i++) to[i] = is_max ? -INFINITY : 0;
-    for (int32_t ky = 0; ky < s->kh; ky++)
-        for (int32_t kx = 0; kx < s->kw; kx++) {
-            int32_t sy = y * s->sh - s->pt + ky * s->dh, sx = xo * s->sw - s->pl + kx * s->dw;
-            bool padded = sy >= -s->pt && sy < j->in->h + s->pb && sx >= -s->pl && sx < j->in->w + s->pr;
+    for (int32_t ky = 0; ky < s->window.kh; ky++)
+        for (int32_t kx = 0; kx < s->window.kw; kx++) {
+            int32_t sy = y * s->window.sh - s->window.pt + ky * s->window.dh,
+                    sx = xo * s->window.sw - s->window.pl + kx * s->window.dw;
+            bool padded = sy >= -s->window.pt && sy < j->in->h + s->window.pb && sx >= -s->window.pl &&
+                          sx < j->in->w + s->window.pr;
             if (sy < 0 || sy >= j->in->h || sx < 0 || sx >= j->in->w) {
                 count += s->count_include_pad && padded;
                 continue;
@@ -332,7 +351,8 @@ static void run_pad(const job *j) {
     memset(j->dst, 0, (size_t)j->out->n * (size_t)j->out->h * ow * c * sizeof(float));
     for (size_t n = 0; n < (size_t)j->in->n; n++)
         for (size_t y = 0; y < (size_t)j->in->h; y++)
-            memcpy(j->dst + (((n * (size_t)j->out->h) + y + (size_t)j->s->pt) * ow + (size_t)j->s->pl) * c,
+            memcpy(j->dst +
+                       (((n * (size_t)j->out->h) + y + (size_t)j->s->window.pt) * ow + (size_t)j->s->window.pl) * c,
                    j->src + (n * (size_t)j->in->h + y) * row, row * sizeof(float));
 }
 
@@ -369,7 +389,13 @@ void kf__exec_step(const kf__exec *x, int32_t index) {
     }
     job j = job_of(x, index);
     switch (s->op) {
-    case KF_STEP_CONV: kf__pool_run(x->pool, kf__conv_is_pointwise(s) ? run_gemm : kf__conv_is_direct(s) ? run_conv : run_patches, &j); break;
+    case KF_STEP_CONV:
+        kf__pool_run(x->pool,
+                     kf__window_is_pointwise(&s->window) ? run_gemm
+                     : kf__conv_is_direct(s)             ? run_conv
+                                                         : run_patches,
+                     &j);
+        break;
     case KF_STEP_DWCONV: kf__pool_run(x->pool, run_dwconv, &j); break;
     case KF_STEP_FC: kf__pool_run(x->pool, run_gemm, &j); break;
     case KF_STEP_SE_GATE: run_se_gate(&j); break;

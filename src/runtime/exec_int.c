@@ -78,7 +78,7 @@ static void run_gemm(void *ctx, int worker, int workers) {
 
 /* Elements of one row of taps in a patch: fours of bytes, so that the u8 kernel has no remainder; the weights of the filling are 0. */
 static size_t run_of(const job *j, size_t channels) {
-    size_t run = (size_t)j->s->kw * channels;
+    size_t run = (size_t)j->s->window.kw * channels;
     return j->q->i16 ? run : kf__round_up(run, 4);
 }
 
@@ -86,8 +86,8 @@ static size_t run_of(const job *j, size_t channels) {
 static void patch_row(const job *j, const char *row, int32_t left, size_t first, size_t channels, char *to) {
     const kf__step *s = j->s;
     size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1;
-    for (int32_t kx = 0; kx < s->kw; kx++, to += channels * e) {
-        int32_t sx = left + kx * s->dw;
+    for (int32_t kx = 0; kx < s->window.kw; kx++, to += channels * e) {
+        int32_t sx = left + kx * s->window.dw;
         const char *from = row ? row + ((size_t)sx * c + first) * j->in_size : NULL;
         if (!row || sx < 0 || sx >= j->in->w) {
             for (size_t i = 0; i < channels; i++) {
@@ -105,15 +105,17 @@ static void patch_row(const job *j, const char *row, int32_t left, size_t first,
 /* Patches of one output row, kh * run_of() elements each. */
 static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
     const kf__step *s = j->s;
-    size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1, taps = (size_t)s->kw * channels * e, run = run_of(j, channels) * e;
-    bool whole = channels == c && s->dw == 1 && e == j->in_size;
-    for (int32_t ky = 0; ky < s->kh; ky++) {
-        int32_t sy = y * s->sh - s->pt + ky * s->dh;
+    size_t c = (size_t)j->in->c, e = j->q->i16 ? 2 : 1, taps = (size_t)s->window.kw * channels * e,
+           run = run_of(j, channels) * e;
+    bool whole = channels == c && s->window.dw == 1 && e == j->in_size;
+    for (int32_t ky = 0; ky < s->window.kh; ky++) {
+        int32_t sy = y * s->window.sh - s->window.pt + ky * s->window.dh;
         const char *row = sy < 0 || sy >= j->in->h ? NULL : j->src + (image * (size_t)j->in->h + (size_t)sy) * (size_t)j->in->w * c * j->in_size;
         for (int32_t xo = 0; xo < j->out->w; xo++) {
-            char *at = to + ((size_t)xo * (size_t)s->kh + (size_t)ky) * run;
-            int32_t left = xo * s->sw - s->pl;
-            if (!row || !whole || left < 0 || left + s->kw > j->in->w) patch_row(j, row, left, first, channels, at);
+            char *at = to + ((size_t)xo * (size_t)s->window.kh + (size_t)ky) * run;
+            int32_t left = xo * s->window.sw - s->window.pl;
+            if (!row || !whole || left < 0 || left + s->window.kw > j->in->w)
+                patch_row(j, row, left, first, channels, at);
             else memcpy(at, row + (size_t)left * c * e, taps);
             if (run > taps) memset(at + taps, 0, run - taps);
         }
@@ -124,9 +126,9 @@ static void im2col_row(const job *j, size_t image, int32_t y, size_t first, size
  * the product is then made of runs of these rows, for all columns alike. */
 static void copy_rows(const job *j, size_t image, int32_t y, size_t ld, uint8_t *to) {
     const kf__step *s = j->s;
-    size_t c = (size_t)j->in->c, left = (size_t)s->pl * c, line = (size_t)j->in->w * c;
-    for (int32_t ky = 0; ky < s->kh; ky++, to += ld) {
-        int32_t sy = y * s->sh - s->pt + ky * s->dh;
+    size_t c = (size_t)j->in->c, left = (size_t)s->window.pl * c, line = (size_t)j->in->w * c;
+    for (int32_t ky = 0; ky < s->window.kh; ky++, to += ld) {
+        int32_t sy = y * s->window.sh - s->window.pt + ky * s->window.dh;
         if (sy < 0 || sy >= j->in->h) {
             memset(to, (uint8_t)j->in->zero, ld);
             continue;
@@ -140,8 +142,9 @@ static void copy_rows(const job *j, size_t image, int32_t y, size_t ld, uint8_t 
 /* One output row of one group: one product for each run of columns that have the same border class. `lines`: copied rows, else patches. */
 static void conv_row(const job *j, size_t image, int32_t y, size_t g, size_t lines, const char *from) {
     const kf__step *s = j->s;
-    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)s->group, c = (size_t)j->in->c, run = run_of(j, c / (size_t)s->group);
-    size_t row = image * (size_t)j->out->h + (size_t)y, e = j->q->i16 ? 2 : 1, kh = (size_t)s->kh;
+    size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)s->window.group, c = (size_t)j->in->c,
+           run = run_of(j, c / (size_t)s->window.group);
+    size_t row = image * (size_t)j->out->h + (size_t)y, e = j->q->i16 ? 2 : 1, kh = (size_t)s->window.kh;
     int32_t class_row = s->border_bias ? j->q->class_y[y] * j->q->n_class_x : 0;
     for (int32_t x = 0, next; x < j->out->w; x = next) {
         kf__requant r;
@@ -152,14 +155,16 @@ static void conv_row(const job *j, size_t image, int32_t y, size_t g, size_t lin
             r.bias = j->q->table + (size_t)(class_row + j->q->class_x[x]) * j->q->ld_table;
         }
         operand in = {from + (size_t)x * kh * run * e, (size_t)(next - x), kh * run, kh * run, 1, 0};
-        if (lines) in = (operand){from + (size_t)(x * s->sw) * c, (size_t)(next - x), run, (size_t)s->sw * c, kh, lines};
+        if (lines)
+            in = (operand){
+                from + (size_t)(x * s->window.sw) * c, (size_t)(next - x), run, (size_t)s->window.sw * c, kh, lines};
         gemm(j, in, per, (const char *)j->q->w + g * j->q->group_bytes, 0, j->dst + ((row * ow + (size_t)x) * oc + g * per) * j->out_size, &r);
     }
 }
 
 static void run_conv(void *ctx, int worker, int workers) {
     const job *j = ctx;
-    size_t g = (size_t)j->s->group, per_in = (size_t)j->in->c / g, h = (size_t)j->out->h, from, to;
+    size_t g = (size_t)j->s->window.group, per_in = (size_t)j->in->c / g, h = (size_t)j->out->h, from, to;
     size_t lines = j->q->i16 ? 0 : kf__conv_q_line(j->s, j->in, j->out);
     char *at = scratch(j, worker);
     kf__share((size_t)j->out->n * h, 1, worker, workers, &from, &to);
@@ -182,10 +187,26 @@ static void run_dwconv(void *ctx, int worker, int workers) {
         size_t image = from / h, end = (image + 1) * h < to ? (image + 1) * h : to;
         kf__requant r;
         requant_at(&r, &j->q->rq, j->src2, image * pixels(j->out), 0);
-        kf__dwconv_q d = {.in = j->src + image * pixels(j->in) * c * j->in_size, .in_type = j->in->dtype, .h_in = j->in->h, .w_in = j->in->w,
-                          .out = j->dst + image * pixels(j->out) * c * j->out_size, .w_out = j->out->w, .y0 = (int32_t)(from - image * h),
-                          .y1 = (int32_t)(end - image * h), .kh = s->kh, .kw = s->kw, .sh = s->sh, .sw = s->sw, .dh = s->dh, .dw = s->dw,
-                          .pt = s->pt, .pl = s->pl, .c = c, .pad = j->q->pad, .w = j->q->w, .scratch = scratch(j, worker)};
+        kf__dwconv_q d = {.in = j->src + image * pixels(j->in) * c * j->in_size,
+                          .in_type = j->in->dtype,
+                          .h_in = j->in->h,
+                          .w_in = j->in->w,
+                          .out = j->dst + image * pixels(j->out) * c * j->out_size,
+                          .w_out = j->out->w,
+                          .y0 = (int32_t)(from - image * h),
+                          .y1 = (int32_t)(end - image * h),
+                          .kh = s->window.kh,
+                          .kw = s->window.kw,
+                          .sh = s->window.sh,
+                          .sw = s->window.sw,
+                          .dh = s->window.dh,
+                          .dw = s->window.dw,
+                          .pt = s->window.pt,
+                          .pl = s->window.pl,
+                          .c = c,
+                          .pad = j->q->pad,
+                          .w = j->q->w,
+                          .scratch = scratch(j, worker)};
         j->q->dwconv(&d, &r);
         from = end;
     }
@@ -328,23 +349,13 @@ static void run_eltwise(void *ctx, int worker, int workers) {
     if (to > from) j->k->eltwise_q(&e);
 }
 
-/* Taps of a window that begins at `at`, `step` apart, of which *n from *first on lie in 0..size-1. */
-static void inside(int32_t at, int32_t taps, int32_t step, int32_t size, int32_t *first, int32_t *n) {
-    *first = at < 0 ? (step - 1 - at) / step : 0;
-    int32_t end = at < size ? (size - 1 - at) / step + 1 : 0;
-    *n = (end < taps ? end : taps) - *first;
-    if (*n < 0) *n = 0;
-}
-
 /* What divides the sum of an average: all taps inside, or also those in the padding. */
 static int32_t divisor(const job *j, int32_t y, int32_t x, int32_t rows, int32_t columns) {
     const kf__step *s = j->s;
-    int32_t first;
-    if (s->count_include_pad) {
-        inside(y + s->pt, s->kh, s->dh, j->in->h + s->pt + s->pb, &first, &rows);
-        inside(x + s->pl, s->kw, s->dw, j->in->w + s->pl + s->pr, &first, &columns);
-    }
-    return rows * columns;
+    const kf__window *w = &s->window;
+    if (!s->count_include_pad) return rows * columns;
+    return kf__taps_inside(y + w->pt, w->kh, w->dh, j->in->h + w->pt + w->pb).count *
+           kf__taps_inside(x + w->pl, w->kw, w->dw, j->in->w + w->pl + w->pr).count;
 }
 
 static void run_pool(void *ctx, int worker, int workers) {
@@ -353,19 +364,31 @@ static void run_pool(void *ctx, int worker, int workers) {
     const kf__requant *r = &j->q->rq;
     size_t from, to, h = (size_t)j->out->h, w = (size_t)j->out->w, c = (size_t)j->out->c, line = (size_t)j->in->w * c;
     const float *means = s->op == KF_STEP_AVG_POOL ? j->x->m->p->consts[s->consts[KF_CONST_MUL]].data : NULL;
-    kf__pool_q p = {.in_type = j->in->dtype, .out_type = j->out->dtype, .row_step = (size_t)s->dh * line, .column_step = (size_t)s->dw * c, .c = c, .largest = !means,
-                    .lo = s->qlo, .hi = s->qhi, .in_zero = j->in->zero, .flo = r->flo, .fhi = r->fhi, .zero = r->zero};
-    kf__pool_q_fn *pool = (int64_t)s->kh * s->kw > 65536 ? kf_k_pool_q_scalar : j->k->pool_q;
+    kf__pool_q p = {.in_type = j->in->dtype,
+                    .out_type = j->out->dtype,
+                    .row_step = (size_t)s->window.dh * line,
+                    .column_step = (size_t)s->window.dw * c,
+                    .c = c,
+                    .largest = !means,
+                    .lo = s->qlo,
+                    .hi = s->qhi,
+                    .in_zero = j->in->zero,
+                    .flo = r->flo,
+                    .fhi = r->fhi,
+                    .zero = r->zero};
+    kf__pool_q_fn *pool = (int64_t)s->window.kh * s->window.kw > 65536 ? kf_k_pool_q_scalar : j->k->pool_q;
     kf__share((size_t)j->out->n * h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++)
         for (size_t i = 0; i < w; i++) {
-            int32_t y = (int32_t)(row % h) * s->sh - s->pt, x = (int32_t)i * s->sw - s->pl, top, left, rows, columns;
-            inside(y, s->kh, s->dh, j->in->h, &top, &rows);
-            inside(x, s->kw, s->dw, j->in->w, &left, &columns);
-            p.rows = (size_t)rows, p.columns = rows ? (size_t)columns : 0;
+            int32_t y = (int32_t)(row % h) * s->window.sh - s->window.pt, x = (int32_t)i * s->window.sw - s->window.pl;
+            kf__taps down = kf__taps_inside(y, s->window.kh, s->window.dh, j->in->h),
+                     across = kf__taps_inside(x, s->window.kw, s->window.dw, j->in->w);
+            p.rows = (size_t)down.count, p.columns = down.count ? (size_t)across.count : 0;
             if (p.columns)
-                p.in = j->src + ((row / h * (size_t)j->in->h + (size_t)(y + top * s->dh)) * line + (size_t)(x + left * s->dw) * c) * j->in_size;
-            int32_t count = means ? divisor(j, y, x, rows, columns) : 0;
+                p.in = j->src + ((row / h * (size_t)j->in->h + (size_t)(y + down.first * s->window.dh)) * line +
+                                 (size_t)(x + across.first * s->window.dw) * c) *
+                                    j->in_size;
+            int32_t count = means ? divisor(j, y, x, down.count, across.count) : 0;
             if (means) p.mul = means[count ? count - 1 : 0];
             p.out = j->dst + (row * w + i) * c * j->out_size;
             pool(&p);
@@ -410,7 +433,8 @@ static void run_pad(const job *j) {
     }
     for (size_t n = 0; n < (size_t)j->in->n; n++)
         for (size_t y = 0; y < (size_t)j->in->h; y++)
-            memcpy(j->dst + ((n * (size_t)j->out->h + y + (size_t)j->s->pt) * ow + (size_t)j->s->pl) * c * e,
+            memcpy(j->dst +
+                       ((n * (size_t)j->out->h + y + (size_t)j->s->window.pt) * ow + (size_t)j->s->window.pl) * c * e,
                    j->src + (n * (size_t)j->in->h + y) * (size_t)j->in->w * c * e, (size_t)j->in->w * c * e);
 }
 
@@ -420,7 +444,7 @@ void kf__exec_step_int(const kf__exec *x, int32_t index) {
     job j = {.x = x, .s = s, .q = x->m->packed[index].q, .k = &x->m->kernels_int, .in = &p->tensors[s->in[0]], .out = &p->tensors[s->out],
              .src = tensor(x, s->in[0]), .src2 = s->n_in > 1 ? tensor(x, s->in[1]) : NULL, .dst = tensor(x, s->out)};
     j.in_size = kf_dtype_size(j.in->dtype), j.out_size = kf_dtype_size(j.out->dtype);
-    bool pointwise = s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr && !s->border_bias;
+    bool pointwise = kf__window_is_pointwise(&s->window);
     switch (s->op) {
     case KF_STEP_CONV: kf__pool_run(x->pool, pointwise ? run_gemm : run_conv, &j); break;
     case KF_STEP_DWCONV: kf__pool_run(x->pool, run_dwconv, &j); break;

@@ -44,13 +44,13 @@ static bool copies(kf__step_op op) {
     return op == KF_STEP_RESHAPE || op == KF_STEP_TO_NCHW || op == KF_STEP_CONCAT || op == KF_STEP_PAD || op == KF_STEP_MAX_POOL;
 }
 
-static bool by_expf(const kf__step_act *a) { return a->kind == KF_ACT_SIGMOID || a->kind == KF_ACT_SILU; }
-
 static binding bind_step(const run *r, const kf__step *s) {
     binding worst = BITS;
     for (int k = 0; k < s->n_in; k++)
         if (r->bound[s->in[k]] > worst) worst = r->bound[s->in[k]];
-    bool integer = kf__step_is_integer(r->m->p, s), loose = by_expf(&s->act) || by_expf(&s->post_act) || by_expf(&s->gate_act);
+    bool integer = kf__step_is_integer(r->m->p, s), loose = kf__activation_by_expf(&s->act) ||
+                                                            kf__activation_by_expf(&s->post_act) ||
+                                                            kf__activation_by_expf(&s->gate_act);
     if (worst == BITS && ((!integer && !copies(s->op)) || loose)) worst = SUMS;
     return worst == SUMS && r->m->p->tensors[s->out].dtype != KF_F32 ? ROUNDED : worst;
 }

@@ -15,14 +15,15 @@ static void matrix_of(const kf__program *p, const kf__step *s, size_t *groups, s
     const kf__shape *w = &p->consts[s->consts[KF_CONST_W]].shape;
     size_t total = 1;
     for (int i = 1; i < w->rank; i++) total *= (size_t)w->dim[i];
-    *groups = s->op == KF_STEP_CONV ? (size_t)s->group : 1;
+    *groups = s->op == KF_STEP_CONV ? (size_t)s->window.group : 1;
     *n = (size_t)w->dim[0] / *groups;
     *k = total;
 }
 
 static size_t packed_size(const kf__program *p, const kf__step *s) {
     size_t g, n, k;
-    if (s->op == KF_STEP_DWCONV) return kf__dwconv_f32_packed((size_t)(s->kh * s->kw), (size_t)p->tensors[s->out].c);
+    if (s->op == KF_STEP_DWCONV)
+        return kf__dwconv_f32_packed((size_t)(s->window.kh * s->window.kw), (size_t)p->tensors[s->out].c);
     matrix_of(p, s, &g, &n, &k);
     size_t size = g * kf__gemm_f32_packed(n, k);
     if (s->op == KF_STEP_SE_GATE) size += kf__gemm_f32_packed(k, n);
@@ -35,7 +36,7 @@ static void pack_step(const kf__program *p, const kf__step *s, float *to, kf__pa
     out->w = to;
     if (s->op == KF_STEP_DWCONV) {
         size_t c = (size_t)p->tensors[s->out].c;
-        kf__dwconv_f32_pack((size_t)(s->kh * s->kw), c, w, c, 1, to);
+        kf__dwconv_f32_pack((size_t)(s->window.kh * s->window.kw), c, w, c, 1, to);
         return;
     }
     matrix_of(p, s, &g, &n, &k);
@@ -47,10 +48,11 @@ static void pack_step(const kf__program *p, const kf__step *s, float *to, kf__pa
 
 static size_t scratch_of(const kf__program *p, const kf__step *s) {
     const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
-    if (s->op == KF_STEP_CONV && !kf__conv_is_pointwise(s)) {
-        size_t c = (size_t)(x->c / s->group);
-        if (kf__conv_is_direct(s)) return (size_t)(s->kh + 1) * (size_t)(x->w + s->pl + s->pr) * c * sizeof(float);
-        return (size_t)y->w * (size_t)(s->kh * s->kw) * c * sizeof(float);
+    if (s->op == KF_STEP_CONV && !kf__window_is_pointwise(&s->window)) {
+        size_t c = (size_t)(x->c / s->window.group);
+        if (kf__conv_is_direct(s))
+            return (size_t)(s->window.kh + 1) * (size_t)(x->w + s->window.pl + s->window.pr) * c * sizeof(float);
+        return (size_t)y->w * (size_t)(s->window.kh * s->window.kw) * c * sizeof(float);
     }
     if (s->op == KF_STEP_SE_GATE) /* mean and hidden layer, each rounded up to 16 */
         return ((size_t)x->c + (size_t)p->consts[s->consts[KF_CONST_W]].shape.dim[0] + 32) * sizeof(float);
@@ -88,7 +90,8 @@ static kf_status pack_all(struct kf_model *m, kf_error *err) {
         else scratch = kf__round_up(scratch_of(p, &p->steps[i]), KF_ALIGN);
         if (kf__steps_join(p, i)) {
             const kf__ptensor *t = &p->tensors[p->steps[i].out];
-            scratch = kf__round_up((size_t)p->steps[i + 1].kh * (size_t)t->w * (size_t)t->c * sizeof(float), KF_ALIGN);
+            scratch =
+                kf__round_up((size_t)p->steps[i + 1].window.kh * (size_t)t->w * (size_t)t->c * sizeof(float), KF_ALIGN);
         }
         if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
         if (kf__step_is_integer(p, &p->steps[i])) kf__release_step(m, i);
@@ -144,7 +147,9 @@ const char *kf__model_kernel_name(const struct kf_model *m, const kf__step *s) {
     const kf__qstep *q = m->packed[s - m->p->steps].q;
     if (q) return q->kernel;
     switch (s->op) {
-    case KF_STEP_CONV: return kf__conv_is_direct(s) && !kf__conv_is_pointwise(s) ? m->kernels.conv_f32_name : m->kernels.gemm_f32_name;
+    case KF_STEP_CONV:
+        return kf__conv_is_direct(s) && !kf__window_is_pointwise(&s->window) ? m->kernels.conv_f32_name
+                                                                             : m->kernels.gemm_f32_name;
     case KF_STEP_FC: case KF_STEP_SE_GATE: return m->kernels.gemm_f32_name;
     case KF_STEP_DWCONV: return m->kernels.dwconv_f32_name;
     case KF_STEP_SCALE: return m->kernels.scale_f32_name;

@@ -66,15 +66,16 @@ kf_status kf__pack_int(struct kf_model *m, int32_t index, size_t *scratch, kf_er
 enum { KF_TILE_ROWS = 14 };
 /** Most kernel rows of a convolution that reads the image in place; others, and dilated ones, copy patches. */
 enum { KF_DIRECT_ROWS = 16 };
-static inline bool kf__conv_is_pointwise(const kf__step *s) {
-    return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr;
+static inline bool kf__conv_is_direct(const kf__step *s) {
+    return s->window.dh == 1 && s->window.dw == 1 && s->window.kh <= KF_DIRECT_ROWS;
 }
-static inline bool kf__conv_is_direct(const kf__step *s) { return s->dh == 1 && s->dw == 1 && s->kh <= KF_DIRECT_ROWS; }
 /** Bytes of a copied input row in which all windows of one output row of a u8 convolution lie, each as runs of whole fours of bytes; 0 for
  *  groups and dilated columns, whose patches are copied instead. */
 static inline size_t kf__conv_q_line(const kf__step *s, const kf__ptensor *in, const kf__ptensor *out) {
-    size_t c = (size_t)in->c, read = (size_t)((out->w - 1) * s->sw) * c + kf__round_up((size_t)s->kw * c, 4), whole = (size_t)(s->pl + in->w) * c;
-    return s->group != 1 || s->dw != 1 ? 0 : read > whole ? read : whole;
+    size_t c = (size_t)in->c,
+           read = (size_t)((out->w - 1) * s->window.sw) * c + kf__round_up((size_t)s->window.kw * c, 4),
+           whole = (size_t)(s->window.pl + in->w) * c;
+    return s->window.group != 1 || s->window.dw != 1 ? 0 : read > whole ? read : whole;
 }
 /** Step `index` is packed: give the pages of its borrowed weights back, where they lie in a mapped file. */
 void kf__release_step(const struct kf_model *m, int32_t index);

@@ -139,7 +139,8 @@ static void *place(packing *k, size_t bytes) {
 
 /* Panels of w[groups * n, depth] for u8 or i16 inputs. */
 static void *panels(packing *k, const kf__pconst *w, bool input_i16, size_t groups, size_t *bytes) {
-    size_t n = k->n / groups, depth = w->bytes / kf_dtype_size(w->dtype) / k->n, runs = !input_i16 && k->s->op == KF_STEP_CONV ? (size_t)k->s->kh : 1;
+    size_t n = k->n / groups, depth = w->bytes / kf_dtype_size(w->dtype) / k->n,
+           runs = !input_i16 && k->s->op == KF_STEP_CONV ? (size_t)k->s->window.kh : 1;
     bool wide = w->dtype == KF_I16;
     kf__qlayout layout = k->m->kernels_int.gemm_layout;
     size_t filled = runs > 1 ? runs * kf__round_up(depth / runs, 4) : depth;
@@ -162,7 +163,9 @@ static bool pack_depthwise(packing *k, const kf__pconst *w) {
     const kf__step *s = k->s;
     const kf__kernels_int *kernels = &k->m->kernels_int;
     bool u8 = k->in->dtype == KF_U8 && w->dtype == KF_I8;
-    bool fast = u8 && kf__dwconv_u8_fast(s->kh, s->kw, s->sh, s->sw, s->dh, s->dw) && k->out->dtype != KF_F32 && s->n_in == 1;
+    bool fast =
+        u8 && kf__dwconv_u8_fast(s->window.kh, s->window.kw, s->window.sh, s->window.sw, s->window.dh, s->window.dw) &&
+        k->out->dtype != KF_F32 && s->n_in == 1;
     k->q->dwconv = !u8 ? kernels->dwconv_i16 : fast ? kernels->dwconv_u8 : kernels->dwconv_any;
     k->q->kernel = !u8 ? kernels->dwconv_i16_name : fast ? kernels->dwconv_u8_name : kernels->dwconv_any_name;
     kf__qlayout layout = fast ? kernels->dw_layout : KF_QLAYOUT_PLAIN;
@@ -173,9 +176,13 @@ static bool pack_depthwise(packing *k, const kf__pconst *w) {
         for (size_t i = 0; to && i < count; i++) to[i] = (int16_t)weight_at(w, i);
         k->q->w = to;
     } else {
-        void *to = kf__arena_alloc(k->arena, (layout == KF_QLAYOUT_PLAIN ? count : kf__dwconv_u8_packed(layout, k->block, s->kh, s->sh, k->n)) + KF_ALIGN);
+        void *to =
+            kf__arena_alloc(k->arena, (layout == KF_QLAYOUT_PLAIN
+                                           ? count
+                                           : kf__dwconv_u8_packed(layout, k->block, s->window.kh, s->window.sh, k->n)) +
+                                          KF_ALIGN);
         if (to && layout == KF_QLAYOUT_PLAIN) memcpy(to, w->data, count);
-        else if (to) kf__dwconv_u8_pack(layout, k->block, s->kh, s->sh, k->n, w->data, to);
+        else if (to) kf__dwconv_u8_pack(layout, k->block, s->window.kh, s->window.sh, k->n, w->data, to);
         k->q->w = to;
     }
     void *pad = kf__arena_zalloc(k->arena, kf__qpad(k->n) * 2);
@@ -188,11 +195,12 @@ static bool pack_depthwise(packing *k, const kf__pconst *w) {
 }
 
 static bool classes(packing *k) {
-    int32_t lo[128], hi[128], *y = kf__arena_array(k->arena, (size_t)k->out->h + 2 * (size_t)k->out->w, sizeof *y), *end;
+    const kf__axis rows = kf__window_rows(&k->s->window), columns = kf__window_columns(&k->s->window);
+    int32_t *y = kf__arena_array(k->arena, (size_t)k->out->h + 2 * (size_t)k->out->w, sizeof *y), *end;
     if (!y) return false;
     k->q->class_y = y, k->q->class_x = y + k->out->h;
-    kf__border_classes(k->in->h, k->out->h, k->s->kh, k->s->sh, k->s->pt, y, lo, hi, 128);
-    k->q->n_class_x = kf__border_classes(k->in->w, k->out->w, k->s->kw, k->s->sw, k->s->pl, y + k->out->h, lo, hi, 128);
+    kf__border_classes(&rows, k->in->h, k->out->h, y, NULL);
+    k->q->n_class_x = kf__border_classes(&columns, k->in->w, k->out->w, y + k->out->h, NULL);
     k->q->class_end = end = y + k->out->h + k->out->w;
     for (int32_t x = k->out->w - 1; x >= 0; x--) end[x] = x + 1 < k->out->w && k->q->class_x[x] == k->q->class_x[x + 1] ? end[x + 1] : x + 1;
     k->q->ld_table = kf__qpad(k->n);
@@ -215,7 +223,10 @@ static bool pack_weighted(packing *k) {
     k->q->i16 = k->in->dtype == KF_I16 || k->q->wide;
     k->q->kernel = k->q->i16 ? k->m->kernels_int.gemm_i16_name : k->m->kernels_int.gemm_u8_name;
     if (k->s->op == KF_STEP_DWCONV && !pack_depthwise(k, w)) return false;
-    if (k->s->op != KF_STEP_DWCONV && !(k->q->w = panels(k, w, k->q->i16, k->s->op == KF_STEP_CONV ? (size_t)k->s->group : 1, &k->q->group_bytes))) return false;
+    if (k->s->op != KF_STEP_DWCONV &&
+        !(k->q->w =
+              panels(k, w, k->q->i16, k->s->op == KF_STEP_CONV ? (size_t)k->s->window.group : 1, &k->q->group_bytes)))
+        return false;
     if (k->s->border_bias && !classes(k)) return false;
     if (!epilogue(k, &k->q->rq)) return false;
     k->q->table = k->q->rq.bias = fold(k, w, b, k->in, b ? b->bytes / 4 / k->n : 1);
@@ -284,17 +295,17 @@ bool kf__step_is_integer(const kf__program *p, const kf__step *s) {
     return p->tensors[s->in[0]].dtype != KF_F32 || p->tensors[s->out].dtype != KF_F32;
 }
 
-static bool is_pointwise(const kf__step *s) {
-    return s->kh == 1 && s->kw == 1 && s->sh == 1 && s->sw == 1 && s->group == 1 && !s->pt && !s->pl && !s->pb && !s->pr;
-}
-
 static size_t scratch_of(const packing *k) {
     const kf__step *s = k->s;
     size_t c = (size_t)k->in->c, e = k->q->i16 ? 2 : 1;
     switch (s->op) {
     case KF_STEP_CONV:
-        if (!is_pointwise(s) && !k->q->i16 && kf__conv_q_line(s, k->in, k->out)) return (size_t)s->kh * kf__conv_q_line(s, k->in, k->out) + KF_ALIGN;
-        if (!is_pointwise(s)) return (size_t)k->out->w * (size_t)s->kh * kf__round_up((size_t)s->kw * (c / (size_t)s->group), 4) * e + KF_ALIGN;
+        if (!kf__window_is_pointwise(&s->window) && !k->q->i16 && kf__conv_q_line(s, k->in, k->out))
+            return (size_t)s->window.kh * kf__conv_q_line(s, k->in, k->out) + KF_ALIGN;
+        if (!kf__window_is_pointwise(&s->window))
+            return (size_t)k->out->w * (size_t)s->window.kh *
+                       kf__round_up((size_t)s->window.kw * (c / (size_t)s->window.group), 4) * e +
+                   KF_ALIGN;
         return k->q->i16 && k->in->dtype == KF_U8 ? (size_t)k->out->w * c * 2 + KF_ALIGN : 0;
     case KF_STEP_FC: return k->q->i16 && k->in->dtype == KF_U8 ? c * 2 + KF_ALIGN : 0;
     case KF_STEP_DWCONV: return kf__dwconv_u8_scratch();

@@ -15,10 +15,13 @@ enum { JOIN_BYTES = 1 << 20 };
 bool kf__steps_join(const kf__program *p, int32_t i) {
     if (i + 1 >= p->n_steps) return false;
     const kf__step *s = &p->steps[i], *d = s + 1;
-    if (s->op != KF_STEP_CONV || !kf__conv_is_pointwise(s) || s->n_in != 1 || kf__step_is_integer(p, s)) return false;
+    if (s->op != KF_STEP_CONV || !kf__window_is_pointwise(&s->window) || s->n_in != 1 || kf__step_is_integer(p, s))
+        return false;
     if (d->op != KF_STEP_DWCONV || d->in[0] != s->out || d->n_in != 1 || kf__step_is_integer(p, d)) return false;
     const kf__ptensor *t = &p->tensors[s->out];
-    if (d->dh != 1 || d->kh > KF_DIRECT_ROWS || (size_t)t->h * (size_t)t->w * (size_t)t->c * sizeof(float) < JOIN_BYTES) return false;
+    if (d->window.dh != 1 || d->window.kh > KF_DIRECT_ROWS ||
+        (size_t)t->h * (size_t)t->w * (size_t)t->c * sizeof(float) < JOIN_BYTES)
+        return false;
     for (int32_t k = 0; k < p->n_outputs; k++)
         if (p->outputs[k].tensor == s->out) return false;
     for (int32_t n = i + 2; n < p->n_steps; n++)

@@ -86,7 +86,7 @@ static kf_status activation(builder *b, nonlinearity act, const char *where) {
     return node(b, KF_OP_MUL, name, in, 2, NULL, &b->x);
 }
 
-static void pads(const builder *b, int32_t k, int32_t s, kf__conv_attrs *c) {
+static void pads(const builder *b, int32_t k, int32_t s, kf__window *c) {
     c->pt = c->pl = c->pb = c->pr = (k - 1) / 2;
     if (!b->a->same_padding) return;
     int32_t v = ((b->h + s - 1) / s - 1) * s + k - b->h, u = ((b->w + s - 1) / s - 1) * s + k - b->w;
@@ -122,9 +122,14 @@ static kf_status conv(builder *b, const conv_spec *s) {
     const float *from = NULL, *own = NULL;
     char name[2 * NAME];
     kf__vid in[3] = {b->x, -1, -1};
-    kf__attrs at = {.conv = {.kh = s->kernel, .kw = s->kernel, .sh = s->stride, .sw = s->stride, .dh = 1, .dw = 1,
-                             .group = s->depthwise ? s->out : 1}};
-    pads(b, s->kernel, s->stride, &at.conv);
+    kf__attrs at = {.window = {.kh = s->kernel,
+                               .kw = s->kernel,
+                               .sh = s->stride,
+                               .sw = s->stride,
+                               .dh = 1,
+                               .dw = 1,
+                               .group = s->depthwise ? s->out : 1}};
+    pads(b, s->kernel, s->stride, &at.window);
     KF_TRY(get(b, s->key, "weight", 4, dim, &from));
     float *bias = kf__arena_zalloc(&b->scratch, (size_t)out * sizeof *bias);
     if (!bias) KF_FAIL_MEMORY(b->err, (size_t)out * sizeof *bias);
@@ -135,8 +140,8 @@ static kf_status conv(builder *b, const conv_spec *s) {
     text(name, sizeof name, "%s/Conv", s->node);
     KF_TRY(node(b, KF_OP_CONV, name, in, in[2] < 0 ? 2 : 3, &at, &b->x));
     b->channels = s->out;
-    b->h = (b->h + at.conv.pt + at.conv.pb - s->kernel) / s->stride + 1;
-    b->w = (b->w + at.conv.pl + at.conv.pr - s->kernel) / s->stride + 1;
+    b->h = (b->h + at.window.pt + at.window.pb - s->kernel) / s->stride + 1;
+    b->w = (b->w + at.window.pl + at.window.pr - s->kernel) / s->stride + 1;
     kf__arena_free(&b->scratch);
     kf__arena_init(&b->scratch, NULL);
     return activation(b, s->act, s->act_node);

@@ -82,7 +82,7 @@ static inline void qh_seal(kf__graph *g, kf__node *n, int w, int b, const kf__qu
 static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
     const kf_preprocess *p = &g->meta.preprocess;
     kf__value v = g->values[n->in[1]];
-    const kf__conv_attrs *a = &n->attrs.conv;
+    const kf__window *a = &n->attrs.window;
     size_t count = 0, o_n = (size_t)v.shape.dim[0], c_n = (size_t)v.shape.dim[1], taps = (size_t)(a->kh * a->kw);
     if (!kf__shape_count(&v.shape, &count)) abort();
     float *w = kf__arena_copy(&g->arena, v.data, count * 4);
@@ -93,9 +93,10 @@ static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
     qh_seal(g, n, 1, 99, in, true, wide);
     const kf__value *q = &g->values[n->in[1]];
     const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
-    int32_t cls[2048], ylo[64], yhi[64], xlo[64], xhi[64];
-    int32_t ny = kf__border_classes((int32_t)x->dim[2], (int32_t)y->dim[2], a->kh, a->sh, a->pt, cls, ylo, yhi, 64);
-    int32_t nx = kf__border_classes((int32_t)x->dim[3], (int32_t)y->dim[3], a->kw, a->sw, a->pl, cls, xlo, xhi, 64);
+    const kf__axis down = kf__window_rows(a), across = kf__window_columns(a);
+    kf__taps ty[2048], tx[2048];
+    int32_t ny = kf__border_classes(&down, x->dim[2], y->dim[2], NULL, ty),
+            nx = kf__border_classes(&across, x->dim[3], y->dim[3], NULL, tx);
     int32_t *table = kf__arena_array(&g->arena, (size_t)(ny * nx) * o_n, 4);
     kf__dense wd = {.dtype = q->dtype, .shape = q->shape, .data = (void *)(uintptr_t)q->data};
     for (int32_t k = 0; k < ny * nx; k++)
@@ -103,7 +104,10 @@ static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
             double sum = b ? (double)b[o] / (double)q->quant->scales[o] : 0;
             for (size_t i = 0; i < c_n * taps; i++) {
                 int32_t ky = (int32_t)(i % taps) / a->kw, kx = (int32_t)(i % taps) % a->kw;
-                if (ky < ylo[k / nx] || ky > yhi[k / nx] || kx < xlo[k % nx] || kx > xhi[k % nx]) continue;
+                const kf__taps *row = &ty[k / nx], *column = &tx[k % nx];
+                if (ky < row->first || ky >= row->first + row->count || kx < column->first ||
+                    kx >= column->first + column->count)
+                    continue;
                 sum -= kf__ref_get(&wd, o * c_n * taps + i) * p->mean[i / taps] * 255;
             }
             table[(size_t)k * o_n + o] = (int32_t)lrint(sum);
@@ -125,7 +129,9 @@ static inline void qh_by_channel(kf__graph *g, kf__vid v) {
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             const kf__node *n = &g->nodes[i];
-            if (n->in[k] == v && (n->op != KF_OP_CONV || k != 0 || n->attrs.conv.group != c || g->values[n->in[1]].shape.dim[0] != c)) return;
+            if (n->in[k] == v &&
+                (n->op != KF_OP_CONV || k != 0 || n->attrs.window.group != c || g->values[n->in[1]].shape.dim[0] != c))
+                return;
         }
     if (q->dtype != KF_U8 || c < 2) return;
     float *s = kf__arena_array(&g->arena, (size_t)c, 4);

@@ -243,21 +243,21 @@ static kf__graph *rare_steps(int wide, float data[RARE_INPUTS]) {
     kf__vid a = NODE(g, ACT, "hswish", c1);
     gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
     kf__vid m = NODE(g, MUL, "product", c1, a), sum = NODE(g, ADD, "sum", a, m);
-    gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, 0, INFINITY};
+    gb_last(g)->attrs.post_act = (kf__activation){KF_ACT_CLIP, 0, INFINITY};
     kf__vid top = NODE(g, MAX_POOL, "top", sum);
-    gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
+    gb_last(g)->attrs.window = (kf__window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
     kf__vid mean = NODE(g, AVG_POOL, "mean", a);
-    gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
+    gb_last(g)->attrs.window = (kf__window){3, 3, 2, 2, 1, 1, 1, 1, 1, 1, 1};
     kf__vid cat = NODE(g, CONCAT, "cat", top, mean);
     gb_last(g)->attrs.axis = 1;
     kf__vid e = gb_conv(g, "expand", cat, gb_random(g, S(40, 24, 1, 1)), gb_random(g, S(40)), 1, 0, 1);
-    gb_last(g)->attrs.act = (kf__act_attrs){KF_ACT_CLIP, 0, 6};
+    gb_last(g)->attrs.act = (kf__activation){KF_ACT_CLIP, 0, 6};
     kf__vid dw = gb_conv(g, "dilated", e, gb_random(g, S(40, 1, 3, 3)), gb_random(g, S(40)), 1, 2, 40);
-    gb_last(g)->attrs.conv.dh = gb_last(g)->attrs.conv.dw = 2;
+    gb_last(g)->attrs.window.dh = gb_last(g)->attrs.window.dw = 2;
     kf__vid res = NODE(g, CONV, "residual", dw, gb_random(g, S(24, 40, 1, 1)), gb_random(g, S(24)), cat);
-    gb_last(g)->attrs.conv = (kf__conv_attrs){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    gb_last(g)->attrs.window = (kf__window){1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0};
     gb_last(g)->attrs.act.kind = KF_ACT_HSWISH;
-    gb_last(g)->attrs.post_act = (kf__act_attrs){KF_ACT_CLIP, -1, 2};
+    gb_last(g)->attrs.post_act = (kf__activation){KF_ACT_CLIP, -1, 2};
     kf__vid pool = NODE(g, GLOBAL_AVG_POOL, "pool", res), flat = NODE(g, FLATTEN, "flat", pool);
     gb_last(g)->attrs.axis = 1;
     gb_output(g, NODE(g, FC, "classes", flat, gb_random(g, S(10, 24)), gb_random(g, S(10))));
@@ -284,7 +284,10 @@ static void check_rare_steps(void **state) {
 /* Dense windows of every kind: uneven borders and strides, rows further apart, a row of taps alone, columns further apart. */
 enum { WINDOW_INPUTS = 2 * 3 * 13 * 37 };
 static void check_windows(void **state) {
-    static const kf__conv_attrs WINDOWS[] = {{5, 3, 2, 1, 1, 1, 1, 1, 2, 3, 0}, {3, 3, 1, 2, 2, 1, 1, 2, 0, 2, 3}, {1, 7, 1, 1, 1, 1, 1, 0, 3, 0, 3}, {3, 2, 1, 1, 1, 3, 1, 1, 1, 1, 2}};
+    static const kf__window WINDOWS[] = {{5, 3, 2, 1, 1, 1, 1, 1, 2, 3, 0},
+                                         {3, 3, 1, 2, 2, 1, 1, 2, 0, 2, 3},
+                                         {1, 7, 1, 1, 1, 1, 1, 0, 3, 0, 3},
+                                         {3, 2, 1, 1, 1, 3, 1, 1, 1, 1, 2}};
     static const char *const NAMES[] = {"uneven", "rows apart", "one row", "columns apart"};
     float data[WINDOW_INPUTS];
     kf__random r = {5};
@@ -297,7 +300,7 @@ static void check_windows(void **state) {
         for (size_t i = 0; i < KF_COUNT(WINDOWS); i++) {
             int64_t from = i ? 5 + (int64_t)i : 3;
             x = gb_conv(g, NAMES[i], x, gb_random(g, S(6 + (int64_t)i, from, WINDOWS[i].kh, WINDOWS[i].kw)), gb_random(g, S(6 + (int64_t)i)), 1, 0, 1);
-            gb_last(g)->attrs.conv = WINDOWS[i];
+            gb_last(g)->attrs.window = WINDOWS[i];
             gb_last(g)->attrs.act.kind = i % 2 ? KF_ACT_HSWISH : KF_ACT_NONE;
         }
         gb_output(g, x);
@@ -318,16 +321,16 @@ static void check_pool_windows(void **state) {
         kf__vid x = gb_input(g, "x", S(2, 8, 11, 9)), c = gb_conv(g, "expand", x, gb_random(g, S(20, 8, 1, 1)), gb_random(g, S(20)), 1, 0, 1);
         kf__vid part[4];
         part[0] = NODE(g, AVG_POOL, "mean of all", c);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1};
+        gb_last(g)->attrs.window = (kf__window){3, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1};
         gb_last(g)->attrs.count_include_pad = 1;
         part[1] = NODE(g, AVG_POOL, "mean inside", c);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){2, 3, 2, 1, 2, 2, 1, 1, 2, 1, 2};
+        gb_last(g)->attrs.window = (kf__window){2, 3, 2, 1, 2, 2, 1, 1, 2, 1, 2};
         part[2] = NODE(g, MAX_POOL, "largest", c);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){3, 3, 2, 1, 2, 2, 1, 2, 2, 2, 2};
+        gb_last(g)->attrs.window = (kf__window){3, 3, 2, 1, 2, 2, 1, 2, 2, 2, 2};
         part[3] = gb_conv(g, "squeeze", c, gb_random(g, S(20, 1, 5, 5)), gb_random(g, S(20)), 1, 2, 20);
-        gb_last(g)->attrs.conv.sh = 2;
+        gb_last(g)->attrs.window.sh = 2;
         kf__vid cat = NODE(g, CONCAT, "cat", part[0], part[1], part[2], part[3]), ends = NODE(g, MAX_POOL, "ends", cat);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){2, 2, 2, 2, 1, 1, 1, 0, 0, 0, 0};
+        gb_last(g)->attrs.window = (kf__window){2, 2, 2, 2, 1, 1, 1, 0, 0, 0, 0};
         gb_last(g)->attrs.ceil_mode = 1;
         for (size_t i = 0; i < g->n_nodes; i++)
             if (g->nodes[i].op == KF_OP_CONCAT) g->nodes[i].attrs.axis = 1;

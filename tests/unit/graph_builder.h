@@ -97,8 +97,17 @@ static inline kf__node *gb_last(kf__graph *g) { return &g->nodes[g->n_nodes - 1]
 static inline kf__vid gb_conv(kf__graph *g, const char *name, kf__vid x, kf__vid w, kf__vid b, int stride, int pad, int group) {
     kf__vid out = b < 0 ? NODE(g, CONV, name, x, w) : NODE(g, CONV, name, x, w, b);
     const kf__shape *s = &g->values[w].shape;
-    gb_last(g)->attrs.conv = (kf__conv_attrs){.kh = (int32_t)s->dim[2], .kw = (int32_t)s->dim[3], .sh = stride, .sw = stride,
-        .dh = 1, .dw = 1, .group = group, .pt = pad, .pl = pad, .pb = pad, .pr = pad};
+    gb_last(g)->attrs.window = (kf__window){.kh = (int32_t)s->dim[2],
+                                            .kw = (int32_t)s->dim[3],
+                                            .sh = stride,
+                                            .sw = stride,
+                                            .dh = 1,
+                                            .dw = 1,
+                                            .group = group,
+                                            .pt = pad,
+                                            .pl = pad,
+                                            .pb = pad,
+                                            .pr = pad};
     return out;
 }
 

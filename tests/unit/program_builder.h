@@ -35,7 +35,7 @@ static inline int32_t pb_const(kf__program *p, kf__random *r, int rank, const in
 
 static inline kf__step *pb_step(kf__program *p, kf__step_op op, const char *name, int32_t in, int32_t out) {
     kf__step *s = &p->steps[p->n_steps++];
-    *s = (kf__step){.op = op, .name = name, .n_in = 1, .in = {in}, .out = out, .kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = 1};
+    *s = (kf__step){.op = op, .name = name, .n_in = 1, .in = {in}, .out = out, .window = KF_WINDOW_ONE};
     for (int i = 0; i < KF_CONST_ROLES; i++) s->consts[i] = -1;
     s->sources = kf__arena_array(&p->arena, 1, sizeof *s->sources);
     s->sources[0] = name;
@@ -56,15 +56,17 @@ static inline kf__program *pb_small(void) {
     int32_t x = pb_tensor(p, "picture", 8, 8, 3), a = pb_tensor(p, "a", 4, 4, 20), b = pb_tensor(p, "b", 4, 4, 20), g = pb_tensor(p, "g", 1, 1, 20);
     int32_t c = pb_tensor(p, "c", 4, 4, 20), d = pb_tensor(p, "d", 4, 4, 20), e = pb_tensor(p, "e", 1, 1, 20), y = pb_tensor(p, "scores", 1, 1, 5);
     kf__step *s = pb_step(p, KF_STEP_CONV, "stem", x, a);
-    s->kh = s->kw = 3, s->sh = s->sw = 2, s->pt = s->pl = 1, s->pb = s->pr = 1;
-    s->act = (kf__step_act){KF_ACT_HSWISH, 0, 0};
+    s->window.kh = s->window.kw = 3, s->window.sh = s->window.sw = 2, s->window.pt = s->window.pl = 1,
+    s->window.pb = s->window.pr = 1;
+    s->act = (kf__activation){KF_ACT_HSWISH, 0, 0};
     s->consts[KF_CONST_W] = PB_CONST(p, &r, 20, 3, 3, 3), s->consts[KF_CONST_BIAS] = PB_CONST(p, &r, 20);
     s = pb_step(p, KF_STEP_DWCONV, "depthwise", a, b);
-    s->kh = s->kw = 3, s->pt = s->pl = s->pb = s->pr = 1, s->group = 20;
-    s->act = (kf__step_act){KF_ACT_CLIP, 0, INFINITY};
+    s->window.kh = s->window.kw = 3, s->window.pt = s->window.pl = s->window.pb = s->window.pr = 1,
+    s->window.group = 20;
+    s->act = (kf__activation){KF_ACT_CLIP, 0, INFINITY};
     s->consts[KF_CONST_W] = PB_CONST(p, &r, 3, 3, 20), s->consts[KF_CONST_BIAS] = PB_CONST(p, &r, 20);
     s = pb_step(p, KF_STEP_SE_GATE, "gate", b, g);
-    s->act = (kf__step_act){KF_ACT_CLIP, 0, INFINITY}, s->gate_act = (kf__step_act){KF_ACT_HSIGMOID, 0, 0};
+    s->act = (kf__activation){KF_ACT_CLIP, 0, INFINITY}, s->gate_act = (kf__activation){KF_ACT_HSIGMOID, 0, 0};
     s->consts[KF_CONST_W] = PB_CONST(p, &r, 8, 20), s->consts[KF_CONST_BIAS] = PB_CONST(p, &r, 8);
     s->consts[KF_CONST_W2] = PB_CONST(p, &r, 20, 8), s->consts[KF_CONST_BIAS2] = PB_CONST(p, &r, 20);
     s = pb_step(p, KF_STEP_SCALE, "scale", b, c);

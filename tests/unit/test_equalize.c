@@ -9,7 +9,7 @@
 
 enum { C = 4, SIDE = 4, SAMPLES = 6 };
 static const float SPREAD[C] = {1, 64, 0.25f, 16};
-static const kf__act_attrs RELU = {.kind = KF_ACT_CLIP, .lo = 0, .hi = INFINITY};
+static const kf__activation RELU = {.kind = KF_ACT_CLIP, .lo = 0, .hi = INFINITY};
 
 static kf__arena arena;
 static float inputs[SAMPLES][C * SIDE * SIDE];
@@ -70,7 +70,7 @@ static kf__graph *chain(const float *f, kf__act act) {
     for (int c = 0; c < C; c++) first[c * C + c] = f[c], second[c] = 0.5f / f[c], second[C + c] = -0.5f / f[c];
     kf__vid x = gb_input(g, "x", S(1, C, SIDE, SIDE));
     kf__vid a = gb_conv(g, "a", x, gb_const(g, S(C, C, 1, 1), first), KF_NO_VALUE, 1, 0, 1);
-    gb_last(g)->attrs.act = (kf__act_attrs){.kind = act, .lo = 0, .hi = INFINITY};
+    gb_last(g)->attrs.act = (kf__activation){.kind = act, .lo = 0, .hi = INFINITY};
     gb_output(g, gb_conv(g, "b", a, gb_const(g, S(2, C, 1, 1), second), KF_NO_VALUE, 1, 0, 1));
     return g;
 }
@@ -148,7 +148,7 @@ static kf__graph *block(void) {
     gb_last(g)->attrs.act = RELU;
     kf__vid gate = NODE(g, SE_GATE, "gate", d, spread(g, S(R, E), NULL, f), gb_random(g, S(R)), gb_random(g, S(E, R)), gb_random(g, S(E)));
     gb_last(g)->attrs.act = RELU;
-    gb_last(g)->attrs.gate_act = (kf__act_attrs){.kind = KF_ACT_HSIGMOID};
+    gb_last(g)->attrs.gate_act = (kf__activation){.kind = KF_ACT_HSIGMOID};
     kf__vid s = NODE(g, SCALE, "scale", d, gate);
     kf__vid p = gb_conv(g, "residual", s, spread(g, S(C, E, 1, 1), SPREAD, f), KF_NO_VALUE, 1, 0, 1);
     kf__vid in[4] = {s, g->nodes[g->n_nodes - 1].in[1], KF_NO_VALUE, a};

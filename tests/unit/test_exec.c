@@ -14,7 +14,7 @@ static kf__step *convolve(kf__program *p, kf__random *r, const char *name, int k
     p->tensors[pb_tensor(p, name, h, w, c)].n = BATCH;
     bool depthwise = group > 1 && group == ci && c == ci;
     kf__step *s = pb_step(p, depthwise ? KF_STEP_DWCONV : KF_STEP_CONV, name, in, in + 1);
-    s->kh = kh, s->kw = kw, s->group = group;
+    s->window.kh = kh, s->window.kw = kw, s->window.group = group;
     s->consts[KF_CONST_W] = depthwise ? PB_CONST(p, r, kh, kw, c) : PB_CONST(p, r, c, kh, kw, ci / group);
     s->consts[KF_CONST_BIAS] = PB_CONST(p, r, c);
     return s;
@@ -33,16 +33,16 @@ static kf__program *odd_network(void) {
     p->outputs = kf__arena_zalloc(&p->arena, sizeof *p->outputs);
     p->tensors[pb_tensor(p, "picture", 34, 70, 8)].n = BATCH;
     kf__step *s = convolve(p, &r, "grouped", 3, 5, 2, 34, 70, 8);
-    s->pt = 2, s->pl = 1, s->pr = 3;
+    s->window.pt = 2, s->window.pl = 1, s->window.pr = 3;
     s = convolve(p, &r, "dilated", 3, 3, 1, 34, 70, 10);
-    s->dh = s->dw = s->pt = s->pl = s->pb = s->pr = 2;
+    s->window.dh = s->window.dw = s->window.pt = s->window.pl = s->window.pb = s->window.pr = 2;
     s = convolve(p, &r, "expand", 1, 1, 1, 34, 70, 120);
-    s->act = (kf__step_act){KF_ACT_HSWISH, 0, 0};
+    s->act = (kf__activation){KF_ACT_HSWISH, 0, 0};
     s = convolve(p, &r, "depthwise", 5, 5, 120, 17, 35, 120);
-    s->sh = s->sw = s->pt = s->pl = 2, s->pb = s->pr = 2;
-    s->act = (kf__step_act){KF_ACT_CLIP, 0, INFINITY};
+    s->window.sh = s->window.sw = s->window.pt = s->window.pl = 2, s->window.pb = s->window.pr = 2;
+    s->act = (kf__activation){KF_ACT_CLIP, 0, INFINITY};
     s = convolve(p, &r, "strided", 1, 1, 1, 9, 18, 6);
-    s->sh = s->sw = 2;
+    s->window.sh = s->window.sw = 2;
     p->inputs[p->n_inputs++] = (kf__pinput){.name = "picture", .tensor = 0, .rank = 4, .shape = {BATCH, 8, 34, 70}};
     p->outputs[p->n_outputs++] = (kf__poutput){.name = "strided", .tensor = STEPS, .rank = 4, .shape = {BATCH, 6, 9, 18}};
     kf_error err = {0};
@@ -56,15 +56,18 @@ static size_t count_of(const kf__ptensor *t) { return (size_t)t->n * (size_t)t->
 static double element(const kf__program *p, const kf__step *s, const float *in, int n, int y, int x, int o, double *mass) {
     const kf__ptensor *a = &p->tensors[s->in[0]], *b = &p->tensors[s->out];
     const float *w = p->consts[s->consts[KF_CONST_W]].data, *bias = p->consts[s->consts[KF_CONST_BIAS]].data;
-    int per = s->op == KF_STEP_DWCONV ? 1 : a->c / s->group, first = s->op == KF_STEP_DWCONV ? o : o / (b->c / s->group) * per;
+    int per = s->op == KF_STEP_DWCONV ? 1 : a->c / s->window.group,
+        first = s->op == KF_STEP_DWCONV ? o : o / (b->c / s->window.group) * per;
     double sum = (double)bias[o];
     *mass = fabs(sum);
-    for (int ky = 0; ky < s->kh; ky++)
-        for (int kx = 0; kx < s->kw; kx++)
+    for (int ky = 0; ky < s->window.kh; ky++)
+        for (int kx = 0; kx < s->window.kw; kx++)
             for (int i = 0; i < per; i++) {
-                int sy = y * s->sh - s->pt + ky * s->dh, sx = x * s->sw - s->pl + kx * s->dw;
+                int sy = y * s->window.sh - s->window.pt + ky * s->window.dh,
+                    sx = x * s->window.sw - s->window.pl + kx * s->window.dw;
                 if (sy < 0 || sx < 0 || sy >= a->h || sx >= a->w) continue;
-                size_t at = s->op == KF_STEP_DWCONV ? (size_t)((ky * s->kw + kx) * b->c + o) : (size_t)(((o * s->kh + ky) * s->kw + kx) * per + i);
+                size_t at = s->op == KF_STEP_DWCONV ? (size_t)((ky * s->window.kw + kx) * b->c + o)
+                                                    : (size_t)(((o * s->window.kh + ky) * s->window.kw + kx) * per + i);
                 double v = (double)in[(((size_t)n * (size_t)a->h + (size_t)sy) * (size_t)a->w + (size_t)sx) * (size_t)a->c + (size_t)(first + i)] * (double)w[at];
                 sum += v, *mass += fabs(v);
             }

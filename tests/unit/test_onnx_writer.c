@@ -47,7 +47,7 @@ static void same_graph(const kf__graph *a, const kf__graph *b) {
         assert_string_equal(x->name, y->name);
         assert_int_equal(x->n_in, y->n_in);
         assert_int_equal(x->n_out, y->n_out);
-        assert_memory_equal(&x->attrs.conv, &y->attrs.conv, sizeof x->attrs.conv);
+        assert_memory_equal(&x->attrs.window, &y->attrs.window, sizeof x->attrs.window);
         assert_int_equal(x->attrs.n_axes, y->attrs.n_axes);
         assert_memory_equal(x->attrs.axes, y->attrs.axes, sizeof x->attrs.axes);
         assert_true(x->attrs.alpha == y->attrs.alpha && x->attrs.beta == y->attrs.beta && x->attrs.epsilon == y->attrs.epsilon);
@@ -145,7 +145,7 @@ static kf__graph *activation(kf__act kind, float lo, float hi, int opset) {
     g->ir_version = 7;
     kf__vid x = gb_input(g, "x", S(1, 2, 3, 3));
     gb_output(g, NODE(g, ACT, "a", x));
-    gb_last(g)->attrs.act = (kf__act_attrs){.kind = kind, .lo = lo, .hi = hi};
+    gb_last(g)->attrs.act = (kf__activation){.kind = kind, .lo = lo, .hi = hi};
     gb_ok(kf__graph_infer(g, &err), &err);
     return g;
 }
@@ -193,14 +193,14 @@ static void test_fused_stages_come_in_order(void **state) {
         n->in = kf__arena_copy(&g->arena, in, sizeof in);
         assert_non_null(n->in);
         n->n_in = 4;
-        n->attrs.act = (kf__act_attrs){.kind = KF_ACT_HSWISH};
-        n->attrs.post_act = (kf__act_attrs){.kind = KF_ACT_CLIP, .lo = -1, .hi = 1.5f};
+        n->attrs.act = (kf__activation){.kind = KF_ACT_HSWISH};
+        n->attrs.post_act = (kf__activation){.kind = KF_ACT_CLIP, .lo = -1, .hi = 1.5f};
         g->values[n->in[1]].name = g->values[n->in[2]].name = "x"; /* the input's name stays the input's */
         y = NODE(g, GLOBAL_AVG_POOL, "c", y);
         y = NODE(g, FLATTEN, "c", y);
         gb_last(g)->attrs.axis = 1;
         gb_output(g, NODE(g, FC, "c", y, gb_random(g, S(6, 4))));
-        gb_last(g)->attrs.act = (kf__act_attrs){.kind = KF_ACT_HSIGMOID};
+        gb_last(g)->attrs.act = (kf__activation){.kind = KF_ACT_HSIGMOID};
         gb_ok(kf__graph_infer(g, &err), &err);
         kf__graph *back = read_back(g);
         assert_int_equal(back->n_inputs, 1);
@@ -326,7 +326,7 @@ static void test_the_lowest_opset_and_quantized_outputs(void **state) {
         kf__vid x = gb_input(g, "x", S(1, 2, 3, 3));
         g->opset = 17;
         gb_output(g, NODE(g, ACT, "a", x));
-        gb_last(g)->attrs.act = (kf__act_attrs){.kind = KF_ACT_CLIP, .lo = -0.5f, .hi = 1};
+        gb_last(g)->attrs.act = (kf__activation){.kind = KF_ACT_CLIP, .lo = -0.5f, .hi = 1};
         gb_ok(kf__graph_infer(g, &err), &err);
         g->values[x].quant = &in;
         g->values[g->outputs[0]].quant = &out;

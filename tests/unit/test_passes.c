@@ -167,7 +167,7 @@ static void test_lone_batch_norm(void **state) {
                       gb_const(g, S(2), F(0.5f, 0)), gb_const(g, S(2), F(1, 4))));
     gb_last(g)->attrs.epsilon = 1e-5f;
     optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 18);
-    assert_int_equal(gb_find(g, KF_OP_CONV)->attrs.conv.group, 2);
+    assert_int_equal(gb_find(g, KF_OP_CONV)->attrs.window.group, 2);
     kf__graph_destroy(&g);
 }
 
@@ -214,11 +214,14 @@ static void test_pads(void **state) {
         kf__vid p = NODE(g, PAD, "pad", x, gb_ints(g, I(0, 0, 0, 1, 0, 0, 1, 2), 8));
         kf__vid y = kind == 0 ? gb_conv(g, "conv", p, gb_random(g, S(3, 2, 3, 3)), -1, 2, 0, 1)
                               : gb_node(g, kind == 1 ? KF_OP_AVG_POOL : KF_OP_MAX_POOL, "pool", 1, &p, NULL);
-        if (kind) gb_last(g)->attrs.conv = (kf__conv_attrs){.kh = 3, .kw = 3, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .group = 1};
+        if (kind)
+            gb_last(g)->attrs.window = (kf__window){.kh = 3, .kw = 3, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .group = 1};
         gb_output(g, y);
         optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, kind == 0 ? 3 * 2 * 3 : 2 * 2 * 3);
         assert_int_equal(gb_count(g, KF_OP_PAD), kind == 3 ? 1 : 0);
-        if (kind != 3) assert_true(gb_last(g)->attrs.conv.pl == 1 && gb_last(g)->attrs.conv.pb == 1 && gb_last(g)->attrs.conv.pr == 2);
+        if (kind != 3)
+            assert_true(gb_last(g)->attrs.window.pl == 1 && gb_last(g)->attrs.window.pb == 1 &&
+                        gb_last(g)->attrs.window.pr == 2);
         kf__graph_destroy(&g);
     }
 }

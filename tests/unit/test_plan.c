@@ -64,8 +64,8 @@ static void read_early(kf__program *p) { p->steps[0].in[0] = p->steps[3].out; }
 static void write_twice(kf__program *p) { p->steps[2].out = p->steps[0].out; }
 static void wild_index(kf__program *p) { p->steps[0].in[0] = 99; }
 static void huge(kf__program *p) { p->tensors[0].h = INT32_MAX; }
-static void stride_zero(kf__program *p) { p->steps[0].sw = 0; }
-static void odd_group(kf__program *p) { p->steps[0].group = 7; }
+static void stride_zero(kf__program *p) { p->steps[0].window.sw = 0; }
+static void odd_group(kf__program *p) { p->steps[0].window.group = 7; }
 static void no_weights(kf__program *p) { p->steps[6].consts[KF_CONST_W] = -1; }
 static void wrong_residual(kf__program *p) { p->steps[4].in[1] = 0; }
 static void nan_bound(kf__program *p) { p->steps[1].act.lo = NAN; }
@@ -97,16 +97,24 @@ static void refusals(void **state) {
 
 static void border_classes(void **state) {
     (void)state;
-    int32_t cls[112], lo[8], hi[8];
+    int32_t cls[112];
+    kf__taps taps[112];
+    const kf__axis same = {3, 2, 1, 0, 1}, padded = {3, 1, 1, 1, 1}, beyond = {3, 1, 1, 4, 4},
+                   dilated = {2, 1, 3, 3, 3};
     /* 224, 3x3, stride 2, SAME of TensorFlow: nothing in front, one behind: only the last position is short of a tap */
-    assert_int_equal(kf__border_classes(224, 112, 3, 2, 0, cls, lo, hi, 8), 2);
+    assert_int_equal(kf__border_classes(&same, 224, 112, cls, taps), 2);
     assert_int_equal(cls[0], 0);
     assert_int_equal(cls[111], 1);
-    assert_int_equal(hi[1], 1);
-    assert_int_equal(kf__border_classes(5, 5, 3, 1, 1, cls, lo, hi, 8), 3);
-    assert_int_equal(lo[0], 1);
-    assert_int_equal(hi[2], 1);
-    assert_int_equal(kf__border_classes(5, 5, 3, 1, 1, cls, lo, hi, 2), -1);
+    assert_int_equal(taps[1].count, 2);
+    assert_int_equal(kf__border_classes(&padded, 5, 5, cls, taps), 3);
+    assert_int_equal(taps[0].first, 1);
+    assert_int_equal(taps[2].count, 2);
+    /* a window wholly in padding has no tap inside, on whichever side of the image it is */
+    assert_int_equal(kf__border_classes(&beyond, 5, 11, cls, taps), 6);
+    assert_true(taps[0].count == 0 && cls[0] == 0 && cls[1] == 0 && cls[2] == 1 && cls[9] == 0 && cls[10] == 0);
+    /* one pixel under two taps that lie three apart: the second, neither, neither, the first */
+    assert_int_equal(kf__border_classes(&dilated, 1, 4, cls, taps), 3);
+    assert_true(cls[0] == 0 && cls[1] == 1 && cls[2] == 1 && cls[3] == 2 && taps[0].first == 1 && taps[2].first == 0);
 }
 
 /* Every step fetches weights of later steps only, each line once and in the order of use, all of those of the last layers. */

@@ -75,7 +75,8 @@ static kf__graph *there_and_back(kf__graph *g) {
 
 static kf__vid pool(kf__graph *g, kf__op op, const char *name, kf__vid x, bool ceil_mode) {
     kf__vid y = op == KF_OP_MAX_POOL ? NODE(g, MAX_POOL, name, x) : NODE(g, AVG_POOL, name, x);
-    gb_last(g)->attrs.conv = (kf__conv_attrs){.kh = 3, .kw = 2, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .group = 1, .pt = 1, .pb = 1};
+    gb_last(g)->attrs.window =
+        (kf__window){.kh = 3, .kw = 2, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .group = 1, .pt = 1, .pb = 1};
     gb_last(g)->attrs.ceil_mode = ceil_mode;
     gb_last(g)->attrs.count_include_pad = op == KF_OP_AVG_POOL;
     return y;

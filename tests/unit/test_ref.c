@@ -121,8 +121,8 @@ static kf__graph *gate_graph(kf__act kind, float alpha, float beta, const int32_
     in[4] = bias32(g, S(2), bias2);
     kf__node *n;
     kf__vid gate = gb_node(g, KF_OP_SE_GATE, "se", 5, in, &n);
-    n->attrs.act = (kf__act_attrs){.kind = KF_ACT_CLIP, .lo = 0, .hi = INFINITY};
-    n->attrs.gate_act = (kf__act_attrs){.kind = kind, .lo = alpha, .hi = beta};
+    n->attrs.act = (kf__activation){.kind = KF_ACT_CLIP, .lo = 0, .hi = INFINITY};
+    n->attrs.gate_act = (kf__activation){.kind = kind, .lo = alpha, .hi = beta};
     n->attrs.pool_quant = quant_i16(0.125f, 32767);
     n->attrs.hidden_quant = quant_i16(0.125f, 32767);
     gb_output(g, gate);
@@ -163,7 +163,7 @@ static void trap_hswish_table(void **state) {
     (void)state;
     kf__graph *g = gb_new();
     kf__vid x = q_input(g, S(1, 7, 1, 1), quant_i16(0.5f, 32767)), y = NODE(g, ACT, "act", x);
-    gb_last(g)->attrs.act = (kf__act_attrs){.kind = KF_ACT_HSWISH};
+    gb_last(g)->attrs.act = (kf__activation){.kind = KF_ACT_HSWISH};
     gb_output(g, y);
     const int16_t in[7] = {-8, -6, -3, 0, 2, 6, 12};
     const float want[7] = {0, 0, -0.375f, 0, 0.6666667f, 3, 6};
@@ -192,7 +192,7 @@ static void clip_acts_on_q(void **state) {
     kf__graph *g = gb_new();
     kf__vid x = q_input(g, S(1, 1, 1, 4), quant_u8(1, 128));
     kf__vid y = gb_conv(g, "conv", x, weights(g, S(1, 1, 1, 1), (int8_t[]){1}, F(1)), -1, 1, 0, 1);
-    gb_last(g)->attrs.act = (kf__act_attrs){.kind = KF_ACT_CLIP, .lo = 0, .hi = 6};
+    gb_last(g)->attrs.act = (kf__activation){.kind = KF_ACT_CLIP, .lo = 0, .hi = 6};
     q_output(g, y, quant_u8(0.5f, 20));
     kf__dense d = run(g, KF_U8, (uint8_t[]){0, 128, 131, 255});
     expect_q(&d, Q(20, 20, 26, 32), 4);
@@ -205,8 +205,8 @@ static void residual_comes_before_the_rounding(void **state) {
     kf__quant *q = quant_u8(0.5f, 50);
     kf__vid x = q_input(g, S(1, 1, 1, 4), q), w = weights(g, S(1, 1, 1, 1), (int8_t[]){1}, F(0.5f));
     kf__vid y = NODE(g, CONV, "conv", x, w, KF_NO_VALUE, x);
-    gb_last(g)->attrs.conv = (kf__conv_attrs){.kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = 1};
-    gb_last(g)->attrs.post_act = (kf__act_attrs){.kind = KF_ACT_CLIP, .lo = 0, .hi = INFINITY};
+    gb_last(g)->attrs.window = (kf__window){.kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = 1};
+    gb_last(g)->attrs.post_act = (kf__activation){.kind = KF_ACT_CLIP, .lo = 0, .hi = INFINITY};
     q_output(g, y, quant_u8(1, 7));
     kf__dense d = run(g, KF_U8, (uint8_t[]){51, 52, 53, 40});
     expect_q(&d, Q(8, 9, 9, 7), 4); /* .75 1.5 2.25 and -7.5 clipped at 0 */
@@ -309,8 +309,17 @@ static void pools(void **state) {
         kf__graph *g = gb_new();
         kf__vid x = q_input(g, S(1, 2, 2, 2), quant_u8(0.5f, 10));
         kf__vid y = gb_node(g, kind == 0 ? KF_OP_GLOBAL_AVG_POOL : kind == 1 ? KF_OP_AVG_POOL : KF_OP_MAX_POOL, "pool", 1, &x, NULL);
-        gb_last(g)->attrs.conv = (kf__conv_attrs){.kh = 2, .kw = 2, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .group = 1, .pt = kind > 0,
-                                                  .pl = kind > 0, .pb = kind > 0, .pr = kind > 0};
+        gb_last(g)->attrs.window = (kf__window){.kh = 2,
+                                                .kw = 2,
+                                                .sh = 2,
+                                                .sw = 2,
+                                                .dh = 1,
+                                                .dw = 1,
+                                                .group = 1,
+                                                .pt = kind > 0,
+                                                .pl = kind > 0,
+                                                .pb = kind > 0,
+                                                .pr = kind > 0};
         q_output(g, y, kind == 2 ? quant_u8(0.5f, 10) : quant_i16(0.125f, 32767));
         kf__dense d = run(g, KF_U8, in);
         if (kind == 0) expect_q(&d, Q(64, 215), 2); /* 64/4*.5 = 8; 215/4*.5 = 26.875 */
@@ -379,7 +388,7 @@ static void tracks_real_arithmetic(void **state) {
     kf__graph *g = gb_new();
     kf__vid x = q_input(g, S(1, C, 6, 6), quant_u8(0.02f, 77));
     kf__vid y = gb_conv(g, "conv", x, weights(g, S(O, C, 3, 3), w, scales), bias32(g, S(O), b), 1, 1, 1);
-    gb_last(g)->attrs.act = (kf__act_attrs){.kind = KF_ACT_HSWISH};
+    gb_last(g)->attrs.act = (kf__activation){.kind = KF_ACT_HSWISH};
     q_output(g, y, quant_i16(0.001f, 32767));
     kf__dense d = run(g, KF_U8, in);
     for (int o = 0; o < O; o++)

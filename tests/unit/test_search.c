@@ -51,7 +51,7 @@ static void scale_weights(kf__graph *g, const char *node, int64_t channel, bool 
 
 static kf__vid relu_conv(kf__graph *g, const char *name, kf__vid x, kf__vid w, int k, int group) {
     kf__vid y = gb_conv(g, name, x, w, -1, 1, k / 2, group);
-    gb_last(g)->attrs.act = (kf__act_attrs){KF_ACT_CLIP, 0, INFINITY};
+    gb_last(g)->attrs.act = (kf__activation){KF_ACT_CLIP, 0, INFINITY};
     return y;
 }
 
