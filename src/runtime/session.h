@@ -30,12 +30,6 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
 void kf__session_destroy(struct kf_session **session);
 /** Run all steps; inputs are already in their tensors. Default rounding mode and no flush to zero while it runs. */
 void kf__session_steps(struct kf_session *s);
-/** NCHW (or NHWC, or flat) f32 input `index` into its tensor. */
-void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc);
-/** u8 pixels, or f32 whose normalization is undone and rounded, into a pixel input; NCHW or NHWC. */
-void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc);
-/** RGB8 pixels of exactly the input size, normalised as the model says. */
-void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride);
 /** Output `index` in the declared order. */
 void kf__session_get_f32(const struct kf_session *s, int32_t index, float *to);
 /** Elements of tensor `t`, batch included. */
@@ -49,8 +43,17 @@ kf_status kf__session_watch(struct kf_session *s, kf__watch_fn fn, void *user, k
 /** Run step `step` whose inputs are in place. */
 void kf__session_one_step(struct kf_session *s, int32_t step);
 
-/** n values of channel k, `step` apart, back to the pixels that they were before normalization (without preprocessing: they are pixels), to_step
- *  apart. */
-void kf__to_pixels(const kf_preprocess *p, const float *x, size_t n, size_t k, size_t step, uint8_t *to, size_t to_step);
+/* ---- input.c ---- */
+
+/** NCHW (or NHWC, or flat) f32 input `index` into its tensor. */
+void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc);
+/** u8 pixels, or f32 whose normalization is undone and rounded, into a pixel input; NCHW or NHWC. */
+void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc);
+/** RGB8 pixels of exactly the input size, normalised as the model says. */
+void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride);
+/** n values of channel k, `step` apart, back to the pixels that they were before normalization (without preprocessing:
+ *  they are pixels), to_step apart. */
+void kf__to_pixels(const kf_preprocess *p, const float *x, size_t n, size_t k, size_t step, uint8_t *to,
+                   size_t to_step);
 
 #endif
