@@ -14,6 +14,7 @@
 #include "kitfox/status.h"
 #include "kitfox/types.h"
 #include "kitfox/image.h"
+#include "kitfox/preprocess.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -55,32 +55,45 @@ typedef struct kf_allocator {
     void (*free)(void *user, void *ptr);
 } kf_allocator;
 
-/** Resampling filters; both antialias when shrinking, as Pillow does. */
-typedef enum kf_filter { KF_FILTER_BILINEAR = 0, KF_FILTER_BICUBIC = 1, KF_FILTER_NEAREST = 2 } kf_filter;
+/** Resampling filters; the first two antialias when shrinking, as Pillow does. */
+typedef enum kf_filter {
+    KF_FILTER_BILINEAR = 0,
+    KF_FILTER_BICUBIC = 1,
+    KF_FILTER_NEAREST = 2,
+    KF_FILTER_COUNT
+} kf_filter;
 
 /** How a picture of any size becomes the model's input size (timm's crop_mode, and `fit-pad` for text lines). */
 typedef enum kf_crop {
     KF_CROP_CENTER = 0, /**< resize the short side to floor(size / crop_pct), then cut the centre */
     KF_CROP_SQUASH = 1, /**< resize both sides to floor(size / crop_pct), then cut the centre */
     KF_CROP_BORDER = 2, /**< resize the long side, pad with the mean, then cut the centre */
-    KF_CROP_FIT_PAD = 3 /**< resize to the input height keeping the ratio (width at most the input's), pad right with 0 */
+    KF_CROP_FIT_PAD = 3, /**< resize to the input height keeping the ratio, at most to its width; pad right with 0 */
+    KF_CROP_COUNT
 } kf_crop;
 
-/** Channel order in which the network wants its three planes. */
-typedef enum kf_color { KF_COLOR_RGB = 0, KF_COLOR_BGR = 1, KF_COLOR_GRAY = 2 } kf_color;
+/** Colour channels that the network wants. RGB and BGR go with three input channels, GRAY with one. A network of one
+ *  channel whose `color` is not GRAY has no picture input: it takes raw tensors only. */
+typedef enum kf_color {
+    KF_COLOR_RGB = 0,
+    KF_COLOR_BGR = 1,
+    KF_COLOR_GRAY = 2, /**< luma of ITU-R 601-2, as Pillow's convert("L"): (19595 R + 38470 G + 7471 B + 32768) >> 16 */
+    KF_COLOR_COUNT
+} kf_color;
 
 /** Everything between a decoded picture and the input tensor. Lives in the model file.
- *  The network sees (pixel / 255 - mean[c]) / std[c], pixel in 0..255, c in the order given by `color`. */
+ *  The network sees (pixel / 255 - mean[c]) / std[c], pixel in 0..255, channel c in the order given by `color`; of GRAY
+ *  mean[0] and std[0] count. Ranges, names and defaults of all members: kf_preprocess_field in preprocess.h. */
 typedef struct kf_preprocess {
     int32_t valid;      /**< 0: the model has no picture preprocessing (raw tensors only) */
-    int32_t width;      /**< input width in pixels */
-    int32_t height;     /**< input height in pixels */
-    double crop_pct;    /**< (0, 1]; timm default 0.875 */
+    int32_t width;      /**< input width in pixels, 1..16384 */
+    int32_t height;     /**< input height in pixels, 1..16384 */
+    double crop_pct;    /**< (0, 1]; default 0.875, as timm's */
     kf_crop crop;       /**< default KF_CROP_CENTER */
-    kf_filter filter;   /**< default bicubic */
-    kf_color color;     /**< default RGB */
-    double mean[3];     /**< in [0, 1] pixel units; default ImageNet 0.485 0.456 0.406 */
-    double std[3];      /**< in [0, 1] pixel units, > 0; default ImageNet 0.229 0.224 0.225 */
+    kf_filter filter;   /**< default KF_FILTER_BICUBIC */
+    kf_color color;     /**< default KF_COLOR_RGB */
+    double mean[3];     /**< in [0, 1] pixel units, finite; default ImageNet 0.485 0.456 0.406 */
+    double std[3];      /**< in [0, 1] pixel units, finite, > 0; default ImageNet 0.229 0.224 0.225 */
 } kf_preprocess;
 
 /** One entry of a top-k list. */

@@ -134,8 +134,11 @@ static void note_preprocessing(kf_model *const *m) {
     kf_model_info i[2];
     for (int k = 0; k < 2; k++) kf_model_get_info(m[k], &i[k]);
     const kf_preprocess *a = &i[0].preprocess, *b = &i[1].preprocess;
-    bool same = a->valid == b->valid && a->width == b->width && a->height == b->height && a->crop_pct == b->crop_pct && a->crop == b->crop && a->filter == b->filter && a->color == b->color;
-    for (int c = 0; c < 3; c++) same = same && fabs(a->mean[c] - b->mean[c]) < 1e-6 && fabs(a->std[c] - b->std[c]) < 1e-6;
+    bool same = a->valid == b->valid;
+    const kf_field *f;
+    for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++)
+        for (int c = 0; c < f->n; c++)
+            same = same && fabs(kf_preprocess_get(a, f, c) - kf_preprocess_get(b, f, c)) < 1e-6;
     if (!same) fprintf(stderr, "kitfox: note: A and B prepare pictures differently, so their differences are not the weights' alone; --preprocess sets it for a model that is imported\n");
 }
 

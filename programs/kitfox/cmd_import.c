@@ -3,61 +3,77 @@
  * Owner rule: the output appears whole or not at all. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
 
-enum { KEY_MEAN = 1000, KEY_STD, KEY_RESIZE, KEY_CROP_PCT, KEY_INTERPOLATION };
+/* KEY_FIELD + k is the option of member k of the preprocessing. */
+enum { KEY_RESIZE = 1000, KEY_FIELD, MOST_FIELDS = 32, NAME_ROOM = 32 };
 
 typedef struct options {
     cli_common common;
     const char *in, *out;
-    bool picture; /* one of those below was given */
-    double mean[3], std[3], crop_pct; /* NAN: not given */
-    int resize, filter;               /* 0, -1: not given */
+    kf_preprocess given;
+    uint32_t fields; /* of `given`, as kf_preprocess_copy takes them */
+    int resize;      /* 0: not given */
 } options;
 
 static const struct argp_option OPTIONS[] = {
     {"output", 'o', "OUT.kfx", 0, "the compiled model (required)", 0},
-    {"mean", KEY_MEAN, "R,G,B", 0, "subtracted from pixels of 0..1; one number for all three", 0},
-    {"std", KEY_STD, "R,G,B", 0, "then divides", 0},
-    {"resize", KEY_RESIZE, "N", 0, "short side in pixels before the centre is cut", 0},
-    {"crop-pct", KEY_CROP_PCT, "F", 0, "the same as a share: input size / short side", 0},
-    {"interpolation", KEY_INTERPOLATION, "NAME", 0, "bilinear, bicubic or nearest", 0},
-    {0},
+    {"resize", KEY_RESIZE, "N", 0, "short side in pixels before the centre is cut; instead of --crop-pct", 0},
 };
+enum { N_OPTIONS = sizeof OPTIONS / sizeof *OPTIONS };
 
-/* One number, or three between commas. */
-static void parse_three(const char *option, const char *arg, bool positive, double out[3], struct argp_state *state) {
-    char *end = NULL;
-    int n = 0;
-    for (const char *s = arg; n < 3; s = end + 1) {
-        out[n] = strtod(s, &end);
-        if (end == s || !isfinite(out[n]) || out[n] > 1 || (positive ? out[n] <= 0 : out[n] < -1)) break;
-        n++;
-        if (*end != ',') break;
-    }
-    if (*end || (n != 1 && n != 3))
-        argp_error(state, "--%s %s: one or three numbers %s are needed; pixels count from 0 to 1 (divide by 255)", option, arg, positive ? "above 0, at most 1," : "from -1 to 1");
-    if (n == 1) out[1] = out[2] = out[0];
+/* Names and help of the options that kf_preprocess_field lists. */
+typedef struct option_list {
+    struct argp_option all[N_OPTIONS + MOST_FIELDS + 1];
+    char names[MOST_FIELDS][NAME_ROOM], help[MOST_FIELDS][160];
+} option_list;
+
+static void option_name(const kf_field *f, char name[NAME_ROOM]) {
+    snprintf(name, NAME_ROOM, "%s", f->key);
+    for (char *c = name; *c; c++)
+        if (*c == '_') *c = '-';
 }
 
-static void parse_picture(int key, const char *arg, options *o, struct argp_state *state) {
-    static const char *const FILTERS[] = {"bilinear", "bicubic", "nearest"}; /* in the order of kf_filter */
-    char *end = NULL;
-    o->picture = true;
-    if (key == KEY_MEAN) parse_three("mean", arg, false, o->mean, state);
-    else if (key == KEY_STD) parse_three("std", arg, true, o->std, state);
-    else if (key == KEY_RESIZE) o->resize = (int)cli_number(state, "--resize", arg, 1, 16384);
-    else if (key == KEY_CROP_PCT) {
-        o->crop_pct = strtod(arg, &end);
-        if (end == arg || *end || !(o->crop_pct > 0 && o->crop_pct <= 1)) argp_error(state, "--crop-pct %s: a number above 0, at most 1, is needed", arg);
-    } else {
-        for (int i = 0; i < 3; i++)
-            if (strcmp(arg, FILTERS[i]) == 0) o->filter = i;
-        if (o->filter < 0) argp_error(state, "--interpolation %s: bilinear, bicubic or nearest is needed", arg);
+static void option_help(const kf_field *f, char *help, size_t room) {
+    size_t at = (size_t)snprintf(help, room, "%s", f->help);
+    for (int i = 0; f->words && at < room && i <= (int)f->hi; i++)
+        at += (size_t)snprintf(help + at, room - at, "%s%s", i ? ", " : ": ", f->words[i]);
+    if (f->n > 1) snprintf(help + at, room - at, "; one number for all %d", f->n);
+}
+
+static void list_options(option_list *l) {
+    const kf_field *f;
+    int n = N_OPTIONS;
+    *l = (option_list){0};
+    memcpy(l->all, OPTIONS, sizeof OPTIONS);
+    for (int k = 0; k < MOST_FIELDS && (f = kf_preprocess_field(k)) != NULL; k++) {
+        if (!f->help) continue;
+        const char *arg = f->words ? "NAME" : f->n > 1 ? "R,G,B" : "F";
+        option_name(f, l->names[k]);
+        option_help(f, l->help[k], sizeof l->help[k]);
+        l->all[n++] = (struct argp_option){l->names[k], KEY_FIELD + k, arg, 0, l->help[k], 0};
     }
+}
+
+/* Options of argp are looked up by the key that list_options gave them. */
+static bool parse_field(int key, const char *arg, options *o, struct argp_state *state) {
+    const kf_field *f = key >= KEY_FIELD ? kf_preprocess_field(key - KEY_FIELD) : NULL;
+    char name[NAME_ROOM];
+    kf_error err;
+    if (!f) return false;
+    option_name(f, name);
+    if (kf_preprocess_parse(&o->given, f, arg, &err) != KF_OK) argp_error(state, "--%s: %s", name, err.text);
+    o->fields |= (uint32_t)1 << (key - KEY_FIELD);
+    return true;
+}
+
+static bool gives(const options *o, const char *key) {
+    const kf_field *f;
+    for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++)
+        if (strcmp(f->key, key) == 0) return o->fields >> k & 1;
+    return false;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -65,58 +81,67 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'o': o->out = arg; return 0;
-    case KEY_MEAN:
-    case KEY_STD:
-    case KEY_RESIZE:
-    case KEY_CROP_PCT:
-    case KEY_INTERPOLATION: parse_picture(key, arg, o, state); return 0;
+    case KEY_RESIZE: o->resize = (int)cli_number(state, "--resize", arg, 1, 16384); return 0;
     case ARGP_KEY_ARG:
         if (o->in) argp_error(state, "%s: one input only", arg);
         o->in = arg;
         return 0;
     case ARGP_KEY_END:
         if (!o->in || !o->out) argp_error(state, "IN and -o OUT.kfx are needed");
-        if (o->resize && !isnan(o->crop_pct)) argp_error(state, "--resize and --crop-pct say the same thing; give one of them");
+        if (o->resize && gives(o, "crop_pct"))
+            argp_error(state, "--resize and --crop-pct say the same thing; give one of them");
         return 0;
-    default: return ARGP_ERR_UNKNOWN;
+    default: return parse_field(key, arg, o, state) ? 0 : ARGP_ERR_UNKNOWN;
     }
 }
 
-static kf_status fail(kf_error *err, const char *in, const char *what) {
-    err->status = KF_ERR_ARGUMENT;
-    snprintf(err->text, sizeof err->text, "%.600s: %s", in, what);
-    return err->status;
+/* The preprocessing that options change: the model's own, or the defaults for grey pictures. */
+static kf_status picture_of(const kf_graph_info *info, const options *o, kf_preprocess *p, kf_error *err) {
+    *p = info->preprocess;
+    if (p->valid) return KF_OK;
+    if (!gives(o, "color") || o->given.color != KF_COLOR_GRAY)
+        return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "its input is not a picture of three channels; options of "
+                            "pictures do not apply; if it is grey, give --color gray too");
+    if (!gives(o, "mean") || !gives(o, "std"))
+        return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "--color gray needs --mean and --std; nothing else knows them");
+    kf_preprocess_init(p);
+    return KF_OK;
 }
 
 /* What was given replaces the file's or the architecture's, the rest stays. */
 static kf_status set_picture(kf_graph *g, const options *o, kf_error *err) {
     kf_graph_info info;
+    kf_tensor in;
+    kf_preprocess p;
     kf_status st = kf_graph_get_info(g, &info, err);
+    if (st == KF_OK) st = kf_graph_input(g, 0, &in, err);
+    if (st == KF_OK) st = picture_of(&info, o, &p, err);
     if (st != KF_OK) return st;
-    kf_preprocess p = info.preprocess;
-    if (!p.valid) return fail(err, o->in, "its input is not a picture of three channels; --mean, --std, --resize, --crop-pct and --interpolation do not apply");
-    if (o->resize && (p.width != p.height || o->resize < p.width)) return fail(err, o->in, "--resize needs a square input, and at least its size");
+    int64_t height = in.rank == 4 ? in.shape[2] : p.height, width = in.rank == 4 ? in.shape[3] : p.width;
+    if (o->resize && (width != height || o->resize < width))
+        return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "--resize needs a square input, and at least its size");
     if (o->resize) {
-        p.crop_pct = (double)p.width / o->resize;
-        while (floor(p.width / p.crop_pct) < o->resize) p.crop_pct = nextafter(p.crop_pct, 0); /* the quotient must not round down */
+        p.crop_pct = (double)width / o->resize;
+        while (floor((double)width / p.crop_pct) < o->resize) /* the quotient must not round down */
+            p.crop_pct = nextafter(p.crop_pct, 0);
         p.crop = KF_CROP_CENTER;
     }
-    if (!isnan(o->crop_pct)) p.crop_pct = o->crop_pct;
-    if (!isnan(o->mean[0])) memcpy(p.mean, o->mean, sizeof p.mean);
-    if (!isnan(o->std[0])) memcpy(p.std, o->std, sizeof p.std);
-    if (o->filter >= 0) p.filter = (kf_filter)o->filter;
+    kf_preprocess_copy(&p, &o->given, o->fields);
     return kf_graph_set_preprocess(g, &p, err);
 }
 
 int cmd_import(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "IN -o OUT.kfx", "Compile an ONNX model or a safetensors checkpoint into one file with preprocessing and labels.", children, NULL, NULL};
-    options o = {.mean = {NAN}, .std = {NAN}, .crop_pct = NAN, .filter = -1};
+    option_list list;
+    list_options(&list);
+    const char *what = "Compile an ONNX model or a safetensors checkpoint into one file with preprocessing and labels.";
+    const struct argp argp = {list.all, parse, "IN -o OUT.kfx", what, children, NULL, NULL};
+    options o = {0};
     kf_error err = {0};
     kf_graph *g = NULL;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     kf_status st = cli_import(o.in, &o.common, &g, &err);
-    if (st == KF_OK && o.picture) st = set_picture(g, &o, &err);
+    if (st == KF_OK && (o.fields || o.resize)) st = set_picture(g, &o, &err);
     if (st == KF_OK) st = kf_graph_save(g, o.out, &err);
     kf_graph_destroy(&g);
     if (st != KF_OK) return cli_fail(&err);

@@ -31,20 +31,43 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static const char *const FILTERS[] = {"bilinear", "bicubic", "nearest"}, *const CROPS[] = {"center", "squash", "border", "fit-pad"},
-                  *const COLORS[] = {"rgb", "bgr", "gray"};
-
 static json_t *tensor_json(const kf_tensor *t) {
     json_t *shape = json_array();
     for (int i = 0; i < t->rank; i++) json_array_append_new(shape, json_integer(t->shape[i]));
     return json_pack("{s:s,s:s,s:o}", "name", t->name, "dtype", kf_dtype_name(t->dtype), "shape", shape);
 }
 
+/* A member of the preprocessing: a number, a word, or a list. */
+static json_t *field_json(const kf_preprocess *p, const kf_field *f) {
+    if (f->words) return json_string(f->words[(int)kf_preprocess_get(p, f, 0)]);
+    json_t *list = json_array();
+    for (int i = 0; i < f->n; i++) {
+        double x = kf_preprocess_get(p, f, i);
+        json_array_append_new(list, f->kind == KF_FIELD_INTEGER ? json_integer((json_int_t)x) : json_real(x));
+    }
+    if (f->n > 1) return list;
+    json_t *one = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    return one;
+}
+
 static json_t *preprocess_json(const kf_preprocess *p) {
     if (!p->valid) return json_null();
-    return json_pack("{s:i,s:i,s:f,s:s,s:s,s:s,s:[f,f,f],s:[f,f,f]}", "width", p->width, "height", p->height, "crop_pct", p->crop_pct, "crop_mode",
-                     CROPS[p->crop], "interpolation", FILTERS[p->filter], "color", COLORS[p->color], "mean", p->mean[0], p->mean[1], p->mean[2], "std",
-                     p->std[0], p->std[1], p->std[2]);
+    json_t *o = json_object();
+    const kf_field *f;
+    for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++) json_object_set_new(o, f->key, field_json(p, f));
+    return o;
+}
+
+static void print_preprocess(const kf_preprocess *p) {
+    const kf_field *f;
+    printf("%-14s", "preprocess");
+    for (int k = 0; p->valid && (f = kf_preprocess_field(k)) != NULL; k++) {
+        printf("%s%s", k ? ", " : "", f->key);
+        if (f->words) printf(" %s", f->words[(int)kf_preprocess_get(p, f, 0)]);
+        for (int i = 0; !f->words && i < f->n; i++) printf(" %.4g", kf_preprocess_get(p, f, i));
+    }
+    puts(p->valid ? "" : "none (raw tensors)");
 }
 
 static void print_json(const kf_model *m, const kf_model_info *info, const options *o) {
@@ -83,11 +106,7 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
     if (info->producer) printf("%-14s%s\n", "producer", info->producer);
     for (int i = 0; i < info->n_inputs && kf_model_input(m, i, &t, &err) == KF_OK; i++) print_tensor("input", &t);
     for (int i = 0; i < info->n_outputs && kf_model_output(m, i, &t, &err) == KF_OK; i++) print_tensor("output", &t);
-    const kf_preprocess *p = &info->preprocess;
-    if (p->valid)
-        printf("%-14s%dx%d %s, crop %.3g %s, %s, mean %.4g %.4g %.4g, std %.4g %.4g %.4g\n", "preprocess", p->width, p->height, FILTERS[p->filter], p->crop_pct,
-               CROPS[p->crop], COLORS[p->color], p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2]);
-    else printf("%-14s%s\n", "preprocess", "none (raw tensors)");
+    print_preprocess(&info->preprocess);
     if (info->input_range) printf("%-14s%s\n", "NV12 range", "limited (16..235)");
     printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters, (long long)info->stored_parameters);
     printf("%-14s%lld (%.1f M), activations %lld\n", "MACs", (long long)info->macs, (double)info->macs / 1e6, (long long)info->activations);

@@ -6,6 +6,7 @@
 
 #include "container/container.h"
 #include "format/format.h"
+#include "preprocess/preprocess.h"
 
 enum { MAX_ITEMS = 65536, BORROW_BYTES = 16384 }; /* smaller constants are copied: they are wanted again while running */
 
@@ -146,22 +147,29 @@ static kf_status read_step(const reading *r, const json_t *j, kf__step *s) {
     return KF_OK;
 }
 
+/* One member of the preprocessing: a number, or a list of them; absent: 0. */
+static kf_status read_field(const reading *r, const json_t *j, const kf_field *f, kf_preprocess *p) {
+    char needs[KF_FIELD_TEXT];
+    for (int32_t i = 0; j && i < f->n; i++) {
+        const json_t *v = f->n == 1 ? j : json_array_get(j, (size_t)i);
+        double x = NAN;
+        bool is = f->kind == KF_FIELD_REAL ? real_of(v, &x) : json_is_integer(v);
+        if (is && f->kind != KF_FIELD_REAL) x = (double)json_integer_value(v);
+        if (is && kf_preprocess_set(p, f, i, x)) continue;
+        BAD(r, "preprocessing: %s is not legal; %s is needed", f->member, kf__field_needs(f, false, needs));
+    }
+    return KF_OK;
+}
+
 static kf_status read_preprocess(const reading *r, const json_t *j, kf_preprocess *p) {
-    int64_t crop = 0, filter = 0, color = 0;
+    const kf_field *f;
     if (!j) return KF_OK;
     p->valid = 1;
-    KF_TRY(get_i32(r, j, "width", &p->width));
-    KF_TRY(get_i32(r, j, "height", &p->height));
-    KF_TRY(get_i64(r, j, "crop", 0, KF_CROP_FIT_PAD, &crop));
-    KF_TRY(get_i64(r, j, "filter", 0, KF_FILTER_NEAREST, &filter));
-    KF_TRY(get_i64(r, j, "color", 0, KF_COLOR_GRAY, &color));
-    p->crop = (kf_crop)crop, p->filter = (kf_filter)filter, p->color = (kf_color)color;
-    if (!real_of(json_object_get(j, "crop_pct"), &p->crop_pct) || !(p->crop_pct > 0 && p->crop_pct <= 1)) BAD(r, "crop_pct is not in (0, 1]");
-    for (size_t i = 0; i < 3; i++)
-        if (!real_of(json_array_get(json_object_get(j, "mean"), i), &p->mean[i]) || !real_of(json_array_get(json_object_get(j, "std"), i), &p->std[i]) ||
-            !isfinite(p->mean[i]) || !(p->std[i] > 0) || !isfinite(p->std[i]))
-            BAD(r, "mean and std of channel %zu are not usable", i);
-    if (p->width < 1 || p->height < 1 || p->width > 16384 || p->height > 16384) BAD(r, "an input of %d x %d pixels", p->width, p->height);
+    for (int32_t k = 0; (f = kf_preprocess_field(k)) != NULL; k++)
+        KF_TRY(read_field(r, json_object_get(j, f->member), f, p));
+    int64_t channels = r->p->n_inputs ? r->p->tensors[r->p->inputs[0].tensor].c : 0;
+    kf_error why;
+    if (kf__preprocess_check(p, channels, &why) != KF_OK) BAD(r, "%s", why.text);
     return KF_OK;
 }
 

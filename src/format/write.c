@@ -8,6 +8,7 @@
 
 #include "container/container.h"
 #include "format/format.h"
+#include "preprocess/preprocess.h"
 
 static bool put(json_t *o, const char *key, json_t *v) { return json_object_set_new(o, key, v) != 0; }
 static bool add(json_t *a, json_t *v) { return json_array_append_new(a, v) != 0; }
@@ -75,19 +76,17 @@ static json_t *step_json(const kf__step *s, bool *bad) {
 }
 
 static json_t *preprocess_json(const kf_preprocess *p, bool *bad) {
-    json_t *o = json_object(), *mean = json_array(), *std = json_array();
-    for (int i = 0; i < 3; i++) {
-        *bad |= add(mean, json_real(p->mean[i]));
-        *bad |= add(std, json_real(p->std[i]));
+    json_t *o = json_object();
+    const kf_field *f;
+    for (int32_t k = 0; (f = kf_preprocess_field(k)) != NULL; k++) {
+        json_t *list = f->n > 1 ? json_array() : NULL;
+        for (int32_t i = 0; i < f->n; i++) {
+            double x = kf_preprocess_get(p, f, i);
+            json_t *v = f->kind == KF_FIELD_REAL ? json_real(x) : json_integer((json_int_t)x);
+            *bad |= list ? add(list, v) : put(o, f->member, v);
+        }
+        if (list) *bad |= put(o, f->member, list);
     }
-    *bad |= put(o, "width", json_integer(p->width));
-    *bad |= put(o, "height", json_integer(p->height));
-    *bad |= put(o, "crop_pct", json_real(p->crop_pct));
-    *bad |= put(o, "crop", json_integer(p->crop));
-    *bad |= put(o, "filter", json_integer(p->filter));
-    *bad |= put(o, "color", json_integer(p->color));
-    *bad |= put(o, "mean", mean);
-    *bad |= put(o, "std", std);
     return o;
 }
 

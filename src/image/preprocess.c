@@ -6,6 +6,7 @@
 
 #include "base/base.h"
 #include "image/image_private.h"
+#include "preprocess/preprocess.h"
 
 void kf_image_options_init(kf_image_options *o) {
     *o = (kf_image_options){.size = sizeof *o, .max_side = KF_IMAGE_MAX_SIDE, .max_pixels = KF_IMAGE_MAX_PIXELS};
@@ -69,8 +70,9 @@ static void resized_size(const kf_image *in, const kf_preprocess *p, int32_t *w,
 kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err) {
     *out = (kf_image){0};
     if (!in || !in->pixels || in->width < 1 || in->height < 1) KF_FAIL(err, KF_ERR_ARGUMENT, "the picture is empty");
-    if (!p || !p->valid || p->width < 1 || p->height < 1 || !(p->crop_pct > 0 && p->crop_pct <= 1))
+    if (!p || !p->valid)
         KF_FAIL(err, KF_ERR_ARGUMENT, "the model has no picture preprocessing; import it with --preprocess");
+    KF_TRY(kf__preprocess_check(p, 0, err));
     int32_t w, h;
     kf_image whole;
     resized_size(in, p, &w, &h);

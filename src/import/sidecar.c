@@ -4,10 +4,10 @@
 #include "import/sidecar.h"
 
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "os/file.h"
+#include "preprocess/preprocess.h"
 
 enum { MAX_LABELS = 1 << 20 };
 
@@ -56,50 +56,37 @@ static kf_status read_counts(reading *r) {
     return KF_OK;
 }
 
-static kf_status read_three(reading *r, const char *key, bool positive, double out[3], bool *has) {
-    const char *found;
-    const json_t *v = get(r->cfg, key, NULL, &found);
-    if (!v) return KF_OK;
-    if (json_array_size(v) != 3) BAD(r, "%s: not a list of three numbers", key);
-    for (size_t i = 0; i < 3; i++) {
-        const json_t *x = json_array_get(v, i);
-        out[i] = json_number_value(x);
-        if (!json_is_number(x)) BAD(r, "%s: entry %zu is not a number", key, i);
-        if (positive ? !(out[i] > 0 && out[i] <= 10) : !(fabs(out[i]) <= 10))
-            BAD(r, "%s: entry %zu is %g; pixels count from 0 to 1 here, so %s is needed", key, i, out[i], positive ? "a number above 0, at most 10," : "a number from -10 to 10");
-    }
-    *has = true;
-    return KF_OK;
+static kf_status read_word(const reading *r, const json_t *v, const kf_field *f) {
+    char needs[KF_FIELD_TEXT];
+    const char *s = json_string_value(v);
+    if (!s) BAD(r, "%s: not a name", f->key);
+    if (kf__field_take(&r->s->given, f, 0, kf__field_word(f, s))) return KF_OK;
+    KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: \"%.40s\" is not known; %s is needed", f->key, s,
+            kf__field_needs(f, true, needs));
 }
 
-static kf_status read_name(reading *r, const char *key, const char *const *names, int n, int *out, bool *has) {
-    const char *found;
-    const json_t *v = get(r->cfg, key, NULL, &found);
-    const char *s = json_string_value(v);
-    if (!v) return KF_OK;
-    if (!s) BAD(r, "%s: not a name", key);
-    for (int i = 0; i < n && !*has; i++)
-        if (strcmp(s, names[i]) == 0) *out = i, *has = true;
-    if (!*has) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: \"%.40s\" is not known; %s, %s and %s are", key, s, names[0], names[1], names[2]);
+static kf_status read_numbers(const reading *r, const json_t *v, const kf_field *f) {
+    char needs[KF_FIELD_TEXT];
+    kf__field_needs(f, true, needs);
+    if (f->n > 1 && json_array_size(v) != (size_t)f->n) BAD(r, "%s: not a list of %d numbers", f->key, f->n);
+    for (int32_t i = 0; i < f->n; i++) {
+        const json_t *x = f->n > 1 ? json_array_get(v, (size_t)i) : v;
+        if (json_is_number(x) && kf__field_take(&r->s->given, f, i, json_number_value(x))) continue;
+        if (f->n == 1) BAD(r, "%s: not %s", f->key, needs);
+        BAD(r, "%s: entry %d is not %s; pixels count from 0 to 1 here", f->key, i, needs);
+    }
     return KF_OK;
 }
 
 static kf_status read_preprocess(reading *r) {
-    static const char *const FILTERS[] = {"bilinear", "bicubic", "nearest"}, *const CROPS[] = {"center", "squash", "border"}; /* in the enums' order */
-    kf__sidecar *s = r->s;
+    const kf_field *f;
     const char *key;
-    int filter = 0, crop = 0;
-    KF_TRY(read_name(r, "interpolation", FILTERS, 3, &filter, &s->has_filter));
-    KF_TRY(read_name(r, "crop_mode", CROPS, 3, &crop, &s->has_crop));
-    s->given.filter = (kf_filter)filter;
-    s->given.crop = (kf_crop)crop;
-    KF_TRY(read_three(r, "mean", false, s->given.mean, &s->has_mean));
-    KF_TRY(read_three(r, "std", true, s->given.std, &s->has_std));
-    const json_t *v = get(r->cfg, "crop_pct", NULL, &key);
-    if (!v) return KF_OK;
-    s->given.crop_pct = json_number_value(v);
-    if (!(s->given.crop_pct > 0 && s->given.crop_pct <= 1)) BAD(r, "crop_pct: not a number above 0, at most 1");
-    s->has_crop_pct = true;
+    for (int32_t k = 0; (f = kf_preprocess_field(k)) != NULL; k++) {
+        const json_t *v = f->help ? get(r->cfg, f->key, NULL, &key) : NULL; /* without help: the network decides it */
+        if (!v) continue;
+        KF_TRY(f->words ? read_word(r, v, f) : read_numbers(r, v, f));
+        r->s->fields |= (uint32_t)1 << k;
+    }
     return KF_OK;
 }
 
@@ -189,12 +176,4 @@ kf_status kf__sidecar_read(const char *checkpoint, kf__sidecar *out, kf_error *e
     }
     kf__arena_free(&names);
     return st;
-}
-
-void kf__sidecar_apply(const kf__sidecar *s, kf_preprocess *p) {
-    if (s->has_filter) p->filter = s->given.filter;
-    if (s->has_crop) p->crop = s->given.crop;
-    if (s->has_crop_pct) p->crop_pct = s->given.crop_pct;
-    if (s->has_mean) memcpy(p->mean, s->given.mean, sizeof p->mean);
-    if (s->has_std) memcpy(p->std, s->given.std, sizeof p->std);
 }

@@ -13,18 +13,16 @@ typedef struct kf__sidecar {
     int32_t side;        /* pixels of the square input; 0: not given */
     const char **labels; /* in class order */
     int32_t n_labels;    /* 0: not given */
-    kf_preprocess given; /* only the members whose flag is set below; width and height are not used */
-    bool has_filter, has_crop, has_crop_pct, has_mean, has_std;
+    kf_preprocess given; /* only the members whose bit is set below */
+    uint32_t fields;     /* as kf_preprocess_copy takes them */
 } kf__sidecar;
 
 /** Read "<stem>.json" beside the checkpoint, else "config.json" in its folder; neither there: OK and empty. timm's keys
- *  (architecture, num_classes, label_names, label_descriptions, and those of pretrained_cfg: input_size, interpolation, crop_pct,
- *  crop_mode, mean, std) and the short ones (arch, classes, input) are known, others are ignored.
+ *  (architecture, num_classes, label_names, label_descriptions, and of pretrained_cfg input_size and the keys of
+ *  preprocess/preprocess.def) and the short ones (arch, classes, input) are known, others are ignored.
  *  Errors name file and key: FORMAT (not JSON, wrong type, out of range), UNSUPPORTED (a filter or crop not known here), LIMIT, IO. */
 kf_status kf__sidecar_read(const char *checkpoint, kf__sidecar *out, kf_error *err);
 /** The same from memory; `name` is for messages. */
 kf_status kf__sidecar_parse(const char *name, const void *data, size_t bytes, kf__sidecar *out, kf_error *err);
 void kf__sidecar_free(kf__sidecar *s);
-/** Replace in `p` what the sidecar gives. */
-void kf__sidecar_apply(const kf__sidecar *s, kf_preprocess *p);
 #endif

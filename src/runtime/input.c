@@ -1,38 +1,13 @@
 /* Converts what a caller gives to what the first tensor stores: planes to pixels, pictures to normalized numbers,
- * normalized numbers back to pixels. Every value of every frame passes here, so the file is compiled for speed.
+ * normalized numbers back to pixels (the arithmetic is in preprocess/pixel.h). Every value of every frame passes here,
+ * so the file is compiled for speed.
  * Owner rule: borrows session and data for the call; allocates nothing. */
+#include "preprocess/pixel.h"
 #include "runtime/session.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
-
-/* (x * std + mean) * top in double, kept inside 0..255, rounded to nearest even; NaN gives 0. Adding and taking away
- * 1.5 * 2^52 rounds: unlike lrint it is no call. */
-static void undo(const float *restrict x, size_t n, size_t step, double std, double mean, double top,
-                 int32_t *restrict to) {
-    for (size_t i = 0; i < n; i++) {
-        double v = ((double)x[i * step] * std + mean) * top;
-        v = v > 0 ? v : 0;
-        v = v < 255 ? v : 255;
-        to[i] = (int32_t)((v + 6755399441055744.0) - 6755399441055744.0);
-    }
-}
-
-void kf__to_pixels(const kf_preprocess *p, const float *x, size_t n, size_t k, size_t step, uint8_t *to,
-                   size_t to_step) {
-    int32_t part[256];
-    bool normalized = p->valid && k < 3;
-    double std = normalized ? p->std[k] : 1;
-    double mean = normalized ? p->mean[k] : 0;
-    double top = normalized ? 255 : 1;
-    for (size_t done = 0; done < n; done += 256) {
-        size_t count = n - done < 256 ? n - done : 256;
-        if (step == 1) undo(x + done, count, 1, std, mean, top, part);
-        else undo(x + done * step, count, step, std, mean, top, part);
-        for (size_t i = 0; i < count; i++) to[(done + i) * to_step] = (uint8_t)part[i];
-    }
-}
 
 /* Three planes to pixels: one pass, as pictures come by the frame. */
 static void interleave3(const float *restrict from, size_t hw, float *restrict to) {
@@ -79,17 +54,19 @@ static bool put_pixels3(const struct kf_session *s, const kf__ptensor *t, const 
     const kf__kernels_int *kernels = &s->m->kernels_int;
     const kf_preprocess *p = &s->m->p->meta.preprocess;
     size_t hw = (size_t)t->h * (size_t)t->w;
-    double std[3], mean[3];
+    double std[3], mean[3], top = 1;
     if (t->c != 3 || !kernels->pixels) return false;
-    for (int k = 0; k < 3; k++) {
-        std[k] = p->valid ? p->std[k] : 1;
-        mean[k] = p->valid ? p->mean[k] : 0;
+    for (size_t k = 0; k < 3; k++) {
+        kf__pixel_undo u = kf__pixel_undo_of(p, k);
+        std[k] = u.std;
+        mean[k] = u.mean;
+        top = u.top;
     }
     for (size_t n = 0; n < (size_t)t->n; n++, to += 3 * hw) {
         const float *x = (const float *)data + n * 3 * hw;
         const uint8_t *q = (const uint8_t *)data + n * 3 * hw;
         const float *const floats[] = {x, x + hw, x + 2 * hw};
-        if (f32) kernels->pixels(hw, floats, planes, std, mean, p->valid ? 255 : 1, to);
+        if (f32) kernels->pixels(hw, floats, planes, std, mean, top, to);
         else kernels->interleave(hw, (const uint8_t *const[]){q, q + hw, q + 2 * hw}, to);
     }
     return true;
@@ -128,38 +105,35 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
         }
 }
 
-static void put_rgb_u8(struct kf_session *s, const uint8_t *rgb, size_t stride) {
-    const kf__pinput *in = &s->m->p->inputs[0];
-    const kf__ptensor *t = &s->m->p->tensors[in->tensor];
-    uint8_t *to = (uint8_t *)kf__exec_tensor(&s->exec, in->tensor);
-    bool bgr = s->m->p->meta.preprocess.color == KF_COLOR_BGR;
-    for (int32_t y = 0; y < t->h; y++, to += (size_t)t->w * 3) {
-        const uint8_t *row = rgb + (size_t)y * stride;
-        if (!bgr) memcpy(to, row, (size_t)t->w * 3);
-        else
-            for (size_t i = 0; i < (size_t)t->w * 3; i += 3) {
-                to[i] = row[i + 2];
-                to[i + 1] = row[i + 1];
-                to[i + 2] = row[i];
-            }
+/* One row of a picture in chunks: the network's bytes, then what it sees of them. */
+static float *put_row(const kf_preprocess *p, const uint8_t *rgb, size_t n, const float (*table)[256], float *to) {
+    enum { CHUNK = 256 };
+    uint8_t part[3 * CHUNK];
+    size_t channels = (size_t)kf_color_channels(p->color);
+    for (size_t done = 0; done < n; done += CHUNK) {
+        size_t count = n - done < CHUNK ? n - done : CHUNK;
+        const uint8_t *from = rgb + 3 * done;
+        if (p->color != KF_COLOR_RGB) {
+            kf_color_from_rgb(p->color, from, count, part);
+            from = part;
+        }
+        for (size_t i = 0; i < count; i++)
+            for (size_t c = 0; c < channels; c++) *to++ = table[c][*from++];
     }
+    return to;
 }
 
 void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride) {
     const kf__pinput *in = &s->m->p->inputs[0];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
     const kf_preprocess *p = &s->m->p->meta.preprocess;
+    size_t w = (size_t)t->w, h = (size_t)t->h, row = w * (size_t)t->c;
+    float *to = kf__exec_tensor(&s->exec, in->tensor), table[3][256];
     if (in->pixels) {
-        put_rgb_u8(s, rgb, stride);
+        for (size_t y = 0; y < h; y++) kf_color_from_rgb(p->color, rgb + y * stride, w, (uint8_t *)to + y * row);
         return;
     }
-    float *to = kf__exec_tensor(&s->exec, in->tensor), table[3][256];
-    for (int c = 0; c < 3; c++)
-        for (int v = 0; v < 256; v++) table[c][v] = (float)(((double)v / 255.0 - p->mean[c]) / p->std[c]);
-    int first = p->color == KF_COLOR_BGR ? 2 : 0, step = p->color == KF_COLOR_BGR ? -1 : 1;
-    for (int32_t y = 0; y < t->h; y++) {
-        const uint8_t *row = rgb + (size_t)y * stride;
-        for (int32_t x = 0; x < t->w; x++, row += 3)
-            for (int c = 0; c < 3; c++) *to++ = table[c][row[first + c * step]];
-    }
+    for (size_t c = 0; c < 3; c++)
+        for (int v = 0; v < 256; v++) table[c][v] = (float)kf__pixel_normalize(p, c, v);
+    for (size_t y = 0; y < h; y++) to = put_row(p, rgb + y * stride, w, table, to);
 }

@@ -49,11 +49,7 @@ void kf__session_one_step(struct kf_session *s, int32_t step);
 void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc);
 /** u8 pixels, or f32 whose normalization is undone and rounded, into a pixel input; NCHW or NHWC. */
 void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc);
-/** RGB8 pixels of exactly the input size, normalised as the model says. */
+/** RGB8 pixels of exactly the input size: colours in the network's order, or grey, normalized as the model says. */
 void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride);
-/** n values of channel k, `step` apart, back to the pixels that they were before normalization (without preprocessing:
- *  they are pixels), to_step apart. */
-void kf__to_pixels(const kf_preprocess *p, const float *x, size_t n, size_t k, size_t step, uint8_t *to,
-                   size_t to_step);
 
 #endif

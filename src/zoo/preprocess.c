@@ -3,6 +3,7 @@
  * Owner rule: static data. */
 #include "base/base.h"
 #include "kitfox/compile.h"
+#include "preprocess/preprocess.h"
 
 #define IMAGENET {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
 #define HALF {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}
@@ -34,7 +35,10 @@ kf_status kf_preprocess_by_name(const char *name, kf_preprocess *out, kf_error *
     if (!name || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_preprocess_by_name: name and out are needed");
     for (size_t i = 0; i < KF_COUNT(TABLE); i++) {
         if (strcmp(TABLE[i].name, name) != 0) continue;
-        *out = (kf_preprocess){.valid = 1, .width = 224, .height = 224, .crop_pct = TABLE[i].crop_pct, .filter = TABLE[i].filter};
+        kf_preprocess_init(out);
+        out->width = out->height = 224;
+        out->crop_pct = TABLE[i].crop_pct;
+        out->filter = TABLE[i].filter;
         memcpy(out->mean, TABLE[i].mean, sizeof out->mean);
         memcpy(out->std, TABLE[i].std, sizeof out->std);
         return KF_OK;

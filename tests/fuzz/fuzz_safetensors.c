@@ -6,6 +6,7 @@
 
 #include "import/checkpoint.h"
 #include "import/sidecar.h"
+#include "kitfox/preprocess.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,7 +18,7 @@ static void json(const uint8_t *data, size_t size) {
         if (!err.text[0]) abort(); /* a refusal without a reason is a bug */
         return;
     }
-    kf__sidecar_apply(&s, &p);
+    kf_preprocess_copy(&p, &s.given, s.fields);
     if (!(p.crop_pct > 0 && p.crop_pct <= 1) || !(p.std[0] > 0)) abort(); /* what was accepted can be used */
     for (int32_t i = 0; i < s.n_labels; i++)
         if (!s.labels[i]) abort();

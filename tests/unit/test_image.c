@@ -42,7 +42,11 @@ static void check_golden(const char *npy, const char *picture, kf_filter filter,
     io.no_exif = 1;
     snprintf(path, sizeof path, "%s/data/imagenet-sample/%s", shared(), picture);
     if (kf_image_load(path, &io, &in, &err) != KF_OK) fail_msg("%s", err.text);
-    kf_preprocess p = {.valid = 1, .width = 224, .height = 224, .crop_pct = crop, .filter = filter};
+    kf_preprocess p;
+    kf_preprocess_init(&p);
+    p.width = p.height = 224;
+    p.crop_pct = crop;
+    p.filter = filter;
     assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_OK);
     snprintf(path, sizeof path, "%s/goldens/resize/%s", shared(), npy);
     unsigned char *want = npy_pixels(path);

@@ -11,6 +11,7 @@
 
 #include "format/format.h"
 #include "kitfox/kitfox.h"
+#include "preprocess/pixel.h"
 #include "runtime/session.h"
 
 static atomic_long heap_calls;

@@ -18,7 +18,7 @@ static kf_status describe(const kf__sidecar *s, const kf_import_options *options
     }
     if (!o.preprocess) {
         KF_TRY(kf_preprocess_by_name(g->meta.arch, &p, err));
-        kf__sidecar_apply(s, &p);
+        kf_preprocess_copy(&p, &s->given, s->fields);
         o.preprocess = &p;
     }
     return kf__graph_describe(g, &o, err);

@@ -3,13 +3,13 @@
  * Owner rule: see compile.h. */
 #include "api/toolchain/graph_api.h"
 
-#include <math.h>
 #include <stdlib.h>
 
 #include "format/format.h"
 #include "import/onnx_reader.h"
 #include "lower/raise.h"
 #include "os/file.h"
+#include "preprocess/preprocess.h"
 
 void kf_import_options_init(kf_import_options *options) { *options = (kf_import_options){.size = sizeof *options}; }
 
@@ -33,11 +33,13 @@ void kf_graph_destroy(kf_graph **graph) {
 
 /* ImageNet preprocessing for a picture input of the graph, when nothing better is known. */
 static void default_preprocess(kf__graph *g) {
-    kf_preprocess *p = &g->meta.preprocess;
     const kf__shape *s = &g->values[g->inputs[0]].shape;
-    if (p->valid || s->rank != 4 || s->dim[1] != 3) return;
-    *p = (kf_preprocess){.valid = 1, .width = (int32_t)s->dim[3], .height = (int32_t)s->dim[2], .crop_pct = 0.875,
-                         .filter = KF_FILTER_BICUBIC, .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
+    kf_preprocess p;
+    if (g->meta.preprocess.valid || s->rank != 4 || s->dim[1] != 3) return;
+    kf_preprocess_init(&p);
+    p.width = (int32_t)s->dim[3];
+    p.height = (int32_t)s->dim[2];
+    if (kf__preprocess_check(&p, s->dim[1], NULL) == KF_OK) g->meta.preprocess = p;
 }
 
 static kf_status apply_labels(kf__graph *g, const char *const *labels, int32_t n, kf_error *err) {
@@ -51,19 +53,15 @@ static kf_status apply_labels(kf__graph *g, const char *const *labels, int32_t n
 
 /* The network's own input size wins over that of `p`. */
 static kf_status set_preprocess(kf__graph *g, const kf_preprocess *p, kf_error *err) {
-    if (!(p->crop_pct > 0 && p->crop_pct <= 1)) KF_FAIL(err, KF_ERR_ARGUMENT, "crop_pct %g: a number above 0, at most 1, is needed", p->crop_pct);
-    if ((unsigned)p->filter > KF_FILTER_NEAREST || (unsigned)p->crop > KF_CROP_FIT_PAD || (unsigned)p->color > KF_COLOR_GRAY)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "preprocessing: filter %d, crop %d or color %d is none of its enumeration", (int)p->filter, (int)p->crop, (int)p->color);
-    for (int i = 0; i < 3; i++)
-        if (!isfinite(p->mean[i]) || !isfinite(p->std[i]) || p->std[i] <= 0)
-            KF_FAIL(err, KF_ERR_ARGUMENT, "channel %d: mean %g, std %g: a finite mean and an std above 0 are needed", i, p->mean[i], p->std[i]);
     const kf__shape *s = &g->values[g->inputs[0]].shape;
-    g->meta.preprocess = *p;
-    g->meta.preprocess.valid = 1;
+    kf_preprocess set = *p;
+    set.valid = 1;
     if (s->rank == 4) {
-        g->meta.preprocess.height = (int32_t)s->dim[2];
-        g->meta.preprocess.width = (int32_t)s->dim[3];
+        set.height = (int32_t)s->dim[2];
+        set.width = (int32_t)s->dim[3];
     }
+    KF_TRY(kf__preprocess_check(&set, s->rank == 4 ? s->dim[1] : 0, err));
+    g->meta.preprocess = set;
     return KF_OK;
 }
 
