@@ -44,13 +44,20 @@ void pair_unload(pair_input *in) {
     *in = (pair_input){0};
 }
 
+kf_status pair_picture(const kf_tensor *t, kf_color color, kf_image *out, kf_error *err) {
+    *out = (kf_image){0};
+    if (t->rank != 3 || t->shape[2] != kf_color_channels(color))
+        return cli_error(err, KF_ERR_SHAPE, "pixels of %lld channels; the model takes %s", (long long)t->shape[2],
+                         kf_color_name(color));
+    kf_status st = kf_image_create((int32_t)t->shape[1], (int32_t)t->shape[0], out, err);
+    if (st == KF_OK) kf_color_to_rgb(color, t->data, (size_t)(t->shape[0] * t->shape[1]), out->pixels);
+    return st;
+}
+
 static kf_status run_pixels(kf_session *s, const kf_preprocess *how, const kf_tensor *t, float *to, size_t n, kf_error *err) {
-    kf_image rgb = {.width = (int32_t)t->shape[1], .height = (int32_t)t->shape[0], .stride = 3 * (size_t)t->shape[1], .pixels = t->data};
-    if (how->color != KF_COLOR_BGR) return kf_session_run_rgb(s, rgb.pixels, rgb.stride, to, n, err);
-    kf_status st = kf_image_create(rgb.width, rgb.height, &rgb, err);
-    if (st != KF_OK) return st;
-    for (size_t i = 0; i < t->bytes; i++) rgb.pixels[i] = ((const uint8_t *)t->data)[i / 3 * 3 + 2 - i % 3];
-    st = kf_session_run_rgb(s, rgb.pixels, rgb.stride, to, n, err);
+    kf_image rgb;
+    kf_status st = pair_picture(t, how->color, &rgb, err);
+    if (st == KF_OK) st = kf_session_run_rgb(s, rgb.pixels, rgb.stride, to, n, err);
     kf_image_free(&rgb);
     return st;
 }

@@ -80,6 +80,9 @@ typedef struct pair_input {
 } pair_input;
 kf_status pair_load(const pair *w, size_t i, pair_input *in, kf_error *err);
 void pair_unload(pair_input *in);
+/** Pixels in a network's order, [h, w, channels of `color`], as a picture that kf_image_free releases. SHAPE: other
+ *  channels. */
+kf_status pair_picture(const kf_tensor *t, kf_color color, kf_image *out, kf_error *err);
 /** One side's outputs for it. */
 kf_status pair_forward(const pair *w, int side, kf_session *s, const pair_input *in, float *to, kf_error *err);
 /** Both sides' sessions of one thread each; destroyed by the caller also after failures. */

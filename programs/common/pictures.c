@@ -95,12 +95,13 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
     st = kf_image_preprocess(&full, how, &crop, err);
     kf_image_free(&full);
     if (st != KF_OK) return st;
-    *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {crop.height, crop.width, 3}, .bytes = (size_t)crop.height * (size_t)crop.width * 3};
+    size_t w = (size_t)crop.width, h = (size_t)crop.height, row = w * (size_t)kf_color_channels(how->color);
+    *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .bytes = h * row};
+    t->shape[0] = crop.height;
+    t->shape[1] = crop.width;
+    t->shape[2] = kf_color_channels(how->color);
     uint8_t *to = t->data = malloc(t->bytes);
-    int swap = how->color == KF_COLOR_BGR ? 2 : 0;
-    for (int32_t y = 0; to && y < crop.height; y++)
-        for (int32_t x = 0; x < crop.width; x++)
-            for (int c = 0; c < 3; c++) *to++ = crop.pixels[(size_t)y * crop.stride + (size_t)x * 3 + (size_t)(swap ? 2 - c : c)];
+    for (size_t y = 0; to && y < h; y++) kf_color_from_rgb(how->color, crop.pixels + y * crop.stride, w, to + y * row);
     kf_image_free(&crop);
     return t->data ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory");
 }

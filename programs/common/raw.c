@@ -132,13 +132,6 @@ static kf_status through_camera(uint8_t *rgb, const shape *s, bool limited, kf_e
     return st;
 }
 
-static void swap_colors(uint8_t *p, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        uint8_t t = p[3 * i];
-        p[3 * i] = p[3 * i + 2], p[3 * i + 2] = t;
-    }
-}
-
 static kf_status make_pixels(const raw_form *f, const shape *s, const float *x, kf_tensor *t, kf_error *err) {
     *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {(int64_t)s->h, (int64_t)s->w, 3}, .bytes = s->count};
     uint8_t *to = t->data = malloc(s->count + 1);
@@ -147,9 +140,10 @@ static kf_status make_pixels(const raw_form *f, const shape *s, const float *x, 
         for (size_t k = 0; k < s->w; k++)
             for (size_t c = 0; c < 3; c++) *to++ = (uint8_t)fminf(fmaxf(rintf(x[at(s, f->nhwc, c, y, k)]), 0), 255);
     if (!f->camera) return KF_OK;
-    if (f->bgr) swap_colors(t->data, s->w * s->h);
+    kf_color color = f->bgr ? KF_COLOR_BGR : KF_COLOR_RGB;
+    kf_color_to_rgb(color, t->data, s->w * s->h, t->data);
     kf_status st = through_camera(t->data, s, f->camera == 2, err);
-    if (f->bgr) swap_colors(t->data, s->w * s->h);
+    kf_color_from_rgb(color, t->data, s->w * s->h, t->data);
     return st;
 }
 

@@ -99,10 +99,8 @@ static void thumbnail(FILE *f, const report *r, size_t i) {
     if (pair_load(r->w, i, &in, &err) == KF_OK) {
         kf_model_info info;
         kf_model_get_info(r->w->m[0], &info);
-        bool pixels = in.tensor.data && in.tensor.dtype == KF_U8 && info.preprocess.color != KF_COLOR_BGR; /* BGR pixels would show false colours */
-        if (pixels) in.full = (kf_image){.width = (int32_t)in.tensor.shape[1], .height = (int32_t)in.tensor.shape[0], .stride = 3 * (size_t)in.tensor.shape[1], .pixels = in.tensor.data};
+        if (in.tensor.data && in.tensor.dtype == KF_U8) pair_picture(&in.tensor, info.preprocess.color, &in.full, &err);
         if (in.full.pixels) html_thumbnail(f, &in.full, SIDE);
-        if (pixels) in.full = (kf_image){0};
     }
     pair_unload(&in);
 }

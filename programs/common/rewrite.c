@@ -128,8 +128,8 @@ static void pixels_of(const kf_preprocess *p, const kf_tensor *normalized, kf_te
     size_t plane = normalized->bytes / sizeof *x / (size_t)(normalized->shape[0] * normalized->shape[1]);
     for (size_t i = 0; i < normalized->bytes / sizeof *x; i++) {
         size_t c = i / plane % (size_t)normalized->shape[1] % 3;
-        to[i] = (float)fmin(fmax(rint(255 * ((double)x[i] * p->std[c] + p->mean[c])), 0), 255);
-        ((float *)normalized->data)[i] = (float)((to[i] / 255.0 - p->mean[c]) / p->std[c]);
+        to[i] = (float)kf_preprocess_pixel(p, (int32_t)c, (double)x[i]);
+        ((float *)normalized->data)[i] = (float)kf_preprocess_normalize(p, (int32_t)c, (double)to[i]);
     }
 }
 

@@ -70,9 +70,9 @@ static kf_status set_preprocess(job *j, kf_error *err) {
     if (j->c->runtime == KF_INPUT_NV12) st = kf_graph_set_input_range(j->g, j->c->limited, err);
     if (st != KF_OK) return st;
     kf_preprocess p = info.preprocess;
-    if (!p.valid) p = (kf_preprocess){.valid = 1, .crop_pct = 0.875, .filter = KF_FILTER_BICUBIC};
+    if (!p.valid) kf_preprocess_init(&p);
     p.color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;
-    for (int i = 0; i < 3; i++) p.mean[i] = j->c->mean[i] / 255, p.std[i] = 1 / (255 * j->c->scale[i]);
+    kf_preprocess_set_scale(&p, j->c->mean, j->c->scale);
     return place(j, j->c->normalizes ? "scale_value" : "norm_type", kf_graph_set_preprocess(j->g, &p, err), err);
 }
 

@@ -5,6 +5,7 @@
 
 #include "graph/qrules.h"
 #include "import/onnx_writer_private.h"
+#include "preprocess/pixel.h"
 
 /* First opsets of per-channel scales, and of 16 bits in QuantizeLinear. */
 enum { CHANNEL_SCALES = 13, SIXTEEN_BITS = 21 };
@@ -91,7 +92,10 @@ kf_status kf__out_pixels(kf__onnx_out *w, kf__vid v, const char *raw, const char
     float slope[3], offset[3];
     if (!p->valid || s->rank != 4 || s->dim[1] < 1 || s->dim[1] > 3)
         KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "input %s takes pixels, and how they were normalized is not known; quantize again with --preprocess", raw);
-    for (int c = 0; c < 3; c++) slope[c] = (float)(255 * p->std[c]), offset[c] = (float)(255 * p->mean[c]);
+    for (size_t c = 0; c < 3; c++) {
+        slope[c] = (float)kf__pixel_std(p, c);
+        offset[c] = (float)kf__pixel_mean(p, c);
+    }
     kf__shape by_channel = kf__shape_make(4, (int64_t[]){1, s->dim[1], 1, 1});
     const char *spread = kf__out_fresh(w, raw, "_spread"), *shifted = kf__out_fresh(w, raw, "_pixels");
     void *a = kf__out_alloc(w, sizeof slope), *b = kf__out_alloc(w, sizeof offset);

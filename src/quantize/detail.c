@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "graph/qrules.h"
+#include "preprocess/pixel.h"
 
 kf_status kf__detail_open(kf__sim *s) {
     s->alone = kf__arena_zalloc(&s->arena, s->samples * sizeof *s->alone);
@@ -25,7 +26,7 @@ static float weight_at(const kf__sim *s, const kf__node *n, const kf__value *v, 
     float w = ((const float *)v->data)[i];
     if (!s->pixels || n->in[0] != s->graph->inputs[0] || n->op != KF_OP_CONV) return w;
     size_t taps = (size_t)(v->shape.dim[2] * v->shape.dim[3]), channel = i / taps % (size_t)v->shape.dim[1];
-    return (float)((double)w / (255.0 * s->graph->meta.preprocess.std[channel < 3 ? channel : 2]));
+    return kf__pixel_weight(&s->graph->meta.preprocess, channel, w);
 }
 
 static void reach(kf__histogram *h, float x) {

@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "graph/qrules.h"
+#include "preprocess/pixel.h"
 
 kf__sim_shape kf__sim_shape_of(const kf__graph *g, kf__vid v) {
     const kf__shape *s = &g->values[v].shape;
@@ -73,7 +74,7 @@ kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, co
     s->samples = samples->n < most || o->memory == 0 ? samples->n : most < 1 ? 1 : most;
     s->values = kf__arena_zalloc(&s->arena, s->samples * g->n_values * sizeof *s->values);
     if (!s->values) KF_FAIL_MEMORY(err, s->samples * g->n_values * sizeof *s->values);
-    for (int c = 0; c < 3; c++) s->mean[c] = 255.0 * g->meta.preprocess.mean[c];
+    for (size_t c = 0; c < 3; c++) s->mean[c] = kf__pixel_mean(&g->meta.preprocess, c);
     kf__sim_shape x = kf__sim_shape_of(g, g->inputs[0]);
     KF_TRY(kf__sim_alloc(s, g->inputs[0], g->values[g->inputs[0]].quant && !s->pixels));
     for (size_t i = 0; i < s->samples; i++) /* spread over the whole list when not all fit */

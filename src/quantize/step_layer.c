@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "graph/qrules.h"
+#include "preprocess/pixel.h"
 #include "quantize/assign.h"
 #include "quantize/detail.h"
 #include "quantize/seal.h"
@@ -93,7 +94,7 @@ static kf_status prepare(layer_job *j) {
         if (b) j->bias[r] = (double)b[r];
         for (size_t i = 0; i < k; i++) {
             float x = w[r * k + i % per * taps + i / per];
-            j->rows[r * k + i] = reads_pixels(j) ? (float)((double)x / (255.0 * g->meta.preprocess.std[i % per])) : x;
+            j->rows[r * k + i] = reads_pixels(j) ? kf__pixel_weight(&g->meta.preprocess, i % per, x) : x;
         }
     }
     return KF_OK;

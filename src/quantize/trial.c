@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "graph/qrules.h"
+#include "preprocess/pixel.h"
 #include "quantize/assign.h"
 #include "quantize/steps.h"
 
@@ -27,7 +28,7 @@ static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w,
     for (size_t r = 0; r < l->o; r++)
         for (size_t i = 0; i < l->k; i++) {
             float x = weight_at(w, r * l->k + i % per * taps + i / per, r);
-            if (w->dtype == KF_F32 && reads_pixels(t, n)) x = (float)((double)x / (255.0 * t->real->meta.preprocess.std[i % per]));
+            if (w->dtype == KF_F32 && reads_pixels(t, n)) x = kf__pixel_weight(&t->real->meta.preprocess, i % per, x);
             rows[r * l->k + i] = x;
         }
 }
