@@ -4,6 +4,7 @@
 #include "kitfox/kitfox.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "format/format.h"
@@ -260,12 +261,32 @@ kf_status kf_session_classify_nv12(kf_session *s, const kf_nv12 *frame, size_t k
 
 const char *kf_cpu_name(void) { return kf__cpu_level_name(kf__cpu_level_now()); }
 
+/* Level `index` of this architecture, or KF_CPU_LEVELS. */
+static kf__cpu_level level_at(int index) {
+    for (int i = 0; i < KF_CPU_LEVELS && index >= 0; i++) {
+        kf__cpu_arch arch = kf__cpu_level_arch((kf__cpu_level)i);
+        if ((arch == KF_ARCH_ANY || arch == KF_ARCH_HERE) && index-- == 0) return (kf__cpu_level)i;
+    }
+    return KF_CPU_LEVELS;
+}
+
+const char *kf_cpu_level_name(int index) {
+    kf__cpu_level level = level_at(index);
+    return level == KF_CPU_LEVELS ? NULL : kf__cpu_level_name(level);
+}
+
+int kf_cpu_level_usable(int index) { return kf__cpu_usable(level_at(index)); }
+
 kf_status kf_cpu_limit(const char *name, kf_error *err) {
     int level = name ? kf__cpu_level_from_name(name) : KF_CPU_LEVELS;
-    if (level < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "unknown instruction set %s; scalar, sse4, avx2, avxvnni, avx512, avx512vnni and amx are known", name);
-    int usable = level; /* from below: the highest level is not without effect to ask for */
-    while (usable < KF_CPU_LEVELS && !kf__cpu_usable((kf__cpu_level)usable)) usable++;
-    if (name && usable == KF_CPU_LEVELS) KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name, kf__cpu_level_name(kf__cpu_level_best()));
+    if (level < 0) {
+        char known[160] = "";
+        for (int i = 0; kf_cpu_level_name(i); i++)
+            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", kf_cpu_level_name(i));
+        KF_FAIL(err, KF_ERR_ARGUMENT, "unknown instruction set %s; known are %s", name, known);
+    }
+    if (name && !kf__cpu_usable((kf__cpu_level)level))
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name, kf__cpu_level_name(kf__cpu_level_best()));
     kf__cpu_set_limit((kf__cpu_level)level);
     return KF_OK;
 }

@@ -56,13 +56,13 @@ static void select_rung(int rung, kf__kernels_int *k) {
 }
 
 static int int_rungs(int *out) {
-    static const int ALL[] = {KF_CPU_SCALAR, KF_CPU_SSE4, KF_CPU_AVX2, KF_CPU_AVXVNNI, KF_CPU_AVX512, KF_CPU_AVX512VNNI, KF_CPU_AMX};
+    bool twins = kf__cpu_level_contains(kf__cpu_level_now(), KF_CPU_AVX512VNNI);
     int n = 0;
-    for (size_t i = 0; i < KF_COUNT(ALL); i++)
-        if (ALL[i] <= (int)kf__cpu_level_now() && kf__cpu_usable((kf__cpu_level)ALL[i])) out[n++] = ALL[i];
-    if (kf__cpu_level_now() >= KF_CPU_AVX512VNNI) out[n++] = EVEX_TWIN;
+    for (int i = 0; i < KF_CPU_LEVELS; i++)
+        if (kf__cpu_allowed((kf__cpu_level)i) && kf__cpu_usable((kf__cpu_level)i)) out[n++] = i;
+    if (twins) out[n++] = EVEX_TWIN;
 #if defined(KF_AMX)
-    if (kf__cpu_level_now() >= KF_CPU_AVX512VNNI) out[n++] = TILE_TWIN;
+    if (twins) out[n++] = TILE_TWIN;
 #endif
     return n;
 }
@@ -593,7 +593,8 @@ int main(int argc, char **argv) {
     check_traps();
 #if defined(KF_AMX)
     bool left;
-    if (kf__cpu_level_now() >= KF_CPU_AVX512VNNI && kf_k_tiles_amx_model(&left) == 0) failures++, puts("the model of tiles was not used");
+    bool twins = kf__cpu_level_contains(kf__cpu_level_now(), KF_CPU_AVX512VNNI);
+    if (twins && kf_k_tiles_amx_model(&left) == 0) failures++, puts("the model of tiles was not used");
 #endif
     printf("int: %d cases, %d failures\n", cases, failures);
     return failures != 0;

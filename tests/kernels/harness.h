@@ -92,12 +92,17 @@ static inline kf__epilogue epilogue_of(unsigned turn, const float *bias, const f
 /** Error allowed for a sum of terms whose absolute values add up to `mass`: far below one lost term of any layer. */
 static inline bool close_enough(double got, double want, double mass) { return fabs(got - want) <= 4e-6 * (mass + 1); }
 
-/** Rungs that have f32 kernels of their own and that this machine may run. */
+/** Levels that this machine may run; of those whose f32 kernels are the same the first. Scalar is always there. */
 static inline int rungs(kf__cpu_level *out) {
-    static const kf__cpu_level ALL[] = {KF_CPU_SCALAR, KF_CPU_SSE4, KF_CPU_AVX2, KF_CPU_AVX512};
+    kf__kernels last = {0}, here = {0};
     int n = 0;
-    for (size_t i = 0; i < KF_COUNT(ALL); i++)
-        if (ALL[i] <= kf__cpu_level_now() && kf__cpu_usable(ALL[i])) out[n++] = ALL[i];
+    for (int i = 0; i < KF_CPU_LEVELS; i++) {
+        kf__cpu_level level = (kf__cpu_level)i;
+        if (!kf__cpu_allowed(level) || !kf__cpu_usable(level)) continue;
+        kf__kernels_select(level, &here);
+        if (n == 0 || memcmp(&last, &here, sizeof here) != 0) out[n++] = level;
+        last = here;
+    }
     return n;
 }
 
@@ -124,7 +129,8 @@ static inline double now_ns(void) {
         (ns) = bench_best;                                                                                             \
     } while (0)
 
-/** Exact multiply-adds of bytes (SSE4.1, AVX2: of pairs of i16) a nanosecond on this CPU, 512 bits or fewer; of AMX by tiles. 0: no yardstick. */
+/** Exact multiply-adds of bytes (SSE4.1, AVX2: of pairs of i16) per nanosecond on this CPU, 512 bits or fewer; of AMX by tiles. 0: no
+ *  yardstick. */
 double dot_limit(kf__cpu_level level, bool wide);
 /** Multiply-adds a nanosecond that independent FMAs reach on this rung, measured now; 0 where there is no such unit. */
 double fma_limit(kf__cpu_level level);

@@ -23,8 +23,8 @@ LIMIT(chains_avx512, "avx512f,fma", __m512, _mm512_set1_ps, _mm512_fmadd_ps)
 double fma_limit(kf__cpu_level level) {
     float out[2 + CHAINS * 16] = {0.5f, 0.25f};
     double ns;
-    if (level < KF_CPU_AVX2) return 0;
-    bool wide = level >= KF_CPU_AVX512;
+    if (!kf__cpu_level_contains(level, KF_CPU_AVX2)) return 0;
+    bool wide = kf__cpu_level_contains(level, KF_CPU_AVX512);
     BENCH(ns, (wide ? chains_avx512 : chains_avx2)(out));
     return (wide ? 16.0 : 8.0) * CHAINS * STEPS / ns;
 }
@@ -75,7 +75,7 @@ static void tiles_amx(void) {}
 double dot_limit(kf__cpu_level level, bool wide) {
     int32_t out[2 + CHAINS * 16] = {3, 5};
     double ns;
-    if (level < KF_CPU_SSE4) return 0;
+    if (level == KF_CPU_SCALAR) return 0;
     if (level == KF_CPU_SSE4) {
         BENCH(ns, pairs_sse4(out));
         return 8.0 * CHAINS * STEPS / ns;
@@ -84,7 +84,8 @@ double dot_limit(kf__cpu_level level, bool wide) {
         BENCH(ns, tiles_amx());
         return 4.0 * 16 * 16 * 64 * STEPS / ns;
     }
-    bool vnni = kf__cpu_usable(KF_CPU_AVX512VNNI) && (level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI || level >= KF_CPU_LEVELS);
+    bool fours = level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI || level >= KF_CPU_LEVELS; /* beyond the last: the twins */
+    bool vnni = fours && kf__cpu_usable(KF_CPU_AVX512VNNI);
     if (!vnni) BENCH(ns, pairs_avx2(out));
     else if (wide) BENCH(ns, fours_avx512(out));
     else BENCH(ns, fours_evex256(out));

@@ -1,4 +1,5 @@
-/* How many threads one image gets: affinity mask, control groups of both versions, the environment.
+/* Levels of instruction sets and what limits them. How many threads one image gets: affinity mask, control groups of both versions, the
+ * environment.
  * The groups are files that the kernel's documentation describes, laid below a folder of our own.
  * Owner rule: the folder is removed. */
 #include <sched.h>
@@ -15,6 +16,7 @@
 #include <cmocka.h>
 
 #include "cpu/cpu.h"
+#include "kitfox/kitfox.h"
 
 static char root[64];
 
@@ -120,8 +122,78 @@ static void affinity_and_environment(void **state) {
     assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }
 
+/* A level is a set of features. */
+static void levels_contain(void **state) {
+    (void)state;
+    for (int i = 0; i < KF_CPU_LEVELS; i++) {
+        kf__cpu_level level = (kf__cpu_level)i;
+        assert_true(kf__cpu_level_contains(level, level) && kf__cpu_level_contains(level, KF_CPU_SCALAR));
+        assert_true(kf__cpu_level_contains(KF_CPU_LEVELS, level) && !kf__cpu_level_contains(level, KF_CPU_LEVELS));
+        assert_int_equal(kf__cpu_level_from_name(kf__cpu_level_name(level)), level);
+        for (int k = 0; k < i; k++) { /* no two are the same, and the better one comes later */
+            assert_string_not_equal(kf__cpu_level_name((kf__cpu_level)k), kf__cpu_level_name(level));
+            assert_false(kf__cpu_level_contains((kf__cpu_level)k, level));
+        }
+    }
+    assert_true(kf__cpu_level_contains(KF_CPU_AMX, KF_CPU_AVX512VNNI) && kf__cpu_level_contains(KF_CPU_AVXVNNI, KF_CPU_AVX2));
+    assert_false(kf__cpu_level_contains(KF_CPU_AMX, KF_CPU_AVXVNNI)); /* AVX-512 does not bring AVX-VNNI */
+    assert_int_equal(kf__cpu_level_from_name("avx3"), -1);
+}
+
+/* What KITFOX_CPU, the limit and the bar leave: the best usable level that they contain. */
+static void limits_are_sets(void **state) {
+    (void)state;
+    kf__cpu_level best = kf__cpu_level_best();
+    for (int i = 0; i < KF_CPU_LEVELS; i++) {
+        kf__cpu_level level = (kf__cpu_level)i, want = KF_CPU_SCALAR;
+        for (int k = 0; k < KF_CPU_LEVELS; k++)
+            if (kf__cpu_level_contains(level, (kf__cpu_level)k) && kf__cpu_usable((kf__cpu_level)k)) want = (kf__cpu_level)k;
+        assert_true(!kf__cpu_usable(level) || want == level);
+        kf__cpu_set_limit(level);
+        assert_int_equal(kf__cpu_level_now(), want);
+        kf__cpu_set_limit(KF_CPU_LEVELS);
+        setenv("KITFOX_CPU", kf__cpu_level_name(level), 1);
+        assert_int_equal(kf__cpu_level_now(), want);
+        assert_true(kf__cpu_allowed(level) && kf__cpu_allowed(KF_CPU_SCALAR));
+        unsetenv("KITFOX_CPU");
+        kf__cpu_bar(level);
+        assert_true(level == KF_CPU_SCALAR || !kf__cpu_usable(level));
+        for (int k = 1; k < KF_CPU_LEVELS; k++)
+            if (kf__cpu_level_contains((kf__cpu_level)k, level)) assert_false(kf__cpu_usable((kf__cpu_level)k));
+        kf__cpu_bar(KF_CPU_LEVELS);
+        assert_int_equal(kf__cpu_level_now(), best);
+    }
+    setenv("KITFOX_CPU", "avx3", 1); /* unknown words are ignored */
+    assert_int_equal(kf__cpu_level_now(), best);
+    unsetenv("KITFOX_CPU");
+}
+
+/* The public list: this architecture's levels, in order; any of them, and no other word, is a limit. */
+static void public_list(void **state) {
+    (void)state;
+    kf_error err = {0};
+    int n = 0;
+    assert_string_equal(kf_cpu_level_name(0), "scalar");
+    for (; kf_cpu_level_name(n); n++) {
+        int level = kf__cpu_level_from_name(kf_cpu_level_name(n));
+        assert_in_range(level, 0, KF_CPU_LEVELS - 1);
+        assert_int_equal(kf_cpu_level_usable(n), kf__cpu_usable((kf__cpu_level)level));
+        assert_int_equal(kf_cpu_limit(kf_cpu_level_name(n), &err), kf_cpu_level_usable(n) ? KF_OK : KF_ERR_UNSUPPORTED);
+        if (kf_cpu_level_usable(n)) assert_string_equal(kf_cpu_name(), kf_cpu_level_name(n));
+        assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+    }
+    assert_true(n >= 1 && n <= KF_CPU_LEVELS);
+    assert_null(kf_cpu_level_name(-1));
+    assert_null(kf_cpu_level_name(n + 1));
+    assert_false(kf_cpu_level_usable(n) || kf_cpu_level_usable(-1));
+    assert_int_equal(kf_cpu_limit("avx3", &err), KF_ERR_ARGUMENT);
+    for (int i = 0; i < n; i++) assert_non_null(strstr(err.text, kf_cpu_level_name(i)));
+}
+
 int main(void) {
+    unsetenv("KITFOX_CPU"); /* the tiers of ./test.sh set it */
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(levels_contain), cmocka_unit_test(limits_are_sets), cmocka_unit_test(public_list),
         cmocka_unit_test_setup_teardown(no_groups, fresh, clean), cmocka_unit_test_setup_teardown(version_2, fresh, clean),
         cmocka_unit_test_setup_teardown(container, fresh, clean), cmocka_unit_test_setup_teardown(version_1, fresh, clean),
         cmocka_unit_test_setup_teardown(strange_files, fresh, clean), cmocka_unit_test(affinity_and_environment),
