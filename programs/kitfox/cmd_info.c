@@ -1,20 +1,21 @@
-/* kitfox info MODEL: what a model is, in words or JSON.
- * Floor 8.
+/* kitfox info MODEL: what a model is, in words or JSON; kitfox info --cpus: which instruction sets this machine can run.
  * Owner rule: prints only. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/cli.h"
 
-enum { KEY_NODES = 1000 };
+enum { KEY_NODES = 1000, KEY_CPUS };
 
 typedef struct options {
     cli_common common;
     const char *model;
-    bool nodes;
+    bool nodes, cpus;
 } options;
 
 static const struct argp_option OPTIONS[] = {
     {"nodes", KEY_NODES, NULL, 0, "one line a compiled step", 0},
+    {"cpus", KEY_CPUS, NULL, 0, "instead: the instruction sets of the library, and which of them run here", 0},
     {0},
 };
 
@@ -23,6 +24,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case KEY_NODES: o->nodes = true; return 0;
+    case KEY_CPUS: o->cpus = true; return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "%s: one model only", arg);
         o->model = arg;
@@ -116,6 +118,20 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
                (long long)s.shape[3], (long long)s.macs, (long long)s.parameters, s.name);
 }
 
+/* One line each, words that scripts can split: NAME, usable or unusable, and "now" for the one in use. */
+static void print_cpus(bool as_json) {
+    json_t *list = json_array();
+    for (int i = 0; kf_cpu_level_name(i); i++) {
+        const char *name = kf_cpu_level_name(i);
+        int usable = kf_cpu_level_usable(i);
+        bool now = strcmp(name, kf_cpu_name()) == 0;
+        json_array_append_new(list, json_pack("{s:s,s:b,s:b}", "name", name, "usable", usable, "now", now));
+        if (!as_json) printf("%-10s %s%s\n", name, usable ? "usable" : "unusable", now ? " now" : "");
+    }
+    if (as_json) cli_print_json(json_pack("{s:O}", "cpus", list));
+    json_decref(list);
+}
+
 int cmd_info(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS, parse, "[MODEL]", "Inputs, outputs, preprocessing, parameters and MACs of a model.", children, NULL, NULL};
@@ -124,6 +140,10 @@ int cmd_info(int argc, char **argv) {
     kf_model *m = NULL;
     kf_model_info info;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (o.cpus) {
+        print_cpus(o.common.json);
+        return EXIT_DONE;
+    }
     if (cli_load_model(o.model, &o.common, &m, &err) != KF_OK) return cli_fail(&err);
     kf_model_get_info(m, &info);
     if (o.common.json) print_json(m, &info, &o);

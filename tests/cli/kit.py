@@ -3,6 +3,7 @@
 The first argument of a test is the program. KITFOX_SOURCE: the source root (default: two folders up), KITFOX_SHARED: models and pictures that
 are not ours (default: beside it), KITFOX_PEERS: a Python with numpy, onnx, onnxruntime and Pillow (default: the one that tools make).
 """
+import json
 import os
 import subprocess
 import sys
@@ -34,6 +35,11 @@ def finish():
     """The last line; the exit status."""
     print(f"{_failed} failures")
     return 1 if _failed else 0
+
+
+def levels():
+    """The instruction sets that this machine can run, the best one last."""
+    return [cpu["name"] for cpu in json.loads(run("info", "--cpus", "--json")[1])["cpus"] if cpu["usable"]]
 
 
 def peers_have(*modules):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 
-from kit import EXAMPLES, KITFOX, ROOT, SHARED, check, finish, run
+from kit import EXAMPLES, KITFOX, ROOT, SHARED, check, finish, levels, run
 
 NAMES = ["airplane", "automobile", "frog", "ship", "truck"]
 
@@ -26,9 +26,25 @@ def pictures_are_right():
     with open(paths[0], "rb") as f:
         code, out, _ = run("classify", "--json", "-", stdin=f.read())
     check("classify: - reads standard input", code == 0 and json.loads(out)["top"][0]["label"] == "airplane", out)
-    for level in ("scalar", "sse4", "avx2", "avx512"):
+    for level in levels():
         code, out, _ = run("classify", "--json", paths[2], env={"KITFOX_CPU": level})
         check(f"classify: KITFOX_CPU={level}", code == 0 and json.loads(out)["top"][0]["label"] == "frog", out)
+
+
+def instruction_sets():
+    code, out, _ = run("info", "--cpus", "--json")
+    cpus = json.loads(out)["cpus"]
+    check("info --cpus: scalar first, and usable", code == 0 and cpus[0]["name"] == "scalar" and cpus[0]["usable"], out)
+    check("info --cpus: the last usable one is in use", os.environ.get("KITFOX_CPU") or [c for c in cpus if c["usable"]][-1]["now"], out)
+    check("info --cpus: one is in use", sum(c["now"] for c in cpus) == 1, out)
+    text = [line.split() for line in run("info", "--cpus")[1].splitlines()]
+    check("info --cpus: the same in words", [(t[0], t[1] == "usable", t[2:] == ["now"]) for t in text] ==
+          [(c["name"], c["usable"], c["now"]) for c in cpus], text)
+    for c in cpus:
+        now = [line.split()[0] for line in run("info", "--cpus", env={"KITFOX_CPU": c["name"]})[1].splitlines() if line.endswith(" now")]
+        check(f"info --cpus: KITFOX_CPU={c['name']}", len(now) == 1 and (now == [c["name"]]) == c["usable"], now)
+    code, out, _ = run("info", "--cpus", env={"KITFOX_CPU": "scalar"})
+    check("info --cpus: KITFOX_CPU lowers the one in use", code == 0 and out.startswith("scalar     usable now"), out)
 
 
 def annotated(folder):
@@ -279,6 +295,7 @@ def goldens(folder):
 def main():
     with tempfile.TemporaryDirectory() as folder:
         pictures_are_right()
+        instruction_sets()
         annotated(folder)
         usage_errors()
         bad_files(folder)

@@ -12,12 +12,11 @@ import struct
 import sys
 import tempfile
 
-from kit import ROOT, SHARED, check, finish, run
+from kit import ROOT, SHARED, check, finish, levels, run
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tiny_onnx
 
-RUNGS = ["scalar", "sse4", "avx2", "avx512", "avx512vnni", "amx"]
 PREFIX = 8 + len('{"__metadata__":{"kitfox.hash":"')
 
 
@@ -71,7 +70,7 @@ def quantized(folder, model, side, name):
 
 
 def every_rung(path, exact):
-    for rung in [None, *RUNGS]:
+    for rung in [None, *levels()]:
         for threads in ("1", "3"):
             code, out, err = run("verify", path, "--json", "-t", threads, env={"KITFOX_CPU": rung} if rung else None)
             r = json.loads(out) if code == 0 else {}

@@ -160,19 +160,19 @@ static kf_graph *quantized(const network *c, const char *path, uint8_t **picture
 
 /* Every rung, one and two threads, straight and through a file, against the oracle. */
 static void check_graph(const kf__graph *g, const kf__dense *in, const char *name) {
-    static const char *const sets[] = {"scalar", "sse4", "avx2", "avx512", "avx512vnni", "amx"};
     oracle *seen_all = calloc(1, sizeof *seen_all);
     kf_error err = {0};
     kf__arena arena;
     kf__arena_init(&arena, NULL);
     kf__dense out[4];
     if (kf__ref_run(g, in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK) fail_msg("%s: %s", name, err.text);
-    for (size_t i = 0; i < KF_COUNT(sets); i++) {
-        if (kf_cpu_limit(sets[i], NULL) != KF_OK) continue;
+    for (int i = 0; kf_cpu_level_name(i); i++) {
+        if (kf_cpu_limit(kf_cpu_level_name(i), NULL) != KF_OK) continue;
         for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in->dtype, in->data, seen_all, out, name, threads);
     }
 #if defined(KF_AMX)
-    if (kf_cpu_limit("avx512vnni", NULL) == KF_OK && strcmp(kf_cpu_name(), "avx512vnni") == 0) { /* the kernel of AMX on a model of tiles */
+    const char *below = kf__cpu_level_name(KF_CPU_AVX512VNNI); /* the kernel of AMX on a model of tiles */
+    if (kf_cpu_limit(below, NULL) == KF_OK && strcmp(kf_cpu_name(), below) == 0) {
         gemm_instead = kf_k_gemm_u8_amx_model;
         run_session(lowered(g, false), in->dtype, in->data, seen_all, out, name, 2);
         gemm_instead = NULL;
