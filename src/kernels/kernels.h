@@ -1,5 +1,5 @@
-/* Kernel contracts: one function type per family, one table of the functions chosen for this CPU.
- * Floor 3: includes base, cpu, tensor. Kernels are pure: no allocation, threads, globals or logging.
+/* Kernel contracts: one function type per family, one table of the functions chosen for this CPU; kernels.def lists the kernels.
+ * Kernels are pure: no allocation, threads, globals or logging.
  * Owner rule: every pointer is borrowed for the call. Sizes count elements unless they say bytes. No kernel reads or writes
  * outside the rows it is given. */
 #ifndef KF_KERNELS_H
@@ -70,7 +70,7 @@ typedef void kf__colsum_f32_fn(size_t rows, size_t c, const float *x, float *sum
 /** out[i] = post(act(a[i] + b[i])); b may be NULL (plain activation). Only act and post of `e` are used. */
 typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e);
 
-/** The functions in use; filled once by kf__kernels_select. */
+/** The functions in use and what callers have to know of them; filled once by kf__kernels_select. kernels.def has a line for each kernel. */
 typedef struct kf__kernels {
     kf__gemm_f32_fn *gemm_f32;
     kf__conv_f32_fn *conv_f32;
@@ -79,9 +79,13 @@ typedef struct kf__kernels {
     kf__colsum_f32_fn *colsum_f32;
     kf__eltwise_f32_fn *eltwise_f32;
     const char *gemm_f32_name, *conv_f32_name, *dwconv_f32_name, *scale_f32_name, *colsum_f32_name, *eltwise_f32_name;
+    size_t gemm_rows;             /* of the largest tile: shares of rows are multiples of it */
+    size_t gemm_columns;          /* of a panel: shares of columns are multiples of it */
+    size_t gemm_least_tiles;      /* tiles that make a share of rows worth it: with fewer, shares would differ too much */
+    size_t gemm_weights_per_line; /* weights that a tile consumes per prefetched cache line: 32 columns at one depth for four lines give 8 */
 } kf__kernels;
 
-/** Scalar first, then a ladder of early returns over the usable levels of `cpu`. */
+/** Of the lines of kernels.def, in order, those whose level `cpu` contains. */
 void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out);
 
 /** Elements of the packed form of w[n,k]. */
@@ -91,33 +95,7 @@ void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed);
 size_t kf__dwconv_f32_packed(size_t taps, size_t c);
 void kf__dwconv_f32_pack(size_t taps, size_t c, const float *w, size_t tap, size_t channel, float *packed);
 
-#define KF_KERNEL(family, type, isa) kf__##family##_fn kf_k_##type##_##isa;
-KF_KERNEL(gemm_f32, gemm_f32, scalar)
-KF_KERNEL(conv_f32, conv_f32, scalar)
-KF_KERNEL(dwconv_f32, dwconv_f32, scalar)
-KF_KERNEL(scale_f32, scale_f32, scalar)
-KF_KERNEL(colsum_f32, colsum_f32, scalar)
-KF_KERNEL(eltwise_f32, eltwise_f32, scalar)
-#if defined(__x86_64__)
-KF_KERNEL(gemm_f32, gemm_f32, sse4)
-KF_KERNEL(conv_f32, conv_f32, sse4)
-KF_KERNEL(dwconv_f32, dwconv_f32, sse4)
-KF_KERNEL(scale_f32, scale_f32, sse4)
-KF_KERNEL(colsum_f32, colsum_f32, sse4)
-KF_KERNEL(eltwise_f32, eltwise_f32, sse4)
-KF_KERNEL(gemm_f32, gemm_f32, avx2)
-KF_KERNEL(conv_f32, conv_f32, avx2)
-KF_KERNEL(dwconv_f32, dwconv_f32, avx2)
-KF_KERNEL(scale_f32, scale_f32, avx2)
-KF_KERNEL(colsum_f32, colsum_f32, avx2)
-KF_KERNEL(eltwise_f32, eltwise_f32, avx2)
-KF_KERNEL(gemm_f32, gemm_f32, avx512)
-KF_KERNEL(conv_f32, conv_f32, avx512)
-KF_KERNEL(dwconv_f32, dwconv_f32, avx512)
-KF_KERNEL(scale_f32, scale_f32, avx512)
-KF_KERNEL(colsum_f32, colsum_f32, avx512)
-KF_KERNEL(eltwise_f32, eltwise_f32, avx512)
-#endif
-#undef KF_KERNEL
+#define KF_KERNEL_F32(check, member, function, isa, level, facts) kf__##function##_fn kf_k_##function##_##isa;
+#include "kernels/kernels.def"
 
 #endif

@@ -1,5 +1,5 @@
 /* Integer kernel contracts: what docs/NUMERICS.md asks of every instruction set, to the bit, and how weights are packed.
- * Floor 3: includes base, cpu, tensor. Kernels are pure: no allocation, threads, globals or logging.
+ * Kernels are pure: no allocation, threads, globals or logging.
  * Owner rule: every pointer is borrowed for the call. Sizes count elements unless they say bytes. No kernel reads or writes outside
  * the rows it is given; parameter vectors are longer than needed (KF_QPAD), so that whole registers may be loaded from them. */
 #ifndef KF_KERNELS_INT_H
@@ -43,13 +43,10 @@ void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t bloc
 
 /** c[m,n] = requant(a[m, runs * k] * w[n, runs * k]^T), w packed by kf__gemm_u8_pack with the layout that the kernel wants. A row of a is
  *  `runs` runs of k bytes, ld_run bytes apart, and rows are lda bytes apart, so that a window of an image can be read in place; with more
- *  than one run, k is a multiple of 4. Rows are independent; panels are independent, so threads may split n at multiples of KF_QPANEL
+ *  than one run, k is a multiple of the table's gemm_group. Rows are independent; panels are independent, so threads may split n at multiples of KF_QPANEL
  *  (b moves by panels, the requant vectors by columns). c overlaps neither a nor the residual: a kernel may make some rows twice. */
 typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
                             size_t ldc, const kf__requant *q);
-/** The end of a u8 GEMM: c[row + i, col + j] = requant(sums[i, j]) for `rows` rows and up to KF_QPANEL columns, those below n. Rows of sums
- *  are ld elements apart and have KF_QPANEL of them; rows and columns of c, of the residual and of the requant vectors count from the first. */
-typedef void kf__finish_q_fn(const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c, size_t ldc, const kf__requant *q);
 /** gemm_u8 for i16 inputs in one run; `wide`: the packed weights are i16, not i8. */
 typedef void kf__gemm_i16_fn(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
                              size_t ldc, const kf__requant *q);
@@ -124,11 +121,11 @@ typedef void kf__pixels_fn(size_t n, const float *const x[3], bool planes, const
 /** Three planes of n bytes, interleaved. */
 typedef void kf__interleave_fn(size_t n, const uint8_t *const x[3], uint8_t *to);
 
-/** How a kernel wants u8 weights. GEMM: panels of [k/4][16][4] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT: elements 0, 2 and elements
- *  1, 3 of every four). Depthwise: as they are (PLAIN), fours of rows or pairs of them in i16, see pack_int.c. */
+/** How a kernel wants u8 weights. GEMM: panels of [k/group][16][group] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT: elements 0, 2 and elements
+ *  1, 3 of every four; the group is 4). Depthwise: as they are (PLAIN), fours of rows or pairs of them in i16, see pack_int.c. */
 typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT, KF_QLAYOUT_PAIRS } kf__qlayout;
 
-/** The integer functions in use; filled once by kf__kernels_select_int. */
+/** The integer functions in use and what callers have to know of them; filled once by kf__kernels_select_int. */
 typedef struct kf__kernels_int {
     kf__gemm_u8_fn *gemm_u8;
     kf__gemm_i16_fn *gemm_i16;
@@ -137,12 +134,20 @@ typedef struct kf__kernels_int {
     kf__colsum_q_fn *colsum_q;
     kf__eltwise_q_fn *eltwise_q;
     kf__pool_q_fn *pool_q;
-    kf__pixels_fn *pixels;         /* NULL: none on this rung */
-    kf__interleave_fn *interleave; /* NULL with it */
+    kf__pixels_fn *pixels;
+    kf__interleave_fn *interleave;
+    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_any_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name;
+    const char *eltwise_q_name, *pool_q_name, *pixels_name, *interleave_name;
     kf__qlayout gemm_layout, dw_layout;
-    size_t dw_block; /* channels that the depthwise kernels take at a time */
-    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_any_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name, *eltwise_q_name, *pool_q_name;
+    size_t dw_block;           /* channels that the depthwise kernels take at a time */
+    size_t gemm_rows;          /* of the widest tile: shares of rows are multiples of it */
+    size_t gemm_least_rows;    /* rows that make a share worth it: with fewer, shares would differ too much */
+    size_t gemm_columns;       /* of a panel: shares of columns are multiples of it */
+    size_t gemm_group;         /* elements along k that gemm_u8 multiplies at once: several runs are each filled up to a multiple of it */
+    int32_t gemm_input_offset; /* gemm_u8 sums (a - offset) * w: the caller adds offset * sum(w) to the bias. 128 where a machine multiplies
+                                  signed by signed, else 0 */
 } kf__kernels_int;
+/** Of the lines of kernels.def, in order, those whose level `cpu` contains. */
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 
 /* ---- tiles (tiles.c): a kernel that no machine at hand runs is compared with the scalar one before it is used ---------------- */
@@ -156,9 +161,11 @@ void kf__kernels_select_tiles(kf__kernels_int *out);
 
 /* ---- packing (pack_int.c) -------------------------------------------------------------------------------------------------- */
 
-/** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). */
-size_t kf__gemm_u8_packed(kf__qlayout layout, size_t n, size_t k);
-void kf__gemm_u8_pack(kf__qlayout layout, size_t n, size_t k, const int8_t *w, void *to);
+/** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). `layout` and `group`: the table's gemm_layout
+ *  and gemm_group, which is at most KF_GROUP_MOST. */
+enum { KF_GROUP_MOST = 8 };
+size_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k);
+void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, const int8_t *w, void *to);
 /** [n/16][k/2][16][2] of i8 or i16. */
 size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k);
 void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to);
@@ -185,36 +192,8 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
 /** Scratch of the u8 depthwise vector kernels in bytes, for any shape. */
 size_t kf__dwconv_u8_scratch(void);
 
-#define KF_KERNEL(family, type, isa) kf__##family##_fn kf_k_##type##_##isa;
-#define KF_KERNELS_U8(isa) KF_KERNEL(gemm_u8, gemm_u8, isa) KF_KERNEL(dwconv_q, dwconv_u8, isa)
-#define KF_KERNELS_WIDE(isa)                                                                                           \
-    KF_KERNEL(gemm_i16, gemm_i16, isa)                                                                                 \
-    KF_KERNEL(dwconv_q, dwconv_i16, isa)                                                                               \
-    KF_KERNEL(affine_q, affine_q, isa)                                                                                 \
-    KF_KERNEL(colsum_q, colsum_q, isa)
-#define KF_KERNELS_MAP(isa) KF_KERNEL(eltwise_q, eltwise_q, isa) KF_KERNEL(pool_q, pool_q, isa)
-KF_KERNELS_U8(scalar)
-KF_KERNELS_WIDE(scalar)
-KF_KERNELS_MAP(scalar)
-#if defined(__x86_64__)
-KF_KERNELS_U8(sse4)
-KF_KERNELS_WIDE(sse4)
-KF_KERNELS_MAP(sse4)
-KF_KERNELS_U8(avx2)
-KF_KERNELS_WIDE(avx2)
-KF_KERNELS_MAP(avx2)
-KF_KERNEL(pixels, pixels, avx2)
-KF_KERNEL(interleave, interleave, avx2)
-KF_KERNELS_U8(avxvnni)
-KF_KERNELS_WIDE(avx512)
-KF_KERNELS_U8(avx512vnni)
-KF_KERNEL(gemm_i16, gemm_i16, avx512vnni)
-KF_KERNEL(finish_q, finish_q, avx512vnni)
-KF_KERNEL(gemm_u8, gemm_u8, amx)
-#endif
-#undef KF_KERNELS_U8
-#undef KF_KERNELS_WIDE
-#undef KF_KERNELS_MAP
-#undef KF_KERNEL
+typedef kf__dwconv_q_fn kf__dwconv_u8_fn, kf__dwconv_i16_fn;
+#define KF_KERNEL_INT(check, member, function, isa, level, facts) kf__##function##_fn kf_k_##function##_##isa;
+#include "kernels/kernels.def"
 
 #endif

@@ -1,36 +1,40 @@
 /* Packing of integer weights: panels of 16 columns by fours or pairs of k, and depthwise weights by fours of rows.
- * Floor 3.
  * Owner rule: fills the caller's memory. */
 #include "kernels/kernels_int.h"
 
 #include <math.h>
 
-/* Four taps of one column: as bytes, or split into even and odd i16 `odd` elements later. */
-static void put_four(kf__qlayout layout, const int8_t four[4], void *to, size_t at, size_t odd) {
+size_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k) {
+    return kf__round_up(n, KF_QPANEL) * kf__round_up(k, group) * (layout == KF_QLAYOUT_SPLIT ? 2 : 1);
+}
+
+/* A group of taps of one column: as bytes, or its four split into even and odd i16 `odd` elements later. */
+static inline void put_group(kf__qlayout layout, size_t group, const int8_t *taps, void *to, size_t at, size_t odd) {
     if (layout != KF_QLAYOUT_SPLIT) {
-        memcpy((int8_t *)to + at * 4, four, 4);
+        memcpy((int8_t *)to + at * group, taps, group);
         return;
     }
-    const int16_t even_taps[2] = {four[0], four[2]}, odd_taps[2] = {four[1], four[3]};
+    const int16_t even_taps[2] = {taps[0], taps[2]}, odd_taps[2] = {taps[1], taps[3]};
     memcpy((int16_t *)to + at * 2, even_taps, 4);
     memcpy((int16_t *)to + (at + odd) * 2, odd_taps, 4);
 }
 
-size_t kf__gemm_u8_packed(kf__qlayout layout, size_t n, size_t k) {
-    return kf__round_up(n, KF_QPANEL) * kf__round_up(k, 4) * (layout == KF_QLAYOUT_SPLIT ? 2 : 1);
-}
-
-void kf__gemm_u8_pack(kf__qlayout layout, size_t n, size_t k, const int8_t *w, void *to) {
-    size_t fours = (k + 3) / 4, step = layout == KF_QLAYOUT_SPLIT ? 8 : 4;
+static inline void pack_groups(kf__qlayout layout, size_t group, size_t n, size_t k, const int8_t *w, void *to) {
+    size_t groups = (k + group - 1) / group, step = layout == KF_QLAYOUT_SPLIT ? 2 * group : group;
     char *at = to;
     for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL)
-        for (size_t g = 0; g < fours; g++, at += KF_QPANEL * step)
+        for (size_t g = 0; g < groups; g++, at += KF_QPANEL * step)
             for (size_t j = 0; j < KF_QPANEL; j++) {
-                int8_t four[4] = {0};
-                for (size_t t = 0; t < 4; t++)
-                    if (j0 + j < n && g * 4 + t < k) four[t] = w[(j0 + j) * k + g * 4 + t];
-                put_four(layout, four, at, j, KF_QPANEL);
+                int8_t taps[KF_GROUP_MOST] = {0};
+                for (size_t t = 0; t < group; t++)
+                    if (j0 + j < n && g * group + t < k) taps[t] = w[(j0 + j) * k + g * group + t];
+                put_group(layout, group, taps, at, j, KF_QPANEL);
             }
+}
+
+void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, const int8_t *w, void *to) {
+    if (group == 4) pack_groups(layout, 4, n, k, w, to); /* a constant: every weight passes here at start */
+    else pack_groups(layout, group, n, k, w, to);
 }
 
 size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k) {

@@ -47,7 +47,7 @@ typedef struct operand {
 static void gemm(const job *j, operand in, size_t n, const char *w, size_t col, char *c, const kf__requant *r) {
     size_t ldc = (size_t)j->out->c, depth = in.runs * in.k;
     if (j->q->i16) j->k->gemm_i16(in.m, n, depth, in.a, in.lda, w + kf__gemm_i16_packed(j->q->wide, col, depth), j->q->wide, c, ldc, r);
-    else j->k->gemm_u8(in.m, n, in.k, in.runs, in.ld_run, in.a, in.lda, w + kf__gemm_u8_packed(j->k->gemm_layout, col, depth), c, ldc, r);
+    else j->k->gemm_u8(in.m, n, in.k, in.runs, in.ld_run, in.a, in.lda, w + kf__gemm_u8_packed(j->k->gemm_layout, j->k->gemm_group, col, depth), c, ldc, r);
 }
 
 /* Rows of the widest tile, and the fewest for a worker: below, shares of rows would differ too much. */

@@ -144,7 +144,7 @@ static void *panels(packing *k, const kf__pconst *w, bool input_i16, size_t grou
     bool wide = w->dtype == KF_I16;
     kf__qlayout layout = k->m->kernels_int.gemm_layout;
     size_t filled = runs > 1 ? runs * kf__round_up(depth / runs, 4) : depth;
-    *bytes = input_i16 ? kf__gemm_i16_packed(wide, n, depth) : kf__gemm_u8_packed(layout, n, filled);
+    *bytes = input_i16 ? kf__gemm_i16_packed(wide, n, depth) : kf__gemm_u8_packed(layout, k->m->kernels_int.gemm_group, n, filled);
     char *to = place(k, groups * *bytes);
     for (size_t g = 0; to && g < groups; g++) {
         const char *from = (const char *)w->data + g * n * depth * kf_dtype_size(w->dtype);
@@ -154,7 +154,7 @@ static void *panels(packing *k, const kf__pconst *w, bool input_i16, size_t grou
         }
         const int8_t *rows = fill_runs(k, (const int8_t *)from, n, runs, depth / runs);
         if (!rows) return NULL;
-        kf__gemm_u8_pack(layout, n, filled, rows, to + g * *bytes);
+        kf__gemm_u8_pack(layout, k->m->kernels_int.gemm_group, n, filled, rows, to + g * *bytes);
     }
     return to;
 }

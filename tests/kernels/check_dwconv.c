@@ -2,6 +2,7 @@
  * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
+#include "lines.h"
 
 typedef struct shape {
     int32_t k, stride, dil, pad, w_in;
@@ -87,6 +88,7 @@ static void check_shape(shape s, unsigned absent, unsigned turn, kf__random *r) 
         kf__kernels_select(level[i], &k);
         memset(j.out.at, CANARY, j.out.count * sizeof(float));
         k.dwconv_f32(&j.d, &e);
+        MEET(k, dwconv_f32);
         if (!check(&j, &e, k.dwconv_f32_name)) failures++;
     }
     job_free(&j);
@@ -130,6 +132,7 @@ int main(int argc, char **argv) {
                    (size_t)kf__random_range(&r, 1, 40)};
         check_shape(s, (unsigned)kf__random_range(&r, 0, 3), i, &r);
     }
+    failures += unmet(CHECK_DWCONV);
     printf("dwconv: %d cases, %d failures\n", cases, failures);
     return failures != 0;
 }

@@ -2,6 +2,7 @@
  * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and bytes a ns.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
+#include "lines.h"
 
 static const size_t LAYERS[][2] = {{784, 72},  {784, 120}, {196, 480}, {196, 672}, {49, 672}, {49, 960}, {3136, 16},
                                    {196, 96},  {196, 240}, {196, 120}, {196, 144}, {49, 288}, {49, 576}};
@@ -48,6 +49,7 @@ static void check_shape(size_t rows_n, size_t c, unsigned turn, kf__random *r) {
     for (int i = 0, n = rungs(level); i < n; i++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
+        MEET(k, scale_f32), MEET(k, colsum_f32), MEET(k, eltwise_f32);
         memset(out.at, CANARY, out.count * sizeof(float));
         k.scale_f32(rows_n, c, x.at, gate.at, out.at);
         expect(scale_right(rows_n, c, &x, &gate, &out), k.scale_f32_name, rows_n, c);
@@ -94,6 +96,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < KF_COUNT(LAYERS); i++) check_shape(LAYERS[i][0], LAYERS[i][1], i, &r);
     for (unsigned i = 0; i < 300; i++)
         check_shape((size_t)kf__random_range(&r, 1, 9), (size_t)kf__random_range(&r, 1, 50), i, &r);
+    failures += unmet(CHECK_ELTWISE);
     printf("eltwise: %d cases, %d failures\n", cases, failures);
     return failures != 0;
 }

@@ -3,6 +3,7 @@
  * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
+#include "lines.h"
 
 typedef struct shape {
     size_t m, n, k;
@@ -92,6 +93,7 @@ static void check_shape(shape s, size_t gap, unsigned turn, kf__random *r) {
         kf__ahead ahead = NOWHERE;
         e.ahead = turn % 2 ? &ahead : NULL;
         k.gemm_f32(s.m, s.n, s.k, j.a.at, j.lda, j.packed.at, j.out.at, j.ldc, &e);
+        MEET(k, gemm_f32);
         if (!check(&j, &e, k.gemm_f32_name) || !asked_right(&ahead, &j, k.gemm_f32_name)) failures++;
     }
     job_free(&j);
@@ -118,6 +120,7 @@ static void check_pieces(shape s, size_t pieces, size_t step, unsigned turn, kf_
         kf__kernels_select(level[i], &k);
         memset(j.out.at, CANARY, j.out.count * sizeof(float));
         k.conv_f32(s.m, s.n, &rows, j.packed.at, j.out.at, j.ldc, &e);
+        MEET(k, conv_f32);
         if (!check(&j, &e, k.conv_f32_name)) failures++;
     }
     for (size_t p = 0; p < pieces; p++) guard_free(&piece[p]);
@@ -164,6 +167,7 @@ int main(int argc, char **argv) {
         shape s = {(size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 50), (size_t)kf__random_range(&r, 1, 15)};
         check_pieces(s, 1 + i % 4, (size_t)kf__random_range(&r, 1, 12), i, &r);
     }
+    failures += unmet(CHECK_GEMM);
     printf("gemm: %d cases, %d failures\n", cases, failures);
     return failures != 0;
 }

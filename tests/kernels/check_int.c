@@ -4,7 +4,7 @@
  * Owner rule: frees what each case maps. */
 #include "harness.h"
 
-#include "kernels/kernels_int.h"
+#include "lines.h"
 
 typedef struct shape {
     size_t m, n, k;
@@ -167,16 +167,18 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
-        size_t packed_bytes = i16 ? kf__gemm_i16_packed(wide, s.n, s.k) : kf__gemm_u8_packed(k.gemm_layout, s.n, s.k);
+        size_t packed_bytes = i16 ? kf__gemm_i16_packed(wide, s.n, s.k) : kf__gemm_u8_packed(k.gemm_layout, k.gemm_group, s.n, s.k);
         bytes packed = bytes_new(packed_bytes);
         uint8_t *to = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
         if (i16) {
             kf__gemm_i16_pack(wide, s.n, s.k, w, packed.at);
+            MEET(k, gemm_i16);
             k.gemm_i16(s.m, s.n, s.k, (const int16_t *)(const void *)a.at, s.k, packed.at, wide, to, s.n, &q);
         } else {
-            kf__gemm_u8_pack(k.gemm_layout, s.n, s.k, w, packed.at);
+            kf__gemm_u8_pack(k.gemm_layout, k.gemm_group, s.n, s.k, w, packed.at);
             size_t runs = s.k % 8 == 0 && turn % 2 ? s.k / 4 : 1; /* the same rows, cut into fours */
+            MEET(k, gemm_u8);
             k.gemm_u8(s.m, s.n, s.k / runs, runs, s.k / runs, a.at, s.k, packed.at, to, s.n, &q);
         }
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released())) report(i16 ? k.gemm_i16_name : k.gemm_u8_name, s, turn);
@@ -203,9 +205,10 @@ static void check_windows(unsigned turn, kf__random *r) {
     for (int i = 0, count = int_rungs(level); i < count; i++, cases++) {
         kf__kernels_int kernels;
         select_rung(level[i], &kernels);
-        bytes packed = bytes_new(kf__gemm_u8_packed(kernels.gemm_layout, n, depth));
-        kf__gemm_u8_pack(kernels.gemm_layout, n, depth, w, packed.at);
+        bytes packed = bytes_new(kf__gemm_u8_packed(kernels.gemm_layout, kernels.gemm_group, n, depth));
+        kf__gemm_u8_pack(kernels.gemm_layout, kernels.gemm_group, n, depth, w, packed.at);
         memset(got.at, CANARY, got.n);
+        MEET(kernels, gemm_u8);
         kernels.gemm_u8(m, n, k, runs, ld_run, a.at, lda, packed.at, i ? got.at : want.at, n, &q);
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released())) report(kernels.gemm_u8_name, (shape){m, n, depth}, turn);
         guard_free(&packed.g);
@@ -241,6 +244,7 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
         memset(got.at, CANARY, got.n);
         for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) { /* in two shares, as two threads do */
             d.y1 = d.y0 ? ho : (ho + 1) / 2;
+            MEET(k, dwconv_u8);
             k.dwconv_u8(&d, &q);
         }
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_u8_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
@@ -275,6 +279,7 @@ static void check_dwconv16(window v, unsigned turn, kf__random *r) {
         memset(got.at, CANARY, got.n);
         for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) {
             d.y1 = d.y0 ? ho : (ho + 1) / 2;
+            MEET(k, dwconv_i16);
             k.dwconv_i16(&d, &q);
         }
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_i16_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
@@ -305,6 +310,7 @@ static void check_dwconv_any(window v, unsigned turn, kf__random *r) {
         select_rung(level[i], &k);
         d.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
+        MEET(k, dwconv_any);
         k.dwconv_any(&d, &q);
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_any_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
     }
@@ -332,7 +338,9 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
         bytes *sum = i ? &sum_got : &sum_want;
         a.out = i ? got.at : want.at;
         memset(sum->at, 0, sum->n);
+        MEET(k, affine_q);
         k.affine_q(&a);
+        MEET(k, colsum_q);
         k.colsum_q(in, rows, c, x.at, (int32_t *)(void *)sum->at);
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.affine_q_name, (shape){rows, c, 0}, turn);
         if (i && memcmp(sum_want.at, sum_got.at, sum_got.n) != 0) report(k.colsum_q_name, (shape){rows, c, 0}, turn);
@@ -362,6 +370,7 @@ static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *
         kf__kernels_int k;
         select_rung(level[i], &k);
         a.out = i ? got.at : want.at;
+        MEET(k, affine_q);
         k.affine_q(&a);
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.affine_q_name, (shape){rows, c, 1}, turn);
     }
@@ -405,6 +414,7 @@ static void check_eltwise(size_t rows, size_t c, unsigned turn, kf__random *r) {
         select_rung(level[i], &k);
         e.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
+        MEET(k, eltwise_q);
         k.eltwise_q(&e);
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.eltwise_q_name, (shape){rows, c, 0}, turn);
     }
@@ -430,6 +440,7 @@ static void check_pool(size_t c, unsigned turn, kf__random *r) {
         select_rung(level[i], &k);
         w.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
+        MEET(k, pool_q);
         k.pool_q(&w);
         if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.pool_q_name, (shape){rows, c, columns}, turn);
     }
@@ -453,18 +464,37 @@ static void check_pixels(size_t n, unsigned turn, kf__random *r) {
         flat.at[i] = (uint8_t)kf__random_range(r, 0, 255);
     }
     int level[RUNGS];
-    for (int i = 1, rungs = int_rungs(level); i < rungs; i++, cases++) {
+    for (int i = 0, rungs = int_rungs(level); i < rungs; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
-        if (!k.pixels) continue;
         const float *at = (const float *)(const void *)x.at;
+        MEET(k, pixels);
         k.pixels(n, (const float *const[]){at, at + n, at + 2 * n}, planes, std, mean, top, got.at);
         if (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)) report("pixels", (shape){n, 3, planes}, turn);
+        MEET(k, interleave);
         k.interleave(n, (const uint8_t *const[]){flat.at, flat.at + n, flat.at + 2 * n}, got.at);
         for (size_t b = 0; b < 3 * n; b++)
             if (got.at[b] != flat.at[b % 3 * n + b / 3]) report("interleave", (shape){n, 3, b}, turn);
     }
     guard_free(&x.g), guard_free(&want.g), guard_free(&got.g), guard_free(&flat.g);
+}
+
+/* Every weight is where the layout says, whatever the group along k; what fills panels and groups up is zero. */
+static void check_packing(size_t group, size_t n, size_t k, kf__random *r) {
+    size_t groups = (k + group - 1) / group;
+    bytes packed = bytes_new(kf__gemm_u8_packed(KF_QLAYOUT_QUADS, group, n, k));
+    int8_t *w = malloc(n * k);
+    random_weights(w, n * k, 0, r);
+    kf__gemm_u8_pack(KF_QLAYOUT_QUADS, group, n, k, w, packed.at);
+    bool right = packed.n == kf__round_up(n, KF_QPANEL) * groups * group && guard_intact(&packed.g);
+    for (size_t i = 0; right && i < packed.n; i++) {
+        size_t x = i / (KF_QPANEL * group) % groups * group + i % group, j = i / (KF_QPANEL * group) / groups * KF_QPANEL + i / group % KF_QPANEL;
+        right = (int8_t)packed.at[i] == (j < n && x < k ? w[j * k + x] : 0);
+    }
+    cases++;
+    if (!right) report("packing", (shape){group, n, k}, 0);
+    free(w);
+    guard_free(&packed.g);
 }
 
 /* The traps of the numerics page with their published numbers, on every rung. */
@@ -482,7 +512,7 @@ static void check_traps(void) {
         kf__requant q = {.bias = p.bias, .mul = p.mul, .k = p.k, .out = KF_F32};
         memset(p.bias, 0, 28);
         for (int c = 0; c < 7; c++) p.mul[c] = 1, p.k[c] = 1.0f / 6.0f;
-        kf__gemm_u8_pack(k.gemm_layout, 1, 3, B, packed);
+        kf__gemm_u8_pack(k.gemm_layout, k.gemm_group, 1, 3, B, packed);
         k.gemm_u8(1, 1, 3, 1, 0, A, 3, packed, out, 1, &q);
         if (out[0] != -3132) report("pair saturation", (shape){1, 1, 3}, 0);
         memset(packed, 0, sizeof packed); /* sums come from the bias alone */
@@ -539,13 +569,13 @@ static void bench(void) {
         for (size_t x = 0; i && level[i] != KF_CPU_AMX && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], limit, &r);
         for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
             shape s = GEMMS[x];
-            uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n), *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, s.n, s.k));
+            uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n), *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, k.gemm_group, s.n, s.k));
             int8_t *w = malloc(s.n * s.k);
             parameters p = parameters_new(s.n);
             parameters_fill(&p, s.n, 1e-4, KF_U8, &r);
             random_weights(w, s.n * s.k, 0, &r);
             memset(a, 3, s.m * s.k);
-            kf__gemm_u8_pack(k.gemm_layout, s.n, s.k, w, b);
+            kf__gemm_u8_pack(k.gemm_layout, k.gemm_group, s.n, s.k, w, b);
             kf__requant q = requant_of(&p, 1, false, NULL, 0, KF_U8);
             kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
             double ns, work = (double)s.m * (double)s.n * (double)s.k;
@@ -590,12 +620,14 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 360; i++) check_eltwise((size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, i % 3 ? 70 : 8), i, &r);
     for (unsigned i = 0; i < 300; i++) check_pool((size_t)kf__random_range(&r, 1, 70), i, &r);
     for (unsigned i = 0; i < 200; i++) check_pixels((size_t)kf__random_range(&r, 1, 100), i, &r);
+    for (unsigned i = 0; i < 100; i++) check_packing(i % 2 ? 4 : 8, (size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 60), &r);
     check_traps();
 #if defined(KF_AMX)
     bool left;
     bool twins = kf__cpu_level_contains(kf__cpu_level_now(), KF_CPU_AVX512VNNI);
     if (twins && kf_k_tiles_amx_model(&left) == 0) failures++, puts("the model of tiles was not used");
 #endif
+    failures += unmet(CHECK_INT);
     printf("int: %d cases, %d failures\n", cases, failures);
     return failures != 0;
 }

@@ -4,7 +4,7 @@
  * Owner rule: pure functions. Tiles are configured for one call and released before it returns: no state is left in the thread. */
 #include <immintrin.h>
 
-#include "kernels/kernels_int.h"
+#include "kernels/x86/int_finish.h"
 
 #ifdef KF_TILE_MODEL
 #include KF_TILE_MODEL

@@ -1,6 +1,7 @@
 /* Integer kernels for AVX-512 VNNI: four u8 x i8 products a lane, exact (vpdpbusd does not saturate).
  * Floor 3. The bodies are in int_template.h.
  * Owner rule: pure functions. */
+#include "kernels/x86/int_finish.h"
 #include "kernels/x86/int_words512.h"
 
 #define NAME(base) kf_k_##base##_avx512vnni
