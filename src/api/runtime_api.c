@@ -43,15 +43,7 @@ kf_status kf_model_load(const char *path, const kf_model_options *o, kf_model **
     return st == KF_OK ? st : kf__error_prefix(err, st, "%s", path);
 }
 
-void kf_model_destroy(kf_model **model) {
-    if (!model || !*model) return;
-    kf_model *m = *model;
-    const kf_allocator *a = m->allocator;
-    kf__mem_free(a, m->weights);
-    kf__program_destroy(&m->p);
-    kf__mem_free(a, m);
-    *model = NULL;
-}
+void kf_model_destroy(kf_model **model) { kf__model_destroy(model); }
 
 void kf_model_get_info(const kf_model *model, kf_model_info *info) {
     const kf__program *p = model->p;
@@ -88,8 +80,12 @@ kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_erro
     NEED(err, m && out && i >= 0 && i < m->p->n_steps, "no such step");
     const kf__step *s = &m->p->steps[i];
     const kf__ptensor *t = &m->p->tensors[s->out];
-    *out = (kf_step_info){.name = s->name, .op = kf__step_op_name(s->op), .kernel = kf__model_kernel_name(m, s), .shape = {t->n, t->h, t->w, t->c},
-                          .dtype = t->dtype, .macs = kf__step_macs(m->p, s)};
+    *out = (kf_step_info){.name = s->name,
+                          .op = kf__step_op_name(s->op),
+                          .kernel = m->steps[i].kernel,
+                          .shape = {t->n, t->h, t->w, t->c},
+                          .dtype = t->dtype,
+                          .macs = kf__step_macs(m->p, s)};
     for (int r = 0; r < KF_CONST_ROLES; r++) {
         size_t n = 0;
         if (s->consts[r] >= 0 && kf__shape_count(&m->p->consts[s->consts[r]].shape, &n)) out->parameters += (int64_t)n;

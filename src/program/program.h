@@ -152,6 +152,20 @@ typedef struct kf__program {
     bool mapped; /* borrowed constants lie in a read-only map of a file, whose pages can be given back and read again */
 } kf__program;
 
+/** Elements of a tensor, batch included. */
+static inline size_t kf__ptensor_count(const kf__ptensor *t) {
+    return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
+}
+/** Zero point and scale of channel c: 0 and 1 for f32. */
+static inline int32_t kf__ptensor_zero(const kf__program *p, const kf__ptensor *t, size_t c) {
+    if (t->dtype == KF_F32) return 0;
+    return t->zeros >= 0 ? ((const int32_t *)p->consts[t->zeros].data)[c] : t->zero;
+}
+static inline float kf__ptensor_scale(const kf__program *p, const kf__ptensor *t, size_t c) {
+    if (t->dtype == KF_F32) return 1.0f;
+    return t->scales >= 0 ? ((const float *)p->consts[t->scales].data)[c] : t->scale;
+}
+
 kf_status kf__program_create(kf__program **out, const kf_allocator *a, kf_error *err);
 void kf__program_destroy(kf__program **program);
 const char *kf__step_op_name(kf__step_op op);

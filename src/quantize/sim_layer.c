@@ -48,9 +48,9 @@ void kf__sim_row(const kf__sim_layer *l, const float *x, size_t oy, size_t ox, f
 static void run_depthwise(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y) {
     const kf__window *a = &l->window;
     const kf__epilogue none = {0};
-    const float *rows[64];
+    const float *rows[KF_DWCONV_ROWS];
     for (size_t oy = 0; oy < l->y.h; oy++) {
-        for (int32_t ky = 0; ky < a->kh && ky < 64; ky++) {
+        for (int32_t ky = 0; ky < a->kh && ky < KF_DWCONV_ROWS; ky++) {
             int64_t sy = (int64_t)oy * a->sh - a->pt + ky * a->dh;
             rows[ky] = sy < 0 || sy >= (int64_t)l->x.h ? NULL : x + (size_t)sy * l->x.w * l->x.c;
         }

@@ -25,14 +25,12 @@ static uint32_t mix(uint32_t x) {
     return x * 2246822519u;
 }
 
-static size_t elements(const kf__ptensor *t) { return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c; }
-
 static void fill_inputs(struct kf_session *s) {
     const kf__program *p = s->m->p;
     for (int32_t k = 0; k < p->n_inputs; k++) {
         const kf__ptensor *t = &p->tensors[p->inputs[k].tensor];
         void *to = kf__exec_tensor(&s->exec, p->inputs[k].tensor);
-        for (size_t i = 0; i < elements(t); i++) {
+        for (size_t i = 0; i < kf__ptensor_count(t); i++) {
             uint32_t v = mix((uint32_t)i + 1 + 1000003u * (uint32_t)k) >> 24;
             if (t->dtype == KF_F32) ((float *)to)[i] = (float)((int32_t)v - 128) / 64;
             else ((uint8_t *)to)[i] = (uint8_t)v;
@@ -71,7 +69,7 @@ static void see(void *user, int32_t index, const float *data) {
     const kf__step *s = &r->m->p->steps[index];
     const kf__ptensor *t = &r->m->p->tensors[s->out];
     kf__golden_step *g = &r->steps[index];
-    size_t n = elements(t);
+    size_t n = kf__ptensor_count(t);
     r->bound[s->out] = bind_step(r, s);
     *g = (kf__golden_step){.kind = r->bound[s->out] == BITS ? KF_GOLDEN_HASH : KF_GOLDEN_SUMS};
     if (g->kind == KF_GOLDEN_HASH) {
@@ -97,7 +95,7 @@ static kf_status run_once(run *r, int threads, float scores[KF_GOLDEN_SCORES], i
     const kf__program *p = r->m->p;
     const kf__ptensor *y = &p->tensors[p->outputs[0].tensor];
     struct kf_session *s;
-    size_t n = elements(y);
+    size_t n = kf__ptensor_count(y);
     r->bound = kf__mem_zalloc(NULL, (size_t)p->n_tensors * sizeof *r->bound);
     if (!r->bound) KF_FAIL_MEMORY(err, (size_t)p->n_tensors * sizeof *r->bound);
     kf_status st = kf__session_create(r->m, threads, false, NULL, &s, err);

@@ -9,32 +9,11 @@ typedef struct life {
     bool placed;
 } life;
 
-/* Bytes of a tensor that is worth not writing: about half of a second-level cache. */
-enum { JOIN_BYTES = 1 << 20 };
-
-bool kf__steps_join(const kf__program *p, int32_t i) {
-    if (i + 1 >= p->n_steps) return false;
-    const kf__step *s = &p->steps[i], *d = s + 1;
-    if (s->op != KF_STEP_CONV || !kf__window_is_pointwise(&s->window) || s->n_in != 1 || kf__step_is_integer(p, s))
-        return false;
-    if (d->op != KF_STEP_DWCONV || d->in[0] != s->out || d->n_in != 1 || kf__step_is_integer(p, d)) return false;
-    const kf__ptensor *t = &p->tensors[s->out];
-    if (d->window.dh != 1 || d->window.kh > KF_DIRECT_ROWS ||
-        (size_t)t->h * (size_t)t->w * (size_t)t->c * sizeof(float) < JOIN_BYTES)
-        return false;
-    for (int32_t k = 0; k < p->n_outputs; k++)
-        if (p->outputs[k].tensor == s->out) return false;
-    for (int32_t n = i + 2; n < p->n_steps; n++)
-        for (int k = 0; k < p->steps[n].n_in; k++)
-            if (p->steps[n].in[k] == s->out) return false;
-    return true;
-}
-
 static void lifetimes(const kf__program *p, bool keep_all, life *l) {
     for (int32_t t = 0; t < p->n_tensors; t++) {
         const kf__ptensor *x = &p->tensors[t];
         l[t] = (life){.first = p->n_steps, .last = -1};
-        l[t].bytes = kf__round_up((size_t)x->n * (size_t)x->h * (size_t)x->w * (size_t)x->c * kf_dtype_size(x->dtype), KF_ALIGN);
+        l[t].bytes = kf__round_up(kf__ptensor_count(x) * kf_dtype_size(x->dtype), KF_ALIGN);
         l[t].rank = l[t].bytes;
     }
     for (int32_t i = 0; i < p->n_inputs; i++) l[p->inputs[i].tensor].first = l[p->inputs[i].tensor].last = -1;

@@ -1,22 +1,14 @@
 /* Letting go of the model file: what was packed is read no more, what is still read is copied.
- * Floor 5.
  * Owner rule: afterwards the program's arena owns every constant that there is. */
 #include "os/file.h"
 #include "runtime/model.h"
-
-/* Does the step run on a packed form of this constant alone? */
-static bool is_packed(const struct kf_model *m, int32_t step, int role) {
-    const kf__step *s = &m->p->steps[step];
-    if (role != KF_CONST_W && role != KF_CONST_W2) return false;
-    if (!kf__step_is_integer(m->p, s)) return m->packed[step].w != NULL;
-    return s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE;
-}
 
 void kf__release_step(const struct kf_model *m, int32_t index) {
     const kf__program *p = m->p;
     for (int role = 0; p->mapped && role < KF_CONST_ROLES; role++) {
         int32_t c = p->steps[index].consts[role];
-        if (c >= 0 && p->consts[c].borrowed && is_packed(m, index, role)) kf__file_map_drop(p->consts[c].data, p->consts[c].bytes);
+        if (c < 0 || !p->consts[c].borrowed || !(m->steps[index].replaces & 1u << role)) continue;
+        kf__file_map_drop(p->consts[c].data, p->consts[c].bytes);
     }
 }
 
@@ -26,7 +18,8 @@ kf_status kf__release_file(struct kf_model *m, kf_error *err) {
     if (!wanted) KF_FAIL_MEMORY(err, p->n_consts);
     for (int32_t i = 0; i < p->n_steps; i++)
         for (int role = 0; role < KF_CONST_ROLES; role++)
-            if (p->steps[i].consts[role] >= 0 && !is_packed(m, i, role)) wanted[p->steps[i].consts[role]] = true;
+            if (p->steps[i].consts[role] >= 0 && !(m->steps[i].replaces & 1u << role))
+                wanted[p->steps[i].consts[role]] = true;
     for (int32_t i = 0; i < p->n_tensors; i++) {
         if (p->tensors[i].scales >= 0) wanted[p->tensors[i].scales] = true;
         if (p->tensors[i].zeros >= 0) wanted[p->tensors[i].zeros] = true;

@@ -50,7 +50,7 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
         return st;
     }
     const kf__ptensor *y = &m->p->tensors[m->p->outputs[0].tensor];
-    size_t scores = kf__round_up((size_t)y->n * (size_t)y->h * (size_t)y->w * (size_t)y->c * sizeof(float), KF_ALIGN);
+    size_t scores = kf__round_up(kf__ptensor_count(y) * sizeof(float), KF_ALIGN);
     size_t scratch = m->scratch_bytes * (size_t)kf__pool_size(s->exec.pool), times = (size_t)m->p->n_steps * sizeof *s->ms;
     s->bytes = m->plan_bytes + scratch + scores + times;
     s->exec.m = m;
@@ -87,7 +87,7 @@ static void show(struct kf_session *s, int32_t step, int32_t tensor) {
 
 void kf__session_one_step(struct kf_session *s, int32_t step) {
     fp_state caller = fp_enter();
-    kf__exec_step(&s->exec, step);
+    s->m->steps[step].run(&s->exec, &s->m->steps[step]);
     fp_leave(caller);
 }
 
@@ -96,12 +96,14 @@ void kf__session_steps(struct kf_session *s) {
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
     bool apart = s->ms || s->probe || s->watch || s->replaced >= 0; /* who looks at single steps gets single steps */
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
-        if (!apart && kf__steps_join(s->m->p, i)) {
-            kf__exec_pair(&s->exec, i++);
+        const kf__prepared *step = &s->m->steps[i];
+        if (!apart && step->run_with_next) {
+            step->run_with_next(&s->exec, step);
+            i++;
             continue;
         }
         double start = s->ms ? kf__clock_seconds() : 0;
-        kf__exec_step(&s->exec, i);
+        step->run(&s->exec, step);
         if (s->ms) s->ms[i] = (kf__clock_seconds() - start) * 1e3;
         if (s->replaced == i) kf__session_put_real(s, s->m->p->steps[i].out, s->replacement);
         if (s->watch) show(s, i, s->m->p->steps[i].out);

@@ -3,54 +3,38 @@
  * Owner rule: the room for one output belongs to the session. */
 #include "runtime/session.h"
 
-size_t kf__session_count(const struct kf_session *s, int32_t t) {
-    const kf__ptensor *p = &s->m->p->tensors[t];
-    return (size_t)p->n * (size_t)p->h * (size_t)p->w * (size_t)p->c;
-}
-
-/* Scales and zero points of a tensor, one or one a channel. */
-typedef struct units {
-    const kf__ptensor *t;
-    const float *scales;
-    const int32_t *zeros;
-} units;
-
-static units units_of(const struct kf_session *s, int32_t t) {
-    const kf__program *p = s->m->p;
-    units u = {.t = &p->tensors[t]};
-    if (u.t->scales >= 0) u.scales = p->consts[u.t->scales].data;
-    if (u.t->zeros >= 0) u.zeros = p->consts[u.t->zeros].data;
-    return u;
-}
-
-static float scale_of(const units *u, size_t i) { return u->scales ? u->scales[i % (size_t)u->t->c] : u->t->scale; }
-static int32_t zero_of(const units *u, size_t i) { return u->zeros ? u->zeros[i % (size_t)u->t->c] : u->t->zero; }
+size_t kf__session_count(const struct kf_session *s, int32_t t) { return kf__ptensor_count(&s->m->p->tensors[t]); }
 
 void kf__session_real(const struct kf_session *s, int32_t t, float *to) {
-    const units u = units_of(s, t);
+    const kf__program *p = s->m->p;
+    const kf__ptensor *x = &p->tensors[t];
+    size_t c = (size_t)x->c;
     const void *from = kf__exec_tensor(&s->exec, t);
     size_t n = kf__session_count(s, t);
-    if (u.t->dtype == KF_F32) {
+    if (x->dtype == KF_F32) {
         memcpy(to, from, n * sizeof *to);
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        int32_t q = u.t->dtype == KF_U8 ? ((const uint8_t *)from)[i] : ((const int16_t *)from)[i];
-        to[i] = (float)(q - zero_of(&u, i)) * scale_of(&u, i);
+        int32_t q = x->dtype == KF_U8 ? ((const uint8_t *)from)[i] : ((const int16_t *)from)[i];
+        to[i] = (float)(q - kf__ptensor_zero(p, x, i % c)) * kf__ptensor_scale(p, x, i % c);
     }
 }
 
 void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
-    const units u = units_of(s, t);
+    const kf__program *p = s->m->p;
+    const kf__ptensor *x = &p->tensors[t];
+    size_t c = (size_t)x->c;
     void *to = kf__exec_tensor(&s->exec, t);
     size_t n = kf__session_count(s, t);
-    if (u.t->dtype == KF_F32) {
+    if (x->dtype == KF_F32) {
         memcpy(to, from, n * sizeof *from);
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        int32_t q = kf__quantize_clamped(from[i] * kf__inverse((double)scale_of(&u, i)), zero_of(&u, i), u.t->qmin, u.t->qmax);
-        if (u.t->dtype == KF_U8) ((uint8_t *)to)[i] = (uint8_t)q;
+        int32_t q = kf__quantize_clamped(from[i] * kf__inverse((double)kf__ptensor_scale(p, x, i % c)),
+                                         kf__ptensor_zero(p, x, i % c), x->qmin, x->qmax);
+        if (x->dtype == KF_U8) ((uint8_t *)to)[i] = (uint8_t)q;
         else ((int16_t *)to)[i] = (int16_t)q;
     }
 }

@@ -12,6 +12,9 @@ typedef struct kf__window {
     int32_t pt, pl, pb, pr;
 } kf__window;
 
+/** Most rows of a depthwise window: runtime and simulation keep a table of them, and the loader checks it. */
+enum { KF_DWCONV_ROWS = 64 };
+
 /** One tap, stride 1, no padding: what a layer without a window has. */
 #define KF_WINDOW_ONE ((kf__window){.kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = 1})
 
@@ -63,6 +66,13 @@ static inline kf__taps kf__taps_inside(int64_t start, int32_t taps, int32_t step
     int64_t end = start < size ? (size - 1 - start) / step + 1 : 0;
     int64_t last = end < taps ? end : taps;
     return last > first ? (kf__taps){(int32_t)first, (int32_t)(last - first)} : (kf__taps){0, 0};
+}
+
+/** Taps of the window that begins at (y, x) which lie in an image of h by w or in its padding: what an average that
+ * counts padding divides by. */
+static inline int32_t kf__window_padded_taps(const kf__window *win, int64_t y, int64_t x, int64_t h, int64_t w) {
+    return kf__taps_inside(y + win->pt, win->kh, win->dh, h + win->pt + win->pb).count *
+           kf__taps_inside(x + win->pl, win->kw, win->dw, w + win->pl + win->pr).count;
 }
 
 /** Border classes along one axis (docs/NUMERICS.md): positions whose windows have the same taps inside the image are of

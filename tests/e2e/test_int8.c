@@ -14,6 +14,7 @@
 #include "api/toolchain/graph_api.h"
 #include "format/format.h"
 #include "lower/lower.h"
+#include "../kernels/signed_groups.h"
 #include "quantize_helper.h"
 #include "runtime/session.h"
 
@@ -79,15 +80,20 @@ static void compare(void *user, int32_t step, const float *data) {
 #if defined(KF_AMX)
 extern kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
 #endif
-/* Instead of the level's own product of bytes, or NULL. */
-static kf__gemm_u8_fn *gemm_instead;
+/* Instead of the level's own integer kernels, or NULL. */
+static const kf__kernels_int *kernels_instead;
 
 static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const kf__dense *out, const char *what, int threads) {
     struct kf_model *m;
     struct kf_session *s;
     kf_error err = {0};
-    if (kf__model_create(p, NULL, &m, &err) != KF_OK) fail_msg("%s: %s", what, err.text);
-    if (gemm_instead) m->kernels_int.gemm_u8 = gemm_instead;
+    kf__kernels floats;
+    kf__kernels_int own;
+    kf__kernels_select(kf__cpu_level_now(), &floats);
+    kf__kernels_select_int(kf__cpu_level_now(), &own);
+    const kf__kernels_int *kernels = kernels_instead ? kernels_instead : &own;
+    kf_status st = kf__model_create_with(p, kf__cpu_level_now(), &floats, kernels, NULL, &m, &err);
+    if (st != KF_OK) fail_msg("%s: %s", what, err.text);
     assert_int_equal(kf__session_create(m, threads, false, NULL, &s, &err), KF_OK);
     comparison c = {.o = o, .p = p};
     s->probe = compare, s->probe_user = &c;
@@ -158,8 +164,10 @@ static kf_graph *quantized(const network *c, const char *path, uint8_t **picture
     return graph;
 }
 
-/* Every rung, one and two threads, straight and through a file, against the oracle. */
-static void check_graph(const kf__graph *g, const kf__dense *in, const char *name) {
+/* Every level, one and two threads, straight and through a file, against the oracle; of small networks also on a
+ * product as other processors have it. */
+static void check_graph(const kf__graph *g, const kf__dense *in, const char *name, bool with_signed_groups) {
+    kernels_instead = NULL;
     oracle *seen_all = calloc(1, sizeof *seen_all);
     kf_error err = {0};
     kf__arena arena;
@@ -173,11 +181,17 @@ static void check_graph(const kf__graph *g, const kf__dense *in, const char *nam
 #if defined(KF_AMX)
     const char *below = kf__cpu_level_name(KF_CPU_AVX512VNNI); /* the kernel of AMX on a model of tiles */
     if (kf_cpu_limit(below, NULL) == KF_OK && strcmp(kf_cpu_name(), below) == 0) {
-        gemm_instead = kf_k_gemm_u8_amx_model;
+        kf__kernels_int tiles;
+        kf__kernels_select_int(KF_CPU_AVX512VNNI, &tiles);
+        tiles.gemm_u8 = kf_k_gemm_u8_amx_model;
+        kernels_instead = &tiles;
         run_session(lowered(g, false), in->dtype, in->data, seen_all, out, name, 2);
-        gemm_instead = NULL;
     }
 #endif
+    const kf__kernels_int other = signed_groups_table();
+    kernels_instead = &other;
+    if (with_signed_groups) run_session(lowered(g, false), in->dtype, in->data, seen_all, out, name, 2);
+    kernels_instead = NULL;
     assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
     kf__arena_free(&arena);
     free(seen_all);
@@ -227,7 +241,7 @@ static void check_network(void **state) {
     kf_graph *graph = quantized(c, path, &bytes, &real);
     const kf__shape *shape = &graph->g->values[graph->g->inputs[0]].shape;
     kf__dense in = {.dtype = c->pixels ? KF_U8 : KF_F32, .shape = *shape, .data = c->pixels ? (void *)bytes : (void *)real};
-    check_graph(graph->g, &in, c->name);
+    check_graph(graph->g, &in, c->name, false);
     free(bytes);
     free(real);
     kf_graph_destroy(&graph);
@@ -276,7 +290,7 @@ static void check_rare_steps(void **state) {
     for (int wide = 0; wide < 4; wide++) {
         kf__graph *g = rare_steps(wide, data);
         kf__dense in = {.dtype = KF_F32, .shape = S(2, 8, 11, 9), .data = data};
-        check_graph(g, &in, "rare steps");
+        check_graph(g, &in, "rare steps", true);
         kf__graph_destroy(&g);
     }
 }
@@ -307,7 +321,7 @@ static void check_windows(void **state) {
         gb_ok(kf__graph_compact(g, &err), &err);
         gb_ok(kf__graph_infer(g, &err), &err);
         gb_ok(qh_quantize(g, &in, 1, wide, &err), &err);
-        check_graph(g, &in, "windows");
+        check_graph(g, &in, "windows", true);
         kf__graph_destroy(&g);
     }
 }
@@ -343,7 +357,7 @@ static void check_pool_windows(void **state) {
         for (size_t i = 0; i < RARE_INPUTS; i++) data[i] = (float)(kf__random_unit(&r) * 4 - 2);
         kf__dense in = {.dtype = KF_F32, .shape = S(2, 8, 11, 9), .data = data};
         gb_ok(qh_quantize(g, &in, 1, wide, &err), &err);
-        check_graph(g, &in, "pool windows");
+        check_graph(g, &in, "pool windows", true);
         kf__graph_destroy(&g);
     }
 }

@@ -124,12 +124,12 @@ static void ahead(void **state) {
     kf_error err = {0};
     kf__program *p = pb_small();
     if (kf__model_create(p, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
-    const char *end = (const char *)m->weights + m->weights_bytes, *asked = NULL;
+    const char *end = m->floats_end, *asked = NULL;
     size_t lines = 0;
     for (int32_t i = p->n_steps - 1, later = p->n_steps; i >= 0; i--) {
-        const kf__packed *k = &m->packed[i];
-        if (!k->w) continue;
-        const char *own_end = later < p->n_steps ? (const char *)m->packed[later].w : end;
+        const kf__prepared *k = &m->steps[i];
+        if (!k->packed) continue;
+        const char *own_end = later < p->n_steps ? m->steps[later].packed : end;
         assert_true(k->ahead.at >= own_end && k->ahead.at + k->ahead.lines * KF_LINE <= end);
         if (k->ahead.lines > 0 && asked) assert_ptr_equal(k->ahead.at + k->ahead.lines * KF_LINE, asked);
         if (k->ahead.lines > 0) asked = k->ahead.at;
@@ -137,11 +137,10 @@ static void ahead(void **state) {
         lines += k->ahead.lines;
         later = i;
     }
-    assert_int_equal(m->packed[4].ahead.lines * KF_LINE, end - (const char *)m->packed[6].w); /* the projection: all of the classifier */
-    assert_true(lines > m->packed[4].ahead.lines);
-    kf__mem_free(NULL, m->weights);
-    kf__mem_free(NULL, m);
-    kf__program_destroy(&p);
+    assert_int_equal(m->steps[4].ahead.lines * KF_LINE,
+                     end - m->steps[6].packed); /* the projection: all of the classifier */
+    assert_true(lines > m->steps[4].ahead.lines);
+    kf__model_destroy(&m);
 }
 
 /* Weights end where a huge page ends, inside their block; small ones stay where they are. */

@@ -1,0 +1,80 @@
+/* Parameters of integer steps as vectors with one entry per channel, in the order in which a kernel reads them.
+ * Owner rule: vectors live in the program's arena. */
+#include "runtime/steps/steps.h"
+
+static void *vector(const kf__vectors *v, size_t vectors) {
+    void *to = kf__arena_zalloc(v->k->arena, vectors * kf__qpad(v->n) * 4);
+    if (!to) kf__error_set(v->k->err, KF_ERR_MEMORY, "step %s: out of memory for parameters", v->k->s->name);
+    return to;
+}
+
+/* Calls for each place of a vector that holds a channel: `place`, `channel`. */
+#define FOR_CHANNELS(v, place, channel)                                                                                \
+    for (size_t place = 0, channel; place < kf__round_up((v)->n, (v)->block); place++)                                 \
+        if ((channel = kf__dwconv_q_order((v)->block, place)) < (v)->n)
+
+const float *kf__vector_f32(const kf__vectors *v, const kf__pconst *c, float other) {
+    float *to = vector(v, 1);
+    size_t have = c ? c->bytes / sizeof *to : 0;
+    if (!to) return NULL;
+    FOR_CHANNELS(v, i, ch) to[i] = have == 0 ? other : ((const float *)c->data)[ch < have ? ch : 0];
+    return to;
+}
+
+bool kf__vector_inputs(const kf__vectors *v, const kf__ptensor *t, const int32_t **zero, const float **scale) {
+    int32_t *z = vector(v, 1);
+    float *f = z ? vector(v, 1) : NULL;
+    if (!f) return false;
+    for (size_t c = 0; c < v->n && c < (size_t)t->c; c++)
+        z[c] = kf__ptensor_zero(v->k->p, t, c), f[c] = kf__ptensor_scale(v->k->p, t, c);
+    *zero = z, *scale = f;
+    return true;
+}
+
+bool kf__vector_rounding(const kf__vectors *v, const kf__ptensor *t, kf__requant *r) {
+    float *lo = vector(v, 1), *hi = lo ? vector(v, 1) : NULL;
+    int32_t *z = hi ? vector(v, 1) : NULL;
+    if (!z) return false;
+    r->flo = lo, r->fhi = hi, r->zero = z, r->out = t->dtype;
+    if (t->dtype == KF_F32) return true;
+    FOR_CHANNELS(v, i, ch) {
+        z[i] = kf__ptensor_zero(v->k->p, t, ch);
+        lo[i] = (float)(v->k->s->qlo - z[i]);
+        hi[i] = (float)(v->k->s->qhi - z[i]);
+    }
+    return true;
+}
+
+bool kf__vector_epilogue(const kf__vectors *v, kf__requant *r) {
+    const kf__preparing *k = v->k;
+    const kf__step *s = k->s;
+    const kf__pconst *fbias = kf__prepare_const(k, KF_CONST_FBIAS), *inv = kf__prepare_const(k, KF_CONST_INV);
+    if (!kf__vector_rounding(v, k->out, r)) return false;
+    if (k->out->dtype == KF_F32) r->post = s->post_act.kind, r->post_lo = s->post_act.lo, r->post_hi = s->post_act.hi;
+    r->mul = kf__vector_f32(v, kf__prepare_const(k, KF_CONST_MUL), 1.0f);
+    if (fbias && !(r->fbias = kf__vector_f32(v, fbias, 0))) return false;
+    if (s->direct) return r->mul != NULL;
+    r->act = s->act.kind, r->lo = s->act.lo, r->hi = s->act.hi;
+    r->k = kf__vector_f32(v, kf__prepare_const(k, KF_CONST_K), 1.0f / 6.0f);
+    if (inv && !(r->inv = kf__vector_f32(v, inv, 0))) return false;
+    return r->mul && r->k;
+}
+
+static int64_t weight_at(const kf__pconst *w, size_t i) {
+    return w->dtype == KF_I8 ? ((const int8_t *)w->data)[i] : ((const int16_t *)w->data)[i];
+}
+
+int32_t *kf__vector_bias(const kf__vectors *v, const kf__pconst *w, const kf__pconst *b, const kf__ptensor *in,
+                         bool depthwise, int32_t offset) {
+    size_t rows = b ? b->bytes / sizeof(int32_t) / v->n : 1, ld = kf__qpad(v->n);
+    size_t depth = w->bytes / kf_dtype_size(w->dtype) / v->n;
+    const int32_t *bias = b ? b->data : NULL;
+    int32_t *to = vector(v, rows);
+    if (!to) return NULL;
+    FOR_CHANNELS(v, i, ch) {
+        int64_t sum = 0, less = (in ? kf__ptensor_zero(v->k->p, in, ch) : 0) - offset;
+        for (size_t x = 0; less && x < depth; x++) sum += weight_at(w, depthwise ? x * v->n + ch : ch * depth + x);
+        for (size_t r = 0; r < rows; r++) to[r * ld + i] = (int32_t)((bias ? bias[r * v->n + ch] : 0) - less * sum);
+    }
+    return to;
+}

@@ -1,0 +1,55 @@
+/* f32 average and max pools.
+ * Owner rule: see steps.h. */
+#include <math.h>
+
+#include "runtime/steps/steps.h"
+
+/* A step of pooling for all channels of a pixel: in sixteens, which compilers make vector code of. */
+#define POOLING(name, expression)                                                                                      \
+    static void name(float *restrict to, const float *restrict from, size_t n) {                                       \
+        size_t i = 0;                                                                                                  \
+        for (; i + 16 <= n; i += 16)                                                                                   \
+            for (size_t k = i; k < i + 16; k++) to[k] = (expression);                                                  \
+        for (size_t k = i; k < n; k++) to[k] = (expression);                                                           \
+    }
+POOLING(take_most, from[k] > to[k] ? from[k] : to[k])
+POOLING(take_sum, to[k] + from[k])
+
+static void pool_pixel(const kf__job *j, const float *image, int32_t yo, int32_t xo, float *to) {
+    const kf__window *w = &j->s->window;
+    bool is_max = j->s->op == KF_STEP_MAX_POOL;
+    size_t c = (size_t)j->in->c;
+    int32_t y = yo * w->sh - w->pt, x = xo * w->sw - w->pl;
+    kf__taps down = kf__taps_inside(y, w->kh, w->dh, j->in->h), across = kf__taps_inside(x, w->kw, w->dw, j->in->w);
+    for (size_t i = 0; i < c; i++) to[i] = is_max ? -INFINITY : 0;
+    for (int32_t ky = down.first; ky < down.first + down.count; ky++)
+        for (int32_t kx = across.first; kx < across.first + across.count; kx++) {
+            size_t pixel = (size_t)(y + ky * w->dh) * (size_t)j->in->w + (size_t)(x + kx * w->dw);
+            (is_max ? take_most : take_sum)(to, image + pixel * c, c);
+        }
+    if (is_max) return;
+    int32_t count =
+        j->s->count_include_pad ? kf__window_padded_taps(w, y, x, j->in->h, j->in->w) : down.count * across.count;
+    for (size_t i = 0; count > 0 && i < c; i++) to[i] /= (float)count;
+}
+
+static void pool_worker(void *job, int worker, int workers) {
+    const kf__job *j = job;
+    size_t from, to, oh = (size_t)j->out->h, ow = (size_t)j->out->w, c = (size_t)j->out->c;
+    size_t image = (size_t)j->in->h * (size_t)j->in->w * c;
+    kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
+    for (size_t row = from; row < to; row++)
+        for (size_t xo = 0; xo < ow; xo++)
+            pool_pixel(j, kf__f32_of(j->src) + row / oh * image, (int32_t)(row % oh), (int32_t)xo,
+                       (float *)(void *)j->dst + (row * ow + xo) * c);
+}
+
+static void run(const kf__exec *x, const kf__prepared *s) {
+    kf__job j = kf__job_of(x, s);
+    kf__pool_run(x->pool, pool_worker, &j);
+}
+
+kf_status kf__prepare_pool_f32(kf__preparing *k) {
+    k->to->run = run;
+    return KF_OK;
+}
