@@ -48,23 +48,24 @@ static void fill(const kf_preprocess *p, kf_image *to) {
         for (int32_t x = 0; x < to->width; x++) memcpy(to->pixels + (size_t)y * to->stride + 3 * (size_t)x, colour, 3);
 }
 
+/* A side in whole pixels, truncated; sides beyond all limits are left to the resize to refuse. */
+static int32_t side_of(double x) { return x < 1 ? 1 : (int32_t)fmin(x, INT32_MAX); }
+
 /* Size after the resize step, before the crop. */
 static void resized_size(const kf_image *in, const kf_preprocess *p, int32_t *w, int32_t *h) {
     double scale_w = floor(p->width / p->crop_pct), scale_h = floor(p->height / p->crop_pct);
     if (p->crop == KF_CROP_SQUASH) {
-        *w = (int32_t)scale_w;
-        *h = (int32_t)scale_h;
+        *w = side_of(scale_w);
+        *h = side_of(scale_h);
     } else if (p->crop == KF_CROP_FIT_PAD) {
         *h = p->height;
         *w = (int32_t)kf__min_i64(p->width, (int64_t)ceil((double)p->height * in->width / in->height));
     } else { /* short (or long) side to the scale; the other keeps the ratio, truncated */
         bool by_width = (p->crop == KF_CROP_BORDER) == (in->width >= in->height);
         double side = by_width ? scale_w : scale_h;
-        *w = by_width ? (int32_t)side : (int32_t)(side * in->width / in->height);
-        *h = by_width ? (int32_t)(side * in->height / in->width) : (int32_t)side;
+        *w = side_of(by_width ? side : side * in->width / in->height);
+        *h = side_of(by_width ? side * in->height / in->width : side);
     }
-    if (*w < 1) *w = 1;
-    if (*h < 1) *h = 1;
 }
 
 kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err) {

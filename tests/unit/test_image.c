@@ -63,6 +63,28 @@ static void check_golden(const char *npy, const char *picture, kf_filter filter,
     kf_image_free(&out);
 }
 
+/* A share of the picture so small that the sides leave every number: refused, for every way to crop. */
+static void test_endless_sides(void **state) {
+    (void)state;
+    kf_image in, out;
+    kf_error err = {0};
+    kf_preprocess p;
+    assert_int_equal(kf_image_create(5, 3, &in, &err), KF_OK);
+    memset(in.pixels, 7, in.stride * 3);
+    kf_preprocess_init(&p);
+    p.width = p.height = 8;
+    for (int crop = 0; crop < KF_CROP_FIT_PAD; crop++) {
+        p.crop = (kf_crop)crop;
+        p.crop_pct = 1e-300;
+        assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_ERR_LIMIT);
+        p.crop_pct = 1e-5;
+        assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_ERR_LIMIT);
+    }
+    p.crop_pct = 0;
+    assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_ERR_ARGUMENT);
+    kf_image_free(&in);
+}
+
 static void test_resize_goldens(void **state) {
     (void)state;
     char path[2048], line[512];
@@ -180,6 +202,7 @@ static void test_nv12_strides(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_endless_sides),
         cmocka_unit_test(test_resize_goldens), cmocka_unit_test(test_resize_invariants), cmocka_unit_test(test_resize_rungs), cmocka_unit_test(test_nv12_formula),
         cmocka_unit_test(test_nv12_strides),
     };
