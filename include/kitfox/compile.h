@@ -58,7 +58,8 @@ KF_API kf_status kf_graph_set_outputs(kf_graph *graph, const char *const *nodes,
 
 /** Replace the preprocessing that goes into the compiled model; NULL: it has none and takes raw tensors only. Width and height are the
  *  network's own, whatever `preprocess` says.
- *  ARGUMENT: crop_pct outside (0, 1], std not above 0, a number that is not finite, an unknown enumerator. */
+ *  ARGUMENT: a member outside its range (kf_preprocess_field), or KF_COLOR_GRAY for a network whose input has not one
+ *  channel. A network of one channel takes pictures only with KF_COLOR_GRAY. */
 KF_API kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err);
 
 /** Range of the NV12 frames that the model will be fed: 0 BT.601 full (default), 1 limited. It goes into the compiled model as
@@ -164,12 +165,14 @@ typedef struct kf_quantize_options {
 } kf_quantize_options;
 KF_API void kf_quantize_options_init(kf_quantize_options *options);
 
-/** Post-training quantization in place; docs/QUANTIZATION.md has the method. `samples`: typical inputs, 50 to 200 of them, each either
- *  u8 pixels [height, width, 3] in the network's colour order (the model then takes pixels and normalizes in its first layer's
- *  weights), or f32 of the input's shape. All of one kind. Optimizes the graph first. Takes seconds; memory stays below 1 GB (fewer
- *  samples are used beyond that). ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or
- *  limit out of range, fewer than 8 samples with a target. UNSUPPORTED: a network that cannot be quantized, or already is; on any failure
- *  after the checks the graph must be destroyed. With a target: some minutes. */
+/** Post-training quantization in place; docs/QUANTIZATION.md has the method. `samples`: typical inputs, 50 to 200
+ *  of them, all of one kind. Either u8 pixels, [height, width, 3] in the network's colour order or [height, width,
+ *  1] where its color is KF_COLOR_GRAY (kf_color_from_rgb makes both): the model then takes pixels and normalizes
+ *  in its first layer's weights. Or f32 of the input's shape. Optimizes the graph first. Takes seconds, with a
+ *  target some minutes; memory stays below 1 GB (fewer samples are used beyond that).
+ *  ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or limit out
+ *  of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a network
+ *  that cannot be quantized, or already is. On any failure after the checks the graph must be destroyed. */
 KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples, const kf_quantize_options *options,
                                    kf_error *err);
 

@@ -94,13 +94,15 @@ KF_API kf_status kf_session_create(const kf_model *model, const kf_session_optio
                                    kf_error *err);
 KF_API void kf_session_destroy(kf_session **session);
 
-/** Raw tensors in, raw tensors out, in the model's declared order and layout. Inputs: f32 as declared (NCHW); a model with
- *  u8 pixel input also takes u8 (N,C,H,W or N,H,W,C), and f32 with its normalization undone and rounded. Outputs: caller's f32
+/** Raw tensors in, raw tensors out, in the model's declared order and layout. Inputs: f32 as declared (mostly NCHW); a
+ *  model with u8 pixel input also takes u8 (as declared, or N,H,W,C where N,C,H,W is declared), and f32 with its
+ *  normalization undone and rounded. Outputs: caller's f32
  *  buffers of the declared size. Allocates nothing. */
 KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                 kf_error *err);
-/** Exactly input-sized RGB8 pixels, `stride` bytes a row. `scores` gets output 0 (class count f32: logits, or
- *  probabilities when the network ends in softmax). Allocates nothing. */
+/** Exactly input-sized RGB8 pixels, `stride` bytes a row; networks of one channel with KF_COLOR_GRAY see their luma.
+ *  `scores` gets output 0 (class count f32: logits, or probabilities when the network ends in softmax). Allocates
+ *  nothing. UNSUPPORTED: the model has no picture input, or one channel and another color than GRAY. */
 KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, size_t stride, float *scores,
                                     size_t n_scores, kf_error *err);
 /** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes). Allocates only for

@@ -182,8 +182,12 @@ kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, f
     KF_TRY(kf_model_output(s->m, 0, &out, err));
     const kf__ptensor *t = &s->m->p->tensors[s->m->p->inputs[0].tensor];
     const kf_preprocess *p = &s->m->p->meta.preprocess;
-    if (!p->valid || t->c != 3 || t->n != 1 || t->w != p->width || t->h != p->height)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model has no picture input; use raw tensors (`kitfox run`) or import it with --preprocess");
+    if (p->valid && t->c == 1 && p->color != KF_COLOR_GRAY)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model takes one channel and does not say that it is grey; use raw "
+                "tensors (`kitfox run`) or import it with --color gray");
+    if (!p->valid || t->c != kf_color_channels(p->color) || t->n != 1 || t->w != p->width || t->h != p->height)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model has no picture input; use raw tensors (`kitfox run`) or import it "
+                "with --preprocess");
     if (n_scores * sizeof(float) < out.bytes) KF_FAIL(err, KF_ERR_ARGUMENT, "room for %zu scores, %zu are needed", n_scores, out.bytes / sizeof(float));
     kf__session_put_rgb(s, rgb, stride);
     kf__session_steps(s);

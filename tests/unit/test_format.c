@@ -123,6 +123,7 @@ static void edited(const char *from, const char *to, kf_status want, const char 
     memcpy(at, to, n);
     kf_status st = kf_model_load_memory(file, size, &o, &model, &err);
     memcpy(at, from, n);
+    kf_model_destroy(&model);
     if (st != want || !strstr(err.text, word)) fail_msg("%s: status %d, text \"%s\"", to, st, err.text);
 }
 
@@ -137,6 +138,13 @@ static void lies(void **state) {
     edited("\\\"w\\\":0", "\\\"w\\\":1", KF_ERR_CORRUPT, "stem");
     edited("\\\"group\\\":20", "\\\"group\\\":00", KF_ERR_FORMAT, "JSON");
     edited("\\\"crop_pct\\\":0.875", "\\\"crop_pct\\\":1.875", KF_ERR_CORRUPT, "crop_pct");
+    edited("\\\"color\\\":0", "\\\"color\\\":2", KF_ERR_CORRUPT, "one input channel");
+    edited("\\\"color\\\":0", "\\\"color\\\":3", KF_ERR_CORRUPT, "rgb, bgr or gray");
+    edited("\\\"filter\\\":1", "\\\"filter\\\":9", KF_ERR_CORRUPT, "filter");
+    edited("\\\"width\\\":8", "\\\"width\\\":0", KF_ERR_CORRUPT, "width");
+    edited("\\\"std\\\":[0.2", "\\\"std\\\":[-.2", KF_ERR_FORMAT, "JSON");
+    edited("\\\"std\\\":[0.22", "\\\"std\\\":[-0.2", KF_ERR_CORRUPT, "std");
+    edited("\\\"mean\\\":[", "\\\"meal\\\":[", KF_OK, "");
     edited("\\\"input_range\\\":0", "\\\"input_range\\\":2", KF_ERR_CORRUPT, "input_range");
     edited("\"const1\"", "\"const0\"", KF_ERR_FORMAT, "duplicate");
 }

@@ -76,7 +76,7 @@ static void test_preprocess(void **state) {
     gb_ok(kf_graph_import(path, NULL, &g, &err), &err);
     kf_preprocess p = {.crop_pct = 0.5, .filter = KF_FILTER_NEAREST, .std = {1, 1, 1}, .width = 7}, bad;
     gb_ok(kf_graph_set_preprocess(g, &p, &err), &err);
-    for (int i = 0; i < 6; i++) {
+    for (int i = 0; i < 8; i++) {
         bad = p;
         if (i == 0) bad.crop_pct = 0;
         if (i == 1) bad.crop_pct = NAN;
@@ -84,6 +84,8 @@ static void test_preprocess(void **state) {
         if (i == 3) bad.mean[1] = INFINITY;
         if (i == 4) bad.filter = (kf_filter)3;
         if (i == 5) bad.crop = (kf_crop)4;
+        if (i == 6) bad.color = (kf_color)3;
+        if (i == 7) bad.color = KF_COLOR_GRAY; /* the network takes three channels */
         assert_int_equal(kf_graph_set_preprocess(g, &bad, &err), KF_ERR_ARGUMENT);
     }
     gb_ok(kf_graph_get_info(g, &info, &err), &err); /* the last good one stays, the size is the network's */

@@ -15,9 +15,14 @@ static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t ind
     size_t n = 0;
     if (t->dtype != dtype || !t->data) KF_FAIL(err, KF_ERR_ARGUMENT, "calibration sample %zu: data is missing or of another type than sample 0", index);
     if (dtype == KF_U8) {
-        if (t->rank != 3 || t->shape[2] != 3 || s->rank != 4 || t->shape[0] != s->dim[2] || t->shape[1] != s->dim[3] || s->dim[1] != 3)
-            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels of %lld x %lld x 3 are needed", index, (long long)s->dim[2], (long long)s->dim[3]);
-        n = (size_t)(t->shape[0] * t->shape[1] * 3);
+        int32_t c = kf_color_channels(g->meta.preprocess.color);
+        if (s->rank != 4 || s->dim[1] != c)
+            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels are given, but the network does not take "
+                    "pictures of %d channel%s", index, c, c == 1 ? "" : "s");
+        if (t->rank != 3 || t->shape[2] != c || t->shape[0] != s->dim[2] || t->shape[1] != s->dim[3])
+            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels of %lld x %lld x %d are needed", index,
+                    (long long)s->dim[2], (long long)s->dim[3], c);
+        n = (size_t)(t->shape[0] * t->shape[1] * c);
     } else {
         kf__shape have = kf__shape_make(t->rank < 0 || t->rank > KF_MAX_RANK ? 0 : t->rank, t->shape);
         char want[96], got[96];
