@@ -136,11 +136,12 @@ static int32_t slot_of(const kf_tensor *t, size_t position, int32_t n, const cha
 static const char *input_name(const kf__program *p, int32_t i) { return p->inputs[i].name; }
 static const char *output_name(const kf__program *p, int32_t i) { return p->outputs[i].name; }
 
-/* A pixel input takes u8 in either order and f32 as declared; everything else is f32 as declared. */
-static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, kf_error *err) {
+/* A pixel input takes u8 as declared, and NHWC where it is declared NCHW (`turns`); f32 is taken as declared. */
+static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, bool turns, kf_error *err) {
     char a[96], b[96];
     kf_tensor copy = *declared, *want = &copy;
-    if (declared->dtype == KF_U8 && t->dtype == KF_U8 && t->rank == 4 && t->shape[3] == declared->shape[1] && t->shape[1] == declared->shape[2]) {
+    bool bytes = declared->dtype == KF_U8 && t->dtype == KF_U8 && t->rank == 4 && turns;
+    if (bytes && t->shape[3] == declared->shape[1] && t->shape[1] == declared->shape[2]) {
         const int64_t nhwc[4] = {declared->shape[0], declared->shape[2], declared->shape[3], declared->shape[1]};
         memcpy(copy.shape, nhwc, sizeof nhwc);
     }
@@ -162,14 +163,14 @@ kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_ten
     for (size_t i = 0; i < n_in; i++) {
         int32_t k = slot_of(&in[i], i, p->n_inputs, input_name, p);
         KF_TRY(kf_model_input(s->m, k, &want, err));
-        KF_TRY(check_tensor(&in[i], &want, err));
+        KF_TRY(check_tensor(&in[i], &want, p->inputs[k].layout == 0, err));
         bool nhwc = in[i].dtype == KF_U8 && in[i].rank == 4 && in[i].shape[1] != want.shape[1];
         if (p->inputs[k].pixels) kf__session_put_pixels(s, k, in[i].data, in[i].dtype == KF_F32, nhwc);
         else kf__session_put_f32(s, k, in[i].data, false);
     }
     for (size_t i = 0; i < n_out; i++) {
         KF_TRY(kf_model_output(s->m, slot_of(&out[i], i, p->n_outputs, output_name, p), &want, err));
-        KF_TRY(check_tensor(&out[i], &want, err));
+        KF_TRY(check_tensor(&out[i], &want, false, err));
     }
     kf__session_steps(s);
     for (size_t i = 0; i < n_out; i++) kf__session_get_f32(s, slot_of(&out[i], i, p->n_outputs, output_name, p), out[i].data);

@@ -86,4 +86,30 @@ static inline kf__program *pb_small(void) {
     return p;
 }
 
+/** The first input declared as [n, h, w, c]. */
+static inline void pb_nhwc(kf__program *p) {
+    const kf__ptensor *t = &p->tensors[p->inputs[0].tensor];
+    kf__pinput *in = &p->inputs[0];
+    in->layout = 1;
+    in->shape[1] = t->h;
+    in->shape[2] = t->w;
+    in->shape[3] = t->c;
+}
+
+/** The first input takes u8 pixels, which a first step makes numbers. */
+static inline void pb_pixels(kf__program *p) {
+    kf__ptensor *t = &p->tensors[p->inputs[0].tensor];
+    kf__step first, stem = p->steps[0];
+    int32_t real = pb_tensor(p, "numbers", t->h, t->w, t->c);
+    t->dtype = KF_U8;
+    t->scale = 1;
+    t->qmax = 255;
+    p->inputs[0].pixels = 1;
+    first = *pb_step(p, KF_STEP_DEQUANTIZE, "convert", p->inputs[0].tensor, real);
+    for (int32_t i = p->n_steps - 1; i > 0; i--) p->steps[i] = p->steps[i - 1];
+    p->steps[0] = first;
+    p->steps[1] = stem;
+    p->steps[1].in[0] = real;
+}
+
 #endif

@@ -55,8 +55,8 @@ static void count_free(void *user, void *p) {
     free(p);
 }
 
-static kf_model *small_model(const kf_allocator *a) {
-    kf__program *p = pb_small();
+/* Through a file; the program ends here. */
+static kf_model *model_of(kf__program *p, const kf_allocator *a) {
     void *file;
     size_t bytes;
     kf_error err = {0};
@@ -70,6 +70,8 @@ static kf_model *small_model(const kf_allocator *a) {
     kf__mem_free(NULL, file);
     return m;
 }
+
+static kf_model *small_model(const kf_allocator *a) { return model_of(pb_small(), a); }
 
 static kf_session *make_session(const kf_model *m, int threads, const kf_allocator *a, int profile) {
     kf_session_options o;
@@ -472,9 +474,91 @@ static void planes_become_pixels(void **state) {
     kf_model_destroy(&m);
 }
 
+enum { HW = 64 };
+
+/* One picture in every form that two sessions take it: [0] declared NCHW, [1] declared NHWC. */
+typedef struct forms {
+    kf_model *m[2];
+    kf_session *s[2];
+    uint8_t bytes[2][3 * HW];
+    float numbers[2][3 * HW];
+} forms;
+
+static void make_forms(bool pixels, forms *f) {
+    static const double MEAN[] = {0.485, 0.456, 0.406}, STD[] = {0.229, 0.224, 0.225};
+    for (int nhwc = 0; nhwc < 2; nhwc++) {
+        kf__program *p = pb_small();
+        if (pixels) pb_pixels(p);
+        if (nhwc) pb_nhwc(p);
+        f->m[nhwc] = model_of(p, NULL);
+        f->s[nhwc] = make_session(f->m[nhwc], 1, NULL, 0);
+    }
+    for (size_t i = 0; i < 3 * HW; i++) {
+        size_t c = i % 3, plane = c * HW + i / 3;
+        f->bytes[0][plane] = f->bytes[1][i] = (uint8_t)(i * 37 % 251);
+        f->numbers[0][plane] = f->numbers[1][i] = (float)((f->bytes[1][i] / 255.0 - MEAN[c]) / STD[c]);
+    }
+}
+
+static kf_status run_form(forms *f, int nhwc, kf_dtype type, int shape, float y[5], kf_error *err) {
+    kf_tensor in = {.dtype = type, .rank = 4, .shape = {1, 3, 8, 8}};
+    kf_tensor out = {.dtype = KF_F32, .rank = 2, .shape = {1, 5}, .data = y, .bytes = 5 * sizeof *y};
+    in.data = type == KF_U8 ? (void *)f->bytes[nhwc] : f->numbers[nhwc];
+    in.bytes = 3 * HW * kf_dtype_size(type);
+    if (shape) in.shape[1] = 8, in.shape[3] = 3;
+    return kf_session_run(f->s[nhwc], &in, 1, &out, 1, err);
+}
+
+/* The same network with its input declared as NCHW and as NHWC gives the same scores for the same picture, in whatever
+ * form it comes: RGB, numbers, bytes. */
+static void declared_nhwc(void **state) {
+    (void)state;
+    for (int pixels = 0; pixels < 2; pixels++) {
+        forms f;
+        float first[5], y[5];
+        kf_error err = {0};
+        make_forms(pixels, &f);
+        assert_int_equal(kf_session_run_rgb(f.s[0], f.bytes[1], 24, first, 5, &err), KF_OK);
+        assert_int_equal(kf_session_run_rgb(f.s[1], f.bytes[1], 24, y, 5, &err), KF_OK);
+        assert_memory_equal(y, first, sizeof y);
+        for (int nhwc = 0; nhwc < 2; nhwc++)
+            for (int bytes = 0; bytes <= pixels; bytes++) {
+                kf_status st = run_form(&f, nhwc, bytes ? KF_U8 : KF_F32, nhwc, y, &err);
+                if (st != KF_OK) fail_msg("nhwc %d, bytes %d: %s", nhwc, bytes, err.text);
+                assert_memory_equal(y, first, sizeof y);
+            }
+        assert_int_equal(run_form(&f, 1, KF_F32, 0, y, &err), KF_ERR_SHAPE);
+        for (int i = 0; i < 2; i++) {
+            kf_session_destroy(&f.s[i]);
+            kf_model_destroy(&f.m[i]);
+        }
+    }
+}
+
+/* An input declared [1, 3, 8, 8] in NHWC order is 3 rows of 8 channels: [1, 8, 8, 3] is another picture, not the same
+ * one turned. */
+static void nhwc_is_not_turned(void **state) {
+    (void)state;
+    kf__program *p = pb_small();
+    pb_pixels(p);
+    pb_nhwc(p);
+    p->inputs[0].shape[1] = 3;
+    p->inputs[0].shape[3] = 8;
+    kf_model *m = model_of(p, NULL);
+    kf_session *s = make_session(m, 1, NULL, 0);
+    uint8_t x[192] = {0};
+    float y[5];
+    kf_error err = {0};
+    kf_tensor in = {.dtype = KF_U8, .rank = 4, .shape = {1, 8, 8, 3}, .data = x, .bytes = sizeof x};
+    kf_tensor out = {.dtype = KF_F32, .rank = 2, .shape = {1, 5}, .data = y, .bytes = sizeof y};
+    assert_int_equal(kf_session_run(s, &in, 1, &out, 1, &err), KF_ERR_SHAPE);
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(planes_become_pixels),
+        cmocka_unit_test(planes_become_pixels), cmocka_unit_test(declared_nhwc), cmocka_unit_test(nhwc_is_not_turned),
         cmocka_unit_test(floats_become_pixels),
         cmocka_unit_test(against_plain), cmocka_unit_test(no_allocation), cmocka_unit_test(side_by_side),
         cmocka_unit_test(rounding_mode), cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),
