@@ -79,10 +79,13 @@ static kf_status set_preprocess(job *j, kf_error *err) {
 /* Calibration pixels are full range whatever the camera gives; stretched wrongly, or not at all, all of them lie in 16..235. */
 static void tell_range(job *j) {
     double lo = 255, hi = 0;
+    kf_color color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;
     char text[400];
     for (size_t i = 0; i < j->p.n; i++)
         for (const uint8_t *p = j->p.tensors[i].data, *end = p + j->p.tensors[i].bytes; p < end; p += 3) {
-            double y = 0.299 * p[j->c->trained == KF_INPUT_BGR ? 2 : 0] + 0.587 * p[1] + 0.114 * p[j->c->trained == KF_INPUT_BGR ? 0 : 2];
+            uint8_t rgb[3];
+            kf_color_to_rgb(color, p, 1, rgb);
+            double y = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
             lo = y < lo ? y : lo, hi = y > hi ? y : hi;
         }
     if (lo < 15.5 || hi > 235.5) return;

@@ -51,13 +51,18 @@ static size_t peak_bytes(const kf__sim *s) {
     return peak + 1;
 }
 
+void kf__sim_read(const kf__sim *s, const void *data, const kf__sim_shape *x, float *to) {
+    const uint8_t *pixels = data;
+    const float *planes = data;
+    size_t hw = x->h * x->w;
+    for (size_t i = 0; i < hw; i++)
+        for (size_t c = 0; c < x->c; c++)
+            to[i * x->c + c] = s->pixels ? (float)((double)pixels[i * x->c + c] - s->mean[c]) : planes[c * hw + i];
+}
+
 static void take_sample(kf__sim *s, const void *data, kf__sim_value *to, const kf__sim_shape *x) {
-    for (size_t i = 0; i < x->h * x->w; i++)
-        for (size_t c = 0; c < x->c; c++) {
-            float f = s->pixels ? (float)((double)((const uint8_t *)data)[i * x->c + c] - s->mean[c]) : ((const float *)data)[c * x->h * x->w + i];
-            to->f[i * x->c + c] = f;
-            if (to->g) to->g[i * x->c + c] = f;
-        }
+    kf__sim_read(s, data, x, to->f);
+    if (to->g) memcpy(to->g, to->f, x->count * sizeof *to->g);
 }
 
 kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf_error *err) {

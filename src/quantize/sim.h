@@ -39,6 +39,8 @@ typedef struct kf__sim_shape {
 kf__sim_shape kf__sim_shape_of(const kf__graph *g, kf__vid v);
 
 static inline kf__sim_value *kf__sim_at(const kf__sim *s, size_t sample, kf__vid v) { return &s->values[sample * s->n_values + (size_t)v]; }
+/** A sample as the first layer sees it, NHWC: pixels without their mean, or numbers as they are. */
+void kf__sim_read(const kf__sim *s, const void *data, const kf__sim_shape *x, float *to);
 
 kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf_error *err);
 void kf__sim_close(kf__sim *s);

@@ -119,7 +119,7 @@ static kf_status prepare(kf__trial *t, int threads) {
     t->layers = kf__arena_zalloc(&t->sim.arena, g->n_nodes * sizeof *t->layers);
     t->grids = kf__arena_zalloc(&t->sim.arena, g->n_values * sizeof *t->grids);
     if (!t->layers || !t->grids) KF_FAIL_MEMORY(t->sim.err, g->n_values * sizeof *t->grids);
-    for (int c = 0; c < 3; c++) t->sim.mean[c] = 255.0 * g->meta.preprocess.mean[c];
+    for (size_t c = 0; c < 3; c++) t->sim.mean[c] = kf__pixel_mean(&g->meta.preprocess, c);
     for (size_t v = 0; v < t->real->n_values; v++) KF_TRY(prepare_grid(t, (kf__vid)v));
     for (size_t i = 0; i < g->n_nodes; i++) {
         if (is_layer(&g->nodes[i])) KF_TRY(prepare_layer(t, i));
@@ -285,9 +285,7 @@ static void put_sample(worker *w, size_t sample, bool quantized) {
     kf__sim_shape d = kf__sim_shape_of(t->real, v);
     const void *data = t->samples->data[sample];
     float *to = w->base[v];
-    for (size_t i = 0; i < d.h * d.w; i++)
-        for (size_t c = 0; c < d.c; c++)
-            to[i * d.c + c] = t->sim.pixels ? (float)((double)((const uint8_t *)data)[i * d.c + c] - t->sim.mean[c]) : ((const float *)data)[c * d.h * d.w + i];
+    kf__sim_read(&t->sim, data, &d, to);
     if (quantized && !t->sim.pixels && t->grids[v].inv) to_grid(&t->grids[v], &d, to);
 }
 
