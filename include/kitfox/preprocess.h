@@ -35,6 +35,7 @@ typedef struct kf_field {
     const char *help;   /**< one line for people; NULL: the network decides it, nobody sets it */
     kf_field_kind kind;
     int32_t n;                /**< values: 1, or 3, one per channel */
+    int32_t optional;         /**< 1: a model file has it only where not all values are 0 */
     double lo, hi;            /**< legal values, both bounds included */
     double usual;             /**< largest magnitude that kf_preprocess_parse takes: beyond, 0..255 is meant */
     double preset[3];         /**< default */

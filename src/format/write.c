@@ -79,6 +79,9 @@ static json_t *preprocess_json(const kf_preprocess *p, bool *bad) {
     json_t *o = json_object();
     const kf_field *f;
     for (int32_t k = 0; (f = kf_preprocess_field(k)) != NULL; k++) {
+        bool zero = true;
+        for (int32_t i = 0; i < f->n; i++) zero = zero && kf_preprocess_get(p, f, i) == 0;
+        if (zero && f->optional) continue;
         json_t *list = f->n > 1 ? json_array() : NULL;
         for (int32_t i = 0; i < f->n; i++) {
             double x = kf_preprocess_get(p, f, i);

@@ -73,7 +73,7 @@ static kf_status read_numbers(const reading *r, const json_t *v, const kf_field 
         const json_t *x = f->n > 1 ? json_array_get(v, (size_t)i) : v;
         if (json_is_number(x) && kf__field_take(&r->s->given, f, i, json_number_value(x))) continue;
         if (f->n == 1) BAD(r, "%s: not %s", f->key, needs);
-        BAD(r, "%s: entry %d is not %s; pixels count from 0 to 1 here", f->key, i, needs);
+        BAD(r, "%s: entry %d is not %s%s", f->key, i, needs, kf__field_hint(f));
     }
     return KF_OK;
 }

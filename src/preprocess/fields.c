@@ -9,6 +9,8 @@
 #include "preprocess/preprocess.h"
 
 #define ABOVE_0 DBL_MIN
+#define ALWAYS 0
+#define UNLESS_0 1
 
 enum {
 #define KF_FIELD(member, ...) AT_##member,
@@ -32,9 +34,9 @@ static const char *const WORDS[N_FIELDS][8] = {
 #define WORDS_WORD(member) WORDS[AT_##member]
 
 static const kf_field FIELDS[N_FIELDS] = {
-#define KF_FIELD(member, kind, n, key, lo, hi, usual, help, ...)                                                       \
-    {#member, key, help, KF_FIELD_##kind, n, lo, hi, (usual) ? (usual) : (hi), {__VA_ARGS__}, WORDS_##kind(member),   \
-     offsetof(kf_preprocess, member)},
+#define KF_FIELD(member, kind, n, key, lo, hi, usual, written, help, ...)                                              \
+    {#member, key, help, KF_FIELD_##kind, n, written, lo, hi, (usual) ? (usual) : (hi), {__VA_ARGS__},                 \
+     WORDS_##kind(member), offsetof(kf_preprocess, member)},
 #define KF_WORD(...)
 #include "preprocess/preprocess.def"
 #undef KF_FIELD
@@ -132,6 +134,10 @@ const char *kf__field_needs(const kf_field *f, bool user, char to[KF_FIELD_TEXT]
     return to;
 }
 
+const char *kf__field_hint(const kf_field *f) {
+    return f->usual < f->hi ? "; pixels count from 0 to 1 (divide by 255)" : "";
+}
+
 kf_status kf__preprocess_check(const kf_preprocess *p, int64_t channels, kf_error *err) {
     char needs[KF_FIELD_TEXT];
     for (int32_t k = 0; k < N_FIELDS; k++)
@@ -175,8 +181,8 @@ kf_status kf_preprocess_parse(kf_preprocess *p, const kf_field *f, const char *t
     kf__field_needs(f, true, needs);
     if (!ok && f->n == 1) KF_FAIL(err, KF_ERR_ARGUMENT, "%s %.60s: %s is needed", f->key, text, needs);
     if (!ok)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "%s %.60s: %s, or %d of them between commas, is needed; pixels count from 0 to 1 "
-                "(divide by 255)", f->key, text, needs, f->n);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%s %.60s: %s, or %d of them between commas, is needed%s", f->key, text, needs,
+                f->n, kf__field_hint(f));
     *p = made;
     return KF_OK;
 }

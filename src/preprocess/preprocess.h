@@ -16,6 +16,8 @@ bool kf__field_take(kf_preprocess *p, const kf_field *f, int32_t i, double value
  *  `usual`. Returns `to`. */
 #define KF_FIELD_TEXT 96
 const char *kf__field_needs(const kf_field *f, bool user, char to[KF_FIELD_TEXT]);
+/** Where what users write is bounded more narrowly than what is legal: why. Else "". */
+const char *kf__field_hint(const kf_field *f);
 /** Value whose name is `word`, or -1. */
 int32_t kf__field_word(const kf_field *f, const char *word);
 
