@@ -1,5 +1,5 @@
 /* Integer kernels for AVX2: bytes widened in place, pairs of i16 products (exact in i32, unlike vpmaddubsw).
- * Floor 3. The bodies are in int_template.h; the vector words in int_words256.h.
+ * The bodies are in kernels/body/int_template.h; the vector words in int_words256.h.
  * Owner rule: pure functions. */
 #include "kernels/x86/int_words256.h"
 
@@ -18,6 +18,7 @@
         __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(product_) : "x"(x), "m"(*(const V *)(at)));         \
     } while (0)
 
+#define DWCONV_BODY "kernels/x86/int_pairs.h"
 #define WITH_WIDE
-#include "kernels/x86/int_template.h"
-#include "kernels/x86/int_map.h"
+#include "kernels/body/int_template.h"
+#include "kernels/body/int_map.h"

@@ -1,6 +1,6 @@
 /* Integer kernels of 16-bit inputs and elementwise steps for AVX-512, with and without VNNI: they wait for memory, not for products. The
  * few CPUs without VNNI run the 8-bit kernels of AVX2: a third set of them would double the size of the library's kernels.
- * Floor 3. The bodies are in int_wide.h.
+ * The bodies are in kernels/body/int_wide.h.
  * Owner rule: pure functions. */
 #include "kernels/x86/int_words512.h"
 
@@ -10,4 +10,4 @@
 #define WITH_WIDE
 #define WIDE_ONLY
 
-#include "kernels/x86/int_template.h"
+#include "kernels/body/int_template.h"

@@ -1,11 +1,12 @@
 /* Integer kernels for AVX-512 VNNI: four u8 x i8 products a lane, exact (vpdpbusd does not saturate).
- * Floor 3. The bodies are in int_template.h.
+ * The bodies are in kernels/body/int_template.h.
  * Owner rule: pure functions. */
 #include "kernels/x86/int_finish.h"
 #include "kernels/x86/int_words512.h"
 
 #define NAME(base) kf_k_##base##_avx512vnni
 #define DW3_J 4
+#define FOLD_BODY "kernels/x86/int_fold.h"
 #define SPLIT 0
 #define DOT(acc, x, w, odd) ((void)(odd), _mm512_dpbusd_epi32(acc, x, w))
 /* As one instruction: compilers otherwise move the loads of all taps out of the loop, into memory and back. */
@@ -18,10 +19,10 @@
         __asm__("vmovdqu64 %5, %2\n\tvpdpbusd %2, %3, %0\n\tvpdpbusd %2, %4, %1" : "+v"(a), "+v"(b), "=&v"(weights) : "v"(x), "v"(y), "m"(*(at))); \
     } while (0)
 
-#include "kernels/x86/int_template.h"
+#include "kernels/body/int_template.h"
 
 #define DOT2(acc, x, w) _mm512_dpwssd_epi32(acc, x, w)
-#include "kernels/x86/int_row.h"
+#include "kernels/body/int_row.h"
 
 APART void row_i8(size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col, void *c, const kf__requant *q) {
     row_i16(1, panels, n, k, a, b, col, 0, c, n, q);

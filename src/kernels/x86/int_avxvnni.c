@@ -1,5 +1,5 @@
 /* Integer kernels for AVX-VNNI: four u8 x i8 products a lane in 256 bits, exact (vpdpbusd does not saturate).
- * Floor 3. The bodies are in int_template.h. With KF_EVEX the same kernels in the encoding of AVX-512 VL, so that machines which have
+ * The bodies are in kernels/body/int_template.h. With KF_EVEX the same kernels in the encoding of AVX-512 VL, so that machines which have
  * only that can check them.
  * Owner rule: pure functions. */
 #include "kernels/x86/int_words256.h"
@@ -16,4 +16,4 @@ kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex;
 #endif
 #define SPLIT 0
 
-#include "kernels/x86/int_template.h"
+#include "kernels/body/int_template.h"

@@ -9,7 +9,7 @@
 #define DOT2(acc, x, w) ADDI(acc, _mm_madd_epi16(x, w))
 #define DOT(acc, x, w, odd) DOT2(DOT2(acc, _mm_and_si128(x, SET1I(0x00ff00ff)), w), _mm_srli_epi16(x, 8), odd)
 #define WIDE_ONLY
-#include "kernels/x86/int_template.h"
+#include "kernels/body/int_template.h"
 
 typedef V sums[4 * W]; /* finish_slow's row of a tile; the first four hold a panel's columns */
 
@@ -220,4 +220,4 @@ void NAME(colsum_q)(kf_dtype type, size_t rows, size_t c, const void *x, int32_t
     }
 }
 
-#include "kernels/x86/int_map.h"
+#include "kernels/body/int_map.h"

@@ -1,5 +1,4 @@
 /* Vector words of int_template.h for 128 bits (SSE4.1), as far as epilogues and elementwise steps need them.
- * Floor 3.
  * Owner rule: pure inline functions. */
 #include <smmintrin.h>
 
@@ -13,6 +12,8 @@
 #define SET1I(x) _mm_set1_epi32(x)
 #define ADDI(a, b) _mm_add_epi32(a, b)
 #define SUBI(a, b) _mm_sub_epi32(a, b)
+#define MAXI(a, b) _mm_max_epi32(a, b)
+#define MINI(a, b) _mm_min_epi32(a, b)
 #define CVT(v) _mm_cvtepi32_ps(v)
 #define RNE(f) _mm_cvtps_epi32(f)
 #define SETF(x) _mm_set1_ps(x)

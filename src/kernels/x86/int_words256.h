@@ -1,5 +1,4 @@
 /* Vector words of int_template.h for 256 bits (AVX2); the including file adds DOT, DOT2, SPLIT, MR1 and NAME.
- * Floor 3.
  * Owner rule: pure inline functions. */
 #include <immintrin.h>
 
@@ -13,6 +12,8 @@
 #define SET1I(x) _mm256_set1_epi32(x)
 #define ADDI(a, b) _mm256_add_epi32(a, b)
 #define SUBI(a, b) _mm256_sub_epi32(a, b)
+#define MAXI(a, b) _mm256_max_epi32(a, b)
+#define MINI(a, b) _mm256_min_epi32(a, b)
 #define CVT(v) _mm256_cvtepi32_ps(v)
 #define RNE(f) _mm256_cvtps_epi32(f)
 #define SETF(x) _mm256_set1_ps(x)

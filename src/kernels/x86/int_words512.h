@@ -1,5 +1,4 @@
 /* Vector words of int_template.h for AVX-512 (F, BW, DQ, VL); the including file adds DOT, DOT2, SPLIT and NAME.
- * Floor 3.
  * Owner rule: pure inline functions. */
 #include <immintrin.h>
 

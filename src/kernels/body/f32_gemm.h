@@ -1,5 +1,5 @@
-/* Body of the x86 f32 matrix products, compiled once an instruction set; included by f32_template.h.
- * Floor 3. Tiles of rows by vectors stay in registers; a full tile also finishes there, a smaller one goes through a buffer.
+/* Body of the f32 matrix products, compiled once per instruction set; included by f32_template.h.
+ * Tiles of rows by vectors stay in registers; a full tile also finishes there, a smaller one goes through a buffer.
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 /* One call: A in pieces, B packed, C. */
@@ -12,14 +12,14 @@ typedef struct product {
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + 8, SHALLOW = 24 };
+enum { BUFFER_LD = 2 * VL + HL, SHALLOW = 24 };
 /* Panels under a tile of nv vectors. */
 #define PANELS(nv) ((nv) * VL < KF_GEMM_PANEL ? 1u : (unsigned)((nv) * VL / KF_GEMM_PANEL))
 
-/* A tile in registers: mr rows of nv vectors and, if `half`, of eight more columns. Every user passes constants. */
+/* A tile in registers: mr rows of nv vectors and, if `half`, of HL more columns. Every user passes constants. */
 typedef struct tile {
     V v[ROWS_1][2];
-    __m256 half[ROWS_1];
+    H half[ROWS_1];
 } tile;
 
 /* Vector j of the weights at column `col`: panels follow each other, a panel has KF_GEMM_PANEL / VL vectors. */
@@ -68,12 +68,12 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
                 if (j * VL % KF_GEMM_PANEL == 0) UNROLL for (int l = 0; l < ASKS; l++) __builtin_prefetch((const char *)w[j] + ask + l * asks, 0, 2);
                 w[j] += KF_GEMM_PANEL;
             }
-            __m256 h = half ? _mm256_loadu_ps(w[nv]) : _mm256_setzero_ps();
+            H h = half ? HLOAD(w[nv]) : HZERO;
             if (half) w[nv] += KF_GEMM_PANEL;
             UNROLL for (int i = 0; i < mr; i++) {
                 V f = SET1(q[i / 4][i % 4 == 3 ? step3 : (size_t)(i % 4) * step]);
                 UNROLL for (int j = 0; j < nv; j++) t->v[i][j] = FMA(f, b[j], t->v[i][j]);
-                if (half) t->half[i] = _mm256_fmadd_ps(HLOW(f), h, t->half[i]);
+                if (half) t->half[i] = HFMA(HLOW(f), h, t->half[i]);
             }
             UNROLL for (int i = 0; i < mr; i += 4) {
                 q[i / 4]++;
@@ -107,24 +107,24 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
     }
 }
 
-/* The same for the half panel, in words of eight lanes: loads of sixteen would wait for the stores of eight in a buffer. */
+/* The same for the half panel, in words of half the lanes: whole loads would wait for the stores of halves in a buffer. */
 INLINE void finish_half(const int mr, const product *p, size_t row, size_t at, tile *t) {
 #if HALVES
     const kf__epilogue *e = p->e;
-    const __m256 zero = _mm256_setzero_ps(), one = _mm256_set1_ps(1.0f), half = _mm256_set1_ps(0.5f), sixth = _mm256_set1_ps(1.0f / 6.0f);
+    const H zero = HZERO, one = HSET1(1.0f), half = HSET1(0.5f), sixth = HSET1(1.0f / 6.0f);
     if (at >= p->n) return;
-    __mmask8 mask = (__mmask8)TAIL(p->n - at);
+    HMASK mask = HTAIL(p->n - at);
     float *to = p->c + row * p->ldc + at;
 #define EACH(expression) UNROLL for (int i = 0; i < mr; i++) t->half[i] = (expression)
-#define CLIP8(x, lo, hi) _mm256_min_ps(_mm256_max_ps(x, lo), hi)
-    if (e->act == KF_ACT_CLIP) EACH(CLIP8(t->half[i], _mm256_set1_ps(e->lo), _mm256_set1_ps(e->hi)));
-    else if (e->act == KF_ACT_HSWISH) EACH(_mm256_mul_ps(CLIP8(_mm256_fmadd_ps(t->half[i], sixth, half), zero, one), t->half[i]));
-    if (e->residual) EACH(_mm256_add_ps(t->half[i], _mm256_maskz_loadu_ps(mask, e->residual + (row + (size_t)i) * e->ld_residual + at)));
-    if (e->post == KF_ACT_CLIP) EACH(CLIP8(t->half[i], _mm256_set1_ps(e->post_lo), _mm256_set1_ps(e->post_hi)));
-    if (mask == 0xff) UNROLL for (int i = 0; i < mr; i++) _mm256_storeu_ps(to + (size_t)i * p->ldc, t->half[i]);
-    else UNROLL for (int i = 0; i < mr; i++) _mm256_mask_storeu_ps(to + (size_t)i * p->ldc, mask, t->half[i]);
+#define HCLIP(x, lo, hi) HMIN(HMAX(x, lo), hi)
+    if (e->act == KF_ACT_CLIP) EACH(HCLIP(t->half[i], HSET1(e->lo), HSET1(e->hi)));
+    else if (e->act == KF_ACT_HSWISH) EACH(HMUL(HCLIP(HFMA(t->half[i], sixth, half), zero, one), t->half[i]));
+    if (e->residual) EACH(HADD(t->half[i], HLOADM(e->residual + (row + (size_t)i) * e->ld_residual + at, mask)));
+    if (e->post == KF_ACT_CLIP) EACH(HCLIP(t->half[i], HSET1(e->post_lo), HSET1(e->post_hi)));
+    if (HWHOLE(mask)) UNROLL for (int i = 0; i < mr; i++) HSTORE(to + (size_t)i * p->ldc, t->half[i]);
+    else UNROLL for (int i = 0; i < mr; i++) HSTOREM(to + (size_t)i * p->ldc, mask, t->half[i]);
 #undef EACH
-#undef CLIP8
+#undef HCLIP
 #else
     (void)mr, (void)p, (void)row, (void)at, (void)t;
 #endif
@@ -145,7 +145,7 @@ APART void finish_buffer(const product *p, size_t row, size_t mr, size_t from, s
 INLINE void keep(const int mr, const int nv, const int half, const tile *t, float *buffer) {
     UNROLL for (int i = 0; i < mr; i++) {
         UNROLL for (int j = 0; j < nv; j++) STORE(buffer + i * BUFFER_LD + j * VL, t->v[i][j]);
-        if (half) _mm256_storeu_ps(buffer + i * BUFFER_LD + nv * VL, t->half[i]);
+        if (half) HSTORE(buffer + i * BUFFER_LD + nv * VL, t->half[i]);
     }
 }
 
@@ -159,7 +159,7 @@ INLINE void full(const int mr, const int nv, const int half, const product *p, s
     if (p->e->act > KF_ACT_HSWISH) { /* rare after a convolution */
         float buffer[ROWS_1 * BUFFER_LD];
         keep(mr, nv, half, &t, buffer);
-        finish_buffer(p, row, (size_t)mr, col, col + (size_t)(nv * VL + half * 8), buffer);
+        finish_buffer(p, row, (size_t)mr, col, col + (size_t)(nv * VL + half * HL), buffer);
         return;
     }
     finish_tile(mr, nv, p, row, col, &t);
@@ -183,7 +183,7 @@ INLINE void rest(const int most, const int nv, const int half, const product *p,
             CASE(1) CASE(2) CASE(3) CASE(4) CASE(7) CASE(8) CASE(16)
 #undef CASE
         }
-        finish_buffer(p, row, mr, col, col + (size_t)(nv * VL + half * 8), buffer);
+        finish_buffer(p, row, mr, col, col + (size_t)(nv * VL + half * HL), buffer);
         row += mr, m -= mr;
     }
 }
@@ -206,11 +206,11 @@ static void columns(const product *p, size_t row, size_t m) {
     for (size_t col = 0; col < p->n;) {
         size_t left = p->n - col;
 #if HALVES
-        if (left > 2 * VL && left <= 2 * VL + 8) {
+        if (left > 2 * VL && left <= 2 * VL + HL) {
             rows_2h(p, row, m, col);
             return;
         }
-        if (left > VL && left <= VL + 8) {
+        if (left > VL && left <= VL + HL) {
             rows_1h(p, row, m, col);
             return;
         }
@@ -223,7 +223,7 @@ static void columns(const product *p, size_t row, size_t m) {
 void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
     product p = {.a = a, .b = b, .n = n, .k = a->pieces * a->len, .c = c, .ldc = ldc, .e = e};
     /* Rows in blocks, so that a block of A stays in L1 or L2 while all panels of B pass over it. */
-    size_t block = n <= 2 * VL + 8 ? m : p.k > 512 ? BLOCK_ROWS_DEEP : BLOCK_ROWS;
+    size_t block = n <= 2 * VL + HL ? m : p.k > 512 ? BLOCK_ROWS_DEEP : BLOCK_ROWS;
     for (size_t i = 0; i < m; i += block) columns(&p, i, m - i < block ? m - i : block);
 }
 

@@ -1,15 +1,6 @@
-/* Body of the x86 kernels that map numbers to numbers: Add, Mul and activation of whole tensors, and pooling windows. Included after
- * int_template.h, whose words and epilogue pieces it uses. Not for AVX-512, where both measured no faster.
- * Floor 3.
+/* Body of the kernels that map numbers to numbers: Add, Mul and activation of whole tensors, and pooling windows. Included after
+ * int_template.h, whose words and epilogue pieces it uses, with the words MAXI and MINI. Not for AVX-512, where both measured no faster.
  * Owner rule: pure functions. */
-
-#if VL == 8
-#define MAXI(a, b) _mm256_max_epi32(a, b)
-#define MINI(a, b) _mm256_min_epi32(a, b)
-#else
-#define MAXI(a, b) _mm_max_epi32(a, b)
-#define MINI(a, b) _mm_min_epi32(a, b)
-#endif
 
 INLINE F real_of(const void *p, kf_dtype type, size_t i, V minus, F scale) {
     return type == KF_F32 ? LOADF((const float *)p + i) : MULF(CVT(ADDI(load_q(p, type, i, VL), minus)), scale);

@@ -1,6 +1,7 @@
-/* Body of the x86 f32 kernels, compiled once for AVX2 and once for AVX-512 (the including file defines the vector words).
- * Floor 3. Needs: V, VL, MASK, LOAD, LOADM, STORE, STOREM, SET1, FMA, MIN, MAX, ADD, MUL, ZERO, TAIL(n), NAME(base),
- * HALVES, HLOW, ASKS, DW_MOST, the ROWS_ and the BLOCK_ROWS.
+/* Body of the f32 kernels, compiled once per instruction set. The including file names the words: V (a vector) and VL (its lanes), MASK,
+ * LOAD, LOADM, STORE, STOREM, SET1, FMA, MIN, MAX, ADD, MUL, ZERO, TAIL(n), IN_REGISTER, NAME(base), HALVES and HL, ASKS, DW_MOST, the
+ * ROWS_ and the BLOCK_ROWS. With HALVES, columns that fill half a panel have words of their own: H (HL lanes), HMASK, HLOW (of a V), HLOAD,
+ * HLOADM, HSTORE, HSTOREM, HSET1, HFMA, HMIN, HMAX, HADD, HMUL, HZERO, HTAIL(n) and HWHOLE(mask).
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 #define INLINE static inline __attribute__((always_inline))
@@ -14,8 +15,14 @@
 /* Loops with constant bounds that must become straight code; a pointer whose origin the compiler shall forget. */
 #define UNROLL _Pragma("GCC unroll 32")
 #define OPAQUE(pointer) __asm__("" : "+r"(pointer))
-/* Loaded once: compilers like to load what is used twice as the operand of both uses. */
-#define IN_REGISTER(vector) __asm__("" : "+v"(vector))
+#if !HALVES /* never reached, but compiled */
+#define H V
+#define HLOW(v) (v)
+#define HLOAD LOAD
+#define HSTORE STORE
+#define HFMA FMA
+#define HZERO ZERO
+#endif
 
 INLINE V clip(V x, V lo, V hi) { return MIN(MAX(x, lo), hi); }
 INLINE V hswish(V x) { return MUL(clip(FMA(x, SET1(1.0f / 6.0f), SET1(0.5f)), ZERO, SET1(1.0f)), x); }
@@ -63,9 +70,9 @@ INLINE V finish(V x, const kf__epilogue *e, const float *residual, MASK mask) {
     return x;
 }
 
-#include "kernels/x86/f32_gemm.h"
+#include "kernels/body/f32_gemm.h"
 
-#include "kernels/x86/f32_dwconv.h"
+#include "kernels/body/f32_dwconv.h"
 
 void NAME(scale_f32)(size_t rows_n, size_t c, const float *x, const float *gate, float *out) {
     for (size_t r = 0; r < rows_n; r++, x += c, out += c) {

@@ -1,6 +1,6 @@
-/* Body of the x86 integer kernels, compiled once for each instruction set (the including file defines the vector words).
- * Floor 3. Needs: V, F, VL, LOADV, STOREV, SET1I, ADDI, CVT, RNE, SETF, LOADF, ADDF, MULF, MINF, MAXF, UNP*, PACK*, DOT, SPLIT, MR1, MR2, MR4,
- * MAX_PANELS, load_q, store_q, load_bytes, NAME. Sums are exact: no saturating pair products.
+/* Body of the integer kernels, compiled once for each instruction set (the including file defines the vector words).
+ * Needs: V, F, VL, LOADV, STOREV, SET1I, ADDI, CVT, RNE, SETF, LOADF, ADDF, MULF, MINF, MAXF, UNP*, PACK*, DOT, SPLIT, MR1, MR2, MR4,
+ * MAX_PANELS, load_q, store_q, load_bytes, NAME; DWCONV_BODY, where depthwise windows go another way than int_dwconv.h. Sums are exact: no saturating pair products.
  * Owner rule: pure functions. */
 
 /* Adds the product with weights in memory. */
@@ -291,12 +291,11 @@ void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, con
     }
 }
 
-#ifdef DOT2_AT
-#include "kernels/x86/int_pairs.h"
-#else
-#include "kernels/x86/int_dwconv.h"
+#ifndef DWCONV_BODY
+#define DWCONV_BODY "kernels/body/int_dwconv.h"
 #endif
+#include DWCONV_BODY
 #endif
 #ifdef WITH_WIDE
-#include "kernels/x86/int_wide.h"
+#include "kernels/body/int_wide.h"
 #endif

@@ -1,8 +1,8 @@
-/* Body of the x86 kernels of 16-bit inputs and of elementwise steps, included by int_template.h where a rung has its own (WITH_WIDE).
- * Floor 3. Needs DOT2 besides what int_template.h needs.
+/* Body of the kernels of 16-bit inputs and of elementwise steps, included by int_template.h where a rung has its own (WITH_WIDE).
+ * Needs DOT2 besides what int_template.h needs.
  * Owner rule: pure functions. */
 
-#include "kernels/x86/int_row.h"
+#include "kernels/body/int_row.h"
 
 /* ---- GEMM of i16 inputs --------------------------------------------------------------------------------------------------------- */
 

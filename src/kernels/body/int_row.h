@@ -1,5 +1,5 @@
 /* Product of one row of i16 inputs with packed weights, included by int_wide.h and by rungs that have better products for it.
- * Floor 3. Needs DOT2 besides what int_template.h needs.
+ * Needs DOT2 besides what int_template.h needs.
  * Owner rule: pure functions. */
 
 /* One pair of k, or the one that is left; `size`: bytes of a weight. */
