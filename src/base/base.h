@@ -130,19 +130,4 @@ double kf__random_unit(kf__random *r);
 /** Uniform integer in [lo, hi]. */
 int64_t kf__random_range(kf__random *r, int64_t lo, int64_t hi);
 
-/* ---- SHA-256 (sha256.c), FIPS 180-4 -------------------------------------------------------------------------------------- */
-
-typedef struct kf__sha256 {
-    uint32_t h[8];
-    uint64_t total;
-    uint8_t buf[64];
-} kf__sha256;
-/** Tests only: keep to the portable code where the CPU has SHA extensions. */
-void kf__sha256_force_portable(bool on);
-void kf__sha256_init(kf__sha256 *s);
-void kf__sha256_add(kf__sha256 *s, const void *data, size_t n);
-void kf__sha256_done(kf__sha256 *s, uint8_t out[32]);
-/** Digest as 64 lower-case hex digits and NUL. */
-void kf__sha256_hex(const uint8_t digest[32], char out[65]);
-
 #endif

@@ -3,6 +3,8 @@
  * Owner rule: constant data.*/
 #include "format/format.h"
 
+#include "hash/sha256.h"
+
 #define FIELD(f) {#f, offsetof(kf__step, f)}
 #define WINDOW(f)                                                                                                      \
     { #f, offsetof(kf__step, window.f) }

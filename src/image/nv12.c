@@ -1,8 +1,8 @@
 /* NV12 camera frames to RGB and back: BT.601, full and limited range, 16-bit fixed point.
- * Floor 3. Chroma is replicated to its 2x2 block when reading and averaged when writing; RGB is clipped to 0..255.
+ * Chroma is replicated to its 2x2 block when reading and averaged when writing; RGB is clipped to 0..255.
  * Owner rule: results belong to the caller. */
 #include "base/base.h"
-#include "image/rows.h"
+#include "kernels/kernels_bytes.h"
 #include "kitfox/image.h"
 
 kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
@@ -13,10 +13,11 @@ kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
     if (f->stride_y < (size_t)f->width || f->stride_uv < (size_t)f->width)
         KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 strides %zu and %zu are smaller than the width %d", f->stride_y, f->stride_uv, f->width);
     KF_TRY(kf_image_create(f->width, f->height, out, err));
-    const kf__rows *rows = kf__image_rows();
+    kf__kernels_image rows;
+    kf__kernels_select_image(KF_CPU_LEVELS, &rows);
     for (int32_t y = 0; y < f->height; y++) {
         const uint8_t *luma = f->y + (size_t)y * f->stride_y, *chroma = f->uv + (size_t)(y / 2) * f->stride_uv;
-        rows->nv12(luma, chroma, f->width, f->limited != 0, out->pixels + (size_t)y * out->stride);
+        rows.nv12(luma, chroma, f->width, f->limited != 0, out->pixels + (size_t)y * out->stride);
     }
     return KF_OK;
 }

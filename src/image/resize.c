@@ -1,12 +1,12 @@
 /* Resizing equal to Pillow's: a separable antialiased filter in 22-bit fixed point, rounded to 8 bits after each pass.
- * Floor 3: includes base and tensor. Only the rows that the vertical pass reads are resized horizontally.
+ * Only the rows that the vertical pass reads are resized horizontally.
  * Owner rule: the result's pixels belong to the caller (kf_image_free). */
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/base.h"
 #include "image/image_private.h"
-#include "image/rows.h"
+#include "kernels/kernels_bytes.h"
 
 static double triangle(double x) { return fabs(x) < 1 ? 1 - fabs(x) : 0; }
 
@@ -18,12 +18,12 @@ static double cubic(double x) {
     return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
-static void taps_free(kf__taps *t) {
+static void taps_free(kf__filter_taps *t) {
     free(t->bounds);
     free(t->k);
 }
 
-static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_filter filter, kf__taps *t, kf_error *err) {
+static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_filter filter, kf__filter_taps *t, kf_error *err) {
     double scale = (hi - lo) / out, stretch = scale < 1 ? 1 : scale, support = (filter == KF_FILTER_BICUBIC ? 2.0 : 1.0) * stretch;
     size_t n;
     t->size = (int32_t)kf__round_up((size_t)ceil(support) * 2 + 1, 4);
@@ -62,7 +62,7 @@ static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_fil
 
 static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const double box[4], kf_image *out,
                                  kf_error *err) {
-    kf__taps h, v;
+    kf__filter_taps h, v;
     KF_TRY(taps_make(in->width, box[0], box[2], width, filter, &h, err));
     kf_status st = taps_make(in->height, box[1], box[3], height, filter, &v, err);
     if (st != KF_OK) {
@@ -75,11 +75,12 @@ static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t heig
     if (!mid) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while resizing to %dx%d", width, height);
     if (st == KF_OK) st = kf_image_create(width, height, out, err);
     if (st == KF_OK) {
-        const kf__rows *row = kf__image_rows();
-        row->across(in->pixels + (size_t)first * in->stride, in->stride, rows, in->width, &h, width, mid);
+        kf__kernels_image row;
+        kf__kernels_select_image(KF_CPU_LEVELS, &row);
+        row.across(in->pixels + (size_t)first * in->stride, in->stride, rows, in->width, &h, width, mid);
         for (int32_t y = 0; y < height; y++)
-            row->down(mid + (size_t)(v.bounds[2 * y] - first) * row_bytes, row_bytes, v.bounds[2 * y + 1], v.k + (size_t)y * (size_t)v.size,
-                      out->pixels + (size_t)y * out->stride);
+            row.down(mid + (size_t)(v.bounds[2 * y] - first) * row_bytes, row_bytes, v.bounds[2 * y + 1], v.k + (size_t)y * (size_t)v.size,
+                     out->pixels + (size_t)y * out->stride);
     }
     free(mid);
     taps_free(&h);

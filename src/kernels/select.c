@@ -1,12 +1,15 @@
 /* Selection: of the lines of kernels.def, in order, the last one for each entry whose level the wanted level contains.
  * Owner rule: fills the caller's table. */
 #include "kernels/kernels.h"
+#include "kernels/kernels_bytes.h"
 #include "kernels/kernels_int.h"
 
 /* The levels that `cpu` contains. */
 static void contained(kf__cpu_level cpu, bool has[KF_CPU_LEVELS]) {
     for (int i = 0; i < KF_CPU_LEVELS; i++) has[i] = kf__cpu_level_contains(cpu, (kf__cpu_level)i);
 }
+
+static bool may_run(kf__cpu_level level) { return kf__cpu_allowed(level) && kf__cpu_usable(level); }
 
 #define TAKE(member, function, isa, facts)                                                                             \
     do {                                                                                                               \
@@ -33,5 +36,17 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
     if (has[KF_CPU_##level]) TAKE(member, function, isa, facts);
 #define KF_KERNEL_PROVED(check, member, function, isa, level, facts)                                                   \
     if (has[KF_CPU_##level]) kf__kernels_select_tiles(out);
+#include "kernels/kernels.def"
+}
+
+void kf__kernels_select_image(kf__cpu_level cpu, kf__kernels_image *out) {
+#define KF_KERNEL_IMAGE(check, member, function, isa, level, facts)                                                    \
+    if (cpu == KF_CPU_LEVELS ? may_run(KF_CPU_##level) : kf__cpu_level_contains(cpu, KF_CPU_##level)) TAKE(member, function, isa, facts);
+#include "kernels/kernels.def"
+}
+
+void kf__kernels_select_hash(kf__kernels_hash *out) {
+#define KF_KERNEL_HASH(check, member, function, isa, features)                                                         \
+    if (kf__cpu_has(features)) TAKE(member, function, isa, );
 #include "kernels/kernels.def"
 }

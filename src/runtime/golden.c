@@ -3,6 +3,8 @@
  * Owner rule: see golden.h. */
 #include "runtime/golden.h"
 
+#include "hash/sha256.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

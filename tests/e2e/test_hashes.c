@@ -12,6 +12,7 @@
 #include "api/toolchain/graph_api.h"
 #include "cpu/cpu.h"
 #include "format/format.h"
+#include "hash/sha256.h"
 #include "lower/lower.h"
 #include "os/file.h"
 #include "quantize_helper.h"

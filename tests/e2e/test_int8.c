@@ -13,6 +13,7 @@
 #include "../unit/graph_builder.h"
 #include "api/toolchain/graph_api.h"
 #include "format/format.h"
+#include "hash/sha256.h"
 #include "lower/lower.h"
 #include "../kernels/signed_groups.h"
 #include "quantize_helper.h"

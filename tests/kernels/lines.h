@@ -6,25 +6,31 @@
 #include <stdio.h>
 
 #include "kernels/kernels.h"
+#include "kernels/kernels_bytes.h"
 #include "kernels/kernels_int.h"
 
 /** The programs of this folder. */
-enum { CHECK_GEMM, CHECK_DWCONV, CHECK_ELTWISE, CHECK_INT };
+enum { CHECK_GEMM, CHECK_DWCONV, CHECK_ELTWISE, CHECK_INT, CHECK_BYTES };
 
 typedef struct kernel_line {
     int check;
     kf__cpu_level level;
+    uint32_t features; /* instead of a level */
     const char *member, *name;
     bool met;
 } kernel_line;
 
 static inline kernel_line *lines(size_t *n) {
     static kernel_line all[] = {
-#define LINE(check, member, function, isa, level, facts) {CHECK_##check, KF_CPU_##level, #member, #function "_" #isa, false},
+#define LINE(check, member, function, isa, level, facts) {CHECK_##check, KF_CPU_##level, 0, #member, #function "_" #isa, false},
+#define HASH_LINE(check, member, function, isa, features) {CHECK_##check, KF_CPU_SCALAR, features, #member, #function "_" #isa, false},
 #define KF_KERNEL_F32 LINE
 #define KF_KERNEL_INT LINE
+#define KF_KERNEL_IMAGE LINE
+#define KF_KERNEL_HASH HASH_LINE
 #include "kernels/kernels.def"
 #undef LINE
+#undef HASH_LINE
     };
     *n = KF_COUNT(all);
     return all;
@@ -45,7 +51,8 @@ static inline int unmet(int check) {
     int count = 0;
     const kernel_line *l = lines(&n);
     for (size_t i = 0; i < n; i++) {
-        if (l[i].check != check || l[i].met || !kf__cpu_allowed(l[i].level) || !kf__cpu_usable(l[i].level)) continue;
+        bool here = kf__cpu_allowed(l[i].level) && kf__cpu_usable(l[i].level) && kf__cpu_has(l[i].features);
+        if (l[i].check != check || l[i].met || !here) continue;
         printf("%s: no check ran it as %s\n", l[i].name, l[i].member);
         count++;
     }

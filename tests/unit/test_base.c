@@ -13,40 +13,6 @@
 #include "tensor/requant.h"
 #include "tensor/tensor.h"
 
-static void sha256_of(const void *data, size_t n, size_t piece, char hex[65]) {
-    kf__sha256 s;
-    uint8_t digest[32];
-    kf__sha256_init(&s);
-    for (size_t at = 0; at < n; at += piece) kf__sha256_add(&s, (const char *)data + at, n - at < piece ? n - at : piece);
-    kf__sha256_done(&s, digest);
-    kf__sha256_hex(digest, hex);
-}
-
-static void check_sha256(void) {
-    char hex[65];
-    sha256_of("abc", 3, 3, hex);
-    assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    sha256_of("", 0, 1, hex);
-    assert_string_equal(hex, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-    const char *two = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
-    sha256_of(two, 56, 7, hex);
-    assert_string_equal(hex, "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-    char *million = malloc(1000000);
-    memset(million, 'a', 1000000);
-    sha256_of(million, 1000000, 997, hex);
-    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
-    free(million);
-}
-
-/* Both the portable code and, where the CPU has them, the SHA extensions. */
-static void test_sha256_vectors(void **state) {
-    (void)state;
-    kf__sha256_force_portable(true);
-    check_sha256();
-    kf__sha256_force_portable(false);
-    check_sha256();
-}
-
 static void test_half_known_values(void **state) {
     (void)state;
     assert_true(kf__half_to_f32(0x3c00) == 1.0f);
@@ -150,7 +116,7 @@ static void test_shape_count_overflow(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sha256_vectors),       cmocka_unit_test(test_half_known_values),
+        cmocka_unit_test(test_half_known_values),
         cmocka_unit_test(test_half_round_trip),      cmocka_unit_test(test_arena_alignment_and_growth),
         cmocka_unit_test(test_reader_bounds),        cmocka_unit_test(test_error_prefix_fits),
         cmocka_unit_test(test_rounding_is_to_even),  cmocka_unit_test(test_hswish_reference_points),

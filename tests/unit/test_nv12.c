@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "hash/sha256.h"
 #include "kitfox/kitfox.h"
 
 /* 16 stripes of 4096x256 hold 2^22 blocks of 2x2: block b has Cb = b & 255, Cr = b >> 8 & 255, and Y = 4 * (b >> 16) + place in the block. */

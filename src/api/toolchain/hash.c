@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/base.h"
+#include "hash/sha256.h"
 #include "kitfox/compile.h"
 
 kf_status kf_file_sha256(const char *path, char hex[65], kf_error *err) {

@@ -1,9 +1,9 @@
 /* Rows of pixels for AVX2: sixteen pixels of NV12 at a time; a filter's taps two by two for eight rows at a time.
- * Floor 3. The same bytes as rows.c.
+ * The same bytes as scalar/rows_scalar.c.
  * Owner rule: pure functions; no byte outside a row is read or written. */
 #include <immintrin.h>
 
-#include "image/rows.h"
+#include "kernels/kernels_bytes.h"
 
 #define UNROLL _Pragma("GCC unroll 8")
 
@@ -26,7 +26,7 @@ static inline __m128i spread(__m128i c, int which, int n) {
     return _mm_shuffle_epi8(c, _mm_loadu_si128((const void *)from));
 }
 
-static void nv12(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
+void kf_k_nv12_avx2(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
     const kf__nv12_range c = KF_NV12_RANGE[limited];
     const __m256i rv = _mm256_set1_epi32(c.rv), gu = _mm256_set1_epi32(c.gu), gv = _mm256_set1_epi32(c.gv), bu = _mm256_set1_epi32(c.bu);
     const __m256i yk = _mm256_set1_epi32(c.y), y_start = _mm256_set1_epi32(32768 - c.y_offset * c.y), middle = _mm256_set1_epi16(128);
@@ -46,7 +46,7 @@ static void nv12(const uint8_t *luma, const uint8_t *chroma, int32_t width, int 
             _mm_storeu_si128((void *)(rgb + 16 * n), out);
         }
     }
-    kf__rows_plain.nv12(luma + x, chroma + x, width - x, limited, rgb);
+    kf_k_nv12_scalar(luma + x, chroma + x, width - x, limited, rgb);
 }
 
 /* ---- filters --------------------------------------------------------------------------------------------------------------------- */
@@ -76,19 +76,19 @@ static inline __m256i pixel(const uint8_t *const row[ROWS], size_t at, const int
     return _mm256_packus_epi16(_mm256_packs_epi32(low[0], low[1]), _mm256_packs_epi32(low[2], low[3]));
 }
 
-static void across(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__taps *t, int32_t width, uint8_t *to) {
+void kf_k_across_avx2(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t, int32_t width, uint8_t *to) {
     for (int32_t y = 0; y < rows; y += ROWS, in += ROWS * stride) {
         const int32_t n = rows - y < ROWS ? rows - y : ROWS;
         const uint8_t *row[ROWS]; /* the last one again where there are fewer */
         for (int32_t r = 0; r < ROWS; r++) row[r] = in + (size_t)(r < n ? r : n - 1) * stride;
         for (int32_t x = 0; x < width; x++) {
-            const kf__taps here = {t->size, t->bounds + 2 * x, t->k + (size_t)x * (size_t)t->size};
+            const kf__filter_taps here = {t->size, t->bounds + 2 * x, t->k + (size_t)x * (size_t)t->size};
             uint8_t rgb[4 * ROWS], *out = to + ((size_t)y * (size_t)width + (size_t)x) * 3;
             size_t each = 4;
             if (here.bounds[0] + (here.bounds[1] + 3) / 4 * 4 + 2 <= width_in) {
                 _mm256_storeu_si256((void *)rgb, pixel(row, 3 * (size_t)here.bounds[0], here.k, here.bounds[1]));
             } else { /* sixteen bytes for four pixels would end outside the row */
-                kf__rows_plain.across(in, stride, n, width_in, &here, 1, rgb);
+                kf_k_across_scalar(in, stride, n, width_in, &here, 1, rgb);
                 each = 3;
             }
             for (int32_t r = 0; r < n; r++, out += 3 * (size_t)width) memcpy(out, rgb + (size_t)r * each, 3);
@@ -96,9 +96,9 @@ static void across(const uint8_t *in, size_t stride, int32_t rows, int32_t width
     }
 }
 
-static void down(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to) {
+void kf_k_down_avx2(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to) {
     if (bytes < 32) {
-        kf__rows_plain.down(in, bytes, count, k, to);
+        kf_k_down_scalar(in, bytes, count, k, to);
         return;
     }
     for (size_t x = 0; x < bytes; x += 32) {
@@ -116,5 +116,3 @@ static void down(const uint8_t *in, size_t bytes, int32_t count, const int32_t *
         _mm256_storeu_si256((void *)(to + x), _mm256_permutevar8x32_epi32(out, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
     }
 }
-
-const kf__rows kf__rows_avx2 = {nv12, across, down};

@@ -1,13 +1,8 @@
-/* Rows of pixels in plain C, and the choice of an instruction set.
- * Floor 3.
- * Owner rule: pure functions; one static answer. */
-#include "image/rows.h"
+/* Scalar rows of pixels: NV12 to RGB, and the two passes of a separable filter.
+ * Owner rule: pure functions. */
+#include "kernels/kernels_bytes.h"
 
-#include <stdatomic.h>
-
-#include "cpu/cpu.h"
-
-static void nv12(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
+void kf_k_nv12_scalar(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
     const kf__nv12_range c = KF_NV12_RANGE[limited];
     for (int32_t x = 0; x < width; x += 2) {
         int32_t u = chroma[x] - 128, v = chroma[x + 1] - 128, r = c.rv * v + 32768, g = c.gu * u + c.gv * v + 32768, b = c.bu * u + 32768;
@@ -18,7 +13,7 @@ static void nv12(const uint8_t *luma, const uint8_t *chroma, int32_t width, int 
     }
 }
 
-static void across(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__taps *t, int32_t width, uint8_t *to) {
+void kf_k_across_scalar(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t, int32_t width, uint8_t *to) {
     for (int32_t y = 0; y < rows; y++, in += stride)
         for (int32_t x = 0; x < width; x++, to += 3) {
             const int32_t *k = t->k + (size_t)x * (size_t)t->size;
@@ -30,7 +25,7 @@ static void across(const uint8_t *in, size_t stride, int32_t rows, int32_t width
 }
 
 /* A part of a row at a time, whose sums stay in the first cache, so that the loop runs along memory. */
-static void down(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to) {
+void kf_k_down_scalar(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to) {
     int32_t sum[256];
     for (size_t x = 0, n; x < bytes; x += n) {
         n = bytes - x < KF_COUNT(sum) ? bytes - x : KF_COUNT(sum);
@@ -39,16 +34,4 @@ static void down(const uint8_t *in, size_t bytes, int32_t count, const int32_t *
             for (size_t j = 0; j < n; j++) sum[j] += in[(size_t)i * bytes + x + j] * k[i];
         for (size_t j = 0; j < n; j++) to[x + j] = kf__byte(sum[j] >> KF_TAP_BITS);
     }
-}
-
-const kf__rows kf__rows_plain = {nv12, across, down};
-
-const kf__rows *kf__image_rows(void) {
-#if defined(__x86_64__)
-    enum { UNKNOWN, YES, NO };
-    static atomic_int avx2; /* pictures may be small: the machine is asked once */
-    if (atomic_load(&avx2) == UNKNOWN) atomic_store(&avx2, kf__cpu_usable(KF_CPU_AVX2) ? YES : NO);
-    if (atomic_load(&avx2) == YES && kf__cpu_allowed(KF_CPU_AVX2)) return &kf__rows_avx2;
-#endif
-    return &kf__rows_plain;
 }
