@@ -3,36 +3,8 @@
  * Owner rule: see session.h. */
 #include "runtime/session.h"
 
+#include "cpu/fp.h"
 #include "os/pages.h"
-
-#include <fenv.h>
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-/* The arithmetic that the contract asks for: round to nearest, no flush to zero, denormals are numbers. */
-typedef struct fp_state {
-    int rounding;
-    unsigned csr;
-} fp_state;
-
-static fp_state fp_enter(void) {
-    fp_state s = {.rounding = fegetround()};
-    if (s.rounding != FE_TONEAREST) fesetround(FE_TONEAREST);
-#if defined(__x86_64__)
-    s.csr = _mm_getcsr();
-    _mm_setcsr(s.csr & ~0x8040u);
-#endif
-    return s;
-}
-
-static void fp_leave(fp_state s) {
-#if defined(__x86_64__)
-    _mm_setcsr(s.csr);
-#endif
-    if (s.rounding != FE_TONEAREST) fesetround(s.rounding);
-}
 
 kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a, struct kf_session **out,
                              kf_error *err) {
@@ -42,9 +14,9 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
     s->allocator = a;
     s->m = m;
     s->replaced = -1;
-    fp_state caller = fp_enter(); /* threads inherit the state of the one that starts them */
+    kf__fp_state caller = kf__fp_enter(); /* threads inherit the state of the one that starts them */
     kf_status st = kf__pool_create(threads, a, &s->exec.pool, err);
-    fp_leave(caller);
+    kf__fp_leave(caller);
     if (st != KF_OK) {
         kf__mem_free(a, s);
         return st;
@@ -86,13 +58,13 @@ static void show(struct kf_session *s, int32_t step, int32_t tensor) {
 }
 
 void kf__session_one_step(struct kf_session *s, int32_t step) {
-    fp_state caller = fp_enter();
+    kf__fp_state caller = kf__fp_enter();
     s->m->steps[step].run(&s->exec, &s->m->steps[step]);
-    fp_leave(caller);
+    kf__fp_leave(caller);
 }
 
 void kf__session_steps(struct kf_session *s) {
-    fp_state caller = fp_enter();
+    kf__fp_state caller = kf__fp_enter();
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
     bool apart = s->ms || s->probe || s->watch || s->replaced >= 0; /* who looks at single steps gets single steps */
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
@@ -109,7 +81,7 @@ void kf__session_steps(struct kf_session *s) {
         if (s->watch) show(s, i, s->m->p->steps[i].out);
         if (s->probe) s->probe(s->probe_user, i, kf__exec_tensor(&s->exec, s->m->p->steps[i].out));
     }
-    fp_leave(caller);
+    kf__fp_leave(caller);
 }
 
 void kf__session_get_f32(const struct kf_session *s, int32_t index, float *to) {

@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "cpu/cpu.h"
+#include "cpu/fp.h"
 #include "kitfox/kitfox.h"
 
 static char root[64];
@@ -190,10 +191,48 @@ static void public_list(void **state) {
     for (int i = 0; i < n; i++) assert_non_null(strstr(err.text, kf_cpu_level_name(i)));
 }
 
+/* 1 + 2^-24 is a tie, so rounding shows; 2^-140 is a denormal, so flushing shows. */
+static float tie(void) {
+    volatile float a = 1, b = 0x1p-24f;
+    return a + b;
+}
+static float denormal(void) {
+    volatile float a = 0x1p-100f, b = 0x1p-40f;
+    return a * b;
+}
+static bool reads_denormals(void) {
+    volatile float a = 0x1p-140f, b = 0x1p100f;
+    return a * b != 0;
+}
+
+/* Whatever the caller's environment is, the contract's is set in between and the caller's given back. */
+static void floating_point(void **state) {
+    (void)state;
+    static const int MODES[] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    uint64_t before = kf__fp_control();
+    for (size_t i = 0; i < 2 * KF_COUNT(MODES); i++) {
+        fesetround(MODES[i / 2]);
+        if (i % 2) kf__fp_set_control(kf__fp_control() | KF_FP_FLUSH);
+        uint64_t control = kf__fp_control();
+        bool flushed = denormal() == 0;
+        kf__fp_state caller = kf__fp_enter();
+        bool nearest = fegetround() == FE_TONEAREST && tie() == 1.0f, kept = denormal() == 0x1p-140f && reads_denormals();
+        kf__fp_leave(caller);
+        int mode = fegetround();
+        uint64_t after = kf__fp_control();
+        kf__fp_set_control(before);
+        fesetround(FE_TONEAREST);
+        assert_true(nearest && kept);
+        assert_int_equal(mode, MODES[i / 2]);
+        assert_int_equal(after & KF_FP_FLUSH, control & KF_FP_FLUSH);
+        assert_true(KF_FP_FLUSH == 0 || flushed == (i % 2 == 1));
+    }
+}
+
 int main(void) {
     unsetenv("KITFOX_CPU"); /* the tiers of ./test.sh set it */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(levels_contain), cmocka_unit_test(limits_are_sets), cmocka_unit_test(public_list),
+        cmocka_unit_test(levels_contain), cmocka_unit_test(limits_are_sets), cmocka_unit_test(public_list), cmocka_unit_test(floating_point),
         cmocka_unit_test_setup_teardown(no_groups, fresh, clean), cmocka_unit_test_setup_teardown(version_2, fresh, clean),
         cmocka_unit_test_setup_teardown(container, fresh, clean), cmocka_unit_test_setup_teardown(version_1, fresh, clean),
         cmocka_unit_test_setup_teardown(strange_files, fresh, clean), cmocka_unit_test(affinity_and_environment),

@@ -1,9 +1,8 @@
 /* Public calls that rewrite a graph and run it in the reference executor.
  * Floor 6: validates arguments, translates, calls passes and ref.
  * Owner rule: see compile.h; the reference run's tensors live in an arena that ends with the call. */
-#include <fenv.h>
-
 #include "api/toolchain/graph_api.h"
+#include "cpu/fp.h"
 #include "passes/passes.h"
 #include "ref/ref.h"
 
@@ -11,7 +10,10 @@ kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *
     if (!graph || (level != KF_OPTIMIZE_SIMPLIFY && level != KF_OPTIMIZE_FUSE))
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_optimize: a graph and a level of kf_optimize_level are needed");
     if (graph->level >= (int)level) return KF_OK;
-    KF_TRY(kf__passes_run(graph->g, level == KF_OPTIMIZE_FUSE ? KF_PASS_LEVEL_FUSE : KF_PASS_LEVEL_SIMPLIFY, err));
+    kf__fp_state caller = kf__fp_enter(); /* constants are folded */
+    kf_status st = kf__passes_run(graph->g, level == KF_OPTIMIZE_FUSE ? KF_PASS_LEVEL_FUSE : KF_PASS_LEVEL_SIMPLIFY, err);
+    kf__fp_leave(caller);
+    KF_TRY(st);
     graph->level = (int)level;
     return KF_OK;
 }
@@ -91,10 +93,9 @@ kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_run_reference: graph, inputs and outputs are needed");
     kf__arena arena;
     kf__arena_init(&arena, NULL);
-    int rounding = fegetround();
-    fesetround(FE_TONEAREST);
+    kf__fp_state caller = kf__fp_enter();
     kf_status st = run_in(&arena, graph->g, in, n_in, out, n_out, err);
-    if (rounding >= 0) fesetround(rounding);
+    kf__fp_leave(caller);
     kf__arena_free(&arena);
     return st;
 }

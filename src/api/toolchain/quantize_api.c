@@ -3,6 +3,7 @@
  * Owner rule: the report lives in the graph's arena. */
 #include "api/toolchain/graph_api.h"
 #include "cpu/cpu.h"
+#include "cpu/fp.h"
 #include "quantize/detail.h"
 
 void kf_quantize_options_init(kf_quantize_options *options) {
@@ -127,7 +128,10 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     }
     if (samples[0].dtype != KF_F32 && !(samples[0].dtype == KF_U8 && graph->g->meta.preprocess.valid))
         KF_FAIL(err, KF_ERR_ARGUMENT, "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
-    return quantize(graph, samples, n, &o, err);
+    kf__fp_state caller = kf__fp_enter();
+    kf_status st = quantize(graph, samples, n, &o, err);
+    kf__fp_leave(caller);
+    return st;
 }
 
 kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err) {
