@@ -70,6 +70,9 @@ typedef void kf__colsum_f32_fn(size_t rows, size_t c, const float *x, float *sum
 /** out[i] = post(act(a[i] + b[i])); b may be NULL (plain activation). Only act and post of `e` are used. */
 typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e);
 
+/** Three planes of n numbers, interleaved: to[3 * i + k] = x[k][i]. */
+typedef void kf__interleave_f32_fn(size_t n, const float *const x[3], float *to);
+
 /** The functions in use and what callers have to know of them; filled once by kf__kernels_select. kernels.def has a line for each kernel. */
 typedef struct kf__kernels {
     kf__gemm_f32_fn *gemm_f32;
@@ -78,7 +81,9 @@ typedef struct kf__kernels {
     kf__scale_f32_fn *scale_f32;
     kf__colsum_f32_fn *colsum_f32;
     kf__eltwise_f32_fn *eltwise_f32;
+    kf__interleave_f32_fn *interleave_f32;
     const char *gemm_f32_name, *conv_f32_name, *dwconv_f32_name, *scale_f32_name, *colsum_f32_name, *eltwise_f32_name;
+    const char *interleave_f32_name;
     size_t gemm_rows;             /* of the largest tile: shares of rows are multiples of it */
     size_t gemm_columns;          /* of a panel: shares of columns are multiples of it */
     size_t gemm_least_tiles;      /* tiles that make a share of rows worth it: with fewer, shares would differ too much */

@@ -5,33 +5,6 @@
 #include "preprocess/pixel.h"
 #include "runtime/session.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
-
-/* Three planes to pixels: one pass, as pictures come by the frame. */
-static void interleave3(const float *restrict from, size_t hw, float *restrict to) {
-    const float *r = from, *g = from + hw, *b = from + 2 * hw;
-    size_t i = 0;
-#if defined(__x86_64__)
-    for (; i + 4 <= hw; i += 4, to += 12) {
-        __m128 x = _mm_loadu_ps(r + i), y = _mm_loadu_ps(g + i), z = _mm_loadu_ps(b + i);
-        __m128 zx = _mm_shuffle_ps(z, x, _MM_SHUFFLE(3, 1, 2, 0));
-        __m128 first = _mm_shuffle_ps(_mm_unpacklo_ps(x, y), zx, _MM_SHUFFLE(2, 0, 1, 0));
-        __m128 second = _mm_shuffle_ps(_mm_unpacklo_ps(y, z), _mm_unpackhi_ps(x, y), _MM_SHUFFLE(1, 0, 3, 2));
-        __m128 third = _mm_shuffle_ps(zx, _mm_unpackhi_ps(y, z), _MM_SHUFFLE(3, 2, 3, 1));
-        _mm_storeu_ps(to, first);      /* x0 y0 z0 x1 */
-        _mm_storeu_ps(to + 4, second); /* y1 z1 x2 y2 */
-        _mm_storeu_ps(to + 8, third);  /* z2 x3 y3 z3 */
-    }
-#endif
-    for (; i < hw; i++, to += 3) {
-        to[0] = r[i];
-        to[1] = g[i];
-        to[2] = b[i];
-    }
-}
-
 void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc) {
     const kf__pinput *in = &s->m->p->inputs[index];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
@@ -42,20 +15,19 @@ void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data,
         return;
     }
     for (size_t n = 0; n < (size_t)t->n; n++, data += hw * c, to += hw * c) {
-        if (c == 3) interleave3(data, hw, to);
+        if (c == 3) s->m->kernels.interleave_f32(hw, (const float *const[]){data, data + hw, data + 2 * hw}, to);
         for (size_t k = 0; c != 3 && k < c; k++)
             for (size_t i = 0; i < hw; i++) to[i * c + k] = data[k * hw + i];
     }
 }
 
-/* All images of a three-channel input by the kernels of this rung; false where it has none. */
-static bool put_pixels3(const struct kf_session *s, const kf__ptensor *t, const void *data, bool f32, bool planes,
+/* All images of a three-channel input. */
+static void put_pixels3(const struct kf_session *s, const kf__ptensor *t, const void *data, bool f32, bool planes,
                         uint8_t *to) {
     const kf__kernels_int *kernels = &s->m->kernels_int;
     const kf_preprocess *p = &s->m->p->meta.preprocess;
     size_t hw = (size_t)t->h * (size_t)t->w;
     double std[3], mean[3], top = 1;
-    if (t->c != 3 || !kernels->pixels) return false;
     for (size_t k = 0; k < 3; k++) {
         kf__pixel_undo u = kf__pixel_undo_of(p, k);
         std[k] = u.std;
@@ -69,7 +41,6 @@ static bool put_pixels3(const struct kf_session *s, const kf__ptensor *t, const 
         if (f32) kernels->pixels(hw, floats, planes, std, mean, top, to);
         else kernels->interleave(hw, (const uint8_t *const[]){q, q + hw, q + 2 * hw}, to);
     }
-    return true;
 }
 
 void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc) {
@@ -82,15 +53,8 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
         memcpy(to, data, (size_t)t->n * hw * c);
         return;
     }
-    if (put_pixels3(s, t, data, f32, !flat, to)) return;
-    if (c == 3 && !f32) {
-        const uint8_t *r = data;
-        for (size_t n = 0; n < (size_t)t->n; n++, r += 2 * hw)
-            for (size_t i = 0; i < hw; i++, r++, to += 3) {
-                to[0] = r[0];
-                to[1] = r[hw];
-                to[2] = r[2 * hw];
-            }
+    if (c == 3) {
+        put_pixels3(s, t, data, f32, !flat, to);
         return;
     }
     for (size_t n = 0; n < (size_t)t->n; n++)

@@ -1,4 +1,4 @@
-/* Check of the f32 kernels that sweep memory: scale by a gate, column sums, add and activation.
+/* Check of the f32 kernels that sweep memory: scale by a gate, column sums, add and activation, planes to pixels.
  * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and bytes a ns.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
@@ -38,6 +38,27 @@ static bool eltwise_right(size_t n, const guarded *a, const guarded *b, const gu
         if (!close_enough(out->at[i], finish_double(sum, e, 0), fabs(sum))) return false;
     }
     return guard_intact(out);
+}
+
+static bool interleaved_right(size_t n, const guarded *x, const guarded *out) {
+    for (size_t i = 0; i < 3 * n; i++)
+        if (out->at[i] != x->at[i % 3 * n + i / 3]) return false;
+    return guard_intact(out);
+}
+
+static void check_interleave(size_t n, kf__random *r) {
+    kf__cpu_level level[KF_CPU_LEVELS];
+    guarded x = guard_new(3 * n), out = guard_new(3 * n);
+    fill(&x, r);
+    for (int i = 0, count = rungs(level); i < count; i++) {
+        kf__kernels k;
+        kf__kernels_select(level[i], &k);
+        MEET(k, interleave_f32);
+        memset(out.at, CANARY, out.count * sizeof(float));
+        k.interleave_f32(n, (const float *const[]){x.at, x.at + n, x.at + 2 * n}, out.at);
+        expect(interleaved_right(n, &x, &out), k.interleave_f32_name, n, 3);
+    }
+    guard_free(&x), guard_free(&out);
 }
 
 static void check_shape(size_t rows_n, size_t c, unsigned turn, kf__random *r) {
@@ -96,6 +117,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < KF_COUNT(LAYERS); i++) check_shape(LAYERS[i][0], LAYERS[i][1], i, &r);
     for (unsigned i = 0; i < 300; i++)
         check_shape((size_t)kf__random_range(&r, 1, 9), (size_t)kf__random_range(&r, 1, 50), i, &r);
+    for (size_t n = 1; n < 40; n++) check_interleave(n, &r);
     failures += unmet(CHECK_ELTWISE);
     printf("eltwise: %d cases, %d failures\n", cases, failures);
     return failures != 0;

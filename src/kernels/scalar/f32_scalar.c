@@ -66,3 +66,7 @@ void kf_k_eltwise_f32_scalar(size_t n, const float *a, const float *b, float *ou
     for (size_t i = 0; i < n; i++)
         out[i] = kf__activate(e->post, kf__activate(e->act, a[i] + (b ? b[i] : 0), e->lo, e->hi), e->post_lo, e->post_hi);
 }
+
+void kf_k_interleave_f32_scalar(size_t n, const float *const x[3], float *to) {
+    for (size_t i = 0; i < n; i++, to += 3) to[0] = x[0][i], to[1] = x[1][i], to[2] = x[2][i];
+}

@@ -172,3 +172,18 @@ void kf_k_eltwise_f32_sse4(size_t n, const float *a, const float *b, float *out,
     }
     if (i < n) kf_k_eltwise_f32_scalar(n - i, a + i, b ? b + i : NULL, out + i, e);
 }
+
+void kf_k_interleave_f32_sse4(size_t n, const float *const x[3], float *to) {
+    size_t i = 0;
+    for (; i + 4 <= n; i += 4, to += 12) {
+        __m128 a = _mm_loadu_ps(x[0] + i), b = _mm_loadu_ps(x[1] + i), c = _mm_loadu_ps(x[2] + i);
+        __m128 ca = _mm_shuffle_ps(c, a, _MM_SHUFFLE(3, 1, 2, 0));
+        __m128 first = _mm_shuffle_ps(_mm_unpacklo_ps(a, b), ca, _MM_SHUFFLE(2, 0, 1, 0));
+        __m128 second = _mm_shuffle_ps(_mm_unpacklo_ps(b, c), _mm_unpackhi_ps(a, b), _MM_SHUFFLE(1, 0, 3, 2));
+        __m128 third = _mm_shuffle_ps(ca, _mm_unpackhi_ps(b, c), _MM_SHUFFLE(3, 2, 3, 1));
+        _mm_storeu_ps(to, first);      /* a0 b0 c0 a1 */
+        _mm_storeu_ps(to + 4, second); /* b1 c1 a2 b2 */
+        _mm_storeu_ps(to + 8, third);  /* c2 a3 b3 c3 */
+    }
+    for (; i < n; i++, to += 3) to[0] = x[0][i], to[1] = x[1][i], to[2] = x[2][i];
+}
