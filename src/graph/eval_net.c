@@ -177,8 +177,11 @@ static void eval_softmax(const kf__node *n, const kf__dense *x, kf__dense *out) 
     const float *p = x->data;
     for (size_t o = 0; o < outer; o++)
         for (size_t j = 0; j < inner; j++) {
-            double top = -INFINITY, sum = 0;
-            for (size_t k = 0; k < len; k++) top = fmax(top, (double)p[(o * len + k) * inner + j]);
+            /* The largest is taken before it is widened: the value is the same, and the vectorizer of gcc 12 for aarch64
+             * ends in an internal error on fmax over widened floats. */
+            float largest = -INFINITY;
+            for (size_t k = 0; k < len; k++) largest = fmaxf(largest, p[(o * len + k) * inner + j]);
+            double top = (double)largest, sum = 0;
             for (size_t k = 0; k < len; k++) sum += exp((double)p[(o * len + k) * inner + j] - top);
             for (size_t k = 0; k < len; k++)
                 ((float *)out->data)[(o * len + k) * inner + j] = (float)(exp((double)p[(o * len + k) * inner + j] - top) / sum);

@@ -199,29 +199,33 @@ static int ascending(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-/* Error power that rounding x and the reader's weights puts into the reader's sums, as a share of their power, when channels are scaled by s. */
+/* Error power that rounding x and the reader's weights puts into the reader's sums, as a share of their power, when
+ * channels are scaled by s. Maxima are taken before they are widened, see eval_softmax. */
 static double reader_cost(const groups *e, const reader *r, const float *s, float *work) {
     const float *range = e->range[r->x], *power = e->power[r->x];
-    double top = 0, act = 0, weight = 0, floor = 0;
-    for (size_t c = 0; c < r->channels; c++) top = fmax(top, (double)(work[c] = range[c] * s[c]));
+    float top = 0;
+    double act = 0, weight = 0, floor = 0;
+    for (size_t c = 0; c < r->channels; c++) top = fmaxf(top, work[c] = range[c] * s[c]);
     kf__sim_shape shape = kf__sim_shape_of(e->g, r->x);
     if (r->by_channel && !kf__assign_seen_enough(&e->s, &shape)) {
         qsort(work, r->channels, sizeof *work, ascending);
-        floor = fmin(top, 2 * (double)work[r->channels * 3 / 4]);
+        floor = fmin((double)top, 2 * (double)work[r->channels * 3 / 4]);
     }
     for (size_t c = 0; c < r->channels; c++) {
-        double step = r->by_channel ? fmax((double)(range[c] * s[c]), floor) : top;
+        double step = r->by_channel ? fmax((double)(range[c] * s[c]), floor) : (double)top;
         act += (double)r->power[c] * step * step / ((double)s[c] * (double)s[c]);
     }
     double levels = shape.count == r->channels ? 32767 : 255;
     act /= levels * levels * 12;
     for (size_t o = 0; o < r->at.outer && r->at.outer > 1; o++) {
-        double most = 0, in = 0;
+        float most = 0;
+        double in = 0;
         for (size_t c = 0; c < r->channels; c++) {
-            for (size_t t = 0; t < r->at.inner; t++) most = fmax(most, (double)(fabsf(r->at.w[o * r->at.step + c * r->at.inner + t]) / s[c]));
+            const float *w = &r->at.w[o * r->at.step + c * r->at.inner];
+            for (size_t t = 0; t < r->at.inner; t++) most = fmaxf(most, fabsf(w[t]) / s[c]);
             in += (double)(s[c] * s[c] * power[c]) * (double)r->at.inner;
         }
-        weight += most * most / (127.0 * 127.0 * 12) * in;
+        weight += (double)most * (double)most / (127.0 * 127.0 * 12) * in;
     }
     return r->signal > 0 ? (act + WEIGHT_SHARE * weight) / r->signal : 0;
 }

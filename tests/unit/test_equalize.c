@@ -180,9 +180,9 @@ static double unevenness(const kf__graph *g, int node) {
         kf__dense in = {.dtype = KF_F32, .shape = g->values[g->inputs[0]].shape, .data = inputs[k]}, out = {0};
         gb_ok(kf__ref_run(g, &in, 1, &out, 1, see, &e, &arena, &err), &err);
     }
-    double lo = INFINITY, hi = 0;
-    for (int64_t c = 0; c < g->values[e.v].shape.dim[1]; c++) lo = fmin(lo, (double)e.top[c]), hi = fmax(hi, (double)e.top[c]);
-    return hi / lo;
+    float lo = INFINITY, hi = 0;
+    for (int64_t c = 0; c < g->values[e.v].shape.dim[1]; c++) lo = fminf(lo, e.top[c]), hi = fmaxf(hi, e.top[c]);
+    return (double)hi / (double)lo;
 }
 
 static void a_block_keeps_its_function(void **state) {

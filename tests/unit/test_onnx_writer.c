@@ -80,15 +80,17 @@ static double apart(const kf__graph *a, const kf__graph *b) {
     kf__arena_init(&arena, NULL);
     kf__dense x = run(a, &arena), y = run(b, &arena);
     size_t n = 0;
-    double worst = 0, size = 0;
+    double worst = 0;
+    float size = 0;
     assert_true(kf__shape_equal(&x.shape, &y.shape) && kf__shape_count(&x.shape, &n));
     for (size_t i = 0; i < n; i++) {
-        worst = fmax(worst, fabs((double)((float *)x.data)[i] - ((float *)y.data)[i]));
-        size = fmax(size, fabs((double)((float *)x.data)[i]));
+        double off = fabs((double)((float *)x.data)[i] - ((float *)y.data)[i]);
+        if (off > worst) worst = off; /* not fmax, see eval_softmax */
+        size = fmaxf(size, fabsf(((float *)x.data)[i]));
     }
     kf__arena_free(&arena);
     assert_true(size > 0);
-    return worst / size;
+    return worst / (double)size;
 }
 
 static kf__graph *everyday10(void) {
