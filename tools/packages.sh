@@ -3,10 +3,15 @@ BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev pro
   libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev fonts-dejavu-core)
 TEST_PACKAGES=(libcmocka-dev python3 python3-venv)
 FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have
+# To build for 64-bit Arm and run that here. onnx.proto is that of the native libonnx-dev, beside which the arm64 one does
+# not configure.
+AARCH64_PACKAGES=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+AARCH64_PACKAGES+=({libc6-dev,pkg-config,libprotobuf-c-dev,libjansson-dev,libfyaml-dev}:arm64)
+AARCH64_PACKAGES+=({libjpeg62-turbo-dev,libspng-dev,libwebp-dev,libcairo2-dev,libcurl4-openssl-dev,libcmocka-dev}:arm64)
 
 # Nothing is fetched when everything is there, so the scripts work offline.
 install_packages() {
-  local missing=() sudo=
+  local missing=() sudo= foreign=
   command -v dpkg-query >/dev/null || return 0
   for p in "$@"; do
     dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p")
@@ -14,7 +19,11 @@ install_packages() {
   [ ${#missing[@]} -eq 0 ] && return 0
   [ "$(id -u)" -eq 0 ] || sudo=sudo
   echo "installing: ${missing[*]}"
+  if [[ "${missing[*]}" = *:arm64* ]] && ! dpkg --print-foreign-architectures | grep -qx arm64; then
+    $sudo dpkg --add-architecture arm64 && foreign=arm64
+  fi
   $sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null && return 0
+  [ -n "$foreign" ] && $sudo dpkg --remove-architecture arm64 # as it was, so that it can be tried again
   echo "cannot install ${missing[*]}; check the network and the package sources" >&2
   return 1
 }
