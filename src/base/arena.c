@@ -1,5 +1,5 @@
 /* Arena: many small allocations that live and die together (a graph, a program, a parsed file).
- * Floor 1. Blocks of 64 KiB, larger requests get a block of their own.
+ * Floor 1. Blocks of 64 KiB, larger requests get a block of their own; with redzones every request does.
  * Owner rule: the arena owns every byte it hands out; kf__arena_free releases all of them. */
 #include "base/base.h"
 
@@ -34,7 +34,7 @@ static kf__arena_block *new_block(kf__arena *a, size_t payload) {
 void *kf__arena_alloc(kf__arena *a, size_t size) {
     size_t align = size >= 256 ? KF_ALIGN : 16;
     kf__arena_block *b = a->head;
-    if (size > LARGE) { /* its own block, put behind the head so that the head keeps filling */
+    if (KF_REDZONE || size > LARGE) { /* its own block, put behind the head so that the head keeps filling */
         kf__arena_block *big = new_block(a, size);
         if (!big) return NULL;
         big->used = size;

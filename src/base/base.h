@@ -63,6 +63,30 @@ void kf__mem_free(const kf_allocator *a, void *ptr);
 bool kf__mem_grow(void **array, size_t *cap, size_t need, size_t elem);
 char *kf__strdup(const char *s);
 
+/* ---- redzones: builds with AddressSanitizer alone ------------------------------------------------- */
+
+#if defined(__SANITIZE_ADDRESS__)
+#define KF_REDZONES 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KF_REDZONES 1
+#endif
+#endif
+/** Bytes between neighbours in one block that nothing may touch, so that reading on by a whole vector register is seen:
+ *  0 in every other build. kf__redzone_close marks a range, kf__redzone_open takes that back; a range starts at a
+ *  multiple of 8. */
+#if defined(KF_REDZONES)
+#define KF_REDZONE 128
+void __asan_poison_memory_region(void const volatile *at, size_t bytes);
+void __asan_unpoison_memory_region(void const volatile *at, size_t bytes);
+static inline void kf__redzone_close(const void *at, size_t bytes) { __asan_poison_memory_region(at, bytes); }
+static inline void kf__redzone_open(const void *at, size_t bytes) { __asan_unpoison_memory_region(at, bytes); }
+#else
+#define KF_REDZONE 0
+static inline void kf__redzone_close(const void *at, size_t bytes) { (void)at, (void)bytes; }
+static inline void kf__redzone_open(const void *at, size_t bytes) { (void)at, (void)bytes; }
+#endif
+
 /* ---- arena (arena.c): many allocations, one release ----------------------------------------------------------------- */
 
 typedef struct kf__arena_block kf__arena_block;

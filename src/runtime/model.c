@@ -22,6 +22,11 @@ static kf__preparing preparing(struct kf_model *m, int32_t i, kf_error *err) {
                            .err = err};
 }
 
+/* What a step takes of the block of weights. */
+static size_t room_of(const kf__prepared *s) {
+    return s->packed_bytes ? kf__round_up(s->packed_bytes, KF_ALIGN) + KF_REDZONE : 0;
+}
+
 /* Decide how each step runs, and add up what that takes. */
 static kf_status prepare_all(struct kf_model *m, size_t bytes[2], kf_error *err) {
     const kf__program *p = m->p;
@@ -37,8 +42,9 @@ static kf_status prepare_all(struct kf_model *m, size_t bytes[2], kf_error *err)
         if (kf__steps_join(p, i)) kf__prepare_pair_f32(&k, k.s + 1);
         size_t scratch = kf__round_up(to->scratch_bytes, KF_ALIGN);
         if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
-        bytes[to->integer] += kf__round_up(to->packed_bytes, KF_ALIGN);
+        bytes[to->integer] += room_of(to);
     }
+    if (m->scratch_bytes) m->scratch_bytes += KF_REDZONE; /* between the workers' shares */
     return KF_OK;
 }
 
@@ -64,7 +70,8 @@ static kf_status pack_all(struct kf_model *m, bool integer, char *at, kf_error *
         kf__pack_fn *pack = kf__step_kinds[k.s->op].pack[integer];
         if (k.to->integer != integer || !pack) continue;
         if (k.to->packed_bytes) k.to->packed = at;
-        at += kf__round_up(k.to->packed_bytes, KF_ALIGN);
+        kf__redzone_close(at + k.to->packed_bytes, room_of(k.to) - k.to->packed_bytes);
+        at += room_of(k.to);
         KF_TRY(pack(&k));
         kf__release_step(m, i);
     }
@@ -126,6 +133,7 @@ void kf__model_destroy(struct kf_model **model) {
     if (!model || !*model) return;
     struct kf_model *m = *model;
     const kf_allocator *a = m->allocator;
+    kf__redzone_open(m->floats, m->weights_bytes);
     kf__mem_free(a, m->weights);
     kf__program_destroy(&m->p);
     kf__mem_free(a, m);

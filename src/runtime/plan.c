@@ -13,7 +13,7 @@ static void lifetimes(const kf__program *p, bool keep_all, life *l) {
     for (int32_t t = 0; t < p->n_tensors; t++) {
         const kf__ptensor *x = &p->tensors[t];
         l[t] = (life){.first = p->n_steps, .last = -1};
-        l[t].bytes = kf__round_up(kf__ptensor_count(x) * kf_dtype_size(x->dtype), KF_ALIGN);
+        l[t].bytes = kf__round_up(kf__ptensor_count(x) * kf_dtype_size(x->dtype), KF_ALIGN) + KF_REDZONE;
         l[t].rank = l[t].bytes;
     }
     for (int32_t i = 0; i < p->n_inputs; i++) l[p->inputs[i].tensor].first = l[p->inputs[i].tensor].last = -1;

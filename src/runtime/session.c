@@ -5,6 +5,7 @@
 
 #include "cpu/fp.h"
 #include "os/pages.h"
+#include "runtime/fence.h"
 
 kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a, struct kf_session **out,
                              kf_error *err) {
@@ -37,6 +38,7 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
     s->exec.scratch = s->exec.base + m->plan_bytes;
     s->scores = (float *)(void *)(s->exec.scratch + scratch);
     if (profile) s->ms = (double *)(void *)(s->exec.scratch + scratch + scores);
+    kf__fence_begin(&s->exec);
     *out = s;
     return KF_OK;
 }
@@ -46,6 +48,7 @@ void kf__session_destroy(struct kf_session **session) {
     struct kf_session *s = *session;
     const kf_allocator *a = s->allocator;
     kf__pool_destroy(&s->exec.pool);
+    if (s->exec.base) kf__fence_end(&s->exec, s->bytes);
     kf__mem_free(a, s->exec.base);
     kf__mem_free(a, s->real);
     kf__mem_free(a, s);
@@ -59,7 +62,9 @@ static void show(struct kf_session *s, int32_t step, int32_t tensor) {
 
 void kf__session_one_step(struct kf_session *s, int32_t step) {
     kf__fp_state caller = kf__fp_enter();
+    kf__fence_step(&s->exec, step, step);
     s->m->steps[step].run(&s->exec, &s->m->steps[step]);
+    kf__fence_idle(&s->exec, step);
     kf__fp_leave(caller);
 }
 
@@ -70,17 +75,20 @@ void kf__session_steps(struct kf_session *s) {
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         const kf__prepared *step = &s->m->steps[i];
         if (!apart && step->run_with_next) {
+            kf__fence_step(&s->exec, i, i + 1);
             step->run_with_next(&s->exec, step);
             i++;
             continue;
         }
         double start = s->ms ? kf__clock_seconds() : 0;
+        kf__fence_step(&s->exec, i, i);
         step->run(&s->exec, step);
         if (s->ms) s->ms[i] = (kf__clock_seconds() - start) * 1e3;
         if (s->replaced == i) kf__session_put_real(s, s->m->p->steps[i].out, s->replacement);
         if (s->watch) show(s, i, s->m->p->steps[i].out);
         if (s->probe) s->probe(s->probe_user, i, kf__exec_tensor(&s->exec, s->m->p->steps[i].out));
     }
+    kf__fence_idle(&s->exec, -1);
     kf__fp_leave(caller);
 }
 

@@ -3,6 +3,8 @@
  * Owner rule: the room for one output belongs to the session. */
 #include "runtime/session.h"
 
+#include "runtime/fence.h"
+
 size_t kf__session_count(const struct kf_session *s, int32_t t) { return kf__ptensor_count(&s->m->p->tensors[t]); }
 
 void kf__session_real(const struct kf_session *s, int32_t t, float *to) {
@@ -22,6 +24,7 @@ void kf__session_real(const struct kf_session *s, int32_t t, float *to) {
 }
 
 void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
+    kf__fence_open(&s->exec, t); /* a caller who runs one step gives all that it reads */
     const kf__program *p = s->m->p;
     const kf__ptensor *x = &p->tensors[t];
     size_t c = (size_t)x->c;

@@ -112,6 +112,7 @@ static void check_level(int threads) {
     kf__session_put_f32(s, 0, k.value[0], true);
     kf__session_steps(s);
     s->probe = NULL;
+    kf__redzone_open(s->exec.base, m->plan_bytes);
     memset(s->exec.base, 0xff, m->plan_bytes); /* NaN: whatever a joined run reads without having written it shows */
     kf__session_put_f32(s, 0, k.value[0], true);
     kf__session_steps(s);
