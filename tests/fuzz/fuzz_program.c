@@ -56,7 +56,19 @@ static void fill(const kf_tensor *t, bool strange) {
     }
 }
 
-static void nothing(void *user, int32_t step, const float *values, size_t n) {}
+/* The proof that no sum leaves 32 bits counts on the bounds of every tensor. */
+static void see_bounds(void *user, int32_t step, const float *data) {
+    const kf__program *p = user;
+    const kf__ptensor *t = &p->tensors[p->steps[step].out];
+    size_t n = (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
+    for (size_t i = 0; t->dtype != KF_F32 && i < n; i++) {
+        int32_t q = t->dtype == KF_U8 ? ((const uint8_t *)data)[i] : ((const int16_t *)(const void *)data)[i];
+        if (q >= t->qmin && q <= t->qmax) continue;
+        fprintf(stderr, "step %d (%s) gives %d; its bounds are %d to %d\n", step, kf__step_op_name(p->steps[step].op),
+                q, t->qmin, t->qmax);
+        abort();
+    }
+}
 
 static void run_session(const kf_model *m, int threads) {
     kf_session_options o;
@@ -73,7 +85,7 @@ static void run_session(const kf_model *m, int threads) {
         fine = fine && kf_model_output(m, (int32_t)i, &out[i], NULL) == KF_OK && (out[i].data = malloc(out[i].bytes));
     for (int strange = 0; fine && strange < 2; strange++) {
         for (size_t i = 0; i < n_in; i++) fill(&in[i], strange);
-        kf_session_watch(s, strange ? nothing : NULL, NULL, NULL); /* watched steps run one by one */
+        s->probe = strange ? see_bounds : NULL, s->probe_user = m->p; /* steps that are looked at run one by one */
         kf_session_run(s, in, n_in, out, n_out, NULL);
     }
     for (size_t i = 0; i < MOST_INPUTS; i++) free(in[i].data), free(out[i].data);
