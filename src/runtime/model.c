@@ -87,7 +87,7 @@ static kf_status make_ready(struct kf_model *m, kf_error *err) {
     m->weights = kf__mem_alloc(m->allocator, room);
     if (!m->weights) KF_FAIL_MEMORY(err, room);
     char *at = m->allocator ? m->weights : kf__pages_huge_end(m->weights, room, total);
-    m->floats = at, m->floats_end = at + bytes[0];
+    m->floats = at, m->floats_end = at + bytes[0], m->block_bytes = total;
     KF_TRY(pack_all(m, false, at, err));
     KF_TRY(pack_all(m, true, at + bytes[0], err));
     m->weights_bytes = total + m->p->arena.used - used;
@@ -133,7 +133,7 @@ void kf__model_destroy(struct kf_model **model) {
     if (!model || !*model) return;
     struct kf_model *m = *model;
     const kf_allocator *a = m->allocator;
-    kf__redzone_open(m->floats, m->weights_bytes);
+    kf__redzone_open(m->floats, m->block_bytes);
     kf__mem_free(a, m->weights);
     kf__program_destroy(&m->p);
     kf__mem_free(a, m);

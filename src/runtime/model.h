@@ -42,6 +42,7 @@ struct kf_model {
     size_t scratch_bytes; /* per thread: the most that a step asks for */
     void *weights; /* the block that all packed weights lie in: those of f32 steps, then those of integer steps */
     const char *floats, *floats_end; /* the part of f32 steps */
+    size_t block_bytes;                             /* from `floats` on */
     size_t weights_bytes;            /* of packed weights and of parameters in kernel order */
 };
 

@@ -35,7 +35,7 @@ static double work_of(const kf__program *p, double *bytes) {
         const kf__step *s = &p->steps[i];
         const kf__ptensor *y = &p->tensors[s->out];
         bool pool = s->op == KF_STEP_AVG_POOL || s->op == KF_STEP_MAX_POOL;
-        double each = pool ? (double)s->kh * s->kw : 1;
+        double each = pool ? (double)s->window.kh * s->window.kw : 1;
         work += (double)kf__step_macs(p, s) + each * y->n * y->h * y->w * y->c;
     }
     return work;
