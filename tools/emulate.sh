@@ -51,7 +51,7 @@ skip() {
   skipped=$((skipped + 1))
 }
 
-KERNEL_CHECKS=(kernels/check_gemm kernels/check_int kernels/check_dwconv kernels/check_eltwise)
+KERNEL_CHECKS=(kernels/check_gemm kernels/check_int kernels/check_dwconv kernels/check_eltwise kernels/check_bytes)
 
 # The programs of the gcc tier on a CPU without AVX and on one without AVX-512.
 emulated_x86() {

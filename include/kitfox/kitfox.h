@@ -136,15 +136,16 @@ KF_API size_t kf_model_bytes(const kf_model *model);
 
 /** Instruction set in use, after KITFOX_CPU and kf_cpu_limit: one of the names of kf_cpu_level_name. */
 KF_API const char *kf_cpu_name(void);
-/** Name of instruction set `index` of those that this library has for the architecture it was built for, or NULL past the last (and below
- *  0). "scalar" is 0 and runs everywhere; the last usable one is the best. A name is what KITFOX_CPU and kf_cpu_limit take. Static text;
- *  thread safe. */
+/** Name of instruction set `index` of those that this library has for the architecture it was built for, or NULL past
+ *  the last (and below 0). "scalar" is 0 and runs everywhere; the last usable one is the best. A name is what
+ *  KITFOX_CPU and kf_cpu_limit take. Static text; thread safe. */
 KF_API const char *kf_cpu_level_name(int index);
-/** 1 if this machine and its operating system can run instruction set `index`, whatever KITFOX_CPU and kf_cpu_limit say; else 0, also for an
- *  index without a name. Of "amx" this asks Linux for the state of tiles: permission for the whole process from then on. Thread safe. */
+/** 1 if this machine and its operating system can run instruction set `index`, whatever KITFOX_CPU and kf_cpu_limit
+ *  say; else 0, also for an index without a name. Of "amx" this asks Linux for the state of tiles: permission for the
+ *  whole process from then on. Thread safe. */
 KF_API int kf_cpu_level_usable(int index);
-/** For models loaded from now on, use nothing that the named instruction set lacks; NULL for the best. ARGUMENT for an unknown name,
- *  UNSUPPORTED for one that cannot run here (another architecture's too). Not thread safe. */
+/** For models loaded from now on, use nothing that the named instruction set lacks; NULL for the best. ARGUMENT for an
+ *  unknown name, UNSUPPORTED for one that cannot run here (another architecture's too). Not thread safe. */
 KF_API kf_status kf_cpu_limit(const char *name, kf_error *err);
 
 #ifdef __cplusplus

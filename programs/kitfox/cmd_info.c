@@ -1,4 +1,5 @@
-/* kitfox info MODEL: what a model is, in words or JSON; kitfox info --cpus: which instruction sets this machine can run.
+/* kitfox info MODEL: what a model is, in words or JSON; kitfox info --cpus: which instruction sets this machine can
+ * run.
  * Owner rule: prints only. */
 #include <stdio.h>
 #include <string.h>

@@ -287,7 +287,8 @@ kf_status kf_cpu_limit(const char *name, kf_error *err) {
         KF_FAIL(err, KF_ERR_ARGUMENT, "unknown instruction set %s; known are %s", name, known);
     }
     if (name && !kf__cpu_usable((kf__cpu_level)level))
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name, kf__cpu_level_name(kf__cpu_level_best()));
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name,
+                kf__cpu_level_name(kf__cpu_level_best()));
     kf__cpu_set_limit((kf__cpu_level)level);
     return KF_OK;
 }

@@ -1,4 +1,5 @@
-/* The choice of an instruction set: the table of levels, what the machine has of them, the environment and the limit of the user.
+/* The choice of an instruction set: the table of levels, what the machine has of them, the environment and the limit of
+ * the user.
  * Owner rule: one static limit, one static bar, and the features found so far. */
 #include "cpu/cpu.h"
 
@@ -25,7 +26,9 @@ bool kf__cpu_level_contains(kf__cpu_level a, kf__cpu_level b) {
 
 kf__cpu_arch kf__cpu_level_arch(kf__cpu_level level) { return LEVELS[level].arch; }
 
-const char *kf__cpu_level_name(kf__cpu_level level) { return (unsigned)level < KF_CPU_LEVELS ? LEVELS[level].name : "?"; }
+const char *kf__cpu_level_name(kf__cpu_level level) {
+    return (unsigned)level < KF_CPU_LEVELS ? LEVELS[level].name : "?";
+}
 
 int kf__cpu_level_from_name(const char *name) {
     for (int i = 0; i < KF_CPU_LEVELS; i++)

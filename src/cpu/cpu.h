@@ -26,8 +26,8 @@ enum {
 #include "cpu/levels.def"
 };
 
-/** Sets of features with a name; KF_CPU_LEVELS is their number, and stands for "no limit". Levels of all architectures are here, so that
- *  every name is known everywhere; those of another architecture are never usable. */
+/** Sets of features with a name; KF_CPU_LEVELS is their number, and stands for "no limit". Levels of all architectures
+ *  are here, so that every name is known everywhere; those of another architecture are never usable. */
 typedef enum kf__cpu_level {
 #define KF_LEVEL(id, word, arch, features) KF_CPU_##id,
 #include "cpu/levels.def"
@@ -43,20 +43,22 @@ const char *kf__cpu_level_name(kf__cpu_level level);
 /** -1 for an unknown word. */
 int kf__cpu_level_from_name(const char *name);
 
-/** Best usable level among those that the limit and the environment variable KITFOX_CPU contain. An unknown word there is ignored. */
+/** Best usable level among those that the limit and the environment variable KITFOX_CPU contain. An unknown word there
+ *  is ignored. */
 kf__cpu_level kf__cpu_level_now(void);
 /** What the machine could do, whatever the limit. */
 kf__cpu_level kf__cpu_level_best(void);
 /** Do the limit and KITFOX_CPU contain this level? Does not ask the machine. */
 bool kf__cpu_allowed(kf__cpu_level level);
-/** Could the process run code of this level? Of KF_CPU_AMX this asks Linux for the tiles' state: permission for the whole process from
- *  then on, after which sigaltstack refuses stacks too small for that state. Asked of no lower level. */
+/** Could the process run code of this level? Of KF_CPU_AMX this asks Linux for the tiles' state: permission for the
+ *  whole process from then on, after which sigaltstack refuses stacks too small for that state. Asked of no lower
+ *  level. */
 bool kf__cpu_usable(kf__cpu_level level);
-/** Are all of these features usable? The machine is asked once for each (CPUID takes 50 microseconds under a hypervisor). Neither limit nor
- *  bar count. Thread safe. */
+/** Are all of these features usable? The machine is asked once for each (CPUID takes 50 microseconds under a
+ *  hypervisor). Neither limit nor bar count. Thread safe. */
 bool kf__cpu_has(uint32_t features);
-/** `level` and those that contain it failed a check of their own: not usable from now on. KF_CPU_LEVELS takes that back; KF_CPU_SCALAR itself
- *  stays usable. Thread safe. */
+/** `level` and those that contain it failed a check of their own: not usable from now on. KF_CPU_LEVELS takes that
+ *  back; KF_CPU_SCALAR itself stays usable. Thread safe. */
 void kf__cpu_bar(kf__cpu_level level);
 /** Use only levels that `level` contains; KF_CPU_LEVELS removes the limit. Not thread safe. */
 void kf__cpu_set_limit(kf__cpu_level level);
@@ -68,7 +70,7 @@ int kf__cpu_quota(const char *root);
 /** Default number of threads for one image: affinity mask and cgroup quota, at most 4; KITFOX_THREADS overrides. */
 int kf__cpu_default_threads(void);
 
-/* ---- one file per architecture: cpu_x86.c; cpu_none.c where there is none ------------------------------------------------------- */
+/* ---- one file per architecture: cpu_x86.c; cpu_none.c where there is none ---------------------------------------- */
 
 /** Of the features asked for, those that chip, compiler and operating system have. Called by kf__cpu_has alone. */
 uint32_t kf__cpu_detect(uint32_t asked);

@@ -31,8 +31,8 @@ static registers read_registers(void) {
     return r;
 }
 
-/* Tiles of palette 1 (8 of 16 rows of 64 bytes), 8-bit products, and Linux's leave to use them: it saves the state of tiles only for
- * processes that asked. */
+/* Tiles of palette 1 (8 of 16 rows of 64 bytes), 8-bit products, and Linux's leave to use them: it saves the state of
+ * tiles only for processes that asked. */
 static bool tiles_usable(const registers *r) {
 #if defined(KF_AMX)
     enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* of arch_prctl; bit of xcr */

@@ -1,6 +1,6 @@
-/* The floating-point environment that the numeric contract asks for (docs/NUMERICS.md): round to nearest even, and denormals are numbers,
- * neither flushed to zero when they are results nor read as zero. Sessions and the toolchain compute between enter and leave; threads of the
- * pool start with the default environment, which is the same.
+/* The floating-point environment that the numeric contract asks for (docs/NUMERICS.md): round to nearest even, and
+ * denormals are numbers, neither flushed to zero when they are results nor read as zero. Sessions and the toolchain
+ * compute between enter and leave; threads of the pool start with the default environment, which is the same.
  * Owner rule: the state is the caller's and the thread's; nothing is kept. */
 #ifndef KF_FP_H
 #define KF_FP_H
@@ -35,7 +35,9 @@ static inline uint64_t kf__fp_control(void) {
     __asm__ volatile("mrs %0, fpcr" : "=r"(fpcr));
     return fpcr;
 }
-static inline void kf__fp_set_control(uint64_t control) { __asm__ volatile("msr fpcr, %0" : : "r"(control) : "memory"); }
+static inline void kf__fp_set_control(uint64_t control) {
+    __asm__ volatile("msr fpcr, %0" : : "r"(control) : "memory");
+}
 #else
 enum { KF_FP_FLUSH = 0 };
 static inline uint64_t kf__fp_control(void) { return 0; }
@@ -51,7 +53,8 @@ static inline kf__fp_state kf__fp_enter(void) {
     return s;
 }
 
-/** Gives back what kf__fp_enter returned; exceptions raised since then stay raised where the control register does not hold them. */
+/** Gives back what kf__fp_enter returned; exceptions raised since then stay raised where the control register does not
+ *  hold them. */
 static inline void kf__fp_leave(kf__fp_state s) {
     kf__fp_set_control(s.control);
     if (s.rounding != FE_TONEAREST && s.rounding >= 0) fesetround(s.rounding);

@@ -1,5 +1,5 @@
-/* SHA-256 (FIPS 180-4) over streamed bytes: the integrity hash of model files and downloads. The work is in a kernel. Kept here because
- * the runtime library may depend on nothing but libc and the JSON reader.
+/* SHA-256 (FIPS 180-4) over streamed bytes: the integrity hash of model files and downloads. The work is in a kernel.
+ * Kept here because the runtime library may depend on nothing but libc and the JSON reader.
  * Owner rule: state is the caller's. */
 #include "hash/sha256.h"
 

@@ -23,7 +23,8 @@ static void taps_free(kf__filter_taps *t) {
     free(t->k);
 }
 
-static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_filter filter, kf__filter_taps *t, kf_error *err) {
+static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_filter filter, kf__filter_taps *t,
+                           kf_error *err) {
     double scale = (hi - lo) / out, stretch = scale < 1 ? 1 : scale, support = (filter == KF_FILTER_BICUBIC ? 2.0 : 1.0) * stretch;
     size_t n;
     t->size = (int32_t)kf__round_up((size_t)ceil(support) * 2 + 1, 4);
@@ -79,8 +80,8 @@ static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t heig
         kf__kernels_select_image(KF_CPU_LEVELS, &row);
         row.across(in->pixels + (size_t)first * in->stride, in->stride, rows, in->width, &h, width, mid);
         for (int32_t y = 0; y < height; y++)
-            row.down(mid + (size_t)(v.bounds[2 * y] - first) * row_bytes, row_bytes, v.bounds[2 * y + 1], v.k + (size_t)y * (size_t)v.size,
-                     out->pixels + (size_t)y * out->stride);
+            row.down(mid + (size_t)(v.bounds[2 * y] - first) * row_bytes, row_bytes, v.bounds[2 * y + 1],
+                     v.k + (size_t)y * (size_t)v.size, out->pixels + (size_t)y * out->stride);
     }
     free(mid);
     taps_free(&h);

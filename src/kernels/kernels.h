@@ -1,7 +1,7 @@
-/* Kernel contracts: one function type per family, one table of the functions chosen for this CPU; kernels.def lists the kernels.
- * Kernels are pure: no allocation, threads, globals or logging.
- * Owner rule: every pointer is borrowed for the call. Sizes count elements unless they say bytes. No kernel reads or writes
- * outside the rows it is given. */
+/* Kernel contracts: one function type per family, one table of the functions chosen for this CPU; kernels.def lists the
+ * kernels. Kernels are pure: no allocation, threads, globals or logging.
+ * Owner rule: every pointer is borrowed for the call. Sizes count elements unless they say bytes. No kernel reads or
+ * writes outside the rows it is given. */
 #ifndef KF_KERNELS_H
 #define KF_KERNELS_H
 
@@ -73,7 +73,8 @@ typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float 
 /** Three planes of n numbers, interleaved: to[3 * i + k] = x[k][i]. */
 typedef void kf__interleave_f32_fn(size_t n, const float *const x[3], float *to);
 
-/** The functions in use and what callers have to know of them; filled once by kf__kernels_select. kernels.def has a line for each kernel. */
+/** The functions in use and what callers have to know of them; filled once by kf__kernels_select. kernels.def has a
+ *  line for each kernel. */
 typedef struct kf__kernels {
     kf__gemm_f32_fn *gemm_f32;
     kf__conv_f32_fn *conv_f32;
@@ -86,8 +87,9 @@ typedef struct kf__kernels {
     const char *interleave_f32_name;
     size_t gemm_rows;             /* of the largest tile: shares of rows are multiples of it */
     size_t gemm_columns;          /* of a panel: shares of columns are multiples of it */
-    size_t gemm_least_tiles;      /* tiles that make a share of rows worth it: with fewer, shares would differ too much */
-    size_t gemm_weights_per_line; /* weights that a tile consumes per prefetched cache line: 32 columns at one depth for four lines give 8 */
+    size_t gemm_least_tiles; /* tiles that make a share of rows worth it: with fewer, shares would differ too much */
+    size_t gemm_weights_per_line; /* weights that a tile consumes per prefetched cache line: 32 columns at one depth for
+                                     four lines give 8 */
 } kf__kernels;
 
 /** Of the lines of kernels.def, in order, those whose level `cpu` contains. */

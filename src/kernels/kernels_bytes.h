@@ -1,14 +1,15 @@
-/* Contracts of the kernels that go over every byte of a picture or a file: rows of pixels, blocks of SHA-256. All give the same bytes.
- * Kernels are pure: no allocation, threads, globals or logging.
+/* Contracts of the kernels that go over every byte of a picture or a file: rows of pixels, blocks of SHA-256. All give
+ * the same bytes. Kernels are pure: no allocation, threads, globals or logging.
  * Owner rule: every pointer is borrowed for the call. No kernel reads or writes outside the rows it is given. */
 #ifndef KF_KERNELS_BYTES_H
 #define KF_KERNELS_BYTES_H
 
 #include "cpu/cpu.h"
 
-/* ---- rows of pixels --------------------------------------------------------------------------------------------------------------- */
+/* ---- rows of pixels ---------------------------------------------------------------------------------------------- */
 
-/** Bits behind the point of a filter's coefficients: 8 of the result and 2 of headroom for negative lobes are taken from 32. */
+/** Bits behind the point of a filter's coefficients: 8 of the result and 2 of headroom for negative lobes are taken
+ *  from 32. */
 enum { KF_TAP_BITS = 32 - 8 - 2 };
 
 /** What each output position of a separable filter reads. */
@@ -21,7 +22,8 @@ typedef struct kf__filter_taps {
 /** `width` (even) pixels of luma and their chroma pairs to RGB; limited is 0 or 1. */
 typedef void kf__nv12_fn(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb);
 /** Filters `rows` rows of width_in RGB pixels, `stride` bytes apart, to width pixels each, without gaps. */
-typedef void kf__across_fn(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t, int32_t width, uint8_t *to);
+typedef void kf__across_fn(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t,
+                           int32_t width, uint8_t *to);
 /** One row of `bytes` bytes from `count` rows that follow each other without gaps. */
 typedef void kf__down_fn(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to);
 
@@ -32,8 +34,8 @@ typedef struct kf__kernels_image {
     kf__down_fn *down;
     const char *nv12_name, *across_name, *down_name;
 } kf__kernels_image;
-/** Of the lines of kernels.def, in order, those whose level `cpu` contains; KF_CPU_LEVELS: whose level is allowed and usable at this moment
- *  (KITFOX_CPU, kf_cpu_limit), without asking the machine for more than these lines need. */
+/** Of the lines of kernels.def, in order, those whose level `cpu` contains; KF_CPU_LEVELS: whose level is allowed and
+ *  usable at this moment (KITFOX_CPU, kf_cpu_limit), without asking the machine for more than these lines need. */
 void kf__kernels_select_image(kf__cpu_level cpu, kf__kernels_image *out);
 
 /** Coefficients of NV12 times 65536, rounded: ITU-R BT.601 and JFIF (full range). */
@@ -47,14 +49,15 @@ static const kf__nv12_range KF_NV12_RANGE[2] = {
 
 static inline uint8_t kf__byte(int32_t v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v); }
 
-/* ---- hashes ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- hashes ------------------------------------------------------------------------------------------------------ */
 
 /** n blocks of 64 bytes into the state of SHA-256 (FIPS 180-4). */
 typedef void kf__sha256_fn(uint32_t h[8], const uint8_t *p, size_t n);
 /** Its 64 constants. */
 extern const uint32_t kf__sha256_k[64];
 
-/** The function in use: instruction sets for hashes come apart from levels, so a line states the features it needs, and no limit lowers it. */
+/** The function in use: instruction sets for hashes come apart from levels, so a line states the features it needs, and
+ *  no limit lowers it. */
 typedef struct kf__kernels_hash {
     kf__sha256_fn *sha256;
     const char *sha256_name;

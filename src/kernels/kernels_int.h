@@ -41,10 +41,11 @@ typedef struct kf__requant {
  *  kf__dwconv_q_order(block), the bounds in natural order. */
 void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8);
 
-/** c[m,n] = requant(a[m, runs * k] * w[n, runs * k]^T), w packed by kf__gemm_u8_pack with the layout that the kernel wants. A row of a is
- *  `runs` runs of k bytes, ld_run bytes apart, and rows are lda bytes apart, so that a window of an image can be read in place; with more
- *  than one run, k is a multiple of the table's gemm_group. Rows are independent; panels are independent, so threads may split n at multiples of KF_QPANEL
- *  (b moves by panels, the requant vectors by columns). c overlaps neither a nor the residual: a kernel may make some rows twice. */
+/** c[m,n] = requant(a[m, runs * k] * w[n, runs * k]^T), w packed by kf__gemm_u8_pack with the layout that the kernel
+ *  wants. A row of a is `runs` runs of k bytes, ld_run bytes apart, and rows are lda bytes apart, so that a window of
+ *  an image can be read in place; with more than one run, k is a multiple of the table's gemm_group. Rows are
+ *  independent; panels are independent, so threads may split n at multiples of KF_QPANEL (b moves by panels, the
+ *  requant vectors by columns). c overlaps neither a nor the residual: a kernel may make some rows twice. */
 typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
                             size_t ldc, const kf__requant *q);
 /** gemm_u8 for i16 inputs in one run; `wide`: the packed weights are i16, not i8. */
@@ -121,8 +122,9 @@ typedef void kf__pixels_fn(size_t n, const float *const x[3], bool planes, const
 /** Three planes of n bytes, interleaved. */
 typedef void kf__interleave_fn(size_t n, const uint8_t *const x[3], uint8_t *to);
 
-/** How a kernel wants u8 weights. GEMM: panels of [k/group][16][group] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT: elements 0, 2 and elements
- *  1, 3 of every four; the group is 4). Depthwise: as they are (PLAIN), fours of rows or pairs of them in i16, see pack_int.c. */
+/** How a kernel wants u8 weights. GEMM: panels of [k/group][16][group] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT:
+ *  elements 0, 2 and elements 1, 3 of every four; the group is 4). Depthwise: as they are (PLAIN), fours of rows or
+ *  pairs of them in i16, see pack_int.c. */
 typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT, KF_QLAYOUT_PAIRS } kf__qlayout;
 
 /** The integer functions in use and what callers have to know of them; filled once by kf__kernels_select_int. */
@@ -136,16 +138,18 @@ typedef struct kf__kernels_int {
     kf__pool_q_fn *pool_q;
     kf__pixels_fn *pixels;
     kf__interleave_fn *interleave;
-    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_any_name, *dwconv_i16_name, *affine_q_name, *colsum_q_name;
+    const char *gemm_u8_name, *gemm_i16_name, *dwconv_u8_name, *dwconv_any_name, *dwconv_i16_name, *affine_q_name,
+        *colsum_q_name;
     const char *eltwise_q_name, *pool_q_name, *pixels_name, *interleave_name;
     kf__qlayout gemm_layout, dw_layout;
     size_t dw_block;           /* channels that the depthwise kernels take at a time */
     size_t gemm_rows;          /* of the widest tile: shares of rows are multiples of it */
     size_t gemm_least_rows;    /* rows that make a share worth it: with fewer, shares would differ too much */
     size_t gemm_columns;       /* of a panel: shares of columns are multiples of it */
-    size_t gemm_group;         /* elements along k that gemm_u8 multiplies at once: several runs are each filled up to a multiple of it */
-    int32_t gemm_input_offset; /* gemm_u8 sums (a - offset) * w: the caller adds offset * sum(w) to the bias. 128 where a machine multiplies
-                                  signed by signed, else 0 */
+    size_t gemm_group;         /* elements along k that gemm_u8 multiplies at once: several runs are each filled up to a
+                                  multiple of it */
+    int32_t gemm_input_offset; /* gemm_u8 sums (a - offset) * w: the caller adds offset * sum(w) to the bias. 128 where
+                                  a machine multiplies signed by signed, else 0 */
 } kf__kernels_int;
 /** Of the lines of kernels.def, in order, those whose level `cpu` contains. */
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
@@ -161,8 +165,8 @@ void kf__kernels_select_tiles(kf__kernels_int *out);
 
 /* ---- packing (pack_int.c) -------------------------------------------------------------------------------------------------- */
 
-/** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). `layout` and `group`: the table's gemm_layout
- *  and gemm_group, which is at most KF_GROUP_MOST. */
+/** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). `layout` and `group`: the
+ *  table's gemm_layout and gemm_group, which is at most KF_GROUP_MOST. */
 enum { KF_GROUP_MOST = 8 };
 size_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k);
 void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, const int8_t *w, void *to);

@@ -41,7 +41,8 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
 
 void kf__kernels_select_image(kf__cpu_level cpu, kf__kernels_image *out) {
 #define KF_KERNEL_IMAGE(check, member, function, isa, level, facts)                                                    \
-    if (cpu == KF_CPU_LEVELS ? may_run(KF_CPU_##level) : kf__cpu_level_contains(cpu, KF_CPU_##level)) TAKE(member, function, isa, facts);
+    if (cpu == KF_CPU_LEVELS ? may_run(KF_CPU_##level) : kf__cpu_level_contains(cpu, KF_CPU_##level))                  \
+        TAKE(member, function, isa, facts);
 #include "kernels/kernels.def"
 }
 

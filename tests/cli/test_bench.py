@@ -100,7 +100,8 @@ def table(folder):
     check("both accuracies are those of eval", rc == 0 and [row.get("quantized_top1"), row.get("float_top1")] == accuracy, out + err + str(accuracy))
     rc, out, err = run("bench", "--table", small, "--data", data, "--float", small, "-n", "2")
     check("a quantized --float is refused", rc == 1 and "int8.kfx" in err and "quantized" in err, out + err)
-    pairs = [run("bench", small, "everyday10", "--json", "-n", "9", env={"KITFOX_CPU": cpu} if cpu else None) for cpu in ("", *levels())]
+    pairs = [run("bench", small, "everyday10", "--json", "-n", "9", env={"KITFOX_CPU": cpu} if cpu else None)
+             for cpu in ("", *levels())]
     for rc, out, err in pairs:
         quantized, real = [json.loads(line)["median_ms"] for line in out.splitlines()]
         check("a note where the quantized model is slower, and only there", rc == 0 and ("slower" in err) == (quantized > real), out + err)

@@ -27,7 +27,8 @@ def switches(folder):
     top = [[t["index"] for t in r["top"][:1]] for m in ("everyday10", out)
            for r in rows(run("classify", m, "--json", *(os.path.join(EXAMPLES, f) for f in sorted(os.listdir(EXAMPLES)) if f.endswith(".jpg")))[1])]
     check("classify: same answers as float", len(top) == 10 and top[:5] == top[5:], top)
-    same = [run("classify", out, "--json", os.path.join(EXAMPLES, "frog.jpg"), env={"KITFOX_CPU": cpu})[1].split('"ms"')[0]
+    frog = os.path.join(EXAMPLES, "frog.jpg")
+    same = [run("classify", out, "--json", frog, env={"KITFOX_CPU": cpu})[1].split('"ms"')[0]
             for cpu in levels()]
     check("classify: same numbers on every instruction set", len(set(same)) == 1, same)
     for flag in ("--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--no-cross"):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """No vector intrinsic, and no header of them, outside src/kernels/<architecture>: an instruction set is one folder.
 
-Asking the chip what it has (cpuid.h) is for src/cpu. Arguments: other roots to look at (for the test of this test); default: the source.
+Asking the chip what it has (cpuid.h) is for src/cpu. Argument: another root to look at; default: the source.
 """
 import os
 import re
@@ -9,7 +9,9 @@ import sys
 
 ROOT = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 HEADER = re.compile(r"#\s*include\s*<(\w*mmintrin|x86intrin|immintrin|arm_\w+)\.h>")
-CALL = re.compile(r"\b(_mm\w*_\w+|__m(128|256|512)\w*|__builtin_ia32_(?!pause)\w+|_tile_\w+|v\w+q?_[fsu](8|16|32)|(float|u?int)\d+x\d+_t)\b")
+X86 = r"_mm\w*_\w+|__m(128|256|512)\w*|__builtin_ia32_(?!pause)\w+|_tile_\w+"
+ARM = r"v\w+q?_[fsu](8|16|32)|(float|u?int)\d+x\d+_t"
+CALL = re.compile(rf"\b({X86}|{ARM})\b")
 HOMES = ("src/kernels/x86/", "src/kernels/arm/")
 
 

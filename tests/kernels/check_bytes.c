@@ -1,5 +1,6 @@
-/* Check of the kernels that go over every byte: NV12, the two passes of a filter, SHA-256. Every level gives the bytes of the scalar kernel
- * and touches nothing outside its rows (guard pages); every hash kernel gives the digests that FIPS 180-4 publishes.
+/* Check of the kernels that go over every byte: NV12, the two passes of a filter, SHA-256. Every level gives the bytes
+ * of the scalar kernel and touches nothing outside its rows (guard pages); every hash kernel gives the digests that
+ * FIPS 180-4 publishes.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "hash/sha256.h"
@@ -51,7 +52,8 @@ static void check_nv12(int32_t width, int limited, kf__random *r) {
 static void make_taps(int32_t n, int32_t size, int32_t *k, kf__random *r) {
     int32_t sum = 0;
     memset(k, 0, (size_t)size * sizeof *k);
-    for (int32_t i = 0; i < n; i++) sum += k[i] = (int32_t)kf__random_range(r, -(1 << (KF_TAP_BITS - 3)), 1 << (KF_TAP_BITS - 1)) / n;
+    for (int32_t i = 0; i < n; i++)
+        sum += k[i] = (int32_t)kf__random_range(r, -(1 << (KF_TAP_BITS - 3)), 1 << (KF_TAP_BITS - 1)) / n;
     k[n / 2] += (1 << KF_TAP_BITS) - sum;
 }
 
@@ -108,7 +110,8 @@ static void check_digest(int which, const void *data, size_t n, size_t piece, co
     char hex[65];
     kf__sha256_init(&s);
     s.blocks = HASHES[which].blocks;
-    for (size_t at = 0; at < n; at += piece) kf__sha256_add(&s, (const char *)data + at, n - at < piece ? n - at : piece);
+    for (size_t at = 0; at < n; at += piece)
+        kf__sha256_add(&s, (const char *)data + at, n - at < piece ? n - at : piece);
     kf__sha256_done(&s, digest);
     kf__sha256_hex(digest, hex);
     cases++;
@@ -144,7 +147,8 @@ static void check_choice(void) {
         kf__kernels_select_image(kf__cpu_level_now(), &want);
         kf__kernels_select_image(KF_CPU_LEVELS, &now);
         cases++;
-        if (memcmp(&now, &want, sizeof now) != 0) failures++, printf("limit %s chooses %s\n", kf__cpu_level_name((kf__cpu_level)i), now.nv12_name);
+        if (memcmp(&now, &want, sizeof now) != 0)
+            failures++, printf("limit %s chooses %s\n", kf__cpu_level_name((kf__cpu_level)i), now.nv12_name);
     }
     kf__cpu_set_limit(KF_CPU_LEVELS);
 }
@@ -154,9 +158,10 @@ int main(void) {
     for (int32_t w = 2; w <= 100; w += 2)
         for (int limited = 0; limited < 2; limited++) check_nv12(w, limited, &r);
     for (unsigned i = 0; i < 300; i++)
-        check_across((int32_t)kf__random_range(&r, 1, i % 4 ? 60 : 8), (int32_t)kf__random_range(&r, 1, 20), (int32_t)kf__random_range(&r, 1, 40),
-                     (int32_t)kf__random_range(&r, 1, 20), &r);
-    for (unsigned i = 0; i < 300; i++) check_down((size_t)kf__random_range(&r, 1, i % 4 ? 300 : 40), (int32_t)kf__random_range(&r, 1, 20), &r);
+        check_across((int32_t)kf__random_range(&r, 1, i % 4 ? 60 : 8), (int32_t)kf__random_range(&r, 1, 20),
+                     (int32_t)kf__random_range(&r, 1, 40), (int32_t)kf__random_range(&r, 1, 20), &r);
+    for (unsigned i = 0; i < 300; i++)
+        check_down((size_t)kf__random_range(&r, 1, i % 4 ? 300 : 40), (int32_t)kf__random_range(&r, 1, 20), &r);
     check_hashes();
     check_choice();
     failures += unmet(CHECK_BYTES);

@@ -167,7 +167,8 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
-        size_t packed_bytes = i16 ? kf__gemm_i16_packed(wide, s.n, s.k) : kf__gemm_u8_packed(k.gemm_layout, k.gemm_group, s.n, s.k);
+        size_t packed_bytes =
+            i16 ? kf__gemm_i16_packed(wide, s.n, s.k) : kf__gemm_u8_packed(k.gemm_layout, k.gemm_group, s.n, s.k);
         bytes packed = bytes_new(packed_bytes);
         uint8_t *to = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
@@ -488,7 +489,8 @@ static void check_packing(size_t group, size_t n, size_t k, kf__random *r) {
     kf__gemm_u8_pack(KF_QLAYOUT_QUADS, group, n, k, w, packed.at);
     bool right = packed.n == kf__round_up(n, KF_QPANEL) * groups * group && guard_intact(&packed.g);
     for (size_t i = 0; right && i < packed.n; i++) {
-        size_t x = i / (KF_QPANEL * group) % groups * group + i % group, j = i / (KF_QPANEL * group) / groups * KF_QPANEL + i / group % KF_QPANEL;
+        size_t x = i / (KF_QPANEL * group) % groups * group + i % group,
+               j = i / (KF_QPANEL * group) / groups * KF_QPANEL + i / group % KF_QPANEL;
         right = (int8_t)packed.at[i] == (j < n && x < k ? w[j * k + x] : 0);
     }
     cases++;
@@ -569,7 +571,8 @@ static void bench(void) {
         for (size_t x = 0; i && level[i] != KF_CPU_AMX && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], limit, &r);
         for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
             shape s = GEMMS[x];
-            uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n), *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, k.gemm_group, s.n, s.k));
+            uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n),
+                    *b = kf__mem_alloc(NULL, kf__gemm_u8_packed(k.gemm_layout, k.gemm_group, s.n, s.k));
             int8_t *w = malloc(s.n * s.k);
             parameters p = parameters_new(s.n);
             parameters_fill(&p, s.n, 1e-4, KF_U8, &r);
@@ -620,7 +623,8 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 360; i++) check_eltwise((size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, i % 3 ? 70 : 8), i, &r);
     for (unsigned i = 0; i < 300; i++) check_pool((size_t)kf__random_range(&r, 1, 70), i, &r);
     for (unsigned i = 0; i < 200; i++) check_pixels((size_t)kf__random_range(&r, 1, 100), i, &r);
-    for (unsigned i = 0; i < 100; i++) check_packing(i % 2 ? 4 : 8, (size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 60), &r);
+    for (unsigned i = 0; i < 100; i++)
+        check_packing(i % 2 ? 4 : 8, (size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 60), &r);
     check_traps();
 #if defined(KF_AMX)
     bool left;

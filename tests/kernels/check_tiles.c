@@ -133,8 +133,11 @@ static void proof(void) {
     for (wrong = 0; wrong < WRONG; wrong++) {
         char what[80];
         snprintf(what, sizeof what, "a kernel with fault %d is refused and the level barred", wrong);
-        expect(!kf__kernels_adopt_tiles(wrong_gemm, "wrong", &k) && k.gemm_u8 == before && strcmp(k.gemm_u8_name, "wrong") != 0, what);
-        expect(!kf__cpu_usable(KF_CPU_AMX) && kf__cpu_level_now() != KF_CPU_AMX && kf__cpu_level_best() != KF_CPU_AMX, what);
+        expect(!kf__kernels_adopt_tiles(wrong_gemm, "wrong", &k) && k.gemm_u8 == before &&
+                   strcmp(k.gemm_u8_name, "wrong") != 0,
+               what);
+        expect(!kf__cpu_usable(KF_CPU_AMX) && kf__cpu_level_now() != KF_CPU_AMX && kf__cpu_level_best() != KF_CPU_AMX,
+               what);
         expect(kf_cpu_limit("amx", NULL) == KF_ERR_UNSUPPORTED && kf_cpu_limit("scalar", NULL) == KF_OK && kf_cpu_limit(NULL, NULL) == KF_OK, "limits know the bar");
         kf__cpu_bar(KF_CPU_LEVELS);
     }

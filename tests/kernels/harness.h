@@ -129,8 +129,8 @@ static inline double now_ns(void) {
         (ns) = bench_best;                                                                                             \
     } while (0)
 
-/** Exact multiply-adds of bytes (SSE4.1, AVX2: of pairs of i16) per nanosecond on this CPU, 512 bits or fewer; of AMX by tiles. 0: no
- *  yardstick. */
+/** Exact multiply-adds of bytes (SSE4.1, AVX2: of pairs of i16) per nanosecond on this CPU, 512 bits or fewer; of AMX
+ *  by tiles. 0: no yardstick. */
 double dot_limit(kf__cpu_level level, bool wide);
 /** Multiply-adds a nanosecond that independent FMAs reach on this rung, measured now; 0 where there is no such unit. */
 double fma_limit(kf__cpu_level level);

@@ -84,7 +84,8 @@ double dot_limit(kf__cpu_level level, bool wide) {
         BENCH(ns, tiles_amx());
         return 4.0 * 16 * 16 * 64 * STEPS / ns;
     }
-    bool fours = level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI || level >= KF_CPU_LEVELS; /* beyond the last: the twins */
+    bool fours = level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI ||
+                 level >= KF_CPU_LEVELS; /* beyond the last: the twins */
     bool vnni = fours && kf__cpu_usable(KF_CPU_AVX512VNNI);
     if (!vnni) BENCH(ns, pairs_avx2(out));
     else if (wide) BENCH(ns, fours_avx512(out));

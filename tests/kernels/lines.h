@@ -1,4 +1,5 @@
-/* The lines of kernels.def, and which of them a check has run: a kernel that no check has met fails the program that its line names.
+/* The lines of kernels.def, and which of them a check has run: a kernel that no check has met fails the program that
+ * its line names.
  * Owner rule: one static table, of one thread. */
 #ifndef KF_KERNELS_LINES_H
 #define KF_KERNELS_LINES_H
@@ -22,8 +23,10 @@ typedef struct kernel_line {
 
 static inline kernel_line *lines(size_t *n) {
     static kernel_line all[] = {
-#define LINE(check, member, function, isa, level, facts) {CHECK_##check, KF_CPU_##level, 0, #member, #function "_" #isa, false},
-#define HASH_LINE(check, member, function, isa, features) {CHECK_##check, KF_CPU_SCALAR, features, #member, #function "_" #isa, false},
+#define LINE(check, member, function, isa, level, facts)                                                               \
+    {CHECK_##check, KF_CPU_##level, 0, #member, #function "_" #isa, false},
+#define HASH_LINE(check, member, function, isa, features)                                                              \
+    {CHECK_##check, KF_CPU_SCALAR, features, #member, #function "_" #isa, false},
 #define KF_KERNEL_F32 LINE
 #define KF_KERNEL_INT LINE
 #define KF_KERNEL_IMAGE LINE

@@ -1,6 +1,6 @@
-/* Levels of instruction sets and what limits them. How many threads one image gets: affinity mask, control groups of both versions, the
- * environment.
- * The groups are files that the kernel's documentation describes, laid below a folder of our own.
+/* Levels of instruction sets and what limits them. How many threads one image gets: affinity mask, control groups of
+ * both versions, the environment. The groups are files that the kernel's documentation describes, laid below a folder
+ * of our own.
  * Owner rule: the folder is removed. */
 #include <sched.h>
 #include <stdarg.h>
@@ -136,7 +136,8 @@ static void levels_contain(void **state) {
             assert_false(kf__cpu_level_contains((kf__cpu_level)k, level));
         }
     }
-    assert_true(kf__cpu_level_contains(KF_CPU_AMX, KF_CPU_AVX512VNNI) && kf__cpu_level_contains(KF_CPU_AVXVNNI, KF_CPU_AVX2));
+    assert_true(kf__cpu_level_contains(KF_CPU_AMX, KF_CPU_AVX512VNNI) &&
+                kf__cpu_level_contains(KF_CPU_AVXVNNI, KF_CPU_AVX2));
     assert_false(kf__cpu_level_contains(KF_CPU_AMX, KF_CPU_AVXVNNI)); /* AVX-512 does not bring AVX-VNNI */
     assert_int_equal(kf__cpu_level_from_name("avx3"), -1);
 }
@@ -148,7 +149,8 @@ static void limits_are_sets(void **state) {
     for (int i = 0; i < KF_CPU_LEVELS; i++) {
         kf__cpu_level level = (kf__cpu_level)i, want = KF_CPU_SCALAR;
         for (int k = 0; k < KF_CPU_LEVELS; k++)
-            if (kf__cpu_level_contains(level, (kf__cpu_level)k) && kf__cpu_usable((kf__cpu_level)k)) want = (kf__cpu_level)k;
+            if (kf__cpu_level_contains(level, (kf__cpu_level)k) && kf__cpu_usable((kf__cpu_level)k))
+                want = (kf__cpu_level)k;
         assert_true(!kf__cpu_usable(level) || want == level);
         kf__cpu_set_limit(level);
         assert_int_equal(kf__cpu_level_now(), want);
@@ -216,7 +218,8 @@ static void floating_point(void **state) {
         uint64_t control = kf__fp_control();
         bool flushed = denormal() == 0;
         kf__fp_state caller = kf__fp_enter();
-        bool nearest = fegetround() == FE_TONEAREST && tie() == 1.0f, kept = denormal() == 0x1p-140f && reads_denormals();
+        bool nearest = fegetround() == FE_TONEAREST && tie() == 1.0f,
+             kept = denormal() == 0x1p-140f && reads_denormals();
         kf__fp_leave(caller);
         int mode = fegetround();
         uint64_t after = kf__fp_control();
@@ -232,10 +235,16 @@ static void floating_point(void **state) {
 int main(void) {
     unsetenv("KITFOX_CPU"); /* the tiers of ./test.sh set it */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(levels_contain), cmocka_unit_test(limits_are_sets), cmocka_unit_test(public_list), cmocka_unit_test(floating_point),
-        cmocka_unit_test_setup_teardown(no_groups, fresh, clean), cmocka_unit_test_setup_teardown(version_2, fresh, clean),
-        cmocka_unit_test_setup_teardown(container, fresh, clean), cmocka_unit_test_setup_teardown(version_1, fresh, clean),
-        cmocka_unit_test_setup_teardown(strange_files, fresh, clean), cmocka_unit_test(affinity_and_environment),
+        cmocka_unit_test(levels_contain),
+        cmocka_unit_test(limits_are_sets),
+        cmocka_unit_test(public_list),
+        cmocka_unit_test(floating_point),
+        cmocka_unit_test_setup_teardown(no_groups, fresh, clean),
+        cmocka_unit_test_setup_teardown(version_2, fresh, clean),
+        cmocka_unit_test_setup_teardown(container, fresh, clean),
+        cmocka_unit_test_setup_teardown(version_1, fresh, clean),
+        cmocka_unit_test_setup_teardown(strange_files, fresh, clean),
+        cmocka_unit_test(affinity_and_environment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

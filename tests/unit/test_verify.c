@@ -53,7 +53,8 @@ static void agrees(void **state) {
                 if (kf_cpu_limit(kf_cpu_level_name(r), NULL) != KF_OK) continue;
                 kf_model *m = with_vector(integer ? integer_program() : pb_small());
                 if (kf_model_verify(m, threads, &v, &err) != KF_OK) fail_msg("%s", err.text);
-                if (v.first >= 0) fail_msg("%s: step %s differs by %g", kf_cpu_level_name(r), v.step.name, v.difference);
+                if (v.first >= 0)
+                    fail_msg("%s: step %s differs by %g", kf_cpu_level_name(r), v.step.name, v.difference);
                 assert_int_equal(v.steps, m->p->n_steps);
                 assert_int_equal(v.exact, integer ? v.steps : 0);
                 assert_true(v.difference < 2e-5);

@@ -1,5 +1,5 @@
-/* Body of the f32 depthwise row kernel, compiled once per instruction set; included by f32_template.h.
- * Seven (or four) output columns of one channel vector are summed together: an input column is loaded once for all of them.
+/* Body of the f32 depthwise row kernel, compiled once per instruction set; included by f32_template.h. Seven (or four)
+ * output columns of one channel vector are summed together: an input column is loaded once for all of them.
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 /* Activation, residual and last clip of `n` vectors in registers, stored `c` apart. */

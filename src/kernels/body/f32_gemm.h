@@ -107,7 +107,8 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
     }
 }
 
-/* The same for the half panel, in words of half the lanes: whole loads would wait for the stores of halves in a buffer. */
+/* The same for the half panel, in words of half the lanes: whole loads would wait for the stores of halves in a
+ * buffer. */
 INLINE void finish_half(const int mr, const product *p, size_t row, size_t at, tile *t) {
 #if HALVES
     const kf__epilogue *e = p->e;

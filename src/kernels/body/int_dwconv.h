@@ -1,6 +1,7 @@
-/* Body of the integer depthwise kernels, included by int_template.h. Four rows of the image are interleaved, so that one i32 lane
- * holds four taps of one channel below each other; a column of the image is used for all outputs that read it, then forgotten.
- * An instruction set with registers of 64 bytes may name a FOLD_BODY, an own way for blocks of up to 16 channels.
+/* Body of the integer depthwise kernels, included by int_template.h. Four rows of the image are interleaved, so that
+ * one i32 lane holds four taps of one channel below each other; a column of the image is used for all outputs that read
+ * it, then forgotten. An instruction set with registers of 64 bytes may name a FOLD_BODY, an own way for blocks of up
+ * to 16 channels.
  * Owner rule: pure functions. */
 
 #define BLOCK sizeof(V)

@@ -1,5 +1,6 @@
-/* Body of the kernels that map numbers to numbers: Add, Mul and activation of whole tensors, and pooling windows. Included after
- * int_template.h, whose words and epilogue pieces it uses, with the words MAXI and MINI. Not for AVX-512, where both measured no faster.
+/* Body of the kernels that map numbers to numbers: Add, Mul and activation of whole tensors, and pooling windows.
+ * Included after int_template.h, whose words and epilogue pieces it uses, with the words MAXI and MINI. Not for
+ * AVX-512, where both measured no faster.
  * Owner rule: pure functions. */
 
 INLINE F real_of(const void *p, kf_dtype type, size_t i, V minus, F scale) {

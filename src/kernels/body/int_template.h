@@ -1,6 +1,7 @@
 /* Body of the integer kernels, compiled once for each instruction set (the including file defines the vector words).
- * Needs: V, F, VL, LOADV, STOREV, SET1I, ADDI, CVT, RNE, SETF, LOADF, ADDF, MULF, MINF, MAXF, UNP*, PACK*, DOT, SPLIT, MR1, MR2, MR4,
- * MAX_PANELS, load_q, store_q, load_bytes, NAME; DWCONV_BODY, where depthwise windows go another way than int_dwconv.h. Sums are exact: no saturating pair products.
+ * Needs: V, F, VL, LOADV, STOREV, SET1I, ADDI, CVT, RNE, SETF, LOADF, ADDF, MULF, MINF, MAXF, UNP*, PACK*, DOT, SPLIT,
+ * MR1, MR2, MR4, MAX_PANELS, load_q, store_q, load_bytes, NAME; DWCONV_BODY, where depthwise windows go another way
+ * than int_dwconv.h. Sums are exact: no saturating pair products.
  * Owner rule: pure functions. */
 
 /* Adds the product with weights in memory. */

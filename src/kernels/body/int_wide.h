@@ -1,5 +1,5 @@
-/* Body of the kernels of 16-bit inputs and of elementwise steps, included by int_template.h where a rung has its own (WITH_WIDE).
- * Needs DOT2 besides what int_template.h needs.
+/* Body of the kernels of 16-bit inputs and of elementwise steps, included by int_template.h where a rung has its own
+ * (WITH_WIDE). Needs DOT2 besides what int_template.h needs.
  * Owner rule: pure functions. */
 
 #include "kernels/body/int_row.h"

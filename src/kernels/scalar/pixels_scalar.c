@@ -1,13 +1,14 @@
-/* Scalar kernels that make pixels of floats or planes: every frame of a network that takes pixels goes through here, so the loops are ones
- * that compilers make vector code of.
+/* Scalar kernels that make pixels of floats or planes: every frame of a network that takes pixels goes through here, so
+ * the loops are ones that compilers make vector code of.
  * Owner rule: pure functions. */
 #include "kernels/kernels_int.h"
 
 enum { PART = 256 };
 
-/* (x * std + mean) * top in double, kept inside 0..255, rounded to nearest even; NaN gives 0. Adding and taking away 1.5 * 2^52 rounds: unlike
- * lrint it is no call. */
-static void undo(const float *restrict x, size_t n, size_t step, double std, double mean, double top, int32_t *restrict to) {
+/* (x * std + mean) * top in double, kept inside 0..255, rounded to nearest even; NaN gives 0. Adding and taking away
+ * 1.5 * 2^52 rounds: unlike lrint it is no call. */
+static void undo(const float *restrict x, size_t n, size_t step, double std, double mean, double top,
+                 int32_t *restrict to) {
     for (size_t i = 0; i < n; i++) {
         double v = ((double)x[i * step] * std + mean) * top;
         v = v > 0 ? v : 0;
@@ -16,7 +17,8 @@ static void undo(const float *restrict x, size_t n, size_t step, double std, dou
     }
 }
 
-void kf_k_pixels_scalar(size_t n, const float *const x[3], bool planes, const double std[3], const double mean[3], double top, uint8_t *to) {
+void kf_k_pixels_scalar(size_t n, const float *const x[3], bool planes, const double std[3], const double mean[3],
+                        double top, uint8_t *to) {
     int32_t part[PART];
     for (size_t done = 0; done < n; done += PART)
         for (size_t k = 0; k < 3; k++) {

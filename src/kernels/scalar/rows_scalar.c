@@ -13,7 +13,8 @@ void kf_k_nv12_scalar(const uint8_t *luma, const uint8_t *chroma, int32_t width,
     }
 }
 
-void kf_k_across_scalar(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t, int32_t width, uint8_t *to) {
+void kf_k_across_scalar(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t,
+                        int32_t width, uint8_t *to) {
     for (int32_t y = 0; y < rows; y++, in += stride)
         for (int32_t x = 0; x < width; x++, to += 3) {
             const int32_t *k = t->k + (size_t)x * (size_t)t->size;

@@ -1,5 +1,5 @@
-/* Depthwise windows of AVX-512 VNNI over sixteen channels or fewer: a register holds four pixels of them instead of one of 64. Included by
- * kernels/body/int_dwconv.h, whose pieces it uses.
+/* Depthwise windows of AVX-512 VNNI over sixteen channels or fewer: a register holds four pixels of them instead of one
+ * of 64. Included by kernels/body/int_dwconv.h, whose pieces it uses.
  * Owner rule: pure functions. */
 
 /* Lane l of the group at pixel x is pixel x + l * s. */
@@ -8,9 +8,11 @@ APART V gather_group(const uint8_t *at, size_t step, int32_t x, int s, const dw_
     __m128i v[4];
     UNROLL for (int l = 0; l < 4; l++) {
         int32_t sx = x + l * s;
-        v[l] = _mm_maskz_loadu_epi8(lanes, sx >= 0 && sx < p->d->w_in ? at + (size_t)sx * step : (const uint8_t *)p->d->pad + p->c0);
+        v[l] = _mm_maskz_loadu_epi8(lanes, sx >= 0 && sx < p->d->w_in ? at + (size_t)sx * step
+                                                                      : (const uint8_t *)p->d->pad + p->c0);
     }
-    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1), high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
+    __m256i low = _mm256_inserti128_si256(_mm256_castsi128_si256(v[0]), v[1], 1),
+            high = _mm256_inserti128_si256(_mm256_castsi128_si256(v[2]), v[3], 1);
     return _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
@@ -52,7 +54,8 @@ APART void fold_load(int fours, int used, int s, const dw_pass *p, int32_t x, V 
 /* Bytes of four pixels from column x on of output row r. */
 INLINE void fold_store(const int kind, const V *sums, const dw_params *at_col, const dw_pass *p, int32_t x, int r) {
     const size_t pixel = p->d->c;
-    uint8_t *to = (uint8_t *)p->d->out + ((size_t)(p->y + r) * (size_t)p->d->w_out + (size_t)(p->x0 + x)) * pixel + p->c0;
+    uint8_t *to =
+        (uint8_t *)p->d->out + ((size_t)(p->y + r) * (size_t)p->d->w_out + (size_t)(p->x0 + x)) * pixel + p->c0;
     V v = PACK16(dw_words(kind, sums, at_col, 0, p->q, 0), dw_words(kind, sums, at_col, 2, p->q, 0));
     v = MINU8(MAXU8(v, at_col->lo), at_col->hi);
     if (p->y + r >= p->d->y1) return;
@@ -64,7 +67,8 @@ INLINE void fold_store(const int kind, const V *sums, const dw_params *at_col, c
         if (x + l < p->width) store_part(to + (size_t)l * pixel, v, l, 4, p->n);
 }
 
-/* A strip of a 3x3 layer, all in registers: four output columns at a time, R rows; taps further right are lanes of this group and the next one. */
+/* A strip of a 3x3 layer, all in registers: four output columns at a time, R rows; taps further right are lanes of this
+ * group and the next one. */
 INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass *p) {
     const int used = (R - 1) * s + 3;
     const int32_t left = p->x0 * s - p->d->pl;
@@ -75,11 +79,14 @@ INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass 
     UNROLL for (int phase = 0; phase < s; phase++) fold_four(0, used, s, p, left + phase, now[phase]);
     for (int32_t x = 0; x < p->width; x += 4) {
         V sums[2][4];
-        UNROLL for (int phase = 0; phase < s; phase++) fold_four(0, used, s, p, left + (x + 4) * s + phase, next[phase]);
+        UNROLL for (int phase = 0; phase < s; phase++)
+            fold_four(0, used, s, p, left + (x + 4) * s + phase, next[phase]);
         UNROLL for (int j = 0; j < 4; j++) sums[0][j] = sums[1][j] = REPEAT(p->q->bias + p->c0 + j * VL);
         UNROLL for (int kx = 0; kx < 3; kx++) {
             UNROLL for (int j = 0; j < 4; j++) {
-                V low = now[kx % s][j], v = kx < s ? low : kx / s == 1 ? _mm512_alignr_epi32(next[kx % s][j], low, 4) : _mm512_alignr_epi32(next[kx % s][j], low, 8);
+                V low = now[kx % s][j], v = kx < s        ? low
+                                            : kx / s == 1 ? _mm512_alignr_epi32(next[kx % s][j], low, 4)
+                                                          : _mm512_alignr_epi32(next[kx % s][j], low, 8);
                 UNROLL for (int r = 0; r < R; r++) DOT_AT(sums[r][j], v, taps + (kx * R + r) * 4 + j);
             }
         }
@@ -93,7 +100,8 @@ INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass 
 APART void fold31_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 1, 2, p); }
 APART void fold32_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 2, 1, p); }
 
-/* Like dw_strip with SUMS, four output columns at a time; taps further right are lanes of this group and the next one. */
+/* Like dw_strip with SUMS, four output columns at a time; taps further right are lanes of this group and the next
+ * one. */
 INLINE void fold_strip(const int k, const int s, const int R, const dw_pass *p) {
     const int fours = (k + 3) / 4, used = (R - 1) * s + k;
     const int32_t left = p->x0 * s - p->d->pl;

@@ -1,5 +1,6 @@
-/* Depthwise 8-bit kernels without dot-product instructions, included by kernels/body/int_template.h: bytes widened to i16, two rows of the image in one
- * register, so that one multiply-add does two taps below each other. Sixteen channels at a time, in natural order.
+/* Depthwise 8-bit kernels without dot-product instructions, included by kernels/body/int_template.h: bytes widened to
+ * i16, two rows of the image in one register, so that one multiply-add does two taps below each other. Sixteen channels
+ * at a time, in natural order.
  * Owner rule: pure functions. */
 
 enum { PAIR_BLOCK = 16, PAIR_ROWS = 7 };

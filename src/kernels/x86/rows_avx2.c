@@ -76,7 +76,8 @@ static inline __m256i pixel(const uint8_t *const row[ROWS], size_t at, const int
     return _mm256_packus_epi16(_mm256_packs_epi32(low[0], low[1]), _mm256_packs_epi32(low[2], low[3]));
 }
 
-void kf_k_across_avx2(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t, int32_t width, uint8_t *to) {
+void kf_k_across_avx2(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t,
+                      int32_t width, uint8_t *to) {
     for (int32_t y = 0; y < rows; y += ROWS, in += ROWS * stride) {
         const int32_t n = rows - y < ROWS ? rows - y : ROWS;
         const uint8_t *row[ROWS]; /* the last one again where there are fewer */

@@ -11,7 +11,8 @@ void kf_k_sha256_sha(uint32_t h[8], const uint8_t *p, size_t n) {
     __m128i abef = _mm_alignr_epi8(t, u, 8), cdgh = _mm_blend_epi16(u, t, 0xf0);
     for (; n; n--, p += 64) {
         __m128i abef0 = abef, cdgh0 = cdgh, w[4];
-        for (int i = 0; i < 4; i++) w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), swap);
+        for (int i = 0; i < 4; i++)
+            w[i] = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(const void *)(p + 16 * i)), swap);
         for (int r = 0; r < 16; r++) {
             if (r >= 4) {
                 __m128i x = _mm_sha256msg1_epu32(w[r & 3], w[(r + 1) & 3]);
