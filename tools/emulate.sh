@@ -59,7 +59,7 @@ emulated_x86() {
   local tests=(classify e2e/test_hashes e2e/test_int8 unit/test_session unit/test_verify unit/test_image)
   command -v qemu-x86_64 >/dev/null || { skip "qemu-x86_64 is not here; no emulated CPUs"; return; }
   emulate x86_64 Nehalem build/test-gcc "${tests[@]}" "${KERNEL_CHECKS[@]}"
-  emulate x86_64 Haswell build/test-gcc "${tests[@]}" kernels/check_int
+  emulate x86_64 Haswell build/test-gcc "${tests[@]}" kernels/check_int kernels/check_bytes
   for test in gemm dwconv eltwise; do
     skip "Haswell kernels/check_$test: the emulator faults at masked AVX2 loads with unused lanes past a page's end"
   done
