@@ -182,7 +182,6 @@ static kf_status read_meta(const reading *r, const json_t *j) {
     KF_TRY(get_text(r, j, "source", &m->source));
     KF_TRY(get_text(r, j, "producer", &m->producer));
     KF_TRY(get_text(r, j, "kitfox", &m->kitfox));
-    KF_TRY(get_text(r, j, "provenance", &m->provenance));
     KF_TRY(get_i64(r, j, "parameters", 0, INT64_MAX, &m->parameters));
     KF_TRY(get_i64(r, j, "stored_parameters", 0, INT64_MAX, &m->stored_parameters));
     KF_TRY(get_i64(r, j, "macs", 0, INT64_MAX, &m->macs));
@@ -217,18 +216,27 @@ static kf_status read_output(const reading *r, const json_t *j, kf__poutput *out
     return get_i32(r, j, "probabilities", &out->probabilities);
 }
 
+/* The tensor of a name. The writer keeps the order of the list, so the search is for files of others. A name that stands there
+ * twice would have two copies in memory: a small file could ask for all of it. */
+static const kf__container_tensor *tensor_of(const reading *r, int32_t i, const char *name, bool *used) {
+    const kf__container_tensor *t = (size_t)i < r->c->n_tensors ? &r->c->tensors[i] : NULL;
+    if (!t || strcmp(t->name, name) != 0) t = kf__container_find(r->c, name);
+    if (!t || used[t - r->c->tensors]) return NULL;
+    used[t - r->c->tensors] = true;
+    return t;
+}
+
 static kf_status read_consts(const reading *r, const json_t *root) {
     const char **names;
     kf__program *p = r->p;
     int32_t n;
     KF_TRY(get_texts(r, root, "consts", MAX_ITEMS, &names, &n));
     p->consts = kf__arena_array(&p->arena, (size_t)n + 1, sizeof *p->consts);
-    if (!p->consts) KF_FAIL_MEMORY(r->err, n);
+    bool *used = kf__arena_zalloc(&p->arena, r->c->n_tensors + 1);
+    if (!p->consts || !used) KF_FAIL_MEMORY(r->err, n);
     for (; p->n_consts < n; p->n_consts++) {
-        /* the writer keeps the order of the list, so the search is for files of others */
-        const kf__container_tensor *t = (size_t)p->n_consts < r->c->n_tensors ? &r->c->tensors[p->n_consts] : NULL;
-        if (!t || strcmp(t->name, names[p->n_consts]) != 0) t = kf__container_find(r->c, names[p->n_consts]);
-        if (!t) BAD(r, "consts: there is no tensor %s", names[p->n_consts]);
+        const kf__container_tensor *t = tensor_of(r, p->n_consts, names[p->n_consts], used);
+        if (!t) BAD(r, "consts: there is no tensor %s, or it is named twice", names[p->n_consts]);
         kf__pconst *c = &p->consts[p->n_consts];
         *c = (kf__pconst){.name = names[p->n_consts], .dtype = t->dtype, .shape = t->shape, .data = t->data, .bytes = t->bytes};
         c->borrowed = r->flags & KF_READ_BORROW && t->bytes >= BORROW_BYTES && (uintptr_t)t->data % kf_dtype_size(t->dtype) == 0;
