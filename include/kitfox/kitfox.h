@@ -42,7 +42,7 @@ KF_API void kf_model_destroy(kf_model **model);
 
 /** What `info` prints. Pointers are owned by the model. */
 typedef struct kf_model_info {
-    const char *name, *arch, *source, *producer, *compiled_by, *provenance; /**< any may be NULL */
+    const char *name, *arch, *source, *producer, *compiled_by; /**< any may be NULL */
     int64_t parameters;        /**< of the architecture, as timm counts */
     int64_t stored_parameters; /**< every initializer element of the source file */
     int64_t macs, activations; /**< multiply-adds and output elements of convolutions, one image */

@@ -48,7 +48,7 @@ void kf_model_destroy(kf_model **model) { kf__model_destroy(model); }
 void kf_model_get_info(const kf_model *model, kf_model_info *info) {
     const kf__program *p = model->p;
     *info = (kf_model_info){.name = p->meta.name, .arch = p->meta.arch, .source = p->meta.source, .producer = p->meta.producer,
-                            .compiled_by = p->meta.kitfox, .provenance = p->meta.provenance, .parameters = p->meta.parameters,
+                            .compiled_by = p->meta.kitfox, .parameters = p->meta.parameters,
                             .stored_parameters = p->meta.stored_parameters, .macs = p->meta.macs, .activations = p->meta.activations,
                             .quantized = p->meta.quantized, .n_inputs = p->n_inputs, .n_outputs = p->n_outputs, .n_steps = p->n_steps,
                             .n_labels = p->meta.n_labels, .preprocess = p->meta.preprocess, .input_range = p->meta.input_range};

@@ -100,7 +100,6 @@ static json_t *meta_json(const kf__pmeta *m, bool *bad) {
     *bad |= put_text(o, "source", m->source);
     *bad |= put_text(o, "producer", m->producer);
     *bad |= put_text(o, "kitfox", m->kitfox);
-    *bad |= put_text(o, "provenance", m->provenance);
     *bad |= put(o, "parameters", json_integer(m->parameters));
     *bad |= put(o, "stored_parameters", json_integer(m->stored_parameters));
     *bad |= put(o, "macs", json_integer(m->macs));

@@ -59,23 +59,22 @@ static kf__op op_of(kf__step_op op) {
     case KF_STEP_AVG_POOL: return KF_OP_AVG_POOL;
     case KF_STEP_MAX_POOL: return KF_OP_MAX_POOL;
     case KF_STEP_CONCAT: return KF_OP_CONCAT;
-    case KF_STEP_PAD: return KF_OP_PAD;
     case KF_STEP_SOFTMAX: return KF_OP_SOFTMAX;
     case KF_STEP_TO_NCHW: return KF_OP_FLATTEN;
-    default: return KF_OP_COUNT;
+    case KF_STEP_QUANTIZE:
+    case KF_STEP_DEQUANTIZE:
+    case KF_STEP_OP_COUNT: break;
     }
+    return KF_OP_COUNT;
 }
 
 /* Elementwise steps work on whatever rank their first input has; the others want an image, or a vector. */
 static int rank_of(const kf__raising *r, const kf__step *s) {
-    switch (s->op) {
-    case KF_STEP_FC: return 2;
-    case KF_STEP_ADD: case KF_STEP_MUL: case KF_STEP_ACT: case KF_STEP_CONCAT: case KF_STEP_SOFTMAX: {
-        kf__vid v = r->value[s->in[0]];
-        return v >= 0 && r->g->values[v].shape.rank == 2 ? 2 : 4;
-    }
-    default: return 4;
-    }
+    if (s->op == KF_STEP_FC) return 2;
+    bool each = s->op == KF_STEP_ADD || s->op == KF_STEP_MUL || s->op == KF_STEP_ACT;
+    if (!each && s->op != KF_STEP_CONCAT && s->op != KF_STEP_SOFTMAX) return 4;
+    kf__vid v = r->value[s->in[0]];
+    return v >= 0 && r->g->values[v].shape.rank == 2 ? 2 : 4;
 }
 
 static void fill_attrs(const kf__raising *r, const kf__step *s, kf__node *n) {
@@ -93,11 +92,6 @@ static void fill_attrs(const kf__raising *r, const kf__step *s, kf__node *n) {
         bool fits = kf__axis_extent(&rows, x->h, false, &h) && kf__axis_extent(&columns, x->w, false, &w);
         a->ceil_mode = fits && (y->h > h || y->w > w);
         a->count_include_pad = s->count_include_pad;
-    }
-    if (s->op == KF_STEP_PAD) {
-        const int64_t pads[8] = {0, 0, s->window.pt, s->window.pl, 0, 0, s->window.pb, s->window.pr};
-        a->n_axes = 8;
-        memcpy(a->axes, pads, sizeof pads);
     }
 }
 

@@ -8,31 +8,13 @@
 #include "tensor/tensor.h"
 #include "tensor/window.h"
 
-/** X(identifier, name in the file). Inputs per step are listed; all activations are NHWC, FC tensors [N, C] with H=W=1. */
-#define KF_STEP_OPS(X)                                                                                                 \
-    X(CONV, "conv")             /* in: x, residual?   consts: W, BIAS, MUL, (BIAS table when border_bias) */           \
-    X(DWCONV, "dwconv")         /* as CONV with group = C = O; W is [kh,kw,C] */                                       \
-    X(FC, "fc")                 /* in: x[N,K]         consts: W[O,K], BIAS, MUL */                                     \
-    X(SE_GATE, "se_gate")       /* in: x; out: f32 gate[N,C]; consts: W,BIAS,MUL (reduce), W2,BIAS2,MUL2 (expand) */   \
-    X(SCALE, "scale")           /* in: x, gate */                                                                      \
-    X(ADD, "add")               /* in: a, b (same shape) */                                                            \
-    X(MUL, "mul")               /* in: a, b (same shape) */                                                                                                              \
-    X(ACT, "act")               /* in: x */                                                                            \
-    X(GLOBAL_POOL, "global_pool")                                                                                      \
-    X(AVG_POOL, "avg_pool")                                                                                            \
-    X(MAX_POOL, "max_pool")                                                                                            \
-    X(CONCAT, "concat")         /* along C */                                                                          \
-    X(PAD, "pad")               /* spatial, constant 0 */                                                              \
-    X(SOFTMAX, "softmax")       /* over C, f32 */                                                                      \
-    X(TO_NCHW, "to_nchw")       /* flatten [N,H,W,C] in NCHW order into [N, C*H*W] */                                  \
-    X(RESHAPE, "reshape")       /* same bytes, other n,h,w,c */                                                        \
-    X(QUANTIZE, "quantize")     /* f32 -> u8/i16 */                                                                    \
-    X(DEQUANTIZE, "dequantize") /* u8/i16 -> f32 */
-
+/** Kinds of steps: steps.def has one entry for each. All activations are NHWC; vectors are [N, C] with H = W = 1. */
 typedef enum kf__step_op {
-#define KF_X(id, name) KF_STEP_##id,
-    KF_STEP_OPS(KF_X)
-#undef KF_X
+#define KF_STEP(id, ...) KF_STEP_##id,
+#define KF_STEP_CONST(...)
+#include "program/steps.def"
+#undef KF_STEP
+#undef KF_STEP_CONST
     KF_STEP_OP_COUNT
 } kf__step_op;
 
@@ -88,7 +70,7 @@ typedef struct kf__step {
     kf__activation act;  /* after bias, before the residual */
     kf__activation post_act; /* float models: after the residual (quantized models: in qlo..qhi) */
     kf__activation gate_act; /* SE_GATE second layer */
-    float pool_mul;        /* SE_GATE, GLOBAL_POOL quantized: (f32)(s_in / (H*W*s_pool)) */
+    float pool_mul;        /* SE_GATE quantized: (f32)(s_in / (H*W*s_pool)); that of channel 0 where K has one for each */
     float hidden_inv;      /* SE_GATE quantized: 1 / s_hidden (direct: folded into MUL, then 1) */
     int32_t pool_qmax, hidden_qmax; /* SE_GATE quantized: symmetric i16 bounds */
     int32_t consts[KF_CONST_ROLES]; /* const index or -1 */
@@ -135,7 +117,6 @@ typedef struct kf__pmeta {
     const char *name, *arch, *source, *producer, *kitfox; /* kitfox: version that compiled it */
     int64_t parameters, stored_parameters, macs, activations;
     int32_t quantized; /* 1: integer program */
-    const char *provenance; /* JSON text of how it was quantized, or NULL */
     int32_t input_range;    /* 0 full, 1 limited: expectation for NV12 frames */
     kf__golden golden;
 } kf__pmeta;
@@ -170,8 +151,8 @@ kf_status kf__program_create(kf__program **out, const kf_allocator *a, kf_error 
 void kf__program_destroy(kf__program **program);
 const char *kf__step_op_name(kf__step_op op);
 kf__step_op kf__step_op_from_name(const char *name); /* KF_STEP_OP_COUNT if unknown */
-/** The load-time proof: indices, shapes and geometry agree, every tensor is written before it is read, constants have the
- *  right type and size, scales lie in [1e-30, 1e30], no accumulator can overflow. Names the step in errors. */
+/** The load-time proof: every tensor is written before it is read, every step takes and reads what steps.def says and
+ *  nothing else, scales lie in [1e-30, 1e30], no accumulator can overflow. CORRUPT, with the step's name, otherwise. */
 kf_status kf__program_validate(const kf__program *p, kf_error *err);
 /** Multiply-accumulates of one step (batch included), as docs/COUNT.md defines them. */
 int64_t kf__step_macs(const kf__program *p, const kf__step *s);

@@ -1,23 +1,26 @@
-/* What validate.c and validate_int.c share.
- * Floor 3.
+/* What the files of the proof share.
  * Owner rule: reads only. */
 #ifndef KF_PROGRAM_PRIVATE_H
 #define KF_PROGRAM_PRIVATE_H
 
-#include "program/program.h"
+#include "program/steps.h"
+
+enum { KF_MOST_EXTENT = 1 << 20, KF_MOST_ELEMENTS = 1 << 28 };
 
 #define STEP_FAIL(err, s, ...)                                                                                         \
     do {                                                                                                               \
+        const char *name_ = (s)->name ? (s)->name : "?";                                                               \
         kf__error_set((err), KF_ERR_CORRUPT, __VA_ARGS__);                                                             \
-        return kf__error_prefix((err), KF_ERR_CORRUPT, "step %s (%s)", (s)->name ? (s)->name : "?", kf__step_op_name((s)->op)); \
+        return kf__error_prefix((err), KF_ERR_CORRUPT, "step %s (%s)", name_, kf__step_op_name((s)->op));              \
     } while (0)
 
-/** Scale, zero point, bounds and per-channel constants of a quantized tensor whose extents are fine. */
+/** Scale, zero point, bounds and per-channel constants of a tensor whose extents are fine. */
 kf_status kf__validate_quant(const kf__program *p, const kf__ptensor *t, kf_error *err);
-/** Types of a step's tensors, its multipliers, factors and bounds, and the overflow proof. Shapes and weights were checked. */
-kf_status kf__validate_types(const kf__program *p, const kf__step *s, kf_error *err);
-/** Elements of the bias of a convolution: one row, or one per border class. Its window was checked. */
-kf_status kf__validate_bias_count(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, int64_t *count,
-                                  kf_error *err);
+/** A step whose indices of tensors are fine: types, fields, extents and constants as steps.def has them. */
+kf_status kf__validate_step(const kf__program *p, const kf__step *s, kf_error *err);
+/** The constants of a step, as steps.def has them. Types, fields and extents were checked. */
+kf_status kf__validate_consts(const kf__program *p, const kf__step *s, kf_error *err);
+/** No accumulator of an integer step leaves 32 bits. Everything else was checked. */
+kf_status kf__validate_sums(const kf__program *p, const kf__step *s, kf_error *err);
 
 #endif

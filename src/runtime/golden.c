@@ -41,7 +41,7 @@ static void fill_inputs(struct kf_session *s) {
 }
 
 static bool copies(kf__step_op op) {
-    return op == KF_STEP_RESHAPE || op == KF_STEP_TO_NCHW || op == KF_STEP_CONCAT || op == KF_STEP_PAD || op == KF_STEP_MAX_POOL;
+    return op == KF_STEP_TO_NCHW || op == KF_STEP_CONCAT || op == KF_STEP_MAX_POOL;
 }
 
 static binding bind_step(const run *r, const kf__step *s) {

@@ -83,7 +83,7 @@ static void refusals(void **state) {
     refuse(wild_index, "tensor 99");
     refuse(huge, "tensor 0");
     refuse(stride_zero, "window");
-    refuse(odd_group, "group 7");
+    refuse(odd_group, "group does not divide");
     refuse(no_weights, "classifier");
     refuse(wrong_residual, "residual");
     refuse(nan_bound, "NaN");
