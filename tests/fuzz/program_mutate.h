@@ -4,6 +4,7 @@
 #ifndef PROGRAM_MUTATE_H
 #define PROGRAM_MUTATE_H
 
+#include "program/steps.h"
 #include "program_file.h"
 
 static const json_int_t PM_INTS[] = {0,     1,     2,       3,         4,   5,   7,   8,    16,     17,       31,
@@ -178,6 +179,13 @@ static void pm_constant(pm_state *m) {
 static json_int_t pm_get(const json_t *o, const char *key) { return json_integer_value(json_object_get(o, key)); }
 static json_int_t pm_at(const json_t *a, size_t i) { return json_integer_value(json_array_get(a, i)); }
 
+/* Has the step a window that it reads? */
+static bool pm_has_window(const json_t *step) {
+    const char *name = json_string_value(json_object_get(step, "op"));
+    kf__step_op op = name ? kf__step_op_from_name(name) : KF_STEP_OP_COUNT;
+    return op != KF_STEP_OP_COUNT && kf__step_info_of(op)->window == KF_WINDOW_USED;
+}
+
 static pf_part *pm_const_of(pm_state *m, const json_t *step, const char *role) {
     const json_t *index = json_object_get(json_object_get(step, "consts"), role);
     const char *name = json_string_value(json_array_get(pm_list(m, "consts"), (size_t)json_integer_value(index)));
@@ -215,7 +223,7 @@ static void pm_refit(pm_state *m) {
     json_t *s = json_array_get(steps, i), *out = json_array_get(tensors, (size_t)pm_get(s, "out"));
     const json_t *x = json_object_get(json_array_get(tensors, (size_t)pm_at(json_object_get(s, "in"), 0)), "shape");
     json_int_t w[KF_COUNT(WINDOW)];
-    if (!json_object_get(s, "kh") || json_array_size(x) != 4 || !out) {
+    if (!pm_has_window(s) || json_array_size(x) != 4 || !out) {
         pm_cut(m, i);
         return;
     }
