@@ -1,0 +1,129 @@
+# Files that once went wrong: what must be refused is, with a reason, and what is legal runs. In a build with sanitizers each
+# run is also held to its memory. Usage: test_cases.py KITFOX
+import os
+import re
+import sys
+import tempfile
+
+from kfx_file import Program
+from kit import EXAMPLES, ROOT, check, finish, levels, run
+
+CASES = os.path.join(ROOT, "tests", "data", "cases")
+
+
+def refused(name, path, *words):
+    for verb in (("info", path), ("bench", "-n", "1", path)):
+        code, _, err = run(*verb)
+        check(f"{name}: {verb[0]} refuses it", code == 1 and all(w in err for w in words), (code, err))
+
+
+def runs(name, path):
+    for level in levels():
+        code, out, err = run("bench", "-n", "2", "-t", "1,2", path, env={"KITFOX_CPU": level})
+        check(f"{name}: runs on {level}", code == 0 and out.count("FPS") == 2, (code, out, err))
+
+
+def quantizes(folder, name):
+    """A legal network: quantized, close to the float network, and the same integers on every level."""
+    out = os.path.join(folder, name + ".kfx")
+    code, text, err = run("quantize", os.path.join(CASES, name), "--calib", EXAMPLES, "-p", "timm:mobilenetv3_large_100",
+                          "-o", out)
+    found = re.search(r"SQNR (-?[0-9.]+) dB", text + err)
+    check(f"{name}: is quantized, and close", code == 0 and found and float(found.group(1)) > 35, (code, text, err))
+    if code:
+        return
+    runs(name, out)
+    for level in levels():
+        code, text, err = run("verify", out, env={"KITFOX_CPU": level})
+        check(f"{name}: gives the same integers on {level}", code == 0, (code, text, err))
+
+
+def write(folder, name, program):
+    path = os.path.join(folder, name + ".kfx")
+    with open(path, "wb") as f:
+        f.write(program.file())
+    return path
+
+
+def head(p, x, residual=None, c=4, **fields):
+    """An fc step from x to f32, which is the output."""
+    k, y = p.tensors[x]["shape"][3], p.tensor("f32", 1, 1, 1, c)
+    consts = {"w": p.const("I8", [c, k], bytes(c * k)), "bias": p.ints(c), "mul": p.floats(c)}
+    p.step("fc", [x] if residual is None else [x, residual], y, {**consts, **fields.pop("consts", {})}, **fields)
+    p.end("out", y)
+    return consts
+
+
+def quantized(p, dtype, n, h, w, c, **quant):
+    x, q = p.tensor("f32", n, h, w, c), p.tensor(dtype, n, h, w, c, **quant)
+    p.end("in", x)
+    low, high = p.tensors[q]["qmin"], p.tensors[q]["qmax"]
+    p.step("quantize", [x], q, {"inv": p.floats(1)}, qlo=low, qhi=high)
+    return q
+
+
+def second_input(folder):
+    p = Program()
+    x = quantized(p, "u8", 1, 1, 1, 16)
+    head(p, x)
+    runs("a fc step", write(folder, "fc", p))  # the others differ from it by one thing
+    p = Program()
+    x, r = quantized(p, "u8", 1, 1, 1, 16), quantized(p, "u8", 1, 1, 1, 1)
+    head(p, x, r)
+    refused("fc with a residual", write(folder, "residual", p), "2 inputs; at least 1 and at most 1")
+    p = Program()
+    a, b = quantized(p, "u8", 1, 2, 2, 4), quantized(p, "u8", 1, 1, 1, 1)
+    q, y = p.tensor("u8", 1, 2, 2, 4), p.tensor("f32", 1, 2, 2, 4)
+    p.step("act", [a, b], q, {"inv": p.floats(1)}, qhi=255)
+    p.step("dequantize", [q], y)
+    p.end("out", y)
+    refused("act with a second input", write(folder, "act", p), "2 inputs; at least 1 and at most 1")
+
+
+def moved(bound):
+    """Numbers up to 32767 that a step moves into a tensor of narrower bounds, and a sum that counts on these."""
+    p = Program()
+    x = quantized(p, "i16", 1, 1, 1, 64)
+    y = p.tensor("i16", 1, 1, 1, 64, qmin=-bound, qmax=bound)
+    p.step("to_nchw", [x], y, qlo=-bound, qhi=bound)
+    out = p.tensor("f32", 1, 1, 1, 4)
+    heavy = p.const("I16", [4, 64], (30000).to_bytes(2, "little") * 256)
+    p.step("fc", [y], out, {"w": heavy, "bias": p.ints(4), "mul": p.floats(4)})
+    p.end("out", out)
+    return p
+
+
+def roles(folder):
+    p = Program()
+    x = quantized(p, "u8", 1, 1, 1, 16)
+    head(p, x, consts={"k": 1, "inv": 1}, act=["hswish", 0.0, 0.0])  # 1 is w
+    refused("weights as a factor", write(folder, "k", p), "(fc)")
+    p = Program()
+    x = quantized(p, "u8", 1, 1, 1, 16)
+    head(p, x, border_bias=1, kh=4096, kw=4096, sh=-2147483648, dh=2147483647)
+    refused("a bias table of a fc step", write(folder, "border", p), "(fc)")
+    p = Program()
+    x = quantized(p, "u8", 1, 1, 1, 16)
+    head(p, x)
+    p.consts = [p.consts[0]] * len(p.consts)
+    refused("a constant that is named twice", write(folder, "twice", p), "named twice")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        for name in sorted(os.listdir(CASES)):
+            path = os.path.join(CASES, name)
+            if name.startswith("B"):
+                refused(name, path, "step s0 (conv)")
+            elif name.endswith(".kfx"):
+                runs(name, path)
+            elif name.endswith(".onnx"):
+                quantizes(folder, name)
+        second_input(folder)
+        refused("numbers moved past a proof", write(folder, "moved", moved(1)), "(to_nchw)", "outside the output's")
+        refused("a sum that overflows", write(folder, "sum", moved(32767)), "(fc)", "could overflow")
+        roles(folder)
+    return finish()
+
+
+sys.exit(main())
