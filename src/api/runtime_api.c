@@ -58,7 +58,7 @@ static kf_status describe(const kf__program *p, const char *name, int32_t tensor
     const kf__ptensor *t = &p->tensors[tensor];
     *out = (kf_tensor){.name = name, .dtype = t->dtype, .rank = rank};
     memcpy(out->shape, shape, (size_t)rank * sizeof *shape);
-    out->bytes = (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c * kf_dtype_size(t->dtype);
+    out->bytes = kf__ptensor_count(t) * kf_dtype_size(t->dtype);
     return KF_OK;
 }
 

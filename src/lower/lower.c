@@ -300,7 +300,8 @@ static kf_status lower_meta(lowering *l) {
         const kf__step *s = &l->p->steps[i];
         const kf__ptensor *y = &l->p->tensors[s->out];
         to->macs += kf__step_macs(l->p, s);
-        if (s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC) to->activations += (int64_t)y->n * y->h * y->w * y->c;
+        bool counts = s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC;
+        if (counts) to->activations += (int64_t)kf__ptensor_count(y);
     }
     return kf__graph_count_architecture(l->g, &to->parameters, l->err);
 }

@@ -21,17 +21,15 @@ kf_status kf__raise_quant(kf__raising *r, const kf__ptensor *t, kf__quant **out)
 
 static const float *floats(const kf__raising *r, int32_t i) { return i >= 0 ? r->p->consts[i].data : NULL; }
 
-static double scale_at(const kf__raising *r, const kf__ptensor *t, size_t c) {
-    return t->scales >= 0 ? (double)floats(r, t->scales)[c] : (double)t->scale;
-}
-
 /* Scales of one weight constant: mul[o] * up[o] / down[o]. */
 typedef struct factor {
     const kf__ptensor *tensor; /* its scale of the channel; NULL: `number` */
     double number;
 } factor;
 
-static double factor_at(const kf__raising *r, const factor *f, size_t c) { return f->tensor ? scale_at(r, f->tensor, c) : f->number; }
+static double factor_at(const kf__raising *r, const factor *f, size_t c) {
+    return f->tensor ? (double)kf__ptensor_scale(r->p, f->tensor, c) : f->number;
+}
 
 static kf_status put_scales(kf__raising *r, const kf__step *s, kf__vid v, kf__const_role role, factor up, factor down) {
     kf__value *w = &r->g->values[v];
@@ -53,7 +51,7 @@ static double pool_scale(const kf__raising *r, const kf__step *s) {
     const kf__ptensor *x = &r->p->tensors[s->in[0]];
     const float *k = floats(r, s->consts[KF_CONST_K]);
     double mul = k ? (double)k[0] : (double)s->pool_mul, hw = (double)x->h * x->w;
-    return (double)(float)(scale_at(r, x, 0) / (hw * mul));
+    return (double)(float)((double)kf__ptensor_scale(r->p, x, 0) / (hw * mul));
 }
 
 /* A direct hidden layer leaves only quotients with s_hidden behind: a clip's bound tells it, and without one any scale says the same. */

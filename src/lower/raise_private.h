@@ -6,6 +6,8 @@
 
 #include "lower/raise.h"
 
+#pragma GCC diagnostic error "-Wswitch-enum" /* a new kind is met by every switch, or does not compile */
+
 typedef struct kf__raising {
     const kf__program *p;
     kf__graph *g;

@@ -5,6 +5,8 @@
 
 #include "program/steps.h"
 
+#pragma GCC diagnostic error "-Wswitch-enum" /* a new kind is met by every switch, or does not compile */
+
 enum { KF_MOST_EXTENT = 1 << 20, KF_MOST_ELEMENTS = 1 << 28 };
 
 #define STEP_FAIL(err, s, ...)                                                                                         \
