@@ -125,7 +125,7 @@ static double largest_value(const kf__requant *q, double sum, size_t i) {
 
 void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8) {
     q->lo8 = q->hi8 = NULL;
-    if (q->out != KF_U8) return;
+    if (q->out != KF_U8 || q->residual_type == KF_F32) return; /* nothing bounds a residual in f32 */
     for (size_t i = 0; i < kf__round_up(n, block); i++) {
         size_t c = kf__dwconv_q_order(block, i);
         if (c >= n) continue;

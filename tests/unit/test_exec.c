@@ -132,7 +132,22 @@ static void every_level(void **state) {
     assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
 }
 
+/* Packing may stand in for the clamp only where no value leaves i32; an f32 residual may be anything. */
+static void unbounded_residual(void **state) {
+    (void)state;
+    const float mul[16] = {1}, lo[16] = {0}, hi[16] = {255};
+    const int32_t zero[16] = {0};
+    uint8_t lo8[16], hi8[16];
+    kf__requant q = {.mul = mul, .flo = lo, .fhi = hi, .zero = zero, .out = KF_U8, .residual_type = KF_U8};
+    q.residual_scale = 1;
+    kf__requant_bound(&q, 1000, 1, 16, lo8, hi8);
+    assert_non_null(q.lo8);
+    q.residual_type = KF_F32, q.residual_scale = 0;
+    kf__requant_bound(&q, 1000, 1, 16, lo8, hi8);
+    assert_null(q.lo8);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_level)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(unbounded_residual), cmocka_unit_test(every_level)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
