@@ -2,6 +2,7 @@
  * Floor 5.
  * Owner rule: see lower.h. */
 #include "lower/lower_private.h"
+#include "tensor/layout.h"
 
 /* Extents of an activation as n, h, w, c; false for ranks that have no such reading. */
 static bool as_nhwc(const kf__shape *s, kf__ptensor *t) {
@@ -93,17 +94,14 @@ static kf_status check_weights(lowering *l, const kf__node *n, int k) {
 static kf_status copy_weights(lowering *l, const kf__node *n, bool depthwise, int32_t *to) {
     const kf__value *v = &l->g->values[n->in[1]];
     KF_TRY(check_weights(l, n, 1));
-    size_t o = (size_t)v->shape.dim[0], i = (size_t)v->shape.dim[1], taps = (size_t)(v->shape.dim[2] * v->shape.dim[3]), e = kf_dtype_size(v->dtype);
-    const char *from = v->data;
-    char *w = kf__arena_array(&l->p->arena, o * i * taps, e);
-    if (!w) KF_FAIL_MEMORY(l->err, o * i * taps * e);
-    for (size_t a = 0; a < o; a++)
-        for (size_t b = 0; b < i; b++)
-            for (size_t t = 0; t < taps; t++)
-                memcpy(w + (depthwise ? t * o + a : (a * taps + t) * i + b) * e, from + ((a * i + b) * taps + t) * e, e);
+    const kf__filters f = kf__filters_of(&v->shape);
+    size_t e = kf_dtype_size(v->dtype), bytes = f.o * f.i * f.taps * e;
+    void *w = kf__arena_alloc(&l->p->arena, bytes);
+    if (!w) KF_FAIL_MEMORY(l->err, bytes);
+    kf__filters_store(&f, depthwise, e, v->data, w);
     kf__shape s = depthwise ? kf__shape_make(3, (int64_t[]){v->shape.dim[2], v->shape.dim[3], v->shape.dim[0]})
                             : kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[2], v->shape.dim[3], v->shape.dim[1]});
-    if ((*to = kf__lower_const(l, n->name, "weight", v->dtype, &s, w)) < 0) KF_FAIL_MEMORY(l->err, o * i * taps * e);
+    if ((*to = kf__lower_const(l, n->name, "weight", v->dtype, &s, w)) < 0) KF_FAIL_MEMORY(l->err, bytes);
     return KF_OK;
 }
 

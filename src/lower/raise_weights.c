@@ -2,6 +2,7 @@
  * Floor 5. The inverse of copy_weights and copy_matrix in lower.c.
  * Owner rule: see raise.h. */
 #include "lower/raise_private.h"
+#include "tensor/layout.h"
 
 const char *kf__layer_name(kf__arena *arena, const char *node) {
     const char *last = strrchr(node, '/');
@@ -44,15 +45,13 @@ static kf_status kernel(kf__raising *r, const kf__step *s, const char *layer, kf
     const kf__pconst *c = constant(r, s, KF_CONST_W);
     bool depthwise = s->op == KF_STEP_DWCONV;
     if (!c) KF_FAIL(r->err, KF_ERR_CORRUPT, "weights are missing");
-    size_t e = kf_dtype_size(c->dtype), o = (size_t)r->p->tensors[s->out].c,
-           taps = (size_t)s->window.kh * (size_t)s->window.kw, n = c->bytes / e, i = n / (o * taps);
-    const char *from = c->data;
+    size_t e = kf_dtype_size(c->dtype), o = (size_t)r->p->tensors[s->out].c;
+    size_t taps = (size_t)s->window.kh * (size_t)s->window.kw;
+    const kf__filters f = {.o = o, .i = c->bytes / e / (o * taps), .taps = taps};
     char *w = kf__mem_alloc(NULL, c->bytes);
     if (!w) KF_FAIL_MEMORY(r->err, c->bytes);
-    for (size_t a = 0; a < o; a++)
-        for (size_t b = 0; b < i; b++)
-            for (size_t t = 0; t < taps; t++) memcpy(w + ((a * i + b) * taps + t) * e, from + (depthwise ? t * o + a : (a * taps + t) * i + b) * e, e);
-    kf__shape shape = kf__shape_make(4, (int64_t[]){(int64_t)o, (int64_t)i, s->window.kh, s->window.kw});
+    kf__filters_load(&f, depthwise, e, c->data, w);
+    kf__shape shape = kf__shape_make(4, (int64_t[]){(int64_t)f.o, (int64_t)f.i, s->window.kh, s->window.kw});
     kf_status st = add(r, layer, "weight", c->dtype, &shape, w, out);
     kf__mem_free(NULL, w);
     return st;

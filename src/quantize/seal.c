@@ -23,15 +23,18 @@ kf_status kf__seal_weights(kf__sim *s, kf__node *n, int index, const kf__sim_lay
     kf__graph *g = s->graph;
     kf_dtype dtype = qmax > 127 ? KF_I16 : KF_I8;
     const kf__shape shape = g->values[n->in[index]].shape;
-    size_t taps = (size_t)(l->window.kh * l->window.kw), per = l->k / taps, size = kf_dtype_size(dtype);
+    const kf__filters f = kf__sim_filters(l);
+    size_t size = kf_dtype_size(dtype);
     char *data = kf__mem_alloc(NULL, l->o * l->k * size);
     if (!data) KF_FAIL_MEMORY(s->err, l->o * l->k * size);
-    for (size_t o = 0; o < l->o; o++)
-        for (size_t i = 0; i < l->k; i++) {
-            size_t at = o * l->k + i % per * taps + i / per; /* [kh,kw,I] to [I,kh,kw] */
-            if (dtype == KF_I8) ((int8_t *)data)[at] = (int8_t)q[o * l->k + i];
-            else ((int16_t *)(void *)data)[at] = (int16_t)q[o * l->k + i];
-        }
+    for (size_t o = 0; o < f.o; o++)
+        for (size_t i = 0; i < f.i; i++)
+            for (size_t tap = 0; tap < f.taps; tap++) {
+                int32_t x = q[kf__filters_row(&f, o, i, tap)];
+                size_t at = kf__filters_graph(&f, o, i, tap);
+                if (dtype == KF_I8) ((int8_t *)data)[at] = (int8_t)x;
+                else ((int16_t *)(void *)data)[at] = (int16_t)x;
+            }
     char name[256];
     snprintf(name, sizeof name, "%.200s.q%d", n->name, index);
     kf__vid v = kf__graph_add_const(g, name, dtype, &shape, data);

@@ -7,6 +7,7 @@
 #include "kernels/kernels.h"
 #include "os/pool.h"
 #include "quantize/quantize.h"
+#include "tensor/layout.h"
 
 /** One activation of one sample. */
 typedef struct kf__sim_value {
@@ -65,6 +66,11 @@ typedef struct kf__sim_layer {
     float *packed; /* kernel layout; filled by kf__sim_pack */
 } kf__sim_layer;
 kf_status kf__sim_layer_of(kf__sim *s, const kf__node *n, kf__sim_layer *l);
+/** Its weights' extents: rows are in the order of kf__filters_row. */
+static inline kf__filters kf__sim_filters(const kf__sim_layer *l) {
+    size_t taps = (size_t)(l->window.kh * l->window.kw);
+    return (kf__filters){l->o, l->k / taps, taps};
+}
 kf_status kf__sim_pack(kf__sim *s, kf__sim_layer *l, const float *rows);
 /** y = conv(x), without bias. `scratch` has kf__sim_scratch(l) floats. */
 void kf__sim_run(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y, float *scratch);

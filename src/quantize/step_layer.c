@@ -76,10 +76,19 @@ static void mean_of(const layer_job *j, double *mean) {
 
 static bool reads_pixels(const layer_job *j) { return j->s->pixels && j->n->in[0] == j->s->graph->inputs[0]; }
 
+static void fill_rows(layer_job *j, const float *w) {
+    const kf__filters f = kf__sim_filters(&j->l);
+    const kf_preprocess *p = reads_pixels(j) ? &j->s->graph->meta.preprocess : NULL;
+    for (size_t o = 0; o < f.o; o++)
+        for (size_t i = 0; i < f.i; i++)
+            for (size_t tap = 0; tap < f.taps; tap++, w++)
+                j->rows[kf__filters_row(&f, o, i, tap)] = p ? kf__pixel_weight(p, i, *w) : *w;
+}
+
 static kf_status prepare(layer_job *j) {
     kf__graph *g = j->s->graph;
     const kf__node *n = j->n;
-    size_t o = j->l.o, k = j->l.k, taps = (size_t)(j->l.window.kh * j->l.window.kw), per = k / taps;
+    size_t o = j->l.o, k = j->l.k;
     j->buffer = kf__round_up(j->l.x.count + 2 * j->l.y.count + kf__sim_scratch(&j->l), 16);
     j->rows = kf__arena_array(&j->scratch, 2 * o * k, sizeof *j->rows);
     j->bias = kf__arena_zalloc(&j->scratch, 3 * o * sizeof *j->bias);
@@ -90,13 +99,8 @@ static kf_status prepare(layer_job *j) {
     j->rows_q = j->rows + o * k;
     j->bias_q = j->bias + o;
     const float *w = g->values[n->in[1]].data, *b = n->n_in > 2 && n->in[2] >= 0 ? g->values[n->in[2]].data : NULL;
-    for (size_t r = 0; r < o; r++) {
-        if (b) j->bias[r] = (double)b[r];
-        for (size_t i = 0; i < k; i++) {
-            float x = w[r * k + i % per * taps + i / per];
-            j->rows[r * k + i] = reads_pixels(j) ? kf__pixel_weight(&g->meta.preprocess, i % per, x) : x;
-        }
-    }
+    for (size_t r = 0; b && r < o; r++) j->bias[r] = (double)b[r];
+    fill_rows(j, w);
     return KF_OK;
 }
 

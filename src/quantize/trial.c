@@ -14,7 +14,7 @@ static bool is_layer(const kf__node *n) { return n->op == KF_OP_CONV || n->op ==
 
 static bool reads_pixels(const kf__trial *t, const kf__node *n) { return t->sim.pixels && n->in[0] == t->real->inputs[0]; }
 
-/* ---- preparing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- preparing --------------------------------------------------------------------------------------------------- */
 
 static float weight_at(const kf__value *w, size_t i, size_t row) {
     if (w->dtype == KF_F32) return ((const float *)w->data)[i];
@@ -24,13 +24,15 @@ static float weight_at(const kf__value *w, size_t i, size_t row) {
 
 /* Real rows [O][kh][kw][I/g] of either network; the float one's of the pixel layer for pixels without their mean, as the quantizer's. */
 static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w, const kf__sim_layer *l, float *rows) {
-    size_t taps = (size_t)(l->window.kh * l->window.kw), per = l->k / taps;
-    for (size_t r = 0; r < l->o; r++)
-        for (size_t i = 0; i < l->k; i++) {
-            float x = weight_at(w, r * l->k + i % per * taps + i / per, r);
-            if (w->dtype == KF_F32 && reads_pixels(t, n)) x = kf__pixel_weight(&t->real->meta.preprocess, i % per, x);
-            rows[r * l->k + i] = x;
-        }
+    const kf__filters f = kf__sim_filters(l);
+    bool pixels = w->dtype == KF_F32 && reads_pixels(t, n);
+    for (size_t o = 0; o < f.o; o++)
+        for (size_t i = 0; i < f.i; i++)
+            for (size_t tap = 0; tap < f.taps; tap++) {
+                float x = weight_at(w, kf__filters_graph(&f, o, i, tap), o);
+                if (pixels) x = kf__pixel_weight(&t->real->meta.preprocess, i, x);
+                rows[kf__filters_row(&f, o, i, tap)] = x;
+            }
 }
 
 /* What the bias table's first row took off for the mean: the taps inside the image at its first pixel. */
@@ -168,7 +170,7 @@ kf_status kf__trial_noise(kf__trial *t, const kf__qnoise *noise) {
     return KF_OK;
 }
 
-/* ---- running one node ------------------------------------------------------------------------------------------------------------ */
+/* ---- running one node -------------------------------------------------------------------------------------------- */
 
 /* One worker's activations: of the network as it is, and of the network with a change. */
 typedef struct worker {
@@ -252,7 +254,7 @@ static kf_status run_node(worker *w, size_t index, int weights, bool round, floa
     return KF_OK;
 }
 
-/* ---- whole networks -------------------------------------------------------------------------------------------------------------- */
+/* ---- whole networks ---------------------------------------------------------------------------------------------- */
 
 static kf_status worker_open(worker *w, kf__trial *t) {
     const kf__graph *g = t->sim.graph;
