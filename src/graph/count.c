@@ -1,5 +1,4 @@
 /* Multiply-accumulates, parameters and activations of nodes and graphs, as docs/COUNT.md defines them.
- * Floor 3: includes base and tensor.
  * Owner rule: reads the graph; one scratch array on the heap. */
 #include "graph/graph.h"
 
@@ -10,7 +9,7 @@ static int64_t elements(const kf__graph *g, kf__vid v) {
     return v >= 0 && kf__shape_count(&g->values[v].shape, &n) && n <= (size_t)1 << 50 ? (int64_t)n : 0;
 }
 
-static bool is_matrix(const kf__node *n) { return n->op == KF_OP_GEMM || n->op == KF_OP_MATMUL || n->op == KF_OP_FC; }
+static bool is_matrix(const kf__node *n) { return n->op == KF_OP_FC || kf__op_table[n->op].role == KF_ROLE_MATRIX; }
 
 int64_t kf__node_macs(const kf__graph *g, const kf__node *n) {
     if (n->n_out < 1 || n->n_in < 2) return 0;
@@ -44,16 +43,15 @@ int64_t kf__node_activations(const kf__graph *g, const kf__node *n) {
 /** Is input k of the node a learned constant? */
 static bool learned(const kf__graph *g, const kf__node *n, int k) {
     if (k == 0 || n->in[k] < 0 || !g->values[n->in[k]].data) return false;
-    switch (n->op) {
-    case KF_OP_CONV:
-    case KF_OP_FC:
-    case KF_OP_GEMM:
-    case KF_OP_MATMUL:
-    case KF_OP_SE_GATE: return true;
-    case KF_OP_BATCH_NORM: return k <= 2;
-    case KF_OP_ADD: return elements(g, n->in[k]) > 1; /* a bias on its own; single numbers are formulas (x + 3) */
-    default: return false;
+    switch (kf__op_table[n->op].role) {
+    case KF_ROLE_LAYER: case KF_ROLE_GATE: case KF_ROLE_MATRIX: return true;
+    case KF_ROLE_NORM: return k <= 2;
+    case KF_ROLE_ARITHMETIC: /* a bias on its own; single numbers are formulas (x + 3) */
+        return n->op == KF_OP_ADD && elements(g, n->in[k]) > 1;
+    case KF_ROLE_GATED: case KF_ROLE_ACTIVATION: case KF_ROLE_POOL: case KF_ROLE_REDUCTION: case KF_ROLE_VIEW:
+    case KF_ROLE_MOVE: case KF_ROLE_SHAPE: case KF_ROLE_QDQ: break;
     }
+    return false;
 }
 
 int64_t kf__node_parameters(const kf__graph *g, const kf__node *n) {

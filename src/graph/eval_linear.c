@@ -1,5 +1,5 @@
 /* Evaluators of QuantizeLinear and DequantizeLinear: what a QDQ file computes between two integers.
- * Floor 3. Single f32 operations, as ONNX Runtime does them: a double quotient would round other ties.
+ * Single f32 operations, as ONNX Runtime does them: a double quotient would round other ties.
  * Owner rule: outputs come from the caller's arena. */
 #include "graph/eval.h"
 
@@ -12,8 +12,10 @@ static bool bounds_of(kf_dtype t, double *lo, double *hi) {
     case KF_I8: *lo = -128, *hi = 127; return true;
     case KF_I16: *lo = -32768, *hi = 32767; return true;
     case KF_I32: *lo = -2147483648.0, *hi = 2147483647.0; return true;
-    default: return false;
+    case KF_F32: case KF_F64: case KF_F16: case KF_BF16: case KF_I64: case KF_BOOL:
+    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
     }
+    return false;
 }
 
 /* The only element, or that of the channel. */
@@ -23,16 +25,20 @@ static double at(const kf__dense *t, size_t c) {
     return kf__eval_get(t, kf__shape_count(&t->shape, &n) && n == 1 ? 0 : c);
 }
 
-kf_status kf__eval_linear(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena, kf_error *err) {
-    const kf__dense *x = in[0], *scale = n_in > 1 ? in[1] : NULL, *zero = n_in > 2 ? in[2] : NULL;
+kf_status kf__eval_linear(const kf__eval *e) {
+    const kf__node *n = e->n;
+    const kf__dense *x = e->in[0], *scale = e->n_in > 1 ? e->in[1] : NULL, *zero = e->n_in > 2 ? e->in[2] : NULL;
+    kf__dense *out = e->out;
     bool quantize = n->op == KF_OP_QUANTIZE;
-    kf_dtype stored = quantize ? (zero ? zero->dtype : KF_U8) : x->dtype;
+    kf_dtype stored = quantize ? out->dtype : x->dtype;
     double lo, hi;
     size_t count, inner = 1, channels = 1;
     int ax = n->attrs.axis < 0 ? n->attrs.axis + x->shape.rank : n->attrs.axis;
-    if (!scale || scale->dtype != KF_F32 || (quantize && x->dtype != KF_F32) || !bounds_of(stored, &lo, &hi) || (zero && zero->dtype != stored))
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): f32 scales and integers of 8, 16 or 32 bits are supported", n->name, kf__op_name(n->op));
-    KF_TRY(kf__eval_alloc(out, quantize ? stored : KF_F32, arena, err));
+    if (!scale || scale->dtype != KF_F32 || (quantize && x->dtype != KF_F32) || !bounds_of(stored, &lo, &hi) ||
+        (zero && zero->dtype != stored))
+        KF_FAIL(e->err, KF_ERR_UNSUPPORTED, "%s (%s): f32 scales and integers of 8, 16 or 32 bits are supported",
+                n->name, kf__op_name(n->op));
+    KF_TRY(kf__eval_alloc(out, e->arena, e->err));
     if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
     for (int d = ax + 1; ax >= 0 && d < x->shape.rank; d++) inner *= (size_t)x->shape.dim[d];
     if (ax >= 0 && ax < x->shape.rank) channels = (size_t)x->shape.dim[ax];

@@ -1,9 +1,9 @@
-/* Evaluators of elementwise arithmetic with broadcasting, comparison and selection.
- * Floor 3. Everything is computed in double and rounded once to the result type; i64 arithmetic stays in i64.
+/* Evaluators of elementwise arithmetic with broadcasting, comparison and selection: a line each, by their names in
+ * ops.def. Everything is computed in double and rounded once to the result type; i64 arithmetic stays in i64.
  * Owner rule: outputs are allocated from the caller's arena. */
-#include "graph/eval.h"
-
 #include <math.h>
+
+#include "graph/eval.h"
 
 /* The upper bound wins when the bounds cross, as ONNX says. */
 static double clip(double x, double lo, double hi) {
@@ -11,80 +11,53 @@ static double clip(double x, double lo, double hi) {
     return x > hi ? hi : x;
 }
 
-static double binary(kf__op op, double a, double b) {
-    switch (op) {
-    case KF_OP_ADD: return a + b;
-    case KF_OP_SUB: return a - b;
-    case KF_OP_MUL: return a * b;
-    case KF_OP_DIV: return a / b;
-    case KF_OP_POW: return pow(a, b);
-    case KF_OP_MOD: return a - b * floor(a / b);
-    case KF_OP_MIN: return a < b ? a : b;
-    case KF_OP_MAX: return a > b ? a : b;
-    case KF_OP_EQUAL: return a == b;
-    case KF_OP_LESS: return a < b;
-    case KF_OP_GREATER: return a > b;
-    case KF_OP_AND: return a != 0 && b != 0;
-    case KF_OP_OR: return a != 0 || b != 0;
-    default: return 0;
-    }
-}
-
-static bool binary_i64(kf__op op, int64_t a, int64_t b, int64_t *out) {
-    switch (op) {
-    case KF_OP_ADD: return !__builtin_add_overflow(a, b, out);
-    case KF_OP_SUB: return !__builtin_sub_overflow(a, b, out);
-    case KF_OP_MUL: return !__builtin_mul_overflow(a, b, out);
-    case KF_OP_DIV:
-        if (b == 0 || (b == -1 && a == INT64_MIN)) return false;
-        *out = a / b;
-        return true;
-    case KF_OP_MOD:
-        if (b == 0 || b == -1) return *out = 0, b != 0;
-        *out = a % b;
-        if (*out && (*out < 0) != (b < 0)) *out += b;
-        return true;
-    case KF_OP_MIN: *out = a < b ? a : b; return true;
-    case KF_OP_MAX: *out = a > b ? a : b; return true;
-    default: *out = (int64_t)binary(op, (double)a, (double)b); return true;
-    }
-}
-
-static double unary(const kf__node *n, double x) {
-    const kf__attrs *a = &n->attrs;
-    double t;
-    switch (n->op) {
-    case KF_OP_RELU: return x > 0 ? x : 0;
-    case KF_OP_CLIP: return clip(x, (double)a->act.lo, (double)a->act.hi);
-    case KF_OP_HARD_SIGMOID: t = (double)a->alpha * x + (double)a->beta; return t < 0 ? 0 : t > 1 ? 1 : t;
-    case KF_OP_HARD_SWISH: t = x / 6 + 0.5; return x * (t < 0 ? 0 : t > 1 ? 1 : t);
-    case KF_OP_SIGMOID: return 1 / (1 + exp(-x));
-    case KF_OP_NEG: return -x;
-    case KF_OP_ABS: return fabs(x);
-    case KF_OP_CEIL: return ceil(x);
-    case KF_OP_FLOOR: return floor(x);
-    case KF_OP_SQRT: return sqrt(x);
-    case KF_OP_EXP: return exp(x);
-    case KF_OP_LOG: return log(x);
-    case KF_OP_ERF: return erf(x);
-    case KF_OP_TANH: return tanh(x);
-    case KF_OP_NOT: return x == 0;
-    default: return kf__eval_activation(&a->act, x);
-    }
-}
-
 double kf__eval_activation(const kf__activation *a, double x) {
-    double t;
     switch (a->kind) {
     case KF_ACT_CLIP: return clip(x, (double)a->lo, (double)a->hi);
-    case KF_ACT_HSWISH: t = x + 3; return x * (t < 0 ? 0 : t > 6 ? 6 : t) / 6;
-    case KF_ACT_HSIGMOID: t = x + 3; return (t < 0 ? 0 : t > 6 ? 6 : t) / 6;
-    case KF_ACT_HARDSIGMOID: t = (double)a->lo * x + (double)a->hi; return t < 0 ? 0 : t > 1 ? 1 : t;
+    case KF_ACT_HSWISH: return x * clip(x + 3, 0, 6) / 6;
+    case KF_ACT_HSIGMOID: return clip(x + 3, 0, 6) / 6;
+    case KF_ACT_HARDSIGMOID: return clip((double)a->lo * x + (double)a->hi, 0, 1);
     case KF_ACT_SIGMOID: return 1 / (1 + exp(-x));
     case KF_ACT_SILU: return x / (1 + exp(-x));
-    default: return x;
+    case KF_ACT_NONE: case KF_ACT_COUNT: break;
     }
+    return x;
 }
+
+/* ---- of one element ---------------------------------------------------------------------------------------------- */
+
+typedef double unary_fn(const kf__attrs *a, double x);
+
+static kf_status each(const kf__eval *e, unary_fn *fn) {
+    size_t count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, fn(&e->n->attrs, kf__eval_get(e->in[0], i)));
+    return KF_OK;
+}
+
+#define UNARY(id, expression)                                                                                          \
+    static double unary_##id(const kf__attrs *a, double x) { return expression; }                                      \
+    kf_status kf__eval_##id(const kf__eval *e) { return each(e, unary_##id); }
+
+UNARY(relu, x > 0 ? x : 0)
+UNARY(clip, clip(x, (double)a->act.lo, (double)a->act.hi))
+UNARY(hard_sigmoid, clip((double)a->alpha * x + (double)a->beta, 0, 1))
+UNARY(hard_swish, x * clip(x / 6 + 0.5, 0, 1))
+UNARY(sigmoid, 1 / (1 + exp(-x)))
+UNARY(act, kf__eval_activation(&a->act, x))
+UNARY(neg, -x)
+UNARY(abs, fabs(x))
+UNARY(ceil, ceil(x))
+UNARY(floor, floor(x))
+UNARY(sqrt, sqrt(x))
+UNARY(exp, exp(x))
+UNARY(log, log(x))
+UNARY(erf, erf(x))
+UNARY(tanh, tanh(x))
+UNARY(not, x == 0)
+
+/* ---- of two and more --------------------------------------------------------------------------------------------- */
 
 /* Element index in `t` that output element `i` of shape `out` reads under broadcasting. */
 static size_t broadcast_index(const kf__shape *out, const kf__shape *t, size_t i) {
@@ -98,51 +71,119 @@ static size_t broadcast_index(const kf__shape *out, const kf__shape *t, size_t i
     return at;
 }
 
-static kf_status fold_inputs(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, size_t count, kf_error *err) {
+typedef double binary_fn(double a, double b);
+/* The same in i64; false: overflow, or a division by zero. */
+typedef bool exact_fn(int64_t a, int64_t b, int64_t *out);
+
+/* All inputs from the first on. Without `exact`, i64 goes through double. */
+static kf_status fold(const kf__eval *e, binary_fn *fn, exact_fn *exact) {
+    const kf__dense *const *in = e->in;
+    kf__dense *out = e->out;
+    size_t count;
+    bool whole = in[0]->dtype == KF_I64;
+    KF_TRY(kf__eval_alloc(out, e->arena, e->err));
+    if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
     for (size_t i = 0; i < count; i++) {
         size_t first = broadcast_index(&out->shape, &in[0]->shape, i);
-        bool exact = in[0]->dtype == KF_I64;
-        int64_t acc_i = exact ? ((const int64_t *)in[0]->data)[first] : 0;
+        int64_t acc_i = whole ? ((const int64_t *)in[0]->data)[first] : 0;
         double acc = kf__eval_get(in[0], first);
-        for (int k = 1; k < n_in; k++) {
+        for (int k = 1; k < e->n_in; k++) {
             size_t at = broadcast_index(&out->shape, &in[k]->shape, i);
-            if (exact && in[k]->dtype == KF_I64) {
-                if (!binary_i64(n->op, acc_i, ((const int64_t *)in[k]->data)[at], &acc_i))
-                    KF_FAIL(err, KF_ERR_FORMAT, "%s (%s): integer overflow or division by zero", n->name, kf__op_name(n->op));
-            } else {
-                acc = binary(n->op, acc, kf__eval_get(in[k], at));
+            if (!whole || in[k]->dtype != KF_I64) {
+                acc = fn(acc, kf__eval_get(in[k], at));
+                continue;
             }
+            int64_t b = ((const int64_t *)in[k]->data)[at];
+            if (!exact) acc_i = (int64_t)fn((double)acc_i, (double)b);
+            else if (!exact(acc_i, b, &acc_i))
+                KF_FAIL(e->err, KF_ERR_FORMAT, "%s (%s): integer overflow or division by zero", e->n->name,
+                        kf__op_name(e->n->op));
         }
-        if (exact && out->dtype == KF_I64) ((int64_t *)out->data)[i] = acc_i;
-        else kf__eval_put(out, i, exact ? (double)acc_i : acc);
+        if (whole && out->dtype == KF_I64) ((int64_t *)out->data)[i] = acc_i;
+        else kf__eval_put(out, i, whole ? (double)acc_i : acc);
     }
     return KF_OK;
 }
 
-kf_status kf__eval_elementwise(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena,
-                               kf_error *err) {
+static bool exact_add(int64_t a, int64_t b, int64_t *out) { return !__builtin_add_overflow(a, b, out); }
+static bool exact_sub(int64_t a, int64_t b, int64_t *out) { return !__builtin_sub_overflow(a, b, out); }
+static bool exact_mul(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
+
+static bool exact_div(int64_t a, int64_t b, int64_t *out) {
+    if (b == 0 || (b == -1 && a == INT64_MIN)) return false;
+    *out = a / b;
+    return true;
+}
+
+/* The sign of the divisor, as ONNX says. */
+static bool exact_mod(int64_t a, int64_t b, int64_t *out) {
+    *out = 0;
+    if (b == 0 || b == -1) return b != 0;
+    *out = a % b;
+    if (*out && (*out < 0) != (b < 0)) *out += b;
+    return true;
+}
+
+static bool exact_min(int64_t a, int64_t b, int64_t *out) {
+    *out = a < b ? a : b;
+    return true;
+}
+
+static bool exact_max(int64_t a, int64_t b, int64_t *out) {
+    *out = a > b ? a : b;
+    return true;
+}
+
+#define BINARY(id, exact, expression)                                                                                  \
+    static double binary_##id(double a, double b) { return expression; }                                               \
+    kf_status kf__eval_##id(const kf__eval *e) { return fold(e, binary_##id, exact); }
+
+BINARY(sub, exact_sub, a - b)
+BINARY(mul, exact_mul, a * b)
+BINARY(div, exact_div, a / b)
+BINARY(mod, exact_mod, a - b * floor(a / b))
+BINARY(min, exact_min, a < b ? a : b)
+BINARY(max, exact_max, a > b ? a : b)
+BINARY(pow, NULL, pow(a, b))
+BINARY(equal, NULL, a == b)
+BINARY(less, NULL, a < b)
+BINARY(greater, NULL, a > b)
+BINARY(and, NULL, a != 0 && b != 0)
+BINARY(or, NULL, a != 0 || b != 0)
+
+static double binary_add(double a, double b) { return a + b; }
+
+/* The sum, and the activation that a pass may have fused with it. */
+kf_status kf__eval_add(const kf__eval *e) {
+    const kf__activation *post = &e->n->attrs.post_act;
     size_t count;
-    bool truth = n->op == KF_OP_EQUAL || n->op == KF_OP_LESS || n->op == KF_OP_GREATER || n->op == KF_OP_AND ||
-                 n->op == KF_OP_OR || n->op == KF_OP_NOT;
-    KF_TRY(kf__eval_alloc(out, truth ? KF_BOOL : n->op == KF_OP_WHERE ? in[1]->dtype : in[0]->dtype, arena, err));
-    if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
-    if (n->op == KF_OP_WHERE) {
-        for (size_t i = 0; i < count; i++) {
-            const kf__dense *from = kf__eval_get(in[0], broadcast_index(&out->shape, &in[0]->shape, i)) != 0 ? in[1] : in[2];
-            kf__eval_put(out, i, kf__eval_get(from, broadcast_index(&out->shape, &from->shape, i)));
-        }
-        return KF_OK;
+    KF_TRY(fold(e, binary_add, exact_add));
+    if (post->kind == KF_ACT_NONE || !kf__shape_count(&e->out->shape, &count)) return KF_OK;
+    for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, kf__eval_activation(post, kf__eval_get(e->out, i)));
+    return KF_OK;
+}
+
+/* ---- selection and ranges ---------------------------------------------------------------------------------------- */
+
+kf_status kf__eval_where(const kf__eval *e) {
+    const kf__dense *const *in = e->in;
+    const kf__shape *shape = &e->out->shape;
+    size_t count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(shape, &count)) return KF_ERR_SHAPE;
+    for (size_t i = 0; i < count; i++) {
+        bool first = kf__eval_get(in[0], broadcast_index(shape, &in[0]->shape, i)) != 0;
+        const kf__dense *from = first ? in[1] : in[2];
+        kf__eval_put(e->out, i, kf__eval_get(from, broadcast_index(shape, &from->shape, i)));
     }
-    if (n->op == KF_OP_RANGE) {
-        for (size_t i = 0; i < count; i++) kf__eval_put(out, i, kf__eval_get(in[0], 0) + (double)i * kf__eval_get(in[2], 0));
-        return KF_OK;
-    }
-    bool is_binary = (n->op >= KF_OP_ADD && n->op <= KF_OP_MOD) || n->op == KF_OP_EQUAL || n->op == KF_OP_LESS ||
-                     n->op == KF_OP_GREATER || n->op == KF_OP_AND || n->op == KF_OP_OR;
-    if (is_binary) KF_TRY(fold_inputs(n, in, n_in, out, count, err));
-    else
-        for (size_t i = 0; i < count; i++) kf__eval_put(out, i, unary(n, kf__eval_get(in[0], i)));
-    if (n->op == KF_OP_ADD && n->attrs.post_act.kind != KF_ACT_NONE)
-        for (size_t i = 0; i < count; i++) kf__eval_put(out, i, kf__eval_activation(&n->attrs.post_act, kf__eval_get(out, i)));
+    return KF_OK;
+}
+
+kf_status kf__eval_range(const kf__eval *e) {
+    size_t count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    double start = kf__eval_get(e->in[0], 0), step = kf__eval_get(e->in[2], 0);
+    for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, start + (double)i * step);
     return KF_OK;
 }

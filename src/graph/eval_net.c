@@ -1,11 +1,20 @@
 /* Evaluators of the network operators: convolution, normalization, pooling, fully connected, squeeze-and-excite, softmax.
- * Floor 3. f32 in and out, double accumulation: slow on purpose, the oracle for every kernel.
+ * f32 in and out, double accumulation: slow on purpose, the oracle for every kernel.
  * Owner rule: outputs and scratch come from the caller's arena. */
 #include "graph/eval.h"
 
 #include <math.h>
 
 static const float *f32(const kf__dense *t) { return t ? t->data : NULL; }
+
+/* The result's room, where the first `n` inputs are f32. */
+static kf_status begin(const kf__eval *e, int n) {
+    for (int k = 0; k < e->n_in && k < n; k++)
+        if (e->in[k] && e->in[k]->dtype != KF_F32)
+            KF_FAIL(e->err, KF_ERR_UNSUPPORTED, "%s (%s): input %d is %s; only f32 is evaluated here", e->n->name,
+                    kf__op_name(e->n->op), k, kf_dtype_name(e->in[k]->dtype));
+    return kf__eval_alloc(e->out, e->arena, e->err);
+}
 
 /* One output plane of a convolution, accumulated tap by tap so that the inner loop runs along a row. */
 static void conv_plane(const kf__window *a, const kf__dense *x, const float *w, size_t n, size_t o, size_t per_group,
@@ -29,41 +38,50 @@ static void conv_plane(const kf__window *a, const kf__dense *x, const float *w, 
     }
 }
 
-static kf_status eval_conv(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena, kf_error *err) {
-    const kf__window *a = &n->attrs.window;
+kf_status kf__eval_conv(const kf__eval *e) {
+    const kf__attrs *attrs = &e->n->attrs;
+    const kf__window *a = &attrs->window;
+    const kf__dense *const *in = e->in, *out = e->out;
+    KF_TRY(begin(e, e->n_in));
     size_t oc = (size_t)out->shape.dim[1], hw = (size_t)(out->shape.dim[2] * out->shape.dim[3]);
     size_t per_group = (size_t)in[1]->shape.dim[1], out_group = oc / (size_t)a->group;
-    const float *bias = n_in > 2 ? f32(in[2]) : NULL, *res = n_in > 3 ? f32(in[3]) : NULL;
-    double *acc = kf__arena_array(arena, hw, sizeof *acc);
-    if (!acc) KF_FAIL_MEMORY(err, hw * sizeof *acc);
+    const float *bias = e->n_in > 2 ? f32(in[2]) : NULL, *res = e->n_in > 3 ? f32(in[3]) : NULL;
+    double *acc = kf__arena_array(e->arena, hw, sizeof *acc);
+    if (!acc) KF_FAIL_MEMORY(e->err, hw * sizeof *acc);
     for (size_t b = 0; b < (size_t)out->shape.dim[0]; b++)
         for (size_t o = 0; o < oc; o++) {
             for (size_t i = 0; i < hw; i++) acc[i] = bias ? (double)bias[o] : 0;
             conv_plane(a, in[0], in[1]->data, b, o, per_group, o / out_group * per_group, &out->shape, acc);
             float *to = (float *)out->data + (b * oc + o) * hw;
             for (size_t i = 0; i < hw; i++) {
-                double v = kf__eval_activation(&n->attrs.act, acc[i]);
+                double v = kf__eval_activation(&attrs->act, acc[i]);
                 if (res) v += (double)res[(b * oc + o) * hw + i];
-                to[i] = (float)kf__eval_activation(&n->attrs.post_act, v);
+                to[i] = (float)kf__eval_activation(&attrs->post_act, v);
             }
         }
     return KF_OK;
 }
 
-static void eval_batch_norm(const kf__node *n, const kf__dense *const *in, kf__dense *out) {
+kf_status kf__eval_batch_norm(const kf__eval *e) {
+    const kf__dense *const *in = e->in, *out = e->out;
+    KF_TRY(begin(e, e->n_in));
     size_t c = (size_t)out->shape.dim[1], inner = 1;
     for (int i = 2; i < out->shape.rank; i++) inner *= (size_t)out->shape.dim[i];
     const float *x = in[0]->data, *g = in[1]->data, *b = in[2]->data, *mu = in[3]->data, *var = in[4]->data;
     for (size_t p = 0; p < (size_t)out->shape.dim[0] * c; p++) {
         size_t ch = p % c;
-        double s = (double)g[ch] / sqrt((double)var[ch] + (double)n->attrs.epsilon);
+        double s = (double)g[ch] / sqrt((double)var[ch] + (double)e->n->attrs.epsilon);
         for (size_t i = 0; i < inner; i++)
             ((float *)out->data)[p * inner + i] = (float)(((double)x[p * inner + i] - (double)mu[ch]) * s + (double)b[ch]);
     }
+    return KF_OK;
 }
 
-static void eval_pool(const kf__node *n, const kf__dense *x, kf__dense *out) {
+kf_status kf__eval_pool(const kf__eval *e) {
+    const kf__node *n = e->n;
     const kf__window *a = &n->attrs.window;
+    const kf__dense *x = e->in[0], *out = e->out;
+    KF_TRY(begin(e, e->n_in));
     int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], oh = out->shape.dim[2], ow = out->shape.dim[3];
     bool is_max = n->op == KF_OP_MAX_POOL;
     for (int64_t p = 0; p < out->shape.dim[0] * out->shape.dim[1]; p++)
@@ -85,9 +103,12 @@ static void eval_pool(const kf__node *n, const kf__dense *x, kf__dense *out) {
                     }
                 ((float *)out->data)[(p * oh + y) * ow + xo] = (float)(is_max ? acc : count ? acc / count : 0);
             }
+    return KF_OK;
 }
 
-static void eval_global_pool(const kf__dense *x, kf__dense *out) {
+kf_status kf__eval_global_pool(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *out = e->out;
+    KF_TRY(begin(e, e->n_in));
     size_t inner = 1, planes = (size_t)(x->shape.dim[0] * x->shape.dim[1]);
     for (int i = 2; i < x->shape.rank; i++) inner *= (size_t)x->shape.dim[i];
     for (size_t p = 0; p < planes; p++) {
@@ -95,19 +116,26 @@ static void eval_global_pool(const kf__dense *x, kf__dense *out) {
         for (size_t i = 0; i < inner; i++) sum += (double)((const float *)x->data)[p * inner + i];
         ((float *)out->data)[p] = (float)(sum / (double)inner);
     }
+    return KF_OK;
 }
 
-/* Mean over the axes that the output shape has lost or turned into 1. */
-static void eval_reduce(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, double *sums, size_t count) {
-    const kf__dense *x = in[0];
+/* Mean or sum over the axes that the output shape has lost or turned into 1. Input 1, the axes, is of integers. */
+kf_status kf__eval_reduce(const kf__eval *e) {
+    const kf__node *n = e->n;
+    const kf__dense *x = e->in[0], *list = e->n_in > 1 ? e->in[1] : NULL;
+    kf__dense *out = e->out;
+    size_t count, total;
     bool reduced[KF_MAX_RANK] = {false};
-    int r = x->shape.rank, axes = n_in > 1 && in[1] ? (int)in[1]->shape.dim[0] : n->attrs.n_axes;
+    KF_TRY(begin(e, 1));
+    if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
+    double *sums = kf__arena_array(e->arena, count, sizeof *sums);
+    if (!sums) KF_FAIL_MEMORY(e->err, count * sizeof *sums);
+    int r = x->shape.rank, axes = list ? (int)list->shape.dim[0] : n->attrs.n_axes;
     for (int i = 0; i < axes; i++) {
-        int64_t ax = n_in > 1 && in[1] ? (int64_t)kf__eval_get(in[1], (size_t)i) : n->attrs.axes[i];
+        int64_t ax = list ? (int64_t)kf__eval_get(list, (size_t)i) : n->attrs.axes[i];
         reduced[ax < 0 ? ax + r : ax] = true;
     }
-    size_t total;
-    if (!kf__shape_count(&x->shape, &total) || count == 0) return;
+    if (!kf__shape_count(&x->shape, &total) || count == 0) return KF_OK;
     for (size_t i = 0; i < total; i++) {
         size_t rest = i, to = 0, step = 1;
         for (int d = r - 1; d >= 0; d--) {
@@ -119,15 +147,20 @@ static void eval_reduce(const kf__node *n, const kf__dense *const *in, int n_in,
         }
         sums[to] += kf__eval_get(x, i);
     }
-    for (size_t i = 0; i < count; i++) kf__eval_put(out, i, n->op == KF_OP_REDUCE_SUM ? sums[i] : sums[i] / (double)(total / count));
+    for (size_t i = 0; i < count; i++)
+        kf__eval_put(out, i, n->op == KF_OP_REDUCE_SUM ? sums[i] : sums[i] / (double)(total / count));
+    return KF_OK;
 }
 
-static void eval_matmul(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out) {
+kf_status kf__eval_matmul(const kf__eval *e) {
+    const kf__node *n = e->n;
     const kf__attrs *t = &n->attrs;
+    const kf__dense *const *in = e->in, *out = e->out;
+    KF_TRY(begin(e, e->n_in));
     bool gemm = n->op == KF_OP_GEMM, ta = gemm && t->trans_a, tb = n->op == KF_OP_FC || (gemm && t->trans_b);
     size_t m = (size_t)out->shape.dim[0], nn = (size_t)out->shape.dim[1], k = (size_t)in[0]->shape.dim[ta ? 0 : 1];
     const float *a = in[0]->data, *b = in[1]->data;
-    const kf__dense *c = n_in > 2 ? in[2] : NULL;
+    const kf__dense *c = e->n_in > 2 ? in[2] : NULL;
     size_t nc = 0;
     bool per_row = c && c->shape.rank == 2 && c->shape.dim[0] > 1;
     if (c && !kf__shape_count(&c->shape, &nc)) nc = 0;
@@ -140,6 +173,7 @@ static void eval_matmul(const kf__node *n, const kf__dense *const *in, int n_in,
             if (nc) acc += (gemm ? (double)t->beta : 1) * kf__eval_get(c, nc == 1 ? 0 : per_row ? i * (nc == m ? 1 : nn) + (nc == m ? 0 : j) : j);
             ((float *)out->data)[i * nn + j] = (float)kf__eval_activation(&t->act, acc);
         }
+    return KF_OK;
 }
 
 /* One layer of the squeeze-and-excite branch. */
@@ -152,10 +186,13 @@ static void dense_layer(const double *x, size_t k, const float *w, const float *
     }
 }
 
-static kf_status eval_se_gate(const kf__node *n, const kf__dense *const *in, kf__dense *out, kf__arena *arena, kf_error *err) {
+kf_status kf__eval_se_gate(const kf__eval *e) {
+    const kf__node *n = e->n;
+    const kf__dense *const *in = e->in, *out = e->out;
+    KF_TRY(begin(e, e->n_in));
     size_t c = (size_t)in[0]->shape.dim[1], r = (size_t)in[1]->shape.dim[0], hw = (size_t)(in[0]->shape.dim[2] * in[0]->shape.dim[3]);
-    double *t = kf__arena_array(arena, 2 * c + r, sizeof *t);
-    if (!t) KF_FAIL_MEMORY(err, (2 * c + r) * sizeof *t);
+    double *t = kf__arena_array(e->arena, 2 * c + r, sizeof *t);
+    if (!t) KF_FAIL_MEMORY(e->err, (2 * c + r) * sizeof *t);
     for (size_t b = 0; b < (size_t)in[0]->shape.dim[0]; b++) {
         for (size_t i = 0; i < c; i++) {
             double sum = 0;
@@ -169,8 +206,10 @@ static kf_status eval_se_gate(const kf__node *n, const kf__dense *const *in, kf_
     return KF_OK;
 }
 
-static void eval_softmax(const kf__node *n, const kf__dense *x, kf__dense *out) {
-    int r = x->shape.rank, ax = n->attrs.axis < 0 ? n->attrs.axis + r : n->attrs.axis;
+kf_status kf__eval_softmax(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *out = e->out;
+    int r = x->shape.rank, ax = e->n->attrs.axis < 0 ? e->n->attrs.axis + r : e->n->attrs.axis;
+    KF_TRY(begin(e, e->n_in));
     size_t outer = 1, inner = 1, len = (size_t)x->shape.dim[ax];
     for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
     for (int i = ax + 1; i < r; i++) inner *= (size_t)x->shape.dim[i];
@@ -186,39 +225,16 @@ static void eval_softmax(const kf__node *n, const kf__dense *x, kf__dense *out) 
             for (size_t k = 0; k < len; k++)
                 ((float *)out->data)[(o * len + k) * inner + j] = (float)(exp((double)p[(o * len + k) * inner + j] - top) / sum);
         }
+    return KF_OK;
 }
 
-static void eval_scale(const kf__dense *x, const kf__dense *gate, kf__dense *out) {
+kf_status kf__eval_scale(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *gate = e->in[1], *out = e->out;
+    KF_TRY(begin(e, e->n_in));
     size_t planes = (size_t)(x->shape.dim[0] * x->shape.dim[1]), hw = (size_t)(x->shape.dim[2] * x->shape.dim[3]);
+    const float *from = x->data, *factor = gate->data;
     for (size_t p = 0; p < planes; p++)
         for (size_t i = 0; i < hw; i++)
-            ((float *)out->data)[p * hw + i] = (float)((double)((const float *)x->data)[p * hw + i] * (double)((const float *)gate->data)[p]);
-}
-
-kf_status kf__eval_network(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena,
-                           kf_error *err) {
-    for (int k = 0; k < n_in; k++)
-        if (in[k] && in[k]->dtype != KF_F32 && !((n->op == KF_OP_REDUCE_MEAN || n->op == KF_OP_REDUCE_SUM) && k == 1))
-            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): input %d is %s; only f32 is evaluated here", n->name,
-                    kf__op_name(n->op), k, kf_dtype_name(in[k]->dtype));
-    KF_TRY(kf__eval_alloc(out, KF_F32, arena, err));
-    switch (n->op) {
-    case KF_OP_CONV: return eval_conv(n, in, n_in, out, arena, err);
-    case KF_OP_BATCH_NORM: eval_batch_norm(n, in, out); return KF_OK;
-    case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: eval_pool(n, in[0], out); return KF_OK;
-    case KF_OP_GLOBAL_AVG_POOL: eval_global_pool(in[0], out); return KF_OK;
-    case KF_OP_GEMM: case KF_OP_MATMUL: case KF_OP_FC: eval_matmul(n, in, n_in, out); return KF_OK;
-    case KF_OP_SE_GATE: return eval_se_gate(n, in, out, arena, err);
-    case KF_OP_SCALE: eval_scale(in[0], in[1], out); return KF_OK;
-    case KF_OP_SOFTMAX: eval_softmax(n, in[0], out); return KF_OK;
-    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM: {
-        size_t count;
-        if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
-        double *sums = kf__arena_array(arena, count, sizeof *sums);
-        if (!sums) KF_FAIL_MEMORY(err, count * sizeof *sums);
-        eval_reduce(n, in, n_in, out, sums, count);
-        return KF_OK;
-    }
-    default: KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: operator %s cannot be evaluated", n->name, kf__op_name(n->op));
-    }
+            ((float *)out->data)[p * hw + i] = (float)((double)from[p * hw + i] * (double)factor[p]);
+    return KF_OK;
 }

@@ -1,5 +1,5 @@
 /* Evaluators that move elements without computing: shape queries, reshapes, gather, slice, concat, pad, cast.
- * Floor 3. Used by constant folding and by the reference executor; sizes come from shape inference, kept in out->shape.
+ * Used by constant folding and by the reference executor; sizes come from shape inference, kept in out->shape.
  * Owner rule: outputs are allocated from the caller's arena. */
 #include "graph/eval.h"
 
@@ -18,8 +18,9 @@ double kf__eval_get(const kf__dense *t, size_t i) {
     case KF_U8: case KF_BOOL: return ((const uint8_t *)t->data)[i];
     case KF_F16: return kf__half_to_f32(((const uint16_t *)t->data)[i]);
     case KF_BF16: return kf__bf16_to_f32(((const uint16_t *)t->data)[i]);
-    default: return 0;
+    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
     }
+    return 0;
 }
 
 /* Out of range is undefined in C and left open by ONNX: the nearest value is taken, and 0 for NaN. */
@@ -46,14 +47,13 @@ void kf__eval_put(kf__dense *t, size_t i, double v) {
     case KF_U8: ((uint8_t *)t->data)[i] = (uint8_t)to_integer(v, 0, UINT8_MAX); break;
     case KF_BOOL: ((uint8_t *)t->data)[i] = v != 0; break;
     case KF_F16: ((uint16_t *)t->data)[i] = kf__f32_to_half((float)v); break;
-    default: break;
+    case KF_BF16: case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break; /* no operator makes them */
     }
 }
 
-kf_status kf__eval_alloc(kf__dense *out, kf_dtype dtype, kf__arena *arena, kf_error *err) {
-    size_t n, bytes;
-    out->dtype = dtype;
-    if (!kf_dtype_size(dtype) || !kf__shape_count(&out->shape, &n) || !kf__mul_size(n, kf_dtype_size(dtype), &bytes))
+kf_status kf__eval_alloc(kf__dense *out, kf__arena *arena, kf_error *err) {
+    size_t n, bytes, size = kf_dtype_size(out->dtype);
+    if (!size || !kf__shape_count(&out->shape, &n) || !kf__mul_size(n, size, &bytes))
         KF_FAIL(err, KF_ERR_SHAPE, "result size is not known");
     out->data = kf__arena_zalloc(arena, bytes);
     if (!out->data) KF_FAIL_MEMORY(err, bytes);
@@ -89,41 +89,52 @@ static void gather_strided(const kf__dense *in, kf__dense *out, int64_t base, co
     }
 }
 
-static void eval_slice(const kf__dense *const *in, int n_in, kf__dense *out) {
+kf_status kf__eval_slice(const kf__eval *e) {
     int64_t step[KF_MAX_RANK], base = 0;
-    const kf__dense *x = in[0];
+    const kf__dense *const *in = e->in, *x = in[0];
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
     strides_of(&x->shape, step);
     for (size_t i = 0; i < (size_t)in[1]->shape.dim[0]; i++) {
-        int ax = n_in > 3 && in[3] ? norm_axis(get_int(in[3], i), x->shape.rank) : (int)i;
-        int64_t by = n_in > 4 && in[4] ? get_int(in[4], i) : 1, dim = x->shape.dim[ax], s = get_int(in[1], i);
+        int ax = e->n_in > 3 && in[3] ? norm_axis(get_int(in[3], i), x->shape.rank) : (int)i;
+        int64_t by = e->n_in > 4 && in[4] ? get_int(in[4], i) : 1, dim = x->shape.dim[ax], s = get_int(in[1], i);
         s = s < 0 ? s + dim : s;
         s = kf__max_i64(0, kf__min_i64(s, by > 0 ? dim : dim - 1));
         base += s * step[ax];
         step[ax] *= by;
     }
-    gather_strided(x, out, base, step);
+    gather_strided(x, e->out, base, step);
+    return KF_OK;
 }
 
-static void eval_transpose(const kf__node *n, const kf__dense *x, kf__dense *out) {
+kf_status kf__eval_transpose(const kf__eval *e) {
+    const kf__dense *x = e->in[0];
+    const kf__attrs *a = &e->n->attrs;
     int64_t stride[KF_MAX_RANK], step[KF_MAX_RANK];
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
     strides_of(&x->shape, stride);
-    for (int i = 0; i < x->shape.rank; i++) step[i] = stride[n->attrs.n_axes ? n->attrs.axes[i] : x->shape.rank - 1 - i];
-    gather_strided(x, out, 0, step);
+    for (int i = 0; i < x->shape.rank; i++) step[i] = stride[a->n_axes ? a->axes[i] : x->shape.rank - 1 - i];
+    gather_strided(x, e->out, 0, step);
+    return KF_OK;
 }
 
-static void eval_expand(const kf__dense *x, kf__dense *out) {
+kf_status kf__eval_expand(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *out = e->out;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
     int64_t stride[KF_MAX_RANK], step[KF_MAX_RANK];
     strides_of(&x->shape, stride);
     for (int i = 0; i < out->shape.rank; i++) {
         int from = i - (out->shape.rank - x->shape.rank);
         step[i] = from < 0 || x->shape.dim[from] == 1 ? 0 : stride[from];
     }
-    gather_strided(x, out, 0, step);
+    gather_strided(x, e->out, 0, step);
+    return KF_OK;
 }
 
-static kf_status eval_gather(const kf__node *n, const kf__dense *x, const kf__dense *idx, kf__dense *out, kf_error *err) {
-    int ax = norm_axis(n->attrs.axis, x->shape.rank);
+kf_status kf__eval_gather(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *idx = e->in[1];
+    int ax = norm_axis(e->n->attrs.axis, x->shape.rank);
     size_t outer = 1, inner = 1, count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
     for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
     for (int i = ax + 1; i < x->shape.rank; i++) inner *= (size_t)x->shape.dim[i];
     if (!kf__shape_count(&idx->shape, &count)) return KF_ERR_SHAPE;
@@ -131,78 +142,132 @@ static kf_status eval_gather(const kf__node *n, const kf__dense *x, const kf__de
         for (size_t k = 0; k < count; k++) {
             int64_t i = get_int(idx, k), dim = x->shape.dim[ax];
             if (i < 0) i += dim;
-            if (i < 0 || i >= dim) KF_FAIL(err, KF_ERR_FORMAT, "%s (Gather): index %lld is out of range", n->name, (long long)i);
+            if (i < 0 || i >= dim)
+                KF_FAIL(e->err, KF_ERR_FORMAT, "%s (Gather): index %lld is out of range", e->n->name, (long long)i);
             for (size_t j = 0; j < inner; j++)
-                copy_element(out, (o * count + k) * inner + j, x, (o * (size_t)dim + (size_t)i) * inner + j);
+                copy_element(e->out, (o * count + k) * inner + j, x, (o * (size_t)dim + (size_t)i) * inner + j);
         }
     return KF_OK;
 }
 
-static void eval_concat(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out) {
-    int ax = norm_axis(n->attrs.axis, out->shape.rank);
+kf_status kf__eval_concat(const kf__eval *e) {
+    kf__dense *out = e->out;
+    KF_TRY(kf__eval_alloc(out, e->arena, e->err));
+    int ax = norm_axis(e->n->attrs.axis, out->shape.rank);
     size_t outer = 1, inner = 1, at = 0, row = (size_t)out->shape.dim[ax];
     for (int i = 0; i < ax; i++) outer *= (size_t)out->shape.dim[i];
     for (int i = ax + 1; i < out->shape.rank; i++) inner *= (size_t)out->shape.dim[i];
-    for (int k = 0; k < n_in; k++) {
-        size_t mine = (size_t)in[k]->shape.dim[ax];
+    for (int k = 0; k < e->n_in; k++) {
+        size_t mine = (size_t)e->in[k]->shape.dim[ax];
         for (size_t o = 0; o < outer; o++)
-            for (size_t j = 0; j < mine * inner; j++) copy_element(out, (o * row + at) * inner + j, in[k], o * mine * inner + j);
+            for (size_t j = 0; j < mine * inner; j++)
+                copy_element(out, (o * row + at) * inner + j, e->in[k], o * mine * inner + j);
         at += mine;
     }
+    return KF_OK;
 }
 
-static void eval_pad(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out) {
-    const kf__dense *x = in[0];
+kf_status kf__eval_pad(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *pads = e->n_in > 1 ? e->in[1] : NULL;
+    const kf__attrs *a = &e->n->attrs;
+    kf__dense *out = e->out;
     int r = x->shape.rank;
     int64_t stride[KF_MAX_RANK], index[KF_MAX_RANK] = {0};
     size_t count;
+    KF_TRY(kf__eval_alloc(out, e->arena, e->err));
     strides_of(&out->shape, stride);
-    double value = n_in > 2 && in[2] ? kf__eval_get(in[2], 0) : n->attrs.value;
-    if (!kf__shape_count(&out->shape, &count)) return;
+    double value = e->n_in > 2 && e->in[2] ? kf__eval_get(e->in[2], 0) : a->value;
+    if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
     for (size_t i = 0; i < count; i++) kf__eval_put(out, i, value);
-    if (!kf__shape_count(&x->shape, &count)) return;
+    if (!kf__shape_count(&x->shape, &count)) return KF_OK;
     for (size_t i = 0; i < count; i++) {
         int64_t to = 0;
         bool inside = true; /* negative pads cut elements away */
         for (int d = 0; d < r; d++) {
-            int64_t p = index[d] + (n_in > 1 && in[1] ? get_int(in[1], (size_t)d) : n->attrs.axes[d]);
+            int64_t p = index[d] + (pads ? get_int(pads, (size_t)d) : a->axes[d]);
             inside = inside && p >= 0 && p < out->shape.dim[d];
             to += p * stride[d];
         }
         if (inside) copy_element(out, (size_t)to, x, i);
         for (int d = r - 1; d >= 0 && ++index[d] == x->shape.dim[d]; d--) index[d] = 0;
     }
+    return KF_OK;
 }
 
-kf_status kf__eval_movement(const kf__node *n, const kf__dense *const *in, int n_in, kf__dense *out, kf__arena *arena,
-                            kf_error *err) {
+kf_status kf__eval_shape(const kf__eval *e) {
     size_t count;
-    kf_dtype dtype = n->op == KF_OP_SHAPE || n->op == KF_OP_SIZE ? KF_I64
-                     : n->op == KF_OP_CAST || n->op == KF_OP_CONSTANT_OF_SHAPE ? n->attrs.to : in[0]->dtype;
-    KF_TRY(kf__eval_alloc(out, dtype, arena, err));
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    for (size_t i = 0; i < count; i++) ((int64_t *)e->out->data)[i] = e->in[0]->shape.dim[i];
+    return KF_OK;
+}
+
+kf_status kf__eval_size(const kf__eval *e) {
+    size_t total;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->in[0]->shape, &total)) return KF_ERR_SHAPE;
+    ((int64_t *)e->out->data)[0] = (int64_t)total;
+    return KF_OK;
+}
+
+kf_status kf__eval_cast(const kf__eval *e) {
+    size_t count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, kf__eval_get(e->in[0], i));
+    return KF_OK;
+}
+
+kf_status kf__eval_fill(const kf__eval *e) {
+    size_t count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, e->n->attrs.value);
+    return KF_OK;
+}
+
+/* Reshapes, and operators that do nothing here. */
+kf_status kf__eval_copy(const kf__eval *e) {
+    size_t count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    memcpy(e->out->data, e->in[0]->data, count * kf_dtype_size(e->out->dtype));
+    return KF_OK;
+}
+
+/* Consecutive slices along one axis. */
+kf_status kf__eval_split(const kf__eval *e) {
+    const kf__dense *x = e->in[0];
+    int ax = norm_axis(e->n->attrs.axis, x->shape.rank);
+    size_t outer = 1, inner = kf_dtype_size(x->dtype), at = 0, row;
+    for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
+    for (int i = ax + 1; i < x->shape.rank; i++) inner *= (size_t)x->shape.dim[i];
+    row = (size_t)x->shape.dim[ax] * inner;
+    for (int k = 0; k < e->n_out; k++) {
+        kf__dense *out = &e->out[k];
+        KF_TRY(kf__eval_alloc(out, e->arena, e->err));
+        size_t mine = (size_t)out->shape.dim[ax] * inner;
+        for (size_t o = 0; o < outer; o++)
+            memcpy((char *)out->data + o * mine, (const char *)x->data + o * row + at, mine);
+        at += mine;
+    }
+    return KF_OK;
+}
+
+kf_status kf__eval_tile(const kf__eval *e) {
+    const kf__dense *x = e->in[0];
+    kf__dense *out = e->out;
+    size_t count;
+    KF_TRY(kf__eval_alloc(out, e->arena, e->err));
     if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
-    switch (n->op) {
-    case KF_OP_SHAPE:
-        for (size_t i = 0; i < count; i++) ((int64_t *)out->data)[i] = in[0]->shape.dim[i];
-        return KF_OK;
-    case KF_OP_SIZE: {
-        size_t total;
-        if (!kf__shape_count(&in[0]->shape, &total)) return KF_ERR_SHAPE;
-        ((int64_t *)out->data)[0] = (int64_t)total;
-        return KF_OK;
+    for (size_t i = 0; i < count; i++) {
+        size_t rest = i, from = 0, step = 1;
+        for (int d = x->shape.rank - 1; d >= 0; d--) {
+            from += rest % (size_t)out->shape.dim[d] % (size_t)x->shape.dim[d] * step;
+            rest /= (size_t)out->shape.dim[d];
+            step *= (size_t)x->shape.dim[d];
+        }
+        kf__eval_put(out, i, kf__eval_get(x, from));
     }
-    case KF_OP_CAST:
-        for (size_t i = 0; i < count; i++) kf__eval_put(out, i, kf__eval_get(in[0], i));
-        return KF_OK;
-    case KF_OP_CONSTANT_OF_SHAPE:
-        for (size_t i = 0; i < count; i++) kf__eval_put(out, i, n->attrs.value);
-        return KF_OK;
-    case KF_OP_GATHER: return eval_gather(n, in[0], in[1], out, err);
-    case KF_OP_SLICE: eval_slice(in, n_in, out); return KF_OK;
-    case KF_OP_CONCAT: eval_concat(n, in, n_in, out); return KF_OK;
-    case KF_OP_PAD: eval_pad(n, in, n_in, out); return KF_OK;
-    case KF_OP_TRANSPOSE: eval_transpose(n, in[0], out); return KF_OK;
-    case KF_OP_EXPAND: eval_expand(in[0], out); return KF_OK;
-    default: memcpy(out->data, in[0]->data, count * kf_dtype_size(dtype)); return KF_OK; /* reshapes and identity */
-    }
+    return KF_OK;
 }

@@ -1,7 +1,6 @@
 /* The graph: nodes, values and their quantization, as imported and as rewritten by passes.
- * Floor 3: the toolchain wing's only structure; ONNX semantics (NCHW, OIHW) throughout.
- * Owner rule: the graph's arena owns everything reachable from it, names and constant data included, unless a constant
- * borrows from `mapping`. */
+ * The toolchain wing's only structure; ONNX semantics (NCHW, OIHW) throughout.
+ * Owner rule: the graph's arena owns everything reachable from it, names and constant data included. */
 #ifndef KF_GRAPH_H
 #define KF_GRAPH_H
 
@@ -9,12 +8,88 @@
 #include "tensor/tensor.h"
 #include "tensor/window.h"
 
+/* A switch over operators, roles, rules or activations names all of them: what is added later is reported there. */
+#pragma GCC diagnostic error "-Wswitch-enum"
+
 typedef enum kf__op {
-#define KF_OP(id, name, lo, hi) KF_OP_##id,
+#define KF_OP(id, ...) KF_OP_##id,
 #include "graph/ops.def"
 #undef KF_OP
     KF_OP_COUNT
 } kf__op;
+
+/** What an operator is to those who look for a kind of operator rather than for one. */
+typedef enum kf__op_role {
+    KF_ROLE_LAYER,      /* weights in input 1, a bias in input 2; attrs.act */
+    KF_ROLE_GATE,       /* two layers in one: weights in inputs 1 and 3, biases in 2 and 4 */
+    KF_ROLE_GATED,      /* channels times the gate in input 1 */
+    KF_ROLE_MATRIX,     /* a product of matrices, before passes make a layer of it */
+    KF_ROLE_NORM,       /* batch norm */
+    KF_ROLE_ACTIVATION, /* one element to one element; passes make an ACT of it */
+    KF_ROLE_ARITHMETIC, /* elements, with broadcasting */
+    KF_ROLE_POOL,       /* a number for each channel and window */
+    KF_ROLE_REDUCTION,  /* over axes */
+    KF_ROLE_VIEW,       /* the same elements in the same order under another shape */
+    KF_ROLE_MOVE,       /* elements to other places, or to another type */
+    KF_ROLE_SHAPE,      /* arithmetic of shapes */
+    KF_ROLE_QDQ         /* of files that another tool quantized */
+} kf__op_role;
+
+/** Element type of the result. */
+typedef enum kf__op_type {
+    KF_TYPE_SAME,   /* as input 0 */
+    KF_TYPE_SECOND, /* as input 1 */
+    KF_TYPE_STORED, /* as input 2; u8 without it */
+    KF_TYPE_TO,     /* attrs.to */
+    KF_TYPE_F32,
+    KF_TYPE_I64,
+    KF_TYPE_BOOL
+} kf__op_type;
+
+/** How the operator runs on integers (docs/NUMERICS.md). */
+typedef enum kf__op_rule {
+    KF_RULE_NONE, /* in f32, between a DEQUANTIZE and a QUANTIZE step */
+    KF_RULE_CONV,
+    KF_RULE_FC,
+    KF_RULE_SE_GATE,
+    KF_RULE_SCALE,
+    KF_RULE_ACT,
+    KF_RULE_PAIR, /* sum or product of two tensors of one shape */
+    KF_RULE_MEAN, /* of each channel's image */
+    KF_RULE_AVG_POOL,
+    KF_RULE_MAX_POOL,
+    KF_RULE_CONCAT,
+    KF_RULE_PAD,
+    KF_RULE_VIEW
+} kf__op_rule;
+
+/** How the quantizer stores the result. */
+typedef enum kf__op_output {
+    KF_OUTPUT_OWN,  /* integers with a range of its own */
+    KF_OUTPUT_KEEP, /* integers, and what they mean, as input 0 has them */
+    KF_OUTPUT_FLOAT /* f32 */
+} kf__op_output;
+
+/** A row of ops.def. */
+typedef struct kf__op_info {
+    const char *name;
+    int32_t least, most; /* inputs */
+    kf__op_role role;
+    kf__op_type type;
+    kf__op_rule rule;
+    kf__op_output output;
+} kf__op_info;
+
+extern const kf__op_info kf__op_table[KF_OP_COUNT]; /* schema.c */
+
+static inline bool kf__op_is_layer(kf__op op) { return kf__op_table[op].role == KF_ROLE_LAYER; }
+static inline bool kf__op_is_gate(kf__op op) { return kf__op_table[op].role == KF_ROLE_GATE; }
+/** Does it multiply by constants that the quantizer rounds? */
+static inline bool kf__op_has_weights(kf__op op) { return kf__op_is_layer(op) || kf__op_is_gate(op); }
+static inline bool kf__op_is_view(kf__op op) { return kf__op_table[op].role == KF_ROLE_VIEW; }
+static inline bool kf__op_has_integer_rules(kf__op op) { return kf__op_table[op].rule != KF_RULE_NONE; }
+/** Is its result made of its first input's integers, on the same scale? */
+static inline bool kf__op_keeps_integers(kf__op op) { return kf__op_table[op].output == KF_OUTPUT_KEEP; }
 
 /** Index of a value in kf__graph.values; -1 means an absent optional input. */
 typedef int32_t kf__vid;
@@ -30,6 +105,11 @@ typedef struct kf__quant {
     const float *scales;  /* [channels] */
     const int32_t *zeros; /* [channels], activations only */
 } kf__quant;
+
+/** Are these the pixels of a picture as they are? The layer that reads them takes off the mean. */
+static inline bool kf__quant_is_pixels(const kf__quant *q) {
+    return q && q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels;
+}
 
 typedef struct kf__value {
     const char *name; /* never NULL; unique among values that are graph inputs or outputs */
@@ -93,7 +173,7 @@ typedef struct kf__graph {
     kf__meta meta;
 } kf__graph;
 
-/* ---- building (graph.c) -------------------------------------------------------------------------------------------- */
+/* ---- building (graph.c) ------------------------------------------------------------------------------------------ */
 
 kf_status kf__graph_create(kf__graph **out, kf_error *err);
 void kf__graph_destroy(kf__graph **graph);
@@ -116,7 +196,7 @@ kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *
 /** Drop dead nodes, nodes whose outputs nobody reads, and renumber; sorts topologically. Values keep their index. */
 kf_status kf__graph_compact(kf__graph *g, kf_error *err);
 
-/* ---- schema and shapes (schema.c, infer.c) --------------------------------------------------------------------------- */
+/* ---- schema and shapes (schema.c, infer.c) ----------------------------------------------------------------------- */
 
 const char *kf__op_name(kf__op op);
 /** From an ONNX op_type; KF_OP_COUNT if unknown. */
@@ -127,7 +207,7 @@ kf_status kf__graph_infer(kf__graph *g, kf_error *err);
 /** Structural checks between passes: order, single producer, arity, dtypes, shapes agree with inference. */
 kf_status kf__graph_verify(kf__graph *g, kf_error *err);
 
-/* ---- evaluation of one node on dense tensors (eval_*.c): used by constant folding and by ref --------------------------------- */
+/* ---- evaluation of one node on dense tensors (eval_*.c): used by constant folding and by ref --------------------- */
 
 /** A dense tensor whose data the callee may read (inputs) or must allocate from `arena` (outputs). */
 typedef struct kf__dense {
@@ -140,7 +220,7 @@ typedef struct kf__dense {
 kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_in, kf__dense *out, int n_out,
                         kf__arena *arena, kf_error *err);
 
-/* ---- counting (count.c); definitions in docs/COUNT.md ------------------------------------------------------------------------ */
+/* ---- counting (count.c); definitions in docs/COUNT.md ------------------------------------------------------------ */
 
 /** A convolution in which every channel has a filter of its own and no other. Shapes are inferred. */
 static inline bool kf__node_is_depthwise(const kf__graph *g, const kf__node *n) {
@@ -162,7 +242,7 @@ kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters
  *  (gamma) for every output channel of a CONV with a bias. SE layers and FC never had a batch norm. */
 kf_status kf__graph_count_architecture(const kf__graph *g, int64_t *parameters, kf_error *err);
 
-/* ---- text (dump.c) ------------------------------------------------------------------------------------------------------ */
+/* ---- text (dump.c) ----------------------------------------------------------------------------------------------- */
 
 /** One line per node, for tests and --verbose. */
 void kf__graph_dump(const kf__graph *g, kf__strbuf *out);

@@ -1,5 +1,5 @@
 /* Shape and dtype inference of every operator.
- * Floor 3: includes base and tensor. An unknown shape has rank -1 and passes through, until constant folding knows more.
+ * An unknown shape has rank -1 and passes through, until constant folding knows more.
  * Owner rule: writes only into the values of the graph it is given. */
 #include "graph/graph.h"
 
@@ -41,7 +41,7 @@ static bool const_ints(const ctx *c, int k, int64_t *list, int cap, int *count) 
         return kf__error_prefix((c)->err, KF_ERR_SHAPE, "%s (%s)", (c)->n->name, kf__op_name((c)->n->op));             \
     } while (0)
 
-static kf_status infer_broadcast(const ctx *c, const kf__shape *a, const kf__shape *b, kf__shape *out) {
+static kf_status broadcast(const ctx *c, const kf__shape *a, const kf__shape *b, kf__shape *out) {
     if (a->rank < 0 || b->rank < 0) {
         out->rank = -1;
         return KF_OK;
@@ -273,13 +273,13 @@ static kf_status infer_from_shape_input(const ctx *c, int k, kf__shape *out) {
     kf__shape s = kf__shape_make(n, dims);
     for (int i = 0; i < n; i++)
         if (dims[i] < 0) NODE_FAIL(c, "negative extent");
-    if (c->n->op == KF_OP_EXPAND) return infer_broadcast(c, &in_value(c, 0)->shape, &s, out);
+    if (c->n->op == KF_OP_EXPAND) return broadcast(c, &in_value(c, 0)->shape, &s, out);
     *out = s;
     return KF_OK;
 }
 
 /* Shape with the start and end of opset 15; end = 0 stands for "to the end" (import stores INT32_MAX as 0). */
-static kf_status infer_shape_vector(const ctx *c, kf__shape *out) {
+static kf_status infer_shape(const ctx *c, kf__shape *out) {
     int r = in_value(c, 0)->shape.rank, lo = c->n->attrs.start, hi = c->n->attrs.end ? c->n->attrs.end : r;
     if (lo < 0) lo += r;
     if (hi < 0) hi += r;
@@ -311,8 +311,8 @@ static kf_status infer_tile(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
-/* Split sizes: input 1, attribute, or equal parts. */
-static kf_status infer_split(const ctx *c) {
+/* Split sizes: input 1, attribute, or equal parts. The outputs differ, so they are set here; `out` stays unknown. */
+static kf_status infer_split(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     if (!known(x)) return KF_OK;
     int64_t sizes[64];
@@ -322,9 +322,11 @@ static kf_status infer_split(const ctx *c) {
     if (c->n->n_in > 1 && c->n->in[1] >= 0 && !const_ints(c, 1, sizes, 64, &n)) return KF_OK;
     int64_t dim = x->shape.dim[ax], part = (dim + c->n->n_out - 1) / c->n->n_out, used = 0;
     for (int k = 0; k < c->n->n_out; k++) {
-        kf__value *v = &c->g->values[c->n->out[k]];
-        int64_t size = n ? (k < n ? sizes[k] : -1) : kf__min_i64(part, dim - used);
+        int64_t size = kf__min_i64(part, dim - used);
+        if (n) size = k < n ? sizes[k] : -1;
         if (size < 0 || (used += size) > dim) NODE_FAIL(c, "the parts do not add up to %lld", (long long)dim);
+        if (c->n->out[k] < 0) continue; /* nobody reads this part */
+        kf__value *v = &c->g->values[c->n->out[k]];
         v->shape = x->shape;
         v->shape.dim[ax] = size;
     }
@@ -346,70 +348,82 @@ static kf_status infer_linear(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
-static kf_status infer_shape_of(const ctx *c, kf__shape *out) {
-    switch (c->n->op) {
-    case KF_OP_CONV: return infer_conv(c, out);
-    case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: return infer_window(c, in_value(c, 0)->shape.rank == 4 ? in_value(c, 0)->shape.dim[1] : 0, out);
-    case KF_OP_GEMM: case KF_OP_MATMUL: case KF_OP_FC: return infer_matmul(c, out);
-    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM: return infer_reduce(c, out);
-    case KF_OP_GLOBAL_AVG_POOL:
-        *out = in_value(c, 0)->shape;
-        for (int i = 2; i < out->rank; i++) out->dim[i] = 1;
-        return KF_OK;
-    case KF_OP_SE_GATE:
-        *out = kf__shape_make(4, (int64_t[]){in_value(c, 0)->shape.dim[0], in_value(c, 0)->shape.dim[1], 1, 1});
-        return KF_OK;
-    case KF_OP_SOFTMAX: {
-        *out = in_value(c, 0)->shape;
-        int ax = norm_axis(c->n->attrs.axis, out->rank);
-        if (ax < 0 || ax >= out->rank) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
-        return KF_OK;
-    }
-    case KF_OP_FLATTEN: return infer_flatten(c, out);
-    case KF_OP_RESHAPE: return infer_reshape(c, out);
-    case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return infer_squeeze(c, out);
-    case KF_OP_TRANSPOSE: return infer_transpose(c, out);
-    case KF_OP_CONCAT: return infer_concat(c, out);
-    case KF_OP_SHAPE: return infer_shape_vector(c, out);
-    case KF_OP_SIZE: out->rank = 0; return KF_OK;
-    case KF_OP_GATHER: return infer_gather(c, out);
-    case KF_OP_SLICE: return infer_slice(c, out);
-    case KF_OP_PAD: return infer_pad(c, out);
-    case KF_OP_CONSTANT_OF_SHAPE: return infer_from_shape_input(c, 0, out);
-    case KF_OP_EXPAND: return infer_from_shape_input(c, 1, out);
-    case KF_OP_ADD: case KF_OP_SUB: case KF_OP_MUL: case KF_OP_DIV: case KF_OP_POW: case KF_OP_MOD: case KF_OP_EQUAL:
-    case KF_OP_LESS: case KF_OP_GREATER: case KF_OP_AND: case KF_OP_OR: case KF_OP_MIN: case KF_OP_MAX:
-        *out = in_value(c, 0)->shape;
-        for (int k = 1; k < c->n->n_in; k++) {
-            kf__shape a = *out;
-            if (!in_value(c, k)) continue;
-            KF_TRY(infer_broadcast(c, &a, &in_value(c, k)->shape, out));
-        }
-        return KF_OK;
-    case KF_OP_WHERE: {
-        kf__shape ab;
-        if (!in_value(c, 1) || !in_value(c, 2)) return KF_OK;
-        KF_TRY(infer_broadcast(c, &in_value(c, 0)->shape, &in_value(c, 1)->shape, &ab));
-        return infer_broadcast(c, &ab, &in_value(c, 2)->shape, out);
-    }
-    case KF_OP_RANGE: return infer_range(c, out);
-    case KF_OP_TILE: return infer_tile(c, out);
-    case KF_OP_SPLIT: return KF_OK; /* several outputs: infer_split */
-    case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE: return infer_linear(c, out);
-    default: *out = in_value(c, 0)->shape; return KF_OK; /* elementwise */
-    }
+static kf_status infer_same(const ctx *c, kf__shape *out) {
+    *out = in_value(c, 0)->shape;
+    return KF_OK;
 }
 
-static kf_dtype infer_dtype(const ctx *c) {
-    switch (c->n->op) {
-    case KF_OP_SHAPE: case KF_OP_SIZE: return KF_I64;
-    case KF_OP_CAST: case KF_OP_CONSTANT_OF_SHAPE: return c->n->attrs.to;
-    case KF_OP_EQUAL: case KF_OP_LESS: case KF_OP_GREATER: case KF_OP_NOT: case KF_OP_AND: case KF_OP_OR: return KF_BOOL;
-    case KF_OP_WHERE: return in_value(c, 1) ? in_value(c, 1)->dtype : KF_DTYPE_NONE;
-    case KF_OP_QUANTIZE: return in_value(c, 2) ? in_value(c, 2)->dtype : KF_U8;
-    case KF_OP_DEQUANTIZE: return KF_F32;
-    default: return in_value(c, 0) ? in_value(c, 0)->dtype : KF_DTYPE_NONE;
+static kf_status infer_pool(const ctx *c, kf__shape *out) {
+    const kf__shape *x = &in_value(c, 0)->shape;
+    return infer_window(c, x->rank == 4 ? x->dim[1] : 0, out);
+}
+
+static kf_status infer_pixel(const ctx *c, kf__shape *out) {
+    *out = in_value(c, 0)->shape;
+    for (int i = 2; i < out->rank; i++) out->dim[i] = 1;
+    return KF_OK;
+}
+
+static kf_status infer_se_gate(const ctx *c, kf__shape *out) {
+    const kf__shape *x = &in_value(c, 0)->shape;
+    *out = kf__shape_make(4, (int64_t[]){x->dim[0], x->dim[1], 1, 1});
+    return KF_OK;
+}
+
+static kf_status infer_softmax(const ctx *c, kf__shape *out) {
+    *out = in_value(c, 0)->shape;
+    int ax = norm_axis(c->n->attrs.axis, out->rank);
+    if (ax < 0 || ax >= out->rank) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
+    return KF_OK;
+}
+
+static kf_status infer_size(const ctx *c, kf__shape *out) {
+    out->rank = 0;
+    return KF_OK;
+}
+
+static kf_status infer_fill(const ctx *c, kf__shape *out) { return infer_from_shape_input(c, 0, out); }
+static kf_status infer_expand(const ctx *c, kf__shape *out) { return infer_from_shape_input(c, 1, out); }
+
+static kf_status infer_broadcast(const ctx *c, kf__shape *out) {
+    *out = in_value(c, 0)->shape;
+    for (int k = 1; k < c->n->n_in; k++) {
+        kf__shape a = *out;
+        if (!in_value(c, k)) continue;
+        KF_TRY(broadcast(c, &a, &in_value(c, k)->shape, out));
     }
+    return KF_OK;
+}
+
+static kf_status infer_where(const ctx *c, kf__shape *out) {
+    kf__shape ab;
+    if (!in_value(c, 1) || !in_value(c, 2)) return KF_OK;
+    KF_TRY(broadcast(c, &in_value(c, 0)->shape, &in_value(c, 1)->shape, &ab));
+    return broadcast(c, &ab, &in_value(c, 2)->shape, out);
+}
+
+/* One shape for all outputs; `out` arrives with rank -1, which says that it is not known yet. */
+typedef kf_status infer_fn(const ctx *c, kf__shape *out);
+
+static infer_fn *const INFER[KF_OP_COUNT] = {
+#define KF_OP(id, name, least, most, role, attrs, shape, ...) infer_##shape,
+#include "graph/ops.def"
+#undef KF_OP
+};
+
+static kf_dtype dtype_of(const kf__value *v, kf_dtype otherwise) { return v ? v->dtype : otherwise; }
+
+static kf_dtype infer_dtype(const ctx *c) {
+    switch (kf__op_table[c->n->op].type) {
+    case KF_TYPE_SAME: return dtype_of(in_value(c, 0), KF_DTYPE_NONE);
+    case KF_TYPE_SECOND: return dtype_of(in_value(c, 1), KF_DTYPE_NONE);
+    case KF_TYPE_STORED: return dtype_of(in_value(c, 2), KF_U8);
+    case KF_TYPE_TO: return c->n->attrs.to;
+    case KF_TYPE_F32: return KF_F32;
+    case KF_TYPE_I64: return KF_I64;
+    case KF_TYPE_BOOL: return KF_BOOL;
+    }
+    return KF_DTYPE_NONE;
 }
 
 static kf_status check_extents(const ctx *c, const kf__shape *s) {
@@ -423,9 +437,8 @@ kf_status kf__graph_infer(kf__graph *g, kf_error *err) {
         ctx c = {g, &g->nodes[i], err};
         if (c.n->dead) continue;
         kf__shape out = {.rank = -1};
-        if (known(in_value(&c, 0))) KF_TRY(infer_shape_of(&c, &out));
+        if (known(in_value(&c, 0))) KF_TRY(INFER[c.n->op](&c, &out));
         KF_TRY(check_extents(&c, &out));
-        if (c.n->op == KF_OP_SPLIT) KF_TRY(infer_split(&c));
         for (int k = 0; k < c.n->n_out; k++) {
             if (c.n->out[k] < 0) continue;
             kf__value *v = &g->values[c.n->out[k]];

@@ -1,24 +1,16 @@
 /* Structural checks between passes: order, single producer, arity, and shapes that agree with inference.
- * Floor 3.
  * Owner rule: reads the graph; inference may refine value shapes. */
 #include "graph/graph.h"
-
-static const struct {
-    int lo, hi;
-} ARITY[KF_OP_COUNT] = {
-#define KF_OP(id, name, lo, hi) {lo, hi},
-#include "graph/ops.def"
-#undef KF_OP
-};
 
 static kf_status check_node(const kf__graph *g, size_t i, kf_error *err) {
     const kf__node *n = &g->nodes[i];
     if ((unsigned)n->op >= KF_OP_COUNT) KF_FAIL(err, KF_ERR_INTERNAL, "%s: unknown operator %d", n->name, n->op);
     int present = n->n_in;
     while (present > 0 && n->in[present - 1] < 0) present--;
-    if (present < ARITY[n->op].lo || n->n_in > ARITY[n->op].hi)
-        KF_FAIL(err, KF_ERR_FORMAT, "%s (%s): %d inputs, %d to %d are needed", n->name, kf__op_name(n->op), present,
-                ARITY[n->op].lo, ARITY[n->op].hi);
+    const kf__op_info *op = &kf__op_table[n->op];
+    if (present < op->least || n->n_in > op->most)
+        KF_FAIL(err, KF_ERR_FORMAT, "%s (%s): %d inputs, %d to %d are needed", n->name, op->name, present, op->least,
+                op->most);
     for (int k = 0; k < n->n_in; k++) {
         kf__vid v = n->in[k];
         if (v == KF_NO_VALUE) continue;

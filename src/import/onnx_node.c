@@ -1,5 +1,5 @@
 /* One ONNX node to one graph node: attributes of every opset between 7 and 22.
- * Floor 4. Old attribute forms (Clip min/max, Squeeze axes, Slice starts ...) become the newer input form or attrs.
+ * Old attribute forms (Clip min/max, Squeeze axes, Slice starts ...) become the newer input form or attrs.
  * Owner rule: everything is allocated from the graph's arena. */
 #include "import/onnx_private.h"
 
@@ -219,7 +219,7 @@ static kf_status softmax_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
 }
 
 /* What trains cannot be compiled: batch statistics and random masks are refused, not dropped. */
-static kf_status inference_only(kf__onnx *o, const Onnx__NodeProto *p, const kf__node *n) {
+static kf_status inference_only(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     bool training = n->op == KF_OP_BATCH_NORM && attr_int(p, "training_mode", 0) != 0;
     if (n->op == KF_OP_BATCH_NORM && attr_int(p, "spatial", 1) == 0)
         KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "spatial = 0 is not supported; export with opset 9 or newer");
@@ -243,51 +243,98 @@ static kf_status linear_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
     return KF_OK;
 }
 
-static kf_status op_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    kf__attrs *a = &n->attrs;
-    switch (n->op) {
-    case KF_OP_CONV: case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: return window_attrs(o, p, n);
-    case KF_OP_BATCH_NORM: a->epsilon = attr_float(p, "epsilon", 1e-5f); return inference_only(o, p, n);
-    case KF_OP_DROPOUT: return inference_only(o, p, n);
-    case KF_OP_CLIP: return clip_attrs(o, p, n);
-    case KF_OP_HARD_SIGMOID:
-        a->alpha = attr_float(p, "alpha", 0.2f);
-        a->beta = attr_float(p, "beta", 0.5f);
-        return KF_OK;
-    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM:
-        a->keepdims = attr_int(p, "keepdims", 1) != 0;
-        if (attr_int(p, "noop_with_empty_axes", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "noop_with_empty_axes is not supported");
-        return axes_attr(o, p, "axes", n);
-    case KF_OP_GEMM:
-        a->alpha = attr_float(p, "alpha", 1);
-        a->beta = attr_float(p, "beta", 1);
-        a->trans_a = attr_int(p, "transA", 0) != 0;
-        a->trans_b = attr_int(p, "transB", 0) != 0;
-        return KF_OK;
-    case KF_OP_MOD:
-        if (attr_int(p, "fmod", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "fmod = 1 is not supported");
-        return KF_OK;
-    case KF_OP_FLATTEN: a->axis = (int32_t)attr_int(p, "axis", 1); return KF_OK;
-    case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE: return linear_attrs(o, p, n);
-    case KF_OP_CONCAT: case KF_OP_GATHER: a->axis = (int32_t)attr_int(p, "axis", 0); return KF_OK;
-    case KF_OP_SOFTMAX: return softmax_axis(o, p, n);
-    case KF_OP_SPLIT: a->axis = (int32_t)attr_int(p, "axis", 0); return axes_attr(o, p, "split", n);
-    case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return axes_attr(o, p, "axes", n);
-    case KF_OP_TRANSPOSE: return axes_attr(o, p, "perm", n);
-    case KF_OP_SLICE: return slice_inputs(o, p, n);
-    case KF_OP_PAD: return pad_attrs(o, p, n);
-    case KF_OP_CAST: return cast_to(o, attr_int(p, "to", 0), n);
-    case KF_OP_CONSTANT_OF_SHAPE: return fill_value(o, p, n);
-    case KF_OP_SHAPE: {
-        int64_t end = attr_int(p, "end", INT64_MAX);
-        if (end == 0) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "end = 0 gives an empty shape, which no layer can use");
-        a->start = (int32_t)attr_int(p, "start", 0);
-        a->end = end > KF_MAX_RANK ? 0 : (int32_t)end;
-        return KF_OK;
-    }
-    default: return KF_OK;
-    }
+/* ---- attributes: one function for each name in ops.def ----------------------------------------------------------- */
+
+typedef kf_status read_fn(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n);
+
+static kf_status read_none(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) { return KF_OK; }
+
+#define read_conv window_attrs
+#define read_pool window_attrs
+#define read_dropout inference_only
+#define read_clip clip_attrs
+#define read_linear linear_attrs
+#define read_softmax softmax_axis
+#define read_slice slice_inputs
+#define read_pad pad_attrs
+#define read_fill fill_value
+#define read_add read_none
+#define read_hard_swish read_none
+/* no file has these */
+#define read_fc read_none
+#define read_act read_none
+#define read_se_gate read_none
+#define read_scale read_none
+
+static kf_status read_batch_norm(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.epsilon = attr_float(p, "epsilon", 1e-5f);
+    return inference_only(o, p, n);
 }
+
+static kf_status read_hard_sigmoid(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.alpha = attr_float(p, "alpha", 0.2f);
+    n->attrs.beta = attr_float(p, "beta", 0.5f);
+    return KF_OK;
+}
+
+static kf_status read_reduce(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.keepdims = attr_int(p, "keepdims", 1) != 0;
+    if (attr_int(p, "noop_with_empty_axes", 0))
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "noop_with_empty_axes is not supported");
+    return axes_attr(o, p, "axes", n);
+}
+
+static kf_status read_gemm(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.alpha = attr_float(p, "alpha", 1);
+    n->attrs.beta = attr_float(p, "beta", 1);
+    n->attrs.trans_a = attr_int(p, "transA", 0) != 0;
+    n->attrs.trans_b = attr_int(p, "transB", 0) != 0;
+    return KF_OK;
+}
+
+static kf_status read_mod(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    if (attr_int(p, "fmod", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "fmod = 1 is not supported");
+    return KF_OK;
+}
+
+static kf_status read_flatten(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.axis = (int32_t)attr_int(p, "axis", 1);
+    return KF_OK;
+}
+
+static kf_status read_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.axis = (int32_t)attr_int(p, "axis", 0);
+    return KF_OK;
+}
+
+static kf_status read_split(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.axis = (int32_t)attr_int(p, "axis", 0);
+    return axes_attr(o, p, "split", n);
+}
+
+static kf_status read_axes(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) { return axes_attr(o, p, "axes", n); }
+
+static kf_status read_transpose(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    return axes_attr(o, p, "perm", n);
+}
+
+static kf_status read_cast(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    return cast_to(o, attr_int(p, "to", 0), n);
+}
+
+static kf_status read_shape(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    int64_t end = attr_int(p, "end", INT64_MAX);
+    if (end == 0) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "end = 0 gives an empty shape, which no layer can use");
+    n->attrs.start = (int32_t)attr_int(p, "start", 0);
+    n->attrs.end = end > KF_MAX_RANK ? 0 : (int32_t)end;
+    return KF_OK;
+}
+
+static read_fn *const READ[KF_OP_COUNT] = {
+#define KF_OP(id, name, least, most, role, attrs, ...) read_##attrs,
+#include "graph/ops.def"
+#undef KF_OP
+};
 
 /* Constant: its tensor becomes the value itself, no node remains. */
 static kf_status constant_node(kf__onnx *o, const Onnx__NodeProto *p) {
@@ -360,7 +407,7 @@ static kf_status translate(kf__onnx *o, const Onnx__NodeProto *p, const char *na
     if (!n) KF_FAIL_MEMORY(o->err, sizeof *n);
     n->origin = o->node_index;
     if (n->n_in < 1 || n->in[0] < 0) KF_FAIL(o->err, KF_ERR_FORMAT, "input 0 is missing");
-    return op_attrs(o, p, n);
+    return READ[op](o, p, n);
 }
 
 kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p) {

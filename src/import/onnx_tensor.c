@@ -36,12 +36,14 @@ static bool typed_element(const Onnx__TensorProto *t, kf_dtype dtype, size_t i, 
         memcpy(to, &v, 2);
         return i < t->n_int32_data;
     }
-    default: {
+    case KF_U8: case KF_I8: case KF_BOOL: {
         uint8_t v = i < t->n_int32_data ? (uint8_t)t->int32_data[i] : 0;
         memcpy(to, &v, 1);
         return i < t->n_int32_data;
     }
+    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
     }
+    return false;
 }
 
 /* External locations stay inside the model's folder: no absolute paths, no "..". */

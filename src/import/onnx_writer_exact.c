@@ -24,7 +24,7 @@ static stage stage_of(kf__onnx_out *w, const kf__node *n) {
     return (stage){w, n, quant_of(w, n->in[0]), quant_of(w, n->out[0]), kf__out_name(w, n->in[0]), kf__out_name(w, n->out[0]), s->rank > 1 ? s->dim[1] : 1, s->rank};
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------------------------ */
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
 static float *room(stage *s, int64_t n) { return kf__out_alloc(s->w, (size_t)n * sizeof(float)); }
 
@@ -90,12 +90,11 @@ static void activate(stage *s, const kf__activation *act, const float *k, int64_
         then_number(s, "Add", "_beta", act->hi);
         clip(s, "_act", 0, 1);
         return;
-    default: {
-        const char *out = kf__out_fresh(s->w, s->base, "_act");
-        kf__out_activation(s->w, kf__out_node_name(s->w, s->n->name, "/Activation"), act, s->at, out);
-        s->at = out;
+    case KF_ACT_SIGMOID: case KF_ACT_SILU: case KF_ACT_COUNT: break;
     }
-    }
+    const char *out = kf__out_fresh(s->w, s->base, "_act");
+    kf__out_activation(s->w, kf__out_node_name(s->w, s->n->name, "/Activation"), act, s->at, out);
+    s->at = out;
 }
 
 /* The quantization with scale 1 and all that its type holds: bounds are kept by what comes before. */
@@ -167,7 +166,7 @@ static void end_float(stage *s) {
     else kf__out_node(s->w, "Identity", kf__out_node_name(s->w, s->n->name, "/output"), &s->at, 1, &s->base, 1);
 }
 
-/* ---- sums of products ---------------------------------------------------------------------------------------------------- */
+/* ---- sums of products -------------------------------------------------------------------------------------------- */
 
 typedef struct layer {
     const char *op, *weights[2], *bias; /* "Conv" or "Gemm"; weights of 16 bits are 256 * [0] + [1], others [1] alone */
@@ -298,7 +297,7 @@ static kf_status weighted(stage *s) {
     return KF_OK;
 }
 
-/* ---- squeeze and excite, pools ------------------------------------------------------------------------------------------- */
+/* ---- squeeze and excite, pools ----------------------------------------------------------------------------------- */
 
 /* Sum over the image, times s_in / (H * W * s). */
 static void pool(stage *s, const kf__quant *to) {
@@ -357,7 +356,7 @@ static void avg_pool(stage *s) {
     times(s, "_scaled", "_multiplier", &m, 1);
 }
 
-/* ---- the rest -------------------------------------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------------------------- */
 
 static void act(stage *s) {
     const kf__activation *a = &s->n->attrs.act;
@@ -441,19 +440,19 @@ kf_status kf__out_exact_node(kf__onnx_out *w, const kf__node *n) {
     if (kf__out_moves(w, n)) return kf__out_graph_node(w, n);
     if (!quant_of(w, n->in[0])) return float_node(w, n);
     stage s = stage_of(w, n);
-    switch (n->op) {
-    case KF_OP_CONV: case KF_OP_FC: return quant_of(w, n->in[1]) ? weighted(&s) : float_node(w, n);
-    case KF_OP_SE_GATE: return gate(&s);
-    case KF_OP_SCALE: scale(&s); break;
-    case KF_OP_ACT: act(&s); break;
-    case KF_OP_ADD: case KF_OP_MUL: add_or_mul(&s); break;
-    case KF_OP_GLOBAL_AVG_POOL: pool(&s, s.out); break;
-    case KF_OP_AVG_POOL: avg_pool(&s); break;
-    case KF_OP_CONCAT:
+    switch (kf__op_table[n->op].rule) {
+    case KF_RULE_CONV: case KF_RULE_FC: return quant_of(w, n->in[1]) ? weighted(&s) : float_node(w, n);
+    case KF_RULE_SE_GATE: return gate(&s);
+    case KF_RULE_SCALE: scale(&s); break;
+    case KF_RULE_ACT: act(&s); break;
+    case KF_RULE_PAIR: add_or_mul(&s); break;
+    case KF_RULE_MEAN: pool(&s, s.out); break;
+    case KF_RULE_AVG_POOL: avg_pool(&s); break;
+    case KF_RULE_CONCAT:
         if (!s.out || !all_quantized(w, n)) return float_node(w, n);
         concat(&s);
         break;
-    default: return float_node(w, n);
+    case KF_RULE_MAX_POOL: case KF_RULE_PAD: case KF_RULE_VIEW: case KF_RULE_NONE: return float_node(w, n);
     }
     if (s.out) round_output(&s);
     else end_float(&s);
@@ -469,7 +468,7 @@ kf_status kf__out_exact_inputs(kf__onnx_out *w) {
         const char *raw = kf__out_name(w, v), *out = kf__out_fresh(w, raw, "_units");
         const kf__node door = {.op = KF_OP_IDENTITY, .name = raw};
         stage s = {w, &door, NULL, q, raw, out, shape->rank > 1 ? shape->dim[1] : 1, shape->rank};
-        if (q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels) KF_TRY(kf__out_pixels(w, v, raw, &s.at)); /* as lowering knows them */
+        if (kf__quant_is_pixels(q)) KF_TRY(kf__out_pixels(w, v, raw, &s.at));
         else times_inverse(&s);
         round_output(&s);
         w->names[v] = out;

@@ -1,5 +1,5 @@
 /* The ONNX writer: fused operators spelled out again, and activations.
- * Floor 4. What one compiled step does becomes convolution, activation, sum, activation: nodes with standard operators.
+ * What one compiled step does becomes convolution, activation, sum, activation: nodes with standard operators.
  * Owner rule: see onnx_writer_private.h. */
 #include <math.h>
 
@@ -57,8 +57,9 @@ void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__activa
         one(w, "Sigmoid", node_name, in, "", gate);
         one(w, "Mul", node_name, in, gate, out);
         return;
-    default: one(w, "Identity", node_name, in, "", out); return;
+    case KF_ACT_NONE: case KF_ACT_COUNT: break;
     }
+    one(w, "Identity", node_name, in, "", out);
 }
 
 /* A chain under construction: each stage writes a new value, the last one the node's own output. */
@@ -81,7 +82,7 @@ static void then_activate(chain *c, const kf__activation *act) {
     c->at = out;
 }
 
-static void conv(kf__onnx_out *w, const kf__node *n) {
+void kf__out_conv(kf__onnx_out *w, const kf__node *n) {
     bool residual = n->n_in > 3 && n->in[3] >= 0;
     chain c = {w, n, NULL, 1 + (w->bias_map != NULL) + (n->attrs.act.kind != KF_ACT_NONE) + residual + (n->attrs.post_act.kind != KF_ACT_NONE)};
     const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), n->n_in > 2 && !w->bias_map ? kf__out_name(w, n->in[2]) : ""};
@@ -101,14 +102,14 @@ static void conv(kf__onnx_out *w, const kf__node *n) {
     then_activate(&c, &n->attrs.post_act);
 }
 
-static void add(kf__onnx_out *w, const kf__node *n) {
+void kf__out_add(kf__onnx_out *w, const kf__node *n) {
     chain c = {w, n, NULL, 1 + (n->attrs.post_act.kind != KF_ACT_NONE)};
     c.at = next(&c);
     one(w, "Add", n->name, kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), c.at);
     then_activate(&c, &n->attrs.post_act);
 }
 
-static void fc(kf__onnx_out *w, const kf__node *n) {
+void kf__out_fc(kf__onnx_out *w, const kf__node *n) {
     chain c = {w, n, NULL, 1 + (n->attrs.act.kind != KF_ACT_NONE)};
     const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), n->n_in > 2 ? kf__out_name(w, n->in[2]) : ""};
     if (!*in[2] && w->opset < GEMM_OPTIONAL_BIAS) in[2] = kf__out_scalar(w, n->name, 0.0f);
@@ -128,7 +129,7 @@ static const char *gate_layer(kf__onnx_out *w, const kf__node *n, int k, const c
     return out;
 }
 
-static void se_gate(kf__onnx_out *w, const kf__node *n) {
+void kf__out_se_gate(kf__onnx_out *w, const kf__node *n) {
     const char *out = kf__out_name(w, n->out[0]), *pooled = kf__out_fresh(w, out, "_pooled"), *hidden;
     one(w, "GlobalAveragePool", n->name, kf__out_name(w, n->in[0]), "", pooled);
     pooled = kf__out_rounded(w, pooled, n->attrs.pool_quant, pooled);
@@ -143,17 +144,17 @@ static void se_gate(kf__onnx_out *w, const kf__node *n) {
     kf__out_activation(w, n->name, &n->attrs.gate_act, expanded, out);
 }
 
-void kf__out_fused(kf__onnx_out *w, const kf__node *n) {
-    switch (n->op) {
-    case KF_OP_CONV: conv(w, n); return;
-    case KF_OP_ADD: add(w, n); return;
-    case KF_OP_FC: fc(w, n); return;
-    case KF_OP_SE_GATE: se_gate(w, n); return;
-    case KF_OP_SCALE: one(w, "Mul", n->name, kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), kf__out_name(w, n->out[0])); return;
-    case KF_OP_HARD_SWISH:
-        kf__out_activation(w, n->name, &(kf__activation){.kind = KF_ACT_HSWISH}, kf__out_name(w, n->in[0]),
-                           kf__out_name(w, n->out[0]));
-        return;
-    default: kf__out_activation(w, n->name, &n->attrs.act, kf__out_name(w, n->in[0]), kf__out_name(w, n->out[0])); return;
-    }
+void kf__out_scale(kf__onnx_out *w, const kf__node *n) {
+    const char *x = kf__out_name(w, n->in[0]), *gate = kf__out_name(w, n->in[1]);
+    one(w, "Mul", n->name, x, gate, kf__out_name(w, n->out[0]));
+}
+
+void kf__out_act(kf__onnx_out *w, const kf__node *n) {
+    const char *x = kf__out_name(w, n->in[0]), *y = kf__out_name(w, n->out[0]);
+    kf__out_activation(w, n->name, &n->attrs.act, x, y);
+}
+
+void kf__out_hard_swish(kf__onnx_out *w, const kf__node *n) {
+    const char *x = kf__out_name(w, n->in[0]), *y = kf__out_name(w, n->out[0]);
+    kf__out_activation(w, n->name, &(kf__activation){.kind = KF_ACT_HSWISH}, x, y);
 }

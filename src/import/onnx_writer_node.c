@@ -1,5 +1,5 @@
 /* The ONNX writer: one graph node that has an ONNX operator of its own, in the form that the opset asks for.
- * Floor 4. What newer opsets moved from attributes to inputs goes where this file's opset has it.
+ * What newer opsets moved from attributes to inputs goes where this file's opset has it.
  * Owner rule: see onnx_writer_private.h. */
 #include <math.h>
 
@@ -64,7 +64,7 @@ static kf_status ints_either_way(kf__onnx_out *w, const kf__node *n, const char 
     return KF_OK;
 }
 
-static kf_status split(kf__onnx_out *w, const kf__node *n) {
+static kf_status write_split(kf__onnx_out *w, const kf__node *n) {
     Onnx__NodeProto *p = NULL;
     KF_TRY(ints_either_way(w, n, "split", AXES_INPUTS, &p));
     kf__out_attr_int(w, p, "axis", n->attrs.axis);
@@ -72,7 +72,7 @@ static kf_status split(kf__onnx_out *w, const kf__node *n) {
     return KF_OK;
 }
 
-static kf_status slice(kf__onnx_out *w, const kf__node *n) {
+static kf_status write_slice(kf__onnx_out *w, const kf__node *n) {
     static const char *const NAMES[] = {"starts", "ends", "axes"};
     int64_t list[MAX_LINKS];
     int count;
@@ -91,7 +91,7 @@ static kf_status slice(kf__onnx_out *w, const kf__node *n) {
     return KF_OK;
 }
 
-static kf_status pad(kf__onnx_out *w, const kf__node *n) {
+static kf_status write_pad(kf__onnx_out *w, const kf__node *n) {
     int64_t list[MAX_LINKS];
     int count;
     const kf__attrs *a = &n->attrs;
@@ -146,51 +146,77 @@ void kf__out_window(kf__onnx_out *w, Onnx__NodeProto *p, const kf__node *n) {
     if (n->attrs.count_include_pad) kf__out_attr_int(w, p, "count_include_pad", 1);
 }
 
+static void hard_sigmoid(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = plain(w, n, 1);
+    kf__out_attr_float(w, p, "alpha", n->attrs.alpha);
+    kf__out_attr_float(w, p, "beta", n->attrs.beta);
+}
+
+static void transpose(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = plain(w, n, 1);
+    if (n->attrs.n_axes) kf__out_attr_ints(w, p, "perm", n->attrs.axes, n->attrs.n_axes);
+}
+
 static void shape(kf__onnx_out *w, const kf__node *n) {
     Onnx__NodeProto *p = plain(w, n, 1);
     if (n->attrs.start) kf__out_attr_int(w, p, "start", n->attrs.start);
     if (n->attrs.end) kf__out_attr_int(w, p, "end", n->attrs.end); /* 0 stands for "to the end" */
 }
 
-static kf_status reduce(kf__onnx_out *w, const kf__node *n) {
+static kf_status write_reduce(kf__onnx_out *w, const kf__node *n) {
     Onnx__NodeProto *p = NULL;
     KF_TRY(ints_either_way(w, n, "axes", n->op == KF_OP_REDUCE_SUM ? AXES_INPUTS : REDUCE_INPUTS, &p));
     kf__out_attr_int(w, p, "keepdims", n->attrs.keepdims);
     return KF_OK;
 }
 
-kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n) {
-    const kf__attrs *a = &n->attrs;
-    Onnx__NodeProto *p = NULL;
-    if (n->n_in > MAX_LINKS || n->n_out > MAX_LINKS) KF_FAIL(w->err, KF_ERR_LIMIT, "%d inputs, %d outputs", n->n_in, n->n_out);
-    switch (n->op) {
-    case KF_OP_CONV: case KF_OP_ADD: case KF_OP_HARD_SWISH: case KF_OP_FC: case KF_OP_ACT: case KF_OP_SE_GATE:
-    case KF_OP_SCALE: kf__out_fused(w, n); return KF_OK;
-    case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: kf__out_window(w, plain(w, n, 1), n); return KF_OK;
-    case KF_OP_BATCH_NORM: kf__out_attr_float(w, plain(w, n, 5), "epsilon", a->epsilon); return KF_OK;
-    case KF_OP_CLIP: clip(w, n); return KF_OK;
-    case KF_OP_HARD_SIGMOID:
-        p = plain(w, n, 1);
-        kf__out_attr_float(w, p, "alpha", a->alpha);
-        kf__out_attr_float(w, p, "beta", a->beta);
-        return KF_OK;
-    case KF_OP_REDUCE_MEAN: case KF_OP_REDUCE_SUM: return reduce(w, n);
-    case KF_OP_GEMM: gemm(w, n); return KF_OK;
-    case KF_OP_FLATTEN: case KF_OP_CONCAT: case KF_OP_GATHER: case KF_OP_SOFTMAX: case KF_OP_QUANTIZE: case KF_OP_DEQUANTIZE:
-        kf__out_attr_int(w, plain(w, n, n->n_in), "axis", a->axis);
-        return KF_OK;
-    case KF_OP_SPLIT: return split(w, n);
-    case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return ints_either_way(w, n, "axes", AXES_INPUTS, &p);
-    case KF_OP_TRANSPOSE:
-        p = plain(w, n, 1);
-        if (a->n_axes) kf__out_attr_ints(w, p, "perm", a->axes, a->n_axes);
-        return KF_OK;
-    case KF_OP_SLICE: return slice(w, n);
-    case KF_OP_PAD: return pad(w, n);
-    case KF_OP_CAST: kf__out_attr_int(w, plain(w, n, 1), "to", kf__out_dtype(a->to)); return KF_OK;
-    case KF_OP_CONSTANT_OF_SHAPE: constant_of_shape(w, n); return KF_OK;
-    case KF_OP_SHAPE: shape(w, n); return KF_OK;
-    case KF_OP_DROPOUT: plain(w, n, w->opset >= DROPOUT_INPUTS ? n->n_in : 1); return KF_OK;
-    default: plain(w, n, n->n_in); return KF_OK;
+/* ---- one function for each name of attributes in ops.def --------------------------------------------------------- */
+
+typedef kf_status write_fn(kf__onnx_out *w, const kf__node *n);
+
+/* Those that cannot fail. */
+#define WRITE(attrs, statement)                                                                                        \
+    static kf_status write_##attrs(kf__onnx_out *w, const kf__node *n) {                                               \
+        statement;                                                                                                     \
+        return KF_OK;                                                                                                  \
     }
+
+WRITE(none, plain(w, n, n->n_in))
+WRITE(conv, kf__out_conv(w, n))
+WRITE(add, kf__out_add(w, n))
+WRITE(hard_swish, kf__out_hard_swish(w, n))
+WRITE(fc, kf__out_fc(w, n))
+WRITE(act, kf__out_act(w, n))
+WRITE(se_gate, kf__out_se_gate(w, n))
+WRITE(scale, kf__out_scale(w, n))
+WRITE(pool, kf__out_window(w, plain(w, n, 1), n))
+WRITE(batch_norm, kf__out_attr_float(w, plain(w, n, 5), "epsilon", n->attrs.epsilon))
+WRITE(clip, clip(w, n))
+WRITE(hard_sigmoid, hard_sigmoid(w, n))
+WRITE(gemm, gemm(w, n))
+WRITE(axis, kf__out_attr_int(w, plain(w, n, n->n_in), "axis", n->attrs.axis))
+WRITE(transpose, transpose(w, n))
+WRITE(cast, kf__out_attr_int(w, plain(w, n, 1), "to", kf__out_dtype(n->attrs.to)))
+WRITE(fill, constant_of_shape(w, n))
+WRITE(shape, shape(w, n))
+WRITE(dropout, plain(w, n, w->opset >= DROPOUT_INPUTS ? n->n_in : 1))
+#define write_mod write_none
+#define write_flatten write_axis
+#define write_softmax write_axis
+#define write_linear write_axis
+
+static kf_status write_axes(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = NULL;
+    return ints_either_way(w, n, "axes", AXES_INPUTS, &p);
+}
+
+static write_fn *const WRITERS[KF_OP_COUNT] = {
+#define KF_OP(id, name, least, most, role, attrs, ...) write_##attrs,
+#include "graph/ops.def"
+#undef KF_OP
+};
+
+kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n) {
+    if (n->n_in > MAX_LINKS || n->n_out > MAX_LINKS) KF_FAIL(w->err, KF_ERR_LIMIT, "%d inputs, %d outputs", n->n_in, n->n_out);
+    return WRITERS[n->op](w, n);
 }

@@ -11,7 +11,7 @@ void *kf__out_alloc(kf__onnx_out *w, size_t bytes) {
     return p;
 }
 
-/* ---- names ---------------------------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_name(const char *s) {
     uint64_t h = 1469598103934665603u; /* FNV-1a */
@@ -69,7 +69,7 @@ const char *kf__out_name(kf__onnx_out *w, kf__vid v) {
     return w->names[v];
 }
 
-/* ---- messages -------------------------------------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 void kf__out_append(kf__onnx_out *w, kf__message_list *list, void *message) {
     if (!message || !kf__mem_grow((void **)&list->items, &list->cap, list->n + 1, sizeof *list->items)) w->failed = true;
@@ -91,8 +91,9 @@ int kf__out_dtype(kf_dtype dtype) {
     case KF_I32: return ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
     case KF_I64: return ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
     case KF_BOOL: return ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
-    default: return 0;
+    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
     }
+    return 0;
 }
 
 Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data) {
@@ -168,7 +169,7 @@ void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first) {
         const char *name = count == 1 ? n->name : NULL;
         if (p->name != n->name) continue;
         for (int s = 0; !name && s < n->n_sources; s++) {
-            int k = n->op == KF_OP_SE_GATE ? n->n_sources - 1 - s : s; /* the gate collects its parts from the end */
+            int k = kf__op_is_gate(n->op) ? n->n_sources - 1 - s : s; /* the gate collects its parts from the end */
             if (taken[k] || !names_operator(n->sources[k], p->op_type)) continue;
             taken[k] = true;
             name = n->sources[k];

@@ -71,7 +71,7 @@ int kf__out_dtype(kf_dtype dtype);
 /** The name of a made up node: `base` and `suffix`, which nothing else has. */
 const char *kf__out_node_name(kf__onnx_out *w, const char *base, const char *suffix);
 
-/* ---- quantized graphs (onnx_writer_qdq.c) ------------------------------------------------------------------------------- */
+/* ---- quantized graphs (onnx_writer_qdq.c) ------------------------------------------------------------------------ */
 
 /** Sets `quantized` and the lowest opset that has what the graph needs: 13, or 21 for 16 bits. */
 kf_status kf__out_qdq_begin(kf__onnx_out *w);
@@ -101,8 +101,14 @@ const char *kf__out_weight(kf__onnx_out *w, const char *base, const kf__value *v
 
 /** Write one graph node as one or several ONNX nodes. */
 kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n);
-/** The fused operators and everything with an activation inside (onnx_writer_fused.c). */
-void kf__out_fused(kf__onnx_out *w, const kf__node *n);
+/** The fused operators and those with an activation inside, spelled out (onnx_writer_fused.c). */
+void kf__out_conv(kf__onnx_out *w, const kf__node *n);
+void kf__out_add(kf__onnx_out *w, const kf__node *n);
+void kf__out_hard_swish(kf__onnx_out *w, const kf__node *n);
+void kf__out_fc(kf__onnx_out *w, const kf__node *n);
+void kf__out_act(kf__onnx_out *w, const kf__node *n);
+void kf__out_se_gate(kf__onnx_out *w, const kf__node *n);
+void kf__out_scale(kf__onnx_out *w, const kf__node *n);
 /** An activation on its own: `in` to `out`. */
 void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__activation *act, const char *in,
                         const char *out);

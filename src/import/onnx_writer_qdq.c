@@ -22,7 +22,7 @@ kf_status kf__out_qdq_begin(kf__onnx_out *w) {
     return KF_OK;
 }
 
-/* ---- pieces ------------------------------------------------------------------------------------------------------------ */
+/* ---- pieces ------------------------------------------------------------------------------------------------------ */
 
 /* A copy of `n` elements as initializer: a scalar when `n` is 0. */
 const char *kf__out_vector(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype, int64_t n, const void *data) {
@@ -83,7 +83,7 @@ const char *kf__out_weight(kf__onnx_out *w, const char *base, const kf__value *v
     return out;
 }
 
-/* ---- inputs -------------------------------------------------------------------------------------------------------------- */
+/* ---- inputs ------------------------------------------------------------------------------------------------------ */
 
 /* The declared input is normalized, (p / 255 - mean) / std; the integers are the pixels p. */
 kf_status kf__out_pixels(kf__onnx_out *w, kf__vid v, const char *raw, const char **out) {
@@ -115,14 +115,13 @@ kf_status kf__out_qdq_inputs(kf__onnx_out *w) {
         const kf__quant *q = quant_of(w, v);
         if (!q) continue;
         const char *raw = kf__out_name(w, v), *at = raw;
-        bool is_pixels = q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels; /* as lowering knows them */
-        if (is_pixels) KF_TRY(kf__out_pixels(w, v, raw, &at));
+        if (kf__quant_is_pixels(q)) KF_TRY(kf__out_pixels(w, v, raw, &at));
         w->names[v] = kf__out_rounded(w, raw, q, at);
     }
     return KF_OK;
 }
 
-/* ---- nodes --------------------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
 /* An i32 bias stands for bias * s_in * s_w of its output channel. */
 static kf_status bias(kf__onnx_out *w, const kf__node *n, int k, const kf__quant *in, const kf__quant *weights) {
@@ -181,7 +180,7 @@ static kf_status real_bias_map(kf__onnx_out *w, const kf__node *n) {
 }
 
 static kf_status constants(kf__onnx_out *w, const kf__node *n) {
-    if (n->op == KF_OP_SE_GATE) {
+    if (kf__op_is_gate(n->op)) {
         if (!n->attrs.pool_quant || !n->attrs.hidden_quant) KF_FAIL(w->err, KF_ERR_FORMAT, "the branch has no scales for its pooled and hidden values");
         KF_TRY(bias(w, n, 2, n->attrs.pool_quant, quant_of(w, n->in[1])));
         return bias(w, n, 4, n->attrs.hidden_quant, quant_of(w, n->in[3]));
@@ -194,16 +193,12 @@ static kf_status constants(kf__onnx_out *w, const kf__node *n) {
 }
 
 static bool has_weights(const kf__onnx_out *w, const kf__node *n) {
-    return (n->op == KF_OP_CONV || n->op == KF_OP_FC || n->op == KF_OP_SE_GATE) && quant_of(w, n->in[0]) && quant_of(w, n->in[1]);
+    return kf__op_has_weights(n->op) && quant_of(w, n->in[0]) && quant_of(w, n->in[1]);
 }
 
-/* What only moves numbers, or picks some, leaves them rounded. */
+/* What only moves or selects values needs no new rounding. */
 bool kf__out_moves(const kf__onnx_out *w, const kf__node *n) {
-    switch (n->op) {
-    case KF_OP_FLATTEN: case KF_OP_RESHAPE: case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: case KF_OP_MAX_POOL: case KF_OP_PAD:
-        return quant_of(w, n->in[0]) != NULL;
-    default: return false;
-    }
+    return kf__op_keeps_integers(n->op) && quant_of(w, n->in[0]);
 }
 
 static bool rounds(const kf__onnx_out *w, const kf__node *n) { return n->n_out > 0 && quant_of(w, n->out[0]) && !kf__out_moves(w, n); }

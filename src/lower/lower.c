@@ -1,5 +1,5 @@
-/* Graph to program: NCHW becomes NHWC, OIHW becomes OHWI, every fused node becomes one step.
- * Floor 5.
+/* Graph to program: NCHW becomes NHWC, OIHW becomes OHWI, every fused node becomes the step that
+ * ops.def names.
  * Owner rule: see lower.h. */
 #include "lower/lower_private.h"
 #include "tensor/layout.h"
@@ -20,31 +20,69 @@ static bool as_nhwc(const kf__shape *s, kf__ptensor *t) {
 static bool is_flat(const kf__shape *s) { return s->rank == 2 || (s->rank == 4 && s->dim[2] == 1 && s->dim[3] == 1); }
 
 /* Quantized by another tool, or by `kitfox export`. */
-static bool is_qdq(const kf__node *n) { return !n->dead && (n->op == KF_OP_QUANTIZE || n->op == KF_OP_DEQUANTIZE); }
+static bool is_qdq(const kf__node *n) { return !n->dead && kf__op_table[n->op].role == KF_ROLE_QDQ; }
+
+/* ---- what can be lowered: one function for each step that ops.def names; NULL is yes ----------------------------- */
+
+static const char *verdict_NONE(const kf__graph *g, const kf__node *n) {
+    if (n->op == KF_OP_PAD) return "it pads in a way that could not be merged into the next convolution";
+    return "there is no kernel for it";
+}
+
+static const char *always(const kf__graph *g, const kf__node *n) { return NULL; }
+
+static const char *constant_weights(const kf__graph *g, const kf__node *n) {
+    return g->values[n->in[1]].data ? NULL : "its weights are computed at run time";
+}
+
+static const char *one_shape(const kf__graph *g, const kf__node *n) {
+    const kf__value *a = &g->values[n->in[0]], *b = &g->values[n->in[1]];
+    if (a->data || b->data) return "one operand is a constant that no pass could fold";
+    return kf__shape_equal(&a->shape, &b->shape) ? NULL : "its operands differ in shape (broadcasting)";
+}
+
+static const char *verdict_CONCAT(const kf__graph *g, const kf__node *n) {
+    bool channels = n->attrs.axis == 1 || n->attrs.axis == 1 - g->values[n->out[0]].shape.rank;
+    return channels ? NULL : "it joins along another axis than channels";
+}
+
+static const char *verdict_SOFTMAX(const kf__graph *g, const kf__node *n) {
+    const kf__shape *y = &g->values[n->out[0]].shape;
+    return y->rank == 2 || (n->attrs.axis == 1 && is_flat(y)) ? NULL : "softmax is supported over classes only";
+}
+
+/* A reshape of an image into classes moves its elements. */
+static const char *verdict_TO_NCHW(const kf__graph *g, const kf__node *n) {
+    const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
+    return y->rank == 2 || (is_flat(y) && is_flat(x)) ? NULL : "it reshapes into something other than a class vector";
+}
+
+#define verdict_CONV constant_weights
+#define verdict_FC constant_weights
+#define verdict_SE_GATE always
+#define verdict_SCALE always
+#define verdict_ACT always
+#define verdict_GLOBAL_POOL always
+#define verdict_AVG_POOL always
+#define verdict_MAX_POOL always
+#define verdict_ADD one_shape
+#define verdict_MUL one_shape
 
 const char *kf__lower_verdict(const kf__graph *g, const kf__node *n) {
+    static const char *(*const VERDICTS[KF_OP_COUNT])(const kf__graph *, const kf__node *) = {
+#define KF_OP(id, name, least, most, role, attrs, shape, type, eval, step, ...) verdict_##step,
+#include "graph/ops.def"
+#undef KF_OP
+    };
     if (is_qdq(n)) return "the file is quantized already; compile the float model that it was made from with `kitfox quantize`";
     const kf__value *y = &g->values[n->out[0]];
     kf__ptensor t;
     if (y->dtype != KF_F32) return "its output is not f32 and could not be folded into a constant";
     if (!as_nhwc(&y->shape, &t)) return "its output has a rank other than 2, 3 or 4, or an unknown extent";
-    switch (n->op) {
-    case KF_OP_CONV: case KF_OP_FC:
-        return g->values[n->in[1]].data ? NULL : "its weights are computed at run time";
-    case KF_OP_SE_GATE: case KF_OP_SCALE: case KF_OP_ACT: case KF_OP_GLOBAL_AVG_POOL: case KF_OP_AVG_POOL: case KF_OP_MAX_POOL:
-        return NULL;
-    case KF_OP_ADD: case KF_OP_MUL:
-        if (g->values[n->in[0]].data || g->values[n->in[1]].data) return "one operand is a constant that no pass could fold";
-        if (!kf__shape_equal(&g->values[n->in[0]].shape, &g->values[n->in[1]].shape)) return "its operands differ in shape (broadcasting)";
-        return NULL;
-    case KF_OP_CONCAT: return n->attrs.axis == 1 || n->attrs.axis == 1 - y->shape.rank ? NULL : "it joins along another axis than channels";
-    case KF_OP_PAD: return "it pads in a way that could not be merged into the next convolution";
-    case KF_OP_SOFTMAX: return y->shape.rank == 2 || (n->attrs.axis == 1 && is_flat(&y->shape)) ? NULL : "softmax is supported over classes only";
-    case KF_OP_FLATTEN: case KF_OP_RESHAPE: case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE:
-        return y->shape.rank == 2 || (is_flat(&y->shape) && is_flat(&g->values[n->in[0]].shape)) ? NULL : "it reshapes into something other than a class vector";
-    default: return "there is no kernel for it";
-    }
+    return VERDICTS[n->op](g, n);
 }
+
+/* ---- constants and tensors --------------------------------------------------------------------------------------- */
 
 int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape, const void *data) {
     kf__program *p = l->p;
@@ -148,9 +186,11 @@ static kf_status float_view(lowering *l, kf__vid v, int32_t *t) {
     return kf__lower_convert(l, l->g->values[v].name, l->g->values[v].quant, false, from, *t);
 }
 
-static kf_status lower_conv(lowering *l, const kf__node *n, kf__step *s) {
+/* ---- steps: one function for each that ops.def names ------------------------------------------------------------- */
+
+static kf_status fill_CONV(lowering *l, const kf__node *n, kf__step *s) {
     bool depthwise = kf__node_is_depthwise(l->g, n);
-    s->op = depthwise ? KF_STEP_DWCONV : KF_STEP_CONV;
+    if (depthwise) s->op = KF_STEP_DWCONV;
     if (n->n_in > 3 && n->in[3] >= 0) {
         s->in[1] = l->tensor_of[n->in[3]];
         s->n_in = 2;
@@ -159,36 +199,51 @@ static kf_status lower_conv(lowering *l, const kf__node *n, kf__step *s) {
     return copy_bias(l, n, 2, "bias", &s->consts[KF_CONST_BIAS]);
 }
 
-static kf_status fill_step(lowering *l, const kf__node *n, kf__step *s) {
-    switch (n->op) {
-    case KF_OP_CONV: return lower_conv(l, n, s);
-    case KF_OP_FC:
-        s->op = KF_STEP_FC;
-        KF_TRY(copy_matrix(l, n, 1, "weight", &s->consts[KF_CONST_W]));
-        return copy_bias(l, n, 2, "bias", &s->consts[KF_CONST_BIAS]);
-    case KF_OP_SE_GATE:
-        s->op = KF_STEP_SE_GATE;
-        KF_TRY(copy_matrix(l, n, 1, "reduce.weight", &s->consts[KF_CONST_W]));
-        KF_TRY(copy_bias(l, n, 2, "reduce.bias", &s->consts[KF_CONST_BIAS]));
-        KF_TRY(copy_matrix(l, n, 3, "expand.weight", &s->consts[KF_CONST_W2]));
-        return copy_bias(l, n, 4, "expand.bias", &s->consts[KF_CONST_BIAS2]);
-    case KF_OP_SCALE: s->op = KF_STEP_SCALE; break;
-    case KF_OP_ADD: s->op = KF_STEP_ADD; break;
-    case KF_OP_MUL: s->op = KF_STEP_MUL; break;
-    case KF_OP_CONCAT: s->op = KF_STEP_CONCAT; break;
-    case KF_OP_ACT: s->op = KF_STEP_ACT; break;
-    case KF_OP_GLOBAL_AVG_POOL: s->op = KF_STEP_GLOBAL_POOL; break;
-    case KF_OP_AVG_POOL: s->op = KF_STEP_AVG_POOL; break;
-    case KF_OP_MAX_POOL: s->op = KF_STEP_MAX_POOL; break;
-    case KF_OP_SOFTMAX: s->op = KF_STEP_SOFTMAX; break;
-    default: s->op = KF_STEP_TO_NCHW; break; /* reshapes with something to move; see lower_node */
-    }
-    if (n->op == KF_OP_CONCAT && n->n_in > KF_STEP_MAX_IN) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: %d inputs, at most %d", n->name, n->n_in, KF_STEP_MAX_IN);
-    if (n->op == KF_OP_SCALE || n->op == KF_OP_ADD || n->op == KF_OP_MUL || n->op == KF_OP_CONCAT) {
-        s->n_in = n->n_in;
-        for (int k = 0; k < n->n_in; k++) s->in[k] = l->tensor_of[n->in[k]];
-    }
+static kf_status fill_FC(lowering *l, const kf__node *n, kf__step *s) {
+    KF_TRY(copy_matrix(l, n, 1, "weight", &s->consts[KF_CONST_W]));
+    return copy_bias(l, n, 2, "bias", &s->consts[KF_CONST_BIAS]);
+}
+
+static kf_status fill_SE_GATE(lowering *l, const kf__node *n, kf__step *s) {
+    KF_TRY(copy_matrix(l, n, 1, "reduce.weight", &s->consts[KF_CONST_W]));
+    KF_TRY(copy_bias(l, n, 2, "reduce.bias", &s->consts[KF_CONST_BIAS]));
+    KF_TRY(copy_matrix(l, n, 3, "expand.weight", &s->consts[KF_CONST_W2]));
+    return copy_bias(l, n, 4, "expand.bias", &s->consts[KF_CONST_BIAS2]);
+}
+
+static kf_status one_input(lowering *l, const kf__node *n, kf__step *s) { return KF_OK; }
+
+static kf_status all_inputs(lowering *l, const kf__node *n, kf__step *s) {
+    if (n->n_in > KF_STEP_MAX_IN)
+        KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: %d inputs, at most %d", n->name, n->n_in, KF_STEP_MAX_IN);
+    s->n_in = n->n_in;
+    for (int k = 0; k < n->n_in; k++) s->in[k] = l->tensor_of[n->in[k]];
     return KF_OK;
+}
+
+#define fill_SCALE all_inputs
+#define fill_ADD all_inputs
+#define fill_MUL all_inputs
+#define fill_CONCAT all_inputs
+#define fill_ACT one_input
+#define fill_GLOBAL_POOL one_input
+#define fill_AVG_POOL one_input
+#define fill_MAX_POOL one_input
+#define fill_SOFTMAX one_input
+#define fill_TO_NCHW one_input /* reshapes with something to move; see lower_node */
+
+static kf_status fill_NONE(lowering *l, const kf__node *n, kf__step *s) {
+    KF_FAIL(l->err, KF_ERR_INTERNAL, "%s: no step for it", n->name);
+}
+
+static kf_status fill_step(lowering *l, const kf__node *n, kf__step *s) {
+    static kf_status (*const FILLS[KF_OP_COUNT])(lowering *, const kf__node *, kf__step *) = {
+#define KF_OP(id, name, least, most, role, attrs, shape, type, eval, step, ...) fill_##step,
+#include "graph/ops.def"
+#undef KF_OP
+    };
+    s->op = kf__lower_step_of(n->op);
+    return FILLS[n->op](l, n, s);
 }
 
 static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
@@ -223,8 +278,7 @@ static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
 static kf_status lower_node(lowering *l, const kf__node *n) {
     const char *why = kf__lower_verdict(l->g, n);
     if (why) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin, n->name, kf__op_name(n->op), why);
-    bool reshape = n->op == KF_OP_FLATTEN || n->op == KF_OP_RESHAPE || n->op == KF_OP_SQUEEZE || n->op == KF_OP_UNSQUEEZE;
-    if (reshape && is_flat(&l->g->values[n->in[0]].shape)) { /* the same numbers in the same order */
+    if (kf__op_is_view(n->op) && is_flat(&l->g->values[n->in[0]].shape)) { /* the same numbers in the same order */
         l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
         return KF_OK;
     }
@@ -252,13 +306,13 @@ static kf_status lower_ends(lowering *l) {
         for (int k = 0; k < v->shape.rank; k++) in->shape[k] = v->shape.dim[k];
         KF_TRY(new_tensor(l, g->inputs[i], &in->tensor));
         if (!v->quant) continue;
-        in->pixels = v->quant->dtype == KF_U8 && v->quant->scale == 1.0f && v->quant->zero == 0 && !v->quant->channels;
+        in->pixels = kf__quant_is_pixels(v->quant);
         if (in->pixels) continue;
         int32_t quantized = in->tensor; /* a feature map: one rounding step at the door */
         KF_TRY(float_twin(l, quantized, &in->tensor));
         KF_TRY(kf__lower_convert(l, v->name, v->quant, true, in->tensor, quantized));
     }
-    for (size_t i = 0; i < g->n_nodes; i++) /* first: whatever else is odd about such a file follows from it */
+    for (size_t i = 0; i < g->n_nodes; i++) /* first: every other oddity follows from it */
         if (is_qdq(&g->nodes[i])) return lower_node(l, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) KF_TRY(lower_node(l, &g->nodes[i]));

@@ -1,5 +1,4 @@
 /* The integer half of lowering: multipliers, bounds and zero points by graph/qrules.h, each computed in double, rounded once.
- * Floor 5.
  * Owner rule: see lower.h. */
 #include "lower/lower_private.h"
 
@@ -25,13 +24,7 @@ kf_status kf__lower_quant(lowering *l, kf__vid v, kf__ptensor *t) {
 }
 
 bool kf__lower_is_integer(const kf__graph *g, const kf__node *n) {
-    if (n->n_in < 1 || n->in[0] < 0 || !g->values[n->in[0]].quant) return false;
-    switch (n->op) { /* the operators with integer rules in src/ref/ref_int.c */
-    case KF_OP_CONV: case KF_OP_FC: case KF_OP_SE_GATE: case KF_OP_SCALE: case KF_OP_ACT: case KF_OP_ADD: case KF_OP_MUL:
-    case KF_OP_GLOBAL_AVG_POOL: case KF_OP_AVG_POOL: case KF_OP_MAX_POOL: case KF_OP_CONCAT: case KF_OP_PAD: case KF_OP_FLATTEN:
-    case KF_OP_RESHAPE: case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: return true;
-    default: return false;
-    }
+    return n->n_in > 0 && n->in[0] >= 0 && g->values[n->in[0]].quant && kf__op_has_integer_rules(n->op);
 }
 
 /* One multiplier a channel (or one alone when nothing depends on the channel) by a function of the two scales. */
@@ -125,30 +118,36 @@ static kf_status finish_concat(lowering *l, const kf__node *n, kf__step *s, cons
     return put_vector(l, n->name, "mul", KF_F32, m, n->n_in, &s->consts[KF_CONST_MUL]);
 }
 
+/* What only moves integers keeps what they mean. */
+static kf_status moves_only(lowering *l, const kf__node *n, const kf__quant *in, const kf__quant *out) {
+    bool same = out && out->dtype == in->dtype && out->scale == in->scale && out->zero == in->zero;
+    if (!same || out->channels || in->channels)
+        KF_FAIL(l->err, KF_ERR_FORMAT, "%s: the output must keep the input's one scale", n->name);
+    return KF_OK;
+}
+
 kf_status kf__lower_integer(lowering *l, const kf__node *n, kf__step *s) {
     const kf__quant *in = quant_of(l, n->in[0]), *out = quant_of(l, n->out[0]);
     if (out && n->op != KF_OP_SE_GATE) KF_TRY(put_bounds(l, n, out, s));
-    switch (n->op) {
-    case KF_OP_CONV: case KF_OP_FC: return finish_weighted(l, n, s, in, out);
-    case KF_OP_SE_GATE: return finish_gate(l, n, s, in);
-    case KF_OP_ACT:
+    switch (kf__op_table[n->op].rule) {
+    case KF_RULE_CONV: case KF_RULE_FC: return finish_weighted(l, n, s, in, out);
+    case KF_RULE_SE_GATE: return finish_gate(l, n, s, in);
+    case KF_RULE_ACT:
         s->direct = kf__q_direct(n, out);
         if (s->direct) return put_scales(l, n->name, "mul", in, out, by_direct, 1, &s->consts[KF_CONST_MUL]);
         if (kf__q_hswish_k(n, out)) return put_scales(l, n->name, "k", NULL, out, by_hswish, 1, &s->consts[KF_CONST_K]);
         return out ? put_scales(l, n->name, "inv", NULL, out, by_inverse, 1, &s->consts[KF_CONST_INV]) : KF_OK;
-    case KF_OP_ADD: case KF_OP_MUL: case KF_OP_SCALE:
+    case KF_RULE_PAIR: case KF_RULE_SCALE:
         return out ? put_scales(l, n->name, "inv", NULL, out, by_inverse, 1, &s->consts[KF_CONST_INV]) : KF_OK;
-    case KF_OP_GLOBAL_AVG_POOL: {
+    case KF_RULE_MEAN: {
         const kf__shape *x = &l->g->values[n->in[0]].shape;
         return put_scales(l, n->name, "mul", in, out, by_ratio, (double)(x->dim[2] * x->dim[3]), &s->consts[KF_CONST_MUL]);
     }
-    case KF_OP_AVG_POOL: return finish_avg_pool(l, n, s, in, out);
-    case KF_OP_CONCAT: return finish_concat(l, n, s, out);
-    default: /* moves of bytes keep the quantization */
-        if (!out || out->dtype != in->dtype || out->scale != in->scale || out->zero != in->zero || out->channels || in->channels)
-            KF_FAIL(l->err, KF_ERR_FORMAT, "%s: the output must keep the input's one scale", n->name);
-        return KF_OK;
+    case KF_RULE_AVG_POOL: return finish_avg_pool(l, n, s, in, out);
+    case KF_RULE_CONCAT: return finish_concat(l, n, s, out);
+    case KF_RULE_MAX_POOL: case KF_RULE_PAD: case KF_RULE_VIEW: case KF_RULE_NONE: break;
     }
+    return moves_only(l, n, in, out);
 }
 
 kf_status kf__lower_convert(lowering *l, const char *name, const kf__quant *q, bool quantize, int32_t from, int32_t to) {

@@ -1,5 +1,4 @@
 /* What lower.c and lower_int.c share.
- * Floor 5.
  * Owner rule: see lower.h. */
 #ifndef KF_LOWER_PRIVATE_H
 #define KF_LOWER_PRIVATE_H
@@ -18,6 +17,16 @@ typedef struct lowering {
 int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape, const void *data);
 /** Quantization of value v into the tensor, with its per-channel constants. */
 kf_status kf__lower_quant(lowering *l, kf__vid v, kf__ptensor *t);
+/** The step that ops.def names; KF_STEP_NONE without one. */
+enum { KF_STEP_NONE = KF_STEP_OP_COUNT };
+static inline kf__step_op kf__lower_step_of(kf__op op) {
+    static const kf__step_op STEPS[KF_OP_COUNT] = {
+#define KF_OP(id, name, least, most, role, attrs, shape, type, eval, step, ...) (kf__step_op)KF_STEP_##step,
+#include "graph/ops.def"
+#undef KF_OP
+    };
+    return STEPS[op];
+}
 /** Does the node run in integers? */
 bool kf__lower_is_integer(const kf__graph *g, const kf__node *n);
 /** Multipliers, bounds and factors of an integer step whose weights and output tensor are in place. */

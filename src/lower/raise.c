@@ -1,7 +1,8 @@
 /* Program to graph: every step becomes the fused node that it was lowered from.
- * Floor 5. Tensors of a program have no rank; a value has the one that its operator wants, and a Flatten or Reshape goes between
+ * Tensors of a program have no rank; a value has the one that its operator wants, and a Flatten or Reshape goes between
  * two that differ.
  * Owner rule: see raise.h. */
+#include "lower/lower_private.h"
 #include "lower/raise_private.h"
 
 enum { OPSET = 11, IR_VERSION = 6 };
@@ -46,26 +47,12 @@ kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf
     return kf__raise_reshape(r, v, &want, "", out);
 }
 
-static kf__op op_of(kf__step_op op) {
-    switch (op) {
-    case KF_STEP_CONV: case KF_STEP_DWCONV: return KF_OP_CONV;
-    case KF_STEP_FC: return KF_OP_FC;
-    case KF_STEP_SE_GATE: return KF_OP_SE_GATE;
-    case KF_STEP_SCALE: return KF_OP_SCALE;
-    case KF_STEP_ADD: return KF_OP_ADD;
-    case KF_STEP_MUL: return KF_OP_MUL;
-    case KF_STEP_ACT: return KF_OP_ACT;
-    case KF_STEP_GLOBAL_POOL: return KF_OP_GLOBAL_AVG_POOL;
-    case KF_STEP_AVG_POOL: return KF_OP_AVG_POOL;
-    case KF_STEP_MAX_POOL: return KF_OP_MAX_POOL;
-    case KF_STEP_CONCAT: return KF_OP_CONCAT;
-    case KF_STEP_SOFTMAX: return KF_OP_SOFTMAX;
-    case KF_STEP_TO_NCHW: return KF_OP_FLATTEN;
-    case KF_STEP_QUANTIZE:
-    case KF_STEP_DEQUANTIZE:
-    case KF_STEP_OP_COUNT: break;
-    }
-    return KF_OP_COUNT;
+/* The first operator that is lowered to the step; KF_OP_COUNT if none is. */
+static kf__op op_of(kf__step_op step) {
+    kf__op op = 0;
+    if (step == KF_STEP_DWCONV) return KF_OP_CONV;
+    while (op < KF_OP_COUNT && kf__lower_step_of(op) != step) op++;
+    return op;
 }
 
 /* Elementwise steps work on whatever rank their first input has; the others want an image, or a vector. */
@@ -122,7 +109,7 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
     if (op == KF_OP_COUNT || (s->op == KF_STEP_SOFTMAX && (x->h != 1 || x->w != 1)))
         KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: a %s step has no ONNX form here; export the model it was compiled from", s->name, kf__step_op_name(s->op));
     for (int k = 0; k < s->n_in; k++) KF_TRY(kf__raise_input(r, s, k, rank, &in[k]));
-    if (op == KF_OP_CONV || op == KF_OP_FC || op == KF_OP_SE_GATE) {
+    if (kf__op_has_weights(op)) {
         kf__vid residual = op == KF_OP_CONV && s->n_in > 1 ? in[1] : KF_NO_VALUE;
         KF_TRY(kf__raise_weights(r, s, in, &n_in));
         if (x->dtype != KF_F32) KF_TRY(kf__raise_weight_scales(r, s, in));

@@ -1,5 +1,4 @@
 /* One operator for all activations: Relu, Clip, Min/Max with constants, HardSigmoid, HardSwish, Sigmoid become ACT.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: only the list of inputs is allocated, in the graph's arena. */
 #include "passes/passes.h"
 
@@ -52,22 +51,48 @@ static kf_status merge_clips(kf__graph *g, kf__node *n, bool *changed, kf_error 
     return kf__rewrite_absorb(g, p, n, err);
 }
 
+/* ---- one function for each operator whose role in ops.def is ACTIVATION ------------------------------------------ */
+
+typedef kf_status become_fn(kf__graph *g, kf__node *n, bool *changed, kf_error *err);
+
+static kf_status become_RELU(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
+    return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_CLIP, .hi = INFINITY}, changed, err);
+}
+
+static kf_status become_CLIP(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
+    kf__activation act = n->attrs.act;
+    act.kind = KF_ACT_CLIP;
+    return clip_known(g, n) ? become(g, n, n->in[0], act, changed, err) : KF_OK;
+}
+
+static kf_status become_HARD_SIGMOID(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
+    return become(g, n, n->in[0], hard_sigmoid(n), changed, err);
+}
+
+static kf_status become_HARD_SWISH(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
+    return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_HSWISH}, changed, err);
+}
+
+static kf_status become_SIGMOID(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
+    return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_SIGMOID}, changed, err);
+}
+
+#define become_ACT merge_clips
+
+/* Its function where the role is ACTIVATION, NULL elsewhere: HERE_ is a macro for that role alone. */
+#define SECOND(a, b, ...) b
+#define PICK(...) SECOND(__VA_ARGS__, NULL, )
+#define HERE_ACTIVATION(id) , become_##id
+
+static become_fn *const BECOME[KF_OP_COUNT] = {
+#define KF_OP(id, name, least, most, role, ...) PICK(HERE_##role(id)),
+#include "graph/ops.def"
+#undef KF_OP
+};
+
 static kf_status one(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
-    switch (n->op) {
-    case KF_OP_RELU: return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_CLIP, .hi = INFINITY}, changed, err);
-    case KF_OP_CLIP: {
-        kf__activation act = n->attrs.act;
-        act.kind = KF_ACT_CLIP;
-        return clip_known(g, n) ? become(g, n, n->in[0], act, changed, err) : KF_OK;
-    }
-    case KF_OP_HARD_SIGMOID: return become(g, n, n->in[0], hard_sigmoid(n), changed, err);
-    case KF_OP_HARD_SWISH: return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_HSWISH}, changed, err);
-    case KF_OP_SIGMOID: return become(g, n, n->in[0], (kf__activation){.kind = KF_ACT_SIGMOID}, changed, err);
-    case KF_OP_MIN:
-    case KF_OP_MAX: return min_max(g, n, changed, err);
-    case KF_OP_ACT: return merge_clips(g, n, changed, err);
-    default: return KF_OK;
-    }
+    if (n->op == KF_OP_MIN || n->op == KF_OP_MAX) return min_max(g, n, changed, err);
+    return BECOME[n->op] ? BECOME[n->op](g, n, changed, err) : KF_OK;
 }
 
 kf_status kf__pass_activation(kf__graph *g, bool *changed, kf_error *err) {

@@ -1,5 +1,4 @@
 /* Removes nodes that copy their input: Identity, Dropout, and operators whose parameters make them do nothing.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: nothing is allocated. */
 #include "passes/passes.h"
 
@@ -27,13 +26,9 @@ static int neutral(const kf__graph *g, const kf__node *n) {
     float s;
     int x = kf__match_with_scalar(g, n, &s);
     if (x < 0) return -1;
-    switch (n->op) {
-    case KF_OP_ADD: return s == 0.0f ? x : -1;
-    case KF_OP_MUL: return s == 1.0f ? x : -1;
-    case KF_OP_SUB: return s == 0.0f && x == 0 ? x : -1;
-    case KF_OP_DIV: return s == 1.0f && x == 0 ? x : -1;
-    default: return -1;
-    }
+    bool sum = n->op == KF_OP_ADD || n->op == KF_OP_SUB, product = n->op == KF_OP_MUL || n->op == KF_OP_DIV;
+    bool either_way = n->op == KF_OP_ADD || n->op == KF_OP_MUL;
+    return ((sum && s == 0.0f) || (product && s == 1.0f)) && (either_way || x == 0) ? x : -1;
 }
 
 /** Relu of something that an earlier Relu or Clip already made non-negative. */
@@ -43,37 +38,33 @@ static bool already_positive(const kf__graph *g, kf__vid v) {
     return c && c->attrs.act.lo >= 0.0f;
 }
 
+static bool mask_is_unused(const kf__graph *g, const kf__node *n) {
+    return n->n_out < 2 || n->out[1] < 0 || kf__graph_uses(g, n->out[1], &(int32_t){0}) == 0;
+}
+
+static bool unbounded(const kf__node *n) {
+    bool open = n->attrs.act.lo == -INFINITY && n->attrs.act.hi == INFINITY;
+    return open && kf__match_in(n, 1) < 0 && kf__match_in(n, 2) < 0;
+}
+
+/** Does the output equal the first input? */
+static bool copies(const kf__graph *g, const kf__node *n) {
+    kf__vid x = n->in[0], y = n->out[0];
+    if (n->op == KF_OP_IDENTITY) return true;
+    if (n->op == KF_OP_DROPOUT) return mask_is_unused(g, n);
+    if (kf__op_is_view(n->op) || n->op == KF_OP_CAST || n->op == KF_OP_EXPAND) return same_shape(g, x, y);
+    if (n->op == KF_OP_TRANSPOSE) return identity_order(n);
+    if (n->op == KF_OP_PAD) return no_pads(n) && same_shape(g, x, y);
+    if (n->op == KF_OP_CONCAT) return n->n_in == 1;
+    if (n->op == KF_OP_RELU) return already_positive(g, x);
+    return n->op == KF_OP_CLIP && unbounded(n);
+}
+
 /** Index of the input that equals the output, or -1. */
 static int copied_input(const kf__graph *g, const kf__node *n) {
-    kf__vid x = n->in[0], y = n->out[0];
-    switch (n->op) {
-    case KF_OP_IDENTITY: return 0;
-    case KF_OP_DROPOUT:
-        return n->n_out < 2 || n->out[1] < 0 || kf__graph_uses(g, n->out[1], &(int32_t){0}) == 0 ? 0 : -1;
-    case KF_OP_CAST:
-    case KF_OP_FLATTEN:
-    case KF_OP_RESHAPE:
-    case KF_OP_SQUEEZE:
-    case KF_OP_UNSQUEEZE:
-    case KF_OP_EXPAND: return same_shape(g, x, y) ? 0 : -1;
-    case KF_OP_TRANSPOSE: return identity_order(n) ? 0 : -1;
-    case KF_OP_PAD: return no_pads(n) && same_shape(g, x, y) ? 0 : -1;
-    case KF_OP_CONCAT: return n->n_in == 1 ? 0 : -1;
-    case KF_OP_RELU: return already_positive(g, x) ? 0 : -1;
-    case KF_OP_CLIP:
-        return kf__match_in(n, 1) < 0 && kf__match_in(n, 2) < 0 && n->attrs.act.lo == -INFINITY &&
-                       n->attrs.act.hi == INFINITY
-                   ? 0
-                   : -1;
-    case KF_OP_ADD:
-    case KF_OP_SUB:
-    case KF_OP_MUL:
-    case KF_OP_DIV: {
-        int i = neutral(g, n);
-        return i >= 0 && same_shape(g, n->in[i], y) ? i : -1;
-    }
-    default: return -1;
-    }
+    if (copies(g, n)) return 0;
+    int i = kf__op_table[n->op].role == KF_ROLE_ARITHMETIC ? neutral(g, n) : -1;
+    return i >= 0 && same_shape(g, n->in[i], n->out[0]) ? i : -1;
 }
 
 /** Reshape of a reshape, flatten of a squeeze: only the last one counts, if it says its whole target. */
@@ -87,8 +78,7 @@ static bool skip_inner_view(kf__graph *g, kf__node *n) {
             if (t[i] == 0) return false;
     }
     const kf__node *p = kf__match_any(g, n->in[0]);
-    if (!p || (p->op != KF_OP_RESHAPE && p->op != KF_OP_SQUEEZE && p->op != KF_OP_UNSQUEEZE && p->op != KF_OP_FLATTEN))
-        return false;
+    if (!p || !kf__op_is_view(p->op)) return false;
     const kf__shape *s = &g->values[p->in[0]].shape, *o = &g->values[n->out[0]].shape;
     if (n->op == KF_OP_FLATTEN && (s->rank < 2 || o->rank != 2 || s->dim[0] != o->dim[0])) return false;
     n->in[0] = p->in[0];

@@ -1,6 +1,5 @@
 /* Squeeze-and-excite: pool, reduce, activation, expand, gate, multiply become SE_GATE + SCALE. The two layers may be 1x1
  * convolutions or fully connected ones with reshapes around them.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: reshaped weights share the bytes of the originals; missing biases become constants of zeros. */
 #include "passes/passes.h"
 
@@ -10,17 +9,13 @@ typedef struct parts {
     kf__node *layer1, *layer2, *hidden, *gate;
 } parts;
 
-static bool is_view(const kf__node *n) {
-    return n->op == KF_OP_RESHAPE || n->op == KF_OP_FLATTEN || n->op == KF_OP_SQUEEZE || n->op == KF_OP_UNSQUEEZE;
-}
-
 /** Steps from value `v` back over reshapes to the node that computes it; every link must have one reader. */
 static kf__node *behind(const kf__graph *g, kf__vid v, parts *p) {
     for (int guard = 0; guard < 4; guard++) {
         kf__node *n = kf__match_any(g, v);
         if (!n || !kf__match_single(g, v) || p->n >= (int)KF_COUNT(p->used)) return NULL;
         p->used[p->n++] = n;
-        if (!is_view(n)) return n;
+        if (!kf__op_is_view(n->op)) return n;
         v = n->in[0];
     }
     return NULL;

@@ -1,5 +1,4 @@
 /* Storage of activations: which stay f32, which are wide, which have a scale for each channel; ranges from histograms.
- * Floor 5.
  * Owner rule: see assign.h. */
 #include "quantize/assign.h"
 
@@ -11,10 +10,6 @@
 /* Places in all samples together that tell a channel's range: early maps of a hundred pictures reach it, those of 14 x 14 do not. */
 enum { ENOUGH = 40000 };
 
-bool kf__assign_is_view(kf__op op) {
-    return op == KF_OP_FLATTEN || op == KF_OP_RESHAPE || op == KF_OP_SQUEEZE || op == KF_OP_UNSQUEEZE || op == KF_OP_MAX_POOL || op == KF_OP_PAD;
-}
-
 /* Does only float arithmetic follow (softmax, an output), perhaps through a reshape? */
 static bool ends_in_float(const kf__graph *g, kf__vid v) {
     for (size_t k = 0; k < g->n_outputs; k++)
@@ -24,13 +19,24 @@ static bool ends_in_float(const kf__graph *g, kf__vid v) {
             const kf__node *n = &g->nodes[i];
             if (n->in[k] != v) continue;
             if (n->op == KF_OP_SOFTMAX) return true;
-            if (k == 0 && kf__assign_is_view(n->op) && ends_in_float(g, n->out[0])) return true;
+            if (k == 0 && kf__op_keeps_integers(n->op) && ends_in_float(g, n->out[0])) return true;
         }
     return false;
 }
 
 bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v) {
-    return n->op != KF_OP_SE_GATE && n->op != KF_OP_SOFTMAX && !ends_in_float(g, v);
+    return kf__op_table[n->op].output != KF_OUTPUT_FLOAT && !ends_in_float(g, v);
+}
+
+/* With the first input's channels, each on its own scale? */
+static bool treats_channels_apart(const kf__graph *g, const kf__node *n) {
+    switch (kf__op_table[n->op].rule) {
+    case KF_RULE_CONV: return kf__node_is_depthwise(g, n);
+    case KF_RULE_MEAN: case KF_RULE_SE_GATE: case KF_RULE_SCALE: return true;
+    case KF_RULE_FC: case KF_RULE_ACT: case KF_RULE_PAIR: case KF_RULE_AVG_POOL: case KF_RULE_MAX_POOL:
+    case KF_RULE_CONCAT: case KF_RULE_PAD: case KF_RULE_VIEW: case KF_RULE_NONE: break;
+    }
+    return false;
 }
 
 bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v) {
@@ -38,8 +44,7 @@ bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v) {
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             const kf__node *n = &g->nodes[i];
             if (n->in[k] != v) continue;
-            bool depthwise = k == 0 && kf__node_is_depthwise(g, n);
-            if (!depthwise && !(k == 0 && (n->op == KF_OP_GLOBAL_AVG_POOL || n->op == KF_OP_SE_GATE || n->op == KF_OP_SCALE))) return false;
+            if (k > 0 || !treats_channels_apart(g, n)) return false;
         }
     return true;
 }
@@ -56,8 +61,8 @@ static int32_t reader_limit(const kf__sim *s, kf__vid v) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         int32_t here = limit;
-        if (kf__assign_is_view(n->op) && n->in[0] == v) here = reader_limit(s, n->out[0]);
-        if ((n->op == KF_OP_CONV || n->op == KF_OP_FC) && n->in[0] == v) {
+        if (kf__op_keeps_integers(n->op) && n->in[0] == v) here = reader_limit(s, n->out[0]);
+        if (kf__op_is_layer(n->op) && n->in[0] == v) {
             const kf__value *w = &g->values[n->in[1]];
             size_t count = 0;
             if (!kf__shape_count(&w->shape, &count)) continue;
@@ -194,7 +199,7 @@ kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
     kf__graph *g = s->graph;
     kf__sim_shape d = kf__sim_shape_of(g, v);
     if (!kf__assign_is_quantized(g, n, v)) return KF_OK;
-    if (kf__assign_is_view(n->op)) {
+    if (kf__op_keeps_integers(n->op)) {
         g->values[v].quant = g->values[n->in[0]].quant;
         return KF_OK;
     }

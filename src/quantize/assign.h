@@ -1,5 +1,5 @@
 /* How each activation is stored: f32, u8 or i16, per tensor or per channel, from the float values seen.
- * Floor 5: private to src/quantize.
+ * Private to src/quantize.
  * Owner rule: kf__quant objects live in the graph's arena. */
 #ifndef KF_ASSIGN_H
 #define KF_ASSIGN_H
@@ -20,7 +20,5 @@ kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples);
 kf_status kf__assign_i16(kf__graph *g, float magnitude, int32_t limit, kf__quant **out, kf_error *err);
 /** Largest |q| of an i16 tensor so that no reader's sum of K products with weights up to `w_max` can leave 31 bits. */
 int32_t kf__assign_limit(size_t k, int32_t w_max);
-/** Same bytes, other shape, or a selection of them: the output keeps the input's quantization. */
-bool kf__assign_is_view(kf__op op);
 
 #endif

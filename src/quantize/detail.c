@@ -1,5 +1,4 @@
 /* A node's own error and its histograms.
- * Floor 5.
  * Owner rule: see detail.h. */
 #include "quantize/detail.h"
 
@@ -16,9 +15,10 @@ kf_status kf__detail_open(kf__sim *s) {
 
 /* Inputs that hold weights: those of a layer, or both matrices of a squeeze-and-excite branch. */
 static int weight_inputs(const kf__node *n, int *at) {
-    if (n->op == KF_OP_SE_GATE) at[0] = 1, at[1] = 3;
-    else at[0] = 1;
-    return n->op == KF_OP_SE_GATE ? 2 : n->op == KF_OP_CONV || n->op == KF_OP_FC ? 1 : 0;
+    at[0] = 1;
+    at[1] = 3;
+    if (kf__op_is_gate(n->op)) return 2;
+    return kf__op_is_layer(n->op) ? 1 : 0;
 }
 
 /* What weight i counts as: the layer that reads pixels carries the division by 255 std in its weights. */

@@ -1,5 +1,5 @@
 /* Equalization across layers: groups of tensors that must be scaled together, a factor for each of their channels, weights changed to fit.
- * Floor 5. A group ends where a convolution or fully connected layer reads it: those take the factor back.
+ * A group ends where a convolution or fully connected layer reads it: those take the factor back.
  * Owner rule: see equalize.h. */
 #include "quantize/equalize.h"
 
@@ -66,25 +66,32 @@ static void link_layer(groups *e, const kf__node *n) {
     if (n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0) join(e, n->in[3], n->out[0]);
 }
 
+/* join() fixes what is not alike. */
+static void link_sum(groups *e, const kf__node *n) {
+    join(e, n->in[0], n->out[0]);
+    join(e, n->in[1], n->out[0]);
+    if (!homogeneous(&n->attrs.post_act)) fix(e, n->out[0]);
+}
+
 static void link_node(groups *e, const kf__node *n) {
-    const kf__attrs *a = &n->attrs;
     kf__sim_shape y = kf__sim_shape_of(e->g, n->out[0]);
     bool through = false;
-    switch (n->op) {
-    case KF_OP_CONV: case KF_OP_FC: link_layer(e, n); return;
-    case KF_OP_SE_GATE:
+    switch (kf__op_table[n->op].role) {
+    case KF_ROLE_LAYER: link_layer(e, n); return;
+    case KF_ROLE_GATE:
         fix(e, n->out[0]);
         if (!own_constant(e, n->in[1])) fix(e, n->in[0]);
         return;
-    case KF_OP_SCALE: fix(e, n->in[1]), join(e, n->in[0], n->out[0]); return;
-    case KF_OP_ADD: /* join() fixes what is not alike */
-        join(e, n->in[0], n->out[0]), join(e, n->in[1], n->out[0]);
-        if (!homogeneous(&a->post_act)) fix(e, n->out[0]);
+    case KF_ROLE_GATED: fix(e, n->in[1]), join(e, n->in[0], n->out[0]); return;
+    case KF_ROLE_ARITHMETIC:
+        if (n->op != KF_OP_ADD) break;
+        link_sum(e, n);
         return;
-    case KF_OP_ACT: through = homogeneous(&a->act); break;
-    case KF_OP_MAX_POOL: case KF_OP_AVG_POOL: case KF_OP_GLOBAL_AVG_POOL: through = true; break;
-    case KF_OP_FLATTEN: case KF_OP_RESHAPE: case KF_OP_SQUEEZE: case KF_OP_UNSQUEEZE: through = y.c == y.count; break;
-    default: break;
+    case KF_ROLE_ACTIVATION: through = n->op == KF_OP_ACT && homogeneous(&n->attrs.act); break;
+    case KF_ROLE_POOL: through = true; break;
+    case KF_ROLE_VIEW: through = y.c == y.count; break;
+    case KF_ROLE_MATRIX: case KF_ROLE_NORM: case KF_ROLE_REDUCTION: case KF_ROLE_MOVE: case KF_ROLE_SHAPE:
+    case KF_ROLE_QDQ: break;
     }
     if (through) join(e, n->in[0], n->out[0]);
     for (int k = 0; !through && k < n->n_in; k++) fix(e, n->in[k]);
@@ -109,9 +116,10 @@ static kf_status find_groups(groups *e) {
 /* A channel that was quiet in the samples may be loud later: it gets at least what its weights make of the power of their input. */
 static void trust(const groups *e, const kf__node *n, size_t channels, float *range) {
     const float *in = e->power[n->in[0]];
-    if (n->op == KF_OP_SCALE && e->range[n->in[0]])
-        for (size_t c = 0; c < channels; c++) range[c] = fmaxf(range[c], e->range[n->in[0]][c] * sqrtf(e->power[n->out[0]][c] / fmaxf(in[c], 1e-30f)));
-    if (!in || (n->op != KF_OP_CONV && n->op != KF_OP_FC)) return;
+    if (kf__op_table[n->op].role == KF_ROLE_GATED && e->range[n->in[0]])
+        for (size_t c = 0; c < channels; c++)
+            range[c] = fmaxf(range[c], e->range[n->in[0]][c] * sqrtf(e->power[n->out[0]][c] / fmaxf(in[c], 1e-30f)));
+    if (!in || !kf__op_is_layer(n->op)) return;
     const float *w = e->g->values[n->in[1]].data;
     size_t k = e->g->values[n->in[1]].bytes / sizeof(float) / channels,
            taps = n->op == KF_OP_CONV ? (size_t)(n->attrs.window.kh * n->attrs.window.kw) : 1;
@@ -128,7 +136,7 @@ static kf_status observe(groups *e) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         kf__sim_shape d = kf__sim_shape_of(g, n->out[0]);
-        KF_TRY(n->op == KF_OP_CONV || n->op == KF_OP_FC ? kf__step_layer(&e->s, i) : n->op == KF_OP_SE_GATE ? kf__step_gate(&e->s, i) : kf__step_plain(&e->s, i));
+        KF_TRY(kf__step_node(&e->s, i));
         float *r = kf__arena_zalloc(&e->arena, 2 * d.c * sizeof *r), *pw = r + d.c;
         if (!r) KF_FAIL_MEMORY(e->s.err, d.c * sizeof *r);
         e->range[n->out[0]] = r, e->power[n->out[0]] = pw;
@@ -158,10 +166,12 @@ static column column_of(const kf__graph *g, const kf__node *n) {
 }
 
 static bool reads(const groups *e, const kf__node *n, kf__vid root) {
-    return (n->op == KF_OP_CONV || n->op == KF_OP_FC || n->op == KF_OP_SE_GATE) && root_of(e, n->in[0]) == root;
+    return kf__op_has_weights(n->op) && root_of(e, n->in[0]) == root;
 }
 
-static bool makes(const groups *e, const kf__node *n, kf__vid root) { return (n->op == KF_OP_CONV || n->op == KF_OP_FC) && root_of(e, n->out[0]) == root; }
+static bool makes(const groups *e, const kf__node *n, kf__vid root) {
+    return kf__op_is_layer(n->op) && root_of(e, n->out[0]) == root;
+}
 
 /* What channel c carries into one reader: largest weight of the column, its power, and the input's range and power. */
 typedef struct reader {
@@ -276,7 +286,8 @@ static kf_status balance(groups *e, kf__vid root, kf__arena *a) {
     reader *readers = kf__arena_array(a, e->g->n_nodes, sizeof *readers);
     if (!s || !readers) KF_FAIL_MEMORY(e->s.err, 3 * channels * sizeof *s);
     for (size_t i = 0; i < e->g->n_nodes; i++)
-        if (reads(e, &e->g->nodes[i], root) && e->g->nodes[i].op != KF_OP_SE_GATE) KF_TRY(reader_of(e, &e->g->nodes[i], &readers[n++], a));
+        if (reads(e, &e->g->nodes[i], root) && !kf__op_is_gate(e->g->nodes[i].op))
+            KF_TRY(reader_of(e, &e->g->nodes[i], &readers[n++], a));
     for (size_t c = 0; c < channels; c++) best[c] = 1;
     double first = cost(e, readers, n, best, work), least = e->touched[root] ? first : first / WORTH, limit = least;
     for (int k = 0; k <= EXPONENTS && n > 0; k++) {
@@ -297,7 +308,7 @@ static kf_status balance(groups *e, kf__vid root, kf__arena *a) {
 static kf_status own_weights(groups *e) {
     for (size_t i = 0; i < e->g->n_nodes; i++) {
         const kf__node *n = &e->g->nodes[i];
-        if (n->op != KF_OP_CONV && n->op != KF_OP_FC && n->op != KF_OP_SE_GATE) continue;
+        if (!kf__op_has_weights(n->op)) continue;
         for (int k = 1; k < 3 && k < n->n_in; k++) {
             if (n->in[k] < 0) continue;
             kf__value *v = &e->g->values[n->in[k]];

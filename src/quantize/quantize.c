@@ -1,5 +1,4 @@
 /* The sequence: nodes in order, each quantized with its inputs already quantized; then the report.
- * Floor 5.
  * Owner rule: see quantize.h. */
 #include "quantize/quantize.h"
 
@@ -18,8 +17,11 @@ kf__qoptions kf__qoptions_default(void) {
 static kf_status check_activation(const kf__node *n, kf_error *err) {
     const kf__activation *a[3] = {&n->attrs.act, &n->attrs.post_act, &n->attrs.gate_act};
     for (int i = 0; i < 3; i++)
-        if (a[i]->kind == KF_ACT_SIGMOID || a[i]->kind == KF_ACT_SILU)
-            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: sigmoid and SiLU have no integer rule (their exp differs between machines); hard forms can be quantized", n->name);
+        if (kf__activation_by_expf(a[i]))
+            KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                    "%s: sigmoid and SiLU have no integer rule (their exp differs between machines); hard forms can be "
+                    "quantized",
+                    n->name);
     return KF_OK;
 }
 
@@ -72,7 +74,7 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
         KF_TRY(check_activation(n, s->err));
         if (r) r->nodes[i] = (kf__qnode){.name = n->name, .op = n->op, .macs = macs, .alone_cosine = NAN, .alone_sqnr = NAN};
         if (s->alone) KF_TRY(kf__detail_before(s, n, arena, &r->nodes[i]));
-        kf_status st = n->op == KF_OP_CONV || n->op == KF_OP_FC ? kf__step_layer(s, i) : n->op == KF_OP_SE_GATE ? kf__step_gate(s, i) : kf__step_plain(s, i);
+        kf_status st = kf__step_node(s, i);
         if (st != KF_OK) return kf__error_prefix(s->err, st, "quantize");
         n = &g->nodes[i];
         if (r) {

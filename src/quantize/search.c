@@ -28,21 +28,22 @@ typedef struct search {
     kf_error *err;
 } search;
 
-/* ---- what 16 bits cost ----------------------------------------------------------------------------------------------------------- */
+/* ---- what 16 bits cost ------------------------------------------------------------------------------------------- */
 
 /* Views keep their input's storage: the value that decides. */
 static kf__vid root(const kf__graph *g, kf__vid v) {
     int32_t p = g->values[v].producer;
-    return p >= 0 && kf__assign_is_view(g->nodes[p].op) ? root(g, g->nodes[p].in[0]) : v;
+    return p >= 0 && kf__op_keeps_integers(g->nodes[p].op) ? root(g, g->nodes[p].in[0]) : v;
 }
 
-static bool is_layer(const kf__node *n) { return n->op == KF_OP_CONV || n->op == KF_OP_FC; }
+static bool is_layer(const kf__node *n) { return kf__op_is_layer(n->op); }
 
 /* Can v be stored in either width? One pixel is i16 always, the input never. */
 static bool has_choice(const kf__graph *g, kf__vid v) {
     kf__sim_shape d = kf__sim_shape_of(g, v);
     int32_t p = g->values[v].producer;
-    return p >= 0 && d.h * d.w > 1 && !kf__assign_is_view(g->nodes[p].op) && kf__assign_is_quantized(g, &g->nodes[p], v);
+    if (p < 0 || d.h * d.w <= 1 || kf__op_keeps_integers(g->nodes[p].op)) return false;
+    return kf__assign_is_quantized(g, &g->nodes[p], v);
 }
 
 static bool runs_wide(const kf__graph *g, size_t index, const uint8_t *wide, const uint8_t *wide_weights) {
@@ -73,7 +74,7 @@ static int64_t added_macs(const search *s, const kf__qcandidate *c, uint8_t *wid
     return after - before;
 }
 
-/* ---- measuring ------------------------------------------------------------------------------------------------------------------- */
+/* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 static void stage_progress(void *user, size_t done, size_t total) {
     const search *s = user;
@@ -143,7 +144,7 @@ static kf_status try_and_drop(search *s, size_t n, kf__qscore *out) {
     return st;
 }
 
-/* ---- ranking --------------------------------------------------------------------------------------------------------------------- */
+/* ---- ranking ----------------------------------------------------------------------------------------------------- */
 
 static void list_candidates(search *s, const kf__graph *q) {
     const kf__graph *g = s->g;
@@ -235,7 +236,7 @@ static kf_status rank(search *s, kf__graph *q, int64_t limit) {
     return KF_OK;
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static kf_status take(search *s, kf__qsamples *to, const kf__qsamples *from, size_t n, size_t (*index)(size_t i, size_t n, size_t all)) {
     const void **data = kf__arena_array(&s->arena, n, sizeof *data);

@@ -1,5 +1,4 @@
 /* Nodes without weights, both networks: sums, products, pools, reshapes; anything rare goes through the graph's evaluator.
- * Floor 5.
  * Owner rule: scratch of one node ends with the call. */
 #include "quantize/assign.h"
 #include "quantize/steps.h"
@@ -57,22 +56,24 @@ static void pool(const plain *p, const float *x) {
 static kf_status compute(plain *p, const float *const *x) {
     const kf__attrs *a = &p->n->attrs;
     size_t n = p->y.count, c = p->y.c;
-    switch (p->n->op) {
-    case KF_OP_ACT:
+    switch (kf__op_table[p->n->op].rule) {
+    case KF_RULE_ACT:
         for (size_t i = 0; i < n; i++) p->out[i] = kf__activate(a->act.kind, x[0][i], a->act.lo, a->act.hi);
         return KF_OK;
-    case KF_OP_SCALE:
+    case KF_RULE_SCALE:
         for (size_t i = 0; i < n; i++) p->out[i] = x[0][i] * x[1][i % c];
         return KF_OK;
-    case KF_OP_ADD: case KF_OP_MUL: {
+    case KF_RULE_PAIR: {
         const kf__shape *s0 = &p->s->graph->values[p->n->in[0]].shape, *s1 = &p->s->graph->values[p->n->in[1]].shape;
         if (!x[0] || !x[1] || !kf__shape_equal(s0, s1)) KF_FAIL(p->s->err, KF_ERR_UNSUPPORTED, "%s: operands of different shapes cannot be quantized", p->n->name);
         for (size_t i = 0; i < n; i++) p->out[i] = kf__activate(a->post_act.kind, p->n->op == KF_OP_ADD ? x[0][i] + x[1][i] : x[0][i] * x[1][i], a->post_act.lo, a->post_act.hi);
         return KF_OK;
     }
-    case KF_OP_GLOBAL_AVG_POOL: pool(p, x[0]); return KF_OK;
-    default: return evaluate(p, x);
+    case KF_RULE_MEAN: pool(p, x[0]); return KF_OK;
+    case KF_RULE_CONV: case KF_RULE_FC: case KF_RULE_SE_GATE: case KF_RULE_AVG_POOL: case KF_RULE_MAX_POOL:
+    case KF_RULE_CONCAT: case KF_RULE_PAD: case KF_RULE_VIEW: case KF_RULE_NONE: break;
     }
+    return evaluate(p, x);
 }
 
 static kf_status one_network(plain *p, size_t sample, bool quantized) {
@@ -97,7 +98,8 @@ static kf_status run(plain *p) {
         if (!p->in[k]) KF_FAIL_MEMORY(p->s->err, sizeof(float));
     }
     if (!(p->out = kf__arena_array(&p->scratch, p->y.count + 1, sizeof *p->out))) KF_FAIL_MEMORY(p->s->err, p->y.count * sizeof *p->out);
-    bool view = kf__assign_is_view(p->n->op), quantized = !p->s->float_only && kf__assign_is_quantized(g, p->n, y) && (!view || g->values[p->n->in[0]].quant);
+    bool quantized = !p->s->float_only && kf__assign_is_quantized(g, p->n, y);
+    if (kf__op_keeps_integers(p->n->op)) quantized = quantized && g->values[p->n->in[0]].quant;
     KF_TRY(kf__sim_alloc(p->s, y, quantized));
     for (size_t k = 0; k < p->s->samples; k++) KF_TRY(one_network(p, k, false));
     if (p->s->float_only) return KF_OK;
@@ -114,6 +116,12 @@ kf_status kf__step_plain(kf__sim *s, size_t index) {
     kf_status st = run(&p);
     kf__arena_free(&p.scratch);
     return st;
+}
+
+kf_status kf__step_node(kf__sim *s, size_t index) {
+    kf__op op = s->graph->nodes[index].op;
+    if (kf__op_is_layer(op)) return kf__step_layer(s, index);
+    return kf__op_is_gate(op) ? kf__step_gate(s, index) : kf__step_plain(s, index);
 }
 
 kf_status kf__step_compute(kf__sim *s, const kf__node *n, const float *const *x, float *out) {

@@ -1,11 +1,13 @@
 /* One node of the paired networks: compute both, find ranges, correct, seal.
- * Floor 5: private to src/quantize.
+ * Private to src/quantize.
  * Owner rule: see sim.h. */
 #ifndef KF_STEPS_H
 #define KF_STEPS_H
 
 #include "quantize/sim.h"
 
+/** Node `index`, by its role: one of the three below. */
+kf_status kf__step_node(kf__sim *s, size_t index);
 /** Convolution or fully connected layer (node `index`). */
 kf_status kf__step_layer(kf__sim *s, size_t index);
 /** Squeeze-and-excite branch: pooled values and hidden layer in i16, gate in f32. */

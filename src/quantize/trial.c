@@ -10,7 +10,7 @@
 #include "quantize/assign.h"
 #include "quantize/steps.h"
 
-static bool is_layer(const kf__node *n) { return n->op == KF_OP_CONV || n->op == KF_OP_FC; }
+static bool is_layer(const kf__node *n) { return kf__op_is_layer(n->op); }
 
 static bool reads_pixels(const kf__trial *t, const kf__node *n) { return t->sim.pixels && n->in[0] == t->real->inputs[0]; }
 
@@ -125,7 +125,7 @@ static kf_status prepare(kf__trial *t, int threads) {
     for (size_t v = 0; v < t->real->n_values; v++) KF_TRY(prepare_grid(t, (kf__vid)v));
     for (size_t i = 0; i < g->n_nodes; i++) {
         if (is_layer(&g->nodes[i])) KF_TRY(prepare_layer(t, i));
-        if (g->nodes[i].op == KF_OP_SE_GATE) KF_TRY(prepare_gate(t, i));
+        if (kf__op_is_gate(g->nodes[i].op)) KF_TRY(prepare_gate(t, i));
     }
     t->logits = g->outputs[0];
     int32_t last = g->values[t->logits].producer;
@@ -245,10 +245,10 @@ static kf_status run_node(worker *w, size_t index, int weights, bool round, floa
     for (int k = 0; k < n->n_in && k < 16; k++)
         if (n->in[k] >= 0 && (size_t)n->in[k] < w->sim.n_values) x[k] = w->changed[n->in[k]] ? w->other[n->in[k]] : w->base[n->in[k]];
     if (is_layer(n)) run_layer(w, n, &t->layers[index], weights, x, y);
-    else if (n->op == KF_OP_SE_GATE) run_gate(w, n, &t->layers[index], weights, x[0], y);
+    else if (kf__op_is_gate(n->op)) run_gate(w, n, &t->layers[index], weights, x[0], y);
     else KF_TRY(kf__step_compute(&w->sim, n, x, y));
     const kf__trial_grid *g = &t->grids[n->out[0]];
-    if (!round || !g->inv || kf__assign_is_view(n->op)) return KF_OK;
+    if (!round || !g->inv || kf__op_keeps_integers(n->op)) return KF_OK;
     const kf__sim_shape d = kf__sim_shape_of(t->sim.graph, n->out[0]);
     to_grid(g, &d, y);
     return KF_OK;
@@ -274,7 +274,7 @@ static kf_status worker_open(worker *w, kf__trial *t) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         size_t need = is_layer(n) ? kf__sim_scratch(&t->layers[i].l) : 1;
-        if (n->op == KF_OP_SE_GATE) need = kf__sim_shape_of(g, n->in[0]).c + (size_t)g->values[n->in[1]].shape.dim[0];
+        if (kf__op_is_gate(n->op)) need = kf__sim_shape_of(g, n->in[0]).c + (size_t)g->values[n->in[1]].shape.dim[0];
         scratch = need > scratch ? need : scratch;
     }
     if (!(w->scratch = kf__arena_array(&w->arena, scratch, sizeof *w->scratch))) KF_FAIL_MEMORY(t->sim.err, scratch * sizeof *w->scratch);

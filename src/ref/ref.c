@@ -1,5 +1,4 @@
 /* The run loop: inputs, nodes in order, outputs. Float nodes go to kf__eval_node, quantized ones to the integer rules.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: every tensor lives in the caller's arena. */
 #include "ref/ref.h"
 
@@ -8,8 +7,11 @@ int32_t kf__ref_get(const kf__dense *t, size_t i) {
     case KF_U8: return ((const uint8_t *)t->data)[i];
     case KF_I8: return ((const int8_t *)t->data)[i];
     case KF_I16: return ((const int16_t *)t->data)[i];
-    default: return ((const int32_t *)t->data)[i];
+    case KF_I32: return ((const int32_t *)t->data)[i];
+    case KF_F32: case KF_F64: case KF_F16: case KF_BF16: case KF_I64: case KF_BOOL:
+    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break; /* never stored by the quantizer */
     }
+    return 0;
 }
 
 void kf__ref_put(kf__dense *t, size_t i, int32_t q) {
@@ -17,7 +19,9 @@ void kf__ref_put(kf__dense *t, size_t i, int32_t q) {
     case KF_U8: ((uint8_t *)t->data)[i] = (uint8_t)q; return;
     case KF_I8: ((int8_t *)t->data)[i] = (int8_t)q; return;
     case KF_I16: ((int16_t *)t->data)[i] = (int16_t)q; return;
-    default: ((int32_t *)t->data)[i] = q; return;
+    case KF_I32: ((int32_t *)t->data)[i] = q; return;
+    case KF_F32: case KF_F64: case KF_F16: case KF_BF16: case KF_I64: case KF_BOOL:
+    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: return; /* never stored by the quantizer */
     }
 }
 
@@ -107,19 +111,17 @@ static kf_status run_float(kf__ref_node *r) {
 static kf_status run_node(const kf__graph *g, const kf__node *n, kf__dense *values, kf__arena *arena, kf_error *err) {
     kf__ref_node r = {.g = g, .n = n, .arena = arena, .err = err};
     kf__dense out[64] = {0};
-    bool integer = false;
     if (n->n_in > 64 || n->n_out > 64) KF_FAIL(err, KF_ERR_LIMIT, "more than 64 inputs or outputs");
     for (int k = 0; k < n->n_in; k++) {
         if (n->in[k] < 0) continue;
         r.in[k] = &values[n->in[k]];
         r.in_q[k] = g->values[n->in[k]].quant;
         if (!r.in[k]->data) KF_FAIL(err, KF_ERR_INTERNAL, "input %s was never computed", g->values[n->in[k]].name);
-        integer |= k == 0 && r.in_q[k] != NULL;
     }
     r.out = out;
     r.out_q = n->out[0] >= 0 ? g->values[n->out[0]].quant : NULL;
-    if (integer) KF_TRY(kf__ref_integer(&r, &integer));
-    if (!integer) KF_TRY(run_float(&r));
+    if (r.in_q[0] && kf__op_has_integer_rules(n->op)) KF_TRY(kf__ref_integer(&r));
+    else KF_TRY(run_float(&r));
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k] >= 0) values[n->out[k]] = out[k];
     return KF_OK;

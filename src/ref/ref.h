@@ -15,7 +15,7 @@ typedef kf_status (*kf__ref_value_fn)(void *user, const kf__graph *g, kf__vid v,
 kf_status kf__ref_run(const kf__graph *g, const kf__dense *in, size_t n_in, kf__dense *out, size_t n_out,
                       kf__ref_value_fn each, void *user, kf__arena *arena, kf_error *err);
 
-/* ---- pieces shared inside the folder ------------------------------------------------------------------------------------ */
+/* ---- pieces shared inside the folder ----------------------------------------------------------------------------- */
 
 /** Stored integer at index i of a u8, i8, i16 or i32 tensor. */
 int32_t kf__ref_get(const kf__dense *t, size_t i);
@@ -38,9 +38,8 @@ typedef struct kf__ref_node {
     kf_error *err;
 } kf__ref_node;
 
-/** Integer semantics of one node; *known = false when the operator has none (it then runs in f32 between a dequantize and
- *  a quantize). */
-kf_status kf__ref_integer(kf__ref_node *r, bool *known);
+/** One node on integers, by its operator's rule. Operators without one run in f32, between dequantize and quantize. */
+kf_status kf__ref_integer(kf__ref_node *r);
 kf_status kf__ref_conv(kf__ref_node *r);
 kf_status kf__ref_fc(kf__ref_node *r);
 kf_status kf__ref_se_gate(kf__ref_node *r);

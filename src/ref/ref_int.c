@@ -1,5 +1,5 @@
 /* Integer rules of everything but convolutions: activation, sums, pools, scale, concat, and moves of bytes.
- * Floor 4: includes base, tensor, graph. Follows docs/NUMERICS.md row by row.
+ * Follows docs/NUMERICS.md row by row.
  * Owner rule: everything lives in the run's arena. */
 #include "ref/ref.h"
 
@@ -204,25 +204,21 @@ static kf_status run_view(kf__ref_node *r) {
     return KF_OK;
 }
 
-kf_status kf__ref_integer(kf__ref_node *r, bool *known) {
-    *known = true;
-    switch (r->n->op) {
-    case KF_OP_CONV: return kf__ref_conv(r);
-    case KF_OP_FC: return kf__ref_fc(r);
-    case KF_OP_SE_GATE: return kf__ref_se_gate(r);
-    case KF_OP_SCALE: return run_scale(r);
-    case KF_OP_ACT: return run_act(r);
-    case KF_OP_ADD:
-    case KF_OP_MUL: return run_add_mul(r);
-    case KF_OP_GLOBAL_AVG_POOL: return run_global_pool(r);
-    case KF_OP_AVG_POOL:
-    case KF_OP_MAX_POOL: return run_pool(r);
-    case KF_OP_CONCAT: return run_concat(r);
-    case KF_OP_PAD: return run_pad(r);
-    case KF_OP_FLATTEN:
-    case KF_OP_RESHAPE:
-    case KF_OP_SQUEEZE:
-    case KF_OP_UNSQUEEZE: return run_view(r);
-    default: *known = false; return KF_OK;
+kf_status kf__ref_integer(kf__ref_node *r) {
+    switch (kf__op_table[r->n->op].rule) {
+    case KF_RULE_CONV: return kf__ref_conv(r);
+    case KF_RULE_FC: return kf__ref_fc(r);
+    case KF_RULE_SE_GATE: return kf__ref_se_gate(r);
+    case KF_RULE_SCALE: return run_scale(r);
+    case KF_RULE_ACT: return run_act(r);
+    case KF_RULE_PAIR: return run_add_mul(r);
+    case KF_RULE_MEAN: return run_global_pool(r);
+    case KF_RULE_AVG_POOL:
+    case KF_RULE_MAX_POOL: return run_pool(r);
+    case KF_RULE_CONCAT: return run_concat(r);
+    case KF_RULE_PAD: return run_pad(r);
+    case KF_RULE_VIEW: return run_view(r);
+    case KF_RULE_NONE: break;
     }
+    KF_FAIL(r->err, KF_ERR_INTERNAL, "it has no rules on integers");
 }

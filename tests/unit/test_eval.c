@@ -43,6 +43,22 @@ static void test_huge_pads_are_refused(void **state) {
     kf__arena_free(&a);
 }
 
+/* A file may leave a part of a Split without a name: nothing is written for it, not even beside the values. */
+static void test_split_without_its_first_part(void **state) {
+    (void)state;
+    kf_error err = {0};
+    kf__value values[3] = {{.shape = {.rank = 77}},
+                           {.name = "x", .dtype = KF_F32, .shape = kf__shape_make(1, (int64_t[]){5}), .producer = -1},
+                           {.name = "rest", .shape = {.rank = -1}}};
+    kf__vid in[] = {0}, out[] = {KF_NO_VALUE, 1};
+    kf__node n = {.op = KF_OP_SPLIT, .name = "split", .n_in = 1, .n_out = 2, .in = in, .out = out};
+    kf__graph g = {.nodes = &n, .n_nodes = 1, .values = values + 1, .n_values = 2};
+    assert_int_equal(kf__graph_infer(&g, &err), KF_OK);
+    assert_int_equal(values[0].shape.rank, 77);
+    assert_int_equal(values[2].shape.rank, 1);
+    assert_int_equal(values[2].shape.dim[0], 2);
+}
+
 /* "To the end" is written as INT64_MAX by exporters; it must still mean that. */
 static void test_slice_to_the_end(void **state) {
     (void)state;
@@ -125,7 +141,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cast_saturates),
         cmocka_unit_test(test_huge_pads_are_refused),
-        cmocka_unit_test(test_slice_to_the_end),
+        cmocka_unit_test(test_split_without_its_first_part), cmocka_unit_test(test_slice_to_the_end),
         cmocka_unit_test(test_clip_with_crossed_bounds),
         cmocka_unit_test(test_softmax_axis_out_of_range),
         cmocka_unit_test(test_quantize_and_dequantize_linear),

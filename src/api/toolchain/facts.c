@@ -11,7 +11,7 @@ kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err)
                             .n_inputs = (int32_t)g->n_inputs, .n_outputs = (int32_t)g->n_outputs, .stored_parameters = g->meta.source_parameters,
                             .file_nodes = g->meta.source_nodes, .n_labels = g->meta.n_labels, .preprocess = g->meta.preprocess, .quantized = graph->quantized};
     const kf__quant *q = g->n_inputs ? g->values[g->inputs[0]].quant : NULL;
-    info->pixels = q && q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels;
+    info->pixels = kf__quant_is_pixels(q);
     for (size_t i = 0; i < g->n_nodes; i++) info->n_nodes += !g->nodes[i].dead;
     KF_TRY(kf__graph_count(g, &info->macs, &info->parameters, &info->activations, err));
     if (graph->level >= KF_OPTIMIZE_FUSE) KF_TRY(kf__graph_count_architecture(g, &info->parameters, err));

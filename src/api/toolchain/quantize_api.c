@@ -47,7 +47,7 @@ typedef enum request { READS_AND_WRITES, WRITES, WEIGHTS } request;
 
 static bool mark_node(const kf__node *n, size_t index, request what, kf__qoptions *q) {
     if (what == WEIGHTS) {
-        if (n->op != KF_OP_CONV && n->op != KF_OP_FC) return false;
+        if (!kf__op_is_layer(n->op)) return false;
         q->wide_weights[index] = 1;
         return true;
     }
@@ -123,7 +123,7 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     for (size_t i = 0; i < graph->g->n_nodes; i++) { /* no pass removes these */
         const kf__node *q = &graph->g->nodes[i];
-        if (q->op == KF_OP_QUANTIZE || q->op == KF_OP_DEQUANTIZE)
+        if (kf__op_table[q->op].role == KF_ROLE_QDQ)
             KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): the file is quantized already; quantize the float model that it was made from", q->name, kf__op_name(q->op));
     }
     if (samples[0].dtype != KF_F32 && !(samples[0].dtype == KF_U8 && graph->g->meta.preprocess.valid))

@@ -37,8 +37,10 @@ INLINE V activate(V x, kf__act act, V lo, V hi) {
     case KF_ACT_HSWISH: return hswish(x);
     case KF_ACT_HSIGMOID: return MUL(MIN(MAX(ADD(x, SET1(3.0f)), ZERO), SET1(6.0f)), SET1(1.0f / 6.0f));
     case KF_ACT_HARDSIGMOID: return MIN(MAX(ADD(MUL(x, lo), hi), ZERO), SET1(1.0f));
-    default: return x;
+    case KF_ACT_SIGMOID: case KF_ACT_SILU: break; /* lane by lane: see below */
+    case KF_ACT_NONE: case KF_ACT_COUNT: break;
     }
+    return x;
 }
 
 /* Sigmoid and SiLU are rare here (EfficientNet-type networks): one lane at a time. */

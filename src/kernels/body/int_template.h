@@ -71,8 +71,9 @@ APART F activate(F x, const kf__requant *q, F k) {
         memcpy(&x, lane, sizeof lane);
         return x;
     }
-    default: return x;
+    case KF_ACT_NONE: case KF_ACT_COUNT: break;
     }
+    return x;
 }
 
 /* Steps 2 to 5 of any epilogue; n lanes are stored. */
@@ -103,7 +104,7 @@ INLINE F residual_u8(const kf__requant *q, size_t at, size_t lanes) {
     return MULF(CVT(ADDI(load_q(q->residual, KF_U8, at, lanes), SET1I(-q->residual_zero))), SETF(q->residual_scale));
 }
 
-/* ---- GEMM ------------------------------------------------------------------------------------------------------------------- */
+/* ---- GEMM -------------------------------------------------------------------------------------------------------- */
 
 #define W (KF_QPANEL / VL)
 /* Rows of the highest tile. */
