@@ -219,15 +219,44 @@ static const kf__step_info INFO[KF_STEP_OP_COUNT] = {
 #undef KF_STEP_CONST
 };
 
+typedef kf__need need_fn(const kf__program *p, const kf__step *s);
+typedef void length_fn(const kf__program *p, const kf__step *s, kf__length *l);
+
+#define NEEDS(X)                                                                                                       \
+    X(NEVER) X(MAY) X(MUST) X(BORDER) X(DIRECT) X(QUANTIZED) X(FLOAT_OUT) X(SCALES_IN) X(HSWISH) X(ROUNDED)
+#define LENGTHS(X)                                                                                                     \
+    X(CHANNELS) X(CHANNELS_OR_ONE) X(CONV_WEIGHTS) X(DWCONV_WEIGHTS) X(MATRIX) X(REDUCE) X(EXPAND) X(HIDDEN) X(TAPS)   \
+    X(INPUTS) X(BIASES)
+#define X(id) WHEN_##id,
+enum { NEEDS(X) };
+#undef X
+#define X(id) LENGTH_##id,
+enum { LENGTHS(X) };
+#undef X
+
 static const kf__const_rule CONSTS[] = {
 #define KF_STEP(id, name, least, most, f32, integer, scaled, shape, window, f32_reads, integer_reads)
 #define KF_STEP_CONST(id, role, f32, integer, types, length, values)                                                   \
-    {KF_STEP_##id,     KF_CONST_##role, {need_##f32, need_##integer},                                                  \
-     KF_TYPES_##types, length_##length, KF_VALUES_##values},
+    {KF_STEP_##id,     KF_CONST_##role, {WHEN_##f32, WHEN_##integer},                                                  \
+     KF_TYPES_##types, LENGTH_##length, KF_VALUES_##values},
 #include "program/steps.def"
 #undef KF_STEP
 #undef KF_STEP_CONST
 };
+
+kf__need kf__const_need(const kf__const_rule *rule, const kf__program *p, const kf__step *s) {
+#define X(id) need_##id,
+    static need_fn *const RULES[] = {NEEDS(X)};
+#undef X
+    return RULES[rule->need[kf__step_form_of(p, s)]](p, s);
+}
+
+void kf__const_length(const kf__const_rule *rule, const kf__program *p, const kf__step *s, kf__length *l) {
+#define X(id) length_##id,
+    static length_fn *const RULES[] = {LENGTHS(X)};
+#undef X
+    RULES[rule->length](p, s, l);
+}
 
 const kf__step_info *kf__step_info_of(kf__step_op op) { return &INFO[op]; }
 

@@ -78,13 +78,13 @@ typedef struct kf__length {
 /** What may stand in an f32 constant. */
 typedef enum kf__values { KF_VALUES_ANY, KF_VALUES_FINITE, KF_VALUES_FACTOR /* finite, not negative */ } kf__values;
 
+/** A row of the table, in single bytes: it holds no pointers, which would cost a relocation each. */
 typedef struct kf__const_rule {
-    kf__step_op op;
-    kf__const_role role;
-    kf__need (*need[2])(const kf__program *p, const kf__step *s); /* by form */
-    kf__types types;                                              /* in the integer form; f32 in the float form */
-    void (*length)(const kf__program *p, const kf__step *s, kf__length *l);
-    kf__values values;
+    uint8_t op, role; /* kf__step_op, kf__const_role */
+    uint8_t need[2];  /* by form: which rule kf__const_need applies */
+    uint8_t types;    /* kf__types in the integer form; f32 in the float form */
+    uint8_t length;   /* which rule kf__const_length applies */
+    uint8_t values;   /* kf__values */
 } kf__const_rule;
 
 /** The entry of a kind. */
@@ -93,6 +93,8 @@ const kf__step_info *kf__step_info_of(kf__step_op op);
 static inline int kf__step_form_of(const kf__program *p, const kf__step *s) {
     return p->tensors[s->in[0]].dtype != KF_F32;
 }
+kf__need kf__const_need(const kf__const_rule *rule, const kf__program *p, const kf__step *s);
+void kf__const_length(const kf__const_rule *rule, const kf__program *p, const kf__step *s, kf__length *l);
 /** All rules of constants, those of one kind in a row. */
 const kf__const_rule *kf__const_rules(size_t *n);
 /** The bit of a type. */

@@ -40,7 +40,7 @@ static kf_status check_length(const kf__step *s, const kf__pconst *c, const kf__
 
 static kf_status check_const(const kf__program *p, const kf__step *s, const kf__const_rule *rule, kf_error *err) {
     const int form = kf__step_form_of(p, s);
-    const kf__need need = rule->need[form](p, s);
+    const kf__need need = kf__const_need(rule, p, s);
     const int32_t i = s->consts[rule->role];
     kf__length l;
     if (i < -1 || i >= p->n_consts) STEP_FAIL(err, s, "constant %d (%s) is out of range", i, ROLES[rule->role]);
@@ -50,7 +50,7 @@ static kf_status check_const(const kf__program *p, const kf__step *s, const kf__
     const kf__pconst *c = &p->consts[i];
     if (!(kf__types_of(c->dtype) & (form ? rule->types : KF_TYPES_F32)))
         STEP_FAIL(err, s, "constant %s (%s) must not be %s", c->name, ROLES[rule->role], kf_dtype_name(c->dtype));
-    rule->length(p, s, &l);
+    kf__const_length(rule, p, s, &l);
     KF_TRY(check_length(s, c, &l, err));
     return check_values(s, c, rule, err);
 }

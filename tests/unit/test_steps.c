@@ -118,10 +118,10 @@ static void fill_consts(kf__program *p, const form *f, kf__step *s) {
     const kf__const_rule *rules = kf__const_rules(&n);
     for (size_t i = 0; i < n; i++) {
         if (rules[i].op != f->op) continue;
-        kf__need need = rules[i].need[f->form](p, s);
+        kf__need need = kf__const_need(&rules[i], p, s);
         if (need == KF_NEED_NEVER || (need == KF_NEED_MAY && !f->optional)) continue;
         kf__length l;
-        rules[i].length(p, s, &l);
+        kf__const_length(&rules[i], p, s, &l);
         for (int k = 0; k < l.shape.rank; k++)
             if (l.shape.dim[k] == 0) l.shape.dim[k] = HIDDEN; /* for the file to say */
         s->consts[rules[i].role] = add_const(p, type_of(f->form ? rules[i].types : KF_TYPES_F32), &l.shape);
@@ -307,7 +307,7 @@ static void break_consts(const breaking *b) {
         int32_t *at = &b->s->consts[rules[i].role];
         if (rules[i].op != b->s->op) continue;
         known[rules[i].role] = true;
-        kf__need need = rules[i].need[b->f->form](b->p, b->s);
+        kf__need need = kf__const_need(&rules[i], b->p, b->s);
         WITH(b, *at, -2, "index of", rules[i].role);
         WITH(b, *at, b->p->n_consts, "index of", rules[i].role);
         if (need == KF_NEED_MUST) WITH(b, *at, -1, "missing", rules[i].role);
