@@ -29,12 +29,10 @@ typedef struct kf__ahead {
 /** What happens to an f32 accumulator before it is stored: bias, activation, residual, clip. */
 typedef struct kf__epilogue {
     const float *bias;     /* [n] or NULL */
-    kf__act act;
-    float lo, hi;          /* CLIP bounds or HARDSIGMOID alpha, beta */
+    kf__activation act;
     const float *residual; /* same rows as the output, or NULL */
     size_t ld_residual;    /* elements from row to row */
-    kf__act post;          /* NONE or CLIP, after the residual */
-    float post_lo, post_hi;
+    kf__activation post;   /* NONE or CLIP, after the residual */
     kf__ahead *ahead;      /* moves on; one a thread. NULL: nothing */
 } kf__epilogue;
 

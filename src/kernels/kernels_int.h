@@ -20,8 +20,7 @@ typedef struct kf__requant {
     const int32_t *bias;   /* with -z_in * sum(w) folded in */
     const float *mul;      /* step 2; of a direct node also step 5 */
     const float *fbias;    /* added after step 2, or NULL */
-    kf__act act;           /* step 3 */
-    float lo, hi;          /* CLIP bounds or HARDSIGMOID alpha, beta */
+    kf__activation act;    /* step 3 */
     const float *k;        /* factor of HSWISH; never NULL with it */
     const void *residual;  /* rows like the output's, or NULL */
     size_t ld_residual;
@@ -32,8 +31,7 @@ typedef struct kf__requant {
     kf_dtype out;          /* KF_U8, KF_I16 or KF_F32 */
     const float *flo, *fhi; /* quantized: bounds minus zero point */
     const int32_t *zero;   /* quantized: zero point of the output */
-    kf__act post;          /* f32 output: NONE or CLIP, last */
-    float post_lo, post_hi;
+    kf__activation post;   /* f32 output: NONE or CLIP, last */
     const uint8_t *lo8, *hi8; /* set by kf__requant_bound: bounds of the output in natural channel order, or NULL */
 } kf__requant;
 /** Fills lo8 and hi8 (both [kf__qpad(n)]) and points `q` to them if the output is u8 and no sum up to largest_sum can give a value that

@@ -118,7 +118,7 @@ size_t kf__dwconv_u8_scratch(void) { return (size_t)KF_DW_STRIP * 2 * 64 * 4; }
 /* Every step after the sum is linear in it but h-swish, whose factor is at most 6 * k. */
 static double largest_value(const kf__requant *q, double sum, size_t i) {
     double x = sum * fabs((double)q->mul[i]) + (q->fbias ? fabs((double)q->fbias[i]) : 0);
-    if (q->act == KF_ACT_HSWISH) x *= 6 * fabs((double)q->k[i]);
+    if (q->act.kind == KF_ACT_HSWISH) x *= 6 * fabs((double)q->k[i]);
     if (q->residual_scale != 0) x += 65536.0 * fabs((double)q->residual_scale);
     return q->inv ? x * fabs((double)q->inv[i]) : x;
 }

@@ -106,7 +106,7 @@ static void bench(void) {
             shape s = LAYERS[x];
             job j = job_new(s, 0, &r);
             j.d.rows = j.rows;
-            kf__epilogue e = {.bias = j.bias.at, .act = KF_ACT_HSWISH};
+            kf__epilogue e = {.bias = j.bias.at, .act = {.kind = KF_ACT_HSWISH}};
             double ns, work = (double)j.d.w_out * (double)s.c * s.k * s.k;
             BENCH(ns, k.dwconv_f32(&j.d, &e));
             printf("  %dx%d s%d  %3d x %3zu  %8.0f ns  %6.2f /ns", s.k, s.k, s.stride, s.w_in, s.c, ns, work / ns);

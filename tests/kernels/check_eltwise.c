@@ -96,7 +96,7 @@ static void bench(void) {
         for (size_t s = 0; s < KF_COUNT(LAYERS); s++) {
             size_t m = LAYERS[s][0], c = LAYERS[s][1];
             guarded x = guard_new(m * c), out = guard_new(m * c), gate = guard_new(c);
-            kf__epilogue e = {.act = KF_ACT_HSWISH};
+            kf__epilogue e = {.act = {.kind = KF_ACT_HSWISH}};
             double a, b, d, bytes = (double)(m * c) * sizeof(float);
             fill(&x, &r), fill(&gate, &r);
             BENCH(a, k.scale_f32(m, c, x.at, gate.at, out.at));

@@ -67,7 +67,8 @@ static bool check(const job *j, const kf__epilogue *e, const char *name) {
     for (size_t row = 0; row < j->s.m; row++) {
         for (size_t col = 0; col < j->s.n; col++)
             if (wrong(j, e, row, col)) {
-                printf("%s %zux%zux%zu act %d: row %zu column %zu is wrong\n", name, j->s.m, j->s.n, j->s.k, e->act, row, col);
+                printf("%s %zux%zux%zu act %d: row %zu column %zu is wrong\n", name, j->s.m, j->s.n, j->s.k,
+                       e->act.kind, row, col);
                 return false;
             }
         for (size_t col = j->s.n; row + 1 < j->s.m && col < j->ldc; col++)
@@ -138,7 +139,7 @@ static void bench(void) {
         for (size_t x = 0; x < KF_COUNT(LAYERS); x++) {
             shape s = LAYERS[x];
             job j = job_new(s, 0, &r);
-            kf__epilogue e = {.bias = j.bias.at, .act = KF_ACT_HSWISH};
+            kf__epilogue e = {.bias = j.bias.at, .act = {.kind = KF_ACT_HSWISH}};
             double ns, work = (double)s.m * (double)s.n * (double)s.k;
             BENCH(ns, k.gemm_f32(s.m, s.n, s.k, j.a.at, j.lda, j.packed.at, j.out.at, j.ldc, &e));
             printf("  %5zu x %4zu x %4zu  %10.0f ns  %6.2f /ns", s.m, s.n, s.k, ns, work / ns);

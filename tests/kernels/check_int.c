@@ -136,12 +136,20 @@ static void parameters_order(const parameters *from, size_t n, size_t block, par
 
 /* Every activation, output type, residual and bias, turn by turn; plain ones most often, as networks have them. */
 static kf__requant requant_of(const parameters *p, unsigned turn, bool residual_allowed, const void *residual, size_t ld, kf_dtype out) {
-    kf__requant q = {.bias = p->bias, .mul = p->mul, .k = p->k, .flo = p->flo, .fhi = p->fhi, .zero = p->zero, .out = out, .hi = 3};
-    q.act = turn % 3 == 0 ? KF_ACT_NONE : turn % 3 == 1 ? KF_ACT_HSWISH : (kf__act)(turn / 3 % KF_ACT_COUNT);
-    if (q.act == KF_ACT_HARDSIGMOID) q.lo = 0.2f, q.hi = 0.5f;
+    kf__requant q = {.bias = p->bias,
+                     .mul = p->mul,
+                     .k = p->k,
+                     .flo = p->flo,
+                     .fhi = p->fhi,
+                     .zero = p->zero,
+                     .out = out,
+                     .act = {KF_ACT_NONE, 0, 3}};
+    q.act.kind = turn % 3 == 0 ? KF_ACT_NONE : turn % 3 == 1 ? KF_ACT_HSWISH : (kf__act)(turn / 3 % KF_ACT_COUNT);
+    if (q.act.kind == KF_ACT_HARDSIGMOID) q.act.lo = 0.2f, q.act.hi = 0.5f;
     if (turn % 4 == 3 && out != KF_F32) q.inv = p->inv;
-    if (out == KF_F32) q.post = turn % 2 ? KF_ACT_CLIP : KF_ACT_NONE, q.post_lo = -1, q.post_hi = 2, q.fbias = p->fbias;
-    if (residual_allowed && turn % 10 == 3) q.act = KF_ACT_NONE, q.inv = out == KF_F32 ? NULL : p->inv;
+    if (out == KF_F32)
+        q.post.kind = turn % 2 ? KF_ACT_CLIP : KF_ACT_NONE, q.post.lo = -1, q.post.hi = 2, q.fbias = p->fbias;
+    if (residual_allowed && turn % 10 == 3) q.act.kind = KF_ACT_NONE, q.inv = out == KF_F32 ? NULL : p->inv;
     if (residual_allowed && (turn % 5 == 1 || turn % 10 == 3)) q.residual = residual, q.residual_type = KF_U8, q.residual_zero = 77, q.residual_scale = 0.03f, q.ld_residual = ld;
     return q;
 }
@@ -519,17 +527,17 @@ static void check_traps(void) {
         if (out[0] != -3132) report("pair saturation", (shape){1, 1, 3}, 0);
         memset(packed, 0, sizeof packed); /* sums come from the bias alone */
         for (int c = 0; c < 7; c++) p.bias[c] = (int32_t)(X[c] * 1000), p.mul[c] = 0.001f;
-        q.act = KF_ACT_HSWISH;
+        q.act.kind = KF_ACT_HSWISH;
         k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         for (int c = 0; c < 7; c++)
             if (fabsf(out[c] - Y[c]) > 1e-5f) report("h-swish is not h-sigmoid", (shape){1, 7, (size_t)c}, 0);
-        q.act = KF_ACT_HARDSIGMOID, q.lo = 0.2f, q.hi = 0.5f;
+        q.act.kind = KF_ACT_HARDSIGMOID, q.act.lo = 0.2f, q.act.hi = 0.5f;
         k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         if (fabsf(out[4] - 0.7f) > 1e-6f) report("HardSigmoid alpha 0.2", (shape){1, 7, 3}, 0);
-        q.act = KF_ACT_HSIGMOID;
+        q.act.kind = KF_ACT_HSIGMOID;
         k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         if (fabsf(out[4] - 0.66667f) > 1e-5f) report("h-sigmoid of 1", (shape){1, 7, 3}, 0);
-        q.act = KF_ACT_NONE; /* a dead channel: s_w = bias / (s_in * 2^24) */
+        q.act.kind = KF_ACT_NONE; /* a dead channel: s_w = bias / (s_in * 2^24) */
         p.bias[0] = 1 << 24, p.mul[0] = (float)(5.0 / 16777216);
         k.gemm_u8(1, 7, 3, 1, 0, A, 3, packed, out, 7, &q);
         if (out[0] != 5) report("dead channel", (shape){1, 7, 3}, 0);

@@ -75,17 +75,19 @@ static inline double act_double(kf__act act, double x, double lo, double hi) {
 }
 
 static inline double finish_double(double x, const kf__epilogue *e, double residual) {
-    return act_double(e->post, act_double(e->act, x, e->lo, e->hi) + residual, e->post_lo, e->post_hi);
+    return act_double(e->post.kind, act_double(e->act.kind, x, e->act.lo, e->act.hi) + residual, e->post.lo,
+                      e->post.hi);
 }
 
 /** An epilogue that differs from case to case: every activation, with and without bias, residual and last clip. */
 static inline kf__epilogue epilogue_of(unsigned turn, const float *bias, const float *residual, size_t ld) {
-    kf__epilogue e = {.act = (kf__act)(turn % KF_ACT_COUNT), .lo = 0, .hi = 6, .post = KF_ACT_NONE};
-    if (e.act == KF_ACT_HARDSIGMOID) e.lo = 0.2f, e.hi = 0.5f;
-    if (e.act == KF_ACT_CLIP && turn / KF_ACT_COUNT % 2) e.lo = -0.5f, e.hi = INFINITY; /* ReLU has no upper bound */
+    kf__epilogue e = {.act = {(kf__act)(turn % KF_ACT_COUNT), 0, 6}};
+    if (e.act.kind == KF_ACT_HARDSIGMOID) e.act.lo = 0.2f, e.act.hi = 0.5f;
+    if (e.act.kind == KF_ACT_CLIP && turn / KF_ACT_COUNT % 2)
+        e.act.lo = -0.5f, e.act.hi = INFINITY; /* ReLU has no upper bound */
     if (turn % 3 != 1) e.bias = bias;
     if (turn % 4 < 2) e.residual = residual, e.ld_residual = ld;
-    if (turn % 5 == 0) e.post = KF_ACT_CLIP, e.post_lo = -1, e.post_hi = 3;
+    if (turn % 5 == 0) e.post.kind = KF_ACT_CLIP, e.post.lo = -1, e.post.hi = 3;
     return e;
 }
 

@@ -6,12 +6,14 @@
 INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const int tail, MASK mask, V *acc) {
     size_t at = (size_t)x * d->c + ch;
     float *to = d->out + at;
-    if (is_relu(e)) UNROLL for (int q = 0; q < n; q++) acc[q] = MAX(acc[q], SET1(e->lo));
-    else if (e->act == KF_ACT_CLIP) UNROLL for (int q = 0; q < n; q++) acc[q] = clip(acc[q], SET1(e->lo), SET1(e->hi));
-    else if (e->act == KF_ACT_HSWISH) UNROLL for (int q = 0; q < n; q++) acc[q] = hswish(acc[q]);
-    else if (e->act != KF_ACT_NONE) UNROLL for (int q = 0; q < n; q++) acc[q] = activate_any(acc[q], e);
+    if (is_relu(e)) UNROLL for (int q = 0; q < n; q++) acc[q] = MAX(acc[q], SET1(e->act.lo));
+    else if (e->act.kind == KF_ACT_CLIP)
+        UNROLL for (int q = 0; q < n; q++) acc[q] = clip(acc[q], SET1(e->act.lo), SET1(e->act.hi));
+    else if (e->act.kind == KF_ACT_HSWISH) UNROLL for (int q = 0; q < n; q++) acc[q] = hswish(acc[q]);
+    else if (e->act.kind != KF_ACT_NONE) UNROLL for (int q = 0; q < n; q++) acc[q] = activate_any(acc[q], e);
     if (e->residual) UNROLL for (int q = 0; q < n; q++) acc[q] = ADD(acc[q], LOADM(e->residual + at + (size_t)q * d->c, mask));
-    if (e->post == KF_ACT_CLIP) UNROLL for (int q = 0; q < n; q++) acc[q] = clip(acc[q], SET1(e->post_lo), SET1(e->post_hi));
+    if (e->post.kind == KF_ACT_CLIP)
+        UNROLL for (int q = 0; q < n; q++) acc[q] = clip(acc[q], SET1(e->post.lo), SET1(e->post.hi));
     if (tail) UNROLL for (int q = 0; q < n; q++) STOREM(to + (size_t)q * d->c, mask, acc[q]);
     else UNROLL for (int q = 0; q < n; q++) STORE(to + (size_t)q * d->c, acc[q]);
 }

@@ -88,9 +88,9 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
     const kf__epilogue *e = p->e;
 #define EACH(expression)                                                                                               \
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) t->v[i][j] = (expression)
-    if (is_relu(e)) EACH(MAX(t->v[i][j], SET1(e->lo)));
-    else if (e->act == KF_ACT_CLIP) EACH(clip(t->v[i][j], SET1(e->lo), SET1(e->hi)));
-    else if (e->act == KF_ACT_HSWISH) EACH(hswish(t->v[i][j]));
+    if (is_relu(e)) EACH(MAX(t->v[i][j], SET1(e->act.lo)));
+    else if (e->act.kind == KF_ACT_CLIP) EACH(clip(t->v[i][j], SET1(e->act.lo), SET1(e->act.hi)));
+    else if (e->act.kind == KF_ACT_HSWISH) EACH(hswish(t->v[i][j]));
 #undef EACH
     UNROLL for (int j = 0; j < nv; j++) {
         size_t at = col + (size_t)(j * VL);
@@ -101,7 +101,8 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
             const float *r = e->residual + row * e->ld_residual + at;
             UNROLL for (int i = 0; i < mr; i++) t->v[i][j] = ADD(t->v[i][j], LOADM(r + (size_t)i * e->ld_residual, mask));
         }
-        if (e->post == KF_ACT_CLIP) UNROLL for (int i = 0; i < mr; i++) t->v[i][j] = clip(t->v[i][j], SET1(e->post_lo), SET1(e->post_hi));
+        if (e->post.kind == KF_ACT_CLIP)
+            UNROLL for (int i = 0; i < mr; i++) t->v[i][j] = clip(t->v[i][j], SET1(e->post.lo), SET1(e->post.hi));
         if (p->n - at >= VL) UNROLL for (int i = 0; i < mr; i++) STORE(to + (size_t)i * p->ldc, t->v[i][j]);
         else UNROLL for (int i = 0; i < mr; i++) STOREM(to + (size_t)i * p->ldc, mask, t->v[i][j]);
     }
@@ -118,10 +119,10 @@ INLINE void finish_half(const int mr, const product *p, size_t row, size_t at, t
     float *to = p->c + row * p->ldc + at;
 #define EACH(expression) UNROLL for (int i = 0; i < mr; i++) t->half[i] = (expression)
 #define HCLIP(x, lo, hi) HMIN(HMAX(x, lo), hi)
-    if (e->act == KF_ACT_CLIP) EACH(HCLIP(t->half[i], HSET1(e->lo), HSET1(e->hi)));
-    else if (e->act == KF_ACT_HSWISH) EACH(HMUL(HCLIP(HFMA(t->half[i], sixth, half), zero, one), t->half[i]));
+    if (e->act.kind == KF_ACT_CLIP) EACH(HCLIP(t->half[i], HSET1(e->act.lo), HSET1(e->act.hi)));
+    else if (e->act.kind == KF_ACT_HSWISH) EACH(HMUL(HCLIP(HFMA(t->half[i], sixth, half), zero, one), t->half[i]));
     if (e->residual) EACH(HADD(t->half[i], HLOADM(e->residual + (row + (size_t)i) * e->ld_residual + at, mask)));
-    if (e->post == KF_ACT_CLIP) EACH(HCLIP(t->half[i], HSET1(e->post_lo), HSET1(e->post_hi)));
+    if (e->post.kind == KF_ACT_CLIP) EACH(HCLIP(t->half[i], HSET1(e->post.lo), HSET1(e->post.hi)));
     if (HWHOLE(mask)) UNROLL for (int i = 0; i < mr; i++) HSTORE(to + (size_t)i * p->ldc, t->half[i]);
     else UNROLL for (int i = 0; i < mr; i++) HSTOREM(to + (size_t)i * p->ldc, mask, t->half[i]);
 #undef EACH
@@ -157,7 +158,7 @@ INLINE void full(const int mr, const int nv, const int half, const product *p, s
     if (p->k < SHALLOW) UNROLL for (int i = 0; i < mr; i++)
         for (int j = 0; j < nv; j += (int)(KF_LINE / sizeof(V))) __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
     sums(mr, nv, half, p, row, col, line_to_ask(p, weights_at(p, col, 0), PANELS(nv)), &t);
-    if (p->e->act > KF_ACT_HSWISH) { /* rare after a convolution */
+    if (p->e->act.kind > KF_ACT_HSWISH) { /* rare after a convolution */
         float buffer[ROWS_1 * BUFFER_LD];
         keep(mr, nv, half, &t, buffer);
         finish_buffer(p, row, (size_t)mr, col, col + (size_t)(nv * VL + half * HL), buffer);

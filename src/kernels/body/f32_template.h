@@ -29,7 +29,9 @@ INLINE V clip(V x, V lo, V hi) { return MIN(MAX(x, lo), hi); }
 INLINE V hswish(V x) { return MUL(clip(FMA(x, SET1(1.0f / 6.0f), SET1(0.5f)), ZERO, SET1(1.0f)), x); }
 
 /* One instruction less for ReLU, whose upper bound is infinite. */
-static inline bool is_relu(const kf__epilogue *e) { return e->act == KF_ACT_CLIP && e->hi == __builtin_inff(); }
+static inline bool is_relu(const kf__epilogue *e) {
+    return e->act.kind == KF_ACT_CLIP && e->act.hi == __builtin_inff();
+}
 
 INLINE V activate(V x, kf__act act, V lo, V hi) {
     switch (act) {
@@ -54,8 +56,8 @@ INLINE V activate_slow(V x, kf__act act) {
 
 /* Any activation but the two that convolutions are followed by: kept out of their straight code. */
 static __attribute__((noinline)) V activate_any(V x, const kf__epilogue *e) {
-    if (e->act == KF_ACT_SIGMOID || e->act == KF_ACT_SILU) return activate_slow(x, e->act);
-    return activate(x, e->act, SET1(e->lo), SET1(e->hi));
+    if (e->act.kind == KF_ACT_SIGMOID || e->act.kind == KF_ACT_SILU) return activate_slow(x, e->act.kind);
+    return activate(x, e->act.kind, SET1(e->act.lo), SET1(e->act.hi));
 }
 
 /* The first n lanes at most; a masked store of all lanes costs far more than a plain one on some processors. */
@@ -65,11 +67,11 @@ INLINE void store(float *to, size_t n, V x) {
 }
 
 INLINE V finish(V x, const kf__epilogue *e, const float *residual, MASK mask) {
-    if (e->act == KF_ACT_CLIP) x = clip(x, SET1(e->lo), SET1(e->hi));
-    else if (e->act == KF_ACT_HSWISH) x = hswish(x);
-    else if (e->act != KF_ACT_NONE) x = activate_any(x, e);
+    if (e->act.kind == KF_ACT_CLIP) x = clip(x, SET1(e->act.lo), SET1(e->act.hi));
+    else if (e->act.kind == KF_ACT_HSWISH) x = hswish(x);
+    else if (e->act.kind != KF_ACT_NONE) x = activate_any(x, e);
     if (residual) x = ADD(x, LOADM(residual, mask));
-    if (e->post == KF_ACT_CLIP) x = MIN(MAX(x, SET1(e->post_lo)), SET1(e->post_hi));
+    if (e->post.kind == KF_ACT_CLIP) x = MIN(MAX(x, SET1(e->post.lo)), SET1(e->post.hi));
     return x;
 }
 

@@ -20,14 +20,14 @@ static size_t eltwise_run(const kf__eltwise_q *e, size_t n) {
             F y = real_of(e->b, e->b_type, i, b_minus, b);
             x = e->product ? MULF(x, y) : ADDF(x, y);
         }
-        if (q->act == KF_ACT_HSWISH) x = hswish(x, k);
-        else if (q->act != KF_ACT_NONE) x = activate(x, q, k);
+        if (q->act.kind == KF_ACT_HSWISH) x = hswish(x, k);
+        else if (q->act.kind != KF_ACT_NONE) x = activate(x, q, k);
         if (q->inv) x = MULF(x, inv);
         if (q->out != KF_F32) {
             store_q(e->out, q->out, i, round_q(x, &p), VL);
             continue;
         }
-        if (q->post == KF_ACT_CLIP) x = MINF(MAXF(x, SETF(q->post_lo)), SETF(q->post_hi));
+        if (q->post.kind == KF_ACT_CLIP) x = MINF(MAXF(x, SETF(q->post.lo)), SETF(q->post.hi));
         memcpy((float *)e->out + i, &x, sizeof x);
     }
     return i;

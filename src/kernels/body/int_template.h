@@ -48,8 +48,8 @@ INLINE params params_at(const kf__requant *q, size_t col) {
 enum { PLAIN_Q, HSWISH_Q, RESIDUAL_Q, GENERAL };
 INLINE int kind_of(const kf__requant *q) {
     if (!q->lo8 || q->fbias) return GENERAL;
-    if (q->residual) return q->act == KF_ACT_NONE && q->residual_type == KF_U8 && q->inv ? RESIDUAL_Q : GENERAL;
-    return q->inv ? GENERAL : q->act == KF_ACT_NONE ? PLAIN_Q : q->act == KF_ACT_HSWISH ? HSWISH_Q : GENERAL;
+    if (q->residual) return q->act.kind == KF_ACT_NONE && q->residual_type == KF_U8 && q->inv ? RESIDUAL_Q : GENERAL;
+    return q->inv ? GENERAL : q->act.kind == KF_ACT_NONE ? PLAIN_Q : q->act.kind == KF_ACT_HSWISH ? HSWISH_Q : GENERAL;
 }
 
 /* Bounds as integers: floats that are not negative order like their bits, and a negative one is a negative number. So the clamp to
@@ -59,15 +59,15 @@ INLINE F hswish(F x, F k) { return MULF(CLAMP6(ADDF(x, SETF(3.0f))), MULF(x, k))
 INLINE V round_q(F x, const params *p) { return ADDI(RNE(MINF(MAXF(x, p->flo), p->fhi)), p->zero); }
 
 APART F activate(F x, const kf__requant *q, F k) {
-    switch (q->act) {
-    case KF_ACT_CLIP: return MINF(MAXF(x, SETF(q->lo)), SETF(q->hi));
+    switch (q->act.kind) {
+    case KF_ACT_CLIP: return MINF(MAXF(x, SETF(q->act.lo)), SETF(q->act.hi));
     case KF_ACT_HSWISH: return hswish(x, k);
     case KF_ACT_HSIGMOID: return MULF(MINF(MAXF(ADDF(x, SETF(3.0f)), SETF(0.0f)), SETF(6.0f)), SETF(1.0f / 6.0f));
-    case KF_ACT_HARDSIGMOID: return MINF(MAXF(ADDF(MULF(x, SETF(q->lo)), SETF(q->hi)), SETF(0.0f)), SETF(1.0f));
+    case KF_ACT_HARDSIGMOID: return MINF(MAXF(ADDF(MULF(x, SETF(q->act.lo)), SETF(q->act.hi)), SETF(0.0f)), SETF(1.0f));
     case KF_ACT_SIGMOID: case KF_ACT_SILU: {
         float lane[VL];
         memcpy(lane, &x, sizeof lane);
-        for (int i = 0; i < VL; i++) lane[i] = kf__activate(q->act, lane[i], 0, 0);
+        for (int i = 0; i < VL; i++) lane[i] = kf__activate(q->act.kind, lane[i], 0, 0);
         memcpy(&x, lane, sizeof lane);
         return x;
     }
@@ -94,7 +94,7 @@ APART void finish_general(const V *acc, const kf__requant *q, const params *p, s
         store_q(out, q->out, at, round_q(x, p), n);
         return;
     }
-    if (q->post == KF_ACT_CLIP) x = MINF(MAXF(x, SETF(q->post_lo)), SETF(q->post_hi));
+    if (q->post.kind == KF_ACT_CLIP) x = MINF(MAXF(x, SETF(q->post.lo)), SETF(q->post.hi));
     float lane[VL];
     memcpy(lane, &x, sizeof lane);
     memcpy((float *)out + at, lane, n * sizeof(float));

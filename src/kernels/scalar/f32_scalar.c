@@ -4,8 +4,8 @@
 #include "kernels/kernels.h"
 
 static float finish(float x, const kf__epilogue *e, float residual) {
-    x = kf__activate(e->act, x, e->lo, e->hi) + residual;
-    return kf__activate(e->post, x, e->post_lo, e->post_hi);
+    x = kf__activate(e->act.kind, x, e->act.lo, e->act.hi) + residual;
+    return kf__activate(e->post.kind, x, e->post.lo, e->post.hi);
 }
 
 void kf_k_conv_f32_scalar(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
@@ -64,7 +64,8 @@ void kf_k_colsum_f32_scalar(size_t rows, size_t c, const float *x, float *sums) 
 
 void kf_k_eltwise_f32_scalar(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e) {
     for (size_t i = 0; i < n; i++)
-        out[i] = kf__activate(e->post, kf__activate(e->act, a[i] + (b ? b[i] : 0), e->lo, e->hi), e->post_lo, e->post_hi);
+        out[i] = kf__activate(e->post.kind, kf__activate(e->act.kind, a[i] + (b ? b[i] : 0), e->act.lo, e->act.hi),
+                              e->post.lo, e->post.hi);
 }
 
 void kf_k_interleave_f32_scalar(size_t n, const float *const x[3], float *to) {

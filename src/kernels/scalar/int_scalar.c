@@ -19,12 +19,12 @@ static inline int32_t round_q(float x, float flo, float fhi, int32_t zero) { ret
 static void finish(const kf__requant *q, size_t c, int32_t acc, void *out, size_t at, size_t at_residual) {
     float x = (float)acc * q->mul[c];
     if (q->fbias) x = x + q->fbias[c];
-    if (q->act == KF_ACT_HSWISH) x = kf__hswish(x, q->k[c]);
-    else x = kf__activate(q->act, x, q->lo, q->hi);
+    if (q->act.kind == KF_ACT_HSWISH) x = kf__hswish(x, q->k[c]);
+    else x = kf__activate(q->act.kind, x, q->act.lo, q->act.hi);
     if (q->residual && q->residual_type == KF_F32) x = x + ((const float *)q->residual)[at_residual];
     else if (q->residual) x = x + (float)(get(q->residual, q->residual_type, at_residual) - q->residual_zero) * q->residual_scale;
     if (q->inv) x = x * q->inv[c];
-    if (q->out == KF_F32) ((float *)out)[at] = kf__activate(q->post, x, q->post_lo, q->post_hi);
+    if (q->out == KF_F32) ((float *)out)[at] = kf__activate(q->post.kind, x, q->post.lo, q->post.hi);
     else put(out, q->out, at, round_q(x, q->flo[c], q->fhi[c], q->zero[c]));
 }
 
@@ -118,10 +118,10 @@ void kf_k_eltwise_q_scalar(const kf__eltwise_q *e) {
                 float y = real_of(e->b, e->b_type, at, e->b_zero[j], e->b_scale[j]);
                 x = e->product ? x * y : x + y;
             }
-            if (q->act == KF_ACT_HSWISH) x = kf__hswish(x, q->k[j]);
-            else x = kf__activate(q->act, x, q->lo, q->hi);
+            if (q->act.kind == KF_ACT_HSWISH) x = kf__hswish(x, q->k[j]);
+            else x = kf__activate(q->act.kind, x, q->act.lo, q->act.hi);
             if (q->inv) x = x * q->inv[j];
-            if (q->out == KF_F32) ((float *)e->out)[at] = kf__activate(q->post, x, q->post_lo, q->post_hi);
+            if (q->out == KF_F32) ((float *)e->out)[at] = kf__activate(q->post.kind, x, q->post.lo, q->post.hi);
             else put(e->out, q->out, at, round_q(x, q->flo[j], q->fhi[j], q->zero[j]));
         }
 }

@@ -43,14 +43,14 @@ static row16 activate(row16 x, kf__act act, float lo, float hi) {
 
 /* Activation, residual and last clip of n numbers, 16 at most. */
 static __attribute__((noinline)) void finish(const row16 *acc, const kf__epilogue *e, const float *residual, float *to, size_t n) {
-    row16 x = activate(*acc, e->act, e->lo, e->hi);
+    row16 x = activate(*acc, e->act.kind, e->act.lo, e->act.hi);
     float part[16] = {0};
     if (residual) {
         if (n < 16) memcpy(part, residual, n * sizeof *part);
         row16 r = load16(n < 16 ? part : residual);
         EACH x.v[j] = _mm_add_ps(x.v[j], r.v[j]);
     }
-    if (e->post == KF_ACT_CLIP) x = activate(x, KF_ACT_CLIP, e->post_lo, e->post_hi);
+    if (e->post.kind == KF_ACT_CLIP) x = activate(x, KF_ACT_CLIP, e->post.lo, e->post.hi);
     store16(n < 16 ? part : to, x);
     if (n < 16) memcpy(to, part, n * sizeof *part);
 }
@@ -163,7 +163,7 @@ void kf_k_colsum_f32_sse4(size_t rows, size_t c, const float *x, float *sums) {
 }
 
 void kf_k_eltwise_f32_sse4(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e) {
-    const kf__epilogue only = {.act = e->act, .lo = e->lo, .hi = e->hi, .post = e->post, .post_lo = e->post_lo, .post_hi = e->post_hi};
+    const kf__epilogue only = {.act = e->act, .post = e->post};
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         row16 x = load16(a + i);

@@ -61,9 +61,8 @@ static void run_gate(const kf__exec *x, const kf__prepared *s) {
     const float *reduce = kf__f32_of(s->packed), *expand = reduce + kf__gemm_f32_packed(r, c);
     float *mean = kf__job_scratch(&j, 0), *hidden = mean + hidden_at(c);
     const kf__activation *act = &s->step->act, *gate = &s->step->gate_act;
-    const kf__epilogue e1 = {.bias = kf__job_const(&j, KF_CONST_BIAS), .act = act->kind, .lo = act->lo, .hi = act->hi};
-    const kf__epilogue e2 = {
-        .bias = kf__job_const(&j, KF_CONST_BIAS2), .act = gate->kind, .lo = gate->lo, .hi = gate->hi};
+    const kf__epilogue e1 = {.bias = kf__job_const(&j, KF_CONST_BIAS), .act = *act};
+    const kf__epilogue e2 = {.bias = kf__job_const(&j, KF_CONST_BIAS2), .act = *gate};
     for (size_t n = 0; n < (size_t)j.in->n; n++) {
         kf__mean_f32(&j, n, mean);
         row_product(&j, (row_job){.n = r, .k = c, .x = mean, .w = reduce, .y = hidden, .e = e1});

@@ -162,7 +162,7 @@ static bool pack_reduce(kf__preparing *k, gate *g) {
     r->k = kf__vector_f32(&v, NULL, 1.0f / 6.0f);
     r->bias = kf__vector_bias(&v, w, kf__prepare_const(k, KF_CONST_BIAS), NULL, false, 0);
     if (!s->direct) {
-        r->act = s->act.kind, r->lo = s->act.lo, r->hi = s->act.hi;
+        r->act = s->act;
         r->inv = kf__vector_f32(&v, NULL, s->hidden_inv);
     }
     return r->mul && r->k && r->bias && (s->direct || r->inv);
@@ -174,7 +174,7 @@ static bool pack_expand(kf__preparing *k, gate *g) {
     const kf__pconst *w = kf__prepare_const(k, KF_CONST_W2);
     const kf__vectors v = {k, (size_t)k->out->c, 16};
     kf__requant *r = &g->expand.rq;
-    *r = (kf__requant){.out = KF_F32, .act = a->kind, .lo = a->lo, .hi = a->hi};
+    *r = (kf__requant){.out = KF_F32, .act = *a};
     g->mul = kf__vector_f32(&v, kf__prepare_const(k, KF_CONST_K), k->s->pool_mul);
     r->mul = kf__vector_f32(&v, kf__prepare_const(k, KF_CONST_MUL2), 0);
     r->k = kf__vector_f32(&v, NULL, 1.0f / 6.0f);

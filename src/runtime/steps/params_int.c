@@ -50,11 +50,11 @@ bool kf__vector_epilogue(const kf__vectors *v, kf__requant *r) {
     const kf__step *s = k->s;
     const kf__pconst *fbias = kf__prepare_const(k, KF_CONST_FBIAS), *inv = kf__prepare_const(k, KF_CONST_INV);
     if (!kf__vector_rounding(v, k->out, r)) return false;
-    if (k->out->dtype == KF_F32) r->post = s->post_act.kind, r->post_lo = s->post_act.lo, r->post_hi = s->post_act.hi;
+    if (k->out->dtype == KF_F32) r->post = s->post_act;
     r->mul = kf__vector_f32(v, kf__prepare_const(k, KF_CONST_MUL), 1.0f);
     if (fbias && !(r->fbias = kf__vector_f32(v, fbias, 0))) return false;
     if (s->direct) return r->mul != NULL;
-    r->act = s->act.kind, r->lo = s->act.lo, r->hi = s->act.hi;
+    r->act = s->act;
     r->k = kf__vector_f32(v, kf__prepare_const(k, KF_CONST_K), 1.0f / 6.0f);
     if (inv && !(r->inv = kf__vector_f32(v, inv, 0))) return false;
     return r->mul && r->k;

@@ -48,14 +48,10 @@ kf__epilogue kf__job_epilogue(const kf__job *j) {
     const kf__step *s = j->s;
     bool conv = s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV;
     return (kf__epilogue){.bias = kf__job_const(j, KF_CONST_BIAS),
-                          .act = s->act.kind,
-                          .lo = s->act.lo,
-                          .hi = s->act.hi,
+                          .act = s->act,
                           .residual = conv && j->src2 ? kf__f32_of(j->src2) : NULL,
                           .ld_residual = (size_t)j->out->c,
-                          .post = s->post_act.kind,
-                          .post_lo = s->post_act.lo,
-                          .post_hi = s->post_act.hi};
+                          .post = s->post_act};
 }
 
 kf__ahead kf__job_ahead(const kf__job *j, int worker, int workers) {
