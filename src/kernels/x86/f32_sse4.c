@@ -30,11 +30,14 @@ static inline __m128 clip(__m128 x, float lo, float hi) { return _mm_min_ps(_mm_
 
 static row16 activate(row16 x, kf__act act, float lo, float hi) {
     float lane[16];
-    switch (act) {
-    case KF_ACT_NONE: return x;
-    case KF_ACT_CLIP: EACH x.v[j] = clip(x.v[j], lo, hi); return x;
-    case KF_ACT_HSWISH: EACH x.v[j] = _mm_mul_ps(clip(_mm_add_ps(x.v[j], SET1(3.0f)), 0, 6), _mm_mul_ps(x.v[j], SET1(1.0f / 6.0f))); return x;
-    case KF_ACT_HSIGMOID: case KF_ACT_HARDSIGMOID: case KF_ACT_SIGMOID: case KF_ACT_SILU: case KF_ACT_COUNT: break;
+    if (act == KF_ACT_NONE) return x;
+    if (act == KF_ACT_CLIP) {
+        EACH x.v[j] = clip(x.v[j], lo, hi);
+        return x;
+    }
+    if (act == KF_ACT_HSWISH) {
+        EACH x.v[j] = _mm_mul_ps(clip(_mm_add_ps(x.v[j], SET1(3.0f)), 0, 6), _mm_mul_ps(x.v[j], SET1(1.0f / 6.0f)));
+        return x;
     }
     store16(lane, x);
     for (int i = 0; i < 16; i++) lane[i] = kf__activate(act, lane[i], lo, hi);
