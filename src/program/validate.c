@@ -58,7 +58,8 @@ static kf_status check_input(const kf__program *p, int32_t i, kf_error *err) {
     bool known = in->layout >= 0 && in->layout <= 2 && (in->layout == 2 || in->rank == 4);
     if (!known || !declared_ok(in->rank, in->shape, t))
         KF_FAIL(err, KF_ERR_CORRUPT, "input %d: declared shape does not fit its tensor", i);
-    bool pixels = t->dtype == KF_U8 && t->scale == 1 && t->zero == 0 && t->scales == -1;
+    bool any_byte = t->dtype == KF_U8 && t->qmin == 0 && t->qmax == 255; /* nothing rounds pixels into bounds */
+    bool pixels = any_byte && t->scale == 1 && t->zero == 0 && t->scales == -1;
     if (in->pixels ? !pixels : t->dtype != KF_F32)
         KF_FAIL(err, KF_ERR_CORRUPT, "input %d: its tensor is neither f32 nor u8 pixels", i);
     return KF_OK;

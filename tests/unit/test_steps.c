@@ -474,8 +474,29 @@ static void left_over(void **state) {
     }
 }
 
+/* Pixels come as they are: any byte, of scale 1. */
+static void pixels(void **state) {
+    (void)state;
+    kf__program *p = frame();
+    const int32_t d[4] = {1, 2, 2, 3};
+    int32_t x = add_tensor(p, KF_U8, d);
+    kf__ptensor *t = &p->tensors[x];
+    t->qmax = 255;
+    p->inputs[p->n_inputs++] = (kf__pinput){.name = "in", .tensor = x, .rank = 4, .shape = {1, 3, 2, 2}, .pixels = 1};
+    add_output(p, x);
+    const breaking b = {.p = p};
+    assert_int_equal(kf__program_validate(p, NULL), KF_OK);
+    WITH(&b, t->qmax, 254, "upper bound of pixels", 254);
+    WITH(&b, t->qmin, 1, "lower bound of pixels", 1);
+    WITH(&b, t->zero, 1, "zero point of pixels", 1);
+    WITH(&b, t->scale, 2.0f, "scale of pixels", 2);
+    WITH(&b, p->inputs[0].pixels, 0, "bytes without pixels", 0);
+    WITH(&b, p->inputs[0].shape[1], 4, "declared shape", 4);
+    kf__program_destroy(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(every_entry), cmocka_unit_test(names),
-                                       cmocka_unit_test(left_over)};
+                                       cmocka_unit_test(left_over), cmocka_unit_test(pixels)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
