@@ -1,6 +1,6 @@
 /* Fuzz target: a well-formed model file, changed and hashed again; what the loader accepts runs on every level.
  * Integer results must not depend on the level. With -DKF_REPLAY a plain program runs files, and N changes of each:
- * [-n N] FILES.
+ * [-n N] [-k FILE] FILES. With -k, FILE is the input that ran last.
  * Owner rule: everything is released after each input. */
 #include <math.h>
 #include <stdio.h>
@@ -157,8 +157,12 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
 }
 
 #if defined(KF_REPLAY)
+static const char *kept; /* file for the input that runs: what is in it after the end of the program ended it */
+
 /* Each input is its own heap block, so that a sanitizer sees reads past its end. */
 static void replay(const uint8_t *data, size_t n) {
+    FILE *f = kept ? fopen(kept, "wb") : NULL;
+    if (f && (fwrite(data, 1, n, f) != n || fclose(f) != 0)) perror(kept);
     uint8_t *exact = malloc(n ? n : 1);
     if (!exact) return;
     if (n) memcpy(exact, data, n);
@@ -170,7 +174,10 @@ int main(int argc, char **argv) {
     enum { MOST = 1 << 20 };
     static uint8_t data[MOST], changed[MOST];
     int from = 1, changes = 60, files = 0;
-    if (argc > 2 && strcmp(argv[1], "-n") == 0) changes = atoi(argv[2]), from = 3;
+    for (; from + 1 < argc && argv[from][0] == '-'; from += 2) {
+        if (argv[from][1] == 'n') changes = atoi(argv[from + 1]);
+        else kept = argv[from + 1];
+    }
     for (int i = from; i < argc; i++, files++) {
         FILE *f = fopen(argv[i], "rb");
         if (!f) {

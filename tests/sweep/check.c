@@ -28,7 +28,7 @@ typedef struct oracle {
 } oracle;
 
 typedef struct work {
-    const row *r;
+    const net_row *r;
     first_layer f;
     uint64_t seed;
     outcome *to;
@@ -359,7 +359,7 @@ static void check_int(work *w, const char *folder) {
     kf_graph_destroy(&graph);
 }
 
-void sweep_check(const row *r, uint64_t seed, int index, const char *folder, outcome *to) {
+void sweep_check(const net_row *r, uint64_t seed, int index, const char *folder, outcome *to) {
     work w = {.r = r, .seed = seed * 1000003u + (uint64_t)index * 7919u, .to = to};
     *to = (outcome){.result = RAN};
     if (!first_layer_of(r, &w.f)) {

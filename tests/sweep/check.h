@@ -20,6 +20,6 @@ typedef struct outcome {
 /** Levels of this machine that KITFOX_CPU allows, lowest first, and their number. `to` has room for KF_CPU_LEVELS. */
 int sweep_levels(kf__cpu_level *to);
 /** Network `index`: also saved to a file in `folder` and verified when that is not NULL. */
-void sweep_check(const row *r, uint64_t seed, int index, const char *folder, outcome *to);
+void sweep_check(const net_row *r, uint64_t seed, int index, const char *folder, outcome *to);
 
 #endif

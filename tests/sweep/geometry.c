@@ -60,9 +60,9 @@ int values_of(int parameter) {
 const char *name_of_parameter(int parameter) { return PARAMETER[parameter].name; }
 const char *name_of_value(int parameter, int value) { return PARAMETER[parameter].values[value]; }
 
-static int number(const row *r, int parameter) { return atoi(PARAMETER[parameter].values[r->v[parameter]]); }
+static int number(const net_row *r, int parameter) { return atoi(PARAMETER[parameter].values[r->v[parameter]]); }
 
-void print_row(FILE *to, const row *r) {
+void print_row(FILE *to, const net_row *r) {
     for (int p = 0; p < PARAMETERS; p++)
         fprintf(to, "%s%s=%s", p ? " " : "", name_of_parameter(p), name_of_value(p, r->v[p]));
 }
@@ -74,7 +74,7 @@ static int pad_of(int value, int span) {
 }
 
 /* Input, batch, quantizer, channels and groups: what goes together whatever the window is. */
-static bool channels_of(const row *r, first_layer *f) {
+static bool channels_of(const net_row *r, first_layer *f) {
     f->n = number(r, P_BATCH), f->cin = number(r, P_CIN), f->cout = number(r, P_COUT), f->group = 1;
     if (r->v[P_INPUT] == INPUT_PIXELS && f->cin != 3) return false; /* pictures have three planes */
     if (f->n > 1 && r->v[P_QUANTIZER] < Q_PLAIN) return false;      /* the product's quantizer takes one image */
@@ -91,7 +91,7 @@ static bool channels_of(const row *r, first_layer *f) {
     }
 }
 
-bool first_layer_of(const row *r, first_layer *f) {
+bool first_layer_of(const net_row *r, first_layer *f) {
     *f = (first_layer){0};
     if (!channels_of(r, f) || sscanf(PARAMETER[P_MAP].values[r->v[P_MAP]], "%dx%d", &f->h, &f->w) != 2) return false;
     f->kh = number(r, P_KH), f->kw = number(r, P_KW), f->sh = number(r, P_SH), f->sw = number(r, P_SW);
@@ -118,7 +118,7 @@ enum { OPEN = 0, COVERED = 1, IMPOSSIBLE = 2 };
 /* Of the parameters that channels_of looks at: is there a combination with both values? */
 static bool channels_possible(int a, int va, int b, int vb) {
     static const int OF[] = {P_INPUT, P_BATCH, P_QUANTIZER, P_GROUP, P_CIN, P_COUT};
-    row r = {0};
+    net_row r = {0};
     int at[KF_COUNT(OF)] = {0};
     for (;;) {
         bool match = true;
@@ -138,7 +138,7 @@ static bool about_channels(int p) {
     return p == P_INPUT || p == P_BATCH || p == P_QUANTIZER || p == P_GROUP || p == P_CIN || p == P_COUT;
 }
 
-static void mark_row(pairs *s, const row *r, int *open) {
+static void mark_row(pairs *s, const net_row *r, int *open) {
     for (int a = 0; a < PARAMETERS; a++)
         for (int b = a + 1; b < PARAMETERS; b++) {
             uint8_t *at = &s->state[a][b][r->v[a]][r->v[b]];
@@ -165,7 +165,7 @@ static int count_open(pairs *s, int *impossible) {
 static uint8_t any_value(kf__random *g, int p) { return (uint8_t)kf__random_range(g, 0, values_of(p) - 1); }
 
 /* Open pairs that value `v` of `p` would add to the parameters that are set. */
-static int gain_of(const pairs *s, const row *r, const bool *set, int p, int v) {
+static int gain_of(const pairs *s, const net_row *r, const bool *set, int p, int v) {
     int gain = 0;
     for (int o = 0; o < PARAMETERS; o++)
         if (set[o] && o != p) gain += (o < p ? s->state[o][p][r->v[o]][v] : s->state[p][o][v][r->v[o]]) == OPEN;
@@ -173,7 +173,7 @@ static int gain_of(const pairs *s, const row *r, const bool *set, int p, int v) 
 }
 
 /* Set `p` to the value with the largest gain, among equals any; without pairs any. */
-static void choose(const pairs *s, kf__random *g, row *r, bool *set, int p) {
+static void choose(const pairs *s, kf__random *g, net_row *r, bool *set, int p) {
     int best = -1, from = any_value(g, p), n = values_of(p);
     if (set[p]) return;
     for (int k = 0; s && k < n; k++) {
@@ -185,7 +185,7 @@ static void choose(const pairs *s, kf__random *g, row *r, bool *set, int p) {
 }
 
 /* Fill a row whose set values stay; false where no try gave a network. Later tries look less at the gain. */
-static bool complete(const pairs *s, kf__random *g, row *r, const bool *fixed) {
+static bool complete(const pairs *s, kf__random *g, net_row *r, const bool *fixed) {
     static const int FREE[] = {P_BIAS, P_ACT, P_BLOCK, P_POOL, P_SECOND, P_ACT2, P_HEAD, P_THREADS};
     for (int t = 0; t < TRIES; t++) {
         bool set[PARAMETERS];
@@ -216,10 +216,10 @@ static bool complete(const pairs *s, kf__random *g, row *r, const bool *fixed) {
     return false;
 }
 
-static void add_row(covering *c, int *room, row r) {
+static void add_row(covering *c, int *room, net_row r) {
     if (c->n == *room) {
         *room = *room ? 2 * *room : 256;
-        row *grown = realloc(c->rows, (size_t)*room * sizeof *grown);
+        net_row *grown = realloc(c->rows, (size_t)*room * sizeof *grown);
         if (!grown) abort();
         c->rows = grown;
     }
@@ -238,7 +238,7 @@ covering covering_make(uint64_t seed) {
             for (int va = 0; va < values_of(a); va++)
                 for (int vb = 0; vb < values_of(b); vb++) {
                     bool fixed[PARAMETERS] = {[0] = false};
-                    row r = {0};
+                    net_row r = {0};
                     if (s->state[a][b][va][vb] != OPEN) continue;
                     fixed[a] = fixed[b] = true;
                     r.v[a] = (uint8_t)va, r.v[b] = (uint8_t)vb;
@@ -256,9 +256,9 @@ void covering_free(covering *c) {
     *c = (covering){0};
 }
 
-row row_at(const covering *c, uint64_t seed, int index) {
+net_row row_at(const covering *c, uint64_t seed, int index) {
     bool fixed[PARAMETERS] = {[0] = false};
-    row r = {0};
+    net_row r = {0};
     if (index < c->n) return c->rows[index];
     kf__random g = {seed * 1000003u + (uint64_t)index};
     for (int p = 0; p < 8; p++) kf__random_u64(&g);
@@ -267,7 +267,7 @@ row row_at(const covering *c, uint64_t seed, int index) {
     return r;
 }
 
-int pairs_missing(const covering *c, const row *rows, const bool *in, int n, char *text, size_t size) {
+int pairs_missing(const covering *c, const net_row *rows, const bool *in, int n, char *text, size_t size) {
     pairs *s = calloc(1, sizeof *s);
     int impossible, open;
     if (!s) abort();

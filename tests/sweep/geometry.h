@@ -50,9 +50,9 @@ enum { HEAD_MAP, HEAD_POOLED, HEAD_FLAT, HEAD_CONV, HEAD_SOFTMAX };
 /* The product's quantizer, and the plain one of the tests, which takes batches and every kind of mixture. */
 enum { Q_EIGHT, Q_SIXTEEN_OUTPUTS, Q_SIXTEEN_NODES, Q_SIXTEEN_WEIGHTS, Q_PLAIN, Q_PLAIN_MIXED };
 
-typedef struct row {
+typedef struct net_row {
     uint8_t v[PARAMETERS];
-} row;
+} net_row;
 
 /** The first layer in numbers. */
 typedef struct first_layer {
@@ -63,7 +63,7 @@ typedef struct first_layer {
 } first_layer;
 
 typedef struct covering {
-    row *rows;
+    net_row *rows;
     int n;
     int pairs, impossible; /* pairs of values that some network can have, and those that none can */
     int missing;           /* of `pairs`: in no row */
@@ -74,14 +74,14 @@ int values_of(int parameter);
 const char *name_of_parameter(int parameter);
 const char *name_of_value(int parameter, int value);
 /** The first layer of a row; false where its values do not go together. */
-bool first_layer_of(const row *r, first_layer *to);
+bool first_layer_of(const net_row *r, first_layer *to);
 /** Every pair of values in at least one row, the same rows for the same seed. Free with covering_free. */
 covering covering_make(uint64_t seed);
 void covering_free(covering *c);
 /** Row `index` of a sweep: of the covering array, then made up from seed and index. */
-row row_at(const covering *c, uint64_t seed, int index);
+net_row row_at(const covering *c, uint64_t seed, int index);
 /** Pairs of `c` that are in none of the rows for which `in` is true; the first of them into `text`. */
-int pairs_missing(const covering *c, const row *rows, const bool *in, int n, char *text, size_t size);
-void print_row(FILE *to, const row *r);
+int pairs_missing(const covering *c, const net_row *rows, const bool *in, int n, char *text, size_t size);
+void print_row(FILE *to, const net_row *r);
 
 #endif

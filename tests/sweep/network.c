@@ -206,7 +206,7 @@ static void activation(maker *m, int act) {
     }
 }
 
-static void first(maker *m, const row *r, const first_layer *f) {
+static void first(maker *m, const net_row *r, const first_layer *f) {
     if (f->extra) {
         name pads = ints(m, 8, (int64_t[]){0, 0, 1, 1, 0, 0, 1, 1});
         node2(m, "Pad", pads.text);
@@ -327,7 +327,7 @@ static void put_value(bytes *graph, unsigned field, const char *value, int rank,
     put_message(graph, field, &info);
 }
 
-void *network_bytes(const row *r, uint64_t seed, size_t *n) {
+void *network_bytes(const net_row *r, uint64_t seed, size_t *n) {
     first_layer f;
     maker m = {.random = {seed}, .now = "x"};
     bytes graph = {0}, model = {0}, opset = {0};

@@ -7,6 +7,6 @@
 #include "geometry.h"
 
 /** ONNX bytes of the network of `r`; weights from `seed`. Release with free. Ends the program when out of memory. */
-void *network_bytes(const row *r, uint64_t seed, size_t *bytes);
+void *network_bytes(const net_row *r, uint64_t seed, size_t *bytes);
 
 #endif

@@ -26,7 +26,7 @@ typedef struct sweep {
     uint64_t seed;
     const char *write;
     covering c;
-    row *rows;         /* [count] */
+    net_row *rows;     /* [count] */
     outcome *outcomes; /* [count], shared */
     int *at;           /* [jobs], shared: what each works on, -1 at the end */
     char folder[40];
