@@ -4,6 +4,7 @@
 #ifndef KF_GRAPH_H
 #define KF_GRAPH_H
 
+#include "tensor/quant.h"
 #include "tensor/requant.h"
 #include "tensor/tensor.h"
 #include "tensor/window.h"
@@ -94,22 +95,6 @@ static inline bool kf__op_keeps_integers(kf__op op) { return kf__op_table[op].ou
 /** Index of a value in kf__graph.values; -1 means an absent optional input. */
 typedef int32_t kf__vid;
 #define KF_NO_VALUE (-1)
-
-/** How a quantized value maps to real numbers: real = scale * (q - zero). Filled by the quantizer only. */
-typedef struct kf__quant {
-    kf_dtype dtype; /* KF_U8, KF_I16 (zero = 0) or, for weights, KF_I8/KF_I16 with per-channel scales */
-    float scale;
-    int32_t zero;
-    int32_t qmin, qmax;   /* the producer clamps to these (i16: symmetric +-q_max) */
-    int32_t channels;     /* 0: per tensor; else length of the vectors below (axis 1 of activations, 0 of weights) */
-    const float *scales;  /* [channels] */
-    const int32_t *zeros; /* [channels], activations only */
-} kf__quant;
-
-/** Are these the pixels of a picture as they are? The layer that reads them takes off the mean. */
-static inline bool kf__quant_is_pixels(const kf__quant *q) {
-    return q && q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels;
-}
 
 typedef struct kf__value {
     const char *name; /* never NULL; unique among values that are graph inputs or outputs */

@@ -7,18 +7,6 @@
 
 #include "graph/graph.h"
 
-static inline float kf__q_scale(const kf__quant *q, int64_t c) { return q->channels ? q->scales[c] : q->scale; }
-static inline int32_t kf__q_zero(const kf__quant *q, int64_t c) {
-    return q->channels && q->zeros ? q->zeros[c] : q->zero;
-}
-
-/** A real clip bound in q units of channel c: rne(bound / s) + z in double, kept inside qmin..qmax. */
-static inline int32_t kf__q_bound(const kf__quant *q, int64_t c, float bound) {
-    double t = rint((double)bound / (double)kf__q_scale(q, c)) + (double)kf__q_zero(q, c);
-    if (!(t > (double)q->qmin)) return q->qmin;
-    return t < (double)q->qmax ? (int32_t)t : q->qmax;
-}
-
 /** Narrow lo..hi to what `clip` (NONE or CLIP) leaves of the output range of channel c. */
 static inline void kf__q_clip(const kf__quant *out, int64_t c, const kf__activation *clip, int32_t *lo, int32_t *hi) {
     if (clip->kind != KF_ACT_CLIP) return;

@@ -28,7 +28,9 @@ typedef struct factor {
 } factor;
 
 static double factor_at(const kf__raising *r, const factor *f, size_t c) {
-    return f->tensor ? (double)kf__ptensor_scale(r->p, f->tensor, c) : f->number;
+    if (!f->tensor) return f->number;
+    const kf__quant q = kf__ptensor_quant(r->p, f->tensor);
+    return (double)kf__q_scale(&q, (int64_t)c);
 }
 
 static kf_status put_scales(kf__raising *r, const kf__step *s, kf__vid v, kf__const_role role, factor up, factor down) {
@@ -51,7 +53,8 @@ static double pool_scale(const kf__raising *r, const kf__step *s) {
     const kf__ptensor *x = &r->p->tensors[s->in[0]];
     const float *k = floats(r, s->consts[KF_CONST_K]);
     double mul = k ? (double)k[0] : (double)s->pool_mul, hw = (double)x->h * x->w;
-    return (double)(float)((double)kf__ptensor_scale(r->p, x, 0) / (hw * mul));
+    const kf__quant q = kf__ptensor_quant(r->p, x);
+    return (double)(float)((double)kf__q_scale(&q, 0) / (hw * mul));
 }
 
 /* A direct hidden layer leaves only quotients with s_hidden behind: a clip's bound tells it, and without one any scale says the same. */

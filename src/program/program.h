@@ -4,6 +4,7 @@
 #ifndef KF_PROGRAM_H
 #define KF_PROGRAM_H
 
+#include "tensor/quant.h"
 #include "tensor/requant.h"
 #include "tensor/tensor.h"
 #include "tensor/window.h"
@@ -137,14 +138,13 @@ typedef struct kf__program {
 static inline size_t kf__ptensor_count(const kf__ptensor *t) {
     return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
 }
-/** Zero point and scale of channel c: 0 and 1 for f32. */
-static inline int32_t kf__ptensor_zero(const kf__program *p, const kf__ptensor *t, size_t c) {
-    if (t->dtype == KF_F32) return 0;
-    return t->zeros >= 0 ? ((const int32_t *)p->consts[t->zeros].data)[c] : t->zero;
-}
-static inline float kf__ptensor_scale(const kf__program *p, const kf__ptensor *t, size_t c) {
-    if (t->dtype == KF_F32) return 1.0f;
-    return t->scales >= 0 ? ((const float *)p->consts[t->scales].data)[c] : t->scale;
+/** The tensor's scales and zero points: 1 and 0 for f32. */
+static inline kf__quant kf__ptensor_quant(const kf__program *p, const kf__ptensor *t) {
+    if (t->dtype == KF_F32) return (kf__quant){.dtype = KF_F32, .scale = 1};
+    kf__quant q = {.dtype = t->dtype, .scale = t->scale, .zero = t->zero, .qmin = t->qmin, .qmax = t->qmax};
+    if (t->scales >= 0) q.channels = t->c, q.scales = p->consts[t->scales].data;
+    if (t->zeros >= 0) q.zeros = p->consts[t->zeros].data;
+    return q;
 }
 
 kf_status kf__program_create(kf__program **out, const kf_allocator *a, kf_error *err);

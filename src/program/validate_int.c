@@ -98,8 +98,9 @@ static kf_status check_layer(const kf__program *p, const kf__step *s, kf__const_
     bool depthwise = s->op == KF_STEP_DWCONV;
     int64_t total = (int64_t)(w->bytes / kf_dtype_size(w->dtype)), k = total / n_out;
     int64_t rows = b ? (int64_t)(b->bytes / 4) / n_out : 1;
+    const kf__quant q = x ? kf__ptensor_quant(p, x) : (kf__quant){0};
     for (int64_t o = 0; o < n_out; o++) {
-        int64_t zero = x ? kf__ptensor_zero(p, x, (size_t)o) : 0;
+        int64_t zero = kf__q_zero(&q, o);
         KF_TRY(no_overflow(s, w, depthwise ? (size_t)o : (size_t)(o * k), depthwise ? (size_t)n_out : 1, k, zero, raw,
                            b ? b->data : NULL, rows, o, n_out, err));
     }

@@ -8,9 +8,8 @@
 size_t kf__session_count(const struct kf_session *s, int32_t t) { return kf__ptensor_count(&s->m->p->tensors[t]); }
 
 void kf__session_real(const struct kf_session *s, int32_t t, float *to) {
-    const kf__program *p = s->m->p;
-    const kf__ptensor *x = &p->tensors[t];
-    size_t c = (size_t)x->c;
+    const kf__ptensor *x = &s->m->p->tensors[t];
+    const kf__quant quant = kf__ptensor_quant(s->m->p, x);
     const void *from = kf__exec_tensor(&s->exec, t);
     size_t n = kf__session_count(s, t);
     if (x->dtype == KF_F32) {
@@ -18,16 +17,16 @@ void kf__session_real(const struct kf_session *s, int32_t t, float *to) {
         return;
     }
     for (size_t i = 0; i < n; i++) {
+        int64_t c = (int64_t)(i % (size_t)x->c);
         int32_t q = x->dtype == KF_U8 ? ((const uint8_t *)from)[i] : ((const int16_t *)from)[i];
-        to[i] = (float)(q - kf__ptensor_zero(p, x, i % c)) * kf__ptensor_scale(p, x, i % c);
+        to[i] = (float)(q - kf__q_zero(&quant, c)) * kf__q_scale(&quant, c);
     }
 }
 
 void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
     kf__fence_open(&s->exec, t); /* a caller who runs one step gives all that it reads */
-    const kf__program *p = s->m->p;
-    const kf__ptensor *x = &p->tensors[t];
-    size_t c = (size_t)x->c;
+    const kf__ptensor *x = &s->m->p->tensors[t];
+    const kf__quant quant = kf__ptensor_quant(s->m->p, x);
     void *to = kf__exec_tensor(&s->exec, t);
     size_t n = kf__session_count(s, t);
     if (x->dtype == KF_F32) {
@@ -35,8 +34,9 @@ void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
         return;
     }
     for (size_t i = 0; i < n; i++) {
-        int32_t q = kf__quantize_clamped(from[i] * kf__inverse((double)kf__ptensor_scale(p, x, i % c)),
-                                         kf__ptensor_zero(p, x, i % c), x->qmin, x->qmax);
+        int64_t c = (int64_t)(i % (size_t)x->c);
+        float scaled = from[i] * kf__inverse((double)kf__q_scale(&quant, c));
+        int32_t q = kf__quantize_clamped(scaled, kf__q_zero(&quant, c), x->qmin, x->qmax);
         if (x->dtype == KF_U8) ((uint8_t *)to)[i] = (uint8_t)q;
         else ((int16_t *)to)[i] = (int16_t)q;
     }

@@ -99,7 +99,8 @@ kf_status kf__pack_dwconv_int(kf__preparing *k) {
     q->w = k->to->packed;
     char *pad = kf__arena_zalloc(k->arena, kf__qpad(v.n) * sizeof(int16_t));
     if (!pad) KF_FAIL_MEMORY(k->err, kf__qpad(v.n) * sizeof(int16_t));
-    for (size_t c = 0; k->in->dtype == KF_U8 && c < v.n; c++) pad[c] = (char)(uint8_t)kf__ptensor_zero(k->p, k->in, c);
+    const kf__quant in = kf__ptensor_quant(k->p, k->in);
+    for (size_t c = 0; k->in->dtype == KF_U8 && c < v.n; c++) pad[c] = (char)(uint8_t)kf__q_zero(&in, (int64_t)c);
     q->pad = pad;
     if (!kf__vector_epilogue(&v, &q->rq)) return KF_ERR_MEMORY;
     const int32_t *bias = kf__vector_bias(&v, w, b, k->in, true, 0);

@@ -26,9 +26,10 @@ void kf__means_int(const kf__job *j, size_t image, const float *restrict mul, co
         for (size_t i = 0; large && i < c; i++) to->sums[i] += part[i];
     }
     if (large || j->in->zeros >= 0 || j->in->dtype != KF_U8) {
+        const kf__quant q = kf__ptensor_quant(j->x->m->p, j->in);
         for (size_t i = 0; i < c; i++) {
             int64_t sum = large ? to->sums[i] : part[i];
-            mean[i] = (float)(sum - (int64_t)hw * kf__ptensor_zero(j->x->m->p, j->in, i)) * mul[i];
+            mean[i] = (float)(sum - (int64_t)hw * kf__q_zero(&q, (int64_t)i)) * mul[i];
         }
         return;
     }

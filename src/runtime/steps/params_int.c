@@ -25,8 +25,9 @@ bool kf__vector_inputs(const kf__vectors *v, const kf__ptensor *t, const int32_t
     int32_t *z = vector(v, 1);
     float *f = z ? vector(v, 1) : NULL;
     if (!f) return false;
+    const kf__quant q = kf__ptensor_quant(v->k->p, t);
     for (size_t c = 0; c < v->n && c < (size_t)t->c; c++)
-        z[c] = kf__ptensor_zero(v->k->p, t, c), f[c] = kf__ptensor_scale(v->k->p, t, c);
+        z[c] = kf__q_zero(&q, (int64_t)c), f[c] = kf__q_scale(&q, (int64_t)c);
     *zero = z, *scale = f;
     return true;
 }
@@ -37,8 +38,9 @@ bool kf__vector_rounding(const kf__vectors *v, const kf__ptensor *t, kf__requant
     if (!z) return false;
     r->flo = lo, r->fhi = hi, r->zero = z, r->out = t->dtype;
     if (t->dtype == KF_F32) return true;
+    const kf__quant q = kf__ptensor_quant(v->k->p, t);
     FOR_CHANNELS(v, i, ch) {
-        z[i] = kf__ptensor_zero(v->k->p, t, ch);
+        z[i] = kf__q_zero(&q, (int64_t)ch);
         lo[i] = (float)(v->k->s->qlo - z[i]);
         hi[i] = (float)(v->k->s->qhi - z[i]);
     }
@@ -71,8 +73,9 @@ int32_t *kf__vector_bias(const kf__vectors *v, const kf__pconst *w, const kf__pc
     const int32_t *bias = b ? b->data : NULL;
     int32_t *to = vector(v, rows);
     if (!to) return NULL;
+    const kf__quant q = in ? kf__ptensor_quant(v->k->p, in) : (kf__quant){0};
     FOR_CHANNELS(v, i, ch) {
-        int64_t sum = 0, less = (in ? kf__ptensor_zero(v->k->p, in, ch) : 0) - offset;
+        int64_t sum = 0, less = kf__q_zero(&q, (int64_t)ch) - offset;
         for (size_t x = 0; less && x < depth; x++) sum += weight_at(w, depthwise ? x * v->n + ch : ch * depth + x);
         for (size_t r = 0; r < rows; r++) to[r * ld + i] = (int32_t)((bias ? bias[r * v->n + ch] : 0) - less * sum);
     }
