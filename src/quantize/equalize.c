@@ -121,11 +121,13 @@ static void trust(const groups *e, const kf__node *n, size_t channels, float *ra
             range[c] = fmaxf(range[c], e->range[n->in[0]][c] * sqrtf(e->power[n->out[0]][c] / fmaxf(in[c], 1e-30f)));
     if (!in || !kf__op_is_layer(n->op)) return;
     const float *w = e->g->values[n->in[1]].data;
-    size_t k = e->g->values[n->in[1]].bytes / sizeof(float) / channels,
-           taps = n->op == KF_OP_CONV ? (size_t)(n->attrs.window.kh * n->attrs.window.kw) : 1;
+    const kf__filters f = kf__filters_of(&e->g->values[n->in[1]].shape);
+    size_t k = f.i * f.taps, group = n->op == KF_OP_CONV ? (size_t)n->attrs.window.group : 1;
     for (size_t c = 0; c < channels; c++) {
         double sum = 0;
-        for (size_t j = 0; j < k; j++) sum += (double)(w[c * k + j] * w[c * k + j]) * (double)in[k == taps ? c : j / taps];
+        for (size_t j = 0; j < k; j++)
+            sum += (double)(w[c * k + j] * w[c * k + j]) *
+                   (double)in[kf__filters_channel(&f, group, c, j / f.taps)];
         range[c] = fmaxf(range[c], (float)(TRUST * sqrt(sum)));
     }
 }

@@ -16,6 +16,11 @@ static inline kf__filters kf__filters_of(const kf__shape *s) {
     return (kf__filters){(size_t)s->dim[0], (size_t)s->dim[1], s->rank == 4 ? (size_t)(s->dim[2] * s->dim[3]) : 1};
 }
 
+/** The input channel that weight i of filter o meets; the filters are in `group` groups of equal size. */
+static inline size_t kf__filters_channel(const kf__filters *f, size_t group, size_t o, size_t i) {
+    return o / (f->o / group) * f->i + i;
+}
+
 /** Where a weight stands in a graph: [O][I][taps]. */
 static inline size_t kf__filters_graph(const kf__filters *f, size_t o, size_t i, size_t tap) {
     return (o * f->i + i) * f->taps + tap;

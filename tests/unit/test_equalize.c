@@ -89,6 +89,25 @@ static void evens_by_known_factors(void **state) {
     kf__graph_destroy(&g);
 }
 
+/* A dense convolution of one channel has as many weights a row as taps, and yet no channel of its own for each row. */
+static void one_channel_is_not_depthwise(void **state) {
+    (void)state;
+    kf__graph *g = gb_new();
+    float sum[C] = {1, 1, 1, 1}, last[2 * C];
+    for (int c = 0; c < C; c++) last[c] = 0.5f / SPREAD[c], last[C + c] = -0.5f / SPREAD[c];
+    kf__vid x = gb_input(g, "x", S(1, C, SIDE, SIDE));
+    kf__vid a = gb_conv(g, "a", x, gb_const(g, S(1, C, 1, 1), sum), KF_NO_VALUE, 1, 0, 1);
+    kf__vid b = gb_conv(g, "b", a, gb_const(g, S(C, 1, 1, 1), SPREAD), KF_NO_VALUE, 1, 0, 1);
+    gb_last(g)->attrs.act = RELU;
+    gb_output(g, gb_conv(g, "c", b, gb_const(g, S(2, C, 1, 1), last), KF_NO_VALUE, 1, 0, 1));
+    assert_true(equalize(g) >= C);
+    for (int c = 0; c < C; c++) { /* as in the test above: all ranges are those of `a` times the weight */
+        assert_float_equal(weights_of(g, 1)[c], weights_of(g, 1)[0], 1e-4f * weights_of(g, 1)[0]);
+        assert_float_equal(weights_of(g, 2)[c], weights_of(g, 2)[0], 1e-4f * weights_of(g, 2)[0]);
+    }
+    kf__graph_destroy(&g);
+}
+
 static void leaves_alone(kf__graph *g) {
     float before[2][C * C];
     memcpy(before[0], weights_of(g, 0), sizeof before[0]);
@@ -211,6 +230,7 @@ static void a_block_keeps_its_function(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
+        T(one_channel_is_not_depthwise),
         T(evens_by_known_factors), T(ordinary_spread_is_left_alone), T(hswish_is_left_alone), T(relu6_is_left_alone),
         T(shared_weights_are_left_alone), T(outputs_are_left_alone), T(a_block_keeps_its_function),
     };
