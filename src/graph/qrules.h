@@ -42,6 +42,12 @@ static inline void kf__q_bounds(const kf__node *n, const kf__quant *out, int64_t
     kf__q_clip(out, c, &n->attrs.post_act, lo, hi);
 }
 
+/** Has the layer a bias for each border class, as one that reads pixels has? */
+static inline bool kf__q_border_bias(const kf__graph *g, const kf__node *n) {
+    return n->op == KF_OP_CONV && n->n_in > 2 && n->in[2] >= 0 && g->values[n->in[2]].dtype == KF_I32 &&
+           g->values[n->in[2]].shape.rank == 2;
+}
+
 /** Does the node use the h-swish factor (f32)(1 / (6 * s_out)) instead of a multiply in step 5? */
 static inline bool kf__q_hswish_k(const kf__node *n, const kf__quant *out) {
     bool residual = n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0;

@@ -189,7 +189,8 @@ static kf_status float_view(lowering *l, kf__vid v, int32_t *t) {
 /* ---- steps: one function for each that ops.def names ------------------------------------------------------------- */
 
 static kf_status fill_CONV(lowering *l, const kf__node *n, kf__step *s) {
-    bool depthwise = kf__node_is_depthwise(l->g, n);
+    /* Depthwise steps have no bias by border class: over pixels the layer stays a convolution with groups. */
+    bool depthwise = kf__node_is_depthwise(l->g, n) && !kf__q_border_bias(l->g, n);
     if (depthwise) s->op = KF_STEP_DWCONV;
     if (n->n_in > 3 && n->in[3] >= 0) {
         s->in[1] = l->tensor_of[n->in[3]];

@@ -71,9 +71,8 @@ static kf_status put_bounds(lowering *l, const kf__node *n, const kf__quant *out
 }
 
 static kf_status finish_weighted(lowering *l, const kf__node *n, kf__step *s, const kf__quant *in, const kf__quant *out) {
-    const kf__value *bias = n->n_in > 2 && n->in[2] >= 0 ? &l->g->values[n->in[2]] : NULL;
     s->direct = kf__q_direct(n, out);
-    s->border_bias = bias && bias->shape.rank == 2;
+    s->border_bias = kf__q_border_bias(l->g, n);
     if (in->channels && s->op != KF_STEP_DWCONV) KF_FAIL(l->err, KF_ERR_FORMAT, "%s: scales per input channel need a depthwise convolution", n->name);
     KF_TRY(put_mul(l, n, 1, in, in->scale, out, s->direct, in->channels > 0, "mul", &s->consts[KF_CONST_MUL]));
     if (kf__q_hswish_k(n, out)) return put_scales(l, n->name, "k", NULL, out, by_hswish, 1, &s->consts[KF_CONST_K]);

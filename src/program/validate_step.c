@@ -68,7 +68,7 @@ static kf_status check_unused(const kf__step *s, const kf__step_info *info, unsi
         STEP_FAIL(err, s, "count_include_pad is out of range");
     if (s->direct < 0 || s->direct > !!(reads & KF_READS_DIRECT)) STEP_FAIL(err, s, "direct is out of range");
     if (s->border_bias < 0 || s->border_bias > !!(reads & KF_READS_BORDER_BIAS))
-        STEP_FAIL(err, s, "a bias table needs an ungrouped convolution over pixels");
+        STEP_FAIL(err, s, "a bias table needs a conv step over pixels");
     if (!(reads & KF_READS_GATE) && (s->pool_qmax || s->hidden_qmax || s->pool_mul != 0 || s->hidden_inv != 0))
         STEP_FAIL(err, s, "only se_gate has bounds and multipliers of pooled and hidden values");
     if (!(reads & (KF_READS_GATE | KF_READS_CLIP | KF_READS_KEEPS)) && (s->qlo || s->qhi))
@@ -84,8 +84,8 @@ static kf_status check_direct(const kf__program *p, const kf__step *s, unsigned 
     if (s->direct && y->dtype == KF_F32 && !(reads & KF_READS_GATE))
         STEP_FAIL(err, s, "a direct step has a quantized output");
     if (!kf__activation_is_clip(&s->post_act)) STEP_FAIL(err, s, "after an integer step there is a clip or nothing");
-    if (s->border_bias && (x->dtype != KF_U8 || x->zero != 0 || s->window.group != 1))
-        STEP_FAIL(err, s, "a bias table needs an ungrouped convolution over pixels");
+    if (s->border_bias && (x->dtype != KF_U8 || x->zero != 0))
+        STEP_FAIL(err, s, "a bias table needs a conv step over pixels");
     return KF_OK;
 }
 

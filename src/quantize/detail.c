@@ -25,7 +25,8 @@ static int weight_inputs(const kf__node *n, int *at) {
 static float weight_at(const kf__sim *s, const kf__node *n, const kf__value *v, size_t i) {
     float w = ((const float *)v->data)[i];
     if (!s->pixels || n->in[0] != s->graph->inputs[0] || n->op != KF_OP_CONV) return w;
-    size_t taps = (size_t)(v->shape.dim[2] * v->shape.dim[3]), channel = i / taps % (size_t)v->shape.dim[1];
+    const kf__filters f = kf__filters_of(&v->shape);
+    size_t o = i / f.taps / f.i, channel = kf__filters_channel(&f, (size_t)n->attrs.window.group, o, i / f.taps % f.i);
     return kf__pixel_weight(&s->graph->meta.preprocess, channel, w);
 }
 

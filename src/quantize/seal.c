@@ -69,13 +69,14 @@ kf_status kf__seal_bias(kf__sim *s, kf__node *n, int index, size_t o, const doub
 /* The bias of one border class: without what the mean contributes at its taps. */
 static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q, const double *bias,
                       const float *scale, kf__taps rows, kf__taps columns, int32_t *to) {
-    size_t c_n = l->x.c;
+    const kf__filters f = kf__sim_filters(l);
     for (size_t o = 0; o < l->o; o++) {
         double taken = 0;
         for (int32_t ky = rows.first; ky < rows.first + rows.count; ky++)
             for (int32_t kx = columns.first; kx < columns.first + columns.count; kx++)
-                for (size_t c = 0; c < c_n; c++)
-                    taken += q[o * l->k + (size_t)(ky * l->window.kw + kx) * c_n + c] * s->mean[c];
+                for (size_t i = 0; i < f.i; i++)
+                    taken += q[kf__filters_row(&f, o, i, (size_t)(ky * l->window.kw + kx))] *
+                             s->mean[kf__sim_channel(l, o, i)];
         to[o] = to_i32(bias[o] / (double)scale[o] - taken);
     }
 }

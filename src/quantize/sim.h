@@ -71,6 +71,11 @@ static inline kf__filters kf__sim_filters(const kf__sim_layer *l) {
     size_t taps = (size_t)(l->window.kh * l->window.kw);
     return (kf__filters){l->o, l->k / taps, taps};
 }
+/** The channel of x that weight i of row o meets. */
+static inline size_t kf__sim_channel(const kf__sim_layer *l, size_t o, size_t i) {
+    const kf__filters f = kf__sim_filters(l);
+    return kf__filters_channel(&f, (size_t)l->window.group, o, i);
+}
 kf_status kf__sim_pack(kf__sim *s, kf__sim_layer *l, const float *rows);
 /** y = conv(x), without bias. `scratch` has kf__sim_scratch(l) floats. */
 void kf__sim_run(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y, float *scratch);

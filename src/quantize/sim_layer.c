@@ -13,11 +13,14 @@ kf_status kf__sim_layer_of(kf__sim *s, const kf__node *n, kf__sim_layer *l) {
         l->window = KF_WINDOW_ONE;
         l->x.c = (size_t)w->dim[1], l->x.h = l->x.w = 1;
     }
-    l->depthwise = l->window.group > 1;
-    if (l->depthwise && ((size_t)l->window.group != l->x.c || l->o != l->x.c || l->window.dh != l->window.dw))
+    l->depthwise = kf__node_is_depthwise(s->graph, n);
+    if (l->window.group > 1 && !l->depthwise)
         KF_FAIL(s->err, KF_ERR_UNSUPPORTED,
                 "%s: %d groups over %zu channels; plain and depthwise convolutions can be quantized", n->name,
                 l->window.group, l->x.c);
+    if (l->depthwise && l->window.kh > KF_DWCONV_ROWS)
+        KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: a depthwise kernel of %d rows; at most %d can be quantized", n->name,
+                l->window.kh, KF_DWCONV_ROWS);
     l->k = (size_t)(l->window.kh * l->window.kw) * (l->depthwise ? 1 : l->x.c);
     return KF_OK;
 }

@@ -78,11 +78,14 @@ static bool reads_pixels(const layer_job *j) { return j->s->pixels && j->n->in[0
 
 static void fill_rows(layer_job *j, const float *w) {
     const kf__filters f = kf__sim_filters(&j->l);
-    const kf_preprocess *p = reads_pixels(j) ? &j->s->graph->meta.preprocess : NULL;
+    const kf_preprocess *p = &j->s->graph->meta.preprocess;
+    bool pixels = reads_pixels(j);
     for (size_t o = 0; o < f.o; o++)
         for (size_t i = 0; i < f.i; i++)
-            for (size_t tap = 0; tap < f.taps; tap++, w++)
-                j->rows[kf__filters_row(&f, o, i, tap)] = p ? kf__pixel_weight(p, i, *w) : *w;
+            for (size_t tap = 0; tap < f.taps; tap++, w++) {
+                float *to = &j->rows[kf__filters_row(&f, o, i, tap)];
+                *to = pixels ? kf__pixel_weight(p, kf__sim_channel(&j->l, o, i), *w) : *w;
+            }
 }
 
 static kf_status prepare(layer_job *j) {

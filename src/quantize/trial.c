@@ -30,18 +30,22 @@ static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w,
         for (size_t i = 0; i < f.i; i++)
             for (size_t tap = 0; tap < f.taps; tap++) {
                 float x = weight_at(w, kf__filters_graph(&f, o, i, tap), o);
-                if (pixels) x = kf__pixel_weight(&t->real->meta.preprocess, i, x);
+                if (pixels) x = kf__pixel_weight(&t->real->meta.preprocess, kf__sim_channel(l, o, i), x);
                 rows[kf__filters_row(&f, o, i, tap)] = x;
             }
 }
 
-/* What the bias table's first row took off for the mean: the taps inside the image at its first pixel. */
-static float mean_taken(const kf__trial *t, const kf__sim_layer *l, const float *row) {
+/* What row o of the bias table's first border class took off for the mean: the taps inside the image at its first
+ * pixel. */
+static float mean_taken(const kf__trial *t, const kf__sim_layer *l, const float *rows, size_t o) {
+    const kf__filters f = kf__sim_filters(l);
     double sum = 0;
-    for (size_t i = 0; i < l->k; i++) {
-        int32_t tap = (int32_t)(i / l->x.c), y = tap / l->window.kw * l->window.dh - l->window.pt,
-                x = tap % l->window.kw * l->window.dw - l->window.pl;
-        if (y >= 0 && x >= 0 && y < (int32_t)l->x.h && x < (int32_t)l->x.w) sum += (double)row[i] * t->sim.mean[i % l->x.c];
+    for (size_t tap = 0; tap < f.taps; tap++) {
+        int32_t y = (int32_t)tap / l->window.kw * l->window.dh - l->window.pt,
+                x = (int32_t)tap % l->window.kw * l->window.dw - l->window.pl;
+        if (y < 0 || x < 0 || y >= (int32_t)l->x.h || x >= (int32_t)l->x.w) continue;
+        for (size_t i = 0; i < f.i; i++)
+            sum += (double)rows[kf__filters_row(&f, o, i, tap)] * t->sim.mean[kf__sim_channel(l, o, i)];
     }
     return (float)sum;
 }
@@ -68,7 +72,7 @@ static kf_status prepare_layer(kf__trial *t, size_t index) {
         for (size_t o = 0; o < to->l.o; o++) {
             bool table = b && b->shape.rank == 2;
             bias[o] = bias_at(b, w, o, in && !table ? kf__q_scale(in, to->l.depthwise ? (int64_t)o : 0) : 1);
-            if (table) bias[o] += mean_taken(t, &to->l, rows + o * to->l.k);
+            if (table) bias[o] += mean_taken(t, &to->l, rows, o);
         }
         to->l.packed = NULL;
         KF_TRY(kf__sim_pack(&t->sim, &to->l, rows));

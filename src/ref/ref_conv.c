@@ -153,7 +153,7 @@ kf_status kf__ref_conv(kf__ref_node *r) {
     size_t hw = (size_t)(v->shape.dim[2] * v->shape.dim[3]);
     int32_t *q = NULL, *rows = NULL;
     KF_TRY(check_consts(r, 1, 2));
-    if (r->in_q[0]->channels && per != 1)
+    if (r->in_q[0]->channels && !kf__node_is_depthwise(r->g, r->n))
         KF_FAIL(r->err, KF_ERR_FORMAT, "per-channel input scales need a depthwise convolution");
     if (r->n->n_in > 3 && r->in_q[3] && r->in_q[3]->channels)
         KF_FAIL(r->err, KF_ERR_FORMAT, "a residual needs one scale");

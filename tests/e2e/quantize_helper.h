@@ -9,6 +9,7 @@
 
 #include "graph/qrules.h"
 #include "ref/ref.h"
+#include "tensor/layout.h"
 
 typedef struct qh_range {
     float lo, hi;
@@ -78,6 +79,11 @@ static inline void qh_seal(kf__graph *g, kf__node *n, int w, int b, const kf__qu
     n->in[b] = kf__graph_add_const(g, "bias", KF_I32, &bs, bq);
 }
 
+/* The input channel of slice k of the weights, which count over filters and their channels. */
+static inline size_t qh_channel(const kf__filters *f, const kf__window *a, size_t k) {
+    return kf__filters_channel(f, (size_t)a->group, k / f->i, k % f->i);
+}
+
 /* The pixel layer: 1/(255 std) into the weights, the mean into one bias row a border class. */
 static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
     const kf_preprocess *p = &g->meta.preprocess;
@@ -87,7 +93,9 @@ static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
     if (!kf__shape_count(&v.shape, &count)) abort();
     float *w = kf__arena_copy(&g->arena, v.data, count * 4);
     const float *b = n->n_in > 2 && n->in[2] >= 0 ? g->values[n->in[2]].data : NULL;
-    for (size_t i = 0; i < count; i++) w[i] = (float)((double)w[i] / (255 * p->std[i / taps % c_n]));
+    const kf__filters f = kf__filters_of(&v.shape);
+    for (size_t i = 0; i < count; i++)
+        w[i] = (float)((double)w[i] / (255 * p->std[qh_channel(&f, a, i / taps)]));
     g->values[n->in[1]].data = w;
     kf__quant *in = g->values[n->in[0]].quant;
     qh_seal(g, n, 1, 99, in, true, wide);
@@ -104,11 +112,11 @@ static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
             double sum = b ? (double)b[o] / (double)q->quant->scales[o] : 0;
             for (size_t i = 0; i < c_n * taps; i++) {
                 int32_t ky = (int32_t)(i % taps) / a->kw, kx = (int32_t)(i % taps) % a->kw;
-                const kf__taps *row = &ty[k / nx], *column = &tx[k % nx];
-                if (ky < row->first || ky >= row->first + row->count || kx < column->first ||
-                    kx >= column->first + column->count)
+                const kf__taps *down_here = &ty[k / nx], *across_here = &tx[k % nx];
+                if (ky < down_here->first || ky >= down_here->first + down_here->count || kx < across_here->first ||
+                    kx >= across_here->first + across_here->count)
                     continue;
-                sum -= kf__ref_get(&wd, o * c_n * taps + i) * p->mean[i / taps] * 255;
+                sum -= kf__ref_get(&wd, o * c_n * taps + i) * p->mean[qh_channel(&f, a, o * c_n + i / taps)] * 255;
             }
             table[(size_t)k * o_n + o] = (int32_t)lrint(sum);
         }
