@@ -98,7 +98,7 @@ static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
         w[i] = (float)((double)w[i] / (255 * p->std[qh_channel(&f, a, i / taps)]));
     g->values[n->in[1]].data = w;
     kf__quant *in = g->values[n->in[0]].quant;
-    qh_seal(g, n, 1, 99, in, true, wide);
+    qh_seal(g, n, 1, 2, in, true, wide); /* the bias bounds the scales */
     const kf__value *q = &g->values[n->in[1]];
     const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
     const kf__axis down = kf__window_rows(a), across = kf__window_columns(a);
