@@ -42,6 +42,26 @@ static inline void kf__q_bounds(const kf__node *n, const kf__quant *out, int64_t
     kf__q_clip(out, c, &n->attrs.post_act, lo, hi);
 }
 
+/** Are they the same in all channels, as a step needs that has one pair? */
+static inline bool kf__q_uniform_bounds(const kf__node *n, const kf__quant *out) {
+    int32_t lo, hi, l, h;
+    kf__q_bounds(n, out, 0, &lo, &hi);
+    for (int32_t c = 1; c < out->channels; c++) {
+        kf__q_bounds(n, out, c, &l, &h);
+        if (l != lo || h != hi) return false;
+    }
+    return true;
+}
+
+/** Does the node run in integers? What joins or moves integers has to leave integers too. */
+static inline bool kf__q_is_integer(const kf__graph *g, const kf__node *n) {
+    bool all = n->n_in > 0 && n->in[0] >= 0 && g->values[n->in[0]].quant && kf__op_has_integer_rules(n->op);
+    bool joins = kf__op_table[n->op].rule == KF_RULE_CONCAT;
+    if (joins || kf__op_keeps_integers(n->op)) all = all && g->values[n->out[0]].quant;
+    for (int k = 1; all && joins && k < n->n_in; k++) all = g->values[n->in[k]].quant != NULL;
+    return all;
+}
+
 /** Has the layer a bias for each border class, as one that reads pixels has? */
 static inline bool kf__q_border_bias(const kf__graph *g, const kf__node *n) {
     return n->op == KF_OP_CONV && n->n_in > 2 && n->in[2] >= 0 && g->values[n->in[2]].dtype == KF_I32 &&

@@ -111,7 +111,7 @@ static kf_status copy_bias(lowering *l, const kf__node *n, int k, const char *ro
     if (k >= n->n_in || n->in[k] < 0) return KF_OK;
     const kf__value *v = &l->g->values[n->in[k]];
     size_t count = 0;
-    bool integer = kf__lower_is_integer(l->g, n);
+    bool integer = kf__q_is_integer(l->g, n);
     if ((v->dtype != KF_F32 && !(integer && v->dtype == KF_I32)) || !v->data || !kf__shape_count(&v->shape, &count))
         KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: input %d is not a constant bias", n->name, k);
     kf__shape s = kf__shape_make(1, (int64_t[]){(int64_t)count});
@@ -121,7 +121,8 @@ static kf_status copy_bias(lowering *l, const kf__node *n, int k, const char *ro
 /* Weights must be f32 in a float step, i8 or i16 in an integer one. */
 static kf_status check_weights(lowering *l, const kf__node *n, int k) {
     const kf__value *v = &l->g->values[n->in[k]];
-    bool integer = kf__lower_is_integer(l->g, n), fits = integer ? v->dtype == KF_I8 || v->dtype == KF_I16 : v->dtype == KF_F32;
+    bool integer = kf__q_is_integer(l->g, n);
+    bool fits = integer ? v->dtype == KF_I8 || v->dtype == KF_I16 : v->dtype == KF_F32;
     size_t count;
     if (!fits || !v->data || v->shape.rank < 2 || !kf__shape_count(&v->shape, &count) || count == 0)
         KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: input %d is not a weight constant of the right type", n->name, k);
@@ -283,7 +284,7 @@ static kf_status lower_node(lowering *l, const kf__node *n) {
         l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
         return KF_OK;
     }
-    bool integer = kf__lower_is_integer(l->g, n);
+    bool integer = kf__q_is_integer(l->g, n);
     int32_t kept[KF_STEP_MAX_IN]; /* a float node sees its quantized inputs through DEQUANTIZE steps */
     for (int k = 0; !integer && k < n->n_in && k < KF_STEP_MAX_IN; k++) {
         if (n->in[k] < 0) continue;

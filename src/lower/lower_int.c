@@ -23,10 +23,6 @@ kf_status kf__lower_quant(lowering *l, kf__vid v, kf__ptensor *t) {
     return q->zeros ? put_vector(l, name, "zeros", KF_I32, q->zeros, q->channels, &t->zeros) : KF_OK;
 }
 
-bool kf__lower_is_integer(const kf__graph *g, const kf__node *n) {
-    return n->n_in > 0 && n->in[0] >= 0 && g->values[n->in[0]].quant && kf__op_has_integer_rules(n->op);
-}
-
 /* One multiplier a channel (or one alone when nothing depends on the channel) by a function of the two scales. */
 typedef float scale_fn(double s_in, double s_out, double extra);
 static float by_ratio(double s_in, double s_out, double extra) { return (float)(s_in / (extra * s_out)); }
@@ -58,16 +54,12 @@ static kf_status put_mul(lowering *l, const kf__node *n, int w, const kf__quant 
     return put_vector(l, n->name, role, KF_F32, m, o, to);
 }
 
-/* Integer bounds of step 5; they must be the same in all channels, because a step has one pair. */
+/* Integer bounds of step 5. */
 static kf_status put_bounds(lowering *l, const kf__node *n, const kf__quant *out, kf__step *s) {
     kf__q_bounds(n, out, 0, &s->qlo, &s->qhi);
-    for (int32_t c = 1; c < out->channels; c++) {
-        int32_t lo, hi;
-        kf__q_bounds(n, out, c, &lo, &hi);
-        if (lo != s->qlo || hi != s->qhi)
-            KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: the clip after the residual differs between channels of one tensor; use one scale for it", n->name);
-    }
-    return KF_OK;
+    if (kf__q_uniform_bounds(n, out)) return KF_OK;
+    KF_FAIL(l->err, KF_ERR_UNSUPPORTED,
+            "%s: the clip after the residual differs between channels of one tensor; use one scale for it", n->name);
 }
 
 static kf_status finish_weighted(lowering *l, const kf__node *n, kf__step *s, const kf__quant *in, const kf__quant *out) {

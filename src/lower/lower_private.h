@@ -27,8 +27,6 @@ static inline kf__step_op kf__lower_step_of(kf__op op) {
     };
     return STEPS[op];
 }
-/** Does the node run in integers? */
-bool kf__lower_is_integer(const kf__graph *g, const kf__node *n);
 /** Multipliers, bounds and factors of an integer step whose weights and output tensor are in place. */
 kf_status kf__lower_integer(lowering *l, const kf__node *n, kf__step *s);
 /** Append QUANTIZE or DEQUANTIZE from tensor `from` to tensor `to`. */

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "graph/qrules.h"
+#include "program/steps.h"
 #include "quantize/observe.h"
 
 /* Places in all samples together that tell a channel's range: early maps of a hundred pictures reach it, those of 14 x 14 do not. */
@@ -39,7 +41,21 @@ static bool treats_channels_apart(const kf__graph *g, const kf__node *n) {
     return false;
 }
 
+/* May its integer form write a scale for each channel? Other nodes run in f32 before a step that may. */
+static bool writes_channels(const kf__node *n) {
+    static const kf__step_op STEPS[KF_OP_COUNT] = {
+#define KF_STEP_NONE KF_STEP_QUANTIZE
+#define KF_OP(id, name, least, most, role, attrs, shape, type, eval, step, ...) KF_STEP_##step,
+#include "graph/ops.def"
+#undef KF_OP
+#undef KF_STEP_NONE
+    };
+    return kf__step_info_of(STEPS[n->op])->scaled & KF_SCALED_OUT;
+}
+
 bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v) {
+    const int32_t producer = g->values[v].producer;
+    if (producer >= 0 && !writes_channels(&g->nodes[producer])) return false;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             const kf__node *n = &g->nodes[i];
@@ -204,7 +220,10 @@ kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
         return KF_OK;
     }
     bool wide = d.h * d.w == 1 || (s->o->wide && s->o->wide[v]);
-    return from_values(s, v, wide, !wide && s->o->channel_scales && kf__assign_channels_allowed(g, v), &g->values[v].quant);
+    bool channels = !wide && s->o->channel_scales && kf__assign_channels_allowed(g, v);
+    KF_TRY(from_values(s, v, wide, channels, &g->values[v].quant));
+    if (kf__q_uniform_bounds(n, g->values[v].quant)) return KF_OK;
+    return from_values(s, v, false, false, &g->values[v].quant);
 }
 
 /* The input of a network that is not fed pixels: u8 over the range of the samples. Their floats are not in place yet. */

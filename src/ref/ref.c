@@ -120,7 +120,7 @@ static kf_status run_node(const kf__graph *g, const kf__node *n, kf__dense *valu
     }
     r.out = out;
     r.out_q = n->out[0] >= 0 ? g->values[n->out[0]].quant : NULL;
-    if (r.in_q[0] && kf__op_has_integer_rules(n->op)) KF_TRY(kf__ref_integer(&r));
+    if (kf__q_is_integer(g, n)) KF_TRY(kf__ref_integer(&r));
     else KF_TRY(run_float(&r));
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k] >= 0) values[n->out[k]] = out[k];

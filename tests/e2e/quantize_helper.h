@@ -130,8 +130,9 @@ static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
     }
 }
 
-/* Scales and zero points by channel where all readers are depthwise convolutions; made up near the tensor's own. */
-static inline void qh_by_channel(kf__graph *g, kf__vid v) {
+/* Scales and zero points by channel where all readers are depthwise convolutions and the step keeps one pair of bounds;
+ * made up near the tensor's own. */
+static inline void qh_by_channel(kf__graph *g, const kf__node *made_by, kf__vid v) {
     kf__quant *q = g->values[v].quant;
     int32_t c = (int32_t)g->values[v].shape.dim[1];
     for (size_t i = 0; i < g->n_nodes; i++)
@@ -145,7 +146,9 @@ static inline void qh_by_channel(kf__graph *g, kf__vid v) {
     float *s = kf__arena_array(&g->arena, (size_t)c, 4);
     int32_t *z = kf__arena_array(&g->arena, (size_t)c, 4);
     for (int32_t i = 0; i < c; i++) s[i] = q->scale * (1 + 0.07f * (float)(i % 4)), z[i] = q->zero > 250 ? q->zero : q->zero + i % 5;
-    q->channels = c, q->scales = s, q->zeros = z;
+    kf__quant by_channel = *q;
+    by_channel.channels = c, by_channel.scales = s, by_channel.zeros = z;
+    if (kf__q_uniform_bounds(made_by, &by_channel)) *q = by_channel;
 }
 
 static inline bool qh_same(const kf__graph *g, const kf__node *n) {
@@ -181,7 +184,7 @@ static inline kf_status qh_quantize(kf__graph *g, kf__dense *inputs, size_t n_in
             g->values[y].quant = g->values[n->in[0]].quant;
         } else if (!last && n->op != KF_OP_SOFTMAX && !(g->nodes[g->n_nodes - 1].op == KF_OP_SOFTMAX && i + 2 >= g->n_nodes)) {
             g->values[y].quant = qh_new(g, wide || n->op == KF_OP_GLOBAL_AVG_POOL ? KF_I16 : KF_U8, r[y]);
-            if (n->op == KF_OP_CONV) qh_by_channel(g, y);
+            if (n->op == KF_OP_CONV) qh_by_channel(g, n, y);
         }
         const kf__quant *in = g->values[n->in[0]].quant;
         if (n->op == KF_OP_CONV && pixels && n->in[0] == first) qh_pixels(g, n, wide);

@@ -1,5 +1,5 @@
-/* What the quantizer makes of layers with groups and of pixels: the integer oracle stays near
- * the float one, the fast simulation near both, and lowering takes everything that was quantized.
+/* What the quantizer makes of layers with groups, of pixels and of tensors between layers: the integer oracle stays
+ * near the float one, the fast simulation near both, and lowering takes everything that was quantized.
  * Owner rule: each test frees what it makes. */
 #include "graph_builder.h"
 
@@ -193,12 +193,84 @@ static void too_many_rows(void **state) {
     kf__graph_destroy(&g);
 }
 
+/* ---- tensors between layers ------------------------------------------------------------------ */
+
+static void takes(kf__graph *g) {
+    const kf__qsamples s = make_samples(false);
+    kf__graph *q = quantize(g, &s, NULL);
+    check(g, q, &s);
+    kf__program *p = compiled(q);
+    kf__program_destroy(&p);
+    kf__graph_destroy(&g);
+    kf__graph_destroy(&q);
+}
+
+/* Only a depthwise convolution reads these, so that scales by channel would do, but for the step that writes them. */
+static void one_scale_where_the_step_has_one(void **state) {
+    (void)state;
+    for (int concat = 0; concat < 2; concat++) {
+        kf__vid x;
+        kf__graph *g = begin(&x);
+        kf__vid a = layer(g, "a", x, 4, C, 1, 1), b = layer(g, "b", x, 4, C, 3, 1);
+        int64_t channels = 4;
+        if (concat) a = NODE(g, CONCAT, "between", a, b), gb_last(g)->attrs.axis = 1, channels = 8;
+        else {
+            a = NODE(g, AVG_POOL, "between", a);
+            gb_last(g)->attrs.window = (kf__window){2, 2, 2, 2, 1, 1, 1, 0, 0, 0, 0};
+        }
+        a = layer(g, "deep", a, channels, channels, 3, (int)channels);
+        takes(end(g, a, channels));
+    }
+}
+
+/* All rows of weights or biases but the first made small. */
+static kf__vid quiet(kf__graph *g, kf__vid v) {
+    size_t n = g->values[v].bytes / sizeof(float), o = (size_t)g->values[v].shape.dim[0];
+    float *w = (float *)(uintptr_t)g->values[v].data;
+    for (size_t i = 0; i < n; i++) w[i] *= i < n / o ? 4 : 0.02f;
+    return v;
+}
+
+/* Channel 0 is loud, so its scale is another than that of the others, and 0.5 another integer. */
+static void one_scale_where_bounds_differ(void **state) {
+    (void)state;
+    kf__vid x;
+    kf__graph *g = begin(&x);
+    kf__vid a = layer(g, "a", x, 8, C, 1, 1);
+    quiet(g, g->nodes[0].in[1]), quiet(g, g->nodes[0].in[2]);
+    kf__vid b = NODE(g, CONV, "sum", a, quiet(g, gb_random(g, S(8, 8, 1, 1))), quiet(g, gb_random(g, S(8))), a);
+    gb_last(g)->attrs.window = KF_WINDOW_ONE;
+    gb_last(g)->attrs.post_act = (kf__activation){KF_ACT_CLIP, 0.5f, 20};
+    b = layer(g, "deep", b, 8, 8, 3, 8);
+    takes(end(g, b, 8));
+}
+
+/* The largest numbers of joined tensors, as they leave the network. */
+static void joined_floats(void **state) {
+    (void)state;
+    kf_error err = {0};
+    kf__vid x;
+    kf__graph *g = begin(&x);
+    kf__vid a = layer(g, "a", x, 2, C, 1, 1), b = layer(g, "b", a, 3, 2, 1, 1);
+    a = NODE(g, CONCAT, "joined", a, b);
+    gb_last(g)->attrs.axis = 1;
+    a = NODE(g, MAX_POOL, "most", a);
+    gb_last(g)->attrs.window = (kf__window){H, W, 1, 1, 1, 1, 1, 0, 0, 0, 0};
+    gb_output(g, a);
+    gb_ok(kf__graph_compact(g, &err), &err);
+    gb_ok(kf__graph_infer(g, &err), &err);
+    takes(g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(over_pixels),
         cmocka_unit_test(channels_of_filters),
         cmocka_unit_test(dilated_by_two_numbers),
         cmocka_unit_test(too_many_rows),
+        cmocka_unit_test(one_scale_where_the_step_has_one),
+        cmocka_unit_test(one_scale_where_bounds_differ),
+        cmocka_unit_test(joined_floats),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
