@@ -315,6 +315,28 @@ static void test_quantized_graphs(void **state) {
     }
 }
 
+/* Each activation that integers may have: in exact form the same bits. */
+static void test_quantized_activations(void **state) {
+    (void)state;
+    for (int kind = 0; kind < KF_ACT_COUNT; kind++) {
+        const kf__activation act = {.kind = (kf__act)kind, .lo = 0.2f, .hi = 0.5f};
+        if (kf__activation_by_expf(&act)) continue;
+        kf__graph *g = activation(act.kind, act.lo, act.hi, 17);
+        kf__quant in = {.dtype = KF_U8, .scale = 0.02f, .zero = 100, .qmax = 255}, out = {.dtype = KF_U8, .scale = 0.01f, .zero = 60, .qmax = 255};
+        kf__arena arena;
+        g->values[g->inputs[0]].quant = &in;
+        g->values[g->outputs[0]].quant = &out;
+        kf__graph *back = read_form(g, KF_QDQ_FORM_EXACT);
+        kf__arena_init(&arena, NULL);
+        kf__dense a = run(g, &arena), b = run(back, &arena);
+        for (int i = 0; i < 18; i++)
+            if (((float *)a.data)[i] != ((float *)b.data)[i]) fail_msg("%s of element %d", kf__act_name(act.kind), i);
+        kf__arena_free(&arena);
+        kf__graph_destroy(&back);
+        kf__graph_destroy(&g);
+    }
+}
+
 /* Convolutions over u8 alone need no 16 bits, and so no more than opset 13; a quantized output leaves in real numbers. */
 static void test_the_lowest_opset_and_quantized_outputs(void **state) {
     (void)state;
@@ -356,7 +378,7 @@ int main(void) {
         cmocka_unit_test(test_every_level_of_rewriting_can_be_written),
         cmocka_unit_test(test_activations_at_old_and_new_opsets),
         cmocka_unit_test(test_fused_stages_come_in_order),
-        cmocka_unit_test(test_quantized_graphs),
+        cmocka_unit_test(test_quantized_graphs), cmocka_unit_test(test_quantized_activations),
         cmocka_unit_test(test_the_lowest_opset_and_quantized_outputs),
         cmocka_unit_test(test_what_cannot_be_written_says_so),
     };
