@@ -43,6 +43,12 @@ static void option_help(const kf_field *f, char *help, size_t room) {
     if (f->n > 1) snprintf(help + at, room - at, "; one number for all %d", f->n);
 }
 
+static const char *option_arg(const kf_field *f) {
+    if (f->words) return "NAME";
+    if (f->n > 1) return "R,G,B";
+    return f->kind == KF_FIELD_INTEGER ? "N" : "F";
+}
+
 static void list_options(option_list *l) {
     const kf_field *f;
     int n = N_OPTIONS;
@@ -50,10 +56,9 @@ static void list_options(option_list *l) {
     memcpy(l->all, OPTIONS, sizeof OPTIONS);
     for (int k = 0; k < MOST_FIELDS && (f = kf_preprocess_field(k)) != NULL; k++) {
         if (!f->help) continue;
-        const char *arg = f->words ? "NAME" : f->n > 1 ? "R,G,B" : "F";
         option_name(f, l->names[k]);
         option_help(f, l->help[k], sizeof l->help[k]);
-        l->all[n++] = (struct argp_option){l->names[k], KEY_FIELD + k, arg, 0, l->help[k], 0};
+        l->all[n++] = (struct argp_option){l->names[k], KEY_FIELD + k, option_arg(f), 0, l->help[k], 0};
     }
 }
 

@@ -28,7 +28,7 @@ typedef enum kf__act {
 
 typedef struct kf__activation {
     kf__act kind;
-    float lo, hi; /* CLIP: bounds; HARDSIGMOID: alpha, beta; else not read */
+    float lo, hi; /* CLIP: bounds, which may be infinite; HARDSIGMOID: alpha, beta; else not read, and 0 */
 } kf__activation;
 
 /** "hswish"; "?" out of range. And back: KF_ACT_COUNT for an unknown name. */

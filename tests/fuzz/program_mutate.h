@@ -103,10 +103,9 @@ static void pm_quant(pm_state *m) {
 }
 
 static void pm_activation(pm_state *m) {
-    static const char *const KINDS[] = {"none", "clip", "hswish", "hsigmoid", "hardsigmoid", "sigmoid", "silu"},
-                             *const KEYS[] = {"act", "post_act", "gate_act"};
+    static const char *const KEYS[] = {"act", "post_act", "gate_act"};
     json_t *a = json_array(), *step = pm_item(m, "steps");
-    json_array_append_new(a, json_string(PM_PICK(m, KINDS)));
+    json_array_append_new(a, json_string(kf__act_name((kf__act)pm_any(m, 0, KF_ACT_COUNT - 1))));
     json_array_append_new(a, pm_real(m));
     json_array_append_new(a, pm_real(m));
     json_object_set_new(step, PM_PICK(m, KEYS), a);

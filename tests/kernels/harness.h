@@ -70,8 +70,10 @@ static inline double act_double(kf__act act, double x, double lo, double hi) {
     case KF_ACT_HARDSIGMOID: return clampd(lo * x + hi, 0, 1);
     case KF_ACT_SIGMOID: return 1 / (1 + exp(-x));
     case KF_ACT_SILU: return x / (1 + exp(-x));
-    default: return x;
+    case KF_ACT_NONE:
+    case KF_ACT_COUNT: break;
     }
+    return x;
 }
 
 static inline double finish_double(double x, const kf__epilogue *e, double residual) {

@@ -223,8 +223,10 @@ static kf_status keep(void *user, const kf__graph *g, kf__vid v, const kf__dense
     oracle *o = user;
     size_t n = 0;
     if (o->n < MOST_VALUES) o->name[o->n] = g->values[v].name, o->value[o->n++] = *d;
+    float most = 0; /* in f32: gcc 12 for aarch64 fails on the maximum of widened floats */
     if (d->dtype == KF_F32 && kf__shape_count(&d->shape, &n))
-        for (size_t i = 0; i < n; i++) o->magnitude = fmax(o->magnitude, fabs((double)((const float *)d->data)[i]));
+        for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(((const float *)d->data)[i]));
+    o->magnitude = fmax(o->magnitude, (double)most);
     return KF_OK;
 }
 
