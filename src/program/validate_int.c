@@ -92,8 +92,10 @@ static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, 
 
 static int64_t largest(int32_t lo, int32_t hi) { return hi > -(int64_t)lo ? hi : -(int64_t)lo; }
 
-static kf_status check_layer(const kf__program *p, const kf__step *s, kf__const_role wr, kf__const_role br,
-                             const kf__ptensor *x, int64_t raw, int64_t n_out, kf_error *err) {
+/* Three callers: inlined in each, its vector loops would be 6 KB of the library. */
+__attribute__((noinline)) static kf_status check_layer(const kf__program *p, const kf__step *s, kf__const_role wr,
+                                                       kf__const_role br, const kf__ptensor *x, int64_t raw,
+                                                       int64_t n_out, kf_error *err) {
     const kf__pconst *w = &p->consts[s->consts[wr]], *b = s->consts[br] < 0 ? NULL : &p->consts[s->consts[br]];
     bool depthwise = s->op == KF_STEP_DWCONV;
     int64_t total = (int64_t)(w->bytes / kf_dtype_size(w->dtype)), k = total / n_out;

@@ -14,6 +14,8 @@ struct kf__exec;
 typedef struct kf__prepared {
     /** Runs the step on the threads of a session. Its inputs have been computed. */
     void (*run)(const struct kf__exec *x, const struct kf__prepared *s);
+    /** What each thread does, where `run` shares the step out among them; gets a kf__job. */
+    void (*worker)(void *job, int worker, int workers);
     /** The same for this step and the next one together, without writing the tensor between them; NULL where they run
      * one by one. */
     void (*run_with_next)(const struct kf__exec *x, const struct kf__prepared *s);

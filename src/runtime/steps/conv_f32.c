@@ -107,34 +107,19 @@ static void direct_worker(void *job, int worker, int workers) {
         }
 }
 
-static void run_pointwise(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, kf__gemm_f32_worker, &j);
-}
-
-static void run_direct(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, direct_worker, &j);
-}
-
-static void run_patches(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, patches_worker, &j);
-}
-
 kf_status kf__prepare_conv_f32(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     size_t channels = (size_t)(k->in->c / w->group);
     kf__prepare_matrix_f32(k, (size_t)k->out->n * (size_t)k->out->h * (size_t)k->out->w);
     k->to->kernel = k->m->kernels.gemm_f32_name;
     if (kf__window_is_pointwise(w)) {
-        k->to->run = run_pointwise;
+        kf__prepare_workers(k, kf__gemm_f32_worker);
     } else if (w->dh == 1 && w->dw == 1 && w->kh <= DIRECT_ROWS) {
-        k->to->run = run_direct;
+        kf__prepare_workers(k, direct_worker);
         k->to->kernel = k->m->kernels.conv_f32_name;
         k->to->scratch_bytes = (size_t)(w->kh + 1) * ring_row_floats(k->s, k->in, channels) * sizeof(float);
     } else {
-        k->to->run = run_patches;
+        kf__prepare_workers(k, patches_worker);
         k->to->scratch_bytes = (size_t)k->out->w * patch_floats(k->s, channels) * sizeof(float);
     }
     return KF_OK;

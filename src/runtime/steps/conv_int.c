@@ -135,11 +135,6 @@ static void conv_worker(void *job, int worker, int workers) {
     }
 }
 
-static void run(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, conv_worker, &j);
-}
-
 /* ---- making ready
  * ------------------------------------------------------------------------------------------------------------------ */
 
@@ -155,7 +150,7 @@ kf_status kf__prepare_conv_int(kf__preparing *k) {
     q->run = q->product.i16 ? taps : kf__run_filled(k->m, taps);
     q->line = q->product.i16 || groups > 1 || w->dw > 1 ? 0 : line_bytes(k);
     size_t patches = (size_t)k->out->w * (size_t)w->kh * q->run * (q->product.i16 ? 2 : 1);
-    k->to->run = run;
+    kf__prepare_workers(k, conv_worker);
     k->to->kernel = q->product.i16 ? k->m->kernels_int.gemm_i16_name : k->m->kernels_int.gemm_u8_name;
     k->to->scratch_bytes = q->line ? (size_t)w->kh * q->line : patches;
     k->to->packed_bytes =
@@ -183,7 +178,7 @@ kf_status kf__pack_matrix_int(kf__preparing *k) {
     kf__product *p = k->to->own;
     const kf__window *w = &k->s->window;
     const int32_t *table;
-    bool spatial = k->to->run == run;
+    bool spatial = k->to->worker == conv_worker;
     KF_TRY(kf__product_pack(k, p, spatial ? (size_t)w->group : 1, spatial ? (size_t)w->kh : 1, &table));
     if (!spatial || !k->s->border_bias) return KF_OK;
     conv *q = (conv *)(void *)p;

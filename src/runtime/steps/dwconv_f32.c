@@ -38,15 +38,10 @@ static void worker_of_rows(void *job, int worker, int workers) {
     }
 }
 
-static void run(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, worker_of_rows, &j);
-}
-
 static size_t taps_of(const kf__step *s) { return (size_t)s->window.kh * (size_t)s->window.kw; }
 
 kf_status kf__prepare_dwconv_f32(kf__preparing *k) {
-    k->to->run = run;
+    kf__prepare_workers(k, worker_of_rows);
     k->to->kernel = k->m->kernels.dwconv_f32_name;
     k->to->packed_bytes = kf__dwconv_f32_packed(taps_of(k->s), (size_t)k->out->c) * sizeof(float);
     k->to->replaces = 1u << KF_CONST_W;

@@ -50,11 +50,6 @@ static void worker_of_rows(void *job, int worker, int workers) {
     }
 }
 
-static void run(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, worker_of_rows, &j);
-}
-
 kf_status kf__prepare_dwconv_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     const kf__pconst *weights = kf__prepare_const(k, KF_CONST_W);
@@ -72,7 +67,7 @@ kf_status kf__prepare_dwconv_int(kf__preparing *k) {
     size_t bytes = q->i16                          ? count * sizeof(int16_t)
                    : q->layout == KF_QLAYOUT_PLAIN ? count
                                                    : kf__dwconv_u8_packed(q->layout, q->block, w->kh, w->sh, c);
-    k->to->run = run;
+    kf__prepare_workers(k, worker_of_rows);
     k->to->packed_bytes = bytes + SLACK;
     k->to->scratch_bytes = kf__dwconv_u8_scratch();
     k->to->replaces = 1u << KF_CONST_W;

@@ -16,13 +16,8 @@ static void scale_worker(void *job, int worker, int workers) {
     }
 }
 
-static void run_scale(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, scale_worker, &j);
-}
-
 kf_status kf__prepare_scale_f32(kf__preparing *k) {
-    k->to->run = run_scale;
+    kf__prepare_workers(k, scale_worker);
     k->to->kernel = k->m->kernels.scale_f32_name;
     return KF_OK;
 }
@@ -36,14 +31,9 @@ static void sum_worker(void *job, int worker, int workers) {
     j->x->m->kernels.eltwise_f32(to - from, a + from, b ? b + from : NULL, (float *)(void *)j->dst + from, &e);
 }
 
-static void run_sum(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, sum_worker, &j);
-}
-
 /** ADD, and ACT, which adds nothing. */
 kf_status kf__prepare_sum_f32(kf__preparing *k) {
-    k->to->run = run_sum;
+    kf__prepare_workers(k, sum_worker);
     k->to->kernel = k->m->kernels.eltwise_f32_name;
     return KF_OK;
 }

@@ -42,13 +42,8 @@ static void scale_worker(void *job, int worker, int workers) {
     }
 }
 
-static void run_scale(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, scale_worker, &j);
-}
-
 kf_status kf__prepare_scale_int(kf__preparing *k) {
-    k->to->run = run_scale;
+    kf__prepare_workers(k, scale_worker);
     k->to->kernel = k->m->kernels_int.affine_q_name;
     k->to->scratch_bytes = kf__qpad((size_t)k->in->c) * sizeof(float);
     return kf__prepare_own(k, sizeof(kf__affine)) ? KF_OK : KF_ERR_MEMORY;
@@ -75,14 +70,9 @@ static void convert_worker(void *job, int worker, int workers) {
     if (to > from) j->x->m->kernels_int.affine_q(&a);
 }
 
-static void run_convert(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, convert_worker, &j);
-}
-
 /** QUANTIZE and DEQUANTIZE. */
 kf_status kf__prepare_convert_int(kf__preparing *k) {
-    k->to->run = run_convert;
+    kf__prepare_workers(k, convert_worker);
     k->to->kernel = k->m->kernels_int.affine_q_name;
     return kf__prepare_own(k, sizeof(kf__affine)) ? KF_OK : KF_ERR_MEMORY;
 }
@@ -126,13 +116,8 @@ static void eltwise_worker(void *job, int worker, int workers) {
     if (to > from) j->x->m->kernels_int.eltwise_q(&e);
 }
 
-static void run_eltwise(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, eltwise_worker, &j);
-}
-
 kf_status kf__prepare_eltwise_int(kf__preparing *k) {
-    k->to->run = run_eltwise;
+    kf__prepare_workers(k, eltwise_worker);
     k->to->kernel = k->m->kernels_int.eltwise_q_name;
     return kf__prepare_own(k, sizeof(eltwise)) ? KF_OK : KF_ERR_MEMORY;
 }
@@ -172,13 +157,8 @@ static void concat_worker(void *job, int worker, int workers) {
     }
 }
 
-static void run_concat(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, concat_worker, &j);
-}
-
 kf_status kf__prepare_concat_int(kf__preparing *k) {
-    k->to->run = run_concat;
+    kf__prepare_workers(k, concat_worker);
     k->to->kernel = k->m->kernels_int.affine_q_name;
     k->to->scratch_bytes = kf__qpad((size_t)k->out->c) * (sizeof(float) + sizeof(int32_t));
     return kf__prepare_own(k, sizeof(kf__affine)) ? KF_OK : KF_ERR_MEMORY;

@@ -51,14 +51,9 @@ void kf__gemm_f32_worker(void *job, int worker, int workers) {
     if (to > from) kernels->gemm_f32(m, to - from, k, src, k, w + from * k, dst + from, n, &e);
 }
 
-static void run_fc(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, kf__gemm_f32_worker, &j);
-}
-
 kf_status kf__prepare_fc_f32(kf__preparing *k) {
     kf__prepare_matrix_f32(k, 0); /* one row: it has no work to hide a prefetch behind */
-    k->to->run = run_fc;
+    kf__prepare_workers(k, kf__gemm_f32_worker);
     k->to->kernel = k->m->kernels.gemm_f32_name;
     return KF_OK;
 }

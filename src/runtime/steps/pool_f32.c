@@ -44,12 +44,7 @@ static void pool_worker(void *job, int worker, int workers) {
                        (float *)(void *)j->dst + (row * ow + xo) * c);
 }
 
-static void run(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, pool_worker, &j);
-}
-
 kf_status kf__prepare_pool_f32(kf__preparing *k) {
-    k->to->run = run;
+    kf__prepare_workers(k, pool_worker);
     return KF_OK;
 }

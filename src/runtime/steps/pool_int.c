@@ -47,18 +47,13 @@ static void pool_worker(void *job, int worker, int workers) {
         }
 }
 
-static void run(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, pool_worker, &j);
-}
-
 kf_status kf__prepare_pool_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     pool *p = kf__prepare_own(k, sizeof *p);
     if (!p) return KF_ERR_MEMORY;
     bool many = (int64_t)w->kh * w->kw > VECTOR_TAPS;
     p->kernel = many ? kf_k_pool_q_scalar : k->m->kernels_int.pool_q;
-    k->to->run = run;
+    kf__prepare_workers(k, pool_worker);
     k->to->kernel = many ? "pool_q_scalar" : k->m->kernels_int.pool_q_name;
     return KF_OK;
 }

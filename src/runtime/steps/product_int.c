@@ -147,18 +147,13 @@ void kf__gemm_int_worker(void *job, int worker, int workers) {
     }
 }
 
-static void run(const kf__exec *x, const kf__prepared *s) {
-    kf__job j = kf__job_of(x, s);
-    kf__pool_run(x->pool, kf__gemm_int_worker, &j);
-}
-
 kf_status kf__prepare_fc_int(kf__preparing *k) {
     const kf__pconst *w = kf__prepare_const(k, KF_CONST_W);
     kf__product *p = kf__prepare_own(k, sizeof *p);
     if (!p) return KF_ERR_MEMORY;
     p->wide = w->dtype == KF_I16;
     p->i16 = k->in->dtype == KF_I16 || p->wide;
-    k->to->run = run;
+    kf__prepare_workers(k, kf__gemm_int_worker);
     k->to->kernel = p->i16 ? k->m->kernels_int.gemm_i16_name : k->m->kernels_int.gemm_u8_name;
     k->to->packed_bytes = kf__panels_bytes(k, w, p->i16, 1, (size_t)k->out->c, 1);
     k->to->replaces = 1u << KF_CONST_W;

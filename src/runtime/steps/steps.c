@@ -30,6 +30,16 @@ void *kf__prepare_own(kf__preparing *k, size_t bytes) {
     return own;
 }
 
+static void run_workers(const kf__exec *x, const kf__prepared *s) {
+    kf__job j = kf__job_of(x, s);
+    kf__pool_run(x->pool, s->worker, &j);
+}
+
+void kf__prepare_workers(kf__preparing *k, void (*worker)(void *job, int worker, int workers)) {
+    k->to->run = run_workers;
+    k->to->worker = worker;
+}
+
 kf__job kf__job_of(const kf__exec *x, const kf__prepared *p) {
     const kf__step *s = p->step;
     return (kf__job){.x = x,

@@ -44,6 +44,9 @@ kf__pack_fn kf__pack_matrix_int, kf__pack_dwconv_int, kf__pack_gate_int, kf__pac
 /** The run function of a convolution that kf__steps_join with the next step, and the scratch of both. */
 void kf__prepare_pair_f32(kf__preparing *k, const kf__step *next);
 
+/** The step runs as shares of one job, one per thread. */
+void kf__prepare_workers(kf__preparing *k, void (*worker)(void *job, int worker, int workers));
+
 /** Zeroed memory that lives as long as the model, at to->own. NULL: out of memory, and the error is set. */
 void *kf__prepare_own(kf__preparing *k, size_t bytes);
 static inline const kf__pconst *kf__prepare_const(const kf__preparing *k, kf__const_role role) {
