@@ -73,8 +73,8 @@ char *kf__strdup(const char *s);
 #endif
 #endif
 /** Bytes between neighbours in one block that nothing may touch, so that reading on by a whole vector register is seen:
- *  0 in every other build. kf__redzone_close marks a range, kf__redzone_open takes that back; a range starts at a
- *  multiple of 8. */
+ *  0 in every other build. kf__redzone_close marks a range, kf__redzone_open takes that back; a range
+ *  may start anywhere. */
 #if defined(KF_REDZONES)
 #define KF_REDZONE 128
 void __asan_poison_memory_region(void const volatile *at, size_t bytes);

@@ -16,7 +16,7 @@ static const struct {
 #include "cpu/levels.def"
 };
 
-static kf__cpu_level limit = KF_CPU_LEVELS;
+static atomic_int limit = KF_CPU_LEVELS;
 static atomic_int bar = KF_CPU_LEVELS;
 
 bool kf__cpu_level_contains(kf__cpu_level a, kf__cpu_level b) {
@@ -55,13 +55,13 @@ bool kf__cpu_usable(kf__cpu_level level) {
 
 void kf__cpu_bar(kf__cpu_level level) { atomic_store(&bar, (int)level); }
 
-void kf__cpu_set_limit(kf__cpu_level level) { limit = level; }
+void kf__cpu_set_limit(kf__cpu_level level) { atomic_store(&limit, (int)level); }
 
 bool kf__cpu_allowed(kf__cpu_level level) {
     const char *env = getenv("KITFOX_CPU");
     int asked = env ? kf__cpu_level_from_name(env) : -1;
     if (asked >= 0 && !kf__cpu_level_contains((kf__cpu_level)asked, level)) return false;
-    return kf__cpu_level_contains(limit, level);
+    return kf__cpu_level_contains((kf__cpu_level)atomic_load(&limit), level);
 }
 
 kf__cpu_level kf__cpu_level_now(void) {

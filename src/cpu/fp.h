@@ -53,8 +53,8 @@ static inline kf__fp_state kf__fp_enter(void) {
     return s;
 }
 
-/** Gives back what kf__fp_enter returned; exceptions raised since then stay raised where the control register does not
- *  hold them. */
+/** Restores the state that kf__fp_enter found. Where the control register also holds the exception flags (x86), those
+ *  raised since are cleared. */
 static inline void kf__fp_leave(kf__fp_state s) {
     kf__fp_set_control(s.control);
     if (s.rounding != FE_TONEAREST && s.rounding >= 0) fesetround(s.rounding);

@@ -16,6 +16,7 @@ void kf__sha256_init(kf__sha256 *s) {
 void kf__sha256_add(kf__sha256 *s, const void *data, size_t n) {
     const uint8_t *p = data;
     size_t have = (size_t)(s->total & 63);
+    if (n == 0) return; /* `data` may be NULL then */
     s->total += n;
     if (have) {
         size_t take = n < 64 - have ? n : 64 - have;

@@ -60,7 +60,7 @@ typedef struct kf__dwconv_q {
     size_t c;
     const void *pad; /* [kf__qpad(c)] the input's zero points in its type: what a tap outside the image reads */
     const void *w;   /* u8 kernel: packed by kf__dwconv_u8_pack; i16 kernel: i16 [kh, kw, c] */
-    void *scratch;   /* kf__dwconv_q_scratch bytes */
+    void *scratch;   /* kf__dwconv_u8_scratch bytes for dwconv_u8; else not read */
 } kf__dwconv_q;
 /** In the u8 kernel the vectors of `q` are in the order of kf__dwconv_q_order(block); a vector kernel takes only the shapes for which
  *  kf__dwconv_u8_fast holds. The i16 kernel (i16 weights; inputs i16 or u8) takes all shapes and vectors in their own order. */
@@ -152,14 +152,16 @@ typedef struct kf__kernels_int {
 /** Of the lines of kernels.def, in order, those whose level `cpu` contains. */
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 
-/* ---- tiles (tiles.c): a kernel that no machine at hand runs is compared with the scalar one before it is used ---------------- */
+/* ---- proof (tiles.c): a kernel that few machines run is compared with the scalar one before it is used --------------
+ */
 
-/** Does this kernel of QUADS weights give the scalar kernel's bytes on a product with every remainder? Takes a fraction of a millisecond. */
+/** Does this kernel of QUADS weights give the scalar kernel's bytes on a product with every remainder? Takes a fraction
+ * of a millisecond. */
 bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm);
-/** Puts `gemm` into a table of AVX-512 VNNI if it agrees; else leaves the table, bars level `amx` and returns false. */
-bool kf__kernels_adopt_tiles(kf__gemm_u8_fn *gemm, const char *name, kf__kernels_int *out);
-/** The same with AMX's own kernel, compared once in a process. A build without that kernel leaves the table. Thread safe. */
-void kf__kernels_select_tiles(kf__kernels_int *out);
+/** Puts `gemm` into a table of QUADS weights if it agrees; else leaves the table, bars `level` and returns false. */
+bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
+/** The same, compared once in a process. Thread safe. */
+void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
 
 /* ---- packing (pack_int.c) -------------------------------------------------------------------------------------------------- */
 

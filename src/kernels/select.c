@@ -35,9 +35,18 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
 #define KF_KERNEL_INT(check, member, function, isa, level, facts)                                                      \
     if (has[KF_CPU_##level]) TAKE(member, function, isa, facts);
 #define KF_KERNEL_PROVED(check, member, function, isa, level, facts)                                                   \
-    if (has[KF_CPU_##level]) kf__kernels_select_tiles(out);
+    if (has[KF_CPU_##level])                                                                                           \
+        kf__kernels_select_proved(kf_k_##function##_##isa, #function "_" #isa, KF_CPU_##level, out);
 #include "kernels/kernels.def"
 }
+
+/* kf__kernels_select_proved keeps one verdict. */
+enum {
+    PROVED = 0
+#define KF_KERNEL_PROVED(check, member, function, isa, level, facts) +1
+#include "kernels/kernels.def"
+};
+_Static_assert(PROVED <= 1, "a second kernel that is proved before use needs a verdict of its own");
 
 void kf__kernels_select_image(kf__cpu_level cpu, kf__kernels_image *out) {
 #define KF_KERNEL_IMAGE(check, member, function, isa, level, facts)                                                    \

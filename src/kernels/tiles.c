@@ -1,6 +1,6 @@
-/* Tiles are proved before they are used: the first table with them comes after a product whose bytes the scalar kernel gives too.
- * Floor 3. No machine at hand has tiles; their kernel has been checked on a model of them (tests/kernels/tile_model.h).
- * Owner rule: one static verdict. */
+/* Tiles are proved before they are used: the first table with them comes after a product whose bytes the scalar kernel
+ * gives too. Machines without tiles check the kernel on a model of them (tests/kernels/tile_model.h). Owner rule: one
+ * static verdict. */
 #include "kernels/kernels_int.h"
 
 #include <stdatomic.h>
@@ -37,22 +37,19 @@ bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm) {
     return true;
 }
 
-bool kf__kernels_adopt_tiles(kf__gemm_u8_fn *gemm, const char *name, kf__kernels_int *out) {
+bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out) {
     if (!kf__gemm_u8_agrees(gemm)) {
-        kf__cpu_bar(KF_CPU_AMX);
+        kf__cpu_bar(level);
         return false;
     }
     out->gemm_u8 = gemm, out->gemm_u8_name = name;
     return true;
 }
 
-void kf__kernels_select_tiles(kf__kernels_int *out) {
-#if defined(KF_AMX)
-    static atomic_int verdict; /* 0 none, 1 good, 2 bad */
+void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out) {
+    enum { UNKNOWN, GOOD, BAD };
+    static atomic_int verdict; /* of the one kernel that kernels.def wants proved */
     int known = atomic_load(&verdict);
-    if (known == 0) atomic_store(&verdict, known = kf__kernels_adopt_tiles(kf_k_gemm_u8_amx, "gemm_u8_amx", out) ? 1 : 2);
-    else if (known == 1) out->gemm_u8 = kf_k_gemm_u8_amx, out->gemm_u8_name = "gemm_u8_amx";
-#else
-    (void)out;
-#endif
+    if (known == UNKNOWN) atomic_store(&verdict, kf__kernels_adopt(gemm, name, level, out) ? GOOD : BAD);
+    else if (known == GOOD) out->gemm_u8 = gemm, out->gemm_u8_name = name;
 }

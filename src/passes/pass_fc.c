@@ -79,8 +79,8 @@ static kf__node *flatten_after(const kf__graph *g, kf__vid v, kf__node **act) {
 static bool pointwise_on_pixel(const kf__graph *g, const kf__node *n) {
     const kf__shape *x = &g->values[n->in[0]].shape;
     const kf__window *w = &n->attrs.window;
-    return x->rank == 4 && x->dim[2] == 1 && x->dim[3] == 1 && kf__window_is_one_tap(w) && w->group == 1 &&
-           kf__match_in(n, 3) < 0 && kf__match_is_const(g, n->in[1]) && n->attrs.post_act.kind == KF_ACT_NONE;
+    return x->rank == 4 && x->dim[2] == 1 && x->dim[3] == 1 && kf__window_is_layer(w) && kf__match_in(n, 3) < 0 &&
+           kf__match_is_const(g, n->in[1]) && n->attrs.post_act.kind == KF_ACT_NONE;
 }
 
 /** conv -> [act] -> flatten becomes flatten -> fc -> [act]: the flatten moves to the front, where it costs nothing. */

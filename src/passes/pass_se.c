@@ -28,7 +28,7 @@ static bool is_layer(const kf__graph *g, const kf__node *n) {
     if (n->attrs.act.kind != KF_ACT_NONE) return false;
     if (n->op == KF_OP_FC) return true;
     const kf__window *w = &n->attrs.window;
-    return n->op == KF_OP_CONV && kf__window_is_one_tap(w) && w->group == 1 && kf__match_in(n, 3) < 0;
+    return n->op == KF_OP_CONV && kf__window_is_layer(w) && kf__match_in(n, 3) < 0;
 }
 
 static bool is_gate_act(const kf__node *n) {

@@ -134,6 +134,11 @@ typedef struct kf__program {
     bool mapped; /* borrowed constants lie in a read-only map of a file, whose pages can be given back and read again */
 } kf__program;
 
+/** Elements of a constant, and weight i of an i8 or i16 one. */
+static inline size_t kf__pconst_count(const kf__pconst *c) { return c->bytes / kf_dtype_size(c->dtype); }
+static inline int32_t kf__pconst_weight(const kf__pconst *c, size_t i) {
+    return c->dtype == KF_I8 ? ((const int8_t *)c->data)[i] : ((const int16_t *)c->data)[i];
+}
 /** Elements of a tensor, batch included. */
 static inline size_t kf__ptensor_count(const kf__ptensor *t) {
     return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;

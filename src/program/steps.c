@@ -90,7 +90,8 @@ static const char *shape_DWCONV(const kf__program *p, const kf__step *s) {
 
 /* Rounding up (ceil mode of ONNX) gives a row or a column more. */
 static const char *shape_POOL(const kf__program *p, const kf__step *s) {
-    if (first(p, s)->c != output(p, s)->c || s->window.group != 1) return "input and output differ in channels";
+    if (first(p, s)->c != output(p, s)->c) return "input and output differ in channels";
+    if (s->window.group != 1) return "a pool has one group";
     return check_window(p, s, 1);
 }
 

@@ -1,7 +1,7 @@
 /* What a step may read: the table steps.def as C, for the proof at load, for tests and for fuzzers.
- * Nothing that is not in the table may be read by a step that runs. Owner rule: constant data; thread-safe. */
-#ifndef KF_STEPS_H
-#define KF_STEPS_H
+ * A running step reads only what the table lists. Owner rule: constant data; thread-safe. */
+#ifndef KF_PROGRAM_STEPS_H
+#define KF_PROGRAM_STEPS_H
 
 #include "program/program.h"
 
@@ -27,8 +27,8 @@ typedef enum kf__scaled {
     KF_SCALED_OUT = 4
 } kf__scaled;
 
-/** What a step does with its window. What nothing reads was copied from the ONNX node, by this version or an older one.
- */
+/** What a step does with its window. A window that nothing reads was copied from the ONNX node, by this version or an
+ *  older one. */
 typedef enum kf__window_use {
     KF_WINDOW_NONE,    /* nothing: all 0, or all 1 without padding */
     KF_WINDOW_USED,    /* it runs over the image */
@@ -60,7 +60,7 @@ typedef struct kf__step_info {
     const char *name;       /* in the file */
     int32_t least, most;    /* inputs */
     kf__step_form forms[2]; /* first input f32; first input quantized */
-    kf__scaled scaled;      /* integer form */
+    kf__scaled scaled;      /* tensors that may have a scale for each channel */
     kf__window_use window;
     /** What is wrong with the extents of its tensors, or with a window that is used; NULL: nothing. */
     const char *(*shape_error)(const kf__program *p, const kf__step *s);

@@ -28,7 +28,7 @@ static kf_status check_length(const kf__step *s, const kf__pconst *c, const kf__
     size_t want = 0, have = 0;
     char a[96], b[96];
     if (!kf__shape_count(&l->shape, &want) || want < 1 || want > KF_MOST_ELEMENTS)
-        STEP_FAIL(err, s, "weights are out of range");
+        STEP_FAIL(err, s, "constant %s: %zu elements are out of range", c->name, want);
     bool counted = kf__shape_count(&c->shape, &have) && c->bytes == have * kf_dtype_size(c->dtype) && c->data;
     if (!counted || (have != want && !(l->or_one && have == 1)))
         STEP_FAIL(err, s, "constant %s does not have %zu elements", c->name, want);

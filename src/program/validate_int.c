@@ -52,10 +52,6 @@ kf_status kf__validate_quant(const kf__program *p, const kf__ptensor *t, kf_erro
     return check_channels(p, t, most_zero, err);
 }
 
-static int64_t weight_at(const kf__pconst *w, size_t i) {
-    return w->dtype == KF_I8 ? ((const int8_t *)w->data)[i] : ((const int16_t *)w->data)[i];
-}
-
 /* Sum and sum of magnitudes of n bytes in a row. Runs of 128 fit 16 bits (128 * 128 = 2^14), which compilers turn into
  * wide adds. */
 static void add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
@@ -71,14 +67,14 @@ static void add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
     }
 }
 
-/* Elements o*outer + i*inner, i < k, against inputs of magnitude at most `top` after, and `raw` before the zero point
- * is taken off. */
+/* k weights from `at` on, `step` apart, against inputs of magnitude at most `top` after, and `raw` before the zero
+ * point is taken off. */
 static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, size_t step, int64_t k, int64_t zero,
                              int64_t raw, const int32_t *bias, int64_t rows, int64_t o, int64_t n_out, kf_error *err) {
     int64_t sum = 0, mass = 0, top = raw - zero > zero ? raw - zero : zero;
     if (w->dtype == KF_I8 && step == 1) add_bytes((const int8_t *)w->data + at, k, &sum, &mass), k = 0;
     for (int64_t i = 0; i < k; i++) {
-        int64_t v = weight_at(w, at + (size_t)i * step);
+        int64_t v = kf__pconst_weight(w, at + (size_t)i * step);
         sum += v;
         mass += v < 0 ? -v : v;
     }
@@ -98,8 +94,8 @@ __attribute__((noinline)) static kf_status check_layer(const kf__program *p, con
                                                        int64_t n_out, kf_error *err) {
     const kf__pconst *w = &p->consts[s->consts[wr]], *b = s->consts[br] < 0 ? NULL : &p->consts[s->consts[br]];
     bool depthwise = s->op == KF_STEP_DWCONV;
-    int64_t total = (int64_t)(w->bytes / kf_dtype_size(w->dtype)), k = total / n_out;
-    int64_t rows = b ? (int64_t)(b->bytes / 4) / n_out : 1;
+    int64_t k = (int64_t)kf__pconst_count(w) / n_out;
+    int64_t rows = b ? (int64_t)kf__pconst_count(b) / n_out : 1;
     const kf__quant q = x ? kf__ptensor_quant(p, x) : (kf__quant){0};
     for (int64_t o = 0; o < n_out; o++) {
         int64_t zero = kf__q_zero(&q, o);

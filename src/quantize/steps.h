@@ -1,8 +1,8 @@
 /* One node of the paired networks: compute both, find ranges, correct, seal.
  * Private to src/quantize.
  * Owner rule: see sim.h. */
-#ifndef KF_STEPS_H
-#define KF_STEPS_H
+#ifndef KF_QUANTIZE_STEPS_H
+#define KF_QUANTIZE_STEPS_H
 
 #include "quantize/sim.h"
 

@@ -15,9 +15,7 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
     s->allocator = a;
     s->m = m;
     s->replaced = -1;
-    kf__fp_state caller = kf__fp_enter(); /* threads inherit the state of the one that starts them */
     kf_status st = kf__pool_create(threads, a, &s->exec.pool, err);
-    kf__fp_leave(caller);
     if (st != KF_OK) {
         kf__mem_free(a, s);
         return st;

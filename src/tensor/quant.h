@@ -8,9 +8,11 @@
 
 #include "base/base.h"
 
-/** How a quantized value maps to real numbers: real = scale * (q - zero). Filled by the quantizer only. */
+/** How a quantized value maps to real numbers: real = scale * (q - zero). The quantizer fills those of
+ * graphs, kf__ptensor_quant those of programs. */
 typedef struct kf__quant {
-    kf_dtype dtype; /* KF_U8, KF_I16 (zero = 0) or, for weights, KF_I8/KF_I16 with per-channel scales */
+    kf_dtype
+        dtype; /* KF_U8, KF_I16 (zero = 0), KF_F32 (scale 1) or, for weights, KF_I8/KF_I16 with per-channel scales */
     float scale;
     int32_t zero;
     int32_t qmin, qmax;   /* the producer clamps to these (i16: symmetric +-q_max) */

@@ -55,6 +55,13 @@ bool kf__axis_extent(const kf__axis *a, int64_t in, bool ceil_mode, int64_t *out
 /** Input position of the first tap of output position `at`. */
 static inline int64_t kf__axis_start(const kf__axis *a, int64_t at) { return at * a->stride - a->before; }
 
+/** Row and column of the input where the window of output position (y, x) begins; negative: in the padding. */
+static inline int32_t kf__window_top(const kf__window *w, int32_t y) { return y * w->sh - w->pt; }
+static inline int32_t kf__window_left(const kf__window *w, int32_t x) { return x * w->sw - w->pl; }
+
+/** A convolution of one tap on an image of one pixel is a fully connected layer. */
+static inline bool kf__window_is_layer(const kf__window *w) { return kf__window_is_one_tap(w) && w->group == 1; }
+
 /** Consecutive taps of a window. */
 typedef struct kf__taps {
     int32_t first, count; /* first is 0 where count is 0 */

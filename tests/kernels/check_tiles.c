@@ -133,7 +133,7 @@ static void proof(void) {
     for (wrong = 0; wrong < WRONG; wrong++) {
         char what[80];
         snprintf(what, sizeof what, "a kernel with fault %d is refused and the level barred", wrong);
-        expect(!kf__kernels_adopt_tiles(wrong_gemm, "wrong", &k) && k.gemm_u8 == before &&
+        expect(!kf__kernels_adopt(wrong_gemm, "wrong", KF_CPU_AMX, &k) && k.gemm_u8 == before &&
                    strcmp(k.gemm_u8_name, "wrong") != 0,
                what);
         expect(!kf__cpu_usable(KF_CPU_AMX) && kf__cpu_level_now() != KF_CPU_AMX && kf__cpu_level_best() != KF_CPU_AMX,
@@ -153,7 +153,8 @@ static void proof(void) {
         return;
     }
     expect(kf__gemm_u8_agrees(k.gemm_u8), "the kernel of AVX-512 VNNI agrees");
-    expect(kf__kernels_adopt_tiles(kf_k_gemm_u8_amx_model, "model", &k) && k.gemm_u8 == kf_k_gemm_u8_amx_model && strcmp(k.gemm_u8_name, "model") == 0,
+    expect(kf__kernels_adopt(kf_k_gemm_u8_amx_model, "model", KF_CPU_AMX, &k) && k.gemm_u8 == kf_k_gemm_u8_amx_model &&
+               strcmp(k.gemm_u8_name, "model") == 0,
            "the tiles' kernel is adopted");
 }
 

@@ -1,8 +1,8 @@
-/* f32 convolutions, dense and grouped: pointwise ones are one product, most others read runs of copied input rows,
- * dilated and very high windows are products of patches. Owner rule: see steps.h. */
+/* f32 convolutions, dense and grouped: pointwise ones are one product; most others copy the input rows under an output
+ * row once and read runs of them; dilated and very high windows read patches. Owner rule: see steps.h. */
 #include "runtime/steps/steps.h"
 
-/** Most kernel rows of a convolution that reads the image in place. */
+/** Most kernel rows of a convolution that keeps a ring of input rows. */
 enum { DIRECT_ROWS = 16 };
 
 static float *scratch_of(const kf__job *j, int worker) { return kf__job_scratch(j, worker); }
@@ -23,7 +23,7 @@ static void im2col_row(const kf__job *j, size_t image, int32_t y, size_t first_c
     for (int32_t xo = 0; xo < j->out->w; xo++)
         for (int32_t ky = 0; ky < w->kh; ky++)
             for (int32_t kx = 0; kx < w->kw; kx++, to += channels) {
-                int32_t sy = y * w->sh - w->pt + ky * w->dh, sx = xo * w->sw - w->pl + kx * w->dw;
+                int32_t sy = kf__window_top(w, y) + ky * w->dh, sx = kf__window_left(w, xo) + kx * w->dw;
                 if (sy < 0 || sy >= j->in->h || sx < 0 || sx >= j->in->w) {
                     memset(to, 0, channels * sizeof *to);
                     continue;
@@ -94,7 +94,7 @@ static void direct_worker(void *job, int worker, int workers) {
     kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
     for (size_t g = 0; g < groups; g++)
         for (size_t row = from; row < to; row++) {
-            int32_t top = (int32_t)(row % oh) * w->sh - w->pt;
+            int32_t top = kf__window_top(w, (int32_t)(row % oh));
             if (row == from || row % oh == 0) ring_empty(&r);
             for (int32_t ky = 0; ky < w->kh; ky++) at[ky] = ring_row(&r, j, row / oh, top + ky, g * per_in, per_in);
             kf__epilogue e = kf__job_epilogue(j);

@@ -1,15 +1,17 @@
-/* Integer convolutions, dense and grouped: pointwise ones are one product, most others read runs of copied input rows
- * in place, groups, dilated columns and 16-bit inputs read patches. The first layer of a network that takes pixels has
- * a bias per border class. Owner rule: see steps.h. */
+/* Integer convolutions, dense and grouped: pointwise ones are one product; most others copy the input rows under an
+ * output row once and read runs of them; groups, dilated columns and 16-bit inputs read patches. The first layer of a
+ * network that takes pixels has a bias per border class. Owner rule: see steps.h. */
 #include "runtime/steps/steps.h"
 
 typedef struct conv {
-    kf__product product;                          /* first: kf__gemm_int_worker reads it */
-    size_t line;                                  /* bytes of a copied input row; 0: patches are copied instead */
-    size_t run;                                   /* elements of a row of taps as the kernel reads it */
-    size_t ld_table;                              /* entries of the bias of one border class */
-    const int32_t *table;                         /* bias by border class, or NULL: one bias */
-    const int32_t *class_y, *class_x, *class_end; /* class_end[x]: where the columns of the class of column x end */
+    kf__product product;  /* first: kf__gemm_int_worker reads it */
+    size_t size;          /* bytes of an element as the kernel reads it */
+    size_t line;          /* bytes of a copied input row; 0: patches are copied instead */
+    size_t run;           /* elements of a row of taps as the kernel reads it */
+    size_t ld_table;      /* entries of the bias of one border class */
+    const int32_t *table; /* bias by border class, or NULL: one bias */
+    const int32_t *class_y, *class_x;
+    const int32_t *class_end; /* where the columns of the class of column x end */
     int32_t n_class_x;
 } conv;
 
@@ -54,16 +56,15 @@ static void patch_row(const kf__job *j, const char *row, int32_t left, size_t fi
 static void im2col_row(const kf__job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
     const conv *q = j->p->own;
     const kf__window *w = &j->s->window;
-    size_t c = (size_t)j->in->c, size = q->product.i16 ? 2 : 1, taps = (size_t)w->kw * channels * size,
-           run = q->run * size;
+    size_t c = (size_t)j->in->c, size = q->size, taps = (size_t)w->kw * channels * size, run = q->run * size;
     bool whole = channels == c && w->dw == 1 && size == j->in_size;
     for (int32_t ky = 0; ky < w->kh; ky++) {
-        int32_t sy = y * w->sh - w->pt + ky * w->dh;
+        int32_t sy = kf__window_top(w, y) + ky * w->dh;
         size_t line = (image * (size_t)j->in->h + (size_t)(sy < 0 ? 0 : sy)) * (size_t)j->in->w * c * j->in_size;
         const char *row = sy < 0 || sy >= j->in->h ? NULL : j->src + line;
         for (int32_t xo = 0; xo < j->out->w; xo++) {
             char *at = to + ((size_t)xo * (size_t)w->kh + (size_t)ky) * run;
-            int32_t left = xo * w->sw - w->pl;
+            int32_t left = kf__window_left(w, xo);
             if (!row || !whole || left < 0 || left + w->kw > j->in->w)
                 patch_row(j, row, left, first, channels, size, at);
             else memcpy(at, row + (size_t)left * c * size, taps);
@@ -82,7 +83,7 @@ static void copy_rows(const kf__job *j, size_t image, int32_t y, size_t ld, uint
     const kf__window *w = &j->s->window;
     size_t c = (size_t)j->in->c, left = (size_t)w->pl * c, line = (size_t)j->in->w * c;
     for (int32_t ky = 0; ky < w->kh; ky++, to += ld) {
-        int32_t sy = y * w->sh - w->pt + ky * w->dh;
+        int32_t sy = kf__window_top(w, y) + ky * w->dh;
         if (sy < 0 || sy >= j->in->h) {
             memset(to, (uint8_t)j->in->zero, ld);
             continue;
@@ -99,7 +100,7 @@ static void conv_row(const kf__job *j, size_t image, int32_t y, size_t g, const 
     const kf__window *w = &j->s->window;
     size_t ow = (size_t)j->out->w, oc = (size_t)j->out->c, per = oc / (size_t)w->group, c = (size_t)j->in->c,
            kh = (size_t)w->kh;
-    size_t row = image * (size_t)j->out->h + (size_t)y, patch = kh * q->run, size = q->product.i16 ? 2 : 1;
+    size_t row = image * (size_t)j->out->h + (size_t)y, patch = kh * q->run, size = q->size;
     const char *panels = (const char *)q->product.w + g * q->product.group_bytes;
     for (int32_t x = 0, next; x < j->out->w; x = next) {
         kf__requant r;
@@ -145,13 +146,12 @@ kf_status kf__prepare_conv_int(kf__preparing *k) {
     if (kf__window_is_pointwise(w)) return kf__prepare_fc_int(k);
     conv *q = kf__prepare_own(k, sizeof *q);
     if (!q) return KF_ERR_MEMORY;
-    q->product.wide = weights->dtype == KF_I16;
-    q->product.i16 = k->in->dtype == KF_I16 || q->product.wide;
+    kf__product_choose(k, weights, &q->product);
+    q->size = q->product.i16 ? 2 : 1;
     q->run = q->product.i16 ? taps : kf__run_filled(k->m, taps);
     q->line = q->product.i16 || groups > 1 || w->dw > 1 ? 0 : line_bytes(k);
-    size_t patches = (size_t)k->out->w * (size_t)w->kh * q->run * (q->product.i16 ? 2 : 1);
+    size_t patches = (size_t)k->out->w * (size_t)w->kh * q->run * q->size;
     kf__prepare_workers(k, conv_worker);
-    k->to->kernel = q->product.i16 ? k->m->kernels_int.gemm_i16_name : k->m->kernels_int.gemm_u8_name;
     k->to->scratch_bytes = q->line ? (size_t)w->kh * q->line : patches;
     k->to->packed_bytes =
         kf__panels_bytes(k, weights, q->product.i16, groups, (size_t)k->out->c / groups, (size_t)w->kh);
@@ -163,11 +163,15 @@ kf_status kf__prepare_conv_int(kf__preparing *k) {
 static kf_status classes(kf__preparing *k, conv *q) {
     const kf__axis down = kf__window_rows(&k->s->window), across = kf__window_columns(&k->s->window);
     size_t h = (size_t)k->out->h, w = (size_t)k->out->w;
-    int32_t *y = kf__arena_array(k->arena, h + 2 * w, sizeof *y), *x = y + h, *end = x + w;
+    int32_t *y = kf__arena_array(k->arena, h + 2 * w, sizeof *y);
     if (!y) KF_FAIL_MEMORY(k->err, (h + 2 * w) * sizeof *y);
+    int32_t *x = y + h, *end = x + w;
     kf__border_classes(&down, k->in->h, k->out->h, y, NULL);
     q->n_class_x = kf__border_classes(&across, k->in->w, k->out->w, x, NULL);
-    for (size_t i = w; i-- > 0;) end[i] = i + 1 < w && x[i] == x[i + 1] ? end[i + 1] : (int32_t)i + 1;
+    for (size_t i = w; i-- > 0;) {
+        bool goes_on = i + 1 < w && x[i] == x[i + 1];
+        end[i] = goes_on ? end[i + 1] : (int32_t)i + 1;
+    }
     q->class_y = y, q->class_x = x, q->class_end = end;
     q->ld_table = kf__qpad((size_t)k->out->c);
     return KF_OK;
@@ -178,7 +182,7 @@ kf_status kf__pack_matrix_int(kf__preparing *k) {
     kf__product *p = k->to->own;
     const kf__window *w = &k->s->window;
     const int32_t *table;
-    bool spatial = k->to->worker == conv_worker;
+    bool spatial = k->to->worker == conv_worker; /* then `own` is a conv, which begins with its product */
     KF_TRY(kf__product_pack(k, p, spatial ? (size_t)w->group : 1, spatial ? (size_t)w->kh : 1, &table));
     if (!spatial || !k->s->border_bias) return KF_OK;
     conv *q = (conv *)(void *)p;

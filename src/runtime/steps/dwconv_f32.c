@@ -29,7 +29,7 @@ static void worker_of_rows(void *job, int worker, int workers) {
     kf__share((size_t)j->out->n * oh, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
         const float *image = kf__f32_of(j->src) + row / oh * (size_t)j->in->h * row_in;
-        int32_t top = (int32_t)(row % oh) * w->sh - w->pt;
+        int32_t top = kf__window_top(w, (int32_t)(row % oh));
         for (int32_t ky = 0; ky < w->kh; ky++) {
             int32_t y = top + ky * w->dh;
             rows[ky] = y < 0 || y >= j->in->h ? NULL : image + (size_t)y * row_in;

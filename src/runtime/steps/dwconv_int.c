@@ -11,9 +11,6 @@ typedef struct dwconv {
     const void *w, *pad; /* pad: what a tap outside the image reads */
 } dwconv;
 
-/* Kernels load whole registers of weights: the last one may end behind the last weight. */
-enum { SLACK = 128 };
-
 static void worker_of_rows(void *job, int worker, int workers) {
     const kf__job *j = job;
     const dwconv *q = j->p->own;
@@ -50,32 +47,45 @@ static void worker_of_rows(void *job, int worker, int workers) {
     }
 }
 
+/* Does the vector kernel of the usual windows take the step? */
+static bool is_usual(const kf__preparing *k, const dwconv *q) {
+    const kf__window *w = &k->s->window;
+    return !q->i16 && k->out->dtype != KF_F32 && k->s->n_in == 1 &&
+           kf__dwconv_u8_fast(w->kh, w->kw, w->sh, w->sw, w->dh, w->dw);
+}
+
+static void choose(kf__preparing *k, dwconv *q) {
+    const kf__kernels_int *kernels = &k->m->kernels_int;
+    q->layout = KF_QLAYOUT_PLAIN, q->block = 16;
+    if (q->i16) {
+        q->kernel = kernels->dwconv_i16, k->to->kernel = kernels->dwconv_i16_name;
+    } else if (!is_usual(k, q)) {
+        q->kernel = kernels->dwconv_any, k->to->kernel = kernels->dwconv_any_name;
+    } else {
+        q->kernel = kernels->dwconv_u8, k->to->kernel = kernels->dwconv_u8_name;
+        q->layout = kernels->dw_layout;
+        if (q->layout != KF_QLAYOUT_PLAIN) q->block = kernels->dw_block;
+        k->to->scratch_bytes = kf__dwconv_u8_scratch();
+    }
+}
+
 kf_status kf__prepare_dwconv_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     const kf__pconst *weights = kf__prepare_const(k, KF_CONST_W);
-    const kf__kernels_int *kernels = &k->m->kernels_int;
-    size_t count = weights->bytes / kf_dtype_size(weights->dtype), c = (size_t)k->out->c;
     dwconv *q = kf__prepare_own(k, sizeof *q);
     if (!q) return KF_ERR_MEMORY;
     q->i16 = k->in->dtype != KF_U8 || weights->dtype != KF_I8;
-    bool usual = !q->i16 && kf__dwconv_u8_fast(w->kh, w->kw, w->sh, w->sw, w->dh, w->dw) && k->out->dtype != KF_F32 &&
-                 k->s->n_in == 1;
-    q->kernel = q->i16 ? kernels->dwconv_i16 : usual ? kernels->dwconv_u8 : kernels->dwconv_any;
-    k->to->kernel = q->i16 ? kernels->dwconv_i16_name : usual ? kernels->dwconv_u8_name : kernels->dwconv_any_name;
-    q->layout = usual ? kernels->dw_layout : KF_QLAYOUT_PLAIN;
-    q->block = q->layout == KF_QLAYOUT_PLAIN ? 16 : kernels->dw_block;
-    size_t bytes = q->i16                          ? count * sizeof(int16_t)
-                   : q->layout == KF_QLAYOUT_PLAIN ? count
-                                                   : kf__dwconv_u8_packed(q->layout, q->block, w->kh, w->sh, c);
     kf__prepare_workers(k, worker_of_rows);
-    k->to->packed_bytes = bytes + SLACK;
-    k->to->scratch_bytes = kf__dwconv_u8_scratch();
+    choose(k, q);
+    k->to->packed_bytes = kf__pconst_count(weights) * (q->i16 ? sizeof(int16_t) : sizeof(int8_t));
+    if (q->layout != KF_QLAYOUT_PLAIN)
+        k->to->packed_bytes = kf__dwconv_u8_packed(q->layout, q->block, w->kh, w->sh, (size_t)k->out->c);
     k->to->replaces = 1u << KF_CONST_W;
     return KF_OK;
 }
 
 static void pack_weights(const kf__preparing *k, const dwconv *q, const kf__pconst *w) {
-    size_t count = w->bytes / kf_dtype_size(w->dtype);
+    size_t count = kf__pconst_count(w);
     void *to = k->to->packed;
     if (q->layout != KF_QLAYOUT_PLAIN) {
         kf__dwconv_u8_pack(q->layout, q->block, k->s->window.kh, k->s->window.sh, (size_t)k->out->c, w->data, to);

@@ -37,21 +37,18 @@ static void row_worker(void *ctx, int worker, int workers) {
     const row_job *r = ctx;
     size_t from, to;
     kf__epilogue e = r->e;
-    kf__share(r->n, 4 * r->kernels->gemm_columns, worker, workers, &from, &to);
+    kf__share(r->n, kf__column_grain(1, r->kernels->gemm_columns), worker, workers, &from, &to);
     if (e.bias) e.bias += from;
     if (to > from) r->kernels->gemm_f32(1, to - from, r->k, r->x, r->k, r->w + from * r->k, r->y + from, r->n, &e);
 }
 
-/* Weights of a few hundred kilobytes are worth a fork and a join: they come from memory. */
-enum { FORK_WEIGHTS = 1 << 15 };
-
 static void row_product(const kf__job *j, row_job r) {
     r.kernels = &j->x->m->kernels;
-    if (r.n * r.k < FORK_WEIGHTS) row_worker(&r, 0, 1);
+    if (r.n * r.k < KF_FORK_WEIGHTS) row_worker(&r, 0, 1);
     else kf__pool_run(j->x->pool, row_worker, &r);
 }
 
-/* Where the parts of the scratch of c channels and r hidden ones begin. */
+/* Where the hidden layer begins in the scratch, behind the means of c channels. */
 static size_t hidden_at(size_t c) { return kf__round_up(c, 16); }
 
 static void run_gate(const kf__exec *x, const kf__prepared *s) {

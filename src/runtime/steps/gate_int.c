@@ -99,7 +99,7 @@ static void row_worker(void *ctx, int worker, int workers) {
     const row_job *r = ctx;
     const kf__kernels_int *kernels = &r->j->x->m->kernels_int;
     size_t from, to;
-    kf__share(r->n, 4 * kernels->gemm_columns, worker, workers, &from, &to);
+    kf__share(r->n, kf__column_grain(1, kernels->gemm_columns), worker, workers, &from, &to);
     if (to <= from) return;
     kf__requant q;
     kf__requant_at(&q, &r->p->rq, NULL, 0, from);
@@ -107,11 +107,8 @@ static void row_worker(void *ctx, int worker, int workers) {
     kernels->gemm_i16(1, to - from, r->k, r->x, r->k, w, r->p->wide, r->y + from * r->y_size, r->n, &q);
 }
 
-/* Fewer weights take less time than waking a thread. */
-enum { FORK_WEIGHTS = 1 << 15 };
-
 static void row_product(row_job r) {
-    if (r.n * r.k < FORK_WEIGHTS) row_worker(&r, 0, 1);
+    if (r.n * r.k < KF_FORK_WEIGHTS) row_worker(&r, 0, 1);
     else kf__pool_run(r.j->x->pool, row_worker, &r);
 }
 

@@ -44,7 +44,7 @@ void kf__gemm_f32_worker(void *job, int worker, int workers) {
         if (to > from) kernels->gemm_f32(to - from, n, k, src + from * k, k, w, dst + from * n, n, &e);
         return;
     }
-    kf__share(n, (m == 1 ? 4 : 1) * kernels->gemm_columns, worker, workers, &from,
+    kf__share(n, kf__column_grain(m, kernels->gemm_columns), worker, workers, &from,
               &to); /* few rows are split by columns */
     if (e.bias) e.bias += from;
     if (e.residual) e.residual += from;

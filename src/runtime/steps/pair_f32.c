@@ -48,7 +48,7 @@ static void pair_worker(void *ctx, int worker, int workers) {
     kf__share((size_t)p->dw.out->n * oh, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++) {
         for (size_t ky = 0; ky < kh; ky++) {
-            int64_t y = (int64_t)(row % oh) * win->sh - win->pt + (int64_t)ky;
+            int64_t y = kf__window_top(win, (int32_t)(row % oh)) + (int64_t)ky;
             rows[ky] = NULL;
             if (y < 0 || y >= (int64_t)h) continue;
             size_t at = row / oh * h + (size_t)y, slot = at % kh; /* of the whole batch, so images differ */

@@ -8,7 +8,7 @@ static void *vector(const kf__vectors *v, size_t vectors) {
     return to;
 }
 
-/* Calls for each place of a vector that holds a channel: `place`, `channel`. */
+/* Loops over the places of a vector that hold a channel. */
 #define FOR_CHANNELS(v, place, channel)                                                                                \
     for (size_t place = 0, channel; place < kf__round_up((v)->n, (v)->block); place++)                                 \
         if ((channel = kf__dwconv_q_order((v)->block, place)) < (v)->n)
@@ -62,21 +62,18 @@ bool kf__vector_epilogue(const kf__vectors *v, kf__requant *r) {
     return r->mul && r->k;
 }
 
-static int64_t weight_at(const kf__pconst *w, size_t i) {
-    return w->dtype == KF_I8 ? ((const int8_t *)w->data)[i] : ((const int16_t *)w->data)[i];
-}
-
 int32_t *kf__vector_bias(const kf__vectors *v, const kf__pconst *w, const kf__pconst *b, const kf__ptensor *in,
                          bool depthwise, int32_t offset) {
-    size_t rows = b ? b->bytes / sizeof(int32_t) / v->n : 1, ld = kf__qpad(v->n);
-    size_t depth = w->bytes / kf_dtype_size(w->dtype) / v->n;
+    size_t rows = b ? kf__pconst_count(b) / v->n : 1, ld = kf__qpad(v->n);
+    size_t depth = kf__pconst_count(w) / v->n;
     const int32_t *bias = b ? b->data : NULL;
     int32_t *to = vector(v, rows);
     if (!to) return NULL;
     const kf__quant q = in ? kf__ptensor_quant(v->k->p, in) : (kf__quant){0};
     FOR_CHANNELS(v, i, ch) {
         int64_t sum = 0, less = kf__q_zero(&q, (int64_t)ch) - offset;
-        for (size_t x = 0; less && x < depth; x++) sum += weight_at(w, depthwise ? x * v->n + ch : ch * depth + x);
+        for (size_t x = 0; less && x < depth; x++)
+            sum += kf__pconst_weight(w, depthwise ? x * v->n + ch : ch * depth + x);
         for (size_t r = 0; r < rows; r++) to[r * ld + i] = (int32_t)((bias ? bias[r * v->n + ch] : 0) - less * sum);
     }
     return to;

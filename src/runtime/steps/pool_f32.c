@@ -19,7 +19,7 @@ static void pool_pixel(const kf__job *j, const float *image, int32_t yo, int32_t
     const kf__window *w = &j->s->window;
     bool is_max = j->s->op == KF_STEP_MAX_POOL;
     size_t c = (size_t)j->in->c;
-    int32_t y = yo * w->sh - w->pt, x = xo * w->sw - w->pl;
+    int32_t y = kf__window_top(w, yo), x = kf__window_left(w, xo);
     kf__taps down = kf__taps_inside(y, w->kh, w->dh, j->in->h), across = kf__taps_inside(x, w->kw, w->dw, j->in->w);
     for (size_t i = 0; i < c; i++) to[i] = is_max ? -INFINITY : 0;
     for (int32_t ky = down.first; ky < down.first + down.count; ky++)

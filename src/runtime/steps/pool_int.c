@@ -32,7 +32,7 @@ static void pool_worker(void *job, int worker, int workers) {
     kf__share((size_t)j->out->n * h, 1, worker, workers, &from, &to);
     for (size_t row = from; row < to; row++)
         for (size_t i = 0; i < w; i++) {
-            int32_t y = (int32_t)(row % h) * win->sh - win->pt, x = (int32_t)i * win->sw - win->pl;
+            int32_t y = kf__window_top(win, (int32_t)(row % h)), x = kf__window_left(win, (int32_t)i);
             kf__taps down = kf__taps_inside(y, win->kh, win->dh, j->in->h),
                      across = kf__taps_inside(x, win->kw, win->dw, j->in->w);
             p.rows = (size_t)down.count, p.columns = down.count ? (size_t)across.count : 0;

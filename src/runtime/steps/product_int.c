@@ -9,7 +9,7 @@ static size_t filled_depth(const kf__preparing *k, size_t depth, size_t runs) {
     return runs > 1 ? runs * kf__run_filled(k->m, depth / runs) : depth;
 }
 
-static size_t depth_of(const kf__pconst *w, size_t rows) { return w->bytes / kf_dtype_size(w->dtype) / rows; }
+static size_t depth_of(const kf__pconst *w, size_t rows) { return kf__pconst_count(w) / rows; }
 
 static size_t group_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t n, size_t depth, size_t runs) {
     const kf__kernels_int *kernels = &k->m->kernels_int;
@@ -31,6 +31,13 @@ static kf_status pack_filled(kf__preparing *k, const int8_t *w, size_t n, size_t
     kf__gemm_u8_pack(kernels->gemm_layout, kernels->gemm_group, n, runs * filled, rows, to);
     kf__mem_free(k->m->allocator, rows);
     return KF_OK;
+}
+
+void kf__product_choose(kf__preparing *k, const kf__pconst *w, kf__product *p) {
+    const kf__kernels_int *kernels = &k->m->kernels_int;
+    p->wide = w->dtype == KF_I16;
+    p->i16 = k->in->dtype == KF_I16 || p->wide;
+    k->to->kernel = p->i16 ? kernels->gemm_i16_name : kernels->gemm_u8_name;
 }
 
 kf_status kf__panels_pack(kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs,
@@ -99,7 +106,7 @@ kf_status kf__product_bound(const kf__vectors *v, const kf__pconst *w, const int
 kf_status kf__product_pack(kf__preparing *k, kf__product *p, size_t groups, size_t runs, const int32_t **table) {
     const kf__pconst *w = kf__prepare_const(k, KF_CONST_W), *b = kf__prepare_const(k, KF_CONST_BIAS);
     const kf__vectors v = {k, (size_t)k->out->c, 16};
-    size_t n = v.n / groups, classes = b ? b->bytes / sizeof(int32_t) / v.n : 1;
+    size_t n = v.n / groups, classes = b ? kf__pconst_count(b) / v.n : 1;
     p->w = k->to->packed;
     p->group_bytes = kf__panels_bytes(k, w, p->i16, groups, n, runs) / groups;
     KF_TRY(kf__panels_pack(k, w, p->i16, groups, n, runs, k->to->packed));
@@ -128,7 +135,7 @@ void kf__gemm_int_worker(void *job, int worker, int workers) {
     size_t n = (size_t)j->out->c, m = kf__ptensor_count(j->out) / n, k = (size_t)j->in->c, from, to;
     bool by_rows = workers == 1 || m >= (size_t)workers * kernels->gemm_least_rows;
     if (by_rows) kf__share(m, kernels->gemm_rows, worker, workers, &from, &to);
-    else kf__share(n, (m == 1 ? 4 : 1) * kernels->gemm_columns, worker, workers, &from, &to);
+    else kf__share(n, kf__column_grain(m, kernels->gemm_columns), worker, workers, &from, &to);
     if (to <= from) return;
     size_t row = by_rows ? from : 0, row_end = by_rows ? to : m, col = by_rows ? 0 : from,
            cols = by_rows ? n : to - from;
@@ -151,10 +158,8 @@ kf_status kf__prepare_fc_int(kf__preparing *k) {
     const kf__pconst *w = kf__prepare_const(k, KF_CONST_W);
     kf__product *p = kf__prepare_own(k, sizeof *p);
     if (!p) return KF_ERR_MEMORY;
-    p->wide = w->dtype == KF_I16;
-    p->i16 = k->in->dtype == KF_I16 || p->wide;
+    kf__product_choose(k, w, p);
     kf__prepare_workers(k, kf__gemm_int_worker);
-    k->to->kernel = p->i16 ? k->m->kernels_int.gemm_i16_name : k->m->kernels_int.gemm_u8_name;
     k->to->packed_bytes = kf__panels_bytes(k, w, p->i16, 1, (size_t)k->out->c, 1);
     k->to->replaces = 1u << KF_CONST_W;
     if (widens(p, k->in)) k->to->scratch_bytes = widened_rows(k->s, k->out) * (size_t)k->in->c * sizeof(int16_t);

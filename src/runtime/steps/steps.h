@@ -3,8 +3,8 @@
  * scratch, size of the packed weights. Its pack function, if it has one, turns constants into what the algorithm reads.
  * So who reserves memory is who uses it. Owner rule: everything a step keeps lives in the program's arena or in the
  * model's block of weights, and ends with the model. */
-#ifndef KF_STEPS_H
-#define KF_STEPS_H
+#ifndef KF_RUNTIME_STEPS_H
+#define KF_RUNTIME_STEPS_H
 
 #include "runtime/exec.h"
 
@@ -57,6 +57,11 @@ static inline const kf__pconst *kf__prepare_const(const kf__preparing *k, kf__co
 /* ---- running
  * ------------------------------------------------------------------------------------------------------------- */
 
+/** Weights of a layer of one row from which waking the threads takes less time than it saves. */
+enum { KF_FORK_WEIGHTS = 1 << 15 };
+/** Columns that shares of a product of m rows are multiples of: of one row, four panels. */
+static inline size_t kf__column_grain(size_t m, size_t panel) { return m == 1 ? 4 * panel : panel; }
+
 /** What the workers of a running step share. */
 typedef struct kf__job {
     const kf__exec *x;
@@ -94,7 +99,7 @@ kf__matrix kf__matrix_of(const kf__program *p, const kf__step *s);
 void kf__prepare_matrix_f32(kf__preparing *k, size_t rows);
 /** Worker of a 1x1 convolution or fully connected layer: a product over pixels. */
 void kf__gemm_f32_worker(void *job, int worker, int workers);
-/** Worker of a depthwise row, for pairs: output row `row`, counted over the batch, of the kh input rows given. */
+/** Makes output row `row`, counted over the batch, from its kh input rows (NULL: outside the image). */
 void kf__dwconv_f32_row(const kf__job *j, size_t row, const float *const *rows);
 /** Mean of each channel over the pixels of one image. */
 void kf__mean_f32(const kf__job *j, size_t image, float *to);
@@ -108,7 +113,8 @@ typedef struct kf__vectors {
     kf__preparing *k;
     size_t n, block;
 } kf__vectors;
-/** A constant of n or one f32 (NULL: all `other`). NULL: out of memory, and the error is set; so do all below. */
+/** A constant of n or one f32 (NULL: all `other`). Out of memory, the functions below set the error and return NULL or
+ *  false. */
 const float *kf__vector_f32(const kf__vectors *v, const kf__pconst *c, float other);
 /** Zero points and scales of a tensor's channels; 0 and 1 for f32. */
 bool kf__vector_inputs(const kf__vectors *v, const kf__ptensor *t, const int32_t **zero, const float **scale);
@@ -131,6 +137,8 @@ typedef struct kf__product {
     size_t group_bytes; /* packed weights of one group */
     kf__requant rq;
 } kf__product;
+/** Which kernel takes the product: i16, wide, and its name for profiles. */
+void kf__product_choose(kf__preparing *k, const kf__pconst *w, kf__product *p);
 /** Bytes of the panels of w[groups * n, runs * run] for 8-bit or 16-bit inputs. Each of several runs is filled up to
  * the kernel's group. */
 size_t kf__panels_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs);
@@ -158,7 +166,7 @@ static inline void kf__widen(const uint8_t *from, size_t n, int16_t *to) {
 /** The packed constants of a convolution or fully connected layer and its bias table: fills `p`; *table gets the bias
  * rows. */
 kf_status kf__product_pack(kf__preparing *k, kf__product *p, size_t groups, size_t runs, const int32_t **table);
-/** Bounds of a u8 output that saturating packing may do instead of clamping; the residual of the step. */
+/** Fills the bounds that let saturating packing replace the clamp of a u8 output, and the residual's parameters. */
 kf_status kf__product_bound(const kf__vectors *v, const kf__pconst *w, const int32_t *table, size_t classes,
                             kf__requant *r);
 /** Worker of a 1x1 convolution or fully connected layer; the job's own structure begins with a kf__product. */
