@@ -1,5 +1,5 @@
 /* The toolchain library: import, simplify, compile.
- * Floor 0: libkitfoxc exports this and everything of libkitfox; link one of the two.
+ * libkitfoxc exports this and everything of libkitfox; link one of the two.
  * Owner rule: kf_graph_destroy releases a graph; strings inside info structs belong to their graph.
  * Thread rule: a graph belongs to one thread at a time. */
 #ifndef KITFOX_COMPILE_H

@@ -1,5 +1,5 @@
 /* Pictures: pixel buffers, conversion, PIL-equal resizing, preprocessing, and the loader of libkitfoximg.
- * Floor 0. kf_image_load, kf_image_load_memory and kf_image_encode_jpeg live in libkitfoximg; everything else in libkitfox.
+ * kf_image_load, kf_image_load_memory and kf_image_encode_jpeg live in libkitfoximg; everything else in libkitfox.
  * Owner rule: kf_image_free releases pixels that a kf_image function made. */
 #ifndef KITFOX_IMAGE_H
 #define KITFOX_IMAGE_H

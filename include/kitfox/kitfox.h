@@ -1,5 +1,5 @@
 /* The runtime library: load a compiled model, run it, read the scores.
- * Floor 0: the whole of libkitfox's interface except pictures (image.h).
+ * The whole of libkitfox's interface except pictures (image.h).
  * Owner rule: kf_*_destroy releases what kf_*_create or kf_*_load made; it nulls the pointer and accepts NULL.
  *
  * A complete program is examples/classify.c. In short:

@@ -1,5 +1,4 @@
 /* Status codes and the error object shared by every KitFox library.
- * Floor 0: included by everything, includes only libc headers.
  * Owner rule: an error object is plain caller memory; nothing in it is ever freed. */
 #ifndef KITFOX_STATUS_H
 #define KITFOX_STATUS_H

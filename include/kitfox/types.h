@@ -1,5 +1,5 @@
 /* Plain data types that cross the public interface: element types, tensors, allocator, preprocessing.
- * Floor 0: declarations only, includes only libc headers and status.h.
+ * Declarations only, includes only libc headers and status.h.
  * Owner rule: none of these structs owns the memory it points to unless its comment says so. */
 #ifndef KITFOX_TYPES_H
 #define KITFOX_TYPES_H

@@ -1,5 +1,4 @@
 /* Annotated pictures through cairo, found at run time with dlopen.
- * Floor 8.
  * Owner rule: the library handle stays open until the program ends. */
 #include "common/annotate.h"
 

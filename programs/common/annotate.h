@@ -1,5 +1,4 @@
 /* Pictures with their labels drawn beside them, written as PNG.
- * Floor 8.
  * Owner rule: borrows everything; cairo is loaded on first use, since linking it costs every start. */
 #ifndef KITFOX_ANNOTATE_H
 #define KITFOX_ANNOTATE_H

@@ -1,5 +1,4 @@
 /* Shared command line pieces: messages, common options, loading a MODEL argument.
- * Floor 8.
  * Owner rule: see cli.h. */
 #include "common/cli.h"
 

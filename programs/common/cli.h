@@ -1,5 +1,4 @@
 /* What the verbs share: errors in the contract's form, MODEL arguments, labels, tensors in files.
- * Floor 8: includes the public headers only.
  * Owner rule: each function says who frees what. */
 #ifndef KITFOX_CLI_H
 #define KITFOX_CLI_H

@@ -1,5 +1,5 @@
 /* The confusion matrix of a measurement as one HTML page.
- * Floor 8. The matrix is a sorted list of the cells that occur: 21000 classes squared would not fit in memory, the pictures do.
+ * The matrix is a sorted list of the cells that occur: 21000 classes squared would not fit in memory, the pictures do.
  * Owner rule: borrows everything; the tables live for one call. */
 #include "common/confusion.h"
 

@@ -1,5 +1,4 @@
 /* The confusion matrix of a measurement as one HTML page.
- * Floor 8.
  * Owner rule: borrows everything. */
 #ifndef KITFOX_CONFUSION_H
 #define KITFOX_CONFUSION_H

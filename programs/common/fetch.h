@@ -1,5 +1,4 @@
 /* One file over http, https or from a file: URL: resumed, retried, checked, then renamed into place.
- * Floor 8.
  * Owner rule: borrows everything; libcurl is loaded on first use, since linking it costs every start. */
 #ifndef KITFOX_FETCH_H
 #define KITFOX_FETCH_H

@@ -1,5 +1,4 @@
 /* Text, thumbnails and files of the pages.
- * Floor 7.
  * Owner rule: see html.h. */
 #include "common/html.h"
 

@@ -1,5 +1,4 @@
 /* Pieces of self-contained HTML pages: escaped text, pictures as data, plots, and a file that appears whole or not at all.
- * Floor 7.
  * Owner rule: borrows everything. */
 #ifndef KITFOX_HTML_H
 #define KITFOX_HTML_H

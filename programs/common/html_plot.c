@@ -1,5 +1,4 @@
 /* Plots as inline SVG: histograms with their clip range, lines over the nodes.
- * Floor 7.
  * Owner rule: see html.h. */
 #include <math.h>
 #include <stdlib.h>

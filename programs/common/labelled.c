@@ -1,5 +1,5 @@
 /* Labelled pictures: class folders, labels.csv, or a list of either.
- * Floor 8. A line that cannot be read is an error: leaving it out would change the accuracy in silence.
+ * A line that cannot be read is an error: leaving it out would change the accuracy in silence.
  * Owner rule: cli_labelled_free releases what cli_labelled_load made. */
 #include "common/labelled.h"
 

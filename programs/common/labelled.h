@@ -1,5 +1,4 @@
 /* Labelled pictures: class folders, labels.csv, or a list of either.
- * Floor 8.
  * Owner rule: cli_labelled_free releases what cli_labelled_load made. */
 #ifndef KITFOX_LABELLED_H
 #define KITFOX_LABELLED_H

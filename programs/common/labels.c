@@ -1,5 +1,4 @@
 /* Label files in the forms that people have: one a line, "7:name", JSON list, JSON object.
- * Floor 8.
  * Owner rule: cli_labels_free releases what cli_labels_load made. */
 #include <errno.h>
 #include <jansson.h>

@@ -1,5 +1,5 @@
 /* NPY files: little-endian float32 in C order, versions 1 to 3.
- * Floor 8. The header is read as text with fixed keys; nothing is evaluated.
+ * The header is read as text with fixed keys; nothing is evaluated.
  * Owner rule: cli_npy_read's data is malloc'ed for the caller. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Both models over all pictures, and the numbers that follow.
- * Floor 7. One pair of sessions on each core; every picture has its own slot, so sums do not depend on the threads.
+ * One pair of sessions on each core; every picture has its own slot, so sums do not depend on the threads.
  * Owner rule: pictures are decoded one at a time and released. */
 #include "common/pair.h"
 

@@ -1,5 +1,4 @@
 /* Two models on the same pictures: what each answers, what the labels say, and how far their nodes are apart.
- * Floor 7: includes the public headers only.
  * Owner rule: pair_run fills what pair_free releases; models, pictures and labels are borrowed. */
 #ifndef KITFOX_PAIR_H
 #define KITFOX_PAIR_H

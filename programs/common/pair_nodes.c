@@ -1,5 +1,5 @@
 /* Node by node: both networks run from the picture, each of B's nodes also on A's inputs, and what that does to A's output.
- * Floor 7. Every picture has its own sums, so results do not depend on the threads.
+ * Every picture has its own sums, so results do not depend on the threads.
  * Owner rule: the values of one picture live until the next. */
 #include <math.h>
 #include <stdio.h>

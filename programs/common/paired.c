@@ -1,5 +1,4 @@
 /* McNemar's exact test and Tango's score interval.
- * Floor 7.
  * Owner rule: pure functions. */
 #include "common/paired.h"
 

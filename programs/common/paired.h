@@ -1,5 +1,4 @@
 /* Statistics of two classifiers on the same labelled pictures: is their difference more than chance?
- * Floor 7.
  * Owner rule: pure functions. */
 #ifndef KITFOX_PAIRED_H
 #define KITFOX_PAIRED_H

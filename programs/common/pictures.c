@@ -1,5 +1,4 @@
 /* Listing and loading of calibration data.
- * Floor 7.
  * Owner rule: see pictures.h. */
 #include "common/pictures.h"
 

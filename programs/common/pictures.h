@@ -1,5 +1,4 @@
 /* Calibration data of a folder: pictures through the model's own preprocessing, or .npy tensors.
- * Floor 7: includes the public headers only.
  * Owner rule: pictures_free releases everything. */
 #ifndef KITFOX_PICTURES_H
 #define KITFOX_PICTURES_H

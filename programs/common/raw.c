@@ -1,5 +1,4 @@
 /* Raw calibration files to samples: sizes, headers and values are judged before anything is computed with them.
- * Floor 7.
  * Owner rule: see raw.h. */
 #include "common/raw.h"
 

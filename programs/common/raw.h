@@ -1,5 +1,4 @@
 /* Calibration files of raw numbers, as the zoo's scripts write them.
- * Floor 7: includes the public headers only.
  * Owner rule: raw_load fills a `pictures`; pictures_free releases it. */
 #ifndef KITFOX_RAW_H
 #define KITFOX_RAW_H

@@ -1,5 +1,5 @@
 /* The page: summary, sections about nodes (report_nodes.c), pictures that flipped, classes.
- * Floor 7. Built in memory, then written at once.
+ * Built in memory, then written at once.
  * Owner rule: see report.h. */
 #include "common/report.h"
 

@@ -1,5 +1,4 @@
 /* The page about two models: accuracies and flips with their uncertainty, what each node costs, how its values are spread.
- * Floor 7.
  * Owner rule: borrows everything. */
 #ifndef KITFOX_REPORT_H
 #define KITFOX_REPORT_H

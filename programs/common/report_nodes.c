@@ -1,5 +1,4 @@
 /* The sections about nodes: the table, worst first; what each costs alone; histograms with their clip range.
- * Floor 7.
  * Owner rule: see report.h. */
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* ONNX in, ONNX out: the verbs simplify and export. What is checked are the bytes that will be written.
- * Floor 8. The check runs both networks in the reference executor; nothing is written when they differ.
+ * The check runs both networks in the reference executor; nothing is written when they differ.
  * Owner rule: graphs and tensors are released here. */
 #include <math.h>
 #include <stdio.h>

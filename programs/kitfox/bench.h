@@ -1,5 +1,4 @@
 /* Timing sessions side by side, and the forms that the verb `bench` prints.
- * Floor 8.
  * Owner rule: bench_close releases what bench_run made. */
 #ifndef KITFOX_BENCH_H
 #define KITFOX_BENCH_H

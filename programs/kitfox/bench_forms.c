@@ -1,5 +1,4 @@
 /* What `bench` prints for other readers: the lines of `hrt_model_exec perf`, and the row of the reference page's table.
- * Floor 8.
  * Owner rule: see bench.h. */
 #include <stdio.h>
 

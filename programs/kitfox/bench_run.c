@@ -1,5 +1,5 @@
 /* Timing: sessions side by side over one model, frames handed out one at a time.
- * Floor 8. The picture is synthetic, since time does not depend on it.
+ * The picture is synthetic, since time does not depend on it.
  * Owner rule: see bench.h. */
 #include "kitfox/bench.h"
 

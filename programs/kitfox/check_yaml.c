@@ -1,5 +1,4 @@
 /* kitfox check CONFIG.yaml: every value with its type and place, then whether quantize would take it, then the range of camera frames.
- * Floor 8.
  * Owner rule: nothing is written but standard output. */
 #include <errno.h>
 #include <stdio.h>

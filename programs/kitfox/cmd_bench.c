@@ -1,5 +1,5 @@
 /* kitfox bench [MODEL...]: latency, frames per second and memory by thread count, or by sessions side by side.
- * Floor 8. Medians of many runs after a warm-up.
+ * Medians of many runs after a warm-up.
  * Owner rule: one model at a time. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* kitfox check IN.onnx: can it be compiled? One verdict a node of the file, before anything is written.
- * Floor 8. The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
+ * The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
  * Owner rule: both graphs are destroyed here. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* kitfox classify [MODEL] IMAGE...: top-k labels of each picture.
- * Floor 8.
  * Owner rule: one model and one session for all pictures. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 /* kitfox compare A B --data DIR: how far two models of one task agree on a folder of pictures, node by node, and what labels say of both.
- * Floor 8.
  * Owner rule: models and pictures live until the end of the verb. */
 #include <math.h>
 #include <stdio.h>

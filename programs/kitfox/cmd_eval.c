@@ -1,5 +1,5 @@
 /* kitfox eval [MODEL] --data DIR: top-1 and top-5 on class folders or a labels.csv.
- * Floor 8. One session on each core; pictures are handed out one at a time.
+ * One session on each core; pictures are handed out one at a time.
  * Owner rule: the list of pictures lives until the end; results are written by index, so threads never share a slot. */
 #include <errno.h>
 #include <jansson.h>

@@ -1,5 +1,4 @@
 /* kitfox export MODEL -o OUT.onnx: the network as it compiles, in standard operators.
- * Floor 8.
  * Owner rule: see cli_rewrite. */
 #include "common/cli.h"
 

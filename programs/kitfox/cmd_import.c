@@ -1,5 +1,4 @@
 /* kitfox import IN -o OUT.kfx: compile once, ship one file.
- * Floor 8.
  * Owner rule: the output appears whole or not at all. */
 #include <math.h>
 #include <stdio.h>

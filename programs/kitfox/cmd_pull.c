@@ -1,5 +1,5 @@
 /* kitfox pull NAME: published weights by name, with the config.json that import reads beside them.
- * Floor 8. The table is pull_table.def; the transfer is common/fetch.c.
+ * The table is pull_table.def; the transfer is common/fetch.c.
  * Owner rule: paths live in fixed buffers; nothing half-written ever has a final name. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* kitfox quantize MODEL --calib DIR -o OUT.kfx, or CONFIG.yaml: post-training quantization, with a table of what it cost where.
- * Floor 8.
  * Owner rule: the output appears whole or not at all. */
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 /* kitfox run MODEL IN.npy -o OUT.npy: raw tensors, for comparing with other engines.
- * Floor 8.
  * Owner rule: tensors read here are freed here. */
 #include <stdio.h>
 #include <stdlib.h>

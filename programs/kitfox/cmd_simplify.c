@@ -1,5 +1,4 @@
 /* kitfox simplify IN.onnx -o OUT.onnx: constants folded, batch norms and pads merged, what does nothing removed.
- * Floor 8.
  * Owner rule: see cli_rewrite. */
 #include "common/cli.h"
 

@@ -1,5 +1,5 @@
 /* kitfox stream MODEL --nv12 WxH: raw NV12 camera frames on standard input, one JSON line a frame on standard output.
- * Floor 8. The range of the model is the default, so that frames mean what calibration meant.
+ * The range of the model is the default, so that frames mean what calibration meant.
  * Owner rule: one frame buffer and one session for the whole stream. */
 #include <errno.h>
 #include <limits.h>

@@ -1,5 +1,4 @@
 /* kitfox verify [MODEL...]: does this machine compute what the model's golden vector says?
- * Floor 8.
  * Owner rule: one model at a time. */
 #include <stdio.h>
 

@@ -1,5 +1,4 @@
 /* kitfox zoo: the architectures that a checkpoint can have, with sizes and published accuracy.
- * Floor 8.
  * Owner rule: everything printed is static or counted on the spot. */
 #include <stdio.h>
 

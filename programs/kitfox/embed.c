@@ -1,5 +1,4 @@
 /* Build-time helper: compiles the built-in model, everyday10, into the .kfx that the program embeds.
- * Floor 8.
  * Owner rule: reads a checkpoint and the JSON file beside it, writes one file. */
 #include <stdio.h>
 

@@ -1,5 +1,4 @@
 /* The kitfox program: picks the verb.
- * Floor 8: public headers and programs/common only.
  * Owner rule: nothing is kept between verbs. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,4 @@
 /* What the two ways into the verb quantize share.
- * Floor 8.
  * Owner rule: nothing is kept. */
 #ifndef KITFOX_QUANTIZE_VERB_H
 #define KITFOX_QUANTIZE_VERB_H

@@ -1,5 +1,4 @@
 /* debug_mode dump_calibration_data: what the quantizer saw, one .npy file a sample.
- * Floor 8.
  * Owner rule: a folder is complete or not there. */
 #include <errno.h>
 #include <stdio.h>

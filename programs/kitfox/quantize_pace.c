@@ -1,5 +1,4 @@
 /* Float and quantized network timed in turns, so that nobody ships the slower one unawares: without integer instructions it can happen.
- * Floor 8.
  * Owner rule: see quantize_pace.h. */
 #include "kitfox/quantize_pace.h"
 

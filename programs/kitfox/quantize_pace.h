@@ -1,5 +1,4 @@
 /* quantize: is the quantized network the faster one on this CPU?
- * Floor 8.
  * Owner rule: quantize_pace_free releases both models. */
 #ifndef KITFOX_QUANTIZE_PACE_H
 #define KITFOX_QUANTIZE_PACE_H

@@ -1,5 +1,4 @@
 /* The report of the quantizer: its own record of the nodes, and both models on the pictures.
- * Floor 8.
  * Owner rule: see quantize_report.h. */
 #include "kitfox/quantize_report.h"
 

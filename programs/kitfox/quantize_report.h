@@ -1,5 +1,4 @@
 /* quantize --report and --data: the float and the quantized model side by side, on test pictures or on the calibration ones.
- * Floor 8.
  * Owner rule: quantize_report_free releases everything; options are borrowed. */
 #ifndef KITFOX_QUANTIZE_REPORT_H
 #define KITFOX_QUANTIZE_REPORT_H

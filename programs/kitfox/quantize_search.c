@@ -1,5 +1,4 @@
 /* 16-bit storage in the verb quantize: its options, labels of the calibration pictures, and what the search came to.
- * Floor 8.
  * Owner rule: quantize_search_free releases the labels. */
 #include <math.h>
 #include <stdlib.h>

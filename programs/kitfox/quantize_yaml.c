@@ -1,5 +1,4 @@
 /* kitfox quantize CONFIG.yaml: the zoo's YAML to a compiled model, three ONNX files and a log.
- * Floor 8.
  * Owner rule: outputs get their names only after all of them are written; until then nothing of them is to be seen. */
 #include <errno.h>
 #include <stdarg.h>

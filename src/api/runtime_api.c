@@ -1,5 +1,4 @@
 /* Public runtime calls: models, sessions, scores.
- * Floor 6: validates arguments, translates, calls the floors below.
  * Owner rule: see kitfox.h. */
 #include "kitfox/kitfox.h"
 

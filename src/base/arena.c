@@ -1,5 +1,5 @@
 /* Arena: many small allocations that live and die together (a graph, a program, a parsed file).
- * Floor 1. Blocks of 64 KiB, larger requests get a block of their own; with redzones every request does.
+ * Blocks of 64 KiB, larger requests get a block of their own; with redzones every request does.
  * Owner rule: the arena owns every byte it hands out; kf__arena_free releases all of them. */
 #include "base/base.h"
 

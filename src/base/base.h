@@ -1,5 +1,5 @@
 /* What every file of the libraries needs: errors with places, checked sizes, memory, arena, strings.
- * Floor 1: includes only the public status.h and types.h. One header for the small modules of this folder.
+ * One header for the small modules of this folder.
  * Owner rule: kf__arena owns all it hands out; kf__mem_alloc'ed memory belongs to the caller. */
 #ifndef KF_BASE_H
 #define KF_BASE_H

@@ -1,5 +1,5 @@
 /* Error objects: formatting and prefixing.
- * Floor 1. The only place that writes kf_error, so the text is always terminated and fits.
+ * The only place that writes kf_error, so the text is always terminated and fits.
  * Owner rule: writes only into the caller's object. */
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* IEEE-754 binary16 conversion, exact in both directions (round to nearest even when narrowing).
- * Floor 1. Portable integer code: the same result with or without F16C.
+ * Portable integer code: the same result with or without F16C.
  * Owner rule: pure functions. */
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* Heap access behind the caller's allocator, and growing arrays.
- * Floor 1. All library memory except that of third-party parsers passes through here.
+ * All library memory except that of third-party parsers passes through here.
  * Owner rule: what kf__mem_alloc returns belongs to the caller until kf__mem_free. */
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* Seeded pseudo-random numbers (SplitMix64, Steele, Lea and Flood 2014): tests, checks and synthetic inputs.
- * Floor 1. The same sequence on every machine; not for cryptography.
+ * The same sequence on every machine; not for cryptography.
  * Owner rule: state is the caller's. */
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* Bounded little-endian reader over a block of memory.
- * Floor 1. Every read says whether the bytes were there; the position moves only on success.
+ * Every read says whether the bytes were there; the position moves only on success.
  * Owner rule: borrows the block it reads. */
 #include "base/base.h"
 

@@ -1,5 +1,5 @@
 /* Growing text buffer used for JSON, reports and messages of unknown length.
- * Floor 1. Failure is sticky, so writers check once at the end.
+ * Failure is sticky, so writers check once at the end.
  * Owner rule: the buffer owns `data` until kf__strbuf_free. */
 #include "base/base.h"
 

@@ -1,5 +1,4 @@
 /* Private to src/codec: one decoder for each format, and EXIF orientation.
- * Floor 6: includes only public headers.
  * Owner rule: decoders fill a kf_image that the caller frees. */
 #ifndef KF_CODEC_H
 #define KF_CODEC_H

@@ -1,5 +1,5 @@
 /* JPEG through libjpeg: any colour model to RGB8, truncated data refused.
- * Floor 6. Decoding settings are libjpeg's defaults (accurate DCT, smooth chroma), which is what Pillow uses.
+ * Decoding settings are libjpeg's defaults (accurate DCT, smooth chroma), which is what Pillow uses.
  * Owner rule: the picture belongs to the caller; libjpeg's state dies with the call. */
 #include <setjmp.h>
 #include <stdio.h>

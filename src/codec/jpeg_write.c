@@ -1,5 +1,5 @@
 /* JPEG out: small pictures for pages.
- * Floor 6. libjpeg's defaults: baseline, chroma halved, its own tables.
+ * libjpeg's defaults: baseline, chroma halved, its own tables.
  * Owner rule: the bytes belong to the caller; libjpeg's state dies with the call. */
 #include <setjmp.h>
 #include <stdbool.h>

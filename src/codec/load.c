@@ -1,5 +1,4 @@
 /* kf_image_load: by content to the right decoder, then EXIF orientation.
- * Floor 6: public headers only.
  * Owner rule: the picture belongs to the caller. */
 #include <errno.h>
 #include <stdarg.h>

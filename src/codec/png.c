@@ -1,5 +1,4 @@
 /* PNG through libspng and WebP through libwebp: to RGB8, alpha dropped as Pillow's convert("RGB") does.
- * Floor 6.
  * Owner rule: the picture belongs to the caller. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,4 @@
 /* PPM and PGM, plain (P2, P3) and raw (P5, P6), any maximum value up to 65535.
- * Floor 6.
  * Owner rule: the picture belongs to the caller. */
 #include "codec/codec.h"
 

@@ -1,5 +1,4 @@
 /* Reading a safetensors container: every number in the header is checked before it is used.
- * Floor 3.
  * Owner rule: see container.h. */
 #include "container/container.h"
 

@@ -1,5 +1,5 @@
 /* The safetensors container: a JSON header that names tensors, then their bytes. Reading over memory, writing to memory.
- * Floor 3: includes base and tensor. Used by the model file and by the checkpoint import.
+ * Used by the model file and by the checkpoint import.
  * Owner rule: a container's arena owns names and entries; tensor data borrows from the bytes it was read from. */
 #ifndef KF_CONTAINER_H
 #define KF_CONTAINER_H

@@ -1,5 +1,4 @@
 /* Writing a safetensors container: the header in the caller's order, so the same input gives the same bytes.
- * Floor 3.
  * Owner rule: see container.h. */
 #include <jansson.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 /* How many processors the control groups of this process grant (Linux; versions 1 and 2, also nested and inside containers).
- * Floor 1.
  * Owner rule: nothing is kept. */
 #include "cpu/cpu.h"
 

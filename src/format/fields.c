@@ -1,5 +1,4 @@
 /* Names of the program's fields in the model file, in one table for writer and reader; and the file's hash.
- * Floor 4.
  * Owner rule: constant data.*/
 #include "format/format.h"
 

@@ -1,5 +1,4 @@
 /* The .kfx model file: a program as JSON inside a safetensors container (docs/FORMAT.md).
- * Floor 4: includes base, os, tensor, program, container.
  * Owner rule: written bytes belong to the caller (kf__mem_free, default allocator); a read program owns copies of all, unless it borrows. */
 #ifndef KF_FORMAT_H
 #define KF_FORMAT_H

@@ -1,5 +1,4 @@
 /* The golden vector in the model file: a hash of 32 hex digits, two sums, or null a step; then some scores.
- * Floor 4.
  * Owner rule: a vector that is read lives in the program's arena. */
 #include <jansson.h>
 #include <math.h>

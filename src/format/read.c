@@ -1,5 +1,4 @@
 /* Reading a model file: container, version, hash, program, then the proof in program/validate.c. Nothing is trusted.
- * Floor 4.
  * Owner rule: see format.h. */
 #include <jansson.h>
 #include <math.h>

@@ -1,5 +1,4 @@
 /* Writing a program: JSON in a fixed key order, constants as tensors, then the hash over all of it.
- * Floor 4.
  * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. One call a statement: the order of
  * the calls is the order of the keys. */
 #include <jansson.h>

@@ -1,5 +1,4 @@
 /* Text form of a graph, one line a node, for tests and messages.
- * Floor 3.
  * Owner rule: appends to the caller's buffer. */
 #include "graph/graph.h"
 

@@ -1,5 +1,4 @@
 /* Graph construction and surgery: adding values and nodes, replacing uses, compacting, cloning.
- * Floor 3: includes base and tensor.
  * Owner rule: everything is allocated from the graph's arena; only the node and value arrays live on the heap. */
 #include "graph/graph.h"
 

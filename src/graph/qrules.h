@@ -1,6 +1,5 @@
 /* The choices of the quantized contract that depend on a node: scales per channel, integer clip bounds, when steps 2 and 5
  * are one multiply. Used by the integer interpreter, the quantizer and the lowering, so that they cannot disagree.
- * Floor 3: includes base, tensor, graph.h.
  * Owner rule: pure inline functions. */
 #ifndef KF_QRULES_H
 #define KF_QRULES_H

@@ -1,5 +1,4 @@
 /* Shared by the files of src/image.
- * Floor 3.
  * Owner rule: results belong to the caller. */
 #ifndef KF_IMAGE_PRIVATE_H
 #define KF_IMAGE_PRIVATE_H

@@ -1,5 +1,4 @@
 /* Pixel buffers and timm's evaluation transform: resize, then crop, with its rounding.
- * Floor 3: includes base.
  * Owner rule: kf_image_free releases what kf_image_create made. */
 #include <math.h>
 #include <stdlib.h>

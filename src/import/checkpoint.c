@@ -1,5 +1,4 @@
 /* safetensors of timm's MobileNetV3 to a graph: each tensor checked by name, shape and value, half types widened.
- * Floor 5.
  * Owner rule: see checkpoint.h; widened copies live in a scratch arena until the graph has its own. */
 #include "import/checkpoint.h"
 

@@ -1,5 +1,4 @@
 /* Checkpoints without a graph (safetensors) to graphs, by recognising the variant.
- * Floor 5: includes base, tensor, graph, container, zoo.
  * Owner rule: the returned graph owns all it refers to. */
 #ifndef KF_CHECKPOINT_H
 #define KF_CHECKPOINT_H

@@ -1,5 +1,4 @@
 /* Shared by the files of the ONNX reader: the reading state and its helpers.
- * Floor 4.
  * Owner rule: the protobuf tree lives as long as kf__onnx_read runs. */
 #ifndef KF_ONNX_PRIVATE_H
 #define KF_ONNX_PRIVATE_H

@@ -1,5 +1,5 @@
 /* The ONNX reader: protobuf to graph, input shapes, opset and IR checks.
- * Floor 4. Untrusted bytes: nesting is bounded before the recursive parser runs, every index and size is checked.
+ * Untrusted bytes: nesting is bounded before the recursive parser runs, every index and size is checked.
  * Owner rule: see onnx_reader.h. */
 #include "import/onnx_private.h"
 

@@ -1,5 +1,4 @@
 /* ONNX files to graphs.
- * Floor 4: includes base, os, tensor, graph.
  * Owner rule: the returned graph owns all it refers to; the input bytes may be released at once. */
 #ifndef KF_ONNX_READER_H
 #define KF_ONNX_READER_H

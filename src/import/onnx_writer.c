@@ -1,5 +1,5 @@
 /* The ONNX writer: the model around the nodes, inputs, outputs, versions, and packing.
- * Floor 4. The order of everything is the graph's, so that one graph always gives the same bytes.
+ * The order of everything is the graph's, so that one graph always gives the same bytes.
  * Owner rule: see onnx_writer.h; everything but the packed bytes ends with the call. */
 #include "import/onnx_writer.h"
 

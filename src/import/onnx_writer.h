@@ -1,5 +1,4 @@
 /* Graphs to ONNX files.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: the bytes belong to the caller; the graph is only read. */
 #ifndef KF_ONNX_WRITER_H
 #define KF_ONNX_WRITER_H

@@ -1,6 +1,6 @@
 /* The ONNX writer, quantized graphs to the bit: DequantizeLinear gives the integers themselves (scale 1), sums of them are exact in f32
  * below 2^24, and docs/NUMERICS.md's single f32 operations stand between one rounding and the next as operators of their own.
- * Floor 4. A value's name means q - z here; wide inputs of sums are split into two bytes, so that these stay exact too.
+ * A value's name means q - z here; wide inputs of sums are split into two bytes, so that these stay exact too.
  * Owner rule: see onnx_writer_private.h. */
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* The ONNX writer's pieces: names that nothing else has, tensors, nodes, attributes.
- * Floor 4. Nothing here fails at once: what cannot be allocated is NULL, and `failed` remembers it.
+ * Nothing here fails at once: what cannot be allocated is NULL, and `failed` remembers it.
  * Owner rule: see onnx_writer_private.h. */
 #include <stdlib.h>
 

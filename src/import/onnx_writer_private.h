@@ -1,5 +1,5 @@
 /* Shared by the files of the ONNX writer: the protobuf tree under construction.
- * Floor 4. Allocation failures stick in `failed` and every helper takes the NULL that follows, so only the end is checked.
+ * Allocation failures stick in `failed` and every helper takes the NULL that follows, so only the end is checked.
  * Owner rule: the tree lives in `arena`; initializers borrow the graph's data; the lists are malloc'ed until the end. */
 #ifndef KF_ONNX_WRITER_PRIVATE_H
 #define KF_ONNX_WRITER_PRIVATE_H

@@ -1,5 +1,5 @@
 /* The ONNX writer, quantized graphs: QuantizeLinear and DequantizeLinear wherever docs/NUMERICS.md rounds, float operators between.
- * Floor 4. A value's own name means the numbers that its integers stand for: readers need not know that it was rounded.
+ * A value's own name means the numbers that its integers stand for: readers need not know that it was rounded.
  * Owner rule: see onnx_writer_private.h. */
 #include <stdio.h>
 

@@ -1,5 +1,4 @@
 /* timm's config.json and the short form of it: every key is checked for type and range before it counts.
- * Floor 5.
  * Owner rule: see sidecar.h; the JSON tree ends with the call. */
 #include "import/sidecar.h"
 

@@ -1,5 +1,4 @@
 /* The JSON file beside a checkpoint: what weights alone do not say (architecture, input size, preprocessing, labels).
- * Floor 5: includes base, os.
  * Owner rule: a sidecar's arena owns its strings; kf__sidecar_free releases it. */
 #ifndef KF_SIDECAR_H
 #define KF_SIDECAR_H

@@ -1,5 +1,4 @@
 /* Lowering: a fused graph becomes a program, one node to one step.
- * Floor 5: includes base, tensor, graph, program.
  * Owner rule: the program owns copies of all it needs; the graph may be destroyed afterwards. */
 #ifndef KF_LOWER_H
 #define KF_LOWER_H

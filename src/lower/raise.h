@@ -1,5 +1,4 @@
 /* Raising: a program becomes a graph again, one step to one fused node, NHWC to NCHW.
- * Floor 5: includes base, tensor, graph, program.
  * Owner rule: the graph owns copies of all it needs; the program may be destroyed afterwards. */
 #ifndef KF_RAISE_H
 #define KF_RAISE_H

@@ -1,5 +1,5 @@
 /* Raising, the integer half: scales of tensors, and scales of weights back from the multipliers that they went into.
- * Floor 5. The inverse of lower_int.c; a quotient in double, rounded once, is the scale or its neighbour in f32.
+ * The inverse of lower_int.c; a quotient in double, rounded once, is the scale or its neighbour in f32.
  * Owner rule: see raise.h. */
 #include "graph/qrules.h"
 #include "lower/raise_private.h"

@@ -1,5 +1,4 @@
 /* Shared by the files that turn a program back into a graph.
- * Floor 5.
  * Owner rule: the graph owns all that is made; the program is only read. */
 #ifndef KF_RAISE_PRIVATE_H
 #define KF_RAISE_PRIVATE_H

@@ -1,5 +1,5 @@
 /* Raising, the constants: NHWC orders back to ONNX's, under the names that PyTorch gave the layers.
- * Floor 5. The inverse of copy_weights and copy_matrix in lower.c.
+ * The inverse of copy_weights and copy_matrix in lower.c.
  * Owner rule: see raise.h. */
 #include "lower/raise_private.h"
 #include "tensor/layout.h"

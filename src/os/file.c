@@ -1,5 +1,4 @@
 /* Read-only file maps and atomic replacement, POSIX.
- * Floor 2.
  * Owner rule: the caller closes maps; temporary files are removed on every failure. */
 #include "os/file.h"
 

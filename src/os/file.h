@@ -1,5 +1,4 @@
 /* Files: read-only maps and atomic replacement.
- * Floor 2: includes base.
  * Owner rule: kf__file_map_close releases what kf__file_map_open made. */
 #ifndef KF_FILE_H
 #define KF_FILE_H

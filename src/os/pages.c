@@ -1,5 +1,4 @@
 /* Huge pages by madvise, where the system has it.
- * Floor 2.
  * Owner rule: see pages.h. */
 #include "os/pages.h"
 

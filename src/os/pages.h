@@ -1,5 +1,4 @@
 /* Advice to the system about memory.
- * Floor 2: includes base.
  * Owner rule: borrows the block. */
 #ifndef KF_PAGES_H
 #define KF_PAGES_H

@@ -1,6 +1,5 @@
 /* Thread pool: a job has as many parts as the pool has threads; whoever is awake takes the next part. The caller takes part too, so it
  * waits only for parts that have been begun: a worker that sleeps or has lost its processor costs nothing but its help.
- * Floor 2.
  * Owner rule: the pool owns its threads and joins them when destroyed. */
 #include "os/pool.h"
 

@@ -1,5 +1,4 @@
 /* Fork-join over a fixed set of threads: the caller is worker 0.
- * Floor 2: includes base.
  * Owner rule: one pool belongs to one session; kf__pool_run is called by one thread at a time. */
 #ifndef KF_POOL_H
 #define KF_POOL_H

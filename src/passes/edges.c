@@ -1,5 +1,5 @@
 /* Edges of the network on request: removing nodes that touch an input or an output, and other outputs.
- * Floor 4. Not part of passes.def: these change what the network computes.
+ * Not part of passes.def: these change what the network computes.
  * Owner rule: values and names stay the graph's. */
 #include "passes/passes.h"
 

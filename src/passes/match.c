@@ -1,5 +1,4 @@
 /* Helpers that every rewrite uses: who makes a value, who reads it, constants, and the few safe ways to change a node.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: new values and arrays belong to the graph's arena. */
 #include "passes/passes.h"
 

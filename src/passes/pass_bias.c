@@ -1,5 +1,4 @@
 /* Additions of a constant become biases: Conv + Add of one number per channel, MatMul + Add of a row (to Gemm).
- * Floor 4: includes base, tensor, graph.
  * Owner rule: the new bias is a constant of the graph. */
 #include "passes/passes.h"
 

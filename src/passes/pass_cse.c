@@ -1,5 +1,4 @@
 /* Common subexpressions: a node that repeats an earlier one is dropped, as are repeated small constants.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: nothing is allocated. */
 #include "passes/passes.h"
 

@@ -1,5 +1,4 @@
 /* Fully connected layers from Gemm, MatMul and 1x1 convolutions of 1x1 pixels that a flatten follows.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: transposed or scaled weights are new constants of the graph. */
 #include "passes/passes.h"
 

@@ -1,5 +1,5 @@
 /* Constant folding: nodes whose inputs are all known, Shape and Size of known shapes, and attributes given as inputs.
- * Floor 4: includes base, tensor, graph. The arithmetic is kf__eval_node, the same that the reference executor uses.
+ * The arithmetic is kf__eval_node, the same that the reference executor uses.
  * Owner rule: folded data is copied into the graph's arena. */
 #include "passes/passes.h"
 

@@ -1,5 +1,5 @@
 /* Activations and residual additions move into the convolution (or FC, ADD) before them: what one compiled step does.
- * Floor 4: includes base, tensor, graph. attrs.act acts before the residual, attrs.post_act (a clip) after it.
+ * attrs.act acts before the residual, attrs.post_act (a clip) after it.
  * Owner rule: only lists of inputs and names are allocated, in the graph's arena. */
 #include "passes/passes.h"
 

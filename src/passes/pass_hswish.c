@@ -1,6 +1,6 @@
 /* Recognises h-sigmoid, h-swish and SiLU in every spelling that exporters use, operands in any order:
  * clip(x + 3, 0, 6) / 6, x * hsigmoid(x), x * clip(x + 3, 0, 6) / 6, (x / 6) * clip(x + 3, 0, 6), x * sigmoid(x).
- * Floor 4: includes base, tensor, graph. Only slope 1/6: HardSigmoid's default slope 0.2 is another function.
+ * Only slope 1/6: HardSigmoid's default slope 0.2 is another function.
  * Owner rule: only lists of inputs and names are allocated, in the graph's arena. */
 #include "passes/passes.h"
 

@@ -1,5 +1,4 @@
 /* Explicit zero padding moves into the convolution or pooling that reads it.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: nothing is allocated but the list of source names. */
 #include "passes/passes.h"
 

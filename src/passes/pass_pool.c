@@ -1,5 +1,4 @@
 /* ReduceMean over exactly H and W becomes a global average pool (and a flatten when the axes are dropped).
- * Floor 4: includes base, tensor, graph.
  * Owner rule: the added node and value belong to the graph. */
 #include "passes/passes.h"
 

@@ -1,5 +1,4 @@
 /* Runs the rewrites of passes.def in order, level by level, until nothing changes.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: the graph owns everything; the tables here are constant. */
 #include "passes/passes.h"
 

@@ -1,5 +1,4 @@
 /* The rewrites of the graph between import and quantization, their order, and the matching helpers they share.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: passes change the graph in place; everything they add belongs to the graph's arena. */
 #ifndef KF_PASSES_H
 #define KF_PASSES_H

@@ -1,5 +1,5 @@
 /* The compiled program: a flat list of fused steps over NHWC tensors with ISA-neutral constants.
- * Floor 3: the one structure that both wings know. Lowering writes it, the model file stores it, the runtime executes it.
+ * The one structure that both wings know. Lowering writes it, the model file stores it, the runtime executes it.
  * Owner rule: the program's arena owns all of it; a constant that is `borrowed` lies in the caller's file until the model is packed. */
 #ifndef KF_PROGRAM_H
 #define KF_PROGRAM_H

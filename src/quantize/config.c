@@ -1,5 +1,5 @@
 /* YAML tree to kf__qconfig: unknown keys, wrong types, wrong values, combinations that exclude each other.
- * Floor 5. Per-input values are lists separated by ';' and stay text until the model's inputs are known.
+ * Per-input values are lists separated by ';' and stay text until the model's inputs are known.
  * Owner rule: the caller's arena owns everything. */
 #include <stdlib.h>
 

@@ -1,5 +1,5 @@
 /* The zoo's quantization YAML: every key, its value and its place.
- * Floor 5. keys.def is the table: group, type, allowed values, and the notice of keys without meaning on a CPU.
+ * keys.def is the table: group, type, allowed values, and the notice of keys without meaning on a CPU.
  * Owner rule: the caller's arena owns everything reachable from a kf__qconfig. */
 #ifndef KF_CONFIG_H
 #define KF_CONFIG_H

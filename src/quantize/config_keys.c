@@ -1,5 +1,4 @@
 /* The table of keys, from keys.def.
- * Floor 5.
  * Owner rule: static data. */
 #include "quantize/config.h"
 

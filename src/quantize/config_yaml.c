@@ -1,5 +1,5 @@
 /* YAML text to a tree of nodes with places, by libfyaml's events.
- * Floor 5. Events instead of a document: every node keeps line and column, and nothing is expanded.
+ * Events instead of a document: every node keeps line and column, and nothing is expanded.
  * Owner rule: the caller's arena owns the tree; the parser is destroyed before returning. */
 #include <libfyaml.h>
 #include <math.h>

@@ -1,5 +1,5 @@
 /* YAML text to a tree of nodes with places: the part of the configuration that knows nothing of its keys.
- * Floor 5. One document, no anchors, no tags, no duplicate keys, at most 16 levels and 1 MiB.
+ * One document, no anchors, no tags, no duplicate keys, at most 16 levels and 1 MiB.
  * Owner rule: the caller's arena owns the tree. */
 #ifndef KF_CONFIG_YAML_H
 #define KF_CONFIG_YAML_H

@@ -1,5 +1,5 @@
 /* What a report shows of a node beyond its accumulated error: its own error, and how its values and weights are spread.
- * Floor 5: private to src/quantize and the public calls above it.
+ * Private to src/quantize and the public calls above it.
  * Owner rule: histograms live in the report's arena. */
 #ifndef KF_DETAIL_H
 #define KF_DETAIL_H

@@ -1,5 +1,5 @@
 /* Equalization across layers: channels scaled between layers so that one scale for a whole tensor fits all of them.
- * Floor 5: private to src/quantize.
+ * Private to src/quantize.
  * Owner rule: new weights live in the graph's arena. */
 #ifndef KF_EQUALIZE_H
 #define KF_EQUALIZE_H

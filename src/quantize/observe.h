@@ -1,5 +1,5 @@
 /* Ranges of activations: what was seen, and which part of it to keep.
- * Floor 5: private to src/quantize.
+ * Private to src/quantize.
  * Owner rule: histograms live in the arena given. */
 #ifndef KF_OBSERVE_H
 #define KF_OBSERVE_H

@@ -1,5 +1,5 @@
 /* Post-training quantization: a fused float graph and some samples in, a quantized graph and a report out.
- * Floor 5. docs/QUANTIZATION.md explains the method, docs/NUMERICS.md what the result computes.
+ * docs/QUANTIZATION.md explains the method, docs/NUMERICS.md what the result computes.
  * Owner rule: new constants belong to the graph's arena, the report to the caller's. */
 #ifndef KF_QUANTIZE_H
 #define KF_QUANTIZE_H

@@ -1,5 +1,4 @@
 /* Integers into the graph, in the forms that docs/NUMERICS.md names.
- * Floor 5.
  * Owner rule: see seal.h. */
 #include "quantize/seal.h"
 

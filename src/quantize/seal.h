@@ -1,5 +1,5 @@
 /* Integers into the graph: weight constants with their scales, bias constants, the pixel layer's bias table.
- * Floor 5: private to src/quantize.
+ * Private to src/quantize.
  * Owner rule: everything new lives in the graph's arena. */
 #ifndef KF_SEAL_H
 #define KF_SEAL_H

@@ -1,5 +1,5 @@
 /* Mixed precision by search: which activations and weights to store in 16 bits so that a target is met on pictures held out.
- * Floor 5. docs/QUANTIZATION.md has the method.
+ * docs/QUANTIZATION.md has the method.
  * Owner rule: the report lives in the arena given. */
 #ifndef KF_SEARCH_H
 #define KF_SEARCH_H

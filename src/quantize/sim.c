@@ -1,5 +1,4 @@
 /* Storage of the paired networks: samples in, activations by value, release after the last reader.
- * Floor 5.
  * Owner rule: see sim.h. */
 #include "quantize/sim.h"
 

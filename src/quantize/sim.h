@@ -1,5 +1,5 @@
 /* The float network and its quantized image side by side, one node at a time over all samples.
- * Floor 5: private to src/quantize. Activations are NHWC; quantized values are kept as integers.
+ * Private to src/quantize. Activations are NHWC; quantized values are kept as integers.
  * Owner rule: kf__sim owns all activations; a value's are freed after its last reader. */
 #ifndef KF_SIM_H
 #define KF_SIM_H

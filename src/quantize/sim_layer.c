@@ -1,5 +1,5 @@
 /* The paired networks' layers on the float kernels: pointwise, depthwise, and anything ungrouped through patches.
- * Floor 5. Integers that are small enough are exact in f32, so the quantized network runs here at the float one's speed.
+ * Integers that are small enough are exact in f32, so the quantized network runs here at the float one's speed.
  * Owner rule: see sim.h. */
 #include "quantize/sim.h"
 

@@ -1,5 +1,5 @@
 /* The squeeze-and-excite branch, both networks: pooled means and hidden layer in i16, weights i8, gate f32 in [0, 1].
- * Floor 5. One row per sample, so plain loops are fast enough.
+ * One row per sample, so plain loops are fast enough.
  * Owner rule: scratch of one branch ends with the call. */
 #include <math.h>
 

@@ -1,5 +1,5 @@
 /* A convolution or fully connected layer: float pass, range, weights, bias correction, quantized pass, seal.
- * Floor 5. Bias correction as in Nagel et al. 2019 (arXiv 1906.04721), with the quantized prefix as input.
+ * Bias correction as in Nagel et al. 2019 (arXiv 1906.04721), with the quantized prefix as input.
  * Owner rule: scratch of one layer ends with the call. */
 #include <math.h>
 #include <stdlib.h>

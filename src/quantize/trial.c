@@ -1,5 +1,4 @@
 /* One sample at a time through the float or the quantized network; a change runs again only what depends on it.
- * Floor 5.
  * Owner rule: see trial.h. */
 #include "quantize/trial.h"
 

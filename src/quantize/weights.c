@@ -1,6 +1,6 @@
 /* Row scales and rounding of weights. Rounding minimises d' H d - 2 d' C w over the integers by coordinate descent, H and C the second
  * moments of the layer's quantized inputs with themselves and with the float network's: the layer's output error.
- * Floor 5. Idea: Nagel et al. 2020 (rounding on the layer output, arXiv 2004.10568); plain coordinate descent as solver.
+ * Idea: Nagel et al. 2020 (rounding on the layer output, arXiv 2004.10568); plain coordinate descent as solver.
  * Owner rule: scratch lives in the call. */
 #include "quantize/weights.h"
 

@@ -1,5 +1,5 @@
 /* Weights to integers: a scale for each row, then rounding that looks at the layer's inputs.
- * Floor 5: private to src/quantize.
+ * Private to src/quantize.
  * Owner rule: borrows everything. */
 #ifndef KF_WEIGHTS_H
 #define KF_WEIGHTS_H

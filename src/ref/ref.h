@@ -1,5 +1,4 @@
 /* The readable executor of a graph: double-accumulating f32, and exact integers where values are quantized. The oracle.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: every tensor it makes lives in the caller's arena. */
 #ifndef KF_REF_H
 #define KF_REF_H

@@ -1,5 +1,5 @@
 /* Integer convolution, fully connected layer and squeeze-and-excite, as docs/NUMERICS.md numbers the steps.
- * Floor 4: includes base, tensor, graph. Sums are kept in i64 so that an i32 overflow is found instead of wrapped.
+ * Sums are kept in i64 so that an i32 overflow is found instead of wrapped.
  * Owner rule: everything lives in the run's arena. */
 #include "ref/ref.h"
 

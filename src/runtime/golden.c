@@ -1,5 +1,4 @@
 /* Making and checking the golden vector of a program.
- * Floor 5.
  * Owner rule: see golden.h. */
 #include "runtime/golden.h"
 

@@ -1,5 +1,5 @@
 /* The golden vector: what every step gave for one made-up input when the model was compiled; docs/FORMAT.md has the formulas.
- * Floor 5. Values that the contract fixes to the bit are hashed, others are summed up and compared with a tolerance.
+ * Values that the contract fixes to the bit are hashed, others are summed up and compared with a tolerance.
  * Owner rule: a vector lives in its program's arena. */
 #ifndef KF_GOLDEN_H
 #define KF_GOLDEN_H

@@ -1,5 +1,5 @@
 /* Memory plan: tensors whose lifetimes do not meet share bytes.
- * Floor 5. Greedy by size, largest first, at the lowest offset free of conflicts (Pisarchyk and Lee 2020, "greedy by size").
+ * Greedy by size, largest first, at the lowest offset free of conflicts (Pisarchyk and Lee 2020, "greedy by size").
  * Owner rule: fills the caller's arrays. */
 #include "runtime/model.h"
 

@@ -1,5 +1,4 @@
 /* Sessions: one block of memory, a pool of threads, inputs in, steps, outputs out.
- * Floor 5.
  * Owner rule: see session.h. */
 #include "runtime/session.h"
 

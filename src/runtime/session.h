@@ -1,5 +1,4 @@
 /* A session: the buffers and threads that run one image at a time.
- * Floor 5.
  * Owner rule: owns its activation block, scratch and pool; borrows the model. */
 #ifndef KF_SESSION_H
 #define KF_SESSION_H

@@ -1,5 +1,4 @@
 /* Looking into a running session, and reaching into it: outputs of steps as real numbers, whatever their storage.
- * Floor 5.
  * Owner rule: the room for one output belongs to the session. */
 #include "runtime/session.h"
 

@@ -1,5 +1,4 @@
 /* Element types: size and name tables.
- * Floor 2.
  * Owner rule: pure functions over static data. */
 #include "base/base.h"
 #include "tensor/tensor.h"

@@ -1,5 +1,5 @@
 /* The one definition of rounding, clamping and multipliers of quantized arithmetic (docs/NUMERICS.md).
- * Floor 2: used by the integer interpreter, the scalar kernels, the quantizer and the lowering.
+ * Used by the integer interpreter, the scalar kernels, the quantizer and the lowering.
  * Owner rule: pure inline functions; compile every user with -ffp-contract=off. */
 #ifndef KF_REQUANT_H
 #define KF_REQUANT_H

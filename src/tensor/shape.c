@@ -1,5 +1,4 @@
 /* Shape text for messages and dumps.
- * Floor 2.
  * Owner rule: writes only into the caller's buffer. */
 #include "tensor/tensor.h"
 

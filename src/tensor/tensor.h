@@ -1,5 +1,4 @@
 /* Shapes and element types used by both wings.
- * Floor 2: includes base only.
  * Owner rule: shapes are values; nothing here allocates. */
 #ifndef KF_TENSOR_H
 #define KF_TENSOR_H

@@ -1,5 +1,5 @@
 /* Evaluation preprocessing of the MobileNetV3 family by timm name.
- * Floor 6 by use (public types only). Source: timm's pretrained_cfg of each checkpoint (timm/models/mobilenetv3.py).
+ * Source: timm's pretrained_cfg of each checkpoint (timm/models/mobilenetv3.py).
  * Owner rule: static data. */
 #include "base/base.h"
 #include "kitfox/compile.h"

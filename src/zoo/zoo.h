@@ -1,5 +1,4 @@
 /* The MobileNetV3 family as data: one table per variant, one builder that makes a graph of it.
- * Floor 4: includes base, tensor, graph.
  * Owner rule: tables are static; a built graph belongs to the caller and copies all weights. */
 #ifndef KF_ZOO_H
 #define KF_ZOO_H

@@ -1,5 +1,5 @@
 /* The one builder of the family: blocks of a table row become graph nodes, weights come from a callback.
- * Floor 4. Node and value names follow PyTorch's ONNX export, so that both import roads give one program.
+ * Node and value names follow PyTorch's ONNX export, so that both import roads give one program.
  * Owner rule: everything lives in the graph's arena; scratch for folding lives in the builder's. */
 #include "zoo/zoo.h"
 

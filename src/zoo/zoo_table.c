@@ -1,5 +1,5 @@
 /* The tables: rows of every variant, and the list of names.
- * Floor 4. Sources: Howard et al., "Searching for MobileNetV3" (arXiv 1905.02244), tables 1 and 2; the differences of timm's and
+ * Sources: Howard et al., "Searching for MobileNetV3" (arXiv 1905.02244), tables 1 and 2; the differences of timm's and
  * torchvision's variants from those are marked at their row. Published top-1: the results tables of those libraries.
  * Owner rule: static data. */
 #include "zoo/zoo.h"

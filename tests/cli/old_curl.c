@@ -1,5 +1,5 @@
 /* A stand-in for an older libcurl: passes everything to the real one, but refuses the options that SHIM_REFUSES names.
- * Floor 9. Loaded by test_pull.py as libcurl.so.4; SHIM_REAL is the path of the real library.
+ * Loaded by test_pull.py as libcurl.so.4; SHIM_REAL is the path of the real library.
  * Owner rule: the real library stays open. */
 #include <curl/curl.h>
 #include <dlfcn.h>

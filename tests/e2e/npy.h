@@ -1,5 +1,4 @@
 /* Reads the little-endian C-order .npy arrays of the golden folder; test code only.
- * Floor 9.
  * Owner rule: npy_free releases the data. */
 #ifndef TEST_NPY_H
 #define TEST_NPY_H

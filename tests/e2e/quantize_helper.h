@@ -1,5 +1,5 @@
 /* A plain min-max quantizer for tests: runs the float oracle, takes each value's range, seals weights symmetric per channel.
- * Floor 9. Not the product's quantizer: enough to make real quantized graphs of any fused network.
+ * Not the product's quantizer: enough to make real quantized graphs of any fused network.
  * Owner rule: everything lives in the graph's arena. */
 #ifndef KF_TESTS_QUANTIZE_HELPER_H
 #define KF_TESTS_QUANTIZE_HELPER_H

@@ -1,5 +1,5 @@
 /* Every ONNX file beside the project against logits that PyTorch or ONNX Runtime made: as imported, simplified, and fused.
- * Floor 9: links libkitfoxc; needs ../shared and says so when it is absent.
+ * Links libkitfoxc; needs ../shared and says so when it is absent.
  * Owner rule: each test frees what it makes. */
 #include <math.h>
 #include <setjmp.h>

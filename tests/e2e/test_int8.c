@@ -1,6 +1,6 @@
 /* Quantized networks end to end: every tensor of a session equals the integer oracle to the bit, on every instruction set, on one
  * and two threads, for one and two images, before and after a trip through a model file.
- * Floor 9: links libkitfoxc. The built-in network is always tested, those of ../shared where they are.
+ * Links libkitfoxc. The built-in network is always tested, those of ../shared where they are.
  * Owner rule: each test frees what it makes. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 /* libFuzzer target: bytes as a command line, one argument a line, through the parsers of the verb that the first line names; also as
  * --preprocess and --input-shape. Nothing runs: argp_parse is replaced by one that parses and then reports wrong usage.
- * Floor 9. The same build rules as fuzz_kfx.c.
+ * The same build rules as fuzz_kfx.c.
  * Owner rule: the arguments are one copy, released after each input. */
 #include <dlfcn.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as a picture, with small limits, then resized.
- * Floor 9. The same build rules as fuzz_kfx.c.
+ * The same build rules as fuzz_kfx.c.
  * Owner rule: everything is released after each input. */
 #include <stdio.h>
 #include <stdlib.h>

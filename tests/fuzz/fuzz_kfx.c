@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as a model file, hash unchecked, and one run of what loads.
- * Floor 9. Built with clang -fsanitize=fuzzer,address; with -DKF_REPLAY it is a plain program that replays the files it is given.
+ * Built with clang -fsanitize=fuzzer,address; with -DKF_REPLAY it is a plain program that replays the files it is given.
  * Owner rule: everything is released after each input. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as a label file, and as the labels.csv of a data set.
- * Floor 9. The same build rules as fuzz_kfx.c.
+ * The same build rules as fuzz_kfx.c.
  * Owner rule: everything is released after each input. */
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as an NPY file; what is read is written and read again, to the same tensor.
- * Floor 9. The same build rules as fuzz_kfx.c.
+ * The same build rules as fuzz_kfx.c.
  * Owner rule: everything is released after each input. */
 #include <string.h>
 

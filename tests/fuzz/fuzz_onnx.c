@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as an ONNX model; what imports is written again, optimized, compiled and written once more.
- * Floor 9. The same build rules as fuzz_kfx.c.
+ * The same build rules as fuzz_kfx.c.
  * Owner rule: everything is released after each input. */
 #include <stdio.h>
 #include <stdlib.h>

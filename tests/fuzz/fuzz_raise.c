@@ -1,5 +1,5 @@
 /* Fuzz target: a compiled program becomes a graph and the graph ONNX, in both forms of quantized ones; what was written reads back.
- * Floor 9. The hash is skipped, or nothing would get past it.
+ * The hash is skipped, or nothing would get past it.
  * Owner rule: everything is released before the next input. */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as a safetensors checkpoint, or as the JSON beside one when they begin with a brace.
- * Floor 9. The same build rules as fuzz_kfx.c.
+ * The same build rules as fuzz_kfx.c.
  * Owner rule: everything is released after each input. */
 #include <stdio.h>
 #include <stdlib.h>

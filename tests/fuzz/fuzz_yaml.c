@@ -1,5 +1,5 @@
 /* libFuzzer target: any bytes as the zoo's quantization YAML, through the parser, the checks and the list of values.
- * Floor 9. The same build rules as fuzz_kfx.c.
+ * The same build rules as fuzz_kfx.c.
  * Owner rule: everything is released after each input. */
 #include <string.h>
 

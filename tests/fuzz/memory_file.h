@@ -1,5 +1,5 @@
 /* Bytes under a path, for parsers that open files.
- * Floor 9. A memory file, reached through /proc; nothing touches the disk.
+ * A memory file, reached through /proc; nothing touches the disk.
  * Owner rule: close_memory_file releases it. */
 #ifndef KITFOX_MEMORY_FILE_H
 #define KITFOX_MEMORY_FILE_H

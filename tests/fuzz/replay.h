@@ -1,5 +1,5 @@
 /* main() of a replay program: every file of the corpus, and mutations of each, through the fuzz target.
- * Floor 9. Included at the end of a target when KF_REPLAY is defined.
+ * Included at the end of a target when KF_REPLAY is defined.
  * Owner rule: each input is its own heap block, so that a sanitizer sees reads past its end. */
 #include <string.h>
 

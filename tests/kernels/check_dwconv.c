@@ -1,5 +1,5 @@
 /* Check and benchmark of the f32 depthwise row kernel: every depthwise layer of large_100 and small_100, odd geometries.
- * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
+ * Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "lines.h"

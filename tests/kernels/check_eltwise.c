@@ -1,5 +1,5 @@
 /* Check of the f32 kernels that sweep memory: scale by a gate, column sums, add and activation, planes to pixels.
- * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and bytes a ns.
+ * Every rung is compared with double precision, between guard pages; --bench prints ns and bytes a ns.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "lines.h"

@@ -1,6 +1,6 @@
 /* Check and benchmark of the f32 GEMM: every pointwise, SE and classifier shape of large_100 and small_100, remainders,
  * rows in pieces.
- * Floor 9. Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
+ * Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "lines.h"

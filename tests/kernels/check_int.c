@@ -1,5 +1,5 @@
 /* Check and benchmark of the integer kernels: GEMM of u8 and i16, depthwise, requantization, sums, pooling, Add and Mul, byte for byte against scalar.
- * Floor 9. Every layer shape of large_100 and small_100, remainders, worst values, the traps of docs/NUMERICS.md, guard pages;
+ * Every layer shape of large_100 and small_100, remainders, worst values, the traps of docs/NUMERICS.md, guard pages;
  * --bench prints times.
  * Owner rule: frees what each case maps. */
 #include "harness.h"

@@ -1,5 +1,5 @@
 /* What every kernel check shares: guarded memory, canaries, the double-precision activation, rungs and timing.
- * Floor 9: may include any header of src/.
+ * May include any header of src/.
  * Owner rule: guarded blocks live until the program ends or guard_free. */
 #ifndef KF_KERNELS_HARNESS_H
 #define KF_KERNELS_HARNESS_H

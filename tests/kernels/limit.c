@@ -1,6 +1,6 @@
 /* The yardstick of the benchmarks: how many multiply-adds a nanosecond the units do with nothing in their way, f32
  * and bytes.
- * Floor 9. Functions carry their own instruction set, so the file needs no flags.
+ * Functions carry their own instruction set, so the file needs no flags.
  * Owner rule: pure measurement. */
 #include "harness.h"
 

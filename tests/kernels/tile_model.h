@@ -1,5 +1,5 @@
 /* A model of AMX's tiles: the intrinsics of palette 1 in C after the pseudo-code of Intel's manual, with its checks; what raises an exception
- * there ends the program here. Floor 9. Included where <immintrin.h>'s intrinsics would be used.
+ * there ends the program here. Included where <immintrin.h>'s intrinsics would be used.
  * Owner rule: tiles belong to the thread. */
 #ifndef KF_TILE_MODEL_H
 #define KF_TILE_MODEL_H

@@ -1,5 +1,4 @@
 /* Small graphs in a few lines, for the tests of passes and of the reference executor; test code only.
- * Floor 9.
  * Owner rule: the graph owns all; gb_free releases it. */
 #ifndef TEST_GRAPH_BUILDER_H
 #define TEST_GRAPH_BUILDER_H

@@ -1,5 +1,4 @@
 /* One small program with every important kind of step, built by hand with seeded weights; test code only.
- * Floor 9.
  * Owner rule: the caller destroys the program. */
 #ifndef TEST_PROGRAM_BUILDER_H
 #define TEST_PROGRAM_BUILDER_H

@@ -1,5 +1,4 @@
 /* A small quantized network with one of everything that MobileNetV3 has, for the tests of raising and of the ONNX writer; test code only.
- * Floor 9.
  * Owner rule: the caller destroys the graph. */
 #ifndef TEST_QUANTIZED_GRAPH_H
 #define TEST_QUANTIZED_GRAPH_H

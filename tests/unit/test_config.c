@@ -1,5 +1,5 @@
 /* The quantization YAML: the zoo's own file unchanged, its dialect, and the exact text and place of every refusal.
- * Floor 9. The zoo's file is read from ../shared; that test is skipped without it.
+ * The zoo's file is read from ../shared; that test is skipped without it.
  * Owner rule: each test frees its arena. */
 #include <setjmp.h>
 #include <stdarg.h>

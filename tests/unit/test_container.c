@@ -1,5 +1,4 @@
 /* The safetensors container: what is written is read back, and every way a header can lie is refused by name.
- * Floor 9.
  * Owner rule: each test frees what it makes. */
 #include <setjmp.h>
 #include <stdarg.h>

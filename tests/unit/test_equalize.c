@@ -1,6 +1,6 @@
 /* Equalization across layers: the float function stays, spread channels come out even by numbers worked out by hand, and what must not be
  * scaled is not.
- * Floor 9: links libkitfoxc. The reference interpreter judges the function.
+ * Links libkitfoxc. The reference interpreter judges the function.
  * Owner rule: each test destroys its graph and arena. */
 #include "graph_builder.h"
 

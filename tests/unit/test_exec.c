@@ -1,6 +1,5 @@
 /* Float convolutions that MobileNetV3 does not have, every step against nested loops in double, at every instruction set; and steps
  * that run joined against the same steps one by one.
- * Floor 9.
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 

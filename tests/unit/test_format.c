@@ -1,5 +1,5 @@
 /* The model file: round trip, the golden file of version 1, and damage of every kind refused with place and reason.
- * Floor 9. KITFOX_WRITE_GOLDEN=1 writes the golden file when a new version of the format begins.
+ * KITFOX_WRITE_GOLDEN=1 writes the golden file when a new version of the format begins.
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 

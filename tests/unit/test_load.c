@@ -1,6 +1,5 @@
 /* Loading models: nothing of the file is looked at afterwards, float and integer, from memory and from a mapped file; and the proof that
  * no accumulator overflows is exact.
- * Floor 9.
  * Owner rule: each test frees what it makes. */
 #include "quantized_graph.h"
 

@@ -1,6 +1,6 @@
 /* NV12 to RGB over all 2^24 (Y, Cb, Cr), both ranges: a committed hash, the same bytes at every instruction set, and the published
  * real-number formulas computed in double.
- * Floor 9. The hashes were made by tests/cli/nv12_numpy.py's fixed point in numpy, not by this code.
+ * The hashes were made by tests/cli/nv12_numpy.py's fixed point in numpy, not by this code.
  * Owner rule: one stripe of pixels at a time. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* McNemar's test and Tango's interval against published numbers and closed forms.
- * Floor 9. test_report.py recomputes both by other means on counts of its own.
+ * test_report.py recomputes both by other means on counts of its own.
  * Owner rule: nothing is kept. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* Every rewrite on a graph small enough to read: what must change, what must not, and that the numbers stay.
- * Floor 9: links libkitfoxc.
+ * Links libkitfoxc.
  * Owner rule: each test destroys its graph. */
 #include "graph_builder.h"
 

@@ -1,5 +1,4 @@
 /* Memory plan and program validation: nothing that lives at once overlaps, memory is reused, bad programs are refused.
- * Floor 9.
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 

@@ -1,5 +1,5 @@
 /* The integer interpreter against numbers worked out by hand and against real arithmetic; the traps of docs/NUMERICS.md.
- * Floor 9: links libkitfoxc.
+ * Links libkitfoxc.
  * Owner rule: each test destroys its graph and arena. */
 #include "graph_builder.h"
 

@@ -1,5 +1,5 @@
 /* The search for 16-bit nodes on small networks whose weak spot is known by construction, and 16-bit weights on every instruction set.
- * Floor 9: links libkitfoxc.
+ * Links libkitfoxc.
  * Owner rule: each test frees what it makes. */
 #include <stdlib.h>
 

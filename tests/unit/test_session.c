@@ -1,5 +1,5 @@
 /* Sessions: results against a plain loop in double, threads against one thread, memory while running, argument checks.
- * Floor 9. The heap is counted by standing in front of the C library's functions, except under sanitizers.
+ * The heap is counted by standing in front of the C library's functions, except under sanitizers.
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 

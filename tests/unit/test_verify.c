@@ -1,5 +1,5 @@
 /* The golden vector: made, written, read, met by every instruction set; a broken kernel and a broken vector name the right step.
- * Floor 9. Kernels are broken by putting a wrapper into the model's table.
+ * Kernels are broken by putting a wrapper into the model's table.
  * Owner rule: each test destroys what it makes. */
 #include "program_builder.h"
 

@@ -1,5 +1,5 @@
 /* The family's tables against timm and torchvision: learned parameters for 1000 classes, the paper's rounding rule, refusals.
- * Floor 9: links libkitfoxc.
+ * Links libkitfoxc.
  * Owner rule: each test destroys its graph. */
 #include "graph_builder.h"
 

@@ -1,5 +1,5 @@
 /* Import of a checkpoint with the JSON file beside it: the caller's options first, then the file, then the architecture.
- * Floor 6: calls import and zoo.
+ * Calls import and zoo.
  * Owner rule: the sidecar ends with the call; the graph copies what it keeps. */
 #include "api/toolchain/graph_api.h"
 #include "import/checkpoint.h"

@@ -1,5 +1,4 @@
 /* Public calls that compile a graph: to a model in memory or to a file.
- * Floor 6.
  * Owner rule: see compile.h; the caller's graph is optimized in place and stays his. */
 #include <stdlib.h>
 

@@ -1,5 +1,4 @@
 /* Public calls that describe a graph: totals, and one node at a time.
- * Floor 6: validates arguments, translates, calls graph and lower.
  * Owner rule: strings handed out belong to the graph. */
 #include "api/toolchain/graph_api.h"
 #include "lower/lower.h"

@@ -1,5 +1,4 @@
 /* Public graph calls: import by content, facts about inputs, outputs and nodes.
- * Floor 6: validates arguments, translates, calls the floors below.
  * Owner rule: see compile.h. */
 #include "api/toolchain/graph_api.h"
 

@@ -1,5 +1,4 @@
 /* The public graph handle.
- * Floor 6.
  * Owner rule: the handle owns its graph. */
 #ifndef KF_GRAPH_API_H
 #define KF_GRAPH_API_H

@@ -1,5 +1,5 @@
 /* The hash of a file, for what was fetched and for provenance.
- * Floor 6: reads in pieces, so that a file of any size costs one buffer.
+ * Reads in pieces, so that a file of any size costs one buffer.
  * Owner rule: nothing is kept. */
 #include <errno.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Public calls that write a graph as ONNX.
- * Floor 6: validates arguments, calls import's writer and os.
+ * Validates arguments, calls import's writer and os.
  * Owner rule: see compile.h. */
 #include <stdlib.h>
 

@@ -1,5 +1,4 @@
 /* Public calls that rewrite a graph and run it in the reference executor.
- * Floor 6: validates arguments, translates, calls passes and ref.
  * Owner rule: see compile.h; the reference run's tensors live in an arena that ends with the call. */
 #include "api/toolchain/graph_api.h"
 #include "cpu/fp.h"

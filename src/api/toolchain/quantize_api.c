@@ -1,5 +1,4 @@
 /* Public calls of the quantizer: samples checked, names of int16 nodes resolved, report handed out.
- * Floor 6.
  * Owner rule: the report lives in the graph's arena. */
 #include "api/toolchain/graph_api.h"
 #include "cpu/cpu.h"

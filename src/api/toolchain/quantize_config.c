@@ -1,5 +1,5 @@
 /* The zoo's quantization YAML for users of the public interface: checked values, translated into what the quantizer takes.
- * Floor 6: reads the file, calls quantize's parser, interprets lists, numbers and tokens.
+ * Reads the file, calls quantize's parser, interprets lists, numbers and tokens.
  * Owner rule: the configuration owns an arena with everything in it. */
 #include <stdio.h>
 #include <stdlib.h>

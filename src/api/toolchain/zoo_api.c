@@ -1,5 +1,4 @@
 /* Public call that lists the zoo: each architecture is built with empty weights and counted.
- * Floor 6.
  * Owner rule: the graph built for counting ends with the call. */
 #include "kitfox/compile.h"
 #include "zoo/zoo.h"

@@ -1,5 +1,5 @@
 /* Scalar f32 kernels: the plain statement of every contract in kernels.h.
- * Floor 3. Any C compiler, any CPU; faster kernels are compared with these and with double precision.
+ * Any C compiler, any CPU; faster kernels are compared with these and with double precision.
  * Owner rule: pure functions. */
 #include "kernels/kernels.h"
 

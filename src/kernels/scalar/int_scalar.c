@@ -1,5 +1,5 @@
 /* Scalar integer kernels: docs/NUMERICS.md word by word. Every other kernel must give these bytes.
- * Floor 3. Any C compiler, any CPU, -ffp-contract=off. Sums wrap in u32: the loader proved that the result fits i32.
+ * Any C compiler, any CPU, -ffp-contract=off. Sums wrap in u32: the loader proved that the result fits i32.
  * Owner rule: pure functions. */
 #include "kernels/kernels_int.h"
 

@@ -1,5 +1,5 @@
 /* f32 kernels for SSE4.1 (CPUs before AVX2): 2 x 16 GEMM tiles, depthwise by blocks of 16 channels.
- * Floor 3. Small and plain: one tile, one epilogue. Sums of products and of their bias are in the order of depth.
+ * Small and plain: one tile, one epilogue. Sums of products and of their bias are in the order of depth.
  * Owner rule: pure functions; tails go through a buffer, nothing outside the rows is touched. */
 #include <smmintrin.h>
 

@@ -1,5 +1,5 @@
 /* Integer GEMM for AMX: tiles of 16 x 16 sums, two by two, up to 64 bytes of k a step; the sums go through memory to AVX-512 VNNI's epilogue.
- * Floor 3. Everything else of this level comes from AVX-512 VNNI, and so does the packing: a four of a panel is one row of a tile. With
+ * Everything else of this level comes from AVX-512 VNNI, and so does the packing: a four of a panel is one row of a tile. With
  * KF_TILE_MODEL (a header that stands in for the instructions) the same kernel for machines without tiles, so that they can check it.
  * Owner rule: pure functions. Tiles are configured for one call and released before it returns: no state is left in the thread. */
 #include <immintrin.h>

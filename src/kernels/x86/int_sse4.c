@@ -1,5 +1,5 @@
 /* Integer kernels for SSE4.1 (CPUs before AVX2): values widened to i16, pairs of products (exact in i32, unlike pmaddubsw).
- * Floor 3. Small and plain: one tile of two rows, one way to do every depthwise window. Epilogues are those of int_template.h.
+ * Small and plain: one tile of two rows, one way to do every depthwise window. Epilogues are those of int_template.h.
  * Owner rule: pure functions. */
 #include "kernels/x86/int_words128.h"
 

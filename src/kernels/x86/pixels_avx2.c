@@ -1,5 +1,5 @@
 /* Float inputs of networks that take pixels, and planes of bytes, to interleaved bytes, sixteen pixels at a time, for AVX2.
- * Floor 3. The arithmetic is that of kf__to_pixels (preprocess/pixel.h), in double, so the bytes are the same.
+ * The arithmetic is that of kf__to_pixels (preprocess/pixel.h), in double, so the bytes are the same.
  * Owner rule: pure functions. */
 #include <immintrin.h>
 
