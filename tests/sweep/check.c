@@ -217,6 +217,45 @@ static void run_levels(work *w, const runs *x) {
     }
 }
 
+/* ---- border classes ------------------------------------------------------------ */
+
+/* docs/NUMERICS.md again, without src/tensor: both oracles and the runtime ask there, and would be wrong together. */
+static uint64_t taps_inside(const kf__axis *a, int32_t in, int32_t at) {
+    uint64_t bits = 0;
+    for (int32_t t = 0; t < a->taps; t++) {
+        int64_t x = (int64_t)at * a->stride - a->before + (int64_t)t * a->dilation;
+        if (x >= 0 && x < in) bits |= (uint64_t)1 << t;
+    }
+    return bits;
+}
+
+static bool classes_hold(const kf__axis *a, int32_t in, int32_t out) {
+    uint64_t seen[64];
+    int32_t *cls = need(malloc((size_t)out * sizeof *cls)), n = 0;
+    kf__taps *taps = need(malloc((size_t)out * sizeof *taps));
+    int32_t told = kf__border_classes(a, in, out, cls, taps);
+    bool fine = a->taps < 32;
+    for (int32_t i = 0; fine && i < out; i++) {
+        uint64_t bits = taps_inside(a, in, i);
+        int32_t k = 0;
+        while (k < n && seen[k] != bits) k++;
+        if (k == n) seen[n++] = bits;
+        fine = cls[i] == k && bits == (((uint64_t)1 << taps[k].count) - 1) << taps[k].first;
+    }
+    free(cls), free(taps);
+    return fine && n == told;
+}
+
+static void check_classes(work *w, const kf__program *p) {
+    for (int32_t i = 0; i < p->n_steps; i++) {
+        const kf__step *s = &p->steps[i];
+        const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
+        const kf__axis rows = kf__window_rows(&s->window), columns = kf__window_columns(&s->window);
+        if (s->border_bias && (!classes_hold(&rows, x->h, y->h) || !classes_hold(&columns, x->w, y->w)))
+            set(w, FAILED, KF_OK, "border classes", s->name);
+    }
+}
+
 /* ---- one precision ------------------------------------------------------------ */
 
 static kf_status keep(void *user, const kf__graph *g, kf__vid v, const kf__dense *d, kf_error *err) {
@@ -243,6 +282,7 @@ static void compile_and_run(work *w, kf_graph *graph, runs *x, const char *folde
     void *data;
     size_t bytes;
     if (!took(w, kf__lower(graph->g, &p, &err), "lower", &err)) return;
+    check_classes(w, p);
     bool fine = took(w, kf__format_write(p, &data, &bytes, &err), "write", &err);
     kf__program_destroy(&p);
     if (!fine) return;
