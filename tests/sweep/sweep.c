@@ -191,7 +191,8 @@ static int report(sweep *s) {
     if (open) printf(", the first of the others %s", text);
     printf("\n");
     free(in);
-    return n[FAILED] || n[NOT_RUN] || s->broken || s->c.missing || (whole && n[RAN] == 0);
+    /* A refusal must not take the place of a combination that can run. */
+    return n[FAILED] || n[NOT_RUN] || s->broken || s->c.missing || (whole && open);
 }
 
 /* ---- start ------------------------------------------------------------ */
