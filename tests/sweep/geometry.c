@@ -256,10 +256,19 @@ void covering_free(covering *c) {
     *c = (covering){0};
 }
 
+/* Pairs do not make a pointwise first layer over pixels: that takes thirteen values at once, each of them the first. */
+static void fix_pointwise(bool *fixed) {
+    static const int FIRST[] = {P_INPUT, P_GROUP, P_KH,  P_KW,   P_SH,     P_SW,    P_DH,
+                                P_DW,    P_TOP,   P_LEFT, P_BOTTOM, P_RIGHT, P_PAD_NODE};
+    for (size_t i = 0; i < KF_COUNT(FIRST); i++) fixed[FIRST[i]] = true;
+}
+
 net_row row_at(const covering *c, uint64_t seed, int index) {
+    enum { POINTWISE_ONE_IN = 8 };
     bool fixed[PARAMETERS] = {[0] = false};
     net_row r = {0};
     if (index < c->n) return c->rows[index];
+    if (index % POINTWISE_ONE_IN == 0) fix_pointwise(fixed);
     kf__random g = {seed * 1000003u + (uint64_t)index};
     for (int p = 0; p < 8; p++) kf__random_u64(&g);
     while (!complete(NULL, &g, &r, fixed)) {
