@@ -1,4 +1,4 @@
-/* Fences around the tensors of a session's block, in builds with AddressSanitizer.
+/* Fences around the tensors and the scratch of a session's block, in builds with AddressSanitizer.
  * A tensor ends at its last byte: the rest of the cache line and the redzone that the plan leaves behind stay closed.
  * Owner rule: see fence.h. */
 #include "runtime/fence.h"
@@ -9,6 +9,16 @@ void kf__fence_open(const kf__exec *x, int32_t t) {
     kf__redzone_open(kf__exec_tensor(x, t), kf__ptensor_count(p) * kf_dtype_size(p->dtype));
 }
 
+/* A worker's share of the scratch is that of the step that asks for most; others stay within what they asked for. */
+static void close_scratch(const kf__exec *x) {
+    kf__redzone_close(x->scratch, x->m->scratch_bytes * (size_t)kf__pool_size(x->pool));
+}
+
+static void open_scratch(const kf__exec *x, int32_t step) {
+    for (int w = 0; w < kf__pool_size(x->pool); w++)
+        kf__redzone_open(x->scratch + (size_t)w * x->m->scratch_bytes, x->m->steps[step].scratch_bytes);
+}
+
 static void open_step(const kf__exec *x, int32_t step) {
     const kf__step *s = &x->m->p->steps[step];
     for (int k = 0; k < s->n_in; k++) kf__fence_open(x, s->in[k]);
@@ -17,7 +27,8 @@ static void open_step(const kf__exec *x, int32_t step) {
 
 void kf__fence_step(const kf__exec *x, int32_t first, int32_t last) {
     kf__redzone_close(x->base, x->m->plan_bytes);
-    for (int32_t i = first; i <= last; i++) open_step(x, i);
+    close_scratch(x);
+    for (int32_t i = first; i <= last; i++) open_step(x, i), open_scratch(x, i);
 }
 
 void kf__fence_idle(const kf__exec *x, int32_t step) {
@@ -29,9 +40,7 @@ void kf__fence_idle(const kf__exec *x, int32_t step) {
 }
 
 void kf__fence_begin(const kf__exec *x) {
-    size_t each = x->m->scratch_bytes;
-    for (int w = 1; each && w <= kf__pool_size(x->pool); w++)
-        kf__redzone_close(x->scratch + (size_t)w * each - KF_REDZONE, KF_REDZONE);
+    close_scratch(x);
     kf__fence_idle(x, -1);
 }
 

@@ -1,5 +1,6 @@
-/* Which bytes of a session's block may be touched, in builds with AddressSanitizer: in a step its own tensors alone.
- * Reading past a tensor would otherwise meet another tensor, which is memory like any other. No other build has fences.
+/* Which bytes of a session's block may be touched, in builds with AddressSanitizer: in a step its own tensors and what
+ * it reserved of scratch. Reading past a tensor would otherwise meet another tensor, which is memory like any other. No
+ * other build has fences.
  * Owner rule: marks bytes, moves none. */
 #ifndef KF_FENCE_H
 #define KF_FENCE_H
@@ -7,9 +8,9 @@
 #include "runtime/exec.h"
 
 #if defined(KF_REDZONES)
-/** A new session: inputs and outputs open, everything else closed, the ends of every worker's scratch too. */
+/** A new session: inputs and outputs open, everything else closed, scratch too. */
 void kf__fence_begin(const kf__exec *x);
-/** Before the steps `first` to `last` run: their tensors are open, all others closed. */
+/** Before the steps `first` to `last` run: their tensors and scratch are open, all else closed. */
 void kf__fence_step(const kf__exec *x, int32_t first, int32_t last);
 /** After step `step` (-1: after all): its tensors, all inputs and all outputs are open. */
 void kf__fence_idle(const kf__exec *x, int32_t step);
