@@ -22,8 +22,10 @@ CHECKS = (
     ("sweep", "tests/sweep/sweep", ["tests/sweep/sweep", "--count", "500", "--jobs", str(os.cpu_count() or 1)]),
     ("replay_program", "tests/fuzz/replay_program", ["meson", "test", "--no-rebuild", "-v", "replay_program"]),
     ("replay_kfx", "tests/fuzz/replay_kfx", ["meson", "test", "--no-rebuild", "-v", "replay_kfx"]),
+    ("steps", "tests/unit/test_steps", ["tests/unit/test_steps"]),
 )
-SIGNS = re.compile(r"SUMMARY: .*|.*runtime error: .*|.*its bounds are.*|.*gives other integers.*|FAIL .*", re.M)
+SIGNS = re.compile(r'SUMMARY: .*|.*runtime error: .*|.*its bounds are.*|.*gives other integers.*|FAIL .*|'
+                   r'.*status \d+ ".*', re.M)
 SETUP = ["meson", "setup", "build", "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false"]
 
 
