@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Puts known faults back into the tree, one at a time, and shows which check finds each.
 
-faults.py [--work DIR] [PATCH...]: without arguments every patch of tests/sweep/faults. A patch is a diff against this
+faults.py [--work DIR] [--dry-run] [PATCH...]: without arguments every patch of tests/sweep/faults. A patch is a diff against this
 tree under lines that say what the fault is, the first of them its name. The committed tree is copied to DIR (default: a
 temporary folder that is removed), built once with AddressSanitizer and UndefinedBehaviorSanitizer, and again for each
 fault. Exit status 1: a fault that no check finds, or a check that fails without one.
@@ -62,12 +62,22 @@ def check(tree):
     return found
 
 
+def fits(patch):
+    done = run(["patch", "--dry-run", "-p1", "-i", os.path.abspath(patch)], ROOT)
+    if done.returncode:
+        print(f"{os.path.basename(patch)} does not fit the tree any more: {done.stdout.strip()}")
+    return done.returncode == 0
+
+
 def main():
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--work", help="folder for the copy and its build; kept")
+    options.add_argument("--dry-run", action="store_true", help="only say whether each patch still fits this tree")
     options.add_argument("patches", nargs="*")
     given = options.parse_args()
     patches = given.patches or sorted(glob.glob(os.path.join(HERE, "faults", "*.patch")))
+    if given.dry_run:
+        return any([not fits(patch) for patch in patches])
     work = given.work or tempfile.mkdtemp(prefix="kitfox-faults-")
     tree = os.path.join(work, "tree")
     if not os.path.isdir(tree):
