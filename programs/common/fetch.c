@@ -1,6 +1,8 @@
 /* Fetching: libcurl found at run time, ranges guarded by If-Range, back-off, checks before the rename.
- * A part is resumed only when the server's validator (strong ETag, else an old enough Last-Modified) is the one it was begun under.
- * Owner rule: one transfer at a time owns "path.part" through flock; the library handle stays open until the program ends. */
+ * A part is resumed only when the server's validator (strong ETag, else an old enough Last-Modified) is the one it was
+ * begun under.
+ * Owner rule: one transfer at a time owns "path.part" through flock; the library handle stays open until the program
+ * ends. */
 #include "common/fetch.h"
 
 #include <curl/curl.h>

@@ -107,7 +107,8 @@ static kf_status picture_of(const kf_graph_info *info, const options *o, kf_prep
         return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "its input is not a picture of three channels; options of "
                             "pictures do not apply; if it is grey, give --color gray too");
     if (!gives(o, "mean") || !gives(o, "std"))
-        return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "--color gray needs --mean and --std; nothing else knows them");
+        return cli_error_at(err, KF_ERR_ARGUMENT, o->in,
+                            "--color gray needs --mean and --std; nothing else knows them");
     kf_preprocess_init(p);
     return KF_OK;
 }

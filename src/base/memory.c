@@ -9,7 +9,8 @@ void *kf__mem_alloc(const kf_allocator *a, size_t size) {
     if (size == 0) size = 1;
     if (a && a->alloc) return a->alloc(a->user, size, KF_ALIGN);
     if (size > SIZE_MAX - KF_ALIGN) return NULL;
-#if defined(KF_REDZONES) /* the very size: what lies between it and the next multiple of KF_ALIGN is out of bounds too */
+#if defined(KF_REDZONES)
+    /* The very size: what lies between it and the next multiple of KF_ALIGN is out of bounds too. */
     void *exact = NULL;
     return posix_memalign(&exact, KF_ALIGN, size) == 0 ? exact : NULL;
 #else

@@ -215,8 +215,8 @@ static kf_status read_output(const reading *r, const json_t *j, kf__poutput *out
     return get_i32(r, j, "probabilities", &out->probabilities);
 }
 
-/* The tensor of a name. The writer keeps the order of the list, so the search is for files of others. A name that stands there
- * twice would have two copies in memory: a small file could ask for all of it. */
+/* The tensor of a name. The writer keeps the order of the list, so the search is for files of others. A name that
+ * stands there twice would have two copies in memory: a small file could ask for all of it. */
 static const kf__container_tensor *tensor_of(const reading *r, int32_t i, const char *name, bool *used) {
     const kf__container_tensor *t = (size_t)i < r->c->n_tensors ? &r->c->tensors[i] : NULL;
     if (!t || strcmp(t->name, name) != 0) t = kf__container_find(r->c, name);

@@ -13,7 +13,7 @@ static inline double kf__pixel_normalize(const kf_preprocess *p, size_t c, doubl
 }
 
 /** The same as (v - mean) / std in units of pixels: what integer networks fold into the weights and biases that read
- *  pixels. Channels past the third are as the third. */
+ *  pixels. Such networks have at most three channels; a larger c reads the third, so that nothing outside is read. */
 static inline double kf__pixel_mean(const kf_preprocess *p, size_t c) { return 255.0 * p->mean[c < 3 ? c : 2]; }
 static inline double kf__pixel_std(const kf_preprocess *p, size_t c) { return 255.0 * p->std[c < 3 ? c : 2]; }
 
@@ -22,8 +22,8 @@ static inline float kf__pixel_weight(const kf_preprocess *p, size_t c, float w) 
     return (float)((double)w / kf__pixel_std(p, c));
 }
 
-/** How a number x of channel c becomes a pixel again: (x * std + mean) * top. Without preprocessing, and past the
- *  third channel, numbers are pixels. */
+/** How a number x of channel c becomes a pixel again: (x * std + mean) * top. Without preprocessing, or past the
+ *  third channel of a network that has more, numbers are pixels. */
 typedef struct kf__pixel_undo {
     double std, mean, top;
 } kf__pixel_undo;

@@ -71,7 +71,7 @@ typedef struct kf__step {
     kf__activation act;  /* after bias, before the residual */
     kf__activation post_act; /* float models: after the residual (quantized models: in qlo..qhi) */
     kf__activation gate_act; /* SE_GATE second layer */
-    float pool_mul;        /* SE_GATE quantized: (f32)(s_in / (H*W*s_pool)); that of channel 0 where K has one for each */
+    float pool_mul; /* SE_GATE quantized: (f32)(s_in / (H*W*s_pool)); that of channel 0 where K has one for each */
     float hidden_inv;      /* SE_GATE quantized: 1 / s_hidden (direct: folded into MUL, then 1) */
     int32_t pool_qmax, hidden_qmax; /* SE_GATE quantized: symmetric i16 bounds */
     int32_t consts[KF_CONST_ROLES]; /* const index or -1 */

@@ -1,6 +1,6 @@
-/* The search: quantize to 8 bits, measure what each rounding costs in the logits, promote by gain per MAC until the target is met.
- * Greedy over measured gains, then the shortest prefix that meets the target by bisection, each tried by quantizing anew.
- * Owner rule: graphs of trials end with their trial. */
+/* The search: quantize to 8 bits, measure what each rounding costs in the logits, promote by gain per MAC until the
+ * target is met. Greedy over measured gains, then the shortest prefix that meets the target by bisection, each tried by
+ * quantizing anew. Owner rule: graphs of trials end with their trial. */
 #include "quantize/search.h"
 
 #include <math.h>

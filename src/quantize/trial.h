@@ -1,6 +1,7 @@
-/* Networks tried out on single samples: logits of the float and the quantized one, and what one rounding alone does to the float one's.
- * Private to src/quantize. Integers as the reals they stand for, on the float kernels; not bit-exact, but within rounding ties.
- * Owner rule: kf__trial_close releases everything; both graphs and the samples are borrowed. */
+/* Networks tried out on single samples: logits of the float and the quantized one, and what one rounding alone does to
+ * the float one's. Private to src/quantize. Integers as the reals they stand for, on the float kernels; not bit-exact,
+ * but within rounding ties. Owner rule: kf__trial_close releases everything; both graphs and the samples are borrowed.
+ */
 #ifndef KF_TRIAL_H
 #define KF_TRIAL_H
 

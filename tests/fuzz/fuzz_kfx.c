@@ -1,5 +1,6 @@
 /* libFuzzer target: any bytes as a model file, hash unchecked, and one run of what loads.
- * Built with clang -fsanitize=fuzzer,address; with -DKF_REPLAY it is a plain program that replays the files it is given.
+ * Built with clang -fsanitize=fuzzer,address; with -DKF_REPLAY it is a plain program that replays the files it is
+ * given.
  * Owner rule: everything is released after each input. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,9 @@ static void run_once(const kf_model *model) {
     kf_session_options_init(&o);
     o.threads = 1;
     kf_model_get_info(model, &info);
-    if (info.n_inputs > 4 || work_of(model, info.n_steps) > 1e7 || kf_session_create(model, &o, &session, NULL) != KF_OK) return;
+    if (info.n_inputs > 4 || work_of(model, info.n_steps) > 1e7 ||
+        kf_session_create(model, &o, &session, NULL) != KF_OK)
+        return;
     int ok = kf_model_output(model, 0, &out, NULL) == KF_OK && out.bytes < ((size_t)1 << 24);
     for (int32_t i = 0; i < info.n_inputs; i++) {
         ok = ok && kf_model_input(model, i, &in[i], NULL) == KF_OK && in[i].bytes < ((size_t)1 << 24);

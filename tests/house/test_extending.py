@@ -6,7 +6,8 @@ import subprocess
 import sys
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-PATH = re.compile(r"`([a-z]+(?:/[A-Za-z0-9_.]+)*/?[A-Za-z0-9_]+\.(?:c|h|def|py|md|sh|build|json)|[A-Z]+\.md|(?:src|tests)/[a-z/]+/?)`")
+PATH = re.compile(r"`([a-z]+(?:/[A-Za-z0-9_.]+)*/?[A-Za-z0-9_]+\.(?:c|h|def|py|md|sh|build|json)"
+                  r"|[A-Z]+\.md|(?:src|tests)/[a-z/]+/?)`")
 LOCAL = re.compile(r"[a-z0-9_]+\.(?:c|h|def)$")
 COMMIT = re.compile(r'commit\s+"([^"]+)"')
 
@@ -31,7 +32,8 @@ def main():
         sys.exit(f"only {len(names)} files were found on the page; the expression that finds them is wrong")
     missing = [name for name in names if not exists(name)]
     subjects = history()
-    unknown = [c for c in (" ".join(c.split()) for c in COMMIT.findall(page)) if len(subjects) > 100 and c not in subjects]
+    named = [" ".join(subject.split()) for subject in COMMIT.findall(page)]
+    unknown = [subject for subject in named if len(subjects) > 100 and subject not in subjects]
     for what in missing:
         print(f"docs/EXTENDING.md names {what}, which does not exist")
     for what in unknown:

@@ -16,7 +16,8 @@ def text(*path):
 
 
 def main():
-    body = re.search(r"typedef struct kf_preprocess \{(.*?)\} kf_preprocess;", text("include", "kitfox", "types.h"), re.S)
+    types = text("include", "kitfox", "types.h")
+    body = re.search(r"typedef struct kf_preprocess \{(.*?)\} kf_preprocess;", types, re.S)
     members = re.findall(r"(\w+)(?:\[\d+\])?;", body.group(1)) if body else []
     rows = re.findall(r"^KF_FIELD\((\w+)", text("src", "preprocess", "preprocess.def"), re.M)
     if members[:1] != ["valid"] or members[1:] != rows:

@@ -1,6 +1,6 @@
 /* Out-of-memory sweep: each public call is repeated while the n-th allocation fails, until it succeeds.
- * malloc and its family are interposed, so third-party parsers fail too. A failure must be a clean status with a text, and no
- * call may leak: the number of live blocks after each failed round equals the number before.
+ * malloc and its family are interposed, so third-party parsers fail too. A failure must be a clean status with a text,
+ * and no call may leak: the number of live blocks after each failed round equals the number before.
  * Owner rule: single thread; each round releases what it made. */
 #include <errno.h>
 #include <stdint.h>

@@ -322,7 +322,8 @@ static void test_quantized_activations(void **state) {
         const kf__activation act = {.kind = (kf__act)kind, .lo = 0.2f, .hi = 0.5f};
         if (kf__activation_by_expf(&act)) continue;
         kf__graph *g = activation(act.kind, act.lo, act.hi, 17);
-        kf__quant in = {.dtype = KF_U8, .scale = 0.02f, .zero = 100, .qmax = 255}, out = {.dtype = KF_U8, .scale = 0.01f, .zero = 60, .qmax = 255};
+        kf__quant in = {.dtype = KF_U8, .scale = 0.02f, .zero = 100, .qmax = 255},
+                  out = {.dtype = KF_U8, .scale = 0.01f, .zero = 60, .qmax = 255};
         kf__arena arena;
         g->values[g->inputs[0]].quant = &in;
         g->values[g->outputs[0]].quant = &out;

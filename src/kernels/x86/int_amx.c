@@ -1,7 +1,8 @@
-/* Integer GEMM for AMX: tiles of 16 x 16 sums, two by two, up to 64 bytes of k a step; the sums go through memory to AVX-512 VNNI's epilogue.
- * Everything else of this level comes from AVX-512 VNNI, and so does the packing: a four of a panel is one row of a tile. With
- * KF_TILE_MODEL (a header that stands in for the instructions) the same kernel for machines without tiles, so that they can check it.
- * Owner rule: pure functions. Tiles are configured for one call and released before it returns: no state is left in the thread. */
+/* Integer GEMM for AMX: tiles of 16 x 16 sums, two by two, up to 64 bytes of k a step; the sums go through memory to
+ * AVX-512 VNNI's epilogue. Everything else of this level comes from AVX-512 VNNI, and so does the packing: a four of a
+ * panel is one row of a tile. With KF_TILE_MODEL (a header that stands in for the instructions) the same kernel for
+ * machines without tiles, so that they can check it. Owner rule: pure functions. Tiles are configured for one call and
+ * released before it returns: no state is left in the thread. */
 #include <immintrin.h>
 
 #include "kernels/x86/int_finish.h"
@@ -13,8 +14,9 @@
 kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
 #else
 #define NAME(base) kf_k_##base##_amx
-/* A row costs VNNI half a cycle for each four of 16 columns, tiles a cycle for each step, one to store the sums and about one to fetch them
- * again. Few rows leave a tile empty, and its weights still have to be loaded. An estimate, not measured. */
+/* A row costs VNNI half a cycle for each four of 16 columns, tiles a cycle for each step, one to store the sums and
+ * about one to fetch them again. Few rows leave a tile empty, and its weights still have to be loaded. An estimate, not
+ * measured. */
 #define PAYS(m, fours, steps) ((m) >= 8 && (fours) > 2 * ((steps) + 2))
 #endif
 #define INLINE static inline __attribute__((always_inline))
