@@ -1,5 +1,5 @@
-# Files that once went wrong: what must be refused is, with a reason, and what is legal runs. In a build with sanitizers each
-# run is also held to its memory. Usage: test_cases.py KITFOX
+# Files that once went wrong: what must be refused is, with a reason, and what is legal runs. In a build with sanitizers
+# each run is also held to its memory. Usage: test_cases.py KITFOX
 import os
 import re
 import sys
@@ -26,8 +26,8 @@ def runs(name, path):
 def quantizes(folder, name):
     """A legal network: quantized, close to the float network, and the same integers on every level."""
     out = os.path.join(folder, name + ".kfx")
-    code, text, err = run("quantize", os.path.join(CASES, name), "--calib", EXAMPLES, "-p", "timm:mobilenetv3_large_100",
-                          "-o", out)
+    code, text, err = run("quantize", os.path.join(CASES, name), "--calib", EXAMPLES, "-p",
+                          "timm:mobilenetv3_large_100", "-o", out)
     found = re.search(r"SQNR (-?[0-9.]+) dB", text + err)
     check(f"{name}: is quantized, and close", code == 0 and found and float(found.group(1)) > 35, (code, text, err))
     if code:

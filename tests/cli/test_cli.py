@@ -73,7 +73,8 @@ def usage_errors():
 
 def bad_files(folder):
     files = {"empty": b"", "magic": b"not a model at all, only words" * 10, "short": b"\x08\x06"}
-    paths = {"missing": os.path.join(folder, "missing"), "directory": folder}
+    paths = {"missing": os.path.join(folder, "missing"), "directory": os.path.join(folder, "directory")}
+    os.mkdir(paths["directory"]) # its links lie in the test's folder, not beside it
     for name, data in files.items():
         paths[name] = os.path.join(folder, name)
         with open(paths[name], "wb") as f:
