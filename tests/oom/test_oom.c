@@ -179,7 +179,7 @@ int main(int argc, char **argv) {
     fixture f = {0};
     kf_error err = {KF_OK, ""};
     kf_graph *g = NULL;
-    if (argc != 3) return 2;
+    if (argc != 4) return 2;
     f.checkpoint = argv[2];
     f.onnx = slurp(argv[1], &f.onnx_bytes);
     int bad = kf_graph_import_onnx_memory(f.onnx, f.onnx_bytes, NULL, &g, &err) != KF_OK || kf_graph_save(g, "oom-model.kfx", &err) != KF_OK;
@@ -195,6 +195,9 @@ int main(int argc, char **argv) {
     bad += sweep("save", do_save, &f);
     bad += sweep("raise", do_raise, &f);
     bad += sweep("load", do_load, &f);
+    free(f.kfx);
+    f.kfx = slurp(argv[3], &f.kfx_bytes);
+    bad += sweep("load integers", do_load, &f);
     bad += sweep("classify", do_classify, &f);
     kf_model_destroy(&f.model);
     remove("oom-model.kfx");
