@@ -3,8 +3,8 @@
 
 faults.py [--work DIR] [--dry-run] [PATCH...]: without arguments every patch of tests/sweep/faults. A patch is a diff
 against this tree under lines that say what the fault is, the first of them its name. The committed tree is copied to
-DIR (default: a temporary folder that is removed), built once with AddressSanitizer and UndefinedBehaviorSanitizer, and again for each
-fault. Exit status 1: a fault that no check finds, or a check that fails without one.
+DIR (default: a temporary folder that is removed), built once with AddressSanitizer and UndefinedBehaviorSanitizer, and
+again for each fault. Exit status 1: a fault that no check finds, or a check that fails without one.
 """
 import argparse
 import glob
