@@ -79,7 +79,9 @@ typedef struct kf__affine_q {
 } kf__affine_q;
 typedef void kf__affine_q_fn(const kf__affine_q *a);
 
-/** sums[j] += q[i, j] over `rows` rows of c elements of u8 or i16; the caller keeps rows <= 32768. */
+/** Most rows of colsum_q, whose sums of 16-bit values then fit 32 bits, and most taps of a vector pool_q. */
+enum { KF_COLSUM_ROWS = 32768, KF_POOL_TAPS = 65536 };
+/** sums[j] += q[i, j] over `rows` rows of c elements of u8 or i16, at most KF_COLSUM_ROWS. */
 typedef void kf__colsum_q_fn(kf_dtype type, size_t rows, size_t c, const void *x, int32_t *sums);
 
 /** Elementwise steps: ADD, MUL of two tensors, or ACT of one (b NULL), rows of c elements. */
@@ -99,8 +101,9 @@ typedef size_t kf__eltwise_run_fn(const kf__eltwise_q *e, size_t n);
 /** A kernel around `run`: the rest, and channels that differ, are left to scalar code. */
 void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e);
 
-/** One pixel of a pooling step: its taps inside the image are `rows` times `columns` (together 65536 at most in a vector kernel), their steps in
- *  elements. The largest q, kept inside lo..hi, or step 5 of (sum of (q - in_zero)) * mul. */
+/** One pixel of a pooling step: its taps inside the image are `rows` times `columns` (together KF_POOL_TAPS at most in
+ * a vector kernel), their steps in elements. The largest q, kept inside lo..hi, or step 5 of (sum of (q - in_zero)) *
+ * mul. */
 typedef struct kf__pool_q {
     const void *in; /* the first tap inside */
     kf_dtype in_type, out_type;

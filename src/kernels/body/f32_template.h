@@ -5,13 +5,7 @@
  * HZERO, HTAIL(n) and HWHOLE(mask).
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
-#define INLINE static inline __attribute__((always_inline))
-/* One copy, whatever its callers' constants are. */
-#if defined(__clang__)
-#define APART static __attribute__((noinline))
-#else
-#define APART static __attribute__((noinline, noclone))
-#endif
+#include "kernels/body/calls.h"
 
 /* Loops with constant bounds that must become straight code; a pointer whose origin the compiler shall forget. */
 #define UNROLL _Pragma("GCC unroll 32")

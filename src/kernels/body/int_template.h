@@ -11,13 +11,7 @@
 #ifndef DOT_PAIR
 #define DOT_PAIR(a, b, x, y, at) (DOT_AT(a, x, at), DOT_AT(b, y, at))
 #endif
-#define INLINE static inline __attribute__((always_inline))
-/* One copy, whatever its callers' constants are. */
-#if defined(__clang__)
-#define APART static __attribute__((noinline))
-#else
-#define APART static __attribute__((noinline, noclone))
-#endif
+#include "kernels/body/calls.h"
 /* The compiler forgets what it knows about a value, so that a loop is not made twice for it. */
 #define HIDE(x) __asm__("" : "+r"(x))
 /* Not under the address sanitizer, whose checks make an unrolled tile minutes of work for the compiler. */

@@ -9,18 +9,15 @@ kf__means kf__means_at(void *scratch, size_t c) {
     return m;
 }
 
-/* Rows whose sums of 16-bit values cannot leave 32 bits. */
-enum { ROWS_AT_ONCE = 32768 };
-
 void kf__means_int(const kf__job *j, size_t image, const float *restrict mul, const kf__means *to) {
     size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c;
     const char *x = j->src + image * hw * c * j->in_size;
     int32_t *restrict part = to->part;
     float *restrict mean = to->mean;
-    bool large = hw > ROWS_AT_ONCE;
+    bool large = hw > KF_COLSUM_ROWS;
     memset(to->sums, 0, c * sizeof *to->sums);
-    for (size_t row = 0; row < hw; row += ROWS_AT_ONCE) {
-        size_t rows = hw - row < ROWS_AT_ONCE ? hw - row : ROWS_AT_ONCE;
+    for (size_t row = 0; row < hw; row += KF_COLSUM_ROWS) {
+        size_t rows = hw - row < KF_COLSUM_ROWS ? hw - row : KF_COLSUM_ROWS;
         memset(part, 0, c * sizeof *part);
         j->x->m->kernels_int.colsum_q(j->in->dtype, rows, c, x + row * c * j->in_size, part);
         for (size_t i = 0; large && i < c; i++) to->sums[i] += part[i];

@@ -2,9 +2,6 @@
  * Owner rule: see steps.h. */
 #include "runtime/steps/steps.h"
 
-/* Taps whose sum fits the 32 bits of vector kernels. */
-enum { VECTOR_TAPS = 65536 };
-
 typedef struct pool {
     kf__pool_q_fn *kernel;
     kf__requant rq;
@@ -51,7 +48,7 @@ kf_status kf__prepare_pool_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     pool *p = kf__prepare_own(k, sizeof *p);
     if (!p) return KF_ERR_MEMORY;
-    bool many = (int64_t)w->kh * w->kw > VECTOR_TAPS;
+    bool many = (int64_t)w->kh * w->kw > KF_POOL_TAPS;
     p->kernel = many ? kf_k_pool_q_scalar : k->m->kernels_int.pool_q;
     kf__prepare_workers(k, pool_worker);
     k->to->kernel = many ? "pool_q_scalar" : k->m->kernels_int.pool_q_name;
