@@ -18,7 +18,9 @@ static json_t *value_json(const kf_config_entry *e) {
     switch (e->type) {
     case KF_ENTRY_NULL: return json_null();
     case KF_ENTRY_BOOL: return json_boolean(e->number != 0);
-    case KF_ENTRY_INT: return json_integer(e->number > -9e18 && e->number < 9e18 ? (json_int_t)e->number : 0);
+    case KF_ENTRY_INT:
+        if (e->number > -9e18 && e->number < 9e18) return json_integer((json_int_t)e->number);
+        return json_real(e->number); /* past 64 bits */
     case KF_ENTRY_FLOAT: return json_real(e->number);
     case KF_ENTRY_LIST: return json_array();
     case KF_ENTRY_MAPPING: return json_object();
@@ -36,7 +38,7 @@ static void print_entry(const kf_config_entry *e, bool json) {
     json_t *path = json_array();
     for (int32_t i = 0; i < e->depth; i++) json_array_append_new(path, json_string(e->path[i]));
     json_t *value = value_json(e);
-    if (!value) value = json_null(); /* text that is not UTF-8; libfyaml lets none pass */
+    if (!value) value = json_null(); /* .inf and .nan: JSON has neither */
     json_t *o = json_pack("{s:o,s:o,s:s,s:i,s:i}", "path", path, "value", value, "type", TYPES[e->type], "line", e->line, "column", e->column);
     char *line = json_dumps(o, JSON_COMPACT); /* numbers with all their digits, unlike measurements */
     if (line) puts(line);

@@ -1,6 +1,7 @@
 /* YAML tree to kf__qconfig: unknown keys, wrong types, wrong values, combinations that exclude each other.
  * Per-input values are lists separated by ';' and stay text until the model's inputs are known.
  * Owner rule: the caller's arena owns everything. */
+#include <limits.h>
 #include <stdlib.h>
 
 #include "quantize/config.h"
@@ -33,6 +34,15 @@ static int distance(const char *a, const char *b) {
     return row[m];
 }
 
+const char *kf__qlist_next(const char **at, const char *marks, size_t *n) {
+    const char *p = *at;
+    while (*p == ' ' || (*p && strchr(marks, *p))) p++;
+    *n = strcspn(p, marks);
+    *at = p + *n;
+    while (*n && p[*n - 1] == ' ') --*n;
+    return *n ? p : NULL;
+}
+
 static bool word_in(const char *list, const char *word, size_t n) {
     for (const char *p = list; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
         if (strcspn(p, "|") == n && strncmp(p, word, n) == 0) return true;
@@ -40,39 +50,44 @@ static bool word_in(const char *list, const char *word, size_t n) {
 }
 
 static kf_status check_allowed(checker *k, const kf__qkey_info *info, const kf__qvalue *v) {
-    const char *p = v->text;
-    do {
-        if (info->type == KF_QT_LIST) p += strspn(p, " ;");
-        size_t n = info->type == KF_QT_LIST ? strcspn(p, ";") : strlen(p);
-        const char *next = p + n;
-        while (n && p[n - 1] == ' ') n--;
-        if (n && !word_in(info->allowed, p, n))
-            FAIL_AT(k, v->at, KF_ERR_ARGUMENT, "%s '%.*s'; it is none of %s; write one of them", info->name, (int)(n > 60 ? 60 : n), p, info->allowed);
-        p = next;
-    } while (*p);
+    const char *at = v->text, *p;
+    size_t n;
+    while ((p = kf__qlist_next(&at, info->type == KF_QT_LIST ? ";" : "", &n)))
+        if (!word_in(info->allowed, p, n))
+            FAIL_AT(k, v->at, KF_ERR_ARGUMENT, "%s '%.*s'; it is none of %s; write one of them", info->name,
+                    (int)(n > 60 ? 60 : n), p, info->allowed);
     return KF_OK;
 }
 
-static kf_status check_numbers(checker *k, const kf__qkey_info *info, const kf__qvalue *v) {
-    for (const char *p = v->text + strspn(v->text, " ,;"); *p; p += strspn(p, " ,;")) {
-        char *end;
-        if (strncmp(p, "None", 4) == 0) end = (char *)p + 4;
-        else (void)strtod(p, &end);
-        if (end == p || (*end && !strchr(" ,;", *end)))
-            FAIL_AT(k, v->at, KF_ERR_ARGUMENT, "%s '%.60s'; it must be numbers separated by spaces; write 123.675 116.28 103.53, or None for an input without", info->name, v->text);
-        p = end;
+/* A single number is one of YAML, whose 010 is 8; several are a text, of decimals. */
+static kf_status check_numbers(checker *k, const kf__qkey_info *info, const kf__qvalue *v, kf__yaml_type type) {
+    const char *at = v->text, *p;
+    bool one = type == KF_YAML_INT || type == KF_YAML_FLOAT;
+    size_t n;
+    while ((p = kf__qlist_next(&at, " ,;", &n))) {
+        char *end = (char *)p;
+        double x = 0;
+        if (strncmp(p, "None", 4) == 0) end += 4;
+        else x = strtod(p, &end);
+        if (end != p + n)
+            FAIL_AT(k, v->at, KF_ERR_ARGUMENT, "%s '%.60s'; it must be numbers separated by spaces; %s", info->name,
+                    v->text, "write 123.675 116.28 103.53, or None for an input without");
+        if (one && x != v->number)
+            FAIL_AT(k, v->at, KF_ERR_ARGUMENT, "%s '%.60s'; YAML reads this as %.9g; write a decimal number",
+                    info->name, v->text, v->number);
     }
     return KF_OK;
 }
 
-/* "a;" is a list of one: the marks behind the last item go. */
+/* "a;" is a list of one: the marks behind the last item go; so do spaces around a word of the table. */
 static kf_status strip_list(checker *k, const kf__qkey_info *info, const kf__yaml_node *n, const char **out) {
-    size_t len = strlen(n->text);
-    *out = n->text;
     bool list = info->type == KF_QT_LIST || info->type == KF_QT_NUMBERS || info->type == KF_QT_INPUTS;
-    while (list && len && strchr("; ", n->text[len - 1])) len--;
-    if (!list || !n->text[len]) return KF_OK;
-    *out = kf__arena_strndup(k->arena, n->text, len);
+    *out = n->text;
+    if (!list && !info->allowed) return KF_OK;
+    const char *text = n->text + strspn(n->text, " ");
+    size_t len = strlen(text);
+    while (len && (text[len - 1] == ' ' || (list && text[len - 1] == ';'))) len--;
+    *out = kf__arena_strndup(k->arena, text, len);
     if (!*out) KF_FAIL_MEMORY(k->err, len);
     return KF_OK;
 }
@@ -98,7 +113,7 @@ static kf_status read_value(checker *k, kf__qkey id, const kf__yaml_node *n) {
         (info->type == KF_QT_REAL && t != KF_YAML_INT && t != KF_YAML_FLOAT))
         FAIL_AT(k, n->at, KF_ERR_FORMAT, "%s '%.60s'; it must be %s; write it without quotes", info->name, n->text, WANT[info->type]);
     if (info->allowed) KF_TRY(check_allowed(k, info, v));
-    if (info->type == KF_QT_NUMBERS) KF_TRY(check_numbers(k, info, v));
+    if (info->type == KF_QT_NUMBERS) KF_TRY(check_numbers(k, info, v, t));
     if (!info->notice) return KF_OK;
     const char *text = kf__arena_printf(k->arena, "%s:%d:%d: %s has no meaning on a CPU; %s", k->c->file, n->key_at.line, n->key_at.column, info->name, info->notice);
     if (!text) KF_FAIL_MEMORY(k->err, 200);
@@ -106,18 +121,23 @@ static kf_status read_value(checker *k, kf__qkey id, const kf__yaml_node *n) {
     return KF_OK;
 }
 
+static kf_status refuse_key(checker *k, kf__qgroup group, const kf__yaml_node *n) {
+    const kf__qkey_info *near = kf__qkeys;
+    int best = INT_MAX;
+    for (int id = 0; id < KF_QK_COUNT; id++) {
+        int d = distance(kf__qkeys[id].name, n->key) * 2 + (kf__qkeys[id].group != group);
+        if (d < best) best = d, near = &kf__qkeys[id];
+    }
+    FAIL_AT(k, n->key_at, KF_ERR_ARGUMENT, "unknown key '%.60s' in %s; the nearest is %s of %s; correct or remove it",
+            n->key, kf__qgroups[group], near->name, kf__qgroups[near->group]);
+}
+
 static kf_status read_group(checker *k, kf__qgroup group, const kf__yaml_node *g) {
     if (g->kind != KF_YAML_MAPPING) FAIL_AT(k, g->key_at, KF_ERR_FORMAT, "%s has no keys; it must be a group; indent its keys below it", g->key);
     for (const kf__yaml_node *n = g->child; n; n = n->next) {
-        int id = 0, near = 0, best = 99;
-        for (; id < KF_QK_COUNT; id++) {
-            if (kf__qkeys[id].group == group && strcmp(kf__qkeys[id].name, n->key) == 0) break;
-            int d = distance(kf__qkeys[id].name, n->key) * 2 + (kf__qkeys[id].group != group);
-            if (d < best) best = d, near = id;
-        }
-        if (id == KF_QK_COUNT)
-            FAIL_AT(k, n->key_at, KF_ERR_ARGUMENT, "unknown key '%.60s' in %s; the nearest is %s of %s; correct or remove it", n->key, g->key, kf__qkeys[near].name,
-                    kf__qgroups[kf__qkeys[near].group]);
+        int id = 0;
+        while (id < KF_QK_COUNT && (kf__qkeys[id].group != group || strcmp(kf__qkeys[id].name, n->key) != 0)) id++;
+        if (id == KF_QK_COUNT) return refuse_key(k, group, n);
         KF_TRY(read_value(k, (kf__qkey)id, n));
     }
     return KF_OK;
@@ -175,14 +195,15 @@ static kf_status check_required(checker *k, const kf__yaml_node *const groups[KF
 kf_status kf__qconfig_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__qconfig *out, kf_error *err) {
     const char *slash = strrchr(file, '/');
     const kf__yaml_node *groups[KF_QG_COUNT] = {0};
-    kf__yaml_node *root;
     checker k = {out, arena, err};
     *out = (kf__qconfig){.file = file, .folder = slash ? kf__arena_strndup(arena, file, (size_t)(slash - file) + 1) : ""};
     if (!out->folder) KF_FAIL_MEMORY(err, 256);
     for (int i = 0; i < KF_QK_COUNT; i++) out->v[i].text = "";
-    KF_TRY(kf__yaml_parse(file, text, n, arena, &root, err));
-    if (root->kind != KF_YAML_MAPPING) FAIL_AT(&k, root->at, KF_ERR_FORMAT, "%s", "not a configuration; it must begin with model_parameters:; is this the right file?");
-    out->root = root;
+    KF_TRY(kf__yaml_parse(file, text, n, arena, &out->tree, err));
+    const kf__yaml_node *root = out->tree.root;
+    if (root->kind != KF_YAML_MAPPING)
+        FAIL_AT(&k, root->at, KF_ERR_FORMAT, "%s",
+                "not a configuration; it must begin with model_parameters:; is this the right file?");
     for (const kf__yaml_node *g = root->child; g; g = g->next) {
         int id = 0, near = 0;
         for (; id < KF_QG_COUNT && strcmp(kf__qgroups[id], g->key) != 0; id++)

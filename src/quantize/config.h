@@ -36,7 +36,7 @@ typedef struct kf__qvalue {
 
 typedef struct kf__qconfig {
     const char *file, *folder; /* relative paths start at folder */
-    const kf__yaml_node *root;
+    kf__yaml_tree tree;
     kf__qvalue v[KF_QK_COUNT];
     const char *notices[KF_QK_COUNT]; /* one line each */
     int32_t n_notices;
@@ -44,6 +44,9 @@ typedef struct kf__qconfig {
 
 /** Parse, check every key, value and combination. Errors: FORMAT, ARGUMENT, UNSUPPORTED, LIMIT, MEMORY; texts begin FILE:LINE:COLUMN. */
 kf_status kf__qconfig_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__qconfig *out, kf_error *err);
+/** Next item of a list: `marks` and spaces lie between items, empty ones are passed over. `*at` begins at the text and
+ *  moves on; `*n` becomes the bytes of the item without spaces around it. NULL at the end. */
+const char *kf__qlist_next(const char **at, const char *marks, size_t *n);
 /** A path of the file, made absolute or relative to the working directory. NULL when out of memory. */
 const char *kf__qconfig_path(const kf__qconfig *c, kf__arena *arena, const char *path);
 

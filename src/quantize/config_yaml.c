@@ -1,223 +1,274 @@
-/* YAML text to a tree of nodes with places, by libfyaml's events.
- * Events instead of a document: every node keeps line and column, and nothing is expanded.
- * Owner rule: the caller's arena owns the tree; the parser is destroyed before returning. */
-#include <libfyaml.h>
-#include <math.h>
-#include <stdlib.h>
+/* YAML text to a tree of nodes with places, by libyaml's events.
+ * Events instead of a document: every node keeps line and column, nothing is expanded, and limits hold while it grows.
+ * Owner rule: the caller's arena owns the tree; parser and events are released before returning. */
+#include <yaml.h>
 
 #include "quantize/config_yaml.h"
 
-#define MAX_BYTES ((size_t)1 << 20)
-#define MAX_DEPTH 16
-
 typedef struct builder {
-    const char *file;
-    struct fy_parser *parser;
+    const char *file, *text;
+    size_t n;
+    yaml_parser_t parser;
     kf__arena *arena;
+    kf__yaml_tree *tree;
     kf_error *err;
 } builder;
 
-static kf_status build(builder *b, struct fy_event *e, int depth, kf__yaml_node **out);
+/* What is kept of an event. */
+typedef struct item {
+    yaml_event_type_t type;
+    kf__qmark at;
+    kf__yaml_node *node; /* value or container, NULL for the others */
+} item;
 
-static kf__qmark place(struct fy_event *e) {
-    const struct fy_mark *m = fy_event_start_mark(e);
-    return m ? (kf__qmark){m->line + 1, m->column + 1} : (kf__qmark){1, 1};
+static kf_status build(builder *b, const item *it, int depth);
+
+#define FAIL_AT(b, mark, st, fmt, ...)                                                                                 \
+    KF_FAIL((b)->err, st, "%s:%d:%d: " fmt, (b)->file, (mark).line, (mark).column, __VA_ARGS__)
+
+#define NO_EXTRA "write the plain value"
+#define NO_DIRECTIVE "remove the line"
+
+static kf__qmark place(const yaml_mark_t *m) { return (kf__qmark){(int32_t)m->line + 1, (int32_t)m->column + 1}; }
+
+/* Lines end as editors end them: LF, CR or both. */
+static kf__qmark place_of_byte(const builder *b, size_t at) {
+    kf__qmark m = {1, 1};
+    for (size_t i = 0; i < at && i < b->n; i++) {
+        bool end = b->text[i] == '\n' || (b->text[i] == '\r' && (i + 1 == b->n || b->text[i + 1] != '\n'));
+        m.line += end;
+        m.column = end ? 1 : m.column + ((b->text[i] & 0xc0) != 0x80);
+    }
+    return m;
 }
 
-static kf_status syntax_error(builder *b) {
-    struct fy_diag *diag = fy_parser_get_diag(b->parser);
-    void *prev = NULL;
-    struct fy_diag_error *e = diag ? fy_diag_errors_iterate(diag, &prev) : NULL;
-    kf_status st = kf__error_set(b->err, KF_ERR_FORMAT, "%s:%d:%d: not valid YAML; %s; check indentation, quotes and brackets", b->file,
-                                 e && e->line > 0 ? e->line : 1, e && e->column > 0 ? e->column : 1, e && e->msg ? e->msg : "it cannot be parsed");
-    fy_diag_unref(diag);
+static kf_status reader_error(builder *b) {
+    const yaml_parser_t *p = &b->parser;
+    kf__qmark at = place_of_byte(b, p->problem_offset);
+    if (p->problem_value == 0)
+        FAIL_AT(b, at, KF_ERR_FORMAT, "%s", "a zero byte; YAML is text; is this the right file?");
+    if (strstr(p->problem, "control"))
+        FAIL_AT(b, at, KF_ERR_FORMAT, "character U+%04x; YAML has no such characters; is this the right file?",
+                (unsigned)p->problem_value);
+    FAIL_AT(b, at, KF_ERR_FORMAT, "%s", "not UTF-8; the configuration is UTF-8 text; save it as such");
+}
+
+static kf_status parser_error(builder *b) {
+    const yaml_parser_t *p = &b->parser;
+    if (p->error == YAML_MEMORY_ERROR)
+        KF_FAIL(b->err, KF_ERR_MEMORY, "%s:1:1: out of memory for %zu bytes of YAML; close other programs", b->file,
+                b->n);
+    if (p->error == YAML_READER_ERROR) return reader_error(b);
+    const char *context = p->context ? p->context : "";
+    kf__qmark at = place(&p->problem_mark);
+    if (strstr(context, "directive"))
+        FAIL_AT(b, place(&p->context_mark), KF_ERR_UNSUPPORTED, "a directive; it is not read here; %s", NO_DIRECTIVE);
+    if (*context && p->context_mark.index != p->problem_mark.index)
+        FAIL_AT(b, at, KF_ERR_FORMAT, "not valid YAML; %s %s from line %zu; check indentation, quotes and brackets",
+                p->problem, context, p->context_mark.line + 1);
+    FAIL_AT(b, at, KF_ERR_FORMAT, "not valid YAML; %s; check indentation, quotes and brackets",
+            p->problem ? p->problem : "it cannot be parsed");
+}
+
+/* "!" before a quoted text leaves no tag, only that the text may now be a number. */
+static const char *extra_of(const yaml_event_t *e) {
+    const yaml_char_t *tag = NULL, *anchor = NULL;
+    bool bare = false;
+    if (e->type == YAML_ALIAS_EVENT) return "an alias";
+    if (e->type == YAML_DOCUMENT_START_EVENT) {
+        const yaml_tag_directive_t *tags = e->data.document_start.tag_directives.start;
+        bool any = e->data.document_start.version_directive || tags != e->data.document_start.tag_directives.end;
+        return any ? "a directive" : NULL;
+    }
+    if (e->type == YAML_SCALAR_EVENT) {
+        tag = e->data.scalar.tag, anchor = e->data.scalar.anchor;
+        bare = e->data.scalar.style != YAML_PLAIN_SCALAR_STYLE && e->data.scalar.plain_implicit;
+    }
+    if (e->type == YAML_MAPPING_START_EVENT) tag = e->data.mapping_start.tag, anchor = e->data.mapping_start.anchor;
+    if (e->type == YAML_SEQUENCE_START_EVENT) tag = e->data.sequence_start.tag, anchor = e->data.sequence_start.anchor;
+    if (tag || bare) return "a tag";
+    return anchor ? "an anchor" : NULL;
+}
+
+/* The event as a node of the arena. */
+static kf_status make_node(builder *b, const yaml_event_t *e, item *it) {
+    if (b->tree->n_nodes == KF_YAML_MAX_NODES)
+        FAIL_AT(b, it->at, KF_ERR_LIMIT, "value %d; a configuration has at most %d; is this the right file?",
+                b->tree->n_nodes + 1, KF_YAML_MAX_NODES);
+    kf__yaml_node *n = kf__arena_zalloc(b->arena, sizeof *n);
+    if (!n) KF_FAIL_MEMORY(b->err, sizeof *n);
+    b->tree->n_nodes++;
+    n->at = it->at;
+    it->node = n;
+    if (e->type != YAML_SCALAR_EVENT) {
+        n->kind = e->type == YAML_MAPPING_START_EVENT ? KF_YAML_MAPPING : KF_YAML_SEQUENCE;
+        return KF_OK;
+    }
+    const char *text = (const char *)e->data.scalar.value;
+    n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    if (memchr(text, 0, e->data.scalar.length))
+        FAIL_AT(b, it->at, KF_ERR_FORMAT, "%s", "a text with a zero character; no value has one; remove \\0");
+    n->text = kf__arena_strndup(b->arena, text, e->data.scalar.length);
+    if (!n->text) KF_FAIL_MEMORY(b->err, e->data.scalar.length);
+    return KF_OK;
+}
+
+static kf_status next(builder *b, item *it) {
+    yaml_event_t e;
+    if (!yaml_parser_parse(&b->parser, &e)) return parser_error(b);
+    kf_status st = KF_OK;
+    const char *extra = extra_of(&e);
+    *it = (item){.type = e.type, .at = place(&e.start_mark)};
+    if (extra)
+        st = kf__error_set(b->err, KF_ERR_UNSUPPORTED, "%s:%d:%d: %s; it is not read here; %s", b->file, it->at.line,
+                           it->at.column, extra, it->type == YAML_DOCUMENT_START_EVENT ? NO_DIRECTIVE : NO_EXTRA);
+    else if (e.type == YAML_SCALAR_EVENT || e.type == YAML_MAPPING_START_EVENT || e.type == YAML_SEQUENCE_START_EVENT)
+        st = make_node(b, &e, it);
+    yaml_event_delete(&e);
     return st;
 }
 
-/* Next event; NULL event at the end or after an error. */
-static kf_status next(builder *b, struct fy_event **e) {
-    *e = fy_parser_parse(b->parser);
-    if (!*e) return syntax_error(b);
-    return KF_OK;
+/* Stable merge sort of n nodes by key: n log n whatever the keys are, without memory of its own. */
+static void sort_by_key(kf__yaml_node **a, kf__yaml_node **spare, int32_t n, int64_t *compares) {
+    if (n < 2) return;
+    int32_t half = n / 2, i = 0, j = half, k = 0;
+    sort_by_key(a, spare, half, compares);
+    sort_by_key(a + half, spare, n - half, compares);
+    memcpy(spare, a, (size_t)n * sizeof *a);
+    while (i < half && j < n) {
+        ++*compares;
+        bool left = strcmp(spare[i]->key, spare[j]->key) <= 0;
+        a[k++] = left ? spare[i++] : spare[j++];
+    }
+    while (i < half) a[k++] = spare[i++];
+    while (j < n) a[k++] = spare[j++];
 }
 
-static kf_status refuse_extras(builder *b, struct fy_event *e) {
-    kf__qmark at = place(e);
-    struct fy_token *tag = NULL, *anchor = NULL;
-    if (e->type == FYET_ALIAS) KF_FAIL(b->err, KF_ERR_UNSUPPORTED, "%s:%d:%d: an alias; aliases are not read here; write the value out", b->file, at.line, at.column);
-    if (e->type == FYET_SCALAR) tag = e->scalar.tag, anchor = e->scalar.anchor;
-    if (e->type == FYET_MAPPING_START) tag = e->mapping_start.tag, anchor = e->mapping_start.anchor;
-    if (e->type == FYET_SEQUENCE_START) tag = e->sequence_start.tag, anchor = e->sequence_start.anchor;
-    if (tag || anchor)
-        KF_FAIL(b->err, KF_ERR_UNSUPPORTED, "%s:%d:%d: %s; it is not read here; write the plain value", b->file, at.line, at.column, tag ? "a tag" : "an anchor");
-    return KF_OK;
+static bool before(kf__qmark a, kf__qmark b) { return a.line < b.line || (a.line == b.line && a.column < b.column); }
+
+/* The first key of the file that repeats another, if any. */
+static kf_status refuse_duplicates(builder *b, const kf__yaml_node *map, int32_t n) {
+    kf__yaml_node **sorted = kf__arena_array(b->arena, 2 * (size_t)n + 1, sizeof *sorted);
+    const kf__yaml_node *first = NULL, *second = NULL;
+    if (!sorted) KF_FAIL_MEMORY(b->err, 2 * (size_t)n * sizeof *sorted);
+    int32_t count = 0;
+    for (kf__yaml_node *k = map->child; k; k = k->next) sorted[count++] = k;
+    sort_by_key(sorted, sorted + n, n, &b->tree->n_compares);
+    for (int32_t i = 1; i < n; i++) {
+        b->tree->n_compares++;
+        if (strcmp(sorted[i - 1]->key, sorted[i]->key) != 0) continue;
+        if (!second || before(sorted[i]->key_at, second->key_at)) first = sorted[i - 1], second = sorted[i];
+    }
+    if (!second) return KF_OK;
+    FAIL_AT(b, second->key_at, KF_ERR_FORMAT, "key '%.80s' is given twice; the first is on line %d; remove one",
+            second->key, first->key_at.line);
 }
 
 static kf_status build_mapping(builder *b, int depth, kf__yaml_node *map) {
     kf__yaml_node **tail = &map->child;
-    for (;;) {
-        struct fy_event *e;
-        kf__yaml_node *key = NULL, *value = NULL;
-        KF_TRY(next(b, &e));
-        if (e->type == FYET_MAPPING_END) {
-            fy_parser_event_free(b->parser, e);
-            return KF_OK;
-        }
-        KF_TRY(build(b, e, depth + 1, &key));
-        if (key->kind != KF_YAML_SCALAR)
-            KF_FAIL(b->err, KF_ERR_FORMAT, "%s:%d:%d: a key must be a word; this is a list or a mapping; check brackets and colons", b->file, key->at.line, key->at.column);
-        for (kf__yaml_node *k = map->child; k; k = k->next)
-            if (strcmp(k->key, key->text) == 0)
-                KF_FAIL(b->err, KF_ERR_FORMAT, "%s:%d:%d: key '%.80s' is given twice; the first is on line %d; remove one", b->file, key->at.line, key->at.column,
-                        key->text, k->key_at.line);
-        KF_TRY(next(b, &e));
-        KF_TRY(build(b, e, depth + 1, &value));
-        value->key = key->text;
-        value->key_at = key->at;
-        *tail = value;
-        tail = &value->next;
+    item key, value;
+    for (int32_t n = 0;; n++) {
+        KF_TRY(next(b, &key));
+        if (key.type == YAML_MAPPING_END_EVENT) return refuse_duplicates(b, map, n);
+        if (!key.node || key.node->kind != KF_YAML_SCALAR)
+            FAIL_AT(b, key.at, KF_ERR_FORMAT, "%s",
+                    "a key must be a word; this is a list or a mapping; check brackets and colons");
+        if (key.node->plain && strcmp(key.node->text, "<<") == 0)
+            FAIL_AT(b, key.at, KF_ERR_UNSUPPORTED, "%s", "a merge key; it is not read here; write the keys out");
+        b->tree->n_nodes--; /* a key is no value */
+        KF_TRY(next(b, &value));
+        if (!value.node) FAIL_AT(b, value.at, KF_ERR_FORMAT, "%s", "not valid YAML; a value is missing");
+        value.node->key = key.node->text;
+        value.node->key_at = key.at;
+        value.node->parent = map;
+        KF_TRY(build(b, &value, depth + 1));
+        *tail = value.node;
+        tail = &value.node->next;
     }
 }
 
 static kf_status build_sequence(builder *b, int depth, kf__yaml_node *list) {
     kf__yaml_node **tail = &list->child;
-    int items = 0;
-    for (;;) {
-        struct fy_event *e;
-        KF_TRY(next(b, &e));
-        if (e->type == FYET_SEQUENCE_END) {
-            fy_parser_event_free(b->parser, e);
-            return KF_OK;
-        }
-        KF_TRY(build(b, e, depth + 1, tail));
-        if (!((*tail)->key = kf__arena_printf(b->arena, "%d", items++))) KF_FAIL_MEMORY(b->err, 16);
-        tail = &(*tail)->next;
+    item value;
+    for (int32_t n = 0;; n++) {
+        KF_TRY(next(b, &value));
+        if (value.type == YAML_SEQUENCE_END_EVENT) return KF_OK;
+        if (!value.node) FAIL_AT(b, value.at, KF_ERR_FORMAT, "%s", "not valid YAML; an item is missing");
+        if (!(value.node->key = kf__arena_printf(b->arena, "%d", n))) KF_FAIL_MEMORY(b->err, 16);
+        value.node->parent = list;
+        KF_TRY(build(b, &value, depth + 1));
+        *tail = value.node;
+        tail = &value.node->next;
     }
 }
 
-/* Takes the event. */
-static kf_status build(builder *b, struct fy_event *e, int depth, kf__yaml_node **out) {
-    kf_status st = refuse_extras(b, e);
-    kf__yaml_node *n = st == KF_OK ? kf__arena_zalloc(b->arena, sizeof *n) : NULL;
-    enum fy_event_type type = e->type;
-    kf__qmark at = place(e);
-    if (n && type == FYET_SCALAR) {
-        size_t len = 0;
-        const char *text = e->scalar.value ? fy_token_get_text(e->scalar.value, &len) : "";
-        n->plain = !e->scalar.value || fy_token_scalar_style(e->scalar.value) == FYSS_PLAIN;
-        enum fy_scalar_style style = e->scalar.value ? fy_token_scalar_style(e->scalar.value) : FYSS_PLAIN;
-        if ((style == FYSS_SINGLE_QUOTED || style == FYSS_DOUBLE_QUOTED) && at.column > 1) at.column--; /* the mark is behind the quote */
-        n->text = text ? kf__arena_strndup(b->arena, text, len) : NULL;
-    }
-    fy_parser_event_free(b->parser, e);
-    KF_TRY(st);
-    if (!n || (type == FYET_SCALAR && !n->text)) KF_FAIL_MEMORY(b->err, sizeof *n);
-    n->at = at;
-    *out = n;
-    if (type == FYET_SCALAR) return KF_OK;
-    if (depth >= MAX_DEPTH) KF_FAIL(b->err, KF_ERR_LIMIT, "%s:%d:%d: nested more than %d levels; no key needs that; check brackets", b->file, at.line, at.column, MAX_DEPTH);
-    n->kind = type == FYET_MAPPING_START ? KF_YAML_MAPPING : KF_YAML_SEQUENCE;
-    if (type == FYET_MAPPING_START) return build_mapping(b, depth, n);
-    if (type == FYET_SEQUENCE_START) return build_sequence(b, depth, n);
-    KF_FAIL(b->err, KF_ERR_FORMAT, "%s:%d:%d: not valid YAML; a value is missing; check the line before", b->file, at.line, at.column);
+/* The items of a container whose first event was read. */
+static kf_status build(builder *b, const item *it, int depth) {
+    if (it->node->kind == KF_YAML_SCALAR) return KF_OK;
+    if (depth >= KF_YAML_MAX_DEPTH)
+        FAIL_AT(b, it->at, KF_ERR_LIMIT, "nested %d levels; a configuration has at most %d; check brackets", depth + 1,
+                KF_YAML_MAX_DEPTH);
+    if (it->node->kind == KF_YAML_MAPPING) return build_mapping(b, depth, it->node);
+    return build_sequence(b, depth, it->node);
 }
 
-static kf_status build_document(builder *b, kf__yaml_node **out) {
-    struct fy_event *e;
-    *out = NULL;
-    while ((e = fy_parser_parse(b->parser)) != NULL) {
-        enum fy_event_type type = e->type;
-        kf__qmark at = place(e);
-        if (type == FYET_STREAM_START || type == FYET_DOCUMENT_END || type == FYET_STREAM_END || (type == FYET_DOCUMENT_START && !*out)) {
-            fy_parser_event_free(b->parser, e);
-            if (type == FYET_STREAM_END) break;
-        } else if (*out) {
-            fy_parser_event_free(b->parser, e);
-            KF_FAIL(b->err, KF_ERR_FORMAT, "%s:%d:%d: a second document begins; one file is one configuration; remove the line ---", b->file, at.line, at.column);
-        } else KF_TRY(build(b, e, 0, out));
-    }
-    if (!e && fy_parser_get_stream_error(b->parser)) return syntax_error(b);
-    if (!*out) KF_FAIL(b->err, KF_ERR_FORMAT, "%s:1:1: the file is empty; a configuration has the group model_parameters and three more; check the path", b->file);
-    return KF_OK;
+static kf_status build_document(builder *b) {
+    item it;
+    do {
+        KF_TRY(next(b, &it));
+        if (b->tree->root && it.type == YAML_DOCUMENT_START_EVENT)
+            FAIL_AT(b, it.at, KF_ERR_FORMAT, "%s",
+                    "a second document begins; one file is one configuration; remove the line ---");
+        if (!it.node) continue;
+        b->tree->root = it.node;
+        KF_TRY(build(b, &it, 0));
+    } while (it.type != YAML_STREAM_END_EVENT);
+    if (b->tree->root) return KF_OK;
+    KF_FAIL(b->err, KF_ERR_FORMAT, "%s:1:1: %s", b->file,
+            "the file is empty; a configuration has the group model_parameters and three more; check the path");
 }
 
-/* Bytes of the UTF-8 character at p, 0 if it is none (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
-static size_t utf8_length(const unsigned char *p, size_t left) {
-    size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : (*p & 0xf0) == 0xe0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
-    if (n > left) return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80) return 0;
-    if ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f) || (*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f)) return 0;
-    return n;
+/* Bytes of a space, a tab or a line end of YAML 1.1 (U+0085, U+2028 and U+2029 too); 0 of anything else. */
+static size_t blank_length(const char *p, size_t left) {
+    if (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n') return 1;
+    if (left >= 2 && memcmp(p, "\xc2\x85", 2) == 0) return 2;
+    return left >= 3 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0) ? 3 : 0;
 }
 
-/* What the library must not see: it takes what is not UTF-8 in part, and never returns from some directives. */
-static kf_status check_bytes(const char *file, const char *text, size_t n, kf_error *err) {
-    const unsigned char *p = (const unsigned char *)text;
-    int line = 1;
-    bool start = true;
-    for (size_t i = 0, step; i < n; i += step) {
-        if (start && p[i] == '%') KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s:%d:1: a directive; none is read here; remove the line", file, line);
-        if (!p[i]) KF_FAIL(err, KF_ERR_FORMAT, "%s:%d:1: a zero byte; YAML is text; is this the right file?", file, line);
-        if (!(step = utf8_length(p + i, n - i))) KF_FAIL(err, KF_ERR_FORMAT, "%s:%d:1: byte 0x%02x is not UTF-8; the configuration is UTF-8 text; save it as such", file, line, p[i]);
-        start = p[i] == '\n' || p[i] == '\r' || (i == 0 && step == 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0); /* a byte order mark is no character */
-        line += p[i] == '\n';
+/* What the parser is not given: too many bytes, UTF-16, and long blanks, which it clears again for every word. */
+static kf_status check_text(builder *b) {
+    if (b->n > KF_YAML_MAX_BYTES)
+        KF_FAIL(b->err, KF_ERR_LIMIT, "%s:1:1: %zu bytes; a configuration has at most %d; is this the right file?",
+                b->file, b->n, KF_YAML_MAX_BYTES);
+    if (b->n >= 2 && (memcmp(b->text, "\xff\xfe", 2) == 0 || memcmp(b->text, "\xfe\xff", 2) == 0))
+        KF_FAIL(b->err, KF_ERR_FORMAT, "%s:1:1: UTF-16; the configuration is UTF-8 text; save it as such", b->file);
+    int run = 0;
+    for (size_t i = 0, step; i < b->n; i += step) {
+        size_t blank = blank_length(b->text + i, b->n - i);
+        step = blank ? blank : 1;
+        run = blank ? run + 1 : 0;
+        if (run > KF_YAML_MAX_BLANKS)
+            FAIL_AT(b, place_of_byte(b, i), KF_ERR_LIMIT,
+                    "%d blanks in a row; a configuration has at most %d; remove empty lines", run, KF_YAML_MAX_BLANKS);
     }
     return KF_OK;
 }
 
-kf_status kf__yaml_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__yaml_node **out, kf_error *err) {
-    *out = NULL;
-    if (n > MAX_BYTES) KF_FAIL(err, KF_ERR_LIMIT, "%s:1:1: %zu bytes; a configuration has at most 1 MiB; is this the right file?", file, n);
-    KF_TRY(check_bytes(file, text, n, err));
-    struct fy_diag_cfg dcfg;
-    fy_diag_cfg_default(&dcfg);
-    dcfg.colorize = false;
-    struct fy_diag *diag = fy_diag_create(&dcfg);
-    if (!diag) KF_FAIL_MEMORY(err, n);
-    fy_diag_set_collect_errors(diag, true);
-    struct fy_parse_cfg cfg = {.flags = FYPCF_QUIET | FYPCF_SLOPPY_FLOW_INDENTATION | FYPCF_JSON_NONE | FYPCF_ALLOW_DUPLICATE_KEYS, .diag = diag};
-    builder b = {file, fy_parser_create(&cfg), arena, err};
-    kf_status st = KF_OK;
-    if (!b.parser || fy_parser_set_string(b.parser, n ? text : "", n) != 0) st = kf__error_set(err, KF_ERR_MEMORY, "%s:1:1: out of memory for the YAML parser; close other programs", file);
-    else st = build_document(&b, out);
-    if (b.parser) fy_parser_destroy(b.parser);
-    fy_diag_destroy(diag);
+kf_status kf__yaml_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__yaml_tree *out,
+                         kf_error *err) {
+    builder b = {.file = file, .text = text, .n = n, .arena = arena, .tree = out, .err = err};
+    *out = (kf__yaml_tree){0};
+    KF_TRY(check_text(&b));
+    if (!yaml_parser_initialize(&b.parser))
+        KF_FAIL(err, KF_ERR_MEMORY, "%s:1:1: out of memory for the YAML parser; close other programs", file);
+    yaml_parser_set_input_string(&b.parser, (const unsigned char *)text, n);
+    kf_status st = build_document(&b);
+    yaml_parser_delete(&b.parser);
     return st;
 }
 
-static bool one_of(const char *t, const char *const *words) {
-    for (; *words; words++)
-        if (strcmp(t, *words) == 0) return true;
-    return false;
-}
-
-kf__yaml_type kf__yaml_scalar_type(const kf__yaml_node *n, bool *truth, double *number) {
-    static const char *const NOTHING[] = {"", "~", "null", "Null", "NULL", NULL};
-    static const char *const YES[] = {"true", "True", "TRUE", "yes", "Yes", "YES", "on", "On", "ON", NULL};
-    static const char *const NO[] = {"false", "False", "FALSE", "no", "No", "NO", "off", "Off", "OFF", NULL};
-    if (!n->plain) return KF_YAML_TEXT;
-    if (one_of(n->text, NOTHING)) return KF_YAML_NULL;
-    bool yes = one_of(n->text, YES);
-    if (yes || one_of(n->text, NO)) {
-        if (truth) *truth = yes;
-        return KF_YAML_BOOL;
-    }
-    const char *p = n->text + (*n->text == '-' || *n->text == '+');
-    size_t digits = strspn(p, "0123456789");
-    bool dot = p[digits] == '.';
-    size_t more = dot ? strspn(p + digits + 1, "0123456789") : 0;
-    const char *rest = p + digits + dot + more;
-    if (digits + more == 0) return KF_YAML_TEXT;
-    if (*rest == 'e' || *rest == 'E') { /* 1e-5 without a dot is text to PyYAML, but a number to whoever wrote it */
-        rest++;
-        if (*rest == '-' || *rest == '+') rest++;
-        size_t exponent = strspn(rest, "0123456789");
-        if (!exponent) return KF_YAML_TEXT;
-        rest += exponent;
-        dot = true;
-    }
-    if (*rest) return KF_YAML_TEXT;
-    if (number) *number = strtod(n->text, NULL);
-    return dot ? KF_YAML_FLOAT : KF_YAML_INT;
+const kf__yaml_node *kf__yaml_after(const kf__yaml_node *n) {
+    if (n->child) return n->child;
+    while (n && !n->next) n = n->parent;
+    return n ? n->next : NULL;
 }

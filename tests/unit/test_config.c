@@ -26,31 +26,51 @@ static const char *yaml(const char *model, const char *input, const char *calibr
 static const struct {
     const char *model, *input, *calibration, *compiler, *error;
 } BAD[] = {
-    {M "  workingdir: x\n", I, C, X, "d/c.yaml:3:3: unknown key 'workingdir' in model_parameters; the nearest is working_dir of model_parameters; correct or remove it"},
-    {M, I "  jobs: 4\n", C, X, "d/c.yaml:7:3: unknown key 'jobs' in input_parameters; the nearest is jobs of compiler_parameters; correct or remove it"},
+    {M "  workingdir: x\n", I, C, X,
+     "d/c.yaml:3:3: unknown key 'workingdir' in model_parameters; the nearest is working_dir of model_parameters; "
+     "correct or remove it"},
+    {M, I "  jobs: 4\n", C, X,
+     "d/c.yaml:7:3: unknown key 'jobs' in input_parameters; the nearest is jobs of compiler_parameters; correct or "
+     "remove it"},
     {M M, I, C, X, "d/c.yaml:3:3: key 'onnx_model' is given twice; the first is on line 2; remove one"},
     {"  march: bayes-e\n", I, C, X, "d/c.yaml:1:1: model_parameters has no onnx_model; it is needed; add the line"},
-    {M "  march: bayes_e\n", I, C, X, "d/c.yaml:3:10: march 'bayes_e'; it is none of bernoulli2|bayes|bayes-e; write one of them"},
-    {M "  layer_out_dump: 'False'\n", I, C, X, "d/c.yaml:3:19: layer_out_dump 'False'; it must be True or False; write it without quotes"},
-    {M "  working_dir: [a, b]\n", I, C, X, "d/c.yaml:3:16: working_dir is a list; it must be text; check brackets and indentation"},
-    {M "  output_model_file_prefix: a/b\n", I, C, X, "d/c.yaml:3:29: output_model_file_prefix 'a/b'; a prefix has no folder; set working_dir"},
+    {M "  march: bayes_e\n", I, C, X,
+     "d/c.yaml:3:10: march 'bayes_e'; it is none of bernoulli2|bayes|bayes-e; write one of them"},
+    {M "  layer_out_dump: 'False'\n", I, C, X,
+     "d/c.yaml:3:19: layer_out_dump 'False'; it must be True or False; write it without quotes"},
+    {M "  working_dir: [a, b]\n", I, C, X,
+     "d/c.yaml:3:16: working_dir is a list; it must be text; check brackets and indentation"},
+    {M "  output_model_file_prefix: a/b\n", I, C, X,
+     "d/c.yaml:3:29: output_model_file_prefix 'a/b'; a prefix has no folder; set working_dir"},
     {M "  caffe_model: m\n", I, C, X, "d/c.yaml:3:16: a Caffe model; only ONNX is read; convert it and set onnx_model"},
     {M, I "  mean_value: 1 2 3\n", C, X,
-     "d/c.yaml:7:15: mean_value is given beside norm_type ''; it would be dropped; set norm_type to data_mean or data_mean_and_scale, or remove it"},
-    {M, I "  norm_type: data_scale\n", C, X, "d/c.yaml:7:14: scale_value is missing beside norm_type 'data_scale'; the scale is needed; add scale_value"},
+     "d/c.yaml:7:15: mean_value is given beside norm_type ''; it would be dropped; set norm_type to data_mean or "
+     "data_mean_and_scale, or remove it"},
+    {M, I "  norm_type: data_scale\n", C, X,
+     "d/c.yaml:7:14: scale_value is missing beside norm_type 'data_scale'; the scale is needed; add scale_value"},
     {M, I "  norm_type: data_mean\n  mean_value: 1 x 3\n", C, X,
-     "d/c.yaml:8:15: mean_value '1 x 3'; it must be numbers separated by spaces; write 123.675 116.28 103.53, or None for an input without"},
+     "d/c.yaml:8:15: mean_value '1 x 3'; it must be numbers separated by spaces; write 123.675 116.28 103.53, or None "
+     "for an input without"},
     {M, "  input_type_rt: gray\n  input_type_train: rgb\n  input_layout_train: NCHW\n", C, X,
-     "d/c.yaml:4:18: input_type_rt 'gray' with input_type_train 'rgb'; there is no such conversion; use one of nv12|yuv444|rgb|bgr"},
-    {M, "  input_type_rt: rgb\n  input_type_train: rgb\n  input_layout_train: NCHW\n  input_space_and_range: bt601_video\n", C, X,
-     "d/c.yaml:7:26: input_space_and_range 'bt601_video'; it needs input_type_rt nv12 and input_type_train rgb or bgr; use regular"},
+     "d/c.yaml:4:18: input_type_rt 'gray' with input_type_train 'rgb'; there is no such conversion; use one of "
+     "nv12|yuv444|rgb|bgr"},
+    {M,
+     "  input_type_rt: rgb\n  input_type_train: rgb\n  input_layout_train: NCHW\n  input_space_and_range: "
+     "bt601_video\n",
+     C, X,
+     "d/c.yaml:7:26: input_space_and_range 'bt601_video'; it needs input_type_rt nv12 and input_type_train rgb or bgr; "
+     "use regular"},
     {M, I "  input_batch: 0\n", C, X, "d/c.yaml:7:16: input_batch 0; it lies in 1..4096; write 1"},
-    {M, I, "  calibration_type: kl\n", X, "d/c.yaml:7:1: calibration_parameters has no cal_data_dir; it is needed; add the line"},
-    {M, I, C "  calibration_type: max\n  max_percentile: 99.9\n", X, "d/c.yaml:10:19: max_percentile 99.9; it lies in 0.5..1; usual are 0.9999 and 0.99995"},
+    {M, I, "  calibration_type: kl\n", X,
+     "d/c.yaml:7:1: calibration_parameters has no cal_data_dir; it is needed; add the line"},
+    {M, I, C "  calibration_type: max\n  max_percentile: 99.9\n", X,
+     "d/c.yaml:10:19: max_percentile 99.9; it lies in 0.5..1; usual are 0.9999 and 0.99995"},
     {M, I, C "  calibration_type: kl\n  max_percentile: 0.999\n", X,
-     "d/c.yaml:10:19: max_percentile with calibration_type 'kl'; it is only used by max; set calibration_type: max or remove it"},
-    {M, I, C, "  core_num: two\n", "d/c.yaml:10:13: core_num 'two'; it must be a whole number; write it without quotes"},
-    {M "  log_level: &a b\n", I, C, X, "d/c.yaml:3:17: an anchor; it is not read here; write the plain value"},
+     "d/c.yaml:10:19: max_percentile with calibration_type 'kl'; it is only used by max; set calibration_type: max or "
+     "remove it"},
+    {M, I, C, "  core_num: two\n",
+     "d/c.yaml:10:13: core_num 'two'; it must be a whole number; write it without quotes"},
+    {M "  log_level: &a b\n", I, C, X, "d/c.yaml:3:14: an anchor; it is not read here; write the plain value"},
 };
 
 static kf_status parse(const char *text, kf__arena *arena, kf__qconfig *c, kf_error *err) {

@@ -8,12 +8,16 @@
 #include "os/file.h"
 #include "quantize/config.h"
 
+_Static_assert(KF_YAML_MAX_DEPTH <= KF_ENTRY_DEPTH, "a path holds every key around a value");
+
 typedef struct config {
     kf_quantize_config out; /* first: the public pointer is this one */
     kf__qconfig q;
     const char *places[KF_QK_COUNT];
     kf__arena arena;
     size_t int16_cap;
+    const kf__yaml_node **entries; /* values and empty containers in the order of the file */
+    int32_t n_entries;
     kf_message_fn notice;
     void *user;
 } config;
@@ -58,16 +62,18 @@ static kf_input_kind kind_of(const char *word) {
 
 /* One number for all channels, or one each. */
 static kf_status read_three(const config *c, kf__qkey key, double to[3], kf_error *err) {
-    const char *p = text_of(c, key);
+    const char *at = text_of(c, key), *p;
+    size_t bytes;
     int n = 0;
-    for (p += strspn(p, " ,"); *p; p += strspn(p, " ,")) {
+    while ((p = kf__qlist_next(&at, " ,;", &bytes))) {
         char *end;
         double x = strtod(p, &end);
-        if (end == p) FAIL_KEY(c, err, key, KF_ERR_ARGUMENT, "'%.60s'; norm_type needs numbers here; write one, or one for each channel", text_of(c, key));
+        if (end != p + bytes)
+            FAIL_KEY(c, err, key, KF_ERR_ARGUMENT, "'%.60s'; norm_type needs numbers here; %s", text_of(c, key),
+                     "write one, or one for each channel");
         if (n == 3 || !(x > -1e30 && x < 1e30)) FAIL_KEY(c, err, key, KF_ERR_ARGUMENT, "'%.60s'; at most three finite numbers; write one, or one for each channel", text_of(c, key));
         if (key == KF_QK_SCALE && !(x > 0)) FAIL_KEY(c, err, key, KF_ERR_ARGUMENT, "'%.60s'; a scale lies above 0; is it 1 / (255 * std)?", text_of(c, key));
         to[n++] = x;
-        p = end;
     }
     int want = c->out.trained == KF_INPUT_GRAY ? 1 : 3;
     if (n != 1 && n != want) FAIL_KEY(c, err, key, KF_ERR_ARGUMENT, "'%.60s' has %d numbers for %d channels; write one, or one for each channel", text_of(c, key), n, want);
@@ -140,19 +146,17 @@ static kf_status add_int16(config *c, const char *name, kf__qmark at, kf_error *
 
 /* 'n1:int16;n2:int16'; names may hold colons themselves. */
 static kf_status read_pairs(config *c, kf__qkey key, kf_error *err) {
-    const char *p = text_of(c, key);
-    for (p += strspn(p, " ;"); *p; p += strspn(p, " ;")) {
-        size_t n = strcspn(p, ";"), colon = n;
+    const char *at = text_of(c, key), *p;
+    size_t n;
+    while ((p = kf__qlist_next(&at, ";", &n))) {
+        size_t colon = n;
         while (colon && p[colon - 1] != ':') colon--;
-        size_t end = n;
-        while (end && p[end - 1] == ' ') end--;
         const char *type = p + colon + strspn(p + colon, " ");
-        size_t len = (size_t)(p + end - type);
+        size_t len = (size_t)(p + n - type);
         bool wide = len == 5 && strncmp(type, "int16", 5) == 0;
         if (colon < 2 || (!wide && !(len == 4 && strncmp(type, "int8", 4) == 0)))
             FAIL_KEY(c, err, key, KF_ERR_ARGUMENT, "'%.*s'; it must be NODE:int16 or NODE:int8, several separated by ';'", (int)(n > 80 ? 80 : n), p);
         if (wide) KF_TRY(add_int16(c, kf__arena_strndup(&c->arena, p, colon - 1), c->q.v[key].at, err));
-        p += n;
     }
     return KF_OK;
 }
@@ -185,12 +189,12 @@ static kf_status read_nodes(config *c, kf_error *err) {
 /* Tokens separated by commas. */
 static kf_status read_optimization(config *c, kf_error *err) {
     static const char *const KNOWN[] = {"set_model_output_int8", "set_model_output_int16", "asymmetric", "bias_correction", "lstm_batch_last", "run_fast"};
-    const char *p = text_of(c, KF_QK_OPTIMIZATION);
-    for (p += strspn(p, " ,"); *p; p += strspn(p, " ,")) {
-        size_t n = strcspn(p, " ,"), k = 0;
+    const char *at = text_of(c, KF_QK_OPTIMIZATION), *p;
+    size_t n;
+    while ((p = kf__qlist_next(&at, " ,", &n))) {
+        size_t k = 0;
         char token[80], line[256];
-        snprintf(token, sizeof token, "%.*s", (int)n, p);
-        p += n;
+        snprintf(token, sizeof token, "%.*s", (int)(n < sizeof token ? n : sizeof token - 1), p);
         if (strcmp(token, "set_all_nodes_int16") == 0) {
             c->out.all_int16 = 1;
             continue;
@@ -209,22 +213,30 @@ static kf_status read_optimization(config *c, kf_error *err) {
 
 /* 'a;b' */
 static kf_status read_list(config *c, kf__qkey key, const char *const **out, int32_t *n, kf_error *err) {
-    const char *p = text_of(c, key);
-    const char **list = kf__arena_array(&c->arena, strlen(p) / 2 + 2, sizeof *list);
-    if (!list) KF_FAIL_MEMORY(err, strlen(p));
-    for (p += strspn(p, " ;"); *p; p += strspn(p, " ;")) {
-        size_t len = strcspn(p, ";"), end = len;
-        while (end && p[end - 1] == ' ') end--;
-        if (!(list[(*n)++] = kf__arena_strndup(&c->arena, p, end))) KF_FAIL_MEMORY(err, len);
-        p += len;
-    }
+    const char *at = text_of(c, key), *p;
+    const char **list = kf__arena_array(&c->arena, strlen(at) / 2 + 2, sizeof *list);
+    size_t len;
+    if (!list) KF_FAIL_MEMORY(err, strlen(at));
+    while ((p = kf__qlist_next(&at, ";", &len)))
+        if (!(list[(*n)++] = kf__arena_strndup(&c->arena, p, len))) KF_FAIL_MEMORY(err, len);
     *out = list;
+    return KF_OK;
+}
+
+/* A table, so that each value is found at once. */
+static kf_status list_entries(config *c, kf_error *err) {
+    const kf__yaml_node *root = c->q.tree.root;
+    c->entries = kf__arena_array(&c->arena, (size_t)c->q.tree.n_nodes, sizeof *c->entries);
+    if (!c->entries) KF_FAIL_MEMORY(err, (size_t)c->q.tree.n_nodes * sizeof *c->entries);
+    for (const kf__yaml_node *n = root; n; n = kf__yaml_after(n))
+        if (n != root && !n->child) c->entries[c->n_entries++] = n;
     return KF_OK;
 }
 
 static kf_status interpret(config *c, kf_error *err) {
     kf_quantize_config *o = &c->out;
     KF_TRY(set_places(c, err));
+    KF_TRY(list_entries(c, err));
     for (int32_t i = 0; i < c->q.n_notices; i++)
         if (c->notice) c->notice(c->user, c->q.notices[i]);
     KF_TRY(check_single(c, err));
@@ -288,30 +300,28 @@ const char *kf_quantize_config_place(const kf_quantize_config *cfg, const char *
     return c->q.file;
 }
 
-/* Leaf number *left below n, depth first; the path is filled on the way back. */
-static bool find_entry(const kf__yaml_node *n, int depth, int32_t *left, kf_config_entry *out) {
-    static const kf_entry_type TYPES[] = {[KF_YAML_NULL] = KF_ENTRY_NULL, [KF_YAML_BOOL] = KF_ENTRY_BOOL, [KF_YAML_INT] = KF_ENTRY_INT, [KF_YAML_FLOAT] = KF_ENTRY_FLOAT, [KF_YAML_TEXT] = KF_ENTRY_TEXT};
-    for (const kf__yaml_node *k = n->child; k; k = k->next) {
-        if (depth < KF_ENTRY_DEPTH) out->path[depth] = k->key;
-        if (k->child) {
-            if (find_entry(k, depth + 1, left, out)) return true;
-            continue;
-        }
-        if ((*left)-- > 0) continue;
-        bool truth = false;
-        out->depth = depth + 1, out->text = k->text ? k->text : "", out->line = k->at.line, out->column = k->at.column;
-        out->type = k->kind == KF_YAML_SEQUENCE ? KF_ENTRY_LIST : k->kind == KF_YAML_MAPPING ? KF_ENTRY_MAPPING : TYPES[kf__yaml_scalar_type(k, &truth, &out->number)];
-        if (out->type == KF_ENTRY_BOOL) out->number = truth;
-        return true;
-    }
-    return false;
-}
-
 kf_status kf_quantize_config_entry(const kf_quantize_config *cfg, int32_t index, kf_config_entry *out, kf_error *err) {
+    static const kf_entry_type TYPES[] = {[KF_YAML_NULL] = KF_ENTRY_NULL,
+                                          [KF_YAML_BOOL] = KF_ENTRY_BOOL,
+                                          [KF_YAML_INT] = KF_ENTRY_INT,
+                                          [KF_YAML_FLOAT] = KF_ENTRY_FLOAT,
+                                          [KF_YAML_TEXT] = KF_ENTRY_TEXT};
     const config *c = (const config *)cfg;
-    int32_t left = index;
-    if (!cfg || !out || index < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_config_entry: config and out are needed, and an index of 0 or more");
+    bool truth = false;
+    if (!cfg || !out || index < 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_config_entry: config and out are needed, and an index of 0 or more");
     *out = (kf_config_entry){0};
-    if (find_entry(c->q.root, 0, &left, out)) return KF_OK;
-    KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_config_entry: value %d; the file has %d", index, index - left);
+    if (index >= c->n_entries)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_config_entry: value %d; the file has %d", index, c->n_entries);
+    const kf__yaml_node *n = c->entries[index];
+    for (const kf__yaml_node *p = n; p->parent; p = p->parent) out->depth++;
+    int32_t i = out->depth;
+    for (const kf__yaml_node *p = n; p->parent; p = p->parent) out->path[--i] = p->key; /* at most KF_YAML_MAX_DEPTH */
+    out->text = n->text ? n->text : "";
+    out->line = n->at.line, out->column = n->at.column;
+    if (n->kind == KF_YAML_SEQUENCE) out->type = KF_ENTRY_LIST;
+    else if (n->kind == KF_YAML_MAPPING) out->type = KF_ENTRY_MAPPING;
+    else out->type = TYPES[kf__yaml_scalar_type(n, &truth, &out->number)];
+    if (out->type == KF_ENTRY_BOOL) out->number = truth;
+    return KF_OK;
 }
