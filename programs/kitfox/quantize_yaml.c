@@ -135,6 +135,26 @@ static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     return place(j, "cal_data_dir", st, err);
 }
 
+static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+/* Every name of every node, sorted; the caller frees it. */
+static const char **sorted_names(const kf_graph *g, size_t *count, kf_error *err) {
+    kf_node_info n;
+    kf_error end;
+    size_t total = 0;
+    for (int32_t i = 0; kf_graph_node(g, i, &n, &end) == KF_OK; i++) total += 1 + (size_t)n.n_sources;
+    const char **names = calloc(total + 1, sizeof *names);
+    if (!names) cli_error(err, KF_ERR_MEMORY, "out of memory for the names of the nodes");
+    *count = total;
+    total = 0;
+    for (int32_t i = 0; names && kf_graph_node(g, i, &n, &end) == KF_OK; i++) {
+        names[total++] = n.name;
+        for (int32_t k = 0; k < n.n_sources; k++) names[total++] = n.sources[k];
+    }
+    if (names) qsort(names, total, sizeof *names, by_text);
+    return names;
+}
+
 static bool answers(const kf_node_info *n, const char *name) {
     for (int32_t i = 0; i < n->n_sources; i++)
         if (strcmp(n->sources[i], name) == 0) return true;
@@ -142,16 +162,26 @@ static bool answers(const kf_node_info *n, const char *name) {
 }
 
 /* Names are judged here, where their places are known. */
+static kf_status check_int16(const job *j, kf_error *err) {
+    const kf_quantize_config *c = j->c;
+    size_t count = 0;
+    kf_status st = KF_OK;
+    const char **names = c->n_int16 ? sorted_names(j->g, &count, err) : NULL;
+    if (c->n_int16 && !names) return KF_ERR_MEMORY;
+    for (int32_t k = 0; st == KF_OK && k < c->n_int16; k++)
+        if (!bsearch(&c->int16_nodes[k], names, count, sizeof *names, by_text))
+            st = cli_error(err, KF_ERR_ARGUMENT, "%s: int16 node '%.200s'; there is no such node; %s",
+                           c->int16_places[k], c->int16_nodes[k], "kitfox info --nodes lists the names");
+    free(names);
+    return st;
+}
+
 static kf_status set_int16(job *j, kf_error *err) {
     const kf_quantize_config *c = j->c;
     kf_graph_info info;
     kf_node_info n;
     kf_status st = kf_graph_get_info(j->g, &info, err);
-    for (int32_t k = 0; st == KF_OK && k < c->n_int16; k++) {
-        bool found = false;
-        for (int32_t i = 0; !found && kf_graph_node(j->g, i, &n, err) == KF_OK; i++) found = answers(&n, c->int16_nodes[k]);
-        if (!found) st = cli_error(err, KF_ERR_ARGUMENT, "%s: int16 node '%.200s'; there is no such node; kitfox info --nodes lists the names", c->int16_places[k], c->int16_nodes[k]);
-    }
+    if (st == KF_OK) st = check_int16(j, err);
     if (st != KF_OK) return st;
     j->q.int16_nodes = c->int16_nodes, j->q.n_int16 = c->n_int16;
     if (!c->all_int16) return KF_OK;

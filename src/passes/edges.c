@@ -1,14 +1,13 @@
 /* Edges of the network on request: removing nodes that touch an input or an output, and other outputs.
  * Not part of passes.def: these change what the network computes.
  * Owner rule: values and names stay the graph's. */
+#include "graph/names.h"
 #include "passes/passes.h"
 
-static bool wanted(const kf__node *n, const kf__edges *e) {
+static bool wanted(const kf__node *n, const kf__edges *e, const kf__names *names) {
     for (int32_t i = 0; i < e->n_types; i++)
         if (strcmp(kf__op_name(n->op), e->types[i]) == 0) return true;
-    for (int32_t i = 0; i < e->n_names; i++)
-        if (strcmp(n->name, e->names[i]) == 0) return true;
-    return false;
+    return kf__names_find(names, n->name) >= 0;
 }
 
 /* One tensor in, one out: everything else that it reads is a constant. */
@@ -49,12 +48,14 @@ static bool remove_at_output(kf__graph *g, kf__node *n) {
 }
 
 kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, kf_error *err) {
+    kf__names names;
     *removed = 0;
+    KF_TRY(kf__names_make(e->names, e->n_names, &g->arena, &names, err));
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t i = 0; i < g->n_nodes && !changed; i++) {
             kf__node *n = &g->nodes[i];
-            if (n->dead || !wanted(n, e) || !is_chain(g, n)) continue;
+            if (n->dead || !wanted(n, e, &names) || !is_chain(g, n)) continue;
             changed = remove_at_input(g, n) || remove_at_output(g, n);
         }
         *removed += changed;
@@ -63,17 +64,36 @@ kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, k
     return *removed ? kf__graph_infer(g, err) : KF_OK;
 }
 
-kf_status kf__edges_cut(kf__graph *g, const char *const *names, int32_t n, kf_error *err) {
+/* The values of n named nodes. Of nodes with one name the last counts. */
+static kf_status find_outputs(kf__graph *g, const char *const *names, int32_t n, kf__vid **out, kf_error *err) {
+    enum { NONE = -1, TAKEN = -2 };
+    kf__names set;
     kf__vid *outputs = kf__arena_array(&g->arena, (size_t)n + 1, sizeof *outputs);
-    if (!outputs) KF_FAIL_MEMORY(err, (size_t)n * sizeof *outputs);
-    for (int32_t k = 0; k < n; k++) {
-        outputs[k] = KF_NO_VALUE;
-        for (size_t i = 0; i < g->n_nodes; i++)
-            if (!g->nodes[i].dead && strcmp(g->nodes[i].name, names[k]) == 0) outputs[k] = g->nodes[i].out[0];
-        if (outputs[k] < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': there is no such node; kitfox check lists the names", names[k]);
-        for (int32_t i = 0; i < k; i++)
-            if (outputs[i] == outputs[k]) KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': it is named twice; remove one", names[k]);
+    kf__vid *of_name = kf__arena_array(&g->arena, (size_t)n + 1, sizeof *of_name);
+    if (!outputs || !of_name) KF_FAIL_MEMORY(err, (size_t)n * sizeof *outputs);
+    KF_TRY(kf__names_make(names, n, &g->arena, &set, err));
+    for (int32_t k = 0; k < set.n; k++) of_name[k] = NONE;
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        int32_t k = g->nodes[i].dead ? -1 : kf__names_find(&set, g->nodes[i].name);
+        if (k >= 0) of_name[k] = g->nodes[i].out[0];
     }
+    for (int32_t i = 0; i < n; i++) {
+        int32_t k = kf__names_find(&set, names[i]);
+        if (of_name[k] == TAKEN)
+            KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': it is named twice; remove one", names[i]);
+        if (of_name[k] < 0)
+            KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': there is no such node; kitfox check lists the names",
+                    names[i]);
+        outputs[i] = of_name[k];
+        of_name[k] = TAKEN;
+    }
+    *out = outputs;
+    return KF_OK;
+}
+
+kf_status kf__edges_cut(kf__graph *g, const char *const *names, int32_t n, kf_error *err) {
+    kf__vid *outputs = NULL;
+    KF_TRY(find_outputs(g, names, n, &outputs, err));
     g->outputs = outputs;
     g->n_outputs = (size_t)n;
     size_t count = 0;

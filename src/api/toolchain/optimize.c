@@ -2,6 +2,7 @@
  * Owner rule: see compile.h; the reference run's tensors live in an arena that ends with the call. */
 #include "api/toolchain/graph_api.h"
 #include "cpu/fp.h"
+#include "graph/names.h"
 #include "passes/passes.h"
 #include "ref/ref.h"
 
@@ -18,6 +19,22 @@ kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *
     return KF_OK;
 }
 
+static kf_status check_names(kf__graph *g, const kf__edges *e, kf_error *err) {
+    kf__names set;
+    KF_TRY(kf__names_make(e->names, e->n_names, &g->arena, &set, err));
+    uint8_t *found = kf__arena_zalloc(&g->arena, (size_t)set.n + 1);
+    if (!found) KF_FAIL_MEMORY(err, (size_t)set.n + 1);
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        int32_t k = kf__names_find(&set, g->nodes[i].name);
+        if (k >= 0) found[k] = 1;
+    }
+    for (int32_t i = 0; i < e->n_names; i++)
+        if (!found[kf__names_find(&set, e->names[i])])
+            KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': there is no such node; kitfox check lists the names",
+                    e->names[i]);
+    return KF_OK;
+}
+
 static kf_status check_edges(const kf_graph *graph, const kf__edges *e, kf_error *err) {
     static const char *const TYPES[] = {"Quantize", "Dequantize", "Transpose", "Cast", "Reshape", "Softmax"};
     if (!graph || (!e->types && e->n_types) || (!e->names && e->n_names) || e->n_types < 0 || e->n_names < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_remove_edges: a graph and lists are needed");
@@ -27,12 +44,7 @@ static kf_status check_edges(const kf_graph *graph, const kf__edges *e, kf_error
         while (k < KF_COUNT(TYPES) && strcmp(TYPES[k], e->types[i]) != 0) k++;
         if (k == KF_COUNT(TYPES)) KF_FAIL(err, KF_ERR_ARGUMENT, "type '%.60s': it is none of Quantize, Dequantize, Transpose, Cast, Reshape and Softmax", e->types[i]);
     }
-    for (int32_t i = 0; i < e->n_names; i++) {
-        size_t k = 0;
-        while (k < graph->g->n_nodes && strcmp(graph->g->nodes[k].name, e->names[i]) != 0) k++;
-        if (k == graph->g->n_nodes) KF_FAIL(err, KF_ERR_ARGUMENT, "node '%.200s': there is no such node; kitfox check lists the names", e->names[i]);
-    }
-    return KF_OK;
+    return check_names(graph->g, e, err);
 }
 
 kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32_t n_types, const char *const *names, int32_t n_names, int32_t *removed, kf_error *err) {

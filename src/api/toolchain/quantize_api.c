@@ -3,6 +3,7 @@
 #include "api/toolchain/graph_api.h"
 #include "cpu/cpu.h"
 #include "cpu/fp.h"
+#include "graph/names.h"
 #include "quantize/detail.h"
 
 void kf_quantize_options_init(kf_quantize_options *options) {
@@ -35,12 +36,6 @@ static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t ind
     return KF_OK;
 }
 
-static bool answers_to(const kf__node *n, const char *name) {
-    for (int32_t k = 0; k < n->n_sources; k++)
-        if (strcmp(n->sources[k], name) == 0) return true;
-    return strcmp(n->name, name) == 0;
-}
-
 /* What a name of an option asks of its node. Values without an integer form are left alone by the quantizer. */
 typedef enum request { READS_AND_WRITES, WRITES, WEIGHTS } request;
 
@@ -55,14 +50,39 @@ static bool mark_node(const kf__node *n, size_t index, request what, kf__qoption
     return true;
 }
 
-static kf_status mark(const kf__graph *g, request what, const char *const *names, int32_t count, kf__qoptions *q, kf_error *err) {
+/* What became of each name of a list. */
+typedef struct named {
+    kf__names set;
+    uint8_t *found, *marked;
+} named;
+
+static void mark_name(const kf__graph *g, size_t index, const char *name, request what, named *by, kf__qoptions *q) {
+    int32_t at = kf__names_find(&by->set, name);
+    if (at < 0) return;
+    by->found[at] = 1;
+    by->marked[at] |= mark_node(&g->nodes[index], index, what, q);
+}
+
+static kf_status mark(kf__graph *g, request what, const char *const *names, int32_t count, kf__qoptions *q,
+                      kf_error *err) {
     static const char *const WHAT[] = {"int16 node", "node with an int16 output", "node with int16 weights"};
+    named by = {.found = kf__arena_zalloc(&g->arena, (size_t)count + 1),
+                .marked = kf__arena_zalloc(&g->arena, (size_t)count + 1)};
+    if (!by.found || !by.marked) KF_FAIL_MEMORY(err, (size_t)count + 1);
+    KF_TRY(kf__names_make(names, count, &g->arena, &by.set, err));
+    for (size_t k = 0; k < g->n_nodes && count; k++) {
+        const kf__node *n = &g->nodes[k];
+        mark_name(g, k, n->name, what, &by, q);
+        for (int32_t i = 0; i < n->n_sources; i++) mark_name(g, k, n->sources[i], what, &by, q);
+    }
     for (int32_t i = 0; i < count; i++) {
-        bool found = false, marked = false;
-        for (size_t k = 0; k < g->n_nodes; k++)
-            if (answers_to(&g->nodes[k], names[i])) found = true, marked |= mark_node(&g->nodes[k], k, what, q);
-        if (!found) KF_FAIL(err, KF_ERR_ARGUMENT, "%s \"%s\": no such node; kitfox info --nodes lists the names", WHAT[what], names[i]);
-        if (!marked) KF_FAIL(err, KF_ERR_ARGUMENT, "%s \"%s\": it is neither a convolution nor fully connected; leave it out", WHAT[what], names[i]);
+        int32_t at = kf__names_find(&by.set, names[i]);
+        if (!by.found[at])
+            KF_FAIL(err, KF_ERR_ARGUMENT, "%s \"%s\": no such node; kitfox info --nodes lists the names", WHAT[what],
+                    names[i]);
+        if (!by.marked[at])
+            KF_FAIL(err, KF_ERR_ARGUMENT, "%s \"%s\": it is neither a convolution nor fully connected; leave it out",
+                    WHAT[what], names[i]);
     }
     return KF_OK;
 }
