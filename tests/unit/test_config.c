@@ -70,6 +70,13 @@ static const struct {
      "remove it"},
     {M, I, C, "  core_num: two\n",
      "d/c.yaml:10:13: core_num 'two'; it must be a whole number; write it without quotes"},
+    {M, I "  norm_type: data_mean\n  mean_value: 010\n", C, X,
+     "d/c.yaml:8:15: mean_value '010'; YAML reads this as 8; write a decimal number"},
+    {M, I "  norm_type: data_mean\n  mean_value: 1:30\n", C, X,
+     "d/c.yaml:8:15: mean_value '1:30'; it must be numbers separated by spaces; write 123.675 116.28 103.53, or None "
+     "for an input without"},
+    {M, I, C "  calibration_type: max\n  max_percentile: .nan\n", X,
+     "d/c.yaml:10:19: max_percentile .nan; it lies in 0.5..1; usual are 0.9999 and 0.99995"},
     {M "  log_level: &a b\n", I, C, X, "d/c.yaml:3:14: an anchor; it is not read here; write the plain value"},
 };
 
@@ -109,16 +116,20 @@ static void test_dialect(void **state) {
     kf__arena arena;
     kf__qconfig c;
     kf_error err = {0};
-    const char *text = yaml(M "  march: \"bayes-e\"   # comment\n  node_info: {\n    \"/a\": {'ON': 'BPU', 'InputType': 'int16',},\n  }\n",
-                            I "  input_shape: ''\n  norm_type: 'data_scale'\n  scale_value: 0.003921568627451\n", C "  per_channel: true\n", X);
+    const char *text = yaml(
+        M "  march: \"bayes-e\"   # comment\n  node_info: {\n    \"/a\": {'ON': 'BPU', 'InputType': 'int16',},\n  }\n",
+        I "  input_shape: ''\n  norm_type: ' data_scale '\n  scale_value: 0.003921568627451\n",
+        C "  per_channel: true\n  calibration_type: 'kl '\n", X);
     if (parse(text, &arena, &c, &err) != KF_OK) fail_msg("%s", err.text);
     assert_string_equal(c.v[KF_QK_SCALE].text, "0.003921568627451");
     assert_true(c.v[KF_QK_PER_CHANNEL].truth);
+    assert_string_equal(c.v[KF_QK_CALIBRATION].text, "kl"); /* a space behind a word is no part of it */
     assert_int_equal(c.v[KF_QK_SHAPE].at.line, 0);
     assert_string_equal(kf__qconfig_path(&c, &arena, c.v[KF_QK_CAL_DIR].text), "d/./cal_f32");
     assert_int_equal(c.n_notices, 2);
     assert_string_equal(c.notices[0], "d/c.yaml:3:3: march has no meaning on a CPU; instructions are chosen when the model is loaded");
-    assert_string_equal(c.notices[1], "d/c.yaml:18:3: optimize_level has no meaning on a CPU; there is one level, the best");
+    assert_string_equal(c.notices[1],
+                        "d/c.yaml:19:3: optimize_level has no meaning on a CPU; there is one level, the best");
     kf__arena_free(&arena);
 }
 
