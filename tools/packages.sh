@@ -1,6 +1,7 @@
 # Debian packages that demo.sh and test.sh need, and how to install the missing ones. Sourced, not run.
-BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev libjansson-dev
-  libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev fonts-dejavu-core)
+BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev
+  libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev
+  fonts-dejavu-core)
 TEST_PACKAGES=(libcmocka-dev python3 python3-venv)
 FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have
 # To build for 64-bit Arm and run that here. onnx.proto is that of the native libonnx-dev, beside which the arm64 one does

@@ -178,8 +178,30 @@ def ranges(top):
     check("rgb says nothing of it", code == 0 and "luma" not in err, err)
 
 
+def large(top):
+    """Files near the limits: all values are listed, and the work is that of their bytes."""
+    folder = os.path.join(top, "l")
+    cal(folder, "cal", 0, 255)
+    path = os.path.join(folder, "c.yaml")
+    many = ", ".join(f"n{i}: 1" for i in range(60000))
+    write(path, YAML + f"  input_source: {{{many}}}\n")
+    code, out, err = run("check", path)
+    check("60,000 values", code == 0 and out.count(" = 1 (int)\n") == 60000, err)
+    write(path, "".join(f"k{i}:\n" for i in range(60000)))
+    code, out, err = run("check", path)
+    check("60,000 keys", code == 1 and f"{path}:1:1: unknown group 'k0'" in err, err)
+    write(path, "".join(f"k{i}:\n" for i in range(110000)))
+    code, out, err = run("check", path)
+    check("110,000 keys", code == 1 and f"{path}:65536:1: value 65537; a configuration has at most 65536" in err, err)
+    names = ";".join(["/none:int16"] * 80000)
+    write(path, YAML.replace("input_parameters:", f"  set_node_data_type: '{names}'\ninput_parameters:"))
+    code, out, err = run("check", path)
+    check("80,000 names", code == 1 and f"{path}:3:23: int16 node '/none'; there is no such node" in err, err[-500:])
+
+
 with tempfile.TemporaryDirectory() as TOP:
     dialect(TOP)
+    large(TOP)
     verdicts(TOP)
     ranges(TOP)
 sys.exit(finish())
