@@ -13,7 +13,8 @@ static json_t *scalar(const kf__yaml_node *n) {
     bool truth = false;
     double x = 0;
     kf__yaml_type type = kf__yaml_scalar_type(n, &truth, &x);
-    json_t *value = type == KF_YAML_BOOL ? json_boolean(truth) : isfinite(x) ? json_real(x) : json_null();
+    json_t *value = isfinite(x) ? json_real(x) : json_null();
+    if (type == KF_YAML_BOOL) json_decref(value), value = json_boolean(truth);
     return json_pack("{s:s,s:s,s:o}", "text", n->text, "type", TYPES[type], "value", value);
 }
 

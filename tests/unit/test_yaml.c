@@ -157,7 +157,8 @@ static void test_after(void **state) {
     if (kf__yaml_parse("c.yaml", TEXT, strlen(TEXT), &arena, &tree, &err) != KF_OK) fail_msg("%s", err.text);
     for (const kf__yaml_node *n = tree.root; n; n = kf__yaml_after(n)) {
         strcat(seen, n->key ? n->key : "/");
-        strcat(seen, n->text ? n->text : n->child ? "(" : "-");
+        if (n->text) strcat(seen, n->text);
+        else strcat(seen, n->child ? "(" : "-");
     }
     assert_string_equal(seen, "/(a(b(011-22c-d3e(0(f415");
     assert_int_equal(tree.n_nodes, 12);
