@@ -144,7 +144,7 @@ typedef struct kf_quantize_options {
     int32_t cross;           /**< 1 (default): that rounding also makes up for the error of the layers before; 0: it does not */
     int32_t equalize;        /**< 1 (default): channels scaled between layers where one scale fits them badly; same float function; 0: not */
     int32_t gain;            /**< 1: after `rounding`, weight scales refitted to the layer's output error; 0 (default): as the float weights have it */
-    int32_t threads;         /**< 0 (default): as kf_session_options */
+    int32_t threads; /**< 0 (default): as kf_session_options. Where fewer can be started, the work goes on with these */
     const char *const *int16_nodes; /**< names of nodes (of the file, fused ones included) that read and write i16 */
     int32_t n_int16;
     const char *const *int16_outputs; /**< names of nodes that only write i16: their readers then read it */
@@ -162,6 +162,9 @@ typedef struct kf_quantize_options {
     void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none. Of 1000 in all with a target, else
                                                                   of the number of nodes */
     void *user;
+    /** Called once, from the calling thread, where fewer threads can be started than wanted; the result is the same.
+     * NULL: none. */
+    void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
 } kf_quantize_options;
 KF_API void kf_quantize_options_init(kf_quantize_options *options);
 

@@ -7,7 +7,10 @@
  *     kf_session_create(model, NULL, &session, &err);
  *     kf_session_classify(session, &image, 5, top, &n, &err);
  * Thread rule: a model is immutable and may be shared by any number of threads; a session belongs to one thread at a
- * time. Make one session per thread. */
+ * time. Make one session per thread.
+ * Fork rule: a child has the models and sessions of its parent, but none of their threads. There a session computes the
+ * same on the calling thread alone, and kf_session_destroy frees it without waiting for anything. A session that the
+ * child creates has threads of its own. The parent's are untouched. */
 #ifndef KITFOX_KITFOX_H
 #define KITFOX_KITFOX_H
 
@@ -78,21 +81,27 @@ typedef struct kf_verify_report {
     double difference;  /**< of that step relative to its length, else the largest of all; 0 where bytes were compared */
     double tolerance;   /**< that `difference` was held to: 1e-4, in quantized models 1e-2; 0 where bytes were compared */
 } kf_verify_report;
-/** Run the made-up input on this machine's kernels with `threads` cores (0: default) and compare every step. KF_OK says only that it was
- *  done: look at `first`. UNSUPPORTED: the model has no vector (older files, kf_graph_compile). MEMORY. Thread safe. */
+/** Run the made-up input on this machine's kernels with `threads` cores (0: default; fewer where no more start) and
+ *  compare every step. KF_OK says only that it was done: look at `first`. UNSUPPORTED: the model has no vector (older
+ * files, kf_graph_compile). MEMORY. Thread safe. */
 KF_API kf_status kf_model_verify(const kf_model *model, int32_t threads, kf_verify_report *out, kf_error *err);
 
 typedef struct kf_session_options {
     size_t size;                   /**< sizeof(kf_session_options), set by the init function */
     const kf_allocator *allocator; /**< NULL: malloc */
-    int32_t threads;               /**< cores for one image; 0: KITFOX_THREADS or affinity and quota, at most 4 */
+    int32_t threads; /**< cores for one image, at most 64; 0: KITFOX_THREADS or affinity and quota, at most 4 */
     int32_t profile;               /**< 1: time every step */
 } kf_session_options;
 KF_API void kf_session_options_init(kf_session_options *options);
 
+/** Where the system does not start as many threads, the session has fewer and computes the same: see
+ * kf_session_threads. Errors: ARGUMENT, MEMORY. */
 KF_API kf_status kf_session_create(const kf_model *model, const kf_session_options *options, kf_session **out,
                                    kf_error *err);
 KF_API void kf_session_destroy(kf_session **session);
+/** Threads that share an image, the caller's included. `wanted` (may be NULL) gets how many `threads` of the options
+ * asked for, or the default. Fewer than that could be started where the two differ. */
+KF_API int32_t kf_session_threads(const kf_session *session, int32_t *wanted);
 
 /** Raw tensors in, raw tensors out, in the model's declared order and layout. Inputs: f32 as declared (mostly NCHW); a
  *  model with u8 pixel input also takes u8 (as declared, or N,H,W,C where N,C,H,W is declared), and f32 with its

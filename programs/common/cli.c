@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,25 @@ int cli_say(const char *fmt, ...) {
     fputc('\n', stderr);
     va_end(args);
     return EXIT_FAILED;
+}
+
+void cli_note_threads(int started, int wanted) {
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (started >= wanted || atomic_flag_test_and_set(&said)) return;
+    fprintf(stderr, "kitfox: note: %d of %d threads can be started; going on with %d; results are the same\n", started,
+            wanted, started);
+}
+
+kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err) {
+    kf_session_options o;
+    int32_t started, wanted;
+    kf_session_options_init(&o);
+    o.threads = threads;
+    kf_status st = kf_session_create(m, &o, out, err);
+    if (st != KF_OK) return st;
+    started = kf_session_threads(*out, &wanted);
+    cli_note_threads(started, wanted);
+    return KF_OK;
 }
 
 /* Judged as a long: cut to an int first, 2^32 + 1 would pass as 1. */

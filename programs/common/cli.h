@@ -36,6 +36,11 @@ kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);
 /** "WxH" of NV12 frames: both even and in 2..KF_IMAGE_MAX_SIDE; else a usage error. */
 void cli_frame_size(struct argp_state *state, const char *option, const char *arg, long *width, long *height);
+/** A note on standard error, once in the life of the program, when fewer threads were started than wanted. Thread safe.
+ */
+void cli_note_threads(int started, int wanted);
+/** kf_session_create with `threads` (0: default), and that note. */
+kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err);
 /** Monotonic milliseconds. */
 double cli_now_ms(void);
 /** One JSON object as one line on standard output; releases it. */

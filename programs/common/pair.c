@@ -83,12 +83,9 @@ kf_status pair_forward(const pair *w, int side, kf_session *s, const pair_input 
 /* ---- threads --------------------------------------------------------------------------------------------------------- */
 
 kf_status pair_sessions(const pair *w, kf_session **s, kf_error *err) {
-    kf_session_options so;
-    kf_session_options_init(&so);
-    so.threads = 1;
     s[0] = s[1] = NULL;
-    kf_status st = kf_session_create(w->m[0], &so, &s[0], err);
-    return st == KF_OK ? kf_session_create(w->m[1], &so, &s[1], err) : st;
+    kf_status st = cli_session(w->m[0], 1, &s[0], err);
+    return st == KF_OK ? cli_session(w->m[1], 1, &s[1], err) : st;
 }
 
 typedef struct crew {
@@ -124,6 +121,7 @@ kf_status pair_parallel(const pair *w, size_t n, kf_status (*one)(void *ctx, siz
         if (pthread_create(&t[started], NULL, hand, &c) != 0) break;
     hand(&c);
     for (int i = 0; i < started; i++) pthread_join(t[i], NULL);
+    cli_note_threads(started + 1, threads < 64 ? threads : 64);
     if (isatty(2)) fprintf(stderr, "\r%60s\r", "");
     if (!atomic_load(&c.failed)) return KF_OK;
     *err = c.err;

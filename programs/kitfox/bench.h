@@ -10,6 +10,7 @@ enum { BENCH_MAX = 64 };
 /** One measurement: `sessions` threads, each with a session of its own over one model, each of `threads` cores, share `frames` runs. */
 typedef struct bench_result {
     int sessions, threads, frames;
+    int started;   /**< sessions that got a thread, also where bench_run failed because others did not */
     double *ms;    /**< latency of every run, by frame */
     double *until; /**< end of every run in ms after the common start, by frame */
     double total, lowest, median, p90, mean, wall; /**< ms; total: sum of all latencies; wall: from the common start to the last end */
@@ -18,8 +19,9 @@ typedef struct bench_result {
     int n_steps;
 } bench_result;
 
-/** Warm up, start together, time. Frames are handed out one at a time, so sessions end together. `profile` needs one session. Errors: MEMORY,
- *  those of sessions. */
+/** Warm up, start together, time. Frames are handed out one at a time, so sessions end together. `profile` needs one
+ * session. The first session runs on the calling thread. MEMORY, with both numbers: fewer threads can be started than
+ * were asked for, which would measure something else. Other errors: those of sessions. */
 kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bool profile, bench_result *out, kf_error *err);
 void bench_close(bench_result *r);
 

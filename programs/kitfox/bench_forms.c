@@ -49,7 +49,7 @@ kf_status bench_top1(const kf_model *m, const char *data, double *top1, kf_error
     io.no_exif = 1; /* as `eval`: published accuracies are measured that way */
     kf_status st = cli_labelled_load(data, NULL, m, &pictures, err);
     if (st == KF_OK && pictures.n == 0) st = cli_error_at(err, KF_ERR_ARGUMENT, data, "no pictures; class folders with pictures or a labels.csv are needed");
-    if (st == KF_OK) st = kf_session_create(m, NULL, &s, err);
+    if (st == KF_OK) st = cli_session(m, 0, &s, err);
     for (size_t i = 0; st == KF_OK && i < pictures.n; i++) {
         kf_image image;
         kf_score best = {0};

@@ -47,23 +47,33 @@ static void note_steps(bench_result *r, const kf_session *s) {
         if (r->step_ms[i] == 0 || t.ms < r->step_ms[i]) r->step_ms[i] = t.ms;
 }
 
-static void *run_frames(void *arg) {
-    runner *w = arg;
+static void warm_up(runner *w) {
+    for (int i = 0; w->status == KF_OK && i < w->all->warm_up; i++)
+        w->status = kf_session_run(w->s, &w->in, 1, &w->out, 1, &w->err);
+}
+
+static void time_frames(runner *w) {
     shared *a = w->all;
-    for (int i = 0; w->status == KF_OK && i < a->warm_up; i++) w->status = kf_session_run(w->s, &w->in, 1, &w->out, 1, &w->err);
-    pthread_mutex_lock(&a->lock);
-    a->ready++;
-    pthread_cond_broadcast(&a->change);
-    while (!a->go) pthread_cond_wait(&a->change, &a->lock);
-    bool stop = a->stop;
-    pthread_mutex_unlock(&a->lock);
-    for (int i; !stop && w->status == KF_OK && (i = atomic_fetch_add(&a->next, 1)) < a->r->frames;) {
+    for (int i; w->status == KF_OK && (i = atomic_fetch_add(&a->next, 1)) < a->r->frames;) {
         double begun = cli_now_ms();
         w->status = kf_session_run(w->s, &w->in, 1, &w->out, 1, &w->err);
         double ended = cli_now_ms();
         a->r->ms[i] = ended - begun, a->r->until[i] = ended - a->start;
         note_steps(a->r, w->s);
     }
+}
+
+static void *run_frames(void *arg) {
+    runner *w = arg;
+    shared *a = w->all;
+    warm_up(w);
+    pthread_mutex_lock(&a->lock);
+    a->ready++;
+    pthread_cond_broadcast(&a->change);
+    while (!a->go) pthread_cond_wait(&a->change, &a->lock);
+    bool stop = a->stop;
+    pthread_mutex_unlock(&a->lock);
+    if (!stop) time_frames(w);
     return NULL;
 }
 
@@ -87,26 +97,42 @@ static kf_status summarize(bench_result *r, kf_error *err) {
     return KF_OK;
 }
 
-/* Starts when all are warm. A thread that cannot be started stops the others before their first frame. */
+/* The caller runs the first session. Starts when all are warm. A thread that cannot be started stops the others before
+ * their first frame. */
 static kf_status run_all(shared *a, runner *w, kf_error *err) {
     pthread_t thread[BENCH_MAX];
-    int n = a->r->sessions, started = 0;
+    int n = a->r->sessions, started = 1;
     pthread_mutex_init(&a->lock, NULL);
     pthread_cond_init(&a->change, NULL);
-    for (; started < n && pthread_create(&thread[started], NULL, run_frames, &w[started]) == 0; started++) continue;
+    while (started < n && pthread_create(&thread[started], NULL, run_frames, &w[started]) == 0) started++;
+    a->r->started = started;
+    if (started == n) warm_up(&w[0]);
     pthread_mutex_lock(&a->lock);
-    while (a->ready < started) pthread_cond_wait(&a->change, &a->lock);
+    while (a->ready < started - 1) pthread_cond_wait(&a->change, &a->lock);
     a->start = cli_now_ms();
     a->go = true, a->stop = started < n;
     pthread_cond_broadcast(&a->change);
     pthread_mutex_unlock(&a->lock);
-    for (int i = 0; i < started; i++) pthread_join(thread[i], NULL);
+    if (started == n) time_frames(&w[0]);
+    for (int i = 1; i < started; i++) pthread_join(thread[i], NULL);
     pthread_cond_destroy(&a->change);
     pthread_mutex_destroy(&a->lock);
-    if (started < n) return cli_error(err, KF_ERR_MEMORY, "only %d of %d threads can be started; try fewer --sessions", started, n);
+    if (started < n)
+        return cli_error(err, KF_ERR_MEMORY, "only %d of %d threads can be started, one a session; ask for %d", started,
+                         n, started);
     for (int i = 0; i < n; i++)
         if (w[i].status != KF_OK) return cli_error(err, w[i].status, "%s", w[i].err.text);
     return KF_OK;
+}
+
+/* Fewer threads than the figures are said to be of would be a wrong measurement. */
+static kf_status session(const kf_model *m, const kf_session_options *o, kf_session **out, kf_error *err) {
+    kf_status st = kf_session_create(m, o, out, err);
+    int32_t wanted, started = st == KF_OK ? kf_session_threads(*out, &wanted) : 0;
+    if (st == KF_OK && started < wanted)
+        st = cli_error(err, KF_ERR_MEMORY, "only %d of %d threads can be started; ask for --threads %d", started,
+                       wanted, started);
+    return st;
 }
 
 kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bool profile, bench_result *out, kf_error *err) {
@@ -125,7 +151,7 @@ kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bo
     kf_status st = w && out->ms && out->until && out->step_ms ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for %d times; try fewer --frames", frames);
     for (int i = 0; st == KF_OK && i < sessions; i++) {
         w[i].all = &a;
-        st = kf_session_create(m, &so, &out->session[i], err);
+        st = session(m, &so, &out->session[i], err);
         w[i].s = out->session[i];
         if (st == KF_OK) st = prepare(&w[i], err);
     }
@@ -142,5 +168,5 @@ void bench_close(bench_result *r) {
     free(r->ms);
     free(r->until);
     free(r->step_ms);
-    *r = (bench_result){0};
+    *r = (bench_result){.started = r->started};
 }

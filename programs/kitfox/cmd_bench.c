@@ -217,7 +217,12 @@ static kf_status bench_table(const options *o, const kf_model *m, const char *na
     if (st != KF_OK) return st;
     row.ms_one = r.mean;
     bench_close(&r);
-    if ((st = bench_run(m, many, 1, o->frames, false, &r, err)) != KF_OK) return st;
+    st = bench_run(m, many, 1, o->frames, false, &r, err);
+    if (st == KF_ERR_MEMORY && !o->n_counts && r.started > 0 && r.started < many) {
+        cli_note_threads(r.started, many); /* nobody asked for so many */
+        st = bench_run(m, many = r.started, 1, o->frames, false, &r, err);
+    }
+    if (st != KF_OK) return st;
     row.many = many, row.ms_many = r.mean, row.fps = r.frames * 1e3 / r.wall;
     bench_close(&r);
     bench_print_row(&row, first, o->common.json);

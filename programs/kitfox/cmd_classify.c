@@ -114,15 +114,12 @@ int cmd_classify(int argc, char **argv) {
     }
     kf_model *m = NULL;
     kf_session *s = NULL;
-    kf_session_options so;
-    kf_session_options_init(&so);
-    so.threads = o.common.threads;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
     kf_status st = o.common.labels ? cli_labels_load(o.common.labels, &o.labels, &err) : KF_OK;
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = check_labels(m, &o, &err);
-    if (st == KF_OK) st = kf_session_create(m, &so, &s, &err);
+    if (st == KF_OK) st = cli_session(m, o.common.threads, &s, &err);
     if (st != KF_OK) failed = cli_fail(&err);
     for (int i = first; st == KF_OK && i < o.n_args; i++) {
         if (one(&o, s, o.args[i], &err) == KF_OK) continue;

@@ -90,11 +90,8 @@ static void classify_item(kf_session *s, const char *path, item *it) {
 static void *worker(void *arg) {
     work *w = arg;
     kf_session *s = NULL;
-    kf_session_options so;
     kf_error err = {0};
-    kf_session_options_init(&so);
-    so.threads = 1;
-    if (kf_session_create(w->m, &so, &s, &err) != KF_OK) {
+    if (cli_session(w->m, 1, &s, &err) != KF_OK) {
         w->status = KF_ERR_MEMORY;
         return NULL;
     }
@@ -113,6 +110,7 @@ static void run_all(work *w, int threads) {
         if (pthread_create(&t[started], NULL, worker, w) != 0) break;
     worker(w);
     for (int i = 0; i < started; i++) pthread_join(t[i], NULL);
+    cli_note_threads(started + 1, threads < 64 ? threads : 64);
     if (isatty(2)) fprintf(stderr, "\r%40s\r", "");
 }
 

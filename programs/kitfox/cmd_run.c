@@ -38,10 +38,7 @@ static kf_status run(const options *o, kf_model *m, kf_error *err) {
     char names[MAX_TENSORS][256];
     int n = o->n_args - 1;
     kf_session *s = NULL;
-    kf_session_options so;
-    kf_session_options_init(&so);
-    so.threads = o->common.threads;
-    kf_status st = kf_session_create(m, &so, &s, err);
+    kf_status st = cli_session(m, o->common.threads, &s, err);
     for (int i = 0; st == KF_OK && i < n; i++) {
         const char *arg = o->args[1 + i], *eq = strchr(arg, '=');
         st = cli_npy_read(eq ? eq + 1 : arg, &in[i], err);

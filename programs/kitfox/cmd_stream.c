@@ -117,17 +117,14 @@ int cmd_stream(int argc, char **argv) {
     kf_model *m = NULL;
     kf_session *s = NULL;
     kf_model_info info = {0};
-    kf_session_options so;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    kf_session_options_init(&so);
-    so.threads = o.common.threads;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
     kf_status st = o.common.labels ? cli_labels_load(o.common.labels, &o.labels, &err) : KF_OK;
     if (st == KF_OK) st = cli_load_model(o.model, &import, &m, &err);
     if (st == KF_OK) kf_model_get_info(m, &info);
     if (st == KF_OK) st = check_model(&o, m, &info, &err);
-    if (st == KF_OK) st = kf_session_create(m, &so, &s, &err);
+    if (st == KF_OK) st = cli_session(m, o.common.threads, &s, &err);
     if (st == KF_OK) st = run(&o, s, o.range >= 0 ? o.range : info.input_range, &err);
     kf_session_destroy(&s);
     kf_model_destroy(&m);

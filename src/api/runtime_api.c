@@ -106,6 +106,10 @@ kf_status kf_session_create(const kf_model *m, const kf_session_options *o, kf_s
 }
 
 void kf_session_destroy(kf_session **s) { kf__session_destroy(s); }
+int32_t kf_session_threads(const kf_session *s, int32_t *wanted) {
+    if (wanted) *wanted = kf__pool_wanted(s->exec.pool);
+    return kf__pool_size(s->exec.pool);
+}
 size_t kf_session_bytes(const kf_session *s) { return s->bytes; }
 size_t kf_model_bytes(const kf_model *m) { return m->weights_bytes; }
 

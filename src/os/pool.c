@@ -1,6 +1,7 @@
-/* Thread pool: a job has as many parts as the pool has threads; whoever is awake takes the next part. The caller takes part too, so it
- * waits only for parts that have been begun: a worker that sleeps or has lost its processor costs nothing but its help.
- * Owner rule: the pool owns its threads and joins them when destroyed. */
+/* Thread pool: a job has as many parts as the pool has threads; whoever is awake takes the next part. The caller takes
+ * part too, so it waits only for parts that have been begun: a worker that sleeps or has lost its processor costs
+ * nothing but its help. Owner rule: the pool owns its threads and joins them when destroyed; in a forked child there
+ * are none to join. */
 #include "os/pool.h"
 
 #include <fenv.h>
@@ -8,6 +9,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <time.h>
+#include <unistd.h>
 
 /* About 20 to 50 microseconds: longer than the gap between two steps of one image, far shorter than between frames. */
 enum { SPINS = 2000, MAX_THREADS = 64 };
@@ -20,7 +22,8 @@ static inline uint64_t job_of(uint64_t ticket) { return ticket >> PART_BITS; }
 
 struct kf__pool {
     const kf_allocator *allocator;
-    int threads;
+    int threads, wanted;
+    pid_t process; /* that the threads live in: fork copies the pool without them */
     _Atomic uint64_t ticket;
     atomic_int pending; /* parts not yet done */
     atomic_int sleepers;
@@ -85,6 +88,11 @@ static void announce(kf__pool *p, unsigned taken) {
     uint64_t next = (job_of(atomic_load(&p->ticket)) + 1) << PART_BITS | taken;
     atomic_store(&p->ticket, next);
     if (atomic_load(&p->sleepers) == 0) return; /* spinning workers see the ticket */
+    if (getpid() != p->process) {
+        /* The lock and the sleepers stayed behind in the parent, which may have held the one and counts the others. */
+        atomic_store(&p->sleepers, 0);
+        return;
+    }
     pthread_mutex_lock(&p->mutex);
     pthread_cond_broadcast(&p->wake);
     pthread_mutex_unlock(&p->mutex);
@@ -112,34 +120,33 @@ kf_status kf__pool_create(int threads, const kf_allocator *a, kf__pool **out, kf
     if (!p) KF_FAIL_MEMORY(err, sizeof *p);
     p->allocator = a;
     p->threads = 1;
+    p->process = getpid();
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->wake, NULL);
     *out = p;
     if (threads > MAX_THREADS) threads = MAX_THREADS;
+    p->wanted = threads;
     atomic_store(&p->ticket, (uint64_t)MAX_THREADS); /* no part of job 0 is left */
-    for (int i = 1; i < threads; i++) {
-        if (pthread_create(&p->workers[i], NULL, worker_main, p) != 0) {
-            kf__pool_destroy(out);
-            KF_FAIL(err, KF_ERR_MEMORY, "cannot start thread %d of %d; fewer threads may work", i, threads);
-        }
-        p->threads = i + 1;
-    }
+    while (p->threads < threads && pthread_create(&p->workers[p->threads], NULL, worker_main, p) == 0) p->threads++;
     return KF_OK;
 }
 
 void kf__pool_destroy(kf__pool **pool) {
     if (!pool || !*pool) return;
     kf__pool *p = *pool;
-    atomic_store(&p->stop, true);
-    announce(p, MAX_THREADS);
-    pthread_mutex_lock(&p->mutex);
-    pthread_cond_broadcast(&p->wake);
-    pthread_mutex_unlock(&p->mutex);
-    for (int i = 1; i < p->threads; i++) pthread_join(p->workers[i], NULL);
-    pthread_mutex_destroy(&p->mutex);
-    pthread_cond_destroy(&p->wake);
+    if (getpid() == p->process) {
+        atomic_store(&p->stop, true);
+        announce(p, MAX_THREADS);
+        pthread_mutex_lock(&p->mutex);
+        pthread_cond_broadcast(&p->wake);
+        pthread_mutex_unlock(&p->mutex);
+        for (int i = 1; i < p->threads; i++) pthread_join(p->workers[i], NULL);
+        pthread_mutex_destroy(&p->mutex);
+        pthread_cond_destroy(&p->wake);
+    }
     kf__mem_free(p->allocator, p);
     *pool = NULL;
 }
 
 int kf__pool_size(const kf__pool *pool) { return pool->threads; }
+int kf__pool_wanted(const kf__pool *pool) { return pool->wanted; }

@@ -10,10 +10,15 @@ typedef struct kf__pool kf__pool;
 /** fn(ctx, worker, workers): do the share `worker` of the job. Each share is done once; one thread may do several. */
 typedef void kf__pool_fn(void *ctx, int worker, int workers);
 
-/** A pool of `threads` >= 1 workers, the caller included. */
+/** A pool of `threads` >= 1 workers, the caller included, and at most 64. Where the system starts no more threads, it
+ * has as many as there are. MEMORY: not even the pool. A child of fork has none of the threads: there the caller does
+ * every share, and kf__pool_destroy frees without joining. */
 kf_status kf__pool_create(int threads, const kf_allocator *a, kf__pool **out, kf_error *err);
 void kf__pool_destroy(kf__pool **pool);
+/** Workers that there are. */
 int kf__pool_size(const kf__pool *pool);
+/** Workers that were asked for. */
+int kf__pool_wanted(const kf__pool *pool);
 /** Run fn for every share and wait for all. Allocates nothing. Workers spin for some microseconds for the next job, then
  *  sleep. */
 void kf__pool_run(kf__pool *pool, kf__pool_fn *fn, void *ctx);

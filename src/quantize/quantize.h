@@ -39,6 +39,9 @@ typedef struct kf__qoptions {
     /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL: none. */
     void (*progress)(void *user, size_t done, size_t total);
     void *user;
+    /** Called from the calling thread where fewer threads can be started than wanted. NULL: none. */
+    void (*fewer)(void *user, int started, int wanted);
+    void *fewer_user;
 } kf__qoptions;
 
 /** Every technique on, MSE ranges, one thread. */

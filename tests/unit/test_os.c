@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -118,8 +119,43 @@ static void workers_round_to_nearest(void **state) {
     assert_int_equal(atomic_load(&r.wrong), 0); /* the caller's own mode is the session's business */
 }
 
+/* In a child of fork: runs are whole and the pool can be destroyed, whatever its threads were doing. */
+static int in_child(kf__pool *p) {
+    counts c = {{0}, 0};
+    alarm(20); /* a hang ends the child by a signal */
+    for (int job = 1; job <= 300; job++) {
+        kf__pool_run(p, count, &c);
+        for (int w = 0; w < 4; w++)
+            if (c.done[w] != job) return 1;
+    }
+    kf__pool_destroy(&p);
+    return p ? 2 : 0;
+}
+
+static void forked_child_computes_alone(void **state) {
+    (void)state;
+    kf__pool *p;
+    counts c = {{0}, 0};
+    struct timespec nap = {0, 2000000};
+    assert_int_equal(kf__pool_create(4, NULL, &p, NULL), KF_OK);
+    for (int turn = 0; turn < 30; turn++) { /* workers asleep, spinning, or falling asleep */
+        int how = 0;
+        kf__pool_run(p, count, &c);
+        nap.tv_nsec = turn % 3 * 100000;
+        nanosleep(&nap, NULL);
+        pid_t child = fork();
+        if (child == 0) _exit(in_child(p));
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_int_equal(how, 0);
+        kf__pool_run(p, count, &c);
+    }
+    for (int w = 0; w < 4; w++) assert_int_equal(c.done[w], 60); /* the parent's threads go on */
+    kf__pool_destroy(&p);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(replace_and_map), cmocka_unit_test(every_worker_once), cmocka_unit_test(idle_sleeps),
-                                       cmocka_unit_test(workers_round_to_nearest)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(replace_and_map), cmocka_unit_test(every_worker_once),
+                                       cmocka_unit_test(idle_sleeps), cmocka_unit_test(workers_round_to_nearest),
+                                       cmocka_unit_test(forked_child_computes_alone)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -96,6 +96,18 @@ static kf_status mark_all(kf__graph *g, const kf_quantize_options *o, kf__qoptio
     return mark(g, WEIGHTS, o->int16_weights, o->n_int16_weights, q, err);
 }
 
+/* Once in a call, which runs the quantizer several times while it searches. */
+typedef struct teller {
+    const kf_quantize_options *o;
+    bool said;
+} teller;
+
+static void fewer(void *user, int started, int wanted) {
+    teller *t = user;
+    if (t->o->fewer_threads && !t->said) t->o->fewer_threads(t->o->user, started, wanted);
+    t->said = true;
+}
+
 static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *o, kf_error *err) {
     kf__graph *g = graph->g;
     kf__qoptions q = kf__qoptions_default();
@@ -114,6 +126,8 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     q.threads = o->threads > 0 ? o->threads : kf__cpu_default_threads();
     q.detail = o->detail;
     q.progress = o->progress, q.user = o->user;
+    teller t = {.o = o};
+    q.fewer = fewer, q.fewer_user = &t;
     const kf__qsamples s = {.data = data, .n = n, .pixels = samples[0].dtype == KF_U8};
     graph->quantized = true; /* whatever comes: a graph half done must not be used */
     const kf__qtarget target = {.drop = o->target_drop, .cosine = o->target_cosine, .max_macs = o->max_int16_macs, .labels = o->labels};
