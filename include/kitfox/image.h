@@ -31,16 +31,22 @@ typedef struct kf_nv12 {
 /** Largest picture side and pixel count that loaders accept by default. */
 #define KF_IMAGE_MAX_SIDE 16384
 #define KF_IMAGE_MAX_PIXELS 100000000
+/** Passes over all pixels that a JPEG may take by default. Encoders write about ten. */
+#define KF_IMAGE_MAX_SCANS 100
 
 typedef struct kf_image_options {
     size_t size;          /**< sizeof(kf_image_options), set by the init function */
     int32_t no_exif;      /**< 1: leave the EXIF orientation alone (what training pipelines do) */
     int32_t max_side;     /**< default KF_IMAGE_MAX_SIDE */
     int64_t max_pixels;   /**< default KF_IMAGE_MAX_PIXELS */
+    int32_t
+        max_scans; /**< of a JPEG, default KF_IMAGE_MAX_SCANS; each may be some bytes and costs time for every pixel */
 } kf_image_options;
 KF_API void kf_image_options_init(kf_image_options *options);
 
-/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. Time and memory are bounded by the bytes of the file and the
+ *  pixels of the picture. A picture that its file ends before is FORMAT; other damage of a JPEG that leaves every pixel
+ * with some value gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
 KF_API kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err);
 KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
                                       kf_error *err);

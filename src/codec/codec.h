@@ -11,7 +11,7 @@ kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_optio
 kf_status kf__codec_pnm(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err);
 /** Refuse empty and oversized pictures before pixels are allocated. */
 kf_status kf__codec_limits(int64_t width, int64_t height, const kf_image_options *o, kf_error *err);
-/** Orientation 1..8 from an EXIF block ("Exif\0\0" then TIFF); 1 when absent or malformed. */
+/** Orientation 1..8 from an EXIF block (TIFF, with or without "Exif\0\0" before it); 1 when absent or malformed. */
 int kf__codec_exif_orientation(const uint8_t *exif, size_t bytes);
 /** Turn the picture upright in place of `image`. */
 kf_status kf__codec_orient(kf_image *image, int orientation, kf_error *err);

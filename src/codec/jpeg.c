@@ -13,13 +13,27 @@
 
 typedef struct failure {
     struct jpeg_error_mgr mgr;
+    struct jpeg_progress_mgr progress;
     jmp_buf jump;
+    int max_scans;
+    kf_status status;
     char text[JMSG_LENGTH_MAX];
 } failure;
 
 static void on_error(j_common_ptr c) {
     failure *f = (failure *)c->err;
+    f->status = c->err->msg_code == JERR_OUT_OF_MEMORY ? KF_ERR_MEMORY : KF_ERR_FORMAT;
     c->err->format_message(c, f->text);
+    longjmp(f->jump, 1);
+}
+
+/* Called at each step of the way through the file. A scan of a few bytes visits every block of the picture. */
+static void on_progress(j_common_ptr c) {
+    failure *f = (failure *)c->err;
+    int scan = ((j_decompress_ptr)c)->input_scan_number;
+    if (scan <= f->max_scans) return;
+    f->status = KF_ERR_LIMIT;
+    snprintf(f->text, sizeof f->text, "it has %d scans or more, at most %d are accepted", scan, f->max_scans);
     longjmp(f->jump, 1);
 }
 
@@ -41,9 +55,20 @@ static void cmyk_to_rgb(const uint8_t *from, uint8_t *to, size_t n, int inverted
     }
 }
 
-static int orientation_of(j_decompress_ptr c) {
-    for (jpeg_saved_marker_ptr m = c->marker_list; m; m = m->next)
-        if (m->marker == JPEG_APP0 + 1 && m->data_length >= 6 && memcmp(m->data, "Exif\0\0", 6) == 0) return kf__codec_exif_orientation(m->data, m->data_length);
+/* Of the first EXIF block before the pixels. libjpeg keeps markers in a list that it walks for every new one. */
+static int orientation_of(const uint8_t *p, size_t bytes) {
+    for (size_t at = 2; at + 4 <= bytes;) {
+        unsigned code = p[at + 1];
+        if (p[at] != 0xff || code == 0xff || code <= 1 || (code >= 0xd0 && code <= 0xd7)) {
+            at += p[at] == 0xff && code != 0xff ? 2 : 1; /* stray bytes, padding, markers without a length */
+            continue;
+        }
+        size_t len = (size_t)p[at + 2] << 8 | p[at + 3];
+        if (code == 0xda || code == 0xd9 || len < 2 || len > bytes - at - 2) break;
+        if (code == 0xe1 && len >= 8 && memcmp(p + at + 4, "Exif\0\0", 6) == 0)
+            return kf__codec_exif_orientation(p + at + 4, len - 2);
+        at += 2 + len;
+    }
     return 1;
 }
 
@@ -51,7 +76,6 @@ static int orientation_of(j_decompress_ptr c) {
 static kf_status decode(j_decompress_ptr c, const uint8_t *data, size_t bytes, const kf_image_options *o, uint8_t **line, int *orientation, kf_image *out,
                         kf_error *err) {
     jpeg_mem_src(c, data, (unsigned long)bytes);
-    jpeg_save_markers(c, JPEG_APP0 + 1, 0xffff);
     jpeg_read_header(c, TRUE);
     kf_status st = kf__codec_limits(c->image_width, c->image_height, o, err);
     if (st != KF_OK) return st;
@@ -66,7 +90,7 @@ static kf_status decode(j_decompress_ptr c, const uint8_t *data, size_t bytes, c
         jpeg_read_scanlines(c, &row, 1);
         if (four) cmyk_to_rgb(*line, to, c->output_width, c->saw_Adobe_marker);
     }
-    *orientation = o->no_exif ? 1 : orientation_of(c);
+    *orientation = o->no_exif ? 1 : orientation_of(data, bytes);
     jpeg_finish_decompress(c);
     return KF_OK;
 }
@@ -77,14 +101,23 @@ kf_status kf__codec_jpeg(const uint8_t *data, size_t bytes, const kf_image_optio
     uint8_t *volatile line = NULL;
     volatile int orientation = 1; /* both change between setjmp and longjmp */
     memset(&c, 0, sizeof c);
+    f.max_scans = o->max_scans;
+    f.progress.progress_monitor = on_progress;
     c.err = jpeg_std_error(&f.mgr);
     f.mgr.error_exit = on_error;
     f.mgr.emit_message = on_message;
     f.mgr.output_message = quiet;
-    jpeg_create_decompress(&c);
     kf_status st;
-    if (setjmp(f.jump)) st = kf__codec_fail(err, KF_ERR_FORMAT, "JPEG cannot be decoded; %s; the file may be truncated", f.text);
-    else st = decode(&c, data, bytes, o, (uint8_t **)&line, (int *)&orientation, out, err);
+    if (setjmp(f.jump)) {
+        static const char *const HINT[] = {[KF_ERR_FORMAT] = "the file may be truncated",
+                                           [KF_ERR_MEMORY] = "close other programs",
+                                           [KF_ERR_LIMIT] = "save it again, or raise kf_image_options.max_scans"};
+        st = kf__codec_fail(err, f.status, "JPEG cannot be decoded; %s; %s", f.text, HINT[f.status]);
+    } else {
+        jpeg_create_decompress(&c); /* may fail too */
+        c.progress = &f.progress;
+        st = decode(&c, data, bytes, o, (uint8_t **)&line, (int *)&orientation, out, err);
+    }
     jpeg_destroy_decompress(&c);
     free(line);
     if (st == KF_OK) st = kf__codec_orient(out, orientation, err);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <jpeglib.h>
+#include <jerror.h>
 
 #include "codec/codec.h"
 
@@ -66,7 +67,8 @@ kf_status kf_image_encode_jpeg(const kf_image *image, int32_t quality, void **da
     jpeg_destroy_compress(&c);
     if (failed) {
         free(kept->data);
-        return kf__codec_fail(err, KF_ERR_MEMORY, "JPEG cannot be encoded; %s", f.text);
+        bool memory = f.mgr.msg_code == JERR_OUT_OF_MEMORY;
+        return kf__codec_fail(err, memory ? KF_ERR_MEMORY : KF_ERR_INTERNAL, "JPEG cannot be encoded; %s", f.text);
     }
     *data = kept->data;
     *bytes = kept->bytes;

@@ -31,9 +31,9 @@ static unsigned read16(const uint8_t *p, int big) { return big ? (unsigned)p[0] 
 static uint32_t read32(const uint8_t *p, int big) { return big ? read16(p, 1) << 16 | read16(p + 2, 1) : read16(p + 2, 0) << 16 | read16(p, 0); }
 
 int kf__codec_exif_orientation(const uint8_t *e, size_t n) {
-    if (n < 14 || memcmp(e, "Exif\0\0", 6) != 0) return 1;
-    const uint8_t *t = e + 6;
-    size_t size = n - 6;
+    size_t mark = n >= 6 && memcmp(e, "Exif\0\0", 6) == 0 ? 6 : 0, size = n - mark;
+    const uint8_t *t = e + mark;
+    if (size < 8) return 1;
     int big = t[0] == 'M' && t[1] == 'M';
     if (!big && !(t[0] == 'I' && t[1] == 'I')) return 1;
     size_t at = read32(t + 4, big);

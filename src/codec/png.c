@@ -1,6 +1,6 @@
 /* PNG through libspng and WebP through libwebp: to RGB8, alpha dropped as Pillow's convert("RGB") does.
  * Owner rule: the picture belongs to the caller. */
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include <spng.h>
@@ -8,20 +8,17 @@
 
 #include "codec/codec.h"
 
-static kf_status png_error(int code, kf_error *err) {
-    return kf__codec_fail(err, code == SPNG_EMEM ? KF_ERR_MEMORY : KF_ERR_FORMAT, "PNG cannot be decoded; %s; the file may be truncated", spng_strerror(code));
-}
+/* Chunks beside the pixels, unpacked; libspng also takes at most 1000 of them. */
+enum { CHUNK_BYTES = 1 << 20, CHUNKS_BYTES = 1 << 24 };
 
-/* PNG stores the TIFF block alone, WebP with or without the mark that JPEG puts before it. */
-static int tiff_orientation(const uint8_t *data, size_t bytes) {
-    if (bytes >= 6 && memcmp(data, "Exif\0\0", 6) == 0) return kf__codec_exif_orientation(data, bytes);
-    uint8_t *marked = malloc(bytes + 6);
-    if (!marked) return 1;
-    memcpy(marked, "Exif\0\0", 6);
-    memcpy(marked + 6, data, bytes);
-    int orientation = kf__codec_exif_orientation(marked, bytes + 6);
-    free(marked);
-    return orientation;
+static kf_status png_error(int code, kf_error *err) {
+    if (code == SPNG_ECHUNK_LIMITS)
+        return kf__codec_fail(
+            err, KF_ERR_LIMIT,
+            "the PNG has more than 1000 text, profile or palette chunks, or more than %d bytes in one or %d in all; "
+            "save it without them",
+            CHUNK_BYTES, CHUNKS_BYTES);
+    return kf__codec_fail(err, code == SPNG_EMEM ? KF_ERR_MEMORY : KF_ERR_FORMAT, "PNG cannot be decoded; %s; the file may be truncated", spng_strerror(code));
 }
 
 /* The EXIF chunk of a RIFF container; chunks are padded to even lengths. */
@@ -29,7 +26,7 @@ static int webp_orientation(const uint8_t *data, size_t bytes) {
     for (size_t at = 12; at + 8 <= bytes;) {
         size_t len = (size_t)data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
         if (len > bytes - at - 8) return 1;
-        if (memcmp(data + at, "EXIF", 4) == 0) return tiff_orientation(data + at + 8, len);
+        if (memcmp(data + at, "EXIF", 4) == 0) return kf__codec_exif_orientation(data + at + 8, len);
         at += 8 + len + (len & 1);
     }
     return 1;
@@ -40,7 +37,7 @@ static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, cons
     struct spng_exif exif;
     size_t size;
     int code = spng_set_image_limits(c, (uint32_t)o->max_side, (uint32_t)o->max_side);
-    if (!code) code = spng_set_chunk_limits(c, 1 << 20, 1 << 24);
+    if (!code) code = spng_set_chunk_limits(c, CHUNK_BYTES, CHUNKS_BYTES);
     if (!code) code = spng_set_png_buffer(c, data, bytes);
     if (!code) code = spng_get_ihdr(c, &h);
     if (code == SPNG_EUSER_WIDTH || code == SPNG_EUSER_HEIGHT)
@@ -56,7 +53,8 @@ static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, cons
     if (size != out->stride * h.height) return kf__codec_fail(err, KF_ERR_FORMAT, "PNG of an unexpected size");
     code = spng_decode_image(c, out->pixels, size, SPNG_FMT_RGB8, 0);
     if (code) return png_error(code, err);
-    if (!o->no_exif && spng_get_exif(c, &exif) == 0) *orientation = tiff_orientation((const uint8_t *)exif.data, exif.length);
+    if (!o->no_exif && spng_get_exif(c, &exif) == 0)
+        *orientation = kf__codec_exif_orientation((const uint8_t *)exif.data, exif.length);
     return KF_OK;
 }
 
@@ -71,6 +69,18 @@ kf_status kf__codec_png(const uint8_t *data, size_t bytes, const kf_image_option
     return st;
 }
 
+/* As WebPDecodeRGBInto, which does not tell damage from want of memory. */
+static VP8StatusCode decode_webp(const uint8_t *data, size_t bytes, kf_image *out) {
+    WebPDecoderConfig c;
+    if (!WebPInitDecoderConfig(&c)) return VP8_STATUS_INVALID_PARAM;
+    c.output.colorspace = MODE_RGB;
+    c.output.is_external_memory = 1;
+    c.output.u.RGBA.rgba = out->pixels;
+    c.output.u.RGBA.stride = (int)out->stride;
+    c.output.u.RGBA.size = out->stride * (size_t)out->height;
+    return WebPDecode(data, bytes, &c);
+}
+
 kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err) {
     int w, h;
     if (!WebPGetInfo(data, bytes, &w, &h)) return kf__codec_fail(err, KF_ERR_FORMAT, "WebP header cannot be read; the file may be truncated");
@@ -78,9 +88,12 @@ kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_optio
     if (st != KF_OK) return st;
     st = kf_image_create(w, h, out, err);
     if (st != KF_OK) return st;
-    if (!WebPDecodeRGBInto(data, bytes, out->pixels, out->stride * (size_t)h, (int)out->stride)) {
+    VP8StatusCode code = decode_webp(data, bytes, out);
+    if (code != VP8_STATUS_OK) {
+        bool memory = code == VP8_STATUS_OUT_OF_MEMORY;
         kf_image_free(out);
-        return kf__codec_fail(err, KF_ERR_FORMAT, "WebP cannot be decoded; the file may be truncated or animated");
+        return kf__codec_fail(err, memory ? KF_ERR_MEMORY : KF_ERR_FORMAT, "WebP cannot be decoded; %s",
+                              memory ? "out of memory" : "the file may be truncated or animated");
     }
     if (!o->no_exif) st = kf__codec_orient(out, webp_orientation(data, bytes), err);
     if (st != KF_OK) kf_image_free(out);

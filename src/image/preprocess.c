@@ -9,7 +9,10 @@
 #include "preprocess/preprocess.h"
 
 void kf_image_options_init(kf_image_options *o) {
-    *o = (kf_image_options){.size = sizeof *o, .max_side = KF_IMAGE_MAX_SIDE, .max_pixels = KF_IMAGE_MAX_PIXELS};
+    *o = (kf_image_options){.size = sizeof *o,
+                            .max_side = KF_IMAGE_MAX_SIDE,
+                            .max_pixels = KF_IMAGE_MAX_PIXELS,
+                            .max_scans = KF_IMAGE_MAX_SCANS};
 }
 
 kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, kf_error *err) {

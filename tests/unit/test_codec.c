@@ -9,6 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include <jpeglib.h>
 
 #include "kitfox/image.h"
 
@@ -134,6 +137,93 @@ static void test_limits(void **state) {
     assert_int_equal(kf_image_load("/", NULL, &im, &err), KF_ERR_IO);
 }
 
+/* A grey progressive JPEG of 16 x 16 with one scan for each coefficient, `turns` bits of each. */
+static void many_scans(int turns, unsigned char **data, unsigned long *bytes) {
+    struct jpeg_compress_struct c;
+    struct jpeg_error_mgr e;
+    jpeg_scan_info scans[1 + 63 * 4] = {{.comps_in_scan = 1}};
+    int n = 1;
+    for (int bit = turns - 1; bit >= 0; bit--)
+        for (int k = 1; k < 64; k++)
+            scans[n++] =
+                (jpeg_scan_info){.comps_in_scan = 1, .Ss = k, .Se = k, .Ah = bit < turns - 1 ? bit + 1 : 0, .Al = bit};
+    c.err = jpeg_std_error(&e);
+    jpeg_create_compress(&c);
+    jpeg_mem_dest(&c, data, bytes);
+    c.image_width = c.image_height = 16, c.input_components = 1, c.in_color_space = JCS_GRAYSCALE;
+    jpeg_set_defaults(&c);
+    c.scan_info = scans, c.num_scans = n;
+    jpeg_start_compress(&c, TRUE);
+    unsigned char row[16] = {0, 9, 200, 7, 90}, *rows[1] = {row};
+    while (c.next_scanline < 16) jpeg_write_scanlines(&c, rows, 1);
+    jpeg_finish_compress(&c);
+    jpeg_destroy_compress(&c);
+}
+
+/* Each scan costs time for every pixel, so their number is limited; what lies beyond is not read. */
+static void test_scans(void **state) {
+    (void)state;
+    kf_image im;
+    kf_error err = {0};
+    kf_image_options o;
+    unsigned char *data = NULL;
+    unsigned long n = 0;
+    kf_image_options_init(&o);
+    many_scans(1, &data, &n); /* 64 of them */
+    assert_int_equal(kf_image_load_memory(data, n, NULL, &im, &err), KF_OK);
+    kf_image_free(&im);
+    o.max_scans = 63;
+    assert_int_equal(kf_image_load_memory(data, n, &o, &im, &err), KF_ERR_LIMIT);
+    free(data);
+    data = NULL, n = 0;
+    many_scans(3, &data, &n); /* 190 */
+    assert_int_equal(kf_image_load_memory(data, n, NULL, &im, &err), KF_ERR_LIMIT);
+    assert_non_null(strstr(err.text, "101 scans"));
+    assert_non_null(strstr(err.text, "at most 100"));
+    assert_null(im.pixels);
+    o.max_scans = 190;
+    assert_int_equal(kf_image_load_memory(data, n, &o, &im, &err), KF_OK);
+    kf_image_free(&im);
+    free(data);
+}
+
+/* 1001 text chunks; each would be kept. */
+static void test_chunks(void **state) {
+    (void)state;
+    static const unsigned char text[16] = {0, 0, 0, 4, 't', 'E', 'X', 't', 'a', 0, 'b', 'c', 0xb7, 0x6e, 0x7f, 0xe9};
+    size_t n, header = 8 + 25, many = 1001;
+    kf_image im;
+    kf_error err = {0};
+    unsigned char *file = slurp("rgb.png", &n), *full = malloc(n + sizeof text * many);
+    memcpy(full, file, header);
+    for (size_t i = 0; i < many; i++) memcpy(full + header + sizeof text * i, text, sizeof text);
+    memcpy(full + header + sizeof text * many, file + header, n - header);
+    assert_int_equal(kf_image_load_memory(full, n + sizeof text * many, NULL, &im, &err), KF_ERR_LIMIT);
+    assert_non_null(strstr(err.text, "1000"));
+    assert_null(im.pixels);
+    free(full);
+    free(file);
+}
+
+/* A quarter of a million empty EXIF markers before the right one: linear, or this takes minutes. */
+static void test_many_markers(void **state) {
+    (void)state;
+    size_t n, many = 250000;
+    kf_image im;
+    kf_error err = {0};
+    unsigned char *file = slurp("exif6.jpg", &n), *full = malloc(n + 4 * many);
+    memcpy(full, file, 2);
+    for (size_t i = 0; i < many; i++) memcpy(full + 2 + 4 * i, "\xff\xe1\0\2", 4);
+    memcpy(full + 2 + 4 * many, file + 2, n - 2);
+    alarm(60); /* ends the test by a signal */
+    if (kf_image_load_memory(full, n + 4 * many, NULL, &im, &err) != KF_OK) fail_msg("%s", err.text);
+    alarm(0);
+    assert_int_equal(im.width, 23); /* turned upright */
+    kf_image_free(&im);
+    free(full);
+    free(file);
+}
+
 /* Out and in again: smooth colours survive, odd sizes and strides too. */
 static void test_encode(void **state) {
     (void)state;
@@ -178,8 +268,12 @@ static void test_pnm_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats), cmocka_unit_test(test_tolerated_damage), cmocka_unit_test(test_orientations), cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
-        cmocka_unit_test(test_truncation), cmocka_unit_test(test_limits), cmocka_unit_test(test_pnm_forms), cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_formats),      cmocka_unit_test(test_tolerated_damage),
+        cmocka_unit_test(test_orientations), cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
+        cmocka_unit_test(test_truncation),   cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_pnm_forms),    cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_scans),        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_many_markers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
