@@ -86,12 +86,26 @@ double cli_now_ms(void) {
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
+static bool lost;
+
 void cli_print_json(json_t *object) {
     char *line = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(10));
     if (line) puts(line);
+    else lost = true, cli_say("a line of JSON cannot be written; a name in it is not UTF-8; leave --json out");
     free(line);
     json_decref(object);
 }
+
+bool cli_json_lost(void) { return lost; }
+
+static void *take_or_end(size_t bytes) {
+    void *p = malloc(bytes);
+    if (p) return p;
+    cli_say("out of memory; %zu bytes were asked for; close other programs", bytes);
+    exit(EXIT_FAILED);
+}
+
+void cli_guard_json(void) { json_set_alloc_funcs(take_or_end, free); }
 
 static const struct argp_option OPTIONS[] = {
     {"labels", 'l', "FILE", 0, "class names: text, or JSON list or object", 10},

@@ -43,8 +43,13 @@ void cli_note_threads(int started, int wanted);
 kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err);
 /** Monotonic milliseconds. */
 double cli_now_ms(void);
-/** One JSON object as one line on standard output; releases it. */
+/** One JSON object as one line on standard output; releases it. NULL, which jansson gives where a text is not UTF-8, is
+ * said on standard error and remembered by cli_json_lost. */
 void cli_print_json(json_t *object);
+bool cli_json_lost(void);
+/** From now on an allocation that fails inside jansson ends the program with a message: jansson does not look at all of
+ * them, and goes on with text that lacks what was to be added. */
+void cli_guard_json(void);
 
 /** A first argument is a model by its suffix, or by the built-in name. */
 bool cli_is_model(const char *arg);

@@ -37,6 +37,7 @@ static void usage(FILE *to) {
 /* Results that did not arrive are a failure: a full disk must not look like success. */
 static int finish(int status) {
     errno = 0;
+    if (cli_json_lost() && !status) status = EXIT_FAILED;
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
     int failed = cli_say("standard output: cannot write; %s; check the space where it goes", errno ? strerror(errno) : "an earlier write failed");
     return status ? status : failed;
@@ -56,6 +57,7 @@ int main(int argc, char **argv) {
         return finish(EXIT_DONE);
     }
     argp_err_exit_status = EXIT_USAGE;
+    cli_guard_json();
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
         if (strcmp(argv[1], VERBS[i].name) == 0) {
             static char name[64];

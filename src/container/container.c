@@ -2,8 +2,9 @@
  * Owner rule: see container.h. */
 #include "container/container.h"
 
-#include <jansson.h>
 #include <stdlib.h>
+
+#include "container/json.h"
 
 typedef struct span {
     size_t from, to;
@@ -110,9 +111,10 @@ kf_status kf__container_read(const void *data, size_t bytes, kf__container *out,
     if (length > KF_CONTAINER_MAX_HEADER) KF_FAIL(err, KF_ERR_LIMIT, "byte 0: a header of %llu bytes; at most %zu are accepted; this may be another kind of file", (unsigned long long)length, KF_CONTAINER_MAX_HEADER);
     if (length > bytes - 8) KF_FAIL(err, KF_ERR_FORMAT, "byte 0: a header of %llu bytes in a file of %zu; it is truncated or another kind of file", (unsigned long long)length, bytes);
     json_error_t why;
-    json_t *root = json_loadb((const char *)data + 8, (size_t)length, JSON_REJECT_DUPLICATES, &why);
-    if (!root) KF_FAIL(err, KF_ERR_FORMAT, "byte %d: the header is not valid JSON; %s", 8 + why.position, why.text);
-    kf_status st = read_header(out, root, (const uint8_t *)data + 8 + length, bytes - 8 - (size_t)length, err);
+    kf_status st;
+    json_t *root = kf__json_load((const char *)data + 8, (size_t)length, &why, &st);
+    if (!root) KF_FAIL(err, st, "byte %d: the header cannot be read as JSON; %s", 8 + why.position, why.text);
+    st = read_header(out, root, (const uint8_t *)data + 8 + length, bytes - 8 - (size_t)length, err);
     json_decref(root);
     if (st != KF_OK) kf__container_free(out);
     return st;

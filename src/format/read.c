@@ -1,6 +1,6 @@
 /* Reading a model file: container, version, hash, program, then the proof in program/validate.c. Nothing is trusted.
  * Owner rule: see format.h. */
-#include <jansson.h>
+#include "container/json.h"
 #include <math.h>
 
 #include "container/container.h"
@@ -291,9 +291,10 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, u
     const char *text = kf__container_text_of(c, "kitfox.program");
     json_error_t why;
     if (!text) KF_FAIL(err, KF_ERR_FORMAT, "__metadata__: no kitfox.program");
-    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &why);
-    if (!root) KF_FAIL(err, KF_ERR_FORMAT, "kitfox.program: character %d: not valid JSON; %s", why.position, why.text);
-    kf_status st = kf__program_create(out, a, err);
+    kf_status st;
+    json_t *root = kf__json_load(text, strlen(text), &why, &st);
+    if (!root) KF_FAIL(err, st, "kitfox.program: character %d: cannot be read as JSON; %s", why.position, why.text);
+    st = kf__program_create(out, a, err);
     if (st == KF_OK) {
         (*out)->mapped = flags & KF_READ_MAPPED;
         st = read_program(&(reading){*out, c, err, flags}, root);

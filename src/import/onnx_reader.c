@@ -264,16 +264,32 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     return kf__graph_verify(o->g, o->err);
 }
 
+static void *take(void *failed, size_t bytes) {
+    void *p = malloc(bytes);
+    if (!p) *(bool *)failed = true;
+    return p;
+}
+
+static void give_back(void *failed, void *p) {
+    (void)failed;
+    free(p);
+}
+
 kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *options, kf__graph **out, kf_error *err) {
     *out = NULL;
     if (bytes == 0) KF_FAIL(err, KF_ERR_FORMAT, "the file is empty; an ONNX model is needed");
     KF_TRY(kf__onnx_check_depth(data, bytes, err));
-    Onnx__ModelProto *m = onnx__model_proto__unpack(NULL, bytes, data);
+    bool failed = false; /* protobuf-c says only that it has no message */
+    ProtobufCAllocator allocator = {take, give_back, &failed};
+    Onnx__ModelProto *m = onnx__model_proto__unpack(&allocator, bytes, data);
+    if (!m && failed)
+        KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the messages of %zu bytes of protobuf; close other programs",
+                bytes);
     if (!m) KF_FAIL(err, KF_ERR_FORMAT, "not an ONNX model; the protobuf does not parse; the file may be truncated or of another kind");
     kf__onnx o = {.options = options, .err = err};
     kf_status st = kf__graph_create(&o.g, err);
     if (st == KF_OK) st = build(&o, m);
-    onnx__model_proto__free_unpacked(m, NULL);
+    onnx__model_proto__free_unpacked(m, &allocator);
     free(o.keys);
     free(o.ids);
     if (st == KF_OK) *out = o.g;

@@ -2,7 +2,7 @@
  * Owner rule: see sidecar.h; the JSON tree ends with the call. */
 #include "import/sidecar.h"
 
-#include <jansson.h>
+#include "container/json.h"
 #include <stdio.h>
 
 #include "os/file.h"
@@ -132,10 +132,11 @@ kf_status kf__sidecar_parse(const char *name, const void *data, size_t bytes, kf
     json_error_t why;
     *out = (kf__sidecar){0};
     kf__arena_init(&out->arena, NULL);
-    json_t *root = json_loadb(bytes ? data : "", bytes, JSON_REJECT_DUPLICATES, &why);
-    if (!root) KF_FAIL(err, json_error_code(&why) == json_error_out_of_memory ? KF_ERR_MEMORY : KF_ERR_FORMAT, "%s: line %d: not valid JSON; %s", name, why.line, why.text);
+    kf_status st;
+    json_t *root = kf__json_load(data, bytes, &why, &st);
+    if (!root) KF_FAIL(err, st, "%s: line %d: cannot be read as JSON; %s", name, why.line, why.text);
     reading r = {.s = out, .root = root, .err = err};
-    kf_status st = read_all(&r);
+    st = read_all(&r);
     json_decref(root);
     if (st == KF_OK && !(out->path = kf__arena_strdup(&out->arena, name))) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     else if (st != KF_OK) kf__error_prefix(err, st, "%s", name);

@@ -78,7 +78,7 @@ def beside(folder):
 def bad_json(folder):
     model, config = os.path.join(folder, "model.safetensors"), os.path.join(folder, "config.json")
     cfg = CFG["pretrained_cfg"]
-    cases = [("{", "valid JSON"), ("", "valid JSON"), ("[1]", "object"), ('{"mean": 1, "mean": 2}', "mean"), (dict(CFG, pretrained_cfg=3), "pretrained_cfg"), (dict(CFG, architecture=7), "architecture"),
+    cases = [("{", "as JSON"), ("", "as JSON"), ("[1]", "object"), ('{"mean": 1, "mean": 2}', "mean"), (dict(CFG, pretrained_cfg=3), "pretrained_cfg"), (dict(CFG, architecture=7), "architecture"),
              (dict(CFG, architecture="resnet50"), "resnet50"), (dict(CFG, architecture="mobilenetv3_large_100"), "tensor "), (dict(CFG, num_classes="ten"), "num_classes"), (dict(CFG, num_classes=9), "num_classes"),
              (dict(CFG, label_names=3), "label_names"), (dict(CFG, label_names=["a", 2]), "label_names"), (dict(CFG, num_classes=None, label_names=["a"]), "1 class names"), (dict(CFG, label_names={"1": "a"}), "label_names"),
              (dict(CFG, label_descriptions=[]), "label_descriptions"), (dict(CFG, label_descriptions={"n0": 3}), "n0")]

@@ -5,6 +5,7 @@ Called by meson with the program's path; KITFOX_SOURCE is the source root. Print
 """
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -98,6 +99,10 @@ def bad_files(folder):
             f.write(data)
         code, out, err = run("classify", "--json", "--labels", names, picture)
         check(f"bad labels: {what}", code == 1 and out == "" and err.startswith("kitfox: " + names) and text in err, (code, out, err))
+    latin = os.path.join(os.fsencode(os.path.dirname(names)), b"cr\xe8me.jpg")
+    shutil.copy(picture, latin)
+    code, out, err = run("classify", "--json", latin)
+    check("a row of JSON that cannot be is a failure", code == 1 and out == "" and "UTF-8" in err, (code, out, err))
     code, out, err = run("classify", "--json", paths["missing"], picture)
     rows = [json.loads(line) for line in out.splitlines()]
     check("classify: a failing picture does not stop the others", code == 1 and "error" in rows[0] and rows[1]["top"][0]["label"] == "frog", out)
