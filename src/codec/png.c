@@ -1,6 +1,8 @@
 /* PNG through libspng and WebP through libwebp: to RGB8, alpha dropped as Pillow's convert("RGB") does.
  * Owner rule: the picture belongs to the caller. */
+#include <errno.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <spng.h>
@@ -12,13 +14,16 @@
 enum { CHUNK_BYTES = 1 << 20, CHUNKS_BYTES = 1 << 24 };
 
 static kf_status png_error(int code, kf_error *err) {
+    if (errno == ENOMEM) code = SPNG_EMEM; /* which libspng takes for damage where zlib was refused */
     if (code == SPNG_ECHUNK_LIMITS)
         return kf__codec_fail(
             err, KF_ERR_LIMIT,
             "the PNG has more than 1000 text, profile or palette chunks, or more than %d bytes in one or %d in all; "
             "save it without them",
             CHUNK_BYTES, CHUNKS_BYTES);
-    return kf__codec_fail(err, code == SPNG_EMEM ? KF_ERR_MEMORY : KF_ERR_FORMAT, "PNG cannot be decoded; %s; the file may be truncated", spng_strerror(code));
+    return kf__codec_fail(err, code == SPNG_EMEM ? KF_ERR_MEMORY : KF_ERR_FORMAT, "PNG cannot be decoded; %s; %s",
+                          spng_strerror(code),
+                          code == SPNG_EMEM ? "close other programs" : "the file may be truncated");
 }
 
 /* The EXIF chunk of a RIFF container; chunks are padded to even lengths. */
@@ -36,6 +41,7 @@ static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, cons
     struct spng_ihdr h;
     struct spng_exif exif;
     size_t size;
+    errno = 0;
     int code = spng_set_image_limits(c, (uint32_t)o->max_side, (uint32_t)o->max_side);
     if (!code) code = spng_set_chunk_limits(c, CHUNK_BYTES, CHUNKS_BYTES);
     if (!code) code = spng_set_png_buffer(c, data, bytes);
@@ -69,16 +75,27 @@ kf_status kf__codec_png(const uint8_t *data, size_t bytes, const kf_image_option
     return st;
 }
 
+/* Is there room for what a lossless picture needs beside its pixels: each as 4 bytes, and tables? libwebp 1.2.4 follows
+ * a pointer that it never set where its tables cannot be had. */
+static bool has_room(const kf_image *im) {
+    void *volatile block = malloc(4 * (size_t)im->width * (size_t)im->height + (4 << 20));
+    free(block);
+    return block != NULL;
+}
+
 /* As WebPDecodeRGBInto, which does not tell damage from want of memory. */
 static VP8StatusCode decode_webp(const uint8_t *data, size_t bytes, kf_image *out) {
     WebPDecoderConfig c;
     if (!WebPInitDecoderConfig(&c)) return VP8_STATUS_INVALID_PARAM;
+    if (!has_room(out)) return VP8_STATUS_OUT_OF_MEMORY;
     c.output.colorspace = MODE_RGB;
     c.output.is_external_memory = 1;
     c.output.u.RGBA.rgba = out->pixels;
     c.output.u.RGBA.stride = (int)out->stride;
     c.output.u.RGBA.size = out->stride * (size_t)out->height;
-    return WebPDecode(data, bytes, &c);
+    errno = 0;
+    VP8StatusCode code = WebPDecode(data, bytes, &c);
+    return code != VP8_STATUS_OK && errno == ENOMEM ? VP8_STATUS_OUT_OF_MEMORY : code;
 }
 
 kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err) {

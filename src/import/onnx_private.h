@@ -13,6 +13,7 @@ typedef struct kf__onnx {
     int opset;
     int32_t node_index;
     /* open-addressing map from value name to id; capacity a power of two */
+    bool no_memory; /* a value that has a name got no number: what is missing is not the file's */
     const char **keys;
     kf__vid *ids;
     size_t cap, used;

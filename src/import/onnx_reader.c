@@ -108,11 +108,13 @@ static bool grow_map(kf__onnx *o) {
 
 kf__vid kf__onnx_value(kf__onnx *o, const char *name) {
     if (!name || !*name) return KF_NO_VALUE;
-    if (o->used * 2 >= o->cap && !grow_map(o)) return KF_NO_VALUE;
+    o->no_memory |= o->used * 2 >= o->cap && !grow_map(o);
+    if (o->no_memory) return KF_NO_VALUE;
     size_t at = hash_name(name) & (o->cap - 1);
     for (; o->keys[at]; at = (at + 1) & (o->cap - 1))
         if (strcmp(o->keys[at], name) == 0) return o->ids[at];
     kf__vid id = kf__graph_add_value(o->g, name, KF_DTYPE_NONE, NULL);
+    o->no_memory |= id < 0;
     if (id < 0) return id;
     o->keys[at] = o->g->values[id].name;
     o->ids[at] = id;
@@ -230,7 +232,7 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     o->g->name = kf__arena_strdup(&o->g->arena, p->name ? p->name : "");
     o->g->inputs = kf__arena_array(&o->g->arena, p->n_input + 1, sizeof *o->g->inputs);
     o->g->outputs = kf__arena_array(&o->g->arena, p->n_output + 1, sizeof *o->g->outputs);
-    if (!o->g->inputs || !o->g->outputs) KF_FAIL_MEMORY(o->err, p->n_input * sizeof *o->g->inputs);
+    if (!o->g->name || !o->g->inputs || !o->g->outputs) KF_FAIL_MEMORY(o->err, p->n_input * sizeof *o->g->inputs);
     for (size_t i = 0; o->options->node && i < p->n_node; i++)
         o->options->node(o->options->node_user, p->node[i]->name ? p->node[i]->name : "", p->node[i]->op_type ? p->node[i]->op_type : "", kf__onnx_known(p->node[i]));
     KF_TRY(load_initializers(o, p));
@@ -292,6 +294,8 @@ kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *
     onnx__model_proto__free_unpacked(m, &allocator);
     free(o.keys);
     free(o.ids);
+    if (o.no_memory)
+        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory for the names of values; close other programs");
     if (st == KF_OK) *out = o.g;
     else kf__graph_destroy(&o.g);
     return st;
