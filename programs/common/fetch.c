@@ -233,7 +233,7 @@ static void set_options(transfer *t, struct curl_slist *headers) {
     SET(CURLOPT_MAXREDIRS, 8L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_CONNECTTIMEOUT, (long)t->f->stall_s);
-    SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    SET(CURLOPT_LOW_SPEED_LIMIT, t->f->slowest);
     SET(CURLOPT_LOW_SPEED_TIME, (long)t->f->stall_s);
     SET(CURLOPT_USERAGENT, "kitfox");
     SET(CURLOPT_HTTPHEADER, headers);
@@ -297,8 +297,11 @@ static kf_status judge(transfer *t, const char *part, cli_fetched *out, kf_error
     if (t->linked_size && t->linked_size != t->at) return cli_error_at(err, KF_ERR_CORRUPT, url, "the file is shorter or longer than the hub lists it; try again later or another --mirror");
     kf_status st = kf_file_sha256(part, out->sha256, err);
     if (st != KF_OK) return st;
-    if (t->linked[0] && strcmp(out->sha256, t->linked) != 0)
-        return cli_error_at(err, KF_ERR_CORRUPT, url, "the SHA-256 differs from the published one; try again later or another --mirror");
+    const char *wanted = t->f->sha256 ? t->f->sha256 : t->linked;
+    if (wanted[0] && strcmp(out->sha256, wanted) != 0)
+        return cli_error(err, KF_ERR_CORRUPT,
+                         "%.500s: the SHA-256 differs: %s arrived, %s is %s; try again later or another --mirror", url,
+                         out->sha256, wanted, t->f->sha256 ? "asked for" : "published");
     return t->f->check ? t->f->check(part, url, err) : KF_OK;
 }
 
@@ -332,6 +335,13 @@ static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_e
     if (code >= 400) {
         snprintf(why, sizeof why, "the server answers %ld; %s", code, code >= 500 || code == 429 || code == 408 ? "try again later or another --mirror" : "check --mirror");
         return cli_error_at(err, KF_ERR_IO, url, why), code >= 500 || code == 429 || code == 408 ? AGAIN : GIVE_UP;
+    }
+    if (rc == CURLE_OPERATION_TIMEDOUT) {
+        snprintf(why, sizeof why,
+                 "too slow; under %ld bytes a second for %d s; run it again to go on where it stopped, or see "
+                 "--slowest and --timeout",
+                 t->f->slowest, t->f->stall_s);
+        return cli_error_at(err, KF_ERR_IO, url, why), AGAIN;
     }
     if (rc != CURLE_OK) {
         bool final = rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS || rc == CURLE_PEER_FAILED_VERIFICATION;

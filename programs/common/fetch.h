@@ -13,7 +13,10 @@
 typedef struct cli_fetch {
     const char *url, *path;  /**< from, and the final name; "path.part" and "path.part.tag" live beside it meanwhile */
     uint64_t max_bytes;      /**< refuse more */
-    int tries, wait_ms, stall_s; /**< attempts in all; first pause (doubles, at most 30 s); seconds without a byte */
+    int tries, wait_ms;      /**< attempts in all; first pause (doubles, at most 30 s) */
+    int stall_s;             /**< seconds without a connection, or below `slowest`, that end an attempt */
+    long slowest;            /**< bytes a second; 1: only a server that sends nothing is given up */
+    const char *sha256;      /**< 64 lower-case hexadecimal digits that the content has to have; NULL: not known */
     bool progress;           /**< bar on standard error */
     /** Judges the complete file before it gets its name; may be NULL. */
     kf_status (*check)(const char *path, const char *url, kf_error *err);

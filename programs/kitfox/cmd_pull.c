@@ -11,7 +11,18 @@
 #include "common/cli.h"
 #include "common/fetch.h"
 
-enum { KEY_MIRROR = 1000, KEY_LIST, KEY_RETRIES, KEY_WAIT, KEY_TIMEOUT, KEY_FORCE, PATH = 4096, MAX_NAMES = 32 };
+enum {
+    KEY_MIRROR = 1000,
+    KEY_LIST,
+    KEY_RETRIES,
+    KEY_WAIT,
+    KEY_TIMEOUT,
+    KEY_SLOWEST,
+    KEY_SHA256,
+    KEY_FORCE,
+    PATH = 4096,
+    MAX_NAMES = 32
+};
 
 typedef struct weights {
     const char *name, *repository, *licence;
@@ -26,19 +37,25 @@ static const char WEIGHTS[] = "model.safetensors", CONFIG[] = "config.json", HUB
 enum { N_TABLE = sizeof TABLE / sizeof *TABLE };
 
 typedef struct options {
-    const char *mirror, *out, *names[MAX_NAMES];
+    const char *mirror, *out, *sha256, *names[MAX_NAMES];
     int n_names, retries, wait_ms, timeout;
+    long slowest;
     bool list, json, force;
 } options;
 
 static const struct argp_option OPTIONS[] = {
-    {"mirror", KEY_MIRROR, "URL", 0, "http, https or file URL that holds REPOSITORY/FILE or REPOSITORY/resolve/main/FILE", 0},
+    {"mirror", KEY_MIRROR, "URL", 0,
+     "http, https or file URL that holds REPOSITORY/FILE or REPOSITORY/resolve/main/FILE", 0},
     {"output", 'o', "DIR|FILE", 0, "a folder, or the weights' name (default: the cache folder)", 0},
     {"list", KEY_LIST, NULL, 0, "the names and where they come from", 0},
     {"force", KEY_FORCE, NULL, 0, "replace what is there", 0},
     {"retries", KEY_RETRIES, "N", 0, "attempts for one file (default 5)", 0},
     {"wait", KEY_WAIT, "MS", 0, "first pause between attempts, doubled each time (default 1000)", 0},
-    {"timeout", KEY_TIMEOUT, "S", 0, "seconds without a byte before a new attempt (default 30)", 0},
+    {"timeout", KEY_TIMEOUT, "S", 0,
+     "seconds without a connection or below --slowest before a new attempt (default 30)", 0},
+    {"slowest", KEY_SLOWEST, "BYTES", 0, "bytes a second that a server has to send (default 1024)", 0},
+    {"sha256", KEY_SHA256, "HEX", 0,
+     "what the weights have to hash to (default: what the server publishes, where it does); one NAME", 0},
     {"json", 'j', NULL, 0, "one JSON object a line", 0},
     {0},
 };
@@ -54,12 +71,19 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_RETRIES: o->retries = (int)cli_number(state, "--retries", arg, 1, 100); return 0;
     case KEY_WAIT: o->wait_ms = (int)cli_number(state, "--wait", arg, 1, 60000); return 0;
     case KEY_TIMEOUT: o->timeout = (int)cli_number(state, "--timeout", arg, 1, 3600); return 0;
+    case KEY_SLOWEST: o->slowest = cli_number(state, "--slowest", arg, 1, 1 << 30); return 0;
+    case KEY_SHA256:
+        o->sha256 = arg;
+        if (strlen(arg) != 64 || strspn(arg, "0123456789abcdef") != 64)
+            argp_error(state, "--sha256 %s: 64 digits of 0 to 9 and a to f are needed", arg);
+        return 0;
     case ARGP_KEY_ARG:
         if (o->n_names == MAX_NAMES) argp_error(state, "at most %d names", MAX_NAMES);
         o->names[o->n_names++] = arg;
         return 0;
     case ARGP_KEY_END:
         if (!o->list && o->n_names == 0) argp_error(state, "a NAME is needed; --list prints them");
+        if (o->sha256 && o->n_names > 1) argp_error(state, "--sha256 is of one file; pull one NAME at a time");
         if (o->mirror && strncmp(o->mirror, "http://", 7) && strncmp(o->mirror, "https://", 8) && strncmp(o->mirror, "file://", 7))
             argp_error(state, "--mirror %s: an http://, https:// or file:// URL is needed", o->mirror);
         return 0;
@@ -198,8 +222,16 @@ static kf_status fetch(const weights *w, const options *o, const char *name, par
     int n = (int)strlen(base);
     while (n > 0 && base[n - 1] == '/') n--;
     if (n > 3000) return fail(err, KF_ERR_LIMIT, "--mirror", "the URL is too long");
-    p->f = (cli_fetch){.url = p->url, .path = p->path, .max_bytes = is_config ? 1 << 20 : 1 << 30, .tries = o->retries, .wait_ms = o->wait_ms,
-                       .stall_s = o->timeout, .progress = isatty(2), .check = is_config ? check_config : check_safetensors};
+    p->f = (cli_fetch){.url = p->url,
+                       .path = p->path,
+                       .max_bytes = is_config ? 1 << 20 : 1 << 30,
+                       .tries = o->retries,
+                       .wait_ms = o->wait_ms,
+                       .stall_s = o->timeout,
+                       .slowest = o->slowest,
+                       .sha256 = is_config ? NULL : o->sha256,
+                       .progress = isatty(2),
+                       .check = is_config ? check_config : check_safetensors};
     snprintf(p->url, sizeof p->url, "%.*s/%s/resolve/main/%s", n, base, w->repository, name);
     kf_status st = cli_fetch_part(&p->f, &p->got, err);
     if (st != KF_OK && p->got.missing && o->mirror) {
@@ -260,6 +292,10 @@ static int pull(const weights *w, const options *o) {
         st = check_safetensors(file.path, file.path, &err);
         if (st != KF_OK) fail(&err, st, file.path, "what is there is not a complete safetensors file; replace it with --force");
         else st = kf_file_sha256(file.path, file.got.sha256, &err);
+        if (st == KF_OK && o->sha256 && strcmp(file.got.sha256, o->sha256) != 0)
+            st = cli_error(&err, KF_ERR_CORRUPT,
+                           "%.500s: the SHA-256 differs: %s is there, %s is asked for; replace it with --force",
+                           file.path, file.got.sha256, o->sha256);
     } else if (st == KF_OK) {
         st = fetch_both(w, o, &file, &config, &err);
     }
@@ -271,7 +307,7 @@ static int pull(const weights *w, const options *o) {
 
 int cmd_pull(int argc, char **argv) {
     const struct argp argp = {OPTIONS, parse, "NAME...", "Fetch published weights and their config.json.", NULL, NULL, NULL};
-    options o = {.retries = 5, .wait_ms = 1000, .timeout = 30};
+    options o = {.retries = 5, .wait_ms = 1000, .timeout = 30, .slowest = 1024};
     int status = EXIT_DONE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     if (o.list) return list(o.json);

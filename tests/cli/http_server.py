@@ -67,6 +67,17 @@ def broken(body, n, length="right", code=200, stall=0, **headers):
     return answer
 
 
+def dripping(body, pause, **headers):
+    """All of it, a byte at a time: a server that never stalls and never ends."""
+    def answer(h):
+        h.start(200, len(body), **headers)
+        for i in range(len(body)):
+            h.wfile.write(body[i:i + 1])
+            h.wfile.flush()
+            time.sleep(pause)
+    return answer
+
+
 def chunked(body, n, **headers):
     """Chunked, without the last chunk."""
     def answer(h):

@@ -18,7 +18,7 @@ import time
 from kit import KITFOX, check, finish
 
 import http_server as hs
-from http_server import broken, chunked, good, partial, status, wrong_range
+from http_server import broken, chunked, dripping, good, partial, status, wrong_range
 
 SHIM = os.path.abspath(sys.argv[2])
 NAME, OTHER = "mobilenetv3_small_050", "mobilenetv3_small_075"
@@ -186,6 +186,45 @@ def refused(top):
     check("a failing --force leaves what was there", code == 1 and read(folder, "model.safetensors") == BODY and read(folder, "config.json") == CONFIG, err)
 
 
+def slow(top):
+    folder = os.path.join(top, "drip") + "/"
+    serve([dripping(BODY, 0.02, ETag='"v1"')])
+    begun = time.time()
+    code, _, err = pull(folder, fast=["--wait", "1", "--timeout", "1", "--retries", "1"])
+    soon = time.time() - begun < 30
+    check("a server that drips is given up", code == 1 and "under 1024 bytes a second for 1 s" in err and soon, err)
+    left = sorted(os.listdir(folder))
+    check("a server that drips: what came is kept", left == ["model.safetensors.part", "model.safetensors.part.tag"], left)
+    small, tiny = checkpoint(3, 8), os.path.join(top, "tiny") + "/"
+    serve([dripping(small, 0.02, ETag='"v1"')])
+    code, row, err = pull(tiny, "--slowest", "5", fast=["--wait", "1", "--timeout", "1", "--retries", "1"])
+    check("--slowest: a drip that is asked for", code == 0 and read(tiny, "model.safetensors") == small, err)
+
+
+def pinned(top):
+    folder, other = os.path.join(top, "pinned") + "/", hashlib.sha256(BODY2).hexdigest()
+    serve([good(BODY2, ETag='"v1"')])
+    code, _, err = pull(folder, "--sha256", SHA)
+    left = os.listdir(folder)
+    check("--sha256: another file is refused, both said", code == 1 and SHA in err and other in err and not left, (err, left))
+    serve([broken(BODY2, 5000, ETag='"v1"'), good(BODY, obeys_if_range=False, ETag='"v1"')])
+    code, _, err = pull(folder, "--sha256", SHA, fast=["--wait", "1", "--timeout", "1", "--retries", "2"])
+    left = os.listdir(folder)
+    check("--sha256: a part that went on with another file", code == 1 and not left, (err, left))
+    serve([good(BODY)])
+    code, row, err = pull(folder, "--sha256", SHA)
+    check("--sha256: the right file", code == 0 and arrived(folder) and row["sha256"] == SHA, err)
+    code, _, err = pull(folder, "--sha256", other)
+    same = SHA in err and other in err and arrived(folder)
+    check("--sha256: what is there is held to it too", code == 1 and same, err)
+    serve([good(BODY2, X_Linked_Etag=f'"{SHA}"')])
+    code, _, err = pull(os.path.join(top, "published") + "/")
+    check("a published hash: both are said", code == 1 and SHA in err and other in err, err)
+    wrong = [NAME, "--sha256", "12"], [NAME, OTHER, "--sha256", SHA], [NAME, "--slowest", "0"]
+    usage = [subprocess.run([KITFOX, "pull", *a], capture_output=True).returncode for a in wrong]
+    check("--sha256, --slowest: wrong usage", usage == [2, 2, 2], usage)
+
+
 def redirected(top):
     folder = os.path.join(top, "redirect") + "/"
     serve([status(302, b"moved", Location="/blob", X_Linked_Etag=f'"{SHA}"', X_Linked_Size=str(len(BODY)), ETag='"of-the-redirect"')])
@@ -273,7 +312,7 @@ def old_libraries(top):
 
 def main():
     with tempfile.TemporaryDirectory() as top:
-        for part in (simple, resumed, refused, redirected, neighbours, killed):
+        for part in (simple, resumed, refused, slow, pinned, redirected, neighbours, killed):
             part(top)
         try:
             old_libraries(top)
