@@ -1,0 +1,153 @@
+#!/usr/bin/env python3
+"""The verbs on a machine that fails: little memory, few files, no threads, a full disk, a kill at any moment.
+
+A verb succeeds, with what it writes without the failure, or ends with a message and a status from 1 to 2, never by a
+signal; nothing half written has a name. Arguments: the program, the library of machine.c, the source root, "long" for
+the long form.
+"""
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from kit import EXAMPLES, KITFOX, check, finish
+
+SHIM, SOURCE, LONG = os.path.abspath(sys.argv[2]), sys.argv[3], "long" in sys.argv
+FROG, SE = os.path.join(EXAMPLES, "frog.jpg"), os.path.join(SOURCE, "tests", "fuzz", "corpus", "onnx", "se.onnx")
+WEIGHTS = os.path.join(SOURCE, "data", "everyday10.safetensors")
+INTEGERS = os.path.join(SOURCE, "tests", "golden", "everyday10_int8_v1.kfx")
+CHECKED = os.path.join(SOURCE, "tests", "golden", "verified_int8_v1.kfx")
+MIB = 1 << 20
+STEADY = ("info", "check", "verify", "zoo", "simplify", "export")  # print no times
+
+
+def verbs(top):
+    """Name: arguments, standard input, whether an output follows "-o"."""
+    data, labels = os.path.join(top, "data"), os.path.join(top, "labels.csv")
+    for name in ("frog", "ship"):
+        os.makedirs(os.path.join(data, name))
+        os.symlink(os.path.join(EXAMPLES, name + ".jpg"), os.path.join(data, name, name + ".jpg"))
+    with open(labels, "w") as f:
+        f.write(f"{FROG},6\n")
+    return {"classify": (["classify", FROG], None, False), "classify --json": (["classify", "--json", FROG], None, False),
+            "stream": (["stream", "--nv12", "8x8"], bytes(96 * 3), False), "info": (["info", "--json", INTEGERS], None, False),
+            "import": (["import", SE], None, True), "check": (["check", SE], None, False), "simplify": (["simplify", SE], None, True),
+            "export": (["export", SE], None, True), "quantize": (["quantize", SE, "--calib", data], None, True),
+            "compare": (["compare", WEIGHTS, INTEGERS, "--data", data], None, False), "eval": (["eval", "--data", data], None, False),
+            "verify": (["verify", CHECKED], None, False), "zoo": (["zoo"], None, False), "bench": (["bench", "-n", "2"], None, False)}
+
+
+def limit(kind, value):
+    def apply():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(kind, (value, value))
+    return apply
+
+
+def start(verb, folder, env=None, before=None):
+    args, stdin, writes = verb
+    out = os.path.join(folder, "out")
+    more = ["-o", out] if writes else []
+    p = subprocess.run([KITFOX, *args, *more], input=stdin, capture_output=True, env={**os.environ, **(env or {})},
+                       preexec_fn=before, restore_signals=False, timeout=120)
+    written = None
+    if os.path.exists(out):
+        with open(out, "rb") as f:
+            written = f.read()
+        os.remove(out)
+    said = p.stdout.decode() if verb[0][0] in STEADY else None
+    return p.returncode, p.stderr.decode(errors="replace"), (written, said), os.listdir(folder)
+
+
+def ends_well(p, whole):
+    """Success with the same file, or a message, a status and no file. The loader speaks for itself (127)."""
+    code, err, made, left = p
+    if code == 0:
+        return made == whole and not left
+    said = "kitfox: " in err if code in (1, 2) else code == 127 and "error while loading" in err
+    return said and made[0] is None and not left
+
+
+def tries(all_of, folder, what, runs):
+    """Every verb under every one of the limits; one line a limit and verb that went wrong, one for all."""
+    bad = []
+    for name, verb in all_of.items():
+        for how, env, before in runs:
+            p = start(verb, folder, env, before)
+            if not ends_well(p, WHOLE[name]):
+                bad.append((name, how, p[0], p[1][-300:], p[3]))
+    check(f"{what}: {len(all_of)} verbs, {len(runs)} forms", not bad, bad[:5])
+
+
+def threads(all_of, folder):
+    for n in (0, 1):
+        env = {"LD_PRELOAD": SHIM, "MACHINE_THREADS": str(n), "KITFOX_THREADS": "4"}
+        code, err, _, _ = start(all_of["classify"], folder, env)
+        check(f"{n} threads start: fewer, said once", code == 0 and err.count(f"{n + 1} of 4 threads") == 1 == err.count("\n"), err)
+        bad = [(name, p) for name in all_of for p in [start(all_of[name], folder, env)] if p[0] != 0 or p[2] != WHOLE[name]]
+        check(f"{n} threads start: every verb", not bad, bad)
+    env["MACHINE_THREADS"] = "0"
+    for more in (["--threads", "3"], ["--sessions", "3"]):
+        code, err, _, _ = start((["bench", "-n", "2", *more], None, False), folder, env)
+        check(f"bench {more[0]}: no figure of fewer threads", code == 1 and "only 1 of 3 threads" in err, err)
+    code, err, _, _ = start((["bench", "-n", "2", "--table"], None, False), folder, env)
+    check("bench --table: as many as start", code == 0, err)
+
+
+def kills(folder):
+    """An older file stays whole until the new one is."""
+    out = os.path.join(folder, "out")
+    args = [KITFOX, "import", WEIGHTS, "-o", out]
+    begun = time.time()
+    subprocess.run(args, check=True, capture_output=True)
+    seconds = time.time() - begun
+    with open(out, "rb") as f:
+        new = f.read()
+    bad, killed, r = [], 0, random.Random(1)
+    for i in range(200 if LONG else 12):
+        with open(out, "wb") as f:
+            f.write(b"older")
+        p = subprocess.Popen(args, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(r.random() * seconds * 1.2)
+        p.kill()
+        killed += p.wait() == -signal.SIGKILL
+        with open(out, "rb") as f:
+            now = f.read()
+        if now not in (b"older", new):
+            bad.append((i, len(now)))
+    for name in os.listdir(folder):
+        os.remove(os.path.join(folder, name))
+    check(f"killed {killed} times: the old file or the new one", not bad and killed > 0, bad)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as top:
+        folder = os.path.join(top, "out")
+        os.makedirs(folder)
+        all_of = verbs(top)
+        for name, verb in all_of.items():
+            code, err, WHOLE[name], left = start(verb, folder)
+            check(f"{name}: without a failure", code == 0 and (WHOLE[name][0] is not None) == verb[2] and not left, err)
+        memory = [8, 12, 20, 28, 40, 64] if not LONG else [6 + i for i in range(90)]
+        few = range(3, 20) if LONG else (3, 4, 5)
+        tries(all_of, folder, "memory", [(f"{m} MiB", None, limit(resource.RLIMIT_AS, m * MIB)) for m in memory])
+        tries(all_of, folder, "files", [(f"{n} files", None, limit(resource.RLIMIT_NOFILE, n)) for n in few])
+        tries(all_of, folder, "stack", [(f"{k} KiB", None, limit(resource.RLIMIT_STACK, k << 10)) for k in (512, 2048)])
+        tries({n: v for n, v in all_of.items() if v[2]}, folder, "a full disk",
+              [(f"{n} bytes", None, limit(resource.RLIMIT_FSIZE, n)) for n in (0, 1, 500, 5000)])
+        some = [r for r in range(0, 3000, 7)] if LONG else [3, 40, 200, 700, 1500]
+        tries({n: v for n, v in all_of.items() if n != "bench"}, folder, "one allocation",
+              [(f"allocation {n}", {"LD_PRELOAD": SHIM, "MACHINE_MALLOC": str(n)}, None) for n in some])
+        threads(all_of, folder)
+        kills(folder)
+    return finish()
+
+
+WHOLE = {}
+
+if __name__ == "__main__":
+    sys.exit(main())
