@@ -66,9 +66,11 @@ if [ "$arch" = aarch64 ]; then
 fi
 # Outside engines judge once: what sanitizers see does not depend on them.
 export KITFOX_PEERS=$TRUTH
+[ $full = yes ] || LEAVE=(--no-suite full) # minutes
 tier gcc
 export KITFOX_PEERS=none
-[ $full = yes ] || LEAVE=(--no-suite long) # minutes under sanitizers
+LEAVE=(--no-suite full) # once is enough
+[ $full = yes ] || LEAVE+=(--no-suite long) # minutes under sanitizers
 tier asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false
 if [ $full = yes ]; then
   export KITFOX_PEERS=$TRUTH
