@@ -8,6 +8,8 @@
 #include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "format/format.h"
 #include "kitfox/kitfox.h"
@@ -556,13 +558,64 @@ static void nhwc_is_not_turned(void **state) {
     kf_model_destroy(&m);
 }
 
+/* A child of fork gets the same scores from its parent's session and from one of its own, and releases both. */
+static int scores_in_child(kf_model *m, kf_session *s, const uint8_t *x, const float want[5]) {
+    float y[5];
+    kf_session *own = NULL;
+    alarm(60); /* a hang ends the child by a signal */
+    if (kf_session_run_rgb(s, x, 24, y, 5, NULL) != KF_OK || memcmp(y, want, sizeof y) != 0) return 1;
+    kf_session_destroy(&s);
+#if !defined(__SANITIZE_THREAD__) /* which lets such a child start no threads */
+    own = make_session(m, 3, NULL, 0);
+    if (kf_session_run_rgb(own, x, 24, y, 5, NULL) != KF_OK || memcmp(y, want, sizeof y) != 0) return 2;
+    kf_session_destroy(&own);
+#endif
+    kf_model_destroy(&m);
+    return s || own || m ? 3 : 0;
+}
+
+static void forked(void **state) {
+    (void)state;
+    kf__program *p = pb_small();
+    pb_pixels(p);
+    kf_model *m = model_of(p, NULL);
+    kf_session *s = make_session(m, 3, NULL, 0);
+    uint8_t x[192];
+    float y[5], again[5];
+    int32_t wanted = 0;
+    for (size_t i = 0; i < sizeof x; i++) x[i] = (uint8_t)(i * 37);
+    assert_int_equal(kf_session_threads(s, &wanted), 3);
+    assert_int_equal(wanted, 3);
+    assert_int_equal(kf_session_run_rgb(s, x, 24, y, 5, NULL), KF_OK);
+    for (int turn = 0; turn < 5; turn++) {
+        int how = 0;
+        pid_t child = fork();
+        if (child == 0) _exit(scores_in_child(m, s, x, y));
+        assert_int_equal(waitpid(child, &how, 0), child);
+        assert_int_equal(how, 0);
+        assert_int_equal(kf_session_run_rgb(s, x, 24, again, 5, NULL), KF_OK);
+        assert_memory_equal(again, y, sizeof y);
+    }
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(planes_become_pixels), cmocka_unit_test(declared_nhwc), cmocka_unit_test(nhwc_is_not_turned),
+        cmocka_unit_test(forked),
+        cmocka_unit_test(planes_become_pixels),
+        cmocka_unit_test(declared_nhwc),
+        cmocka_unit_test(nhwc_is_not_turned),
         cmocka_unit_test(floats_become_pixels),
-        cmocka_unit_test(against_plain), cmocka_unit_test(no_allocation), cmocka_unit_test(side_by_side),
-        cmocka_unit_test(rounding_mode), cmocka_unit_test(arguments), cmocka_unit_test(out_of_memory), cmocka_unit_test(top_k),
-        cmocka_unit_test(watching), cmocka_unit_test(watching_arguments),
+        cmocka_unit_test(against_plain),
+        cmocka_unit_test(no_allocation),
+        cmocka_unit_test(side_by_side),
+        cmocka_unit_test(rounding_mode),
+        cmocka_unit_test(arguments),
+        cmocka_unit_test(out_of_memory),
+        cmocka_unit_test(top_k),
+        cmocka_unit_test(watching),
+        cmocka_unit_test(watching_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
