@@ -63,7 +63,10 @@ int main(int argc, char **argv) {
             static char name[64];
             snprintf(name, sizeof name, "kitfox %s", VERBS[i].name);
             argv[1] = name;
-            return finish(VERBS[i].run(argc - 1, argv + 1));
+            errno = 0;
+            int status = VERBS[i].run(argc - 1, argv + 1);
+            bool silent = status == EXIT_USAGE && errno == ENOMEM; /* argp gives up without a word */
+            return finish(silent ? cli_say("out of memory for the options; close other programs") : status);
         }
     fprintf(stderr, "kitfox: %s: unknown verb; try one of", argv[1]);
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) fprintf(stderr, "%s %s", i ? "," : "", VERBS[i].name);
