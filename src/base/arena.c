@@ -31,9 +31,16 @@ static kf__arena_block *new_block(kf__arena *a, size_t payload) {
     return b;
 }
 
+bool kf__arena_fits(kf__arena *a, size_t size) {
+    if (!a->limit || size <= a->limit - a->used) return true;
+    a->refused = size;
+    return false;
+}
+
 void *kf__arena_alloc(kf__arena *a, size_t size) {
     size_t align = size >= 256 ? KF_ALIGN : 16;
     kf__arena_block *b = a->head;
+    if (!kf__arena_fits(a, size)) return NULL;
     if (KF_REDZONE || size > LARGE) { /* its own block, put behind the head so that the head keeps filling */
         kf__arena_block *big = new_block(a, size);
         if (!big) return NULL;

@@ -21,6 +21,9 @@ kf_status kf__error_set(kf_error *err, kf_status status, const char *fmt, ...) K
  *  `status` when err is NULL. */
 kf_status kf__error_prefix(kf_error *err, kf_status status, const char *fmt, ...) KF_PRINTF(3, 4);
 
+/** LIMIT: "what: have; at most `most` are accepted; option", without `option` where that is NULL. */
+kf_status kf__error_limit(kf_error *err, const char *what, double have, double most, const char *option);
+
 /** Return from the calling function with an error text. */
 #define KF_FAIL(err, status, ...) return kf__error_set((err), (status), __VA_ARGS__)
 /** Return from the calling function if `call` failed. */
@@ -94,11 +97,15 @@ typedef struct kf__arena {
     const kf_allocator *allocator; /* NULL: the process heap */
     kf__arena_block *head;
     size_t used; /* bytes handed out, for reports */
+    size_t limit;   /* most that `used` may become; 0: any */
+    size_t refused; /* bytes of the latest request beyond the limit; 0: none was */
 } kf__arena;
 
 void kf__arena_init(kf__arena *a, const kf_allocator *allocator);
 void kf__arena_free(kf__arena *a);
-/** Uninitialised memory aligned to 16 (KF_ALIGN for sizes from 256 up); NULL when out of memory. */
+/** Is there room for `size` bytes within the limit? If not, notes it. */
+bool kf__arena_fits(kf__arena *a, size_t size);
+/** Uninitialised memory aligned to 16 (KF_ALIGN for sizes from 256 up); NULL when out of memory or beyond the limit. */
 void *kf__arena_alloc(kf__arena *a, size_t size);
 void *kf__arena_zalloc(kf__arena *a, size_t size);
 /** count * size with overflow check. */

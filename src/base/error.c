@@ -35,3 +35,8 @@ kf_status kf__error_prefix(kf_error *err, kf_status status, const char *fmt, ...
     err->text[sizeof err->text - 1] = '\0';
     return err->status;
 }
+
+kf_status kf__error_limit(kf_error *err, const char *what, double have, double most, const char *option) {
+    return kf__error_set(err, KF_ERR_LIMIT, "%s: %.0f; at most %.0f are accepted%s%s", what, have, most,
+                         option ? "; to raise that: " : "", option ? option : "");
+}

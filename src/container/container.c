@@ -82,6 +82,19 @@ static kf_status check_spans(span *spans, size_t n, size_t room, kf_error *err) 
     return KF_OK;
 }
 
+static int by_name(const void *a, const void *b) {
+    const kf__container_tensor *const *x = a, *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+static kf_status sort_names(kf__container *c, kf_error *err) {
+    c->by_name = kf__arena_array(&c->arena, c->n_tensors + 1, sizeof *c->by_name);
+    if (!c->by_name) KF_FAIL_MEMORY(err, c->n_tensors * sizeof *c->by_name);
+    for (size_t i = 0; i < c->n_tensors; i++) c->by_name[i] = &c->tensors[i];
+    qsort(c->by_name, c->n_tensors, sizeof *c->by_name, by_name);
+    return KF_OK;
+}
+
 static kf_status read_header(kf__container *c, json_t *root, const uint8_t *data, size_t room, kf_error *err) {
     size_t n = json_object_size(root);
     if (!json_is_object(root)) KF_FAIL(err, KF_ERR_FORMAT, "the header is not a JSON object");
@@ -99,7 +112,16 @@ static kf_status read_header(kf__container *c, json_t *root, const uint8_t *data
         if (!json_is_object(v)) KF_FAIL(err, KF_ERR_FORMAT, "tensor %s: not described by an object", key);
         KF_TRY(read_tensor(c, key, v, data, room, &spans[c->n_tensors], err));
     }
+    KF_TRY(sort_names(c, err));
     return check_spans(spans, c->n_tensors, room, err);
+}
+
+kf_status kf__container_check_json(const char *text, size_t n, kf_error *err) {
+    size_t values = 1;
+    for (size_t i = 0; i < n; i++) values += text[i] == ',' || text[i] == '[' || text[i] == '{';
+    if (values > KF_CONTAINER_MAX_VALUES)
+        return kf__error_limit(err, "values in a JSON text", (double)values, (double)KF_CONTAINER_MAX_VALUES, NULL);
+    return KF_OK;
 }
 
 kf_status kf__container_read(const void *data, size_t bytes, kf__container *out, kf_error *err) {
@@ -110,6 +132,7 @@ kf_status kf__container_read(const void *data, size_t bytes, kf__container *out,
     if (!kf__read_u64(&r, &length)) KF_FAIL(err, KF_ERR_FORMAT, "byte 0: %zu bytes; a safetensors file begins with 8 bytes of header length", bytes);
     if (length > KF_CONTAINER_MAX_HEADER) KF_FAIL(err, KF_ERR_LIMIT, "byte 0: a header of %llu bytes; at most %zu are accepted; this may be another kind of file", (unsigned long long)length, KF_CONTAINER_MAX_HEADER);
     if (length > bytes - 8) KF_FAIL(err, KF_ERR_FORMAT, "byte 0: a header of %llu bytes in a file of %zu; it is truncated or another kind of file", (unsigned long long)length, bytes);
+    KF_TRY(kf__container_check_json((const char *)data + 8, (size_t)length, err));
     json_error_t why;
     kf_status st;
     json_t *root = kf__json_load((const char *)data + 8, (size_t)length, &why, &st);
@@ -126,9 +149,10 @@ void kf__container_free(kf__container *c) {
 }
 
 const kf__container_tensor *kf__container_find(const kf__container *c, const char *name) {
-    for (size_t i = 0; i < c->n_tensors; i++)
-        if (strcmp(c->tensors[i].name, name) == 0) return &c->tensors[i];
-    return NULL;
+    const kf__container_tensor key = {.name = name}, *to_key = &key;
+    const kf__container_tensor *const *found = NULL;
+    if (c->n_tensors) found = bsearch(&to_key, c->by_name, c->n_tensors, sizeof *c->by_name, by_name);
+    return found ? *found : NULL;
 }
 
 const char *kf__container_text_of(const kf__container *c, const char *key) {

@@ -291,6 +291,7 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, u
     const char *text = kf__container_text_of(c, "kitfox.program");
     json_error_t why;
     if (!text) KF_FAIL(err, KF_ERR_FORMAT, "__metadata__: no kitfox.program");
+    KF_TRY(kf__container_check_json(text, strlen(text), err));
     kf_status st;
     json_t *root = kf__json_load(text, strlen(text), &why, &st);
     if (!root) KF_FAIL(err, st, "kitfox.program: character %d: cannot be read as JSON; %s", why.position, why.text);
