@@ -13,6 +13,12 @@ bool kf__axis_extent(const kf__axis *a, int64_t in, bool ceil_mode, int64_t *out
     return true;
 }
 
+/* The last position all of whose taps are inside, where one is. */
+static int64_t last_inside(const kf__axis *a, int64_t in, int64_t out) {
+    int64_t last = (in - 1 - (int64_t)a->dilation * (a->taps - 1) + a->before) / a->stride;
+    return last < out ? last : out - 1;
+}
+
 /* Both ends of the range of taps inside the image move one way along the axis. So a class is a run of neighbours,
  * except for windows that have no tap inside: those may lie on both sides, and with dilation between others. */
 int32_t kf__border_classes(const kf__axis *a, int64_t in, int64_t out, int32_t *cls, kf__taps *taps) {
@@ -28,6 +34,7 @@ int32_t kf__border_classes(const kf__axis *a, int64_t in, int64_t out, int32_t *
             n++;
         }
         if (cls) cls[i] = t.count ? latest : empty;
+        else if (t.count == a->taps) i = last_inside(a, in, out); /* all positions up to there are of this class */
     }
     return n;
 }
