@@ -32,10 +32,19 @@ typedef struct kf_model_options {
     const kf_allocator *allocator; /**< NULL: malloc; must outlive the model */
     size_t max_bytes;              /**< refuse larger files; default 1 GiB */
     int32_t skip_hash;             /**< 1: do not check the file's hash (default 0) */
+    /** Most bytes that the model may take beside its program: packed weights, and parameters in the order of kernels.
+     *  0 (default): of a file 64 MiB and 32 times its bytes, which padding to a vector's length stays below in networks
+     *  (they take 1 to 3 times their file); of a graph whatever it needs. */
+    size_t max_model_bytes;
+    /** For sessions of this model, kf_model_verify's too, whose own options say nothing else. 0 (default): as in
+     *  kf_session_options. */
+    size_t max_session_bytes;
+    int64_t max_operations;
 } kf_model_options;
 KF_API void kf_model_options_init(kf_model_options *options);
 
-/** Load a .kfx file. Errors: IO, FORMAT, CORRUPT (hash), LIMIT, UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
+/** Load a .kfx file. Errors: IO, FORMAT, CORRUPT (hash), LIMIT (max_bytes, max_model_bytes, or what no network has:
+ *  docs/FORMAT.md), UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
 KF_API kf_status kf_model_load(const char *path, const kf_model_options *options, kf_model **out, kf_error *err);
 /** The same from memory; the bytes are copied. */
 KF_API kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *options, kf_model **out,
@@ -83,7 +92,7 @@ typedef struct kf_verify_report {
 } kf_verify_report;
 /** Run the made-up input on this machine's kernels with `threads` cores (0: default; fewer where no more start) and
  *  compare every step. KF_OK says only that it was done: look at `first`. UNSUPPORTED: the model has no vector (older
- * files, kf_graph_compile). MEMORY. Thread safe. */
+ *  files, kf_graph_compile). LIMIT: as kf_session_create, by the model's options. MEMORY. Thread safe. */
 KF_API kf_status kf_model_verify(const kf_model *model, int32_t threads, kf_verify_report *out, kf_error *err);
 
 typedef struct kf_session_options {
@@ -91,11 +100,21 @@ typedef struct kf_session_options {
     const kf_allocator *allocator; /**< NULL: malloc */
     int32_t threads; /**< cores for one image, at most 64; 0: KITFOX_THREADS or affinity and quota, at most 4 */
     int32_t profile;               /**< 1: time every step */
+    /** Most bytes that the session may take, all at once: activations (inputs and outputs are among them), scratch of
+     *  every thread, scores, and the room of kf_session_watch. 0 (default): what the model's options say; else 4 GiB,
+     *  twice what MobileNetV3 Large takes for a picture of 4096 pixels a side (6 MB at 224). */
+    size_t max_session_bytes;
+    /** Most operations of one run, at least 0. An operation takes about as long as a multiply-add of a matrix product;
+     *  docs/FORMAT.md says what steps count. 0 (default): what the model's options say; else 2^38 = 274877906944, half
+     * as much again as MobileNetV3 Large takes for a picture of 4096 pixels a side, and 500 times what it takes for
+     * 224. */
+    int64_t max_operations;
 } kf_session_options;
 KF_API void kf_session_options_init(kf_session_options *options);
 
 /** Where the system does not start as many threads, the session has fewer and computes the same: see
- * kf_session_threads. Errors: ARGUMENT, MEMORY. */
+ *  kf_session_threads. LIMIT, before anything large is allocated: the session would take more than max_session_bytes, or
+ *  a run more than max_operations; the text has both numbers. Errors: ARGUMENT, LIMIT, MEMORY. */
 KF_API kf_status kf_session_create(const kf_model *model, const kf_session_options *options, kf_session **out,
                                    kf_error *err);
 KF_API void kf_session_destroy(kf_session **session);
@@ -128,8 +147,9 @@ KF_API kf_status kf_session_step(const kf_session *session, int32_t index, kf_st
 /** Sees the output of step `step` right after it ran, and before the first step each input k of the model as step -1 - k: `n` real
  *  numbers in storage order (N,H,W,C), valid for the call. What is stored as integers comes as (q - zero point) * scale. */
 typedef void (*kf_step_fn)(void *user, int32_t step, const float *values, size_t n);
-/** Show every step's output of the runs from now on to `fn`, called from the running thread; NULL ends it. Runs slow down. Allocates
- *  room for the largest output. Errors: ARGUMENT, MEMORY (then nothing changed). */
+/** Show every step's output of the runs from now on to `fn`, called from the running thread; NULL ends it. Runs slow
+ * down. Allocates room for the largest output. Errors: ARGUMENT, LIMIT (max_session_bytes), MEMORY (then nothing
+ * changed). */
 KF_API kf_status kf_session_watch(kf_session *session, kf_step_fn fn, void *user, kf_error *err);
 /** In the runs from now on, put `values` (real numbers in storage order, rounded as the output is stored) in place of what step `step`
  *  computed; step -1 ends it. `values` stays the caller's and has to live until then. ARGUMENT: no such step. Allocates nothing. */

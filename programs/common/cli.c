@@ -68,6 +68,20 @@ long cli_number(struct argp_state *state, const char *option, const char *arg, l
     return ok ? n : lo;
 }
 
+size_t cli_bytes(struct argp_state *state, const char *option, const char *arg) {
+    static const char UNITS[] = "KMG";
+    char *end;
+    errno = 0;
+    unsigned long long n = strtoull(arg, &end, 10);
+    bool ok = *arg >= '0' && *arg <= '9' && errno == 0 && n > 0;
+    const char *unit = *end ? strchr(UNITS, *end) : NULL;
+    int shift = unit ? 10 * (int)(unit - UNITS + 1) : 0;
+    if (unit) end++;
+    if (!ok || *end || n > SIZE_MAX >> shift)
+        argp_error(state, "%s %s: a number of bytes is needed, from 1 on; K, M or G may follow, as in 8G", option, arg);
+    return (size_t)n << shift;
+}
+
 void cli_frame_size(struct argp_state *state, const char *option, const char *arg, long *width, long *height) {
     char *end;
     errno = 0;
@@ -107,6 +121,29 @@ static void *take_or_end(size_t bytes) {
 
 void cli_guard_json(void) { json_set_alloc_funcs(take_or_end, free); }
 
+enum { MAX_MEMORY = 0x4d01, MAX_OPERATIONS }; /* options without a letter */
+
+static const struct argp_option LIMITS[] = {
+    {"max-memory", MAX_MEMORY, "BYTES", 0,
+     "most that a model takes, and each session of it (K, M or G may follow; default: 4G a session, 64M and 32 times "
+     "its "
+     "file a model)",
+     11},
+    {"max-operations", MAX_OPERATIONS, "N", 0, "most operations of one run (default 274877906944)", 11},
+    {0},
+};
+
+static error_t parse_limit(int key, char *arg, struct argp_state *state) {
+    cli_common *c = state->input;
+    switch (key) {
+    case MAX_MEMORY: c->max_memory = cli_bytes(state, "--max-memory", arg); return 0;
+    case MAX_OPERATIONS: c->max_operations = cli_number(state, "--max-operations", arg, 1, LONG_MAX); return 0;
+    default: return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp cli_limits_argp = {.options = LIMITS, .parser = parse_limit};
+
 static const struct argp_option OPTIONS[] = {
     {"labels", 'l', "FILE", 0, "class names: text, or JSON list or object", 10},
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing of a timm model", 10},
@@ -125,12 +162,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 's': c->input_shape = arg; return 0;
     case 'a': c->arch = arg; return 0;
     case 'j': c->json = true; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = c; return 0;
     case 't': c->threads = (int)cli_number(state, "--threads", arg, 1, 64); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
-const struct argp cli_common_argp = {.options = OPTIONS, .parser = parse};
+static const struct argp_child COMMON_CHILDREN[] = {{&cli_limits_argp, 0, NULL, 0}, {0}};
+const struct argp cli_common_argp = {.options = OPTIONS, .parser = parse, .children = COMMON_CHILDREN};
 
 static bool has_suffix(const char *s, const char *suffix) {
     size_t n = strlen(s), m = strlen(suffix);
@@ -186,16 +225,21 @@ static kf_status refuse_import_options(const char *name, const cli_common *c, kf
 
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err) {
     bool builtin = !arg || strcmp(arg, "everyday10") == 0;
+    kf_model_options o;
+    kf_model_options_init(&o);
+    o.max_model_bytes = o.max_session_bytes = c->max_memory;
+    o.max_operations = c->max_operations;
     if (builtin || !cli_is_imported(arg)) {
         kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
         if (st != KF_OK) return st;
-        return builtin ? kf_model_load_memory(cli_builtin_model, (size_t)(cli_builtin_model_end - cli_builtin_model), NULL, out, err)
-                       : kf_model_load(arg, NULL, out, err);
+        size_t bytes = (size_t)(cli_builtin_model_end - cli_builtin_model);
+        return builtin ? kf_model_load_memory(cli_builtin_model, bytes, &o, out, err)
+                       : kf_model_load(arg, &o, out, err);
     }
     kf_graph *g;
     kf_status st = cli_import(arg, c, &g, err);
     if (st != KF_OK) return st;
-    st = kf_graph_compile(g, NULL, out, err);
+    st = kf_graph_compile(g, &o, out, err);
     if (st != KF_OK && !strstr(err->text, arg)) {
         char text[KF_ERROR_TEXT];
         snprintf(text, sizeof text, "%.200s: %.800s", arg, err->text);

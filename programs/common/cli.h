@@ -16,13 +16,20 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 typedef struct cli_common {
     const char *labels, *preprocess, *input_shape, *arch;
     int threads;
+    size_t max_memory;      /* of a model, and of each of its sessions; 0: the library's limits */
+    int64_t max_operations; /* of one run; 0: the library's limit */
     bool json;
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
     void *node_user;
 } cli_common;
 
-/** Child parser for --labels, --preprocess, --input-shape, --threads and --json; its input is a cli_common. */
+/** Child parser for --labels, --preprocess, --input-shape, --threads, --json, --max-memory and --max-operations; its
+ * input is a cli_common. */
 extern const struct argp cli_common_argp;
+
+/** The two options of limits alone, for verbs that have their own forms of the others. Its input is a cli_common too.
+ */
+extern const struct argp cli_limits_argp;
 
 /** "kitfox: text" on standard error; returns EXIT_FAILED. */
 int cli_fail(const kf_error *err);
@@ -34,6 +41,8 @@ kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char
 
 /** A number of an option; outside [lo, hi] it is a usage error in the option's name. */
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);
+/** Bytes, from 1 on: a number, and K, M or G for 2^10, 2^20 or 2^30 of them; else a usage error. */
+size_t cli_bytes(struct argp_state *state, const char *option, const char *arg);
 /** "WxH" of NV12 frames: both even and in 2..KF_IMAGE_MAX_SIDE; else a usage error. */
 void cli_frame_size(struct argp_state *state, const char *option, const char *arg, long *width, long *height);
 /** A note on standard error, once in the life of the program, when fewer threads were started than wanted. Thread safe.

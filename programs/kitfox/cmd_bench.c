@@ -63,6 +63,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 't': o->n_counts = parse_counts(state, "--threads", arg, o->counts); return 0;
     case 'S': o->n_sessions = parse_counts(state, "--sessions", arg, o->sessions); return 0;
     case 'n': o->frames = (int)cli_number(state, "--frames", arg, 1, 1000000); return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case KEY_PROFILE: o->profile = true; return 0;
     case KEY_TABLE: o->table = true; return 0;
     case KEY_RDK: o->rdk = true; return 0;
@@ -196,7 +197,9 @@ static kf_status accuracies(const options *o, const kf_model *m, bench_row *row,
     kf_model_get_info(m, &info);
     kf_status st = o->data ? bench_top1(m, o->data, info.quantized ? &row->quantized_top1 : &row->float_top1, err) : KF_OK;
     if (st != KF_OK || !o->float_model || !info.quantized) return st;
-    st = cli_load_model(o->float_model, &(cli_common){.preprocess = o->common.preprocess, .input_shape = o->common.input_shape}, &other, err);
+    cli_common c = o->common;
+    c.labels = c.arch = NULL;
+    st = cli_load_model(o->float_model, &c, &other, err);
     if (st != KF_OK) return st;
     kf_model_get_info(other, &info);
     if (info.quantized) st = cli_error_at(err, KF_ERR_ARGUMENT, o->float_model, "is quantized itself; give the float model");
@@ -238,7 +241,15 @@ static kf_status load(const options *o, const char *arg, kf_model **m, kf_error 
 }
 
 int cmd_bench(int argc, char **argv) {
-    const struct argp argp = {OPTIONS, parse, "[MODEL...]", "Latency, frames per second and peak memory. Where a quantized model and its float form are both given, a note says when the quantized one is the slower on this CPU.", NULL, NULL, NULL};
+    static const struct argp_child children[] = {{&cli_limits_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {OPTIONS,
+                              parse,
+                              "[MODEL...]",
+                              "Latency, frames per second and peak memory. Where a quantized model and its float form "
+                              "are both given, a note says when the quantized one is the slower on this CPU.",
+                              children,
+                              NULL,
+                              NULL};
     options o = {0};
     kf_error err = {0};
     pace seen[MAX_PACE];

@@ -37,7 +37,7 @@ typedef struct work {
     item *items;
     size_t n, classes;
     atomic_size_t next;
-    kf_status status;
+    atomic_flag failed; /* a worker has no session; `err` says why */
     kf_error err;
 } work;
 
@@ -92,7 +92,7 @@ static void *worker(void *arg) {
     kf_session *s = NULL;
     kf_error err = {0};
     if (cli_session(w->m, 1, &s, &err) != KF_OK) {
-        w->status = KF_ERR_MEMORY;
+        if (!atomic_flag_test_and_set(&w->failed)) w->err = err;
         return NULL;
     }
     for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < w->n;) {
@@ -212,7 +212,8 @@ static int evaluate(work *w, const options *o) {
     double begun = cli_now_ms();
     run_all(w, o->common.threads ? o->common.threads : (int)sysconf(_SC_NPROCESSORS_ONLN));
     double seconds = (cli_now_ms() - begun) / 1e3;
-    if (w->status != KF_OK) return cli_say("out of memory for a session on each core; try --threads 1");
+    if (w->err.status == KF_ERR_MEMORY) return cli_say("out of memory for a session on each core; try --threads 1");
+    if (w->err.status != KF_OK) return cli_fail(&w->err);
     if (o->predictions && (bad = write_predictions(w, o->predictions))) return bad;
     return summary(w, o, seconds);
 }

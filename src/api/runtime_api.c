@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api/options.h"
 #include "format/format.h"
 #include "os/file.h"
 #include "runtime/golden.h"
@@ -18,11 +19,16 @@
 void kf_model_options_init(kf_model_options *o) { *o = (kf_model_options){.size = sizeof *o, .max_bytes = (size_t)1 << 30}; }
 void kf_session_options_init(kf_session_options *o) { *o = (kf_session_options){.size = sizeof *o}; }
 
+/** Bytes that a model may take where nobody says: these, and so many more for each byte of its file. */
+enum { MODEL_ALWAYS = 64 << 20, MODEL_EACH = 32 };
+
 static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, unsigned flags, kf_model **out, kf_error *err) {
     kf__program *p;
     const kf_allocator *a = o ? o->allocator : NULL;
     if (o && o->skip_hash) flags |= KF_READ_SKIP_HASH;
     KF_TRY(kf__format_read(data, bytes, a, flags | KF_READ_BORROW, &p, err)); /* kf__model_create ends the borrowing */
+    p->limits = kf__limits_of(o);
+    if (!p->limits.model_bytes) p->limits.model_bytes = MODEL_ALWAYS + MODEL_EACH * bytes;
     return kf__model_create(p, a, out, err);
 }
 
@@ -90,19 +96,16 @@ kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_erro
         if (s->consts[r] >= 0 && kf__shape_count(&m->p->consts[s->consts[r]].shape, &n)) out->parameters += (int64_t)n;
     }
     out->n_in = s->n_in;
-    for (int32_t k = 0; k < s->n_in; k++) {
-        for (int32_t j = 0; j < m->p->n_inputs; j++)
-            if (m->p->inputs[j].tensor == s->in[k]) out->in[k] = -1 - j;
-        for (int32_t j = 0; j < i; j++)
-            if (m->p->steps[j].out == s->in[k]) out->in[k] = j;
-    }
+    for (int32_t k = 0; k < s->n_in; k++) out->in[k] = m->p->tensors[s->in[k]].made;
     return KF_OK;
 }
 
 kf_status kf_session_create(const kf_model *m, const kf_session_options *o, kf_session **out, kf_error *err) {
     NEED(err, m && out, "model and out are needed");
     int threads = o && o->threads > 0 ? o->threads : kf__cpu_default_threads();
-    return kf__session_create(m, threads, o && o->profile, o ? o->allocator : NULL, out, err);
+    kf__limits limits = {0};
+    if (o) limits.session_bytes = o->max_session_bytes, limits.operations = o->max_operations;
+    return kf__session_create_within(m, &limits, threads, o && o->profile, o ? o->allocator : NULL, out, err);
 }
 
 void kf_session_destroy(kf_session **s) { kf__session_destroy(s); }
@@ -180,10 +183,7 @@ kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_ten
     return KF_OK;
 }
 
-kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, float *scores, size_t n_scores, kf_error *err) {
-    NEED(err, s && rgb && scores, "session, pixels and scores are needed");
-    kf_tensor out;
-    KF_TRY(kf_model_output(s->m, 0, &out, err));
+static kf_status check_picture(const kf_session *s, kf_error *err) {
     const kf__ptensor *t = &s->m->p->tensors[s->m->p->inputs[0].tensor];
     const kf_preprocess *p = &s->m->p->meta.preprocess;
     if (p->valid && t->c == 1 && p->color != KF_COLOR_GRAY)
@@ -192,6 +192,15 @@ kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, f
     if (!p->valid || t->c != kf_color_channels(p->color) || t->n != 1 || t->w != p->width || t->h != p->height)
         KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model has no picture input; use raw tensors (`kitfox run`) or import it "
                 "with --preprocess");
+    return KF_OK;
+}
+
+kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, float *scores, size_t n_scores,
+                             kf_error *err) {
+    NEED(err, s && rgb && scores, "session, pixels and scores are needed");
+    kf_tensor out;
+    KF_TRY(kf_model_output(s->m, 0, &out, err));
+    KF_TRY(check_picture(s, err));
     if (n_scores * sizeof(float) < out.bytes) KF_FAIL(err, KF_ERR_ARGUMENT, "room for %zu scores, %zu are needed", n_scores, out.bytes / sizeof(float));
     kf__session_put_rgb(s, rgb, stride);
     kf__session_steps(s);
@@ -244,6 +253,7 @@ kf_status kf_session_classify(kf_session *s, const kf_image *image, size_t k, kf
     kf_tensor out;
     kf_image fit;
     KF_TRY(kf_model_output(s->m, 0, &out, err));
+    if (s->m->p->meta.preprocess.valid) KF_TRY(check_picture(s, err)); /* before there is a picture of that size */
     KF_TRY(kf_image_preprocess(image, &s->m->p->meta.preprocess, &fit, err));
     size_t classes = out.bytes / sizeof(float);
     kf_status st = kf_session_run_rgb(s, fit.pixels, fit.stride, s->scores, classes, err);

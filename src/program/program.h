@@ -44,7 +44,11 @@ typedef struct kf__ptensor {
     int32_t zero, qmin, qmax;
     int32_t scales;     /* const index of f32 [C] per-channel scales, or -1 */
     int32_t zeros;      /* const index of i32 [C] per-channel zero points, or -1 */
+    int32_t made, read; /* set by kf__program_link */
 } kf__ptensor;
+
+/** kf__ptensor.made of a tensor that nothing makes. */
+#define KF_NEVER_MADE INT32_MAX
 
 /** A constant: ISA-neutral, row-major. */
 typedef struct kf__pconst {
@@ -122,6 +126,12 @@ typedef struct kf__pmeta {
     kf__golden golden;
 } kf__pmeta;
 
+/** What a model and its sessions may take; 0: as include/kitfox/kitfox.h says, for model_bytes no limit. */
+typedef struct kf__limits {
+    size_t model_bytes, session_bytes;
+    int64_t operations;
+} kf__limits;
+
 typedef struct kf__program {
     kf__arena arena;
     kf__ptensor *tensors;
@@ -131,6 +141,7 @@ typedef struct kf__program {
     kf__poutput *outputs;
     int32_t n_tensors, n_consts, n_steps, n_inputs, n_outputs;
     kf__pmeta meta;
+    kf__limits limits; /* of the model that is made of it */
     bool mapped; /* borrowed constants lie in a read-only map of a file, whose pages can be given back and read again */
 } kf__program;
 
@@ -159,6 +170,13 @@ kf__step_op kf__step_op_from_name(const char *name); /* KF_STEP_OP_COUNT if unkn
 /** The load-time proof: every tensor is written before it is read, every step takes and reads what steps.def says and
  *  nothing else, scales lie in [1e-30, 1e30], no accumulator can overflow. CORRUPT, with the step's name, otherwise. */
 kf_status kf__program_validate(const kf__program *p, kf_error *err);
+/** Note in each tensor `made`, the step that writes it (-1 - k: input k; KF_NEVER_MADE), and `read`, the last step that
+ *  reads it (n_steps: an output; -1: nothing). */
+void kf__program_link(kf__program *p);
+/** Are the extents of a tensor in the range that a file may have, and their product? */
+bool kf__extents_ok(const kf__ptensor *t);
+/** What one run costs, in multiply-adds of a matrix product: docs/FORMAT.md says how much each kind of step counts. */
+double kf__program_operations(const kf__program *p);
 /** Multiply-accumulates of one step (batch included), as docs/COUNT.md defines them. */
 int64_t kf__step_macs(const kf__program *p, const kf__step *s);
 

@@ -3,13 +3,37 @@
  * reads only. */
 #include "program/program_private.h"
 
-static bool tensor_ok(const kf__ptensor *t) {
+bool kf__extents_ok(const kf__ptensor *t) {
     const int32_t d[4] = {t->n, t->h, t->w, t->c};
     size_t n = 1;
     for (int i = 0; i < 4; i++)
         if (d[i] < 1 || d[i] > KF_MOST_EXTENT || !kf__mul_size(n, (size_t)d[i], &n) || n > KF_MOST_ELEMENTS)
             return false;
-    return kf__types_of(t->dtype) & KF_TYPES_ANY;
+    return true;
+}
+
+static bool tensor_ok(const kf__ptensor *t) { return kf__extents_ok(t) && kf__types_of(t->dtype) & KF_TYPES_ANY; }
+
+/* Bytes of all constants that there are, and of those that steps and tensors name, each as often as it is named. */
+static uint64_t bytes_of(const kf__program *p, int32_t c) { return c >= 0 && c < p->n_consts ? p->consts[c].bytes : 0; }
+
+static void count_constants(const kf__program *p, uint64_t *have, uint64_t *named) {
+    *have = *named = 0;
+    for (int32_t i = 0; i < p->n_consts; i++) *have += p->consts[i].bytes;
+    for (int32_t i = 0; i < p->n_steps; i++)
+        for (int role = 0; role < KF_CONST_ROLES; role++) *named += bytes_of(p, p->steps[i].consts[role]);
+    for (int32_t i = 0; i < p->n_tensors; i++)
+        *named += bytes_of(p, p->tensors[i].scales) + bytes_of(p, p->tensors[i].zeros);
+}
+
+/* What is shared is proved and packed for every step that names it. */
+static kf_status check_shared(const kf__program *p, kf_error *err) {
+    enum { SHARERS = 16, ALWAYS = 1 << 24 };
+    uint64_t have, named;
+    count_constants(p, &have, &named);
+    if (named <= ALWAYS + SHARERS * have) return KF_OK;
+    return kf__error_limit(err, "bytes of constants, each as often as steps share it", (double)named,
+                           (double)(ALWAYS + SHARERS * have), NULL);
 }
 
 static kf_status check_indices(const kf__program *p, int32_t index, const bool *written, kf_error *err) {
@@ -79,6 +103,7 @@ kf_status kf__program_validate(const kf__program *p, kf_error *err) {
         KF_FAIL(err, KF_ERR_CORRUPT, "the program has no inputs, outputs or steps");
     for (int32_t i = 0; i < p->n_tensors; i++)
         if (!tensor_ok(&p->tensors[i])) KF_FAIL(err, KF_ERR_CORRUPT, "tensor %d: extents or type are out of range", i);
+    KF_TRY(check_shared(p, err));
     for (int32_t i = 0; i < p->n_tensors; i++) KF_TRY(kf__validate_quant(p, &p->tensors[i], err));
     bool *written = kf__mem_zalloc(NULL, (size_t)p->n_tensors + 1);
     if (!written) KF_FAIL_MEMORY(err, p->n_tensors);

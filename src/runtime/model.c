@@ -84,15 +84,43 @@ static kf_status make_ready(struct kf_model *m, kf_error *err) {
     size_t bytes[2] = {0, 0}, used = m->p->arena.used;
     KF_TRY(prepare_all(m, bytes, err));
     size_t total = bytes[0] + bytes[1], room = total + (m->allocator ? 0 : kf__pages_slack(total));
+    if (!kf__arena_fits(&m->p->arena, total)) return KF_ERR_MEMORY; /* within_limit says more */
+    m->p->arena.used += total;                                      /* the block counts as if it lay there */
     m->weights = kf__mem_alloc(m->allocator, room);
     if (!m->weights) KF_FAIL_MEMORY(err, room);
     char *at = m->allocator ? m->weights : kf__pages_huge_end(m->weights, room, total);
     m->floats = at, m->floats_end = at + bytes[0], m->block_bytes = total;
     KF_TRY(pack_all(m, false, at, err));
     KF_TRY(pack_all(m, true, at + bytes[0], err));
-    m->weights_bytes = total + m->p->arena.used - used;
+    m->weights_bytes = m->p->arena.used - used;
     plan_ahead(m);
     return KF_OK;
+}
+
+static kf_status make_all(struct kf_model *m, kf_error *err) {
+    kf__program *p = m->p;
+    kf__program_link(p);
+    m->operations = kf__program_operations(p);
+    m->steps = kf__arena_zalloc(&p->arena, (size_t)p->n_steps * sizeof *m->steps);
+    m->offset = kf__arena_array(&p->arena, (size_t)p->n_tensors, sizeof *m->offset);
+    if (!m->steps || !m->offset) KF_FAIL(err, KF_ERR_MEMORY, "out of memory");
+    KF_TRY(make_ready(m, err));
+    KF_TRY(kf__release_file(m, err));
+    size_t work;
+    return kf__plan(p, m->offset, &m->plan_bytes, &work, err);
+}
+
+/* All that a model takes beside its program is of the block of weights, or of the program's arena. */
+static kf_status within_limit(struct kf_model *m, kf_error *err) {
+    kf__arena *a = &m->p->arena;
+    size_t most = m->p->limits.model_bytes, before = a->used;
+    if (most && !kf__add_size(before, most, &a->limit)) a->limit = 0;
+    kf_status st = make_all(m, err);
+    if (st == KF_ERR_MEMORY && a->refused)
+        return kf__error_limit(err, "bytes of the model in memory, at least", (double)(a->used - before + a->refused),
+                               (double)most, "max_model_bytes (--max-memory)");
+    a->limit = 0;
+    return st;
 }
 
 kf_status kf__model_create(kf__program *p, const kf_allocator *a, struct kf_model **out, kf_error *err) {
@@ -118,12 +146,7 @@ kf_status kf__model_create_with(kf__program *p, kf__cpu_level level, const kf__k
         KF_FAIL_MEMORY(err, sizeof *m);
     }
     *m = (struct kf_model){.allocator = a, .p = p, .cpu = level, .kernels = *kernels, .kernels_int = *kernels_int};
-    m->steps = kf__arena_zalloc(&p->arena, (size_t)p->n_steps * sizeof *m->steps);
-    m->offset = kf__arena_array(&p->arena, (size_t)p->n_tensors, sizeof *m->offset);
-    kf_status st = m->steps && m->offset ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
-    if (st == KF_OK) st = make_ready(m, err);
-    if (st == KF_OK) st = kf__release_file(m, err);
-    if (st == KF_OK) st = kf__plan(p, false, m->offset, &m->plan_bytes, err);
+    kf_status st = within_limit(m, err);
     if (st != KF_OK) kf__model_destroy(&m);
     *out = m;
     return st;

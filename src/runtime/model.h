@@ -46,6 +46,7 @@ struct kf_model {
     const char *floats, *floats_end; /* the part of f32 steps */
     size_t block_bytes;                             /* from `floats` on */
     size_t weights_bytes;            /* of packed weights and of parameters in kernel order */
+    double operations;               /* of one run: kf__program_operations */
 };
 
 /** Take over `p` (destroyed on failure too). */
@@ -59,8 +60,9 @@ kf_status kf__model_create_with(kf__program *p, kf__cpu_level level, const kf__k
                                 kf_error *err);
 /** Release the model and its program. NULL does nothing; *model becomes NULL. */
 void kf__model_destroy(struct kf_model **model);
-/** Place every tensor so that no two live at once overlap; greedy by size. `keep_all` gives each its own place. */
-kf_status kf__plan(const kf__program *p, bool keep_all, size_t *offset, size_t *total, kf_error *err);
+/** Place every tensor that something makes so that no two live at once overlap; greedy by size. The program is linked.
+ *  *work: how many tensors it met while it looked for places, and nodes of a tree on the way to them. */
+kf_status kf__plan(const kf__program *p, size_t *offset, size_t *total, size_t *work, kf_error *err);
 /** Can steps i and i + 1 run row by row, as one: an f32 pointwise convolution and the depthwise one that alone reads it, with a tensor
  *  between them that a near cache cannot hold? The plan keeps the input of the first until the second is done. */
 bool kf__steps_join(const kf__program *p, int32_t i);

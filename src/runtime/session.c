@@ -6,10 +6,47 @@
 #include "os/pages.h"
 #include "runtime/fence.h"
 
-kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a, struct kf_session **out,
-                             kf_error *err) {
-    struct kf_session *s = kf__mem_zalloc(a, sizeof *s);
+/* Bytes of a session's block: scratch of all workers, scores; `all` with activations and times. */
+typedef struct parts {
+    size_t scratch, scores, all;
+} parts;
+
+static parts parts_of(const struct kf_model *m, size_t workers) {
+    const kf__ptensor *y = &m->p->tensors[m->p->outputs[0].tensor];
+    parts b = {.scores = kf__round_up(kf__ptensor_count(y) * sizeof(float), KF_ALIGN)};
+    size_t rest = b.scores + (size_t)m->p->n_steps * sizeof(double);
+    bool fits = kf__mul_size(m->scratch_bytes, workers, &b.scratch) && kf__add_size(rest, b.scratch, &b.all) &&
+                kf__add_size(b.all, m->plan_bytes, &b.all);
+    if (!fits) b.all = SIZE_MAX; /* more than any limit accepts */
+    return b;
+}
+
+kf_status kf__session_check(const struct kf_session *s, size_t more, kf_error *err) {
+    size_t all;
+    if (!kf__add_size(s->bytes, more, &all)) all = SIZE_MAX;
+    if (all <= s->most_bytes && all < SIZE_MAX) return KF_OK;
+    return kf__error_limit(err, "bytes of a session of this model", (double)all, (double)s->most_bytes,
+                           "max_session_bytes (--max-memory)");
+}
+
+/* The caller's limits, or else the model's, or else the usual ones. */
+static kf__limits limits_of(const struct kf_model *m, const kf__limits *own) {
+    kf__limits l = m->p->limits;
+    if (own->session_bytes) l.session_bytes = own->session_bytes;
+    if (own->operations) l.operations = own->operations;
+    if (!l.session_bytes) l.session_bytes = KF_SESSION_BYTES;
+    if (!l.operations) l.operations = KF_OPERATIONS;
+    return l;
+}
+
+kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *limits, int threads, bool profile,
+                                    const kf_allocator *a, struct kf_session **out, kf_error *err) {
+    const kf__limits most = limits_of(m, limits);
     *out = NULL;
+    if (m->operations > (double)most.operations)
+        return kf__error_limit(err, "operations of a run of this model", m->operations, (double)most.operations,
+                               "max_operations (--max-operations)");
+    struct kf_session *s = kf__mem_zalloc(a, sizeof *s);
     if (!s) KF_FAIL_MEMORY(err, sizeof *s);
     s->allocator = a;
     s->m = m;
@@ -19,22 +56,21 @@ kf_status kf__session_create(const struct kf_model *m, int threads, bool profile
         kf__mem_free(a, s);
         return st;
     }
-    const kf__ptensor *y = &m->p->tensors[m->p->outputs[0].tensor];
-    size_t scores = kf__round_up(kf__ptensor_count(y) * sizeof(float), KF_ALIGN);
-    size_t scratch = m->scratch_bytes * (size_t)kf__pool_size(s->exec.pool), times = (size_t)m->p->n_steps * sizeof *s->ms;
-    s->bytes = m->plan_bytes + scratch + scores + times;
+    parts b = parts_of(m, (size_t)kf__pool_size(s->exec.pool));
+    s->bytes = b.all, s->most_bytes = most.session_bytes;
     s->exec.m = m;
-    s->exec.base = kf__mem_alloc(a, s->bytes);
-    if (!s->exec.base) {
-        size_t bytes = s->bytes;
+    st = kf__session_check(s, 0, err);
+    if (st == KF_OK && !(s->exec.base = kf__mem_alloc(a, b.all)))
+        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory; a session takes %zu bytes", b.all);
+    if (st != KF_OK) {
         kf__session_destroy(&s);
-        KF_FAIL_MEMORY(err, bytes);
+        return st;
     }
     if (!a) kf__pages_huge(s->exec.base, s->bytes);
     memset(s->exec.base, 0, s->bytes);
     s->exec.scratch = s->exec.base + m->plan_bytes;
-    s->scores = (float *)(void *)(s->exec.scratch + scratch);
-    if (profile) s->ms = (double *)(void *)(s->exec.scratch + scratch + scores);
+    s->scores = (float *)(void *)(s->exec.scratch + b.scratch);
+    if (profile) s->ms = (double *)(void *)(s->exec.scratch + b.scratch + b.scores);
     kf__fence_begin(&s->exec);
     *out = s;
     return KF_OK;

@@ -5,6 +5,10 @@
 
 #include "runtime/exec.h"
 
+/** The limits where nobody gives others, as include/kitfox/kitfox.h states and derives them. */
+#define KF_SESSION_BYTES ((size_t)(SIZE_MAX / 2 < INT64_C(4) << 30 ? SIZE_MAX / 2 : INT64_C(4) << 30))
+#define KF_OPERATIONS (INT64_C(1) << 38)
+
 /** kf_step_fn of the public header, which this folder may not include. */
 typedef void (*kf__watch_fn)(void *user, int32_t step, const float *values, size_t n);
 
@@ -12,7 +16,7 @@ struct kf_session {
     const kf_allocator *allocator;
     const struct kf_model *m;
     kf__exec exec;
-    size_t bytes;
+    size_t bytes, most_bytes; /* of its memory, and the limit that it was made with */
     double *ms;        /* per step when profiling, else NULL */
     float *scores;     /* room for output 0 */
     void (*probe)(void *user, int32_t step, const float *data); /* internal: sees every output; needs a keep-all plan only if it keeps pointers */
@@ -24,9 +28,17 @@ struct kf_session {
     const float *replacement;
 };
 
-kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a, struct kf_session **out,
-                             kf_error *err);
+/** Within these limits, and where they are 0 those of the model. LIMIT: it would take more memory, or a run more
+ *  operations. */
+kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *limits, int threads, bool profile,
+                                    const kf_allocator *a, struct kf_session **out, kf_error *err);
+static inline kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a,
+                                           struct kf_session **out, kf_error *err) {
+    return kf__session_create_within(m, &(kf__limits){0}, threads, profile, a, out, err);
+}
 void kf__session_destroy(struct kf_session **session);
+/** LIMIT: with `more` bytes it would take more than its limit. */
+kf_status kf__session_check(const struct kf_session *s, size_t more, kf_error *err);
 /** Run all steps; inputs are already in their tensors. Default rounding mode and no flush to zero while it runs. */
 void kf__session_steps(struct kf_session *s);
 /** Output `index` in the declared order. */

@@ -44,7 +44,8 @@ void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
 kf_status kf__session_watch(struct kf_session *s, kf__watch_fn fn, void *user, kf_error *err) {
     size_t most = 1;
     for (int32_t t = 0; t < s->m->p->n_tensors; t++)
-        if (kf__session_count(s, t) > most) most = kf__session_count(s, t);
+        if (s->m->p->tensors[t].made != KF_NEVER_MADE && kf__session_count(s, t) > most) most = kf__session_count(s, t);
+    if (fn && !s->real) KF_TRY(kf__session_check(s, most * sizeof *s->real, err));
     if (fn && !s->real && !(s->real = kf__mem_alloc(s->allocator, most * sizeof *s->real))) KF_FAIL_MEMORY(err, most * sizeof *s->real);
     s->watch = fn;
     s->watch_user = user;

@@ -2,6 +2,7 @@
  * Owner rule: see compile.h; the caller's graph is optimized in place and stays his. */
 #include <stdlib.h>
 
+#include "api/options.h"
 #include "api/toolchain/graph_api.h"
 #include "format/format.h"
 #include "lower/lower.h"
@@ -14,6 +15,7 @@ kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_
     kf__program *p;
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     KF_TRY(kf__lower(graph->g, &p, err));
+    p->limits = kf__limits_of(options);
     return kf__model_create(p, options ? options->allocator : NULL, out, err);
 }
 

@@ -8,15 +8,6 @@ enum { RING_ROWS = 16 };
 /** Bytes of a tensor that is worth not writing: about half of a second-level cache. */
 enum { JOIN_BYTES = 1 << 20 };
 
-static bool is_read_later(const kf__program *p, int32_t tensor, int32_t from) {
-    for (int32_t k = 0; k < p->n_outputs; k++)
-        if (p->outputs[k].tensor == tensor) return true;
-    for (int32_t n = from; n < p->n_steps; n++)
-        for (int k = 0; k < p->steps[n].n_in; k++)
-            if (p->steps[n].in[k] == tensor) return true;
-    return false;
-}
-
 bool kf__steps_join(const kf__program *p, int32_t i) {
     if (i + 1 >= p->n_steps) return false;
     const kf__step *s = &p->steps[i], *d = s + 1;
@@ -25,7 +16,7 @@ bool kf__steps_join(const kf__program *p, int32_t i) {
     if (d->op != KF_STEP_DWCONV || d->in[0] != s->out || d->n_in != 1 || kf__step_is_integer(p, d)) return false;
     const kf__ptensor *t = &p->tensors[s->out];
     size_t image = (size_t)t->h * (size_t)t->w * (size_t)t->c * sizeof(float);
-    return d->window.dh == 1 && d->window.kh <= RING_ROWS && image >= JOIN_BYTES && !is_read_later(p, s->out, i + 2);
+    return d->window.dh == 1 && d->window.kh <= RING_ROWS && image >= JOIN_BYTES && t->read == i + 1;
 }
 
 typedef struct pair {
