@@ -125,9 +125,8 @@ enum { MAX_MEMORY = 0x4d01, MAX_OPERATIONS }; /* options without a letter */
 
 static const struct argp_option LIMITS[] = {
     {"max-memory", MAX_MEMORY, "BYTES", 0,
-     "most that a model takes, and each session of it (K, M or G may follow; default: 4G a session, 64M and 32 times "
-     "its "
-     "file a model)",
+     "most that a model takes, and each session of it (K, M or G may follow; default: 4G a session; 64M and 32 times "
+     "its file a model)",
      11},
     {"max-operations", MAX_OPERATIONS, "N", 0, "most operations of one run (default 274877906944)", 11},
     {0},

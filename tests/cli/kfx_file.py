@@ -8,12 +8,12 @@ PREFIX = b'{"__metadata__":{"kitfox.hash":"'
 
 def model_file(program, tensors):
     """Bytes of a .kfx file. `tensors`: (name, dtype, shape, bytes) in the order of the container."""
-    header, body = PREFIX + b"0" * 64 + b'","kitfox.program":' + json.dumps(json.dumps(program)).encode() + b"}", b""
+    parts, at = [PREFIX + b"0" * 64 + b'","kitfox.program":' + json.dumps(json.dumps(program)).encode() + b"}"], 0
     for name, dtype, shape, data in tensors:
-        about = {"dtype": dtype, "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
-        header += b"," + json.dumps(name).encode() + b":" + json.dumps(about).encode()
-        body += data
-    header += b"}"
+        about = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + len(data)]}
+        parts.append(b"," + json.dumps(name).encode() + b":" + json.dumps(about).encode())
+        at += len(data)
+    header, body = b"".join(parts) + b"}", b"".join(t[3] for t in tensors)
     header += b" " * (-(8 + len(header)) % 64)
     file = bytearray(struct.pack("<Q", len(header)) + header + body)
     file[40:104] = hashlib.sha256(file).hexdigest().encode()

@@ -109,6 +109,73 @@ def roles(folder):
     refused("a constant that is named twice", write(folder, "twice", p), "named twice")
 
 
+def acts(sides, outputs):
+    """Activations of an image of `sides` squared, all of which are outputs."""
+    p = Program()
+    x = p.tensor("f32", 1, sides, sides, 1)
+    p.end("in", x)
+    for _ in range(outputs):
+        y = p.tensor("f32", 1, sides, sides, 1)
+        p.step("act", [x], y, act=["clip", 0.0, 1.0])
+        p.end("out", y)
+    return p
+
+
+def window(op, sides, taps, pad, **more):
+    p = Program()
+    out = sides + 2 * pad - more.get("dh", 1) * (taps - 1)
+    x, y = p.tensor("f32", 1, sides, sides, 1), p.tensor("f32", 1, out, out, 1)
+    p.end("in", x)
+    consts = {"w": p.const("F32", [1, taps, taps, 1], bytes(4 * taps * taps))} if op == "conv" else {}
+    fields = {"kh": taps, "kw": taps, "sh": 1, "sw": 1, "dh": 1, "dw": 1, "group": 1, **more}
+    p.step(op, [x], y, consts, pt=pad, pl=pad, pb=pad, pr=pad, **fields)
+    p.end("out", y)
+    return p
+
+
+def over(name, path, number, option, *more):
+    """Nothing is wrong with the file, but running it would take more than the limit: a model may be looked at."""
+    code, _, err = run("info", path)
+    check(f"{name}: info looks at it", code == 0, (code, err))
+    for verb in ("bench", "-n", "1"), ("run", "-o", path + ".npy", path + ".npy"):
+        code, _, err = run(verb[0], path, *verb[1:], *more)
+        found = re.search(r"([0-9]+); at most ([0-9]+) are accepted", err)
+        check(f"{name}: {verb[0]} names both numbers, and the option", code == 1 and option in err and found and
+              found.group(2) == number and int(found.group(1)) > int(number), (code, err))
+
+
+def limits(folder):
+    plenty = ("--max-operations", str(10**15))
+    over("33 GB of outputs", write(folder, "bomb", acts(16384, 31)), str(4 << 30), "--max-memory", *plenty)
+    over("the same", write(folder, "bomb", acts(16384, 31)), str(1 << 38), "--max-operations")
+    over("a pool of 4096 squared", write(folder, "pool", window("max_pool", 4096, 4096, 2048)), str(1 << 38),
+         "--max-operations")
+    over("a dilated convolution", write(folder, "dilated", window("conv", 4096, 128, 200, dh=3, dw=3)), str(1 << 38),
+         "--max-operations")
+    small = write(folder, "small", acts(8, 1))
+    runs("a small step", small)
+    over("a small step", small, "512", "--max-memory", "--max-memory", "512")
+    over("a small step", small, "100", "--max-operations", "--max-operations", "100")
+    code, out, err = run("bench", small, "-n", "1", "--max-memory", "2M", "--max-operations", "100000")
+    check("limits that are just met run", code == 0 and "FPS" in out, (code, err))
+    for bad in ("0", "-1", "1Q", "1KB", "", "99999999999999999999", "20000000000G"):
+        code, _, err = run("bench", small, "--max-memory", bad)
+        check(f"--max-memory {bad!r} is refused", code == 2 and "number of bytes" in err, (code, err))
+
+
+def series(folder):
+    """A file of 5,000 of each: seconds or minutes, as long as anything was quadratic."""
+    n = 5000
+    p = acts(1, n)
+    for _ in range(n):
+        p.tensor("f32", 1, 1, 1, 1)
+    for _ in range(n):
+        p.floats(1)
+    p.consts.reverse()
+    code, out, err = run("info", "--nodes", "--json", write(folder, "many", p))
+    check("5,000 steps, outputs, unused tensors and constants load", code == 0 and out.count('"act"') == n, err)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         for name in sorted(os.listdir(CASES)):
@@ -123,6 +190,8 @@ def main():
         refused("numbers moved past a proof", write(folder, "moved", moved(1)), "(to_nchw)", "outside the output's")
         refused("a sum that overflows", write(folder, "sum", moved(32767)), "(fc)", "could overflow")
         roles(folder)
+        limits(folder)
+        series(folder)
     return finish()
 
 
