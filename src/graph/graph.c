@@ -92,42 +92,59 @@ kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *
     return KF_OK;
 }
 
-/* Mark every live node that contributes to an output. Nodes are walked backwards, so order must be topological already or
- * `changed` rounds settle it. */
-static void mark_needed(const kf__graph *g, bool *needed_node) {
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (size_t i = g->n_nodes; i-- > 0;) {
-            const kf__node *n = &g->nodes[i];
-            if (!needed_node[i]) continue;
-            for (int k = 0; k < n->n_in; k++) {
-                int32_t p = n->in[k] >= 0 ? g->values[n->in[k]].producer : -1;
-                if (p >= 0 && !needed_node[p]) needed_node[p] = changed = true;
-            }
-        }
-    }
+/* Scratch of kf__graph_compact: the needs of every node, and which nodes contribute to an output. */
+typedef struct sorting {
+    kf__needs needs;
+    size_t *first;
+    int32_t *node, *order, *stack;
+    bool *needed;
+} sorting;
+
+static void sorting_close(sorting *s) {
+    free(s->first);
+    free(s->node);
+    free(s->order);
+    free(s->stack);
+    free(s->needed);
 }
 
-static bool ready(const kf__graph *g, const kf__node *n, const bool *placed, const bool *needed) {
-    for (int k = 0; k < n->n_in; k++) {
-        int32_t p = n->in[k] >= 0 ? g->values[n->in[k]].producer : -1;
-        if (p >= 0 && needed[p] && !placed[p]) return false;
+static bool sorting_open(const kf__graph *g, sorting *s) {
+    size_t n = g->n_nodes, edges = 0;
+    for (size_t i = 0; i < n; i++) edges += (size_t)g->nodes[i].n_in;
+    *s = (sorting){.first = calloc(n + 1, sizeof *s->first),
+                   .node = calloc(edges + 1, sizeof *s->node),
+                   .order = calloc(n + 1, sizeof *s->order),
+                   .stack = calloc(n + 1, sizeof *s->stack),
+                   .needed = calloc(n + 1, sizeof *s->needed)};
+    if (!s->first || !s->node || !s->order || !s->stack || !s->needed) return false;
+    edges = 0;
+    for (size_t i = 0; i < n; i++) {
+        s->first[i] = edges;
+        for (int k = 0; k < g->nodes[i].n_in; k++) {
+            kf__vid v = g->nodes[i].in[k];
+            s->node[edges++] = v >= 0 ? g->values[v].producer : -1;
+        }
     }
+    s->first[n] = edges;
+    s->needs = (kf__needs){n, s->first, s->node};
     return true;
 }
 
-/* Stable topological order: repeatedly take the first node whose inputs are placed. */
-static size_t order_nodes(const kf__graph *g, const bool *needed, bool *placed, int32_t *order) {
-    size_t n = 0;
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (size_t i = 0; i < g->n_nodes; i++) {
-            if (!needed[i] || placed[i] || !ready(g, &g->nodes[i], placed, needed)) continue;
-            placed[i] = changed = true;
-            order[n++] = (int32_t)i;
+/* Mark every node that contributes to an output, from the outputs back; returns their number. */
+static size_t mark_needed(const kf__graph *g, sorting *s) {
+    size_t depth = 0, wanted = 0;
+    for (size_t i = 0; i < g->n_outputs; i++) {
+        int32_t p = g->values[g->outputs[i]].producer;
+        if (p >= 0 && !s->needed[p]) s->needed[p] = true, s->stack[depth++] = p;
+    }
+    for (; depth; wanted++) {
+        int32_t i = s->stack[--depth];
+        for (size_t e = s->first[i]; e < s->first[i + 1]; e++) {
+            int32_t p = s->node[e];
+            if (p >= 0 && !s->needed[p]) s->needed[p] = true, s->stack[depth++] = p;
         }
     }
-    return n;
+    return wanted;
 }
 
 static kf_status apply_order(kf__graph *g, const int32_t *order, size_t n, kf_error *err) {
@@ -146,35 +163,30 @@ static kf_status apply_order(kf__graph *g, const int32_t *order, size_t n, kf_er
     return KF_OK;
 }
 
-kf_status kf__graph_compact(kf__graph *g, kf_error *err) {
-    size_t n = g->n_nodes, wanted = 0;
-    bool *needed = calloc(n + 1, 1), *placed = calloc(n + 1, 1);
-    int32_t *order = malloc((n + 1) * sizeof *order);
-    kf_status st = KF_OK;
-    if (!needed || !placed || !order) {
-        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", n);
-        goto done;
-    }
+static void set_producers(kf__graph *g) {
     for (size_t v = 0; v < g->n_values; v++) g->values[v].producer = -1;
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_out && !g->nodes[i].dead; k++)
             if (g->nodes[i].out[k] >= 0) g->values[g->nodes[i].out[k]].producer = (int32_t)i;
-    for (size_t i = 0; i < g->n_outputs; i++) {
-        int32_t p = g->values[g->outputs[i]].producer;
-        if (p >= 0) needed[p] = true;
+}
+
+kf_status kf__graph_compact(kf__graph *g, kf_error *err) {
+    sorting s;
+    size_t placed = 0;
+    kf_status st = KF_OK;
+    set_producers(g);
+    if (!sorting_open(g, &s)) {
+        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", g->n_nodes);
+        goto done;
     }
-    mark_needed(g, needed);
-    for (size_t i = 0; i < n; i++) wanted += needed[i];
-    size_t placed_n = order_nodes(g, needed, placed, order);
-    if (placed_n != wanted)
-        st = kf__error_set(err, KF_ERR_FORMAT, "the graph has a cycle; %zu of %zu nodes cannot be ordered", wanted - placed_n,
-                           wanted);
+    size_t wanted = mark_needed(g, &s);
+    KF_TRY_GOTO(st, kf__order_nodes(&s.needs, s.needed, s.order, &placed, err), done);
+    if (placed == wanted) st = apply_order(g, s.order, placed, err);
     else
-        st = apply_order(g, order, placed_n, err);
+        st = kf__error_set(err, KF_ERR_FORMAT, "the graph has a cycle; %zu of %zu nodes cannot be ordered",
+                           wanted - placed, wanted);
 done:
-    free(needed);
-    free(placed);
-    free(order);
+    sorting_close(&s);
     return st;
 }
 

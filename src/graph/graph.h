@@ -181,6 +181,20 @@ kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *
 /** Drop dead nodes, nodes whose outputs nobody reads, and renumber; sorts topologically. Values keep their index. */
 kf_status kf__graph_compact(kf__graph *g, kf_error *err);
 
+/* ---- order (order.c) --------------------------------------------------------------------------------------------- */
+
+/** What must come before each of n nodes: node i needs node[first[i]] to node[first[i + 1] - 1]; a negative one is no
+ * node. */
+typedef struct kf__needs {
+    size_t n;
+    const size_t *first; /* [n + 1] */
+    const int32_t *node;
+} kf__needs;
+/** Order the wanted nodes (NULL: all) so that each follows what it needs, as near to their own order as sweeps over
+ * them give; needs that are not wanted do not count. *placed below the number of wanted nodes: there is a cycle, and
+ * `order` is not written. Linear in nodes and needs. */
+kf_status kf__order_nodes(const kf__needs *needs, const bool *wanted, int32_t *order, size_t *placed, kf_error *err);
+
 /* ---- schema and shapes (schema.c, infer.c) ----------------------------------------------------------------------- */
 
 const char *kf__op_name(kf__op op);
@@ -189,6 +203,8 @@ kf__op kf__op_from_name(const char *name);
 /** Infer dtype and shape of all node outputs, in order. Constants give values to shape operators. An error names node and
  *  reason. Values whose shape cannot be known yet keep rank -1 (legal before constant folding). */
 kf_status kf__graph_infer(kf__graph *g, kf_error *err);
+/** The same for the nodes from index `first` on; those before it were inferred. */
+kf_status kf__graph_infer_from(kf__graph *g, size_t first, kf_error *err);
 /** Structural checks between passes: order, single producer, arity, dtypes, shapes agree with inference. */
 kf_status kf__graph_verify(kf__graph *g, kf_error *err);
 

@@ -432,8 +432,10 @@ static kf_status check_extents(const ctx *c, const kf__shape *s) {
     return KF_OK;
 }
 
-kf_status kf__graph_infer(kf__graph *g, kf_error *err) {
-    for (size_t i = 0; i < g->n_nodes; i++) {
+kf_status kf__graph_infer(kf__graph *g, kf_error *err) { return kf__graph_infer_from(g, 0, err); }
+
+kf_status kf__graph_infer_from(kf__graph *g, size_t first, kf_error *err) {
+    for (size_t i = first; i < g->n_nodes; i++) {
         ctx c = {g, &g->nodes[i], err};
         if (c.n->dead) continue;
         kf__shape out = {.rank = -1};

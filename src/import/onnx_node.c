@@ -42,11 +42,12 @@ static kf_status ints_to(kf__onnx *o, const Onnx__NodeProto *p, const char *name
     return KF_OK;
 }
 
-/* Infer everything before `n`, the node being read (the last one): its own attributes are not complete yet. */
+/* Infer what was read since the last time, but not the node being read (the last one): its own attributes are not
+ * complete yet. Producers are read first, so no earlier shape can become known later. */
 static kf_status infer_prefix(kf__onnx *o) {
     o->g->n_nodes--;
-    kf_status st = kf__graph_infer(o->g, o->err);
-    o->g->n_nodes++;
+    kf_status st = kf__graph_infer_from(o->g, o->inferred, o->err);
+    o->inferred = o->g->n_nodes++;
     return st;
 }
 

@@ -3,6 +3,7 @@
 #ifndef KF_ONNX_PRIVATE_H
 #define KF_ONNX_PRIVATE_H
 
+#include "import/name_index.h"
 #include "import/onnx_reader.h"
 #include "onnx.pb-c.h"
 
@@ -12,11 +13,9 @@ typedef struct kf__onnx {
     kf_error *err;
     int opset;
     int32_t node_index;
-    /* open-addressing map from value name to id; capacity a power of two */
     bool no_memory; /* a value that has a name got no number: what is missing is not the file's */
-    const char **keys;
-    kf__vid *ids;
-    size_t cap, used;
+    size_t inferred; /* nodes of the graph whose outputs have their shapes already */
+    kf__name_index values;
 } kf__onnx;
 
 /** Decode one TensorProto into an arena-owned buffer of its dtype (f16, bf16 and f64 become f32). */
@@ -27,6 +26,8 @@ kf_dtype kf__onnx_dtype(int onnx);
 kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err);
 /** Translate one node; its inputs are already named values. */
 kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p);
+/** The order in which the file's nodes are read, into order[n_node]: their own where producers come first. */
+kf_status kf__onnx_sequence(kf__onnx *o, const Onnx__GraphProto *p, int32_t *order);
 /** Is the operator one of ours? Its attributes may still be refused. */
 bool kf__onnx_known(const Onnx__NodeProto *p);
 /** Value of a name, made on first use. -1 when out of memory; the empty name is KF_NO_VALUE. */

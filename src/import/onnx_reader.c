@@ -76,50 +76,13 @@ kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err)
     return KF_OK;
 }
 
-static uint64_t hash_name(const char *s) {
-    uint64_t h = 1469598103934665603u; /* FNV-1a */
-    for (; *s; s++) h = (h ^ (uint8_t)*s) * 1099511628211u;
-    return h;
-}
-
-static bool grow_map(kf__onnx *o) {
-    size_t cap = o->cap ? o->cap * 2 : 1024;
-    const char **keys = calloc(cap, sizeof *keys);
-    kf__vid *ids = calloc(cap, sizeof *ids);
-    if (!keys || !ids) {
-        free(keys);
-        free(ids);
-        return false;
-    }
-    for (size_t i = 0; i < o->cap; i++) {
-        if (!o->keys[i]) continue;
-        size_t at = hash_name(o->keys[i]) & (cap - 1);
-        while (keys[at]) at = (at + 1) & (cap - 1);
-        keys[at] = o->keys[i];
-        ids[at] = o->ids[i];
-    }
-    free(o->keys);
-    free(o->ids);
-    o->keys = keys;
-    o->ids = ids;
-    o->cap = cap;
-    return true;
-}
-
 kf__vid kf__onnx_value(kf__onnx *o, const char *name) {
     if (!name || !*name) return KF_NO_VALUE;
-    o->no_memory |= o->used * 2 >= o->cap && !grow_map(o);
-    if (o->no_memory) return KF_NO_VALUE;
-    size_t at = hash_name(name) & (o->cap - 1);
-    for (; o->keys[at]; at = (at + 1) & (o->cap - 1))
-        if (strcmp(o->keys[at], name) == 0) return o->ids[at];
-    kf__vid id = kf__graph_add_value(o->g, name, KF_DTYPE_NONE, NULL);
-    o->no_memory |= id < 0;
-    if (id < 0) return id;
-    o->keys[at] = o->g->values[id].name;
-    o->ids[at] = id;
-    o->used++;
-    return id;
+    const int32_t *known = kf__name_index_find(&o->values, name);
+    if (known) return *known;
+    kf__vid id = o->no_memory ? KF_NO_VALUE : kf__graph_add_value(o->g, name, KF_DTYPE_NONE, NULL);
+    o->no_memory |= id < 0 || !kf__name_index_put(&o->values, o->g->values[id].name, id);
+    return o->no_memory ? KF_NO_VALUE : id;
 }
 
 /* The extents given for input `name`: "AxBxC", or "name=AxBxC;other=...". Returns the count, 0 when not given, -1 when malformed. */
@@ -225,6 +188,60 @@ static kf_status check_versions(kf__onnx *o, const Onnx__ModelProto *m) {
     return KF_OK;
 }
 
+static kf_status declare_inputs(kf__onnx *o, const Onnx__GraphProto *p) {
+    size_t free_inputs = 0;
+    for (size_t i = 0; i < p->n_input; i++) {
+        kf__vid id = kf__onnx_value(o, p->input[i]->name);
+        free_inputs += id >= 0 && !o->g->values[id].data;
+    }
+    for (size_t i = 0; i < p->n_input; i++) KF_TRY(declare_input(o, p->input[i], free_inputs == 1));
+    if (o->g->n_inputs == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "the graph has no inputs");
+    return KF_OK;
+}
+
+static kf_status read_nodes(kf__onnx *o, const Onnx__GraphProto *p) {
+    int32_t *order = calloc(p->n_node + 1, sizeof *order);
+    if (!order) KF_FAIL_MEMORY(o->err, p->n_node * sizeof *order);
+    kf_status st = kf__onnx_sequence(o, p, order);
+    for (size_t i = 0; st == KF_OK && i < p->n_node; i++) {
+        o->node_index = order[i];
+        st = kf__onnx_node(o, p->node[order[i]]);
+    }
+    free(order);
+    return st;
+}
+
+static kf_status find_outputs(kf__onnx *o, const Onnx__GraphProto *p) {
+    for (size_t i = 0; i < p->n_output; i++) {
+        kf__vid id = kf__onnx_value(o, p->output[i]->name);
+        if (id < 0 || (o->g->values[id].producer < 0 && !o->g->values[id].data))
+            KF_FAIL(o->err, KF_ERR_FORMAT, "output %s is made by no node",
+                    p->output[i]->name ? p->output[i]->name : "?");
+        o->g->outputs[o->g->n_outputs++] = id;
+    }
+    if (o->g->n_outputs == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "the graph has no outputs");
+    return KF_OK;
+}
+
+/* Every value that a node reads is an input, a constant, or some node's output. */
+static kf_status check_sources(kf__onnx *o) {
+    const kf__graph *g = o->g;
+    bool *is_input = calloc(g->n_values + 1, sizeof *is_input);
+    kf_status st = KF_OK;
+    if (!is_input) KF_FAIL_MEMORY(o->err, g->n_values);
+    for (size_t j = 0; j < g->n_inputs; j++) is_input[g->inputs[j]] = true;
+    for (size_t i = 0; st == KF_OK && i < g->n_nodes; i++)
+        for (int k = 0; k < g->nodes[i].n_in; k++) {
+            kf__vid id = g->nodes[i].in[k];
+            if (id < 0 || g->values[id].data || g->values[id].producer >= 0 || is_input[id]) continue;
+            st = kf__error_set(o->err, KF_ERR_FORMAT, "%s reads %s, which nothing makes", g->nodes[i].name,
+                               g->values[id].name);
+            break;
+        }
+    free(is_input);
+    return st;
+}
+
 static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     const Onnx__GraphProto *p = m->graph;
     if (!p) KF_FAIL(o->err, KF_ERR_FORMAT, "not an ONNX model; it holds no graph; check the file");
@@ -234,34 +251,14 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     o->g->outputs = kf__arena_array(&o->g->arena, p->n_output + 1, sizeof *o->g->outputs);
     if (!o->g->name || !o->g->inputs || !o->g->outputs) KF_FAIL_MEMORY(o->err, p->n_input * sizeof *o->g->inputs);
     for (size_t i = 0; o->options->node && i < p->n_node; i++)
-        o->options->node(o->options->node_user, p->node[i]->name ? p->node[i]->name : "", p->node[i]->op_type ? p->node[i]->op_type : "", kf__onnx_known(p->node[i]));
+        o->options->node(o->options->node_user, p->node[i]->name ? p->node[i]->name : "",
+                         p->node[i]->op_type ? p->node[i]->op_type : "", kf__onnx_known(p->node[i]));
     KF_TRY(load_initializers(o, p));
-    size_t free_inputs = 0;
-    for (size_t i = 0; i < p->n_input; i++) {
-        kf__vid id = kf__onnx_value(o, p->input[i]->name);
-        free_inputs += id >= 0 && !o->g->values[id].data;
-    }
-    for (size_t i = 0; i < p->n_input; i++) KF_TRY(declare_input(o, p->input[i], free_inputs == 1));
     o->g->meta.source_nodes = (int32_t)kf__min_i64((int64_t)p->n_node, INT32_MAX);
-    if (o->g->n_inputs == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "the graph has no inputs");
-    for (size_t i = 0; i < p->n_node; i++) {
-        o->node_index = (int32_t)i;
-        KF_TRY(kf__onnx_node(o, p->node[i]));
-    }
-    for (size_t i = 0; i < p->n_output; i++) {
-        kf__vid id = kf__onnx_value(o, p->output[i]->name);
-        if (id < 0 || (o->g->values[id].producer < 0 && !o->g->values[id].data)) KF_FAIL(o->err, KF_ERR_FORMAT, "output %s is made by no node", p->output[i]->name ? p->output[i]->name : "?");
-        o->g->outputs[o->g->n_outputs++] = id;
-    }
-    if (o->g->n_outputs == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "the graph has no outputs");
-    for (size_t i = 0; i < o->g->n_nodes; i++)
-        for (int k = 0; k < o->g->nodes[i].n_in; k++) {
-            kf__vid id = o->g->nodes[i].in[k];
-            if (id < 0 || o->g->values[id].data || o->g->values[id].producer >= 0) continue;
-            bool is_input = false;
-            for (size_t j = 0; j < o->g->n_inputs; j++) is_input |= o->g->inputs[j] == id;
-            if (!is_input) KF_FAIL(o->err, KF_ERR_FORMAT, "%s reads %s, which nothing makes", o->g->nodes[i].name, o->g->values[id].name);
-        }
+    KF_TRY(declare_inputs(o, p));
+    KF_TRY(read_nodes(o, p));
+    KF_TRY(find_outputs(o, p));
+    KF_TRY(check_sources(o));
     KF_TRY(kf__graph_compact(o->g, o->err));
     return kf__graph_verify(o->g, o->err);
 }
@@ -292,8 +289,7 @@ kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *
     kf_status st = kf__graph_create(&o.g, err);
     if (st == KF_OK) st = build(&o, m);
     onnx__model_proto__free_unpacked(m, &allocator);
-    free(o.keys);
-    free(o.ids);
+    kf__name_index_free(&o.values);
     if (o.no_memory)
         st = kf__error_set(err, KF_ERR_MEMORY, "out of memory for the names of values; close other programs");
     if (st == KF_OK) *out = o.g;

@@ -76,12 +76,13 @@ static void initializers(kf__onnx_out *w) {
 /* Types of what lies between inputs and outputs: viewers and other tools read them. */
 static void inner_values(kf__onnx_out *w, kf__message_list *list) {
     const kf__graph *g = w->g;
-    for (size_t i = 0; i < g->n_nodes; i++)
+    bool *is_output = kf__out_alloc(w, g->n_values * sizeof *is_output);
+    for (size_t j = 0; is_output && j < g->n_outputs; j++) is_output[g->outputs[j]] = true;
+    for (size_t i = 0; is_output && i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_out && !g->nodes[i].dead; k++) {
             kf__vid v = g->nodes[i].out[k];
-            bool is_output = v < 0;
-            for (size_t j = 0; j < g->n_outputs; j++) is_output |= g->outputs[j] == v;
-            if (!is_output && g->values[v].shape.rank >= 0 && kf__out_dtype(g->values[v].dtype)) append_value(w, list, v);
+            if (v < 0 || is_output[v] || g->values[v].shape.rank < 0) continue;
+            if (kf__out_dtype(g->values[v].dtype)) append_value(w, list, v);
         }
 }
 
@@ -169,8 +170,8 @@ kf_status kf__onnx_write_form(const kf__graph *g, kf__qdq_form form, void **data
     for (int i = 0; i < 3; i++) free(lists[i].items);
     free(w.nodes.items);
     free(w.initializers.items);
-    free(w.value_names.keys);
-    free(w.node_names.keys);
+    kf__name_index_free(&w.value_names);
+    kf__name_index_free(&w.node_names);
     kf__arena_free(&w.arena);
     return st;
 }

@@ -13,41 +13,14 @@ void *kf__out_alloc(kf__onnx_out *w, size_t bytes) {
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_name(const char *s) {
-    uint64_t h = 1469598103934665603u; /* FNV-1a */
-    for (; *s; s++) h = (h ^ (uint8_t)*s) * 1099511628211u;
-    return h;
-}
-
-static const char **find_slot(const char **keys, size_t cap, const char *name) {
-    size_t at = (size_t)hash_name(name) & (cap - 1);
-    while (keys[at] && strcmp(keys[at], name) != 0) at = (at + 1) & (cap - 1);
-    return &keys[at];
-}
-
 /* True when `name` was not in the set and now is. */
-static bool add_name(kf__onnx_out *w, kf__name_set *s, const char *name) {
-    if (s->used * 2 >= s->cap) {
-        size_t cap = s->cap ? s->cap * 2 : 1024;
-        const char **keys = calloc(cap, sizeof *keys);
-        if (!keys) {
-            w->failed = true;
-            return true;
-        }
-        for (size_t i = 0; i < s->cap; i++)
-            if (s->keys[i]) *find_slot(keys, cap, s->keys[i]) = s->keys[i];
-        free(s->keys);
-        s->keys = keys;
-        s->cap = cap;
-    }
-    const char **slot = find_slot(s->keys, s->cap, name);
-    if (*slot) return false;
-    *slot = name;
-    s->used++;
+static bool add_name(kf__onnx_out *w, kf__name_index *s, const char *name) {
+    if (kf__name_index_find(s, name)) return false;
+    if (!kf__name_index_put(s, name, 0)) w->failed = true;
     return true;
 }
 
-static const char *unique(kf__onnx_out *w, kf__name_set *set, const char *base, const char *suffix) {
+static const char *unique(kf__onnx_out *w, kf__name_index *set, const char *base, const char *suffix) {
     const char *name = kf__arena_printf(&w->arena, "%s%s", base, suffix);
     while (name && !add_name(w, set, name)) name = kf__arena_printf(&w->arena, "%s%s_%u", base, suffix, ++w->serial);
     if (name) return name;

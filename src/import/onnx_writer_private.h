@@ -4,14 +4,9 @@
 #ifndef KF_ONNX_WRITER_PRIVATE_H
 #define KF_ONNX_WRITER_PRIVATE_H
 
+#include "import/name_index.h"
 #include "import/onnx_writer.h"
 #include "onnx.pb-c.h"
-
-/** A set of names: open addressing, capacity a power of two. */
-typedef struct kf__name_set {
-    const char **keys;
-    size_t cap, used;
-} kf__name_set;
 
 /** A growing list of message pointers. */
 typedef struct kf__message_list {
@@ -28,7 +23,7 @@ typedef struct kf__onnx_out {
     unsigned serial;        /* makes names unique */
     const char **names;     /* [n_values], NULL until the value is named */
     bool *constant_used;    /* [n_values]: an input of a written node */
-    kf__name_set value_names, node_names;
+    kf__name_index value_names, node_names;
     kf__message_list nodes, initializers;
     bool exact;             /* quantized: unit scales, the contract's arithmetic spelled out (onnx_writer_exact.c) */
     bool quantized;         /* some value has integers: QuantizeLinear and DequantizeLinear go between the nodes */
