@@ -13,6 +13,7 @@ kf_status kf__graph_create(kf__graph **out, kf_error *err) {
 
 void kf__graph_destroy(kf__graph **graph) {
     if (!graph || !*graph) return;
+    kf__graph_drop_uses(*graph);
     free((*graph)->nodes);
     free((*graph)->values);
     kf__arena_free(&(*graph)->arena);
@@ -56,38 +57,21 @@ kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf
     for (int i = 0; i < n_out; i++)
         if (out[i] >= 0) g->values[out[i]].producer = (int32_t)g->n_nodes;
     g->nodes[g->n_nodes] = n;
+    for (int i = 0; i < n_in; i++) kf__graph_reads(g, (int32_t)g->n_nodes, in[i]);
     return &g->nodes[g->n_nodes++];
 }
 
-void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to) {
-    for (size_t i = 0; i < g->n_nodes; i++)
-        for (int k = 0; k < g->nodes[i].n_in; k++)
-            if (g->nodes[i].in[k] == from) g->nodes[i].in[k] = to;
-    for (size_t i = 0; i < g->n_outputs; i++)
-        if (g->outputs[i] == from) g->outputs[i] = to;
-}
-
-int kf__graph_uses(const kf__graph *g, kf__vid v, int32_t *only) {
-    int uses = 0;
-    int32_t reader = -1;
-    for (size_t i = 0; i < g->n_nodes; i++) {
-        if (g->nodes[i].dead) continue;
-        for (int k = 0; k < g->nodes[i].n_in; k++)
-            if (g->nodes[i].in[k] == v) uses++, reader = (int32_t)i;
-    }
-    for (size_t i = 0; i < g->n_outputs; i++)
-        if (g->outputs[i] == v) uses++, reader = -1;
-    if (only) *only = uses == 1 ? reader : -1;
-    return uses;
-}
-
+/* The list doubles when it is full: a node may take in very many others one by one. */
 kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *from, kf_error *err) {
     int32_t n = into->n_sources + from->n_sources;
-    const char **all = kf__arena_alloc(&g->arena, (size_t)n * sizeof *all);
-    if (!all) KF_FAIL_MEMORY(err, (size_t)n * sizeof *all);
-    memcpy(all, into->sources, (size_t)into->n_sources * sizeof *all);
-    memcpy(all + into->n_sources, from->sources, (size_t)from->n_sources * sizeof *all);
-    into->sources = all;
+    if (n > into->cap_sources) {
+        const char **all = kf__arena_alloc(&g->arena, (size_t)n * 2 * sizeof *all);
+        if (!all) KF_FAIL_MEMORY(err, (size_t)n * 2 * sizeof *all);
+        memcpy(all, into->sources, (size_t)into->n_sources * sizeof *all);
+        into->sources = all;
+        into->cap_sources = n * 2;
+    }
+    memcpy(into->sources + into->n_sources, from->sources, (size_t)from->n_sources * sizeof *from->sources);
     into->n_sources = n;
     return KF_OK;
 }
@@ -174,6 +158,7 @@ kf_status kf__graph_compact(kf__graph *g, kf_error *err) {
     sorting s;
     size_t placed = 0;
     kf_status st = KF_OK;
+    kf__graph_drop_uses(g); /* nodes get other numbers */
     set_producers(g);
     if (!sorting_open(g, &s)) {
         st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", g->n_nodes);
@@ -218,6 +203,7 @@ static kf_status clone_node(kf__graph *to, kf__node *n, kf_error *err) {
     if (!n->name || !n->in || !n->out || !sources) KF_FAIL_MEMORY(err, sizeof *n);
     for (int i = 0; i < n->n_sources; i++) sources[i] = kf__arena_strdup(a, n->sources[i]);
     n->sources = sources;
+    n->cap_sources = n->n_sources;
     KF_TRY(clone_quant(to, &n->attrs.pool_quant, err));
     return clone_quant(to, &n->attrs.hidden_quant, err);
 }

@@ -123,7 +123,7 @@ typedef struct kf__node {
     kf__op op;
     bool dead;        /* removed by a pass; kf__graph_compact drops it */
     const char *name; /* the ONNX node name; made up ("Conv_12") when the file has none; fused: of its main part, the convolution */
-    int32_t n_sources; /* names of all ONNX nodes fused into this one, `name` included, in graph order */
+    int32_t n_sources, cap_sources; /* names of all ONNX nodes fused into this one, `name` included, in graph order */
     const char **sources;
     int32_t n_in, n_out;
     kf__vid *in, *out;
@@ -156,6 +156,7 @@ typedef struct kf__graph {
     kf__vid *inputs, *outputs; /* initializers are not inputs */
     size_t n_inputs, n_outputs;
     kf__meta meta;
+    struct kf__uses *uses; /* uses.c; NULL: no index */
 } kf__graph;
 
 /* ---- building (graph.c) ------------------------------------------------------------------------------------------ */
@@ -170,16 +171,32 @@ kf__vid kf__graph_add_value(kf__graph *g, const char *name, kf_dtype dtype, cons
 kf__vid kf__graph_add_const(kf__graph *g, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data);
 /** Append a node with copied inputs and outputs and its own name as only source; sets the outputs' producer.
  *  NULL when out of memory. The pointer is valid until the next add. */
-kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf__vid *in, int n_in,
-                             const kf__vid *out, int n_out);
-/** Replace every use of `from` (node inputs and graph outputs) by `to`. */
-void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to);
-/** Number of node inputs and graph outputs that read `v`; *only gets the one reading node or -1. */
-int kf__graph_uses(const kf__graph *g, kf__vid v, int32_t *only);
+kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf__vid *in, int n_in, const kf__vid *out,
+                             int n_out);
 /** Give `into` all source names of `from` (for fusing). */
 kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *from, kf_error *err);
 /** Drop dead nodes, nodes whose outputs nobody reads, and renumber; sorts topologically. Values keep their index. */
 kf_status kf__graph_compact(kf__graph *g, kf_error *err);
+
+/* ---- who reads a value (uses.c) ---------------------------------------------------------------------------------- */
+
+/** Index the readers of every value; without memory for it the calls below scan all nodes. The index lasts until
+ *  kf__graph_compact or kf__graph_drop_uses; meanwhile kf__graph_add_node and what is below keep it, and whoever writes
+ *  kf__node.in says so with kf__graph_reads. */
+void kf__graph_index_uses(kf__graph *g);
+void kf__graph_drop_uses(kf__graph *g);
+/** Node number `node` was given the input `v` (negative: nothing to do). */
+void kf__graph_reads(kf__graph *g, int32_t node, kf__vid v);
+/** Replace every use of `from` (node inputs and graph outputs) by `to`. */
+void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to);
+/** Number of node inputs and graph outputs that read `v`; *only (may be NULL) gets the one reading node or -1. Scans
+ * all nodes. */
+int kf__graph_uses(const kf__graph *g, kf__vid v, int32_t *only);
+/** The same up to 2, which stands for several: by the index where there is one. */
+int kf__graph_few_uses(const kf__graph *g, kf__vid v, int32_t *only);
+bool kf__graph_is_output(const kf__graph *g, kf__vid v);
+/** INTERNAL when the index misses a use. */
+kf_status kf__graph_verify_uses(const kf__graph *g, kf_error *err);
 
 /* ---- order (order.c) --------------------------------------------------------------------------------------------- */
 

@@ -17,21 +17,17 @@ kf__node *kf__match_producer(const kf__graph *g, kf__vid v, kf__op op) {
 
 bool kf__match_single(const kf__graph *g, kf__vid v) {
     int32_t only;
-    return kf__graph_uses(g, v, &only) == 1 && only >= 0;
+    return kf__graph_few_uses(g, v, &only) == 1 && only >= 0;
 }
 
 kf__node *kf__match_user(const kf__graph *g, kf__vid v) {
     int32_t only;
-    return kf__graph_uses(g, v, &only) == 1 && only >= 0 ? &g->nodes[only] : NULL;
+    return kf__graph_few_uses(g, v, &only) == 1 && only >= 0 ? &g->nodes[only] : NULL;
 }
 
 bool kf__match_is_const(const kf__graph *g, kf__vid v) { return v >= 0 && g->values[v].data != NULL; }
 
-bool kf__match_is_output(const kf__graph *g, kf__vid v) {
-    for (size_t i = 0; i < g->n_outputs; i++)
-        if (g->outputs[i] == v) return true;
-    return false;
-}
+bool kf__match_is_output(const kf__graph *g, kf__vid v) { return kf__graph_is_output(g, v); }
 
 bool kf__match_scalar(const kf__graph *g, kf__vid v, float *out) {
     if (!kf__match_is_const(g, v) || g->values[v].dtype != KF_F32) return false;
@@ -63,12 +59,18 @@ kf_status kf__rewrite_absorb(kf__graph *g, kf__node *into, kf__node *from, kf_er
     return KF_OK;
 }
 
+void kf__rewrite_input(kf__graph *g, kf__node *n, int k, kf__vid v) {
+    n->in[k] = v;
+    kf__graph_reads(g, (int32_t)(n - g->nodes), v);
+}
+
 kf_status kf__rewrite_inputs(kf__graph *g, kf__node *n, const kf__vid *in, int n_in, kf_error *err) {
     kf__vid *copy = kf__arena_array(&g->arena, (size_t)n_in, sizeof *copy);
     if (!copy) KF_FAIL_MEMORY(err, (size_t)n_in * sizeof *copy);
     memcpy(copy, in, (size_t)n_in * sizeof *copy);
     n->in = copy;
     n->n_in = n_in;
+    for (int k = 0; k < n_in; k++) kf__graph_reads(g, (int32_t)(n - g->nodes), in[k]);
     return KF_OK;
 }
 

@@ -39,7 +39,7 @@ static bool already_positive(const kf__graph *g, kf__vid v) {
 }
 
 static bool mask_is_unused(const kf__graph *g, const kf__node *n) {
-    return n->n_out < 2 || n->out[1] < 0 || kf__graph_uses(g, n->out[1], &(int32_t){0}) == 0;
+    return n->n_out < 2 || n->out[1] < 0 || kf__graph_few_uses(g, n->out[1], &(int32_t){0}) == 0;
 }
 
 static bool unbounded(const kf__node *n) {
@@ -81,7 +81,7 @@ static bool skip_inner_view(kf__graph *g, kf__node *n) {
     if (!p || !kf__op_is_view(p->op)) return false;
     const kf__shape *s = &g->values[p->in[0]].shape, *o = &g->values[n->out[0]].shape;
     if (n->op == KF_OP_FLATTEN && (s->rank < 2 || o->rank != 2 || s->dim[0] != o->dim[0])) return false;
-    n->in[0] = p->in[0];
+    kf__rewrite_input(g, n, 0, p->in[0]);
     return true;
 }
 

@@ -48,7 +48,7 @@ kf_status kf__pass_pad(kf__graph *g, bool *changed, kf_error *err) {
         n->attrs.window.pb += (int32_t)p[2];
         n->attrs.window.pr += (int32_t)p[3];
         if (n->op == KF_OP_AVG_POOL) n->attrs.count_include_pad = 1;
-        n->in[0] = pad->in[0];
+        kf__rewrite_input(g, n, 0, pad->in[0]);
         KF_TRY(kf__graph_merge_sources(g, n, pad, err));
         pad->dead = true;
         *changed = true;

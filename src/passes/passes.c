@@ -19,7 +19,11 @@ enum { MAX_ROUNDS = 64 };
 
 static kf_status run_one(kf__graph *g, size_t i, bool *changed, kf_error *err) {
     bool did = false;
+    kf__graph_index_uses(g);
     kf_status st = PASSES[i].run(g, &did, err);
+#ifndef NDEBUG
+    if (st == KF_OK) st = kf__graph_verify_uses(g, err);
+#endif
     if (st != KF_OK) return kf__error_prefix(err, st, "pass %s", PASSES[i].name);
     if (!did) return KF_OK;
     *changed = true;
@@ -47,6 +51,8 @@ static kf_status run_level(kf__graph *g, kf__pass_level level, kf_error *err) {
 kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err) {
     KF_TRY(kf__graph_compact(g, err));
     KF_TRY(kf__graph_infer(g, err));
-    for (int l = KF_PASS_LEVEL_SIMPLIFY; l <= (int)level; l++) KF_TRY(run_level(g, (kf__pass_level)l, err));
-    return KF_OK;
+    kf_status st = KF_OK;
+    for (int l = KF_PASS_LEVEL_SIMPLIFY; st == KF_OK && l <= (int)level; l++) st = run_level(g, (kf__pass_level)l, err);
+    kf__graph_drop_uses(g);
+    return st;
 }

@@ -54,6 +54,8 @@ kf__vid kf__match_in(const kf__node *n, int i);
 
 /** `into`, whose only reader is `from`, takes over output 0 and the source names of `from`; `from` dies. */
 kf_status kf__rewrite_absorb(kf__graph *g, kf__node *into, kf__node *from, kf_error *err);
+/** Give the node another input `k`. */
+void kf__rewrite_input(kf__graph *g, kf__node *n, int k, kf__vid v);
 /** Give the node this input list (copied into the arena). */
 kf_status kf__rewrite_inputs(kf__graph *g, kf__node *n, const kf__vid *in, int n_in, kf_error *err);
 /** New f32 constant named after `base` with `suffix`; data is copied. */
