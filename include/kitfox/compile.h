@@ -28,6 +28,10 @@ typedef struct kf_import_options {
      *  `known` is 0 for an operator that cannot be imported. Strings live for the call. NULL: none. */
     void (*node)(void *user, const char *name, const char *op, int32_t known);
     void *node_user;
+    /** Most bytes that rewrites make of the file's constants, by folding, and by copies for every node that reads one;
+     * four multiply-adds (or arithmetic that takes as long) are allowed for each byte. 0 (default): 256 MiB, and 16
+     * times the bytes of the constants in the file. Beyond it kf_graph_optimize, and what optimizes, gives LIMIT. */
+    uint64_t max_fold_bytes;
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 

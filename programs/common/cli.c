@@ -57,6 +57,14 @@ kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error
     return KF_OK;
 }
 
+kf_status cli_error_in(kf_error *err, kf_status st, const char *file) {
+    char text[KF_ERROR_TEXT];
+    if (st == KF_OK || strstr(err->text, file)) return st;
+    snprintf(text, sizeof text, "%.200s: %.800s", file, err->text);
+    memcpy(err->text, text, sizeof text);
+    return st;
+}
+
 /* Judged as a long: cut to an int first, 2^32 + 1 would pass as 1. */
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi) {
     char *end;
@@ -148,6 +156,7 @@ static const struct argp_option OPTIONS[] = {
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing of a timm model", 10},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for ONNX files with free dimensions", 10},
     {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 10},
+    {"max-fold-bytes", CLI_KEY_MAX_FOLD, "N", 0, CLI_MAX_FOLD_HELP, 10},
     {"threads", 't', "N", 0, "cores for one picture (default: all usable, at most 4)", 10},
     {"json", 'j', NULL, 0, "one JSON object a line", 10},
     {0},
@@ -162,6 +171,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'a': c->arch = arg; return 0;
     case 'j': c->json = true; return 0;
     case ARGP_KEY_INIT: state->child_inputs[0] = c; return 0;
+    case CLI_KEY_MAX_FOLD: c->max_fold_bytes = (long)cli_bytes(state, "--max-fold-bytes", arg); return 0;
     case 't': c->threads = (int)cli_number(state, "--threads", arg, 1, 64); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -193,6 +203,7 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     kf_import_options_init(&o);
     o.input_shape = c->input_shape;
     o.arch = c->arch;
+    o.max_fold_bytes = (uint64_t)c->max_fold_bytes;
     o.notice = notice;
     o.node = c->node;
     o.node_user = c->node_user;
@@ -215,7 +226,12 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
 
 /* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead. */
 static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {
-    const char *option = c->preprocess ? "--preprocess" : c->input_shape ? "--input-shape" : c->labels ? "--labels" : c->arch ? "--arch" : NULL;
+    const char *option = NULL;
+    if (c->max_fold_bytes) option = "--max-fold-bytes";
+    if (c->arch) option = "--arch";
+    if (c->labels) option = "--labels";
+    if (c->input_shape) option = "--input-shape";
+    if (c->preprocess) option = "--preprocess";
     if (!option) return KF_OK;
     err->status = KF_ERR_ARGUMENT;
     snprintf(err->text, sizeof err->text, "%.700s: %s does not apply; the model is compiled already; give it to kitfox import, or use the .onnx file", name, option);
@@ -239,11 +255,6 @@ kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, k
     kf_status st = cli_import(arg, c, &g, err);
     if (st != KF_OK) return st;
     st = kf_graph_compile(g, &o, out, err);
-    if (st != KF_OK && !strstr(err->text, arg)) {
-        char text[KF_ERROR_TEXT];
-        snprintf(text, sizeof text, "%.200s: %.800s", arg, err->text);
-        memcpy(err->text, text, sizeof text);
-    }
     kf_graph_destroy(&g);
-    return st;
+    return cli_error_in(err, st, arg);
 }

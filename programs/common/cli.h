@@ -18,6 +18,7 @@ typedef struct cli_common {
     int threads;
     size_t max_memory;      /* of a model, and of each of its sessions; 0: the library's limits */
     int64_t max_operations; /* of one run; 0: the library's limit */
+    long max_fold_bytes; /* of kf_import_options */
     bool json;
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
     void *node_user;
@@ -38,6 +39,13 @@ int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
 kf_status cli_error(kf_error *err, kf_status st, const char *fmt, ...) KF_PRINTF(3, 4);
 /** Same, as "what: why": a file or an option, and what is wrong with it. */
 kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char *why);
+
+/** Put "file: " before the text of an error `st` that does not name `file` yet; returns `st`. */
+kf_status cli_error_in(kf_error *err, kf_status st, const char *file);
+
+/** The option --max-fold-bytes of every verb that imports: its key and its help. */
+enum { CLI_KEY_MAX_FOLD = 900 };
+#define CLI_MAX_FOLD_HELP "most bytes of constants made from those of the file (default: 256 MiB and 16 times theirs)"
 
 /** A number of an option; outside [lo, hi] it is a usage error in the option's name. */
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);

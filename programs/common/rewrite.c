@@ -1,6 +1,7 @@
 /* ONNX in, ONNX out: the verbs simplify and export. What is checked are the bytes that will be written.
  * The check runs both networks in the reference executor; nothing is written when they differ.
  * Owner rule: graphs and tensors are released here. */
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@ enum { MAX_TENSORS = 64 };
 
 typedef struct options {
     const char *in, *out, *input_shape, *arch;
+    long max_fold_bytes;
     int check;
     kf_qdq_form form;
     bool json;
@@ -24,10 +26,13 @@ typedef struct options {
 
 static const struct argp_option OPTIONS[] = {
     {"output", 'o', "OUT.onnx", 0, "the file to write (required)", 0},
-    {"check", 'c', "N", 0, "random inputs that have to give the same outputs before anything is written (default: 3; 0 for none)", 0},
+    {"check", 'c', "N", 0,
+     "random inputs that have to give the same outputs before anything is written (default: 3; 0 for none)", 0},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for files with free dimensions", 0},
     {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 0},
-    {"qdq", 'q', "exact|scales", 0, "of a quantized model: arithmetic equal to the bit (default), or real scales as other toolchains read them", 0},
+    {"max-fold-bytes", CLI_KEY_MAX_FOLD, "N", 0, CLI_MAX_FOLD_HELP, 0},
+    {"qdq", 'q', "exact|scales", 0,
+     "of a quantized model: arithmetic equal to the bit (default), or real scales as other toolchains read them", 0},
     {"json", 'j', NULL, 0, "one JSON object", 0},
     {0},
 };
@@ -39,6 +44,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 's': o->input_shape = arg; return 0;
     case 'a': o->arch = arg; return 0;
     case 'j': o->json = true; return 0;
+    case CLI_KEY_MAX_FOLD: o->max_fold_bytes = cli_number(state, "--max-fold-bytes", arg, 1, LONG_MAX); return 0;
     case 'q':
         if (strcmp(arg, "exact") != 0 && strcmp(arg, "scales") != 0) argp_error(state, "--qdq %s: exact or scales is needed", arg);
         o->form = strcmp(arg, "scales") == 0 ? KF_QDQ_SCALES : KF_QDQ_EXACT;
@@ -196,18 +202,14 @@ static kf_status rewrite(const options *o, kf_optimize_level level, kf_graph **a
     kf_import_options_init(&io);
     io.input_shape = o->input_shape;
     io.arch = o->arch;
+    io.max_fold_bytes = (uint64_t)o->max_fold_bytes;
     kf_status st = kf_graph_import(o->in, &io, after, err);
     if (st == KF_OK) st = kf_graph_optimize(*after, level, err);
     if (st == KF_OK) st = kf_graph_set_qdq_form(*after, o->form, err);
     if (st == KF_OK) st = kf_graph_write_onnx(*after, &data, &bytes, err);
     if (st == KF_OK) st = kf_graph_import_onnx_memory(data, bytes, NULL, back, err);
     free(data);
-    if (st != KF_OK && !strstr(err->text, o->in)) {
-        char text[KF_ERROR_TEXT];
-        memcpy(text, err->text, sizeof text);
-        return fail(err, st, text, o->in);
-    }
-    return st;
+    return cli_error_in(err, st, o->in);
 }
 
 int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc) {

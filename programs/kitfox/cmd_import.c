@@ -149,7 +149,7 @@ int cmd_import(int argc, char **argv) {
     if (st == KF_OK && (o.fields || o.resize)) st = set_picture(g, &o, &err);
     if (st == KF_OK) st = kf_graph_save(g, o.out, &err);
     kf_graph_destroy(&g);
-    if (st != KF_OK) return cli_fail(&err);
+    if (cli_error_in(&err, st, o.in) != KF_OK) return cli_fail(&err);
     if (!o.common.json) fprintf(stderr, "%s written\n", o.out);
     return EXIT_DONE;
 }

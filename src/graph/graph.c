@@ -226,6 +226,9 @@ static kf_status clone_into(const kf__graph *g, kf__graph *to, kf_error *err) {
     to->outputs = kf__arena_copy(&to->arena, g->outputs, g->n_outputs * sizeof *g->outputs);
     to->n_inputs = g->n_inputs;
     to->n_outputs = g->n_outputs;
+    to->max_fold_bytes = g->max_fold_bytes;
+    to->fold_bytes = g->fold_bytes;
+    to->fold_work = g->fold_work;
     to->opset = g->opset;
     to->ir_version = g->ir_version;
     to->name = clone_text(to, g->name);

@@ -157,6 +157,8 @@ typedef struct kf__graph {
     size_t n_inputs, n_outputs;
     kf__meta meta;
     struct kf__uses *uses; /* uses.c; NULL: no index */
+    uint64_t max_fold_bytes, fold_bytes,
+        fold_work; /* budget.c; a limit of 0 is derived from the constants when first needed */
 } kf__graph;
 
 /* ---- building (graph.c) ------------------------------------------------------------------------------------------ */
@@ -197,6 +199,20 @@ int kf__graph_few_uses(const kf__graph *g, kf__vid v, int32_t *only);
 bool kf__graph_is_output(const kf__graph *g, kf__vid v);
 /** INTERNAL when the index misses a use. */
 kf_status kf__graph_verify_uses(const kf__graph *g, kf_error *err);
+
+/* ---- what constants may cost (budget.c) -------------------------------------------------------------------------- */
+
+/** What computing the node costs, in multiply-adds; shapes are inferred. Saturates. */
+uint64_t kf__graph_work(const kf__graph *g, const kf__node *n);
+/** Derive max_fold_bytes from the constants that the graph has now, unless it is set: 256 MiB and 16 times their bytes.
+ */
+void kf__graph_set_budget(kf__graph *g);
+/** Count the bytes and the work that a new constant costs, before it is made. LIMIT, with `name`, both numbers and the
+ * option: all bytes so far exceed max_fold_bytes, or all work four times that. */
+kf_status kf__graph_charge(kf__graph *g, const char *name, uint64_t bytes, uint64_t work, kf_error *err);
+/** LIMIT when constants read by several nodes, of which each gets a copy once it is compiled, would exceed
+ * max_fold_bytes. */
+kf_status kf__graph_check_copies(kf__graph *g, kf_error *err);
 
 /* ---- order (order.c) --------------------------------------------------------------------------------------------- */
 

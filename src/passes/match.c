@@ -77,7 +77,10 @@ kf_status kf__rewrite_inputs(kf__graph *g, kf__node *n, const kf__vid *in, int n
 kf_status kf__rewrite_const(kf__graph *g, const char *base, const char *suffix, const kf__shape *shape,
                             const float *data, kf__vid *out, kf_error *err) {
     const char *name = kf__arena_printf(&g->arena, "%s%s", base, suffix);
+    size_t count;
     if (!name) KF_FAIL_MEMORY(err, strlen(base));
+    if (!kf__shape_count(shape, &count)) KF_FAIL(err, KF_ERR_SHAPE, "%s: its size overflows", name);
+    KF_TRY(kf__graph_charge(g, name, count * sizeof *data, count, err));
     *out = kf__graph_add_const(g, name, KF_F32, shape, data);
     if (*out < 0) KF_FAIL(err, KF_ERR_MEMORY, "%s: out of memory for a constant", name);
     return KF_OK;

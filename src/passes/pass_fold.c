@@ -3,7 +3,7 @@
  * Owner rule: folded data is copied into the graph's arena. */
 #include "passes/passes.h"
 
-/* Folding must not blow a small file up into gigabytes (ConstantOfShape, Tile, Expand with huge extents). */
+/* A result above this stays a node. What all folding may cost in sum is the graph's budget. */
 enum { MAX_FOLDED_ELEMENTS = 1 << 26 };
 
 static kf_status set_const(kf__graph *g, kf__vid v, const kf__dense *d, kf_error *err) {
@@ -61,8 +61,19 @@ static bool foldable(const kf__graph *g, const kf__node *n) {
     return true;
 }
 
+static uint64_t result_bytes(const kf__graph *g, const kf__node *n) {
+    uint64_t sum = 0;
+    for (int i = 0; i < n->n_out; i++) {
+        size_t count = 0;
+        const kf__value *v = n->out[i] >= 0 ? &g->values[n->out[i]] : NULL;
+        if (v && kf__shape_count(&v->shape, &count)) sum += (uint64_t)count * kf_dtype_size(v->dtype);
+    }
+    return sum;
+}
+
 static kf_status fold_node(kf__graph *g, kf__node *n, bool *done, kf_error *err) {
     if (n->n_in > 64 || n->n_out > 64) return KF_OK;
+    KF_TRY(kf__graph_charge(g, n->name, result_bytes(g, n), kf__graph_work(g, n), err));
     kf__dense in[64], out[64] = {0};
     const kf__dense *ptr[64];
     for (int i = 0; i < n->n_in; i++) {

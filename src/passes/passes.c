@@ -51,8 +51,10 @@ static kf_status run_level(kf__graph *g, kf__pass_level level, kf_error *err) {
 kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err) {
     KF_TRY(kf__graph_compact(g, err));
     KF_TRY(kf__graph_infer(g, err));
+    kf__graph_set_budget(g);
     kf_status st = KF_OK;
     for (int l = KF_PASS_LEVEL_SIMPLIFY; st == KF_OK && l <= (int)level; l++) st = run_level(g, (kf__pass_level)l, err);
     kf__graph_drop_uses(g);
-    return st;
+    KF_TRY(st);
+    return level == KF_PASS_LEVEL_FUSE ? kf__graph_check_copies(g, err) : KF_OK;
 }

@@ -82,6 +82,7 @@ kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err
 kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error *err) {
     if (o && o->preprocess) KF_TRY(set_preprocess(g, o->preprocess, err));
     default_preprocess(g);
+    if (o) g->max_fold_bytes = o->max_fold_bytes;
     if (o && o->labels) KF_TRY(apply_labels(g, o->labels, o->n_labels, err));
     return KF_OK;
 }
