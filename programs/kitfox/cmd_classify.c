@@ -1,5 +1,6 @@
 /* kitfox classify [MODEL] IMAGE...: top-k labels of each picture.
  * Owner rule: one model and one session for all pictures. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -60,7 +61,8 @@ static void print_text(const char *path, const kf_score *top, size_t n, double m
     printf("%s  (%.2f ms)\n", path, ms);
     for (size_t i = 0; i < n; i++) {
         char bar[24 * 3 + 1] = "";
-        int full = (int)((double)top[i].score * 24 + 0.5), at = 0;
+        double share = fmin(fmax((double)top[i].score, 0), 1); /* scores need not be probabilities */
+        int full = (int)(share * 24 + 0.5), at = 0;
         for (int b = 0; b < 24; b++) at += snprintf(bar + at, sizeof bar - (size_t)at, "%s", b < full ? "\xe2\x96\x88" : "\xc2\xb7");
         printf("  %s%s%s %6.2f %%  %4d  %s\n", color ? "\033[32m" : "", bar, color ? "\033[0m" : "", (double)top[i].score * 100, top[i].index,
                top[i].label ? top[i].label : "");

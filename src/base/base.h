@@ -50,6 +50,13 @@ static inline bool kf__add_size(size_t a, size_t b, size_t *out) { return !__bui
 static inline size_t kf__round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
 static inline int64_t kf__min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t kf__max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
+/** A real number as a whole one, the only conversion there is: clamped to lo..hi before it is cut toward 0, since a
+ * cast of what does not fit is undefined; `none` for NaN. Round first (rint) where the nearest is wanted. */
+static inline int64_t kf__whole(double x, int64_t lo, int64_t hi, int64_t none) {
+    if (x != x) return none;
+    if (!(x > (double)lo)) return lo;
+    return x < (double)hi ? (int64_t)x : hi;
+}
 #define KF_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* ---- memory (memory.c) ------------------------------------------------------------------------------------------- */

@@ -94,7 +94,7 @@ static kf_status fold(const kf__eval *e, binary_fn *fn, exact_fn *exact) {
                 continue;
             }
             int64_t b = ((const int64_t *)in[k]->data)[at];
-            if (!exact) acc_i = (int64_t)fn((double)acc_i, (double)b);
+            if (!exact) acc_i = kf__whole(fn((double)acc_i, (double)b), INT64_MIN, INT64_MAX, 0);
             else if (!exact(acc_i, b, &acc_i))
                 KF_FAIL(e->err, KF_ERR_FORMAT, "%s (%s): integer overflow or division by zero", e->n->name,
                         kf__op_name(e->n->op));

@@ -132,7 +132,7 @@ kf_status kf__eval_reduce(const kf__eval *e) {
     if (!sums) KF_FAIL_MEMORY(e->err, count * sizeof *sums);
     int r = x->shape.rank, axes = list ? (int)list->shape.dim[0] : n->attrs.n_axes;
     for (int i = 0; i < axes; i++) {
-        int64_t ax = list ? (int64_t)kf__eval_get(list, (size_t)i) : n->attrs.axes[i];
+        int64_t ax = list ? kf__whole(kf__eval_get(list, (size_t)i), -KF_MAX_RANK, KF_MAX_RANK, 0) : n->attrs.axes[i];
         reduced[ax < 0 ? ax + r : ax] = true;
     }
     if (!kf__shape_count(&x->shape, &total) || count == 0) return KF_OK;

@@ -23,12 +23,8 @@ double kf__eval_get(const kf__dense *t, size_t i) {
     return 0;
 }
 
-/* Out of range is undefined in C and left open by ONNX: the nearest value is taken, and 0 for NaN. */
-static int64_t to_integer(double v, int64_t lo, int64_t hi) {
-    if (isnan(v)) return 0;
-    if (v <= (double)lo) return lo;
-    return v >= (double)hi ? hi : (int64_t)v;
-}
+/* ONNX leaves open what is out of range: the nearest value is taken, and 0 for NaN. */
+static int64_t to_integer(double v, int64_t lo, int64_t hi) { return kf__whole(v, lo, hi, 0); }
 
 static int64_t get_int(const kf__dense *t, size_t i) {
     const int64_t limit = (int64_t)1 << 40; /* as shape inference clamps */

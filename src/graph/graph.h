@@ -214,6 +214,14 @@ kf_status kf__graph_charge(kf__graph *g, const char *name, uint64_t bytes, uint6
  * max_fold_bytes. */
 kf_status kf__graph_check_copies(kf__graph *g, kf_error *err);
 
+/* ---- numbers that are none (finite.c) ---------------------------------------------------------------------------- */
+
+/** FORMAT, naming the tensor and the element, unless x is finite. */
+kf_status kf__finite_element(const char *name, float x, size_t i, kf_error *err);
+/** FORMAT, naming node and constant, when a node would compute with a constant or an attribute that is NaN or infinite.
+ * Legal are infinite bounds of Clip, Min and Max, pads, and what Where chooses. */
+kf_status kf__graph_check_finite(const kf__graph *g, kf_error *err);
+
 /* ---- order (order.c) --------------------------------------------------------------------------------------------- */
 
 /** What must come before each of n nodes: node i needs node[first[i]] to node[first[i + 1] - 1]; a negative one is no

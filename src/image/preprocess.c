@@ -46,7 +46,10 @@ static void copy_rect(const kf_image *from, int32_t x0, int32_t y0, kf_image *to
 /* What the crop shows beside the picture: black, or the mean where timm has a border. */
 static void fill(const kf_preprocess *p, kf_image *to) {
     uint8_t colour[3];
-    for (size_t c = 0; c < 3; c++) colour[c] = p->crop == KF_CROP_BORDER ? (uint8_t)nearbyint(kf__pixel_mean(p, c)) : 0;
+    for (size_t c = 0; c < 3; c++) {
+        double mean = p->crop == KF_CROP_BORDER ? nearbyint(kf__pixel_mean(p, c)) : 0;
+        colour[c] = (uint8_t)kf__whole(mean, 0, 255, 0); /* every finite mean is legal */
+    }
     for (int32_t y = 0; y < to->height; y++)
         for (int32_t x = 0; x < to->width; x++) memcpy(to->pixels + (size_t)y * to->stride + 3 * (size_t)x, colour, 3);
 }

@@ -45,7 +45,7 @@ static const kf__container_tensor *find(const source *s, const char *name) {
 }
 
 static kf_status check_value(const kf__container_tensor *t, float x, size_t i, bool variance, kf_error *err) {
-    if (!isfinite(x)) KF_FAIL(err, KF_ERR_FORMAT, "tensor %s: element %zu is not a finite number; the checkpoint is damaged or diverged", t->name, i);
+    KF_TRY(kf__finite_element(t->name, x, i, err));
     if (variance && x < 0) KF_FAIL(err, KF_ERR_FORMAT, "tensor %s: element %zu is negative, which a variance cannot be", t->name, i);
     return KF_OK;
 }

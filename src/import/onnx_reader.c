@@ -260,7 +260,8 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     KF_TRY(find_outputs(o, p));
     KF_TRY(check_sources(o));
     KF_TRY(kf__graph_compact(o->g, o->err));
-    return kf__graph_verify(o->g, o->err);
+    KF_TRY(kf__graph_verify(o->g, o->err));
+    return kf__graph_check_finite(o->g, o->err);
 }
 
 static void *take(void *failed, size_t bytes) {

@@ -67,7 +67,7 @@ bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v) {
 
 int32_t kf__assign_limit(size_t k, int32_t w_max) {
     double most = (2147483647.0 - 134217728.0) / ((double)k * w_max);
-    return most < 32767 ? (int32_t)most : 32767;
+    return (int32_t)kf__whole(most, 0, 32767, 0);
 }
 
 /* The strictest limit of all convolutions and fully connected layers that read v. */
@@ -84,7 +84,8 @@ static int32_t reader_limit(const kf__sim *s, kf__vid v) {
             if (!kf__shape_count(&w->shape, &count)) continue;
             here = kf__assign_limit(count / (size_t)w->shape.dim[0], 127);
             /* i16 weights share the 31 bits with their input; weights that are large alone are few, so the input gets two bits more */
-            if (s->o->wide_weights && s->o->wide_weights[i]) here = (int32_t)fmin(here, 2 * sqrt(1879048192.0 * (double)w->shape.dim[0] / (double)count));
+            double wide = 2 * sqrt(1879048192.0 * (double)w->shape.dim[0] / (double)count);
+            if (s->o->wide_weights && s->o->wide_weights[i]) here = (int32_t)kf__whole(wide, 0, here, here);
         }
         if (here < limit) limit = here;
     }
@@ -214,6 +215,7 @@ static kf_status from_values(kf__sim *s, kf__vid v, bool wide, bool channels, kf
 kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
     kf__graph *g = s->graph;
     kf__sim_shape d = kf__sim_shape_of(g, v);
+    KF_TRY(kf__sim_check_finite(s, n));
     if (!kf__assign_is_quantized(g, n, v)) return KF_OK;
     if (kf__op_keeps_integers(n->op)) {
         g->values[v].quant = g->values[n->in[0]].quant;

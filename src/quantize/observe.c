@@ -12,8 +12,7 @@ void kf__histogram_add(kf__histogram *h, float x) {
         return;
     }
     float t = (x - h->lo) * ((float)KF_HISTOGRAM_BINS / (h->hi - h->lo));
-    int i = t > 0 ? (int)t : 0;
-    h->bins[i < KF_HISTOGRAM_BINS ? i : KF_HISTOGRAM_BINS - 1]++;
+    h->bins[kf__whole((double)t, 0, KF_HISTOGRAM_BINS - 1, 0)]++; /* 0 * inf where the range is tiny */
 }
 
 static double centre(const kf__histogram *h, int i) { return (double)h->lo + ((double)i + 0.5) * ((double)h->hi - (double)h->lo) / KF_HISTOGRAM_BINS; }
@@ -39,7 +38,7 @@ static double clipped(const sums *s, int from, int to, double at) {
 
 static int bin_of(const kf__histogram *h, double x) {
     double t = (x - (double)h->lo) / ((double)h->hi - (double)h->lo) * KF_HISTOGRAM_BINS;
-    return t <= 0 ? 0 : t >= KF_HISTOGRAM_BINS ? KF_HISTOGRAM_BINS : (int)t;
+    return (int)kf__whole(t, 0, KF_HISTOGRAM_BINS, 0);
 }
 
 static double squared_error(const kf__histogram *h, const sums *s, double lo, double hi, int levels) {
@@ -79,7 +78,8 @@ static double divergence(const kf__histogram *h, int to, int levels) {
     for (int i = 0; i < KF_HISTOGRAM_BINS; i++) total += h->bins[i];
     for (int i = to; i < KF_HISTOGRAM_BINS; i++) tail += h->bins[i];
     for (int l = 0; l < levels; l++) {
-        int from = (int)(l * per), end = l == levels - 1 ? to : (int)((l + 1) * per);
+        int from = (int)kf__whole(l * per, 0, to, 0), end = (int)kf__whole((l + 1) * per, 0, to, to);
+        if (l == levels - 1) end = to;
         double sum = 0;
         int used = 0;
         for (int i = from; i < end; i++) sum += h->bins[i], used += h->bins[i] > 0;
@@ -114,6 +114,5 @@ void kf__range_choose(const kf__histogram *h, kf__qrange how, double percentile,
 void kf__range_to_u8(float lo, float hi, float tiny, float *scale, int32_t *zero) {
     double s = ((double)hi - (double)lo) / 255;
     *scale = (float)s > tiny ? (float)s : tiny;
-    double z = rint(-(double)lo / (double)*scale);
-    *zero = z < 0 ? 0 : z > 255 ? 255 : (int32_t)z;
+    *zero = (int32_t)kf__whole(rint(-(double)lo / (double)*scale), 0, 255, 0);
 }

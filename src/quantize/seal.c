@@ -47,7 +47,8 @@ kf_status kf__seal_weights(kf__sim *s, kf__node *n, int index, const kf__sim_lay
     return KF_OK;
 }
 
-static int32_t to_i32(double x) { return x > 2147483000.0 ? 2147483000 : x < -2147483000.0 ? -2147483000 : (int32_t)rint(x); }
+/* A little within the type: corrections are added to it. */
+static int32_t to_i32(double x) { return (int32_t)kf__whole(rint(x), -2147483000, 2147483000, 0); }
 
 kf_status kf__seal_bias(kf__sim *s, kf__node *n, int index, size_t o, const double *bias, const float *s_in, const float *scale, bool as_float) {
     kf__shape shape = kf__shape_make(1, (int64_t[]){(int64_t)o});

@@ -316,7 +316,7 @@ static kf_status run(search *s, const kf__qsamples *samples) {
     r->met = st == KF_OK && meets(s, &r->before);
     r->after = r->before;
     stage(s, 130, 350);
-    if (st == KF_OK && !r->met) st = rank(s, q, (int64_t)((double)total * s->target->max_macs / 100));
+    if (st == KF_OK && !r->met) st = rank(s, q, kf__whole((double)total * s->target->max_macs / 100, 0, INT64_MAX, 0));
     kf__graph_destroy(&q);
     s->own.noise = NULL;
     if (st == KF_OK && !r->met) st = shorten(s);

@@ -2,6 +2,7 @@
  * Owner rule: see sim.h. */
 #include "quantize/sim.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "graph/qrules.h"
@@ -110,6 +111,26 @@ kf_status kf__sim_alloc(kf__sim *s, kf__vid v, bool quantized) {
         if (quantized && !x->q) x->q = kf__mem_alloc(NULL, n * sizeof *x->q);
         if (!quantized && !x->g && !s->float_only) x->g = kf__mem_alloc(NULL, n * sizeof *x->g);
         if (!x->f || (!s->float_only && (quantized ? !x->q : !x->g))) KF_FAIL_MEMORY(s->err, n * sizeof *x->f);
+    }
+    return KF_OK;
+}
+
+/* Without a branch: many millions are looked at. */
+static bool all_finite(const float *x, size_t n) {
+    int bad = 0;
+    for (size_t i = 0; i < n; i++) bad |= !(fabsf(x[i]) <= FLT_MAX);
+    return !bad;
+}
+
+kf_status kf__sim_check_finite(const kf__sim *s, const kf__node *n) {
+    size_t count = kf__sim_shape_of(s->graph, n->out[0]).count;
+    for (size_t k = 0; k < s->samples; k++) {
+        const float *x = kf__sim_at(s, k, n->out[0])->f;
+        if (!all_finite(x, count))
+            KF_FAIL(s->err, KF_ERR_UNSUPPORTED,
+                    "node %.200s (%s): calibration sample %zu gives it a value that is not finite; its weights or that "
+                    "sample are too large",
+                    n->name, kf__op_name(n->op), k);
     }
     return KF_OK;
 }

@@ -54,6 +54,10 @@ const float *kf__sim_real(const kf__sim *s, size_t sample, kf__vid v, float *scr
 /** Round `x` into the quantized activation (step 5), or copy it where the value is f32. */
 void kf__sim_store(const kf__sim *s, size_t sample, kf__vid v, const float *x);
 
+/** UNSUPPORTED, naming node and sample, when the float network's output of `n` is NaN or infinite anywhere: no range
+ * holds it. */
+kf_status kf__sim_check_finite(const kf__sim *s, const kf__node *n);
+
 /** The values of x, in place, as v's storage holds them: (q - z) * scale; unchanged where v is f32. */
 void kf__sim_round(const kf__sim *s, kf__vid v, float *x);
 

@@ -120,8 +120,12 @@ kf_status kf__step_plain(kf__sim *s, size_t index) {
 
 kf_status kf__step_node(kf__sim *s, size_t index) {
     kf__op op = s->graph->nodes[index].op;
-    if (kf__op_is_layer(op)) return kf__step_layer(s, index);
-    return kf__op_is_gate(op) ? kf__step_gate(s, index) : kf__step_plain(s, index);
+    kf_status st = KF_OK;
+    if (kf__op_is_layer(op)) st = kf__step_layer(s, index);
+    else st = kf__op_is_gate(op) ? kf__step_gate(s, index) : kf__step_plain(s, index);
+    const kf__node *n = &s->graph->nodes[index]; /* kf__assign_quant has looked at what it quantized */
+    bool looked = !s->float_only && s->graph->values[n->out[0]].quant;
+    return st == KF_OK && !looked ? kf__sim_check_finite(s, n) : st;
 }
 
 kf_status kf__step_compute(kf__sim *s, const kf__node *n, const float *const *x, float *out) {

@@ -143,7 +143,7 @@ typedef struct round_job {
     double *scratch; /* [workers][K] */
 } round_job;
 
-static int32_t clamp_q(double x, int32_t qmax) { return x > qmax ? qmax : x < -qmax ? -qmax : (int32_t)x; }
+static int32_t clamp_q(double x, int32_t qmax) { return (int32_t)kf__whole(x, -qmax, qmax, 0); }
 
 /* Least squares for the row's scale once its integers are chosen: the layer's gain, folded into the multiplier. The error can only fall. */
 static void fit_gain(const kf__weight_job *w, size_t o, const float *h, const float *c, double ridge) {

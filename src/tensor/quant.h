@@ -35,8 +35,7 @@ static inline int32_t kf__q_zero(const kf__quant *q, int64_t c) {
 /** A real clip bound in q units of channel c: rne(bound / s) + z in double, kept inside qmin..qmax. */
 static inline int32_t kf__q_bound(const kf__quant *q, int64_t c, float bound) {
     double t = rint((double)bound / (double)kf__q_scale(q, c)) + (double)kf__q_zero(q, c);
-    if (!(t > (double)q->qmin)) return q->qmin;
-    return t < (double)q->qmax ? (int32_t)t : q->qmax;
+    return (int32_t)kf__whole(t, q->qmin, q->qmax, q->qmin);
 }
 
 #endif

@@ -151,7 +151,8 @@ static kf_status conv(builder *b, const conv_spec *s) {
 static kf_status squeeze_excite(builder *b, const char *key, const char *where, nonlinearity act) {
     bool timm = b->a->style == KF_ZOO_TIMM;
     int32_t channels = b->channels, h = b->h, w = b->w;
-    int32_t reduced = b->a->se_exact ? (int32_t)lrint(0.25 * channels) : kf__zoo_round_channels(timm ? 0.25 * channels : channels / 4);
+    int32_t reduced = b->a->se_exact ? (int32_t)kf__whole(rint(0.25 * channels), 0, 1 << 20, 0)
+                                     : kf__zoo_round_channels(timm ? 0.25 * channels : channels / 4);
     char k[NAME], at[NAME], act_at[NAME], name[NAME + 32];
     kf__vid kept = b->x, scale[2];
     text(name, sizeof name, timm ? "%s/ReduceMean" : "%s/avgpool/GlobalAveragePool", where);
@@ -240,10 +241,10 @@ static kf_status block(builder *b, const kf__zoo_row *row, int32_t stride, const
 static void scale_depth(const kf__zoo_row *rows, int n, double depth, int *repeats) {
     int total = 0;
     for (int i = 0; i < n; i++) total += rows[i].repeats;
-    int scaled = (int)ceil(total * depth - 1e-9);
+    int scaled = (int)kf__whole(ceil(total * depth - 1e-9), 0, 1 << 10, 0);
     for (int i = n - 1; i >= 0; i--) {
         double share = rint((double)rows[i].repeats / total * scaled);
-        repeats[i] = share < 1 ? 1 : (int)share;
+        repeats[i] = (int)kf__whole(share, 1, 1 << 10, 1);
         total -= rows[i].repeats;
         scaled -= repeats[i];
     }

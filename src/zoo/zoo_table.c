@@ -92,7 +92,7 @@ const kf__zoo_arch *kf__zoo_find(const char *name) {
 }
 
 int32_t kf__zoo_round_channels(double v) {
-    int32_t n = (int32_t)(v + 4) / 8 * 8;
+    int32_t n = (int32_t)kf__whole(v + 4, 0, 1 << 20, 0) / 8 * 8;
     if (n < 8) n = 8;
     return (double)n < 0.9 * v ? n + 8 : n;
 }
