@@ -44,7 +44,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 's': o->input_shape = arg; return 0;
     case 'a': o->arch = arg; return 0;
     case 'j': o->json = true; return 0;
-    case CLI_KEY_MAX_FOLD: o->max_fold_bytes = cli_number(state, "--max-fold-bytes", arg, 1, LONG_MAX); return 0;
+    case CLI_KEY_MAX_FOLD: o->max_fold_bytes = (long)cli_bytes(state, "--max-fold-bytes", arg); return 0;
     case 'q':
         if (strcmp(arg, "exact") != 0 && strcmp(arg, "scales") != 0) argp_error(state, "--qdq %s: exact or scales is needed", arg);
         o->form = strcmp(arg, "scales") == 0 ? KF_QDQ_SCALES : KF_QDQ_EXACT;

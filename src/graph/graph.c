@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+_Thread_local uint64_t kf__graph_looks;
+
 kf_status kf__graph_create(kf__graph **out, kf_error *err) {
     *out = kf__mem_zalloc(NULL, sizeof **out);
     if (!*out) KF_FAIL_MEMORY(err, sizeof **out);
@@ -68,9 +70,11 @@ kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *
         const char **all = kf__arena_alloc(&g->arena, (size_t)n * 2 * sizeof *all);
         if (!all) KF_FAIL_MEMORY(err, (size_t)n * 2 * sizeof *all);
         memcpy(all, into->sources, (size_t)into->n_sources * sizeof *all);
+        kf__graph_looks += (uint64_t)into->n_sources;
         into->sources = all;
         into->cap_sources = n * 2;
     }
+    kf__graph_looks += (uint64_t)from->n_sources;
     memcpy(into->sources + into->n_sources, from->sources, (size_t)from->n_sources * sizeof *from->sources);
     into->n_sources = n;
     return KF_OK;
@@ -104,6 +108,7 @@ static bool sorting_open(const kf__graph *g, sorting *s) {
     edges = 0;
     for (size_t i = 0; i < n; i++) {
         s->first[i] = edges;
+        kf__graph_looks++;
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             kf__vid v = g->nodes[i].in[k];
             s->node[edges++] = v >= 0 ? g->values[v].producer : -1;

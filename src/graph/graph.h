@@ -161,6 +161,9 @@ typedef struct kf__graph {
         fold_work; /* budget.c; a limit of 0 is derived from the constants when first needed */
 } kf__graph;
 
+/** Nodes, readers and names that this thread has looked at so far: what tests of cost count instead of time. */
+extern _Thread_local uint64_t kf__graph_looks; /* graph.c */
+
 /* ---- building (graph.c) ------------------------------------------------------------------------------------------ */
 
 kf_status kf__graph_create(kf__graph **out, kf_error *err);

@@ -437,6 +437,7 @@ kf_status kf__graph_infer(kf__graph *g, kf_error *err) { return kf__graph_infer_
 kf_status kf__graph_infer_from(kf__graph *g, size_t first, kf_error *err) {
     for (size_t i = first; i < g->n_nodes; i++) {
         ctx c = {g, &g->nodes[i], err};
+        kf__graph_looks++;
         if (c.n->dead) continue;
         kf__shape out = {.rank = -1};
         if (known(in_value(&c, 0))) KF_TRY(INFER[c.n->op](&c, &out));

@@ -56,6 +56,7 @@ static size_t place(walk *w, const kf__needs *p, const bool *wanted) {
         if (counts(wanted, (int32_t)i) && w->waits[i] == 0) w->queue[n++] = (int32_t)i;
     for (size_t at = 0; at < n; at++) {
         int32_t i = w->queue[at];
+        kf__graph_looks += 1 + w->from[i + 1] - w->from[i];
         for (size_t e = w->from[i]; e < w->from[i + 1]; e++) {
             int32_t to = w->next[e], sweep = w->sweep[i] + (i > to);
             if (sweep > w->sweep[to]) w->sweep[to] = sweep;

@@ -28,6 +28,7 @@ void kf__graph_drop_uses(kf__graph *g) {
 
 static int slots(const kf__node *n, kf__vid v) {
     int count = 0;
+    kf__graph_looks++;
     for (int k = 0; k < n->n_in && !n->dead; k++) count += n->in[k] == v;
     return count;
 }
@@ -70,7 +71,7 @@ void kf__graph_index_uses(kf__graph *g) {
 
 bool kf__graph_is_output(const kf__graph *g, kf__vid v) {
     if (g->uses) return v >= 0 && (size_t)v < g->uses->n_values && g->uses->outputs[v] > 0;
-    for (size_t i = 0; i < g->n_outputs; i++)
+    for (size_t i = 0; i < g->n_outputs; i++, kf__graph_looks++)
         if (g->outputs[i] == v) return true;
     return false;
 }
@@ -111,11 +112,13 @@ int kf__graph_few_uses(const kf__graph *g, kf__vid v, int32_t *only) {
 }
 
 static void replace_in(kf__node *n, kf__vid from, kf__vid to) {
+    kf__graph_looks++;
     for (int k = 0; k < n->n_in; k++)
         if (n->in[k] == from) n->in[k] = to;
 }
 
 static void replace_outputs(kf__graph *g, kf__vid from, kf__vid to) {
+    kf__graph_looks += g->n_outputs;
     for (size_t i = 0; i < g->n_outputs; i++)
         if (g->outputs[i] == from) g->outputs[i] = to;
 }

@@ -5,19 +5,23 @@
 
 #include <stdlib.h>
 
+#include "graph/graph.h"
+
 static uint64_t hash_name(const char *s) {
     static const char place;
     uint64_t h = 1469598103934665603u ^ (uint64_t)(uintptr_t)&place;
     for (; *s; s++) {
         h = (h ^ (uint8_t)*s) * 1099511628211u;
-        h ^= h >> 29; /* the low bits that choose a slot hear from the high ones */
+        h ^= h >> 29;
     }
-    return h;
+    h = (h ^ h >> 32) * 0xD6E8FEB86659FD93u; /* the low bits, which choose a slot, hear from all others */
+    return h ^ h >> 32;
 }
 
 static size_t slot_of(const kf__name_index *m, const char *name) {
     size_t at = (size_t)hash_name(name) & (m->cap - 1);
-    while (m->keys[at] && strcmp(m->keys[at], name) != 0) at = (at + 1) & (m->cap - 1);
+    for (; m->keys[at] && strcmp(m->keys[at], name) != 0; kf__graph_looks++) at = (at + 1) & (m->cap - 1);
+    kf__graph_looks++;
     return at;
 }
 

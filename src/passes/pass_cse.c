@@ -106,7 +106,7 @@ static bool comparable(const kf__node *n) {
 static kf__node *find_twin(kf__graph *g, seen *t, size_t index) {
     const kf__node *n = &g->nodes[index];
     size_t slot = (size_t)hash_node(g, n) & (t->cap - 1);
-    for (int32_t i = t->first[slot]; i >= 0; i = t->next[i])
+    for (int32_t i = t->first[slot]; i >= 0; i = t->next[i], kf__graph_looks++)
         if (same_node(g, &g->nodes[i], n)) return &g->nodes[i];
     if (t->first[slot] < 0) t->first[slot] = (int32_t)index;
     else t->next[t->last[slot]] = (int32_t)index;

@@ -114,9 +114,23 @@ static void test_shape_count_overflow(void **state) {
     assert_string_equal(kf__shape_text(&s, text, sizeof text), "1x3x224x224");
 }
 
+/* Every real number has a whole one, without undefined casts. */
+static void test_whole_numbers(void **state) {
+    const double big = 1e300;
+    (void)state;
+    assert_int_equal(kf__whole(2.9, -5, 5, 0), 2);
+    assert_int_equal(kf__whole(-2.9, -5, 5, 0), -2);
+    assert_int_equal(kf__whole(big, -5, 5, 0), 5);
+    assert_int_equal(kf__whole(-big, -5, 5, 0), -5);
+    assert_int_equal(kf__whole((double)INFINITY, -5, 5, 0), 5);
+    assert_int_equal(kf__whole((double)NAN, -5, 5, 3), 3);
+    assert_true(kf__whole(9223372036854775808.0, INT64_MIN, INT64_MAX, 0) == INT64_MAX);
+    assert_true(kf__whole(-9223372036854775808.0, INT64_MIN, INT64_MAX, 0) == INT64_MIN);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_known_values),
+        cmocka_unit_test(test_half_known_values),    cmocka_unit_test(test_whole_numbers),
         cmocka_unit_test(test_half_round_trip),      cmocka_unit_test(test_arena_alignment_and_growth),
         cmocka_unit_test(test_reader_bounds),        cmocka_unit_test(test_error_prefix_fits),
         cmocka_unit_test(test_rounding_is_to_even),  cmocka_unit_test(test_hswish_reference_points),

@@ -1,6 +1,7 @@
 /* The ONNX reader on small hand-made models: hostile nesting, training forms, old and new spellings of one operator.
  * Outside truth: the ONNX operator pages; expected numbers follow from them by hand.
  * Owner rule: each test destroys what it imports. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,84 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/base.h"
 #include "kitfox/compile.h"
-
-typedef kf__strbuf buf;
-
-static void varint(buf *b, uint64_t v) {
-    do {
-        uint8_t byte = (uint8_t)((v & 127) | (v > 127 ? 128 : 0));
-        kf__strbuf_add(b, &byte, 1);
-        v >>= 7;
-    } while (v);
-}
-
-static void num(buf *b, int field, uint64_t v) {
-    varint(b, (uint64_t)field << 3);
-    varint(b, v);
-}
-
-static void bytes(buf *b, int field, const void *data, size_t n) {
-    varint(b, (uint64_t)field << 3 | 2);
-    varint(b, n);
-    if (n) kf__strbuf_add(b, data, n);
-}
-
-static void text(buf *b, int field, const char *s) { bytes(b, field, s, strlen(s)); }
-
-/* Put `inner` into `b` and release it. */
-static void put(buf *b, int field, buf *inner) {
-    bytes(b, field, inner->data, inner->len);
-    kf__strbuf_free(inner);
-    *inner = (buf){0};
-}
-
-static void ints(buf *node, const char *name, int n, const int64_t *v) {
-    buf a = {0};
-    text(&a, 1, name);
-    for (int i = 0; i < n; i++) num(&a, 8, (uint64_t)v[i]);
-    num(&a, 20, n == 1 ? 2 : 7); /* INT, INTS */
-    if (n == 1) num(&a, 3, (uint64_t)v[0]);
-    put(node, 5, &a);
-}
-
-/* `inputs` and `outputs` are separated by spaces; "-" is an absent input. */
-static buf node(const char *op, const char *inputs, const char *outputs) {
-    buf b = {0};
-    for (int k = 1; k <= 2; k++)
-        for (const char *p = k == 1 ? inputs : outputs; *p;) {
-            size_t n = strcspn(p, " ");
-            bytes(&b, k, p, *p == '-' ? 0 : n);
-            p += n + (p[n] == ' ');
-        }
-    text(&b, 4, op);
-    return b;
-}
-
-static void tensor(buf *graph, const char *name, int type, int rank, const int64_t *dim, const void *data, size_t n) {
-    buf t = {0};
-    for (int i = 0; i < rank; i++) num(&t, 1, (uint64_t)dim[i]);
-    num(&t, 2, (uint64_t)type);
-    text(&t, 8, name);
-    bytes(&t, 9, data, n);
-    put(graph, 5, &t);
-}
-
-static void value(buf *graph, int field, const char *name, int rank, const int64_t *dim) {
-    buf shape = {0}, t = {0}, type = {0}, v = {0};
-    for (int i = 0; i < rank; i++) {
-        buf d = {0};
-        num(&d, 1, (uint64_t)dim[i]);
-        put(&shape, 1, &d);
-    }
-    num(&t, 1, 1);
-    put(&t, 2, &shape);
-    put(&type, 1, &t);
-    text(&v, 1, name);
-    put(&v, 2, &type);
-    put(graph, field, &v);
-}
+#include "onnx_builder.h"
 
 /* Finish a graph whose input x has the extents `dim` and whose output is y, and import it. */
 static kf_status import(buf *graph, int opset, const int64_t *dim, kf_graph **g, kf_error *err) {
@@ -308,12 +233,44 @@ static void test_external_data_stays_in_its_folder(void **state) {
     remove("external-test.bin");
 }
 
+/* y = op(x, k) with k one number; a convolution has it as its weight. */
+static kf_status with_constant(const char *op, float k, kf_error *err) {
+    static const int64_t SIDES[4] = {1, 1, 2, 2}, SINGLE[4] = {1, 1, 1, 1};
+    buf graph = {0}, n = node(op, "x k", "y");
+    kf_graph *g = NULL;
+    tensor(&graph, "k", 1, strcmp(op, "Clip") == 0 ? 0 : 4, SINGLE, &k, sizeof k);
+    put(&graph, 1, &n);
+    kf_status st = import(&graph, 13, SIDES, &g, err);
+    if (st == KF_OK) st = kf_graph_optimize(g, KF_OPTIMIZE_FUSE, err);
+    kf_graph_destroy(&g);
+    return st;
+}
+
+/* What checkpoints are refused for, files are too; bounds may be infinite. */
+static void test_constants_are_numbers(void **state) {
+    (void)state;
+    static const char *const COMPUTES[] = {"Conv", "Add", "Sub", "Mul", "Div", "Pow"};
+    static const char *const CHOOSES[] = {"Clip", "Min", "Max"};
+    kf_error err = {0};
+    for (size_t i = 0; i < KF_COUNT(COMPUTES); i++)
+        for (int k = 0; k < 3; k++) {
+            float x = k == 0 ? NAN : k == 1 ? INFINITY : -INFINITY;
+            assert_int_equal(with_constant(COMPUTES[i], x, &err), KF_ERR_FORMAT);
+            assert_non_null(strstr(err.text, "tensor k: element 0 is not a finite number"));
+            assert_int_equal(with_constant(COMPUTES[i], 0.5f, &err), KF_OK);
+        }
+    for (size_t i = 0; i < KF_COUNT(CHOOSES); i++)
+        if (with_constant(CHOOSES[i], -INFINITY, &err) != KF_OK) fail_msg("%s: %s", CHOOSES[i], err.text);
+    assert_int_equal(with_constant("Clip", NAN, &err), KF_ERR_FORMAT);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nesting_is_bounded_on_every_road),
         cmocka_unit_test(test_training_batch_norm_is_refused),
         cmocka_unit_test(test_training_dropout_is_refused),
         cmocka_unit_test(test_kernel_shape_through_identity),
+        cmocka_unit_test(test_constants_are_numbers),
         cmocka_unit_test(test_same_padding_on_a_small_map),
         cmocka_unit_test(test_pad_axes),
         cmocka_unit_test(test_external_data_stays_in_its_folder),

@@ -256,6 +256,44 @@ static void joined_floats(void **state) {
     takes(g);
 }
 
+/* A range that is tiny, or no range at all, counts in some bin: 2048 / (hi - lo) has no finite value there. */
+static void histograms_of_odd_ranges(void **state) {
+    static const float RANGES[][2] = {{0, 1e-42f},           {-1e-40f, 0}, {0, INFINITY},
+                                      {-INFINITY, INFINITY}, {NAN, NAN},   {0, 3e38f}};
+    static kf__histogram h;
+    for (size_t i = 0; i < KF_COUNT(RANGES); i++) {
+        const float x[] = {1e-42f, -1e-42f, 1, -1, 3e38f, INFINITY, -INFINITY, NAN};
+        uint64_t sum = 0;
+        float lo, hi;
+        memset(&h, 0, sizeof h);
+        h.lo = RANGES[i][0], h.hi = RANGES[i][1];
+        for (size_t k = 0; k < KF_COUNT(x); k++) kf__histogram_add(&h, x[k]);
+        for (size_t b = 0; b < KF_HISTOGRAM_BINS; b++) sum += h.bins[b];
+        assert_int_equal(sum, KF_COUNT(x));
+        for (int how = KF_QRANGE_MSE; how <= KF_QRANGE_KL; how++)
+            kf__range_choose(&h, (kf__qrange)how, 99.9, 255, &lo, &hi);
+    }
+}
+
+/* Finite weights, and a product that overflows: node and sample are named. */
+static void overflow_is_refused(void **state) {
+    kf_error err = {0};
+    kf__vid x;
+    kf__graph *g = begin(&x);
+    kf__vid a = layer(g, "first", x, 2, C, 1, 1), b = layer(g, "second", a, 2, 2, 1, 1);
+    float *w = (float *)(uintptr_t)g->values[gb_last(g)->in[1]].data;
+    for (int i = 0; i < 4; i++) w[i] = 3e38f;
+    b = NODE(g, GLOBAL_AVG_POOL, "pool", b);
+    gb_output(g, b);
+    gb_ok(kf__graph_compact(g, &err), &err);
+    gb_ok(kf__graph_infer(g, &err), &err);
+    kf__qsamples samples = make_samples(true);
+    kf__qoptions o = kf__qoptions_default();
+    assert_int_equal(kf__quantize(g, &samples, &o, &g->arena, NULL, &err), KF_ERR_UNSUPPORTED);
+    if (!strstr(err.text, "node second") || !strstr(err.text, "calibration sample 0")) fail_msg("%s", err.text);
+    kf__graph_destroy(&g);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(over_pixels),
@@ -265,6 +303,8 @@ int main(void) {
         cmocka_unit_test(one_scale_where_the_step_has_one),
         cmocka_unit_test(one_scale_where_bounds_differ),
         cmocka_unit_test(joined_floats),
+        cmocka_unit_test(histograms_of_odd_ranges),
+        cmocka_unit_test(overflow_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
