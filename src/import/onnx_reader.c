@@ -32,7 +32,19 @@ static bool varint(kf__reader *r, uint64_t *out) {
 
 /* Whether the length-delimited field `field` of message `kind` is a message that can contain itself again. Only the cycle
  * graph -> node -> attribute -> graph (and types inside types) can nest without end. */
-enum { KIND_MODEL, KIND_TRAINING, KIND_FUNCTION, KIND_GRAPH, KIND_NODE, KIND_ATTR, KIND_VALUE, KIND_TYPE, KIND_TYPE_BOX, KIND_LEAF };
+enum {
+    KIND_MODEL,
+    KIND_TRAINING,
+    KIND_FUNCTION,
+    KIND_GRAPH,
+    KIND_NODE,
+    KIND_ATTR,
+    KIND_VALUE,
+    KIND_TYPE,
+    KIND_TYPE_BOX,
+    KIND_TENSOR_TYPE,
+    KIND_LEAF
+};
 
 static int child_kind(int kind, uint64_t field) {
     if (kind == KIND_MODEL) return field == 7 ? KIND_GRAPH : field == 20 ? KIND_TRAINING : field == 25 ? KIND_FUNCTION : KIND_LEAF;
@@ -42,12 +54,24 @@ static int child_kind(int kind, uint64_t field) {
     if (kind == KIND_NODE) return field == 5 ? KIND_ATTR : KIND_LEAF;
     if (kind == KIND_ATTR) return field == 6 || field == 11 ? KIND_GRAPH : field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
     if (kind == KIND_VALUE) return field == 2 ? KIND_TYPE : KIND_LEAF;
+    if (kind == KIND_TYPE && (field == 1 || field == 8)) return KIND_TENSOR_TYPE;
     if (kind == KIND_TYPE) return field == 4 || field == 5 || field == 9 ? KIND_TYPE_BOX : KIND_LEAF; /* sequence, map, optional */
     if (kind == KIND_TYPE_BOX) return field == 1 || field == 2 ? KIND_TYPE : KIND_LEAF;
     return KIND_LEAF;
 }
 
-static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth) {
+/* A message that its parent has once. The parser joins one that is given again with what it has, list by list, and
+ * copies both each time. */
+static bool is_single(int kind, uint64_t field) {
+    if (kind == KIND_MODEL) return field == 7;
+    if (kind == KIND_TRAINING) return field == 1 || field == 2;
+    if (kind == KIND_ATTR) return field == 5 || field == 6 || field == 14 || field == 22;
+    if (kind == KIND_VALUE || kind == KIND_TENSOR_TYPE) return field == 2;
+    return kind == KIND_TYPE || kind == KIND_TYPE_BOX;
+}
+
+static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth, bool *twice) {
+    uint32_t seen = 0;
     if (depth > MAX_DEPTH) return false;
     kf__reader r = {data, bytes, 0};
     uint64_t key, len;
@@ -60,7 +84,11 @@ static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth) {
         case 2: {
             if (!varint(&r, &len) || len > SIZE_MAX || !kf__read_bytes(&r, (size_t)len, &body)) return true; /* the parser reports it */
             int child = child_kind(kind, key >> 3);
-            if (child != KIND_LEAF && !depth_ok(body, (size_t)len, child, depth + 1)) return false;
+            if (is_single(kind, key >> 3) && key >> 3 < 32) {
+                *twice = *twice || (seen >> (key >> 3) & 1);
+                seen |= (uint32_t)1 << (key >> 3);
+            }
+            if (child != KIND_LEAF && !depth_ok(body, (size_t)len, child, depth + 1, twice)) return false;
             break;
         }
         case 3: case 4: return false; /* groups nest too and never occur in ONNX */
@@ -71,8 +99,12 @@ static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth) {
 }
 
 kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err) {
-    if (!depth_ok(data, bytes, KIND_MODEL, 0))
+    bool twice = false;
+    if (!depth_ok(data, bytes, KIND_MODEL, 0, &twice))
         KF_FAIL(err, KF_ERR_LIMIT, "messages are nested more than %d deep; no real model is; the file may be hostile", MAX_DEPTH);
+    if (twice)
+        KF_FAIL(err, KF_ERR_FORMAT,
+                "a message that is there once at most is given again; no writer does that; the file may be hostile");
     return KF_OK;
 }
 

@@ -264,6 +264,28 @@ static void test_constants_are_numbers(void **state) {
     assert_int_equal(with_constant("Clip", NAN, &err), KF_ERR_FORMAT);
 }
 
+/* Joining parts of a graph costs the parser the square of their number. */
+static void test_a_graph_is_given_once(void **state) {
+    (void)state;
+    for (int parts = 1; parts <= 2; parts++) {
+        static const int64_t SIDES[4] = {1, 1, 2, 2};
+        buf graph = {0}, m = {0}, set = {0}, n = node("Relu", "x", "y");
+        kf_graph *g = NULL;
+        kf_error err = {0};
+        put(&graph, 1, &n);
+        value(&graph, 11, "x", 4, SIDES);
+        if (parts == 2) put(&m, 7, &graph);
+        value(&graph, 12, "y", 0, NULL);
+        num(&set, 2, 13);
+        put(&m, 7, &graph);
+        put(&m, 8, &set);
+        assert_int_equal(kf_graph_import_onnx_memory(m.data, m.len, NULL, &g, &err),
+                         parts == 1 ? KF_OK : KF_ERR_FORMAT);
+        kf_graph_destroy(&g);
+        kf__strbuf_free(&m);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nesting_is_bounded_on_every_road),
@@ -271,6 +293,7 @@ int main(void) {
         cmocka_unit_test(test_training_dropout_is_refused),
         cmocka_unit_test(test_kernel_shape_through_identity),
         cmocka_unit_test(test_constants_are_numbers),
+        cmocka_unit_test(test_a_graph_is_given_once),
         cmocka_unit_test(test_same_padding_on_a_small_map),
         cmocka_unit_test(test_pad_axes),
         cmocka_unit_test(test_external_data_stays_in_its_folder),
