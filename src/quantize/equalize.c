@@ -55,7 +55,8 @@ static bool homogeneous(const kf__activation *a) {
 }
 
 static bool own_constant(const groups *e, kf__vid v) {
-    return v < 0 || (e->g->values[v].data && e->g->values[v].dtype == KF_F32 && kf__graph_uses(e->g, v, NULL) == 1);
+    return v < 0 ||
+           (e->g->values[v].data && e->g->values[v].dtype == KF_F32 && kf__graph_few_uses(e->g, v, &(int32_t){0}) == 1);
 }
 
 static void link_layer(groups *e, const kf__node *n) {
@@ -109,7 +110,9 @@ static kf_status find_groups(groups *e) {
     for (size_t v = 0; v < g->n_values; v++) e->parent[v] = (kf__vid)v;
     for (size_t i = 0; i < g->n_inputs; i++) fix(e, g->inputs[i]);
     for (size_t i = 0; i < g->n_outputs; i++) fix(e, g->outputs[i]);
+    kf__graph_index_uses(g);
     for (size_t i = 0; i < g->n_nodes; i++) link_node(e, &g->nodes[i]);
+    kf__graph_drop_uses(g);
     return KF_OK;
 }
 

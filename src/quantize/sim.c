@@ -45,8 +45,13 @@ static size_t peak_bytes(const kf__sim *s) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         for (int k = 0; k < g->nodes[i].n_out; k++) live += kf__sim_shape_of(g, g->nodes[i].out[k]).count * 6;
         if (live > peak) peak = live;
-        for (size_t v = 0; v < s->n_values; v++)
-            if (s->last_use[v] == (int32_t)i && !g->values[v].data) live -= kf__sim_shape_of(g, (kf__vid)v).count * (g->values[v].producer < 0 ? 8 : 6);
+        for (int k = 0; k < g->nodes[i].n_in; k++) {
+            kf__vid v = g->nodes[i].in[k];
+            bool again = false;
+            for (int before = 0; before < k; before++) again = again || g->nodes[i].in[before] == v;
+            if (v < 0 || again || s->last_use[v] != (int32_t)i || g->values[v].data) continue;
+            live -= kf__sim_shape_of(g, v).count * (g->values[v].producer < 0 ? 8 : 6);
+        }
     }
     return peak + 1;
 }
@@ -136,9 +141,12 @@ kf_status kf__sim_check_finite(const kf__sim *s, const kf__node *n) {
 }
 
 void kf__sim_release(kf__sim *s, int32_t i) {
-    for (size_t v = 0; v < s->n_values; v++)
-        if (s->last_use[v] == i)
-            for (size_t k = 0; k < s->samples; k++) free_value(kf__sim_at(s, k, (kf__vid)v));
+    const kf__node *n = &s->graph->nodes[i];
+    for (int in = 0; in < n->n_in; in++) {
+        kf__vid v = n->in[in]; /* constants that were made since have no place here */
+        if (v < 0 || (size_t)v >= s->n_values || s->last_use[v] != i) continue;
+        for (size_t k = 0; k < s->samples; k++) free_value(kf__sim_at(s, k, v));
+    }
 }
 
 const float *kf__sim_real(const kf__sim *s, size_t sample, kf__vid v, float *scratch) {
