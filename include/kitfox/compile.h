@@ -305,6 +305,20 @@ typedef struct kf_zoo_entry {
 } kf_zoo_entry;
 /** Entry `index`, 0-based. ARGUMENT past the last. Builds the architecture to count it: some milliseconds. Thread safe. */
 KF_API kf_status kf_zoo_get(int32_t index, kf_zoo_entry *out, kf_error *err);
+/** Open a regular file for reading and tell its size; the caller closes *fd. It never waits: IO for a pipe, a device or
+ * a directory. Thread safe. */
+KF_API kf_status kf_file_open(const char *path, int *fd, uint64_t *bytes, kf_error *err);
+/** Write a file whole, as kf_graph_save does: under a temporary name in its folder, then renamed, so that `path` holds
+ * the old bytes or the new ones and never a part. A link is followed and stays. A file that is replaced keeps its mode,
+ * and its owner where that is allowed. A pipe or a character device is written through, and so is the file that
+ * descriptor 1 writes to; a directory, a block device or a socket is refused. `sync` 1: the bytes are on the disk
+ * before the rename, as with kf_graph_save. Errors: ARGUMENT, IO. Thread safe. */
+KF_API kf_status kf_file_write(const char *path, const void *data, size_t bytes, int32_t sync, kf_error *err);
+/** Could kf_file_write begin? For the time before long work; leaves nothing behind. Errors: ARGUMENT, IO. */
+KF_API kf_status kf_file_check(const char *path, kf_error *err);
+/** Remove the temporary files of writes that are going on, until the process ends: for a handler of SIGINT or SIGTERM
+ * that then ends it. Async-signal-safe. The library installs no handlers. */
+KF_API void kf_file_abandon(void);
 /** SHA-256 of a file as 64 lower-case hexadecimal digits and a final 0. Errors: ARGUMENT, IO. */
 KF_API kf_status kf_file_sha256(const char *path, char hex[65], kf_error *err);
 

@@ -43,12 +43,17 @@ typedef struct kf_model_options {
 } kf_model_options;
 KF_API void kf_model_options_init(kf_model_options *options);
 
-/** Load a .kfx file. Errors: IO, FORMAT, CORRUPT (hash), LIMIT (max_bytes, max_model_bytes, or what no network has:
- *  docs/FORMAT.md), UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
+/** Load a .kfx file. It is read, not mapped: later changes of the file change nothing. Errors: IO (also for what is no
+ *  regular file, and for one that changes meanwhile), FORMAT, CORRUPT (hash), LIMIT (max_bytes, max_model_bytes, or what
+ *  no network has: docs/FORMAT.md), UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
 KF_API kf_status kf_model_load(const char *path, const kf_model_options *options, kf_model **out, kf_error *err);
 /** The same from memory; the bytes are copied. */
 KF_API kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *options, kf_model **out,
                                       kf_error *err);
+/** Read a regular file of at most `max_bytes` bytes whole. One zero byte follows the last; the caller releases *data
+ * with free(). It never waits: IO for a pipe, a device, a directory, and for a file that changes while it is read.
+ * LIMIT, MEMORY. Thread safe. */
+KF_API kf_status kf_file_read(const char *path, size_t max_bytes, void **data, size_t *bytes, kf_error *err);
 /** Destroy after the last session that uses it. */
 KF_API void kf_model_destroy(kf_model **model);
 

@@ -41,11 +41,21 @@ kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_op
 kf_status kf_model_load(const char *path, const kf_model_options *o, kf_model **out, kf_error *err) {
     NEED(err, out && path, "path and out are needed");
     *out = NULL;
-    kf__file_map map;
-    KF_TRY(kf__file_map_open(path, o && o->max_bytes ? o->max_bytes : (size_t)1 << 30, &map, err));
-    kf_status st = model_from(map.data, map.size, o, KF_READ_MAPPED, out, err);
-    kf__file_map_close(&map);
+    kf__file file;
+    KF_TRY(kf__file_read(path, o && o->max_bytes ? o->max_bytes : (size_t)1 << 30, &file, err));
+    kf_status st = model_from(file.data, file.size, o, KF_READ_DROPS, out, err);
+    kf__file_free(&file);
     return st == KF_OK ? st : kf__error_prefix(err, st, "%s", path);
+}
+
+kf_status kf_file_read(const char *path, size_t max_bytes, void **data, size_t *bytes, kf_error *err) {
+    NEED(err, path && data && bytes, "path, data and bytes are needed");
+    kf__file file;
+    *data = NULL;
+    KF_TRY(kf__file_read(path, max_bytes, &file, err));
+    *data = file.data;
+    *bytes = file.size;
+    return KF_OK;
 }
 
 void kf_model_destroy(kf_model **model) { kf__model_destroy(model); }

@@ -2,12 +2,16 @@
  * Owner rule: the picture belongs to the caller. */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "codec/codec.h"
+#include "kitfox/kitfox.h"
+
+/* A file or a stream; a picture of KF_IMAGE_MAX_PIXELS without compression has 0.3 GiB. */
+#define MAX_BYTES ((size_t)1 << 30)
 
 kf_status kf__codec_fail(kf_error *err, kf_status status, const char *fmt, ...) {
     if (!err) return status;
@@ -83,44 +87,38 @@ kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_op
     return kf__codec_fail(err, KF_ERR_UNSUPPORTED, "not a JPEG, PNG, WebP or PPM picture; convert it first");
 }
 
-static kf_status read_all(FILE *f, const char *path, void **data, size_t *bytes, kf_error *err) {
-    size_t cap = 0, n = 0;
+/* Standard input to its end. */
+static kf_status read_stream(void **data, size_t *bytes, kf_error *err) {
+    size_t cap = 0, n = 0, got = 1;
     char *buf = NULL;
-    for (;;) {
+    kf_status st = KF_OK;
+    while (st == KF_OK && got) {
         if (n == cap) {
             size_t want = cap ? cap * 2 : 1 << 16;
-            char *grown = want > (size_t)1 << 30 ? NULL : realloc(buf, want);
-            if (!grown) {
-                free(buf);
-                return kf__codec_fail(err, KF_ERR_MEMORY, "%s: too large to read", path);
-            }
+            char *grown = cap < MAX_BYTES ? realloc(buf, want) : NULL;
+            if (cap >= MAX_BYTES)
+                st = kf__codec_fail(err, KF_ERR_LIMIT, "-: over %zu bytes; at most %zu are accepted", n, MAX_BYTES);
+            else if (!grown)
+                st = kf__codec_fail(err, KF_ERR_MEMORY, "-: out of memory; %zu bytes were asked for", want);
+            if (st != KF_OK) break;
             buf = grown;
             cap = want;
         }
-        size_t got = fread(buf + n, 1, cap - n, f);
-        n += got;
-        if (got == 0) break;
+        n += got = fread(buf + n, 1, cap - n, stdin);
     }
-    if (ferror(f)) {
-        free(buf);
-        return kf__codec_fail(err, KF_ERR_IO, "%s: cannot read; %s", path, strerror(errno));
-    }
-    *data = buf;
-    *bytes = n;
-    return KF_OK;
+    if (st == KF_OK && ferror(stdin)) st = kf__codec_fail(err, KF_ERR_IO, "-: cannot read; %s", strerror(errno));
+    if (st != KF_OK) free(buf);
+    else *data = buf, *bytes = n;
+    return st;
 }
 
 kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err) {
     if (!path || !out) return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load: path and out are needed");
     *out = (kf_image){0};
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
-    if (!f) return kf__codec_fail(err, KF_ERR_IO, "%s: cannot open; %s; check the path", path, strerror(errno));
-    struct stat st;
     void *data = NULL;
     size_t bytes = 0;
-    kf_status status = fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode) ? kf__codec_fail(err, KF_ERR_IO, "%s: is a directory; a picture is needed", path)
-                                                                        : read_all(f, path, &data, &bytes, err);
-    if (f != stdin) fclose(f);
+    bool stream = strcmp(path, "-") == 0;
+    kf_status status = stream ? read_stream(&data, &bytes, err) : kf_file_read(path, MAX_BYTES, &data, &bytes, err);
     if (status != KF_OK) return status;
     kf_error inner = {0};
     status = kf_image_load_memory(data, bytes, options, out, &inner);

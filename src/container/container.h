@@ -7,7 +7,7 @@
 #include "tensor/tensor.h"
 
 /** Limits of the reader; larger headers or more tensors are refused with KF_ERR_LIMIT. */
-#define KF_CONTAINER_MAX_HEADER ((size_t)64 << 20)
+#define KF_CONTAINER_MAX_HEADER ((size_t)16 << 20)
 #define KF_CONTAINER_MAX_TENSORS 65536
 /** Most values in a JSON text: a list of the emptiest ones would take 40 times the memory of the file. */
 #define KF_CONTAINER_MAX_VALUES ((size_t)1 << 22)

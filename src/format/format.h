@@ -13,8 +13,9 @@
 kf_status kf__format_write(const kf__program *p, void **out, size_t *bytes, kf_error *err);
 typedef enum kf__format_flags {
     KF_READ_SKIP_HASH = 1, /* the caller answers for the bytes */
-    KF_READ_BORROW = 2,    /* large constants stay in `data`, which must outlive them: until kf__model_create has packed them */
-    KF_READ_MAPPED = 4     /* `data` is a read-only map of a file: its pages can be given back */
+    KF_READ_BORROW =
+        2, /* large constants stay in `data`, which must outlive them: until kf__model_create has packed them */
+    KF_READ_DROPS = 4 /* nobody else reads `data`: pages of constants that are packed go back to the system */
 } kf__format_flags;
 
 /** Read, check the hash of the whole file (unless told to skip it), validate the program. FORMAT: not such a file; CORRUPT: hash

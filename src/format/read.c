@@ -297,7 +297,7 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, u
     if (!root) KF_FAIL(err, st, "kitfox.program: character %d: cannot be read as JSON; %s", why.position, why.text);
     st = kf__program_create(out, a, err);
     if (st == KF_OK) {
-        (*out)->mapped = flags & KF_READ_MAPPED;
+        (*out)->drops = flags & KF_READ_DROPS;
         st = read_program(&(reading){*out, c, err, flags}, root);
         if (st != KF_OK) {
             kf__program_destroy(out);

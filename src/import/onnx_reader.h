@@ -11,7 +11,7 @@
 #define KF_ONNX_MAX_OPSET 22
 
 typedef struct kf__onnx_options {
-    const char *folder;      /* of the file, for external data; NULL refuses external data */
+    const char *path;        /* of the file, for external data beside it; NULL refuses external data */
     const char *input_shape; /* "1x3x224x224" or "name=1x3x48x192;..." or NULL */
     void (*notice)(void *user, const char *text);
     void *notice_user;

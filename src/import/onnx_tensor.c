@@ -46,7 +46,7 @@ static bool typed_element(const Onnx__TensorProto *t, kf_dtype dtype, size_t i, 
     return false;
 }
 
-/* External locations stay inside the model's folder: no absolute paths, no "..". */
+/* External locations stay inside the model's folder: no absolute paths, no ".."; kf__file_read_beside judges links. */
 static bool safe_location(const char *s) {
     if (!*s || *s == '/' || strchr(s, '\\')) return false;
     for (const char *p = s; p; p = strchr(p, '/')) {
@@ -75,7 +75,7 @@ static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes,
         if (strcmp(k, "length") == 0) length = v;
     }
     const char *name = t->name ? t->name : "?";
-    if (!o->options->folder)
+    if (!o->options->path)
         KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "tensor %s: its data is in another file; a model in memory has no folder; import it from a path", name);
     if (!safe_location(location))
         KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external location \"%s\" leaves the model's folder; refused", name, location);
@@ -83,17 +83,8 @@ static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes,
     if (!decimal(offset, &at) || (length && !decimal(length, &len)))
         KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external offset \"%s\" or length \"%s\" is not a number", name, offset, length ? length : "");
     if (len != bytes) KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external length %zu, %zu bytes are needed", name, len, bytes);
-    char *path = kf__arena_printf(&o->g->arena, "%s/%s", o->options->folder, location);
-    if (!path) KF_FAIL_MEMORY(o->err, bytes);
-    kf__file_map map;
-    kf_status st = kf__file_map_open(path, SIZE_MAX, &map, o->err);
-    if (st != KF_OK) return kf__error_prefix(o->err, st, "tensor %s", name);
-    if (at > map.size || map.size - at < bytes)
-        st = kf__error_set(o->err, KF_ERR_FORMAT, "tensor %s: %s has %zu bytes; %zu from offset %zu are needed", name, path, map.size, bytes, at);
-    else
-        memcpy(to, (const char *)map.data + at, bytes);
-    kf__file_map_close(&map);
-    return st;
+    kf_status st = kf__file_read_beside(o->options->path, location, at, to, bytes, o->err);
+    return st == KF_OK ? st : kf__error_prefix(o->err, st, "tensor %s", name);
 }
 
 static kf_status widen(kf__onnx *o, kf_dtype *dtype, size_t n, void **data) {

@@ -8,7 +8,7 @@
 #include "os/file.h"
 #include "preprocess/preprocess.h"
 
-enum { MAX_LABELS = 1 << 20 };
+enum { MAX_LABELS = 1 << 20, MAX_BYTES = 8 << 20 }; /* bytes: parsed JSON takes up to 45 times as much memory */
 
 typedef struct reading {
     kf__sidecar *s;
@@ -158,7 +158,7 @@ static const char *beside(kf__arena *a, const char *checkpoint, bool stem) {
 
 kf_status kf__sidecar_read(const char *checkpoint, kf__sidecar *out, kf_error *err) {
     kf__arena names;
-    kf__file_map map;
+    kf__file file;
     kf_status st = KF_OK;
     *out = (kf__sidecar){0};
     kf__arena_init(&out->arena, NULL);
@@ -168,10 +168,10 @@ kf_status kf__sidecar_read(const char *checkpoint, kf__sidecar *out, kf_error *e
         if (!path) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
         if (st != KF_OK) break;
         if (!kf__file_exists(path)) continue;
-        st = kf__file_map_open(path, (size_t)64 << 20, &map, err);
+        st = kf__file_read(path, MAX_BYTES, &file, err);
         if (st != KF_OK) break;
-        st = kf__sidecar_parse(path, map.data, map.size, out, err);
-        kf__file_map_close(&map);
+        st = kf__sidecar_parse(path, file.data, file.size, out, err);
+        kf__file_free(&file);
         break;
     }
     kf__arena_free(&names);

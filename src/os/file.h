@@ -1,26 +1,57 @@
-/* Files: read-only maps and atomic replacement.
- * Owner rule: kf__file_map_close releases what kf__file_map_open made. */
+/* Files: read whole into memory, written whole beside their name and then renamed.
+ * What opens a file by a name that a user gave does it here, so that nothing waits for a pipe and no device is read.
+ * Owner rule: kf__file_free releases what kf__file_read made. */
 #ifndef KF_FILE_H
 #define KF_FILE_H
 
 #include "base/base.h"
 
-typedef struct kf__file_map {
-    const void *data; /* NULL for an empty file */
-    size_t size;
-} kf__file_map;
+/* ---- reading (file.c) ------------------------------------------------------------------------------------------- */
 
-/** Map a regular file read-only. IO when missing, unreadable or a directory; LIMIT when larger than max_bytes. The error
- *  text begins with the path. */
-kf_status kf__file_map_open(const char *path, size_t max_bytes, kf__file_map *out, kf_error *err);
-void kf__file_map_close(kf__file_map *map);
-/** Give the pages of a part of a map back: they count no more as memory in use, and are read from the file again when touched. Whole pages
- *  around the part; any address inside a read-only file map will do. Advice only. */
-void kf__file_map_drop(const void *data, size_t bytes);
+typedef struct kf__file {
+    void *data; /* never NULL after a successful read; one zero byte follows the last; aligned to KF_ALIGN */
+    size_t size;
+} kf__file;
+
+/** Open a regular file for reading and tell its size. It never waits: a pipe, a device or a directory is an IO error.
+ *  The caller closes *fd. */
+kf_status kf__file_open(const char *path, int *fd, uint64_t *bytes, kf_error *err);
+/** Read a regular file whole. It is a copy, so that what is checked is what is used, whatever others do to the file.
+ *  IO: missing, unreadable, not a regular file, or changed while it was read (cut, longer, or written to). LIMIT:
+ * larger than max_bytes. MEMORY. The error text begins with the path. */
+kf_status kf__file_read(const char *path, size_t max_bytes, kf__file *out, kf_error *err);
+void kf__file_free(kf__file *file);
+/** `bytes` bytes at `at` of a file that is open; IO when it ends before. The error text begins with `path`. */
+kf_status kf__file_read_at(int fd, const char *path, uint64_t at, void *to, size_t bytes, kf_error *err);
+/** A part of a read file is wanted no more: its whole pages go back to the system. What they held is lost. */
+void kf__file_drop(const void *data, size_t bytes);
+
+/* ---- writing, in libkitfoxc alone (write.c) -----------------------------------------------------------------------
+ */
+
 /** Whether something has that name; a file that exists but cannot be read counts, so that opening it reports why. */
 bool kf__file_exists(const char *path);
-/** Write the whole file under a temporary name in the same folder, sync, then rename over `path`: readers see the old file
- *  or the new one, never a part. */
+/** Write the whole file under a temporary name in the same folder, then rename it over `path`: readers see the old file
+ *  or the new one, never a part, and a failure leaves the old one. A link is followed and stays; a file that is
+ * replaced keeps its mode, and its owner where that is allowed; a new one has the mode that umask leaves. A pipe or a
+ * character device is written through, and so is what descriptor 1 writes to; a directory, a block device and a socket
+ * are refused. With `sync` the bytes are on the disk before the rename. IO. */
+kf_status kf__file_write(const char *path, const void *data, size_t bytes, bool sync, kf_error *err);
+/** kf__file_write with `sync`. */
 kf_status kf__file_replace(const char *path, const void *data, size_t bytes, kf_error *err);
+/** Could kf__file_write begin? Tries a temporary file and removes it. IO, in the words of kf__file_write. */
+kf_status kf__file_check(const char *path, kf_error *err);
+/** Remove the temporary files of writes that are going on, now and until the process ends. Async-signal-safe. */
+void kf__file_abandon(void);
+
+/* ---- files beside a model, in libkitfoxc alone (beside.c)
+ * ------------------------------------------------------------ */
+
+/** Read `bytes` bytes at `at` of the file `location` in the folder of `model`, a path. The file has to lie in that
+ * folder or below it once links are followed, or in the folder where `model` itself lies once links are followed: a
+ * cache may link both to its store. FORMAT: it lies elsewhere, or is too short. IO. The error text begins with the
+ * path. */
+kf_status kf__file_read_beside(const char *model, const char *location, uint64_t at, void *to, size_t bytes,
+                               kf_error *err);
 
 #endif

@@ -58,6 +58,7 @@ typedef struct kf__pconst {
     const void *data; /* NULL once packed, where it was borrowed */
     size_t bytes;
     bool borrowed;    /* data lies in the file that is being read */
+    uint32_t readers; /* while a model is made: who has not packed it yet */
 } kf__pconst;
 
 typedef struct kf__step {
@@ -142,7 +143,7 @@ typedef struct kf__program {
     int32_t n_tensors, n_consts, n_steps, n_inputs, n_outputs;
     kf__pmeta meta;
     kf__limits limits; /* of the model that is made of it */
-    bool mapped; /* borrowed constants lie in a read-only map of a file, whose pages can be given back and read again */
+    bool drops;        /* borrowed constants lie in a copy of the file that nobody else reads: packed ones are given back */
 } kf__program;
 
 /** Elements of a constant, and weight i of an i8 or i16 one. */

@@ -90,6 +90,7 @@ static kf_status make_ready(struct kf_model *m, kf_error *err) {
     if (!m->weights) KF_FAIL_MEMORY(err, room);
     char *at = m->allocator ? m->weights : kf__pages_huge_end(m->weights, room, total);
     m->floats = at, m->floats_end = at + bytes[0], m->block_bytes = total;
+    kf__release_begin(m);
     KF_TRY(pack_all(m, false, at, err));
     KF_TRY(pack_all(m, true, at + bytes[0], err));
     m->weights_bytes = m->p->arena.used - used;

@@ -68,7 +68,10 @@ kf_status kf__plan(const kf__program *p, size_t *offset, size_t *total, size_t *
 bool kf__steps_join(const kf__program *p, int32_t i);
 /** Does the step read or write a quantized tensor? */
 bool kf__step_is_integer(const kf__program *p, const kf__step *s);
-/** Step `index` is packed: give the pages of its borrowed weights back, where they lie in a mapped file. */
+/** Before the first step is packed: count the readers of each constant. */
+void kf__release_begin(const struct kf_model *m);
+/** Step `index` is packed: borrowed constants that no other step waits for are given back, where kf__program.drops
+ * allows that. */
 void kf__release_step(const struct kf_model *m, int32_t index);
 /** All steps are packed: borrowed constants that nothing reads any more become NULL, the others copies. The file may go afterwards. */
 kf_status kf__release_file(struct kf_model *m, kf_error *err);

@@ -3,12 +3,25 @@
 #include "os/file.h"
 #include "runtime/model.h"
 
+/* Tensors read their scales and zero points while they run; two steps may share their weights. */
+void kf__release_begin(const struct kf_model *m) {
+    const kf__program *p = m->p;
+    for (int32_t i = 0; i < p->n_consts; i++) p->consts[i].readers = 0;
+    for (int32_t i = 0; i < p->n_steps; i++)
+        for (int role = 0; role < KF_CONST_ROLES; role++)
+            if (p->steps[i].consts[role] >= 0) p->consts[p->steps[i].consts[role]].readers++;
+    for (int32_t i = 0; i < p->n_tensors; i++) {
+        if (p->tensors[i].scales >= 0) p->consts[p->tensors[i].scales].readers++;
+        if (p->tensors[i].zeros >= 0) p->consts[p->tensors[i].zeros].readers++;
+    }
+}
+
 void kf__release_step(const struct kf_model *m, int32_t index) {
     const kf__program *p = m->p;
-    for (int role = 0; p->mapped && role < KF_CONST_ROLES; role++) {
+    for (int role = 0; role < KF_CONST_ROLES; role++) {
         int32_t c = p->steps[index].consts[role];
-        if (c < 0 || !p->consts[c].borrowed || !(m->steps[index].replaces & 1u << role)) continue;
-        kf__file_map_drop(p->consts[c].data, p->consts[c].bytes);
+        if (c < 0 || !(m->steps[index].replaces & 1u << role) || --p->consts[c].readers) continue;
+        if (p->drops && p->consts[c].borrowed) kf__file_drop(p->consts[c].data, p->consts[c].bytes);
     }
 }
 

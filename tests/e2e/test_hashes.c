@@ -97,15 +97,16 @@ static int load_inputs(void **state) {
 
 static kf__program *program(void) {
     char path[700];
-    kf__file_map map;
+    kf__file map;
     kf__program *p;
     kf_error err = {0};
     in_source(path, sizeof path, "tests/golden/everyday10_int8_v1.kfx");
-    if (kf__file_map_open(path, 1 << 24, &map, &err) != KF_OK || kf__format_read(map.data, map.size, NULL, false, &p, &err) != KF_OK) {
+    if (kf__file_read(path, 1 << 24, &map, &err) != KF_OK ||
+        kf__format_read(map.data, map.size, NULL, false, &p, &err) != KF_OK) {
         fprintf(stderr, "%s\n", err.text);
         exit(1);
     }
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     if (p->n_steps > STEPS) exit(1);
     return p;
 }
@@ -342,18 +343,18 @@ static void inputs_differ(void **state) {
 /* Each compiler writes the program of the committed file as the bytes that were read. */
 static void the_file_is_written_again(void **state) {
     char path[700];
-    kf__file_map map;
+    kf__file map;
     kf_error err = {0};
     void *data;
     size_t bytes;
     kf__program *p = program();
     in_source(path, sizeof path, "tests/golden/everyday10_int8_v1.kfx");
-    assert_int_equal(kf__file_map_open(path, 1 << 24, &map, &err), KF_OK);
+    assert_int_equal(kf__file_read(path, 1 << 24, &map, &err), KF_OK);
     assert_int_equal(kf__format_write(p, &data, &bytes, &err), KF_OK);
     assert_int_equal(bytes, map.size);
     assert_memory_equal(data, map.data, bytes);
     kf__mem_free(NULL, data);
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     kf__program_destroy(&p);
 }
 

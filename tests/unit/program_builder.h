@@ -25,7 +25,8 @@ static inline int32_t pb_const(kf__program *p, kf__random *r, int rank, const in
     assert_true(kf__shape_count(&s, &n));
     float *data = kf__arena_array(&p->arena, n, sizeof *data);
     for (size_t i = 0; i < n; i++) data[i] = (float)(kf__random_unit(r) - 0.5);
-    p->consts[p->n_consts] = (kf__pconst){kf__arena_printf(&p->arena, "const%d", p->n_consts), KF_F32, s, data, n * 4, false};
+    p->consts[p->n_consts] =
+        (kf__pconst){kf__arena_printf(&p->arena, "const%d", p->n_consts), KF_F32, s, data, n * 4, false, 0};
     return p->n_consts++;
 }
 

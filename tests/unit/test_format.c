@@ -50,15 +50,15 @@ static void golden(void **state) {
     (void)state;
     char path[600];
     const char *root = getenv("KITFOX_SOURCE");
-    kf__file_map map;
+    kf__file map;
     kf_error err = {0};
     kf_model *model;
     snprintf(path, sizeof path, "%s/tests/golden/small_v1.kfx", root ? root : ".");
     if (getenv("KITFOX_WRITE_GOLDEN")) assert_int_equal(kf__file_replace(path, file, size, &err), KF_OK);
-    if (kf__file_map_open(path, 1 << 20, &map, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__file_read(path, 1 << 20, &map, &err) != KF_OK) fail_msg("%s", err.text);
     assert_int_equal(map.size, size);
     assert_memory_equal(map.data, file, size);
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     if (kf_model_load(path, NULL, &model, &err) != KF_OK) fail_msg("%s", err.text);
     assert_string_equal(kf_model_label(model, 0), "one");
     kf_model_destroy(&model);

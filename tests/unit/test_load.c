@@ -149,17 +149,17 @@ static void dropped_pages(void **state) {
     (void)state;
     char path[] = "/tmp/kitfox_load_XXXXXX";
     uint8_t bytes[3 * 4096 + 5];
-    kf__file_map map;
+    kf__file map;
     kf_error err = {0};
     for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i % 251);
     close(mkstemp(path));
     gb_ok(kf__file_replace(path, bytes, sizeof bytes, &err), &err);
-    gb_ok(kf__file_map_open(path, 1 << 20, &map, &err), &err);
+    gb_ok(kf__file_read(path, 1 << 20, &map, &err), &err);
     assert_memory_equal(map.data, bytes, sizeof bytes);
-    kf__file_map_drop((const char *)map.data + 100, 5000);
-    kf__file_map_drop((const char *)map.data + sizeof bytes - 1, 1);
+    kf__file_drop((const char *)map.data + 100, 5000);
+    kf__file_drop((const char *)map.data + sizeof bytes - 1, 1);
     assert_memory_equal(map.data, bytes, sizeof bytes);
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     remove(path);
 }
 

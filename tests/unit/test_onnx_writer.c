@@ -95,14 +95,14 @@ static double apart(const kf__graph *a, const kf__graph *b) {
 
 static kf__graph *everyday10(void) {
     kf_error err = {0};
-    kf__file_map map;
+    kf__file map;
     kf__graph *g;
     char path[1024];
     const char *root = getenv("KITFOX_SOURCE");
     snprintf(path, sizeof path, "%s/data/everyday10.onnx", root ? root : ".");
-    gb_ok(kf__file_map_open(path, SIZE_MAX, &map, &err), &err);
+    gb_ok(kf__file_read(path, SIZE_MAX, &map, &err), &err);
     gb_ok(kf__onnx_read(map.data, map.size, &(kf__onnx_options){0}, &g, &err), &err);
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     return g;
 }
 

@@ -21,23 +21,23 @@
 static void replace_and_map(void **state) {
     (void)state;
     char dir[] = "/tmp/kitfox-os-XXXXXX", path[64];
-    kf__file_map map;
+    kf__file map;
     kf_error err = {0};
     assert_non_null(mkdtemp(dir));
     snprintf(path, sizeof path, "%s/file", dir);
-    assert_int_equal(kf__file_map_open(path, 100, &map, &err), KF_ERR_IO);
+    assert_int_equal(kf__file_read(path, 100, &map, &err), KF_ERR_IO);
     assert_memory_equal(err.text, path, strlen(path));
     assert_int_equal(kf__file_replace(path, "first", 5, &err), KF_OK);
-    assert_int_equal(kf__file_map_open(path, 100, &map, &err), KF_OK);
+    assert_int_equal(kf__file_read(path, 100, &map, &err), KF_OK);
     assert_int_equal(kf__file_replace(path, "second!", 7, &err), KF_OK);
     assert_memory_equal(map.data, "first", 5); /* a reader keeps the old file */
-    kf__file_map_close(&map);
-    assert_int_equal(kf__file_map_open(path, 6, &map, &err), KF_ERR_LIMIT);
-    assert_int_equal(kf__file_map_open(dir, 100, &map, &err), KF_ERR_IO);
+    kf__file_free(&map);
+    assert_int_equal(kf__file_read(path, 6, &map, &err), KF_ERR_LIMIT);
+    assert_int_equal(kf__file_read(dir, 100, &map, &err), KF_ERR_IO);
     assert_int_equal(kf__file_replace(path, "", 0, &err), KF_OK);
-    assert_int_equal(kf__file_map_open(path, 100, &map, &err), KF_OK);
+    assert_int_equal(kf__file_read(path, 100, &map, &err), KF_OK);
     assert_int_equal(map.size, 0);
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     assert_int_equal(kf__file_replace("/nonexistent/folder/x", "a", 1, &err), KF_ERR_IO);
     assert_int_equal(unlink(path), 0);
     assert_int_equal(rmdir(dir), 0); /* fails if a temporary file was left */

@@ -37,7 +37,7 @@ static int32_t add_const(kf__program *p, kf_dtype type, const kf__shape *shape) 
         if (type == KF_I8) ((int8_t *)data)[i] = 1;
     }
     const char *name = kf__arena_printf(&p->arena, "const%d", p->n_consts);
-    p->consts[p->n_consts] = (kf__pconst){name, type, *shape, data, n * kf_dtype_size(type), false};
+    p->consts[p->n_consts] = (kf__pconst){name, type, *shape, data, n * kf_dtype_size(type), false, 0};
     return p->n_consts++;
 }
 

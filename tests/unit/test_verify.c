@@ -33,13 +33,13 @@ static kf_model *with_vector(kf__program *p) {
 static kf__program *integer_program(void) {
     char path[600];
     const char *root = getenv("KITFOX_SOURCE");
-    kf__file_map map;
+    kf__file map;
     kf__program *p;
     kf_error err = {0};
     snprintf(path, sizeof path, "%s/tests/golden/int8_v1.kfx", root ? root : ".");
-    if (kf__file_map_open(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__file_read(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
     if (kf__format_read(map.data, map.size, NULL, 0, &p, &err) != KF_OK) fail_msg("%s", err.text);
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     return p;
 }
 
@@ -148,16 +148,16 @@ static void old_files(void **state) {
         const char *root = getenv("KITFOX_SOURCE");
         size_t bytes;
         kf_error err = {0};
-        kf__file_map map;
+        kf__file map;
         kf_model *m;
         kf_verify_report v;
         snprintf(path, sizeof path, "%s/tests/golden/verified_%s_v1.kfx", root ? root : ".", integer ? "int8" : "small");
         void *now = file_of(integer ? integer_program() : pb_small(), &bytes);
         if (getenv("KITFOX_WRITE_GOLDEN")) assert_int_equal(kf__file_replace(path, now, bytes, &err), KF_OK);
-        if (kf__file_map_open(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
+        if (kf__file_read(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
         assert_int_equal(map.size, bytes);
         assert_memory_equal(map.data, now, bytes); /* on every machine */
-        kf__file_map_close(&map);
+        kf__file_free(&map);
         kf__mem_free(NULL, now);
         for (int r = 0; kf_cpu_level_name(r); r++) {
             if (kf_cpu_limit(kf_cpu_level_name(r), NULL) != KF_OK) continue;

@@ -10,6 +10,9 @@
 #include "os/file.h"
 #include "preprocess/preprocess.h"
 
+/* Protobuf has lengths of 31 bits, a checkpoint of this family a few ten megabytes. */
+#define KF_IMPORT_MAX_FILE ((size_t)4 << 30)
+
 void kf_import_options_init(kf_import_options *options) { *options = (kf_import_options){.size = sizeof *options}; }
 
 kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err) {
@@ -87,9 +90,9 @@ kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error 
     return KF_OK;
 }
 
-static kf_status import_onnx(const void *data, size_t bytes, const char *folder, const kf_import_options *options, kf_graph **out,
-                             kf_error *err) {
-    kf__onnx_options o = {.folder = folder};
+static kf_status import_onnx(const void *data, size_t bytes, const char *path, const kf_import_options *options,
+                             kf_graph **out, kf_error *err) {
+    kf__onnx_options o = {.path = path};
     if (options) {
         o.input_shape = options->input_shape;
         o.notice = options->notice;
@@ -161,16 +164,13 @@ static kf_status import_compiled(const void *data, size_t bytes, const kf_import
 kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err) {
     if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import: path and out are needed");
     *out = NULL;
-    kf__file_map map;
-    KF_TRY(kf__file_map_open(path, (size_t)4 << 30, &map, err));
+    kf__file f;
+    KF_TRY(kf__file_read(path, KF_IMPORT_MAX_FILE, &f, err));
     const char *slash = strrchr(path, '/');
-    char *folder = slash ? strndup(path, (size_t)(slash - path) + (slash == path)) : strdup(".");
-    kf_status st = is_compiled(map.data, map.size) ? import_compiled(map.data, map.size, options, out, err)
-                   : is_safetensors(path, map.data, map.size) ? import_checkpoint(path, map.data, map.size, options, out, err)
-                   : folder ? import_onnx(map.data, map.size, folder, options, out, err)
-                          : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
-    free(folder);
-    kf__file_map_close(&map);
+    kf_status st = is_compiled(f.data, f.size)            ? import_compiled(f.data, f.size, options, out, err)
+                   : is_safetensors(path, f.data, f.size) ? import_checkpoint(path, f.data, f.size, options, out, err)
+                                                          : import_onnx(f.data, f.size, path, options, out, err);
+    kf__file_free(&f);
     if (st != KF_OK) return kf__error_prefix(err, st, "%s", path);
     (*out)->g->meta.source = kf__arena_strdup(&(*out)->g->arena, slash ? slash + 1 : path);
     return KF_OK;

@@ -258,7 +258,7 @@ static kf_status interpret(config *c, kf_error *err) {
     return KF_OK;
 }
 
-static kf_status load(config *c, const char *path, const kf__file_map *map, kf_error *err) {
+static kf_status load(config *c, const char *path, const kf__file *map, kf_error *err) {
     const char *name = kf__arena_strdup(&c->arena, path), *text = map->size ? kf__arena_copy(&c->arena, map->data, map->size) : "";
     if (!name || !text) KF_FAIL_MEMORY(err, map->size);
     KF_TRY(kf__qconfig_parse(name, text, map->size, &c->arena, &c->q, err));
@@ -268,8 +268,8 @@ static kf_status load(config *c, const char *path, const kf__file_map *map, kf_e
 kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *user, kf_quantize_config **out, kf_error *err) {
     if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_config_load: path and out are needed");
     *out = NULL;
-    kf__file_map map;
-    KF_TRY(kf__file_map_open(path, (size_t)1 << 20, &map, err));
+    kf__file map;
+    KF_TRY(kf__file_read(path, (size_t)1 << 20, &map, err));
     config *c = kf__mem_zalloc(NULL, sizeof *c);
     kf_status st = c ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     if (c) {
@@ -277,7 +277,7 @@ kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *
         c->notice = notice, c->user = user;
         st = load(c, path, &map, err);
     }
-    kf__file_map_close(&map);
+    kf__file_free(&map);
     kf_quantize_config *made = c ? &c->out : NULL;
     if (st != KF_OK) kf_quantize_config_free(&made);
     *out = made;
