@@ -3,6 +3,7 @@
 #include "common/annotate.h"
 
 #include "common/cli.h"
+#include "common/files.h"
 
 #include <cairo.h>
 #include <stdbool.h>
@@ -13,10 +14,12 @@
 
 /* The dozen cairo functions that are used. */
 #define CAIRO_FUNCTIONS(X)                                                                                             \
-    X(cairo_image_surface_create) X(cairo_image_surface_get_data) X(cairo_image_surface_get_stride) X(cairo_surface_flush) \
-    X(cairo_surface_mark_dirty) X(cairo_surface_write_to_png) X(cairo_surface_destroy) X(cairo_surface_status) X(cairo_create) \
-    X(cairo_destroy) X(cairo_set_source_rgb) X(cairo_rectangle) X(cairo_fill) X(cairo_select_font_face) X(cairo_set_font_size) \
-    X(cairo_move_to) X(cairo_show_text) X(cairo_paint) X(cairo_set_source_surface) X(cairo_scale) X(cairo_save) X(cairo_restore)
+    X(cairo_image_surface_create)                                                                                      \
+    X(cairo_image_surface_get_data) X(cairo_image_surface_get_stride) X(cairo_surface_flush)                           \
+        X(cairo_surface_mark_dirty) X(cairo_surface_write_to_png_stream) X(cairo_surface_destroy)                      \
+            X(cairo_surface_status) X(cairo_create) X(cairo_destroy) X(cairo_set_source_rgb) X(cairo_rectangle)        \
+                X(cairo_fill) X(cairo_select_font_face) X(cairo_set_font_size) X(cairo_move_to) X(cairo_show_text)     \
+                    X(cairo_paint) X(cairo_set_source_surface) X(cairo_scale) X(cairo_save) X(cairo_restore)
 
 static struct {
 #define X(f) __typeof__(f) *f;
@@ -70,8 +73,12 @@ static void draw_row(cairo_t *cr, const kf_score *t, double width, double y, dou
     c.cairo_show_text(cr, text);
 }
 
+static cairo_status_t put(void *file, const unsigned char *data, unsigned int n) {
+    return fwrite(data, 1, n, file) == n ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
+}
+
 /* The picture scaled to 640 pixels of width at most, rows of bars below. */
-static kf_status draw(const kf_image *image, const kf_score *top, size_t n, const char *out, kf_error *err) {
+static bool draw(const kf_image *image, const kf_score *top, size_t n, FILE *out) {
     double scale = image->width > 640 ? 640.0 / image->width : image->width < 320 ? 320.0 / image->width : 1, row = 34;
     int width = (int)(image->width * scale + 0.5), height = (int)(image->height * scale + 0.5), rows = n > 5 ? 5 : (int)n;
     cairo_surface_t *picture = to_surface(image), *page = c.cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height + (int)(row * (rows + 0.5)));
@@ -87,21 +94,32 @@ static kf_status draw(const kf_image *image, const kf_score *top, size_t n, cons
     c.cairo_select_font_face(cr, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
     c.cairo_set_font_size(cr, row * 0.47);
     for (int i = 0; i < rows; i++) draw_row(cr, &top[i], width, height + row * (i + 0.3), row, i == 0);
-    cairo_status_t st = c.cairo_surface_write_to_png(page, out);
+    cairo_status_t st = c.cairo_surface_write_to_png_stream(page, put, out);
     c.cairo_destroy(cr);
     c.cairo_surface_destroy(page);
     c.cairo_surface_destroy(picture);
-    return st == CAIRO_STATUS_SUCCESS ? KF_OK : cli_error_at(err, KF_ERR_IO, out, "cannot write the annotated picture; check the folder");
+    return st == CAIRO_STATUS_SUCCESS;
 }
 
-kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern, kf_error *err) {
-    kf_status st = load_cairo(err);
-    if (st != KF_OK) return st;
-    char out[4096];
+bool cli_annotate_name(const char *path, const char *pattern, char out[4096]) {
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *hole = strstr(pattern, "%s");
     const char *dot = strrchr(base, '.');
     int len = (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base));
-    if (hole) snprintf(out, sizeof out, "%.*s%.*s%s", (int)(hole - pattern), pattern, len, base, hole + 2);
-    else snprintf(out, sizeof out, "%s", pattern);
-    return draw(image, top, n, out, err);
+    if (!hole) return snprintf(out, 4096, "%s", pattern) < 4096;
+    return snprintf(out, 4096, "%.*s%.*s%s", (int)(hole - pattern), pattern, len, base, hole + 2) < 4096;
+}
+
+kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern,
+                       kf_error *err) {
+    char out[4096], *png = NULL;
+    size_t bytes = 0;
+    kf_status st = load_cairo(err);
+    if (st != KF_OK) return st;
+    if (!cli_annotate_name(path, pattern, out))
+        return cli_error_at(err, KF_ERR_LIMIT, "--annotate", "the name is too long");
+    FILE *f = open_memstream(&png, &bytes);
+    if (f && draw(image, top, n, f)) return cli_write_stream(out, f, &png, &bytes, err);
+    if (f) fclose(f);
+    free(png);
+    return cli_error_at(err, KF_ERR_MEMORY, out, "out of memory for the annotated picture; free some");
 }

@@ -4,9 +4,9 @@
 #include "common/confusion.h"
 
 #include "common/cli.h"
+#include "common/files.h"
 #include "common/html.h"
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,21 +192,19 @@ static void classes(page *p) {
 }
 
 kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answer *answers, size_t n, kf_error *err) {
-    char why[256];
+    char *text = NULL;
+    size_t bytes = 0;
     page p = {.c = c, .cells = malloc((n ? n : 1) * sizeof *p.cells), .rows = malloc((size_t)c->n_classes * sizeof *p.rows + 1)};
     kf_status st = p.cells && p.rows ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the confusion matrix; free some");
-    if (st == KF_OK && !(p.f = fopen(path, "we"))) {
-        snprintf(why, sizeof why, "cannot write; %s; check the folder", strerror(errno));
-        st = cli_error_at(err, KF_ERR_IO, path, why);
-    }
+    if (st == KF_OK && !(p.f = open_memstream(&text, &bytes)))
+        st = cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page; free some");
     if (st == KF_OK) {
         count(&p, answers, n);
         head(&p);
         heat_map(&p);
         pairs(&p);
         classes(&p);
-        bool ok = !ferror(p.f);
-        if (fclose(p.f) != 0 || !ok) st = cli_error_at(err, KF_ERR_IO, path, "cannot write all of it; check the space");
+        st = cli_write_stream(path, p.f, &text, &bytes, err);
     }
     free(p.cells);
     free(p.rows);

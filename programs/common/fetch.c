@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 static struct {
     __typeof__(curl_easy_init) *init;
@@ -129,7 +130,7 @@ static bool save_tag(const transfer *t) {
     const char *v = validator(t);
     unlink(path);
     if (!v[0]) return true;
-    FILE *f = fopen(path, "we");
+    FILE *f = fopen(path, "wxe"); /* new: nothing is written through a link */
     if (!f) return false;
     bool ok = fprintf(f, "%s\n%s\n%llu\n", t->f->url, v, (unsigned long long)t->length) > 0;
     return fclose(f) == 0 && ok;
@@ -138,7 +139,8 @@ static bool save_tag(const transfer *t) {
 static bool read_tag(transfer *t) {
     char path[4096], url[4096], total[32];
     tag_path(t->f, path, sizeof path);
-    FILE *in = fopen(path, "re");
+    kf_error why;
+    FILE *in = cli_open(path, &why);
     bool ok = in && fgets(url, sizeof url, in) && fgets(t->begun_under, sizeof t->begun_under, in) && fgets(total, sizeof total, in);
     if (in) fclose(in);
     if (!ok) return false;
@@ -390,7 +392,9 @@ static kf_status open_part(const char *part, int *fd, kf_error *err) {
     for (int i = 0; i < 100; i++) {
         if ((*fd = open(part, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666)) < 0) return cannot_write(err, part);
         bool locked = flock(*fd, LOCK_EX | LOCK_NB) == 0;
-        if (locked && fstat(*fd, &held) == 0 && stat(part, &named) == 0 && held.st_ino == named.st_ino && held.st_dev == named.st_dev) return KF_OK;
+        if (locked && fstat(*fd, &held) == 0 && S_ISREG(held.st_mode) && stat(part, &named) == 0 &&
+            held.st_ino == named.st_ino && held.st_dev == named.st_dev)
+            return KF_OK;
         close(*fd);
         if (!locked) break;
     }
@@ -429,7 +433,7 @@ kf_status cli_fetch_name(const cli_fetch *f, cli_fetched *got, kf_error *err) {
     snprintf(part, sizeof part, "%.4000s.part", f->path);
     tag_path(f, tag, sizeof tag);
     unlink(tag); /* before the rename: afterwards both names may belong to another pull */
-    kf_status st = rename(part, f->path) == 0 ? KF_OK : cannot_write(err, f->path);
+    kf_status st = cli_replace(part, f->path, err);
     if (st != KF_OK) unlink(part);
     close(got->fd);
     got->fd = -1;

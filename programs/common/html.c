@@ -1,15 +1,8 @@
-/* Text, thumbnails and files of the pages.
+/* Text and thumbnails of the pages.
  * Owner rule: see html.h. */
 #include "common/html.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "common/cli.h"
 
 /* Bytes of the UTF-8 character at s, 0 if it is none: over-long forms, surrogates and what is above U+10FFFF are none. */
 static int utf8(const unsigned char *s) {
@@ -74,50 +67,4 @@ bool html_thumbnail(FILE *f, const kf_image *image, int32_t side) {
     fputs("\">", f);
     free(data);
     return true;
-}
-
-/* ---- files ----------------------------------------------------------------------------------------------------------- */
-
-static kf_status io_error(const char *path, kf_error *err) {
-    char why[300];
-    snprintf(why, sizeof why, "cannot write; %s; check the folder and the space", strerror(errno));
-    return cli_error_at(err, KF_ERR_IO, path, why);
-}
-
-static bool is_special(const char *path) {
-    struct stat st;
-    return stat(path, &st) == 0 && !S_ISREG(st.st_mode);
-}
-
-/* The file beside `path`; its number keeps two runs apart. */
-static bool part_name(const char *path, char *part, size_t size) { return snprintf(part, size, "%s.%ld.part", path, (long)getpid()) < (int)size; }
-
-kf_status html_file_check(const char *path, kf_error *err) {
-    char part[4200];
-    struct stat st;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) return errno = EISDIR, io_error(path, err);
-    if (is_special(path)) return KF_OK;
-    if (!part_name(path, part, sizeof part)) return errno = ENAMETOOLONG, io_error(path, err);
-    int fd = open(part, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
-    if (fd < 0) return io_error(path, err);
-    close(fd);
-    unlink(part);
-    return KF_OK;
-}
-
-static bool write_all(const char *path, const char *text, size_t n) {
-    FILE *f = fopen(path, "we");
-    bool ok = f && fwrite(text, 1, n, f) == n;
-    if (f && fclose(f) != 0) ok = false;
-    return ok;
-}
-
-kf_status html_file(const char *path, const char *text, size_t n, kf_error *err) {
-    char part[4200];
-    if (is_special(path)) return write_all(path, text, n) ? KF_OK : io_error(path, err);
-    if (!part_name(path, part, sizeof part)) return errno = ENAMETOOLONG, io_error(path, err);
-    if (write_all(part, text, n) && rename(part, path) == 0) return KF_OK;
-    kf_status st = io_error(path, err);
-    unlink(part);
-    return st;
 }

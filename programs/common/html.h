@@ -1,4 +1,4 @@
-/* Pieces of self-contained HTML pages: escaped text, pictures as data, plots, and a file that appears whole or not at all.
+/* Pieces of self-contained HTML pages: escaped text, pictures as data, plots.
  * Owner rule: borrows everything. */
 #ifndef KITFOX_HTML_H
 #define KITFOX_HTML_H
@@ -19,11 +19,5 @@ bool html_thumbnail(FILE *f, const kf_image *image, int32_t side);
 void html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label);
 /** Lines over the nodes in their order, as inline SVG; values that are not finite are passed over. At most 4 lines. */
 void html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n, const char *unit);
-
-/** Can `path` be written? Leaves nothing behind. IO otherwise, in the words of html_file. */
-kf_status html_file_check(const char *path, kf_error *err);
-/** Write the text to `path` by way of a file beside it, so that a page is never half there; what is no regular file (a pipe) is written
- *  directly. IO. */
-kf_status html_file(const char *path, const char *text, size_t n, kf_error *err);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 static kf_status no_memory(kf_error *err, const char *path) { return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the list of pictures; free some"); }
 
@@ -134,14 +135,17 @@ static kind read_line(char *line, size_t n, size_t number, char **name, long *tr
 static int by_name(const void *a, const void *b) { return strcmp(((const cli_labelled_one *)a)->name, ((const cli_labelled_one *)b)->name); }
 
 /* Lines of labels.csv, or of a list, whose lines without a class are looked up in `all` (sorted by name). */
-static kf_status from_lines(cli_labelled *p, const char *folder, const char *path, FILE *f, const cli_labelled *all, kf_error *err) {
-    char *line = NULL, *name;
-    size_t cap = 0, bad = 0;
+static kf_status from_lines(cli_labelled *p, const char *folder, const char *path, const cli_labelled *all,
+                            kf_error *err) {
+    char *text, *line, *name;
+    size_t bytes, n, bad = 0;
     bool ok = true;
-    ssize_t n;
-    for (size_t number = 1; ok && (n = getline(&line, &cap, f)) >= 0; number++) {
+    kf_status st = cli_read(path, CLI_MAX_LIST, &text, &bytes, err);
+    if (st != KF_OK) return st;
+    char *at = text, *end = text + bytes;
+    for (size_t number = 1; ok && (line = cli_line(&at, end, &n)) != NULL; number++) {
         long truth = 0;
-        kind k = read_line(line, (size_t)n, number, &name, &truth);
+        kind k = read_line(line, n, number, &name, &truth);
         const cli_labelled_one *known = NULL;
         if (k == NO_CLASS && all && all->n) known = bsearch(&(cli_labelled_one){.name = name}, all->items, all->n, sizeof *all->items, by_name);
         if (known) truth = known->truth;
@@ -149,10 +153,8 @@ static kf_status from_lines(cli_labelled *p, const char *folder, const char *pat
         else if (k != SKIP && bad++ < 10)
             cli_say("%s:%zu: %s", path, number, k == BAD || !all ? "not a picture's name, a comma and its class number" : "no such picture in --data; names are as in its labels.csv, or FOLDER/FILE");
     }
-    bool broken = ferror(f) != 0;
-    free(line);
+    free(text);
     if (!ok) return no_memory(err, path);
-    if (broken) return cli_error_at(err, KF_ERR_IO, path, "cannot read; check the disk");
     if (!bad) return KF_OK;
     char why[120];
     snprintf(why, sizeof why, "%zu line%s cannot be read; correct or remove %s", bad, bad == 1 ? "" : "s", bad == 1 ? "it" : "them");
@@ -161,13 +163,10 @@ static kf_status from_lines(cli_labelled *p, const char *folder, const char *pat
 
 static kf_status from_data(cli_labelled *p, const char *data, const kf_model *m, kf_error *err) {
     char csv[4096];
+    struct stat there;
     snprintf(csv, sizeof csv, "%s/labels.csv", data);
-    FILE *f = fopen(csv, "re");
-    if (!f && errno != ENOENT && errno != ENOTDIR) return cli_error_at(err, KF_ERR_IO, csv, "cannot open; check permissions");
-    if (!f) return from_folders(p, data, m, err);
-    kf_status st = from_lines(p, data, csv, f, NULL, err);
-    fclose(f);
-    return st;
+    bool none = stat(csv, &there) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    return none ? from_folders(p, data, m, err) : from_lines(p, data, csv, NULL, err);
 }
 
 kf_status cli_labelled_load(const char *data, const char *list, const kf_model *m, cli_labelled *out, kf_error *err) {
@@ -181,11 +180,8 @@ kf_status cli_labelled_load(const char *data, const char *list, const kf_model *
     }
     kf_status st = from_data(&all, data, m, err);
     if (st == KF_OK && list) {
-        FILE *f = strcmp(list, "-") == 0 ? stdin : fopen(list, "re");
-        snprintf(why, sizeof why, "cannot open; %s; check --list", strerror(errno));
         if (all.n) qsort(all.items, all.n, sizeof *all.items, by_name);
-        st = f ? from_lines(out, data, list, f, &all, err) : cli_error_at(err, KF_ERR_IO, list, why);
-        if (f && f != stdin) fclose(f);
+        st = from_lines(out, data, list, &all, err);
     } else if (st == KF_OK) {
         *out = all;
         all = (cli_labelled){0};

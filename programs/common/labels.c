@@ -1,12 +1,12 @@
 /* Label files in the forms that people have: one a line, "7:name", JSON list, JSON object.
  * Owner rule: cli_labels_free releases what cli_labels_load made. */
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 void cli_labels_free(cli_labels *l) {
     for (int32_t i = 0; i < l->n; i++) free(l->items[i]);
@@ -43,56 +43,44 @@ static bool from_json(const json_t *j, cli_labels *l) {
     return n > 0;
 }
 
-static bool from_text(FILE *f, cli_labels *l) {
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t n;
+static bool from_text(char *text, size_t bytes, cli_labels *l) {
+    char *at = text, *line, *end = text + bytes;
+    size_t n;
     bool ok = true;
-    while (ok && (n = getline(&line, &cap, f)) >= 0) {
-        char *s = line, *end;
-        if (strlen(line) != (size_t)n) { /* a zero byte: not text */
-            ok = false;
-            break;
-        }
+    while (ok && (line = cli_line(&at, end, &n)) != NULL) {
+        char *s = line, *stop;
+        if (strlen(line) != n) return false; /* a zero byte: not text */
         if (l->n == 0 && n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) s += 3;
-        s[strcspn(s, "\r\n")] = '\0';
-        long index = strtol(s, &end, 10);
-        if (end != s && index == l->n && (*end == ':' || *end == ' ')) s = end + 1 + (end[1] == ' ');
+        s[strcspn(s, "\r")] = '\0';
+        long index = strtol(s, &stop, 10);
+        if (stop != s && index == l->n && (*stop == ':' || *stop == ' ')) s = stop + 1 + (stop[1] == ' ');
         if (*s) ok = push(l, s);
     }
-    free(line);
     return ok && l->n > 0;
 }
 
+/* Damaged JSON would pass as strange labels. */
+static bool looks_like_json(const char *text) {
+    text += strspn(text, " \t\r\n");
+    return *text == '[' || *text == '{';
+}
+
 kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
-    *out = (cli_labels){0};
-    FILE *f = fopen(path, "re");
-    char why[256];
-    if (!f) {
-        snprintf(why, sizeof why, "cannot open; %s; check the path of --labels", strerror(errno));
-        return cli_error_at(err, KF_ERR_IO, path, why);
-    }
+    char *text, why[256];
+    size_t bytes;
     json_error_t where;
-    json_t *j = json_loadf(f, 0, &where);
-    bool ok;
-    if (!j) {
-        rewind(f);
-        int c;
-        while ((c = fgetc(f)) == ' ' || c == '\t' || c == '\r' || c == '\n') continue;
-        if (c == '[' || c == '{') { /* damaged JSON would pass as strange labels */
-            fclose(f);
-            snprintf(why, sizeof why, "not valid JSON at line %d; %.100s; correct it there", where.line, where.text);
-            return cli_error_at(err, KF_ERR_FORMAT, path, why);
-        }
+    *out = (cli_labels){0};
+    kf_status st = cli_read(path, CLI_MAX_JSON, &text, &bytes, err);
+    if (st != KF_OK) return st;
+    json_t *j = json_loadb(text, bytes, 0, &where);
+    bool ok = j ? from_json(j, out) : !looks_like_json(text) && from_text(text, bytes, out);
+    if (!j && looks_like_json(text)) {
+        snprintf(why, sizeof why, "not valid JSON at line %d; %.100s; correct it there", where.line, where.text);
+        st = cli_error_at(err, KF_ERR_FORMAT, path, why);
     }
-    if (j) {
-        ok = from_json(j, out);
-        json_decref(j);
-    } else {
-        rewind(f);
-        ok = from_text(f, out);
-    }
-    fclose(f);
+    json_decref(j);
+    free(text);
+    if (st != KF_OK) return st;
     if (!ok) {
         cli_labels_free(out);
         return cli_error_at(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed, in UTF-8");

@@ -1,12 +1,12 @@
 /* NPY files: little-endian float32 in C order, versions 1 to 3.
  * The header is read as text with fixed keys; nothing is evaluated.
  * Owner rule: cli_npy_read's data is malloc'ed for the caller. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 /* What follows a key of the header, spaces skipped; other writers than numpy space it differently. */
 static const char *value(const char *header, const char *key) {
@@ -74,12 +74,8 @@ static void *read_data(FILE *f, size_t bytes) {
 
 kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     *out = (kf_tensor){.dtype = KF_F32};
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rbe");
-    if (!f) {
-        char why[256];
-        snprintf(why, sizeof why, "cannot open; %s; check the path", strerror(errno));
-        return cli_error_at(err, KF_ERR_IO, path, why);
-    }
+    FILE *f = cli_open(path, err);
+    if (!f) return err->status;
     kf_status st = KF_OK;
     char *header = read_header(f, path, &st, err);
     if (st == KF_OK && (strncmp(value(header, "'descr'"), "'<f4'", 5) != 0 || strncmp(value(header, "'fortran_order'"), "False", 5) != 0))
@@ -88,7 +84,7 @@ kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     if (st == KF_OK && !(out->data = read_data(f, out->bytes))) st = cli_error_at(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
     if (st != KF_OK) *out = (kf_tensor){.dtype = KF_F32};
     free(header);
-    if (f != stdin) fclose(f);
+    cli_close(f);
     return st;
 }
 
@@ -98,14 +94,14 @@ kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
     for (int i = 0; i < t->rank; i++) n += snprintf(header + n, sizeof header - (size_t)n, "%lld, ", (long long)t->shape[i]);
     n += snprintf(header + n, sizeof header - (size_t)n, "), }");
     int total = (10 + n + 1 + 63) / 64 * 64 - 10;
-    FILE *f = fopen(path, "wbe");
-    unsigned char h[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(total & 255), (unsigned char)(total >> 8)};
-    bool ok = f && fwrite(h, 1, 10, f) == 10 && fprintf(f, "%-*s\n", total - 1, header) == total && fwrite(t->data, 1, t->bytes, f) == t->bytes;
-    if (f && fclose(f) != 0) ok = false;
-    if (!ok) {
-        char why[256];
-        snprintf(why, sizeof why, "cannot write; %s; check folder and space", strerror(errno));
-        return cli_error_at(err, KF_ERR_IO, path, why);
-    }
-    return KF_OK;
+    const unsigned char magic[10] = {
+        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(total & 255), (unsigned char)(total >> 8)};
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *f = open_memstream(&text, &bytes);
+    if (!f) return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory to write it; free some");
+    fwrite(magic, 1, sizeof magic, f);
+    fprintf(f, "%-*s\n", total - 1, header);
+    fwrite(t->data, 1, t->bytes, f);
+    return cli_write_stream(path, f, &text, &bytes, err);
 }

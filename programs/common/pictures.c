@@ -10,6 +10,7 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "common/files.h"
 #include "kitfox/image.h"
 
 static bool known(const char *name) {
@@ -50,18 +51,18 @@ static bool walk(pictures *p, const char *folder, int depth) {
     return ok;
 }
 
-static bool read_list(pictures *p, const char *folder, const char *list) {
-    FILE *f = fopen(list, "re");
-    char *line = NULL;
-    size_t cap = 0;
-    bool ok = f != NULL;
-    while (ok && getline(&line, &cap, f) >= 0) {
-        line[strcspn(line, ",\r\n")] = '\0'; /* a labels.csv serves as a list too */
+static kf_status read_list(pictures *p, const char *folder, const char *list, kf_error *err) {
+    char *text, *line;
+    size_t bytes, n;
+    bool ok = true;
+    kf_status st = cli_read(list, CLI_MAX_LIST, &text, &bytes, err);
+    if (st != KF_OK) return st;
+    for (char *at = text; ok && (line = cli_line(&at, text + bytes, &n)) != NULL;) {
+        line[strcspn(line, ",\r")] = '\0'; /* a labels.csv serves as a list too */
         if (line[0] && line[0] != '#' && known(line)) ok = pictures_add(p, folder, line);
     }
-    free(line);
-    if (f) fclose(f);
-    return ok;
+    free(text);
+    return ok ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, list, "out of memory for the list of pictures; free some");
 }
 
 void pictures_keep(pictures *p, size_t limit) {
@@ -77,8 +78,10 @@ void pictures_keep(pictures *p, size_t limit) {
 kf_status pictures_find(const char *folder, const char *list, size_t limit, pictures *out, kf_error *err) {
     *out = (pictures){0};
     errno = 0;
-    bool ok = list ? read_list(out, folder, list) : walk(out, folder, 0);
-    if (!ok) return cli_error_at(err, KF_ERR_IO, list ? list : folder, errno ? strerror(errno) : "cannot be listed");
+    kf_status st = list ? read_list(out, folder, list, err) : KF_OK;
+    if (st != KF_OK) return st;
+    bool ok = list || walk(out, folder, 0);
+    if (!ok) return cli_error_at(err, KF_ERR_IO, folder, errno ? strerror(errno) : "cannot be listed");
     if (out->n == 0) return cli_error_at(err, KF_ERR_IO, list ? list : folder, "holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to 200 typical ones");
     pictures_keep(out, limit);
     return KF_OK;

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/files.h"
 #include "kitfox/image.h"
 
 /* Interpolated pictures may leave 0..255 a little; this much is cut off silently. */
@@ -92,11 +93,13 @@ static kf_status check_values(const char *path, const float *x, size_t n, bool p
 static kf_status read_file(const char *path, const raw_form *f, const shape *s, float *to, kf_error *err) {
     size_t want = s->count * kf_dtype_size(f->type);
     char what[160];
-    FILE *in = fopen(path, "rbe");
+    FILE *in = cli_open(path, err);
+    if (!in) return err->status;
     uint8_t *data = malloc(want + 1);
     struct stat st;
     kf_status result = KF_OK;
-    if (!in || fstat(fileno(in), &st) != 0) result = cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
+    if (fstat(fileno(in), &st) != 0)
+        result = cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
     else if (!data) result = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory; %zu bytes were asked for", path, want);
     if (result == KF_OK) {
         size_t n = fread(data, 1, want + 1, in), bytes = n < want ? n : (size_t)st.st_size;
@@ -108,7 +111,7 @@ static kf_status read_file(const char *path, const raw_form *f, const shape *s, 
         }
     }
     for (size_t i = 0; result == KF_OK && i < s->count; i++) to[i] = number_at(data, i, f->type);
-    if (in) fclose(in);
+    cli_close(in);
     free(data);
     return result;
 }

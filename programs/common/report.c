@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/files.h"
 #include "common/html.h"
 #include "common/paired.h"
 
@@ -189,9 +190,8 @@ kf_status report_write(const char *path, const report *r, kf_error *err) {
     flipped(f, r);
     bool ok = classes(f, r, &s);
     fputs("</body></html>\n", f);
-    ok = ok && !ferror(f);
-    if (fclose(f) != 0 || !text) ok = false;
-    kf_status st = ok ? html_file(path, text, n, err) : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page");
+    if (ok) return cli_write_stream(path, f, &text, &n, err);
+    fclose(f);
     free(text);
-    return st;
+    return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page");
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 /* Differences above the first, relative to the largest value of the output, are errors in float networks. A quantized one rounds, and
  * what one rounding decides otherwise spreads (docs/ONNX.md): only the second is an error; the first gets a note in exact form. */
@@ -189,9 +190,11 @@ static void report(const options *o, const kf_graph_info *before, const kf_graph
         cli_print_json(j);
         return;
     }
-    printf("%s: %d nodes\n%s: %d nodes, opset %d", o->in, before->file_nodes, o->out, after->file_nodes, after->opset);
-    if (o->check) printf("; %d random inputs, largest difference %.2g", o->check, worst);
-    putchar('\n');
+    FILE *to = cli_talk(o->out);
+    fprintf(to, "%s: %d nodes\n%s: %d nodes, opset %d", o->in, before->file_nodes, o->out, after->file_nodes,
+            after->opset);
+    if (o->check) fprintf(to, "; %d random inputs, largest difference %.2g", o->check, worst);
+    fputc('\n', to);
 }
 
 /* The file once more, optimized, as bytes and read back from them. The first import gave the notices. */
@@ -221,7 +224,9 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
     double worst = 0;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     const cli_common common = {.input_shape = o.input_shape, .arch = o.arch};
-    kf_status st = cli_import(o.in, &common, &before, &err);
+    const cli_output out = {o.out, "-o", true};
+    kf_status st = cli_outputs_check(&out, 1, &o.in, 1, &err);
+    if (st == KF_OK) st = cli_import(o.in, &common, &before, &err);
     if (st == KF_OK) st = kf_graph_get_info(before, &a, &err);
     if (!a.file_nodes) a.file_nodes = a.n_nodes; /* a checkpoint: the graph that was built for it */
     if (st == KF_OK) st = rewrite(&o, level, &after, &back, &err);
@@ -229,7 +234,7 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
     if (st == KF_OK) st = cli_check_written(before, back, o.check, o.out, &worst, &err);
     if (st == KF_OK && a.quantized && o.form == KF_QDQ_EXACT && worst > MAX_DIFFERENCE)
         fprintf(stderr, "kitfox: note: %s: differs by %.3g of the largest output; some number of this network is not exact in float32\n", o.out, worst);
-    if (st == KF_OK) st = kf_graph_save_onnx(after, o.out, &err);
+    if (st == KF_OK) st = kf_graph_save_onnx(after, cli_output_name(o.out), &err);
     if (st == KF_OK) report(&o, &a, &b, worst);
     kf_graph_destroy(&back);
     kf_graph_destroy(&after);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/files.h"
 #include "kitfox/quantize.h"
 
 static void notice(void *user, const char *text) {
@@ -55,11 +56,11 @@ typedef struct luma {
 
 static kf_status read_luma(const char *path, size_t w, size_t h, luma *l, kf_error *err) {
     size_t bytes = w * h * 3 / 2, n = 0, got = 0;
-    FILE *f = fopen(path, "rbe");
+    FILE *f = cli_open(path, err);
+    if (!f) return err->status;
     unsigned char *data = malloc(bytes);
     kf_status st = KF_OK;
-    if (!f) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
-    else if (!data) st = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory for a frame of %zu bytes", path, bytes);
+    if (!data) st = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory for a frame of %zu bytes", path, bytes);
     while (st == KF_OK && (got = fread(data, 1, bytes, f)) == bytes) {
         n++;
         for (size_t i = 0; i < w * h; i++) {
@@ -72,7 +73,7 @@ static kf_status read_luma(const char *path, size_t w, size_t h, luma *l, kf_err
     if (st == KF_OK && ferror(f)) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
     if (st == KF_OK && (got || !n))
         st = cli_error(err, KF_ERR_FORMAT, "%.600s: %zu bytes; NV12 frames of %zux%zu have %zu each; check the file, or say --nv12 WxH", path, n * bytes + got, w, h, bytes);
-    if (f) fclose(f);
+    cli_close(f);
     free(data);
     return st;
 }

@@ -7,6 +7,7 @@
 
 #include "common/annotate.h"
 #include "common/cli.h"
+#include "common/files.h"
 
 enum { MAX_K = 1000, KEY_NO_EXIF = 1000 };
 
@@ -102,6 +103,20 @@ static kf_status check_labels(const kf_model *m, const options *o, kf_error *err
     return err->status;
 }
 
+/* A name is judged for every picture, a folder by the first. */
+static kf_status check_output(const options *o, int first, kf_error *err) {
+    char name[4096];
+    kf_status st = KF_OK;
+    for (int i = first; o->annotate && st == KF_OK && i < o->n_args; i++) {
+        if (!cli_annotate_name(o->args[i], o->annotate, name))
+            return cli_error_at(err, KF_ERR_LIMIT, "--annotate", "the name is too long");
+        const cli_output out = {name, "--annotate", false};
+        st = cli_output_apart(&out, (const char *const *)o->args, (size_t)o->n_args, err);
+        if (st == KF_OK && i == first) st = cli_outputs_check(&out, 1, &o->common.labels, 1, err);
+    }
+    return st;
+}
+
 int cmd_classify(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS, parse, "[MODEL] IMAGE...", "Top-k labels of each picture (JPEG, PNG, WebP, PPM; - is standard input).", children, NULL, NULL};
@@ -118,7 +133,8 @@ int cmd_classify(int argc, char **argv) {
     kf_session *s = NULL;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
-    kf_status st = o.common.labels ? cli_labels_load(o.common.labels, &o.labels, &err) : KF_OK;
+    kf_status st = check_output(&o, first, &err);
+    if (st == KF_OK && o.common.labels) st = cli_labels_load(o.common.labels, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = check_labels(m, &o, &err);
     if (st == KF_OK) st = cli_session(m, o.common.threads, &s, &err);

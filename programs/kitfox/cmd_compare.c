@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/html.h"
+#include "common/files.h"
 #include "common/report.h"
 
 enum { KEY_NODE_IMAGES = 3000, KEY_REPORT };
@@ -150,10 +150,14 @@ int cmd_compare(int argc, char **argv) {
     kf_error err = {0};
     long *truth = NULL;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    kf_status st = o.report ? html_file_check(o.report, &err) : KF_OK;
+    char csv[4096];
+    snprintf(csv, sizeof csv, "%.4000s/labels.csv", o.data);
+    const cli_output out = {o.report, "--report", false};
+    kf_status st = cli_outputs_check(&out, 1, (const char *const[]){o.a, o.b, o.list, o.common.labels, csv}, 5, &err);
     if (st == KF_OK) st = load(&o, m, &err);
     if (st == KF_OK) note_preprocessing(m);
     if (st == KF_OK) st = pictures_find(o.data, o.list, o.limit, &p, &err);
+    if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)p.paths, p.n, &err);
     if (st == KF_OK) st = pair_labels(o.data, &p, m[0], &truth, &err);
     bool nodes = o.nodes || o.report;
     pair w = {.m = {m[0], m[1]}, .p = &p, .truth = truth, .threads = o.common.threads, .node_limit = nodes ? o.node_images : 0, .costs = true};

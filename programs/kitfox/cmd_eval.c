@@ -1,7 +1,6 @@
 /* kitfox eval [MODEL] --data DIR: top-1 and top-5 on class folders or a labels.csv.
  * One session on each core; pictures are handed out one at a time.
  * Owner rule: the list of pictures lives until the end; results are written by index, so threads never share a slot. */
-#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
@@ -15,6 +14,7 @@
 
 #include "common/cli.h"
 #include "common/confusion.h"
+#include "common/files.h"
 #include "common/labelled.h"
 
 enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, KEY_CONFUSION, KEY_LIST, TOP = 5 };
@@ -126,8 +126,11 @@ static void put_name(FILE *f, const char *s) {
 }
 
 static int write_predictions(const work *w, const char *path) {
-    FILE *f = fopen(path, "we");
-    if (!f) return cli_say("%s: cannot write; %s; check the folder", path, strerror(errno));
+    kf_error err;
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *f = open_memstream(&text, &bytes);
+    if (!f) return cli_say("%s: out of memory; free some", path);
     fputs("file,class_index,top1,top2,top3,top4,top5\n", f);
     for (size_t i = 0; i < w->n; i++) {
         put_name(f, w->pictures.items[i].name);
@@ -135,8 +138,7 @@ static int write_predictions(const work *w, const char *path) {
         for (int k = 0; k < TOP; k++) fprintf(f, ",%d", w->items[i].top[k]);
         fputc('\n', f);
     }
-    bool ok = !ferror(f);
-    return fclose(f) == 0 && ok ? EXIT_DONE : cli_say("%s: cannot write all of it; check the space", path);
+    return cli_write_stream(path, f, &text, &bytes, &err) == KF_OK ? EXIT_DONE : cli_fail(&err);
 }
 
 static const char *label(const void *model, int32_t k) { return kf_model_label(model, k); }
@@ -183,8 +185,13 @@ static int summary(const work *w, const options *o, double seconds) {
     double lo, hi, top1 = 100.0 * (double)hit1 / (double)done, top5 = 100.0 * (double)hit5 / (double)done;
     interval((double)hit1, (double)done, &lo, &hi);
     snprintf(text, sizeof text, "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu failed", done, top1, lo, hi, top5, (double)done / seconds, failed);
-    if (o->common.json) printf("{\"images\":%zu,\"top1\":%.4f,\"top5\":%.4f,\"images_per_s\":%.2f,\"failed\":%zu,\"low\":%.4f,\"high\":%.4f}\n", done, top1, top5, (double)done / seconds, failed, lo, hi);
-    else puts(text);
+    FILE *to = o->predictions ? cli_talk(o->predictions) : stdout;
+    if (o->common.json)
+        fprintf(to,
+                "{\"images\":%zu,\"top1\":%.4f,\"top5\":%.4f,\"images_per_s\":%.2f,\"failed\":%zu,\"low\":%.4f,"
+                "\"high\":%.4f}\n",
+                done, top1, top5, (double)done / seconds, failed, lo, hi);
+    else fprintf(to, "%s\n", text);
     return o->confusion ? write_confusion(w, o->confusion, o->data, text) : EXIT_DONE;
 }
 
@@ -201,9 +208,34 @@ static int check_truth(work *w, const options *o) {
     return EXIT_DONE;
 }
 
+enum { N_OUTPUTS = 2 };
+static void outputs_of(const options *o, cli_output out[N_OUTPUTS]) {
+    out[0] = (cli_output){o->predictions, "--predictions", true};
+    out[1] = (cli_output){o->confusion, "--confusion", false};
+}
+
+static kf_status check_outputs(const options *o, kf_error *err) {
+    char csv[4096];
+    cli_output out[N_OUTPUTS];
+    snprintf(csv, sizeof csv, "%.4000s/labels.csv", o->data);
+    outputs_of(o, out);
+    return cli_outputs_check(out, N_OUTPUTS, (const char *const[]){o->model, o->list, o->common.labels, csv}, 4, err);
+}
+
+static kf_status check_pictures(const work *w, const options *o, kf_error *err) {
+    cli_output out[N_OUTPUTS];
+    kf_status st = KF_OK;
+    outputs_of(o, out);
+    for (size_t i = 0; st == KF_OK && (o->predictions || o->confusion) && i < w->pictures.n; i++)
+        for (int k = 0; st == KF_OK && k < N_OUTPUTS; k++)
+            st = cli_output_apart(&out[k], (const char *const[]){w->pictures.items[i].path}, 1, err);
+    return st;
+}
+
 static int evaluate(work *w, const options *o) {
     kf_error err = {0};
     if (cli_labelled_load(o->data, o->list, w->m, &w->pictures, &err) != KF_OK) return cli_fail(&err);
+    if (check_pictures(w, o, &err) != KF_OK) return cli_fail(&err);
     w->n = o->limit && (size_t)o->limit < w->pictures.n ? (size_t)o->limit : w->pictures.n;
     int bad = check_truth(w, o);
     if (bad) return bad;
@@ -225,6 +257,7 @@ int cmd_eval(int argc, char **argv) {
     kf_error err = {0};
     kf_model *m = NULL;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (check_outputs(&o, &err) != KF_OK) return cli_fail(&err);
     if (cli_load_model(o.model, &o.common, &m, &err) != KF_OK) return cli_fail(&err);
     work w = {.m = m};
     int status = evaluate(&w, &o);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 /* KEY_FIELD + k is the option of member k of the preprocessing. */
 enum { KEY_RESIZE = 1000, KEY_FIELD, MOST_FIELDS = 32, NAME_ROOM = 32 };
@@ -145,9 +146,11 @@ int cmd_import(int argc, char **argv) {
     kf_error err = {0};
     kf_graph *g = NULL;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    kf_status st = cli_import(o.in, &o.common, &g, &err);
+    const cli_output out = {o.out, "-o", true};
+    kf_status st = cli_outputs_check(&out, 1, (const char *const[]){o.in, o.common.labels}, 2, &err);
+    if (st == KF_OK) st = cli_import(o.in, &o.common, &g, &err);
     if (st == KF_OK && (o.fields || o.resize)) st = set_picture(g, &o, &err);
-    if (st == KF_OK) st = kf_graph_save(g, o.out, &err);
+    if (st == KF_OK) st = kf_graph_save(g, cli_output_name(o.out), &err);
     kf_graph_destroy(&g);
     if (cli_error_in(&err, st, o.in) != KF_OK) return cli_fail(&err);
     if (!o.common.json) fprintf(stderr, "%s written\n", o.out);

@@ -10,6 +10,7 @@
 
 #include "common/cli.h"
 #include "common/fetch.h"
+#include "common/files.h"
 
 enum {
     KEY_MIRROR = 1000,
@@ -148,7 +149,8 @@ static kf_status check_safetensors(const char *path, const char *url, kf_error *
     static const char WHY[] = "what arrived is not a complete safetensors file; try again later or another --mirror";
     unsigned char h[8];
     struct stat st;
-    FILE *f = fopen(path, "rbe");
+    kf_error why;
+    FILE *f = cli_open(path, &why);
     uint64_t n = 0, end = 0;
     json_t *j = NULL, *v;
     const char *key;
@@ -170,7 +172,7 @@ static kf_status check_safetensors(const char *path, const char *url, kf_error *
 }
 
 static kf_status check_config(const char *path, const char *url, kf_error *err) {
-    json_t *j = json_load_file(path, 0, NULL);
+    json_t *j = cli_read_json(path);
     bool ok = json_is_object(j);
     json_decref(j);
     return ok ? KF_OK : fail(err, KF_ERR_CORRUPT, url, "what arrived is not a JSON object; try again later or another --mirror");
@@ -178,7 +180,7 @@ static kf_status check_config(const char *path, const char *url, kf_error *err) 
 
 /* Does a configuration say that it is of these weights? "timm/ARCHITECTURE.TAG" against its keys; without a tag the architecture decides. */
 static bool config_is_of(const weights *w, const char *path) {
-    json_t *j = json_load_file(path, 0, NULL);
+    json_t *j = cli_read_json(path);
     const char *arch = json_string_value(json_object_get(j, "architecture"));
     const char *tag = json_string_value(json_object_get(json_object_get(j, "pretrained_cfg"), "tag"));
     const char *want = strchr(w->repository, '/') + 1, *dot = strchr(want, '.');
@@ -279,11 +281,20 @@ static int report(const weights *w, const options *o, const part *file, const pa
     return EXIT_DONE;
 }
 
+/* A pipe or a device is nothing to fetch into. */
+static kf_status check_regular(const part *p, kf_error *err) {
+    struct stat st;
+    if (stat(p->path, &st) != 0 || S_ISREG(st.st_mode)) return KF_OK;
+    return fail(err, KF_ERR_IO, p->path, "not a regular file; choose another -o");
+}
+
 static int pull(const weights *w, const options *o) {
     part file = {.got = {.fd = -1}}, config = {.got = {.fd = -1}};
     kf_error err = {0};
     struct stat there;
     kf_status st = targets(w, o, &file, &config, &err);
+    if (st == KF_OK) st = check_regular(&file, &err);
+    if (st == KF_OK) st = check_regular(&config, &err);
     if (st == KF_OK && !o->force && exists(config.path) && !config_is_of(w, config.path))
         st = fail(&err, KF_ERR_IO, config.path, "this configuration is of other weights; choose another -o, or replace it with --force");
     bool cached = st == KF_OK && !o->force && stat(file.path, &there) == 0 && S_ISREG(there.st_mode) && exists(config.path);

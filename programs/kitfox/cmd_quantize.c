@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/files.h"
 #include "kitfox/quantize.h"
 
 enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_REPORT, KEY_DATA, KEY_GAIN, KEY_FLAG, MAX_INT16 = 256 };
@@ -154,12 +155,23 @@ static void fewer_threads(void *user, int32_t started, int32_t wanted) {
     cli_note_threads(started, wanted);
 }
 
+static kf_status check_outputs(const options *o, const cli_output out[2], kf_error *err) {
+    char csv[2][4096];
+    snprintf(csv[0], sizeof csv[0], "%.4000s/labels.csv", o->calib);
+    snprintf(csv[1], sizeof csv[1], "%.4000s/labels.csv", o->report.data ? o->report.data : o->calib);
+    return cli_outputs_check(out, 2, (const char *const[]){o->model, o->list, o->common.labels, csv[0], csv[1]}, 5,
+                             err);
+}
+
 static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     kf_graph_info info;
     double start = cli_now_ms();
-    kf_status st = cli_import(o->model, &o->common, g, err);
+    const cli_output out[] = {{o->out, "-o", false}, {o->report.path, "--report", false}};
+    kf_status st = check_outputs(o, out, err);
+    if (st == KF_OK) st = cli_import(o->model, &o->common, g, err);
     if (st == KF_OK) st = kf_graph_get_info(*g, &info, err);
     if (st == KF_OK) st = pictures_find(o->calib, o->list, o->limit, p, err);
+    for (int i = 0; st == KF_OK && i < 2; i++) st = cli_output_apart(&out[i], (const char *const *)p->paths, p->n, err);
     if (st == KF_OK) st = pictures_load(p, &info.preprocess, err);
     if (st == KF_OK) st = quantize_search_labels(&o->search, *g, o->calib, p, err);
     if (st == KF_OK) st = quantize_report_begin(&o->report, o->model, *g, &o->q, err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 enum { MAX_TENSORS = 16 };
 
@@ -60,6 +61,16 @@ static kf_status run(const options *o, kf_model *m, kf_error *err) {
     return st;
 }
 
+static kf_status check_output(const options *o, kf_error *err) {
+    const char *inputs[MAX_TENSORS + 1] = {o->common.labels};
+    const cli_output out = {o->out, "-o", true};
+    for (int i = 0; i < o->n_args; i++) {
+        const char *eq = i ? strchr(o->args[i], '=') : NULL;
+        inputs[1 + i] = eq ? eq + 1 : o->args[i];
+    }
+    return cli_outputs_check(&out, 1, inputs, (size_t)o->n_args + 1, err);
+}
+
 int cmd_run(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS, parse, "MODEL IN.npy... -o OUT.npy", "Raw float32 tensors in and out, NCHW as the model declares; several inputs as NAME=FILE.", children, NULL, NULL};
@@ -71,7 +82,8 @@ int cmd_run(int argc, char **argv) {
         cli_say("kitfox run needs MODEL IN.npy -o OUT.npy; see --help");
         return EXIT_USAGE;
     }
-    kf_status st = cli_load_model(o.args[0], &o.common, &m, &err);
+    kf_status st = check_output(&o, &err);
+    if (st == KF_OK) st = cli_load_model(o.args[0], &o.common, &m, &err);
     if (st == KF_OK) st = run(&o, m, &err);
     kf_model_destroy(&m);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);

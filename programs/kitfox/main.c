@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "common/files.h"
 
 static const struct {
     const char *name;
@@ -58,6 +59,7 @@ int main(int argc, char **argv) {
     }
     argp_err_exit_status = EXIT_USAGE;
     cli_guard_json();
+    cli_signals_install();
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
         if (strcmp(argv[1], VERBS[i].name) == 0) {
             static char name[64];

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/html.h"
+#include "common/files.h"
 
 enum { NODE_IMAGES = 20 };
 
@@ -15,9 +15,10 @@ kf_status quantize_report_begin(quantize_report *r, const char *model, kf_graph 
     if (!wanted(r)) return KF_OK;
     r->model = model;
     q->detail = r->path != NULL;
-    kf_status st = r->path ? html_file_check(r->path, err) : KF_OK;
-    if (st == KF_OK) st = kf_graph_compile(g, NULL, &r->m[0], err);
+    const cli_output out = {r->path, "--report", false};
+    kf_status st = kf_graph_compile(g, NULL, &r->m[0], err);
     if (st == KF_OK && r->data) st = pictures_find(r->data, NULL, 0, &r->tests, err);
+    if (st == KF_OK && r->data) st = cli_output_apart(&out, (const char *const *)r->tests.paths, r->tests.n, err);
     if (st == KF_OK && r->data) st = pair_labels(r->data, &r->tests, r->m[0], &r->truth, err);
     return st;
 }

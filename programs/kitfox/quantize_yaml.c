@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/files.h"
 #include "common/raw.h"
 #include "kitfox/quantize.h"
 
@@ -210,28 +211,22 @@ static void tell_fallbacks(job *j) {
 enum { N_OUTPUTS = 5 };
 static const char *const SUFFIX[N_OUTPUTS] = {".kfx", "_original_float_model.onnx", "_optimized_float_model.onnx", "_quantized_model.onnx", "_quantize.log"};
 
-static kf_status write_bytes(const char *path, const void *data, size_t n, kf_error *err) {
-    FILE *f = fopen(path, "wbe");
-    bool ok = f && fwrite(data, 1, n, f) == n;
-    if (f && fclose(f) != 0) ok = false;
-    return ok ? KF_OK : cli_error(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
-}
-
 static kf_status write_log(const job *j, const char *path, kf_error *err) {
     double agreement, sqnr;
     int32_t samples;
     kf_status st = kf_graph_quantized_summary(j->g, &agreement, &sqnr, &samples, err);
     if (st != KF_OK) return st;
-    FILE *f = fopen(path, "we");
-    if (f) {
-        fprintf(f, "model: %s\n%scalibration data: %s, %d of %zu files\n\n", j->c->model, j->notices, j->c->random ? "random numbers" : j->c->calibration, samples, j->p.n);
-        quantize_print_nodes(f, j->g, false);
-        quantize_print_search(f, j->g, false, true);
-        fprintf(f, "\ntop-1 agreement with float %.2f %% on them, output SQNR %.2f dB\n", agreement, sqnr);
-    }
-    bool ok = f && !ferror(f);
-    if (f && fclose(f) != 0) ok = false;
-    return ok ? KF_OK : cli_error(err, KF_ERR_IO, "%.600s: cannot write; %s", path, strerror(errno));
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *f = open_memstream(&text, &bytes);
+    if (!f) return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the log");
+    const char *from = j->c->random ? "random numbers" : j->c->calibration;
+    fprintf(f, "model: %s\n%scalibration data: %s, %d of %zu files\n\n", j->c->model, j->notices, from, samples,
+            j->p.n);
+    quantize_print_nodes(f, j->g, false);
+    quantize_print_search(f, j->g, false, true);
+    fprintf(f, "\ntop-1 agreement with float %.2f %% on them, output SQNR %.2f dB\n", agreement, sqnr);
+    return cli_write_stream(path, f, &text, &bytes, err);
 }
 
 /* Like mkdir -p; *made says whether the last one is new. */
@@ -249,34 +244,66 @@ static kf_status make_folder(const char *path, bool *made, kf_error *err) {
     return KF_OK;
 }
 
-static kf_status write_outputs(const job *j, const char *input, kf_error *err) {
-    char path[N_OUTPUTS][4096], part[N_OUTPUTS][4096 + 16];
-    char dump[4096 + 64], dump_part[4096 + 96];
-    bool made = false;
-    kf_status st = make_folder(j->c->working_dir, &made, err);
-    snprintf(dump, sizeof dump, "%s/calibration_data", j->c->working_dir);
-    snprintf(dump_part, sizeof dump_part, "%s.part", dump);
+typedef struct outputs {
+    char path[N_OUTPUTS][4096], part[N_OUTPUTS][4096 + 16], dump[4096 + 64], dump_part[4096 + 96];
+} outputs;
+
+static kf_status name_outputs(const job *j, outputs *o, kf_error *err) {
+    snprintf(o->dump, sizeof o->dump, "%.4095s/calibration_data", j->c->working_dir);
+    snprintf(o->dump_part, sizeof o->dump_part, "%s.part", o->dump);
     for (int i = 0; i < N_OUTPUTS; i++) {
-        int n = snprintf(path[i], sizeof path[i], "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[i]);
-        if (st == KF_OK && n >= (int)sizeof path[i]) st = cli_error(err, KF_ERR_IO, "%.600s: the name is too long", path[i]);
-        snprintf(part[i], sizeof part[i], "%.4095s.part", path[i]);
+        int n = snprintf(o->path[i], sizeof o->path[i], "%s/%s%s", j->c->working_dir, j->c->prefix, SUFFIX[i]);
+        if (n >= (int)sizeof o->path[i]) return cli_error(err, KF_ERR_IO, "%.600s: the name is too long", o->path[i]);
+        snprintf(o->part[i], sizeof o->part[i], "%.4095s.part", o->path[i]);
     }
+    return KF_OK;
+}
+
+/* Before the work; the folder need not be there yet, then the first one that has to be made is tried. */
+static kf_status check_outputs(const job *j, const char *yaml, kf_error *err) {
+    outputs o;
+    struct stat there;
+    kf_status st = name_outputs(j, &o, err);
+    for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++) {
+        const cli_output out = {o.path[i], "working_dir", false};
+        st = cli_output_apart(&out, (const char *const[]){j->c->model, yaml, j->common->labels}, 3, err);
+        if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)j->p.paths, j->p.n, err);
+    }
+    for (char *slash = o.path[0]; st == KF_OK && (slash = strchr(slash + 1, '/')) != NULL;) {
+        *slash = '\0';
+        if (stat(o.path[0], &there) != 0) break;
+        *slash = '/';
+    }
+    if (st == KF_OK) st = kf_file_check(o.path[0], err);
+    return place(j, "working_dir", st, err);
+}
+
+static kf_status write_parts(const job *j, const outputs *o, const char *input, kf_error *err) {
+    kf_status st = kf_graph_save(j->g, o->part[0], err);
+    if (st == KF_OK) st = cli_write(o->part[1], j->original, j->original_bytes, err);
+    if (st == KF_OK) st = cli_write(o->part[2], j->optimized, j->optimized_bytes, err);
+    if (st == KF_OK) st = cli_write(o->part[3], j->quantized, j->quantized_bytes, err);
+    if (st == KF_OK) st = write_log(j, o->part[4], err);
+    if (st == KF_OK && j->c->dump) st = quantize_dump(&j->p, o->dump_part, input, err);
+    return st;
+}
+
+static kf_status write_outputs(const job *j, const char *input, kf_error *err) {
+    outputs o;
+    bool made = false;
+    kf_status st = name_outputs(j, &o, err);
+    if (st == KF_OK) st = make_folder(j->c->working_dir, &made, err);
     bool begun = st == KF_OK;
-    if (st == KF_OK) st = kf_graph_save(j->g, part[0], err);
-    if (st == KF_OK) st = write_bytes(part[1], j->original, j->original_bytes, err);
-    if (st == KF_OK) st = write_bytes(part[2], j->optimized, j->optimized_bytes, err);
-    if (st == KF_OK) st = write_bytes(part[3], j->quantized, j->quantized_bytes, err);
-    if (st == KF_OK) st = write_log(j, part[4], err);
-    if (st == KF_OK && j->c->dump) st = quantize_dump(&j->p, dump_part, input, err);
-    for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++)
-        if (rename(part[i], path[i]) != 0) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be written; %s", path[i], strerror(errno));
+    if (st == KF_OK) st = write_parts(j, &o, input, err);
+    for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++) st = cli_replace(o.part[i], o.path[i], err);
     if (st == KF_OK && j->c->dump) {
-        quantize_dump_remove(dump, input);
-        if (rename(dump_part, dump) != 0) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be written; %s", dump, strerror(errno));
+        quantize_dump_remove(o.dump, input);
+        if (rename(o.dump_part, o.dump) != 0)
+            st = cli_error(err, KF_ERR_IO, "%.600s: cannot be written; %s", o.dump, strerror(errno));
     }
     if (st == KF_OK) return st;
-    if (begun && j->c->dump) quantize_dump_remove(dump_part, input);
-    for (int i = 0; begun && i < N_OUTPUTS; i++) unlink(part[i]);
+    if (begun && j->c->dump) quantize_dump_remove(o.dump_part, input);
+    for (int i = 0; begun && i < N_OUTPUTS; i++) unlink(o.part[i]);
     if (made) rmdir(j->c->working_dir);
     return place(j, "working_dir", st, err);
 }
@@ -344,6 +371,7 @@ static kf_status prepare(job *j, const char *path, kf_tensor *in, kf_error *err)
 static kf_status run(job *j, const char *path, kf_error *err) {
     kf_tensor in;
     kf_status st = prepare(j, path, &in, err);
+    if (st == KF_OK) st = check_outputs(j, path, err);
     if (st == KF_OK) st = kf_graph_write_onnx(j->g, &j->optimized, &j->optimized_bytes, err);
     if (st != KF_OK) return st;
     j->q.range = j->c->range;
@@ -358,7 +386,9 @@ static kf_status run(job *j, const char *path, kf_error *err) {
     tell_fallbacks(j);
     fflush(j->log);
     st = write_qdq(j, err);
+    cli_signals_wait();
     if (st == KF_OK) st = write_outputs(j, in.name, err);
+    cli_signals_go();
     return st == KF_OK ? conclude(j, err) : st;
 }
 

@@ -1,0 +1,203 @@
+/* Reading by kf_file_read and kf_file_open, writing by kf_file_write; here are the standard streams and the judgements.
+ * Owner rule: see files.h. */
+#include "common/files.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/cli.h"
+
+/* ---- reading ------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_dash(const char *path) { return strcmp(path, "-") == 0; }
+
+FILE *cli_open(const char *path, kf_error *err) {
+    int fd;
+    uint64_t bytes;
+    if (is_dash(path)) return stdin;
+    if (kf_file_open(path, &fd, &bytes, err) != KF_OK) return NULL;
+    FILE *f = fdopen(fd, "rb");
+    if (f) return f;
+    close(fd);
+    cli_error_at(err, KF_ERR_MEMORY, path, "out of memory to read it");
+    return NULL;
+}
+
+void cli_close(FILE *f) {
+    if (f && f != stdin) fclose(f);
+}
+
+static kf_status read_stdin(size_t max_bytes, char **text, size_t *bytes, kf_error *err) {
+    size_t cap = 0, n = 0;
+    char *data = NULL;
+    do {
+        cap = cap ? 2 * cap : 1 << 16;
+        char *grown = realloc(data, cap + 1);
+        if (!grown) {
+            free(data);
+            return cli_error(err, KF_ERR_MEMORY, "-: out of memory; %zu bytes were asked for", cap);
+        }
+        data = grown;
+        n += fread(data + n, 1, cap - n, stdin);
+    } while (n == cap && n <= max_bytes);
+    kf_status st = ferror(stdin) ? cli_error(err, KF_ERR_IO, "-: cannot read; check its source") : KF_OK;
+    if (st == KF_OK && n > max_bytes)
+        st = cli_error(err, KF_ERR_LIMIT, "-: over %zu bytes; at most %zu are accepted", max_bytes, max_bytes);
+    data[n] = '\0';
+    *text = data, *bytes = n;
+    if (st != KF_OK) free(data), *text = NULL;
+    return st;
+}
+
+kf_status cli_read(const char *path, size_t max_bytes, char **text, size_t *bytes, kf_error *err) {
+    void *data = NULL;
+    *text = NULL, *bytes = 0;
+    if (is_dash(path)) return read_stdin(max_bytes, text, bytes, err);
+    kf_status st = kf_file_read(path, max_bytes, &data, bytes, err);
+    *text = data;
+    return st;
+}
+
+char *cli_line(char **at, char *end, size_t *bytes) {
+    char *line = *at, *stop = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+    if (line >= end) return NULL;
+    if (!stop) stop = end;
+    *at = stop + 1;
+    *bytes = (size_t)(stop - line);
+    *stop = '\0'; /* at the very end there is a zero already */
+    if (*bytes && stop[-1] == '\r') stop[-1] = '\0', --*bytes;
+    return line;
+}
+
+json_t *cli_read_json(const char *path) {
+    char *text;
+    size_t n;
+    kf_error err;
+    json_t *j = cli_read(path, CLI_MAX_JSON, &text, &n, &err) == KF_OK ? json_loadb(text, n, 0, NULL) : NULL;
+    free(text);
+    return j;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------
+ */
+
+bool cli_is_stdout(const char *path) {
+    struct stat a, b;
+    if (is_dash(path)) return true;
+    return stat(path, &a) == 0 && fstat(STDOUT_FILENO, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+const char *cli_output_name(const char *path) { return is_dash(path) ? "/proc/self/fd/1" : path; }
+
+FILE *cli_talk(const char *path) { return cli_is_stdout(path) ? stderr : stdout; }
+
+kf_status cli_write(const char *path, const void *data, size_t bytes, kf_error *err) {
+    return kf_file_write(cli_output_name(path), data, bytes, 0, err);
+}
+
+kf_status cli_write_stream(const char *path, FILE *f, char **text, size_t *bytes, kf_error *err) {
+    bool ok = !ferror(f);
+    if (fclose(f) != 0 || !*text) ok = false;
+    kf_status st = ok ? cli_write(path, *text, *bytes, err)
+                      : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for its text; free some");
+    free(*text);
+    *text = NULL;
+    return st;
+}
+
+kf_status cli_replace(const char *part, const char *path, kf_error *err) {
+    struct stat old;
+    bool exists = stat(path, &old) == 0;
+    if (exists && !S_ISREG(old.st_mode))
+        return cli_error_at(err, KF_ERR_IO, path, "cannot write; not a regular file; choose another name");
+    char *to = exists ? realpath(path, NULL) : NULL;
+    bool ok = !exists || (to && chmod(part, old.st_mode & 07777) == 0);
+    if (ok && exists && chown(part, old.st_uid, old.st_gid) != 0) errno = 0; /* only root gives files away */
+    ok = ok && rename(part, to ? to : path) == 0;
+    if (!ok) cli_error(err, KF_ERR_IO, "%.600s: cannot write; %s; check the folder", path, strerror(errno));
+    free(to);
+    return ok ? KF_OK : KF_ERR_IO;
+}
+
+static kf_status check_one(const cli_output *o, kf_error *err) {
+    if (!o->stream && cli_is_stdout(o->path)) {
+        struct stat st;
+        bool sink =
+            !is_dash(o->path) && fstat(STDOUT_FILENO, &st) == 0 && S_ISCHR(st.st_mode) && !isatty(STDOUT_FILENO);
+        if (!sink)
+            return cli_error(err, KF_ERR_ARGUMENT,
+                             "%s %.600s: standard output has other text here; give the name of a file", o->option,
+                             o->path);
+    }
+    return kf_file_check(cli_output_name(o->path), err);
+}
+
+kf_status cli_output_apart(const cli_output *o, const char *const *inputs, size_t n, kf_error *err) {
+    struct stat out, in;
+    if (!o->path || is_dash(o->path) || stat(o->path, &out) != 0 || !S_ISREG(out.st_mode)) return KF_OK;
+    for (size_t i = 0; i < n; i++) {
+        if (!inputs[i] || is_dash(inputs[i]) || stat(inputs[i], &in) != 0) continue;
+        if (in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+            return cli_error(err, KF_ERR_ARGUMENT,
+                             "%s %.400s: that is the input %.400s; it would be lost; give another name", o->option,
+                             o->path, inputs[i]);
+    }
+    return KF_OK;
+}
+
+static bool same_output(const char *a, const char *b) {
+    struct stat x, y;
+    if (strcmp(a, b) == 0) return true;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+kf_status cli_outputs_check(const cli_output *o, size_t n, const char *const *inputs, size_t n_inputs, kf_error *err) {
+    for (size_t i = 0; i < n; i++) {
+        if (!o[i].path) continue;
+        kf_status st = cli_output_apart(&o[i], inputs, n_inputs, err);
+        for (size_t k = 0; st == KF_OK && k < i; k++)
+            if (o[k].path && same_output(o[k].path, o[i].path))
+                st = cli_error(err, KF_ERR_ARGUMENT, "%s %.600s: that is %s too; give another name", o[i].option,
+                               o[i].path, o[k].option);
+        if (st == KF_OK) st = check_one(&o[i], err);
+        if (st != KF_OK) return st;
+    }
+    return KF_OK;
+}
+
+/* ---- signals ------------------------------------------------------------------------------------------------------
+ */
+
+static volatile sig_atomic_t waiting, waited;
+
+static void end(int number) {
+    kf_file_abandon();
+    signal(number, SIG_DFL);
+    raise(number); /* blocked until the handler returns */
+}
+
+static void on_signal(int number) {
+    if (waiting && !waited) waited = number;
+    else end(number);
+}
+
+void cli_signals_install(void) {
+    static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP};
+    struct sigaction old, new = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&new.sa_mask);
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+        if (sigaction(ENDS[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(ENDS[i], &new, NULL);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+void cli_signals_wait(void) { waiting = 1; }
+
+void cli_signals_go(void) {
+    waiting = 0;
+    if (waited) end(waited);
+}

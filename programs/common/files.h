@@ -1,0 +1,64 @@
+/* Files of the program: inputs that are read whole, outputs that are judged before the work, `-` for the standard
+ * streams. Owner rule: each function says who frees what. */
+#ifndef KITFOX_FILES_H
+#define KITFOX_FILES_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "kitfox/compile.h"
+
+/** Largest text inputs in bytes. Labels and other JSON: the parser takes up to 45 times as much memory; ImageNet's
+ * 21841 names have 1.1 MiB. Lists of pictures, a line each. */
+#define CLI_MAX_JSON ((size_t)8 << 20)
+#define CLI_MAX_LIST ((size_t)64 << 20)
+
+/** A regular file as a stream, or standard input for "-". Never waits for a pipe. NULL and `err` filled on failure. */
+FILE *cli_open(const char *path, kf_error *err);
+/** fclose, but for standard input. NULL does nothing. */
+void cli_close(FILE *f);
+/** A file as text with a zero after it, or standard input for "-". The caller frees *text. IO, LIMIT, MEMORY. */
+kf_status cli_read(const char *path, size_t max_bytes, char **text, size_t *bytes, kf_error *err);
+/** The next line of a text, its line end cut off; NULL after the last. *at moves on; *bytes is what the line had, so
+ * that a zero byte inside can be told. */
+char *cli_line(char **at, char *end, size_t *bytes);
+/** A JSON file of at most CLI_MAX_JSON bytes; NULL when it cannot be read or is none. */
+json_t *cli_read_json(const char *path);
+
+/** Is it "-", or another name of what standard output writes to? */
+bool cli_is_stdout(const char *path);
+/** The name for calls of the library: one of standard output for "-". */
+const char *cli_output_name(const char *path);
+/** Text for people where results go to `path`: standard error when that is standard output. */
+FILE *cli_talk(const char *path);
+/** Write whole, to standard output for "-"; see kf_file_write. */
+kf_status cli_write(const char *path, const void *data, size_t bytes, kf_error *err);
+/** Give a complete file beside `path` that name: links are followed, what is replaced leaves its mode. Only a regular
+ * file is replaced. IO; `part` stays then. */
+kf_status cli_replace(const char *part, const char *path, kf_error *err);
+/** Close a stream of open_memstream and write what it holds; `*text` and `*bytes` are its own. MEMORY where it failed.
+ */
+kf_status cli_write_stream(const char *path, FILE *f, char **text, size_t *bytes, kf_error *err);
+
+/** An output that is to be judged. */
+typedef struct cli_output {
+    const char *path;   /**< NULL: none */
+    const char *option; /**< for messages */
+    bool stream;        /**< may go to standard output */
+} cli_output;
+/** Before the work: can each be written, may it be standard output, is it none of the inputs (cli_output_apart) and no
+ * other output? ARGUMENT, IO. */
+kf_status cli_outputs_check(const cli_output *o, size_t n, const char *const *inputs, size_t n_inputs, kf_error *err);
+/** Is it one of these inputs, by device and inode? ARGUMENT then. NULL entries, "-" and names that lead nowhere are
+ * passed over. */
+kf_status cli_output_apart(const cli_output *o, const char *const *inputs, size_t n, kf_error *err);
+
+/** From now on SIGINT, SIGTERM and SIGHUP remove temporary files before they end the program, where they were not
+ * ignored; a file that grows past RLIMIT_FSIZE is an error and no signal. */
+void cli_signals_install(void);
+/** Files that belong together get their names: one such signal waits until cli_signals_go. A second one does not. */
+void cli_signals_wait(void);
+void cli_signals_go(void);
+
+#endif
