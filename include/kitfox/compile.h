@@ -32,6 +32,10 @@ typedef struct kf_import_options {
      * four multiply-adds (or arithmetic that takes as long) are allowed for each byte. 0 (default): 256 MiB, and 16
      * times the bytes of the constants in the file. Beyond it kf_graph_optimize, and what optimizes, gives LIMIT. */
     uint64_t max_fold_bytes;
+    /** Called with the path of each file that is read beside the first: external data of an ONNX file (once for each
+     * tensor), the JSON of a checkpoint. NULL: none. */
+    void (*file)(void *user, const char *path);
+    void *file_user;
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 

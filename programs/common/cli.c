@@ -1,6 +1,7 @@
 /* Shared command line pieces: messages, common options, loading a MODEL argument.
  * Owner rule: see cli.h. */
 #include "common/cli.h"
+#include "common/files.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -196,7 +197,22 @@ static void notice(void *user, const char *text) {
     fprintf(stderr, "kitfox: note: %s\n", text);
 }
 
+/* Files beside the model are inputs too. */
+typedef struct beside {
+    const cli_common *c;
+    kf_error *err;
+    kf_status status;
+} beside;
+
+static void on_file(void *user, const char *path) {
+    beside *b = user;
+    for (size_t i = 0; b->status == KF_OK && i < b->c->n_outputs; i++)
+        b->status = cli_output_apart(&b->c->outputs[i], &path, 1, b->err);
+}
+
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err) {
+    kf_error why;
+    beside files = {c, &why, KF_OK};
     kf_import_options o;
     kf_preprocess p;
     cli_labels labels = {0};
@@ -207,6 +223,8 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     o.notice = notice;
     o.node = c->node;
     o.node_user = c->node_user;
+    o.file = on_file;
+    o.file_user = &files;
     if (c->preprocess) {
         const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
         kf_status st = kf_preprocess_by_name(name, &p, err);
@@ -221,7 +239,10 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     }
     kf_status st = kf_graph_import(path, &o, out, err);
     cli_labels_free(&labels);
-    return st;
+    if (st != KF_OK || files.status == KF_OK) return st;
+    kf_graph_destroy(out);
+    *err = why;
+    return files.status;
 }
 
 /* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead. */

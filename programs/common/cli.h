@@ -22,6 +22,8 @@ typedef struct cli_common {
     bool json;
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
     void *node_user;
+    const struct cli_output *outputs; /* an import that reads one of them is refused: see cli_output_apart */
+    size_t n_outputs;
 } cli_common;
 
 /** Child parser for --labels, --preprocess, --input-shape, --threads, --json, --max-memory and --max-operations; its

@@ -223,8 +223,8 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
     kf_graph_info a = {0}, b = {0};
     double worst = 0;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    const cli_common common = {.input_shape = o.input_shape, .arch = o.arch};
     const cli_output out = {o.out, "-o", true};
+    const cli_common common = {.input_shape = o.input_shape, .arch = o.arch, .outputs = &out, .n_outputs = 1};
     kf_status st = cli_outputs_check(&out, 1, &o.in, 1, &err);
     if (st == KF_OK) st = cli_import(o.in, &common, &before, &err);
     if (st == KF_OK) st = kf_graph_get_info(before, &a, &err);

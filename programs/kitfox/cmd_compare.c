@@ -154,6 +154,7 @@ int cmd_compare(int argc, char **argv) {
     snprintf(csv, sizeof csv, "%.4000s/labels.csv", o.data);
     const cli_output out = {o.report, "--report", false};
     kf_status st = cli_outputs_check(&out, 1, (const char *const[]){o.a, o.b, o.list, o.common.labels, csv}, 5, &err);
+    o.common.outputs = &out, o.common.n_outputs = 1;
     if (st == KF_OK) st = load(&o, m, &err);
     if (st == KF_OK) note_preprocessing(m);
     if (st == KF_OK) st = pictures_find(o.data, o.list, o.limit, &p, &err);

@@ -209,23 +209,16 @@ static int check_truth(work *w, const options *o) {
 }
 
 enum { N_OUTPUTS = 2 };
-static void outputs_of(const options *o, cli_output out[N_OUTPUTS]) {
-    out[0] = (cli_output){o->predictions, "--predictions", true};
-    out[1] = (cli_output){o->confusion, "--confusion", false};
-}
 
-static kf_status check_outputs(const options *o, kf_error *err) {
+static kf_status check_outputs(const options *o, const cli_output out[N_OUTPUTS], kf_error *err) {
     char csv[4096];
-    cli_output out[N_OUTPUTS];
     snprintf(csv, sizeof csv, "%.4000s/labels.csv", o->data);
-    outputs_of(o, out);
     return cli_outputs_check(out, N_OUTPUTS, (const char *const[]){o->model, o->list, o->common.labels, csv}, 4, err);
 }
 
 static kf_status check_pictures(const work *w, const options *o, kf_error *err) {
-    cli_output out[N_OUTPUTS];
+    const cli_output *out = o->common.outputs;
     kf_status st = KF_OK;
-    outputs_of(o, out);
     for (size_t i = 0; st == KF_OK && (o->predictions || o->confusion) && i < w->pictures.n; i++)
         for (int k = 0; st == KF_OK && k < N_OUTPUTS; k++)
             st = cli_output_apart(&out[k], (const char *const[]){w->pictures.items[i].path}, 1, err);
@@ -257,7 +250,9 @@ int cmd_eval(int argc, char **argv) {
     kf_error err = {0};
     kf_model *m = NULL;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    if (check_outputs(&o, &err) != KF_OK) return cli_fail(&err);
+    const cli_output out[N_OUTPUTS] = {{o.predictions, "--predictions", true}, {o.confusion, "--confusion", false}};
+    o.common.outputs = out, o.common.n_outputs = N_OUTPUTS;
+    if (check_outputs(&o, out, &err) != KF_OK) return cli_fail(&err);
     if (cli_load_model(o.model, &o.common, &m, &err) != KF_OK) return cli_fail(&err);
     work w = {.m = m};
     int status = evaluate(&w, &o);

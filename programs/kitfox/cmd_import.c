@@ -148,6 +148,7 @@ int cmd_import(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     const cli_output out = {o.out, "-o", true};
     kf_status st = cli_outputs_check(&out, 1, (const char *const[]){o.in, o.common.labels}, 2, &err);
+    o.common.outputs = &out, o.common.n_outputs = 1;
     if (st == KF_OK) st = cli_import(o.in, &o.common, &g, &err);
     if (st == KF_OK && (o.fields || o.resize)) st = set_picture(g, &o, &err);
     if (st == KF_OK) st = kf_graph_save(g, cli_output_name(o.out), &err);

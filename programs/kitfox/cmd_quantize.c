@@ -168,6 +168,7 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     double start = cli_now_ms();
     const cli_output out[] = {{o->out, "-o", false}, {o->report.path, "--report", false}};
     kf_status st = check_outputs(o, out, err);
+    o->common.outputs = out, o->common.n_outputs = 2;
     if (st == KF_OK) st = cli_import(o->model, &o->common, g, err);
     if (st == KF_OK) st = kf_graph_get_info(*g, &info, err);
     if (st == KF_OK) st = pictures_find(o->calib, o->list, o->limit, p, err);

@@ -61,14 +61,13 @@ static kf_status run(const options *o, kf_model *m, kf_error *err) {
     return st;
 }
 
-static kf_status check_output(const options *o, kf_error *err) {
+static kf_status check_output(const options *o, const cli_output *out, kf_error *err) {
     const char *inputs[MAX_TENSORS + 1] = {o->common.labels};
-    const cli_output out = {o->out, "-o", true};
     for (int i = 0; i < o->n_args; i++) {
         const char *eq = i ? strchr(o->args[i], '=') : NULL;
         inputs[1 + i] = eq ? eq + 1 : o->args[i];
     }
-    return cli_outputs_check(&out, 1, inputs, (size_t)o->n_args + 1, err);
+    return cli_outputs_check(out, 1, inputs, (size_t)o->n_args + 1, err);
 }
 
 int cmd_run(int argc, char **argv) {
@@ -82,7 +81,9 @@ int cmd_run(int argc, char **argv) {
         cli_say("kitfox run needs MODEL IN.npy -o OUT.npy; see --help");
         return EXIT_USAGE;
     }
-    kf_status st = check_output(&o, &err);
+    const cli_output out = {o.out, "-o", true};
+    o.common.outputs = &out, o.common.n_outputs = 1;
+    kf_status st = check_output(&o, &out, &err);
     if (st == KF_OK) st = cli_load_model(o.args[0], &o.common, &m, &err);
     if (st == KF_OK) st = run(&o, m, &err);
     kf_model_destroy(&m);

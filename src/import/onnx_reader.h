@@ -17,6 +17,8 @@ typedef struct kf__onnx_options {
     void *notice_user;
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* each node of the file, before any is translated; or NULL */
     void *node_user;
+    void (*file)(void *user, const char *path); /* each file with external data, before it is read; or NULL */
+    void *file_user;
 } kf__onnx_options;
 
 /** Parse, check and translate. Errors: FORMAT, UNSUPPORTED, SHAPE, LIMIT, IO (external data), MEMORY. */

@@ -83,7 +83,12 @@ static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes,
     if (!decimal(offset, &at) || (length && !decimal(length, &len)))
         KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external offset \"%s\" or length \"%s\" is not a number", name, offset, length ? length : "");
     if (len != bytes) KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external length %zu, %zu bytes are needed", name, len, bytes);
-    kf_status st = kf__file_read_beside(o->options->path, location, at, to, bytes, o->err);
+    const char *model = o->options->path, *slash = strrchr(model, '/');
+    int folder = slash ? (int)(slash + 1 - model) : 0;
+    char *path = kf__arena_printf(&o->g->arena, "%.*s%s", folder, model, location);
+    if (!path) KF_FAIL_MEMORY(o->err, strlen(location));
+    if (o->options->file) o->options->file(o->options->file_user, path);
+    kf_status st = kf__file_read_beside(model, path, at, to, bytes, o->err);
     return st == KF_OK ? st : kf__error_prefix(o->err, st, "tensor %s", name);
 }
 

@@ -57,21 +57,16 @@ static kf_status open_inside(const char *model, const char *path, int *fd, uint6
             path);
 }
 
-kf_status kf__file_read_beside(const char *model, const char *location, uint64_t at, void *to, size_t bytes,
+kf_status kf__file_read_beside(const char *model, const char *path, uint64_t at, void *to, size_t bytes,
                                kf_error *err) {
-    const char *slash = strrchr(model, '/');
-    char *path = NULL;
-    int fd, folder = slash ? (int)(slash + 1 - model) : 0;
+    int fd;
     uint64_t size;
-    if (asprintf(&path, "%.*s%s", folder, model, location) < 0) KF_FAIL_MEMORY(err, strlen(location));
-    kf_status st = open_inside(model, path, &fd, &size, err);
-    if (st == KF_OK) {
-        if (at > size || size - at < bytes)
-            st = kf__error_set(err, KF_ERR_FORMAT, "%s has %llu bytes; %zu from offset %llu are needed", path,
-                               (unsigned long long)size, bytes, (unsigned long long)at);
-        else st = kf__file_read_at(fd, path, at, to, bytes, err);
-        close(fd);
-    }
-    free(path);
+    KF_TRY(open_inside(model, path, &fd, &size, err));
+    kf_status st = KF_OK;
+    if (at > size || size - at < bytes)
+        st = kf__error_set(err, KF_ERR_FORMAT, "%s has %llu bytes; %zu from offset %llu are needed", path,
+                           (unsigned long long)size, bytes, (unsigned long long)at);
+    else st = kf__file_read_at(fd, path, at, to, bytes, err);
+    close(fd);
     return st;
 }

@@ -47,11 +47,9 @@ void kf__file_abandon(void);
 /* ---- files beside a model, in libkitfoxc alone (beside.c)
  * ------------------------------------------------------------ */
 
-/** Read `bytes` bytes at `at` of the file `location` in the folder of `model`, a path. The file has to lie in that
- * folder or below it once links are followed, or in the folder where `model` itself lies once links are followed: a
- * cache may link both to its store. FORMAT: it lies elsewhere, or is too short. IO. The error text begins with the
- * path. */
-kf_status kf__file_read_beside(const char *model, const char *location, uint64_t at, void *to, size_t bytes,
-                               kf_error *err);
+/** Read `bytes` bytes at `at` of the file `path`. It has to lie in the folder of the file `model` or below it once
+ * links are followed, or in the folder where `model` itself lies once links are followed: a cache may link both to its
+ * store. FORMAT: it lies elsewhere, or is too short. IO. The error text begins with the path. */
+kf_status kf__file_read_beside(const char *model, const char *path, uint64_t at, void *to, size_t bytes, kf_error *err);
 
 #endif

@@ -179,10 +179,6 @@ def confusion(top):
         check("confusion: nothing confused", code == 0 and "every picture was recognized" in f.read(), err)
     code, _, err = run("--data", data, "--confusion", os.path.join(top, "no", "such.html"))
     check("confusion: unwritable", code == 1 and "cannot write" in err, err)
-    if os.path.exists("/dev/full"):
-        for option in ("--confusion", "--predictions"):
-            code, _, err = run("--data", data, option, "/dev/full")
-            check(f"full disk: {option}", code == 1 and "/dev/full: cannot write" in err, err)
 
 
 def large(top):

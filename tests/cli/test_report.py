@@ -408,10 +408,7 @@ def bad_paths(top, data, rough):
         code, _, err = run(*args, "--report", page)
         with open(page) as f:
             check(f"{args[0]}: a broken picture leaves the old page and no model", code == 1 and "x.jpg" in err and f.read() == "before" and not os.path.exists(out), err)
-    if os.path.exists("/dev/full"):
-        code, _, err = run("compare", "everyday10", rough, "--data", data, "--limit", "2", "--report", "/dev/full")
-        check("compare: a full disk", code == 1 and "/dev/full: cannot write" in err, err)
-    left = [n for _, _, files in os.walk(top) for n in files if n.endswith(".part")]
+    left = [n for _, _, files in os.walk(top) for n in files if n.endswith(".part") or n.startswith(".kitfox-")]
     check("nothing half-written is left", not left, left)
     for args in (("--node-images", "0"), ("--node-images", "x"), ("--limit", "0")):
         check("compare: " + " ".join(args), run("compare", "everyday10", rough, "--data", data, *args)[0] == 2)

@@ -31,6 +31,7 @@ kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes
     if (!options) options = &none;
     *out = NULL;
     KF_TRY(kf__sidecar_read(path, &s, err));
+    if (s.path && options->file) options->file(options->file_user, s.path);
     kf__checkpoint_options o = {.arch = options->arch ? options->arch : s.arch, .input_shape = options->input_shape, .side = s.side,
                                 .notice = options->notice, .notice_user = options->notice_user};
     kf_status st = kf__checkpoint_read(data, bytes, &o, out, err);

@@ -99,6 +99,8 @@ static kf_status import_onnx(const void *data, size_t bytes, const char *path, c
         o.notice_user = options->notice_user;
         o.node = options->node;
         o.node_user = options->node_user;
+        o.file = options->file;
+        o.file_user = options->file_user;
     }
     kf__graph *g;
     KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
