@@ -65,6 +65,15 @@ static bool looks_like_json(const char *text) {
     return *text == '[' || *text == '{';
 }
 
+/* TF-slim files begin with a background class that these networks do not have. */
+static void drop_background(const char *path, cli_labels *l) {
+    if (l->n != 1001) return;
+    cli_say("note: %s has 1001 labels; the first (\"%s\") is taken as background and dropped", path, l->items[0]);
+    free(l->items[0]);
+    memmove(l->items, l->items + 1, 1000 * sizeof *l->items);
+    l->n = 1000;
+}
+
 kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
     char *text, why[256];
     size_t bytes;
@@ -85,11 +94,6 @@ kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
         cli_labels_free(out);
         return cli_error_at(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed, in UTF-8");
     }
-    if (out->n == 1001) { /* TF-slim files begin with a background class that these networks do not have */
-        cli_say("note: %s has 1001 labels; the first (\"%s\") is taken as background and dropped", path, out->items[0]);
-        free(out->items[0]);
-        memmove(out->items, out->items + 1, 1000 * sizeof *out->items);
-        out->n = 1000;
-    }
+    drop_background(path, out);
     return KF_OK;
 }

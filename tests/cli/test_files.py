@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Files as the system has them: pipes and devices as inputs, files that are cut meanwhile, outputs that are inputs, links, modes, full
-disks, signals.
+"""Files as the system has them: pipes and devices as inputs, files that are cut meanwhile, outputs that are inputs,
+links, modes, full disks, signals.
 
 Called by meson with the program's path; --full takes more moments. Nothing outside a temporary folder is written.
 """
@@ -22,6 +22,26 @@ from kit import EXAMPLES, KITFOX, ROOT, check, finish
 FULL = "--full" in sys.argv
 CHECKPOINT = os.path.join(ROOT, "data", "everyday10.safetensors")
 PREPROCESS = ("-p", "timm:mobilenetv3_large_100")
+YAML = """model_parameters:
+  onnx_model: './m.onnx'
+  march: "bayes-e"
+  working_dir: '.'
+  output_model_file_prefix: 'net'
+input_parameters:
+  input_name: ""
+  input_type_rt: 'rgb'
+  input_type_train: 'rgb'
+  input_layout_train: 'NCHW'
+  norm_type: 'data_mean_and_scale'
+  mean_value: 123.675 116.28 103.53
+  scale_value: 0.01712475 0.017507 0.01742919
+calibration_parameters:
+  cal_data_dir: './data'
+  preprocess_on: True
+  calibration_type: 'default'
+compiler_parameters:
+  compile_mode: 'latency'
+"""
 
 
 def run(*args, stdin=None, most=None):
@@ -54,15 +74,16 @@ def npy(shape, values):
 
 def external(location):
     """x [1, 4] to [1, 2]: the weights of the one layer are in another file."""
-    entries = b"".join(tiny_onnx._bytes(13, tiny_onnx._bytes(1, k) + tiny_onnx._bytes(2, v)) for k, v in (("location", location), ("offset", "8"), ("length", "32")))
-    tensor = tiny_onnx._int(1, 2) + tiny_onnx._int(1, 4) + tiny_onnx._int(2, 1) + tiny_onnx._bytes(8, "w") + entries + tiny_onnx._int(14, 1)
-    g = tiny_onnx.Graph([1, 4])
+    t = tiny_onnx
+    where = (("location", location), ("offset", "8"), ("length", "32"))
+    entries = b"".join(t._bytes(13, t._bytes(1, k) + t._bytes(2, v)) for k, v in where)
+    weights = t._int(1, 2) + t._int(1, 4) + t._int(2, 1) + t._bytes(8, "w") + entries + t._int(14, 1)
+    g = t.Graph([1, 4])
     g.add("Gemm", "w", g.const([2], [0, 1]), transB=1)
-    data = tiny_onnx._bytes(5, tensor)
-    whole = g.bytes([1, 2])
-    graph = b"".join(tiny_onnx._bytes(1, n) for n in g.nodes) + tiny_onnx._bytes(2, "e") + data + b"".join(tiny_onnx._bytes(5, tiny_onnx._tensor(*t)) for t in g.init)
-    graph += tiny_onnx._bytes(11, tiny_onnx._value("x", g.shape)) + tiny_onnx._bytes(12, tiny_onnx._value(g.out, [1, 2]))
-    return whole[:whole.index(b"\x42")] + tiny_onnx._bytes(8, tiny_onnx._bytes(1, "") + tiny_onnx._int(2, 11)) + tiny_onnx._bytes(7, graph)
+    graph = b"".join(t._bytes(1, n) for n in g.nodes) + t._bytes(2, "e") + t._bytes(5, weights)
+    graph += b"".join(t._bytes(5, t._tensor(*c)) for c in g.init)
+    graph += t._bytes(11, t._value("x", g.shape)) + t._bytes(12, t._value(g.out, [1, 2]))
+    return t._int(1, 7) + t._bytes(8, t._bytes(1, "") + t._int(2, 11)) + t._bytes(7, graph)
 
 
 class Place:
@@ -85,19 +106,56 @@ class Place:
     def __call__(self, *names):
         return os.path.join(self.top, *names)
 
+    def args(self, line):
+        """Words of a command; @ stands for this folder."""
+        quantize = "quantize @m.onnx -p timm:mobilenetv3_large_100 --calib @data"
+        return line.replace("QUANTIZE", quantize).replace("@", self.top + "/").split()
+
     def names(self):
         return sorted(os.path.join(d, n) for d, _, files in os.walk(self.top) for n in files)
 
 
-# ---- inputs -----------------------------------------------------------------------------------------------------------
+# ---- inputs ----------------------------------------------------------------------------------------------------
+
+
+INPUTS = """
+info @pipe.kfx
+info @pipe.onnx
+verify @pipe.kfx
+bench -n 1 @pipe.kfx
+import @pipe.safetensors -o @never
+import @pipe.onnx -o @never
+import @m.onnx -l @pipe.txt -o @never
+import @piped.onnx -o @never
+import @side/m.safetensors -o @never
+import @stem/m.safetensors -o @never
+simplify @pipe.onnx -o @never
+export @pipe.kfx -o @never
+check @pipe.onnx
+check @pipe.yaml
+classify @pipe.kfx @data/0.jpg
+classify @pipe.jpg
+classify -l @pipe.txt @data/0.jpg
+classify -l /dev/zero @data/0.jpg
+classify /dev/zero
+run @pipe.kfx @in.npy -o @never
+run @t.onnx @pipe.npy -o @never
+compare @pipe.kfx @m.kfx --data @data
+compare @m.kfx @m.kfx --data @data --list @pipe.txt
+eval @m.kfx --data @odd
+eval @m.kfx --data @data --list @pipe.txt
+quantize @pipe.onnx --calib @data -o @never
+QUANTIZE --calib-list @pipe.txt -o @never
+quantize @m.onnx -p timm:mobilenetv3_large_100 --calib @calib -o @never
+quantize @pipe.yaml
+stream @pipe.kfx --nv12 32x32
+stream --nv12 32x32 -l @pipe.txt
+"""
 
 
 def pipes(p):
-    pipe = {}
     for suffix in ("kfx", "onnx", "safetensors", "npy", "jpg", "yaml", "txt"):
-        pipe[suffix] = p("pipe." + suffix)
-        os.mkfifo(pipe[suffix])
-    data, out = p("data"), p("never")
+        os.mkfifo(p("pipe." + suffix))
     for folder, name in (("odd", "labels.csv"), ("calib", "1.jpg"), ("side", "config.json"), ("stem", "m.json")):
         os.makedirs(p(folder))
         os.mkfifo(p(folder, name))
@@ -106,21 +164,11 @@ def pipes(p):
         shutil.copy(CHECKPOINT, p(folder, "m.safetensors"))
     os.mkfifo(p("weights"))
     write(p("piped.onnx"), external("weights"))
-    picture = p("data", "0.jpg")
-    inputs = [("info", pipe["kfx"]), ("info", pipe["onnx"]), ("verify", pipe["kfx"]), ("bench", "-n", "1", pipe["kfx"]), ("import", pipe["safetensors"], "-o", out),
-              ("import", pipe["onnx"], "-o", out), ("import", p("m.onnx"), "-l", pipe["txt"], "-o", out), ("import", p("piped.onnx"), "-o", out),
-              ("import", p("side", "m.safetensors"), "-o", out), ("import", p("stem", "m.safetensors"), "-o", out), ("simplify", pipe["onnx"], "-o", out),
-              ("export", pipe["kfx"], "-o", out), ("check", pipe["onnx"]), ("check", pipe["yaml"]), ("classify", pipe["kfx"], picture), ("classify", pipe["jpg"]),
-              ("classify", "-l", pipe["txt"], picture), ("classify", "-l", "/dev/zero", picture), ("classify", "/dev/zero"), ("run", pipe["kfx"], p("in.npy"), "-o", out),
-              ("run", p("t.onnx"), pipe["npy"], "-o", out), ("compare", pipe["kfx"], p("m.kfx"), "--data", data), ("compare", p("m.kfx"), p("m.kfx"), "--data", data, "--list", pipe["txt"]),
-              ("eval", p("m.kfx"), "--data", p("odd")), ("eval", p("m.kfx"), "--data", data, "--list", pipe["txt"]), ("quantize", pipe["onnx"], "--calib", data, "-o", out),
-              ("quantize", p("m.onnx"), "--calib", data, "--calib-list", pipe["txt"], "-o", out), ("quantize", p("m.onnx"), *PREPROCESS, "--calib", p("calib"), "-o", out),
-              ("quantize", pipe["yaml"]), ("stream", pipe["kfx"], "--nv12", "32x32"), ("stream", "--nv12", "32x32", "-l", pipe["txt"])]
-    for args in inputs:
-        code, _, err = run(*args, stdin=b"")
-        check("not waited for: " + " ".join(os.path.basename(a) for a in args), code == 1 and "not a regular file" in err, (code, err))
-    check("nothing was written", not os.path.exists(out))
-    code, _, err = run("eval", p("m.kfx"), "--data", data, "--list", "-", stdin=b"0.jpg\n2.jpg\n")
+    for line in INPUTS.strip().splitlines():
+        code, _, err = run(*p.args(line), stdin=b"")
+        check("not waited for: " + line, code == 1 and "not a regular file" in err, (code, err))
+    check("nothing was written", not os.path.exists(p("never")))
+    code, _, err = run(*p.args("eval @m.kfx --data @data --list -"), stdin=b"0.jpg\n2.jpg\n")
     check("a list on standard input", code == 0, err)
 
 
@@ -131,7 +179,8 @@ def limits(p):
     write(p("side2.safetensors"), read(CHECKPOINT))
     write(p("side2.json"), b"[" + b"[]," * (3 << 20) + b"[]]")
     code, _, err = run("import", p("side2.safetensors"), "-o", p("never"))
-    check("the JSON of a checkpoint: too large", code == 1 and f"{3 * (3 << 20) + 4} bytes" in err and str(8 << 20) in err, err)
+    check("the JSON of a checkpoint: too large",
+          code == 1 and f"{3 * (3 << 20) + 4} bytes" in err and str(8 << 20) in err, err)
     write(p("head.safetensors"), (17 << 20).to_bytes(8, "little") + b"{" + b" " * (17 << 20))
     code, _, err = run("import", p("head.safetensors"), "-o", p("never"))
     check("the header of a checkpoint: too large", code == 1 and str(17 << 20) in err and str(16 << 20) in err, err)
@@ -146,14 +195,16 @@ def links_of_external_data(p):
     os.symlink("../secret", os.path.join(folder, "out"))
     os.symlink("w", os.path.join(folder, "in"))
     os.symlink("..", os.path.join(folder, "up"))
-    for location, code, word in (("w", 0, ""), ("in", 0, ""), ("out", 1, "leads out of the model's folder"), ("up/secret", 1, "leads out of the model's folder"),
-                                 ("../secret", 1, "leaves the model's folder"), ("/etc/hostname", 1, "leaves the model's folder")):
+    link, path = "leads out of the model's folder", "leaves the model's folder"
+    for location, code, word in (("w", 0, ""), ("in", 0, ""), ("out", 1, link), ("up/secret", 1, link),
+                                 ("../secret", 1, path), (p("secret"), 1, path)):
         model = write(os.path.join(folder, "m.onnx"), external(location))
         got, _, err = run("import", model, "-o", p("ext.kfx"))
         check(f"external data in {location}", got == code and word in err, (got, err))
     write(os.path.join(folder, "m.onnx"), external("w"))
     code, _, err = run("import", os.path.join(folder, "m.onnx"), "-o", os.path.join(folder, "w"))
-    check("onto its external data", code == 1 and "is the input" in err and read(os.path.join(folder, "w")) == good, (code, err))
+    same = read(os.path.join(folder, "w")) == good
+    check("onto its external data", code == 1 and "is the input" in err and same, (code, err))
 
 
 def cut_meanwhile(p):
@@ -164,7 +215,7 @@ def cut_meanwhile(p):
     random.seed(3)
     for k in range(40 if FULL else 4):
         write(path, whole)
-        child = subprocess.Popen([KITFOX, "import", path, "-o", p("cut.kfx")], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        child = subprocess.Popen([KITFOX, "import", path, "-o", p("cut.kfx")], stderr=subprocess.PIPE)
         time.sleep(random.random() * 0.01)
         os.truncate(path, len(whole) // 2)
         err = child.communicate(timeout=60)[1]
@@ -173,32 +224,60 @@ def cut_meanwhile(p):
     check("a file that is cut while it is read ends nobody", not bad, bad)
 
 
-# ---- outputs ----------------------------------------------------------------------------------------------------------
+# ---- outputs ---------------------------------------------------------------------------------------------------
+
+
+ONTO = """
+import @m.onnx -o @m.onnx
+import @m.onnx -o @soft
+import @m.onnx -o @hard
+import @soft -o @hard
+import @m.onnx -l @names.txt -o @names.txt
+import @c.safetensors -o @c.json
+simplify @m.onnx -o @m.onnx
+export @m.kfx -o @m.kfx
+run @t.onnx @in.npy -o @in.npy
+run @t.onnx x=@in.npy -o @in.npy
+run @t.onnx @in.npy -o @t.onnx
+classify @data/0.jpg --annotate @data/0.jpg
+classify @data/0.jpg @data/1.jpg --annotate @data/%s.jpg
+eval @m.kfx --data @data --predictions @data/labels.csv
+eval @m.kfx --data @data --confusion @data/0.jpg
+eval @m.kfx --data @data --list @list --predictions @list
+compare @m.kfx @t.onnx --data @data --report @m.kfx
+compare @m.kfx @m.kfx --data @data --report @data/3.jpg
+QUANTIZE -o @m.onnx
+QUANTIZE -o @data/2.jpg
+QUANTIZE -o @q.kfx --report @m.onnx
+QUANTIZE --calib-list @list -o @list
+QUANTIZE -o @q.kfx --report @data/labels.csv
+quantize @q.yaml
+"""
 
 
 def onto_inputs(p):
-    data, kfx, onnx = p("data"), p("m.kfx"), p("m.onnx")
     shutil.copy(CHECKPOINT, p("c.safetensors"))
     shutil.copy(os.path.join(ROOT, "data", "everyday10.json"), p("c.json"))
     os.symlink("m.onnx", p("soft"))
-    os.link(onnx, p("hard"))
-    csv, picture = p("data", "labels.csv"), p("data", "0.jpg")
-    quantize = ("quantize", onnx, *PREPROCESS, "--calib", data)
-    before = {n: read(n) for n in p.names() if stat.S_ISREG(os.stat(n).st_mode)}
-    rows = [("import", onnx, "-o", onnx), ("import", onnx, "-o", p("soft")), ("import", onnx, "-o", p("hard")), ("import", p("soft"), "-o", p("hard")),
-            ("import", onnx, "-l", p("names.txt"), "-o", p("names.txt")), ("import", p("c.safetensors"), "-o", p("c.json")), ("simplify", onnx, "-o", onnx), ("export", kfx, "-o", kfx),
-            ("run", p("t.onnx"), p("in.npy"), "-o", p("in.npy")), ("run", p("t.onnx"), "x=" + p("in.npy"), "-o", p("in.npy")), ("run", p("t.onnx"), p("in.npy"), "-o", p("t.onnx")),
-            ("classify", picture, "--annotate", picture), ("classify", picture, p("data", "1.jpg"), "--annotate", p("data", "%s.jpg")),
-            ("eval", kfx, "--data", data, "--predictions", csv), ("eval", kfx, "--data", data, "--confusion", picture), ("eval", kfx, "--data", data, "--list", p("list"), "--predictions", p("list")),
-            ("compare", kfx, onnx, *PREPROCESS, "--data", data, "--report", kfx), ("compare", kfx, kfx, "--data", data, "--report", p("data", "3.jpg")),
-            (*quantize, "-o", onnx), (*quantize, "-o", p("data", "2.jpg")), (*quantize, "-o", p("q.kfx"), "--report", onnx),
-            (*quantize, "--calib-list", p("list"), "-o", p("list")), (*quantize, "-o", p("q.kfx"), "--report", p("data", "labels.csv"))]
-    for args in rows:
-        code, _, err = run(*args)
-        check("onto an input: " + " ".join(os.path.basename(a) for a in args), code == 1 and "is the input" in err, (code, err))
-    code, _, err = run(*quantize, "-o", p("q.kfx"), "--report", p("q.kfx"))
+    os.link(p("m.onnx"), p("hard"))
+    os.link(p("m.onnx"), p("net_original_float_model.onnx"))
+    write(p("q.yaml"), YAML)
+    before = {n: read(n) for n in p.names()}
+    for line in ONTO.strip().splitlines():
+        code, _, err = run(*p.args(line))
+        check("onto an input: " + line, code == 1 and "is the input" in err, (code, err))
+    code, _, err = run(*p.args("QUANTIZE -o @q.kfx --report @q.kfx"))
     check("two outputs of one name", code == 1 and "too; give another name" in err, (code, err))
-    check("all inputs are as they were", before == {n: read(n) for n in before} and not os.path.exists(p("q.kfx")))
+    check("all inputs are as they were", before == {n: read(n) for n in p.names()})
+
+
+TO_DASH = """
+QUANTIZE -o -
+QUANTIZE -o @q.kfx --report -
+classify @data/0.jpg --annotate -
+compare @m.kfx @m.kfx --data @data --report @stdout
+eval @m.kfx --data @data --confusion -
+"""
 
 
 def kinds_of_outputs(p):
@@ -212,7 +291,8 @@ def kinds_of_outputs(p):
     os.chmod(old, 0o600)
     os.symlink("old.kfx", p("link.kfx"))
     code, _, err = run("import", onnx, "-o", p("link.kfx"))
-    check("a link is followed and stays, the mode is kept", code == 0 and os.path.islink(p("link.kfx")) and read(old) == whole and stat.S_IMODE(os.stat(old).st_mode) == 0o600, err)
+    kept = os.path.islink(p("link.kfx")) and stat.S_IMODE(os.stat(old).st_mode) == 0o600
+    check("a link is followed and stays, the mode is kept", code == 0 and kept and read(old) == whole, err)
     os.mkfifo(p("sink"))
     got = []
     reader = threading.Thread(target=lambda: got.append(read(p("sink"))))
@@ -220,79 +300,104 @@ def kinds_of_outputs(p):
     code, _, err = run("import", onnx, "-o", p("sink"))
     reader.join(60)
     check("a pipe is written through", code == 0 and got == [whole] and stat.S_ISFIFO(os.stat(p("sink")).st_mode), err)
-    os.symlink("/proc/self/fd/1", p("stdout"))  # as /dev has it; never the machine's own: a broken build would replace it
+    os.symlink("/proc/self/fd/1", p("stdout"))  # never the machine's own: a broken build replaces it
     for name in ("-", p("stdout")):
         code, out, err = run("import", onnx, "-o", name)
         check(f"import to {name}", code == 0 and out == whole, (code, len(out), err))
-    assert run("simplify", onnx, "-o", p("s.onnx"))[0] == 0 and run("run", p("t.onnx"), p("in.npy"), "-o", p("o.npy"))[0] == 0
-    code, out, err = run("simplify", onnx, "-o", "-")
-    check("simplify to -: the report is not in the way", code == 0 and out == read(p("s.onnx")) and "opset" in err, (code, err))
-    code, out, err = run("run", p("t.onnx"), p("in.npy"), "-o", "-")
-    check("run to -", code == 0 and out == read(p("o.npy")), (code, err))
-    code, out, err = run("eval", p("m.kfx"), "--data", p("data"), "--predictions", "-")
-    check("eval's predictions to -", code == 0 and out.startswith(b"file,class_index") and out.count(b"\n") == 5 and "top-1" in err, (code, out, err))
-    quantize = ("quantize", onnx, *PREPROCESS, "--calib", p("data"))
-    for args in ((*quantize, "-o", "-"), (*quantize, "-o", p("q.kfx"), "--report", "-"), ("classify", p("data", "0.jpg"), "--annotate", "-"),
-                 ("compare", p("m.kfx"), p("m.kfx"), "--data", p("data"), "--report", p("stdout")), ("eval", p("m.kfx"), "--data", p("data"), "--confusion", "-")):
-        code, out, err = run(*args)
-        check("no way to -: " + " ".join(os.path.basename(a) for a in args), code == 1 and out == b"" and "standard output has other text" in err, (code, out, err))
-    check("no file is called -, the link is one", not os.path.exists("-") and os.path.islink(p("stdout")) and not os.path.exists(p("q.kfx")))
+    for line, talk in (("simplify @m.onnx -o", "opset"), ("run @t.onnx @in.npy -o", ""),
+                       ("eval @m.kfx --data @data --predictions", "top-1")):
+        assert run(*p.args(line), p("file"))[0] == 0
+        code, out, err = run(*p.args(line), "-")
+        ok = code == 0 and out == read(p("file")) and talk in err
+        check(f"to -, and the report is not in the way: {line}", ok, (code, err))
+    for line in TO_DASH.strip().splitlines():
+        code, out, err = run(*p.args(line))
+        ok = code == 1 and out == b"" and "standard output has other text" in err
+        check("no way to -: " + line, ok, (code, out, err))
+    same = os.path.islink(p("stdout")) and not os.path.exists(p("q.kfx"))
+    check("no file is called -, the link is one", not os.path.exists("-") and same)
+
+
+FIRST = """
+import @none.onnx -o @absent/out
+simplify @none.onnx -o @absent/out
+export @none.onnx -o @absent/out
+run @none.onnx @in.npy -o @absent/out
+quantize @none.onnx --calib @data -o @absent/out
+quantize @none.onnx --calib @data -o @q.kfx --report @absent/out
+eval @none.onnx --data @data --predictions @absent/out
+eval @none.onnx --data @data --confusion @absent/out
+compare @none.onnx @none.onnx --data @data --report @absent/out
+classify @none.onnx @data/0.jpg --annotate @absent/out
+import @none.onnx -o @data
+"""
 
 
 def before_the_work(p):
     """A model that is not there is found when it is read; an output that cannot be written before that."""
-    bad, none = p("absent", "out"), p("none.onnx")
-    for args in (("import", none, "-o", bad), ("simplify", none, "-o", bad), ("export", none, "-o", bad), ("run", none, p("in.npy"), "-o", bad), ("quantize", none, "--calib", p("data"), "-o", bad),
-                 ("quantize", none, "--calib", p("data"), "-o", p("q.kfx"), "--report", bad), ("eval", none, "--data", p("data"), "--predictions", bad),
-                 ("eval", none, "--data", p("data"), "--confusion", bad), ("compare", none, none, "--data", p("data"), "--report", bad),
-                 ("classify", none, p("data", "0.jpg"), "--annotate", bad), ("import", none, "-o", p("data"))):
+    for line in FIRST.strip().splitlines():
+        args = p.args(line)
         code, _, err = run(*args)
-        check("found first: " + " ".join(os.path.basename(a) for a in args), code == 1 and "cannot write" in err and args[-1] in err, (code, err))
+        check("found first: " + line, code == 1 and "cannot write" in err and args[-1] in err, (code, err))
+
+
+NO_ROOM = """
+import @m.onnx -o
+export @m.onnx -o
+run @t.onnx @in.npy -o
+classify @data/0.jpg --annotate
+eval @m.kfx --data @data --predictions
+eval @m.kfx --data @data --confusion
+compare @m.kfx @m.kfx --data @data --report
+QUANTIZE -o
+"""
 
 
 def full_disk(p):
     """RLIMIT_FSIZE stands in for a full disk: the kernel says EFBIG where it would say ENOSPC."""
-    data = p("data")
-    rows = [("import", p("m.onnx"), "-o"), ("export", p("m.onnx"), "-o"), ("run", p("t.onnx"), p("in.npy"), "-o"), ("classify", p("data", "0.jpg"), "--annotate"),
-            ("eval", p("m.kfx"), "--data", data, "--predictions"), ("eval", p("m.kfx"), "--data", data, "--confusion"), ("compare", p("m.kfx"), p("m.kfx"), "--data", data, "--report"),
-            ("quantize", p("m.onnx"), *PREPROCESS, "--calib", data, "-o")]
     kept = write(p("kept"), "kept")
-    for args in rows:
+    for line in NO_ROOM.strip().splitlines():
         before = p.names()
-        results = [run(*args, name, most=64) for name in ((p("fresh"), kept) if FULL or args[0] in ("import", "eval") else (p("fresh"),))]
-        what = "no room: " + " ".join(os.path.basename(a) for a in args)
-        if "--annotate" in args and "cairo is not installed" in results[0][2]:
+        both = FULL or line.startswith(("import", "eval"))
+        results = [run(*p.args(line), name, most=64) for name in ((p("fresh"), kept) if both else (p("fresh"),))]
+        if "--annotate" in line and "cairo is not installed" in results[0][2]:
             continue
-        check(what, all(r[0] == 1 and "cannot write" in r[2] for r in results), results)
-        check("    nothing new, the old one whole", p.names() == before and read(kept) == b"kept", set(p.names()) ^ set(before))
+        check("no room: " + line, all(r[0] == 1 and "cannot write" in r[2] for r in results), results)
+        same = p.names() == before and read(kept) == b"kept"
+        check("    nothing new, the old one whole", same, set(p.names()) ^ set(before))
 
 
 def signals(p):
-    data, ends = p("data"), (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     os.makedirs(p("sig"))
-    verbs = [("import", CHECKPOINT, "-o", p("sig", "a")), ("simplify", CHECKPOINT, "--check", "0", "-o", p("sig", "b")), ("quantize", p("m.onnx"), *PREPROCESS, "--calib", data, "-o", p("sig", "c"))]
+    shutil.copy(CHECKPOINT, p("c.safetensors"))
+    lines = ("import @c.safetensors -o @sig/a", "simplify @c.safetensors --check 0 -o @sig/b", "QUANTIZE -o @sig/c")
+    verbs = [p.args(line) for line in lines]
     wrong, hit = [], 0
     random.seed(5)
     for args in verbs:
         begun = time.monotonic()
         run(*args)
         usual = time.monotonic() - begun
-        for k in range(60 if FULL else 3):
+        for k in range(60 if FULL else 2):
+            number = ends[(k + verbs.index(args)) % 3]
             child = subprocess.Popen([KITFOX, *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(usual * (0.3 + random.random() * 0.7))
-            child.send_signal(ends[k % 3])
+            child.send_signal(number)
             child.wait(60)
-            hit += child.returncode == -ends[k % 3]
+            hit += child.returncode == -number
             left = [n for n in os.listdir(p("sig")) if n not in "abc"]
-            if child.returncode not in (0, -ends[k % 3]) or left:
+            if child.returncode not in (0, -number) or left:
                 wrong.append((args[0], child.returncode, left))
     check("ended by a signal: that status, no temporary", not wrong and hit > 0, (hit, wrong))
-    code = subprocess.run(["sh", "-c", 'trap "" HUP; "$0" "$@" & kill -HUP $!; wait $!', KITFOX, *verbs[0]], capture_output=True, timeout=60).returncode
+    command = ["sh", "-c", 'trap "" HUP; "$0" "$@" & kill -HUP $!; wait $!', KITFOX, *verbs[0]]
+    code = subprocess.run(command, capture_output=True, timeout=60).returncode
     check("an ignored SIGHUP stays ignored", code == 0, code)
 
 
 def main():
-    for test in (pipes, limits, links_of_external_data, cut_meanwhile, onto_inputs, kinds_of_outputs, before_the_work, full_disk, signals):
+    for test in (pipes, limits, links_of_external_data, cut_meanwhile, onto_inputs, kinds_of_outputs, before_the_work,
+                 full_disk, signals):
         with tempfile.TemporaryDirectory() as top:
             os.chdir(top)
             begun = time.monotonic()
