@@ -259,14 +259,23 @@ static kf_status name_outputs(const job *j, outputs *o, kf_error *err) {
     return KF_OK;
 }
 
+static kf_status check_report(const job *j, const char *const *inputs, size_t n, kf_error *err) {
+    const cli_output page = {j->report->path, "--report", false};
+    kf_status st = cli_output_apart(&page, (const char *const *)j->p.paths, j->p.n, err);
+    return st == KF_OK ? cli_outputs_check(&page, 1, inputs, n, err) : st;
+}
+
 /* Before the work; the folder need not be there yet, then the first one that has to be made is tried. */
 static kf_status check_outputs(const job *j, const char *yaml, kf_error *err) {
+    const char *const inputs[] = {j->c->model, yaml, j->common->labels};
     outputs o;
     struct stat there;
-    kf_status st = name_outputs(j, &o, err);
+    kf_status st = check_report(j, inputs, 3, err);
+    if (st != KF_OK) return st;
+    st = name_outputs(j, &o, err);
     for (int i = 0; st == KF_OK && i < N_OUTPUTS; i++) {
         const cli_output out = {o.path[i], "working_dir", false};
-        st = cli_output_apart(&out, (const char *const[]){j->c->model, yaml, j->common->labels}, 3, err);
+        st = cli_output_apart(&out, inputs, 3, err);
         if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)j->p.paths, j->p.n, err);
     }
     for (char *slash = o.path[0]; st == KF_OK && (slash = strchr(slash + 1, '/')) != NULL;) {

@@ -161,7 +161,7 @@ def ranges(top):
     code, out, err = run("check", path, "--frames", big, "--nv12", "96x80")
     check("--nv12", code == 0 and "the luma of 3 frames" in out, err)
     code, out, err = run("check", path, "--frames", os.path.join(folder, "none"))
-    check("no such file", code == 1 and "none: cannot be read" in err, err)
+    check("no such file", code == 1 and "none: cannot open" in err, err)
     write(path, YAML.replace("rt: nv12", "rt: rgb"))
     code, out, err = run("check", path, "--frames", full)
     check("rt is not nv12", code == 1 and f"{path}:4:18: input_type_rt is not nv12" in err, err)
