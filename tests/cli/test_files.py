@@ -4,6 +4,8 @@ links, modes, full disks, signals.
 
 Called by meson with the program's path; --full takes more moments. Nothing outside a temporary folder is written.
 """
+import array
+import json
 import os
 import random
 import resource
@@ -66,7 +68,6 @@ def write(path, data):
 
 
 def npy(shape, values):
-    import array
     head = "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }" % (tuple(shape),)
     head += " " * (63 - (10 + len(head)) % 64) + "\n"
     return b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + array.array("f", values).tobytes()
@@ -367,11 +368,56 @@ def full_disk(p):
         check("    nothing new, the old one whole", same, set(p.names()) ^ set(before))
 
 
+def together(p):
+    """What quantize CONFIG.yaml and pull write in several steps keeps links and modes too, and replaces files alone."""
+    write(p("q.yaml"), YAML.replace("working_dir: '.'", "working_dir: 'out'"))
+    os.makedirs(p("out"))
+    write(p("real"), "old")
+    os.chmod(p("real"), 0o600)
+    os.symlink("../real", p("out", "net.kfx"))
+    code, _, err = run("quantize", p("q.yaml"))
+    kept = os.path.islink(p("out", "net.kfx")) and stat.S_IMODE(os.stat(p("real")).st_mode) == 0o600
+    check("YAML: a link is followed and stays", code == 0 and kept and len(read(p("real"))) > 1000, err)
+    before = read(p("real"))
+    os.unlink(p("out", "net_quantize.log"))
+    os.mkfifo(p("out", "net_quantize.log"))
+    code, _, err = run("quantize", p("q.yaml"))
+    check("YAML: a pipe is not replaced", code == 1 and "not a regular file" in err, (code, err))
+    check("    and nothing is written", read(p("real")) == before and not [n for n in p.names() if n.endswith(".part")])
+
+
+def pulled(p):
+    weights = json.loads(run("pull", "--list", "--json")[1].splitlines()[0])
+    architecture, tag = weights["repository"].split("/")[1].split(".", 1)
+    mirror = p("mirror", *weights["repository"].split("/"))
+    os.makedirs(mirror)
+    os.makedirs(p("got"))
+    shutil.copy(CHECKPOINT, os.path.join(mirror, "model.safetensors"))
+    config = {"architecture": architecture, "pretrained_cfg": {"tag": tag}}
+    write(os.path.join(mirror, "config.json"), json.dumps(config))
+    write(p("real"), "old")
+    os.chmod(p("real"), 0o600)
+    os.symlink("../real", p("got", "model.safetensors"))
+    pull = ("pull", weights["name"], "--mirror", "file://" + p("mirror"), "--force", "-o", p("got"))
+    code, _, err = run(*pull)
+    if "libcurl is not installed" in err:
+        return
+    kept = os.path.islink(p("got", "model.safetensors")) and stat.S_IMODE(os.stat(p("real")).st_mode) == 0o600
+    check("pull: a link is followed and stays", code == 0 and kept and read(p("real")) == read(CHECKPOINT), err)
+    os.unlink(p("got", "config.json"))
+    os.mkfifo(p("got", "config.json"))
+    code, _, err = run(*pull)
+    check("pull: a pipe is not replaced", code == 1 and stat.S_ISFIFO(os.stat(p("got", "config.json")).st_mode), err)
+
+
 def signals(p):
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     os.makedirs(p("sig"))
     shutil.copy(CHECKPOINT, p("c.safetensors"))
     lines = ("import @c.safetensors -o @sig/a", "simplify @c.safetensors --check 0 -o @sig/b", "QUANTIZE -o @sig/c")
+    if FULL:
+        write(p("q.yaml"), YAML.replace("working_dir: '.'", "working_dir: 'sig/out'"))
+        lines += ("quantize @q.yaml",)
     verbs = [p.args(line) for line in lines]
     wrong, hit = [], 0
     random.seed(5)
@@ -386,7 +432,7 @@ def signals(p):
             child.send_signal(number)
             child.wait(60)
             hit += child.returncode == -number
-            left = [n for n in os.listdir(p("sig")) if n not in "abc"]
+            left = [n for n in p.names() if ".kitfox-" in n or n.endswith(".part")]
             if child.returncode not in (0, -number) or left:
                 wrong.append((args[0], child.returncode, left))
     check("ended by a signal: that status, no temporary", not wrong and hit > 0, (hit, wrong))
@@ -397,7 +443,7 @@ def signals(p):
 
 def main():
     for test in (pipes, limits, links_of_external_data, cut_meanwhile, onto_inputs, kinds_of_outputs, before_the_work,
-                 full_disk, signals):
+                 full_disk, together, pulled, signals):
         with tempfile.TemporaryDirectory() as top:
             os.chdir(top)
             begun = time.monotonic()
