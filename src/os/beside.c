@@ -1,7 +1,8 @@
 /* Files that a model names, read from its own folder alone.
  * Where a file lies is told by its path without links, and its device and inode have to be those of what was opened.
- * Owner rule: nothing is kept. */
+ * Owner rule: nothing is kept, and no memory is taken. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -9,50 +10,41 @@
 
 #include "os/file.h"
 
-/* Is `path` below the folder of `model`? Both without links. */
-static bool is_below(const char *path, const char *model) {
+/* The folder of the model with a slash, without links; with `own` that of the file which the model's name leads to. */
+static bool folder_of(const char *model, bool own, char out[PATH_MAX + 1]) {
+    char named[PATH_MAX];
     const char *slash = strrchr(model, '/');
-    size_t folder = slash ? (size_t)(slash + 1 - model) : 0;
-    return folder && strncmp(path, model, folder) == 0;
-}
-
-/* The model's name without links, its folder first alone and then with its own name. */
-static char *without_links(const char *model, bool own) {
-    if (own) return realpath(model, NULL);
-    const char *slash = strrchr(model, '/');
-    char *named = slash ? strndup(model, (size_t)(slash + 1 - model)) : strdup("."), *out = NULL;
-    char *folder = named ? realpath(named, NULL) : NULL;
-    if (folder && asprintf(&out, "%s/", strcmp(folder, "/") ? folder : "") < 0) out = NULL;
-    free(folder);
-    free(named);
-    return out;
+    int n = slash ? snprintf(named, sizeof named, "%.*s", (int)(slash + 1 - model), model) : snprintf(named, 2, ".");
+    if (n >= PATH_MAX || !realpath(own ? model : named, out)) return false;
+    if (own) {
+        strrchr(out, '/')[1] = '\0';
+        return true;
+    }
+    size_t end = strlen(out);
+    if (out[end - 1] != '/') memcpy(out + end, "/", 2);
+    return true;
 }
 
 static bool is_inside(const char *real, const char *model) {
-    bool inside = false;
-    for (int own = 0; !inside && own < 2; own++) {
-        char *at = without_links(model, own);
-        inside = at && is_below(real, at);
-        free(at);
-    }
-    return inside;
+    char folder[PATH_MAX + 1];
+    for (int own = 0; own < 2; own++)
+        if (folder_of(model, own, folder) && strncmp(real, folder, strlen(folder)) == 0) return true;
+    return false;
 }
 
 /* Judged before it is opened, for devices act when they are; and again after, for links may have changed. */
 static kf_status open_inside(const char *model, const char *path, int *fd, uint64_t *size, kf_error *err) {
+    char real[PATH_MAX];
     struct stat opened, named;
-    char *real = realpath(path, NULL);
-    if (!real && errno == ENOMEM) KF_FAIL_MEMORY(err, strlen(path));
-    if (!real) KF_FAIL(err, KF_ERR_IO, "%s: cannot open; %s; check the path", path, strerror(errno));
-    kf_status st = KF_ERR_FORMAT;
+    if (!realpath(path, real)) KF_FAIL(err, KF_ERR_IO, "%s: cannot open; %s; check the path", path, strerror(errno));
     bool inside = is_inside(real, model);
-    if (inside && (st = kf__file_open(real, fd, size, err)) == KF_OK) {
+    if (inside) {
+        KF_TRY(kf__file_open(real, fd, size, err));
         inside = fstat(*fd, &opened) == 0 && lstat(real, &named) == 0 && opened.st_dev == named.st_dev &&
                  opened.st_ino == named.st_ino;
-        if (!inside) close(*fd);
+        if (inside) return KF_OK;
+        close(*fd);
     }
-    free(real);
-    if (inside) return st;
     KF_FAIL(err, KF_ERR_FORMAT, "%s: a link leads out of the model's folder; refused; copy the file into the folder",
             path);
 }

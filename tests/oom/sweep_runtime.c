@@ -3,6 +3,7 @@
  * Owner rule: see oom.h. */
 #include "oom.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static kf_status load(const unsigned char *data, size_t bytes, kf_error *err) {
@@ -21,6 +22,14 @@ static kf_status do_load_file(fixture *f, kf_error *err) {
     kf_model *m = NULL;
     kf_status st = kf_model_load(f->compiled, NULL, &m, err);
     kf_model_destroy(&m);
+    return st;
+}
+
+static kf_status do_read_file(fixture *f, kf_error *err) {
+    void *data;
+    size_t bytes;
+    kf_status st = kf_file_read(f->compiled, (size_t)1 << 30, &data, &bytes, err);
+    free(data);
     return st;
 }
 
@@ -151,6 +160,7 @@ static kf_status do_preprocess(fixture *f, kf_error *err) {
 const oom_case oom_runtime[] = {{"load", do_load, OOM_JSON},
                                 {"load integers", do_load_integers, OOM_JSON},
                                 {"load a file", do_load_file, OOM_JSON},
+                                {"read a file", do_read_file, OOM_ANY},
                                 {"verify", do_verify, OOM_JSON},
                                 {"facts of a model", do_model_facts, OOM_NONE},
                                 {"classify", do_classify, OOM_ANY},

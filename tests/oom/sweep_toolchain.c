@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static kf_status open_graph(fixture *f, kf_graph **g, kf_error *err) {
     *g = NULL;
@@ -234,6 +236,27 @@ static kf_status do_hash(fixture *f, kf_error *err) {
     return kf_file_sha256(f->compiled, hex, err);
 }
 
+static kf_status do_open(fixture *f, kf_error *err) {
+    int fd;
+    uint64_t bytes;
+    kf_status st = kf_file_open(f->compiled, &fd, &bytes, err);
+    if (st == KF_OK) close(fd);
+    return st;
+}
+
+/* Its own process ends with it: afterwards nothing is written any more. */
+static kf_status do_write(fixture *f, kf_error *err) {
+    kf_status st = kf_file_check(f->written, err);
+    if (st == KF_OK) st = kf_file_write(f->written, "some", 4, 0, err);
+    pid_t child = st == KF_OK ? fork() : -1;
+    if (child == 0) {
+        kf_file_abandon();
+        _exit(0);
+    }
+    if (child > 0) waitpid(child, NULL, 0);
+    return st;
+}
+
 static kf_status do_preprocess_name(fixture *f, kf_error *err) {
     kf_preprocess p;
     (void)f;
@@ -258,6 +281,8 @@ const oom_case oom_toolchain[] = {{"import", do_import, OOM_ANY},
                                   {"other configs", do_other_configs, OOM_OTHER},
 #endif
                                   {"zoo", do_zoo, OOM_ANY},
-                                  {"hash", do_hash, OOM_OTHER},
+                                  {"hash", do_hash, OOM_NONE},
+                                  {"open", do_open, OOM_NONE},
+                                  {"write", do_write, OOM_NONE},
                                   {"preprocess by name", do_preprocess_name, OOM_NONE},
                                   {0}};
