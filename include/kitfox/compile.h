@@ -76,17 +76,18 @@ KF_API kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_err
 
 /** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
 KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err);
-/** Same, written as a .kfx file (atomic replace) with a golden vector for kf_model_verify: the network runs once on the scalar kernels, up to
- *  a second for large ones. The same graph gives the same bytes on every machine. */
+/** Same, written as a .kfx file (by kf_file_write with `sync`) with a golden vector for kf_model_verify: the network
+ *  runs once on the scalar kernels, up to a second for large ones. The same graph gives the same bytes on every
+ *  machine. */
 KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err);
 
-/** Write the graph as it is now to an ONNX file (atomic replace), with standard operators alone: optimize with KF_OPTIMIZE_SIMPLIFY
- *  first for the fewest nodes that stay as in the file, or with KF_OPTIMIZE_FUSE for what compiles, spelled out again. Opset, IR
- *  version and the names of nodes, inputs, outputs and weights are kept; free dimensions are written as they were given. Half
- *  and double weights and inputs are f32. LIMIT: over 2 GiB. IO: the file cannot be written.
- *  A quantized graph is written as QDQ (docs/ONNX.md; kf_graph_set_qdq_form chooses how): opset 13, or 21 where 16 bits occur; its input is
- *  the float model's, normalized.
- *  UNSUPPORTED: one that takes pixels without saying how they were normalized. */
+/** Write the graph as it is now to an ONNX file (by kf_file_write with `sync`), with standard operators alone:
+ *  optimize with KF_OPTIMIZE_SIMPLIFY first for the fewest nodes that stay as in the file, or with KF_OPTIMIZE_FUSE
+ *  for what compiles, spelled out again. Opset, IR version and the names of nodes, inputs, outputs and weights are
+ *  kept; free dimensions are written as they were given. Half and double weights and inputs are f32. LIMIT: over 2
+ *  GiB. IO: the file cannot be written. A quantized graph is written as QDQ (docs/ONNX.md; kf_graph_set_qdq_form
+ *  chooses how): opset 13, or 21 where 16 bits occur; its input is the float model's, normalized. UNSUPPORTED: one
+ *  that takes pixels without saying how they were normalized. */
 KF_API kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err);
 /** The same bytes in memory. The caller releases *data with free(). */
 KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err);

@@ -44,10 +44,10 @@ typedef struct kf_image_options {
 } kf_image_options;
 KF_API void kf_image_options_init(kf_image_options *options);
 
-/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. "-" is standard input; another path has to be a regular file (IO
- *  otherwise, at once) of at most 1 GiB. Time and memory are bounded by the bytes of the file and the pixels of the
- *  picture. A picture that its file ends before is FORMAT; other damage of a JPEG that leaves every pixel with some value
- *  gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. "-" is standard input; another path has to be a regular file
+ *  (IO otherwise, at once) of at most 1 GiB. Time and memory are bounded by the bytes of the file and the pixels of the
+ *  picture. A picture that its file ends before is FORMAT; other damage of a JPEG that leaves every pixel with some
+ *  value gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
 KF_API kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err);
 KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
                                       kf_error *err);
