@@ -19,6 +19,8 @@
 
 #include <cmocka.h>
 
+#include "kitfox/compile.h"
+#include "kitfox/kitfox.h"
 #include "os/file.h"
 
 enum { BYTES = 1 << 16 };
@@ -401,11 +403,36 @@ static void linked_store(void **state) {
     assert_int_equal(beside("snapshot/model", "plain", &err), KF_OK);
 }
 
+static void public_calls(void **state) {
+    (void)state;
+    kf_error err;
+    void *data;
+    size_t n;
+    uint64_t bytes;
+    int fd;
+    assert_int_equal(kf_file_write("file", "abc", 3, 0, &err), KF_OK);
+    assert_int_equal(kf_file_check("file", &err), KF_OK);
+    assert_int_equal(kf_file_read("file", 3, &data, &n, &err), KF_OK);
+    assert_true(n == 3 && strcmp(data, "abc") == 0);
+    free(data);
+    assert_int_equal(kf_file_open("file", &fd, &bytes, &err), KF_OK);
+    assert_true(bytes == 3 && close(fd) == 0);
+    assert_int_equal(kf_file_read("file", 2, &data, &n, &err), KF_ERR_LIMIT);
+    assert_null(data);
+    assert_int_equal(kf_file_open("absent", &fd, &bytes, &err), KF_ERR_IO);
+    assert_int_equal(fd, -1);
+    assert_int_equal(kf_file_read(NULL, 2, &data, &n, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_file_open("file", NULL, &bytes, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_file_write("file", NULL, 1, 0, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_file_check(NULL, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(entries(), 1);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, enter, leave)
         T(changed),        T(other_kinds),          T(dropped), T(modes_and_links),    T(refused),
-        T(through_a_pipe), T(through_descriptor_1), T(no_room), T(inside_and_outside), T(linked_store),
+        T(through_a_pipe), T(through_descriptor_1), T(no_room), T(public_calls), T(inside_and_outside), T(linked_store),
         T(ended) /* the last: nothing is written after it */};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
