@@ -20,7 +20,9 @@ enum { MAX_ROUNDS = 64 };
 static kf_status run_one(kf__graph *g, size_t i, bool *changed, kf_error *err) {
     bool did = false;
     kf__graph_index_uses(g);
+    if (!g->uses) KF_FAIL_MEMORY(err, g->n_values);
     kf_status st = PASSES[i].run(g, &did, err);
+    if (st == KF_OK && !g->uses) KF_FAIL_MEMORY(err, g->n_values); /* it could not grow: scans would take too long */
 #ifndef NDEBUG
     if (st == KF_OK) st = kf__graph_verify_uses(g, err);
 #endif

@@ -111,6 +111,7 @@ static kf_status find_groups(groups *e) {
     for (size_t i = 0; i < g->n_inputs; i++) fix(e, g->inputs[i]);
     for (size_t i = 0; i < g->n_outputs; i++) fix(e, g->outputs[i]);
     kf__graph_index_uses(g);
+    if (!g->uses) KF_FAIL_MEMORY(e->s.err, g->n_values);
     for (size_t i = 0; i < g->n_nodes; i++) link_node(e, &g->nodes[i]);
     kf__graph_drop_uses(g);
     return KF_OK;
