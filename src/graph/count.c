@@ -9,6 +9,10 @@ static int64_t elements(const kf__graph *g, kf__vid v) {
     return v >= 0 && kf__shape_count(&g->values[v].shape, &n) && n <= (size_t)1 << 50 ? (int64_t)n : 0;
 }
 
+/* Sums and products of what no machine can hold end at the largest number. */
+static int64_t times(int64_t a, int64_t b) { return __builtin_mul_overflow(a, b, &a) ? INT64_MAX : a; }
+static int64_t plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }
+
 static bool is_matrix(const kf__node *n) { return n->op == KF_OP_FC || kf__op_table[n->op].role == KF_ROLE_MATRIX; }
 
 int64_t kf__node_macs(const kf__graph *g, const kf__node *n) {
@@ -16,16 +20,16 @@ int64_t kf__node_macs(const kf__graph *g, const kf__node *n) {
     int64_t out = elements(g, n->out[0]);
     if (n->op == KF_OP_CONV) {
         const kf__shape *w = &g->values[n->in[1]].shape;
-        return w->rank == 4 ? out * w->dim[1] * w->dim[2] * w->dim[3] : 0;
+        return w->rank == 4 ? times(times(out, w->dim[1]), times(w->dim[2], w->dim[3])) : 0;
     }
     if (is_matrix(n)) {
         const kf__shape *w = &g->values[n->in[1]].shape;
         if (w->rank != 2) return 0;
-        return out * (n->op == KF_OP_FC || (n->op == KF_OP_GEMM && n->attrs.trans_b) ? w->dim[1] : w->dim[0]);
+        return times(out, w->dim[n->op == KF_OP_FC || (n->op == KF_OP_GEMM && n->attrs.trans_b)]);
     }
     if (n->op == KF_OP_SE_GATE) {
         const kf__shape *x = &g->values[n->in[0]].shape;
-        return x->rank > 0 ? x->dim[0] * (elements(g, n->in[1]) + elements(g, n->in[3])) : 0;
+        return x->rank > 0 ? times(x->dim[0], plus(elements(g, n->in[1]), elements(g, n->in[3]))) : 0;
     }
     return 0;
 }
@@ -35,7 +39,7 @@ int64_t kf__node_activations(const kf__graph *g, const kf__node *n) {
     if (n->op == KF_OP_CONV || is_matrix(n)) return elements(g, n->out[0]);
     if (n->op == KF_OP_SE_GATE) {
         const kf__shape *x = &g->values[n->in[0]].shape;
-        return x->rank > 0 ? x->dim[0] * (elements(g, n->in[2]) + elements(g, n->in[4])) : 0;
+        return x->rank > 0 ? times(x->dim[0], plus(elements(g, n->in[2]), elements(g, n->in[4]))) : 0;
     }
     return 0;
 }
@@ -57,7 +61,7 @@ static bool learned(const kf__graph *g, const kf__node *n, int k) {
 int64_t kf__node_parameters(const kf__graph *g, const kf__node *n) {
     int64_t sum = 0;
     for (int k = 0; k < n->n_in; k++)
-        if (learned(g, n, k)) sum += elements(g, n->in[k]);
+        if (learned(g, n, k)) sum = plus(sum, elements(g, n->in[k]));
     return sum;
 }
 
@@ -68,12 +72,12 @@ kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         if (n->dead) continue;
-        m += kf__node_macs(g, n);
-        a += kf__node_activations(g, n);
+        m = plus(m, kf__node_macs(g, n));
+        a = plus(a, kf__node_activations(g, n));
         for (int k = 0; k < n->n_in; k++) {
             if (!learned(g, n, k) || seen[n->in[k]]) continue;
             seen[n->in[k]] = true;
-            p += elements(g, n->in[k]);
+            p = plus(p, elements(g, n->in[k]));
         }
     }
     free(seen);
@@ -87,7 +91,8 @@ kf_status kf__graph_count_architecture(const kf__graph *g, int64_t *parameters, 
     KF_TRY(kf__graph_count(g, NULL, parameters, NULL, err));
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
-        if (!n->dead && n->op == KF_OP_CONV && n->n_in > 2 && n->in[2] >= 0) *parameters += elements(g, n->in[2]);
+        if (!n->dead && n->op == KF_OP_CONV && n->n_in > 2 && n->in[2] >= 0)
+            *parameters = plus(*parameters, elements(g, n->in[2]));
     }
     return KF_OK;
 }

@@ -63,5 +63,10 @@ kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_
         return KF_OK;
     }
     const kf__eval e = {node, in, n_in, out, n_out, arena, err};
-    return EVALUATORS[node->op](&e);
+    KF_TRY(EVALUATORS[node->op](&e));
+    for (int k = 0; k < n_out; k++)
+        if (!out[k].data)
+            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): output %d is not computed", node->name, kf__op_name(node->op),
+                    k);
+    return KF_OK;
 }

@@ -41,7 +41,6 @@ static kf_status each(const kf__eval *e, unary_fn *fn) {
     kf_status kf__eval_##id(const kf__eval *e) { return each(e, unary_##id); }
 
 UNARY(relu, x > 0 ? x : 0)
-UNARY(clip, clip(x, (double)a->act.lo, (double)a->act.hi))
 UNARY(hard_sigmoid, clip((double)a->alpha * x + (double)a->beta, 0, 1))
 UNARY(hard_swish, x * clip(x / 6 + 0.5, 0, 1))
 UNARY(sigmoid, 1 / (1 + exp(-x)))
@@ -56,6 +55,18 @@ UNARY(log, log(x))
 UNARY(erf, erf(x))
 UNARY(tanh, tanh(x))
 UNARY(not, x == 0)
+
+/* Bounds that are inputs, of whatever type; else the attributes. */
+kf_status kf__eval_clip(const kf__eval *e) {
+    const kf__dense *low = e->n_in > 1 ? e->in[1] : NULL, *high = e->n_in > 2 ? e->in[2] : NULL;
+    double lo = low ? kf__eval_get(low, 0) : (double)e->n->attrs.act.lo;
+    double hi = high ? kf__eval_get(high, 0) : (double)e->n->attrs.act.hi;
+    size_t count;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, clip(kf__eval_get(e->in[0], i), lo, hi));
+    return KF_OK;
+}
 
 /* ---- of two and more --------------------------------------------------------------------------------------------- */
 
@@ -183,6 +194,11 @@ kf_status kf__eval_range(const kf__eval *e) {
     size_t count;
     KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
     if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    if (e->out->dtype == KF_I64) {
+        int64_t at = *(const int64_t *)e->in[0]->data, by = *(const int64_t *)e->in[2]->data;
+        for (size_t i = 0; i < count; i++) ((int64_t *)e->out->data)[i] = at + (int64_t)i * by;
+        return KF_OK;
+    }
     double start = kf__eval_get(e->in[0], 0), step = kf__eval_get(e->in[2], 0);
     for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, start + (double)i * step);
     return KF_OK;

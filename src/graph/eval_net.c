@@ -88,19 +88,16 @@ kf_status kf__eval_pool(const kf__eval *e) {
         for (int64_t y = 0; y < oh; y++)
             for (int64_t xo = 0; xo < ow; xo++) {
                 double acc = is_max ? -INFINITY : 0;
-                int count = 0;
-                for (int ky = 0; ky < a->kh; ky++)
-                    for (int kx = 0; kx < a->kw; kx++) {
-                        int64_t sy = y * a->sh - a->pt + (int64_t)ky * a->dh, sx = xo * a->sw - a->pl + (int64_t)kx * a->dw;
-                        bool padded = sy >= -a->pt && sy < ih + a->pb && sx >= -a->pl && sx < iw + a->pr;
-                        if (sy < 0 || sy >= ih || sx < 0 || sx >= iw) {
-                            count += n->attrs.count_include_pad && padded;
-                            continue;
-                        }
+                int64_t top = y * a->sh - a->pt, left = xo * a->sw - a->pl;
+                kf__taps ty = kf__taps_inside(top, a->kh, a->dh, ih), tx = kf__taps_inside(left, a->kw, a->dw, iw);
+                int count = ty.count * tx.count;
+                for (int ky = ty.first; ky < ty.first + ty.count; ky++)
+                    for (int kx = tx.first; kx < tx.first + tx.count; kx++) {
+                        int64_t sy = top + (int64_t)ky * a->dh, sx = left + (int64_t)kx * a->dw;
                         double v = (double)((const float *)x->data)[(p * ih + sy) * iw + sx];
                         acc = is_max ? (v > acc ? v : acc) : acc + v;
-                        count++;
                     }
+                if (n->attrs.count_include_pad) count = kf__window_padded_taps(a, top, left, ih, iw);
                 ((float *)out->data)[(p * oh + y) * ow + xo] = (float)(is_max ? acc : count ? acc / count : 0);
             }
     return KF_OK;
@@ -130,7 +127,7 @@ kf_status kf__eval_reduce(const kf__eval *e) {
     if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
     double *sums = kf__arena_array(e->arena, count, sizeof *sums);
     if (!sums) KF_FAIL_MEMORY(e->err, count * sizeof *sums);
-    int r = x->shape.rank, axes = list ? (int)list->shape.dim[0] : n->attrs.n_axes;
+    int r = x->shape.rank, axes = list ? (int)list->shape.dim[0] : n->attrs.n_axes; /* in range, each once */
     for (int i = 0; i < axes; i++) {
         int64_t ax = list ? kf__whole(kf__eval_get(list, (size_t)i), -KF_MAX_RANK, KF_MAX_RANK, 0) : n->attrs.axes[i];
         reduced[ax < 0 ? ax + r : ax] = true;
@@ -161,16 +158,15 @@ kf_status kf__eval_matmul(const kf__eval *e) {
     size_t m = (size_t)out->shape.dim[0], nn = (size_t)out->shape.dim[1], k = (size_t)in[0]->shape.dim[ta ? 0 : 1];
     const float *a = in[0]->data, *b = in[1]->data;
     const kf__dense *c = e->n_in > 2 ? in[2] : NULL;
-    size_t nc = 0;
-    bool per_row = c && c->shape.rank == 2 && c->shape.dim[0] > 1;
-    if (c && !kf__shape_count(&c->shape, &nc)) nc = 0;
+    int r = c ? c->shape.rank : 0; /* C has the extents of the result or 1, in its last axes */
+    size_t column = r > 0 && c->shape.dim[r - 1] > 1, row = r > 1 && c->shape.dim[0] > 1 ? (size_t)c->shape.dim[1] : 0;
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < nn; j++) {
             double acc = 0;
             for (size_t x = 0; x < k; x++)
                 acc += (double)a[ta ? x * m + i : i * k + x] * (double)b[tb ? j * k + x : x * nn + j];
             if (gemm) acc *= (double)t->alpha;
-            if (nc) acc += (gemm ? (double)t->beta : 1) * kf__eval_get(c, nc == 1 ? 0 : per_row ? i * (nc == m ? 1 : nn) + (nc == m ? 0 : j) : j);
+            if (c) acc += (gemm ? (double)t->beta : 1) * kf__eval_get(c, i * row + j * column);
             ((float *)out->data)[i * nn + j] = (float)kf__eval_activation(&t->act, acc);
         }
     return KF_OK;

@@ -5,6 +5,11 @@
 
 #include <math.h>
 
+#include "graph/operands.h"
+
+#define MOST_BYTES ((size_t)1 << 32) /* of one result; no tensor of a network comes near it */
+
+/* Inference has proved that the axis is in range. */
 static int norm_axis(int64_t axis, int rank) { return (int)(axis < 0 ? axis + rank : axis); }
 
 double kf__eval_get(const kf__dense *t, size_t i) {
@@ -26,10 +31,10 @@ double kf__eval_get(const kf__dense *t, size_t i) {
 /* ONNX leaves open what is out of range: the nearest value is taken, and 0 for NaN. */
 static int64_t to_integer(double v, int64_t lo, int64_t hi) { return kf__whole(v, lo, hi, 0); }
 
+/* As shape inference takes it. */
 static int64_t get_int(const kf__dense *t, size_t i) {
-    const int64_t limit = (int64_t)1 << 40; /* as shape inference clamps */
-    int64_t v = t->dtype == KF_I64 ? ((const int64_t *)t->data)[i] : to_integer(kf__eval_get(t, i), -limit, limit);
-    return kf__max_i64(-limit, kf__min_i64(v, limit));
+    return kf__cut(t->dtype == KF_I64 ? ((const int64_t *)t->data)[i]
+                                      : to_integer(kf__eval_get(t, i), INT32_MIN, INT32_MAX));
 }
 
 void kf__eval_put(kf__dense *t, size_t i, double v) {
@@ -51,6 +56,8 @@ kf_status kf__eval_alloc(kf__dense *out, kf__arena *arena, kf_error *err) {
     size_t n, bytes, size = kf_dtype_size(out->dtype);
     if (!size || !kf__shape_count(&out->shape, &n) || !kf__mul_size(n, size, &bytes))
         KF_FAIL(err, KF_ERR_SHAPE, "result size is not known");
+    if (bytes > MOST_BYTES) /* a Range or an Expand whose numbers are computed */
+        KF_FAIL(err, KF_ERR_LIMIT, "the result has %zu bytes; at most %zu are evaluated", bytes, MOST_BYTES);
     out->data = kf__arena_zalloc(arena, bytes);
     if (!out->data) KF_FAIL_MEMORY(err, bytes);
     return KF_OK;
@@ -92,11 +99,10 @@ kf_status kf__eval_slice(const kf__eval *e) {
     strides_of(&x->shape, step);
     for (size_t i = 0; i < (size_t)in[1]->shape.dim[0]; i++) {
         int ax = e->n_in > 3 && in[3] ? norm_axis(get_int(in[3], i), x->shape.rank) : (int)i;
-        int64_t by = e->n_in > 4 && in[4] ? get_int(in[4], i) : 1, dim = x->shape.dim[ax], s = get_int(in[1], i);
-        s = s < 0 ? s + dim : s;
-        s = kf__max_i64(0, kf__min_i64(s, by > 0 ? dim : dim - 1));
-        base += s * step[ax];
-        step[ax] *= by;
+        int64_t by = e->n_in > 4 && in[4] ? get_int(in[4], i) : 1, first, count;
+        kf__slice_range(x->shape.dim[ax], get_int(in[1], i), get_int(in[2], i), by, &first, &count);
+        base += first * step[ax];
+        step[ax] *= count > 1 ? by : 0; /* a step that is never taken may be huge */
     }
     gather_strided(x, e->out, base, step);
     return KF_OK;
@@ -194,7 +200,9 @@ kf_status kf__eval_shape(const kf__eval *e) {
     size_t count;
     KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
     if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
-    for (size_t i = 0; i < count; i++) ((int64_t *)e->out->data)[i] = e->in[0]->shape.dim[i];
+    int first;
+    kf__shape_query(&e->n->attrs, e->in[0]->shape.rank, &first);
+    for (size_t i = 0; i < count; i++) ((int64_t *)e->out->data)[i] = e->in[0]->shape.dim[(size_t)first + i];
     return KF_OK;
 }
 
@@ -227,7 +235,7 @@ kf_status kf__eval_copy(const kf__eval *e) {
     size_t count;
     KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
     if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
-    memcpy(e->out->data, e->in[0]->data, count * kf_dtype_size(e->out->dtype));
+    if (count) memcpy(e->out->data, e->in[0]->data, count * kf_dtype_size(e->out->dtype));
     return KF_OK;
 }
 
@@ -243,7 +251,7 @@ kf_status kf__eval_split(const kf__eval *e) {
         kf__dense *out = &e->out[k];
         KF_TRY(kf__eval_alloc(out, e->arena, e->err));
         size_t mine = (size_t)out->shape.dim[ax] * inner;
-        for (size_t o = 0; o < outer; o++)
+        for (size_t o = 0; mine && o < outer; o++)
             memcpy((char *)out->data + o * mine, (const char *)x->data + o * row + at, mine);
         at += mine;
     }

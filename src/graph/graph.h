@@ -113,6 +113,8 @@ typedef struct kf__attrs {
     kf__activation gate_act; /* SE_GATE: activation of the second layer */
     float alpha, beta, epsilon, value;
     int32_t axis, keepdims, trans_a, trans_b, ceil_mode, count_include_pad, start, end;
+    int32_t num_outputs; /* SPLIT of opset 18: as the file has it, 0 when absent */
+    int32_t allow_zero;  /* RESHAPE: a 0 in the target shape is an extent, not a copy of the input's */
     kf_dtype to;
     int32_t n_axes; /* axes, permutation, split sizes, or pads of PAD (2 * rank, ONNX order) */
     int64_t axes[2 * KF_MAX_RANK];
@@ -244,12 +246,31 @@ kf_status kf__order_nodes(const kf__needs *needs, const bool *wanted, int32_t *o
 const char *kf__op_name(kf__op op);
 /** From an ONNX op_type; KF_OP_COUNT if unknown. */
 kf__op kf__op_from_name(const char *name);
-/** Infer dtype and shape of all node outputs, in order. Constants give values to shape operators. An error names node and
- *  reason. Values whose shape cannot be known yet keep rank -1 (legal before constant folding). */
+/** Most outputs that ONNX gives the operator (operands.def). */
+int32_t kf__op_outputs(kf__op op);
+/** Extents that a SHAPE node with these attributes gives of an input of `rank`: returns how many, from *first on. */
+int kf__shape_query(const kf__attrs *a, int rank, int *first);
+/** Most elements of a tensor. Nothing comes near it, and bytes and strides stay inside 64 bits. */
+#define KF_MOST_ELEMENTS ((int64_t)1 << 40)
+/** Is each extent from 0 to KF_MOST_ELEMENTS, and their product too, with 1 for 0? Strides of such a shape never
+ *  overflow. */
+static inline bool kf__graph_shape_fits(const kf__shape *s) {
+    int64_t n = 1;
+    if (s->rank < 0 || s->rank > KF_MAX_RANK) return false;
+    for (int i = 0; i < s->rank; i++) {
+        if (s->dim[i] < 0 || s->dim[i] > KF_MOST_ELEMENTS / n) return false;
+        n *= kf__max_i64(s->dim[i], 1);
+    }
+    return true;
+}
+/** Infer dtype and shape of all node outputs, in order, after checking every operand. Constants give values to shape
+ *  operators. Only SPLIT computes more than its first output. An error names node and reason: FORMAT (operands missing
+ * or too many), SHAPE, LIMIT (a result too large for any machine). Values whose shape cannot be known yet keep rank -1
+ *  (legal before constant folding). */
 kf_status kf__graph_infer(kf__graph *g, kf_error *err);
 /** The same for the nodes from index `first` on; those before it were inferred. */
 kf_status kf__graph_infer_from(kf__graph *g, size_t first, kf_error *err);
-/** Structural checks between passes: order, single producer, arity, dtypes, shapes agree with inference. */
+/** Structural checks between passes: order, single producer; then inference, which holds operands to operands.def. */
 kf_status kf__graph_verify(kf__graph *g, kf_error *err);
 
 /* ---- evaluation of one node on dense tensors (eval_*.c): used by constant folding and by ref --------------------- */

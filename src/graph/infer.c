@@ -1,45 +1,49 @@
-/* Shape and dtype inference of every operator.
- * An unknown shape has rank -1 and passes through, until constant folding knows more.
+/* Shape and dtype inference of every operator: what its operands must have in common, and what comes out.
+ * An unknown shape has rank -1 and passes through, until constant folding knows more. Ranks and types of operands are
+ * held to operands.def before a function of this file runs, so operands that have to be there are.
  * Owner rule: writes only into the values of the graph it is given. */
-#include "graph/graph.h"
+#include "graph/operands.h"
 
-typedef struct ctx {
-    kf__graph *g;
-    const kf__node *n;
-    kf_error *err;
-} ctx;
+enum { MOST_TAPS = 1 << 24 }; /* of a window: a pooling names its size in the file without a weight to show for it */
 
-static kf__value *in_value(const ctx *c, int k) {
-    return k < c->n->n_in && c->n->in[k] >= 0 ? &c->g->values[c->n->in[k]] : NULL;
-}
+typedef kf__inferring ctx;
+
+#define in_value kf__operand
+#define NODE_FAIL(c, ...) KF_NODE_FAIL(c, KF_ERR_SHAPE, __VA_ARGS__)
 
 static bool known(const kf__value *v) { return v && v->shape.rank >= 0; }
 
-/* No extent, pad or index of a real model comes near this; clamping to it keeps sums of a few of them inside i64, and means the
- * same as the huge "to the end" values that exporters write. */
-#define EXTENT_LIMIT ((int64_t)1 << 40)
-
-static int64_t clamp_extent(int64_t v) { return kf__max_i64(-EXTENT_LIMIT, kf__min_i64(v, EXTENT_LIMIT)); }
-
-/* Constant i64 (or i32) input k as a list; false when absent or not constant. */
-static bool const_ints(const ctx *c, int k, int64_t *list, int cap, int *count) {
-    const kf__value *v = in_value(c, k);
-    size_t n;
-    if (!v || !v->data || !kf__shape_count(&v->shape, &n) || n > (size_t)cap) return false;
-    for (size_t i = 0; i < n; i++) {
-        if (v->dtype == KF_I64) list[i] = clamp_extent(((const int64_t *)v->data)[i]);
-        else if (v->dtype == KF_I32) list[i] = ((const int32_t *)v->data)[i];
-        else return false;
-    }
-    *count = (int)n;
-    return true;
+/* Elements of an operand whose shape is known. */
+static size_t count_of(const kf__value *v) {
+    size_t n = 0;
+    return kf__shape_count(&v->shape, &n) ? n : 0;
 }
 
-#define NODE_FAIL(c, ...)                                                                                              \
-    do {                                                                                                               \
-        kf__error_set((c)->err, KF_ERR_SHAPE, __VA_ARGS__);                                                            \
-        return kf__error_prefix((c)->err, KF_ERR_SHAPE, "%s (%s)", (c)->n->name, kf__op_name((c)->n->op));             \
-    } while (0)
+/* Operand k, where it is there and known, is a vector of `n`. What is i32 here belongs to the quantizer. */
+static kf_status check_length(const ctx *c, int k, int64_t n) {
+    const kf__value *v = in_value(c, k);
+    if (known(v) && v->dtype == KF_F32 && (v->shape.rank != 1 || v->shape.dim[0] != n))
+        NODE_FAIL(c, "input %d (%s) has %zu elements; %lld are needed", k, v->name, count_of(v), (long long)n);
+    return KF_OK;
+}
+
+/* Operand k, where it is there and known, is one number. */
+static kf_status check_single(const ctx *c, int k) {
+    const kf__value *v = in_value(c, k);
+    if (known(v) && count_of(v) != 1)
+        NODE_FAIL(c, "input %d (%s) has %zu elements; one is needed", k, v->name, count_of(v));
+    return KF_OK;
+}
+
+/* Operand k, where it is there and known, has this shape. */
+static kf_status check_shape(const ctx *c, int k, const kf__shape *want) {
+    const kf__value *v = in_value(c, k);
+    char have[96], need[96];
+    if (known(v) && !kf__shape_equal(&v->shape, want))
+        NODE_FAIL(c, "input %d (%s) is %s; %s is needed", k, v->name, kf__shape_text(&v->shape, have, sizeof have),
+                  kf__shape_text(want, need, sizeof need));
+    return KF_OK;
+}
 
 static kf_status broadcast(const ctx *c, const kf__shape *a, const kf__shape *b, kf__shape *out) {
     if (a->rank < 0 || b->rank < 0) {
@@ -60,12 +64,22 @@ static kf_status broadcast(const ctx *c, const kf__shape *a, const kf__shape *b,
     return KF_OK;
 }
 
-static kf_status infer_window(const ctx *c, int64_t channels, kf__shape *out) {
+/* An image without channels or pixels has nothing to pool or to convolve; an empty batch is only empty. */
+static kf_status check_pixels(const ctx *c) {
+    const kf__shape *x = &in_value(c, 0)->shape;
+    char text[96];
+    for (int i = 1; i < x->rank; i++)
+        if (x->dim[i] == 0) NODE_FAIL(c, "input 0 is %s, without a pixel", kf__shape_text(x, text, sizeof text));
+    return KF_OK;
+}
+
+static kf_status infer_window(const ctx *c, int64_t channels, bool ceil_mode, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     const kf__window *a = &c->n->attrs.window;
-    if (x->shape.rank != 4) NODE_FAIL(c, "input has rank %d, 4 (NCHW) is needed", x->shape.rank);
+    KF_TRY(check_pixels(c));
+    if ((int64_t)a->kh * a->kw > MOST_TAPS)
+        KF_NODE_FAIL(c, KF_ERR_LIMIT, "window %dx%d has more than %d taps", a->kh, a->kw, MOST_TAPS);
     *out = kf__shape_make(4, (int64_t[]){x->shape.dim[0], channels, 0, 0});
-    bool ceil_mode = c->n->attrs.ceil_mode;
     const kf__axis rows = kf__window_rows(a), columns = kf__window_columns(a);
     if (!kf__axis_extent(&rows, x->shape.dim[2], ceil_mode, &out->dim[2]) ||
         !kf__axis_extent(&columns, x->shape.dim[3], ceil_mode, &out->dim[3]))
@@ -75,61 +89,63 @@ static kf_status infer_window(const ctx *c, int64_t channels, kf__shape *out) {
 }
 
 static kf_status infer_conv(const ctx *c, kf__shape *out) {
-    const kf__value *x = in_value(c, 0), *w = in_value(c, 1), *b = in_value(c, 2);
+    const kf__value *x = in_value(c, 0), *w = in_value(c, 1);
     const kf__window *a = &c->n->attrs.window;
-    if (!known(x) || !known(w)) return KF_OK;
-    if (w->shape.rank != 4) NODE_FAIL(c, "weights have rank %d; only 2-D convolution (rank 4) is supported", w->shape.rank);
-    if (x->shape.rank != 4) NODE_FAIL(c, "input has rank %d, 4 (NCHW) is needed", x->shape.rank);
+    if (!known(w)) return KF_OK;
     int64_t in_c = x->shape.dim[1], out_c = w->shape.dim[0];
     if (a->group < 1 || in_c % a->group || out_c % a->group)
         NODE_FAIL(c, "group %d does not divide %lld input and %lld output channels", a->group, (long long)in_c,
                   (long long)out_c);
-    if (w->shape.dim[1] * a->group != in_c || w->shape.dim[2] != a->kh || w->shape.dim[3] != a->kw) {
+    if (w->shape.dim[1] != in_c / a->group || w->shape.dim[2] != a->kh || w->shape.dim[3] != a->kw) {
         char tw[96], tx[96];
         NODE_FAIL(c, "weights %s do not fit input %s with group %d", kf__shape_text(&w->shape, tw, sizeof tw),
                   kf__shape_text(&x->shape, tx, sizeof tx), a->group);
     }
-    size_t nb = 0;
-    if (known(b) && b->dtype == KF_F32 && (!kf__shape_count(&b->shape, &nb) || nb != (size_t)out_c))
-        NODE_FAIL(c, "bias has %zu elements for %lld output channels", nb, (long long)out_c);
-    return infer_window(c, out_c, out);
+    KF_TRY(check_length(c, 2, out_c));
+    KF_TRY(infer_window(c, out_c, false, out));
+    return check_shape(c, 3, out);
 }
 
-static int norm_axis(int64_t axis, int rank) { return (int)(axis < 0 ? axis + rank : axis); }
+/* C of Gemm is broadcast to the result, and never the other way round; the bias of FC is a vector. */
+static kf_status check_addend(const ctx *c, const kf__shape *out) {
+    const kf__value *v = in_value(c, 2);
+    if (c->n->op == KF_OP_FC) return check_length(c, 2, out->dim[1]);
+    for (int d = 0; known(v) && d < v->shape.rank; d++) {
+        int64_t have = v->shape.dim[d], want = out->dim[2 - v->shape.rank + d];
+        char tv[96], to[96];
+        if (have != 1 && have != want)
+            NODE_FAIL(c, "input 2 (%s) is %s, which does not broadcast to %s", v->name,
+                      kf__shape_text(&v->shape, tv, sizeof tv), kf__shape_text(out, to, sizeof to));
+    }
+    return KF_OK;
+}
 
 static kf_status infer_matmul(const ctx *c, kf__shape *out) {
     const kf__value *a = in_value(c, 0), *b = in_value(c, 1);
     const kf__attrs *t = &c->n->attrs;
-    if (!known(a) || !known(b)) return KF_OK;
-    if (a->shape.rank != 2 || b->shape.rank != 2) NODE_FAIL(c, "ranks %d and %d; only matrices are supported", a->shape.rank, b->shape.rank);
+    if (!known(b)) return KF_OK;
     bool ta = c->n->op == KF_OP_GEMM && t->trans_a, tb = c->n->op == KF_OP_FC || (c->n->op == KF_OP_GEMM && t->trans_b);
     int64_t ka = a->shape.dim[ta ? 0 : 1], kb = b->shape.dim[tb ? 1 : 0];
-    if (ka != kb) NODE_FAIL(c, "inner sizes %lld and %lld differ; the input shape probably does not match the classifier", (long long)ka, (long long)kb);
+    if (ka != kb)
+        NODE_FAIL(c, "inner sizes %lld and %lld differ; the input shape probably does not match the classifier",
+                  (long long)ka, (long long)kb);
     *out = kf__shape_make(2, (int64_t[]){a->shape.dim[ta ? 1 : 0], b->shape.dim[tb ? 0 : 1]});
-    return KF_OK;
+    return check_addend(c, out);
 }
 
 static kf_status infer_reduce(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    const kf__attrs *a = &c->n->attrs;
-    int64_t axes[KF_MAX_RANK];
-    int n = 0;
-    if (c->n->n_in > 1 && c->n->in[1] >= 0) {
-        if (!const_ints(c, 1, axes, KF_MAX_RANK, &n)) return KF_OK;
-    } else {
-        n = a->n_axes;
-        memcpy(axes, a->axes, sizeof axes);
-    }
-    bool drop[KF_MAX_RANK] = {false};
-    for (int i = 0; i < n; i++) {
-        int ax = norm_axis(axes[i], x->shape.rank);
-        if (ax < 0 || ax >= x->shape.rank) NODE_FAIL(c, "axis %lld is out of range", (long long)axes[i]);
-        drop[ax] = true;
-    }
+    kf__ints axes;
+    bool have, drop[KF_MAX_RANK] = {false};
+    KF_TRY(kf__operand_list(c, 1, KF_MOST_INTS, &axes, &have));
+    if (!have) return KF_OK;
+    KF_TRY(kf__operand_axes(c, &axes, x->shape.rank, drop));
     out->rank = 0;
     for (int i = 0; i < x->shape.rank; i++) {
-        bool reduced = n == 0 || drop[i];
-        if (reduced && !a->keepdims) continue;
+        bool reduced = axes.n == 0 || drop[i];
+        if (reduced && x->shape.dim[i] == 0 && c->n->op == KF_OP_REDUCE_MEAN)
+            NODE_FAIL(c, "axis %d has no elements, so there is no mean", i);
+        if (reduced && !c->n->attrs.keepdims) continue;
         out->dim[out->rank++] = reduced ? 1 : x->shape.dim[i];
     }
     return KF_OK;
@@ -137,55 +153,75 @@ static kf_status infer_reduce(const ctx *c, kf__shape *out) {
 
 static kf_status infer_reshape(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    int64_t dims[KF_MAX_RANK];
-    int n, infer_at = -1;
-    if (!const_ints(c, 1, dims, KF_MAX_RANK, &n)) return KF_OK;
-    size_t total, have = 1;
-    if (!kf__shape_count(&x->shape, &total)) NODE_FAIL(c, "the input size is not known");
-    kf__shape s = {.rank = n};
-    for (int i = 0; i < n; i++) {
-        s.dim[i] = dims[i] == 0 && i < x->shape.rank ? x->shape.dim[i] : dims[i];
+    kf__ints to;
+    bool have;
+    int infer_at = -1;
+    KF_TRY(kf__operand_ints(c, 1, KF_MAX_RANK, &to, &have));
+    if (!have) return KF_OK;
+    size_t total = count_of(x), rest = 1, count;
+    kf__shape s = {.rank = to.n};
+    for (int i = 0; i < to.n; i++) {
+        bool copy = to.v[i] == 0 && !c->n->attrs.allow_zero;
+        if (copy && i >= x->shape.rank)
+            NODE_FAIL(c, "extent %d of the target shape is 0; the input has rank %d", i, x->shape.rank);
+        s.dim[i] = copy ? x->shape.dim[i] : to.v[i];
         if (s.dim[i] == -1 && infer_at < 0) infer_at = i;
-        else if (s.dim[i] < 0 || !kf__mul_size(have, (size_t)s.dim[i], &have)) NODE_FAIL(c, "target shape is not valid");
+        else if (s.dim[i] < 0 || !kf__mul_size(rest, (size_t)s.dim[i], &rest))
+            NODE_FAIL(c, "extent %d of the target shape is %lld", i, (long long)s.dim[i]);
     }
-    if (infer_at >= 0) s.dim[infer_at] = have ? (int64_t)(total / have) : 0;
-    size_t check;
-    if (!kf__shape_count(&s, &check) || check != total) NODE_FAIL(c, "%zu elements cannot take the target shape", total);
+    if (infer_at >= 0 && rest == 0) NODE_FAIL(c, "-1 in the target shape has no meaning beside an extent of 0");
+    if (infer_at >= 0) s.dim[infer_at] = (int64_t)(total / rest);
+    char text[96];
+    if (!kf__shape_count(&s, &count) || count != total)
+        NODE_FAIL(c, "%zu elements cannot take the target shape %s", total, kf__shape_text(&s, text, sizeof text));
     *out = s;
     return KF_OK;
 }
 
 static kf_status infer_squeeze(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    bool unsqueeze = c->n->op == KF_OP_UNSQUEEZE, pick[KF_MAX_RANK] = {false};
-    int64_t axes[KF_MAX_RANK];
-    int n = c->n->attrs.n_axes;
-    memcpy(axes, c->n->attrs.axes, sizeof axes);
-    if (c->n->n_in > 1 && c->n->in[1] >= 0 && !const_ints(c, 1, axes, KF_MAX_RANK, &n)) return KF_OK;
-    int rank = unsqueeze ? x->shape.rank + n : x->shape.rank;
-    if (rank > KF_MAX_RANK) NODE_FAIL(c, "result has more than %d dimensions", KF_MAX_RANK);
-    for (int i = 0; i < n; i++) {
-        int ax = norm_axis(axes[i], rank);
-        if (ax < 0 || ax >= rank) NODE_FAIL(c, "axis %lld is out of range", (long long)axes[i]);
-        pick[ax] = true;
-    }
+    kf__ints axes;
+    bool have, pick[KF_MAX_RANK] = {false};
+    KF_TRY(kf__operand_list(c, 1, KF_MOST_INTS, &axes, &have));
+    if (!have) return KF_OK;
+    if (axes.n == 0 && in_value(c, 1)) NODE_FAIL(c, "its list of axes is empty");
+    KF_TRY(kf__operand_axes(c, &axes, x->shape.rank, pick));
     out->rank = 0;
-    for (int i = 0, from = 0; i < rank; i++) {
-        if (unsqueeze) out->dim[out->rank++] = pick[i] ? 1 : x->shape.dim[from++];
-        else if (!(pick[i] || (n == 0 && x->shape.dim[i] == 1))) out->dim[out->rank++] = x->shape.dim[i];
+    for (int i = 0; i < x->shape.rank; i++) {
+        int64_t dim = x->shape.dim[i];
+        if (pick[i] && dim != 1) NODE_FAIL(c, "axis %d has %lld elements; only axes of 1 can go", i, (long long)dim);
+        if (!(pick[i] || (axes.n == 0 && dim == 1))) out->dim[out->rank++] = dim;
     }
+    return KF_OK;
+}
+
+static kf_status infer_unsqueeze(const ctx *c, kf__shape *out) {
+    const kf__value *x = in_value(c, 0);
+    kf__ints axes;
+    bool have, pick[KF_MAX_RANK] = {false};
+    KF_TRY(kf__operand_list(c, 1, KF_MOST_INTS, &axes, &have));
+    if (!have) return KF_OK;
+    int rank = x->shape.rank + axes.n;
+    if (rank > KF_MAX_RANK)
+        NODE_FAIL(c, "%d axes and rank %d give %d dimensions; at most %d are possible", axes.n, x->shape.rank, rank,
+                  KF_MAX_RANK);
+    KF_TRY(kf__operand_axes(c, &axes, rank, pick));
+    out->rank = 0;
+    for (int i = 0, from = 0; i < rank; i++) out->dim[out->rank++] = pick[i] ? 1 : x->shape.dim[from++];
     return KF_OK;
 }
 
 static kf_status infer_concat(const ctx *c, kf__shape *out) {
     kf__shape s = in_value(c, 0)->shape;
-    int ax = norm_axis(c->n->attrs.axis, s.rank);
-    if (ax < 0 || ax >= s.rank) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
+    int ax;
+    KF_TRY(kf__operand_axis(c, c->n->attrs.axis, s.rank, &ax));
     for (int k = 1; k < c->n->n_in; k++) {
         const kf__value *v = in_value(c, k);
         if (!known(v)) return KF_OK;
-        if (v->shape.rank != s.rank) NODE_FAIL(c, "input %d has rank %d, not %d", k, v->shape.rank, s.rank);
-        s.dim[ax] += v->shape.dim[ax];
+        kf__shape fits = s;
+        if (v->shape.rank == s.rank) fits.dim[ax] = v->shape.dim[ax];
+        KF_TRY(check_shape(c, k, &fits));
+        s.dim[ax] += v->shape.dim[ax]; /* 64 extents of 2^40 at most */
     }
     *out = s;
     return KF_OK;
@@ -193,47 +229,54 @@ static kf_status infer_concat(const ctx *c, kf__shape *out) {
 
 static kf_status infer_slice(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    int64_t start[KF_MAX_RANK], end[KF_MAX_RANK], axes[KF_MAX_RANK], steps[KF_MAX_RANK];
-    int n, ne, na = 0, ns = 0;
-    if (!const_ints(c, 1, start, KF_MAX_RANK, &n) || !const_ints(c, 2, end, KF_MAX_RANK, &ne)) return KF_OK;
-    if (c->n->n_in > 3 && c->n->in[3] >= 0 && !const_ints(c, 3, axes, KF_MAX_RANK, &na)) return KF_OK;
-    if (c->n->n_in > 4 && c->n->in[4] >= 0 && !const_ints(c, 4, steps, KF_MAX_RANK, &ns)) return KF_OK;
-    if (ne != n || (na && na != n) || (ns && ns != n)) NODE_FAIL(c, "starts, ends, axes and steps differ in length");
+    kf__ints list[4]; /* starts, ends, axes, steps */
+    bool have, pick[KF_MAX_RANK] = {false};
+    for (int k = 0; k < 4; k++) {
+        list[k].n = -1;
+        if (k >= 2 && !in_value(c, k + 1)) continue;
+        KF_TRY(kf__operand_ints(c, k + 1, KF_MOST_INTS, &list[k], &have));
+        if (!have) return KF_OK;
+    }
+    int n = list[0].n;
+    if (list[1].n != n || (list[2].n >= 0 && list[2].n != n) || (list[3].n >= 0 && list[3].n != n))
+        NODE_FAIL(c, "starts, ends, axes and steps differ in length");
+    for (int i = 0; list[2].n < 0 && i < n; i++) list[2].v[i] = i;
+    list[2].n = n;
+    KF_TRY(kf__operand_axes(c, &list[2], x->shape.rank, pick));
     *out = x->shape;
     for (int i = 0; i < n; i++) {
-        int ax = na ? norm_axis(axes[i], x->shape.rank) : i;
-        int64_t step = ns ? steps[i] : 1;
-        if (ax < 0 || ax >= x->shape.rank || step == 0) NODE_FAIL(c, "axis or step is out of range");
-        int64_t dim = x->shape.dim[ax], lo = step > 0 ? 0 : -1, hi = step > 0 ? dim : dim - 1;
-        int64_t s = start[i] < 0 ? start[i] + dim : start[i], e = end[i] < -dim - 1 ? -1 : end[i] < 0 ? end[i] + dim : end[i];
-        s = kf__max_i64(step > 0 ? 0 : lo, kf__min_i64(s, hi));
-        e = kf__max_i64(lo, kf__min_i64(e, step > 0 ? dim : dim - 1));
-        int64_t span = step > 0 ? e - s : s - e, mag = step > 0 ? step : -step;
-        out->dim[ax] = span > 0 ? (span + mag - 1) / mag : 0;
+        int64_t first, step = list[3].n >= 0 ? list[3].v[i] : 1;
+        int ax = (int)(list[2].v[i] < 0 ? list[2].v[i] + x->shape.rank : list[2].v[i]);
+        if (step == 0) NODE_FAIL(c, "the step of axis %d is 0", ax);
+        kf__slice_range(x->shape.dim[ax], list[0].v[i], list[1].v[i], step, &first, &out->dim[ax]);
     }
     return KF_OK;
 }
 
 static kf_status infer_pad(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    int64_t pads[2 * KF_MAX_RANK];
-    int n = c->n->attrs.n_axes;
-    memcpy(pads, c->n->attrs.axes, sizeof pads);
-    if (c->n->n_in > 1 && c->n->in[1] >= 0 && !const_ints(c, 1, pads, 2 * KF_MAX_RANK, &n)) return KF_OK;
-    if (n != 2 * x->shape.rank) NODE_FAIL(c, "%d pads for rank %d", n, x->shape.rank);
+    kf__ints pads;
+    bool have;
+    int r = x->shape.rank;
+    KF_TRY(check_single(c, 2));
+    KF_TRY(kf__operand_list(c, 1, KF_MOST_INTS, &pads, &have));
+    if (!have) return KF_OK;
+    if (pads.n != 2 * r) NODE_FAIL(c, "%d pads for rank %d", pads.n, r);
     *out = x->shape;
-    for (int i = 0; i < x->shape.rank; i++) {
-        out->dim[i] += pads[i] + pads[i + x->shape.rank];
-        if (out->dim[i] < 0) NODE_FAIL(c, "pads remove more than there is");
+    for (int i = 0; i < r; i++) {
+        out->dim[i] += pads.v[i] + pads.v[i + r]; /* each at most 2^40 */
+        if (out->dim[i] < 0 || x->shape.dim[i] + kf__min_i64(pads.v[i], pads.v[i + r]) < 0)
+            NODE_FAIL(c, "pads of axis %d remove more than there is", i);
     }
     return KF_OK;
 }
 
 static kf_status infer_gather(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0), *i = in_value(c, 1);
+    int ax, rank = x->shape.rank - 1 + i->shape.rank;
     if (!known(i)) return KF_OK;
-    int ax = norm_axis(c->n->attrs.axis, x->shape.rank);
-    if (ax < 0 || ax >= x->shape.rank || x->shape.rank - 1 + i->shape.rank > KF_MAX_RANK) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
+    KF_TRY(kf__operand_axis(c, c->n->attrs.axis, x->shape.rank, &ax));
+    if (rank > KF_MAX_RANK) NODE_FAIL(c, "the result has %d dimensions; at most %d are possible", rank, KF_MAX_RANK);
     out->rank = 0;
     for (int k = 0; k < ax; k++) out->dim[out->rank++] = x->shape.dim[k];
     for (int k = 0; k < i->shape.rank; k++) out->dim[out->rank++] = i->shape.dim[k];
@@ -244,12 +287,15 @@ static kf_status infer_gather(const ctx *c, kf__shape *out) {
 static kf_status infer_transpose(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     const kf__attrs *a = &c->n->attrs;
+    bool taken[KF_MAX_RANK] = {false};
     int r = x->shape.rank;
     if (a->n_axes && a->n_axes != r) NODE_FAIL(c, "permutation of %d axes for rank %d", a->n_axes, r);
     out->rank = r;
     for (int i = 0; i < r; i++) {
         int64_t from = a->n_axes ? a->axes[i] : r - 1 - i;
-        if (from < 0 || from >= r) NODE_FAIL(c, "permutation is out of range");
+        if (from < 0 || from >= r || taken[from])
+            NODE_FAIL(c, "%lld in the permutation is out of range or there twice", (long long)from);
+        taken[from] = true;
         out->dim[i] = x->shape.dim[from];
     }
     return KF_OK;
@@ -257,93 +303,118 @@ static kf_status infer_transpose(const ctx *c, kf__shape *out) {
 
 static kf_status infer_flatten(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    int ax = norm_axis(c->n->attrs.axis, x->shape.rank);
-    if (ax < 0 || ax > x->shape.rank) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
+    int ax = c->n->attrs.axis;
+    if (ax != x->shape.rank) KF_TRY(kf__operand_axis(c, c->n->attrs.axis, x->shape.rank, &ax));
     *out = kf__shape_make(2, (int64_t[]){1, 1});
     for (int i = 0; i < x->shape.rank; i++)
-        if (__builtin_mul_overflow(out->dim[i >= ax], x->shape.dim[i], &out->dim[i >= ax])) NODE_FAIL(c, "the result is too large");
+        out->dim[i >= ax] *= x->shape.dim[i]; /* both are parts of a product that fits */
     return KF_OK;
 }
 
-/* Result shape given by a constant shape input (`from_input` 0 or 1), broadcast with input 0 for Expand. */
+/* Result shape given by a constant shape input `k`, broadcast with input 0 for Expand. */
 static kf_status infer_from_shape_input(const ctx *c, int k, kf__shape *out) {
-    int64_t dims[KF_MAX_RANK];
-    int n;
-    if (!const_ints(c, k, dims, KF_MAX_RANK, &n)) return KF_OK;
-    kf__shape s = kf__shape_make(n, dims);
-    for (int i = 0; i < n; i++)
-        if (dims[i] < 0) NODE_FAIL(c, "negative extent");
+    kf__ints dims;
+    bool have;
+    KF_TRY(kf__operand_ints(c, k, KF_MAX_RANK, &dims, &have));
+    if (!have) return KF_OK;
+    kf__shape s = kf__shape_make(dims.n, dims.v);
+    for (int i = 0; i < dims.n; i++)
+        if (dims.v[i] < 0) NODE_FAIL(c, "extent %d of input %d is %lld", i, k, (long long)dims.v[i]);
     if (c->n->op == KF_OP_EXPAND) return broadcast(c, &in_value(c, 0)->shape, &s, out);
     *out = s;
     return KF_OK;
 }
 
-/* Shape with the start and end of opset 15; end = 0 stands for "to the end" (import stores INT32_MAX as 0). */
 static kf_status infer_shape(const ctx *c, kf__shape *out) {
-    int r = in_value(c, 0)->shape.rank, lo = c->n->attrs.start, hi = c->n->attrs.end ? c->n->attrs.end : r;
-    if (lo < 0) lo += r;
-    if (hi < 0) hi += r;
-    lo = lo < 0 ? 0 : lo;
-    hi = hi > r ? r : hi;
-    *out = kf__shape_make(1, (int64_t[]){hi > lo ? hi - lo : 0});
+    int first;
+    *out = kf__shape_make(1, (int64_t[]){kf__shape_query(&c->n->attrs, in_value(c, 0)->shape.rank, &first)});
     return KF_OK;
 }
 
+/* Integer ranges only: shape arithmetic. */
 static kf_status infer_range(const ctx *c, kf__shape *out) {
-    int64_t v[3];
-    int n;
-    for (int k = 0; k < 3; k++)
-        if (!const_ints(c, k, &v[k], 1, &n) || n != 1) return KF_OK; /* integer ranges only: shape arithmetic */
-    if (v[2] == 0) NODE_FAIL(c, "step is 0");
-    int64_t span = v[2] > 0 ? v[1] - v[0] : v[0] - v[1], mag = v[2] > 0 ? v[2] : -v[2];
-    *out = kf__shape_make(1, (int64_t[]){span > 0 ? (span + mag - 1) / mag : 0});
+    int64_t v[3], span, n;
+    for (int k = 0; k < 3; k++) {
+        const kf__value *x = in_value(c, k);
+        KF_TRY(check_single(c, k));
+        if (!known(x) || !x->data || (x->dtype != KF_I64 && x->dtype != KF_I32)) return KF_OK;
+        v[k] = x->dtype == KF_I64 ? *(const int64_t *)x->data : *(const int32_t *)x->data;
+    }
+    if (v[2] == 0) NODE_FAIL(c, "the step is 0");
+    if (v[2] == INT64_MIN || __builtin_sub_overflow(v[v[2] > 0], v[v[2] < 0], &span))
+        NODE_FAIL(c, "from %lld to %lld is out of range", (long long)v[0], (long long)v[1]);
+    n = span > 0 ? (span - 1) / (v[2] > 0 ? v[2] : -v[2]) + 1 : 0;
+    *out = kf__shape_make(1, &n);
     return KF_OK;
 }
 
 static kf_status infer_tile(const ctx *c, kf__shape *out) {
-    int64_t repeats[KF_MAX_RANK];
-    int n;
-    if (!const_ints(c, 1, repeats, KF_MAX_RANK, &n)) return KF_OK;
+    kf__ints repeats;
+    bool have;
+    KF_TRY(kf__operand_ints(c, 1, KF_MAX_RANK, &repeats, &have));
+    if (!have) return KF_OK;
     *out = in_value(c, 0)->shape;
-    if (n != out->rank) NODE_FAIL(c, "%d repeats for rank %d", n, out->rank);
-    for (int i = 0; i < n; i++)
-        if (repeats[i] < 0 || __builtin_mul_overflow(out->dim[i], repeats[i], &out->dim[i])) NODE_FAIL(c, "repeats are out of range");
+    if (repeats.n != out->rank) NODE_FAIL(c, "%d repeats for rank %d", repeats.n, out->rank);
+    for (int i = 0; i < repeats.n; i++)
+        if (repeats.v[i] < 0 || __builtin_mul_overflow(out->dim[i], repeats.v[i], &out->dim[i]))
+            NODE_FAIL(c, "repeats of axis %d are out of range: %lld", i, (long long)repeats.v[i]);
     return KF_OK;
 }
 
-/* Split sizes: input 1, attribute, or equal parts. The outputs differ, so they are set here; `out` stays unknown. */
+/* Sizes of the parts: input 1, an attribute, or equal ones, of which the last may be smaller from opset 18 on. */
+static kf_status split_sizes(const ctx *c, int64_t dim, kf__ints *sizes, bool *have) {
+    int parts = c->n->n_out;
+    KF_TRY(kf__operand_list(c, 1, KF_MOST_INTS, sizes, have));
+    if (!*have) return KF_OK;
+    if (sizes->n == 0 && !in_value(c, 1)) {
+        int64_t part = (dim + parts - 1) / parts;
+        if (dim % parts && (!c->n->attrs.num_outputs || dim < part * (parts - 1)))
+            NODE_FAIL(c, "%lld elements cannot be split into %d parts", (long long)dim, parts);
+        for (int k = 0; k < parts; k++) sizes->v[k] = kf__min_i64(part, dim - part * k);
+        sizes->n = parts;
+    }
+    int64_t sum = 0;
+    for (int k = 0; k < sizes->n; k++) {
+        if (sizes->v[k] < 0) NODE_FAIL(c, "part %d has a size of %lld", k, (long long)sizes->v[k]);
+        sum += sizes->v[k]; /* 64 of at most 2^40 */
+    }
+    if (sizes->n != parts || sum != dim)
+        NODE_FAIL(c, "%d sizes with a sum of %lld do not give %d parts of %lld", sizes->n, (long long)sum, parts,
+                  (long long)dim);
+    return KF_OK;
+}
+
+/* The outputs differ, so they are set here; `out` stays unknown. */
 static kf_status infer_split(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
-    if (!known(x)) return KF_OK;
-    int64_t sizes[64];
-    int n = c->n->attrs.n_axes, ax = norm_axis(c->n->attrs.axis, x->shape.rank);
-    if (ax < 0 || ax >= x->shape.rank || c->n->n_out > 64) NODE_FAIL(c, "axis or output count is out of range");
-    for (int i = 0; i < n; i++) sizes[i] = c->n->attrs.axes[i];
-    if (c->n->n_in > 1 && c->n->in[1] >= 0 && !const_ints(c, 1, sizes, 64, &n)) return KF_OK;
-    int64_t dim = x->shape.dim[ax], part = (dim + c->n->n_out - 1) / c->n->n_out, used = 0;
-    for (int k = 0; k < c->n->n_out; k++) {
-        int64_t size = kf__min_i64(part, dim - used);
-        if (n) size = k < n ? sizes[k] : -1;
-        if (size < 0 || (used += size) > dim) NODE_FAIL(c, "the parts do not add up to %lld", (long long)dim);
+    kf__ints sizes;
+    bool have;
+    int ax;
+    KF_TRY(kf__operand_axis(c, c->n->attrs.axis, x->shape.rank, &ax));
+    KF_TRY(split_sizes(c, x->shape.dim[ax], &sizes, &have));
+    for (int k = 0; have && k < c->n->n_out; k++) {
         if (c->n->out[k] < 0) continue; /* nobody reads this part */
         kf__value *v = &c->g->values[c->n->out[k]];
         v->shape = x->shape;
-        v->shape.dim[ax] = size;
+        v->shape.dim[ax] = sizes.v[k];
     }
     return KF_OK;
 }
 
 /* One scale, or one for each index along the axis; the zero point has as many. */
 static kf_status infer_linear(const ctx *c, kf__shape *out) {
-    const kf__value *x = in_value(c, 0);
-    int ax = norm_axis(c->n->attrs.axis, x->shape.rank);
+    const kf__value *x = in_value(c, 0), *scale = in_value(c, 1);
+    int r = x->shape.rank, ax = c->n->attrs.axis + (c->n->attrs.axis < 0 ? r : 0);
     for (int k = 1; k <= 2; k++) {
         const kf__value *v = in_value(c, k);
-        size_t n = 0;
         if (!known(v)) continue;
-        bool vector = kf__shape_count(&v->shape, &n) && v->shape.rank == 1 && ax >= 0 && ax < x->shape.rank && (int64_t)n == x->shape.dim[ax];
-        if (!(n == 1 && v->shape.rank <= 1) && !vector) NODE_FAIL(c, "input %d has %zu elements; 1, or one for each index of axis %d is needed", k, n, c->n->attrs.axis);
+        bool vector = v->shape.rank == 1 && ax >= 0 && ax < r && v->shape.dim[0] == x->shape.dim[ax];
+        if (count_of(v) != 1 && !vector)
+            NODE_FAIL(c, "input %d (%s) has %zu elements; 1, or one for each index of axis %d is needed", k, v->name,
+                      count_of(v), c->n->attrs.axis);
     }
+    if (known(scale) && known(in_value(c, 2)) && count_of(scale) != count_of(in_value(c, 2)))
+        NODE_FAIL(c, "%zu scales and %zu zero points", count_of(scale), count_of(in_value(c, 2)));
     *out = x->shape;
     return KF_OK;
 }
@@ -353,28 +424,52 @@ static kf_status infer_same(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+static kf_status infer_batch_norm(const ctx *c, kf__shape *out) {
+    *out = in_value(c, 0)->shape;
+    for (int k = 1; k <= 4; k++) KF_TRY(check_length(c, k, out->dim[1]));
+    return KF_OK;
+}
+
+static kf_status infer_clip(const ctx *c, kf__shape *out) {
+    *out = in_value(c, 0)->shape;
+    KF_TRY(check_single(c, 1));
+    return check_single(c, 2);
+}
+
+static kf_status infer_scale(const ctx *c, kf__shape *out) {
+    *out = in_value(c, 0)->shape;
+    kf__shape gate = kf__shape_make(4, (int64_t[]){out->dim[0], out->dim[1], 1, 1});
+    return check_shape(c, 1, &gate);
+}
+
 static kf_status infer_pool(const ctx *c, kf__shape *out) {
-    const kf__shape *x = &in_value(c, 0)->shape;
-    return infer_window(c, x->rank == 4 ? x->dim[1] : 0, out);
+    return infer_window(c, in_value(c, 0)->shape.dim[1], c->n->attrs.ceil_mode != 0, out);
 }
 
 static kf_status infer_pixel(const ctx *c, kf__shape *out) {
+    KF_TRY(check_pixels(c));
     *out = in_value(c, 0)->shape;
     for (int i = 2; i < out->rank; i++) out->dim[i] = 1;
     return KF_OK;
 }
 
 static kf_status infer_se_gate(const ctx *c, kf__shape *out) {
-    const kf__shape *x = &in_value(c, 0)->shape;
+    const kf__shape *x = &in_value(c, 0)->shape, *w = &in_value(c, 1)->shape;
+    KF_TRY(check_pixels(c));
     *out = kf__shape_make(4, (int64_t[]){x->dim[0], x->dim[1], 1, 1});
-    return KF_OK;
+    if (w->rank < 0) return KF_OK;
+    kf__shape squeeze = kf__shape_make(2, (int64_t[]){w->dim[0], x->dim[1]});
+    kf__shape excite = kf__shape_make(2, (int64_t[]){x->dim[1], w->dim[0]});
+    KF_TRY(check_shape(c, 1, &squeeze));
+    KF_TRY(check_length(c, 2, w->dim[0]));
+    KF_TRY(check_shape(c, 3, &excite));
+    return check_length(c, 4, x->dim[1]);
 }
 
 static kf_status infer_softmax(const ctx *c, kf__shape *out) {
+    int ax;
     *out = in_value(c, 0)->shape;
-    int ax = norm_axis(c->n->attrs.axis, out->rank);
-    if (ax < 0 || ax >= out->rank) NODE_FAIL(c, "axis %d is out of range", c->n->attrs.axis);
-    return KF_OK;
+    return kf__operand_axis(c, c->n->attrs.axis, out->rank, &ax);
 }
 
 static kf_status infer_size(const ctx *c, kf__shape *out) {
@@ -389,7 +484,6 @@ static kf_status infer_broadcast(const ctx *c, kf__shape *out) {
     *out = in_value(c, 0)->shape;
     for (int k = 1; k < c->n->n_in; k++) {
         kf__shape a = *out;
-        if (!in_value(c, k)) continue;
         KF_TRY(broadcast(c, &a, &in_value(c, k)->shape, out));
     }
     return KF_OK;
@@ -397,7 +491,6 @@ static kf_status infer_broadcast(const ctx *c, kf__shape *out) {
 
 static kf_status infer_where(const ctx *c, kf__shape *out) {
     kf__shape ab;
-    if (!in_value(c, 1) || !in_value(c, 2)) return KF_OK;
     KF_TRY(broadcast(c, &in_value(c, 0)->shape, &in_value(c, 1)->shape, &ab));
     return broadcast(c, &ab, &in_value(c, 2)->shape, out);
 }
@@ -426,9 +519,28 @@ static kf_dtype infer_dtype(const ctx *c) {
     return KF_DTYPE_NONE;
 }
 
+/* Sizes that no machine holds end here, so nothing behind can overflow. */
 static kf_status check_extents(const ctx *c, const kf__shape *s) {
-    for (int i = 0; i < s->rank; i++)
-        if (s->dim[i] < 0 || s->dim[i] > EXTENT_LIMIT) NODE_FAIL(c, "extent %lld of the result is out of range", (long long)s->dim[i]);
+    char text[200];
+    if (s->rank >= 0 && !kf__graph_shape_fits(s))
+        KF_NODE_FAIL(c, KF_ERR_LIMIT, "the result would be %s; at most %lld elements are possible",
+                     kf__shape_text(s, text, sizeof text), (long long)KF_MOST_ELEMENTS);
+    return KF_OK;
+}
+
+static kf_status infer_node(kf__graph *g, kf__node *n, kf_error *err) {
+    ctx c = {g, n, err};
+    kf__shape out = {.rank = -1};
+    KF_TRY(kf__operands_check(&c));
+    if (known(in_value(&c, 0))) KF_TRY(INFER[n->op](&c, &out));
+    KF_TRY(check_extents(&c, &out));
+    int computed = n->op == KF_OP_SPLIT ? n->n_out : 1;
+    for (int k = 0; k < computed; k++) {
+        if (n->out[k] < 0) continue;
+        kf__value *v = &g->values[n->out[k]];
+        v->dtype = infer_dtype(&c);
+        if (out.rank >= 0) v->shape = out;
+    }
     return KF_OK;
 }
 
@@ -436,18 +548,8 @@ kf_status kf__graph_infer(kf__graph *g, kf_error *err) { return kf__graph_infer_
 
 kf_status kf__graph_infer_from(kf__graph *g, size_t first, kf_error *err) {
     for (size_t i = first; i < g->n_nodes; i++) {
-        ctx c = {g, &g->nodes[i], err};
         kf__graph_looks++;
-        if (c.n->dead) continue;
-        kf__shape out = {.rank = -1};
-        if (known(in_value(&c, 0))) KF_TRY(INFER[c.n->op](&c, &out));
-        KF_TRY(check_extents(&c, &out));
-        for (int k = 0; k < c.n->n_out; k++) {
-            if (c.n->out[k] < 0) continue;
-            kf__value *v = &g->values[c.n->out[k]];
-            v->dtype = infer_dtype(&c);
-            if (out.rank >= 0) v->shape = out;
-        }
+        if (!g->nodes[i].dead) KF_TRY(infer_node(g, &g->nodes[i], err));
     }
     return KF_OK;
 }

@@ -1,16 +1,10 @@
-/* Structural checks between passes: order, single producer, arity, and shapes that agree with inference.
+/* Structural checks between passes: order, single producer, and then what inference checks.
  * Owner rule: reads the graph; inference may refine value shapes. */
 #include "graph/graph.h"
 
 static kf_status check_node(const kf__graph *g, size_t i, kf_error *err) {
     const kf__node *n = &g->nodes[i];
     if ((unsigned)n->op >= KF_OP_COUNT) KF_FAIL(err, KF_ERR_INTERNAL, "%s: unknown operator %d", n->name, n->op);
-    int present = n->n_in;
-    while (present > 0 && n->in[present - 1] < 0) present--;
-    const kf__op_info *op = &kf__op_table[n->op];
-    if (present < op->least || n->n_in > op->most)
-        KF_FAIL(err, KF_ERR_FORMAT, "%s (%s): %d inputs, %d to %d are needed", n->name, op->name, present, op->least,
-                op->most);
     for (int k = 0; k < n->n_in; k++) {
         kf__vid v = n->in[k];
         if (v == KF_NO_VALUE) continue;

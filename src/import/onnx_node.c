@@ -1,6 +1,8 @@
 /* One ONNX node to one graph node: attributes of every opset between 7 and 22.
  * Old attribute forms (Clip min/max, Squeeze axes, Slice starts ...) become the newer input form or attrs.
  * Owner rule: everything is allocated from the graph's arena. */
+#include "graph/eval.h"
+#include "graph/operands.h"
 #include "import/onnx_private.h"
 
 #include <math.h>
@@ -85,6 +87,7 @@ static kf_status window_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
         c->kh = (int32_t)w->dim[2];
         c->kw = (int32_t)w->dim[3];
     }
+    if (n->op != KF_OP_CONV && !find(p, "kernel_shape")) KF_FAIL(o->err, KF_ERR_FORMAT, "kernel_shape is missing");
     KF_TRY(ints_to(o, p, "kernel_shape", 1, 2, (int32_t *[]){&c->kh, &c->kw}));
     KF_TRY(ints_to(o, p, "strides", 1, 2, (int32_t *[]){&c->sh, &c->sw}));
     KF_TRY(ints_to(o, p, "dilations", 1, 2, (int32_t *[]){&c->dh, &c->dw}));
@@ -103,7 +106,7 @@ static kf_status axes_attr(kf__onnx *o, const Onnx__NodeProto *p, const char *na
     if (!a) return KF_OK;
     if (a->n_ints > 2 * KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_LIMIT, "attribute %s has %zu values", name, a->n_ints);
     n->attrs.n_axes = (int32_t)a->n_ints;
-    for (size_t i = 0; i < a->n_ints; i++) n->attrs.axes[i] = kf__max_i64(-((int64_t)1 << 40), kf__min_i64(a->ints[i], (int64_t)1 << 40));
+    for (size_t i = 0; i < a->n_ints; i++) n->attrs.axes[i] = kf__cut(a->ints[i]);
     return KF_OK;
 }
 
@@ -131,7 +134,8 @@ static kf_status want_inputs(kf__onnx *o, kf__node *n, int count) {
 static float scalar_or(const kf__onnx *o, kf__vid v, float otherwise) {
     if (v < 0) return otherwise;
     const kf__value *x = &o->g->values[v];
-    return x->data && x->dtype == KF_F32 && x->bytes >= 4 ? ((const float *)x->data)[0] : otherwise;
+    const kf__dense d = {.dtype = x->dtype, .shape = x->shape, .data = (void *)(uintptr_t)x->data};
+    return x->data && x->bytes > 0 ? (float)kf__eval_get(&d, 0) : otherwise;
 }
 
 static kf_status clip_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
@@ -153,7 +157,7 @@ static kf_status slice_inputs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
 }
 
 static kf_status cast_to(kf__onnx *o, int64_t to, kf__node *n) {
-    n->attrs.to = kf__onnx_dtype((int)to);
+    n->attrs.to = to > 0 && to <= INT32_MAX ? kf__onnx_dtype((int)to) : KF_DTYPE_NONE;
     if (n->attrs.to == KF_F16 || n->attrs.to == KF_BF16 || n->attrs.to == KF_F64) n->attrs.to = KF_F32;
     if (n->attrs.to == KF_DTYPE_NONE) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "cast to element type %lld", (long long)to);
     return KF_OK;
@@ -163,12 +167,16 @@ static kf_status fill_value(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) 
     const Onnx__AttributeProto *a = find(p, "value");
     n->attrs.to = KF_F32;
     if (!a || !a->t) return KF_OK;
-    kf__shape s;
-    void *data;
-    KF_TRY(kf__onnx_tensor(o, a->t, &n->attrs.to, &s, &data));
-    if (n->attrs.to == KF_F32) n->attrs.value = ((float *)data)[0];
-    else if (n->attrs.to == KF_I64) n->attrs.value = (float)((int64_t *)data)[0];
-    else if (n->attrs.to == KF_I32) n->attrs.value = (float)((int32_t *)data)[0];
+    kf__dense d;
+    size_t count = 0;
+    KF_TRY(kf__onnx_tensor(o, a->t, &d.dtype, &d.shape, &d.data));
+    if (!kf__shape_count(&d.shape, &count) || count != 1)
+        KF_FAIL(o->err, KF_ERR_FORMAT, "attribute value has %zu elements; one is needed", count);
+    double value = kf__eval_get(&d, 0);
+    if (d.dtype != KF_F32 && fabs(value) > 1 << 24)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "value %.0f is beyond 2^24", value);
+    n->attrs.to = d.dtype;
+    n->attrs.value = (float)value;
     return KF_OK;
 }
 
@@ -178,6 +186,9 @@ static kf_status pad_axes(kf__onnx *o, kf__node *n) {
     KF_TRY(infer_prefix(o));
     const kf__value *pads = n->in[1] >= 0 ? &o->g->values[n->in[1]] : NULL, *axes = &o->g->values[n->in[3]];
     int64_t rank = o->g->values[n->in[0]].shape.rank, full[2 * KF_MAX_RANK] = {0}, count = (int64_t)(axes->bytes / 8);
+    bool named[KF_MAX_RANK] = {false};
+    if (axes->shape.rank != 1 || (pads && pads->shape.rank != 1))
+        KF_FAIL(o->err, KF_ERR_FORMAT, "pads or axes are not a list");
     if (rank < 1 || !pads || !pads->data || !axes->data || pads->dtype != KF_I64 || axes->dtype != KF_I64)
         KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "axes need constant i64 pads and axes and a known rank; export with opset 17");
     if (pads->bytes / 8 != (size_t)(2 * count))
@@ -186,6 +197,8 @@ static kf_status pad_axes(kf__onnx *o, kf__node *n) {
         int64_t ax = ((const int64_t *)axes->data)[i];
         if (ax < -rank || ax >= rank) KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is out of range", (long long)ax);
         ax += ax < 0 ? rank : 0;
+        if (named[ax]) KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is given twice", (long long)ax);
+        named[ax] = true;
         full[ax] = ((const int64_t *)pads->data)[i];
         full[rank + ax] = ((const int64_t *)pads->data)[count + i];
     }
@@ -204,11 +217,18 @@ static kf_status pad_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     return pad_axes(o, n);
 }
 
+/* An axis is cut to i32 only after this: no tensor has more than KF_MAX_RANK of them. */
+static kf_status axis_attr(kf__onnx *o, const Onnx__NodeProto *p, int64_t otherwise, kf__node *n) {
+    int64_t axis = attr_int(p, "axis", otherwise);
+    if (axis < -KF_MAX_RANK || axis > KF_MAX_RANK)
+        KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is out of range", (long long)axis);
+    n->attrs.axis = (int32_t)axis;
+    return KF_OK;
+}
+
 /* Before opset 13 softmax runs over all axes from `axis` on: the same as today's only when the later extents are 1. */
 static kf_status softmax_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    int64_t axis = attr_int(p, "axis", o->opset >= 13 ? -1 : 1);
-    if (axis < -KF_MAX_RANK || axis > KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is out of range", (long long)axis);
-    n->attrs.axis = (int32_t)axis;
+    KF_TRY(axis_attr(o, p, o->opset >= 13 ? -1 : 1, n));
     if (o->opset >= 13) return KF_OK;
     KF_TRY(infer_prefix(o));
     const kf__shape *s = input_shape(o, n, 0);
@@ -237,11 +257,8 @@ static kf_status inference_only(kf__onnx *o, const Onnx__NodeProto *p, kf__node 
 
 /* Scales per tensor or per channel; blocks of opset 21 and types of 4 bits or 8-bit floats are not read. */
 static kf_status linear_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    int64_t axis = attr_int(p, "axis", 1);
     if (attr_int(p, "block_size", 0) || attr_int(p, "output_dtype", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "block_size and output_dtype are not supported");
-    if (axis < -KF_MAX_RANK || axis > KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_FORMAT, "axis %lld is out of range", (long long)axis);
-    n->attrs.axis = (int32_t)axis;
-    return KF_OK;
+    return axis_attr(o, p, 1, n);
 }
 
 /* ---- attributes: one function for each name in ops.def ----------------------------------------------------------- */
@@ -298,22 +315,33 @@ static kf_status read_mod(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     return KF_OK;
 }
 
-static kf_status read_flatten(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    n->attrs.axis = (int32_t)attr_int(p, "axis", 1);
-    return KF_OK;
-}
+static kf_status read_flatten(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) { return axis_attr(o, p, 1, n); }
 
 static kf_status read_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    n->attrs.axis = (int32_t)attr_int(p, "axis", 0);
+    if (n->op == KF_OP_CONCAT && !find(p, "axis")) KF_FAIL(o->err, KF_ERR_FORMAT, "its axis is missing");
+    return axis_attr(o, p, 0, n);
+}
+
+static kf_status read_reshape(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.allow_zero = attr_int(p, "allowzero", 0) != 0;
     return KF_OK;
 }
 
 static kf_status read_split(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    n->attrs.axis = (int32_t)attr_int(p, "axis", 0);
+    int64_t parts = attr_int(p, "num_outputs", n->n_out);
+    if (parts != n->n_out)
+        KF_FAIL(o->err, KF_ERR_FORMAT, "num_outputs is %lld; the node has %d outputs", (long long)parts, n->n_out);
+    n->attrs.num_outputs = find(p, "num_outputs") ? n->n_out : 0;
+    KF_TRY(axis_attr(o, p, 0, n));
     return axes_attr(o, p, "split", n);
 }
 
-static kf_status read_axes(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) { return axes_attr(o, p, "axes", n); }
+static kf_status read_axes(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    if (n->op == KF_OP_UNSQUEEZE && !find(p, "axes") && (n->n_in < 2 || n->in[1] < 0))
+        KF_FAIL(o->err, KF_ERR_FORMAT, "its axes are missing");
+    if (find(p, "axes") && find(p, "axes")->n_ints == 0) KF_FAIL(o->err, KF_ERR_FORMAT, "its list of axes is empty");
+    return axes_attr(o, p, "axes", n);
+}
 
 static kf_status read_transpose(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     return axes_attr(o, p, "perm", n);
@@ -326,8 +354,8 @@ static kf_status read_cast(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
 static kf_status read_shape(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     int64_t end = attr_int(p, "end", INT64_MAX);
     if (end == 0) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "end = 0 gives an empty shape, which no layer can use");
-    n->attrs.start = (int32_t)attr_int(p, "start", 0);
-    n->attrs.end = end > KF_MAX_RANK ? 0 : (int32_t)end;
+    n->attrs.start = (int32_t)kf__max_i64(-KF_MAX_RANK, kf__min_i64(attr_int(p, "start", 0), KF_MAX_RANK));
+    n->attrs.end = end > KF_MAX_RANK ? 0 : (int32_t)kf__max_i64(-KF_MAX_RANK - 1, end); /* both are cut to the rank */
     return KF_OK;
 }
 
@@ -337,37 +365,36 @@ static read_fn *const READ[KF_OP_COUNT] = {
 #undef KF_OP
 };
 
-/* Constant: its tensor becomes the value itself, no node remains. */
-static kf_status constant_node(kf__onnx *o, const Onnx__NodeProto *p) {
+/* What a Constant holds, in any of its spellings. */
+static kf_status constant_data(kf__onnx *o, const Onnx__NodeProto *p, kf__dense *d) {
     const Onnx__AttributeProto *a = find(p, "value"), *f = find(p, "value_float"), *i = find(p, "value_int"),
                                *is = find(p, "value_ints"), *fs = find(p, "value_floats");
-    if (p->n_output < 1) KF_FAIL(o->err, KF_ERR_FORMAT, "Constant without an output");
-    kf__vid id = kf__onnx_value(o, p->output[0]);
-    if (id < 0) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
-    kf_dtype dtype = KF_F32;
-    kf__shape shape = {0};
-    void *data = NULL;
-    if (a && a->t) KF_TRY(kf__onnx_tensor(o, a->t, &dtype, &shape, &data));
-    else if (f) data = kf__arena_copy(&o->g->arena, &f->f, 4);
-    else if (i) dtype = KF_I64, data = kf__arena_copy(&o->g->arena, &i->i, 8);
-    else if (is) {
-        dtype = KF_I64;
-        shape = kf__shape_make(1, (int64_t[]){(int64_t)is->n_ints});
-        data = kf__arena_copy(&o->g->arena, is->ints, is->n_ints * 8 + !is->n_ints);
-    } else if (fs) {
-        shape = kf__shape_make(1, (int64_t[]){(int64_t)fs->n_floats});
-        data = kf__arena_copy(&o->g->arena, fs->floats, fs->n_floats * 4 + !fs->n_floats);
-    } else KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "Constant without a tensor value");
-    if (!data) KF_FAIL_MEMORY(o->err, 8);
-    size_t count = 0;
-    kf__value *v = &o->g->values[id];
-    if (v->data || v->producer >= 0) KF_FAIL(o->err, KF_ERR_FORMAT, "value %s is made twice", v->name);
-    if (!kf__shape_count(&shape, &count)) return KF_ERR_SHAPE;
-    v->dtype = dtype;
-    v->shape = shape;
-    v->data = data;
-    v->bytes = count * kf_dtype_size(dtype);
+    const void *from = NULL;
+    size_t bytes = 0;
+    if (a) return kf__onnx_tensor(o, a->t, &d->dtype, &d->shape, &d->data);
+    d->dtype = f || fs ? KF_F32 : KF_I64;
+    if (f) from = &f->f, bytes = sizeof f->f;
+    else if (i) from = &i->i, bytes = sizeof i->i;
+    else if (is) from = is->ints, bytes = is->n_ints * sizeof *is->ints;
+    else if (fs) from = fs->floats, bytes = fs->n_floats * sizeof *fs->floats;
+    else KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "Constant without a tensor value");
+    int64_t count = (int64_t)(bytes / kf_dtype_size(d->dtype));
+    d->shape = kf__shape_make(f || i ? 0 : 1, &count);
+    d->data = kf__arena_copy(&o->g->arena, from, bytes);
+    if (!d->data) KF_FAIL_MEMORY(o->err, bytes);
     return KF_OK;
+}
+
+/* Constant: its tensor becomes the value itself, no node remains. */
+static kf_status constant_node(kf__onnx *o, const Onnx__NodeProto *p) {
+    kf__dense d = {0};
+    KF_TRY(kf__onnx_check_attributes(o, p));
+    if (p->n_output != 1) KF_FAIL(o->err, KF_ERR_FORMAT, "Constant with %zu outputs", p->n_output);
+    kf__vid id = kf__onnx_value(o, p->output[0]);
+    if (id < 0 && !*p->output[0]) KF_FAIL(o->err, KF_ERR_FORMAT, "Constant without an output");
+    if (id < 0) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
+    KF_TRY(constant_data(o, p, &d));
+    return kf__onnx_define(o, id, &d);
 }
 
 static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
@@ -385,29 +412,42 @@ bool kf__onnx_known(const Onnx__NodeProto *p) {
     return standard && p->op_type && (strcmp(p->op_type, "Constant") == 0 || kf__op_from_name(p->op_type) != KF_OP_COUNT);
 }
 
+/* The values that the node makes; KF_NO_VALUE where the file names none. */
+static kf_status output_values(kf__onnx *o, const Onnx__NodeProto *p, kf__op op, kf__vid *out) {
+    if (p->n_output < 1 || p->n_output > (size_t)kf__op_outputs(op) || !*p->output[0])
+        KF_FAIL(o->err, KF_ERR_FORMAT, "%zu outputs; 1 to %d are possible, the first with a name", p->n_output,
+                kf__op_outputs(op));
+    for (size_t i = 0; i < p->n_output; i++) {
+        out[i] = kf__onnx_value(o, p->output[i]);
+        if (out[i] < 0 && *p->output[i]) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
+        for (size_t k = 0; out[i] >= 0 && k < i; k++)
+            if (out[k] == out[i]) KF_FAIL(o->err, KF_ERR_FORMAT, "value %s is made twice", p->output[i]);
+        if (out[i] >= 0) KF_TRY(kf__onnx_undefined(o, out[i]));
+    }
+    return KF_OK;
+}
+
 static kf_status translate(kf__onnx *o, const Onnx__NodeProto *p, const char *name) {
     bool standard = !p->domain || !*p->domain || strcmp(p->domain, "ai.onnx") == 0;
     if (standard && strcmp(p->op_type, "Constant") == 0) return constant_node(o, p);
     kf__op op = standard ? kf__op_from_name(p->op_type) : KF_OP_COUNT;
     if (op == KF_OP_COUNT) return unsupported(o, p);
-    if (p->n_input > 64 || p->n_output > 64 || p->n_output < 1) KF_FAIL(o->err, KF_ERR_LIMIT, "%zu inputs, %zu outputs", p->n_input, p->n_output);
+    if (p->n_input > 64 || p->n_output > 64)
+        KF_FAIL(o->err, KF_ERR_LIMIT, "%zu inputs and %zu outputs; at most 64 of each are possible", p->n_input,
+                p->n_output);
     kf__vid in[64], out[64];
     for (size_t i = 0; i < p->n_input; i++) {
         in[i] = kf__onnx_value(o, p->input[i]);
         if (in[i] < 0 && *p->input[i]) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
     }
-    for (size_t i = 0; i < p->n_output; i++) {
-        out[i] = kf__onnx_value(o, p->output[i]);
-        if (out[i] < 0) {
-            if (*p->output[i]) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
-            continue;
-        }
-        if (o->g->values[out[i]].producer >= 0 || o->g->values[out[i]].data) KF_FAIL(o->err, KF_ERR_FORMAT, "value %s is made twice", p->output[i]);
-    }
-    kf__node *n = kf__graph_add_node(o->g, op, name, in, (int)p->n_input, out, (int)p->n_output);
+    KF_TRY(output_values(o, p, op, out));
+    /* Only Split computes more than its first output; who reads another finds that nothing makes it. */
+    int n_out = op == KF_OP_SPLIT ? (int)p->n_output : 1;
+    kf__node *n = kf__graph_add_node(o->g, op, name, in, (int)p->n_input, out, n_out);
     if (!n) KF_FAIL_MEMORY(o->err, sizeof *n);
     n->origin = o->node_index;
     if (n->n_in < 1 || n->in[0] < 0) KF_FAIL(o->err, KF_ERR_FORMAT, "input 0 is missing");
+    KF_TRY(kf__onnx_check_attributes(o, p));
     return READ[op](o, p, n);
 }
 

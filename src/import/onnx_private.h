@@ -24,6 +24,8 @@ kf_status kf__onnx_tensor(kf__onnx *o, const Onnx__TensorProto *t, kf_dtype *dty
 kf_dtype kf__onnx_dtype(int onnx);
 /** Refuse messages nested deeper than any real model before the recursive parser sees them. */
 kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err);
+/** Every attribute holds what its name says, and none is there twice. Errors: FORMAT, LIMIT, UNSUPPORTED. */
+kf_status kf__onnx_check_attributes(kf__onnx *o, const Onnx__NodeProto *p);
 /** Translate one node; its inputs are already named values. */
 kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p);
 /** The order in which the file's nodes are read, into order[n_node]: their own where producers come first. */
@@ -32,6 +34,10 @@ kf_status kf__onnx_sequence(kf__onnx *o, const Onnx__GraphProto *p, int32_t *ord
 bool kf__onnx_known(const Onnx__NodeProto *p);
 /** Value of a name, made on first use. -1 when out of memory; the empty name is KF_NO_VALUE. */
 kf__vid kf__onnx_value(kf__onnx *o, const char *name);
+/** FORMAT when something makes the value already: an input, a constant, a node. */
+kf_status kf__onnx_undefined(kf__onnx *o, kf__vid id);
+/** Make the value a constant; `d->data` belongs to the graph's arena. FORMAT as above. */
+kf_status kf__onnx_define(kf__onnx *o, kf__vid id, const kf__dense *d);
 void kf__onnx_notice(const kf__onnx *o, const char *fmt, ...) KF_PRINTF(2, 3);
 
 #endif

@@ -117,6 +117,27 @@ kf__vid kf__onnx_value(kf__onnx *o, const char *name) {
     return o->no_memory ? KF_NO_VALUE : id;
 }
 
+/* Producer of the graph's inputs while the file is read; kf__graph_compact sets every producer anew. */
+enum { CALLER = -2 };
+
+kf_status kf__onnx_undefined(kf__onnx *o, kf__vid id) {
+    const kf__value *v = &o->g->values[id];
+    if (v->producer == -1 && !v->data) return KF_OK;
+    KF_FAIL(o->err, KF_ERR_FORMAT, "value %s is made twice", v->name);
+}
+
+kf_status kf__onnx_define(kf__onnx *o, kf__vid id, const kf__dense *d) {
+    kf__value *v = &o->g->values[id];
+    size_t count;
+    KF_TRY(kf__onnx_undefined(o, id));
+    if (!kf__shape_count(&d->shape, &count)) KF_FAIL(o->err, KF_ERR_SHAPE, "constant %s has no size", v->name);
+    v->dtype = d->dtype;
+    v->shape = d->shape;
+    v->data = d->data;
+    v->bytes = count * kf_dtype_size(d->dtype);
+    return KF_OK;
+}
+
 /* The extents given for input `name`: "AxBxC", or "name=AxBxC;other=...". Returns the count, 0 when not given, -1 when malformed. */
 static int given_shape(const char *spec, const char *name, bool only_input, int64_t *dim) {
     size_t len = strlen(name);
@@ -143,12 +164,28 @@ static int given_shape(const char *spec, const char *name, bool only_input, int6
     return 0;
 }
 
+/* An input whose shape is known. */
+static kf_status take_input(kf__onnx *o, kf__vid id, int32_t elem_type) {
+    kf__value *v = &o->g->values[id];
+    if (!kf__graph_shape_fits(&v->shape))
+        KF_FAIL(o->err, KF_ERR_LIMIT, "input %s is too large; at most %lld elements are possible", v->name,
+                (long long)KF_MOST_ELEMENTS);
+    v->producer = CALLER;
+    v->dtype = kf__onnx_dtype(elem_type);
+    if (v->dtype == KF_DTYPE_NONE)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "input %s: element type %d is not supported", v->name, elem_type);
+    if (v->dtype == KF_F16 || v->dtype == KF_BF16 || v->dtype == KF_F64) v->dtype = KF_F32;
+    o->g->inputs[o->g->n_inputs++] = id;
+    return KF_OK;
+}
+
 static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool only) {
     const char *name = vi->name ? vi->name : "";
     kf__vid id = kf__onnx_value(o, name);
     if (id < 0) KF_FAIL(o->err, *name ? KF_ERR_MEMORY : KF_ERR_FORMAT, "graph input without a name");
     kf__value *v = &o->g->values[id];
     if (v->data) return KF_OK; /* IR 3 lists initializers among the inputs */
+    if (v->producer == CALLER) KF_FAIL(o->err, KF_ERR_FORMAT, "input %s is given twice", name);
     if (!vi->type || vi->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE)
         KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "input %s: only tensor inputs are supported", name);
     const Onnx__TypeProto__Tensor *t = vi->type->tensor_type;
@@ -173,10 +210,7 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
         if (v->shape.dim[i] <= 0)
             KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is free in the file; give its size with --input-shape, as in 1x3x224x224", name, i);
     }
-    v->dtype = kf__onnx_dtype(t->elem_type);
-    if (v->dtype == KF_F16 || v->dtype == KF_BF16 || v->dtype == KF_F64) v->dtype = KF_F32;
-    o->g->inputs[o->g->n_inputs++] = id;
-    return KF_OK;
+    return take_input(o, id, t->elem_type);
 }
 
 static kf_status load_initializers(kf__onnx *o, const Onnx__GraphProto *p) {
@@ -184,19 +218,11 @@ static kf_status load_initializers(kf__onnx *o, const Onnx__GraphProto *p) {
         const Onnx__TensorProto *t = p->initializer[i];
         kf__vid id = kf__onnx_value(o, t->name);
         if (id < 0) KF_FAIL(o->err, KF_ERR_FORMAT, "initializer %zu has no name", i);
-        kf_dtype dtype;
-        kf__shape shape;
-        void *data;
-        size_t count = 0;
-        KF_TRY(kf__onnx_tensor(o, t, &dtype, &shape, &data));
-        kf__value *v = &o->g->values[id];
-        if (v->data) KF_FAIL(o->err, KF_ERR_FORMAT, "initializer %s is given twice", v->name);
-        if (!kf__shape_count(&shape, &count)) return KF_ERR_SHAPE;
-        v->dtype = dtype;
-        v->shape = shape;
-        v->data = data;
-        v->bytes = count * kf_dtype_size(dtype);
-        o->g->meta.source_parameters += (int64_t)count;
+        kf__dense d;
+        size_t count;
+        KF_TRY(kf__onnx_tensor(o, t, &d.dtype, &d.shape, &d.data));
+        KF_TRY(kf__onnx_define(o, id, &d));
+        if (kf__shape_count(&d.shape, &count)) o->g->meta.source_parameters += (int64_t)count;
     }
     if (p->n_sparse_initializer) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "sparse initializers are not supported; export dense weights");
     return KF_OK;
@@ -258,20 +284,13 @@ static kf_status find_outputs(kf__onnx *o, const Onnx__GraphProto *p) {
 /* Every value that a node reads is an input, a constant, or some node's output. */
 static kf_status check_sources(kf__onnx *o) {
     const kf__graph *g = o->g;
-    bool *is_input = calloc(g->n_values + 1, sizeof *is_input);
-    kf_status st = KF_OK;
-    if (!is_input) KF_FAIL_MEMORY(o->err, g->n_values);
-    for (size_t j = 0; j < g->n_inputs; j++) is_input[g->inputs[j]] = true;
-    for (size_t i = 0; st == KF_OK && i < g->n_nodes; i++)
+    for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             kf__vid id = g->nodes[i].in[k];
-            if (id < 0 || g->values[id].data || g->values[id].producer >= 0 || is_input[id]) continue;
-            st = kf__error_set(o->err, KF_ERR_FORMAT, "%s reads %s, which nothing makes", g->nodes[i].name,
-                               g->values[id].name);
-            break;
+            if (id < 0 || g->values[id].data || g->values[id].producer != -1) continue;
+            KF_FAIL(o->err, KF_ERR_FORMAT, "%s reads %s, which nothing makes", g->nodes[i].name, g->values[id].name);
         }
-    free(is_input);
-    return st;
+    return KF_OK;
 }
 
 static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {

@@ -114,7 +114,8 @@ kf_status kf__onnx_tensor(kf__onnx *o, const Onnx__TensorProto *t, kf_dtype *dty
         KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "tensor %s: element type %d is not supported; convert the model to fp32 or fp16", name, t->data_type);
     if (t->n_dims > KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_LIMIT, "tensor %s: %zu dimensions, at most %d", name, t->n_dims, KF_MAX_RANK);
     *shape = kf__shape_make((int)t->n_dims, t->dims);
-    if (!kf__shape_count(shape, &n) || !kf__mul_size(n, kf_dtype_size(*dtype), &bytes) || bytes > ((size_t)1 << 33))
+    if (!kf__graph_shape_fits(shape) || !kf__shape_count(shape, &n) ||
+        !kf__mul_size(n, kf_dtype_size(*dtype), &bytes) || bytes > ((size_t)1 << 33))
         KF_FAIL(o->err, KF_ERR_LIMIT, "tensor %s: its size is not possible", name);
     bool is_external = t->has_data_location && t->data_location == ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
     size_t typed = t->n_float_data + t->n_double_data + t->n_int64_data + t->n_int32_data;
@@ -124,8 +125,8 @@ kf_status kf__onnx_tensor(kf__onnx *o, const Onnx__TensorProto *t, kf_dtype *dty
     *data = kf__arena_alloc(&o->g->arena, bytes ? bytes : 1);
     if (!*data) KF_FAIL_MEMORY(o->err, bytes);
     if (is_external) KF_TRY(external(o, t, bytes, *data));
-    else if (t->has_raw_data) memcpy(*data, t->raw_data.data, bytes);
-    else
+    else if (t->has_raw_data && bytes) memcpy(*data, t->raw_data.data, bytes); /* an empty one may have no address */
+    else if (!t->has_raw_data)
         for (size_t i = 0; i < n; i++)
             if (!typed_element(t, *dtype, i, (char *)*data + i * kf_dtype_size(*dtype)))
                 KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: its data is in a field of another type", name);

@@ -12,6 +12,8 @@ enum { MAX_LINKS = 64 };
 enum { SLICE_INPUTS = 10, CLIP_INPUTS = 11, PAD_INPUTS = 11, DROPOUT_INPUTS = 12, AXES_INPUTS = 13, REDUCE_INPUTS = 18 };
 /* First opset in which Split without sizes has to say how many parts it makes. */
 enum { SPLIT_COUNTS = 18 };
+/* First opset in which Reshape may take a 0 as it is. */
+enum { ALLOW_ZERO = 14 };
 
 /* The node with its first `n_in` inputs as they are. */
 static Onnx__NodeProto *plain(kf__onnx_out *w, const kf__node *n, int n_in) {
@@ -152,6 +154,11 @@ static void hard_sigmoid(kf__onnx_out *w, const kf__node *n) {
     kf__out_attr_float(w, p, "beta", n->attrs.beta);
 }
 
+static void reshape(kf__onnx_out *w, const kf__node *n) {
+    Onnx__NodeProto *p = plain(w, n, 2);
+    if (n->attrs.allow_zero && w->opset >= ALLOW_ZERO) kf__out_attr_int(w, p, "allowzero", 1);
+}
+
 static void transpose(kf__onnx_out *w, const kf__node *n) {
     Onnx__NodeProto *p = plain(w, n, 1);
     if (n->attrs.n_axes) kf__out_attr_ints(w, p, "perm", n->attrs.axes, n->attrs.n_axes);
@@ -191,6 +198,7 @@ WRITE(se_gate, kf__out_se_gate(w, n))
 WRITE(scale, kf__out_scale(w, n))
 WRITE(pool, kf__out_window(w, plain(w, n, 1), n))
 WRITE(batch_norm, kf__out_attr_float(w, plain(w, n, 5), "epsilon", n->attrs.epsilon))
+WRITE(reshape, reshape(w, n))
 WRITE(clip, clip(w, n))
 WRITE(hard_sigmoid, hard_sigmoid(w, n))
 WRITE(gemm, gemm(w, n))

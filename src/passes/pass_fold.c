@@ -35,12 +35,9 @@ static kf_status fold_shape(kf__graph *g, kf__node *n, bool *done, kf_error *err
         if (!kf__shape_count(&in, &count)) return KF_OK;
         dims[0] = (int64_t)count;
     } else {
-        int64_t start = n->attrs.start, end = n->attrs.end;
-        if (end == 0 || end > in.rank) end = in.rank; /* the attribute is absent or beyond */
-        if (start < 0) start = kf__max_i64(0, start + in.rank);
-        if (end < 0) end = kf__max_i64(0, end + in.rank);
-        int64_t len = kf__max_i64(0, end - start);
-        for (int64_t i = 0; i < len; i++) dims[i] = in.dim[start + i];
+        int first;
+        int64_t len = kf__shape_query(&n->attrs, in.rank, &first);
+        for (int64_t i = 0; i < len; i++) dims[i] = in.dim[first + i];
         d.shape = kf__shape_make(1, &len);
     }
     KF_TRY(set_const(g, n->out[0], &d, err));

@@ -96,13 +96,7 @@ static kf_status run_float(kf__ref_node *r) {
         KF_TRY(kf__ref_dequantize(r->in[k], r->in_q[k], real, r->arena, r->err));
         in[k] = real;
     }
-    /* Clip bounds may be computed; the evaluator reads attributes. */
-    kf__node node = *r->n;
-    if (node.op == KF_OP_CLIP && node.n_in > 1 && in[1] && in[1]->dtype == KF_F32)
-        node.attrs.act.lo = *(const float *)in[1]->data;
-    if (node.op == KF_OP_CLIP && node.n_in > 2 && in[2] && in[2]->dtype == KF_F32)
-        node.attrs.act.hi = *(const float *)in[2]->data;
-    KF_TRY(kf__eval_node(&node, in, node.n_in, r->out, node.n_out, r->arena, r->err));
+    KF_TRY(kf__eval_node(r->n, in, r->n->n_in, r->out, r->n->n_out, r->arena, r->err));
     if (!r->out_q) return KF_OK;
     kf__dense real = r->out[0];
     return kf__ref_quantize(&real, r->out_q, &r->out[0], r->arena, r->err);

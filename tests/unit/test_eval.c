@@ -38,7 +38,7 @@ static void test_huge_pads_are_refused(void **state) {
     kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){4}), x}, p = {KF_I64, kf__shape_make(1, (int64_t[]){2}), pads}, out;
     const kf__dense *ins[] = {&in, &p};
     kf__node n = {.op = KF_OP_PAD, .name = "pad", .n_in = 2, .n_out = 1};
-    assert_int_equal(kf__eval_node(&n, ins, 2, &out, 1, &a, &err), KF_ERR_SHAPE);
+    assert_int_equal(kf__eval_node(&n, ins, 2, &out, 1, &a, &err), KF_ERR_LIMIT);
     assert_true(err.text[0] != '\0');
     kf__arena_free(&a);
 }
@@ -52,6 +52,7 @@ static void test_split_without_its_first_part(void **state) {
                            {.name = "rest", .shape = {.rank = -1}}};
     kf__vid in[] = {0}, out[] = {KF_NO_VALUE, 1};
     kf__node n = {.op = KF_OP_SPLIT, .name = "split", .n_in = 1, .n_out = 2, .in = in, .out = out};
+    n.attrs.num_outputs = 2;
     kf__graph g = {.nodes = &n, .n_nodes = 1, .values = values + 1, .n_values = 2};
     assert_int_equal(kf__graph_infer(&g, &err), KF_OK);
     assert_int_equal(values[0].shape.rank, 77);
@@ -133,18 +134,55 @@ static void test_quantize_and_dequantize_linear(void **state) {
     for (int i = 0; i < 18; i++) assert_true(((float *)out.data)[i] == (float)(stored[i] - zeros[i / 6]) * per_channel[i / 6]);
     assert_int_equal(linear(KF_OP_QUANTIZE, 3, &in, &s, &z, &out, &a), KF_ERR_SHAPE); /* three scales for an axis of two */
     z.dtype = KF_F32;
-    assert_int_equal(linear(KF_OP_DEQUANTIZE, 1, &q, &s, &z, &out, &a), KF_ERR_UNSUPPORTED);
+    assert_int_equal(linear(KF_OP_DEQUANTIZE, 1, &q, &s, &z, &out, &a), KF_ERR_SHAPE);
     kf__arena_free(&a);
+}
+
+/* Operators that only passes make are held to their operands too: a rank, an extent or a type that does not fit. */
+static void test_operands_of_fused_operators(void **state) {
+    (void)state;
+    static float data[256];
+    enum { MOST = 5 };
+    const struct {
+        kf__op op;
+        int n_in;
+        kf__shape in[MOST];
+    } rows[] = {
+        {KF_OP_FC, 3, {{2, {2, 3}}, {2, {4, 3}}, {1, {4}}}},
+        {KF_OP_SE_GATE, 5, {{4, {2, 6, 3, 3}}, {2, {2, 6}}, {1, {2}}, {2, {6, 2}}, {1, {6}}}},
+        {KF_OP_SCALE, 2, {{4, {2, 6, 3, 3}}, {4, {2, 6, 1, 1}}}},
+    };
+    for (size_t r = 0; r < KF_COUNT(rows); r++)
+        for (int wrong = -1; wrong < 4 * rows[r].n_in; wrong++) {
+            kf__dense in[MOST], out = {0};
+            const kf__dense *ins[MOST];
+            kf_error err = {0};
+            kf__arena a;
+            kf__arena_init(&a, NULL);
+            for (int k = 0; k < rows[r].n_in; k++) in[k] = (kf__dense){KF_F32, rows[r].in[k], data}, ins[k] = &in[k];
+            kf__dense *x = &in[wrong < 0 ? 0 : wrong / 4];
+            if (wrong >= 0 && wrong % 4 == 0) x->shape.dim[x->shape.rank++] = 1;
+            if (wrong >= 0 && wrong % 4 == 1) x->shape.dim[x->shape.rank > 1]++;
+            if (wrong >= 0 && wrong % 4 == 2) x->shape.dim[x->shape.rank > 1]--;
+            if (wrong >= 0 && wrong % 4 == 3) x->dtype = KF_I64;
+            kf__node n = {.op = rows[r].op, .name = "fused", .n_in = rows[r].n_in, .n_out = 1};
+            kf_status st = kf__eval_node(&n, ins, n.n_in, &out, 1, &a, &err);
+            assert_int_equal(st, wrong < 0 ? KF_OK : KF_ERR_SHAPE);
+            assert_true(wrong < 0 || strstr(err.text, "fused ("));
+            kf__arena_free(&a);
+        }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cast_saturates),
         cmocka_unit_test(test_huge_pads_are_refused),
-        cmocka_unit_test(test_split_without_its_first_part), cmocka_unit_test(test_slice_to_the_end),
+        cmocka_unit_test(test_split_without_its_first_part),
+        cmocka_unit_test(test_slice_to_the_end),
         cmocka_unit_test(test_clip_with_crossed_bounds),
         cmocka_unit_test(test_softmax_axis_out_of_range),
         cmocka_unit_test(test_quantize_and_dequantize_linear),
+        cmocka_unit_test(test_operands_of_fused_operators),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
