@@ -65,7 +65,7 @@ if [ "$arch" = aarch64 ]; then
   finish
 fi
 # Outside engines judge once: what sanitizers see does not depend on them.
-export KITFOX_PEERS=$TRUTH
+export KITFOX_PEERS=$TRUTH KITFOX_MAKER=$TRUTH
 [ $full = yes ] || LEAVE=(--no-suite full) # minutes
 tier gcc
 export KITFOX_PEERS=none
