@@ -2,7 +2,8 @@
 """Files as the system has them: pipes and devices as inputs, files that are cut meanwhile, outputs that are inputs,
 links, modes, full disks, signals.
 
-Called by meson with the program's path; --full takes more moments. Nothing outside a temporary folder is written.
+Called by meson with the program's path; --full takes more moments, --short (under sanitizers) every sixth command and
+no signals, whose unit test is run there. Nothing outside a temporary folder is written.
 """
 import array
 import json
@@ -21,7 +22,7 @@ import time
 import tiny_onnx
 from kit import EXAMPLES, KITFOX, ROOT, check, finish
 
-FULL = "--full" in sys.argv
+FULL, SHORT = "--full" in sys.argv, "--short" in sys.argv
 CHECKPOINT = os.path.join(ROOT, "data", "everyday10.safetensors")
 PREPROCESS = ("-p", "timm:mobilenetv3_large_100")
 YAML = """model_parameters:
@@ -85,6 +86,10 @@ def external(location):
     graph += b"".join(t._bytes(5, t._tensor(*c)) for c in g.init)
     graph += t._bytes(11, t._value("x", g.shape)) + t._bytes(12, t._value(g.out, [1, 2]))
     return t._int(1, 7) + t._bytes(8, t._bytes(1, "") + t._int(2, 11)) + t._bytes(7, graph)
+
+
+def lines_of(table):
+    return table.strip().splitlines()[::6 if SHORT else 1]
 
 
 class Place:
@@ -165,7 +170,7 @@ def pipes(p):
         shutil.copy(CHECKPOINT, p(folder, "m.safetensors"))
     os.mkfifo(p("weights"))
     write(p("piped.onnx"), external("weights"))
-    for line in INPUTS.strip().splitlines():
+    for line in lines_of(INPUTS):
         code, _, err = run(*p.args(line), stdin=b"")
         check("not waited for: " + line, code == 1 and "not a regular file" in err, (code, err))
     check("nothing was written", not os.path.exists(p("never")))
@@ -264,7 +269,7 @@ def onto_inputs(p):
     os.link(p("m.onnx"), p("net_original_float_model.onnx"))
     write(p("q.yaml"), YAML)
     before = {n: read(n) for n in p.names()}
-    for line in ONTO.strip().splitlines():
+    for line in lines_of(ONTO):
         code, _, err = run(*p.args(line))
         check("onto an input: " + line, code == 1 and "is the input" in err, (code, err))
     code, _, err = run(*p.args("QUANTIZE -o @q.kfx --report @q.kfx"))
@@ -311,7 +316,7 @@ def kinds_of_outputs(p):
         code, out, err = run(*p.args(line), "-")
         ok = code == 0 and out == read(p("file")) and talk in err
         check(f"to -, and the report is not in the way: {line}", ok, (code, err))
-    for line in TO_DASH.strip().splitlines():
+    for line in lines_of(TO_DASH):
         code, out, err = run(*p.args(line))
         ok = code == 1 and out == b"" and "standard output has other text" in err
         check("no way to -: " + line, ok, (code, out, err))
@@ -336,7 +341,7 @@ import @none.onnx -o @data
 
 def before_the_work(p):
     """A model that is not there is found when it is read; an output that cannot be written before that."""
-    for line in FIRST.strip().splitlines():
+    for line in lines_of(FIRST):
         args = p.args(line)
         code, _, err = run(*args)
         check("found first: " + line, code == 1 and "cannot write" in err and args[-1] in err, (code, err))
@@ -357,7 +362,7 @@ QUANTIZE -o
 def full_disk(p):
     """RLIMIT_FSIZE stands in for a full disk: the kernel says EFBIG where it would say ENOSPC."""
     kept = write(p("kept"), "kept")
-    for line in NO_ROOM.strip().splitlines():
+    for line in lines_of(NO_ROOM):
         before = p.names()
         both = FULL or line.startswith(("import", "eval"))
         results = [run(*p.args(line), name, most=64) for name in ((p("fresh"), kept) if both else (p("fresh"),))]
@@ -414,8 +419,9 @@ def signals(p):
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     os.makedirs(p("sig"))
     shutil.copy(CHECKPOINT, p("c.safetensors"))
-    lines = ("import @c.safetensors -o @sig/a", "simplify @c.safetensors --check 0 -o @sig/b", "QUANTIZE -o @sig/c")
+    lines = ("import @c.safetensors -o @sig/a",)
     if FULL:
+        lines += ("simplify @c.safetensors --check 0 -o @sig/b", "QUANTIZE -o @sig/c")
         write(p("q.yaml"), YAML.replace("working_dir: '.'", "working_dir: 'sig/out'"))
         lines += ("quantize @q.yaml",)
     verbs = [p.args(line) for line in lines]
@@ -425,7 +431,7 @@ def signals(p):
         begun = time.monotonic()
         run(*args)
         usual = time.monotonic() - begun
-        for k in range(60 if FULL else 2):
+        for k in range(60 if FULL else 3):
             number = ends[(k + verbs.index(args)) % 3]
             child = subprocess.Popen([KITFOX, *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(usual * (0.3 + random.random() * 0.7))
@@ -442,8 +448,9 @@ def signals(p):
 
 
 def main():
-    for test in (pipes, limits, links_of_external_data, cut_meanwhile, onto_inputs, kinds_of_outputs, before_the_work,
-                 full_disk, together, pulled, signals):
+    tests = [pipes, limits, links_of_external_data, cut_meanwhile, onto_inputs, kinds_of_outputs, before_the_work,
+             full_disk, together, pulled]
+    for test in tests + ([] if SHORT else [signals]):
         with tempfile.TemporaryDirectory() as top:
             os.chdir(top)
             begun = time.monotonic()
