@@ -335,7 +335,8 @@ static kf__program *integers(int32_t n, int32_t c, bool shared) {
     int64_t length = shared ? c : 1;
     float *inv = kf__arena_array(&p->arena, (size_t)length, sizeof *inv);
     for (int64_t i = 0; i < length; i++) inv[i] = one;
-    p->consts[p->n_consts++] = (kf__pconst){"inv", KF_F32, kf__shape_make(1, &length), inv, (size_t)length * 4, false};
+    p->consts[p->n_consts++] =
+        (kf__pconst){"inv", KF_F32, kf__shape_make(1, &length), inv, (size_t)length * 4, false, 0};
     p->tensors = kf__arena_array(&p->arena, (size_t)n + 3, sizeof *p->tensors);
     p->steps = kf__arena_array(&p->arena, (size_t)n + 2, sizeof *p->steps);
     take_in(p, 1, 1, c);
