@@ -120,7 +120,10 @@ static const char *find(const char *path, target *to) {
     if (!follow(path, to->path)) return strerror(errno);
     if (!to->exists) return to->path[0] && to->path[strlen(to->path) - 1] != '/' ? NULL : "a name is needed";
     bool same = stat(to->path, &there) == 0 && there.st_dev == to->st.st_dev && there.st_ino == to->st.st_ino;
-    if (!same) return "the link to it cannot be followed";
+    if (!same) { /* open, but without a name: what /proc/self/fd links to */
+        to->through = true;
+        return snprintf(to->path, PATH_MAX, "%s", path) < PATH_MAX ? NULL : strerror(ENAMETOOLONG);
+    }
     return faccessat(AT_FDCWD, to->path, W_OK, AT_EACCESS) == 0 ? NULL : strerror(errno);
 }
 
@@ -155,7 +158,7 @@ static bool write_all(int fd, const char *p, size_t n) {
 
 static bool write_through(const target *to, const void *data, size_t bytes) {
     if (to->standard) return fflush(stdout) == 0 && write_all(STDOUT_FILENO, data, bytes);
-    int fd = open(to->path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    int fd = open(to->path, O_WRONLY | O_CLOEXEC | O_NOCTTY | (S_ISREG(to->st.st_mode) ? O_TRUNC : 0));
     bool ok = fd >= 0 && write_all(fd, data, bytes);
     int why = errno;
     if (fd >= 0 && close(fd) != 0 && ok) return false;
