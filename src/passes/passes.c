@@ -58,6 +58,7 @@ kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err) {
     for (int l = KF_PASS_LEVEL_SIMPLIFY; st == KF_OK && l <= (int)level; l++) st = run_level(g, (kf__pass_level)l, err);
     kf__graph_drop_uses(g);
     KF_TRY(st);
-    KF_TRY(kf__graph_check_finite(g, err)); /* folding may overflow */
+    st = kf__graph_check_finite(g, err);
+    if (st != KF_OK) return kf__error_prefix(err, st, "after folding constants");
     return level == KF_PASS_LEVEL_FUSE ? kf__graph_check_copies(g, err) : KF_OK;
 }
