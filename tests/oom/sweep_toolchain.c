@@ -193,7 +193,6 @@ static kf_status do_write_quantized(fixture *f, kf_error *err) {
     return st;
 }
 
-#if KF_OOM_YAML
 static kf_status do_config(fixture *f, kf_error *err) {
     kf_quantize_config *c = NULL;
     kf_config_entry e;
@@ -223,7 +222,6 @@ static kf_status do_other_configs(fixture *f, kf_error *err) {
     }
     return KF_OK;
 }
-#endif
 
 static kf_status do_zoo(fixture *f, kf_error *err) {
     kf_zoo_entry e;
@@ -276,10 +274,8 @@ const oom_case oom_toolchain[] = {{"import", do_import, OOM_ANY},
                                   {"quantize", do_quantize, OOM_JSON},
                                   {"search", do_search, OOM_ANY},
                                   {"write quantized", do_write_quantized, OOM_ANY},
-#if KF_OOM_YAML
                                   {"config", do_config, OOM_ANY},
                                   {"other configs", do_other_configs, OOM_OTHER},
-#endif
                                   {"zoo", do_zoo, OOM_ANY},
                                   {"hash", do_hash, OOM_NONE},
                                   {"open", do_open, OOM_NONE},
