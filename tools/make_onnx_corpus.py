@@ -57,6 +57,204 @@ def main():
     save("free_batch", [conv] + head("c"), base, shape=("N", 3, 8, 8), out=("N", 4))
     same = helper.make_node("Conv", ["x", "w", "b"], ["c"], kernel_shape=[3, 3], auto_pad="SAME_UPPER", strides=[2, 2])
     save("auto_pad", [same] + head("c"), base)
+    operators()
+
+
+# ---- every operator of src/graph/ops.def, in networks that compile: so most changes of them reach the runtime too ----
+
+def ints(name, *values):
+    return numpy_helper.from_array(np.array(values, np.int64), name)
+
+
+def scalar(name, value, dtype=np.float32):
+    return numpy_helper.from_array(np.array(value, dtype), name)
+
+
+def number(text):
+    return float(text) if "." in text else int(text)
+
+
+def nodes(text):
+    """A node a line: "Conv x w b -> c strides=2,2 group=4"."""
+    made = []
+    for line in text.strip().splitlines():
+        left, right = line.split("->")
+        op, *inputs = left.split()
+        pairs = [w.split("=") for w in right.split() if "=" in w]
+        attributes = {k: [number(x) for x in v.split(",")] if "," in v else number(v) for k, v in pairs}
+        made.append(helper.make_node(op, inputs, [w for w in right.split() if "=" not in w], **attributes))
+    return made
+
+
+def layers():
+    """Kinds of convolution and pool, one after the other, and the activations between them."""
+    first = [tensor("w", 4, 3, 3, 3), tensor("b", 4), tensor("wd", 4, 1, 3, 3)]
+    save("op_convolutions", nodes("""
+        Conv x w b -> c pads=1,1,1,1 strides=2,2
+        Relu c -> r
+        Conv r wd -> d group=4 pads=1,1,1,1
+        Clip d lo hi -> e
+        Conv e wg -> g group=2
+        HardSwish g -> h
+        Conv h w5 -> k dilations=1,2 pads=0,2,1,2 strides=1,2
+        Sigmoid k -> s
+        Mul k s -> m
+        GlobalAveragePool m -> y"""), first + [tensor("wg", 4, 2, 1, 1), tensor("w5", 4, 4, 2, 3), scalar("lo", 0),
+                                              scalar("hi", 6)], opset=17, out=(1, 4, 1, 1))
+    save("op_pools", nodes("""
+        MaxPool x -> a kernel_shape=3,3 strides=2,2 pads=1,1,1,1
+        AveragePool x -> b kernel_shape=2,2 strides=2,2 ceil_mode=1
+        Concat a b -> c axis=1
+        AveragePool c -> d kernel_shape=3,2 pads=1,0,1,1 count_include_pad=1
+        Pad d pads -> e
+        Conv e wp -> f strides=1,2
+        ReduceMean f -> y axes=2,3 keepdims=0"""), [ints("pads", 0, 0, 1, 0, 0, 0, 0, 2), tensor("wp", 3, 6, 2, 2)],
+         opset=13, out=(1, 3))
+    save("op_residual", nodes("""
+        Conv x w b -> c pads=1,1,1,1 strides=2,2
+        Conv c wd -> d group=4 pads=1,1,1,1
+        Add c d -> a
+        HardSigmoid a -> h alpha=0.1666667 beta=0.5
+        Mul a h -> m
+        Max m zero -> n
+        Min n six -> o
+        Add o c -> y"""), first + [scalar("zero", 0), scalar("six", 6)], opset=13, out=(1, 4, 4, 4))
+
+
+def heads():
+    """Matrices, views, and what is left of a network at its end."""
+    base = [tensor("w", 4, 3, 3, 3), tensor("b", 4), tensor("fw", 4, 5), tensor("fb", 5), ints("axes", 2, 3)]
+    save("op_matmul", nodes("""
+        Conv x w b -> c pads=1,1,1,1 strides=4,4
+        GlobalAveragePool c -> p
+        Squeeze p axes -> q
+        MatMul q fw -> m
+        Add m fb -> a
+        Softmax a -> y axis=-1"""), base, opset=13, out=(1, 5))
+    save("op_gemm", nodes("""
+        Conv x w b -> c pads=1,1,1,1 strides=4,4
+        ReduceMean c -> p axes=2,3 keepdims=0
+        Dropout p -> q
+        Gemm q fw fb -> g alpha=0.5 beta=2.0
+        Unsqueeze g axes -> u
+        Identity u -> y"""), base, opset=13, out=(1, 5, 1, 1))
+    save("op_views", nodes("""
+        Conv x w b -> c pads=1,1,1,1 strides=4,4
+        Reshape c to -> r
+        Flatten r -> f
+        Gemm f gw -> g
+        Reshape g to2 -> h
+        Concat h h -> y axis=1"""), base[:2] + [ints("to", 0, -1), ints("to2", 1, 4, 1, 1), tensor("gw", 16, 4)],
+         opset=13, out=(1, 8, 1, 1))
+
+
+def folded():
+    """Constants through every operator that is only folded, into the weights of a convolution."""
+    base = [tensor("w0", 4, 3, 3, 3), tensor("b", 4), scalar("two", 2), scalar("small", 0.1)]
+    save("op_math", nodes("""
+        Abs w0 -> w1
+        Sqrt w1 -> w2
+        Neg w2 -> w3
+        Exp w3 -> w4
+        Log w4 -> w5
+        Erf w5 -> w6
+        Tanh w6 -> w7
+        Mul w7 two -> w8
+        Ceil w8 -> w9
+        Sub w9 w8 -> w10
+        Pow w10 two -> w11
+        Div w11 two -> w12
+        Floor w12 -> w13
+        Add w13 w12 -> w14
+        Min w14 w8 w12 -> w15
+        Max w15 small -> w16
+        Transpose w16 -> w17 perm=0,1,3,2
+        Clip w17 small two -> w18
+        Conv x w18 b -> y pads=1,1,1,1"""), base, opset=13, out=(1, 4, 8, 8))
+    save("op_logic", nodes("""
+        Greater w0 small -> g
+        Less w0 two -> l
+        And g l -> a
+        Not a -> n
+        Equal w0 two -> e
+        Or n e -> o
+        Where o w0 small -> w1
+        Split w1 sizes -> s0 s1 axis=0
+        Concat s1 s0 -> w2 axis=0
+        Gather w2 order -> w3 axis=1
+        Slice w3 from to axes steps -> w4
+        ReduceSum b zero -> b0 keepdims=1
+        Expand b0 four -> b1
+        Tile b1 one -> b2
+        Conv x w4 b2 -> y"""), base + [ints("sizes", 1, 3), ints("order", 2, 0, 1), ints("from", 0, 2),
+                                       ints("to", 3, -4), ints("axes", 2, 3), ints("steps", 1, -1), ints("zero", 0),
+                                       ints("four", 4), ints("one", 1)], opset=13, out=(1, 4, 6, 6))
+    batchnorm = [tensor("g", 4), tensor("be", 4), tensor("mu", 4),
+                 numpy_helper.from_array(np.ones(4, np.float32), "va")]
+    save("op_affine", nodes("""
+        Conv x w0 -> c
+        BatchNormalization c g be mu va -> d
+        Relu d -> y"""), base[:1] + batchnorm, opset=13, out=(1, 4, 6, 6))
+
+
+def shapes():
+    """Arithmetic of shapes, as exporters write it."""
+    one = helper.make_tensor("v", TensorProto.INT64, [1], [1])
+    ones = helper.make_node("ConstantOfShape", ["len"], ["ones"], value=one)
+    save("op_shapes", [ones] + nodes("""
+        Conv x w b -> c pads=1,1,1,1 strides=2,2
+        Shape c -> s
+        Gather s zero -> n
+        Size s -> rank
+        Range zero rank one -> r
+        Gather s r -> s2
+        Slice s2 from to -> hw
+        Cast hw -> f to=1
+        Div f two -> h
+        Floor h -> k
+        Cast k -> i to=7
+        Mod i four -> j
+        Mul j ones -> jj
+        Gather jj axis -> half
+        Mul half pair -> sum
+        Unsqueeze n axis -> n1
+        Concat n1 sum -> shape axis=0
+        GlobalAveragePool c -> p
+        Reshape p shape -> y"""), [tensor("w", 4, 3, 3, 3), tensor("b", 4), scalar("zero", 0, np.int64),
+                                  scalar("one", 1, np.int64), ints("from", 2), ints("to", 4), scalar("two", 2),
+                                  ints("four", 4), ints("len", 2), ints("axis", 0), ints("pair", 2)],
+         opset=13, out=(1, 4))
+
+
+def floats():
+    """Operators of runtime tensors that have no step: they import, run in the reference and are written."""
+    save("op_floats", nodes("""
+        Abs x -> a
+        Sqrt a -> b
+        Neg b -> c
+        Exp c -> d
+        Erf d -> e
+        Tanh e -> f
+        Sub f x -> g
+        Div g d -> h
+        Pow d two -> i
+        Min h i x -> j
+        Transpose j -> k perm=0,2,3,1
+        Split k sizes -> l m axis=3
+        Concat m l -> n axis=-1
+        Slice n from to -> o
+        Softmax o -> p axis=1
+        Greater p half -> q
+        Where q p o -> y"""), [scalar("two", 2), ints("sizes", 1, 2), ints("from", 0, 1), ints("to", 1, 7),
+                              scalar("half", 0.5)], opset=13, out=(1, 6, 8, 3))
+
+
+def operators():
+    layers()
+    heads()
+    folded()
+    shapes()
+    floats()
 
 
 if __name__ == "__main__":
