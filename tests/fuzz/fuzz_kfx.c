@@ -1,48 +1,63 @@
-/* libFuzzer target: any bytes as a model file, hash unchecked, and one run of what loads.
- * Built with clang -fsanitize=fuzzer,address; with -DKF_REPLAY it is a plain program that replays the files it is
- * given.
- * Owner rule: everything is released after each input. */
+/* libFuzzer target: any bytes as a model file, hash unchecked; what loads runs on one level of the machine, by the
+ * bytes. Built with clang -fsanitize=fuzzer,address; with -DKF_REPLAY it is a plain program that replays the files it
+ * is given. Owner rule: everything is released after each input. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "format/format.h"
 #include "kitfox/kitfox.h"
+#include "program_work.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Multiply-adds and elements of all steps; what the file says about itself is not asked. */
-static double work_of(const kf_model *model, int32_t n_steps) {
-    double work = 0;
-    for (int32_t i = 0; i < n_steps; i++) {
-        kf_step_info s;
-        if (kf_model_step(model, i, &s, NULL) != KF_OK) abort();
-        work += (double)s.macs + (double)s.shape[0] * (double)s.shape[1] * (double)s.shape[2] * (double)s.shape[3];
-    }
-    return work;
+enum { MOST_ENDS = 4 };
+
+/* One of the usable levels. */
+static void choose_level(const uint8_t *data, size_t size) {
+    uint32_t h = 2166136261u;
+    int usable[64], n = 0;
+    for (size_t i = 0; i < size; i++) h = (h ^ data[i]) * 16777619u;
+    for (int i = 0; n < 64 && kf_cpu_level_name(i); i++)
+        if (kf_cpu_level_usable(i)) usable[n++] = i;
+    if (n) kf_cpu_limit(kf_cpu_level_name(usable[(h >> 8) % (uint32_t)n]), NULL);
 }
 
-static void run_once(const kf_model *model) {
+static bool room(kf_tensor *t) { return (t->data = calloc(1, t->bytes + 1)) != NULL; }
+
+static void run(const kf_model *model) {
     kf_session_options o;
     kf_session *session;
-    kf_tensor in[4], out;
+    kf_tensor in[MOST_ENDS] = {{0}}, out[MOST_ENDS] = {{0}};
     kf_model_info info;
+    kf_verify_report v;
     kf_session_options_init(&o);
     o.threads = 1;
     kf_model_get_info(model, &info);
-    if (info.n_inputs > 4 || work_of(model, info.n_steps) > 1e7 ||
-        kf_session_create(model, &o, &session, NULL) != KF_OK)
-        return;
-    int ok = kf_model_output(model, 0, &out, NULL) == KF_OK && out.bytes < ((size_t)1 << 24);
-    for (int32_t i = 0; i < info.n_inputs; i++) {
-        ok = ok && kf_model_input(model, i, &in[i], NULL) == KF_OK && in[i].bytes < ((size_t)1 << 24);
-        in[i].data = ok ? calloc(1, in[i].bytes) : NULL;
+    if (kf_session_create(model, &o, &session, NULL) != KF_OK) return;
+    bool fine = true;
+    for (int32_t i = 0; i < info.n_inputs; i++)
+        fine = fine && kf_model_input(model, i, &in[i], NULL) == KF_OK && room(&in[i]);
+    for (int32_t i = 0; i < info.n_outputs; i++)
+        fine = fine && kf_model_output(model, i, &out[i], NULL) == KF_OK && room(&out[i]);
+    for (int kind = 0; fine && kind < FILL_KINDS; kind++) {
+        for (int32_t i = 0; i < info.n_inputs; i++) fill(&in[i], (fill_kind)kind);
+        kf_session_run(session, in, (size_t)info.n_inputs, out, (size_t)info.n_outputs, NULL);
     }
-    out.data = ok ? malloc(out.bytes) : NULL;
-    if (ok) kf_session_run(session, in, (size_t)info.n_inputs, &out, 1, NULL);
-    for (int32_t i = 0; i < info.n_inputs; i++) free(in[i].data);
-    free(out.data);
+    for (int i = 0; i < MOST_ENDS; i++) free(in[i].data), free(out[i].data);
     kf_session_destroy(&session);
-    kf_verify_report v;
-    if (kf_model_verify(model, 1, &v, NULL) == KF_OK && (v.first >= info.n_steps || (v.first >= 0 && !v.step.name))) abort();
+    if (kf_model_verify(model, 1, &v, NULL) == KF_OK && (v.first >= info.n_steps || (v.first >= 0 && !v.step.name)))
+        abort();
+}
+
+/* Is what it asks for little? What the file says about itself is not asked. */
+static bool bounded(const uint8_t *data, size_t size, kf_error *err) {
+    kf__program *p;
+    double bytes;
+    if (kf__format_read(data, size, NULL, KF_READ_SKIP_HASH, &p, err) != KF_OK) return false;
+    bool few = p->n_steps < 64 && p->n_inputs <= MOST_ENDS && p->n_outputs <= MOST_ENDS;
+    bool small = few && work_of(p, &bytes) < 1e7 && bytes < 1 << 24;
+    kf__program_destroy(&p);
+    return small;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -51,26 +66,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     kf_error err = {0};
     kf_model_options_init(&o);
     o.skip_hash = 1;
-    kf_model_info info;
-    if (kf_model_load_memory(data, size, &o, &model, &err) != KF_OK) return 0;
-    kf_model_get_info(model, &info);
-    if (info.n_steps < 64 && kf_model_bytes(model) < ((size_t)1 << 24)) run_once(model);
-    kf_model_destroy(&model);
+    bool small = bounded(data, size, &err);
+    choose_level(data, size);
+    if (kf_model_load_memory(data, size, &o, &model, &err) == KF_OK) {
+        if (small) run(model);
+        kf_model_destroy(&model);
+    } else if (!err.text[0]) {
+        abort(); /* a refusal without a reason is a bug */
+    }
+    kf_cpu_limit(NULL, NULL);
     return 0;
 }
 
 #if defined(KF_REPLAY)
-int main(int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        FILE *f = fopen(argv[i], "rb");
-        if (!f) return 1;
-        uint8_t *data = malloc(1 << 20);
-        size_t n = data ? fread(data, 1, 1 << 20, f) : 0;
-        fclose(f);
-        if (data) LLVMFuzzerTestOneInput(data, n);
-        free(data);
-    }
-    printf("%d files replayed\n", argc - 1);
-    return 0;
-}
+#include "replay.h"
 #endif

@@ -1,68 +1,41 @@
-/* Fuzz target: a well-formed model file, changed and hashed again; what the loader accepts runs on every level.
- * Integer results must not depend on the level. With -DKF_REPLAY a plain program runs files, and N changes of each:
- * [-n N] [-k FILE] FILES. With -k, FILE is the input that ran last.
- * Owner rule: everything is released after each input. */
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
+/* Fuzz target: a well-formed model file, changed and hashed again; what the loader accepts runs on every level, from
+ * memory and from a file, on plain, strange and extreme numbers. Integer results must depend on none of these. With
+ * -DKF_REPLAY a plain program of files and changes of each (drive.h). Owner rule: everything is released after each
+ * input. */
+#define DRIVE_NAMES "well-formed", "accepted", "run", "sessions"
+enum { WELL_FORMED, ACCEPTED, RUN, SESSIONS };
 
 #include "cpu/cpu.h"
+#include "drive.h"
 #include "kitfox/kitfox.h"
+#include "memory_file.h"
 #include "program_mutate.h"
+#include "program_work.h"
 #include "runtime/golden.h"
 #include "runtime/session.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
-
 enum { MOST_INPUTS = 8, MOST_STEPS = 64 };
-#define MOST_WORK 6e6
-#define MOST_BYTES 8e6
-
-static unsigned long loaded, ran;
-
-/* ---- bounds ------------------------------------------------------------ */
-
-/* Multiply-adds, windows of pools and elements moved, of all steps: what one run costs, and `bytes` what it writes. */
-static double work_of(const kf__program *p, double *bytes) {
-    double work = 0;
-    *bytes = 0;
-    for (int32_t t = 0; t < p->n_tensors; t++) {
-        const kf__ptensor *x = &p->tensors[t];
-        *bytes += (double)x->n * x->h * x->w * x->c * (double)kf_dtype_size(x->dtype);
-    }
-    for (int32_t i = 0; i < p->n_steps; i++) {
-        const kf__step *s = &p->steps[i];
-        const kf__ptensor *y = &p->tensors[s->out];
-        bool pool = s->op == KF_STEP_AVG_POOL || s->op == KF_STEP_MAX_POOL;
-        double each = pool ? (double)s->window.kh * s->window.kw : 1;
-        work += (double)kf__step_macs(p, s) + each * y->n * y->h * y->w * y->c;
-    }
-    return work;
-}
+#define MOST_WORK 1e6
+#define MOST_BYTES 2e6
 
 /* ---- runs ------------------------------------------------------------ */
 
-/* Numbers between -2 and 2; strange: some are no numbers, too large or nearly nothing, and bytes are the largest. */
-static void fill(const kf_tensor *t, bool strange) {
-    static const float STRANGE[] = {NAN, INFINITY, -3e38f, 1e-42f, -INFINITY};
-    uint32_t x = 12345;
-    for (size_t i = 0; i < t->bytes / kf_dtype_size(t->dtype); i++) {
-        x = x * 1664525u + 1013904223u;
-        if (t->dtype == KF_U8) ((uint8_t *)t->data)[i] = strange ? 255 : (uint8_t)(x >> 24);
-        else
-            ((float *)t->data)[i] = strange && i % 7 == 3 ? STRANGE[i / 7 % KF_COUNT(STRANGE)]
-                                                          : (float)((int32_t)(x >> 8) - (1 << 23)) / (1 << 22);
-    }
-}
+/* What the integers of each step were, for each kind of input. */
+typedef struct digests {
+    uint64_t step[FILL_KINDS][MOST_STEPS];
+} digests;
+
+/* Where a run's results go to. */
+typedef struct seeing {
+    const kf__program *p;
+    uint64_t *step;
+} seeing;
 
 /* The proof that no sum leaves 32 bits counts on the bounds of every tensor. */
-static void see_bounds(void *user, int32_t step, const float *data) {
-    const kf__program *p = user;
+static void check_bounds(const kf__program *p, int32_t step, const void *data) {
     const kf__ptensor *t = &p->tensors[p->steps[step].out];
-    size_t n = (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c;
-    for (size_t i = 0; t->dtype != KF_F32 && i < n; i++) {
-        int32_t q = t->dtype == KF_U8 ? ((const uint8_t *)data)[i] : ((const int16_t *)(const void *)data)[i];
+    for (size_t i = 0; i < kf__ptensor_count(t); i++) {
+        int32_t q = t->dtype == KF_U8 ? ((const uint8_t *)data)[i] : ((const int16_t *)data)[i];
         if (q >= t->qmin && q <= t->qmax) continue;
         fprintf(stderr, "step %d (%s) gives %d; its bounds are %d to %d\n", step, kf__step_op_name(p->steps[step].op),
                 q, t->qmin, t->qmax);
@@ -70,27 +43,58 @@ static void see_bounds(void *user, int32_t step, const float *data) {
     }
 }
 
-static void run_session(const kf_model *m, int threads) {
+static void see(void *user, int32_t step, const float *data) {
+    seeing *s = user;
+    const kf__ptensor *t = &s->p->tensors[s->p->steps[step].out];
+    uint64_t h = 14695981039346656037u;
+    if (t->dtype == KF_F32) return;
+    check_bounds(s->p, step, data);
+    for (size_t i = 0; i < kf__ptensor_count(t) * kf_dtype_size(t->dtype); i++)
+        h = (h ^ ((const uint8_t *)(const void *)data)[i]) * 1099511628211u;
+    s->step[step] = h;
+}
+
+/* Every kind of input, looked at, and one more run that is not: only there do pairs of steps run as one. False: no such
+ * session. */
+static bool run_session(const kf_model *m, int threads, digests *d) {
     kf_session_options o;
     kf_session *s;
     kf_tensor in[MOST_INPUTS] = {{0}}, out[MOST_INPUTS] = {{0}};
     size_t n_in = (size_t)m->p->n_inputs, n_out = (size_t)m->p->n_outputs;
     kf_session_options_init(&o);
     o.threads = threads;
-    if (kf_session_create(m, &o, &s, NULL) != KF_OK) return;
+    if (kf_session_create(m, &o, &s, NULL) != KF_OK) return false;
     bool fine = true;
     for (size_t i = 0; i < n_in; i++)
         fine = fine && kf_model_input(m, (int32_t)i, &in[i], NULL) == KF_OK && (in[i].data = malloc(in[i].bytes));
     for (size_t i = 0; i < n_out; i++)
         fine = fine && kf_model_output(m, (int32_t)i, &out[i], NULL) == KF_OK && (out[i].data = malloc(out[i].bytes));
-    for (int strange = 0; fine && strange < 2; strange++) {
-        for (size_t i = 0; i < n_in; i++) fill(&in[i], strange);
-        s->probe = strange ? see_bounds : NULL, s->probe_user = m->p; /* steps that are looked at run one by one */
+    for (int kind = 0; fine && kind < FILL_KINDS; kind++) {
+        seeing seen = {m->p, d->step[kind]};
+        for (size_t i = 0; i < n_in; i++) fill(&in[i], (fill_kind)kind);
+        s->probe = see, s->probe_user = &seen;
         kf_session_run(s, in, n_in, out, n_out, NULL);
+        s->probe = NULL;
+        if (kind == FILL_STRANGE) kf_session_run(s, in, n_in, out, n_out, NULL);
     }
     for (size_t i = 0; i < MOST_INPUTS; i++) free(in[i].data), free(out[i].data);
     kf_session_destroy(&s);
-    ran++;
+    drive_count(SESSIONS);
+    return fine;
+}
+
+/* Steps whose bytes the contract fixes give the same on every level; the others follow floats, whose sums have any
+ * order. */
+static void compare(const kf__program *p, const digests *want, const digests *got, const char *level, int threads) {
+    for (int kind = 0; kind < FILL_KINDS; kind++)
+        for (int32_t i = 0; i < p->n_steps; i++) {
+            bool fixed = p->meta.golden.steps[i].kind == KF_GOLDEN_HASH;
+            if (!fixed || want->step[kind][i] == got->step[kind][i]) continue;
+            fprintf(stderr,
+                    "step %d (%s %s) gives other integers on %s than on scalar, %d threads, inputs of kind %d\n", i,
+                    kf__step_op_name(p->steps[i].op), p->steps[i].name, level, threads, kind);
+            abort();
+        }
 }
 
 /* The file again with what every step gives on the scalar kernels; NULL where that cannot be had. */
@@ -105,18 +109,31 @@ static void *with_golden(const uint8_t *data, size_t size, size_t *bytes) {
     return again;
 }
 
-static void check_level(const void *data, size_t size, const char *level) {
+/* From memory, or from a file: there the loader borrows what it maps. */
+static kf_model *load(const void *data, size_t size, bool from_file, const char *level) {
     kf_model *m;
     kf_error err = {0};
+    memory_file f = {.fd = -1};
+    if (from_file) f = open_memory_file(data, size);
+    kf_status st = from_file ? kf_model_load(f.path, NULL, &m, &err) : kf_model_load_memory(data, size, NULL, &m, &err);
+    if (from_file) close_memory_file(&f);
+    if (st == KF_OK) return m;
+    fprintf(stderr, "%s: accepted once, and now: %s\n", level, err.text);
+    abort();
+}
+
+/* `want`: what the scalar kernels gave, which are first and fill it. One or two threads, memory or file, by turns. */
+static void check_level(const void *data, size_t size, kf__cpu_level at, digests *want) {
+    const char *level = kf__cpu_level_name(at);
     kf_verify_report v;
-    if (kf_model_load_memory(data, size, NULL, &m, &err) != KF_OK) {
-        fprintf(stderr, "%s: accepted once, and now: %s\n", level, err.text);
-        abort();
-    }
-    for (int threads = 1; threads <= 2; threads++) {
-        run_session(m, threads);
-        /* Floats may differ by more than the tolerance where sums cancel. */
-        if (kf_model_verify(m, threads, &v, NULL) != KF_OK || v.first < 0 || v.tolerance != 0) continue;
+    int threads = at == KF_CPU_SCALAR ? 1 : 1 + (int)((size / 64 + (size_t)at) % 2);
+    kf_model *m = load(data, size, (size / 128 + (size_t)at) % 2 == 0, level);
+    digests got = {0};
+    bool ran = run_session(m, threads, &got);
+    if (at == KF_CPU_SCALAR) *want = got;
+    if (ran) compare(m->p, want, &got, level, threads);
+    /* Floats may differ by more than the tolerance where sums cancel. */
+    if (kf_model_verify(m, threads, &v, NULL) == KF_OK && v.first >= 0 && v.tolerance == 0) {
         fprintf(stderr, "step %d (%s %s) gives other integers on %s than on scalar, %d threads\n", v.first, v.step.op,
                 v.step.name, level, threads);
         abort();
@@ -124,25 +141,41 @@ static void check_level(const void *data, size_t size, const char *level) {
     kf_model_destroy(&m);
 }
 
+/* Small enough to run many times. */
+static bool bounded(const kf__program *p) {
+    double bytes;
+    return work_of(p, &bytes) <= MOST_WORK && bytes <= MOST_BYTES && p->n_steps <= MOST_STEPS &&
+           p->n_inputs <= MOST_INPUTS && p->n_outputs <= MOST_INPUTS;
+}
+
+static bool well_formed(const uint8_t *data, size_t size) {
+    static pf_file f;
+    bool fine = pf_open(&f, data, size);
+    if (fine) pf_close(&f);
+    return fine;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     kf__program *p;
     kf_error err = {0};
-    double bytes;
+    digests want = {0};
+    if (well_formed(data, size)) drive_count(WELL_FORMED);
     if (kf__format_read(data, size, NULL, 0, &p, &err) != KF_OK) {
         if (!err.text[0]) abort(); /* a refusal without a reason is a bug */
         return 0;
     }
-    bool bounded = work_of(p, &bytes) <= MOST_WORK && bytes <= MOST_BYTES && p->n_steps <= MOST_STEPS &&
-                   p->n_inputs <= MOST_INPUTS && p->n_outputs <= MOST_INPUTS;
+    bool small = bounded(p);
     kf__program_destroy(&p);
-    loaded++;
+    drive_count(ACCEPTED);
     size_t n = 0;
-    void *golden = bounded ? with_golden(data, size, &n) : NULL;
+    void *golden = small ? with_golden(data, size, &n) : NULL;
     for (int i = 0; golden && i < KF_CPU_LEVELS; i++) {
         const char *name = kf__cpu_level_name((kf__cpu_level)i);
-        if (kf_cpu_limit(name, NULL) == KF_OK && strcmp(kf_cpu_name(), name) == 0) check_level(golden, n, name);
+        if (kf_cpu_limit(name, NULL) == KF_OK && strcmp(kf_cpu_name(), name) == 0)
+            check_level(golden, n, (kf__cpu_level)i, &want);
     }
     kf_cpu_limit(NULL, NULL);
+    if (golden) drive_count(RUN);
     free(golden);
     return 0;
 }
@@ -155,44 +188,3 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned
     pf_close(&f);
     return n ? n : size;
 }
-
-#if defined(KF_REPLAY)
-static const char *kept; /* file for the input that runs: what is in it after the end of the program ended it */
-
-/* Each input is its own heap block, so that a sanitizer sees reads past its end. */
-static void replay(const uint8_t *data, size_t n) {
-    FILE *f = kept ? fopen(kept, "wb") : NULL;
-    if (f && (fwrite(data, 1, n, f) != n || fclose(f) != 0)) perror(kept);
-    uint8_t *exact = malloc(n ? n : 1);
-    if (!exact) return;
-    if (n) memcpy(exact, data, n);
-    LLVMFuzzerTestOneInput(exact, n);
-    free(exact);
-}
-
-int main(int argc, char **argv) {
-    enum { MOST = 1 << 20 };
-    static uint8_t data[MOST], changed[MOST];
-    int from = 1, changes = 60, files = 0;
-    for (; from + 1 < argc && argv[from][0] == '-'; from += 2) {
-        if (argv[from][1] == 'n') changes = atoi(argv[from + 1]);
-        else kept = argv[from + 1];
-    }
-    for (int i = from; i < argc; i++, files++) {
-        FILE *f = fopen(argv[i], "rb");
-        if (!f) {
-            fprintf(stderr, "%s is missing\n", argv[i]);
-            return 1;
-        }
-        size_t n = fread(data, 1, MOST, f);
-        fclose(f);
-        replay(data, n);
-        for (int k = 0; k < changes; k++) {
-            memcpy(changed, data, n);
-            replay(changed, LLVMFuzzerCustomMutator(changed, n, MOST, (unsigned)(k + 1)));
-        }
-    }
-    printf("%d files with %d changes each: %lu programs accepted, %lu sessions run\n", files, changes, loaded, ran);
-    return loaded == 0;
-}
-#endif

@@ -253,17 +253,66 @@ static void pm_refit(pm_state *m) {
     if (pm_any(m, 0, 7)) pm_cut(m, i);
 }
 
-/* One to three changes. */
+/* Another batch, everywhere. */
+static void pm_batch(pm_state *m) {
+    json_int_t n = pm_any(m, 1, 3);
+    static const char *const LISTS[] = {"tensors", "inputs", "outputs"};
+    for (size_t k = 0; k < KF_COUNT(LISTS); k++) {
+        json_t *list = pm_list(m, LISTS[k]);
+        for (size_t i = 0; i < json_array_size(list); i++) {
+            json_t *shape = json_object_get(json_array_get(list, i), "shape");
+            if (json_array_size(shape) == 4) json_array_set_new(shape, 0, json_integer(n));
+        }
+    }
+}
+
+/* Other numbers of the same kind: floats times a positive factor, small integers anew. */
+static void pm_values(pm_state *m) {
+    static const float FACTORS[] = {0.5f, 2, 0.1f, 0.999f, 1.001f, 1e-4f};
+    pf_part *p = m->f->n ? &m->f->parts[pm_any(m, 0, (int64_t)m->f->n - 1)] : NULL;
+    const char *type = p ? json_string_value(json_object_get(p->about, "dtype")) : NULL;
+    float factor = PM_PICK(m, FACTORS), v;
+    if (!type) return;
+    for (size_t i = 0; strcmp(type, "F32") == 0 && i + 4 <= p->n; i += 4) {
+        memcpy(&v, p->data + i, 4);
+        v *= factor;
+        memcpy(p->data + i, &v, 4);
+    }
+    for (size_t i = 0; strcmp(type, "I8") == 0 && i < p->n; i++) p->data[i] = (uint8_t)pm_any(m, -127, 127);
+}
+
+/* Numbers of an activation that is there. */
+static void pm_bounds(pm_state *m) {
+    static const double NUMBERS[] = {0, 0.1, 0.5, 0.9, 1, 3, 6};
+    json_t *a = json_object_get(pm_item(m, "steps"), pm_any(m, 0, 1) ? "act" : "post_act");
+    if (json_array_size(a) == 3) json_array_set_new(a, (size_t)pm_any(m, 1, 2), json_real(PM_PICK(m, NUMBERS)));
+}
+
+/* A narrower range of a result. */
+static void pm_narrow(pm_state *m) {
+    json_t *s = pm_item(m, "steps");
+    json_int_t lo = pm_get(s, "qlo"), hi = pm_get(s, "qhi");
+    if (hi > lo) json_object_set_new(s, "qhi", json_integer(pm_any(m, lo, hi)));
+}
+
+/* One to three changes; two seeds of three keep the rules of what they change, or nearly nothing would run. */
 static void pm_mutate(pf_file *f, uint64_t seed) {
-    static void (*const CHANGES[])(pm_state *) = {pm_field,    pm_field, pm_input, pm_output,     pm_role,  pm_role,
-                                                  pm_shape,    pm_type,  pm_quant, pm_activation, pm_steps, pm_bytes,
-                                                  pm_constant, pm_refit, pm_refit, pm_refit};
+    typedef void pm_change(pm_state *);
+    static pm_change *const KEEP[] = {pm_refit,  pm_refit,  pm_refit,  pm_batch,
+                                      pm_values, pm_values, pm_bounds, pm_narrow};
+    static pm_change *const BREAK[] = {pm_field,      pm_field, pm_input, pm_output,   pm_role,
+                                       pm_role,       pm_shape, pm_type,  pm_quant,    pm_quant,
+                                       pm_activation, pm_steps, pm_bytes, pm_constant, pm_refit};
     pm_state m = {{seed}, f};
     const char *const needed[] = {"steps", "tensors", "outputs", "consts"};
     for (size_t i = 0; i < KF_COUNT(needed); i++)
         if (!json_is_array(pm_list(&m, needed[i])) || (i < 3 && json_array_size(pm_list(&m, needed[i])) == 0)) return;
     kf__random_u64(&m.g);
-    for (int k = (int)pm_any(&m, 1, 3); k > 0; k--) PM_PICK(&m, CHANGES)(&m);
+    bool gentle = pm_any(&m, 0, 2) > 0;
+    for (int64_t k = pm_any(&m, 1, 3); k > 0; k--) {
+        if (gentle) PM_PICK(&m, KEEP)(&m);
+        else PM_PICK(&m, BREAK)(&m);
+    }
 }
 
 #endif
