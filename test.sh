@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Install what is missing, build, run all tests, end with "N passed, N failed, N skipped".
-# Quick tier by default; --full adds clang, -O0, ThreadSanitizer, emulated CPUs and aarch64 (docs/TESTS.md);
+# Quick tier by default; --full adds clang, -O0, ThreadSanitizer, fuzzing, emulated CPUs and aarch64 (docs/TESTS.md);
 # --arch aarch64 is the last of these alone.
 set -u
 cd "$(dirname "$0")" || exit 1
@@ -52,6 +52,16 @@ tier() {
 # The instruction sets that this machine can run, but for the one that it runs anyway.
 lower_levels() { build/test-gcc/programs/kitfox info --cpus | awk '$2 == "usable" && $3 != "now" { print $1 }'; }
 
+# Fuzzing for some minutes counts as one test.
+campaign() {
+  echo "== campaign"
+  if tests/fuzz/campaign.sh --build build/test-asan --programs 20000 --networks 20000 --seconds 20 --jobs "$jobs"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1))
+  fi
+}
+
 # The last line and the exit status.
 finish() {
   rm -f "/tmp/kitfox-build.$$"
@@ -93,6 +103,7 @@ if [ $full = yes ]; then
   export KITFOX_PEERS=none
   TESTS=(os session verify hashes int8 runtime eval-verb) SLOWER=10
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
+  campaign
   emulated_x86
   emulated_aarch64
 fi

@@ -249,12 +249,26 @@ def floats():
                               scalar("half", 0.5)], opset=13, out=(1, 6, 8, 3))
 
 
+def external():
+    """Weights in a file beside the network; fuzz_onnx.c makes it."""
+    w = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[4, 3, 3, 3], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", "w.bin"), ("offset", "16"), ("length", "432")):
+        w.external_data.add(key=key, value=value)
+    graph = helper.make_graph(nodes("Conv x w b -> y strides=2,2"), "external",
+                              [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 3, 8, 8))],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 4, 3, 3))], [w, tensor("b", 4)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=7)
+    with open(os.path.join(OUT, "external.onnx"), "wb") as f:
+        f.write(model.SerializeToString())
+
+
 def operators():
     layers()
     heads()
     folded()
     shapes()
     floats()
+    external()
 
 
 if __name__ == "__main__":

@@ -155,6 +155,18 @@ static bool well_formed(const uint8_t *data, size_t size) {
     return fine;
 }
 
+/* What the file itself says its steps give. */
+static void check_own_golden(const void *data, size_t size) {
+    kf_model *m = load(data, size, false, "best");
+    kf_model_info info;
+    kf_verify_report v;
+    kf_error err = {0};
+    kf_model_get_info(m, &info);
+    bool done = kf_model_verify(m, 1, &v, &err) == KF_OK;
+    if (done ? v.first >= info.n_steps || v.steps > info.n_steps : !err.text[0]) abort();
+    kf_model_destroy(&m);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     kf__program *p;
     kf_error err = {0};
@@ -167,6 +179,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     bool small = bounded(p);
     kf__program_destroy(&p);
     drive_count(ACCEPTED);
+    if (small) check_own_golden(data, size);
     size_t n = 0;
     void *golden = small ? with_golden(data, size, &n) : NULL;
     for (int i = 0; golden && i < KF_CPU_LEVELS; i++) {

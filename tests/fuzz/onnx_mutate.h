@@ -303,7 +303,13 @@ static void om_change_text(om_state *m) {
                                         "a/b",
                                         "-1",
                                         "18446744073709551615",
-                                        "location"};
+                                        "location",
+                                        "w.bin",
+                                        "w.bin/",
+                                        "./w.bin",
+                                        "offset",
+                                        "length",
+                                        "4"};
     ow_message *at = m->messages[om_any(m, 0, (int64_t)m->n - 1)];
     ow_item *i = at->n ? &at->items[om_any(m, 0, (int64_t)at->n - 1)] : NULL;
     const char *text = OM_PICK(m, TEXTS);

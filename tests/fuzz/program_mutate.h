@@ -196,6 +196,7 @@ static pf_part *pm_const_of(pm_state *m, const json_t *step, const char *role) {
 /* Nothing runs after step `i`; what it makes is the output, behind a dequantize where it is stored as integers. */
 static void pm_cut(pm_state *m, size_t i) {
     json_t *steps = pm_list(m, "steps"), *tensors = pm_list(m, "tensors"), *outputs = pm_list(m, "outputs");
+    json_object_del(m->f->program, "golden"); /* it has an entry a step */
     while (json_array_size(steps) > i + 1) json_array_remove(steps, json_array_size(steps) - 1);
     while (json_array_size(outputs) > 1) json_array_remove(outputs, json_array_size(outputs) - 1);
     json_int_t out = pm_get(json_array_get(steps, i), "out");
@@ -295,14 +296,35 @@ static void pm_narrow(pm_state *m) {
     if (hi > lo) json_object_set_new(s, "qhi", json_integer(pm_any(m, lo, hi)));
 }
 
+/* What the file says its steps give: an entry of any form, for as many steps or not. */
+static void pm_golden(pm_state *m) {
+    json_t *golden = json_object_get(m->f->program, "golden"), *list, *entry;
+    if (!golden) {
+        golden = json_pack("{s:i,s:[],s:[]}", "input", 1, "steps", "scores");
+        json_object_set_new(m->f->program, "golden", golden);
+        for (size_t i = 0; i < json_array_size(pm_list(m, "steps")); i++)
+            json_array_append_new(json_object_get(golden, "steps"), json_null());
+    }
+    switch (pm_any(m, 0, 3)) {
+    case 0: entry = json_null(); break;
+    case 1: entry = json_string("0123456789abcdef0123456789abcdef"); break;
+    case 2: entry = json_pack("[o,o]", pm_real(m), pm_real(m)); break;
+    default: entry = pm_real(m); break;
+    }
+    list = json_object_get(golden, pm_any(m, 0, 2) ? "steps" : "scores");
+    int64_t n = (int64_t)json_array_size(list);
+    if (n == 0 || pm_any(m, 0, 4) == 0) json_array_append_new(list, entry);
+    else json_array_set_new(list, (size_t)pm_any(m, 0, n - 1), entry);
+}
+
 /* One to three changes; two seeds of three keep the rules of what they change, or nearly nothing would run. */
 static void pm_mutate(pf_file *f, uint64_t seed) {
     typedef void pm_change(pm_state *);
     static pm_change *const KEEP[] = {pm_refit,  pm_refit,  pm_refit,  pm_batch,
                                       pm_values, pm_values, pm_bounds, pm_narrow};
-    static pm_change *const BREAK[] = {pm_field,      pm_field, pm_input, pm_output,   pm_role,
-                                       pm_role,       pm_shape, pm_type,  pm_quant,    pm_quant,
-                                       pm_activation, pm_steps, pm_bytes, pm_constant, pm_refit};
+    static pm_change *const BREAK[] = {pm_field,      pm_field, pm_input, pm_output, pm_role,     pm_role,
+                                       pm_shape,      pm_type,  pm_quant, pm_quant,  pm_constant, pm_steps,
+                                       pm_activation, pm_bytes, pm_refit, pm_golden};
     pm_state m = {{seed}, f};
     const char *const needed[] = {"steps", "tensors", "outputs", "consts"};
     for (size_t i = 0; i < KF_COUNT(needed); i++)

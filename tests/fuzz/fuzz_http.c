@@ -1,0 +1,64 @@
+/* libFuzzer target: bytes as what a server answers to `kitfox pull`: a line of status, one header a line, and what is
+ * then decided; what is kept beside a part is read again. Nothing is sent anywhere.
+ * Owner rule: everything is released after each input. */
+#include "common/fetch.c"
+
+#include <sys/mman.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char folder[] = "/tmp/fuzz-http-XXXXXX", path[64];
+
+static void clean(void) {
+    char tag[128];
+    snprintf(tag, sizeof tag, "%s.part.tag", path);
+    unlink(tag), rmdir(folder);
+}
+
+static void prepare(void) {
+    kf_error err = {0};
+    if (path[0]) return;
+    if (load_curl(&err) != KF_OK || !mkdtemp(folder)) {
+        fprintf(stderr, "SKIP: %s\n", err.text);
+        exit(77);
+    }
+    snprintf(path, sizeof path, "%s/file", folder);
+    atexit(clean);
+}
+
+/* Every line of the answer, as its own block: headers end with no zero. */
+static void headers(transfer *t, const uint8_t *data, size_t size) {
+    for (size_t at = 0, n; at < size; at += n) {
+        const uint8_t *end = memchr(data + at, '\n', size - at);
+        n = end ? (size_t)(end - data) + 1 - at : size - at;
+        char *line = malloc(n);
+        if (!line) return;
+        memcpy(line, data + at, n);
+        if (on_header(line, 1, n, t) != n) abort();
+        free(line);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    prepare();
+    cli_fetch f = {.url = "http://localhost/file", .path = path};
+    transfer t = {.f = &f, .fd = memfd_create("part", MFD_CLOEXEC)}, again = {.f = &f};
+    if (t.fd < 0 || size < 1) goto done;
+    headers(&t, data + 1, size - 1);
+    if (data[0] & 1) { /* a part is there, begun under the validator of the same answer */
+        t.at = data[0];
+        snprintf(t.begun_under, sizeof t.begun_under, "%s", validator(&t));
+        if (begin(&t, 206) && (!t.range || t.range_start != t.at)) abort(); /* it would go on elsewhere */
+    }
+    if (!begin(&t, 200) || t.at != 0) abort(); /* from the start, always */
+    bool kept = read_tag(&again);
+    if (kept != (validator(&t)[0] != '\0')) abort();
+    if (kept && (strcmp(again.begun_under, validator(&t)) != 0 || again.begun_total != t.length)) abort();
+done:
+    if (t.fd >= 0) close(t.fd);
+    return 0;
+}
+
+#if defined(KF_REPLAY)
+#include "replay.h"
+#endif
