@@ -90,7 +90,7 @@ changed program "$programs"
 changed onnx "$networks"
 if [ "$seconds" -gt 0 ] && command -v clang >/dev/null; then
   mapfile -t targets < <(cd tests/fuzz && ls fuzz_*.c | sed 's/^fuzz_//; s/\.c$//')
-  # -O1, the kernels too: at -O3 clang needs an hour for kernels that count their edges and check themselves.
+  # -O1: at -O3 clang takes far longer, and the targets spend their time in checks.
   CC=clang configure build/campaign-fuzz -Dfuzz=true -Dbuildtype=debug -Doptimization=1 "${sanitizers[@]}"
   make build/campaign-fuzz "${targets[@]/#/tests/fuzz/fuzz_}"
   for target in "${targets[@]}"; do fuzzed "$target"; done
