@@ -331,7 +331,8 @@ static kf_status read_split(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) 
     int64_t parts = attr_int(p, "num_outputs", n->n_out);
     if (parts != n->n_out)
         KF_FAIL(o->err, KF_ERR_FORMAT, "num_outputs is %lld; the node has %d outputs", (long long)parts, n->n_out);
-    n->attrs.num_outputs = find(p, "num_outputs") ? n->n_out : 0;
+    bool given = find(p, "num_outputs") && o->opset >= 18; /* before, the attribute means nothing */
+    n->attrs.num_outputs = given ? n->n_out : 0;
     KF_TRY(axis_attr(o, p, 0, n));
     return axes_attr(o, p, "split", n);
 }
