@@ -16,16 +16,18 @@ typedef struct kf_graph kf_graph;
 typedef void (*kf_message_fn)(void *user, const char *text);
 
 typedef struct kf_import_options {
-    size_t size;             /**< sizeof(kf_import_options), set by the init function */
-    const char *input_shape; /**< "1x3x224x224", or "NAME=1x3x48x192" per input separated by ';'; NULL: the file's own */
-    const kf_preprocess *preprocess; /**< NULL: what the file says, else that of the architecture, else ImageNet's for a picture input */
-    const char *const *labels;       /**< NULL: what the file says, else none */
+    size_t size; /**< sizeof(kf_import_options), set by the init function */
+    const char
+        *input_shape; /**< "1x3x224x224", or "NAME=1x3x48x192" per input separated by ';'; NULL: the file's own */
+    const kf_preprocess *
+        preprocess; /**< NULL: what the file says, else that of the architecture, else ImageNet's for a picture input */
+    const char *const *labels; /**< NULL: what the file says, else none */
     int32_t n_labels;
     kf_message_fn notice; /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
     void *notice_user;
     const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognised by its tensors */
-    /** Called for each node of an ONNX file, in its order, before any is translated: also when the import then fails at one of them.
-     *  `known` is 0 for an operator that cannot be imported. Strings live for the call. NULL: none. */
+    /** Called for each node of an ONNX file, in its order, before any is translated: also when the import then fails at
+     * one of them. `known` is 0 for an operator that cannot be imported. Strings live for the call. NULL: none. */
     void (*node)(void *user, const char *name, const char *op, int32_t known);
     void *node_user;
     /** Most bytes that rewrites make of the file's constants, by folding, and by copies for every node that reads one;
@@ -39,12 +41,13 @@ typedef struct kf_import_options {
 } kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 
-/** Read an ONNX file, a safetensors checkpoint of timm's or torchvision's MobileNetV3, or a compiled model (told apart by content).
- *  The graph is as in the file: not yet optimized. Beside a checkpoint, "<stem>.json" or else "config.json" (timm's) says what weights
- *  cannot: architecture, input size, preprocessing, labels; what `options` gives wins. FORMAT, with file and key, when that JSON is
- *  malformed. A compiled model gives the fused graph it was made of, at opset 11, without `input_shape` and `arch` (ARGUMENT); a
- *  quantized one its quantized graph (UNSUPPORTED where the file's numbers do not follow from its scales by docs/NUMERICS.md). QDQ files
- *  (QuantizeLinear, DequantizeLinear) are read, run in the reference executor and written; compiling them is UNSUPPORTED. */
+/** Read an ONNX file, a safetensors checkpoint of timm's or torchvision's MobileNetV3, or a compiled model (told apart
+ * by content). The graph is as in the file: not yet optimized. Beside a checkpoint, "<stem>.json" or else "config.json"
+ * (timm's) says what weights cannot: architecture, input size, preprocessing, labels; what `options` gives wins.
+ * FORMAT, with file and key, when that JSON is malformed. A compiled model gives the fused graph it was made of, at
+ * opset 11, without `input_shape` and `arch` (ARGUMENT); a quantized one its quantized graph (UNSUPPORTED where the
+ * file's numbers do not follow from its scales by docs/NUMERICS.md). QDQ files (QuantizeLinear, DequantizeLinear) are
+ * read, run in the reference executor and written; compiling them is UNSUPPORTED. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
 /** ONNX from memory; external data is refused. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,
@@ -55,23 +58,26 @@ KF_API void kf_graph_destroy(kf_graph **graph);
 typedef enum kf_optimize_level { KF_OPTIMIZE_SIMPLIFY = 0, KF_OPTIMIZE_FUSE = 1 } kf_optimize_level;
 KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *err);
 
-/** Remove nodes of these ONNX types (Quantize, Dequantize, Transpose, Cast, Reshape, Softmax) or names, but only where they touch an input or
- *  an output of the graph, again and again until none is left there. The input or output keeps its name and takes the shape within.
- *  Before any kf_graph_optimize. `removed` (may be NULL) gets their number. ARGUMENT: another type, no such node; UNSUPPORTED: optimized. */
-KF_API kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32_t n_types, const char *const *names, int32_t n_names,
-                                       int32_t *removed, kf_error *err);
-/** The first outputs of these nodes become the graph's outputs, in this order; what only the old ones needed goes, labels too when they no
- *  longer fit. Before any kf_graph_optimize. ARGUMENT: no such node, one twice, n below 1; UNSUPPORTED: optimized. */
+/** Remove nodes of these ONNX types (Quantize, Dequantize, Transpose, Cast, Reshape, Softmax) or names, but only where
+ * they touch an input or an output of the graph, again and again until none is left there. The input or output keeps
+ * its name and takes the shape within. Before any kf_graph_optimize. `removed` (may be NULL) gets their number.
+ * ARGUMENT: another type, no such node; UNSUPPORTED: optimized. */
+KF_API kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32_t n_types,
+                                       const char *const *names, int32_t n_names, int32_t *removed, kf_error *err);
+/** The first outputs of these nodes become the graph's outputs, in this order; what only the old ones needed goes,
+ * labels too when they no longer fit. Before any kf_graph_optimize. ARGUMENT: no such node, one twice, n below 1;
+ * UNSUPPORTED: optimized. */
 KF_API kf_status kf_graph_set_outputs(kf_graph *graph, const char *const *nodes, int32_t n, kf_error *err);
 
-/** Replace the preprocessing that goes into the compiled model; NULL: it has none and takes raw tensors only. Width and height are the
- *  network's own, whatever `preprocess` says.
- *  ARGUMENT: a member outside its range (kf_preprocess_field), or KF_COLOR_GRAY for a network whose input has not one
- *  channel. A network of one channel takes pictures only with KF_COLOR_GRAY. */
+/** Replace the preprocessing that goes into the compiled model; NULL: it has none and takes raw tensors only. Width and
+ * height are the network's own, whatever `preprocess` says. ARGUMENT: a member outside its range (kf_preprocess_field),
+ * or KF_COLOR_GRAY for a network whose input has not one channel. A network of one channel takes pictures only with
+ * KF_COLOR_GRAY. */
 KF_API kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err);
 
-/** Range of the NV12 frames that the model will be fed: 0 BT.601 full (default), 1 limited. It goes into the compiled model as
- *  kf_model_info.input_range, where `kitfox stream` finds it; it changes no number. ARGUMENT for another value. */
+/** Range of the NV12 frames that the model will be fed: 0 BT.601 full (default), 1 limited. It goes into the compiled
+ * model as kf_model_info.input_range, where `kitfox stream` finds it; it changes no number. ARGUMENT for another value.
+ */
 KF_API kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err);
 
 /** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
@@ -94,20 +100,23 @@ KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes
 
 /** How the two calls above write quantized graphs. */
 typedef enum kf_qdq_form {
-    KF_QDQ_EXACT = 0, /**< default: scales of 1 and every multiplier of docs/NUMERICS.md as an operator of its own: the runtime's own bits */
-    KF_QDQ_SCALES = 1 /**< real scales in QuantizeLinear and DequantizeLinear, what other toolchains fuse: equal up to f32 rounding */
+    KF_QDQ_EXACT = 0, /**< default: scales of 1 and every multiplier of docs/NUMERICS.md as an operator of its own: the
+                         runtime's own bits */
+    KF_QDQ_SCALES = 1 /**< real scales in QuantizeLinear and DequantizeLinear, what other toolchains fuse: equal up to
+                         f32 rounding */
 } kf_qdq_form;
 /** ARGUMENT: no such form. Float graphs have one form. */
 KF_API kf_status kf_graph_set_qdq_form(kf_graph *graph, kf_qdq_form form, kf_error *err);
 
-/** Run the reference executor (double accumulation; exact integers when quantized). Shapes as the graph declares. Slow. */
+/** Run the reference executor (double accumulation; exact integers when quantized). Shapes as the graph declares. Slow.
+ */
 KF_API kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                         kf_error *err);
 
 typedef struct kf_graph_info {
     const char *name, *arch, *producer;
     int32_t opset, ir_version, n_inputs, n_outputs;
-    int32_t n_nodes; /**< now */
+    int32_t n_nodes;    /**< now */
     int32_t file_nodes; /**< in the ONNX file, Constant nodes and unread ones included; 0 if it came from none */
     int64_t parameters, stored_parameters, macs, activations;
     int32_t n_labels;
@@ -120,15 +129,15 @@ KF_API kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_erro
 KF_API kf_status kf_graph_input(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err);
 KF_API kf_status kf_graph_output(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err);
 
-/** Per-node facts for `info --nodes` and `check`, of the graph as it is now: optimize with KF_OPTIMIZE_FUSE first to learn what
- *  compiles. Strings belong to the graph. */
+/** Per-node facts for `info --nodes` and `check`, of the graph as it is now: optimize with KF_OPTIMIZE_FUSE first to
+ * learn what compiles. Strings belong to the graph. */
 typedef struct kf_node_info {
     const char *name, *op;
     int64_t shape[KF_MAX_RANK]; /**< output 0 */
     int32_t rank;
     int64_t macs, parameters;
-    int32_t supported;    /**< 1: it has a step; 0: it does not, and `reason` says why */
-    const char *reason;   /**< NULL when supported */
+    int32_t supported;  /**< 1: it has a step; 0: it does not, and `reason` says why */
+    const char *reason; /**< NULL when supported */
     int32_t n_sources;
     const char *const *sources; /**< names of the nodes of the file that were fused into this one, its own included */
 } kf_node_info;
@@ -150,26 +159,32 @@ typedef struct kf_quantize_options {
     int32_t channel_scales;  /**< 1 (default): one activation scale per channel where every reader allows it */
     int32_t bias_correction; /**< 1 (default): mean outputs of each layer made those of the float network */
     int32_t rounding;        /**< 1 (default): weights rounded by the layer's output error; 0: to nearest */
-    int32_t cross;           /**< 1 (default): that rounding also makes up for the error of the layers before; 0: it does not */
-    int32_t equalize;        /**< 1 (default): channels scaled between layers where one scale fits them badly; same float function; 0: not */
-    int32_t gain;            /**< 1: after `rounding`, weight scales refitted to the layer's output error; 0 (default): as the float weights have it */
+    int32_t cross; /**< 1 (default): that rounding also makes up for the error of the layers before; 0: it does not */
+    int32_t equalize; /**< 1 (default): channels scaled between layers where one scale fits them badly; same float
+                         function; 0: not */
+    int32_t gain;     /**< 1: after `rounding`, weight scales refitted to the layer's output error; 0 (default): as the
+                         float weights have it */
     int32_t threads; /**< 0 (default): as kf_session_options. Where fewer can be started, the work goes on with these */
     const char *const *int16_nodes; /**< names of nodes (of the file, fused ones included) that read and write i16 */
     int32_t n_int16;
     const char *const *int16_outputs; /**< names of nodes that only write i16: their readers then read it */
     int32_t n_int16_outputs;
-    const char *const *int16_weights; /**< names of convolutions and fully connected layers whose weights are i16; they run on the i16 kernels */
+    const char *const *int16_weights; /**< names of convolutions and fully connected layers whose weights are i16; they
+                                         run on the i16 kernels */
     int32_t n_int16_weights;
-    /** A target starts the search for what to store in 16 bits (docs/QUANTIZATION.md). It is judged on every fourth sample, which calibrates
-     *  nothing until the end; with both, both must be met. A target that cannot be met is no error: see kf_graph_search_result. */
-    double target_drop;    /**< at most so many percent points of top-1 may be lost: of accuracy with `labels`, else of agreement with float.
-                                Below 0 (default): not asked */
+    /** A target starts the search for what to store in 16 bits (docs/QUANTIZATION.md). It is judged on every fourth
+     * sample, which calibrates nothing until the end; with both, both must be met. A target that cannot be met is no
+     * error: see kf_graph_search_result. */
+    double target_drop;    /**< at most so many percent points of top-1 may be lost: of accuracy with `labels`, else of
+                              agreement with float.    Below 0 (default): not asked */
     double target_cosine;  /**< least cosine between float and quantized logits, 0..1. 0 (default): not asked */
-    double max_int16_macs; /**< percent of the network's multiply-adds that may be 16-bit, 0..100, default 10. Pooled vectors, 16-bit always, do not count */
+    double max_int16_macs; /**< percent of the network's multiply-adds that may be 16-bit, 0..100, default 10. Pooled
+                              vectors, 16-bit always, do not count */
     const int32_t *labels; /**< class of each sample, or NULL; for target_drop */
-    int32_t detail;          /**< 1: also measure each node alone and keep histograms, a pass more through every layer; default 0 */
-    void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none. Of 1000 in all with a target, else
-                                                                  of the number of nodes */
+    int32_t
+        detail; /**< 1: also measure each node alone and keep histograms, a pass more through every layer; default 0 */
+    void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none. Of 1000 in
+                                                                all with a target, else of the number of nodes */
     void *user;
     /** Called once, from the calling thread, where fewer threads can be started than wanted; the result is the same.
      * NULL: none. */
@@ -185,8 +200,8 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
  *  ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or limit out
  *  of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a network
  *  that cannot be quantized, or already is. On any failure after the checks the graph must be destroyed. */
-KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples, const kf_quantize_options *options,
-                                   kf_error *err);
+KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples,
+                                   const kf_quantize_options *options, kf_error *err);
 
 /** One row of the quantizer's report: node `index` of the graph, measured on the samples against the float network. */
 typedef struct kf_quantized_node {
@@ -196,25 +211,29 @@ typedef struct kf_quantized_node {
     double cosine;         /**< similarity of float and quantized output, errors accumulated */
     double sqnr;           /**< signal to error ratio in dB, errors accumulated */
     int64_t macs;
-    double alone_cosine, alone_sqnr; /**< with `detail`: the node's own error, integer weights and rounded output on the float network's
-                                          inputs; NAN without */
+    double alone_cosine, alone_sqnr; /**< with `detail`: the node's own error, integer weights and rounded output on the
+                                        float network's inputs; NAN without */
 } kf_quantized_node;
 /** ARGUMENT past the last node, or for a graph that was not quantized. */
 KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err);
 /** How float values are spread, and what the integers chosen for them can hold. Owned by the graph. */
 typedef struct kf_quantized_histogram {
-    double lo, hi;          /**< of the bins: everything seen, and 0 */
-    const uint32_t *bins;   /**< [n_bins], equal widths; exact zeros are not in them */
+    double lo, hi;        /**< of the bins: everything seen, and 0 */
+    const uint32_t *bins; /**< [n_bins], equal widths; exact zeros are not in them */
     int32_t n_bins;
-    uint64_t zeros;         /**< exact zeros */
-    int32_t ranges;         /**< scales: 0 where it stays f32, 1, or one a channel */
+    uint64_t zeros;           /**< exact zeros */
+    int32_t ranges;           /**< scales: 0 where it stays f32, 1, or one a channel */
     double wide[2], tight[2]; /**< [lo, hi] that can be held: the most over the channels, and the least */
 } kf_quantized_histogram;
-/** Of node `index`, after quantizing with `detail`: its output (`weights` 0), or its weights (1; a squeeze-and-excite branch: both
- *  matrices; the layer that reads u8 pixels: divided by 255 std). ARGUMENT: past the last node, or none was kept. */
-KF_API kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights, kf_quantized_histogram *out, kf_error *err);
-/** Share of the samples (percent) whose top-1 kept its class, SQNR of the output in dB, samples used. Any pointer may be NULL. */
-KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples, kf_error *err);
+/** Of node `index`, after quantizing with `detail`: its output (`weights` 0), or its weights (1; a squeeze-and-excite
+ * branch: both matrices; the layer that reads u8 pixels: divided by 255 std). ARGUMENT: past the last node, or none was
+ * kept. */
+KF_API kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights,
+                                              kf_quantized_histogram *out, kf_error *err);
+/** Share of the samples (percent) whose top-1 kept its class, SQNR of the output in dB, samples used. Any pointer may
+ * be NULL. */
+KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples,
+                                            kf_error *err);
 
 /** What the search for a target came to, measured on the held-out samples before they joined the calibration. */
 typedef struct kf_search_result {
@@ -223,7 +242,7 @@ typedef struct kf_search_result {
     int32_t held_out;   /**< samples */
     int32_t candidates; /**< ranked; 0 when 8 bits meet the target */
     int32_t promoted;
-    double drop_before, drop;     /**< percent points: all 8 bits, and with what was promoted; below 0: better than float */
+    double drop_before, drop; /**< percent points: all 8 bits, and with what was promoted; below 0: better than float */
     double cosine_before, cosine; /**< of the logits */
     double sqnr_before, sqnr;     /**< of the logits, dB */
     double float_top1;            /**< percent; with labels, else 0 */
@@ -237,15 +256,24 @@ typedef struct kf_search_candidate {
     const char *node; /**< owned by the graph */
     int32_t weights;  /**< 1: weights; 0: output */
     int32_t place;    /**< 1, 2, ... in the order of promotion; 0: stays 8-bit */
-    double gain;      /**< error power that its rounding alone puts into the logits, in percent of the 8-bit network's; they need not add up to 100 */
-    int64_t macs;     /**< multiply-adds that become 16-bit with it, alone */
+    double gain;  /**< error power that its rounding alone puts into the logits, in percent of the 8-bit network's; they
+                     need not add up to 100 */
+    int64_t macs; /**< multiply-adds that become 16-bit with it, alone */
 } kf_search_candidate;
 /** Candidate `index`, 0-based: the promoted ones in order, then by gain. ARGUMENT past the last. */
-KF_API kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out, kf_error *err);
+KF_API kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out,
+                                           kf_error *err);
 
-/** What a YAML file says that the RDK zoo's quantizer reads. Paths are absolute or relative to the current folder (in the file they are
- *  relative to the file). Strings belong to the configuration. */
-typedef enum kf_input_kind { KF_INPUT_RGB = 0, KF_INPUT_BGR = 1, KF_INPUT_YUV444 = 2, KF_INPUT_GRAY = 3, KF_INPUT_FEATUREMAP = 4, KF_INPUT_NV12 = 5 } kf_input_kind;
+/** What a YAML file says that the RDK zoo's quantizer reads. Paths are absolute or relative to the current folder (in
+ * the file they are relative to the file). Strings belong to the configuration. */
+typedef enum kf_input_kind {
+    KF_INPUT_RGB = 0,
+    KF_INPUT_BGR = 1,
+    KF_INPUT_YUV444 = 2,
+    KF_INPUT_GRAY = 3,
+    KF_INPUT_FEATUREMAP = 4,
+    KF_INPUT_NV12 = 5
+} kf_input_kind;
 typedef struct kf_quantize_config {
     const char *model;       /**< onnx_model */
     const char *prefix;      /**< of the output files; default "model" */
@@ -256,34 +284,46 @@ typedef struct kf_quantize_config {
     int32_t nhwc;            /**< 1: calibration files are [H,W,C]; 0: [C,H,W] */
     int32_t limited;         /**< 1: NV12 frames are BT.601 limited range; 0: full */
     int32_t normalizes;      /**< 1: the network sees (x - mean) * scale, x in 0..255; 0: x itself (mean 0, scale 1) */
-    double mean[3], scale[3]; /**< in the order of `trained`; scale above 0; one number in the file stands for all three */
-    const char *calibration; /**< cal_data_dir */
-    kf_dtype calibration_type; /**< of the raw numbers: F32, U8, I8, I16 or I32; default F32 for folders ending in _f32, else U8 */
-    int32_t pictures;        /**< 1: the folder holds picture files (preprocess_on) */
+    double mean[3],
+        scale[3]; /**< in the order of `trained`; scale above 0; one number in the file stands for all three */
+    const char *calibration;   /**< cal_data_dir */
+    kf_dtype calibration_type; /**< of the raw numbers: F32, U8, I8, I16 or I32; default F32 for folders ending in _f32,
+                                  else U8 */
+    int32_t pictures;          /**< 1: the folder holds picture files (preprocess_on) */
     kf_range_method range;
-    double percentile;       /**< 50..100; KF_RANGE_PERCENTILE only */
-    int32_t per_channel;     /**< 0 or 1; -1: the file does not say */
-    const char *const *int16_nodes; /**< names */
+    double percentile;               /**< 50..100; KF_RANGE_PERCENTILE only */
+    int32_t per_channel;             /**< 0 or 1; -1: the file does not say */
+    const char *const *int16_nodes;  /**< names */
     const char *const *int16_places; /**< "FILE:LINE:COLUMN" of each */
     int32_t n_int16;
-    int32_t all_int16;       /**< 1: every node */
+    int32_t all_int16;               /**< 1: every node */
     const char *const *output_nodes; /**< they replace the outputs */
     int32_t n_output_nodes;
     const char *const *remove_types, *const *remove_names; /**< for kf_graph_remove_edges */
     int32_t n_remove_types, n_remove_names;
-    int32_t random;          /**< 1: calibrate on random numbers (calibration_type skip) */
-    int32_t dump;            /**< 1: the calibration tensors are to be written (debug_mode dump_calibration_data) */
+    int32_t random; /**< 1: calibrate on random numbers (calibration_type skip) */
+    int32_t dump;   /**< 1: the calibration tensors are to be written (debug_mode dump_calibration_data) */
 } kf_quantize_config;
 
-/** Read and check such a file. `notice` (may be NULL) gets a line for each key that has no meaning here. Errors, nearly all of them
- *  beginning FILE:LINE:COLUMN: IO; FORMAT, ARGUMENT, LIMIT: not YAML, an unknown key, a wrong value or combination; UNSUPPORTED: several
- *  inputs, Caffe, and the calibration type load; MEMORY. On success the caller
+/** Read and check such a file. `notice` (may be NULL) gets a line for each key that has no meaning here. Errors, nearly
+ * all of them beginning FILE:LINE:COLUMN: IO; FORMAT, ARGUMENT, LIMIT: not YAML, an unknown key, a wrong value or
+ * combination; UNSUPPORTED: several inputs, Caffe, and the calibration type load; MEMORY. On success the caller
  *  releases *out with kf_quantize_config_free. Thread safe. */
-KF_API kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *user, kf_quantize_config **out, kf_error *err);
+KF_API kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *user, kf_quantize_config **out,
+                                         kf_error *err);
 /** NULL, and a pointer to NULL, are accepted; *config becomes NULL. */
 KF_API void kf_quantize_config_free(kf_quantize_config **config);
-/** What a value of the file is, as PyYAML's safe_load reads it (but 1e-5 is a number); LIST and MAPPING only where they are empty. */
-typedef enum kf_entry_type { KF_ENTRY_NULL = 0, KF_ENTRY_BOOL = 1, KF_ENTRY_INT = 2, KF_ENTRY_FLOAT = 3, KF_ENTRY_TEXT = 4, KF_ENTRY_LIST = 5, KF_ENTRY_MAPPING = 6 } kf_entry_type;
+/** What a value of the file is, as PyYAML's safe_load reads it (but 1e-5 is a number); LIST and MAPPING only where they
+ * are empty. */
+typedef enum kf_entry_type {
+    KF_ENTRY_NULL = 0,
+    KF_ENTRY_BOOL = 1,
+    KF_ENTRY_INT = 2,
+    KF_ENTRY_FLOAT = 3,
+    KF_ENTRY_TEXT = 4,
+    KF_ENTRY_LIST = 5,
+    KF_ENTRY_MAPPING = 6
+} kf_entry_type;
 #define KF_ENTRY_DEPTH 18
 /** One value of the file, and where it stands. Strings belong to the configuration. */
 typedef struct kf_config_entry {
@@ -294,9 +334,12 @@ typedef struct kf_config_entry {
     double number;        /**< BOOL (0, 1), INT, FLOAT */
     int32_t line, column; /**< of the value, 1-based */
 } kf_config_entry;
-/** Value `index` in the order of the file, 0-based; keys that have no meaning here included. ARGUMENT past the last. Thread safe. */
-KF_API kf_status kf_quantize_config_entry(const kf_quantize_config *config, int32_t index, kf_config_entry *out, kf_error *err);
-/** "FILE:LINE:COLUMN" of a key's value for messages; "FILE" where the key is absent or unknown. Belongs to the configuration. */
+/** Value `index` in the order of the file, 0-based; keys that have no meaning here included. ARGUMENT past the last.
+ * Thread safe. */
+KF_API kf_status kf_quantize_config_entry(const kf_quantize_config *config, int32_t index, kf_config_entry *out,
+                                          kf_error *err);
+/** "FILE:LINE:COLUMN" of a key's value for messages; "FILE" where the key is absent or unknown. Belongs to the
+ * configuration. */
 KF_API const char *kf_quantize_config_place(const kf_quantize_config *config, const char *key);
 
 /** One architecture that a checkpoint can have. Strings are static. */
@@ -308,7 +351,8 @@ typedef struct kf_zoo_entry {
     double top1;           /**< published ImageNet top-1 in percent; 0: no weights published */
     const char *source;    /**< the library whose names and weights these are */
 } kf_zoo_entry;
-/** Entry `index`, 0-based. ARGUMENT past the last. Builds the architecture to count it: some milliseconds. Thread safe. */
+/** Entry `index`, 0-based. ARGUMENT past the last. Builds the architecture to count it: some milliseconds. Thread safe.
+ */
 KF_API kf_status kf_zoo_get(int32_t index, kf_zoo_entry *out, kf_error *err);
 /** Open a regular file for reading and tell its size; the caller closes *fd. It never waits: IO for a pipe, a device or
  * a directory. Thread safe. */

@@ -18,9 +18,10 @@ typedef struct kf_image {
     uint8_t *pixels;
 } kf_image;
 
-/** NV12 camera frame: full-size luma, and half-size interleaved Cb Cr, two planes anywhere in memory. Width and height even and at least 2.
- *  A tight frame in one block of width * height * 3 / 2 bytes has uv = y + width * height and both strides equal to width; cameras pad
- *  rows, then strides are larger and y + stride_y * height is the usual place of uv. Borrows the planes. */
+/** NV12 camera frame: full-size luma, and half-size interleaved Cb Cr, two planes anywhere in memory. Width and height
+ * even and at least 2. A tight frame in one block of width * height * 3 / 2 bytes has uv = y + width * height and both
+ * strides equal to width; cameras pad rows, then strides are larger and y + stride_y * height is the usual place of uv.
+ * Borrows the planes. */
 typedef struct kf_nv12 {
     int32_t width, height;
     const uint8_t *y, *uv;
@@ -35,10 +36,10 @@ typedef struct kf_nv12 {
 #define KF_IMAGE_MAX_SCANS 100
 
 typedef struct kf_image_options {
-    size_t size;          /**< sizeof(kf_image_options), set by the init function */
-    int32_t no_exif;      /**< 1: leave the EXIF orientation alone (what training pipelines do) */
-    int32_t max_side;     /**< default KF_IMAGE_MAX_SIDE */
-    int64_t max_pixels;   /**< default KF_IMAGE_MAX_PIXELS */
+    size_t size;        /**< sizeof(kf_image_options), set by the init function */
+    int32_t no_exif;    /**< 1: leave the EXIF orientation alone (what training pipelines do) */
+    int32_t max_side;   /**< default KF_IMAGE_MAX_SIDE */
+    int64_t max_pixels; /**< default KF_IMAGE_MAX_PIXELS */
     int32_t
         max_scans; /**< of a JPEG, default KF_IMAGE_MAX_SCANS; each may be some bytes and costs time for every pixel */
 } kf_image_options;
@@ -52,23 +53,26 @@ KF_API kf_status kf_image_load(const char *path, const kf_image_options *options
 KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
                                       kf_error *err);
 
-/** Encode as a baseline JPEG in memory, `quality` 1..100 as libjpeg counts it. The caller releases *data with free(). Lives in libkitfoximg.
- *  Errors: ARGUMENT, LIMIT (a side over 65500), MEMORY. Thread safe. */
-KF_API kf_status kf_image_encode_jpeg(const kf_image *image, int32_t quality, void **data, size_t *bytes, kf_error *err);
+/** Encode as a baseline JPEG in memory, `quality` 1..100 as libjpeg counts it. The caller releases *data with free().
+ * Lives in libkitfoximg. Errors: ARGUMENT, LIMIT (a side over 65500), MEMORY. Thread safe. */
+KF_API kf_status kf_image_encode_jpeg(const kf_image *image, int32_t quality, void **data, size_t *bytes,
+                                      kf_error *err);
 
 /** Allocate pixels (uninitialised), stride = 3 * width. */
 KF_API kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, kf_error *err);
 KF_API void kf_image_free(kf_image *image);
 
-/** Resize as Pillow's Image.resize (antialiased, 8-bit fixed-point passes). `box` is x0,y0,x1,y1 in source pixels or NULL. */
+/** Resize as Pillow's Image.resize (antialiased, 8-bit fixed-point passes). `box` is x0,y0,x1,y1 in source pixels or
+ * NULL. */
 KF_API kf_status kf_image_resize(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const float *box,
                                  kf_image *out, kf_error *err);
 /** Resize and crop as `p` says (timm's rounding); the result is p->width x p->height RGB. */
 KF_API kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err);
-/** NV12 to RGB8 by BT.601 in 16-bit fixed point, rounded to nearest and clipped to 0..255; each chroma pair serves its 2x2 pixels. The same
- *  bytes on every machine. Full range (JFIF): R = Y + 1.402 V', G = Y - 0.344136 U' - 0.714136 V', B = Y + 1.772 U' with U' = Cb - 128;
- *  limited: 1.164383 (Y - 16) and 1.596027, 0.391762, 0.812968, 2.017232. Errors: ARGUMENT (odd or no sides, strides below the width, no
- *  planes), LIMIT, MEMORY. The caller frees *out with kf_image_free. Thread safe. */
+/** NV12 to RGB8 by BT.601 in 16-bit fixed point, rounded to nearest and clipped to 0..255; each chroma pair serves its
+ * 2x2 pixels. The same bytes on every machine. Full range (JFIF): R = Y + 1.402 V', G = Y - 0.344136 U' - 0.714136 V',
+ * B = Y + 1.772 U' with U' = Cb - 128; limited: 1.164383 (Y - 16) and 1.596027, 0.391762, 0.812968, 2.017232. Errors:
+ * ARGUMENT (odd or no sides, strides below the width, no planes), LIMIT, MEMORY. The caller frees *out with
+ * kf_image_free. Thread safe. */
 KF_API kf_status kf_image_from_nv12(const kf_nv12 *frame, kf_image *out, kf_error *err);
 /** RGB8 to tight NV12 (width * height * 3 / 2 bytes); chroma of a 2x2 block averaged. */
 KF_API kf_status kf_image_to_nv12(const kf_image *in, int32_t limited, uint8_t *out, size_t bytes, kf_error *err);

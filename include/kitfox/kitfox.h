@@ -44,8 +44,8 @@ typedef struct kf_model_options {
 KF_API void kf_model_options_init(kf_model_options *options);
 
 /** Load a .kfx file. It is read, not mapped: later changes of the file change nothing. Errors: IO (also for what is no
- *  regular file, and for one that changes meanwhile), FORMAT, CORRUPT (hash), LIMIT (max_bytes, max_model_bytes, or what
- *  no network has: docs/FORMAT.md), UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
+ *  regular file, and for one that changes meanwhile), FORMAT, CORRUPT (hash), LIMIT (max_bytes, max_model_bytes, or
+ * what no network has: docs/FORMAT.md), UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
 KF_API kf_status kf_model_load(const char *path, const kf_model_options *options, kf_model **out, kf_error *err);
 /** The same from memory; the bytes are copied. */
 KF_API kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *options, kf_model **out,
@@ -60,13 +60,13 @@ KF_API void kf_model_destroy(kf_model **model);
 /** What `info` prints. Pointers are owned by the model. */
 typedef struct kf_model_info {
     const char *name, *arch, *source, *producer, *compiled_by; /**< any may be NULL */
-    int64_t parameters;        /**< of the architecture, as timm counts */
-    int64_t stored_parameters; /**< every initializer element of the source file */
+    int64_t parameters;                                        /**< of the architecture, as timm counts */
+    int64_t stored_parameters;                                 /**< every initializer element of the source file */
     int64_t macs, activations; /**< multiply-adds and output elements of convolutions, one image */
     int32_t quantized;         /**< 1: integer program */
     int32_t n_inputs, n_outputs, n_steps, n_labels;
     kf_preprocess preprocess;
-    int32_t input_range;       /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
+    int32_t input_range; /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
 } kf_model_info;
 KF_API void kf_model_get_info(const kf_model *model, kf_model_info *info);
 /** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
@@ -81,19 +81,21 @@ typedef struct kf_step_info {
     int64_t shape[4];               /**< output n, h, w, c */
     kf_dtype dtype;                 /**< of the output */
     int64_t macs, parameters;
-    double ms; /**< last run's time when profiling, else 0 */
+    double ms;            /**< last run's time when profiling, else 0 */
     int32_t n_in, in[16]; /**< what it reads: the step whose output it is, or -1 - k for input k of the model */
 } kf_step_info;
 KF_API kf_status kf_model_step(const kf_model *model, int32_t index, kf_step_info *out, kf_error *err);
 
-/** How a model's golden vector was met: what each step gave for one made-up input (docs/FORMAT.md) when the model was compiled. */
+/** How a model's golden vector was met: what each step gave for one made-up input (docs/FORMAT.md) when the model was
+ * compiled. */
 typedef struct kf_verify_report {
-    int32_t steps;      /**< compared; where one differs, up to it */
-    int32_t exact;      /**< of them byte for byte: integer steps. The others, f32 whose sums may run in any order, within a tolerance */
-    int32_t first;      /**< index of the first step that differs; -1: none, this machine computes what the file says */
-    kf_step_info step;  /**< of that step, else zeros */
-    double difference;  /**< of that step relative to its length, else the largest of all; 0 where bytes were compared */
-    double tolerance;   /**< that `difference` was held to: 1e-4, in quantized models 1e-2; 0 where bytes were compared */
+    int32_t steps; /**< compared; where one differs, up to it */
+    int32_t exact; /**< of them byte for byte: integer steps. The others, f32 whose sums may run in any order, within a
+                      tolerance */
+    int32_t first; /**< index of the first step that differs; -1: none, this machine computes what the file says */
+    kf_step_info step; /**< of that step, else zeros */
+    double difference; /**< of that step relative to its length, else the largest of all; 0 where bytes were compared */
+    double tolerance; /**< that `difference` was held to: 1e-4, in quantized models 1e-2; 0 where bytes were compared */
 } kf_verify_report;
 /** Run the made-up input on this machine's kernels with `threads` cores (0: default; fewer where no more start) and
  *  compare every step. KF_OK says only that it was done: look at `first`. UNSUPPORTED: the model has no vector (older
@@ -104,7 +106,7 @@ typedef struct kf_session_options {
     size_t size;                   /**< sizeof(kf_session_options), set by the init function */
     const kf_allocator *allocator; /**< NULL: malloc */
     int32_t threads; /**< cores for one image, at most 64; 0: KITFOX_THREADS or affinity and quota, at most 4 */
-    int32_t profile;               /**< 1: time every step */
+    int32_t profile; /**< 1: time every step */
     /** Most bytes that the session may take, all at once: activations (inputs and outputs are among them), scratch of
      *  every thread, scores, and the room of kf_session_watch. 0 (default): what the model's options say; else 4 GiB,
      *  twice what MobileNetV3 Large takes for a picture of 4096 pixels a side (6 MB at 224). */
@@ -118,8 +120,8 @@ typedef struct kf_session_options {
 KF_API void kf_session_options_init(kf_session_options *options);
 
 /** Where the system does not start as many threads, the session has fewer and computes the same: see
- *  kf_session_threads. LIMIT, before anything large is allocated: the session would take more than max_session_bytes, or
- *  a run more than max_operations; the text has both numbers. Errors: ARGUMENT, LIMIT, MEMORY. */
+ *  kf_session_threads. LIMIT, before anything large is allocated: the session would take more than max_session_bytes,
+ * or a run more than max_operations; the text has both numbers. Errors: ARGUMENT, LIMIT, MEMORY. */
 KF_API kf_status kf_session_create(const kf_model *model, const kf_session_options *options, kf_session **out,
                                    kf_error *err);
 KF_API void kf_session_destroy(kf_session **session);
@@ -142,26 +144,31 @@ KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, siz
  *  the resizing; kf_session_run_rgb allocates nothing. */
 KF_API kf_status kf_session_classify(kf_session *session, const kf_image *image, size_t k, kf_score *top, size_t *n,
                                      kf_error *err);
-/** NV12 frame of any even size: to RGB (kf_image_from_nv12), then as kf_session_classify does with a picture. `frame->limited` decides
- *  the range; kf_model_info.input_range says what the model expects. Borrows the planes for the call. Errors: ARGUMENT (odd sides, short
- *  strides, no planes), UNSUPPORTED (the model has no picture input), MEMORY. */
+/** NV12 frame of any even size: to RGB (kf_image_from_nv12), then as kf_session_classify does with a picture.
+ * `frame->limited` decides the range; kf_model_info.input_range says what the model expects. Borrows the planes for the
+ * call. Errors: ARGUMENT (odd sides, short strides, no planes), UNSUPPORTED (the model has no picture input), MEMORY.
+ */
 KF_API kf_status kf_session_classify_nv12(kf_session *session, const kf_nv12 *frame, size_t k, kf_score *top, size_t *n,
                                           kf_error *err);
 /** Step times of the last run (profile = 1). */
 KF_API kf_status kf_session_step(const kf_session *session, int32_t index, kf_step_info *out, kf_error *err);
-/** Sees the output of step `step` right after it ran, and before the first step each input k of the model as step -1 - k: `n` real
- *  numbers in storage order (N,H,W,C), valid for the call. What is stored as integers comes as (q - zero point) * scale. */
+/** Sees the output of step `step` right after it ran, and before the first step each input k of the model as step -1 -
+ * k: `n` real numbers in storage order (N,H,W,C), valid for the call. What is stored as integers comes as (q - zero
+ * point) * scale. */
 typedef void (*kf_step_fn)(void *user, int32_t step, const float *values, size_t n);
 /** Show every step's output of the runs from now on to `fn`, called from the running thread; NULL ends it. Runs slow
  * down. Allocates room for the largest output. Errors: ARGUMENT, LIMIT (max_session_bytes), MEMORY (then nothing
  * changed). */
 KF_API kf_status kf_session_watch(kf_session *session, kf_step_fn fn, void *user, kf_error *err);
-/** In the runs from now on, put `values` (real numbers in storage order, rounded as the output is stored) in place of what step `step`
- *  computed; step -1 ends it. `values` stays the caller's and has to live until then. ARGUMENT: no such step. Allocates nothing. */
+/** In the runs from now on, put `values` (real numbers in storage order, rounded as the output is stored) in place of
+ * what step `step` computed; step -1 ends it. `values` stays the caller's and has to live until then. ARGUMENT: no such
+ * step. Allocates nothing. */
 KF_API kf_status kf_session_replace(kf_session *session, int32_t step, const float *values, kf_error *err);
-/** Run one step alone: in[k] for each of its n_in inputs and `out` are real numbers in storage order; inputs are rounded as they are
- *  stored. Overwrites the session's activations. ARGUMENT: no such step, a pointer is missing. Allocates nothing. */
-KF_API kf_status kf_session_run_step(kf_session *session, int32_t step, const float *const *in, float *out, kf_error *err);
+/** Run one step alone: in[k] for each of its n_in inputs and `out` are real numbers in storage order; inputs are
+ * rounded as they are stored. Overwrites the session's activations. ARGUMENT: no such step, a pointer is missing.
+ * Allocates nothing. */
+KF_API kf_status kf_session_run_step(kf_session *session, int32_t step, const float *const *in, float *out,
+                                     kf_error *err);
 /** Softmax in place, ascending order, then top-k. `scores` are logits unless `probabilities`. */
 KF_API size_t kf_top_k(float *scores, size_t n, int probabilities, size_t k, kf_score *top);
 /** Bytes of the session's arena and of the model's packed weights. */

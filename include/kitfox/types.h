@@ -41,10 +41,10 @@ KF_API const char *kf_dtype_name(kf_dtype dtype);
 typedef struct kf_tensor {
     const char *name; /**< NULL, or the name of the model input/output it belongs to */
     kf_dtype dtype;
-    int32_t rank;                /**< 0..KF_MAX_RANK */
-    int64_t shape[KF_MAX_RANK];  /**< each >= 0; the first `rank` entries count */
-    void *data;                  /**< row-major elements, aligned to the element size */
-    size_t bytes;                /**< size of `data` in bytes */
+    int32_t rank;               /**< 0..KF_MAX_RANK */
+    int64_t shape[KF_MAX_RANK]; /**< each >= 0; the first `rank` entries count */
+    void *data;                 /**< row-major elements, aligned to the element size */
+    size_t bytes;               /**< size of `data` in bytes */
 } kf_tensor;
 
 /** Memory hooks. `alloc` returns memory aligned to `align` (a power of two, at most 4096) or NULL; `free` accepts NULL.
@@ -65,9 +65,9 @@ typedef enum kf_filter {
 
 /** How a picture of any size becomes the model's input size (timm's crop_mode, and `fit-pad` for text lines). */
 typedef enum kf_crop {
-    KF_CROP_CENTER = 0, /**< resize the short side to floor(size / crop_pct), then cut the centre */
-    KF_CROP_SQUASH = 1, /**< resize both sides to floor(size / crop_pct), then cut the centre */
-    KF_CROP_BORDER = 2, /**< resize the long side, pad with the mean, then cut the centre */
+    KF_CROP_CENTER = 0,  /**< resize the short side to floor(size / crop_pct), then cut the centre */
+    KF_CROP_SQUASH = 1,  /**< resize both sides to floor(size / crop_pct), then cut the centre */
+    KF_CROP_BORDER = 2,  /**< resize the long side, pad with the mean, then cut the centre */
     KF_CROP_FIT_PAD = 3, /**< resize to the input height keeping the ratio, at most to its width; pad right with 0 */
     KF_CROP_COUNT
 } kf_crop;
@@ -85,15 +85,15 @@ typedef enum kf_color {
  *  The network sees (pixel / 255 - mean[c]) / std[c], pixel in 0..255, channel c in the order given by `color`; of GRAY
  *  mean[0] and std[0] count. Ranges, names and defaults of all members: kf_preprocess_field in preprocess.h. */
 typedef struct kf_preprocess {
-    int32_t valid;      /**< 0: the model has no picture preprocessing (raw tensors only) */
-    int32_t width;      /**< input width in pixels, 1..16384 */
-    int32_t height;     /**< input height in pixels, 1..16384 */
-    double crop_pct;    /**< (0, 1]; default 0.875, as timm's */
-    kf_crop crop;       /**< default KF_CROP_CENTER */
-    kf_filter filter;   /**< default KF_FILTER_BICUBIC */
-    kf_color color;     /**< default KF_COLOR_RGB */
-    double mean[3];     /**< in [0, 1] pixel units, finite; default ImageNet 0.485 0.456 0.406 */
-    double std[3];      /**< in [0, 1] pixel units, finite, > 0; default ImageNet 0.229 0.224 0.225 */
+    int32_t valid;    /**< 0: the model has no picture preprocessing (raw tensors only) */
+    int32_t width;    /**< input width in pixels, 1..16384 */
+    int32_t height;   /**< input height in pixels, 1..16384 */
+    double crop_pct;  /**< (0, 1]; default 0.875, as timm's */
+    kf_crop crop;     /**< default KF_CROP_CENTER */
+    kf_filter filter; /**< default KF_FILTER_BICUBIC */
+    kf_color color;   /**< default KF_COLOR_RGB */
+    double mean[3];   /**< in [0, 1] pixel units, finite; default ImageNet 0.485 0.456 0.406 */
+    double std[3];    /**< in [0, 1] pixel units, finite, > 0; default ImageNet 0.229 0.224 0.225 */
 } kf_preprocess;
 
 /** One entry of a top-k list. */

@@ -13,13 +13,14 @@
 #include <string.h>
 
 /* The dozen cairo functions that are used. */
+/* clang-format off */
 #define CAIRO_FUNCTIONS(X)                                                                                             \
-    X(cairo_image_surface_create)                                                                                      \
-    X(cairo_image_surface_get_data) X(cairo_image_surface_get_stride) X(cairo_surface_flush)                           \
-        X(cairo_surface_mark_dirty) X(cairo_surface_write_to_png_stream) X(cairo_surface_destroy)                      \
-            X(cairo_surface_status) X(cairo_create) X(cairo_destroy) X(cairo_set_source_rgb) X(cairo_rectangle)        \
-                X(cairo_fill) X(cairo_select_font_face) X(cairo_set_font_size) X(cairo_move_to) X(cairo_show_text)     \
-                    X(cairo_paint) X(cairo_set_source_surface) X(cairo_scale) X(cairo_save) X(cairo_restore)
+    X(cairo_image_surface_create) X(cairo_image_surface_get_data) X(cairo_image_surface_get_stride)                    \
+    X(cairo_surface_flush) X(cairo_surface_mark_dirty) X(cairo_surface_write_to_png_stream) X(cairo_surface_destroy)   \
+    X(cairo_surface_status) X(cairo_create) X(cairo_destroy) X(cairo_set_source_rgb) X(cairo_rectangle)                \
+    X(cairo_fill) X(cairo_select_font_face) X(cairo_set_font_size) X(cairo_move_to) X(cairo_show_text)                 \
+    X(cairo_paint) X(cairo_set_source_surface) X(cairo_scale) X(cairo_save) X(cairo_restore)
+/* clang-format on */
 
 static struct {
 #define X(f) __typeof__(f) *f;
@@ -31,7 +32,9 @@ static kf_status load_cairo(kf_error *err) {
     static void *lib;
     if (lib) return KF_OK;
     lib = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
-    if (!lib) return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate", "cairo is not installed; on Debian: apt-get install libcairo2");
+    if (!lib)
+        return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate",
+                            "cairo is not installed; on Debian: apt-get install libcairo2");
 #define X(f)                                                                                                           \
     *(void **)(&c.f) = dlsym(lib, #f);                                                                                 \
     if (!c.f) return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate", "this cairo lacks " #f);
@@ -80,8 +83,10 @@ static cairo_status_t put(void *file, const unsigned char *data, unsigned int n)
 /* The picture scaled to 640 pixels of width at most, rows of bars below. */
 static bool draw(const kf_image *image, const kf_score *top, size_t n, FILE *out) {
     double scale = image->width > 640 ? 640.0 / image->width : image->width < 320 ? 320.0 / image->width : 1, row = 34;
-    int width = (int)(image->width * scale + 0.5), height = (int)(image->height * scale + 0.5), rows = n > 5 ? 5 : (int)n;
-    cairo_surface_t *picture = to_surface(image), *page = c.cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height + (int)(row * (rows + 0.5)));
+    int width = (int)(image->width * scale + 0.5), height = (int)(image->height * scale + 0.5),
+        rows = n > 5 ? 5 : (int)n;
+    cairo_surface_t *picture = to_surface(image),
+                    *page = c.cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height + (int)(row * (rows + 0.5)));
     cairo_t *cr = c.cairo_create(page);
     c.cairo_set_source_rgb(cr, 0.10, 0.11, 0.14);
     c.cairo_paint(cr);

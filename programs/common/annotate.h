@@ -10,6 +10,7 @@
 /** The name that the annotated form of `path` gets; false when it is too long. */
 bool cli_annotate_name(const char *path, const char *pattern, char out[4096]);
 /** Draw up to five labels with score bars under the picture. "%s" in `pattern` becomes the picture's base name. */
-kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern, kf_error *err);
+kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern,
+                       kf_error *err);
 
 #endif

@@ -98,9 +98,11 @@ void cli_frame_size(struct argp_state *state, const char *option, const char *ar
     bool ok = end != arg && *end == 'x' && end[1] >= '0' && end[1] <= '9';
     if (ok) *height = strtol(end + 1, &end, 10);
     if (!ok || *end || errno || *width < 2 || *height < 2 || *width > KF_IMAGE_MAX_SIDE || *height > KF_IMAGE_MAX_SIDE)
-        argp_error(state, "%s %s: two sides of 2 to %d pixels are needed; write 1920x1080", option, arg, KF_IMAGE_MAX_SIDE);
+        argp_error(state, "%s %s: two sides of 2 to %d pixels are needed; write 1920x1080", option, arg,
+                   KF_IMAGE_MAX_SIDE);
     else if (*width % 2 || *height % 2)
-        argp_error(state, "%s %s: both sides must be even; a chroma pair serves 2x2 pixels; crop the frames", option, arg);
+        argp_error(state, "%s %s: both sides must be even; a chroma pair serves 2x2 pixels; crop the frames", option,
+                   arg);
 }
 
 double cli_now_ms(void) {
@@ -187,7 +189,8 @@ static bool has_suffix(const char *s, const char *suffix) {
 }
 
 bool cli_is_model(const char *arg) {
-    return has_suffix(arg, ".kfx") || has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors") || strcmp(arg, "everyday10") == 0;
+    return has_suffix(arg, ".kfx") || has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors") ||
+           strcmp(arg, "everyday10") == 0;
 }
 
 bool cli_is_imported(const char *arg) { return has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors"); }
@@ -245,7 +248,8 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     return files.status;
 }
 
-/* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead. */
+/* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead.
+ */
 static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {
     const char *option = NULL;
     if (c->max_fold_bytes) option = "--max-fold-bytes";
@@ -255,7 +259,10 @@ static kf_status refuse_import_options(const char *name, const cli_common *c, kf
     if (c->preprocess) option = "--preprocess";
     if (!option) return KF_OK;
     err->status = KF_ERR_ARGUMENT;
-    snprintf(err->text, sizeof err->text, "%.700s: %s does not apply; the model is compiled already; give it to kitfox import, or use the .onnx file", name, option);
+    snprintf(
+        err->text, sizeof err->text,
+        "%.700s: %s does not apply; the model is compiled already; give it to kitfox import, or use the .onnx file",
+        name, option);
     return err->status;
 }
 

@@ -18,7 +18,7 @@ typedef struct cli_common {
     int threads;
     size_t max_memory;      /* of a model, and of each of its sessions; 0: the library's limits */
     int64_t max_operations; /* of one run; 0: the library's limit */
-    long max_fold_bytes; /* of kf_import_options */
+    long max_fold_bytes;    /* of kf_import_options */
     bool json;
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
     void *node_user;
@@ -74,23 +74,23 @@ void cli_guard_json(void);
 bool cli_is_model(const char *arg);
 /** Is this MODEL argument imported (.onnx, .safetensors), not loaded? */
 bool cli_is_imported(const char *arg);
-/** Load .kfx, .onnx or the built-in model (NULL or "everyday10"). The caller destroys the model. Options of `c` that only an import
- *  can honour are refused for a compiled model. */
+/** Load .kfx, .onnx or the built-in model (NULL or "everyday10"). The caller destroys the model. Options of `c` that
+ * only an import can honour are refused for a compiled model. */
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err);
 /** Import for compiling or checking. */
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err);
 
-/** Import IN, optimize to `level`, check the written bytes against IN on random inputs, write OUT: the whole of the verbs
- *  `simplify` and `export`. Returns the exit status. */
+/** Import IN, optimize to `level`, check the written bytes against IN on random inputs, write OUT: the whole of the
+ * verbs `simplify` and `export`. Returns the exit status. */
 int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc);
 
-/** Run `runs` random inputs through `before` and through `back`, what was written for it, both in the reference executor. *worst: the
- *  largest difference over the largest output. INTERNAL above 1e-5, or 0.1 where `before` is quantized; texts begin with `file`. Where
- *  `before` takes pixels, `back` gets the same pixels normalized. */
+/** Run `runs` random inputs through `before` and through `back`, what was written for it, both in the reference
+ * executor. *worst: the largest difference over the largest output. INTERNAL above 1e-5, or 0.1 where `before` is
+ * quantized; texts begin with `file`. Where `before` takes pixels, `back` gets the same pixels normalized. */
 kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst, kf_error *err);
 
-/** Label lists: plain text, "index:label", JSON list or JSON object; a leading background entry of 1001 is dropped with a
- *  notice. cli_labels_free releases. */
+/** Label lists: plain text, "index:label", JSON list or JSON object; a leading background entry of 1001 is dropped with
+ * a notice. cli_labels_free releases. */
 typedef struct cli_labels {
     char **items;
     int32_t n;

@@ -12,7 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LEVELS = 10, PAIRS = 25, FEW = 30, SIDE = 20 }; /* up to FEW classes every cell carries its number and every row its label, SIDE units each */
+enum {
+    LEVELS = 10,
+    PAIRS = 25,
+    FEW = 30,
+    SIDE = 20
+}; /* up to FEW classes every cell carries its number and every row its label, SIDE units each */
 
 typedef struct cell {
     int32_t truth, said;
@@ -48,7 +53,8 @@ static void count(page *p, cli_answer *answers, size_t n) {
     qsort(answers, n, sizeof *answers, by_cell);
     for (int32_t k = 0; k < p->c->n_classes; k++) p->rows[k] = (row){.class = k, .rival = -1};
     for (size_t i = 0; i < n; i++) {
-        if (i == 0 || by_cell(&answers[i], &answers[i - 1]) != 0) p->cells[p->n_cells++] = (cell){answers[i].truth, answers[i].said, 0};
+        if (i == 0 || by_cell(&answers[i], &answers[i - 1]) != 0)
+            p->cells[p->n_cells++] = (cell){answers[i].truth, answers[i].said, 0};
         p->cells[p->n_cells - 1].count++;
     }
     for (size_t i = 0; i < p->n_cells; i++) {
@@ -66,13 +72,21 @@ static int level(const page *p, const cell *c) {
 }
 
 static void head(const page *p) {
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<title>", p->f);
+    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+          "content=\"width=device-width\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
+          "'unsafe-inline'\">\n<title>",
+          p->f);
     html_text(p->f, p->c->title);
-    fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:64em;margin:2em auto;padding:0 1em;color:#222;background:#fff}\n"
-          "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}\n"
-          "th:nth-child(2),td:nth-child(2),.t{text-align:left}meter{width:8em}svg{width:100%;max-width:56em;height:auto}\n"
-          "svg text{font:9px sans-serif}.axis{fill:#444}.frame{fill:#f7f7f7;stroke:#bbb}.grid{stroke:#ddd}.frame,.grid{stroke-width:1px;vector-effect:non-scaling-stroke}\n",
+    fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:64em;margin:2em auto;padding:0 "
+          "1em;color:#222;background:#fff}\n"
+          "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid "
+          "#ddd;text-align:right}\n"
+          "th:nth-child(2),td:nth-child(2),.t{text-align:left}meter{width:8em}svg{width:100%;max-width:56em;height:"
+          "auto}\n"
+          "svg text{font:9px "
+          "sans-serif}.axis{fill:#444}.frame{fill:#f7f7f7;stroke:#bbb}.grid{stroke:#ddd}.frame,.grid{stroke-width:1px;"
+          "vector-effect:non-scaling-stroke}\n",
           p->f);
     for (int l = 0; l < LEVELS; l++) fprintf(p->f, ".l%d{fill:hsl(215,75%%,%d%%)}", l, 88 - 7 * l);
     fputs("\n</style></head><body>\n<h1>", p->f);
@@ -87,7 +101,8 @@ static void few_cells(const page *p) {
     for (int32_t k = 0; k < n; k++) {
         fprintf(p->f, "<text class=\"axis\" x=\"-4\" y=\"%d\" text-anchor=\"end\">", k * SIDE + 13);
         label(p, k);
-        fprintf(p->f, "</text><text class=\"axis\" text-anchor=\"start\" transform=\"translate(%d,%d) rotate(90)\">", k * SIDE + 7, n * SIDE + 4);
+        fprintf(p->f, "</text><text class=\"axis\" text-anchor=\"start\" transform=\"translate(%d,%d) rotate(90)\">",
+                k * SIDE + 7, n * SIDE + 4);
         label(p, k);
         fputs("</text>\n", p->f);
     }
@@ -99,8 +114,11 @@ static void few_cells(const page *p) {
         label(p, c->truth);
         fputs(" taken for ", p->f);
         label(p, c->said);
-        fprintf(p->f, ": %zu of %zu</title><rect class=\"l%d\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/><text x=\"%d\" y=\"%d\" text-anchor=\"middle\" fill=\"%s\">%zu</text></g>\n",
-                c->count, p->rows[c->truth].n, l, x, y, SIDE, SIDE, x + SIDE / 2, y + 13, l > 4 ? "#fff" : "#222", c->count);
+        fprintf(p->f,
+                ": %zu of %zu</title><rect class=\"l%d\" x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\"/><text x=\"%d\" "
+                "y=\"%d\" text-anchor=\"middle\" fill=\"%s\">%zu</text></g>\n",
+                c->count, p->rows[c->truth].n, l, x, y, SIDE, SIDE, x + SIDE / 2, y + 13, l > 4 ? "#fff" : "#222",
+                c->count);
     }
 }
 
@@ -111,12 +129,16 @@ static void many_cells(const page *p) {
     for (int l = 0; l < LEVELS; l++) {
         fprintf(p->f, "<path class=\"l%d\" d=\"", l);
         for (size_t i = 0; i < p->n_cells; i++)
-            if (level(p, &p->cells[i]) == l) fprintf(p->f, "M%d %dh%dv%dh-%dz", p->cells[i].said - side / 2, p->cells[i].truth - side / 2, side, side, side);
+            if (level(p, &p->cells[i]) == l)
+                fprintf(p->f, "M%d %dh%dv%dh-%dz", p->cells[i].said - side / 2, p->cells[i].truth - side / 2, side,
+                        side, side);
         fputs("\"/>\n", p->f);
     }
     for (int32_t k = 0; k < n; k += step)
-        fprintf(p->f, "<path class=\"grid\" d=\"M0 %dH%dM%d 0V%d\"/><text class=\"axis\" style=\"font-size:%gpx\" x=\"%g\" y=\"%d\" text-anchor=\"end\">%d</text>\n", k, n, k, n, n * 0.015,
-                -n * 0.005, k + (n + 99) / 100, k);
+        fprintf(p->f,
+                "<path class=\"grid\" d=\"M0 %dH%dM%d 0V%d\"/><text class=\"axis\" style=\"font-size:%gpx\" x=\"%g\" "
+                "y=\"%d\" text-anchor=\"end\">%d</text>\n",
+                k, n, k, n, n * 0.015, -n * 0.005, k + (n + 99) / 100, k);
 }
 
 /* Room for the longest label, within reason: about 5 units a letter. */
@@ -132,9 +154,13 @@ static double label_room(const page *p) {
 static void heat_map(const page *p) {
     int32_t n = p->c->n_classes;
     double size = n <= FEW ? n * SIDE : n, margin = n <= FEW ? label_room(p) : n * 0.06;
-    fputs("<h2>Heat map</h2>\n<p>Rows are the true classes, columns what they were taken for. The darker, the larger the share of the row.</p>\n", p->f);
-    fprintf(p->f, "<svg role=\"img\" aria-label=\"confusion matrix\" viewBox=\"%g %g %g %g\" xmlns=\"http://www.w3.org/2000/svg\">\n", -margin, -size * 0.01, size * 1.01 + margin,
-            size * 1.02 + (n <= FEW ? margin : 0));
+    fputs("<h2>Heat map</h2>\n<p>Rows are the true classes, columns what they were taken for. The darker, the larger "
+          "the share of the row.</p>\n",
+          p->f);
+    fprintf(p->f,
+            "<svg role=\"img\" aria-label=\"confusion matrix\" viewBox=\"%g %g %g %g\" "
+            "xmlns=\"http://www.w3.org/2000/svg\">\n",
+            -margin, -size * 0.01, size * 1.01 + margin, size * 1.02 + (n <= FEW ? margin : 0));
     fprintf(p->f, "<rect class=\"frame\" width=\"%g\" height=\"%g\"/>\n", size, size);
     if (n <= FEW) few_cells(p);
     else many_cells(p);
@@ -145,7 +171,8 @@ static int by_count(const void *a, const void *b) {
     const cell *x = a, *y = b;
     if ((x->truth == x->said) != (y->truth == y->said)) return x->truth == x->said ? 1 : -1;
     if (x->count != y->count) return x->count > y->count ? -1 : 1;
-    return x->truth != y->truth ? (x->truth > y->truth) - (x->truth < y->truth) : (x->said > y->said) - (x->said < y->said);
+    return x->truth != y->truth ? (x->truth > y->truth) - (x->truth < y->truth)
+                                : (x->said > y->said) - (x->said < y->said);
 }
 
 /* Reorders the cells, so it comes after the map. */
@@ -156,7 +183,9 @@ static void pairs(page *p) {
         fputs("<p>None: every picture was recognized.</p>\n", p->f);
         return;
     }
-    fputs("<table id=\"pairs\"><tr><th>pictures</th><th>true class</th><th class=\"t\">taken for</th><th>share of the true class</th></tr>\n", p->f);
+    fputs("<table id=\"pairs\"><tr><th>pictures</th><th>true class</th><th class=\"t\">taken for</th><th>share of the "
+          "true class</th></tr>\n",
+          p->f);
     for (size_t i = 0; i < p->n_cells && i < PAIRS && p->cells[i].truth != p->cells[i].said; i++) {
         const cell *c = &p->cells[i];
         fprintf(p->f, "<tr><td>%zu</td><td>", c->count);
@@ -177,25 +206,35 @@ static int by_accuracy(const void *a, const void *b) {
 static void classes(page *p) {
     int32_t n = 0;
     qsort(p->rows, (size_t)p->c->n_classes, sizeof *p->rows, by_accuracy);
-    fputs("<h2>Accuracy per class, worst first</h2>\n<table id=\"classes\"><tr><th>index</th><th>class</th><th>pictures</th><th>right</th><th>accuracy</th><th></th>"
-          "<th class=\"t\">most often taken for</th></tr>\n", p->f);
+    fputs("<h2>Accuracy per class, worst first</h2>\n<table "
+          "id=\"classes\"><tr><th>index</th><th>class</th><th>pictures</th><th>right</th><th>accuracy</th><th></th>"
+          "<th class=\"t\">most often taken for</th></tr>\n",
+          p->f);
     for (; n < p->c->n_classes && p->rows[n].n; n++) {
         const row *r = &p->rows[n];
         double share = 100.0 * (double)r->right / (double)r->n;
         fprintf(p->f, "<tr><td>%d</td><td>", r->class);
         label(p, r->class);
-        fprintf(p->f, "</td><td>%zu</td><td>%zu</td><td>%.2f %%</td><td><meter min=\"0\" max=\"100\" value=\"%.2f\"></meter></td><td class=\"t\">", r->n, r->right, share, share);
+        fprintf(p->f,
+                "</td><td>%zu</td><td>%zu</td><td>%.2f %%</td><td><meter min=\"0\" max=\"100\" "
+                "value=\"%.2f\"></meter></td><td class=\"t\">",
+                r->n, r->right, share, share);
         if (r->rival >= 0) label(p, r->rival), fprintf(p->f, " (%zu)", r->lost);
         fputs("</td></tr>\n", p->f);
     }
-    fprintf(p->f, "</table>\n<p>%d of %d classes have no pictures here.</p>\n</body></html>\n", p->c->n_classes - n, p->c->n_classes);
+    fprintf(p->f, "</table>\n<p>%d of %d classes have no pictures here.</p>\n</body></html>\n", p->c->n_classes - n,
+            p->c->n_classes);
 }
 
 kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answer *answers, size_t n, kf_error *err) {
     char *text = NULL;
     size_t bytes = 0;
-    page p = {.c = c, .cells = malloc((n ? n : 1) * sizeof *p.cells), .rows = malloc((size_t)c->n_classes * sizeof *p.rows + 1)};
-    kf_status st = p.cells && p.rows ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the confusion matrix; free some");
+    page p = {.c = c,
+              .cells = malloc((n ? n : 1) * sizeof *p.cells),
+              .rows = malloc((size_t)c->n_classes * sizeof *p.rows + 1)};
+    kf_status st = p.cells && p.rows
+                       ? KF_OK
+                       : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the confusion matrix; free some");
     if (st == KF_OK && !(p.f = open_memstream(&text, &bytes)))
         st = cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page; free some");
     if (st == KF_OK) {

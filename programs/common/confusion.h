@@ -21,8 +21,9 @@ typedef struct cli_confusion {
     const void *user;
 } cli_confusion;
 
-/** Write the page: heat map (inline SVG, rows are the true classes), most confused pairs, accuracy per class. It loads nothing from
- *  elsewhere. Sorts `answers`. Only what occurs is written, so thousands of classes are fine. Errors: IO, MEMORY. */
+/** Write the page: heat map (inline SVG, rows are the true classes), most confused pairs, accuracy per class. It loads
+ * nothing from elsewhere. Sorts `answers`. Only what occurs is written, so thousands of classes are fine. Errors: IO,
+ * MEMORY. */
 kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answer *answers, size_t n, kf_error *err);
 
 #endif

@@ -44,10 +44,10 @@ typedef struct transfer {
     uint64_t range_start, range_total;
     bool range, started, too_large, disk, changed;
     int disk_errno;
-    CURLcode setup;               /* an option this libcurl refuses */
+    CURLcode setup; /* an option this libcurl refuses */
     long retry_after;
     char tag[300], modified[100], date[100], linked[65];
-    char begun_under[300];        /* the validator that a resumed part was begun under */
+    char begun_under[300]; /* the validator that a resumed part was begun under */
     double begun;
 } transfer;
 
@@ -55,19 +55,24 @@ static kf_status load_curl(kf_error *err) {
     static void *lib;
     static const char *const NAMES[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl-nss.so.4"};
     for (size_t i = 0; !lib && i < 3; i++) lib = dlopen(NAMES[i], RTLD_NOW | RTLD_LOCAL);
-    if (!lib) return cli_error_at(err, KF_ERR_UNSUPPORTED, "pull", "libcurl is not installed; on Debian: apt-get install libcurl4");
+    if (!lib)
+        return cli_error_at(err, KF_ERR_UNSUPPORTED, "pull",
+                            "libcurl is not installed; on Debian: apt-get install libcurl4");
     const struct {
         void *to;
         const char *name;
-    } FUNCTIONS[] = {{&c.init, "curl_easy_init"}, {&c.cleanup, "curl_easy_cleanup"}, {&c.perform, "curl_easy_perform"}, {&c.setopt, "curl_easy_setopt"},
-                     {&c.getinfo, "curl_easy_getinfo"}, {&c.text, "curl_easy_strerror"}, {&c.append, "curl_slist_append"},
-                     {&c.free_all, "curl_slist_free_all"}, {&c.global, "curl_global_init"}, {&c.date, "curl_getdate"}};
+    } FUNCTIONS[] = {{&c.init, "curl_easy_init"},       {&c.cleanup, "curl_easy_cleanup"},
+                     {&c.perform, "curl_easy_perform"}, {&c.setopt, "curl_easy_setopt"},
+                     {&c.getinfo, "curl_easy_getinfo"}, {&c.text, "curl_easy_strerror"},
+                     {&c.append, "curl_slist_append"},  {&c.free_all, "curl_slist_free_all"},
+                     {&c.global, "curl_global_init"},   {&c.date, "curl_getdate"}};
     for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
         void *f = dlsym(lib, FUNCTIONS[i].name);
         if (!f) return cli_error_at(err, KF_ERR_UNSUPPORTED, "pull: this libcurl lacks", FUNCTIONS[i].name);
         memcpy(FUNCTIONS[i].to, &f, sizeof f);
     }
-    return c.global(CURL_GLOBAL_DEFAULT) == 0 ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, "pull", "libcurl does not start");
+    return c.global(CURL_GLOBAL_DEFAULT) == 0 ? KF_OK
+                                              : cli_error_at(err, KF_ERR_MEMORY, "pull", "libcurl does not start");
 }
 
 static bool header_value(const char *line, size_t n, const char *name, char *out, size_t cap) {
@@ -105,8 +110,10 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
     } else if (header_value(line, n, "x-linked-size:", v, sizeof v)) {
         t->linked_size = strtoull(v, NULL, 10);
     } else if (header_value(line, n, "x-linked-etag:", v, sizeof v)) {
-        if (strlen(v) == 66 && strspn(v + 1, "0123456789abcdef") == 64) snprintf(t->linked, sizeof t->linked, "%.64s", v + 1);
-    } else if (header_value(line, n, "content-range:", v, sizeof v) && sscanf(v, "bytes %llu-%llu/%llu", &a, &b, &total) == 3) {
+        if (strlen(v) == 66 && strspn(v + 1, "0123456789abcdef") == 64)
+            snprintf(t->linked, sizeof t->linked, "%.64s", v + 1);
+    } else if (header_value(line, n, "content-range:", v, sizeof v) &&
+               sscanf(v, "bytes %llu-%llu/%llu", &a, &b, &total) == 3) {
         t->range = true;
         t->range_start = a;
         t->range_total = total;
@@ -116,7 +123,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *user) {
 
 static void tag_path(const cli_fetch *f, char *out, size_t cap) { snprintf(out, cap, "%.4000s.part.tag", f->path); }
 
-/* What names these bytes for If-Range, or "". A time stamp counts only when it is old: two versions may share a young one. */
+/* What names these bytes for If-Range, or "". A time stamp counts only when it is old: two versions may share a young
+ * one. */
 static const char *validator(const transfer *t) {
     if (t->tag[0]) return t->tag;
     time_t then = c.date(t->modified, NULL), now = c.date(t->date, NULL);
@@ -141,7 +149,8 @@ static bool read_tag(transfer *t) {
     tag_path(t->f, path, sizeof path);
     kf_error why;
     FILE *in = cli_open(path, &why);
-    bool ok = in && fgets(url, sizeof url, in) && fgets(t->begun_under, sizeof t->begun_under, in) && fgets(total, sizeof total, in);
+    bool ok = in && fgets(url, sizeof url, in) && fgets(t->begun_under, sizeof t->begun_under, in) &&
+              fgets(total, sizeof total, in);
     if (in) fclose(in);
     if (!ok) return false;
     url[strcspn(url, "\n")] = t->begun_under[strcspn(t->begun_under, "\n")] = '\0';
@@ -149,11 +158,12 @@ static bool read_tag(transfer *t) {
     return t->begun_under[0] && strcmp(url, t->f->url) == 0;
 }
 
-/* Is this range of the file that the part was begun from? Some servers answer a range whatever If-Range says; a right one repeats its
- * ETag, but need not repeat its date. */
+/* Is this range of the file that the part was begun from? Some servers answer a range whatever If-Range says; a right
+ * one repeats its ETag, but need not repeat its date. */
 static bool same_file(const transfer *t) {
     if (!t->range || t->range_start != t->at || (t->begun_total && t->range_total != t->begun_total)) return false;
-    return t->begun_under[0] == '"' ? strcmp(t->tag, t->begun_under) == 0 : !t->modified[0] || strcmp(t->modified, t->begun_under) == 0;
+    return t->begun_under[0] == '"' ? strcmp(t->tag, t->begun_under) == 0
+                                    : !t->modified[0] || strcmp(t->modified, t->begun_under) == 0;
 }
 
 /* First byte of a body that counts: decide between going on and starting over. */
@@ -206,23 +216,31 @@ static int on_progress(void *user, curl_off_t total, curl_off_t now, curl_off_t 
     double all = (double)t->from + (double)total, share = total > 0 ? (double)t->at / all : 0;
     if (share > 1) share = 1; /* a server may send more than it announced */
     int bars = (int)(share * 30);
-    fprintf(stderr, "\r[%.*s%*s] %3.0f %%  %.1f MiB  %.1f MiB/s ", bars, "##############################", 30 - bars, "", 100 * share, (double)t->at / 1048576,
-            (double)(t->at - t->from) / 1048.576 / (ms - t->begun + 1));
+    fprintf(stderr, "\r[%.*s%*s] %3.0f %%  %.1f MiB  %.1f MiB/s ", bars, "##############################", 30 - bars,
+            "", 100 * share, (double)t->at / 1048576, (double)(t->at - t->from) / 1048.576 / (ms - t->begun + 1));
     return 0;
 }
 
 /* Options by number, value by pointer or long: the first refusal is kept. */
-#define SET(option, value)                                                              \
-    do {                                                                                \
-        CURLcode rc_ = c.setopt(t->curl, option, value);                                \
-        if (t->setup == CURLE_OK && rc_ != CURLE_OK) t->setup = rc_;                    \
+#define SET(option, value)                                                                                             \
+    do {                                                                                                               \
+        CURLcode rc_ = c.setopt(t->curl, option, value);                                                               \
+        if (t->setup == CURLE_OK && rc_ != CURLE_OK) t->setup = rc_;                                                   \
     } while (0)
 
-/* By name, or by bit as libcurl before 7.85 has it. Without a limit a redirect could read a local file, so nothing is fetched then. */
+/* By name, or by bit as libcurl before 7.85 has it. Without a limit a redirect could read a local file, so nothing is
+ * fetched then. */
 static void limit_protocols(transfer *t) {
-    enum { BITS = 181, REDIRECT_BITS = 182, HTTP = 1, HTTPS = 2, LOCAL = 1 << 10 }; /* the old names are deprecated in the header */
-    bool secure = strncmp(t->f->url, "https:", 6) == 0;                             /* never from https to http, never to a file */
-    if (c.setopt(t->curl, CURLOPT_PROTOCOLS_STR, "http,https,file") != CURLE_OK) SET((CURLoption)BITS, (long)(HTTP | HTTPS | LOCAL));
+    enum {
+        BITS = 181,
+        REDIRECT_BITS = 182,
+        HTTP = 1,
+        HTTPS = 2,
+        LOCAL = 1 << 10
+    };                                                  /* the old names are deprecated in the header */
+    bool secure = strncmp(t->f->url, "https:", 6) == 0; /* never from https to http, never to a file */
+    if (c.setopt(t->curl, CURLOPT_PROTOCOLS_STR, "http,https,file") != CURLE_OK)
+        SET((CURLoption)BITS, (long)(HTTP | HTTPS | LOCAL));
     if (c.setopt(t->curl, CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https") != CURLE_OK)
         SET((CURLoption)REDIRECT_BITS, (long)(secure ? HTTPS : HTTP | HTTPS));
 }
@@ -271,7 +289,8 @@ static CURLcode attempt(transfer *t, long *code) {
         snprintf(line, sizeof line, "Range: bytes=%llu-", (unsigned long long)t->at);
         memory = (headers = c.append(NULL, line)) != NULL;
         snprintf(line, sizeof line, "If-Range: %s", t->begun_under);
-        memory = memory && (longer = c.append(headers, line)) != NULL; /* a range without its condition could mix two files */
+        memory = memory &&
+                 (longer = c.append(headers, line)) != NULL; /* a range without its condition could mix two files */
     }
     set_options(t, headers);
     CURLcode rc = !memory ? CURLE_OUT_OF_MEMORY : t->setup != CURLE_OK ? t->setup : c.perform(t->curl);
@@ -295,8 +314,13 @@ static void drop_part(transfer *t) {
 /* Everything that can be known about a complete part, before it gets its name. */
 static kf_status judge(transfer *t, const char *part, cli_fetched *out, kf_error *err) {
     const char *url = t->f->url;
-    if (t->range && t->range_total != t->at) return cli_error_at(err, KF_ERR_CORRUPT, url, "the length differs from the one the server announced; try again later or another --mirror");
-    if (t->linked_size && t->linked_size != t->at) return cli_error_at(err, KF_ERR_CORRUPT, url, "the file is shorter or longer than the hub lists it; try again later or another --mirror");
+    if (t->range && t->range_total != t->at)
+        return cli_error_at(
+            err, KF_ERR_CORRUPT, url,
+            "the length differs from the one the server announced; try again later or another --mirror");
+    if (t->linked_size && t->linked_size != t->at)
+        return cli_error_at(err, KF_ERR_CORRUPT, url,
+                            "the file is shorter or longer than the hub lists it; try again later or another --mirror");
     kf_status st = kf_file_sha256(part, out->sha256, err);
     if (st != KF_OK) return st;
     const char *wanted = t->f->sha256 ? t->f->sha256 : t->linked;
@@ -315,16 +339,24 @@ static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_e
     const char *url = t->f->url;
     out->missing = out->offline = false;
     if (t->setup != CURLE_OK) {
-        snprintf(why, sizeof why, "this libcurl refuses an option that keeps the transfer safe; %s; install a newer libcurl4", c.text(t->setup));
+        snprintf(why, sizeof why,
+                 "this libcurl refuses an option that keeps the transfer safe; %s; install a newer libcurl4",
+                 c.text(t->setup));
         return cli_error_at(err, KF_ERR_UNSUPPORTED, "pull", why), GIVE_UP;
     }
-    if (rc == CURLE_OUT_OF_MEMORY) return cli_error_at(err, KF_ERR_MEMORY, url, "out of memory in the transfer; free some"), GIVE_UP;
+    if (rc == CURLE_OUT_OF_MEMORY)
+        return cli_error_at(err, KF_ERR_MEMORY, url, "out of memory in the transfer; free some"), GIVE_UP;
     if (t->disk || (rc == CURLE_WRITE_ERROR && !t->too_large && !t->changed)) {
-        snprintf(why, sizeof why, "cannot write; %s; check folder and space", strerror(t->disk_errno ? t->disk_errno : errno));
+        snprintf(why, sizeof why, "cannot write; %s; check folder and space",
+                 strerror(t->disk_errno ? t->disk_errno : errno));
         return cli_error_at(err, KF_ERR_IO, t->f->path, why), GIVE_UP;
     }
-    if (t->too_large) return cli_error_at(err, KF_ERR_LIMIT, url, "larger than such a file can be; check --mirror"), drop_part(t), GIVE_UP;
-    if (t->changed || code == 416) return cli_error_at(err, KF_ERR_IO, url, "the server does not resume where it was asked to; started over"), drop_part(t), AGAIN;
+    if (t->too_large)
+        return cli_error_at(err, KF_ERR_LIMIT, url, "larger than such a file can be; check --mirror"), drop_part(t),
+               GIVE_UP;
+    if (t->changed || code == 416)
+        return cli_error_at(err, KF_ERR_IO, url, "the server does not resume where it was asked to; started over"),
+               drop_part(t), AGAIN;
     if (code == 404 || code == 410 || rc == CURLE_FILE_COULDNT_READ_FILE) {
         out->missing = true;
         return cli_error_at(err, KF_ERR_IO, url, "not found; check --mirror"), GIVE_UP;
@@ -335,7 +367,8 @@ static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_e
         return cli_error_at(err, KF_ERR_IO, url, why), rc == CURLE_COULDNT_CONNECT ? AGAIN : GIVE_UP;
     }
     if (code >= 400) {
-        snprintf(why, sizeof why, "the server answers %ld; %s", code, code >= 500 || code == 429 || code == 408 ? "try again later or another --mirror" : "check --mirror");
+        snprintf(why, sizeof why, "the server answers %ld; %s", code,
+                 code >= 500 || code == 429 || code == 408 ? "try again later or another --mirror" : "check --mirror");
         return cli_error_at(err, KF_ERR_IO, url, why), code >= 500 || code == 429 || code == 408 ? AGAIN : GIVE_UP;
     }
     if (rc == CURLE_OPERATION_TIMEDOUT) {
@@ -346,11 +379,14 @@ static verdict after(transfer *t, CURLcode rc, long code, cli_fetched *out, kf_e
         return cli_error_at(err, KF_ERR_IO, url, why), AGAIN;
     }
     if (rc != CURLE_OK) {
-        bool final = rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS || rc == CURLE_PEER_FAILED_VERIFICATION;
-        snprintf(why, sizeof why, "the transfer broke; %s; %s", c.text(rc), final ? "check --mirror" : "run it again to go on where it stopped");
+        bool final = rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS ||
+                     rc == CURLE_PEER_FAILED_VERIFICATION;
+        snprintf(why, sizeof why, "the transfer broke; %s; %s", c.text(rc),
+                 final ? "check --mirror" : "run it again to go on where it stopped");
         return cli_error_at(err, KF_ERR_IO, url, why), final ? GIVE_UP : AGAIN;
     }
-    if (!t->started && code == 206) return cli_error_at(err, KF_ERR_IO, url, "the server sends an empty range; started over"), drop_part(t), AGAIN;
+    if (!t->started && code == 206)
+        return cli_error_at(err, KF_ERR_IO, url, "the server sends an empty range; started over"), drop_part(t), AGAIN;
     if (!t->started) t->at = 0; /* an empty answer replaces what was there */
     return DONE;
 }
@@ -368,7 +404,8 @@ static kf_status fetch_part(transfer *t, const char *part, cli_fetched *out, kf_
         verdict v = after(t, rc, code, out, err);
         if (v == DONE) {
             out->resumed |= t->from > 0;
-            if (ftruncate(t->fd, (off_t)t->at) != 0 || fsync(t->fd) != 0) return cli_error_at(err, KF_ERR_IO, part, "cannot write; check the disk");
+            if (ftruncate(t->fd, (off_t)t->at) != 0 || fsync(t->fd) != 0)
+                return cli_error_at(err, KF_ERR_IO, part, "cannot write; check the disk");
             if (judge(t, part, out, err) == KF_OK) return KF_OK;
             drop_part(t); /* wrong bytes must not be resumed */
         }
@@ -386,7 +423,8 @@ static kf_status cannot_write(kf_error *err, const char *path) {
     return cli_error_at(err, KF_ERR_IO, path, why);
 }
 
-/* Open and lock the part. Its owner may have given it its final name between the two, so the name is looked up again. */
+/* Open and lock the part. Its owner may have given it its final name between the two, so the name is looked up again.
+ */
 static kf_status open_part(const char *part, int *fd, kf_error *err) {
     struct stat held, named;
     for (int i = 0; i < 100; i++) {
@@ -417,7 +455,8 @@ kf_status cli_fetch_part(const cli_fetch *f, cli_fetched *out, kf_error *err) {
     *out = (cli_fetched){.fd = -1};
     kf_status st = load_curl(err);
     if (st != KF_OK) return st;
-    if (strlen(f->path) > 4000 || strlen(f->url) > 4000) return cli_error_at(err, KF_ERR_LIMIT, f->path, "the name is too long");
+    if (strlen(f->path) > 4000 || strlen(f->url) > 4000)
+        return cli_error_at(err, KF_ERR_LIMIT, f->path, "the name is too long");
     snprintf(part, sizeof part, "%.4000s.part", f->path);
     transfer t = {.f = f};
     if ((st = open_part(part, &t.fd, err)) != KF_OK) return st;

@@ -4,9 +4,14 @@
 
 #include <stdlib.h>
 
-/* Bytes of the UTF-8 character at s, 0 if it is none: over-long forms, surrogates and what is above U+10FFFF are none. */
+/* Bytes of the UTF-8 character at s, 0 if it is none: over-long forms, surrogates and what is above U+10FFFF are none.
+ */
 static int utf8(const unsigned char *s) {
-    int n = s[0] < 0x80 ? 1 : s[0] >= 0xc2 && s[0] < 0xe0 ? 2 : (s[0] & 0xf0) == 0xe0 ? 3 : s[0] >= 0xf0 && s[0] < 0xf5 ? 4 : 0;
+    int n = s[0] < 0x80                   ? 1
+            : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
+            : (s[0] & 0xf0) == 0xe0       ? 3
+            : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
+                                          : 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80) return 0;
     if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0))) return 0;
@@ -17,7 +22,12 @@ static int utf8(const unsigned char *s) {
 void html_text(FILE *f, const char *s) {
     while (*s) {
         int n = utf8((const unsigned char *)s);
-        const char *as = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : *s == '\'' ? "&#39;" : NULL;
+        const char *as = *s == '&'    ? "&amp;"
+                         : *s == '<'  ? "&lt;"
+                         : *s == '>'  ? "&gt;"
+                         : *s == '"'  ? "&quot;"
+                         : *s == '\'' ? "&#39;"
+                                      : NULL;
         if (n == 0) as = "\xef\xbf\xbd";
         if (n == 1 && ((unsigned char)*s < 32 || *s == 127)) as = " ";
         if (as) fputs(as, f);
@@ -27,12 +37,19 @@ void html_text(FILE *f, const char *s) {
 }
 
 void html_head(FILE *f, const char *title, const char *style) {
-    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\n"
-          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\">\n<title>", f);
+    fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
+          "content=\"width=device-width\">\n"
+          "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+          "img-src data:\">\n<title>",
+          f);
     html_text(f, title);
-    fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 1em;color:#222;background:#fff}\n"
-          "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid #ddd;text-align:right}\n"
-          "th:first-child,td:first-child,.t{text-align:left}svg{max-width:100%;height:auto}svg text{font:11px sans-serif;fill:#444}\n", f);
+    fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 "
+          "1em;color:#222;background:#fff}\n"
+          "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid "
+          "#ddd;text-align:right}\n"
+          "th:first-child,td:first-child,.t{text-align:left}svg{max-width:100%;height:auto}svg text{font:11px "
+          "sans-serif;fill:#444}\n",
+          f);
     fputs(style, f);
     fputs("</style></head><body>\n<h1>", f);
     html_text(f, title);
@@ -52,7 +69,8 @@ static void base64(FILE *f, const uint8_t *p, size_t n) {
 
 bool html_thumbnail(FILE *f, const kf_image *image, int32_t side) {
     int32_t longest = image->width > image->height ? image->width : image->height;
-    int32_t w = longest > side ? (int32_t)((int64_t)image->width * side / longest) : image->width, h = longest > side ? (int32_t)((int64_t)image->height * side / longest) : image->height;
+    int32_t w = longest > side ? (int32_t)((int64_t)image->width * side / longest) : image->width,
+            h = longest > side ? (int32_t)((int64_t)image->height * side / longest) : image->height;
     kf_image small;
     kf_error err;
     void *data;

@@ -40,13 +40,16 @@ static void clip_line(FILE *f, const axis *a, double at, const char *class) {
 }
 
 /* The columns of one colour as one path. */
-static void columns(FILE *f, const kf_quantized_histogram *h, const axis *a, const double *sum, double top, bool outside) {
+static void columns(FILE *f, const kf_quantized_histogram *h, const axis *a, const double *sum, double top,
+                    bool outside) {
     double step = (h->hi - h->lo) / COLUMNS, width = place(a, a->lo + step);
     fprintf(f, "<path class=\"%s\" d=\"", outside ? "cut" : "bar");
     for (int i = 0; i < COLUMNS; i++) {
         double centre = h->lo + (i + 0.5) * step;
         bool here = h->ranges && (centre < h->wide[0] || centre > h->wide[1]);
-        if (sum[i] > 0 && here == outside) fprintf(f, "M%.1f %dv-%.1fh%.2fV%dz", place(a, h->lo + i * step), HEIGHT, fmax(0.5, HEIGHT * sqrt(sum[i] / top)), width, HEIGHT);
+        if (sum[i] > 0 && here == outside)
+            fprintf(f, "M%.1f %dv-%.1fh%.2fV%dz", place(a, h->lo + i * step), HEIGHT,
+                    fmax(0.5, HEIGHT * sqrt(sum[i] / top)), width, HEIGHT);
     }
     fputs("\"/>", f);
 }
@@ -56,7 +59,10 @@ void html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label)
     axis a = axis_of(h);
     column_sums(h, sum, &outside, &total);
     for (int i = 0; i < COLUMNS; i++) top = fmax(top, sum[i]);
-    fprintf(f, "<figure><svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" xmlns=\"http://www.w3.org/2000/svg\"><title>", WIDTH, HEIGHT + 14, WIDTH, HEIGHT + 14);
+    fprintf(f,
+            "<figure><svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+            "xmlns=\"http://www.w3.org/2000/svg\"><title>",
+            WIDTH, HEIGHT + 14, WIDTH, HEIGHT + 14);
     html_text(f, label);
     fputs("</title>", f);
     if (h->hi > h->lo) columns(f, h, &a, sum, top, false), columns(f, h, &a, sum, top, true);
@@ -64,14 +70,17 @@ void html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label)
         clip_line(f, &a, h->wide[side], "wide");
         if (h->ranges > 1 && h->tight[side] != h->wide[side]) clip_line(f, &a, h->tight[side], "tight");
     }
-    fprintf(f, "<path class=\"axis\" d=\"M0 %dH%d\"/><text x=\"0\" y=\"%d\">%.4g</text><text x=\"%d\" y=\"%d\" text-anchor=\"end\">%.4g</text></svg>\n<figcaption>", HEIGHT, WIDTH, HEIGHT + 12, a.lo, WIDTH,
-            HEIGHT + 12, a.hi);
+    fprintf(f,
+            "<path class=\"axis\" d=\"M0 %dH%d\"/><text x=\"0\" y=\"%d\">%.4g</text><text x=\"%d\" y=\"%d\" "
+            "text-anchor=\"end\">%.4g</text></svg>\n<figcaption>",
+            HEIGHT, WIDTH, HEIGHT + 12, a.lo, WIDTH, HEIGHT + 12, a.hi);
     html_text(f, label);
     fprintf(f, ": %.4g to %.4g", h->lo, h->hi);
     if (h->zeros) fprintf(f, ", %.1f %% exact zeros", 100 * (double)h->zeros / ((double)h->zeros + total));
     if (h->ranges == 0) fputs("; stays float", f);
     else fprintf(f, "; held: %.4g to %.4g", h->wide[0], h->wide[1]);
-    if (h->ranges > 1) fprintf(f, " (widest of %d channels; narrowest %.4g to %.4g)", h->ranges, h->tight[0], h->tight[1]);
+    if (h->ranges > 1)
+        fprintf(f, " (widest of %d channels; narrowest %.4g to %.4g)", h->ranges, h->tight[0], h->tight[1]);
     if (h->ranges && total > 0) fprintf(f, ", %.3g %% of the other values outside", 100 * outside / total);
     fputs("</figcaption></figure>\n", f);
 }
@@ -91,17 +100,23 @@ void html_lines(FILE *f, const double *const *y, const char *const *names, int32
     if (!(hi >= lo)) return;
     double step = grid_step(hi - lo), from = floor(lo / step) * step, to = ceil(hi / step) * step;
     if (to <= from) to = from + step;
-    fprintf(f, "<svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"-40 -16 %d %d\" xmlns=\"http://www.w3.org/2000/svg\"><title>", LINES_WIDTH, LINES_HEIGHT, LINES_WIDTH, LINES_HEIGHT);
+    fprintf(f,
+            "<svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"-40 -16 %d %d\" "
+            "xmlns=\"http://www.w3.org/2000/svg\"><title>",
+            LINES_WIDTH, LINES_HEIGHT, LINES_WIDTH, LINES_HEIGHT);
     html_text(f, unit);
     fputs("</title>", f);
     double w = LINES_WIDTH - 60, h = LINES_HEIGHT - 40;
     for (double v = from; v <= to + step / 2; v += step)
-        fprintf(f, "<path class=\"grid\" d=\"M0 %.1fH%.1f\"/><text x=\"-6\" y=\"%.1f\" text-anchor=\"end\">%g</text>", h * (to - v) / (to - from), w, h * (to - v) / (to - from) + 4, v);
+        fprintf(f, "<path class=\"grid\" d=\"M0 %.1fH%.1f\"/><text x=\"-6\" y=\"%.1f\" text-anchor=\"end\">%g</text>",
+                h * (to - v) / (to - from), w, h * (to - v) / (to - from) + 4, v);
     for (int32_t l = 0; l < lines; l++) {
         char move = 'M';
         fprintf(f, "<path class=\"line%d\" d=\"", l);
         for (size_t i = 0; i < n; i++, move = isfinite(y[l][i - 1]) ? 'L' : move)
-            if (isfinite(y[l][i])) fprintf(f, "%c%.1f %.1f", move, n > 1 ? w * (double)i / (double)(n - 1) : 0, h * (to - y[l][i]) / (to - from));
+            if (isfinite(y[l][i]))
+                fprintf(f, "%c%.1f %.1f", move, n > 1 ? w * (double)i / (double)(n - 1) : 0,
+                        h * (to - y[l][i]) / (to - from));
         fprintf(f, "\"/><text class=\"key%d\" x=\"%d\" y=\"%.1f\">", l, 10 + 260 * l, h + 18);
         html_text(f, names[l]);
         fputs("</text>", f);

@@ -14,7 +14,9 @@
 #include "common/cli.h"
 #include "common/files.h"
 
-static kf_status no_memory(kf_error *err, const char *path) { return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the list of pictures; free some"); }
+static kf_status no_memory(kf_error *err, const char *path) {
+    return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the list of pictures; free some");
+}
 
 void cli_labelled_free(cli_labelled *p) {
     for (size_t i = 0; i < p->n; i++) {
@@ -132,7 +134,9 @@ static kind read_line(char *line, size_t n, size_t number, char **name, long *tr
     return number == 1 && !digits ? SKIP : BAD;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(((const cli_labelled_one *)a)->name, ((const cli_labelled_one *)b)->name); }
+static int by_name(const void *a, const void *b) {
+    return strcmp(((const cli_labelled_one *)a)->name, ((const cli_labelled_one *)b)->name);
+}
 
 /* Lines of labels.csv, or of a list, whose lines without a class are looked up in `all` (sorted by name). */
 static kf_status from_lines(cli_labelled *p, const char *folder, const char *path, const cli_labelled *all,
@@ -147,17 +151,21 @@ static kf_status from_lines(cli_labelled *p, const char *folder, const char *pat
         long truth = 0;
         kind k = read_line(line, n, number, &name, &truth);
         const cli_labelled_one *known = NULL;
-        if (k == NO_CLASS && all && all->n) known = bsearch(&(cli_labelled_one){.name = name}, all->items, all->n, sizeof *all->items, by_name);
+        if (k == NO_CLASS && all && all->n)
+            known = bsearch(&(cli_labelled_one){.name = name}, all->items, all->n, sizeof *all->items, by_name);
         if (known) truth = known->truth;
         if (k == ROW || known) ok = add(p, folder, name, truth);
         else if (k != SKIP && bad++ < 10)
-            cli_say("%s:%zu: %s", path, number, k == BAD || !all ? "not a picture's name, a comma and its class number" : "no such picture in --data; names are as in its labels.csv, or FOLDER/FILE");
+            cli_say("%s:%zu: %s", path, number,
+                    k == BAD || !all ? "not a picture's name, a comma and its class number"
+                                     : "no such picture in --data; names are as in its labels.csv, or FOLDER/FILE");
     }
     free(text);
     if (!ok) return no_memory(err, path);
     if (!bad) return KF_OK;
     char why[120];
-    snprintf(why, sizeof why, "%zu line%s cannot be read; correct or remove %s", bad, bad == 1 ? "" : "s", bad == 1 ? "it" : "them");
+    snprintf(why, sizeof why, "%zu line%s cannot be read; correct or remove %s", bad, bad == 1 ? "" : "s",
+             bad == 1 ? "it" : "them");
     return cli_error_at(err, KF_ERR_FORMAT, path, why);
 }
 

@@ -92,7 +92,9 @@ kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err) {
     if (st != KF_OK) return st;
     if (!ok) {
         cli_labels_free(out);
-        return cli_error_at(err, KF_ERR_FORMAT, path, "not a label list; one name a line, a JSON list or a JSON object from index to name is needed, in UTF-8");
+        return cli_error_at(
+            err, KF_ERR_FORMAT, path,
+            "not a label list; one name a line, a JSON list or a JSON object from index to name is needed, in UTF-8");
     }
     drop_background(path, out);
     return KF_OK;

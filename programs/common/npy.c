@@ -27,7 +27,9 @@ static bool parse_shape(const char *header, kf_tensor *t) {
             continue;
         }
         long long v = strtoll(p, &end, 10);
-        if (end == p || v < 0 || t->rank == KF_MAX_RANK || __builtin_mul_overflow(count, (size_t)v, &count) || count > (size_t)1 << 32) return false;
+        if (end == p || v < 0 || t->rank == KF_MAX_RANK || __builtin_mul_overflow(count, (size_t)v, &count) ||
+            count > (size_t)1 << 32)
+            return false;
         t->shape[t->rank++] = v;
         p = end;
     }
@@ -78,10 +80,14 @@ kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     if (!f) return err->status;
     kf_status st = KF_OK;
     char *header = read_header(f, path, &st, err);
-    if (st == KF_OK && (strncmp(value(header, "'descr'"), "'<f4'", 5) != 0 || strncmp(value(header, "'fortran_order'"), "False", 5) != 0))
-        st = cli_error_at(err, KF_ERR_UNSUPPORTED, path, "only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')");
-    if (st == KF_OK && !parse_shape(header, out)) st = cli_error_at(err, KF_ERR_FORMAT, path, "the NPY shape cannot be read");
-    if (st == KF_OK && !(out->data = read_data(f, out->bytes))) st = cli_error_at(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
+    if (st == KF_OK && (strncmp(value(header, "'descr'"), "'<f4'", 5) != 0 ||
+                        strncmp(value(header, "'fortran_order'"), "False", 5) != 0))
+        st = cli_error_at(err, KF_ERR_UNSUPPORTED, path,
+                          "only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')");
+    if (st == KF_OK && !parse_shape(header, out))
+        st = cli_error_at(err, KF_ERR_FORMAT, path, "the NPY shape cannot be read");
+    if (st == KF_OK && !(out->data = read_data(f, out->bytes)))
+        st = cli_error_at(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
     if (st != KF_OK) *out = (kf_tensor){.dtype = KF_F32};
     free(header);
     cli_close(f);
@@ -90,8 +96,10 @@ kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
 
 kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
     char header[256];
-    int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (", t->dtype == KF_U8 ? "|u1" : "<f4");
-    for (int i = 0; i < t->rank; i++) n += snprintf(header + n, sizeof header - (size_t)n, "%lld, ", (long long)t->shape[i]);
+    int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (",
+                     t->dtype == KF_U8 ? "|u1" : "<f4");
+    for (int i = 0; i < t->rank; i++)
+        n += snprintf(header + n, sizeof header - (size_t)n, "%lld, ", (long long)t->shape[i]);
     n += snprintf(header + n, sizeof header - (size_t)n, "), }");
     int total = (10 + n + 1 + 63) / 64 * 64 - 10;
     const unsigned char magic[10] = {

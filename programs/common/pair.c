@@ -19,7 +19,7 @@
 
 json_t *pair_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
-/* ---- pictures -------------------------------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
 kf_status pair_load(const pair *w, size_t i, pair_input *in, kf_error *err) {
     const char *path = w->p->paths[i], *dot = strrchr(path, '.');
@@ -54,7 +54,8 @@ kf_status pair_picture(const kf_tensor *t, kf_color color, kf_image *out, kf_err
     return st;
 }
 
-static kf_status run_pixels(kf_session *s, const kf_preprocess *how, const kf_tensor *t, float *to, size_t n, kf_error *err) {
+static kf_status run_pixels(kf_session *s, const kf_preprocess *how, const kf_tensor *t, float *to, size_t n,
+                            kf_error *err) {
     kf_image rgb;
     kf_status st = pair_picture(t, how->color, &rgb, err);
     if (st == KF_OK) st = kf_session_run_rgb(s, rgb.pixels, rgb.stride, to, n, err);
@@ -67,7 +68,8 @@ kf_status pair_forward(const pair *w, int side, kf_session *s, const pair_input 
     kf_image crop;
     kf_tensor out;
     kf_model_get_info(w->m[side], &info);
-    if (in->tensor.data && in->tensor.dtype == KF_U8) return run_pixels(s, &info.preprocess, &in->tensor, to, w->classes, err);
+    if (in->tensor.data && in->tensor.dtype == KF_U8)
+        return run_pixels(s, &info.preprocess, &in->tensor, to, w->classes, err);
     if (in->tensor.data) {
         kf_status st = kf_model_output(w->m[side], 0, &out, err);
         out.data = to;
@@ -80,7 +82,7 @@ kf_status pair_forward(const pair *w, int side, kf_session *s, const pair_input 
     return st;
 }
 
-/* ---- threads --------------------------------------------------------------------------------------------------------- */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 kf_status pair_sessions(const pair *w, kf_session **s, kf_error *err) {
     s[0] = s[1] = NULL;
@@ -113,7 +115,9 @@ static void *hand(void *arg) {
     return NULL;
 }
 
-kf_status pair_parallel(const pair *w, size_t n, kf_status (*one)(void *ctx, size_t i, kf_session *const *s, kf_error *err), void *ctx, const char *what, kf_error *err) {
+kf_status pair_parallel(const pair *w, size_t n,
+                        kf_status (*one)(void *ctx, size_t i, kf_session *const *s, kf_error *err), void *ctx,
+                        const char *what, kf_error *err) {
     crew c = {.w = w, .n = n, .one = one, .ctx = ctx, .what = what};
     pthread_t t[64];
     int started = 0, threads = w->threads ? w->threads : (int)sysconf(_SC_NPROCESSORS_ONLN);
@@ -128,7 +132,7 @@ kf_status pair_parallel(const pair *w, size_t n, kf_status (*one)(void *ctx, siz
     return err->status;
 }
 
-/* ---- answers --------------------------------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
 
 static int32_t top1(const float *x, size_t n) {
     size_t best = 0;
@@ -175,11 +179,13 @@ static kf_status check(pair *w, kf_error *err) {
         if (st != KF_OK) return st;
     }
     if (out[0].bytes != out[1].bytes)
-        return cli_error(err, KF_ERR_ARGUMENT, "A has %zu outputs, B has %zu; models of one task can be compared", out[0].bytes / sizeof(float), out[1].bytes / sizeof(float));
+        return cli_error(err, KF_ERR_ARGUMENT, "A has %zu outputs, B has %zu; models of one task can be compared",
+                         out[0].bytes / sizeof(float), out[1].bytes / sizeof(float));
     w->classes = out[0].bytes / sizeof(float);
     for (size_t i = 0; w->truth && i < w->p->n; i++)
         if (w->truth[i] < -1 || w->truth[i] >= (long)w->classes)
-            return cli_error(err, KF_ERR_ARGUMENT, "%.600s: class %ld is out of range; the models have %zu classes", w->p->paths[i], w->truth[i], w->classes);
+            return cli_error(err, KF_ERR_ARGUMENT, "%.600s: class %ld is out of range; the models have %zu classes",
+                             w->p->paths[i], w->truth[i], w->classes);
     return KF_OK;
 }
 
@@ -198,7 +204,7 @@ void pair_free(pair *w) {
     w->answers = NULL, w->nodes = NULL, w->n_nodes = 0;
 }
 
-/* ---- numbers --------------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 pair_summary pair_summarize(const pair *w) {
     pair_summary s = {.images = w->p->n};
@@ -232,14 +238,18 @@ pair_summary pair_summarize(const pair *w) {
 json_t *pair_summary_json(const pair_summary *s) {
     double n = (double)s->images;
     bool known = s->labelled > 0;
-    json_t *o = json_pack("{s:I,s:f,s:f,s:f,s:o,s:b,s:I}", "images", (json_int_t)s->images, "agreement", 100 * (double)s->same / n, "top1_in_top5", 100 * (double)s->other5 / n, "cosine", s->cosine,
-                          "sqnr_db", pair_real(s->sqnr), "identical", s->identical, "labelled", (json_int_t)s->labelled);
+    json_t *o =
+        json_pack("{s:I,s:f,s:f,s:f,s:o,s:b,s:I}", "images", (json_int_t)s->images, "agreement",
+                  100 * (double)s->same / n, "top1_in_top5", 100 * (double)s->other5 / n, "cosine", s->cosine,
+                  "sqnr_db", pair_real(s->sqnr), "identical", s->identical, "labelled", (json_int_t)s->labelled);
     const struct {
         const char *key;
         double value;
-    } REAL[] = {{"top1_a", s->top1[0]}, {"top1_b", s->top1[1]}, {"top5_a", s->top5[0]}, {"top5_b", s->top5[1]}, {"mcnemar_p", s->p},
-                {"difference", s->difference}, {"difference_low", s->low}, {"difference_high", s->high}};
-    for (size_t i = 0; o && i < sizeof REAL / sizeof *REAL; i++) json_object_set_new(o, REAL[i].key, known ? json_real(REAL[i].value) : json_null());
+    } REAL[] = {{"top1_a", s->top1[0]},     {"top1_b", s->top1[1]},      {"top5_a", s->top5[0]},
+                {"top5_b", s->top5[1]},     {"mcnemar_p", s->p},         {"difference", s->difference},
+                {"difference_low", s->low}, {"difference_high", s->high}};
+    for (size_t i = 0; o && i < sizeof REAL / sizeof *REAL; i++)
+        json_object_set_new(o, REAL[i].key, known ? json_real(REAL[i].value) : json_null());
     if (o) json_object_set_new(o, "right_to_wrong", known ? json_integer((json_int_t)s->lost) : json_null());
     if (o) json_object_set_new(o, "wrong_to_right", known ? json_integer((json_int_t)s->won) : json_null());
     return o;
@@ -249,17 +259,22 @@ void pair_summary_print(const pair_summary *s) {
     double n = (double)s->images;
     if (s->identical) printf("%zu pictures: outputs identical\n", s->images);
     else
-        printf("%zu pictures: top-1 agreement %.2f %%, A's top-1 in B's top-5 %.2f %%, output cosine %.6f, SQNR %.2f dB\n", s->images, 100 * (double)s->same / n, 100 * (double)s->other5 / n, s->cosine,
-               s->sqnr);
+        printf(
+            "%zu pictures: top-1 agreement %.2f %%, A's top-1 in B's top-5 %.2f %%, output cosine %.6f, SQNR %.2f dB\n",
+            s->images, 100 * (double)s->same / n, 100 * (double)s->other5 / n, s->cosine, s->sqnr);
     if (!s->labelled) return;
-    printf("%zu labelled: top-1 A %.2f %%, B %.2f %%; top-5 A %.2f %%, B %.2f %%\n", s->labelled, s->top1[0], s->top1[1], s->top5[0], s->top5[1]);
+    printf("%zu labelled: top-1 A %.2f %%, B %.2f %%; top-5 A %.2f %%, B %.2f %%\n", s->labelled, s->top1[0],
+           s->top1[1], s->top5[0], s->top5[1]);
     printf("flips: %zu right to wrong, %zu wrong to right, McNemar's exact p %.4g\n", s->lost, s->won, s->p);
-    printf("B - A: %+.2f points, 95 %% interval %+.2f to %+.2f (Tango's paired score interval)\n", s->difference, s->low, s->high);
+    printf("B - A: %+.2f points, 95 %% interval %+.2f to %+.2f (Tango's paired score interval)\n", s->difference,
+           s->low, s->high);
 }
 
-/* ---- labels ---------------------------------------------------------------------------------------------------------- */
+/* ---- labels ------------------------------------------------------------------------------------------------------ */
 
-static int by_path(const void *a, const void *b) { return strcmp(((const cli_labelled_one *)a)->path, ((const cli_labelled_one *)b)->path); }
+static int by_path(const void *a, const void *b) {
+    return strcmp(((const cli_labelled_one *)a)->path, ((const cli_labelled_one *)b)->path);
+}
 
 /* Do the class folders speak of the classes of `m`? Dates and cameras make folders too. */
 static bool folders_are_classes(const cli_labelled *all, const kf_model *m, size_t classes, size_t folders) {
@@ -267,7 +282,8 @@ static bool folders_are_classes(const cli_labelled *all, const kf_model *m, size
     for (size_t i = 0; i < all->n && named; i++) {
         size_t len = strcspn(all->items[i].name, "/");
         named = false;
-        for (int k = 0; kf_model_label(m, k) && !named; k++) named = strlen(kf_model_label(m, k)) == len && memcmp(kf_model_label(m, k), all->items[i].name, len) == 0;
+        for (int k = 0; kf_model_label(m, k) && !named; k++)
+            named = strlen(kf_model_label(m, k)) == len && memcmp(kf_model_label(m, k), all->items[i].name, len) == 0;
     }
     return named || folders == classes;
 }
@@ -286,15 +302,21 @@ kf_status pair_labels(const char *data, const pictures *p, const kf_model *m, lo
     if (stat(csv, &sb) != 0) {
         folders = cli_labelled_folders(data);
         if (!folders_are_classes(&all, m, out.bytes / sizeof(float), folders)) {
-            if (folders) fprintf(stderr, "kitfox: note: %s: %zu folders are not taken for the %zu classes; a labels.csv gives labels\n", data, folders, out.bytes / sizeof(float));
+            if (folders)
+                fprintf(stderr,
+                        "kitfox: note: %s: %zu folders are not taken for the %zu classes; a labels.csv gives labels\n",
+                        data, folders, out.bytes / sizeof(float));
             cli_labelled_free(&all);
             return KF_OK;
         }
     }
     if (all.n) qsort(all.items, all.n, sizeof *all.items, by_path);
-    if (!(*truth = malloc((p->n + 1) * sizeof **truth))) st = cli_error_at(err, KF_ERR_MEMORY, data, "out of memory for the labels");
+    if (!(*truth = malloc((p->n + 1) * sizeof **truth)))
+        st = cli_error_at(err, KF_ERR_MEMORY, data, "out of memory for the labels");
     for (size_t i = 0; *truth && i < p->n; i++) {
-        const cli_labelled_one *one = all.n ? bsearch(&(cli_labelled_one){.path = p->paths[i]}, all.items, all.n, sizeof *all.items, by_path) : NULL;
+        const cli_labelled_one *one =
+            all.n ? bsearch(&(cli_labelled_one){.path = p->paths[i]}, all.items, all.n, sizeof *all.items, by_path)
+                  : NULL;
         (*truth)[i] = one ? one->truth : -1;
     }
     cli_labelled_free(&all);

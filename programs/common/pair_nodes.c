@@ -1,6 +1,6 @@
-/* Node by node: both networks run from the picture, each of B's nodes also on A's inputs, and what that does to A's output.
- * Every picture has its own sums, so results do not depend on the threads.
- * Owner rule: the values of one picture live until the next. */
+/* Node by node: both networks run from the picture, each of B's nodes also on A's inputs, and what that does to A's
+ * output. Every picture has its own sums, so results do not depend on the threads. Owner rule: the values of one
+ * picture live until the next. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +16,10 @@ typedef struct sums {
 
 typedef struct job {
     pair *w;
-    sums *all;            /* [pictures][nodes] */
-    int32_t *node_of[2];  /* by step of each model; -1 */
-    size_t *first;        /* [nodes + 1]: where its channels begin in `factor` */
-    float *factor;        /* [channels of all nodes]: B's values in units of A's, where a node is rescaled */
+    sums *all;           /* [pictures][nodes] */
+    int32_t *node_of[2]; /* by step of each model; -1 */
+    size_t *first;       /* [nodes + 1]: where its channels begin in `factor` */
+    float *factor;       /* [channels of all nodes]: B's values in units of A's, where a node is rescaled */
     int32_t inputs[2], steps[2];
 } job;
 
@@ -42,14 +42,16 @@ static double sqnr(const double *s) { return s[3] > 0 ? 10 * log10(s[0] / s[3]) 
 
 static size_t count(const kf_step_info *s) { return (size_t)(s->shape[0] * s->shape[1] * s->shape[2] * s->shape[3]); }
 
-/* ---- which node is which --------------------------------------------------------------------------------------------- */
+/* ---- which node is which ----------------------------------------------------------------------------------------- */
 
 /* The step of B with this name and size that no node has yet. */
 static int32_t twin(const job *j, const kf_step_info *a) {
     kf_step_info b;
     kf_error err;
     for (int32_t i = 0; i < j->steps[1]; i++)
-        if (j->node_of[1][i] < 0 && kf_model_step(j->w->m[1], i, &b, &err) == KF_OK && strcmp(a->name, b.name) == 0 && count(a) == count(&b)) return i;
+        if (j->node_of[1][i] < 0 && kf_model_step(j->w->m[1], i, &b, &err) == KF_OK && strcmp(a->name, b.name) == 0 &&
+            count(a) == count(&b))
+            return i;
     return -1;
 }
 
@@ -63,12 +65,14 @@ static kf_status match(job *j, kf_error *err) {
         for (int32_t i = 0; j->node_of[side] && i < info.n_steps; i++) j->node_of[side][i] = -1;
     }
     w->nodes = calloc((size_t)j->steps[0] + (size_t)j->steps[1] + 1, sizeof *w->nodes);
-    if (!w->nodes || !j->node_of[0] || !j->node_of[1]) return cli_error(err, KF_ERR_MEMORY, "out of memory for the nodes");
+    if (!w->nodes || !j->node_of[0] || !j->node_of[1])
+        return cli_error(err, KF_ERR_MEMORY, "out of memory for the nodes");
     for (int side = 0; side < 2; side++)
         for (int32_t i = 0; i < j->steps[side]; i++) {
             if (side == 1 && j->node_of[1][i] >= 0) continue;
             pair_node *n = &w->nodes[w->n_nodes];
-            *n = (pair_node){.step = {-1, -1}, .cosine = NAN, .sqnr = NAN, .alone_cosine = NAN, .alone_sqnr = NAN, .cost = NAN};
+            *n = (pair_node){
+                .step = {-1, -1}, .cosine = NAN, .sqnr = NAN, .alone_cosine = NAN, .alone_sqnr = NAN, .cost = NAN};
             kf_status st = kf_model_step(w->m[side], i, &n->info[side], err);
             if (st != KF_OK) return st;
             n->name = n->info[side].name;
@@ -83,13 +87,19 @@ static kf_status match(job *j, kf_error *err) {
     return KF_OK;
 }
 
-/* ---- channels that B keeps in another scale -------------------------------------------------------------------------- */
+/* ---- channels that B keeps in another scale ---------------------------------------------------------------------- */
 
-enum { SPARSE = 4, LEARN = 8, FEW = 4 }; /* one channel in so many; pictures that tell; values of a channel that it takes */
+enum {
+    SPARSE = 4,
+    LEARN = 8,
+    FEW = 4
+}; /* one channel in so many; pictures that tell; values of a channel that it takes */
 
 static size_t channels_of(const pair_node *n) { return (size_t)n->info[0].shape[3]; }
 
-static bool same_channels(const pair_node *n) { return n->step[0] >= 0 && n->step[1] >= 0 && n->info[0].shape[3] == n->info[1].shape[3]; }
+static bool same_channels(const pair_node *n) {
+    return n->step[0] >= 0 && n->step[1] >= 0 && n->info[0].shape[3] == n->info[1].shape[3];
+}
 
 /* B's values of a rescaled node in A's units (`to_a`), or A's in B's. */
 static void change_units(const job *j, size_t node, float *x, bool to_a) {
@@ -99,7 +109,7 @@ static void change_units(const job *j, size_t node, float *x, bool to_a) {
     for (size_t i = 0; n->rescaled && i < count_; i++) x[i] = to_a ? x[i] / f[i % c] : x[i] * f[i % c];
 }
 
-/* ---- one picture ----------------------------------------------------------------------------------------------------- */
+/* ---- one picture ------------------------------------------------------------------------------------------------- */
 
 static void keep(void *user, int32_t step, const float *x, size_t n) {
     values *v = user;
@@ -109,7 +119,9 @@ static void keep(void *user, int32_t step, const float *x, size_t n) {
     else v->failed = true;
 }
 
-static const float *value(const values *v, int32_t step) { return step < 0 ? v->at[-1 - step] : v->at[v->inputs + step]; }
+static const float *value(const values *v, int32_t step) {
+    return step < 0 ? v->at[-1 - step] : v->at[v->inputs + step];
+}
 
 static void forget(values *v) {
     for (int32_t i = 0; v->at && i < v->inputs + v->steps; i++) free(v->at[i]);
@@ -136,15 +148,18 @@ static kf_status run_alone(const job *j, size_t at, kf_session *b, const values 
     bool failed = false;
     for (int32_t k = 0; k < n->info[1].n_in; k++) {
         int32_t from = n->info[1].in[k], node = from < 0 ? -1 : j->node_of[1][from];
-        in[k] = node >= 0 && j->w->nodes[node].step[0] >= 0 ? for_b(j, node, &v[0], &copy[k], &failed) : value(&v[1], from);
+        in[k] =
+            node >= 0 && j->w->nodes[node].step[0] >= 0 ? for_b(j, node, &v[0], &copy[k], &failed) : value(&v[1], from);
     }
-    kf_status st = failed ? cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name) : kf_session_run_step(b, n->step[1], in, out, err);
+    kf_status st = failed ? cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name)
+                          : kf_session_run_step(b, n->step[1], in, out, err);
     for (int k = 0; k < 16; k++) free(copy[k]);
     if (st == KF_OK) change_units(j, at, out, true);
     return st;
 }
 
-static kf_status alone(const job *j, size_t i, kf_session *const *s, const values *v, const pair_input *in, float *plain, float *changed, kf_error *err) {
+static kf_status alone(const job *j, size_t i, kf_session *const *s, const values *v, const pair_input *in,
+                       float *plain, float *changed, kf_error *err) {
     const pair *w = j->w;
     kf_status st = KF_OK;
     for (size_t k = 0; st == KF_OK && k < w->n_nodes; k++) {
@@ -164,7 +179,8 @@ static kf_status alone(const job *j, size_t i, kf_session *const *s, const value
     return st;
 }
 
-static kf_status run_both(const job *j, kf_session *const *s, values *v, const pair_input *in, float *out, kf_error *err) {
+static kf_status run_both(const job *j, kf_session *const *s, values *v, const pair_input *in, float *out,
+                          kf_error *err) {
     const pair *w = j->w;
     kf_status st = KF_OK;
     for (int side = 0; side < 2 && st == KF_OK; side++) {
@@ -173,7 +189,8 @@ static kf_status run_both(const job *j, kf_session *const *s, values *v, const p
         st = kf_session_watch(s[side], keep, &v[side], err);
         if (st == KF_OK) st = pair_forward(w, side, s[side], in, side ? out + w->classes : out, err);
         if (st == KF_OK) st = kf_session_watch(s[side], NULL, NULL, err);
-        if (st == KF_OK && v[side].failed) st = cli_error(err, KF_ERR_MEMORY, "out of memory for the values of the nodes");
+        if (st == KF_OK && v[side].failed)
+            st = cli_error(err, KF_ERR_MEMORY, "out of memory for the values of the nodes");
     }
     return st;
 }
@@ -206,11 +223,12 @@ static kf_status picture(void *ctx, size_t i, kf_session *const *s, kf_error *er
     return st;
 }
 
-/* ---- which nodes are rescaled ---------------------------------------------------------------------------------------- */
+/* ---- which nodes are rescaled ------------------------------------------------------------------------------------ */
 
-/* Weights scaled across layers leave the network the same and its inner values not: channel c of B is f[c] times that of A. A node counts
- * as rescaled where, alone on A's values, a quarter of its channels give A's almost exactly at less than half or more than twice the size.
- * Errors that add up along the way play no part in that, so a bad quantization is not taken for it. */
+/* Weights scaled across layers leave the network the same and its inner values not: channel c of B is f[c] times that
+ * of A. A node counts as rescaled where, alone on A's values, a quarter of its channels give A's almost exactly at less
+ * than half or more than twice the size. Errors that add up along the way play no part in that, so a bad quantization
+ * is not taken for it. */
 static void judge(const job *j, size_t k, double (*sum)[3]) {
     size_t c = channels_of(&j->w->nodes[k]), off = 0;
     float *factor = j->factor + j->first[k];
@@ -229,7 +247,8 @@ static kf_status learn_node(const job *j, size_t k, kf_session *b, values (*v)[2
     size_t c = channels_of(n), size = count(&n->info[0]);
     double(*sum)[3] = calloc(c + 1, sizeof *sum);
     float *out = malloc(size * sizeof *out + 1);
-    kf_status st = sum && out ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
+    kf_status st =
+        sum && out ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
     for (size_t p = 0; st == KF_OK && p < pictures_; p++) {
         const float *a = value(&v[p][0], n->step[0]);
         st = run_alone(j, k, b, v[p], out, err);
@@ -254,7 +273,8 @@ static kf_status learn_all(const job *j, kf_session *const *s, values (*v)[2], f
         pair_unload(&in);
     }
     for (int32_t i = 0; st == KF_OK && i < j->steps[1]; i++)
-        if (same_channels(&j->w->nodes[j->node_of[1][i]])) st = learn_node(j, (size_t)j->node_of[1][i], s[1], v, n, err);
+        if (same_channels(&j->w->nodes[j->node_of[1][i]]))
+            st = learn_node(j, (size_t)j->node_of[1][i], s[1], v, n, err);
     return st;
 }
 
@@ -292,11 +312,13 @@ static void conclude(const job *j) {
 static kf_status make_room(job *j, kf_error *err) {
     const pair *w = j->w;
     j->first = calloc(w->n_nodes + 1, sizeof *j->first);
-    for (size_t k = 0; j->first && k < w->n_nodes; k++) j->first[k + 1] = j->first[k] + (same_channels(&w->nodes[k]) ? channels_of(&w->nodes[k]) : 0);
+    for (size_t k = 0; j->first && k < w->n_nodes; k++)
+        j->first[k + 1] = j->first[k] + (same_channels(&w->nodes[k]) ? channels_of(&w->nodes[k]) : 0);
     size_t channels = j->first ? j->first[w->n_nodes] : 0;
     j->all = calloc(w->node_images * w->n_nodes + 1, sizeof *j->all);
     j->factor = calloc(channels + 1, sizeof *j->factor);
-    return j->first && j->all && j->factor ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for %zu nodes", w->n_nodes);
+    return j->first && j->all && j->factor ? KF_OK
+                                           : cli_error(err, KF_ERR_MEMORY, "out of memory for %zu nodes", w->n_nodes);
 }
 
 kf_status pair_run_nodes(pair *w, kf_error *err) {

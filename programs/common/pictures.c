@@ -82,7 +82,10 @@ kf_status pictures_find(const char *folder, const char *list, size_t limit, pict
     if (st != KF_OK) return st;
     bool ok = list || walk(out, folder, 0);
     if (!ok) return cli_error_at(err, KF_ERR_IO, folder, errno ? strerror(errno) : "cannot be listed");
-    if (out->n == 0) return cli_error_at(err, KF_ERR_IO, list ? list : folder, "holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to 200 typical ones");
+    if (out->n == 0)
+        return cli_error_at(
+            err, KF_ERR_IO, list ? list : folder,
+            "holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to 200 typical ones");
     pictures_keep(out, limit);
     return KF_OK;
 }
@@ -116,9 +119,13 @@ kf_status pictures_load(pictures *p, const kf_preprocess *how, kf_error *err) {
         bool npy = dot && strcasecmp(dot, ".npy") == 0;
         kf_status st = KF_OK;
         if (npy) st = cli_npy_read(p->paths[i], &p->tensors[i], err);
-        else if (!how->valid) st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i], "the network has no picture preprocessing; give .npy files, or --preprocess");
+        else if (!how->valid)
+            st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i],
+                              "the network has no picture preprocessing; give .npy files, or --preprocess");
         else st = load_picture(p->paths[i], how, &p->tensors[i], err);
-        if (st == KF_OK && p->tensors[i].dtype != p->tensors[0].dtype) st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i], "pictures and .npy files are mixed; calibrate with one kind");
+        if (st == KF_OK && p->tensors[i].dtype != p->tensors[0].dtype)
+            st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i],
+                              "pictures and .npy files are mixed; calibrate with one kind");
         if (st != KF_OK) return st;
     }
     return KF_OK;

@@ -33,7 +33,9 @@ static shape shape_of(const raw_form *f) {
     shape s = {1, 1, 1, 1, ""};
     for (int i = 0; i < t->rank; i++) s.count *= (size_t)t->shape[i];
     s.w = s.count;
-    if (t->rank == 4) s.c = (size_t)t->shape[last ? 3 : 1], s.h = (size_t)t->shape[last ? 1 : 2], s.w = (size_t)t->shape[last ? 2 : 3];
+    if (t->rank == 4)
+        s.c = (size_t)t->shape[last ? 3 : 1], s.h = (size_t)t->shape[last ? 1 : 2],
+        s.w = (size_t)t->shape[last ? 2 : 3];
     if (f->nhwc) snprintf(s.text, sizeof s.text, "%zux%zux%zu", s.h, s.w, s.c);
     else snprintf(s.text, sizeof s.text, "%zux%zux%zu", s.c, s.h, s.w);
     return s;
@@ -42,7 +44,8 @@ static shape shape_of(const raw_form *f) {
 /* What else a file of this size and beginning may be. */
 static void guess(const uint8_t *data, size_t bytes, const raw_form *f, const shape *s, char *to, size_t room) {
     static const kf_dtype TYPES[] = {KF_U8, KF_I16, KF_F32};
-    size_t want = s->count * kf_dtype_size(f->type), side = (size_t)lround(sqrt((double)bytes / (double)(s->c * kf_dtype_size(f->type))));
+    size_t want = s->count * kf_dtype_size(f->type),
+           side = (size_t)lround(sqrt((double)bytes / (double)(s->c * kf_dtype_size(f->type))));
     if (bytes == 0) {
         snprintf(to, room, "it is empty");
         return;
@@ -56,9 +59,12 @@ static void guess(const uint8_t *data, size_t bytes, const raw_form *f, const sh
             snprintf(to, room, "it looks like %s; set cal_data_type", type_name(TYPES[i]));
             return;
         }
-    if (s->c == 3 && 2 * bytes == s->w * s->h * 3) snprintf(to, room, "it looks like an NV12 frame; write the picture as the network was trained on it");
-    else if (side * side * s->c * kf_dtype_size(f->type) == bytes) snprintf(to, room, "it looks like %zux%zu; resize pictures to %zux%zu", side, side, s->w, s->h);
-    else if (bytes > want && bytes - want <= 256) snprintf(to, room, "%zu bytes too many look like a header; write the numbers alone", bytes - want);
+    if (s->c == 3 && 2 * bytes == s->w * s->h * 3)
+        snprintf(to, room, "it looks like an NV12 frame; write the picture as the network was trained on it");
+    else if (side * side * s->c * kf_dtype_size(f->type) == bytes)
+        snprintf(to, room, "it looks like %zux%zu; resize pictures to %zux%zu", side, side, s->w, s->h);
+    else if (bytes > want && bytes - want <= 256)
+        snprintf(to, room, "%zu bytes too many look like a header; write the numbers alone", bytes - want);
     else snprintf(to, room, "it fits no known form; check its writer");
 }
 
@@ -69,7 +75,11 @@ static float number_at(const uint8_t *data, size_t i, kf_dtype t) {
         int16_t i16;
     } v;
     memcpy(&v, data + i * kf_dtype_size(t), kf_dtype_size(t));
-    return t == KF_F32 ? v.f : t == KF_U8 ? (float)data[i] : t == KF_I8 ? (float)(int8_t)data[i] : t == KF_I16 ? (float)v.i16 : (float)v.i32;
+    return t == KF_F32   ? v.f
+           : t == KF_U8  ? (float)data[i]
+           : t == KF_I8  ? (float)(int8_t)data[i]
+           : t == KF_I16 ? (float)v.i16
+                         : (float)v.i32;
 }
 
 /* Pixels that were normalized or scaled already would be so twice. */
@@ -77,16 +87,34 @@ static kf_status check_values(const char *path, const float *x, size_t n, bool p
     float lo = INFINITY, hi = -INFINITY;
     bool whole = true;
     for (size_t i = 0; i < n; i++) {
-        if (!isfinite(x[i])) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: value %zu is not finite; check its writer and cal_data_type", path, i);
+        if (!isfinite(x[i]))
+            return cli_error(err, KF_ERR_ARGUMENT,
+                             "%.600s: value %zu is not finite; check its writer and cal_data_type", path, i);
         lo = fminf(lo, x[i]), hi = fmaxf(hi, x[i]);
         whole = whole && x[i] == floorf(x[i]);
     }
     *most = fmaxf(*most, hi);
     if (!pixels) return KF_OK;
-    if (lo < 0 && hi < 16) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the pictures without mean and scale", path, (double)lo, (double)hi);
-    if (hi <= 4 && hi > 1 && !whole) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the pictures without mean and scale", path, (double)lo, (double)hi);
-    if (hi <= 1 && !whole) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g and look divided by 255; 0..255 is needed; write the pictures unscaled", path, (double)lo, (double)hi);
-    if (lo < -OVERSHOOT || hi > 255 + OVERSHOOT) return cli_error(err, KF_ERR_ARGUMENT, "%.600s: values lie in %g..%g; pixels of 0..255 are needed; check its writer and cal_data_type", path, (double)lo, (double)hi);
+    if (lo < 0 && hi < 16)
+        return cli_error(err, KF_ERR_ARGUMENT,
+                         "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the "
+                         "pictures without mean and scale",
+                         path, (double)lo, (double)hi);
+    if (hi <= 4 && hi > 1 && !whole)
+        return cli_error(err, KF_ERR_ARGUMENT,
+                         "%.600s: values lie in %g..%g and look normalized already; 0..255 is needed; write the "
+                         "pictures without mean and scale",
+                         path, (double)lo, (double)hi);
+    if (hi <= 1 && !whole)
+        return cli_error(
+            err, KF_ERR_ARGUMENT,
+            "%.600s: values lie in %g..%g and look divided by 255; 0..255 is needed; write the pictures unscaled", path,
+            (double)lo, (double)hi);
+    if (lo < -OVERSHOOT || hi > 255 + OVERSHOOT)
+        return cli_error(
+            err, KF_ERR_ARGUMENT,
+            "%.600s: values lie in %g..%g; pixels of 0..255 are needed; check its writer and cal_data_type", path,
+            (double)lo, (double)hi);
     return KF_OK;
 }
 
@@ -100,14 +128,19 @@ static kf_status read_file(const char *path, const raw_form *f, const shape *s, 
     kf_status result = KF_OK;
     if (fstat(fileno(in), &st) != 0)
         result = cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
-    else if (!data) result = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory; %zu bytes were asked for", path, want);
+    else if (!data)
+        result = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory; %zu bytes were asked for", path, want);
     if (result == KF_OK) {
         size_t n = fread(data, 1, want + 1, in), bytes = n < want ? n : (size_t)st.st_size;
         if (n > 6 && memcmp(data, "\x93NUMPY", 6) == 0)
-            result = cli_error(err, KF_ERR_FORMAT, "%.600s: begins with a NumPy header; %zu bytes of numbers alone are needed (%s %s); write it with tofile(), not save()", path, want, s->text, type_name(f->type));
+            result = cli_error(err, KF_ERR_FORMAT,
+                               "%.600s: begins with a NumPy header; %zu bytes of numbers alone are needed (%s %s); "
+                               "write it with tofile(), not save()",
+                               path, want, s->text, type_name(f->type));
         else if (bytes != want) {
             guess(data, bytes, f, s, what, sizeof what);
-            result = cli_error(err, KF_ERR_FORMAT, "%.600s: %zu bytes; %zu are expected (%s %s); %s", path, bytes, want, s->text, type_name(f->type), what);
+            result = cli_error(err, KF_ERR_FORMAT, "%.600s: %zu bytes; %zu are expected (%s %s); %s", path, bytes, want,
+                               s->text, type_name(f->type), what);
         }
     }
     for (size_t i = 0; result == KF_OK && i < s->count; i++) to[i] = number_at(data, i, f->type);
@@ -117,9 +150,12 @@ static kf_status read_file(const char *path, const raw_form *f, const shape *s, 
 }
 
 /* Index of (c, y, x) in the file, or in the network's tensor. */
-static size_t at(const shape *s, bool last, size_t c, size_t y, size_t x) { return last ? (y * s->w + x) * s->c + c : (c * s->h + y) * s->w + x; }
+static size_t at(const shape *s, bool last, size_t c, size_t y, size_t x) {
+    return last ? (y * s->w + x) * s->c + c : (c * s->h + y) * s->w + x;
+}
 
-/* To a camera frame and back: the chroma that the network will be fed is halved. A kf_image is RGB; BGR is turned round it. */
+/* To a camera frame and back: the chroma that the network will be fed is halved. A kf_image is RGB; BGR is turned round
+ * it. */
 static kf_status through_camera(uint8_t *rgb, const shape *s, bool limited, kf_error *err) {
     kf_image in = {(int32_t)s->w, (int32_t)s->h, 3 * s->w, rgb}, back = {0};
     size_t luma = s->w * s->h;
@@ -128,7 +164,8 @@ static kf_status through_camera(uint8_t *rgb, const shape *s, bool limited, kf_e
     kf_status st = kf_image_to_nv12(&in, limited, nv12, luma * 3 / 2, err);
     const kf_nv12 frame = {(int32_t)s->w, (int32_t)s->h, nv12, nv12 + luma, s->w, s->w, limited};
     if (st == KF_OK) st = kf_image_from_nv12(&frame, &back, err);
-    for (size_t y = 0; st == KF_OK && y < s->h; y++) memcpy(rgb + y * 3 * s->w, back.pixels + y * back.stride, 3 * s->w);
+    for (size_t y = 0; st == KF_OK && y < s->h; y++)
+        memcpy(rgb + y * 3 * s->w, back.pixels + y * back.stride, 3 * s->w);
     kf_image_free(&back);
     free(nv12);
     return st;
@@ -174,12 +211,15 @@ static kf_status find(const char *folder, size_t limit, pictures *out, kf_error 
         char path[4096];
         struct stat st;
         int len = snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
-        if (ok && entries[i]->d_name[0] != '.' && len < (int)sizeof path && stat(path, &st) == 0 && S_ISREG(st.st_mode)) ok = pictures_add(out, folder, entries[i]->d_name);
+        if (ok && entries[i]->d_name[0] != '.' && len < (int)sizeof path && stat(path, &st) == 0 && S_ISREG(st.st_mode))
+            ok = pictures_add(out, folder, entries[i]->d_name);
         free(entries[i]);
     }
     free(entries);
     if (!ok) return cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory", folder);
-    if (out->n == 0) return cli_error(err, KF_ERR_IO, "%.600s: holds no files; calibration needs 50 to 200 typical pictures", folder);
+    if (out->n == 0)
+        return cli_error(err, KF_ERR_IO, "%.600s: holds no files; calibration needs 50 to 200 typical pictures",
+                         folder);
     pictures_keep(out, limit);
     return KF_OK;
 }
@@ -195,10 +235,15 @@ kf_status raw_load(const char *folder, size_t limit, const raw_form *f, pictures
     for (size_t i = 0; st == KF_OK && i < out->n; i++) {
         st = read_file(out->paths[i], f, &s, x, err);
         if (st == KF_OK) st = check_values(out->paths[i], x, s.count, f->pixels || f->normalize, &most, err);
-        if (st == KF_OK) st = f->pixels ? make_pixels(f, &s, x, &out->tensors[i], err) : make_floats(f, &s, x, &out->tensors[i], err);
+        if (st == KF_OK)
+            st =
+                f->pixels ? make_pixels(f, &s, x, &out->tensors[i], err) : make_floats(f, &s, x, &out->tensors[i], err);
     }
     if (st == KF_OK && (f->pixels || f->normalize) && most <= 1) /* one black picture may be; all of them are not */
-        st = cli_error(err, KF_ERR_ARGUMENT, "%.600s: no value of any file is above 1; they look divided by 255; 0..255 is needed; write the pictures unscaled", folder);
+        st = cli_error(err, KF_ERR_ARGUMENT,
+                       "%.600s: no value of any file is above 1; they look divided by 255; 0..255 is needed; write the "
+                       "pictures unscaled",
+                       folder);
     free(x);
     return st;
 }

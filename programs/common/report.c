@@ -26,34 +26,52 @@ void report_number(FILE *f, double x, int digits) {
     else fprintf(f, "<td>%.*f</td>", digits, x);
 }
 
-/* ---- summary --------------------------------------------------------------------------------------------------------- */
+/* ---- summary ----------------------------------------------------------------------------------------------------- */
 
-static void two(FILE *f, const char *what, double a, double b) { fprintf(f, "<tr><td>%s</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", what, a, b); }
+static void two(FILE *f, const char *what, double a, double b) {
+    fprintf(f, "<tr><td>%s</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", what, a, b);
+}
 
 static void labelled_rows(FILE *f, const pair_summary *s) {
     fprintf(f, "<tr><td>with a label</td><td colspan=\"2\">%zu</td></tr>\n", s->labelled);
     two(f, "top-1", s->top1[0], s->top1[1]);
     two(f, "top-5", s->top5[0], s->top5[1]);
-    fprintf(f, "<tr><td>right to wrong</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>wrong to right</td><td colspan=\"2\">%zu</td></tr>\n", s->lost, s->won);
+    fprintf(f,
+            "<tr><td>right to wrong</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>wrong to right</td><td "
+            "colspan=\"2\">%zu</td></tr>\n",
+            s->lost, s->won);
     fprintf(f, "<tr><td>McNemar's exact p</td><td colspan=\"2\">%.4g</td></tr>\n", s->p);
-    fprintf(f, "<tr><td>top-1, B - A</td><td colspan=\"2\">%+.2f points</td></tr>\n<tr><td>its 95 %% interval</td><td colspan=\"2\">%+.2f to %+.2f points</td></tr>\n", s->difference, s->low, s->high);
+    fprintf(f,
+            "<tr><td>top-1, B - A</td><td colspan=\"2\">%+.2f points</td></tr>\n<tr><td>its 95 %% interval</td><td "
+            "colspan=\"2\">%+.2f to %+.2f points</td></tr>\n",
+            s->difference, s->low, s->high);
 }
 
 static void verdict(FILE *f, const pair_summary *s) {
     if (!s->labelled) {
-        fputs("<p id=\"verdict\">These pictures have no labels, so nothing is said about right and wrong: agreement counts equal answers, and accuracies, McNemar's test and the interval are left out.</p>\n", f);
+        fputs("<p id=\"verdict\">These pictures have no labels, so nothing is said about right and wrong: agreement "
+              "counts equal answers, and accuracies, McNemar's test and the interval are left out.</p>\n",
+              f);
         return;
     }
     fputs("<p id=\"verdict\">", f);
-    if (s->low <= 0 && s->high >= 0) fprintf(f, "The interval holds 0: on %zu pictures the difference in top-1 cannot be told from none. It may be as low as %+.2f and as high as %+.2f points.", s->labelled, s->low, s->high);
+    if (s->low <= 0 && s->high >= 0)
+        fprintf(f,
+                "The interval holds 0: on %zu pictures the difference in top-1 cannot be told from none. It may be as "
+                "low as %+.2f and as high as %+.2f points.",
+                s->labelled, s->low, s->high);
     else fprintf(f, "The interval leaves out 0: B is %s than A.", s->difference < 0 ? "worse" : "better");
-    fputs(" The interval is Tango's score interval for paired proportions (Stat. Med. 17, 1998); the test counts only pictures whose answer changed side.</p>\n", f);
+    fputs(" The interval is Tango's score interval for paired proportions (Stat. Med. 17, 1998); the test counts only "
+          "pictures whose answer changed side.</p>\n",
+          f);
 }
 
 static void sizes(FILE *f, const report *r) {
     if (r->bytes[0] <= 0 || r->bytes[1] <= 0) return;
-    fprintf(f, "<tr><td>file size</td><td>%lld bytes</td><td>%lld bytes</td></tr>\n<tr><td>size, A / B</td><td colspan=\"2\">%.2f</td></tr>\n", (long long)r->bytes[0], (long long)r->bytes[1],
-            (double)r->bytes[0] / (double)r->bytes[1]);
+    fprintf(f,
+            "<tr><td>file size</td><td>%lld bytes</td><td>%lld bytes</td></tr>\n<tr><td>size, A / B</td><td "
+            "colspan=\"2\">%.2f</td></tr>\n",
+            (long long)r->bytes[0], (long long)r->bytes[1], (double)r->bytes[0] / (double)r->bytes[1]);
 }
 
 static void summary(FILE *f, const report *r, const pair_summary *s) {
@@ -65,7 +83,10 @@ static void summary(FILE *f, const report *r, const pair_summary *s) {
     fputs("</p>\n<p>", f);
     html_text(f, r->basis);
     fputs("</p>\n<h2>Summary</h2>\n<table id=\"summary\"><tr><th></th><th>A</th><th>B</th></tr>\n", f);
-    fprintf(f, "<tr><td>pictures</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>same top-1</td><td colspan=\"2\">%.2f %%</td></tr>\n", s->images, 100 * (double)s->same / n);
+    fprintf(f,
+            "<tr><td>pictures</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>same top-1</td><td colspan=\"2\">%.2f "
+            "%%</td></tr>\n",
+            s->images, 100 * (double)s->same / n);
     fprintf(f, "<tr><td>A's top-1 in B's top-5</td><td colspan=\"2\">%.2f %%</td></tr>\n", 100 * (double)s->other5 / n);
     if (s->labelled) labelled_rows(f, s);
     fprintf(f, "<tr><td>output cosine</td><td colspan=\"2\">%.6f</td></tr>\n", s->cosine);
@@ -76,9 +97,10 @@ static void summary(FILE *f, const report *r, const pair_summary *s) {
     verdict(f, s);
 }
 
-/* ---- pictures that flipped ------------------------------------------------------------------------------------------- */
+/* ---- pictures that flipped --------------------------------------------------------------------------------------- */
 
-static const char *const KIND[] = {"right to wrong", "wrong to right", "both wrong, differently", "another answer, no label"};
+static const char *const KIND[] = {"right to wrong", "wrong to right", "both wrong, differently",
+                                   "another answer, no label"};
 
 /* Index into KIND, or -1: the same answer. */
 static int kind_of(const pair_answer *a) {
@@ -110,8 +132,12 @@ static void flipped(FILE *f, const report *r) {
     size_t shown = 0, n = 0;
     for (size_t i = 0; i < r->w->p->n; i++) n += kind_of(&r->w->answers[i]) >= 0;
     fprintf(f, "<h2>Pictures with another answer</h2>\n<p>%zu of %zu.", n, r->w->p->n);
-    if (n > THUMBNAILS) fprintf(f, " The first %d are shown, %zu are listed by name.", THUMBNAILS, (n < NAMES ? n : NAMES) - THUMBNAILS);
-    fputs("</p>\n<table id=\"flips\"><tr><th>picture</th><th class=\"t\">file</th><th class=\"t\">what happened</th><th class=\"t\">label</th><th class=\"t\">A says</th><th class=\"t\">B says</th></tr>\n", f);
+    if (n > THUMBNAILS)
+        fprintf(f, " The first %d are shown, %zu are listed by name.", THUMBNAILS,
+                (n < NAMES ? n : NAMES) - THUMBNAILS);
+    fputs("</p>\n<table id=\"flips\"><tr><th>picture</th><th class=\"t\">file</th><th class=\"t\">what "
+          "happened</th><th class=\"t\">label</th><th class=\"t\">A says</th><th class=\"t\">B says</th></tr>\n",
+          f);
     for (int kind = 0; kind < 4; kind++)
         for (size_t i = 0; i < r->w->p->n && shown < NAMES; i++) {
             const pair_answer *a = &r->w->answers[i];
@@ -131,7 +157,7 @@ static void flipped(FILE *f, const report *r) {
     fputs("</table>\n", f);
 }
 
-/* ---- classes --------------------------------------------------------------------------------------------------------- */
+/* ---- classes ----------------------------------------------------------------------------------------------------- */
 
 typedef struct tally {
     size_t n, right[2], lost, won;
@@ -139,7 +165,9 @@ typedef struct tally {
 
 static void class_rows(FILE *f, const report *r, const tally *t) {
     size_t empty = 0, other = 0;
-    fputs("<table id=\"classes\"><tr><th>class</th><th>pictures</th><th>A</th><th>B</th><th>right to wrong</th><th>wrong to right</th><th>McNemar's exact p</th></tr>\n", f);
+    fputs("<table id=\"classes\"><tr><th>class</th><th>pictures</th><th>A</th><th>B</th><th>right to "
+          "wrong</th><th>wrong to right</th><th>McNemar's exact p</th></tr>\n",
+          f);
     for (size_t k = 0; k < r->w->classes; k++) {
         double n = (double)t[k].n;
         empty += t[k].n == 0;
@@ -147,10 +175,12 @@ static void class_rows(FILE *f, const report *r, const tally *t) {
         other++;
         fputs("<tr><td>", f);
         class_name(f, r, (long)k);
-        fprintf(f, "</td><td>%zu</td><td>%.2f %%</td><td>%.2f %%</td><td>%zu</td><td>%zu</td><td>%.3g</td></tr>\n", t[k].n, 100 * (double)t[k].right[0] / n, 100 * (double)t[k].right[1] / n, t[k].lost,
-                t[k].won, cli_mcnemar(t[k].lost, t[k].won));
+        fprintf(f, "</td><td>%zu</td><td>%.2f %%</td><td>%.2f %%</td><td>%zu</td><td>%zu</td><td>%.3g</td></tr>\n",
+                t[k].n, 100 * (double)t[k].right[0] / n, 100 * (double)t[k].right[1] / n, t[k].lost, t[k].won,
+                cli_mcnemar(t[k].lost, t[k].won));
     }
-    fprintf(f, "</table>\n<p>%zu of %zu classes have flips. %zu of %zu classes have no pictures here.</p>\n", other, r->w->classes, empty, r->w->classes);
+    fprintf(f, "</table>\n<p>%zu of %zu classes have flips. %zu of %zu classes have no pictures here.</p>\n", other,
+            r->w->classes, empty, r->w->classes);
 }
 
 static bool classes(FILE *f, const report *r, const pair_summary *s) {
@@ -173,10 +203,14 @@ static bool classes(FILE *f, const report *r, const pair_summary *s) {
     return true;
 }
 
-static const char STYLE[] = "figure{margin:.3em 1em .8em 0;display:inline-block;vertical-align:top;max-width:24em}figcaption{font-size:12px;color:#444}\n"
-                            ".bar{fill:#4a78b5}.cut{fill:#d9822b}.wide{stroke:#b3202a}.tight{stroke:#b3202a;stroke-dasharray:3 3}.axis{stroke:#888}.grid{stroke:#ddd}\n"
-                            ".line0,.line1,.line2,.line3{fill:none;stroke-width:1.5}.line0{stroke:#b3202a}.line1{stroke:#4a78b5}.line2{stroke:#3a8a4a}.line3{stroke:#888}\n"
-                            "svg .key0{fill:#b3202a}svg .key1{fill:#4a78b5}svg .key2{fill:#3a8a4a}summary{cursor:pointer}\n";
+static const char STYLE[] =
+    "figure{margin:.3em 1em .8em "
+    "0;display:inline-block;vertical-align:top;max-width:24em}figcaption{font-size:12px;color:#444}\n"
+    ".bar{fill:#4a78b5}.cut{fill:#d9822b}.wide{stroke:#b3202a}.tight{stroke:#b3202a;stroke-dasharray:3 "
+    "3}.axis{stroke:#888}.grid{stroke:#ddd}\n"
+    ".line0,.line1,.line2,.line3{fill:none;stroke-width:1.5}.line0{stroke:#b3202a}.line1{stroke:#4a78b5}.line2{stroke:#"
+    "3a8a4a}.line3{stroke:#888}\n"
+    "svg .key0{fill:#b3202a}svg .key1{fill:#4a78b5}svg .key2{fill:#3a8a4a}summary{cursor:pointer}\n";
 
 kf_status report_write(const char *path, const report *r, kf_error *err) {
     char *text = NULL;

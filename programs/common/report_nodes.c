@@ -40,7 +40,9 @@ static int by_cost(const void *a, const void *b) {
 
 static void node_table(FILE *f, row *rows, size_t n) {
     qsort(rows, n, sizeof *rows, by_sqnr);
-    fputs("<table id=\"nodes\"><tr><th>node</th><th class=\"t\">type</th><th>A</th><th>B</th><th>cosine</th><th>SQNR, dB</th><th>alone: cosine</th><th>alone: SQNR, dB</th><th>million MACs</th></tr>\n", f);
+    fputs("<table id=\"nodes\"><tr><th>node</th><th class=\"t\">type</th><th>A</th><th>B</th><th>cosine</th><th>SQNR, "
+          "dB</th><th>alone: cosine</th><th>alone: SQNR, dB</th><th>million MACs</th></tr>\n",
+          f);
     for (size_t i = 0; i < n; i++) {
         const pair_node *p = rows[i].n;
         fputs("<tr><td>", f);
@@ -62,18 +64,23 @@ static void only_table(FILE *f, const report *r) {
     size_t n = 0;
     for (size_t i = 0; i < r->w->n_nodes; i++) n += !shared(&r->w->nodes[i]);
     if (!n) return;
-    fprintf(f, "<h3>In one model only</h3>\n<p>%zu steps have no step of the same name and output size in the other model.</p>\n<table id=\"only\"><tr><th>node</th><th class=\"t\">type</th><th>in</th></tr>\n", n);
+    fprintf(f,
+            "<h3>In one model only</h3>\n<p>%zu steps have no step of the same name and output size in the other "
+            "model.</p>\n<table id=\"only\"><tr><th>node</th><th class=\"t\">type</th><th>in</th></tr>\n",
+            n);
     for (size_t i = 0; i < r->w->n_nodes; i++) {
         const pair_node *p = &r->w->nodes[i];
         if (shared(p)) continue;
         fputs("<tr><td>", f);
         html_text(f, p->name);
-        fprintf(f, "</td><td class=\"t\">%s</td><td>%s</td></tr>\n", p->info[p->step[0] >= 0 ? 0 : 1].op, p->step[0] >= 0 ? "A" : "B");
+        fprintf(f, "</td><td class=\"t\">%s</td><td>%s</td></tr>\n", p->info[p->step[0] >= 0 ? 0 : 1].op,
+                p->step[0] >= 0 ? "A" : "B");
     }
     fputs("</table>\n", f);
 }
 
-/* Errors of single nodes hardly know of each other, so their powers nearly add up; each node's share of the sum is what it is to blame for. */
+/* Errors of single nodes hardly know of each other, so their powers nearly add up; each node's share of the sum is what
+ * it is to blame for. */
 static void cost_table(FILE *f, row *rows, size_t n, const report *r) {
     double total = 0, macs = 0;
     size_t measured = 0;
@@ -84,15 +91,22 @@ static void cost_table(FILE *f, row *rows, size_t n, const report *r) {
     }
     if (!measured) return;
     qsort(rows, n, sizeof *rows, by_cost);
-    fprintf(f, "<h2>What each node costs</h2>\n<p>SQNR of A's output over %zu pictures when this node alone is B's and the rest is A's, the most expensive first; and its share of the error power of all nodes so measured, beside its share of the work. "
-               "Nodes with much error and little work are the ones to keep in int16.</p>\n<table id=\"costs\"><tr><th>node</th><th>output SQNR, dB</th><th>share of error</th><th>share of MACs</th></tr>\n", r->w->node_images);
+    fprintf(
+        f,
+        "<h2>What each node costs</h2>\n<p>SQNR of A's output over %zu pictures when this node alone is B's and the "
+        "rest is A's, the most expensive first; and its share of the error power of all nodes so measured, beside its "
+        "share of the work. "
+        "Nodes with much error and little work are the ones to keep in int16.</p>\n<table "
+        "id=\"costs\"><tr><th>node</th><th>output SQNR, dB</th><th>share of error</th><th>share of MACs</th></tr>\n",
+        r->w->node_images);
     for (size_t i = 0; i < n; i++) {
         double cost = rows[i].n->cost;
         fputs("<tr><td>", f);
         html_text(f, rows[i].n->name);
         fputs("</td>", f);
         report_number(f, cost, 2);
-        fprintf(f, "<td>%.1f %%</td><td>%.1f %%</td></tr>\n", isfinite(cost) ? 100 * pow(10, -cost / 10) / total : 0, macs > 0 ? 100 * (double)rows[i].n->info[1].macs / macs : 0);
+        fprintf(f, "<td>%.1f %%</td><td>%.1f %%</td></tr>\n", isfinite(cost) ? 100 * pow(10, -cost / 10) / total : 0,
+                macs > 0 ? 100 * (double)rows[i].n->info[1].macs / macs : 0);
     }
     fputs("</table>\n", f);
 }
@@ -102,7 +116,8 @@ static void chart(FILE *f, const row *rows, size_t n) {
     double *y = malloc(2 * n * sizeof *y + 1);
     if (!y) return;
     for (size_t i = 0; i < n; i++) y[i] = rows[i].sqnr, y[n + i] = rows[i].alone_sqnr;
-    html_lines(f, (const double *const[]){y, y + n}, NAMES, 2, n, "SQNR in dB over the nodes in order, exact ones passed over");
+    html_lines(f, (const double *const[]){y, y + n}, NAMES, 2, n,
+               "SQNR in dB over the nodes in order, exact ones passed over");
     free(y);
 }
 
@@ -111,14 +126,18 @@ static void histograms(FILE *f, const row *rows, size_t n, const report *r) {
     kf_quantized_histogram h;
     kf_error err;
     if (!r->graph || kf_graph_quantized_histogram(r->graph, 0, 0, &h, &err) != KF_OK) return;
-    fputs("<h2>Values and weights</h2>\n<p>Of the float network, in graph order. Heights go by the square root of the count. Solid lines: the widest range that the integers hold; dashed: the narrowest, where each channel has its own.</p>\n<div id=\"histograms\">\n", f);
+    fputs("<h2>Values and weights</h2>\n<p>Of the float network, in graph order. Heights go by the square root of the "
+          "count. Solid lines: the widest range that the integers hold; dashed: the narrowest, where each channel has "
+          "its own.</p>\n<div id=\"histograms\">\n",
+          f);
     for (size_t i = 0; i < n; i++) {
         if (rows[i].recorded < 0) continue;
         fputs("<details><summary>", f);
         html_text(f, rows[i].n->name);
         fputs("</summary>\n", f);
         for (int32_t k = 0; k < 2; k++)
-            if (kf_graph_quantized_histogram(r->graph, rows[i].recorded, k, &h, &err) == KF_OK) html_histogram(f, &h, WHAT[k]);
+            if (kf_graph_quantized_histogram(r->graph, rows[i].recorded, k, &h, &err) == KF_OK)
+                html_histogram(f, &h, WHAT[k]);
         fputs("</details>\n", f);
     }
     fputs("</div>\n", f);
@@ -132,7 +151,8 @@ static size_t collect(const report *r, row *rows) {
         if (!shared(p)) continue;
         row *to = &rows[n++];
         *to = (row){p, p->cosine, p->sqnr, p->alone_cosine, p->alone_sqnr, find(r->graph, p->name, &q)};
-        if (to->recorded >= 0) to->cosine = q.cosine, to->sqnr = q.sqnr, to->alone_cosine = q.alone_cosine, to->alone_sqnr = q.alone_sqnr;
+        if (to->recorded >= 0)
+            to->cosine = q.cosine, to->sqnr = q.sqnr, to->alone_cosine = q.alone_cosine, to->alone_sqnr = q.alone_sqnr;
     }
     return n;
 }
@@ -144,13 +164,22 @@ void report_nodes(FILE *f, const report *r) {
     row *rows = malloc((r->w->n_nodes + 1) * sizeof *rows);
     if (!rows || r->w->n_nodes == 0) return free(rows);
     size_t n = collect(r, rows);
-    fputs("<h2>Nodes, worst first</h2>\n<p>Outputs of the same node in A and B, as real numbers. Cosine and SQNR: both networks run from the picture, so errors add up along the way. ", f);
+    fputs("<h2>Nodes, worst first</h2>\n<p>Outputs of the same node in A and B, as real numbers. Cosine and SQNR: both "
+          "networks run from the picture, so errors add up along the way. ",
+          f);
     if (r->graph && kf_graph_quantized_summary(r->graph, &agreement, &sqnr, &samples, &err) == KF_OK)
-        fprintf(f, "Alone: the quantized node on the float network's values. Measured by the quantizer on its %d calibration samples, where the answers agreed in %.2f %% and the output SQNR was %.2f dB.</p>\n", samples, agreement, sqnr);
-    else fprintf(f, "Alone: B's node on A's values, rounded as B stores them. Over %zu pictures.</p>\n", r->w->node_images);
+        fprintf(f,
+                "Alone: the quantized node on the float network's values. Measured by the quantizer on its %d "
+                "calibration samples, where the answers agreed in %.2f %% and the output SQNR was %.2f dB.</p>\n",
+                samples, agreement, sqnr);
+    else
+        fprintf(f, "Alone: B's node on A's values, rounded as B stores them. Over %zu pictures.</p>\n",
+                r->w->node_images);
     for (size_t i = 0; i < n; i++)
         if (rows[i].n->rescaled) {
-            fputs("<p>B keeps the channels of nodes marked rescaled in other scales, by weights that were scaled across layers; they are compared in A's units, by the factors that fit best.</p>\n", f);
+            fputs("<p>B keeps the channels of nodes marked rescaled in other scales, by weights that were scaled "
+                  "across layers; they are compared in A's units, by the factors that fit best.</p>\n",
+                  f);
             break;
         }
     chart(f, rows, n);

@@ -10,8 +10,9 @@
 #include "common/cli.h"
 #include "common/files.h"
 
-/* Differences above the first, relative to the largest value of the output, are errors in float networks. A quantized one rounds, and
- * what one rounding decides otherwise spreads (docs/ONNX.md): only the second is an error; the first gets a note in exact form. */
+/* Differences above the first, relative to the largest value of the output, are errors in float networks. A quantized
+ * one rounds, and what one rounding decides otherwise spreads (docs/ONNX.md): only the second is an error; the first
+ * gets a note in exact form. */
 #define MAX_DIFFERENCE 1e-5
 #define MAX_DIFFERENCE_QUANTIZED 0.1
 
@@ -47,12 +48,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'j': o->json = true; return 0;
     case CLI_KEY_MAX_FOLD: o->max_fold_bytes = (long)cli_bytes(state, "--max-fold-bytes", arg); return 0;
     case 'q':
-        if (strcmp(arg, "exact") != 0 && strcmp(arg, "scales") != 0) argp_error(state, "--qdq %s: exact or scales is needed", arg);
+        if (strcmp(arg, "exact") != 0 && strcmp(arg, "scales") != 0)
+            argp_error(state, "--qdq %s: exact or scales is needed", arg);
         o->form = strcmp(arg, "scales") == 0 ? KF_QDQ_SCALES : KF_QDQ_EXACT;
         return 0;
-    case 'c':
-        o->check = (int)cli_number(state, "--check", arg, 0, 1000);
-        return 0;
+    case 'c': o->check = (int)cli_number(state, "--check", arg, 0, 1000); return 0;
     case ARGP_KEY_ARG:
         if (o->in) argp_error(state, "%s: one input only", arg);
         o->in = arg;
@@ -70,7 +70,7 @@ static kf_status fail(kf_error *err, kf_status st, const char *what, const char 
     return st;
 }
 
-/* ---- the check ------------------------------------------------------------------------------------------------------- */
+/* ---- the check --------------------------------------------------------------------------------------------------- */
 
 typedef struct tensors {
     kf_tensor item[MAX_TENSORS];
@@ -83,16 +83,18 @@ static void release(tensors *t) {
 }
 
 /* Memory for all inputs or outputs that `g` declares. */
-static kf_status describe(const kf_graph *g, kf_status (*get)(const kf_graph *, int32_t, kf_tensor *, kf_error *), int n, tensors *t,
-                          kf_error *err) {
+static kf_status describe(const kf_graph *g, kf_status (*get)(const kf_graph *, int32_t, kf_tensor *, kf_error *),
+                          int n, tensors *t, kf_error *err) {
     t->n = 0;
-    if (n > MAX_TENSORS) return fail(err, KF_ERR_LIMIT, "too many inputs or outputs to check; use --check 0", "--check");
+    if (n > MAX_TENSORS)
+        return fail(err, KF_ERR_LIMIT, "too many inputs or outputs to check; use --check 0", "--check");
     for (int i = 0; i < n; i++) {
         kf_tensor *x = &t->item[i];
         kf_status st = get(g, i, x, err);
         if (st != KF_OK) return st;
         x->data = NULL;
-        if (x->dtype != KF_F32) return fail(err, KF_ERR_UNSUPPORTED, "only float32 can be checked; use --check 0", x->name);
+        if (x->dtype != KF_F32)
+            return fail(err, KF_ERR_UNSUPPORTED, "only float32 can be checked; use --check 0", x->name);
         x->data = calloc(x->bytes + 1, 1);
         if (!x->data) return fail(err, KF_ERR_MEMORY, "out of memory for the check; use --check 0", x->name);
         t->n++;
@@ -156,7 +158,8 @@ static kf_status compare(kf_graph *before, kf_graph *after, int runs, double *wo
     for (int run = 0; st == KF_OK && run < runs; run++) {
         randomize(&in, &state);
         if (a.pixels && in.item[0].rank == 4) pixels_of(&a.preprocess, &in.item[0], &raw.item[0]);
-        st = kf_graph_run_reference(before, a.pixels ? raw.item : in.item, (size_t)in.n, want.item, (size_t)want.n, err);
+        st =
+            kf_graph_run_reference(before, a.pixels ? raw.item : in.item, (size_t)in.n, want.item, (size_t)want.n, err);
         if (st == KF_OK) st = kf_graph_run_reference(after, in.item, (size_t)in.n, have.item, (size_t)have.n, err);
         for (int i = 0; st == KF_OK && i < have.n; i++) *worst = fmax(*worst, difference(&want.item[i], &have.item[i]));
     }
@@ -167,7 +170,8 @@ static kf_status compare(kf_graph *before, kf_graph *after, int runs, double *wo
     return st;
 }
 
-kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst, kf_error *err) {
+kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst,
+                            kf_error *err) {
     char text[160];
     kf_graph_info info;
     *worst = 0;
@@ -176,16 +180,19 @@ kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const ch
     if (st == KF_OK) st = kf_graph_get_info(before, &info, err);
     double most = st == KF_OK && info.quantized ? MAX_DIFFERENCE_QUANTIZED : MAX_DIFFERENCE;
     if (st != KF_OK || *worst <= most) return st;
-    snprintf(text, sizeof text, "outputs differ by %.3g of the largest, %.0e is allowed; nothing was written; please report this model", *worst, most);
+    snprintf(text, sizeof text,
+             "outputs differ by %.3g of the largest, %.0e is allowed; nothing was written; please report this model",
+             *worst, most);
     return fail(err, KF_ERR_INTERNAL, text, file);
 }
 
-/* ---- the verbs ------------------------------------------------------------------------------------------------------- */
+/* ---- the verbs --------------------------------------------------------------------------------------------------- */
 
 static void report(const options *o, const kf_graph_info *before, const kf_graph_info *after, double worst) {
     if (o->json) {
-        json_t *j = json_pack("{s:s,s:s,s:i,s:i,s:i,s:i}", "input", o->in, "output", o->out, "opset", after->opset, "nodes_before",
-                              before->file_nodes, "nodes_after", after->file_nodes, "checked", o->check);
+        json_t *j =
+            json_pack("{s:s,s:s,s:i,s:i,s:i,s:i}", "input", o->in, "output", o->out, "opset", after->opset,
+                      "nodes_before", before->file_nodes, "nodes_after", after->file_nodes, "checked", o->check);
         json_object_set_new(j, "max_difference", o->check ? json_real(worst) : json_null());
         cli_print_json(j);
         return;
@@ -233,7 +240,10 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
     if (st == KF_OK) st = kf_graph_get_info(back, &b, &err);
     if (st == KF_OK) st = cli_check_written(before, back, o.check, o.out, &worst, &err);
     if (st == KF_OK && a.quantized && o.form == KF_QDQ_EXACT && worst > MAX_DIFFERENCE)
-        fprintf(stderr, "kitfox: note: %s: differs by %.3g of the largest output; some number of this network is not exact in float32\n", o.out, worst);
+        fprintf(stderr,
+                "kitfox: note: %s: differs by %.3g of the largest output; some number of this network is not exact in "
+                "float32\n",
+                o.out, worst);
     if (st == KF_OK) st = kf_graph_save_onnx(after, cli_output_name(o.out), &err);
     if (st == KF_OK) report(&o, &a, &b, worst);
     kf_graph_destroy(&back);

@@ -15,15 +15,20 @@ static void print_progress(const bench_result *r, int n) {
         most = r->ms[i] > most ? r->ms[i] : most, least = r->ms[i] < least ? r->ms[i] : least;
         until = r->until[i] > until ? r->until[i] : until;
     }
-    printf("Frame count: %d,  Thread Average: %f ms,  thread max latency: %f ms,  thread min latency: %f ms,  FPS: %f\n", n, total / n, most, least, n * 1e3 / until);
+    printf(
+        "Frame count: %d,  Thread Average: %f ms,  thread max latency: %f ms,  thread min latency: %f ms,  FPS: %f\n",
+        n, total / n, most, least, n * 1e3 / until);
 }
 
 void bench_print_rdk(const bench_result *r) {
     int n = EVERY;
     for (; n < r->frames; n += EVERY) print_progress(r, n);
     print_progress(r, r->frames);
-    printf("\nRunning condition:\n  Thread number is: %d\n  Frame count   is: %d\n  Program run time: %f ms\n", r->sessions, r->frames, r->wall);
-    printf("Perf result:\n  Frame totally latency is: %f ms\n  Average    latency    is: %f ms\n  Frame      rate       is: %f FPS\n\n", r->total, r->mean, r->frames * 1e3 / r->wall);
+    printf("\nRunning condition:\n  Thread number is: %d\n  Frame count   is: %d\n  Program run time: %f ms\n",
+           r->sessions, r->frames, r->wall);
+    printf("Perf result:\n  Frame totally latency is: %f ms\n  Average    latency    is: %f ms\n  Frame      rate      "
+           " is: %f FPS\n\n",
+           r->total, r->mean, r->frames * 1e3 / r->wall);
 }
 
 kf_status bench_row_of(const kf_model *m, const char *name, bench_row *row, kf_error *err) {
@@ -33,10 +38,16 @@ kf_status bench_row_of(const kf_model *m, const char *name, bench_row *row, kf_e
     if (st == KF_OK) st = kf_model_output(m, 0, &out, err);
     if (st != KF_OK) return st;
     kf_model_get_info(m, &info);
-    *row = (bench_row){.name = name, .classes = out.bytes / sizeof(float), .parameters_m = (double)info.parameters / 1e6, .macs_m = (double)info.macs / 1e6,
-                       .float_top1 = -1, .quantized_top1 = -1};
+    *row = (bench_row){.name = name,
+                       .classes = out.bytes / sizeof(float),
+                       .parameters_m = (double)info.parameters / 1e6,
+                       .macs_m = (double)info.macs / 1e6,
+                       .float_top1 = -1,
+                       .quantized_top1 = -1};
     int height = in.rank == 4 ? 2 : 0, at = 0;
-    for (int i = height; i < in.rank; i++) at += snprintf(row->size + at, sizeof row->size - (size_t)at, "%s%lld", i > height ? "x" : "", (long long)in.shape[i]);
+    for (int i = height; i < in.rank; i++)
+        at += snprintf(row->size + at, sizeof row->size - (size_t)at, "%s%lld", i > height ? "x" : "",
+                       (long long)in.shape[i]);
     return KF_OK;
 }
 
@@ -48,7 +59,9 @@ kf_status bench_top1(const kf_model *m, const char *data, double *top1, kf_error
     kf_image_options_init(&io);
     io.no_exif = 1; /* as `eval`: published accuracies are measured that way */
     kf_status st = cli_labelled_load(data, NULL, m, &pictures, err);
-    if (st == KF_OK && pictures.n == 0) st = cli_error_at(err, KF_ERR_ARGUMENT, data, "no pictures; class folders with pictures or a labels.csv are needed");
+    if (st == KF_OK && pictures.n == 0)
+        st = cli_error_at(err, KF_ERR_ARGUMENT, data,
+                          "no pictures; class folders with pictures or a labels.csv are needed");
     if (st == KF_OK) st = cli_session(m, 0, &s, err);
     for (size_t i = 0; st == KF_OK && i < pictures.n; i++) {
         kf_image image;
@@ -76,14 +89,20 @@ static const char *percent_text(double x, char text[16]) {
 void bench_print_row(const bench_row *row, bool first, bool json) {
     char a[16], b[16];
     if (json) {
-        cli_print_json(json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:o,s:o,s:f,s:i,s:f,s:f,s:s}", "model", row->name, "mode", "table", "size", row->size, "classes", (json_int_t)row->classes, "parameters_m",
-                                 row->parameters_m, "macs_m", row->macs_m, "float_top1", percent_or_null(row->float_top1), "quantized_top1", percent_or_null(row->quantized_top1), "ms_one", row->ms_one,
-                                 "threads", row->many, "ms_many", row->ms_many, "fps", row->fps, "isa", kf_cpu_name()));
+        cli_print_json(json_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:o,s:o,s:f,s:i,s:f,s:f,s:s}", "model", row->name, "mode",
+                                 "table", "size", row->size, "classes", (json_int_t)row->classes, "parameters_m",
+                                 row->parameters_m, "macs_m", row->macs_m, "float_top1",
+                                 percent_or_null(row->float_top1), "quantized_top1",
+                                 percent_or_null(row->quantized_top1), "ms_one", row->ms_one, "threads", row->many,
+                                 "ms_many", row->ms_many, "fps", row->fps, "isa", kf_cpu_name()));
         return;
     }
     if (first)
-        printf("| model | size (pixels) | classes | parameters (M) | float top-1 | quantized top-1 | latency, 1 thread | latency, %d threads | FPS, %d threads |\n"
-               "|---|---|---|---|---|---|---|---|---|\n", row->many, row->many);
-    printf("| %s | %s | %zu | %.2f | %s | %s | %.2f ms | %.2f ms | %.2f |\n", row->name, row->size, row->classes, row->parameters_m, percent_text(row->float_top1, a),
-           percent_text(row->quantized_top1, b), row->ms_one, row->ms_many, row->fps);
+        printf("| model | size (pixels) | classes | parameters (M) | float top-1 | quantized top-1 | latency, 1 thread "
+               "| latency, %d threads | FPS, %d threads |\n"
+               "|---|---|---|---|---|---|---|---|---|\n",
+               row->many, row->many);
+    printf("| %s | %s | %zu | %.2f | %s | %s | %.2f ms | %.2f ms | %.2f |\n", row->name, row->size, row->classes,
+           row->parameters_m, percent_text(row->float_top1, a), percent_text(row->quantized_top1, b), row->ms_one,
+           row->ms_many, row->fps);
 }

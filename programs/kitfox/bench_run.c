@@ -33,10 +33,15 @@ static kf_status prepare(runner *w, kf_error *err) {
     if (st != KF_OK) return st;
     w->in.data = calloc(1, w->in.bytes), w->out.data = malloc(w->out.bytes);
     int64_t *s = w->in.shape;
-    if (w->in.dtype == KF_U8 && w->in.rank == 4) memcpy(s, (int64_t[4]){s[0], s[2], s[3], s[1]}, 4 * sizeof *s); /* bytes as decoders leave them */
-    if (!w->in.data || !w->out.data) return cli_error(err, KF_ERR_MEMORY, "out of memory for %zu bytes of input and output; close other programs", w->in.bytes + w->out.bytes);
-    for (size_t i = 0; w->in.dtype == KF_F32 && i < w->in.bytes / sizeof(float); i++) ((float *)w->in.data)[i] = (float)((i * 2654435761u >> 16 & 255) / 64.0 - 2.0);
-    for (size_t i = 0; w->in.dtype == KF_U8 && i < w->in.bytes; i++) ((uint8_t *)w->in.data)[i] = (uint8_t)(i * 2654435761u >> 16);
+    if (w->in.dtype == KF_U8 && w->in.rank == 4)
+        memcpy(s, (int64_t[4]){s[0], s[2], s[3], s[1]}, 4 * sizeof *s); /* bytes as decoders leave them */
+    if (!w->in.data || !w->out.data)
+        return cli_error(err, KF_ERR_MEMORY, "out of memory for %zu bytes of input and output; close other programs",
+                         w->in.bytes + w->out.bytes);
+    for (size_t i = 0; w->in.dtype == KF_F32 && i < w->in.bytes / sizeof(float); i++)
+        ((float *)w->in.data)[i] = (float)((i * 2654435761u >> 16 & 255) / 64.0 - 2.0);
+    for (size_t i = 0; w->in.dtype == KF_U8 && i < w->in.bytes; i++)
+        ((uint8_t *)w->in.data)[i] = (uint8_t)(i * 2654435761u >> 16);
     return KF_OK;
 }
 
@@ -92,7 +97,8 @@ static kf_status summarize(bench_result *r, kf_error *err) {
         r->total += r->ms[i];
         if (r->until[i] > r->wall) r->wall = r->until[i];
     }
-    r->lowest = sorted[0], r->median = sorted[r->frames / 2], r->p90 = sorted[r->frames * 9 / 10], r->mean = r->total / r->frames;
+    r->lowest = sorted[0], r->median = sorted[r->frames / 2], r->p90 = sorted[r->frames * 9 / 10],
+    r->mean = r->total / r->frames;
     free(sorted);
     return KF_OK;
 }
@@ -135,7 +141,8 @@ static kf_status session(const kf_model *m, const kf_session_options *o, kf_sess
     return st;
 }
 
-kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bool profile, bench_result *out, kf_error *err) {
+kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bool profile, bench_result *out,
+                    kf_error *err) {
     *out = (bench_result){.sessions = sessions, .threads = threads, .frames = frames};
     shared a = {.m = m, .r = out, .warm_up = frames / sessions / 10 + 3};
     runner *w = calloc((size_t)sessions, sizeof *w);
@@ -148,7 +155,9 @@ kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bo
     kf_model_get_info(m, &info);
     out->n_steps = profile ? info.n_steps : 0;
     out->step_ms = calloc((size_t)out->n_steps + 1, sizeof *out->step_ms);
-    kf_status st = w && out->ms && out->until && out->step_ms ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for %d times; try fewer --frames", frames);
+    kf_status st = w && out->ms && out->until && out->step_ms
+                       ? KF_OK
+                       : cli_error(err, KF_ERR_MEMORY, "out of memory for %d times; try fewer --frames", frames);
     for (int i = 0; st == KF_OK && i < sessions; i++) {
         w[i].all = &a;
         st = session(m, &so, &out->session[i], err);

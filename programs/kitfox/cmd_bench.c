@@ -22,14 +22,21 @@ typedef struct options {
 
 static const struct argp_option OPTIONS[] = {
     {"threads", 't', "1,2,4", 0, "thread counts to try (default 1)", 0},
-    {"sessions", 'S', "1,2,4", 0, "that many sessions side by side, each with its own threads, and how well they scale", 0},
+    {"sessions", 'S', "1,2,4", 0, "that many sessions side by side, each with its own threads, and how well they scale",
+     0},
     {"frames", 'n', "N", 0, "timed runs, of all sessions together (default 100, with --rdk 200)", 0},
     {"profile", KEY_PROFILE, NULL, 0, "the smallest time of every step, one by one", 0},
-    {"table", KEY_TABLE, NULL, 0, "the reference page's table: size, classes, parameters, accuracies, latency with one session and with many (the largest of --threads, "
-                                  "default all cores), frames per second", 0},
-    {"float", KEY_FLOAT, "MODEL", 0, "with --table: where the float accuracy comes from (of the first model, if that is a float one, it is its own)", 0},
+    {"table", KEY_TABLE, NULL, 0,
+     "the reference page's table: size, classes, parameters, accuracies, latency with one session and with many (the "
+     "largest of --threads, "
+     "default all cores), frames per second",
+     0},
+    {"float", KEY_FLOAT, "MODEL", 0,
+     "with --table: where the float accuracy comes from (of the first model, if that is a float one, it is its own)",
+     0},
     {"data", 'd', "DIR", 0, "with --table: labelled pictures for the accuracies, as for eval", 0},
-    {"rdk", KEY_RDK, NULL, 0, "the lines of hrt_model_exec perf; a thread count is that many sessions of one thread", 0},
+    {"rdk", KEY_RDK, NULL, 0, "the lines of hrt_model_exec perf; a thread count is that many sessions of one thread",
+     0},
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing, for ONNX files with --data", 0},
     {"json", 'j', NULL, 0, "one JSON object a line", 0},
     {"input-shape", 's', "SHAPE", 0, "for ONNX files with free dimensions", 0},
@@ -41,7 +48,8 @@ static int parse_counts(struct argp_state *state, const char *option, const char
     char *end;
     for (int i = 0; i < MAX_COUNTS; arg = end + 1) {
         long n = strtol(arg, &end, 10);
-        if (end == arg || n < 1 || n > BENCH_MAX || (*end && *end != ',')) argp_error(state, "%s: numbers from 1 to %d with commas are needed", option, BENCH_MAX);
+        if (end == arg || n < 1 || n > BENCH_MAX || (*end && *end != ','))
+            argp_error(state, "%s: numbers from 1 to %d with commas are needed", option, BENCH_MAX);
         counts[i++] = (int)n;
         if (!*end) return i;
     }
@@ -51,7 +59,8 @@ static int parse_counts(struct argp_state *state, const char *option, const char
 
 /* One form of output, and options that would be dropped are refused. */
 static void check_options(struct argp_state *state, const options *o) {
-    if (o->table + o->rdk + (o->n_sessions > 0) + o->profile > 1) argp_error(state, "--table, --rdk, --sessions and --profile exclude each other");
+    if (o->table + o->rdk + (o->n_sessions > 0) + o->profile > 1)
+        argp_error(state, "--table, --rdk, --sessions and --profile exclude each other");
     if ((o->data || o->float_model) && !o->table) argp_error(state, "--data and --float need --table");
     if (o->float_model && !o->data) argp_error(state, "--float needs --data DIR");
     if (o->rdk && o->common.json) argp_error(state, "--rdk is a form of its own; leave --json out");
@@ -92,25 +101,32 @@ static json_t *profile_json(const bench_result *r, const kf_model *m) {
     json_t *steps = json_array();
     kf_step_info t;
     for (int i = 0; i < r->n_steps && kf_model_step(m, i, &t, NULL) == KF_OK; i++)
-        json_array_append_new(steps, json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:f}", "name", t.name, "op", t.op, "kernel", t.kernel, "shape", (json_int_t)t.shape[0], (json_int_t)t.shape[1],
-                                               (json_int_t)t.shape[2], (json_int_t)t.shape[3], "macs", (json_int_t)t.macs, "ms", r->step_ms[i]));
+        json_array_append_new(steps, json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:f}", "name", t.name, "op", t.op,
+                                               "kernel", t.kernel, "shape", (json_int_t)t.shape[0],
+                                               (json_int_t)t.shape[1], (json_int_t)t.shape[2], (json_int_t)t.shape[3],
+                                               "macs", (json_int_t)t.macs, "ms", r->step_ms[i]));
     return steps;
 }
 
 /* `alone`: frames per second of one session, for the scaling; 0 where one session alone is timed. */
 static void report(const char *name, const bench_result *r, const kf_model *m, double alone, bool json) {
-    double fps = alone > 0 ? r->frames * 1e3 / r->wall : 1e3 / r->median, scaling = alone > 0 ? fps / (alone * r->sessions) : 1;
+    double fps = alone > 0 ? r->frames * 1e3 / r->wall : 1e3 / r->median,
+           scaling = alone > 0 ? fps / (alone * r->sessions) : 1;
     if (json) {
-        json_t *j = json_pack("{s:s,s:i,s:s,s:f,s:f,s:f,s:f,s:s}", "model", name, "threads", r->threads, "mode", alone > 0 ? "throughput" : "latency", "median_ms", r->median, "p90_ms", r->p90, "fps",
+        json_t *j = json_pack("{s:s,s:i,s:s,s:f,s:f,s:f,s:f,s:s}", "model", name, "threads", r->threads, "mode",
+                              alone > 0 ? "throughput" : "latency", "median_ms", r->median, "p90_ms", r->p90, "fps",
                               fps, "rss_mib", peak_mib(), "isa", kf_cpu_name());
-        if (alone > 0) json_object_set_new(j, "sessions", json_integer(r->sessions)), json_object_set_new(j, "scaling", json_real(scaling));
+        if (alone > 0)
+            json_object_set_new(j, "sessions", json_integer(r->sessions)),
+                json_object_set_new(j, "scaling", json_real(scaling));
         if (r->n_steps) json_object_set_new(j, "steps", profile_json(r, m));
         cli_print_json(j);
         return;
     }
     printf("%-34s ", name);
     if (alone > 0) printf("sessions %2d  ", r->sessions);
-    printf("threads %2d  min %7.3f  median %7.3f  p90 %7.3f ms  %8.1f FPS  ", r->threads, r->lowest, r->median, r->p90, fps);
+    printf("threads %2d  min %7.3f  median %7.3f  p90 %7.3f ms  %8.1f FPS  ", r->threads, r->lowest, r->median, r->p90,
+           fps);
     if (alone > 0) printf("scaling %.2f  ", scaling);
     printf("peak RSS %6.1f MiB  %s\n", peak_mib(), kf_cpu_name());
 }
@@ -118,8 +134,9 @@ static void report(const char *name, const bench_result *r, const kf_model *m, d
 static void print_profile(const bench_result *r, const kf_model *m) {
     kf_step_info t;
     for (int i = 0; i < r->n_steps && kf_model_step(m, i, &t, NULL) == KF_OK; i++)
-        printf("%4d  %-11s %-18s %4lldx%-4lldx%-5lld %8.4f ms  %7.2f GMAC/s  %s\n", i, t.op, t.kernel, (long long)t.shape[1], (long long)t.shape[2],
-               (long long)t.shape[3], r->step_ms[i], r->step_ms[i] > 0 ? (double)t.macs / r->step_ms[i] / 1e6 : 0, t.name);
+        printf("%4d  %-11s %-18s %4lldx%-4lldx%-5lld %8.4f ms  %7.2f GMAC/s  %s\n", i, t.op, t.kernel,
+               (long long)t.shape[1], (long long)t.shape[2], (long long)t.shape[3], r->step_ms[i],
+               r->step_ms[i] > 0 ? (double)t.macs / r->step_ms[i] / 1e6 : 0, t.name);
 }
 
 /* Medians seen so far, to tell a quantized model that its float form is faster. */
@@ -131,7 +148,9 @@ typedef struct pace {
 } pace;
 
 /* Folding normalization into weights changes the parameters a little, not the multiply-adds. */
-static bool same_network(const pace *a, const pace *b) { return a->macs == b->macs && llabs((long long)(a->parameters - b->parameters)) * 100 <= b->parameters; }
+static bool same_network(const pace *a, const pace *b) {
+    return a->macs == b->macs && llabs((long long)(a->parameters - b->parameters)) * 100 <= b->parameters;
+}
 
 static void note_slower(const pace *seen, int n) {
     const pace *now = &seen[n - 1];
@@ -139,11 +158,15 @@ static void note_slower(const pace *seen, int n) {
         if (!same_network(p, now) || p->threads != now->threads || !p->quantized == !now->quantized) continue;
         const pace *q = p->quantized ? p : now, *f = p->quantized ? now : p;
         if (q->median > f->median)
-            fprintf(stderr, "kitfox: note: %s is slower than its float form %s on this CPU (%s, threads %d): %.3f and %.3f ms\n", q->name, f->name, kf_cpu_name(), now->threads, q->median, f->median);
+            fprintf(
+                stderr,
+                "kitfox: note: %s is slower than its float form %s on this CPU (%s, threads %d): %.3f and %.3f ms\n",
+                q->name, f->name, kf_cpu_name(), now->threads, q->median, f->median);
     }
 }
 
-static kf_status bench_latency(const options *o, const kf_model *m, const char *name, pace *seen, int *n_seen, kf_error *err) {
+static kf_status bench_latency(const options *o, const kf_model *m, const char *name, pace *seen, int *n_seen,
+                               kf_error *err) {
     kf_model_info info;
     kf_model_get_info(m, &info);
     for (int t = 0; t < o->n_counts; t++) {
@@ -195,14 +218,16 @@ static kf_status accuracies(const options *o, const kf_model *m, bench_row *row,
     kf_model_info info;
     kf_model *other = NULL;
     kf_model_get_info(m, &info);
-    kf_status st = o->data ? bench_top1(m, o->data, info.quantized ? &row->quantized_top1 : &row->float_top1, err) : KF_OK;
+    kf_status st =
+        o->data ? bench_top1(m, o->data, info.quantized ? &row->quantized_top1 : &row->float_top1, err) : KF_OK;
     if (st != KF_OK || !o->float_model || !info.quantized) return st;
     cli_common c = o->common;
     c.labels = c.arch = NULL;
     st = cli_load_model(o->float_model, &c, &other, err);
     if (st != KF_OK) return st;
     kf_model_get_info(other, &info);
-    if (info.quantized) st = cli_error_at(err, KF_ERR_ARGUMENT, o->float_model, "is quantized itself; give the float model");
+    if (info.quantized)
+        st = cli_error_at(err, KF_ERR_ARGUMENT, o->float_model, "is quantized itself; give the float model");
     if (st == KF_OK) st = bench_top1(other, o->data, &row->float_top1, err);
     kf_model_destroy(&other);
     return st;
@@ -258,12 +283,15 @@ int cmd_bench(int argc, char **argv) {
     if (!o.frames) o.frames = o.rdk ? 200 : 100;
     if (!o.n_counts && !o.table) o.counts[o.n_counts++] = 1;
     for (int i = 0; i < (o.n_models ? o.n_models : 1); i++) {
-        const char *arg = o.n_models ? o.models[i] : NULL, *slash = arg ? strrchr(arg, '/') : NULL, *name = arg ? (slash ? slash + 1 : arg) : "everyday10";
+        const char *arg = o.n_models ? o.models[i] : NULL, *slash = arg ? strrchr(arg, '/') : NULL,
+                   *name = arg ? (slash ? slash + 1 : arg) : "everyday10";
         kf_model *m = NULL;
         kf_status st = load(&o, arg, &m, &err);
         if (st == KF_OK) {
-            st = o.table ? bench_table(&o, m, name, i == 0, &err) : o.rdk ? bench_rdk(&o, m, &err) : o.n_sessions ? bench_sessions(&o, m, name, &err)
-                                                                                                    : bench_latency(&o, m, name, seen, &n_seen, &err);
+            st = o.table        ? bench_table(&o, m, name, i == 0, &err)
+                 : o.rdk        ? bench_rdk(&o, m, &err)
+                 : o.n_sessions ? bench_sessions(&o, m, name, &err)
+                                : bench_latency(&o, m, name, seen, &n_seen, &err);
         }
         kf_model_destroy(&m);
         if (st != KF_OK) return cli_fail(&err);

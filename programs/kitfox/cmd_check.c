@@ -39,13 +39,15 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_FRAMES: return add_frames(o, arg) ? 0 : ENOMEM;
     case KEY_NV12: cli_frame_size(state, "--nv12", arg, &o->width, &o->height); return 0;
     case ARGP_KEY_ARG:
-        if (o->n_frames && (o->in || !quantize_is_yaml(arg))) return add_frames(o, arg) ? 0 : ENOMEM; /* --frames A B C */
+        if (o->n_frames && (o->in || !quantize_is_yaml(arg)))
+            return add_frames(o, arg) ? 0 : ENOMEM; /* --frames A B C */
         if (o->in) argp_error(state, "%s: one file only", arg);
         o->in = arg;
         return 0;
     case ARGP_KEY_END:
         if (!o->in) argp_error(state, "IN.onnx or CONFIG.yaml is needed");
-        else if (!quantize_is_yaml(o->in) && (o->n_frames || o->width)) argp_error(state, "--frames and --nv12 are for a YAML file; %s is none", o->in);
+        else if (!quantize_is_yaml(o->in) && (o->n_frames || o->width))
+            argp_error(state, "--frames and --nv12 are for a YAML file; %s is none", o->in);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -66,13 +68,18 @@ static fate fate_of(const kf_graph *fused, const char *name, const char **detail
 
 static void print_row(const kf_node_info *n, fate f, const char *detail, bool json) {
     char shape[96] = "";
-    for (int i = 0, at = 0; i < n->rank && at < 80; i++) at += snprintf(shape + at, sizeof shape - (size_t)at, "%s%lld", i ? "x" : "", (long long)n->shape[i]);
+    for (int i = 0, at = 0; i < n->rank && at < 80; i++)
+        at += snprintf(shape + at, sizeof shape - (size_t)at, "%s%lld", i ? "x" : "", (long long)n->shape[i]);
     if (!json) {
-        printf("%-11s  %-20s %-18s %s%s%s\n", FATES[f], n->op, shape, n->name, f == FUSED ? "  into " : f == UNSUPPORTED ? "  because " : "",
+        printf("%-11s  %-20s %-18s %s%s%s\n", FATES[f], n->op, shape, n->name,
+               f == FUSED         ? "  into "
+               : f == UNSUPPORTED ? "  because "
+                                  : "",
                f == FUSED || f == UNSUPPORTED ? detail : "");
         return;
     }
-    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", n->name, "op", n->op, "shape", shape, "verdict", FATES[f], "detail", f == FOLDED ? "" : detail);
+    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", n->name, "op", n->op, "shape", shape, "verdict", FATES[f],
+                          "detail", f == FOLDED ? "" : detail);
     cli_print_json(j);
 }
 
@@ -81,7 +88,7 @@ typedef struct scan {
     struct seen {
         char *name, *op;
         bool known;
-    } *nodes;
+    } * nodes;
     size_t n, unknown;
 } scan;
 
@@ -100,7 +107,9 @@ static void print_scan(const scan *s, bool json) {
         const kf_node_info n = {.name = x->name ? x->name : "", .op = x->op ? x->op : ""};
         print_row(&n, x->known ? UNJUDGED : UNSUPPORTED, x->known ? "" : "there is no such operator here", json);
     }
-    if (!json) printf("%zu of %zu nodes have operators that cannot be imported; the others were not judged\n", s->unknown, s->n);
+    if (!json)
+        printf("%zu of %zu nodes have operators that cannot be imported; the others were not judged\n", s->unknown,
+               s->n);
 }
 
 static void free_scan(scan *s) {
@@ -131,7 +140,8 @@ static kf_status check_onnx(options *o, int count[5], kf_error *err) {
         print_row(&n, f, detail, o->common.json);
     }
     if (st == KF_OK && !o->common.json)
-        printf("%d supported, %d fused, %d folded, %d unsupported\n", count[SUPPORTED], count[FUSED], count[FOLDED], count[UNSUPPORTED]);
+        printf("%d supported, %d fused, %d folded, %d unsupported\n", count[SUPPORTED], count[FUSED], count[FOLDED],
+               count[UNSUPPORTED]);
     kf_graph_destroy(&fused);
     kf_graph_destroy(&file);
     return st;
@@ -139,14 +149,23 @@ static kf_status check_onnx(options *o, int count[5], kf_error *err) {
 
 int cmd_check(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "IN.onnx\nCONFIG.yaml [--frames FILE...]",
-                              "Can it be compiled? One verdict a node. Of a YAML file: what it says, each value with its type and place, and whether quantize "
-                              "would take model, node names and calibration files. Nothing is written. Exit status 1 if not.", children, NULL, NULL};
+    const struct argp argp = {
+        OPTIONS,
+        parse,
+        "IN.onnx\nCONFIG.yaml [--frames FILE...]",
+        "Can it be compiled? One verdict a node. Of a YAML file: what it says, each value with its type and place, and "
+        "whether quantize "
+        "would take model, node names and calibration files. Nothing is written. Exit status 1 if not.",
+        children,
+        NULL,
+        NULL};
     options o = {0};
     kf_error err = {0};
     int count[5] = {0};
     int usage = argp_parse(&argp, argc, argv, 0, NULL, &o);
-    kf_status st = usage ? KF_OK : quantize_is_yaml(o.in) ? check_yaml(o.in, &o.common, o.frames, o.n_frames, o.width, o.height, &err) : check_onnx(&o, count, &err);
+    kf_status st = usage                    ? KF_OK
+                   : quantize_is_yaml(o.in) ? check_yaml(o.in, &o.common, o.frames, o.n_frames, o.width, o.height, &err)
+                                            : check_onnx(&o, count, &err);
     free(o.frames);
     if (usage) return EXIT_USAGE;
     if (st != KF_OK) return cli_fail(&err);

@@ -46,7 +46,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static void print_json(const char *path, const kf_score *top, size_t n, double ms, const char *error) {
     json_t *o = json_pack("{s:s}", "image", path), *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:i,s:s?,s:f}", "index", top[i].index, "label", top[i].label, "score", (double)top[i].score));
+        json_array_append_new(list, json_pack("{s:i,s:s?,s:f}", "index", top[i].index, "label", top[i].label, "score",
+                                              (double)top[i].score));
     if (error) {
         json_object_set_new(o, "error", json_string(error));
         json_decref(list);
@@ -64,9 +65,10 @@ static void print_text(const char *path, const kf_score *top, size_t n, double m
         char bar[24 * 3 + 1] = "";
         double share = fmin(fmax((double)top[i].score, 0), 1); /* scores need not be probabilities */
         int full = (int)(share * 24 + 0.5), at = 0;
-        for (int b = 0; b < 24; b++) at += snprintf(bar + at, sizeof bar - (size_t)at, "%s", b < full ? "\xe2\x96\x88" : "\xc2\xb7");
-        printf("  %s%s%s %6.2f %%  %4d  %s\n", color ? "\033[32m" : "", bar, color ? "\033[0m" : "", (double)top[i].score * 100, top[i].index,
-               top[i].label ? top[i].label : "");
+        for (int b = 0; b < 24; b++)
+            at += snprintf(bar + at, sizeof bar - (size_t)at, "%s", b < full ? "\xe2\x96\x88" : "\xc2\xb7");
+        printf("  %s%s%s %6.2f %%  %4d  %s\n", color ? "\033[32m" : "", bar, color ? "\033[0m" : "",
+               (double)top[i].score * 100, top[i].index, top[i].label ? top[i].label : "");
     }
 }
 
@@ -99,7 +101,8 @@ static kf_status check_labels(const kf_model *m, const options *o, kf_error *err
     size_t classes = out.bytes / sizeof(float);
     if ((size_t)o->labels.n == classes) return KF_OK;
     err->status = KF_ERR_ARGUMENT;
-    snprintf(err->text, sizeof err->text, "%s: %d labels; the model has %zu classes; use the list that belongs to it", o->common.labels, o->labels.n, classes);
+    snprintf(err->text, sizeof err->text, "%s: %d labels; the model has %zu classes; use the list that belongs to it",
+             o->common.labels, o->labels.n, classes);
     return err->status;
 }
 
@@ -119,7 +122,13 @@ static kf_status check_output(const options *o, int first, kf_error *err) {
 
 int cmd_classify(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "[MODEL] IMAGE...", "Top-k labels of each picture (JPEG, PNG, WebP, PPM; - is standard input).", children, NULL, NULL};
+    const struct argp argp = {OPTIONS,
+                              parse,
+                              "[MODEL] IMAGE...",
+                              "Top-k labels of each picture (JPEG, PNG, WebP, PPM; - is standard input).",
+                              children,
+                              NULL,
+                              NULL};
     options o = {.k = 5};
     kf_error err = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;

@@ -1,5 +1,5 @@
-/* kitfox compare A B --data DIR: how far two models of one task agree on a folder of pictures, node by node, and what labels say of both.
- * Owner rule: models and pictures live until the end of the verb. */
+/* kitfox compare A B --data DIR: how far two models of one task agree on a folder of pictures, node by node, and what
+ * labels say of both. Owner rule: models and pictures live until the end of the verb. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,10 +18,14 @@ typedef struct options {
 } options;
 
 static const struct argp_option OPTIONS[] = {
-    {"data", 'd', "DIR", 0, "pictures, sub-folders included (required); labels come from its labels.csv or its class folders", 0},
+    {"data", 'd', "DIR", 0,
+     "pictures, sub-folders included (required); labels come from its labels.csv or its class folders", 0},
     {"list", 'L', "FILE", 0, "which files of DIR, one a line", 0},
     {"limit", 'n', "N", 0, "N of them, spread evenly", 0},
-    {"nodes", 'N', NULL, 0, "also the nodes, worst first: both networks run from the picture; B's node alone on A's values; what that costs A's output", 0},
+    {"nodes", 'N', NULL, 0,
+     "also the nodes, worst first: both networks run from the picture; B's node alone on A's values; what that costs "
+     "A's output",
+     0},
     {"node-images", KEY_NODE_IMAGES, "N", 0, "pictures for the nodes, spread evenly (default 20)", 0},
     {"report", KEY_REPORT, "OUT.html", 0, "all of it as one page, with the pictures whose answer changed", 0},
     {0},
@@ -34,12 +38,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'd': o->data = arg; return 0;
     case 'L': o->list = arg; return 0;
     case 'N': o->nodes = true; return 0;
-    case 'n':
-        o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000);
-        return 0;
-    case KEY_NODE_IMAGES:
-        o->node_images = (size_t)cli_number(state, "--node-images", arg, 1, 1000000);
-        return 0;
+    case 'n': o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000); return 0;
+    case KEY_NODE_IMAGES: o->node_images = (size_t)cli_number(state, "--node-images", arg, 1, 1000000); return 0;
     case KEY_REPORT: o->report = arg; return 0;
     case ARGP_KEY_ARG:
         if (o->b) argp_error(state, "%s: two models only", arg);
@@ -55,19 +55,27 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 /* Worst first; exact ones and those in one model only come last. */
 static int by_sqnr(const void *a, const void *b) {
     const pair_node *x = *(const pair_node *const *)a, *y = *(const pair_node *const *)b;
-    double u = isfinite(x->sqnr) ? x->sqnr : isnan(x->sqnr) ? 1e300 : 1e299, v = isfinite(y->sqnr) ? y->sqnr : isnan(y->sqnr) ? 1e300 : 1e299;
+    double u = isfinite(x->sqnr) ? x->sqnr
+               : isnan(x->sqnr)  ? 1e300
+                                 : 1e299,
+           v = isfinite(y->sqnr) ? y->sqnr
+               : isnan(y->sqnr)  ? 1e300
+                                 : 1e299;
     return u != v ? (u > v) - (u < v) : (x > y) - (x < y);
 }
 
 static void print_json(const pair_node *n) {
     if (n->step[0] < 0 || n->step[1] < 0) {
         int side = n->step[0] < 0;
-        cli_print_json(json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side].op, "only_in", side ? "b" : "a"));
+        cli_print_json(
+            json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side].op, "only_in", side ? "b" : "a"));
         return;
     }
-    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "node", n->name, "type", n->info[1].op, "dtype_a", kf_dtype_name(n->info[0].dtype), "dtype_b",
-                             kf_dtype_name(n->info[1].dtype), "cosine", n->cosine, "sqnr_db", pair_real(n->sqnr), "alone_cosine", pair_real(n->alone_cosine), "alone_sqnr_db",
-                             pair_real(n->alone_sqnr), "cost_sqnr_db", pair_real(n->cost), "macs", (json_int_t)n->info[1].macs, "rescaled", n->rescaled));
+    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "node", n->name, "type", n->info[1].op,
+                             "dtype_a", kf_dtype_name(n->info[0].dtype), "dtype_b", kf_dtype_name(n->info[1].dtype),
+                             "cosine", n->cosine, "sqnr_db", pair_real(n->sqnr), "alone_cosine",
+                             pair_real(n->alone_cosine), "alone_sqnr_db", pair_real(n->alone_sqnr), "cost_sqnr_db",
+                             pair_real(n->cost), "macs", (json_int_t)n->info[1].macs, "rescaled", n->rescaled));
 }
 
 /* A column of dB: exact outputs have no error. */
@@ -83,8 +91,10 @@ static void print_text(const pair_node *n) {
         printf("%-48.48s %-12s only in %s\n", n->name, n->info[n->step[0] < 0].op, n->step[0] < 0 ? "B" : "A");
         return;
     }
-    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s%s\n", n->name, n->info[1].op, kf_dtype_name(n->info[0].dtype), kf_dtype_name(n->info[1].dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
-           decibels(n->alone_sqnr, s[1], sizeof s[1]), decibels(n->cost, s[2], sizeof s[2]), n->rescaled ? "  rescaled" : "");
+    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s%s\n", n->name, n->info[1].op, kf_dtype_name(n->info[0].dtype),
+           kf_dtype_name(n->info[1].dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
+           decibels(n->alone_sqnr, s[1], sizeof s[1]), decibels(n->cost, s[2], sizeof s[2]),
+           n->rescaled ? "  rescaled" : "");
 }
 
 static kf_status print_nodes(const pair *w, bool json, kf_error *err) {
@@ -92,7 +102,9 @@ static kf_status print_nodes(const pair *w, bool json, kf_error *err) {
     if (!sorted) return cli_error(err, KF_ERR_MEMORY, "out of memory for the node table");
     for (size_t i = 0; i < w->n_nodes; i++) sorted[i] = &w->nodes[i];
     qsort(sorted, w->n_nodes, sizeof *sorted, by_sqnr);
-    if (!json) printf("\n%-48s %-12s %-4s %-4s %9s %8s %8s %8s   (SQNR in dB, %zu pictures)\n", "node", "type", "A", "B", "cosine", "SQNR", "alone", "cost", w->node_images);
+    if (!json)
+        printf("\n%-48s %-12s %-4s %-4s %9s %8s %8s %8s   (SQNR in dB, %zu pictures)\n", "node", "type", "A", "B",
+               "cosine", "SQNR", "alone", "cost", w->node_images);
     for (size_t i = 0; i < w->n_nodes; i++) {
         if (json) print_json(sorted[i]);
         else print_text(sorted[i]);
@@ -106,10 +118,17 @@ static kf_status tell(const pair *w, const options *o, bool labels, kf_error *er
     char title[600], basis[1200];
     kf_status st = KF_OK;
     if (o->report) {
-        const char *a = strrchr(o->a, '/') ? strrchr(o->a, '/') + 1 : o->a, *b = strrchr(o->b, '/') ? strrchr(o->b, '/') + 1 : o->b;
+        const char *a = strrchr(o->a, '/') ? strrchr(o->a, '/') + 1 : o->a,
+                   *b = strrchr(o->b, '/') ? strrchr(o->b, '/') + 1 : o->b;
         snprintf(title, sizeof title, "%.200s and %.200s compared", a, b);
-        snprintf(basis, sizeof basis, "On %zu pictures of %.800s%s%s.", s.images, o->data, labels ? ", with the labels found there" : "; no labels were found there", o->list ? " (those of a list)" : "");
-        report r = {.title = title, .name = {o->a, o->b}, .basis = basis, .bytes = {report_file_bytes(o->a), report_file_bytes(o->b)}, .w = w};
+        snprintf(basis, sizeof basis, "On %zu pictures of %.800s%s%s.", s.images, o->data,
+                 labels ? ", with the labels found there" : "; no labels were found there",
+                 o->list ? " (those of a list)" : "");
+        report r = {.title = title,
+                    .name = {o->a, o->b},
+                    .basis = basis,
+                    .bytes = {report_file_bytes(o->a), report_file_bytes(o->b)},
+                    .w = w};
         st = report_write(o->report, &r, err);
     }
     if (st != KF_OK) return st;
@@ -125,7 +144,8 @@ static kf_status load(const options *o, kf_model **m, kf_error *err) {
     plain.labels = plain.preprocess = plain.input_shape = plain.arch = NULL;
     bool any = cli_is_imported(o->a) || cli_is_imported(o->b);
     kf_status st = KF_OK;
-    for (int i = 0; i < 2 && st == KF_OK; i++) st = cli_load_model(name[i], any && !cli_is_imported(name[i]) ? &plain : &o->common, &m[i], err);
+    for (int i = 0; i < 2 && st == KF_OK; i++)
+        st = cli_load_model(name[i], any && !cli_is_imported(name[i]) ? &plain : &o->common, &m[i], err);
     return st;
 }
 
@@ -138,12 +158,16 @@ static void note_preprocessing(kf_model *const *m) {
     for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++)
         for (int c = 0; c < f->n; c++)
             same = same && fabs(kf_preprocess_get(a, f, c) - kf_preprocess_get(b, f, c)) < 1e-6;
-    if (!same) fprintf(stderr, "kitfox: note: A and B prepare pictures differently, so their differences are not the weights' alone; --preprocess sets it for a model that is imported\n");
+    if (!same)
+        fprintf(stderr, "kitfox: note: A and B prepare pictures differently, so their differences are not the weights' "
+                        "alone; --preprocess sets it for a model that is imported\n");
 }
 
 int cmd_compare(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "A B --data DIR", "How far two models agree on pictures. A is the reference.", children, NULL, NULL};
+    const struct argp argp = {
+        OPTIONS, parse, "A B --data DIR", "How far two models agree on pictures. A is the reference.", children,
+        NULL,    NULL};
     options o = {.node_images = 20};
     pictures p = {0};
     kf_model *m[2] = {NULL, NULL};
@@ -161,7 +185,12 @@ int cmd_compare(int argc, char **argv) {
     if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)p.paths, p.n, &err);
     if (st == KF_OK) st = pair_labels(o.data, &p, m[0], &truth, &err);
     bool nodes = o.nodes || o.report;
-    pair w = {.m = {m[0], m[1]}, .p = &p, .truth = truth, .threads = o.common.threads, .node_limit = nodes ? o.node_images : 0, .costs = true};
+    pair w = {.m = {m[0], m[1]},
+              .p = &p,
+              .truth = truth,
+              .threads = o.common.threads,
+              .node_limit = nodes ? o.node_images : 0,
+              .costs = true};
     if (st == KF_OK) st = pair_run(&w, &err);
     if (st == KF_OK) st = tell(&w, &o, truth != NULL, &err);
     pair_free(&w);

@@ -150,7 +150,8 @@ static int write_confusion(const work *w, const char *path, const char *data, co
     cli_answer *answers = malloc(w->n * sizeof *answers);
     if (!answers) return cli_say("%s: out of memory; free some", path);
     for (size_t i = 0; i < w->n; i++)
-        if (w->items[i].top[0] >= 0) answers[n++] = (cli_answer){(int32_t)w->pictures.items[i].truth, w->items[i].top[0]};
+        if (w->items[i].top[0] >= 0)
+            answers[n++] = (cli_answer){(int32_t)w->pictures.items[i].truth, w->items[i].top[0]};
     kf_model_info info;
     kf_model_get_info(w->m, &info);
     snprintf(title, sizeof title, "%.200s on %.300s", info.name && info.name[0] ? info.name : "model", data);
@@ -162,7 +163,8 @@ static int write_confusion(const work *w, const char *path, const char *data, co
 
 /* Wilson's 95 % interval of a proportion, half width in points around its centre. */
 static void interval(double hits, double n, double *lo, double *hi) {
-    double p = hits / n, z = 1.959964, d = 1 + z * z / n, c = (p + z * z / (2 * n)) / d, h = z / d * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
+    double p = hits / n, z = 1.959964, d = 1 + z * z / n, c = (p + z * z / (2 * n)) / d,
+           h = z / d * sqrt(p * (1 - p) / n + z * z / (4 * n * n));
     *lo = 100 * (c - h);
     *hi = 100 * (c + h);
 }
@@ -184,7 +186,9 @@ static int summary(const work *w, const options *o, double seconds) {
     if (done == 0) return cli_say("%s: none of %zu pictures could be read", o->data, w->n);
     double lo, hi, top1 = 100.0 * (double)hit1 / (double)done, top5 = 100.0 * (double)hit5 / (double)done;
     interval((double)hit1, (double)done, &lo, &hi);
-    snprintf(text, sizeof text, "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu failed", done, top1, lo, hi, top5, (double)done / seconds, failed);
+    snprintf(text, sizeof text,
+             "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu failed", done,
+             top1, lo, hi, top5, (double)done / seconds, failed);
     FILE *to = o->predictions ? cli_talk(o->predictions) : stdout;
     if (o->common.json)
         fprintf(to,
@@ -198,12 +202,15 @@ static int summary(const work *w, const options *o, double seconds) {
 static int check_truth(work *w, const options *o) {
     kf_tensor out;
     kf_error err;
-    if (w->n == 0) return cli_say("%s: no pictures; class folders with pictures or a labels.csv are needed", o->list ? o->list : o->data);
+    if (w->n == 0)
+        return cli_say("%s: no pictures; class folders with pictures or a labels.csv are needed",
+                       o->list ? o->list : o->data);
     if (kf_model_output(w->m, 0, &out, &err) != KF_OK) return cli_fail(&err);
     w->classes = out.bytes / sizeof(float);
     for (size_t i = 0; i < w->n; i++) {
         const cli_labelled_one *p = &w->pictures.items[i];
-        if (p->truth < 0 || (size_t)p->truth >= w->classes) return cli_say("%s: class %ld is out of range; the model has %zu classes", p->path, p->truth, w->classes);
+        if (p->truth < 0 || (size_t)p->truth >= w->classes)
+            return cli_say("%s: class %ld is out of range; the model has %zu classes", p->path, p->truth, w->classes);
     }
     return EXIT_DONE;
 }
@@ -245,7 +252,8 @@ static int evaluate(work *w, const options *o) {
 
 int cmd_eval(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "[MODEL] --data DIR", "Top-1 and top-5 on labelled pictures.", children, NULL, NULL};
+    const struct argp argp = {OPTIONS, parse, "[MODEL] --data DIR", "Top-1 and top-5 on labelled pictures.", children,
+                              NULL,    NULL};
     options o = {0};
     kf_error err = {0};
     kf_model *m = NULL;

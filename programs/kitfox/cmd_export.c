@@ -4,6 +4,7 @@
 
 int cmd_export(int argc, char **argv) {
     return cli_rewrite(argc, argv, KF_OPTIMIZE_FUSE,
-                       "Write the optimized network as ONNX: what compiles, spelled out in standard operators. MODEL is .onnx, .safetensors or a compiled .kfx; "
+                       "Write the optimized network as ONNX: what compiles, spelled out in standard operators. MODEL "
+                       "is .onnx, .safetensors or a compiled .kfx; "
                        "a quantized one becomes QDQ (QuantizeLinear, DequantizeLinear).");
 }

@@ -105,7 +105,8 @@ static kf_status picture_of(const kf_graph_info *info, const options *o, kf_prep
     *p = info->preprocess;
     if (p->valid) return KF_OK;
     if (!gives(o, "color") || o->given.color != KF_COLOR_GRAY)
-        return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "its input is not a picture of three channels; options of "
+        return cli_error_at(err, KF_ERR_ARGUMENT, o->in,
+                            "its input is not a picture of three channels; options of "
                             "pictures do not apply; if it is grey, give --color gray too");
     if (!gives(o, "mean") || !gives(o, "std"))
         return cli_error_at(err, KF_ERR_ARGUMENT, o->in,

@@ -77,18 +77,21 @@ static void print_json(const kf_model *m, const kf_model_info *info, const optio
     kf_tensor in, out;
     kf_error err;
     if (kf_model_input(m, 0, &in, &err) != KF_OK || kf_model_output(m, 0, &out, &err) != KF_OK) return;
-    json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i,s:s}", "name", info->name, "parameters", (json_int_t)info->parameters, "stored",
-                          (json_int_t)info->stored_parameters, "macs", (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes",
-                          info->n_steps, "input", tensor_json(&in), "output", tensor_json(&out), "preprocess", preprocess_json(&info->preprocess),
-                          "quantized", info->quantized, "labels", info->n_labels, "nv12_range",
-                          info->input_range ? "limited" : "full");
+    json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i,s:s}", "name", info->name, "parameters",
+                          (json_int_t)info->parameters, "stored", (json_int_t)info->stored_parameters, "macs",
+                          (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes", info->n_steps,
+                          "input", tensor_json(&in), "output", tensor_json(&out), "preprocess",
+                          preprocess_json(&info->preprocess), "quantized", info->quantized, "labels", info->n_labels,
+                          "nv12_range", info->input_range ? "limited" : "full");
     if (o->nodes) {
         json_t *list = json_array();
         kf_step_info s;
         for (int i = 0; i < info->n_steps && kf_model_step(m, i, &s, &err) == KF_OK; i++)
-            json_array_append_new(list, json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:I}", "name", s.name, "op", s.op, "kernel", s.kernel, "shape",
-                                                  (json_int_t)s.shape[0], (json_int_t)s.shape[1], (json_int_t)s.shape[2], (json_int_t)s.shape[3], "macs",
-                                                  (json_int_t)s.macs, "parameters", (json_int_t)s.parameters));
+            json_array_append_new(list,
+                                  json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:I}", "name", s.name, "op", s.op, "kernel",
+                                            s.kernel, "shape", (json_int_t)s.shape[0], (json_int_t)s.shape[1],
+                                            (json_int_t)s.shape[2], (json_int_t)s.shape[3], "macs", (json_int_t)s.macs,
+                                            "parameters", (json_int_t)s.parameters));
         json_object_set_new(j, "steps", list);
     }
     cli_print_json(j);
@@ -111,12 +114,16 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
     for (int i = 0; i < info->n_outputs && kf_model_output(m, i, &t, &err) == KF_OK; i++) print_tensor("output", &t);
     print_preprocess(&info->preprocess);
     if (info->input_range) printf("%-14s%s\n", "NV12 range", "limited (16..235)");
-    printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters, (long long)info->stored_parameters);
-    printf("%-14s%lld (%.1f M), activations %lld\n", "MACs", (long long)info->macs, (double)info->macs / 1e6, (long long)info->activations);
-    printf("%-14s%d, labels %d, %s, kernels for %s\n", "steps", info->n_steps, info->n_labels, info->quantized ? "quantized" : "float32", kf_cpu_name());
+    printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters,
+           (long long)info->stored_parameters);
+    printf("%-14s%lld (%.1f M), activations %lld\n", "MACs", (long long)info->macs, (double)info->macs / 1e6,
+           (long long)info->activations);
+    printf("%-14s%d, labels %d, %s, kernels for %s\n", "steps", info->n_steps, info->n_labels,
+           info->quantized ? "quantized" : "float32", kf_cpu_name());
     for (int i = 0; o->nodes && i < info->n_steps && kf_model_step(m, i, &s, &err) == KF_OK; i++)
-        printf("%4d  %-11s %-18s %4lldx%-4lldx%-5lld %11lld MACs %9lld params  %s\n", i, s.op, s.kernel, (long long)s.shape[1], (long long)s.shape[2],
-               (long long)s.shape[3], (long long)s.macs, (long long)s.parameters, s.name);
+        printf("%4d  %-11s %-18s %4lldx%-4lldx%-5lld %11lld MACs %9lld params  %s\n", i, s.op, s.kernel,
+               (long long)s.shape[1], (long long)s.shape[2], (long long)s.shape[3], (long long)s.macs,
+               (long long)s.parameters, s.name);
 }
 
 /* One line each, words that scripts can split: NAME, usable or unusable, and "now" for the one in use. */
@@ -135,7 +142,9 @@ static void print_cpus(bool as_json) {
 
 int cmd_info(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "[MODEL]", "Inputs, outputs, preprocessing, parameters and MACs of a model.", children, NULL, NULL};
+    const struct argp argp = {
+        OPTIONS,  parse, "[MODEL]", "Inputs, outputs, preprocessing, parameters and MACs of a model.",
+        children, NULL,  NULL};
     options o = {0};
     kf_error err = {0};
     kf_model *m = NULL;

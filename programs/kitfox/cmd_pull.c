@@ -85,7 +85,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_END:
         if (!o->list && o->n_names == 0) argp_error(state, "a NAME is needed; --list prints them");
         if (o->sha256 && o->n_names > 1) argp_error(state, "--sha256 is of one file; pull one NAME at a time");
-        if (o->mirror && strncmp(o->mirror, "http://", 7) && strncmp(o->mirror, "https://", 8) && strncmp(o->mirror, "file://", 7))
+        if (o->mirror && strncmp(o->mirror, "http://", 7) && strncmp(o->mirror, "https://", 8) &&
+            strncmp(o->mirror, "file://", 7))
             argp_error(state, "--mirror %s: an http://, https:// or file:// URL is needed", o->mirror);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -96,7 +97,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const weights *find(const char *name) {
     for (size_t i = 0; i < N_TABLE; i++) {
         const char *slash = strchr(TABLE[i].repository, '/');
-        if (strcmp(name, TABLE[i].name) == 0 || (slash && (strcmp(name, slash + 1) == 0 || strcmp(name, TABLE[i].repository) == 0))) return &TABLE[i];
+        if (strcmp(name, TABLE[i].name) == 0 ||
+            (slash && (strcmp(name, slash + 1) == 0 || strcmp(name, TABLE[i].repository) == 0)))
+            return &TABLE[i];
     }
     return NULL;
 }
@@ -132,7 +135,9 @@ static int list(bool json) {
         bool cached = cache_folder(w, folder);
         if (cached) snprintf(path, sizeof path, "%s/%s", folder, WEIGHTS);
         cached = cached && exists(path);
-        if (json) cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", w->name, "repository", w->repository, "file", WEIGHTS, "licence", w->licence, "cached", cached));
+        if (json)
+            cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", w->name, "repository", w->repository, "file",
+                                     WEIGHTS, "licence", w->licence, "cached", cached));
         else printf("%-42s %-48s %-13s%s\n", w->name, w->repository, w->licence, cached ? "here" : "");
     }
     return EXIT_DONE;
@@ -175,16 +180,20 @@ static kf_status check_config(const char *path, const char *url, kf_error *err) 
     json_t *j = cli_read_json(path);
     bool ok = json_is_object(j);
     json_decref(j);
-    return ok ? KF_OK : fail(err, KF_ERR_CORRUPT, url, "what arrived is not a JSON object; try again later or another --mirror");
+    return ok ? KF_OK
+              : fail(err, KF_ERR_CORRUPT, url,
+                     "what arrived is not a JSON object; try again later or another --mirror");
 }
 
-/* Does a configuration say that it is of these weights? "timm/ARCHITECTURE.TAG" against its keys; without a tag the architecture decides. */
+/* Does a configuration say that it is of these weights? "timm/ARCHITECTURE.TAG" against its keys; without a tag the
+ * architecture decides. */
 static bool config_is_of(const weights *w, const char *path) {
     json_t *j = cli_read_json(path);
     const char *arch = json_string_value(json_object_get(j, "architecture"));
     const char *tag = json_string_value(json_object_get(json_object_get(j, "pretrained_cfg"), "tag"));
     const char *want = strchr(w->repository, '/') + 1, *dot = strchr(want, '.');
-    bool same = arch && dot && strlen(arch) == (size_t)(dot - want) && strncmp(arch, want, strlen(arch)) == 0 && (!tag || strcmp(tag, dot + 1) == 0);
+    bool same = arch && dot && strlen(arch) == (size_t)(dot - want) && strncmp(arch, want, strlen(arch)) == 0 &&
+                (!tag || strcmp(tag, dot + 1) == 0);
     json_decref(j);
     return same;
 }
@@ -202,7 +211,8 @@ static kf_status targets(const weights *w, const options *o, part *file, part *c
     struct stat st;
     size_t n = o->out ? strlen(o->out) : 0;
     if (n > 3000) return fail(err, KF_ERR_LIMIT, "-o", "the name is too long");
-    if (!o->out && !cache_folder(w, folder)) return fail(err, KF_ERR_IO, "pull", "neither XDG_CACHE_HOME nor HOME is set; give -o DIR");
+    if (!o->out && !cache_folder(w, folder))
+        return fail(err, KF_ERR_IO, "pull", "neither XDG_CACHE_HOME nor HOME is set; give -o DIR");
     if (o->out) snprintf(folder, sizeof folder, "%s", o->out);
     bool is_folder = !o->out || o->out[n - 1] == '/' || (stat(o->out, &st) == 0 && S_ISDIR(st.st_mode));
     if (is_folder) {
@@ -214,7 +224,9 @@ static kf_status targets(const weights *w, const options *o, part *file, part *c
     char *slash = strrchr(folder, '/');
     snprintf(file->path, PATH, "%s", folder);
     snprintf(config->path, PATH, "%.*s%s", slash ? (int)(slash + 1 - folder) : 0, folder, CONFIG);
-    return strcmp(file->path, config->path) ? KF_OK : fail(err, KF_ERR_ARGUMENT, file->path, "the configuration goes there; choose another name for the weights");
+    return strcmp(file->path, config->path) ? KF_OK
+                                            : fail(err, KF_ERR_ARGUMENT, file->path,
+                                                   "the configuration goes there; choose another name for the weights");
 }
 
 /* A mirror may keep the hub's paths, or plain folders. */
@@ -252,7 +264,8 @@ static kf_status settle(part *p, bool force, kf_error *err) {
     return fail(err, KF_ERR_IO, p->path, "a different file is there; choose another -o, or replace it with --force");
 }
 
-/* Both files are complete and checked before either gets its name, and the weights get theirs first: what has a name is whole. */
+/* Both files are complete and checked before either gets its name, and the weights get theirs first: what has a name is
+ * whole. */
 static kf_status fetch_both(const weights *w, const options *o, part *file, part *config, kf_error *err) {
     char staged[PATH];
     bool keep_config = !o->force && exists(config->path);
@@ -276,8 +289,9 @@ static int report(const weights *w, const options *o, const part *file, const pa
         printf("%s  %s  sha256 %s%s\n", w->name, file->path, file->got.sha256, cached ? "  already there" : "");
         return EXIT_DONE;
     }
-    cli_print_json(json_pack("{s:s,s:s,s:s,s:I,s:s,s:s?,s:b,s:b}", "name", w->name, "file", file->path, "config", config->path, "bytes",
-                             (json_int_t)file->got.bytes, "sha256", file->got.sha256, "source", cached ? NULL : file->url, "cached", cached, "resumed", file->got.resumed));
+    cli_print_json(json_pack("{s:s,s:s,s:s,s:I,s:s,s:s?,s:b,s:b}", "name", w->name, "file", file->path, "config",
+                             config->path, "bytes", (json_int_t)file->got.bytes, "sha256", file->got.sha256, "source",
+                             cached ? NULL : file->url, "cached", cached, "resumed", file->got.resumed));
     return EXIT_DONE;
 }
 
@@ -296,12 +310,15 @@ static int pull(const weights *w, const options *o) {
     if (st == KF_OK) st = check_regular(&file, &err);
     if (st == KF_OK) st = check_regular(&config, &err);
     if (st == KF_OK && !o->force && exists(config.path) && !config_is_of(w, config.path))
-        st = fail(&err, KF_ERR_IO, config.path, "this configuration is of other weights; choose another -o, or replace it with --force");
-    bool cached = st == KF_OK && !o->force && stat(file.path, &there) == 0 && S_ISREG(there.st_mode) && exists(config.path);
+        st = fail(&err, KF_ERR_IO, config.path,
+                  "this configuration is of other weights; choose another -o, or replace it with --force");
+    bool cached =
+        st == KF_OK && !o->force && stat(file.path, &there) == 0 && S_ISREG(there.st_mode) && exists(config.path);
     if (cached) {
         file.got.bytes = (uint64_t)there.st_size;
         st = check_safetensors(file.path, file.path, &err);
-        if (st != KF_OK) fail(&err, st, file.path, "what is there is not a complete safetensors file; replace it with --force");
+        if (st != KF_OK)
+            fail(&err, st, file.path, "what is there is not a complete safetensors file; replace it with --force");
         else st = kf_file_sha256(file.path, file.got.sha256, &err);
         if (st == KF_OK && o->sha256 && strcmp(file.got.sha256, o->sha256) != 0)
             st = cli_error(&err, KF_ERR_CORRUPT,
@@ -312,19 +329,23 @@ static int pull(const weights *w, const options *o) {
     }
     if (st == KF_OK) return report(w, o, &file, &config, cached);
     if (strstr(err.text, "cannot be reached"))
-        return cli_say("%s; no network? try --mirror URL, or copy %s and %s of %s to %s", err.text, WEIGHTS, CONFIG, w->repository, file.path);
+        return cli_say("%s; no network? try --mirror URL, or copy %s and %s of %s to %s", err.text, WEIGHTS, CONFIG,
+                       w->repository, file.path);
     return cli_fail(&err);
 }
 
 int cmd_pull(int argc, char **argv) {
-    const struct argp argp = {OPTIONS, parse, "NAME...", "Fetch published weights and their config.json.", NULL, NULL, NULL};
+    const struct argp argp = {OPTIONS, parse, "NAME...", "Fetch published weights and their config.json.",
+                              NULL,    NULL,  NULL};
     options o = {.retries = 5, .wait_ms = 1000, .timeout = 30, .slowest = 1024};
     int status = EXIT_DONE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     if (o.list) return list(o.json);
     for (int i = 0; i < o.n_names; i++) {
         const weights *w = find(o.names[i]);
-        int bad = w ? pull(w, &o) : cli_say("%s: no published weights by this name; kitfox pull --list prints those there are", o.names[i]);
+        int bad =
+            w ? pull(w, &o)
+              : cli_say("%s: no published weights by this name; kitfox pull --list prints those there are", o.names[i]);
         if (bad) status = bad;
     }
     return status;

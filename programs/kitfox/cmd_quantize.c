@@ -1,5 +1,5 @@
-/* kitfox quantize MODEL --calib DIR -o OUT.kfx, or CONFIG.yaml: post-training quantization, with a table of what it cost where.
- * Owner rule: the output appears whole or not at all. */
+/* kitfox quantize MODEL --calib DIR -o OUT.kfx, or CONFIG.yaml: post-training quantization, with a table of what it
+ * cost where. Owner rule: the output appears whole or not at all. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,18 @@
 #include "common/files.h"
 #include "kitfox/quantize.h"
 
-enum { KEY_LIST = 2000, KEY_LIMIT, KEY_METHOD, KEY_PERCENTILE, KEY_INT16, KEY_REPORT, KEY_DATA, KEY_GAIN, KEY_FLAG, MAX_INT16 = 256 };
+enum {
+    KEY_LIST = 2000,
+    KEY_LIMIT,
+    KEY_METHOD,
+    KEY_PERCENTILE,
+    KEY_INT16,
+    KEY_REPORT,
+    KEY_DATA,
+    KEY_GAIN,
+    KEY_FLAG,
+    MAX_INT16 = 256
+};
 
 typedef struct options {
     cli_common common;
@@ -54,7 +65,8 @@ static bool method(options *o, const char *arg) {
 }
 
 static error_t parse_switch(options *o, int key) {
-    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.bias_correction, &o->q.rounding, &o->q.cross, &o->q.equalize};
+    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.bias_correction,
+                        &o->q.rounding,    &o->q.cross,          &o->q.equalize};
     if (key < KEY_FLAG || key >= KEY_FLAG + 6) return ARGP_ERR_UNKNOWN;
     *flags[key - KEY_FLAG] = 0;
     return 0;
@@ -67,8 +79,15 @@ bool quantize_is_yaml(const char *name) {
 
 /* The file says these things; an option that would contradict it is refused. */
 static void refuse_beside_yaml(struct argp_state *state, const options *o) {
-    const char *option = o->out ? "--output" : o->calib ? "--calib" : o->list ? "--calib-list" : o->ranges ? o->ranges : o->q.n_int16 ? "--int16" : o->common.preprocess ? "--preprocess"
-                         : o->common.input_shape ? "--input-shape" : o->common.arch ? "--arch" : NULL;
+    const char *option = o->out                  ? "--output"
+                         : o->calib              ? "--calib"
+                         : o->list               ? "--calib-list"
+                         : o->ranges             ? o->ranges
+                         : o->q.n_int16          ? "--int16"
+                         : o->common.preprocess  ? "--preprocess"
+                         : o->common.input_shape ? "--input-shape"
+                         : o->common.arch        ? "--arch"
+                                                 : NULL;
     if (option) argp_error(state, "%s does not apply beside a YAML file; %s says it", option, o->model);
 }
 
@@ -81,9 +100,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'c': o->calib = arg; return 0;
     case 'n': o->nodes = true; return 0;
     case KEY_LIST: o->list = arg; return 0;
-    case KEY_LIMIT:
-        o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000);
-        return 0;
+    case KEY_LIMIT: o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000); return 0;
     case KEY_METHOD:
         o->ranges = "--method";
         if (!method(o, arg)) argp_error(state, "--method %s: mse, max, percentile or kl is needed", arg);
@@ -91,7 +108,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_PERCENTILE:
         o->ranges = "--max-percentile";
         o->q.percentile = strtod(arg, &end);
-        if (*end || end == arg || !(o->q.percentile >= 50 && o->q.percentile <= 100)) argp_error(state, "--max-percentile %s: 50 to 100 is needed", arg);
+        if (*end || end == arg || !(o->q.percentile >= 50 && o->q.percentile <= 100))
+            argp_error(state, "--max-percentile %s: 50 to 100 is needed", arg);
         return 0;
     case KEY_REPORT: o->report.path = arg; return 0;
     case KEY_DATA: o->report.data = arg; return 0;
@@ -106,7 +124,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case ARGP_KEY_END:
         if (o->model && quantize_is_yaml(o->model)) refuse_beside_yaml(state, o);
-        else if (!o->model || !o->out || !o->calib) argp_error(state, "MODEL, --calib DIR and -o OUT.kfx, or CONFIG.yaml, are needed");
+        else if (!o->model || !o->out || !o->calib)
+            argp_error(state, "MODEL, --calib DIR and -o OUT.kfx, or CONFIG.yaml, are needed");
         return 0;
     default: return parse_switch(o, key);
     }
@@ -122,28 +141,35 @@ static void progress(void *user, size_t done, size_t total) {
 void quantize_print_nodes(FILE *to, const kf_graph *g, bool json) {
     kf_quantized_node n;
     kf_error err;
-    if (!json) fprintf(to, "%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
+    if (!json)
+        fprintf(to, "%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
     for (int32_t i = 0; kf_graph_quantized_node(g, i, &n, &err) == KF_OK; i++) {
         const char *dtype = n.dtype == KF_U8 ? "int8" : n.dtype == KF_I16 ? "int16" : "float";
         if (json)
-            cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I,s:o,s:o}", "node", n.name, "type", n.op, "cosine", n.cosine, "sqnr_db", pair_real(n.sqnr), "threshold", n.threshold, "datatype", dtype,
-                                     "macs", (json_int_t)n.macs, "alone_cosine", pair_real(n.alone_cosine), "alone_sqnr_db", pair_real(n.alone_sqnr)));
+            cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I,s:o,s:o}", "node", n.name, "type", n.op, "cosine",
+                                     n.cosine, "sqnr_db", pair_real(n.sqnr), "threshold", n.threshold, "datatype",
+                                     dtype, "macs", (json_int_t)n.macs, "alone_cosine", pair_real(n.alone_cosine),
+                                     "alone_sqnr_db", pair_real(n.alone_sqnr)));
         else fprintf(to, "%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, dtype);
     }
 }
 
-kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds, const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err) {
+kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds,
+                                 const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err) {
     double agreement, sqnr;
     int32_t samples;
     kf_status st = kf_graph_quantized_summary(g, &agreement, &sqnr, &samples, err);
     if (st != KF_OK) return st;
     if (json) {
-        json_t *o = json_pack("{s:s,s:i,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "agreement", agreement, "sqnr_db", pair_real(sqnr), "seconds", seconds, "bytes", (json_int_t)report_file_bytes(out));
+        json_t *o =
+            json_pack("{s:s,s:i,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "agreement", agreement, "sqnr_db",
+                      pair_real(sqnr), "seconds", seconds, "bytes", (json_int_t)report_file_bytes(out));
         quantize_report_tell(r, o);
         quantize_pace_tell(pace, o);
         cli_print_json(o);
     } else {
-        printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", out, samples, given, agreement, sqnr, seconds);
+        printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", out,
+               samples, given, agreement, sqnr, seconds);
         quantize_report_tell(r, NULL);
         quantize_pace_tell(pace, NULL);
     }
@@ -185,12 +211,15 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st != KF_OK) return st;
     if (o->nodes || o->common.json) quantize_print_nodes(stdout, *g, o->common.json);
     quantize_print_search(stdout, *g, o->common.json, o->nodes);
-    return quantize_print_summary(*g, o->out, p->n, (cli_now_ms() - start) / 1e3, &o->report, &o->pace, o->common.json, err);
+    return quantize_print_summary(*g, o->out, p->n, (cli_now_ms() - start) / 1e3, &o->report, &o->pace, o->common.json,
+                                  err);
 }
 
 int cmd_quantize(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&quantize_search_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx\nCONFIG.yaml", "Post-training quantization to 8 bits.", children, NULL, NULL};
+    const struct argp argp = {
+        OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx\nCONFIG.yaml", "Post-training quantization to 8 bits.", children,
+        NULL,    NULL};
     options o = {.limit = 200};
     o.search.q = &o.q;
     pictures p = {0};
@@ -203,7 +232,8 @@ int cmd_quantize(int argc, char **argv) {
     o.q.int16_nodes = o.int16;
     o.q.threads = o.common.threads;
     o.report.threads = o.common.threads;
-    kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &o.report, &err) : run(&o, &g, &p, &err);
+    kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &o.report, &err)
+                                             : run(&o, &g, &p, &err);
     quantize_report_free(&o.report);
     quantize_pace_free(&o.pace);
     pictures_free(&p);

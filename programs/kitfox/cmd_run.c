@@ -72,7 +72,14 @@ static kf_status check_output(const options *o, const cli_output *out, kf_error 
 
 int cmd_run(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "MODEL IN.npy... -o OUT.npy", "Raw float32 tensors in and out, NCHW as the model declares; several inputs as NAME=FILE.", children, NULL, NULL};
+    const struct argp argp = {
+        OPTIONS,
+        parse,
+        "MODEL IN.npy... -o OUT.npy",
+        "Raw float32 tensors in and out, NCHW as the model declares; several inputs as NAME=FILE.",
+        children,
+        NULL,
+        NULL};
     options o = {0};
     kf_error err = {0};
     kf_model *m = NULL;

@@ -16,7 +16,7 @@ typedef struct options {
     cli_labels labels; /* of --labels; replace the model's */
     const char *model;
     long k, every, width, height, stride; /* width 0: not given; stride 0: the width */
-    int range; /* -1: the model's */
+    int range;                            /* -1: the model's */
 } options;
 
 static const struct argp_option OPTIONS[] = {
@@ -46,7 +46,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case ARGP_KEY_END:
         if (!o->width) argp_error(state, "--nv12 WxH is needed; raw frames do not say their size");
-        if (o->stride && o->stride < o->width) argp_error(state, "--stride %ld: smaller than a row of %ld bytes", o->stride, o->width);
+        if (o->stride && o->stride < o->width)
+            argp_error(state, "--stride %ld: smaller than a row of %ld bytes", o->stride, o->width);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -55,7 +56,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static void print_line(long long frame, const kf_score *top, size_t n, double ms) {
     json_t *list = json_array();
     for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:i,s:s?,s:f}", "index", top[i].index, "label", top[i].label, "score", (double)top[i].score));
+        json_array_append_new(list, json_pack("{s:i,s:s?,s:f}", "index", top[i].index, "label", top[i].label, "score",
+                                              (double)top[i].score));
     cli_print_json(json_pack("{s:I,s:o,s:f}", "frame", (json_int_t)frame, "top", list, "ms", ms));
 }
 
@@ -63,18 +65,27 @@ static void print_line(long long frame, const kf_score *top, size_t n, double ms
 static kf_status read_frame(unsigned char *data, size_t bytes, long long frame, size_t *got, kf_error *err) {
     errno = 0;
     *got = fread(data, 1, bytes, stdin);
-    if (ferror(stdin)) return cli_error(err, KF_ERR_IO, "standard input: frame %lld cannot be read; %s; check its source", frame, strerror(errno));
+    if (ferror(stdin))
+        return cli_error(err, KF_ERR_IO, "standard input: frame %lld cannot be read; %s; check its source", frame,
+                         strerror(errno));
     if (*got && *got < bytes)
-        return cli_error(err, KF_ERR_FORMAT, "standard input: frame %lld ends after %zu of %zu bytes; the stream was cut, or its frames have another size; check --nv12 and --stride", frame, *got, bytes);
-    if (!*got && frame == 0) return cli_error(err, KF_ERR_FORMAT, "standard input: no frame; it is empty; check the program that feeds it");
+        return cli_error(err, KF_ERR_FORMAT,
+                         "standard input: frame %lld ends after %zu of %zu bytes; the stream was cut, or its frames "
+                         "have another size; check --nv12 and --stride",
+                         frame, *got, bytes);
+    if (!*got && frame == 0)
+        return cli_error(err, KF_ERR_FORMAT, "standard input: no frame; it is empty; check the program that feeds it");
     return KF_OK;
 }
 
 static kf_status run(const options *o, kf_session *s, int limited, kf_error *err) {
-    size_t stride = (size_t)(o->stride ? o->stride : o->width), luma = stride * (size_t)o->height, bytes = luma + luma / 2, got = 0, n;
+    size_t stride = (size_t)(o->stride ? o->stride : o->width), luma = stride * (size_t)o->height,
+           bytes = luma + luma / 2, got = 0, n;
     kf_score top[MAX_K];
     unsigned char *data = malloc(bytes);
-    if (!data) return cli_error(err, KF_ERR_MEMORY, "standard input: out of memory for a frame of %zu bytes; check --nv12", bytes);
+    if (!data)
+        return cli_error(err, KF_ERR_MEMORY, "standard input: out of memory for a frame of %zu bytes; check --nv12",
+                         bytes);
     const kf_nv12 f = {(int32_t)o->width, (int32_t)o->height, data, data + luma, stride, stride, limited};
     kf_status st = KF_OK;
     for (long long frame = 0; st == KF_OK; frame++) {
@@ -84,9 +95,11 @@ static kf_status run(const options *o, kf_session *s, int limited, kf_error *err
         double start = cli_now_ms();
         st = kf_session_classify_nv12(s, &f, (size_t)o->k, top, &n, err);
         double ms = cli_now_ms() - start;
-        for (size_t i = 0; st == KF_OK && o->labels.n && i < n; i++) top[i].label = top[i].index < o->labels.n ? o->labels.items[top[i].index] : NULL;
+        for (size_t i = 0; st == KF_OK && o->labels.n && i < n; i++)
+            top[i].label = top[i].index < o->labels.n ? o->labels.items[top[i].index] : NULL;
         if (st == KF_OK) print_line(frame, top, n, ms);
-        if (st == KF_OK && fflush(stdout) != 0) st = cli_error(err, KF_ERR_IO, "standard output: cannot write; %s; check its reader", strerror(errno));
+        if (st == KF_OK && fflush(stdout) != 0)
+            st = cli_error(err, KF_ERR_IO, "standard output: cannot write; %s; check its reader", strerror(errno));
     }
     free(data);
     return st;
@@ -97,21 +110,32 @@ static kf_status check_model(const options *o, const kf_model *m, const kf_model
     kf_tensor out;
     kf_status st = kf_model_output(m, 0, &out, err);
     if (st == KF_OK && !info->preprocess.valid)
-        return cli_error(err, KF_ERR_UNSUPPORTED, "%.600s: the model has no picture input; frames cannot be fed; import it with --preprocess", o->model ? o->model : "everyday10");
+        return cli_error(err, KF_ERR_UNSUPPORTED,
+                         "%.600s: the model has no picture input; frames cannot be fed; import it with --preprocess",
+                         o->model ? o->model : "everyday10");
     if (st == KF_OK && o->labels.n && (size_t)o->labels.n != out.bytes / sizeof(float))
-        return cli_error(err, KF_ERR_ARGUMENT, "%.600s: %d labels; the model has %zu classes; use the list that belongs to it", o->common.labels, o->labels.n, out.bytes / sizeof(float));
+        return cli_error(err, KF_ERR_ARGUMENT,
+                         "%.600s: %d labels; the model has %zu classes; use the list that belongs to it",
+                         o->common.labels, o->labels.n, out.bytes / sizeof(float));
     if (st == KF_OK && o->range >= 0 && o->range != info->input_range)
-        fprintf(stderr, "kitfox: note: --range %s, but the model was made for %s range; accuracy may suffer\n", o->range ? "limited" : "full", info->input_range ? "limited" : "full");
+        fprintf(stderr, "kitfox: note: --range %s, but the model was made for %s range; accuracy may suffer\n",
+                o->range ? "limited" : "full", info->input_range ? "limited" : "full");
     return st;
 }
 
 int cmd_stream(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {OPTIONS, parse, "[MODEL] --nv12 WxH",
+    const struct argp argp = {OPTIONS,
+                              parse,
+                              "[MODEL] --nv12 WxH",
                               "Top-k labels of raw NV12 frames on standard input, one JSON line each:\v"
-                              "{\"frame\": number in the stream, \"top\": [{\"index\", \"label\", \"score\"}], \"ms\": time of the frame without reading it}. Each line is flushed. "
-                              "A frame is H rows of luma, then H/2 rows of interleaved chroma. A cut last frame ends with status 1, after the lines of those before.",
-                              children, NULL, NULL};
+                              "{\"frame\": number in the stream, \"top\": [{\"index\", \"label\", \"score\"}], \"ms\": "
+                              "time of the frame without reading it}. Each line is flushed. "
+                              "A frame is H rows of luma, then H/2 rows of interleaved chroma. A cut last frame ends "
+                              "with status 1, after the lines of those before.",
+                              children,
+                              NULL,
+                              NULL};
     options o = {.k = 5, .every = 1, .range = -1};
     kf_error err = {0};
     kf_model *m = NULL;

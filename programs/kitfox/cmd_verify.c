@@ -24,8 +24,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 }
 
 static void print_json(const char *name, const kf_verify_report *r) {
-    json_t *o = json_pack("{s:s,s:b,s:b,s:i,s:i,s:s,s:f,s:f}", "model", name, "agrees", r->first < 0, "identical", r->first < 0 && r->exact == r->steps, "steps", r->steps, "exact", r->exact, "isa", kf_cpu_name(), "difference", r->difference, "tolerance", r->tolerance);
-    if (r->first >= 0) json_object_set_new(o, "step", json_pack("{s:i,s:s,s:s,s:s}", "index", r->first, "name", r->step.name, "op", r->step.op, "kernel", r->step.kernel));
+    json_t *o = json_pack("{s:s,s:b,s:b,s:i,s:i,s:s,s:f,s:f}", "model", name, "agrees", r->first < 0, "identical",
+                          r->first < 0 && r->exact == r->steps, "steps", r->steps, "exact", r->exact, "isa",
+                          kf_cpu_name(), "difference", r->difference, "tolerance", r->tolerance);
+    if (r->first >= 0)
+        json_object_set_new(o, "step",
+                            json_pack("{s:i,s:s,s:s,s:s}", "index", r->first, "name", r->step.name, "op", r->step.op,
+                                      "kernel", r->step.kernel));
     cli_print_json(o);
 }
 
@@ -40,14 +45,19 @@ static kf_status one(const char *name, const options *o, kf_error *err) {
         cli_error_at(err, st, shown, why);
     }
     if (st == KF_OK && o->common.json) print_json(shown, &r);
-    else if (st == KF_OK && r.first < 0 && r.exact == r.steps) printf("%s: identical, all %d steps byte for byte (%s)\n", shown, r.steps, kf_cpu_name());
+    else if (st == KF_OK && r.first < 0 && r.exact == r.steps)
+        printf("%s: identical, all %d steps byte for byte (%s)\n", shown, r.steps, kf_cpu_name());
     else if (st == KF_OK && r.first < 0)
-        printf("%s: agrees, %d of %d steps byte for byte, the others within %.0e (largest difference %.1e, %s)\n", shown, r.exact, r.steps, r.tolerance, r.difference, kf_cpu_name());
+        printf("%s: agrees, %d of %d steps byte for byte, the others within %.0e (largest difference %.1e, %s)\n",
+               shown, r.exact, r.steps, r.tolerance, r.difference, kf_cpu_name());
     if (st == KF_OK && r.first >= 0) {
         char how[80] = "its bytes are others";
-        if (r.tolerance > 0) snprintf(how, sizeof how, "relative difference %.2e, at most %.0e is allowed", r.difference, r.tolerance);
-        st = cli_error(err, KF_ERR_CORRUPT, "%.300s: step %d, %.200s (%s, kernel %s on %s), is the first that differs; %s; try KITFOX_CPU=scalar, and please report it", shown, r.first, r.step.name, r.step.op,
-                       r.step.kernel, kf_cpu_name(), how);
+        if (r.tolerance > 0)
+            snprintf(how, sizeof how, "relative difference %.2e, at most %.0e is allowed", r.difference, r.tolerance);
+        st = cli_error(err, KF_ERR_CORRUPT,
+                       "%.300s: step %d, %.200s (%s, kernel %s on %s), is the first that differs; %s; try "
+                       "KITFOX_CPU=scalar, and please report it",
+                       shown, r.first, r.step.name, r.step.op, r.step.kernel, kf_cpu_name(), how);
     }
     kf_model_destroy(&m);
     return st;
@@ -55,7 +65,15 @@ static kf_status one(const char *name, const options *o, kf_error *err) {
 
 int cmd_verify(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {NULL, parse, "[MODEL.kfx...]", "Run the made-up input of the model's golden vector on this machine and compare every step: identical (quantized models, byte for byte), agrees (f32, within a tolerance), or the first step that differs (exit status 1).", children, NULL, NULL};
+    const struct argp argp = {NULL,
+                              parse,
+                              "[MODEL.kfx...]",
+                              "Run the made-up input of the model's golden vector on this machine and compare every "
+                              "step: identical (quantized models, byte for byte), agrees (f32, within a tolerance), or "
+                              "the first step that differs (exit status 1).",
+                              children,
+                              NULL,
+                              NULL};
     options o = {0};
     int failed = EXIT_DONE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;

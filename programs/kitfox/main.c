@@ -40,7 +40,8 @@ static int finish(int status) {
     errno = 0;
     if (cli_json_lost() && !status) status = EXIT_FAILED;
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
-    int failed = cli_say("standard output: cannot write; %s; check the space where it goes", errno ? strerror(errno) : "an earlier write failed");
+    int failed = cli_say("standard output: cannot write; %s; check the space where it goes",
+                         errno ? strerror(errno) : "an earlier write failed");
     return status ? status : failed;
 }
 

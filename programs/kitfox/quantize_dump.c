@@ -32,7 +32,8 @@ kf_status quantize_dump(const pictures *p, const char *folder, const char *input
     kf_status st = KF_OK;
     inner(folder, input, sub);
     quantize_dump_remove(folder, input); /* of a run that was killed */
-    if (mkdir(folder, 0777) != 0 || mkdir(sub, 0777) != 0) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be made; %s", sub, strerror(errno));
+    if (mkdir(folder, 0777) != 0 || mkdir(sub, 0777) != 0)
+        st = cli_error(err, KF_ERR_IO, "%.600s: cannot be made; %s", sub, strerror(errno));
     for (size_t i = 0; st == KF_OK && i < p->n; i++) {
         snprintf(path, sizeof path, "%s/%zu.npy", sub, i);
         st = cli_npy_write(path, &p->tensors[i], err);

@@ -1,5 +1,5 @@
-/* Float and quantized network timed in turns, so that nobody ships the slower one unawares: without integer instructions it can happen.
- * Owner rule: see quantize_pace.h. */
+/* Float and quantized network timed in turns, so that nobody ships the slower one unawares: without integer
+ * instructions it can happen. Owner rule: see quantize_pace.h. */
 #include "kitfox/quantize_pace.h"
 
 #include <stdio.h>
@@ -14,7 +14,9 @@ static int by_value(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
-kf_status quantize_pace_begin(quantize_pace *p, kf_graph *g, kf_error *err) { return kf_graph_compile(g, NULL, &p->m[0], err); }
+kf_status quantize_pace_begin(quantize_pace *p, kf_graph *g, kf_error *err) {
+    return kf_graph_compile(g, NULL, &p->m[0], err);
+}
 
 kf_status quantize_pace_measure(quantize_pace *p, kf_graph *g, kf_error *err) {
     double ms[2][TURNS], start = cli_now_ms();
@@ -41,7 +43,10 @@ void quantize_pace_tell(const quantize_pace *p, json_t *object) {
         json_object_set_new(object, "ms", json_real(p->ms[1]));
     }
     if (p->ms[1] > p->ms[0])
-        fprintf(stderr, "kitfox: note: the quantized model is slower than its float form on this CPU (%s, threads 1): %.3f and %.3f ms\n", kf_cpu_name(), p->ms[1], p->ms[0]);
+        fprintf(stderr,
+                "kitfox: note: the quantized model is slower than its float form on this CPU (%s, threads 1): %.3f and "
+                "%.3f ms\n",
+                kf_cpu_name(), p->ms[1], p->ms[0]);
 }
 
 void quantize_pace_free(quantize_pace *p) {

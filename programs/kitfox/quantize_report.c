@@ -11,7 +11,8 @@ enum { NODE_IMAGES = 20 };
 
 static bool wanted(const quantize_report *r) { return r->path || r->data; }
 
-kf_status quantize_report_begin(quantize_report *r, const char *model, kf_graph *g, kf_quantize_options *q, kf_error *err) {
+kf_status quantize_report_begin(quantize_report *r, const char *model, kf_graph *g, kf_quantize_options *q,
+                                kf_error *err) {
     if (!wanted(r)) return KF_OK;
     r->model = model;
     q->detail = r->path != NULL;
@@ -26,7 +27,12 @@ kf_status quantize_report_begin(quantize_report *r, const char *model, kf_graph 
 kf_status quantize_report_measure(quantize_report *r, kf_graph *g, const pictures *calibration, kf_error *err) {
     if (!wanted(r)) return KF_OK;
     kf_status st = kf_graph_compile(g, NULL, &r->m[1], err);
-    r->w = (pair){.m = {r->m[0], r->m[1]}, .p = r->data ? &r->tests : calibration, .truth = r->truth, .threads = r->threads, .node_limit = r->path ? NODE_IMAGES : 0, .costs = true};
+    r->w = (pair){.m = {r->m[0], r->m[1]},
+                  .p = r->data ? &r->tests : calibration,
+                  .truth = r->truth,
+                  .threads = r->threads,
+                  .node_limit = r->path ? NODE_IMAGES : 0,
+                  .costs = true};
     return st == KF_OK ? pair_run(&r->w, err) : st;
 }
 
@@ -36,10 +42,19 @@ kf_status quantize_report_write(const quantize_report *r, const kf_graph *g, con
     const char *slash = strrchr(r->model, '/');
     snprintf(title, sizeof title, "%.300s in 8 bits", slash ? slash + 1 : r->model);
     if (r->data)
-        snprintf(basis, sizeof basis, "On %zu test pictures of %.800s%s.", r->w.p->n, r->data, r->truth ? ", with the labels found there" : "; no labels were found there");
+        snprintf(basis, sizeof basis, "On %zu test pictures of %.800s%s.", r->w.p->n, r->data,
+                 r->truth ? ", with the labels found there" : "; no labels were found there");
     else
-        snprintf(basis, sizeof basis, "On the %zu calibration samples themselves: the weights were fitted to them, so agreement elsewhere may be lower. Test pictures (--data) tell.", r->w.p->n);
-    report page = {.title = title, .name = {r->model, out}, .basis = basis, .bytes = {report_file_bytes(r->model), report_file_bytes(out)}, .w = &r->w, .graph = g};
+        snprintf(basis, sizeof basis,
+                 "On the %zu calibration samples themselves: the weights were fitted to them, so agreement elsewhere "
+                 "may be lower. Test pictures (--data) tell.",
+                 r->w.p->n);
+    report page = {.title = title,
+                   .name = {r->model, out},
+                   .basis = basis,
+                   .bytes = {report_file_bytes(r->model), report_file_bytes(out)},
+                   .w = &r->w,
+                   .graph = g};
     return report_write(r->path, &page, err);
 }
 

@@ -1,5 +1,5 @@
-/* quantize --report and --data: the float and the quantized model side by side, on test pictures or on the calibration ones.
- * Owner rule: quantize_report_free releases everything; options are borrowed. */
+/* quantize --report and --data: the float and the quantized model side by side, on test pictures or on the calibration
+ * ones. Owner rule: quantize_report_free releases everything; options are borrowed. */
 #ifndef KITFOX_QUANTIZE_REPORT_H
 #define KITFOX_QUANTIZE_REPORT_H
 
@@ -16,9 +16,10 @@ typedef struct quantize_report {
     pair w;
 } quantize_report;
 
-/** Before quantizing: can the page be written, which test pictures are there; compiles the float network of `g`, and asks the
- *  quantizer for details. All three calls do nothing when neither option was given. */
-kf_status quantize_report_begin(quantize_report *r, const char *model, kf_graph *g, kf_quantize_options *q, kf_error *err);
+/** Before quantizing: can the page be written, which test pictures are there; compiles the float network of `g`, and
+ * asks the quantizer for details. All three calls do nothing when neither option was given. */
+kf_status quantize_report_begin(quantize_report *r, const char *model, kf_graph *g, kf_quantize_options *q,
+                                kf_error *err);
 /** After quantizing and before anything is written: both models over the pictures. */
 kf_status quantize_report_measure(quantize_report *r, kf_graph *g, const pictures *calibration, kf_error *err);
 /** The page; `out` is the quantized file, already written. */

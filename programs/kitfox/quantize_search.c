@@ -11,9 +11,14 @@
 enum { KEY_DROP = 2100, KEY_COSINE, KEY_LIMIT, KEY_OUTPUT, KEY_WEIGHTS, SHOWN = 20 };
 
 static const struct argp_option OPTIONS[] = {
-    {"target-drop", KEY_DROP, "POINTS", 0, "search for nodes to store in int16 until at most POINTS percent points of top-1 are lost on a quarter of the samples, held out: of accuracy "
-     "where the folder has labels, else of agreement with float. If it cannot be met, a note says so and the best model is written", 2},
-    {"target-cosine", KEY_COSINE, "C", 0, "like --target-drop, until the cosine of the logits with float is C or more (0.999)", 2},
+    {"target-drop", KEY_DROP, "POINTS", 0,
+     "search for nodes to store in int16 until at most POINTS percent points of top-1 are lost on a quarter of the "
+     "samples, held out: of accuracy "
+     "where the folder has labels, else of agreement with float. If it cannot be met, a note says so and the best "
+     "model is written",
+     2},
+    {"target-cosine", KEY_COSINE, "C", 0,
+     "like --target-drop, until the cosine of the logits with float is C or more (0.999)", 2},
     {"max-int16-macs", KEY_LIMIT, "PERCENT", 0, "multiply-adds that the search may make int16 (default 10)", 2},
     {"int16-output", KEY_OUTPUT, "NODE", 0, "this node writes int16 (repeat)", 2},
     {"int16-weights", KEY_WEIGHTS, "NODE", 0, "this node's weights are int16 (repeat)", 2},
@@ -23,7 +28,8 @@ static const struct argp_option OPTIONS[] = {
 static double real(struct argp_state *state, const char *option, const char *arg, double most) {
     char *end = NULL;
     double x = strtod(arg, &end);
-    if (*end || end == arg || !(x >= 0 && x <= most)) argp_error(state, "%s %s: a number from 0 to %g is needed", option, arg, most);
+    if (*end || end == arg || !(x >= 0 && x <= most))
+        argp_error(state, "%s %s: a number from 0 to %g is needed", option, arg, most);
     return x;
 }
 
@@ -37,7 +43,8 @@ static void bar(void *user, size_t done, size_t total) {
     (void)user;
     if (!isatty(2)) return;
     int filled = (int)(30 * done / total);
-    fprintf(stderr, "\rsearching [%.*s%.*s] %3zu %%", filled, "##############################", 30 - filled, "..............................", 100 * done / total);
+    fprintf(stderr, "\rsearching [%.*s%.*s] %3zu %%", filled, "##############################", 30 - filled,
+            "..............................", 100 * done / total);
     if (done == total) fprintf(stderr, "\r%60s\r", "");
 }
 
@@ -55,7 +62,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case ARGP_KEY_END:
         s->q->int16_outputs = s->outputs, s->q->int16_weights = s->weights;
         if (s->given) s->q->progress = bar;
-        else if (s->limited) argp_error(state, "--max-int16-macs limits a search; give --target-drop or --target-cosine too");
+        else if (s->limited)
+            argp_error(state, "--max-int16-macs limits a search; give --target-drop or --target-cosine too");
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
@@ -63,19 +71,24 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 const struct argp quantize_search_argp = {OPTIONS, parse, NULL, NULL, NULL, NULL, NULL};
 
-/* ---- labels ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- labels ------------------------------------------------------------------------------------------------------ */
 
 static const char INSTEAD[] = "; the drop is the share of pictures that float answers differently\n";
 
-static int by_path(const void *a, const void *b) { return strcmp(((const cli_labelled_one *)a)->path, ((const cli_labelled_one *)b)->path); }
+static int by_path(const void *a, const void *b) {
+    return strcmp(((const cli_labelled_one *)a)->path, ((const cli_labelled_one *)b)->path);
+}
 
-/* Folders are classes only if they are named like the network's labels, or are as many as its classes: other folders say nothing. */
+/* Folders are classes only if they are named like the network's labels, or are as many as its classes: other folders
+ * say nothing. */
 static bool folders_are_classes(const cli_labelled *l, const kf_model *m, int64_t classes) {
     bool named = true;
     int64_t folders = 0;
     for (size_t i = 0; i < l->n; i++) {
         size_t len = strcspn(l->items[i].name, "/");
-        const char *label = l->items[i].truth >= 0 && l->items[i].truth < classes ? kf_model_label(m, (int32_t)l->items[i].truth) : NULL;
+        const char *label = l->items[i].truth >= 0 && l->items[i].truth < classes
+                                ? kf_model_label(m, (int32_t)l->items[i].truth)
+                                : NULL;
         named = named && label && strlen(label) == len && strncmp(label, l->items[i].name, len) == 0;
         folders += i == 0 || l->items[i].truth != l->items[i - 1].truth;
     }
@@ -86,7 +99,8 @@ static size_t match(quantize_search *s, cli_labelled *l, const pictures *p, int6
     size_t found = 0;
     qsort(l->items, l->n, sizeof *l->items, by_path);
     for (size_t i = 0; i < p->n; i++) {
-        const cli_labelled_one *one = bsearch(&(cli_labelled_one){.path = p->paths[i]}, l->items, l->n, sizeof *l->items, by_path);
+        const cli_labelled_one *one =
+            bsearch(&(cli_labelled_one){.path = p->paths[i]}, l->items, l->n, sizeof *l->items, by_path);
         bool known = one && one->truth >= 0 && one->truth < classes;
         s->labels[i] = known ? (int32_t)one->truth : -1;
         found += known;
@@ -94,7 +108,8 @@ static size_t match(quantize_search *s, cli_labelled *l, const pictures *p, int6
     return found;
 }
 
-kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *folder, const pictures *p, kf_error *err) {
+kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *folder, const pictures *p,
+                                 kf_error *err) {
     kf_model *m = NULL;
     kf_tensor out;
     cli_labelled l = {0};
@@ -102,8 +117,10 @@ kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *fo
     if (s->q->target_drop < 0) return KF_OK;
     size_t held = p->n / 4;
     if (held && s->q->target_drop * (double)held < 100)
-        fprintf(stderr, "kitfox: note: %zu samples are held out and one is %.2f points: a drop of %g asks that none is lost; more samples, or --target-cosine, judge finer\n", held,
-                100.0 / (double)held, s->q->target_drop);
+        fprintf(stderr,
+                "kitfox: note: %zu samples are held out and one is %.2f points: a drop of %g asks that none is lost; "
+                "more samples, or --target-cosine, judge finer\n",
+                held, 100.0 / (double)held, s->q->target_drop);
     s->labels = calloc(p->n + 1, sizeof *s->labels);
     if (!s->labels) return cli_error_at(err, KF_ERR_MEMORY, folder, "out of memory for labels");
     kf_status st = kf_graph_compile(g, NULL, &m, err);
@@ -115,7 +132,9 @@ kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *fo
         bool usable = l.n && (access(csv, F_OK) == 0 || folders_are_classes(&l, m, classes));
         size_t found = usable ? match(s, &l, p, classes) : 0;
         if (found == p->n) s->q->labels = s->labels;
-        else if (!found) fprintf(stderr, "kitfox: note: %s has no labels (labels.csv, or a folder for each class)%s", folder, INSTEAD);
+        else if (!found)
+            fprintf(stderr, "kitfox: note: %s has no labels (labels.csv, or a folder for each class)%s", folder,
+                    INSTEAD);
         else fprintf(stderr, "kitfox: note: only %zu of %zu pictures have a label%s", found, p->n, INSTEAD);
     }
     cli_labelled_free(&l);
@@ -128,7 +147,7 @@ void quantize_search_free(quantize_search *s) {
     s->labels = NULL;
 }
 
-/* ---- outcome --------------------------------------------------------------------------------------------------------------------- */
+/* ---- outcome ----------------------------------------------------------------------------------------------------- */
 
 static json_t *decibel(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
@@ -136,11 +155,15 @@ static void print_json(const kf_graph *g, const kf_search_result *r) {
     kf_search_candidate c;
     kf_error err;
     for (int32_t i = 0; kf_graph_search_candidate(g, i, &c, &err) == KF_OK; i++)
-        cli_print_json(json_pack("{s:s,s:s,s:f,s:I,s:o}", "candidate", c.node, "what", c.weights ? "weights" : "output", "gain", c.gain, "macs", (json_int_t)c.macs,
-                                 "place", c.place ? json_integer(c.place) : json_null()));
-    cli_print_json(json_pack("{s:b,s:i,s:s,s:o,s:i,s:f,s:f,s:f,s:f,s:o,s:o,s:f}", "target_met", r->met, "held_out", r->held_out, "drop_of", r->labelled ? "accuracy" : "agreement", "float_top1",
-                             r->labelled ? json_real(r->float_top1) : json_null(), "promoted", r->promoted, "drop_int8", r->drop_before, "drop", r->drop, "cosine_int8", r->cosine_before, "cosine",
-                             r->cosine, "sqnr_db_int8", decibel(r->sqnr_before), "sqnr_db", decibel(r->sqnr), "int16_macs_percent", r->int16_macs));
+        cli_print_json(json_pack("{s:s,s:s,s:f,s:I,s:o}", "candidate", c.node, "what", c.weights ? "weights" : "output",
+                                 "gain", c.gain, "macs", (json_int_t)c.macs, "place",
+                                 c.place ? json_integer(c.place) : json_null()));
+    cli_print_json(json_pack("{s:b,s:i,s:s,s:o,s:i,s:f,s:f,s:f,s:f,s:o,s:o,s:f}", "target_met", r->met, "held_out",
+                             r->held_out, "drop_of", r->labelled ? "accuracy" : "agreement", "float_top1",
+                             r->labelled ? json_real(r->float_top1) : json_null(), "promoted", r->promoted, "drop_int8",
+                             r->drop_before, "drop", r->drop, "cosine_int8", r->cosine_before, "cosine", r->cosine,
+                             "sqnr_db_int8", decibel(r->sqnr_before), "sqnr_db", decibel(r->sqnr), "int16_macs_percent",
+                             r->int16_macs));
 }
 
 static void print_text(FILE *to, const kf_graph *g, const kf_search_result *r, bool all) {
@@ -151,13 +174,19 @@ static void print_text(FILE *to, const kf_graph *g, const kf_search_result *r, b
     for (int32_t i = 0; kf_graph_search_candidate(g, i, &c, &err) == KF_OK; i++) {
         char place[16] = "-";
         if (c.place) snprintf(place, sizeof place, "%d", c.place);
-        if (all || c.place || i < SHOWN) fprintf(to, "%5s  %-8s %8.2f %12lld  %s\n", place, c.weights ? "weights" : "output", c.gain, (long long)c.macs, c.node);
-        else if (i == SHOWN || i == r->promoted) fprintf(to, "       ... %d more; --nodes prints them\n", r->candidates - i);
+        if (all || c.place || i < SHOWN)
+            fprintf(to, "%5s  %-8s %8.2f %12lld  %s\n", place, c.weights ? "weights" : "output", c.gain,
+                    (long long)c.macs, c.node);
+        else if (i == SHOWN || i == r->promoted)
+            fprintf(to, "       ... %d more; --nodes prints them\n", r->candidates - i);
     }
-    fprintf(to, "search, on %d held-out samples%s (one is %.2f points):\n", r->held_out, r->labelled ? " with labels" : "", 100.0 / r->held_out);
-    fprintf(to, "  all int8:  %.2f points %s lost, cosine %.6f, SQNR %.2f dB\n", r->drop_before, what, r->cosine_before, r->sqnr_before);
+    fprintf(to, "search, on %d held-out samples%s (one is %.2f points):\n", r->held_out,
+            r->labelled ? " with labels" : "", 100.0 / r->held_out);
+    fprintf(to, "  all int8:  %.2f points %s lost, cosine %.6f, SQNR %.2f dB\n", r->drop_before, what, r->cosine_before,
+            r->sqnr_before);
     if (r->candidates)
-        fprintf(to, "  %d promoted: %.2f points %s lost, cosine %.6f, SQNR %.2f dB, %.2f %% of MACs in int16\n", r->promoted, r->drop, what, r->cosine, r->sqnr, r->int16_macs);
+        fprintf(to, "  %d promoted: %.2f points %s lost, cosine %.6f, SQNR %.2f dB, %.2f %% of MACs in int16\n",
+                r->promoted, r->drop, what, r->cosine, r->sqnr, r->int16_macs);
     fprintf(to, "  the target is %s%s\n", r->met ? "met" : "NOT met", r->promoted || !r->met ? "" : " without int16");
 }
 
@@ -169,7 +198,8 @@ void quantize_print_search(FILE *to, const kf_graph *g, bool json, bool all) {
     else print_text(to, g, &r, all);
     if (!r.met && to == stdout)
         fprintf(stderr,
-                "kitfox: note: the target was not met: %.2f points lost and cosine %.6f on %d held-out samples with %.2f %% of MACs in int16; "
+                "kitfox: note: the target was not met: %.2f points lost and cosine %.6f on %d held-out samples with "
+                "%.2f %% of MACs in int16; "
                 "this is the best found; raise --max-int16-macs, or give more samples\n",
                 r.drop, r.cosine, r.held_out, r.int16_macs);
 }

@@ -21,9 +21,9 @@ typedef struct job {
     size_t original_bytes, optimized_bytes, quantized_bytes;
     char *notices; /* for the log */
     size_t notices_len;
-    FILE *log; /* writes `notices` */
+    FILE *log;        /* writes `notices` */
     const char **all; /* every node, for all_int16 */
-    bool quiet; /* notices about keys were told before */
+    bool quiet;       /* notices about keys were told before */
     size_t limit;
     quantize_report *report;
     quantize_pace pace;
@@ -53,11 +53,17 @@ static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
     int64_t want = c->trained == KF_INPUT_GRAY ? 1 : 3;
     bool first = in->rank == 4 && in->shape[1] == want, last = in->rank == 4 && in->shape[3] == want;
     if (picture && !first && !last)
-        return cli_error(err, KF_ERR_ARGUMENT, "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; correct it, or onnx_model", kf_quantize_config_place(c, "input_type_train"), (int)want,
-                    want == 1 ? "" : "s", in->rank, (long long)(in->rank == 4 ? in->shape[c->nhwc ? 3 : 1] : 0));
+        return cli_error(err, KF_ERR_ARGUMENT,
+                         "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; "
+                         "correct it, or onnx_model",
+                         kf_quantize_config_place(c, "input_type_train"), (int)want, want == 1 ? "" : "s", in->rank,
+                         (long long)(in->rank == 4 ? in->shape[c->nhwc ? 3 : 1] : 0));
     const int64_t *side = in->shape + (first ? 2 : 1);
     if (picture && (c->runtime == KF_INPUT_NV12 || c->runtime == KF_INPUT_YUV444) && (side[0] % 2 || side[1] % 2))
-        return cli_error(err, KF_ERR_ARGUMENT, "%s: input_type_rt needs an even height and width; the network takes %lld x %lld; use rgb or bgr", kf_quantize_config_place(c, "input_type_rt"), (long long)side[0], (long long)side[1]);
+        return cli_error(
+            err, KF_ERR_ARGUMENT,
+            "%s: input_type_rt needs an even height and width; the network takes %lld x %lld; use rgb or bgr",
+            kf_quantize_config_place(c, "input_type_rt"), (long long)side[0], (long long)side[1]);
     return KF_OK;
 }
 
@@ -76,7 +82,8 @@ static kf_status set_preprocess(job *j, kf_error *err) {
     return place(j, j->c->normalizes ? "scale_value" : "norm_type", kf_graph_set_preprocess(j->g, &p, err), err);
 }
 
-/* Calibration pixels are full range whatever the camera gives; stretched wrongly, or not at all, all of them lie in 16..235. */
+/* Calibration pixels are full range whatever the camera gives; stretched wrongly, or not at all, all of them lie
+ * in 16..235. */
 static void tell_range(job *j) {
     double lo = 255, hi = 0;
     kf_color color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;
@@ -89,7 +96,10 @@ static void tell_range(job *j) {
             lo = y < lo ? y : lo, hi = y > hi ? y : hi;
         }
     if (lo < 15.5 || hi > 235.5) return;
-    snprintf(text, sizeof text, "%.150s: the luma of all calibration pictures lies in %.0f..%.0f, like limited range, but the file says regular (full); set input_space_and_range: bt601_video if the camera is limited, and write pictures stretched to 0..255",
+    snprintf(text, sizeof text,
+             "%.150s: the luma of all calibration pictures lies in %.0f..%.0f, like limited range, but the file says "
+             "regular (full); set input_space_and_range: bt601_video if the camera is limited, and write pictures "
+             "stretched to 0..255",
              kf_quantize_config_place(j->c, "input_space_and_range"), lo, hi);
     notice(j, text);
 }
@@ -108,7 +118,8 @@ static kf_status random_samples(job *j, const kf_tensor *in, bool pixels, kf_err
         *t = *in;
         if (pixels) *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {in->shape[2], in->shape[3], 3}};
         t->name = NULL, t->bytes = count * kf_dtype_size(t->dtype);
-        if (!(t->data = malloc(t->bytes + 1))) return cli_error(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", t->bytes);
+        if (!(t->data = malloc(t->bytes + 1)))
+            return cli_error(err, KF_ERR_MEMORY, "out of memory; %zu bytes were asked for", t->bytes);
         for (size_t i = 0; i < count; i++) {
             state ^= state << 13, state ^= state >> 17, state ^= state << 5;
             if (pixels) ((uint8_t *)t->data)[i] = (uint8_t)(state >> 24);
@@ -121,7 +132,11 @@ static kf_status random_samples(job *j, const kf_tensor *in, bool pixels, kf_err
 static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     const kf_quantize_config *c = j->c;
     kf_graph_info info;
-    raw_form f = {.type = c->calibration_type, .nhwc = c->nhwc, .input = in, .bgr = c->trained == KF_INPUT_BGR, .normalize = c->normalizes,
+    raw_form f = {.type = c->calibration_type,
+                  .nhwc = c->nhwc,
+                  .input = in,
+                  .bgr = c->trained == KF_INPUT_BGR,
+                  .normalize = c->normalizes,
                   .camera = c->runtime == KF_INPUT_NV12 ? 1 + c->limited : 0};
     memcpy(f.mean, c->mean, sizeof f.mean);
     memcpy(f.scale, c->scale, sizeof f.scale);
@@ -131,7 +146,8 @@ static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     if (st == KF_OK && !c->pictures) st = raw_load(c->calibration, j->limit, &f, &j->p, err);
     if (st == KF_OK && c->pictures) st = pictures_find(c->calibration, NULL, j->limit, &j->p, err);
     if (st == KF_OK && c->pictures) st = pictures_load(&j->p, &info.preprocess, err);
-    if (st == KF_OK && j->p.n < 20) notice(j, "fewer than 20 calibration files; 50 to 200 typical ones give better ranges");
+    if (st == KF_OK && j->p.n < 20)
+        notice(j, "fewer than 20 calibration files; 50 to 200 typical ones give better ranges");
     if (st == KF_OK && c->runtime == KF_INPUT_NV12 && !c->limited && f.pixels) tell_range(j);
     return place(j, "cal_data_dir", st, err);
 }
@@ -186,9 +202,11 @@ static kf_status set_int16(job *j, kf_error *err) {
     if (st != KF_OK) return st;
     j->q.int16_nodes = c->int16_nodes, j->q.n_int16 = c->n_int16;
     if (!c->all_int16) return KF_OK;
-    if (!(j->all = calloc((size_t)info.n_nodes + 1, sizeof *j->all))) return cli_error(err, KF_ERR_MEMORY, "out of memory");
+    if (!(j->all = calloc((size_t)info.n_nodes + 1, sizeof *j->all)))
+        return cli_error(err, KF_ERR_MEMORY, "out of memory");
     j->q.int16_nodes = j->all, j->q.n_int16 = 0;
-    for (int32_t i = 0; i < info.n_nodes && kf_graph_node(j->g, i, &n, err) == KF_OK; i++) j->all[j->q.n_int16++] = n.name;
+    for (int32_t i = 0; i < info.n_nodes && kf_graph_node(j->g, i, &n, err) == KF_OK; i++)
+        j->all[j->q.n_int16++] = n.name;
     return KF_OK;
 }
 
@@ -198,18 +216,21 @@ static void tell_fallbacks(job *j) {
     kf_node_info n;
     kf_error err;
     char text[400];
-    for (int32_t i = 0; kf_graph_quantized_node(j->g, i, &q, &err) == KF_OK && kf_graph_node(j->g, i, &n, &err) == KF_OK; i++)
+    for (int32_t i = 0;
+         kf_graph_quantized_node(j->g, i, &q, &err) == KF_OK && kf_graph_node(j->g, i, &n, &err) == KF_OK; i++)
         for (int32_t k = 0; k < j->c->n_int16; k++)
             if (q.dtype != KF_I16 && strcmp(n.name, q.name) == 0 && answers(&n, j->c->int16_nodes[k])) {
-                snprintf(text, sizeof text, "%s: node '%.200s' stays %s", j->c->int16_places[k], j->c->int16_nodes[k], q.dtype == KF_F32 ? "float: its readers take float" : "int8: it has no int16 form");
+                snprintf(text, sizeof text, "%s: node '%.200s' stays %s", j->c->int16_places[k], j->c->int16_nodes[k],
+                         q.dtype == KF_F32 ? "float: its readers take float" : "int8: it has no int16 form");
                 notice(j, text);
             }
 }
 
-/* ---- outputs --------------------------------------------------------------------------------------------------------- */
+/* ---- outputs ----------------------------------------------------------------------------------------------------- */
 
 enum { N_OUTPUTS = 5 };
-static const char *const SUFFIX[N_OUTPUTS] = {".kfx", "_original_float_model.onnx", "_optimized_float_model.onnx", "_quantized_model.onnx", "_quantize.log"};
+static const char *const SUFFIX[N_OUTPUTS] = {".kfx", "_original_float_model.onnx", "_optimized_float_model.onnx",
+                                              "_quantized_model.onnx", "_quantize.log"};
 
 static kf_status write_log(const job *j, const char *path, kf_error *err) {
     double agreement, sqnr;
@@ -239,7 +260,8 @@ static kf_status make_folder(const char *path, bool *made, kf_error *err) {
             memcpy(part, path, i);
             part[i] = '\0';
             *made = mkdir(part, 0777) == 0;
-            if (!*made && errno != EEXIST) return cli_error(err, KF_ERR_IO, "%.600s: cannot be made; %s", part, strerror(errno));
+            if (!*made && errno != EEXIST)
+                return cli_error(err, KF_ERR_IO, "%.600s: cannot be made; %s", part, strerror(errno));
         }
     return KF_OK;
 }
@@ -337,7 +359,8 @@ static kf_status conclude(const job *j, kf_error *err) {
     if (st != KF_OK) return st;
     quantize_print_nodes(stdout, j->g, j->common->json);
     quantize_print_search(stdout, j->g, j->common->json, false);
-    return quantize_print_summary(j->g, path, j->p.n, (cli_now_ms() - j->start) / 1e3, j->report, &j->pace, j->common->json, err);
+    return quantize_print_summary(j->g, path, j->p.n, (cli_now_ms() - j->start) / 1e3, j->report, &j->pace,
+                                  j->common->json, err);
 }
 
 /* Before anything is optimized: the names are those of the file. */
@@ -345,9 +368,14 @@ static kf_status set_edges(job *j, kf_error *err) {
     const kf_quantize_config *c = j->c;
     int32_t removed = 0;
     char text[120];
-    kf_status st = c->n_output_nodes ? place(j, "output_nodes", kf_graph_set_outputs(j->g, c->output_nodes, c->n_output_nodes, err), err) : KF_OK;
+    kf_status st = c->n_output_nodes ? place(j, "output_nodes",
+                                             kf_graph_set_outputs(j->g, c->output_nodes, c->n_output_nodes, err), err)
+                                     : KF_OK;
     if (st == KF_OK && (c->n_remove_types || c->n_remove_names))
-        st = place(j, c->n_remove_names ? "remove_node_name" : "remove_node_type", kf_graph_remove_edges(j->g, c->remove_types, c->n_remove_types, c->remove_names, c->n_remove_names, &removed, err), err);
+        st = place(j, c->n_remove_names ? "remove_node_name" : "remove_node_type",
+                   kf_graph_remove_edges(j->g, c->remove_types, c->n_remove_types, c->remove_names, c->n_remove_names,
+                                         &removed, err),
+                   err);
     if (st != KF_OK || !removed) return st;
     snprintf(text, sizeof text, "%d node%s removed at inputs and outputs", removed, removed == 1 ? "" : "s");
     notice(j, text);
@@ -356,9 +384,12 @@ static kf_status set_edges(job *j, kf_error *err) {
 
 static kf_status import(job *j, kf_error *err) {
     cli_common common = *j->common;
-    if (access(j->c->model, R_OK) != 0) return place(j, "onnx_model", cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", j->c->model, strerror(errno)), err);
+    if (access(j->c->model, R_OK) != 0)
+        return place(j, "onnx_model",
+                     cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", j->c->model, strerror(errno)), err);
     common.input_shape = j->c->input_shape;
-    kf_status st = place(j, j->c->input_shape ? "input_shape" : "onnx_model", cli_import(j->c->model, &common, &j->g, err), err);
+    kf_status st =
+        place(j, j->c->input_shape ? "input_shape" : "onnx_model", cli_import(j->c->model, &common, &j->g, err), err);
     if (st == KF_OK) st = kf_graph_write_onnx(j->g, &j->original, &j->original_bytes, err);
     if (st == KF_OK) st = set_edges(j, err);
     if (st == KF_OK) st = set_preprocess(j, err);
@@ -414,7 +445,8 @@ static void release(job *j) {
     kf_quantize_config_free(&j->c);
 }
 
-kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t limit, kf_tensor *input, size_t *samples, kf_error *err) {
+kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t limit, kf_tensor *input, size_t *samples,
+                            kf_error *err) {
     job j = {.common = common, .limit = limit, .quiet = true};
     j.log = open_memstream(&j.notices, &j.notices_len);
     kf_status st = j.log ? prepare(&j, path, input, err) : cli_error(err, KF_ERR_MEMORY, "out of memory");
@@ -424,7 +456,8 @@ kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t l
     return st;
 }
 
-kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit, quantize_report *r, kf_error *err) {
+kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit,
+                        quantize_report *r, kf_error *err) {
     job j = {.common = common, .q = *q, .limit = limit, .report = r, .start = cli_now_ms()};
     j.log = open_memstream(&j.notices, &j.notices_len);
     kf_status st = j.log ? run(&j, path, err) : cli_error(err, KF_ERR_MEMORY, "out of memory");

@@ -16,13 +16,16 @@
         if (!(condition)) KF_FAIL((err), KF_ERR_ARGUMENT, "%s: %s", __func__, what);                                   \
     } while (0)
 
-void kf_model_options_init(kf_model_options *o) { *o = (kf_model_options){.size = sizeof *o, .max_bytes = (size_t)1 << 30}; }
+void kf_model_options_init(kf_model_options *o) {
+    *o = (kf_model_options){.size = sizeof *o, .max_bytes = (size_t)1 << 30};
+}
 void kf_session_options_init(kf_session_options *o) { *o = (kf_session_options){.size = sizeof *o}; }
 
 /** Bytes that a model may take where nobody says: these, and so many more for each byte of its file. */
 enum { MODEL_ALWAYS = 64 << 20, MODEL_EACH = 32 };
 
-static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, unsigned flags, kf_model **out, kf_error *err) {
+static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, unsigned flags, kf_model **out,
+                            kf_error *err) {
     kf__program *p;
     const kf_allocator *a = o ? o->allocator : NULL;
     if (o && o->skip_hash) flags |= KF_READ_SKIP_HASH;
@@ -32,7 +35,8 @@ static kf_status model_from(const void *data, size_t bytes, const kf_model_optio
     return kf__model_create(p, a, out, err);
 }
 
-kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *o, kf_model **out, kf_error *err) {
+kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *o, kf_model **out,
+                               kf_error *err) {
     NEED(err, out && data, "data and out are needed");
     *out = NULL;
     return model_from(data, bytes, o, 0, out, err);
@@ -62,14 +66,26 @@ void kf_model_destroy(kf_model **model) { kf__model_destroy(model); }
 
 void kf_model_get_info(const kf_model *model, kf_model_info *info) {
     const kf__program *p = model->p;
-    *info = (kf_model_info){.name = p->meta.name, .arch = p->meta.arch, .source = p->meta.source, .producer = p->meta.producer,
-                            .compiled_by = p->meta.kitfox, .parameters = p->meta.parameters,
-                            .stored_parameters = p->meta.stored_parameters, .macs = p->meta.macs, .activations = p->meta.activations,
-                            .quantized = p->meta.quantized, .n_inputs = p->n_inputs, .n_outputs = p->n_outputs, .n_steps = p->n_steps,
-                            .n_labels = p->meta.n_labels, .preprocess = p->meta.preprocess, .input_range = p->meta.input_range};
+    *info = (kf_model_info){.name = p->meta.name,
+                            .arch = p->meta.arch,
+                            .source = p->meta.source,
+                            .producer = p->meta.producer,
+                            .compiled_by = p->meta.kitfox,
+                            .parameters = p->meta.parameters,
+                            .stored_parameters = p->meta.stored_parameters,
+                            .macs = p->meta.macs,
+                            .activations = p->meta.activations,
+                            .quantized = p->meta.quantized,
+                            .n_inputs = p->n_inputs,
+                            .n_outputs = p->n_outputs,
+                            .n_steps = p->n_steps,
+                            .n_labels = p->meta.n_labels,
+                            .preprocess = p->meta.preprocess,
+                            .input_range = p->meta.input_range};
 }
 
-static kf_status describe(const kf__program *p, const char *name, int32_t tensor, int32_t rank, const int64_t *shape, kf_tensor *out) {
+static kf_status describe(const kf__program *p, const char *name, int32_t tensor, int32_t rank, const int64_t *shape,
+                          kf_tensor *out) {
     const kf__ptensor *t = &p->tensors[tensor];
     *out = (kf_tensor){.name = name, .dtype = t->dtype, .rank = rank};
     memcpy(out->shape, shape, (size_t)rank * sizeof *shape);
@@ -89,7 +105,9 @@ kf_status kf_model_output(const kf_model *m, int32_t i, kf_tensor *out, kf_error
     return describe(m->p, o->name, o->tensor, o->rank, o->shape, out);
 }
 
-const char *kf_model_label(const kf_model *m, int32_t i) { return i >= 0 && i < m->p->meta.n_labels ? m->p->meta.labels[i] : NULL; }
+const char *kf_model_label(const kf_model *m, int32_t i) {
+    return i >= 0 && i < m->p->meta.n_labels ? m->p->meta.labels[i] : NULL;
+}
 
 kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_error *err) {
     NEED(err, m && out && i >= 0 && i < m->p->n_steps, "no such step");
@@ -136,14 +154,18 @@ kf_status kf_model_verify(const kf_model *m, int32_t threads, kf_verify_report *
     kf__golden_result r;
     NEED(err, m && out, "model and out are needed");
     if (!m->p->meta.golden.n_steps)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model has no golden vector: it was written by an older version, or compiled in memory; write it again with kitfox import or quantize");
+        KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                "the model has no golden vector: it was written by an older version, or compiled in memory; write it "
+                "again with kitfox import or quantize");
     KF_TRY(kf__golden_check(m, threads > 0 ? threads : kf__cpu_default_threads(), &r, err));
-    *out = (kf_verify_report){.steps = r.compared, .exact = r.exact, .first = r.first, .difference = r.difference, .tolerance = r.tolerance};
+    *out = (kf_verify_report){
+        .steps = r.compared, .exact = r.exact, .first = r.first, .difference = r.difference, .tolerance = r.tolerance};
     return r.first < 0 ? KF_OK : kf_model_step(m, r.first, &out->step, err);
 }
 
 /* Which declared slot a caller's tensor belongs to: by name when it has one, else by position. */
-static int32_t slot_of(const kf_tensor *t, size_t position, int32_t n, const char *(*name_of)(const kf__program *, int32_t), const kf__program *p) {
+static int32_t slot_of(const kf_tensor *t, size_t position, int32_t n,
+                       const char *(*name_of)(const kf__program *, int32_t), const kf__program *p) {
     for (int32_t i = 0; t->name && i < n; i++)
         if (strcmp(t->name, name_of(p, i)) == 0) return i;
     return t->name && n > 1 ? -1 : (int32_t)position;
@@ -162,19 +184,24 @@ static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, boo
         memcpy(copy.shape, nhwc, sizeof nhwc);
     }
     if (declared->dtype == KF_U8 && t->dtype == KF_F32) copy.bytes *= sizeof(float);
-    kf__shape sa = kf__shape_make(t->rank <= KF_MAX_RANK ? t->rank : 0, t->shape), sb = kf__shape_make(want->rank, want->shape);
+    kf__shape sa = kf__shape_make(t->rank <= KF_MAX_RANK ? t->rank : 0, t->shape),
+              sb = kf__shape_make(want->rank, want->shape);
     if (t->dtype != KF_F32 && t->dtype != declared->dtype)
-        KF_FAIL(err, KF_ERR_SHAPE, "%s: %s given; the model takes %sf32", want->name, kf_dtype_name(t->dtype), declared->dtype == KF_U8 ? "u8 or " : "");
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: %s given; the model takes %sf32", want->name, kf_dtype_name(t->dtype),
+                declared->dtype == KF_U8 ? "u8 or " : "");
     if (!t->data || !kf__shape_equal(&sa, &sb) || t->bytes < want->bytes)
-        KF_FAIL(err, KF_ERR_SHAPE, "%s: shape %s given, %s is needed", want->name, kf__shape_text(&sa, a, sizeof a), kf__shape_text(&sb, b, sizeof b));
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: shape %s given, %s is needed", want->name, kf__shape_text(&sa, a, sizeof a),
+                kf__shape_text(&sb, b, sizeof b));
     return KF_OK;
 }
 
 kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out, kf_error *err) {
     NEED(err, s && in && out, "session, inputs and outputs are needed");
     const kf__program *p = s->m->p;
-    if (n_in != (size_t)p->n_inputs) KF_FAIL(err, KF_ERR_ARGUMENT, "%zu inputs given, the model has %d", n_in, p->n_inputs);
-    if (n_out > (size_t)p->n_outputs) KF_FAIL(err, KF_ERR_ARGUMENT, "%zu outputs asked for, the model has %d", n_out, p->n_outputs);
+    if (n_in != (size_t)p->n_inputs)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%zu inputs given, the model has %d", n_in, p->n_inputs);
+    if (n_out > (size_t)p->n_outputs)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%zu outputs asked for, the model has %d", n_out, p->n_outputs);
     kf_tensor want;
     for (size_t i = 0; i < n_in; i++) {
         int32_t k = slot_of(&in[i], i, p->n_inputs, input_name, p);
@@ -189,7 +216,8 @@ kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_ten
         KF_TRY(check_tensor(&out[i], &want, false, err));
     }
     kf__session_steps(s);
-    for (size_t i = 0; i < n_out; i++) kf__session_get_f32(s, slot_of(&out[i], i, p->n_outputs, output_name, p), out[i].data);
+    for (size_t i = 0; i < n_out; i++)
+        kf__session_get_f32(s, slot_of(&out[i], i, p->n_outputs, output_name, p), out[i].data);
     return KF_OK;
 }
 
@@ -197,10 +225,12 @@ static kf_status check_picture(const kf_session *s, kf_error *err) {
     const kf__ptensor *t = &s->m->p->tensors[s->m->p->inputs[0].tensor];
     const kf_preprocess *p = &s->m->p->meta.preprocess;
     if (p->valid && t->c == 1 && p->color != KF_COLOR_GRAY)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model takes one channel and does not say that it is grey; use raw "
+        KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                "the model takes one channel and does not say that it is grey; use raw "
                 "tensors (`kitfox run`) or import it with --color gray");
     if (!p->valid || t->c != kf_color_channels(p->color) || t->n != 1 || t->w != p->width || t->h != p->height)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the model has no picture input; use raw tensors (`kitfox run`) or import it "
+        KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                "the model has no picture input; use raw tensors (`kitfox run`) or import it "
                 "with --preprocess");
     return KF_OK;
 }
@@ -211,7 +241,8 @@ kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, f
     kf_tensor out;
     KF_TRY(kf_model_output(s->m, 0, &out, err));
     KF_TRY(check_picture(s, err));
-    if (n_scores * sizeof(float) < out.bytes) KF_FAIL(err, KF_ERR_ARGUMENT, "room for %zu scores, %zu are needed", n_scores, out.bytes / sizeof(float));
+    if (n_scores * sizeof(float) < out.bytes)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "room for %zu scores, %zu are needed", n_scores, out.bytes / sizeof(float));
     kf__session_put_rgb(s, rgb, stride);
     kf__session_steps(s);
     kf__session_get_f32(s, 0, scores);
@@ -224,14 +255,16 @@ kf_status kf_session_watch(kf_session *s, kf_step_fn fn, void *user, kf_error *e
 }
 
 kf_status kf_session_replace(kf_session *s, int32_t step, const float *values, kf_error *err) {
-    NEED(err, s && step >= -1 && step < s->m->p->n_steps && (values || step < 0), "a session, one of its steps and values are needed");
+    NEED(err, s && step >= -1 && step < s->m->p->n_steps && (values || step < 0),
+         "a session, one of its steps and values are needed");
     s->replaced = step;
     s->replacement = values;
     return KF_OK;
 }
 
 kf_status kf_session_run_step(kf_session *s, int32_t step, const float *const *in, float *out, kf_error *err) {
-    NEED(err, s && step >= 0 && step < s->m->p->n_steps && in && out, "a session, one of its steps, inputs and room for the output are needed");
+    NEED(err, s && step >= 0 && step < s->m->p->n_steps && in && out,
+         "a session, one of its steps, inputs and room for the output are needed");
     const kf__step *at = &s->m->p->steps[step];
     for (int32_t k = 0; k < at->n_in; k++) NEED(err, in[k], "an input is missing");
     for (int32_t k = 0; k < at->n_in; k++) kf__session_put_real(s, at->in[k], in[k]);
@@ -246,10 +279,13 @@ size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) 
     for (size_t i = 0; !probabilities && i < n; i++) sum += x[i] = expf(x[i] - best);
     for (size_t i = 0; !probabilities && i < n; i++) x[i] /= sum;
     if (k > n) k = n;
-    for (size_t j = 0; j < k; j++) { /* one pass for each place: the best that comes after the place before; ties to the lower index */
+    for (size_t j = 0; j < k;
+         j++) { /* one pass for each place: the best that comes after the place before; ties to the lower index */
         int32_t at = -1;
         for (size_t i = 0; i < n; i++) {
-            bool after = j == 0 ? !isnan(x[i]) : x[i] < top[j - 1].score || (x[i] == top[j - 1].score && (int32_t)i > top[j - 1].index);
+            bool after = j == 0
+                             ? !isnan(x[i])
+                             : x[i] < top[j - 1].score || (x[i] == top[j - 1].score && (int32_t)i > top[j - 1].index);
             if (after && (at < 0 || x[i] > x[at])) at = (int32_t)i;
         }
         if (at < 0) return j; /* the rest is not a number */
@@ -274,7 +310,8 @@ kf_status kf_session_classify(kf_session *s, const kf_image *image, size_t k, kf
     return KF_OK;
 }
 
-kf_status kf_session_classify_nv12(kf_session *s, const kf_nv12 *frame, size_t k, kf_score *top, size_t *n, kf_error *err) {
+kf_status kf_session_classify_nv12(kf_session *s, const kf_nv12 *frame, size_t k, kf_score *top, size_t *n,
+                                   kf_error *err) {
     kf_image rgb;
     NEED(err, s && frame && top && n, "session, frame, top and n are needed");
     KF_TRY(kf_image_from_nv12(frame, &rgb, err));

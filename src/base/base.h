@@ -40,10 +40,10 @@ kf_status kf__error_limit(kf_error *err, const char *what, double have, double m
     } while (0)
 /** Shorthand for an allocation failure; says how much was asked for. */
 #define KF_FAIL_MEMORY(err, bytes)                                                                                     \
-    KF_FAIL((err), KF_ERR_MEMORY, "out of memory; %zu bytes were asked for; close other programs or use a smaller model", \
-            (size_t)(bytes))
+    KF_FAIL((err), KF_ERR_MEMORY,                                                                                      \
+            "out of memory; %zu bytes were asked for; close other programs or use a smaller model", (size_t)(bytes))
 
-/* ---- checked size arithmetic (checked.h part) ---------------------------------------------------------------------- */
+/* ---- checked size arithmetic (checked.h part) -------------------------------------------------------------------- */
 
 static inline bool kf__mul_size(size_t a, size_t b, size_t *out) { return !__builtin_mul_overflow(a, b, out); }
 static inline bool kf__add_size(size_t a, size_t b, size_t *out) { return !__builtin_add_overflow(a, b, out); }
@@ -69,7 +69,8 @@ static inline int64_t kf__whole(double x, int64_t lo, int64_t hi, int64_t none) 
 void *kf__mem_alloc(const kf_allocator *a, size_t size);
 void *kf__mem_zalloc(const kf_allocator *a, size_t size);
 void kf__mem_free(const kf_allocator *a, void *ptr);
-/** Grow an array of `elem`-byte items to hold at least `need`; doubles. On failure nothing changes and false returns. */
+/** Grow an array of `elem`-byte items to hold at least `need`; doubles. On failure nothing changes and false returns.
+ */
 bool kf__mem_grow(void **array, size_t *cap, size_t need, size_t elem);
 char *kf__strdup(const char *s);
 
@@ -97,13 +98,13 @@ static inline void kf__redzone_close(const void *at, size_t bytes) { (void)at, (
 static inline void kf__redzone_open(const void *at, size_t bytes) { (void)at, (void)bytes; }
 #endif
 
-/* ---- arena (arena.c): many allocations, one release ----------------------------------------------------------------- */
+/* ---- arena (arena.c): many allocations, one release -------------------------------------------------------------- */
 
 typedef struct kf__arena_block kf__arena_block;
 typedef struct kf__arena {
     const kf_allocator *allocator; /* NULL: the process heap */
     kf__arena_block *head;
-    size_t used; /* bytes handed out, for reports */
+    size_t used;    /* bytes handed out, for reports */
     size_t limit;   /* most that `used` may become; 0: any */
     size_t refused; /* bytes of the latest request beyond the limit; 0: none was */
 } kf__arena;
@@ -122,7 +123,7 @@ char *kf__arena_strdup(kf__arena *a, const char *s);
 char *kf__arena_strndup(kf__arena *a, const char *s, size_t n);
 char *kf__arena_printf(kf__arena *a, const char *fmt, ...) KF_PRINTF(2, 3);
 
-/* ---- growing text (strbuf.c) --------------------------------------------------------------------------------------- */
+/* ---- growing text (strbuf.c) ------------------------------------------------------------------------------------- */
 
 /** Text under construction. Zero-initialise; `failed` sticks after an allocation failure so only the end is checked. */
 typedef struct kf__strbuf {
@@ -135,7 +136,7 @@ void kf__strbuf_str(kf__strbuf *b, const char *s);
 void kf__strbuf_printf(kf__strbuf *b, const char *fmt, ...) KF_PRINTF(2, 3);
 void kf__strbuf_free(kf__strbuf *b);
 
-/* ---- bounded little-endian reader (reader.c) ------------------------------------------------------------------------ */
+/* ---- bounded little-endian reader (reader.c) --------------------------------------------------------------------- */
 
 typedef struct kf__reader {
     const uint8_t *data;
@@ -146,7 +147,7 @@ bool kf__read_u16(kf__reader *r, uint16_t *out);
 bool kf__read_u32(kf__reader *r, uint32_t *out);
 bool kf__read_u64(kf__reader *r, uint64_t *out);
 
-/* ---- half floats (half.c) ------------------------------------------------------------------------------------------- */
+/* ---- half floats (half.c) ---------------------------------------------------------------------------------------- */
 
 float kf__half_to_f32(uint16_t h);
 uint16_t kf__f32_to_half(float f);
@@ -157,7 +158,7 @@ static inline float kf__bf16_to_f32(uint16_t h) {
     return f;
 }
 
-/* ---- seeded random numbers (random.c), the same on every machine -------------------------------------------------------- */
+/* ---- seeded random numbers (random.c), the same on every machine ------------------------------------------------- */
 
 typedef struct kf__random {
     uint64_t state;

@@ -6,8 +6,8 @@
 #include <stdio.h>
 
 const char *kf_status_name(kf_status status) {
-    static const char *const names[] = {"ok",     "argument", "io",    "format",  "unsupported",
-                                        "limit",  "memory",   "shape", "corrupt", "internal"};
+    static const char *const names[] = {"ok",    "argument", "io",    "format",  "unsupported",
+                                        "limit", "memory",   "shape", "corrupt", "internal"};
     return (size_t)status < KF_COUNT(names) ? names[status] : "unknown";
 }
 

@@ -37,8 +37,8 @@ static void on_progress(j_common_ptr c) {
     longjmp(f->jump, 1);
 }
 
-/* Pixels that are missing because the file ends are an error, as in Pillow; other warnings (stray bytes, a damaged block) still
- * give a picture there and here. */
+/* Pixels that are missing because the file ends are an error, as in Pillow; other warnings (stray bytes, a damaged
+ * block) still give a picture there and here. */
 static void on_message(j_common_ptr c, int level) {
     if (level < 0 && c->err->msg_code == JWRN_JPEG_EOF) on_error(c);
 }
@@ -73,8 +73,8 @@ static int orientation_of(const uint8_t *p, size_t bytes) {
 }
 
 /* Everything that may longjmp happens here; `line` and `out` live in the caller. */
-static kf_status decode(j_decompress_ptr c, const uint8_t *data, size_t bytes, const kf_image_options *o, uint8_t **line, int *orientation, kf_image *out,
-                        kf_error *err) {
+static kf_status decode(j_decompress_ptr c, const uint8_t *data, size_t bytes, const kf_image_options *o,
+                        uint8_t **line, int *orientation, kf_image *out, kf_error *err) {
     jpeg_mem_src(c, data, (unsigned long)bytes);
     jpeg_read_header(c, TRUE);
     kf_status st = kf__codec_limits(c->image_width, c->image_height, o, err);
@@ -84,7 +84,8 @@ static kf_status decode(j_decompress_ptr c, const uint8_t *data, size_t bytes, c
     jpeg_start_decompress(c);
     st = kf_image_create((int32_t)c->output_width, (int32_t)c->output_height, out, err);
     if (st != KF_OK) return st;
-    if (four && !(*line = malloc((size_t)c->output_width * 4))) return kf__codec_fail(err, KF_ERR_MEMORY, "out of memory");
+    if (four && !(*line = malloc((size_t)c->output_width * 4)))
+        return kf__codec_fail(err, KF_ERR_MEMORY, "out of memory");
     while (c->output_scanline < c->output_height) {
         uint8_t *to = out->pixels + (size_t)c->output_scanline * out->stride, *row = four ? *line : to;
         jpeg_read_scanlines(c, &row, 1);

@@ -54,10 +54,13 @@ kf_status kf_image_encode_jpeg(const kf_image *image, int32_t quality, void **da
     failure f;
     output out = {0};
     output *volatile kept = &out;
-    if (!image || !image->pixels || !data || !bytes || image->width < 1 || image->height < 1 || image->stride < 3 * (size_t)image->width || quality < 1 || quality > 100)
-        return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_encode_jpeg: pixels, data, bytes and a quality from 1 to 100 are needed");
+    if (!image || !image->pixels || !data || !bytes || image->width < 1 || image->height < 1 ||
+        image->stride < 3 * (size_t)image->width || quality < 1 || quality > 100)
+        return kf__codec_fail(err, KF_ERR_ARGUMENT,
+                              "kf_image_encode_jpeg: pixels, data, bytes and a quality from 1 to 100 are needed");
     if (image->width > JPEG_MAX_DIMENSION || image->height > JPEG_MAX_DIMENSION)
-        return kf__codec_fail(err, KF_ERR_LIMIT, "%dx%d pixels; a JPEG has at most %ld a side", image->width, image->height, (long)JPEG_MAX_DIMENSION);
+        return kf__codec_fail(err, KF_ERR_LIMIT, "%dx%d pixels; a JPEG has at most %ld a side", image->width,
+                              image->height, (long)JPEG_MAX_DIMENSION);
     memset(&c, 0, sizeof c);
     c.err = jpeg_std_error(&f.mgr);
     f.mgr.error_exit = on_error;

@@ -24,15 +24,21 @@ kf_status kf__codec_fail(kf_error *err, kf_status status, const char *fmt, ...) 
 }
 
 kf_status kf__codec_limits(int64_t w, int64_t h, const kf_image_options *o, kf_error *err) {
-    if (w < 1 || h < 1) return kf__codec_fail(err, KF_ERR_FORMAT, "the picture has no pixels (%lldx%lld)", (long long)w, (long long)h);
+    if (w < 1 || h < 1)
+        return kf__codec_fail(err, KF_ERR_FORMAT, "the picture has no pixels (%lldx%lld)", (long long)w, (long long)h);
     if (w > o->max_side || h > o->max_side || w * h > o->max_pixels)
-        return kf__codec_fail(err, KF_ERR_LIMIT, "%lldx%lld pixels; at most %d a side and %lld in all are accepted; shrink the picture", (long long)w,
-                              (long long)h, o->max_side, (long long)o->max_pixels);
+        return kf__codec_fail(err, KF_ERR_LIMIT,
+                              "%lldx%lld pixels; at most %d a side and %lld in all are accepted; shrink the picture",
+                              (long long)w, (long long)h, o->max_side, (long long)o->max_pixels);
     return KF_OK;
 }
 
-static unsigned read16(const uint8_t *p, int big) { return big ? (unsigned)p[0] << 8 | p[1] : (unsigned)p[1] << 8 | p[0]; }
-static uint32_t read32(const uint8_t *p, int big) { return big ? read16(p, 1) << 16 | read16(p + 2, 1) : read16(p + 2, 0) << 16 | read16(p, 0); }
+static unsigned read16(const uint8_t *p, int big) {
+    return big ? (unsigned)p[0] << 8 | p[1] : (unsigned)p[1] << 8 | p[0];
+}
+static uint32_t read32(const uint8_t *p, int big) {
+    return big ? read16(p, 1) << 16 | read16(p + 2, 1) : read16(p + 2, 0) << 16 | read16(p, 0);
+}
 
 int kf__codec_exif_orientation(const uint8_t *e, size_t n) {
     size_t mark = n >= 6 && memcmp(e, "Exif\0\0", 6) == 0 ? 6 : 0, size = n - mark;
@@ -57,7 +63,8 @@ kf_status kf__codec_orient(kf_image *image, int o, kf_error *err) {
     if (o <= 1) return KF_OK;
     kf_image turned;
     int swap = o >= 5;
-    kf_status st = kf_image_create(swap ? image->height : image->width, swap ? image->width : image->height, &turned, err);
+    kf_status st =
+        kf_image_create(swap ? image->height : image->width, swap ? image->width : image->height, &turned, err);
     if (st != KF_OK) return st;
     for (int32_t y = 0; y < turned.height; y++)
         for (int32_t x = 0; x < turned.width; x++) {
@@ -65,24 +72,29 @@ kf_status kf__codec_orient(kf_image *image, int o, kf_error *err) {
             int mirror_u = o == 2 || o == 3 || o == 7 || o == 8, mirror_v = o == 3 || o == 4 || o == 6 || o == 7;
             if (mirror_u) u = image->width - 1 - u;
             if (mirror_v) v = image->height - 1 - v;
-            memcpy(turned.pixels + (size_t)y * turned.stride + 3 * (size_t)x, image->pixels + (size_t)v * image->stride + 3 * (size_t)u, 3);
+            memcpy(turned.pixels + (size_t)y * turned.stride + 3 * (size_t)x,
+                   image->pixels + (size_t)v * image->stride + 3 * (size_t)u, 3);
         }
     kf_image_free(image);
     *image = turned;
     return KF_OK;
 }
 
-kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out, kf_error *err) {
+kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
+                               kf_error *err) {
     kf_image_options o;
     kf_image_options_init(&o);
     if (options) o = *options;
-    if (!out || (!data && bytes)) return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load_memory: data and out are needed");
+    if (!out || (!data && bytes))
+        return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load_memory: data and out are needed");
     *out = (kf_image){0};
     const uint8_t *p = data;
-    if (bytes == 0) return kf__codec_fail(err, KF_ERR_FORMAT, "the file is empty; a JPEG, PNG, WebP or PPM picture is needed");
+    if (bytes == 0)
+        return kf__codec_fail(err, KF_ERR_FORMAT, "the file is empty; a JPEG, PNG, WebP or PPM picture is needed");
     if (bytes >= 3 && p[0] == 0xff && p[1] == 0xd8 && p[2] == 0xff) return kf__codec_jpeg(p, bytes, &o, out, err);
     if (bytes >= 8 && memcmp(p, "\x89PNG\r\n\x1a\n", 8) == 0) return kf__codec_png(p, bytes, &o, out, err);
-    if (bytes >= 12 && memcmp(p, "RIFF", 4) == 0 && memcmp(p + 8, "WEBP", 4) == 0) return kf__codec_webp(p, bytes, &o, out, err);
+    if (bytes >= 12 && memcmp(p, "RIFF", 4) == 0 && memcmp(p + 8, "WEBP", 4) == 0)
+        return kf__codec_webp(p, bytes, &o, out, err);
     if (bytes >= 2 && p[0] == 'P' && strchr("2356", p[1]) && p[1]) return kf__codec_pnm(p, bytes, &o, out, err);
     return kf__codec_fail(err, KF_ERR_UNSUPPORTED, "not a JPEG, PNG, WebP or PPM picture; convert it first");
 }

@@ -29,7 +29,8 @@ static kf_status png_error(int code, kf_error *err) {
 /* The EXIF chunk of a RIFF container; chunks are padded to even lengths. */
 static int webp_orientation(const uint8_t *data, size_t bytes) {
     for (size_t at = 12; at + 8 <= bytes;) {
-        size_t len = (size_t)data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
+        size_t len =
+            (size_t)data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
         if (len > bytes - at - 8) return 1;
         if (memcmp(data + at, "EXIF", 4) == 0) return kf__codec_exif_orientation(data + at + 8, len);
         at += 8 + len + (len & 1);
@@ -37,7 +38,8 @@ static int webp_orientation(const uint8_t *data, size_t bytes) {
     return 1;
 }
 
-static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, const kf_image_options *o, int *orientation, kf_image *out, kf_error *err) {
+static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, const kf_image_options *o, int *orientation,
+                            kf_image *out, kf_error *err) {
     struct spng_ihdr h;
     struct spng_exif exif;
     size_t size;
@@ -51,7 +53,8 @@ static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, cons
     if (code) return png_error(code, err);
     kf_status st = kf__codec_limits(h.width, h.height, o, err);
     if (st != KF_OK) return st;
-    /* 16-bit samples keep their upper byte. Pillow clips 16-bit grey at 255 instead, which turns most pictures white. */
+    /* 16-bit samples keep their upper byte. Pillow clips 16-bit grey at 255 instead, which turns most pictures white.
+     */
     code = spng_decoded_image_size(c, SPNG_FMT_RGB8, &size);
     if (code) return png_error(code, err);
     st = kf_image_create((int32_t)h.width, (int32_t)h.height, out, err);
@@ -100,7 +103,8 @@ static VP8StatusCode decode_webp(const uint8_t *data, size_t bytes, kf_image *ou
 
 kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err) {
     int w, h;
-    if (!WebPGetInfo(data, bytes, &w, &h)) return kf__codec_fail(err, KF_ERR_FORMAT, "WebP header cannot be read; the file may be truncated");
+    if (!WebPGetInfo(data, bytes, &w, &h))
+        return kf__codec_fail(err, KF_ERR_FORMAT, "WebP header cannot be read; the file may be truncated");
     kf_status st = kf__codec_limits(w, h, o, err);
     if (st != KF_OK) return st;
     st = kf_image_create(w, h, out, err);

@@ -36,10 +36,13 @@ kf_status kf__codec_pnm(const uint8_t *data, size_t bytes, const kf_image_option
     int64_t w = number(&c), h = number(&c), maxval = number(&c);
     kf_status st = kf__codec_limits(w, h, o, err);
     if (st != KF_OK) return st;
-    if (maxval < 1 || maxval > 65535) return kf__codec_fail(err, KF_ERR_FORMAT, "PNM maximum value is out of range (1 to 65535)");
+    if (maxval < 1 || maxval > 65535)
+        return kf__codec_fail(err, KF_ERR_FORMAT, "PNM maximum value is out of range (1 to 65535)");
     if (raw) c.p++; /* one white space ends the header */
     if (c.p > c.end || (c.end - c.p) < w * h * channels * (raw ? 1 + (maxval > 255) : 1))
-        return kf__codec_fail(err, KF_ERR_FORMAT, "PNM has fewer samples than %lldx%lld pixels need; the file is truncated", (long long)w, (long long)h);
+        return kf__codec_fail(err, KF_ERR_FORMAT,
+                              "PNM has fewer samples than %lldx%lld pixels need; the file is truncated", (long long)w,
+                              (long long)h);
     st = kf_image_create((int32_t)w, (int32_t)h, out, err);
     if (st != KF_OK) return st;
     for (int64_t i = 0; i < w * h; i++)
@@ -47,7 +50,8 @@ kf_status kf__codec_pnm(const uint8_t *data, size_t bytes, const kf_image_option
             int64_t v = sample(&c, raw, maxval);
             if (v < 0 || v > maxval) {
                 kf_image_free(out);
-                return kf__codec_fail(err, KF_ERR_FORMAT, "PNM sample %lld is missing or above the maximum", (long long)i);
+                return kf__codec_fail(err, KF_ERR_FORMAT, "PNM sample %lld is missing or above the maximum",
+                                      (long long)i);
             }
             uint8_t b = (uint8_t)((v * 255 + maxval / 2) / maxval);
             for (int to = channels == 3 ? k : 0; to < (channels == 3 ? k + 1 : 3); to++) out->pixels[3 * i + to] = b;

@@ -17,7 +17,8 @@ static json_t *describe(const kf__container_tensor *t, size_t from) {
     return NULL;
 }
 
-static char *header_text(const kf__container_text *texts, size_t n_texts, const kf__container_tensor *tensors, size_t n_tensors) {
+static char *header_text(const kf__container_text *texts, size_t n_texts, const kf__container_tensor *tensors,
+                         size_t n_tensors) {
     json_t *root = json_object(), *meta = json_object();
     size_t at = 0;
     int bad = 0;
@@ -32,14 +33,16 @@ static char *header_text(const kf__container_text *texts, size_t n_texts, const 
     return text;
 }
 
-kf_status kf__container_write(const kf__container_text *texts, size_t n_texts, const kf__container_tensor *tensors, size_t n_tensors,
-                              void **out, size_t *bytes, kf_error *err) {
+kf_status kf__container_write(const kf__container_text *texts, size_t n_texts, const kf__container_tensor *tensors,
+                              size_t n_tensors, void **out, size_t *bytes, kf_error *err) {
     size_t data = 0;
     *out = NULL;
     for (size_t i = 0; i < n_tensors; i++)
-        if (!kf__add_size(data, tensors[i].bytes, &data)) KF_FAIL(err, KF_ERR_LIMIT, "tensor %s: the file would be too large", tensors[i].name);
+        if (!kf__add_size(data, tensors[i].bytes, &data))
+            KF_FAIL(err, KF_ERR_LIMIT, "tensor %s: the file would be too large", tensors[i].name);
     char *header = header_text(texts, n_texts, tensors, n_tensors);
-    if (!header) KF_FAIL(err, KF_ERR_MEMORY, "the header cannot be written; out of memory, or a text that is not UTF-8");
+    if (!header)
+        KF_FAIL(err, KF_ERR_MEMORY, "the header cannot be written; out of memory, or a text that is not UTF-8");
     size_t length = strlen(header), padded = kf__round_up(8 + length, KF_ALIGN) - 8;
     uint8_t *file = kf__mem_alloc(NULL, 8 + padded + data);
     if (!file) {

@@ -63,9 +63,9 @@ void kf__cpu_bar(kf__cpu_level level);
 /** Use only levels that `level` contains; KF_CPU_LEVELS removes the limit. Not thread safe. */
 void kf__cpu_set_limit(kf__cpu_level level);
 
-/** Processors that the control groups of this process grant, rounded up; 0 without a quota. The smallest of its group and of all above
- *  counts, in version 1 and 2 (Linux, Documentation/admin-guide/cgroup-v2.rst: cpu.max; cgroup-v1: cpu.cfs_quota_us). `root`: "", or a
- *  folder with proc/self/cgroup and sys/fs/cgroup, for tests. */
+/** Processors that the control groups of this process grant, rounded up; 0 without a quota. The smallest of its group
+ * and of all above counts, in version 1 and 2 (Linux, Documentation/admin-guide/cgroup-v2.rst: cpu.max; cgroup-v1:
+ * cpu.cfs_quota_us). `root`: "", or a folder with proc/self/cgroup and sys/fs/cgroup, for tests. */
 int kf__cpu_quota(const char *root);
 /** Default number of threads for one image: affinity mask and cgroup quota, at most 4; KITFOX_THREADS overrides. */
 int kf__cpu_default_threads(void);

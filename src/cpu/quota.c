@@ -1,5 +1,5 @@
-/* How many processors the control groups of this process grant (Linux; versions 1 and 2, also nested and inside containers).
- * Owner rule: nothing is kept. */
+/* How many processors the control groups of this process grant (Linux; versions 1 and 2, also nested and inside
+ * containers). Owner rule: nothing is kept. */
 #include "cpu/cpu.h"
 
 #include <stdio.h>
@@ -35,7 +35,8 @@ static int quota_of(const char *folder) {
     return q < 1 << 20 ? (int)q : 1 << 20;
 }
 
-/* The group itself and all above it: the smallest counts. Inside a container the path may be the host's, then only the mount's root exists. */
+/* The group itself and all above it: the smallest counts. Inside a container the path may be the host's, then only the
+ * mount's root exists. */
 static int smallest(const char *mount, char *group, int so_far) {
     char folder[PATH];
     for (;;) {

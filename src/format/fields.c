@@ -4,7 +4,8 @@
 
 #include "hash/sha256.h"
 
-#define FIELD(f) {#f, offsetof(kf__step, f)}
+#define FIELD(f)                                                                                                       \
+    { #f, offsetof(kf__step, f) }
 #define WINDOW(f)                                                                                                      \
     { #f, offsetof(kf__step, window.f) }
 const kf__format_field kf__format_ints[] = {
@@ -17,13 +18,15 @@ const size_t kf__format_n_ints = KF_COUNT(kf__format_ints), kf__format_n_floats 
              kf__format_n_acts = KF_COUNT(kf__format_acts);
 
 const char *const kf__format_roles[KF_CONST_ROLES] = {
-    [KF_CONST_W] = "w", [KF_CONST_BIAS] = "bias", [KF_CONST_MUL] = "mul", [KF_CONST_K] = "k", [KF_CONST_INV] = "inv",
-    [KF_CONST_FBIAS] = "fbias", [KF_CONST_W2] = "w2", [KF_CONST_BIAS2] = "bias2", [KF_CONST_MUL2] = "mul2"};
+    [KF_CONST_W] = "w",   [KF_CONST_BIAS] = "bias",   [KF_CONST_MUL] = "mul",
+    [KF_CONST_K] = "k",   [KF_CONST_INV] = "inv",     [KF_CONST_FBIAS] = "fbias",
+    [KF_CONST_W2] = "w2", [KF_CONST_BIAS2] = "bias2", [KF_CONST_MUL2] = "mul2"};
 
 void kf__format_hash(const void *data, size_t bytes, char out[65]) {
-    static const char zeros[64] = {'0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0',
-                                   '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0',
-                                   '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0'};
+    static const char zeros[64] = {'0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0',
+                                   '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0',
+                                   '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0',
+                                   '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0', '0'};
     size_t at = 8 + sizeof KF_FORMAT_PREFIX - 1;
     uint8_t digest[32];
     kf__sha256 s;

@@ -30,7 +30,8 @@ struct json_t *kf__format_golden_json(const kf__golden *g) {
 static bool read_hash(const char *s, uint8_t hash[16]) {
     static const char DIGITS[] = "0123456789abcdef";
     if (strlen(s) != 32 || strspn(s, DIGITS) != 32) return false;
-    for (size_t i = 0; i < 16; i++) hash[i] = (uint8_t)((strchr(DIGITS, s[2 * i]) - DIGITS) * 16 + (strchr(DIGITS, s[2 * i + 1]) - DIGITS));
+    for (size_t i = 0; i < 16; i++)
+        hash[i] = (uint8_t)((strchr(DIGITS, s[2 * i]) - DIGITS) * 16 + (strchr(DIGITS, s[2 * i + 1]) - DIGITS));
     return true;
 }
 
@@ -41,24 +42,31 @@ static bool read_step(const json_t *j, kf__golden_step *s) {
     if (json_is_null(j)) return true;
     if (text) return read_hash(text, s->hash);
     s->norm = json_number_value(norm), s->dot = json_number_value(dot);
-    return json_array_size(j) == 2 && json_is_number(norm) && json_is_number(dot) && s->norm >= 0 && isfinite(s->norm) && isfinite(s->dot);
+    return json_array_size(j) == 2 && json_is_number(norm) && json_is_number(dot) && s->norm >= 0 &&
+           isfinite(s->norm) && isfinite(s->dot);
 }
 
-kf_status kf__format_golden_read(const struct json_t *j, int32_t n_steps, kf__arena *arena, kf__golden *g, kf_error *err) {
-    const json_t *formula = json_object_get(j, "input"), *steps = json_object_get(j, "steps"), *scores = json_object_get(j, "scores");
+kf_status kf__format_golden_read(const struct json_t *j, int32_t n_steps, kf__arena *arena, kf__golden *g,
+                                 kf_error *err) {
+    const json_t *formula = json_object_get(j, "input"), *steps = json_object_get(j, "steps"),
+                 *scores = json_object_get(j, "scores");
     *g = (kf__golden){0};
     if (!j) return KF_OK; /* files of before */
     if (!json_is_integer(formula)) KF_FAIL(err, KF_ERR_CORRUPT, "golden: no input formula");
     if (json_integer_value(formula) != INPUT_FORMULA) return KF_OK; /* a newer one: as if there were none */
-    if (!json_is_array(steps) || json_array_size(steps) != (size_t)n_steps) KF_FAIL(err, KF_ERR_CORRUPT, "golden: steps is not a list of %d", n_steps);
-    if (!json_is_array(scores) || json_array_size(scores) > KF_GOLDEN_SCORES) KF_FAIL(err, KF_ERR_CORRUPT, "golden: scores is not a list of at most %d", KF_GOLDEN_SCORES);
+    if (!json_is_array(steps) || json_array_size(steps) != (size_t)n_steps)
+        KF_FAIL(err, KF_ERR_CORRUPT, "golden: steps is not a list of %d", n_steps);
+    if (!json_is_array(scores) || json_array_size(scores) > KF_GOLDEN_SCORES)
+        KF_FAIL(err, KF_ERR_CORRUPT, "golden: scores is not a list of at most %d", KF_GOLDEN_SCORES);
     g->steps = kf__arena_array(arena, (size_t)n_steps + 1, sizeof *g->steps);
     if (!g->steps) KF_FAIL_MEMORY(err, (size_t)n_steps * sizeof *g->steps);
     for (; g->n_steps < n_steps; g->n_steps++)
-        if (!read_step(json_array_get(steps, (size_t)g->n_steps), &g->steps[g->n_steps])) KF_FAIL(err, KF_ERR_CORRUPT, "golden: steps[%d] is no hash, two numbers or null", g->n_steps);
+        if (!read_step(json_array_get(steps, (size_t)g->n_steps), &g->steps[g->n_steps]))
+            KF_FAIL(err, KF_ERR_CORRUPT, "golden: steps[%d] is no hash, two numbers or null", g->n_steps);
     for (; g->n_scores < (int32_t)json_array_size(scores); g->n_scores++) {
         const json_t *v = json_array_get(scores, (size_t)g->n_scores);
-        if (!json_is_number(v) || !isfinite(json_number_value(v))) KF_FAIL(err, KF_ERR_CORRUPT, "golden: scores[%d] is not a number", g->n_scores);
+        if (!json_is_number(v) || !isfinite(json_number_value(v)))
+            KF_FAIL(err, KF_ERR_CORRUPT, "golden: scores[%d] is not a number", g->n_scores);
         g->scores[g->n_scores] = json_number_value(v);
     }
     return KF_OK;

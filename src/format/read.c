@@ -7,7 +7,10 @@
 #include "format/format.h"
 #include "preprocess/preprocess.h"
 
-enum { MAX_ITEMS = 65536, BORROW_BYTES = 16384 }; /* smaller constants are copied: they are wanted again while running */
+enum {
+    MAX_ITEMS = 65536,
+    BORROW_BYTES = 16384
+}; /* smaller constants are copied: they are wanted again while running */
 
 typedef struct reading {
     kf__program *p;
@@ -21,7 +24,8 @@ typedef struct reading {
 static kf_status get_i64(const reading *r, const json_t *o, const char *key, int64_t lo, int64_t hi, int64_t *out) {
     const json_t *v = json_object_get(o, key);
     if (!v) return KF_OK; /* absent: stays as it is */
-    if (!json_is_integer(v) || json_integer_value(v) < lo || json_integer_value(v) > hi) BAD(r, "%s is not an integer in %lld..%lld", key, (long long)lo, (long long)hi);
+    if (!json_is_integer(v) || json_integer_value(v) < lo || json_integer_value(v) > hi)
+        BAD(r, "%s is not an integer in %lld..%lld", key, (long long)lo, (long long)hi);
     *out = json_integer_value(v);
     return KF_OK;
 }
@@ -51,7 +55,8 @@ static kf_status get_text(const reading *r, const json_t *o, const char *key, co
 }
 
 /* A list of at most `max` strings. */
-static kf_status get_texts(const reading *r, const json_t *o, const char *key, size_t max, const char ***out, int32_t *n) {
+static kf_status get_texts(const reading *r, const json_t *o, const char *key, size_t max, const char ***out,
+                           int32_t *n) {
     const json_t *list = json_object_get(o, key);
     size_t count = json_array_size(list);
     if (!json_is_array(list) || count > max) BAD(r, "%s is not a list of at most %zu strings", key, max);
@@ -67,11 +72,13 @@ static kf_status get_texts(const reading *r, const json_t *o, const char *key, s
 
 static kf_status get_shape(const reading *r, const json_t *o, int64_t shape[KF_MAX_RANK], int32_t *rank) {
     const json_t *list = json_object_get(o, "shape");
-    if (!json_is_array(list) || json_array_size(list) > KF_MAX_RANK) BAD(r, "shape is not a list of at most %d numbers", KF_MAX_RANK);
+    if (!json_is_array(list) || json_array_size(list) > KF_MAX_RANK)
+        BAD(r, "shape is not a list of at most %d numbers", KF_MAX_RANK);
     *rank = (int32_t)json_array_size(list);
     for (int i = 0; i < *rank; i++) {
         const json_t *v = json_array_get(list, (size_t)i);
-        if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > INT32_MAX) BAD(r, "shape: extent %d is out of range", i);
+        if (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > INT32_MAX)
+            BAD(r, "shape: extent %d is out of range", i);
         shape[i] = json_integer_value(v);
     }
     return KF_OK;
@@ -105,7 +112,8 @@ static kf_status read_act(const reading *r, const json_t *j, const char *key, kf
     const char *name = json_string_value(json_array_get(l, 0));
     double lo, hi;
     kf__act kind = name ? kf__act_from_name(name) : KF_ACT_COUNT;
-    if (kind == KF_ACT_COUNT || !real_of(json_array_get(l, 1), &lo) || !real_of(json_array_get(l, 2), &hi)) BAD(r, "%s is not an activation with two bounds", key);
+    if (kind == KF_ACT_COUNT || !real_of(json_array_get(l, 1), &lo) || !real_of(json_array_get(l, 2), &hi))
+        BAD(r, "%s is not an activation with two bounds", key);
     *a = (kf__activation){kind, (float)lo, (float)hi};
     return KF_OK;
 }
@@ -117,11 +125,15 @@ static kf_status read_step(const reading *r, const json_t *j, kf__step *s) {
     KF_TRY(get_text(r, j, "name", &s->name));
     if (!s->name) BAD(r, "no name");
     s->op = op ? kf__step_op_from_name(op) : KF_STEP_OP_COUNT;
-    if (s->op == KF_STEP_OP_COUNT) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: unknown kind of step %s; a newer version may know it", s->name, op ? op : "?");
-    if (!json_is_array(in) || json_array_size(in) < 1 || json_array_size(in) > KF_STEP_MAX_IN) BAD(r, "%s: `in` is not a list of 1 to %d tensors", s->name, KF_STEP_MAX_IN);
+    if (s->op == KF_STEP_OP_COUNT)
+        KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: unknown kind of step %s; a newer version may know it", s->name,
+                op ? op : "?");
+    if (!json_is_array(in) || json_array_size(in) < 1 || json_array_size(in) > KF_STEP_MAX_IN)
+        BAD(r, "%s: `in` is not a list of 1 to %d tensors", s->name, KF_STEP_MAX_IN);
     for (; s->n_in < (int32_t)json_array_size(in); s->n_in++) {
         const json_t *v = json_array_get(in, (size_t)s->n_in);
-        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) >= r->p->n_tensors) BAD(r, "%s: input %d is out of range", s->name, s->n_in);
+        if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) >= r->p->n_tensors)
+            BAD(r, "%s: input %d is out of range", s->name, s->n_in);
         s->in[s->n_in] = (int32_t)json_integer_value(v);
     }
     s->out = -1;
@@ -141,7 +153,8 @@ static kf_status read_step(const reading *r, const json_t *j, kf__step *s) {
     for (int k = 0; k < KF_CONST_ROLES; k++) {
         s->consts[k] = -1;
         KF_TRY(get_i32(r, consts, kf__format_roles[k], &s->consts[k]));
-        if (s->consts[k] < -1 || s->consts[k] >= r->p->n_consts) BAD(r, "%s: constant %s is out of range", s->name, kf__format_roles[k]);
+        if (s->consts[k] < -1 || s->consts[k] >= r->p->n_consts)
+            BAD(r, "%s: constant %s is out of range", s->name, kf__format_roles[k]);
     }
     return KF_OK;
 }
@@ -193,7 +206,8 @@ static kf_status read_meta(const reading *r, const json_t *j) {
     return get_texts(r, j, "labels", MAX_ITEMS, &m->labels, &m->n_labels);
 }
 
-static kf_status read_end(const reading *r, const json_t *j, const char **name, int32_t *tensor, int32_t *rank, int64_t *shape) {
+static kf_status read_end(const reading *r, const json_t *j, const char **name, int32_t *tensor, int32_t *rank,
+                          int64_t *shape) {
     *tensor = -1;
     KF_TRY(get_text(r, j, "name", name));
     if (!*name) BAD(r, "no name");
@@ -237,8 +251,10 @@ static kf_status read_consts(const reading *r, const json_t *root) {
         const kf__container_tensor *t = tensor_of(r, p->n_consts, names[p->n_consts], used);
         if (!t) BAD(r, "consts: there is no tensor %s, or it is named twice", names[p->n_consts]);
         kf__pconst *c = &p->consts[p->n_consts];
-        *c = (kf__pconst){.name = names[p->n_consts], .dtype = t->dtype, .shape = t->shape, .data = t->data, .bytes = t->bytes};
-        c->borrowed = r->flags & KF_READ_BORROW && t->bytes >= BORROW_BYTES && (uintptr_t)t->data % kf_dtype_size(t->dtype) == 0;
+        *c = (kf__pconst){
+            .name = names[p->n_consts], .dtype = t->dtype, .shape = t->shape, .data = t->data, .bytes = t->bytes};
+        c->borrowed =
+            r->flags & KF_READ_BORROW && t->bytes >= BORROW_BYTES && (uintptr_t)t->data % kf_dtype_size(t->dtype) == 0;
         if (c->borrowed) continue;
         void *copy = kf__arena_alloc(&p->arena, t->bytes + 1);
         if (!copy) KF_FAIL_MEMORY(r->err, t->bytes);
@@ -268,7 +284,9 @@ static kf_status read_program(const reading *r, const json_t *root) {
     int64_t version = 0;
     KF_TRY(get_i64(r, root, "version", 0, INT32_MAX, &version));
     if (version != KF_FORMAT_VERSION)
-        KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "version %lld; this library reads version %d; use a newer one or import the model again", (long long)version, KF_FORMAT_VERSION);
+        KF_FAIL(r->err, KF_ERR_UNSUPPORTED,
+                "version %lld; this library reads version %d; use a newer one or import the model again",
+                (long long)version, KF_FORMAT_VERSION);
     KF_TRY(read_consts(r, root));
     READ_LIST(r, root, "tensors", p->tensors, p->n_tensors, read_tensor);
     READ_LIST(r, root, "steps", p->steps, p->n_steps, read_step);
@@ -283,11 +301,16 @@ static kf_status check_hash(const void *data, size_t bytes, kf_error *err) {
     char hash[65];
     const char *stored = (const char *)data + 8 + sizeof KF_FORMAT_PREFIX - 1;
     kf__format_hash(data, bytes, hash);
-    if (memcmp(hash, stored, 64) != 0) KF_FAIL(err, KF_ERR_CORRUPT, "byte %zu: the hash of the file is not the one stored there; the file was altered; copy or import it again", 8 + sizeof KF_FORMAT_PREFIX - 1);
+    if (memcmp(hash, stored, 64) != 0)
+        KF_FAIL(
+            err, KF_ERR_CORRUPT,
+            "byte %zu: the hash of the file is not the one stored there; the file was altered; copy or import it again",
+            8 + sizeof KF_FORMAT_PREFIX - 1);
     return KF_OK;
 }
 
-static kf_status read_container(const kf__container *c, const kf_allocator *a, unsigned flags, kf__program **out, kf_error *err) {
+static kf_status read_container(const kf__container *c, const kf_allocator *a, unsigned flags, kf__program **out,
+                                kf_error *err) {
     const char *text = kf__container_text_of(c, "kitfox.program");
     json_error_t why;
     if (!text) KF_FAIL(err, KF_ERR_FORMAT, "__metadata__: no kitfox.program");
@@ -308,13 +331,17 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, u
     return st;
 }
 
-kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, unsigned flags, kf__program **out, kf_error *err) {
+kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, unsigned flags, kf__program **out,
+                          kf_error *err) {
     kf__container c;
     *out = NULL;
     size_t prefix = sizeof KF_FORMAT_PREFIX - 1;
-    if (bytes < 8 + prefix + 64) KF_FAIL(err, KF_ERR_FORMAT, "byte %zu: the file ends within its header; it is empty, truncated or not a model file", bytes);
+    if (bytes < 8 + prefix + 64)
+        KF_FAIL(err, KF_ERR_FORMAT,
+                "byte %zu: the file ends within its header; it is empty, truncated or not a model file", bytes);
     if (memcmp((const char *)data + 8, KF_FORMAT_PREFIX, prefix) != 0)
-        KF_FAIL(err, KF_ERR_FORMAT, "byte 8: not a KitFox model file; import .onnx or .safetensors files with `kitfox import`");
+        KF_FAIL(err, KF_ERR_FORMAT,
+                "byte 8: not a KitFox model file; import .onnx or .safetensors files with `kitfox import`");
     KF_TRY(kf__container_read(data, bytes, &c, err));
     kf_status st = flags & KF_READ_SKIP_HASH ? KF_OK : check_hash(data, bytes, err);
     if (st == KF_OK) st = read_container(&c, a, flags, out, err);

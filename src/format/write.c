@@ -1,6 +1,6 @@
 /* Writing a program: JSON in a fixed key order, constants as tensors, then the hash over all of it.
- * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. One call a statement: the order of
- * the calls is the order of the keys. */
+ * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. One call a
+ * statement: the order of the calls is the order of the keys. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -144,9 +144,11 @@ static json_t *outputs_json(const kf__program *p, bool *bad) {
 static char *program_text(const kf__program *p) {
     json_t *root = json_object(), *tensors = json_array(), *consts = json_array(), *steps = json_array();
     bool bad = put(root, "version", json_integer(KF_FORMAT_VERSION));
-    for (int32_t i = 0; i < p->n_tensors; i++) if (add(tensors, tensor_json(&p->tensors[i], &bad))) bad = true;
+    for (int32_t i = 0; i < p->n_tensors; i++)
+        if (add(tensors, tensor_json(&p->tensors[i], &bad))) bad = true;
     for (int32_t i = 0; i < p->n_consts; i++) bad |= add(consts, json_string(p->consts[i].name));
-    for (int32_t i = 0; i < p->n_steps; i++) if (add(steps, step_json(&p->steps[i], &bad))) bad = true;
+    for (int32_t i = 0; i < p->n_steps; i++)
+        if (add(steps, step_json(&p->steps[i], &bad))) bad = true;
     if (put(root, "meta", meta_json(&p->meta, &bad))) bad = true;
     if (put(root, "inputs", inputs_json(p, &bad))) bad = true;
     if (put(root, "outputs", outputs_json(p, &bad))) bad = true;
@@ -165,9 +167,13 @@ kf_status kf__format_write(const kf__program *p, void **out, size_t *bytes, kf_e
     *out = NULL;
     kf__container_tensor *list = kf__mem_zalloc(NULL, ((size_t)p->n_consts + 1) * sizeof *list);
     char *text = list ? program_text(p) : NULL;
-    kf_status st = text ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "the program cannot be written; out of memory, or a name or label that is not UTF-8");
+    kf_status st =
+        text ? KF_OK
+             : kf__error_set(err, KF_ERR_MEMORY,
+                             "the program cannot be written; out of memory, or a name or label that is not UTF-8");
     for (int32_t i = 0; st == KF_OK && i < p->n_consts; i++)
-        list[i] = (kf__container_tensor){p->consts[i].name, p->consts[i].dtype, p->consts[i].shape, p->consts[i].data, p->consts[i].bytes};
+        list[i] = (kf__container_tensor){p->consts[i].name, p->consts[i].dtype, p->consts[i].shape, p->consts[i].data,
+                                         p->consts[i].bytes};
     kf__container_text texts[] = {{"kitfox.hash", zeros}, {"kitfox.program", text}};
     if (st == KF_OK) st = kf__container_write(texts, KF_COUNT(texts), list, (size_t)p->n_consts, out, bytes, err);
     if (st == KF_OK) {

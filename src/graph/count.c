@@ -48,12 +48,20 @@ int64_t kf__node_activations(const kf__graph *g, const kf__node *n) {
 static bool learned(const kf__graph *g, const kf__node *n, int k) {
     if (k == 0 || n->in[k] < 0 || !g->values[n->in[k]].data) return false;
     switch (kf__op_table[n->op].role) {
-    case KF_ROLE_LAYER: case KF_ROLE_GATE: case KF_ROLE_MATRIX: return true;
+    case KF_ROLE_LAYER:
+    case KF_ROLE_GATE:
+    case KF_ROLE_MATRIX: return true;
     case KF_ROLE_NORM: return k <= 2;
     case KF_ROLE_ARITHMETIC: /* a bias on its own; single numbers are formulas (x + 3) */
         return n->op == KF_OP_ADD && elements(g, n->in[k]) > 1;
-    case KF_ROLE_GATED: case KF_ROLE_ACTIVATION: case KF_ROLE_POOL: case KF_ROLE_REDUCTION: case KF_ROLE_VIEW:
-    case KF_ROLE_MOVE: case KF_ROLE_SHAPE: case KF_ROLE_QDQ: break;
+    case KF_ROLE_GATED:
+    case KF_ROLE_ACTIVATION:
+    case KF_ROLE_POOL:
+    case KF_ROLE_REDUCTION:
+    case KF_ROLE_VIEW:
+    case KF_ROLE_MOVE:
+    case KF_ROLE_SHAPE:
+    case KF_ROLE_QDQ: break;
     }
     return false;
 }

@@ -9,7 +9,8 @@ static void dump_value(const kf__graph *g, kf__vid v, kf__strbuf *out) {
         return;
     }
     const kf__value *x = &g->values[v];
-    kf__strbuf_printf(out, "%s%%%d:%s[%s]", x->data ? "const " : "", v, kf_dtype_name(x->quant ? x->quant->dtype : x->dtype),
+    kf__strbuf_printf(out, "%s%%%d:%s[%s]", x->data ? "const " : "", v,
+                      kf_dtype_name(x->quant ? x->quant->dtype : x->dtype),
                       kf__shape_text(&x->shape, shape, sizeof shape));
 }
 

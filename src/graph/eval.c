@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 /* Infer the output shapes by wrapping the node into a graph of one node whose inputs are constants. */
-static kf_status infer_outputs(const kf__node *node, const kf__dense *const *in, int n_in, kf__dense *out, int n_out, kf_error *err) {
+static kf_status infer_outputs(const kf__node *node, const kf__dense *const *in, int n_in, kf__dense *out, int n_out,
+                               kf_error *err) {
     kf__value *values = calloc((size_t)(n_in + n_out) + 1, sizeof *values);
     kf__vid *ids = calloc((size_t)(n_in + n_out) + 1, sizeof *ids);
     kf__node one = *node;
@@ -32,7 +33,8 @@ static kf_status infer_outputs(const kf__node *node, const kf__dense *const *in,
     for (int k = 0; k < n_out && st == KF_OK; k++) {
         out[k] = (kf__dense){.dtype = values[n_in + k].dtype, .shape = values[n_in + k].shape};
         if (out[k].shape.rank < 0)
-            st = kf__error_set(err, KF_ERR_SHAPE, "%s (%s): the output shape cannot be inferred", node->name, kf__op_name(node->op));
+            st = kf__error_set(err, KF_ERR_SHAPE, "%s (%s): the output shape cannot be inferred", node->name,
+                               kf__op_name(node->op));
     }
 done:
     free(values);
@@ -56,7 +58,8 @@ kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_
 #include "graph/ops.def"
 #undef KF_OP
     };
-    if (n_in < 1 || !in[0]) KF_FAIL(err, KF_ERR_FORMAT, "%s (%s): input 0 is missing", node->name, kf__op_name(node->op));
+    if (n_in < 1 || !in[0])
+        KF_FAIL(err, KF_ERR_FORMAT, "%s (%s): input 0 is missing", node->name, kf__op_name(node->op));
     KF_TRY(infer_outputs(node, in, n_in, out, n_out, err));
     if (all_empty(out, n_out)) {
         for (int k = 0; k < n_out; k++) KF_TRY(kf__eval_alloc(&out[k], arena, err));

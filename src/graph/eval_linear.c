@@ -12,8 +12,14 @@ static bool bounds_of(kf_dtype t, double *lo, double *hi) {
     case KF_I8: *lo = -128, *hi = 127; return true;
     case KF_I16: *lo = -32768, *hi = 32767; return true;
     case KF_I32: *lo = -2147483648.0, *hi = 2147483647.0; return true;
-    case KF_F32: case KF_F64: case KF_F16: case KF_BF16: case KF_I64: case KF_BOOL:
-    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
+    case KF_F32:
+    case KF_F64:
+    case KF_F16:
+    case KF_BF16:
+    case KF_I64:
+    case KF_BOOL:
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: break;
     }
     return false;
 }

@@ -19,7 +19,8 @@ double kf__eval_activation(const kf__activation *a, double x) {
     case KF_ACT_HARDSIGMOID: return clip((double)a->lo * x + (double)a->hi, 0, 1);
     case KF_ACT_SIGMOID: return 1 / (1 + exp(-x));
     case KF_ACT_SILU: return x / (1 + exp(-x));
-    case KF_ACT_NONE: case KF_ACT_COUNT: break;
+    case KF_ACT_NONE:
+    case KF_ACT_COUNT: break;
     }
     return x;
 }
@@ -41,8 +42,8 @@ static kf_status each(const kf__eval *e, unary_fn *fn) {
     kf_status kf__eval_##id(const kf__eval *e) { return each(e, unary_##id); }
 
 UNARY(relu, x > 0 ? x : 0)
-UNARY(hard_sigmoid, clip((double)a->alpha * x + (double)a->beta, 0, 1))
-UNARY(hard_swish, x * clip(x / 6 + 0.5, 0, 1))
+UNARY(hard_sigmoid, clip((double)a->alpha *x + (double)a->beta, 0, 1))
+UNARY(hard_swish, x *clip(x / 6 + 0.5, 0, 1))
 UNARY(sigmoid, 1 / (1 + exp(-x)))
 UNARY(act, kf__eval_activation(&a->act, x))
 UNARY(neg, -x)
@@ -150,7 +151,7 @@ static bool exact_max(int64_t a, int64_t b, int64_t *out) {
     kf_status kf__eval_##id(const kf__eval *e) { return fold(e, binary_##id, exact); }
 
 BINARY(sub, exact_sub, a - b)
-BINARY(mul, exact_mul, a * b)
+BINARY(mul, exact_mul, a *b)
 BINARY(div, exact_div, a / b)
 BINARY(mod, exact_mod, a - b * floor(a / b))
 BINARY(min, exact_min, a < b ? a : b)

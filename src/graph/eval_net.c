@@ -1,6 +1,6 @@
-/* Evaluators of the network operators: convolution, normalization, pooling, fully connected, squeeze-and-excite, softmax.
- * f32 in and out, double accumulation: slow on purpose, the oracle for every kernel.
- * Owner rule: outputs and scratch come from the caller's arena. */
+/* Evaluators of the network operators: convolution, normalization, pooling, fully connected, squeeze-and-excite,
+ * softmax. f32 in and out, double accumulation: slow on purpose, the oracle for every kernel. Owner rule: outputs and
+ * scratch come from the caller's arena. */
 #include "graph/eval.h"
 
 #include <math.h>
@@ -21,7 +21,8 @@ static void conv_plane(const kf__window *a, const kf__dense *x, const float *w, 
                        size_t first_in, const kf__shape *out, double *acc) {
     int64_t ih = x->shape.dim[2], iw = x->shape.dim[3], oh = out->dim[2], ow = out->dim[3];
     for (size_t i = 0; i < per_group; i++) {
-        const float *plane = (const float *)x->data + ((n * (size_t)x->shape.dim[1]) + first_in + i) * (size_t)(ih * iw);
+        const float *plane =
+            (const float *)x->data + ((n * (size_t)x->shape.dim[1]) + first_in + i) * (size_t)(ih * iw);
         for (int ky = 0; ky < a->kh; ky++)
             for (int kx = 0; kx < a->kw; kx++) {
                 double wv = (double)w[((o * per_group + i) * (size_t)a->kh + (size_t)ky) * (size_t)a->kw + (size_t)kx];
@@ -72,7 +73,8 @@ kf_status kf__eval_batch_norm(const kf__eval *e) {
         size_t ch = p % c;
         double s = (double)g[ch] / sqrt((double)var[ch] + (double)e->n->attrs.epsilon);
         for (size_t i = 0; i < inner; i++)
-            ((float *)out->data)[p * inner + i] = (float)(((double)x[p * inner + i] - (double)mu[ch]) * s + (double)b[ch]);
+            ((float *)out->data)[p * inner + i] =
+                (float)(((double)x[p * inner + i] - (double)mu[ch]) * s + (double)b[ch]);
     }
     return KF_OK;
 }
@@ -186,7 +188,8 @@ kf_status kf__eval_se_gate(const kf__eval *e) {
     const kf__node *n = e->n;
     const kf__dense *const *in = e->in, *out = e->out;
     KF_TRY(begin(e, e->n_in));
-    size_t c = (size_t)in[0]->shape.dim[1], r = (size_t)in[1]->shape.dim[0], hw = (size_t)(in[0]->shape.dim[2] * in[0]->shape.dim[3]);
+    size_t c = (size_t)in[0]->shape.dim[1], r = (size_t)in[1]->shape.dim[0],
+           hw = (size_t)(in[0]->shape.dim[2] * in[0]->shape.dim[3]);
     double *t = kf__arena_array(e->arena, 2 * c + r, sizeof *t);
     if (!t) KF_FAIL_MEMORY(e->err, (2 * c + r) * sizeof *t);
     for (size_t b = 0; b < (size_t)in[0]->shape.dim[0]; b++) {
@@ -219,7 +222,8 @@ kf_status kf__eval_softmax(const kf__eval *e) {
             double top = (double)largest, sum = 0;
             for (size_t k = 0; k < len; k++) sum += exp((double)p[(o * len + k) * inner + j] - top);
             for (size_t k = 0; k < len; k++)
-                ((float *)out->data)[(o * len + k) * inner + j] = (float)(exp((double)p[(o * len + k) * inner + j] - top) / sum);
+                ((float *)out->data)[(o * len + k) * inner + j] =
+                    (float)(exp((double)p[(o * len + k) * inner + j] - top) / sum);
         }
     return KF_OK;
 }

@@ -20,10 +20,12 @@ double kf__eval_get(const kf__dense *t, size_t i) {
     case KF_I32: return ((const int32_t *)t->data)[i];
     case KF_I16: return ((const int16_t *)t->data)[i];
     case KF_I8: return ((const int8_t *)t->data)[i];
-    case KF_U8: case KF_BOOL: return ((const uint8_t *)t->data)[i];
+    case KF_U8:
+    case KF_BOOL: return ((const uint8_t *)t->data)[i];
     case KF_F16: return kf__half_to_f32(((const uint16_t *)t->data)[i]);
     case KF_BF16: return kf__bf16_to_f32(((const uint16_t *)t->data)[i]);
-    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: break;
     }
     return 0;
 }
@@ -48,7 +50,9 @@ void kf__eval_put(kf__dense *t, size_t i, double v) {
     case KF_U8: ((uint8_t *)t->data)[i] = (uint8_t)to_integer(v, 0, UINT8_MAX); break;
     case KF_BOOL: ((uint8_t *)t->data)[i] = v != 0; break;
     case KF_F16: ((uint16_t *)t->data)[i] = kf__f32_to_half((float)v); break;
-    case KF_BF16: case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break; /* no operator makes them */
+    case KF_BF16:
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: break; /* no operator makes them */
     }
 }
 

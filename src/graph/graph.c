@@ -24,7 +24,8 @@ void kf__graph_destroy(kf__graph **graph) {
 }
 
 kf__vid kf__graph_add_value(kf__graph *g, const char *name, kf_dtype dtype, const kf__shape *shape) {
-    if (g->n_values >= INT32_MAX - 1 || !kf__mem_grow((void **)&g->values, &g->cap_values, g->n_values + 1, sizeof *g->values))
+    if (g->n_values >= INT32_MAX - 1 ||
+        !kf__mem_grow((void **)&g->values, &g->cap_values, g->n_values + 1, sizeof *g->values))
         return KF_NO_VALUE;
     kf__value v = {.dtype = dtype, .producer = -1, .shape = {.rank = -1}};
     v.name = kf__arena_strdup(&g->arena, name ? name : "");
@@ -46,8 +47,8 @@ kf__vid kf__graph_add_const(kf__graph *g, const char *name, kf_dtype dtype, cons
     return v;
 }
 
-kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf__vid *in, int n_in,
-                             const kf__vid *out, int n_out) {
+kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf__vid *in, int n_in, const kf__vid *out,
+                             int n_out) {
     if (!kf__mem_grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return NULL;
     kf__node n = {.op = op, .n_in = n_in, .n_out = n_out, .n_sources = 1, .origin = -1};
     n.name = kf__arena_strdup(&g->arena, name ? name : "");

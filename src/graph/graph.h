@@ -124,7 +124,8 @@ typedef struct kf__attrs {
 typedef struct kf__node {
     kf__op op;
     bool dead;        /* removed by a pass; kf__graph_compact drops it */
-    const char *name; /* the ONNX node name; made up ("Conv_12") when the file has none; fused: of its main part, the convolution */
+    const char *name; /* the ONNX node name; made up ("Conv_12") when the file has none; fused: of its main part, the
+                         convolution */
     int32_t n_sources, cap_sources; /* names of all ONNX nodes fused into this one, `name` included, in graph order */
     const char **sources;
     int32_t n_in, n_out;
@@ -139,10 +140,10 @@ typedef struct kf__meta {
     int32_t input_range; /* of NV12 frames that it will be fed: 0 full, 1 limited */
     int32_t n_labels;
     const char **labels;
-    const char *arch;     /* "mobilenetv3_large_100" or NULL */
-    const char *source;   /* file name it came from (no folders) or NULL */
-    const char *producer; /* "pytorch 1.13.0" or NULL */
-    const char *task;     /* e.g. "classification"; NULL = that */
+    const char *arch;          /* "mobilenetv3_large_100" or NULL */
+    const char *source;        /* file name it came from (no folders) or NULL */
+    const char *producer;      /* "pytorch 1.13.0" or NULL */
+    const char *task;          /* e.g. "classification"; NULL = that */
     int64_t source_parameters; /* sum of initializer elements in the file ("stored"); 0 unknown */
     int32_t source_nodes;      /* nodes in the file, Constant nodes included; 0 unknown */
 } kf__meta;
@@ -281,8 +282,8 @@ typedef struct kf__dense {
     kf__shape shape;
     void *data;
 } kf__dense;
-/** Compute all outputs of a node from dense inputs (NULL for absent). F32 with double accumulation; integer types as ONNX
- *  says. KF_ERR_UNSUPPORTED for an operator without an evaluator. */
+/** Compute all outputs of a node from dense inputs (NULL for absent). F32 with double accumulation; integer types as
+ * ONNX says. KF_ERR_UNSUPPORTED for an operator without an evaluator. */
 kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_in, kf__dense *out, int n_out,
                         kf__arena *arena, kf_error *err);
 
@@ -297,7 +298,8 @@ static inline bool kf__node_is_depthwise(const kf__graph *g, const kf__node *n) 
 
 /** Multiply-accumulates of one node (batch included): convolutions, fully connected layers, SE layers; 0 for others. */
 int64_t kf__node_macs(const kf__graph *g, const kf__node *n);
-/** Elements of the node's learned constants: weights, biases, batch norm gamma and beta (not its running statistics). */
+/** Elements of the node's learned constants: weights, biases, batch norm gamma and beta (not its running statistics).
+ */
 int64_t kf__node_parameters(const kf__graph *g, const kf__node *n);
 /** Output elements of convolutions and fully connected layers (SE layers included); 0 for others. */
 int64_t kf__node_activations(const kf__graph *g, const kf__node *n);

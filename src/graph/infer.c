@@ -56,8 +56,8 @@ static kf_status broadcast(const ctx *c, const kf__shape *a, const kf__shape *b,
         int64_t da = ia < 0 ? 1 : a->dim[ia], db = ib < 0 ? 1 : b->dim[ib];
         if (da != db && da != 1 && db != 1) {
             char ta[96], tb[96];
-            NODE_FAIL(c, "shapes %s and %s do not broadcast; check the model's input shape", kf__shape_text(a, ta, sizeof ta),
-                      kf__shape_text(b, tb, sizeof tb));
+            NODE_FAIL(c, "shapes %s and %s do not broadcast; check the model's input shape",
+                      kf__shape_text(a, ta, sizeof ta), kf__shape_text(b, tb, sizeof tb));
         }
         out->dim[i] = da == 1 ? db : da;
     }

@@ -1,6 +1,6 @@
-/* The choices of the quantized contract that depend on a node: scales per channel, integer clip bounds, when steps 2 and 5
- * are one multiply. Used by the integer interpreter, the quantizer and the lowering, so that they cannot disagree.
- * Owner rule: pure inline functions. */
+/* The choices of the quantized contract that depend on a node: scales per channel, integer clip bounds, when steps 2
+ * and 5 are one multiply. Used by the integer interpreter, the quantizer and the lowering, so that they cannot
+ * disagree. Owner rule: pure inline functions. */
 #ifndef KF_QRULES_H
 #define KF_QRULES_H
 
@@ -24,15 +24,15 @@ static inline bool kf__q_uniform_clip(const kf__quant *out, const kf__activation
     return true;
 }
 
-/** Steps 2 and 5 in one multiply, the clip on q: no activation or a clip, and no residual, and a quantized output. `out` is
- *  the output's quantization or NULL (f32). For CONV, FC and ACT. */
+/** Steps 2 and 5 in one multiply, the clip on q: no activation or a clip, and no residual, and a quantized output.
+ * `out` is the output's quantization or NULL (f32). For CONV, FC and ACT. */
 static inline bool kf__q_direct(const kf__node *n, const kf__quant *out) {
     bool residual = n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0;
     return out && !residual && kf__activation_is_clip(&n->attrs.act) && kf__q_uniform_clip(out, &n->attrs.act);
 }
 
-/** Inclusive q bounds of step 5 for channel c of the node's output: the tensor's qmin..qmax, narrowed by attrs.act when the
- *  node is direct, and by attrs.post_act always. */
+/** Inclusive q bounds of step 5 for channel c of the node's output: the tensor's qmin..qmax, narrowed by attrs.act when
+ * the node is direct, and by attrs.post_act always. */
 static inline void kf__q_bounds(const kf__node *n, const kf__quant *out, int64_t c, int32_t *lo, int32_t *hi) {
     *lo = out->qmin;
     *hi = out->qmax;

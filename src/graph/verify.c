@@ -8,9 +8,11 @@ static kf_status check_node(const kf__graph *g, size_t i, kf_error *err) {
     for (int k = 0; k < n->n_in; k++) {
         kf__vid v = n->in[k];
         if (v == KF_NO_VALUE) continue;
-        if (v < 0 || (size_t)v >= g->n_values) KF_FAIL(err, KF_ERR_INTERNAL, "%s: input %d is out of range", n->name, k);
+        if (v < 0 || (size_t)v >= g->n_values)
+            KF_FAIL(err, KF_ERR_INTERNAL, "%s: input %d is out of range", n->name, k);
         if (g->values[v].producer >= (int32_t)i)
-            KF_FAIL(err, KF_ERR_INTERNAL, "%s: input %s is made later, by node %d", n->name, g->values[v].name, g->values[v].producer);
+            KF_FAIL(err, KF_ERR_INTERNAL, "%s: input %s is made later, by node %d", n->name, g->values[v].name,
+                    g->values[v].producer);
     }
     for (int k = 0; k < n->n_out; k++)
         if (n->out[k] >= 0 && g->values[n->out[k]].producer != (int32_t)i && !g->values[n->out[k]].data)
@@ -22,6 +24,7 @@ kf_status kf__graph_verify(kf__graph *g, kf_error *err) {
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) KF_TRY(check_node(g, i, err));
     for (size_t i = 0; i < g->n_outputs; i++)
-        if (g->outputs[i] < 0 || (size_t)g->outputs[i] >= g->n_values) KF_FAIL(err, KF_ERR_INTERNAL, "graph output %zu is out of range", i);
+        if (g->outputs[i] < 0 || (size_t)g->outputs[i] >= g->n_values)
+            KF_FAIL(err, KF_ERR_INTERNAL, "graph output %zu is out of range", i);
     return kf__graph_infer(g, err);
 }

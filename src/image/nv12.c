@@ -11,7 +11,8 @@ kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
     if (f->width < 2 || f->height < 2 || f->width % 2 || f->height % 2)
         KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 frame of %dx%d; both sides must be even", f->width, f->height);
     if (f->stride_y < (size_t)f->width || f->stride_uv < (size_t)f->width)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 strides %zu and %zu are smaller than the width %d", f->stride_y, f->stride_uv, f->width);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 strides %zu and %zu are smaller than the width %d", f->stride_y,
+                f->stride_uv, f->width);
     KF_TRY(kf_image_create(f->width, f->height, out, err));
     kf__kernels_image rows;
     kf__kernels_select_image(KF_CPU_LEVELS, &rows);
@@ -28,7 +29,8 @@ kf_status kf_image_to_nv12(const kf_image *in, int32_t limited, uint8_t *out, si
     if (!in || !in->pixels || !out || in->width % 2 || in->height % 2 || in->width < 2 || in->height < 2)
         KF_FAIL(err, KF_ERR_ARGUMENT, "to NV12: a picture with even sides is needed");
     size_t w = (size_t)in->width, h = (size_t)in->height;
-    if (bytes < w * h * 3 / 2) KF_FAIL(err, KF_ERR_ARGUMENT, "to NV12: %zu bytes of room, %zu are needed", bytes, w * h * 3 / 2);
+    if (bytes < w * h * 3 / 2)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "to NV12: %zu bytes of room, %zu are needed", bytes, w * h * 3 / 2);
     double ys = limited ? 219.0 / 255 : 1, cs = limited ? 224.0 / 255 : 1, y0 = limited ? 16 : 0;
     uint8_t *uv = out + w * h;
     for (size_t y = 0; y < h; y += 2)

@@ -18,8 +18,10 @@ void kf_image_options_init(kf_image_options *o) {
 kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, kf_error *err) {
     size_t bytes;
     *out = (kf_image){0};
-    if (width < 1 || height < 1) KF_FAIL(err, KF_ERR_ARGUMENT, "picture size %dx%d; both sides must be at least 1", width, height);
-    if (!kf__mul_size((size_t)width * 3, (size_t)height, &bytes)) KF_FAIL(err, KF_ERR_LIMIT, "picture size %dx%d is too large", width, height);
+    if (width < 1 || height < 1)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "picture size %dx%d; both sides must be at least 1", width, height);
+    if (!kf__mul_size((size_t)width * 3, (size_t)height, &bytes))
+        KF_FAIL(err, KF_ERR_LIMIT, "picture size %dx%d is too large", width, height);
     uint8_t *pixels = malloc(bytes);
     if (!pixels) KF_FAIL_MEMORY(err, bytes);
     *out = (kf_image){width, height, 3 * (size_t)width, pixels};
@@ -38,9 +40,11 @@ static int32_t round_half_even(double x) { return (int32_t)nearbyint(x); }
 /* What of `from`, whose corner lies at (-x0, -y0), falls into `to`. */
 static void copy_rect(const kf_image *from, int32_t x0, int32_t y0, kf_image *to) {
     int32_t left = x0 < 0 ? -x0 : 0, top = y0 < 0 ? -y0 : 0;
-    int64_t right = kf__min_i64(to->width, (int64_t)from->width - x0), bottom = kf__min_i64(to->height, (int64_t)from->height - y0);
+    int64_t right = kf__min_i64(to->width, (int64_t)from->width - x0),
+            bottom = kf__min_i64(to->height, (int64_t)from->height - y0);
     for (int32_t y = top; left < right && y < bottom; y++)
-        memcpy(to->pixels + (size_t)y * to->stride + 3 * (size_t)left, from->pixels + (size_t)(y0 + y) * from->stride + 3 * (size_t)(x0 + left), 3 * (size_t)(right - left));
+        memcpy(to->pixels + (size_t)y * to->stride + 3 * (size_t)left,
+               from->pixels + (size_t)(y0 + y) * from->stride + 3 * (size_t)(x0 + left), 3 * (size_t)(right - left));
 }
 
 /* What the crop shows beside the picture: black, or the mean where timm has a border. */
@@ -92,7 +96,8 @@ kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_ima
     kf_status st = kf_image_create(p->width, p->height, out, err);
     if (st == KF_OK) {
         bool pad = p->crop == KF_CROP_FIT_PAD;
-        int32_t x0 = pad ? 0 : round_half_even((w - p->width) / 2.0), y0 = pad ? 0 : round_half_even((h - p->height) / 2.0);
+        int32_t x0 = pad ? 0 : round_half_even((w - p->width) / 2.0),
+                y0 = pad ? 0 : round_half_even((h - p->height) / 2.0);
         if (w < p->width || h < p->height) fill(p, out);
         copy_rect(&whole, x0, y0, out);
     }

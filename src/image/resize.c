@@ -25,7 +25,8 @@ static void taps_free(kf__filter_taps *t) {
 
 static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_filter filter, kf__filter_taps *t,
                            kf_error *err) {
-    double scale = (hi - lo) / out, stretch = scale < 1 ? 1 : scale, support = (filter == KF_FILTER_BICUBIC ? 2.0 : 1.0) * stretch;
+    double scale = (hi - lo) / out, stretch = scale < 1 ? 1 : scale,
+           support = (filter == KF_FILTER_BICUBIC ? 2.0 : 1.0) * stretch;
     size_t n;
     t->size = (int32_t)kf__round_up((size_t)ceil(support) * 2 + 1, 4);
     t->bounds = NULL;
@@ -61,8 +62,8 @@ static kf_status taps_make(int32_t in, double lo, double hi, int32_t out, kf_fil
     return KF_OK;
 }
 
-static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const double box[4], kf_image *out,
-                                 kf_error *err) {
+static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t height, kf_filter filter,
+                                 const double box[4], kf_image *out, kf_error *err) {
     kf__filter_taps h, v;
     KF_TRY(taps_make(in->width, box[0], box[2], width, filter, &h, err));
     kf_status st = taps_make(in->height, box[1], box[3], height, filter, &v, err);
@@ -89,7 +90,8 @@ static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t heig
     return st;
 }
 
-static kf_status resize_nearest(const kf_image *in, int32_t width, int32_t height, const double box[4], kf_image *out, kf_error *err) {
+static kf_status resize_nearest(const kf_image *in, int32_t width, int32_t height, const double box[4], kf_image *out,
+                                kf_error *err) {
     KF_TRY(kf_image_create(width, height, out, err));
     double sx = (box[2] - box[0]) / width, sy = (box[3] - box[1]) / height;
     for (int32_t y = 0; y < height; y++) {
@@ -104,18 +106,22 @@ static kf_status resize_nearest(const kf_image *in, int32_t width, int32_t heigh
     return KF_OK;
 }
 
-kf_status kf__image_resize_box(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const double box[4], kf_image *out,
-                               kf_error *err) {
+kf_status kf__image_resize_box(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const double box[4],
+                               kf_image *out, kf_error *err) {
     *out = (kf_image){0};
-    if (!in || !in->pixels || in->width < 1 || in->height < 1) KF_FAIL(err, KF_ERR_ARGUMENT, "resize: the picture is empty");
-    if (width < 1 || height < 1 || width > 1 << 15 || height > 1 << 15) KF_FAIL(err, KF_ERR_LIMIT, "resize: %dx%d is out of range (1 to 32768)", width, height);
-    if (!(box[0] >= 0 && box[1] >= 0 && box[2] <= in->width && box[3] <= in->height && box[0] < box[2] && box[1] < box[3]))
+    if (!in || !in->pixels || in->width < 1 || in->height < 1)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "resize: the picture is empty");
+    if (width < 1 || height < 1 || width > 1 << 15 || height > 1 << 15)
+        KF_FAIL(err, KF_ERR_LIMIT, "resize: %dx%d is out of range (1 to 32768)", width, height);
+    if (!(box[0] >= 0 && box[1] >= 0 && box[2] <= in->width && box[3] <= in->height && box[0] < box[2] &&
+          box[1] < box[3]))
         KF_FAIL(err, KF_ERR_ARGUMENT, "resize: the box lies outside the picture");
     if (filter == KF_FILTER_NEAREST) return resize_nearest(in, width, height, box, out, err);
     return resize_filtered(in, width, height, filter, box, out, err);
 }
 
-kf_status kf_image_resize(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const float *box, kf_image *out, kf_error *err) {
+kf_status kf_image_resize(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const float *box,
+                          kf_image *out, kf_error *err) {
     double b[4] = {0, 0, in ? in->width : 0, in ? in->height : 0};
     if (box)
         for (int i = 0; i < 4; i++) b[i] = (double)box[i];

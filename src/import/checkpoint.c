@@ -10,9 +10,9 @@
 
 /* What a walk over a variant's tensors is for. */
 typedef enum purpose {
-    READ,    /* the weights, each value checked */
-    FIT,     /* names and shapes only, to the first difference */
-    COMPARE  /* names and shapes only, to the end */
+    READ,   /* the weights, each value checked */
+    FIT,    /* names and shapes only, to the first difference */
+    COMPARE /* names and shapes only, to the end */
 } purpose;
 
 typedef struct source {
@@ -46,18 +46,21 @@ static const kf__container_tensor *find(const source *s, const char *name) {
 
 static kf_status check_value(const kf__container_tensor *t, float x, size_t i, bool variance, kf_error *err) {
     KF_TRY(kf__finite_element(t->name, x, i, err));
-    if (variance && x < 0) KF_FAIL(err, KF_ERR_FORMAT, "tensor %s: element %zu is negative, which a variance cannot be", t->name, i);
+    if (variance && x < 0)
+        KF_FAIL(err, KF_ERR_FORMAT, "tensor %s: element %zu is negative, which a variance cannot be", t->name, i);
     return KF_OK;
 }
 
-static kf_status locate(source *s, const char *name, const kf__shape *shape, const kf__container_tensor **out, kf_error *err) {
+static kf_status locate(source *s, const char *name, const kf__shape *shape, const kf__container_tensor **out,
+                        kf_error *err) {
     const kf__container_tensor *t = find(s, name);
     char want[96], have[96];
     s->wanted++;
     if (!t) KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: missing", name);
     s->taken[t - s->file.tensors] = true;
     if (!kf__shape_equal(&t->shape, shape))
-        KF_FAIL(err, KF_ERR_SHAPE, "tensor %s: is %s, the network needs %s", t->name, kf__shape_text(&t->shape, have, sizeof have), kf__shape_text(shape, want, sizeof want));
+        KF_FAIL(err, KF_ERR_SHAPE, "tensor %s: is %s, the network needs %s", t->name,
+                kf__shape_text(&t->shape, have, sizeof have), kf__shape_text(shape, want, sizeof want));
     s->matched++;
     *out = t;
     return KF_OK;
@@ -104,7 +107,8 @@ static kf_status check_extra(source *s, const kf__zoo_arch *v, kf_error *err) {
         if (!s->taken[i] && !ends(s->file.tensors[i].name, "num_batches_tracked")) first = &s->file.tensors[i], n++;
     if (!first) return KF_OK;
     if (n == 1) KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: %s has no such tensor", first->name, v->name);
-    KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: %s has no such tensor, nor %zu others of this file", first->name, v->name, n - 1);
+    KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: %s has no such tensor, nor %zu others of this file", first->name,
+            v->name, n - 1);
 }
 
 static kf_status walk(source *s, const kf__zoo_arch *v, purpose why, int32_t side, kf__graph **out, kf_error *err) {
@@ -113,14 +117,23 @@ static kf_status walk(source *s, const kf__zoo_arch *v, purpose why, int32_t sid
     bool classes = c && c->shape.rank == 1 && c->shape.dim[0] >= 1 && c->shape.dim[0] <= 1 << 20;
     *out = NULL;
     if (!classes && why != COMPARE)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes; this is not a checkpoint of %s", last, v->name);
+        KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                "tensor %s: missing or not a vector of 1 to 1048576 classes; this is not a checkpoint of %s", last,
+                v->name);
     s->purpose = why;
     s->wanted = s->matched = 0;
     s->first = (kf_error){0};
-    if (!classes) kf__error_set(&s->first, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes", last);
+    if (!classes)
+        kf__error_set(&s->first, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes",
+                      last);
     memset(s->taken, 0, s->file.n_tensors * sizeof *s->taken);
     if (side == 0) side = v->size;
-    kf__zoo_request r = {.arch = v, .classes = classes ? (int32_t)c->shape.dim[0] : 1000, .height = side, .width = side, .weight = fetch, .user = s};
+    kf__zoo_request r = {.arch = v,
+                         .classes = classes ? (int32_t)c->shape.dim[0] : 1000,
+                         .height = side,
+                         .width = side,
+                         .weight = fetch,
+                         .user = s};
     kf_status st = kf__zoo_build(&r, out, err);
     if (st == KF_OK) st = check_extra(s, v, err);
     if (st != KF_OK || why != READ) kf__graph_destroy(out);
@@ -138,7 +151,10 @@ static kf_status tell_others(source *s, int32_t plain, const kf__checkpoint_opti
         kf_status st = walk(s, v, FIT, 0, &none, &why);
         if (st == KF_ERR_MEMORY) KF_FAIL(err, st, "%s", why.text);
         if (st != KF_OK) continue;
-        snprintf(text, sizeof text, "the tensors fit %s and %s, which differ in padding and epsilon; %s is taken; --arch NAME says which it is", name, v->name, name);
+        snprintf(
+            text, sizeof text,
+            "the tensors fit %s and %s, which differ in padding and epsilon; %s is taken; --arch NAME says which it is",
+            name, v->name, name);
         o->notice(o->notice_user, text);
     }
     return KF_OK;
@@ -157,14 +173,20 @@ static kf_status fail_nearest(source *s, kf_error *err) {
         best = v, matched = s->matched, wanted = s->wanted;
         first = s->first.status != KF_OK ? s->first : why;
     }
-    if (!best) KF_FAIL(err, KF_ERR_UNSUPPORTED, "no tensor has the name and shape of one of a MobileNetV3; kitfox zoo lists the networks known here");
-    KF_FAIL(err, KF_ERR_UNSUPPORTED, "the tensors fit no MobileNetV3 known here; nearest is %s with %zu of its %zu tensors; %.600s", best->name, matched, wanted, first.text);
+    if (!best)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                "no tensor has the name and shape of one of a MobileNetV3; kitfox zoo lists the networks known here");
+    KF_FAIL(err, KF_ERR_UNSUPPORTED,
+            "the tensors fit no MobileNetV3 known here; nearest is %s with %zu of its %zu tensors; %.600s", best->name,
+            matched, wanted, first.text);
 }
 
 static kf_status choose(source *s, const kf__checkpoint_options *o, int32_t side, kf__graph **out, kf_error *err) {
     const kf__zoo_arch *v;
     if (o->arch) {
-        if (!(v = kf__zoo_find(o->arch))) KF_FAIL(err, KF_ERR_ARGUMENT, "architecture \"%.80s\" is not known; kitfox zoo lists those that are", o->arch);
+        if (!(v = kf__zoo_find(o->arch)))
+            KF_FAIL(err, KF_ERR_ARGUMENT, "architecture \"%.80s\" is not known; kitfox zoo lists those that are",
+                    o->arch);
         return walk(s, v, READ, side, out, err);
     }
     for (int32_t i = 0; (v = kf__zoo_at(i)); i++) {
@@ -175,17 +197,21 @@ static kf_status choose(source *s, const kf__checkpoint_options *o, int32_t side
     return fail_nearest(s, err);
 }
 
-kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoint_options *o, kf__graph **out, kf_error *err) {
+kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoint_options *o, kf__graph **out,
+                              kf_error *err) {
     source s = {0};
     int h = o->side, w = h, end = 0;
     *out = NULL;
-    if (o->input_shape && (sscanf(o->input_shape, "1x3x%dx%d%n", &h, &w, &end) != 2 || o->input_shape[end] || h != w || h < 32 || h > 4096))
+    if (o->input_shape && (sscanf(o->input_shape, "1x3x%dx%d%n", &h, &w, &end) != 2 || o->input_shape[end] || h != w ||
+                           h < 32 || h > 4096))
         KF_FAIL(err, KF_ERR_ARGUMENT, "input shape %s: 1x3xNxN with N from 32 to 4096 is needed", o->input_shape);
     KF_TRY(kf__container_read(data, bytes, &s.file, err));
     kf__arena_init(&s.scratch, NULL);
     kf_status st = KF_OK;
-    if (s.file.n_tensors > MAX_TENSORS) st = kf__error_set(err, KF_ERR_LIMIT, "%zu tensors; this is not a MobileNetV3", s.file.n_tensors);
-    else if (!(s.taken = kf__arena_zalloc(&s.file.arena, s.file.n_tensors + 1))) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+    if (s.file.n_tensors > MAX_TENSORS)
+        st = kf__error_set(err, KF_ERR_LIMIT, "%zu tensors; this is not a MobileNetV3", s.file.n_tensors);
+    else if (!(s.taken = kf__arena_zalloc(&s.file.arena, s.file.n_tensors + 1)))
+        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     if (st == KF_OK) st = choose(&s, o, h, out, err);
     kf__arena_free(&s.scratch);
     kf__container_free(&s.file);

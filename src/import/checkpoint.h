@@ -5,14 +5,15 @@
 #include "graph/graph.h"
 
 typedef struct kf__checkpoint_options {
-    const char *arch;        /* a zoo name; NULL: the first variant that every tensor fits */
-    const char *input_shape; /* "1x3xNxN"; NULL: `side` */
-    int32_t side;            /* pixels; 0: the architecture's own */
+    const char *arch;                             /* a zoo name; NULL: the first variant that every tensor fits */
+    const char *input_shape;                      /* "1x3xNxN"; NULL: `side` */
+    int32_t side;                                 /* pixels; 0: the architecture's own */
     void (*notice)(void *user, const char *text); /* says when several variants fit; NULL: dropped */
     void *notice_user;
 } kf__checkpoint_options;
 
-/** Errors name the tensor: FORMAT (damaged file, wrong type, not finite, negative variance), SHAPE, UNSUPPORTED (missing, extra, or no
- *  variant fits: then the nearest one and its first difference are named). */
-kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoint_options *options, kf__graph **out, kf_error *err);
+/** Errors name the tensor: FORMAT (damaged file, wrong type, not finite, negative variance), SHAPE, UNSUPPORTED
+ * (missing, extra, or no variant fits: then the nearest one and its first difference are named). */
+kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoint_options *options, kf__graph **out,
+                              kf_error *err);
 #endif

@@ -36,9 +36,11 @@ static kf_status ints_to(kf__onnx *o, const Onnx__NodeProto *p, const char *name
     const Onnx__AttributeProto *a = find(p, name);
     if (!a || a->n_ints == 0) return KF_OK;
     if (a->n_ints != (size_t)n)
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "attribute %s has %zu values, %d are needed (2-D only)", name, a->n_ints, n);
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "attribute %s has %zu values, %d are needed (2-D only)", name, a->n_ints,
+                n);
     for (int i = 0; i < n; i++) {
-        if (!fits_i32(a->ints[i], lo)) KF_FAIL(o->err, KF_ERR_FORMAT, "attribute %s: %lld is out of range", name, (long long)a->ints[i]);
+        if (!fits_i32(a->ints[i], lo))
+            KF_FAIL(o->err, KF_ERR_FORMAT, "attribute %s: %lld is out of range", name, (long long)a->ints[i]);
         *to[i] = (int32_t)a->ints[i];
     }
     return KF_OK;
@@ -63,7 +65,8 @@ static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node 
     if (!upper && !lower) return KF_OK;
     KF_TRY(infer_prefix(o));
     const kf__shape *s = input_shape(o, n, 0);
-    if (!s || s->rank != 4) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "auto_pad needs a known input size; give --input-shape");
+    if (!s || s->rank != 4)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "auto_pad needs a known input size; give --input-shape");
     const int32_t k[2] = {c->kh, c->kw}, st[2] = {c->sh, c->sw}, d[2] = {c->dh, c->dw};
     int32_t before[2], after[2];
     for (int i = 0; i < 2; i++) {
@@ -80,7 +83,8 @@ static kf_status window_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
     kf__window *c = &n->attrs.window;
     *c = KF_WINDOW_ONE;
     const kf__shape *w = n->op == KF_OP_CONV ? input_shape(o, n, 1) : NULL;
-    if (w && w->rank != 4 && !find(p, "kernel_shape")) KF_TRY(infer_prefix(o)); /* weights behind a Cast or an Identity */
+    if (w && w->rank != 4 && !find(p, "kernel_shape"))
+        KF_TRY(infer_prefix(o)); /* weights behind a Cast or an Identity */
     if (w && w->rank == 4) {
         if (!fits_i32(w->dim[2], 1) || !fits_i32(w->dim[3], 1))
             KF_FAIL(o->err, KF_ERR_FORMAT, "the kernel's size is out of range");
@@ -141,7 +145,8 @@ static float scalar_or(const kf__onnx *o, kf__vid v, float otherwise) {
 static kf_status clip_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     for (int k = 1; k < n->n_in; k++)
         if (n->in[k] >= 0 && !o->g->values[n->in[k]].data)
-            KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "bound %d is computed at run time; fold it with `kitfox simplify` or a constant", k);
+            KF_FAIL(o->err, KF_ERR_UNSUPPORTED,
+                    "bound %d is computed at run time; fold it with `kitfox simplify` or a constant", k);
     n->attrs.act.kind = KF_ACT_CLIP;
     n->attrs.act.lo = scalar_or(o, n->n_in > 1 ? n->in[1] : -1, attr_float(p, "min", -INFINITY));
     n->attrs.act.hi = scalar_or(o, n->n_in > 2 ? n->in[2] : -1, attr_float(p, "max", INFINITY));
@@ -190,7 +195,8 @@ static kf_status pad_axes(kf__onnx *o, kf__node *n) {
     if (axes->shape.rank != 1 || (pads && pads->shape.rank != 1))
         KF_FAIL(o->err, KF_ERR_FORMAT, "pads or axes are not a list");
     if (rank < 1 || !pads || !pads->data || !axes->data || pads->dtype != KF_I64 || axes->dtype != KF_I64)
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "axes need constant i64 pads and axes and a known rank; export with opset 17");
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED,
+                "axes need constant i64 pads and axes and a known rank; export with opset 17");
     if (pads->bytes / 8 != (size_t)(2 * count))
         KF_FAIL(o->err, KF_ERR_FORMAT, "%zu pads for %lld axes", pads->bytes / 8, (long long)count);
     for (int64_t i = 0; i < count; i++) {
@@ -251,13 +257,15 @@ static kf_status inference_only(kf__onnx *o, const Onnx__NodeProto *p, kf__node 
         training = *(const uint8_t *)v->data != 0;
     }
     if (training)
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "it is in training mode; export the model in evaluation mode (model.eval())");
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED,
+                "it is in training mode; export the model in evaluation mode (model.eval())");
     return KF_OK;
 }
 
 /* Scales per tensor or per channel; blocks of opset 21 and types of 4 bits or 8-bit floats are not read. */
 static kf_status linear_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    if (attr_int(p, "block_size", 0) || attr_int(p, "output_dtype", 0)) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "block_size and output_dtype are not supported");
+    if (attr_int(p, "block_size", 0) || attr_int(p, "output_dtype", 0))
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "block_size and output_dtype are not supported");
     return axis_attr(o, p, 1, n);
 }
 
@@ -410,7 +418,8 @@ static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
 
 bool kf__onnx_known(const Onnx__NodeProto *p) {
     bool standard = !p->domain || !*p->domain || strcmp(p->domain, "ai.onnx") == 0;
-    return standard && p->op_type && (strcmp(p->op_type, "Constant") == 0 || kf__op_from_name(p->op_type) != KF_OP_COUNT);
+    return standard && p->op_type &&
+           (strcmp(p->op_type, "Constant") == 0 || kf__op_from_name(p->op_type) != KF_OP_COUNT);
 }
 
 /* The values that the node makes; KF_NO_VALUE where the file names none. */

@@ -10,7 +10,8 @@ static bool name_outputs(const Onnx__GraphProto *p, kf__name_index *makers) {
     for (size_t i = 0; i < p->n_node; i++)
         for (size_t k = 0; k < p->node[i]->n_output; k++) {
             const char *name = p->node[i]->output[k];
-            if (*name && !kf__name_index_find(makers, name) && !kf__name_index_put(makers, name, (int32_t)i)) return false;
+            if (*name && !kf__name_index_find(makers, name) && !kf__name_index_put(makers, name, (int32_t)i))
+                return false;
         }
     return true;
 }

@@ -13,7 +13,7 @@ typedef struct kf__onnx {
     kf_error *err;
     int opset;
     int32_t node_index;
-    bool no_memory; /* a value that has a name got no number: what is missing is not the file's */
+    bool no_memory;  /* a value that has a name got no number: what is missing is not the file's */
     size_t inferred; /* nodes of the graph whose outputs have their shapes already */
     kf__name_index values;
 } kf__onnx;

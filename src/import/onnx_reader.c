@@ -30,8 +30,8 @@ static bool varint(kf__reader *r, uint64_t *out) {
     return false;
 }
 
-/* Whether the length-delimited field `field` of message `kind` is a message that can contain itself again. Only the cycle
- * graph -> node -> attribute -> graph (and types inside types) can nest without end. */
+/* Whether the length-delimited field `field` of message `kind` is a message that can contain itself again. Only the
+ * cycle graph -> node -> attribute -> graph (and types inside types) can nest without end. */
 enum {
     KIND_MODEL,
     KIND_TRAINING,
@@ -47,15 +47,19 @@ enum {
 };
 
 static int child_kind(int kind, uint64_t field) {
-    if (kind == KIND_MODEL) return field == 7 ? KIND_GRAPH : field == 20 ? KIND_TRAINING : field == 25 ? KIND_FUNCTION : KIND_LEAF;
+    if (kind == KIND_MODEL)
+        return field == 7 ? KIND_GRAPH : field == 20 ? KIND_TRAINING : field == 25 ? KIND_FUNCTION : KIND_LEAF;
     if (kind == KIND_TRAINING) return field == 1 || field == 2 ? KIND_GRAPH : KIND_LEAF; /* initialization, algorithm */
-    if (kind == KIND_FUNCTION) return field == 7 ? KIND_NODE : field == 11 ? KIND_ATTR : field == 12 ? KIND_VALUE : KIND_LEAF;
+    if (kind == KIND_FUNCTION)
+        return field == 7 ? KIND_NODE : field == 11 ? KIND_ATTR : field == 12 ? KIND_VALUE : KIND_LEAF;
     if (kind == KIND_GRAPH) return field == 1 ? KIND_NODE : field >= 11 && field <= 13 ? KIND_VALUE : KIND_LEAF;
     if (kind == KIND_NODE) return field == 5 ? KIND_ATTR : KIND_LEAF;
-    if (kind == KIND_ATTR) return field == 6 || field == 11 ? KIND_GRAPH : field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
+    if (kind == KIND_ATTR)
+        return field == 6 || field == 11 ? KIND_GRAPH : field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
     if (kind == KIND_VALUE) return field == 2 ? KIND_TYPE : KIND_LEAF;
     if (kind == KIND_TYPE && (field == 1 || field == 8)) return KIND_TENSOR_TYPE;
-    if (kind == KIND_TYPE) return field == 4 || field == 5 || field == 9 ? KIND_TYPE_BOX : KIND_LEAF; /* sequence, map, optional */
+    if (kind == KIND_TYPE)
+        return field == 4 || field == 5 || field == 9 ? KIND_TYPE_BOX : KIND_LEAF; /* sequence, map, optional */
     if (kind == KIND_TYPE_BOX) return field == 1 || field == 2 ? KIND_TYPE : KIND_LEAF;
     return KIND_LEAF;
 }
@@ -78,11 +82,18 @@ static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth, boo
     const uint8_t *body;
     while (varint(&r, &key)) {
         switch (key & 7) {
-        case 0: if (!varint(&r, &len)) return true; break;
-        case 1: if (!kf__read_bytes(&r, 8, &body)) return true; break;
-        case 5: if (!kf__read_bytes(&r, 4, &body)) return true; break;
+        case 0:
+            if (!varint(&r, &len)) return true;
+            break;
+        case 1:
+            if (!kf__read_bytes(&r, 8, &body)) return true;
+            break;
+        case 5:
+            if (!kf__read_bytes(&r, 4, &body)) return true;
+            break;
         case 2: {
-            if (!varint(&r, &len) || len > SIZE_MAX || !kf__read_bytes(&r, (size_t)len, &body)) return true; /* the parser reports it */
+            if (!varint(&r, &len) || len > SIZE_MAX || !kf__read_bytes(&r, (size_t)len, &body))
+                return true; /* the parser reports it */
             int child = child_kind(kind, key >> 3);
             if (is_single(kind, key >> 3) && key >> 3 < 32) {
                 *twice = *twice || (seen >> (key >> 3) & 1);
@@ -91,7 +102,8 @@ static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth, boo
             if (child != KIND_LEAF && !depth_ok(body, (size_t)len, child, depth + 1, twice)) return false;
             break;
         }
-        case 3: case 4: return false; /* groups nest too and never occur in ONNX */
+        case 3:
+        case 4: return false; /* groups nest too and never occur in ONNX */
         default: return true;
         }
     }
@@ -101,7 +113,8 @@ static bool depth_ok(const uint8_t *data, size_t bytes, int kind, int depth, boo
 kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err) {
     bool twice = false;
     if (!depth_ok(data, bytes, KIND_MODEL, 0, &twice))
-        KF_FAIL(err, KF_ERR_LIMIT, "messages are nested more than %d deep; no real model is; the file may be hostile", MAX_DEPTH);
+        KF_FAIL(err, KF_ERR_LIMIT, "messages are nested more than %d deep; no real model is; the file may be hostile",
+                MAX_DEPTH);
     if (twice)
         KF_FAIL(err, KF_ERR_FORMAT,
                 "a message that is there once at most is given again; no writer does that; the file may be hostile");
@@ -138,7 +151,8 @@ kf_status kf__onnx_define(kf__onnx *o, kf__vid id, const kf__dense *d) {
     return KF_OK;
 }
 
-/* The extents given for input `name`: "AxBxC", or "name=AxBxC;other=...". Returns the count, 0 when not given, -1 when malformed. */
+/* The extents given for input `name`: "AxBxC", or "name=AxBxC;other=...". Returns the count, 0 when not given, -1 when
+ * malformed. */
 static int given_shape(const char *spec, const char *name, bool only_input, int64_t *dim) {
     size_t len = strlen(name);
     while (spec && *spec) {
@@ -192,23 +206,32 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
     size_t rank = t->shape ? t->shape->n_dim : 0;
     int64_t given[KF_MAX_RANK];
     int n = given_shape(o->options->input_shape, name, only, given);
-    if (n < 0) KF_FAIL(o->err, KF_ERR_ARGUMENT, "--input-shape %s: cannot read; write 1x3x224x224 or NAME=1x3x224x224", o->options->input_shape);
+    if (n < 0)
+        KF_FAIL(o->err, KF_ERR_ARGUMENT, "--input-shape %s: cannot read; write 1x3x224x224 or NAME=1x3x224x224",
+                o->options->input_shape);
     if (!t->shape && !n)
-        KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: the file declares no shape; give it with --input-shape, as in 1x3x224x224", name);
+        KF_FAIL(o->err, KF_ERR_SHAPE,
+                "input %s: the file declares no shape; give it with --input-shape, as in 1x3x224x224", name);
     if (rank > KF_MAX_RANK || (n && rank && (size_t)n != rank))
         KF_FAIL(o->err, KF_ERR_SHAPE, "input %s has %zu dimensions, --input-shape gives %d", name, rank, n);
     v->shape.rank = n ? n : (int)rank;
     for (int i = 0; i < v->shape.rank; i++) {
-        int64_t own = (size_t)i < rank && t->shape->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ? t->shape->dim[i]->dim_value : 0;
+        int64_t own =
+            (size_t)i < rank && t->shape->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE
+                ? t->shape->dim[i]->dim_value
+                : 0;
         if (n && own > 0 && own != given[i])
-            KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is %lld in the file, --input-shape says %lld", name, i, (long long)own, (long long)given[i]);
+            KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is %lld in the file, --input-shape says %lld", name,
+                    i, (long long)own, (long long)given[i]);
         v->shape.dim[i] = n ? given[i] : own;
         if (v->shape.dim[i] <= 0 && i == 0) {
             v->shape.dim[i] = 1;
             kf__onnx_notice(o, "input %s: batch is free in the file; 1 is used", name);
         }
         if (v->shape.dim[i] <= 0)
-            KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is free in the file; give its size with --input-shape, as in 1x3x224x224", name, i);
+            KF_FAIL(o->err, KF_ERR_SHAPE,
+                    "input %s: dimension %d is free in the file; give its size with --input-shape, as in 1x3x224x224",
+                    name, i);
     }
     return take_input(o, id, t->elem_type);
 }
@@ -224,7 +247,8 @@ static kf_status load_initializers(kf__onnx *o, const Onnx__GraphProto *p) {
         KF_TRY(kf__onnx_define(o, id, &d));
         if (kf__shape_count(&d.shape, &count)) o->g->meta.source_parameters += (int64_t)count;
     }
-    if (p->n_sparse_initializer) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "sparse initializers are not supported; export dense weights");
+    if (p->n_sparse_initializer)
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "sparse initializers are not supported; export dense weights");
     return KF_OK;
 }
 
@@ -234,15 +258,19 @@ static kf_status check_versions(kf__onnx *o, const Onnx__ModelProto *m) {
         if (!d || !*d || strcmp(d, "ai.onnx") == 0) o->opset = (int)kf__min_i64(m->opset_import[i]->version, 1000);
     }
     if (o->opset < KF_ONNX_MIN_OPSET)
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "opset %d; %d to %d are supported; export again with a newer opset", o->opset, KF_ONNX_MIN_OPSET, KF_ONNX_MAX_OPSET);
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "opset %d; %d to %d are supported; export again with a newer opset",
+                o->opset, KF_ONNX_MIN_OPSET, KF_ONNX_MAX_OPSET);
     if (o->opset > KF_ONNX_MAX_OPSET)
-        kf__onnx_notice(o, "opset %d is newer than %d; operators are read by the rules of %d", o->opset, KF_ONNX_MAX_OPSET, KF_ONNX_MAX_OPSET);
+        kf__onnx_notice(o, "opset %d is newer than %d; operators are read by the rules of %d", o->opset,
+                        KF_ONNX_MAX_OPSET, KF_ONNX_MAX_OPSET);
     if (m->ir_version > KF_ONNX_KNOWN_IR)
-        kf__onnx_notice(o, "IR version %lld is newer than %d; reading goes on", (long long)m->ir_version, KF_ONNX_KNOWN_IR);
+        kf__onnx_notice(o, "IR version %lld is newer than %d; reading goes on", (long long)m->ir_version,
+                        KF_ONNX_KNOWN_IR);
     o->g->opset = o->opset;
     o->g->ir_version = (int32_t)kf__min_i64(m->ir_version, 1000);
     if (m->producer_name && *m->producer_name)
-        o->g->meta.producer = kf__arena_printf(&o->g->arena, "%.100s %.60s", m->producer_name, m->producer_version ? m->producer_version : "");
+        o->g->meta.producer = kf__arena_printf(&o->g->arena, "%.100s %.60s", m->producer_name,
+                                               m->producer_version ? m->producer_version : "");
     return KF_OK;
 }
 
@@ -326,7 +354,8 @@ static void give_back(void *failed, void *p) {
     free(p);
 }
 
-kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *options, kf__graph **out, kf_error *err) {
+kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *options, kf__graph **out,
+                        kf_error *err) {
     *out = NULL;
     if (bytes == 0) KF_FAIL(err, KF_ERR_FORMAT, "the file is empty; an ONNX model is needed");
     KF_TRY(kf__onnx_check_depth(data, bytes, err));
@@ -336,7 +365,9 @@ kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *
     if (!m && failed)
         KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the messages of %zu bytes of protobuf; close other programs",
                 bytes);
-    if (!m) KF_FAIL(err, KF_ERR_FORMAT, "not an ONNX model; the protobuf does not parse; the file may be truncated or of another kind");
+    if (!m)
+        KF_FAIL(err, KF_ERR_FORMAT,
+                "not an ONNX model; the protobuf does not parse; the file may be truncated or of another kind");
     kf__onnx o = {.options = options, .err = err};
     kf_status st = kf__graph_create(&o.g, err);
     if (st == KF_OK) st = build(&o, m);

@@ -15,13 +15,15 @@ typedef struct kf__onnx_options {
     const char *input_shape; /* "1x3x224x224" or "name=1x3x48x192;..." or NULL */
     void (*notice)(void *user, const char *text);
     void *notice_user;
-    void (*node)(void *user, const char *name, const char *op, int32_t known); /* each node of the file, before any is translated; or NULL */
+    void (*node)(void *user, const char *name, const char *op,
+                 int32_t known); /* each node of the file, before any is translated; or NULL */
     void *node_user;
     void (*file)(void *user, const char *path); /* each file with external data, before it is read; or NULL */
     void *file_user;
 } kf__onnx_options;
 
 /** Parse, check and translate. Errors: FORMAT, UNSUPPORTED, SHAPE, LIMIT, IO (external data), MEMORY. */
-kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *options, kf__graph **out, kf_error *err);
+kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *options, kf__graph **out,
+                        kf_error *err);
 
 #endif

@@ -5,7 +5,6 @@
 
 #include "os/file.h"
 
-
 static kf_dtype dtype_of(int onnx) {
     switch (onnx) {
     case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT: return KF_F32;
@@ -31,17 +30,22 @@ static bool typed_element(const Onnx__TensorProto *t, kf_dtype dtype, size_t i, 
     case KF_F64: return i < t->n_double_data && (memcpy(to, &t->double_data[i], 8), true);
     case KF_I64: return i < t->n_int64_data && (memcpy(to, &t->int64_data[i], 8), true);
     case KF_I32: return i < t->n_int32_data && (memcpy(to, &t->int32_data[i], 4), true);
-    case KF_F16: case KF_BF16: case KF_I16: {
+    case KF_F16:
+    case KF_BF16:
+    case KF_I16: {
         uint16_t v = i < t->n_int32_data ? (uint16_t)t->int32_data[i] : 0;
         memcpy(to, &v, 2);
         return i < t->n_int32_data;
     }
-    case KF_U8: case KF_I8: case KF_BOOL: {
+    case KF_U8:
+    case KF_I8:
+    case KF_BOOL: {
         uint8_t v = i < t->n_int32_data ? (uint8_t)t->int32_data[i] : 0;
         memcpy(to, &v, 1);
         return i < t->n_int32_data;
     }
-    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: break;
     }
     return false;
 }
@@ -61,7 +65,8 @@ static bool decimal(const char *s, size_t *out) {
     *out = 0;
     if (!*s) return false;
     for (; *s; s++)
-        if (*s < '0' || *s > '9' || !kf__mul_size(*out, 10, out) || !kf__add_size(*out, (size_t)(*s - '0'), out)) return false;
+        if (*s < '0' || *s > '9' || !kf__mul_size(*out, 10, out) || !kf__add_size(*out, (size_t)(*s - '0'), out))
+            return false;
     return true;
 }
 
@@ -76,13 +81,17 @@ static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes,
     }
     const char *name = t->name ? t->name : "?";
     if (!o->options->path)
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "tensor %s: its data is in another file; a model in memory has no folder; import it from a path", name);
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED,
+                "tensor %s: its data is in another file; a model in memory has no folder; import it from a path", name);
     if (!safe_location(location))
-        KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external location \"%s\" leaves the model's folder; refused", name, location);
+        KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external location \"%s\" leaves the model's folder; refused", name,
+                location);
     size_t at, len = bytes;
     if (!decimal(offset, &at) || (length && !decimal(length, &len)))
-        KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external offset \"%s\" or length \"%s\" is not a number", name, offset, length ? length : "");
-    if (len != bytes) KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external length %zu, %zu bytes are needed", name, len, bytes);
+        KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external offset \"%s\" or length \"%s\" is not a number", name,
+                offset, length ? length : "");
+    if (len != bytes)
+        KF_FAIL(o->err, KF_ERR_FORMAT, "tensor %s: external length %zu, %zu bytes are needed", name, len, bytes);
     const char *model = o->options->path, *slash = strrchr(model, '/');
     int folder = slash ? (int)(slash + 1 - model) : 0;
     char *path = kf__arena_printf(&o->g->arena, "%.*s%s", folder, model, location);
@@ -111,8 +120,10 @@ kf_status kf__onnx_tensor(kf__onnx *o, const Onnx__TensorProto *t, kf_dtype *dty
     size_t n, bytes;
     *dtype = dtype_of(t->data_type);
     if (*dtype == KF_DTYPE_NONE)
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "tensor %s: element type %d is not supported; convert the model to fp32 or fp16", name, t->data_type);
-    if (t->n_dims > KF_MAX_RANK) KF_FAIL(o->err, KF_ERR_LIMIT, "tensor %s: %zu dimensions, at most %d", name, t->n_dims, KF_MAX_RANK);
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED,
+                "tensor %s: element type %d is not supported; convert the model to fp32 or fp16", name, t->data_type);
+    if (t->n_dims > KF_MAX_RANK)
+        KF_FAIL(o->err, KF_ERR_LIMIT, "tensor %s: %zu dimensions, at most %d", name, t->n_dims, KF_MAX_RANK);
     *shape = kf__shape_make((int)t->n_dims, t->dims);
     if (!kf__graph_shape_fits(shape) || !kf__shape_count(shape, &n) ||
         !kf__mul_size(n, kf_dtype_size(*dtype), &bytes) || bytes > ((size_t)1 << 33))

@@ -87,10 +87,12 @@ static void inner_values(kf__onnx_out *w, kf__message_list *list) {
 }
 
 static kf_status pack(kf__onnx_out *w, Onnx__ModelProto *m, void **data, size_t *bytes) {
-    if (w->failed) KF_FAIL(w->err, KF_ERR_MEMORY, "out of memory while writing ONNX; close other programs or use a smaller model");
+    if (w->failed)
+        KF_FAIL(w->err, KF_ERR_MEMORY, "out of memory while writing ONNX; close other programs or use a smaller model");
     *bytes = onnx__model_proto__get_packed_size(m);
     if (*bytes > INT32_MAX)
-        KF_FAIL(w->err, KF_ERR_LIMIT, "the ONNX file would have %zu bytes; protobuf holds 2 GiB; use a smaller model", *bytes);
+        KF_FAIL(w->err, KF_ERR_LIMIT, "the ONNX file would have %zu bytes; protobuf holds 2 GiB; use a smaller model",
+                *bytes);
     *data = malloc(*bytes);
     if (!*data) KF_FAIL_MEMORY(w->err, *bytes);
     onnx__model_proto__pack(m, *data);
@@ -98,14 +100,16 @@ static kf_status pack(kf__onnx_out *w, Onnx__ModelProto *m, void **data, size_t 
 }
 
 /* The lists are filled; hang them into a model. */
-static kf_status model(kf__onnx_out *w, kf__message_list *in, kf__message_list *out, kf__message_list *inner, void **data,
-                       size_t *bytes) {
+static kf_status model(kf__onnx_out *w, kf__message_list *in, kf__message_list *out, kf__message_list *inner,
+                       void **data, size_t *bytes) {
     const kf__graph *g = w->g;
     Onnx__ModelProto m = ONNX__MODEL_PROTO__INIT;
     Onnx__GraphProto p = ONNX__GRAPH_PROTO__INIT;
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
     m.has_ir_version = 1;
-    m.ir_version = w->quantized ? (w->opset < 21 ? 7 : 10) : g->ir_version > 0 ? g->ir_version : DEFAULT_IR; /* quantized: those that came with opset 13 and 21 */
+    m.ir_version = w->quantized        ? (w->opset < 21 ? 7 : 10)
+                   : g->ir_version > 0 ? g->ir_version
+                                       : DEFAULT_IR; /* quantized: those that came with opset 13 and 21 */
     opset.domain = borrow("");
     opset.has_version = 1;
     opset.version = w->opset;
@@ -157,12 +161,15 @@ static kf_status write_graph(kf__onnx_out *w, kf__message_list lists[3], void **
     return model(w, &lists[0], &lists[1], &lists[2], data, bytes);
 }
 
-kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err) { return kf__onnx_write_form(g, KF_QDQ_FORM_EXACT, data, bytes, err); }
+kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err) {
+    return kf__onnx_write_form(g, KF_QDQ_FORM_EXACT, data, bytes, err);
+}
 
 kf_status kf__onnx_write_form(const kf__graph *g, kf__qdq_form form, void **data, size_t *bytes, kf_error *err) {
     *data = NULL;
     *bytes = 0;
-    kf__onnx_out w = {.g = g, .err = err, .opset = g->opset > 0 ? g->opset : DEFAULT_OPSET, .exact = form == KF_QDQ_FORM_EXACT};
+    kf__onnx_out w = {
+        .g = g, .err = err, .opset = g->opset > 0 ? g->opset : DEFAULT_OPSET, .exact = form == KF_QDQ_FORM_EXACT};
     kf__message_list lists[3] = {{0}};
     kf__arena_init(&w.arena, NULL);
     kf_status st = kf__out_qdq_begin(&w);

@@ -6,15 +6,18 @@
 #include "graph/graph.h"
 
 /** Serialize a graph, as imported or after any pass, with standard operators alone: fused operators are spelled out
- *  again. Opset, IR version, node names and the names of inputs and outputs are the graph's; every other value gets a name of
- *  its own. A quantized graph (fused, as kf__quantize leaves it) gets QuantizeLinear and DequantizeLinear where docs/NUMERICS.md rounds,
- *  the arithmetic between them in f32; it reads the f32 input of its float graph, normalized where the graph takes pixels. Its opset
- *  is 13, or 21 where 16 bits occur (IR version 7 or 10). `*data` is malloc'ed. Errors: UNSUPPORTED (a form that the opset cannot express, pixels without preprocessing), LIMIT (2 GiB,
- *  the most that protobuf holds), MEMORY. */
+ *  again. Opset, IR version, node names and the names of inputs and outputs are the graph's; every other value gets a
+ * name of its own. A quantized graph (fused, as kf__quantize leaves it) gets QuantizeLinear and DequantizeLinear where
+ * docs/NUMERICS.md rounds, the arithmetic between them in f32; it reads the f32 input of its float graph, normalized
+ * where the graph takes pixels. Its opset is 13, or 21 where 16 bits occur (IR version 7 or 10). `*data` is malloc'ed.
+ * Errors: UNSUPPORTED (a form that the opset cannot express, pixels without preprocessing), LIMIT (2 GiB, the most that
+ * protobuf holds), MEMORY. */
 /** How a quantized graph is written; float graphs have one form. */
 typedef enum kf__qdq_form {
-    KF_QDQ_FORM_EXACT, /* integers with scale 1 and the multipliers of docs/NUMERICS.md between them: the same bytes come out */
-    KF_QDQ_FORM_SCALES /* real scales in QuantizeLinear, plain float operators: the same up to f32 rounding before each rounding */
+    KF_QDQ_FORM_EXACT, /* integers with scale 1 and the multipliers of docs/NUMERICS.md between them: the same bytes
+                          come out */
+    KF_QDQ_FORM_SCALES /* real scales in QuantizeLinear, plain float operators: the same up to f32 rounding before each
+                          rounding */
 } kf__qdq_form;
 kf_status kf__onnx_write_form(const kf__graph *g, kf__qdq_form form, void **data, size_t *bytes, kf_error *err);
 /** In exact form. */

@@ -1,7 +1,7 @@
-/* The ONNX writer, quantized graphs to the bit: DequantizeLinear gives the integers themselves (scale 1), sums of them are exact in f32
- * below 2^24, and docs/NUMERICS.md's single f32 operations stand between one rounding and the next as operators of their own.
- * A value's name means q - z here; wide inputs of sums are split into two bytes, so that these stay exact too.
- * Owner rule: see onnx_writer_private.h. */
+/* The ONNX writer, quantized graphs to the bit: DequantizeLinear gives the integers themselves (scale 1), sums of them
+ * are exact in f32 below 2^24, and docs/NUMERICS.md's single f32 operations stand between one rounding and the next as
+ * operators of their own. A value's name means q - z here; wide inputs of sums are split into two bytes, so that these
+ * stay exact too. Owner rule: see onnx_writer_private.h. */
 #include <math.h>
 
 #include "graph/qrules.h"
@@ -21,7 +21,14 @@ static const kf__quant *quant_of(const kf__onnx_out *w, kf__vid v) { return v < 
 
 static stage stage_of(kf__onnx_out *w, const kf__node *n) {
     const kf__shape *s = &w->g->values[n->out[0]].shape;
-    return (stage){w, n, quant_of(w, n->in[0]), quant_of(w, n->out[0]), kf__out_name(w, n->in[0]), kf__out_name(w, n->out[0]), s->rank > 1 ? s->dim[1] : 1, s->rank};
+    return (stage){w,
+                   n,
+                   quant_of(w, n->in[0]),
+                   quant_of(w, n->out[0]),
+                   kf__out_name(w, n->in[0]),
+                   kf__out_name(w, n->out[0]),
+                   s->rank > 1 ? s->dim[1] : 1,
+                   s->rank};
 }
 
 /* ---- pieces ------------------------------------------------------------------------------------------------------ */
@@ -52,7 +59,9 @@ static void then(stage *s, const char *op, const char *tag, const char *y) {
     then_named(s, op, tag, kf__out_node_name(s->w, s->n->name, slash ? slash : ""), y);
 }
 
-static void then_number(stage *s, const char *op, const char *tag, float f) { then(s, op, tag, numbers(s, "_constant", &f, 1)); }
+static void then_number(stage *s, const char *op, const char *tag, float f) {
+    then(s, op, tag, numbers(s, "_constant", &f, 1));
+}
 
 static void times(stage *s, const char *tag, const char *constant, const float *f, int64_t n) {
     bool one = f && n == 1 && f[0] == 1.0f;
@@ -73,7 +82,8 @@ static void activate(stage *s, const kf__activation *act, const float *k, int64_
     switch (act->kind) {
     case KF_ACT_NONE: return;
     case KF_ACT_CLIP: clip(s, "_act", act->lo, act->hi); return;
-    case KF_ACT_HSWISH: case KF_ACT_HSIGMOID:
+    case KF_ACT_HSWISH:
+    case KF_ACT_HSIGMOID:
         then_number(s, "Add", "_plus3", 3.0f);
         clip(s, "_relu6", 0, 6);
         gate = s->at;
@@ -90,7 +100,9 @@ static void activate(stage *s, const kf__activation *act, const float *k, int64_
         then_number(s, "Add", "_beta", act->hi);
         clip(s, "_act", 0, 1);
         return;
-    case KF_ACT_SIGMOID: case KF_ACT_SILU: case KF_ACT_COUNT: break;
+    case KF_ACT_SIGMOID:
+    case KF_ACT_SILU:
+    case KF_ACT_COUNT: break;
     }
     const char *out = kf__out_fresh(s->w, s->base, "_act");
     kf__out_activation(s->w, kf__out_node_name(s->w, s->n->name, "/Activation"), act, s->at, out);
@@ -106,8 +118,14 @@ static const kf__quant *unit(stage *s, const kf__quant *q) {
     if (!u || (!same && !(ones = room(s, q->channels)))) return q;
     for (int32_t c = 0; !same && c < q->channels; c++) ones[c] = 1;
     bool narrow = q->dtype == KF_U8;
-    *u = (kf__quant){.dtype = q->dtype, .scale = 1, .zero = kf__q_zero(q, 0), .qmin = narrow ? 0 : -32768, .qmax = narrow ? 255 : 32767,
-                     .channels = same ? 0 : q->channels, .scales = ones, .zeros = same ? NULL : q->zeros};
+    *u = (kf__quant){.dtype = q->dtype,
+                     .scale = 1,
+                     .zero = kf__q_zero(q, 0),
+                     .qmin = narrow ? 0 : -32768,
+                     .qmax = narrow ? 255 : 32767,
+                     .channels = same ? 0 : q->channels,
+                     .scales = ones,
+                     .zeros = same ? NULL : q->zeros};
     return u;
 }
 
@@ -162,7 +180,8 @@ static void times_scale(stage *s, const kf__quant *q, const char *tag) {
 /* The last name of an f32 result. */
 static void end_float(stage *s) {
     Onnx__NodeProto *last = s->w->nodes.n ? s->w->nodes.items[s->w->nodes.n - 1] : NULL;
-    if (last && last->n_output == 1 && strcmp(last->output[0], s->at) == 0) last->output[0] = (char *)(uintptr_t)s->base;
+    if (last && last->n_output == 1 && strcmp(last->output[0], s->at) == 0)
+        last->output[0] = (char *)(uintptr_t)s->base;
     else kf__out_node(s->w, "Identity", kf__out_node_name(s->w, s->n->name, "/output"), &s->at, 1, &s->base, 1);
 }
 
@@ -173,7 +192,8 @@ typedef struct layer {
     bool gate;                          /* 1x1, whatever the node's own window */
 } layer;
 
-static const char *product(stage *s, const layer *l, const char *name, const char *x, const char *weights, const char *bias) {
+static const char *product(stage *s, const layer *l, const char *name, const char *x, const char *weights,
+                           const char *bias) {
     const char *in[] = {x, weights, bias}, *out = kf__out_fresh(s->w, s->base, "_sum");
     Onnx__NodeProto *p = kf__out_node(s->w, l->op, name, in, 3, &out, 1);
     if (strcmp(l->op, "Gemm") == 0) kf__out_attr_int(s->w, p, "transB", 1);
@@ -194,8 +214,8 @@ static void split(stage *s, const char *parts[2]) {
     parts[1] = low;
 }
 
-/* Step 1 on `at`, by powers of 256 from the highest down: each product's sums stay below 2^24, and the additions between round as
- * (f32)acc does. The first product has the node's own name. */
+/* Step 1 on `at`, by powers of 256 from the highest down: each product's sums stay below 2^24, and the additions
+ * between round as (f32)acc does. The first product has the node's own name. */
 static void sum(stage *s, const layer *l, bool wide) {
     const char *parts[2] = {NULL, s->at}, *name = s->n->name, *total = NULL;
     if (wide) split(s, parts);
@@ -305,7 +325,8 @@ static void pool(stage *s, const kf__quant *to) {
     double hw = (double)(x->dim[2] * x->dim[3]);
     int64_t n = to && to->channels ? to->channels : s->in->channels ? s->in->channels : 1;
     float *m = room(s, n);
-    for (int64_t c = 0; m && c < n; c++) m[c] = (float)((double)kf__q_scale(s->in, c) / (hw * (to ? (double)kf__q_scale(to, c) : 1.0)));
+    for (int64_t c = 0; m && c < n; c++)
+        m[c] = (float)((double)kf__q_scale(s->in, c) / (hw * (to ? (double)kf__q_scale(to, c) : 1.0)));
     then(s, "ReduceSum", "_total", kf__out_ints(s->w, s->base, (int64_t[]){2, 3}, 2));
     times(s, "_mean", "_pool_multiplier", m, n);
 }
@@ -318,14 +339,16 @@ static void gate_layer(stage *s, int k, double s_in, const kf__quant *to, bool d
     float *m = room(s, shape.dim[0]);
     sum(s, &l, true);
     for (int64_t o = 0; m && o < shape.dim[0]; o++)
-        m[o] = direct ? kf__mult3(s_in, (double)kf__q_scale(v->quant, o), (double)to->scale) : kf__mult2(s_in, (double)kf__q_scale(v->quant, o));
+        m[o] = direct ? kf__mult3(s_in, (double)kf__q_scale(v->quant, o), (double)to->scale)
+                      : kf__mult2(s_in, (double)kf__q_scale(v->quant, o));
     times(s, "_scaled", "_multiplier", m, shape.dim[0]);
 }
 
 static kf_status gate(stage *s) {
     const kf__attrs *a = &s->n->attrs;
     const kf__quant *pq = a->pool_quant, *hq = a->hidden_quant;
-    if (!pq || !hq || !quant_of(s->w, s->n->in[1]) || !quant_of(s->w, s->n->in[3])) KF_FAIL(s->w->err, KF_ERR_FORMAT, "the branch has no scales for its weights, pooled or hidden values");
+    if (!pq || !hq || !quant_of(s->w, s->n->in[1]) || !quant_of(s->w, s->n->in[3]))
+        KF_FAIL(s->w->err, KF_ERR_FORMAT, "the branch has no scales for its weights, pooled or hidden values");
     bool direct = kf__activation_is_clip(&a->act);
     int32_t lo = hq->qmin, hi = hq->qmax;
     const char *pooled = kf__out_fresh(s->w, s->base, "_pooled"), *hidden = kf__out_fresh(s->w, s->base, "_hidden");
@@ -363,7 +386,8 @@ static void act(stage *s) {
     int64_t n = s->out && s->out->channels ? s->out->channels : s->in->channels ? s->in->channels : 1, n_k = 0;
     float *m = room(s, n);
     if (kf__q_direct(s->n, s->out)) {
-        for (int64_t c = 0; m && c < n; c++) m[c] = kf__mult3((double)kf__q_scale(s->in, c), 1.0, (double)kf__q_scale(s->out, c));
+        for (int64_t c = 0; m && c < n; c++)
+            m[c] = kf__mult3((double)kf__q_scale(s->in, c), 1.0, (double)kf__q_scale(s->out, c));
         times(s, "_scaled", "_multiplier", m, n);
         return;
     }
@@ -401,7 +425,8 @@ static void concat(stage *s) {
         times(&p, "_part", "_multiplier", &m, 1);
         parts[k] = p.at;
     }
-    kf__out_attr_int(s->w, kf__out_node(s->w, "Concat", s->n->name, parts, s->n->n_in, &out, 1), "axis", s->n->attrs.axis);
+    kf__out_attr_int(s->w, kf__out_node(s->w, "Concat", s->n->name, parts, s->n->n_in, &out, 1), "axis",
+                     s->n->attrs.axis);
     s->at = out;
 }
 
@@ -441,7 +466,8 @@ kf_status kf__out_exact_node(kf__onnx_out *w, const kf__node *n) {
     if (!quant_of(w, n->in[0])) return float_node(w, n);
     stage s = stage_of(w, n);
     switch (kf__op_table[n->op].rule) {
-    case KF_RULE_CONV: case KF_RULE_FC: return quant_of(w, n->in[1]) ? weighted(&s) : float_node(w, n);
+    case KF_RULE_CONV:
+    case KF_RULE_FC: return quant_of(w, n->in[1]) ? weighted(&s) : float_node(w, n);
     case KF_RULE_SE_GATE: return gate(&s);
     case KF_RULE_SCALE: scale(&s); break;
     case KF_RULE_ACT: act(&s); break;
@@ -452,7 +478,10 @@ kf_status kf__out_exact_node(kf__onnx_out *w, const kf__node *n) {
         if (!s.out || !all_quantized(w, n)) return float_node(w, n);
         concat(&s);
         break;
-    case KF_RULE_MAX_POOL: case KF_RULE_PAD: case KF_RULE_VIEW: case KF_RULE_NONE: return float_node(w, n);
+    case KF_RULE_MAX_POOL:
+    case KF_RULE_PAD:
+    case KF_RULE_VIEW:
+    case KF_RULE_NONE: return float_node(w, n);
     }
     if (s.out) round_output(&s);
     else end_float(&s);
@@ -489,7 +518,9 @@ void kf__out_exact_outputs(kf__onnx_out *w) {
         const kf__shape *shape = &w->g->values[v].shape;
         if (!w->outputs[i]) continue;
         const kf__node end = {.op = KF_OP_IDENTITY, .name = w->outputs[i]};
-        stage s = {w, &end, quant_of(w, v), NULL, w->names[v], w->outputs[i], shape->rank > 1 ? shape->dim[1] : 1, shape->rank};
+        stage s = {
+            w,          &end, quant_of(w, v), NULL, w->names[v], w->outputs[i], shape->rank > 1 ? shape->dim[1] : 1,
+            shape->rank};
         times_scale(&s, s.in, "_real");
         end_float(&s);
         w->names[v] = w->outputs[i];

@@ -8,7 +8,8 @@
 /* First opset of the operator or form. */
 enum { HARD_SWISH_OPSET = 14, CLIP_INPUTS = 11, GEMM_OPTIONAL_BIAS = 11 };
 
-static Onnx__NodeProto *one(kf__onnx_out *w, const char *op, const char *name, const char *x, const char *y, const char *out) {
+static Onnx__NodeProto *one(kf__onnx_out *w, const char *op, const char *name, const char *x, const char *y,
+                            const char *out) {
     return kf__out_node(w, op, name, (const char *[]){x, y}, 2, &out, 1);
 }
 
@@ -25,7 +26,8 @@ static void clip(kf__onnx_out *w, const char *name, float lo, float hi, const ch
         return;
     }
     if (w->opset >= CLIP_INPUTS) {
-        const char *all[] = {in, bounded_below ? kf__out_scalar(w, name, lo) : "", bounded_above ? kf__out_scalar(w, name, hi) : ""};
+        const char *all[] = {in, bounded_below ? kf__out_scalar(w, name, lo) : "",
+                             bounded_above ? kf__out_scalar(w, name, hi) : ""};
         kf__out_node(w, "Clip", name, all, 3, &out, 1);
         return;
     }
@@ -57,7 +59,8 @@ void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__activa
         one(w, "Sigmoid", node_name, in, "", gate);
         one(w, "Mul", node_name, in, gate, out);
         return;
-    case KF_ACT_NONE: case KF_ACT_COUNT: break;
+    case KF_ACT_NONE:
+    case KF_ACT_COUNT: break;
     }
     one(w, "Identity", node_name, in, "", out);
 }
@@ -84,8 +87,11 @@ static void then_activate(chain *c, const kf__activation *act) {
 
 void kf__out_conv(kf__onnx_out *w, const kf__node *n) {
     bool residual = n->n_in > 3 && n->in[3] >= 0;
-    chain c = {w, n, NULL, 1 + (w->bias_map != NULL) + (n->attrs.act.kind != KF_ACT_NONE) + residual + (n->attrs.post_act.kind != KF_ACT_NONE)};
-    const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), n->n_in > 2 && !w->bias_map ? kf__out_name(w, n->in[2]) : ""};
+    chain c = {w, n, NULL,
+               1 + (w->bias_map != NULL) + (n->attrs.act.kind != KF_ACT_NONE) + residual +
+                   (n->attrs.post_act.kind != KF_ACT_NONE)};
+    const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]),
+                        n->n_in > 2 && !w->bias_map ? kf__out_name(w, n->in[2]) : ""};
     c.at = next(&c);
     kf__out_window(w, kf__out_node(w, "Conv", n->name, in, 3, &c.at, 1), n);
     if (w->bias_map) {
@@ -111,7 +117,8 @@ void kf__out_add(kf__onnx_out *w, const kf__node *n) {
 
 void kf__out_fc(kf__onnx_out *w, const kf__node *n) {
     chain c = {w, n, NULL, 1 + (n->attrs.act.kind != KF_ACT_NONE)};
-    const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]), n->n_in > 2 ? kf__out_name(w, n->in[2]) : ""};
+    const char *in[] = {kf__out_name(w, n->in[0]), kf__out_name(w, n->in[1]),
+                        n->n_in > 2 ? kf__out_name(w, n->in[2]) : ""};
     if (!*in[2] && w->opset < GEMM_OPTIONAL_BIAS) in[2] = kf__out_scalar(w, n->name, 0.0f);
     c.at = next(&c);
     kf__out_attr_int(w, kf__out_node(w, "Gemm", n->name, in, 3, &c.at, 1), "transB", 1);

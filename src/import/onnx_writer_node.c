@@ -9,7 +9,14 @@
 enum { MAX_LINKS = 64 };
 
 /* First opset in which a parameter is an input. */
-enum { SLICE_INPUTS = 10, CLIP_INPUTS = 11, PAD_INPUTS = 11, DROPOUT_INPUTS = 12, AXES_INPUTS = 13, REDUCE_INPUTS = 18 };
+enum {
+    SLICE_INPUTS = 10,
+    CLIP_INPUTS = 11,
+    PAD_INPUTS = 11,
+    DROPOUT_INPUTS = 12,
+    AXES_INPUTS = 13,
+    REDUCE_INPUTS = 18
+};
 /* First opset in which Split without sizes has to say how many parts it makes. */
 enum { SPLIT_COUNTS = 18 };
 /* First opset in which Reshape may take a 0 as it is. */
@@ -41,8 +48,10 @@ static kf_status constant_ints(const kf__onnx_out *w, const kf__node *node, int 
     if (!has_input(node, k)) return KF_OK;
     const kf__value *v = &w->g->values[node->in[k]];
     size_t count;
-    if (!v->data || (v->dtype != KF_I64 && v->dtype != KF_I32) || !kf__shape_count(&v->shape, &count) || count > MAX_LINKS)
-        KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "input %d is computed, which opset %d cannot express; fold it or use a newer opset", k, w->opset);
+    if (!v->data || (v->dtype != KF_I64 && v->dtype != KF_I32) || !kf__shape_count(&v->shape, &count) ||
+        count > MAX_LINKS)
+        KF_FAIL(w->err, KF_ERR_UNSUPPORTED,
+                "input %d is computed, which opset %d cannot express; fold it or use a newer opset", k, w->opset);
     for (size_t i = 0; i < count; i++)
         list[i] = v->dtype == KF_I64 ? ((const int64_t *)v->data)[i] : ((const int32_t *)v->data)[i];
     *n = (int)count;
@@ -70,7 +79,8 @@ static kf_status write_split(kf__onnx_out *w, const kf__node *n) {
     Onnx__NodeProto *p = NULL;
     KF_TRY(ints_either_way(w, n, "split", AXES_INPUTS, &p));
     kf__out_attr_int(w, p, "axis", n->attrs.axis);
-    if (w->opset >= SPLIT_COUNTS && !has_input(n, 1) && n->attrs.n_axes == 0) kf__out_attr_int(w, p, "num_outputs", n->n_out);
+    if (w->opset >= SPLIT_COUNTS && !has_input(n, 1) && n->attrs.n_axes == 0)
+        kf__out_attr_int(w, p, "num_outputs", n->n_out);
     return KF_OK;
 }
 
@@ -84,7 +94,8 @@ static kf_status write_slice(kf__onnx_out *w, const kf__node *n) {
     }
     KF_TRY(constant_ints(w, n, 4, list, &count));
     for (int i = 0; i < count; i++)
-        if (list[i] != 1) KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "a step of %lld needs opset %d", (long long)list[i], SLICE_INPUTS);
+        if (list[i] != 1)
+            KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "a step of %lld needs opset %d", (long long)list[i], SLICE_INPUTS);
     Onnx__NodeProto *p = plain(w, n, 1);
     for (int k = 0; k < 3; k++) {
         KF_TRY(constant_ints(w, n, k + 1, list, &count));
@@ -99,7 +110,11 @@ static kf_status write_pad(kf__onnx_out *w, const kf__node *n) {
     const kf__attrs *a = &n->attrs;
     if (w->opset >= PAD_INPUTS) {
         if (has_input(n, 1)) plain(w, n, 3); /* import spread the axes of opset 18 into the pads */
-        else with_inputs(w, n, (const char *[]){kf__out_ints(w, n->name, a->axes, a->n_axes), kf__out_scalar(w, n->name, a->value)}, 2);
+        else
+            with_inputs(
+                w, n,
+                (const char *[]){kf__out_ints(w, n->name, a->axes, a->n_axes), kf__out_scalar(w, n->name, a->value)},
+                2);
         return KF_OK;
     }
     KF_TRY(constant_ints(w, n, 1, list, &count));
@@ -225,6 +240,7 @@ static write_fn *const WRITERS[KF_OP_COUNT] = {
 };
 
 kf_status kf__out_graph_node(kf__onnx_out *w, const kf__node *n) {
-    if (n->n_in > MAX_LINKS || n->n_out > MAX_LINKS) KF_FAIL(w->err, KF_ERR_LIMIT, "%d inputs, %d outputs", n->n_in, n->n_out);
+    if (n->n_in > MAX_LINKS || n->n_out > MAX_LINKS)
+        KF_FAIL(w->err, KF_ERR_LIMIT, "%d inputs, %d outputs", n->n_in, n->n_out);
     return WRITERS[n->op](w, n);
 }

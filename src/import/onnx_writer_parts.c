@@ -32,7 +32,9 @@ const char *kf__out_fresh(kf__onnx_out *w, const char *base, const char *suffix)
     return unique(w, &w->value_names, base, suffix);
 }
 
-const char *kf__out_node_name(kf__onnx_out *w, const char *base, const char *suffix) { return unique(w, &w->node_names, base, suffix); }
+const char *kf__out_node_name(kf__onnx_out *w, const char *base, const char *suffix) {
+    return unique(w, &w->node_names, base, suffix);
+}
 
 const char *kf__out_name(kf__onnx_out *w, kf__vid v) {
     if (v < 0) return "";
@@ -45,7 +47,8 @@ const char *kf__out_name(kf__onnx_out *w, kf__vid v) {
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 void kf__out_append(kf__onnx_out *w, kf__message_list *list, void *message) {
-    if (!message || !kf__mem_grow((void **)&list->items, &list->cap, list->n + 1, sizeof *list->items)) w->failed = true;
+    if (!message || !kf__mem_grow((void **)&list->items, &list->cap, list->n + 1, sizeof *list->items))
+        w->failed = true;
     else list->items[list->n++] = message;
 }
 
@@ -64,12 +67,14 @@ int kf__out_dtype(kf_dtype dtype) {
     case KF_I32: return ONNX__TENSOR_PROTO__DATA_TYPE__INT32;
     case KF_I64: return ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
     case KF_BOOL: return ONNX__TENSOR_PROTO__DATA_TYPE__BOOL;
-    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: break;
     }
     return 0;
 }
 
-Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dtype, const kf__shape *shape, const void *data) {
+Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dtype, const kf__shape *shape,
+                                  const void *data) {
     Onnx__TensorProto *t = kf__out_alloc(w, sizeof *t);
     int64_t *dims = kf__out_alloc(w, sizeof shape->dim);
     size_t count;
@@ -89,7 +94,8 @@ Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dt
     return t;
 }
 
-const char *kf__out_initializer(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype, const kf__shape *shape, const void *data) {
+const char *kf__out_initializer(kf__onnx_out *w, const char *base, const char *suffix, kf_dtype dtype,
+                                const kf__shape *shape, const void *data) {
     const char *name = kf__out_fresh(w, base, suffix);
     kf__out_append(w, &w->initializers, kf__out_tensor(w, name, dtype, shape, data));
     return name;
@@ -147,7 +153,8 @@ void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first) {
             taken[k] = true;
             name = n->sources[k];
         }
-        bool main_part = (n->op == KF_OP_CONV && strcmp(p->op_type, "Conv") == 0) || (n->op == KF_OP_FC && strcmp(p->op_type, "Gemm") == 0);
+        bool main_part = (n->op == KF_OP_CONV && strcmp(p->op_type, "Conv") == 0) ||
+                         (n->op == KF_OP_FC && strcmp(p->op_type, "Gemm") == 0);
         if (!name) name = main_part ? n->name : kf__arena_printf(&w->arena, "%s/%s", n->name, p->op_type);
         p->name = borrow(name ? unique(w, &w->node_names, name, "") : "");
         w->failed |= name == NULL;

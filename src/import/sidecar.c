@@ -44,13 +44,15 @@ static kf_status read_arch(reading *r) {
 static kf_status read_counts(reading *r) {
     const char *key;
     const json_t *v = get(r->root, "num_classes", NULL, &key);
-    if (v && (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > MAX_LABELS)) BAD(r, "num_classes: not a number from 1 to %d", MAX_LABELS);
+    if (v && (!json_is_integer(v) || json_integer_value(v) < 1 || json_integer_value(v) > MAX_LABELS))
+        BAD(r, "num_classes: not a number from 1 to %d", MAX_LABELS);
     r->s->classes = v ? (int32_t)json_integer_value(v) : 0;
     v = get(r->cfg, "input_size", "input", &key);
     if (!v) return KF_OK;
     int64_t dim[3] = {0};
     for (size_t i = 0; i < 3; i++) dim[i] = json_integer_value(json_array_get(v, i)); /* 0 when not an integer */
-    if (json_array_size(v) != 3 || dim[0] != 3 || dim[1] != dim[2] || dim[1] < 32 || dim[1] > 4096) BAD(r, "%s: not [3, N, N] with N from 32 to 4096", key);
+    if (json_array_size(v) != 3 || dim[0] != 3 || dim[1] != dim[2] || dim[1] < 32 || dim[1] > 4096)
+        BAD(r, "%s: not [3, N, N] with N from 32 to 4096", key);
     r->s->side = (int32_t)dim[1];
     return KF_OK;
 }
@@ -92,13 +94,15 @@ static kf_status read_preprocess(reading *r) {
 /* A list of names, or an object from "0", "1", ... to names. label_descriptions turns a name (a synset) into words. */
 static kf_status read_labels(reading *r) {
     const char *key;
-    const json_t *v = get(r->root, "label_names", "classes", &key), *words = json_object_get(r->root, "label_descriptions");
+    const json_t *v = get(r->root, "label_names", "classes", &key),
+                 *words = json_object_get(r->root, "label_descriptions");
     if (!v) v = get(r->cfg, "label_names", NULL, &key);
     if (!words) words = json_object_get(r->cfg, "label_descriptions");
     if (words && !json_is_null(words) && !json_is_object(words)) BAD(r, "label_descriptions: not an object");
     if (!v) return KF_OK;
     size_t n = json_is_array(v) ? json_array_size(v) : json_object_size(v);
-    if ((!json_is_array(v) && !json_is_object(v)) || n < 1 || n > MAX_LABELS) BAD(r, "%s: not a list of 1 to %d names", key, MAX_LABELS);
+    if ((!json_is_array(v) && !json_is_object(v)) || n < 1 || n > MAX_LABELS)
+        BAD(r, "%s: not a list of 1 to %d names", key, MAX_LABELS);
     r->s->labels = kf__arena_array(&r->s->arena, n, sizeof *r->s->labels);
     if (!r->s->labels) KF_FAIL_MEMORY(r->err, n * sizeof *r->s->labels);
     for (size_t i = 0; i < n; i++) {
@@ -108,7 +112,8 @@ static kf_status read_labels(reading *r) {
         if (!s) BAD(r, "%s: entry %zu is missing or not a name", key, i);
         const json_t *word = json_object_get(words, s);
         if (word && !json_is_string(word)) BAD(r, "label_descriptions: \"%.40s\" is not described by a text", s);
-        if (!(r->s->labels[i] = kf__arena_strdup(&r->s->arena, word ? json_string_value(word) : s))) KF_FAIL_MEMORY(r->err, strlen(s));
+        if (!(r->s->labels[i] = kf__arena_strdup(&r->s->arena, word ? json_string_value(word) : s)))
+            KF_FAIL_MEMORY(r->err, strlen(s));
     }
     r->s->n_labels = (int32_t)n;
     return KF_OK;
@@ -138,7 +143,8 @@ kf_status kf__sidecar_parse(const char *name, const void *data, size_t bytes, kf
     reading r = {.s = out, .root = root, .err = err};
     st = read_all(&r);
     json_decref(root);
-    if (st == KF_OK && !(out->path = kf__arena_strdup(&out->arena, name))) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+    if (st == KF_OK && !(out->path = kf__arena_strdup(&out->arena, name)))
+        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
     else if (st != KF_OK) kf__error_prefix(err, st, "%s", name);
     if (st != KF_OK) kf__sidecar_free(out);
     return st;
@@ -153,7 +159,8 @@ void kf__sidecar_free(kf__sidecar *s) {
 static const char *beside(kf__arena *a, const char *checkpoint, bool stem) {
     const char *slash = strrchr(checkpoint, '/'), *from = slash ? slash + 1 : checkpoint, *dot = strrchr(from, '.');
     if (!stem) return kf__arena_printf(a, "%.*sconfig.json", (int)(from - checkpoint), checkpoint);
-    return kf__arena_printf(a, "%.*s.json", (int)((dot && dot != from ? dot : from + strlen(from)) - checkpoint), checkpoint);
+    return kf__arena_printf(a, "%.*s.json", (int)((dot && dot != from ? dot : from + strlen(from)) - checkpoint),
+                            checkpoint);
 }
 
 kf_status kf__sidecar_read(const char *checkpoint, kf__sidecar *out, kf_error *err) {

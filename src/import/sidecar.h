@@ -19,7 +19,8 @@ typedef struct kf__sidecar {
 /** Read "<stem>.json" beside the checkpoint, else "config.json" in its folder; neither there: OK and empty. timm's keys
  *  (architecture, num_classes, label_names, label_descriptions, and of pretrained_cfg input_size and the keys of
  *  preprocess/preprocess.def) and the short ones (arch, classes, input) are known, others are ignored.
- *  Errors name file and key: FORMAT (not JSON, wrong type, out of range), UNSUPPORTED (a filter or crop not known here), LIMIT, IO. */
+ *  Errors name file and key: FORMAT (not JSON, wrong type, out of range), UNSUPPORTED (a filter or crop not known
+ * here), LIMIT, IO. */
 kf_status kf__sidecar_read(const char *checkpoint, kf__sidecar *out, kf_error *err);
 /** The same from memory; `name` is for messages. */
 kf_status kf__sidecar_parse(const char *name, const void *data, size_t bytes, kf__sidecar *out, kf_error *err);

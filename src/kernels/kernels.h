@@ -10,8 +10,8 @@
 
 /** Columns in one packed panel of every f32 GEMM kernel; packed weights are [ceil(n/16)][k][16], zero filled. */
 #define KF_GEMM_PANEL 16
-/** Channels in one block of packed depthwise weights, [ceil(c/16)][kh * kw][16]. The last block ends with the last channel, so it
- *  overlaps the one before it; fewer channels than a block are filled with zeros. */
+/** Channels in one block of packed depthwise weights, [ceil(c/16)][kh * kw][16]. The last block ends with the last
+ * channel, so it overlaps the one before it; fewer channels than a block are filled with zeros. */
 #define KF_DWCONV_PANEL 16
 static inline size_t kf__dwconv_first(size_t c, size_t block) {
     size_t first = block * KF_DWCONV_PANEL;
@@ -20,7 +20,8 @@ static inline size_t kf__dwconv_first(size_t c, size_t block) {
 
 /** Bytes of a line of the caches; a depth of a panel of f32 weights is one. */
 enum { KF_LINE = 64 };
-/** Weights that later steps will read: f32 products of several rows ask for the lines in order while they compute, and wait for none. */
+/** Weights that later steps will read: f32 products of several rows ask for the lines in order while they compute, and
+ * wait for none. */
 typedef struct kf__ahead {
     const char *at; /* the next line */
     size_t lines;   /* to ask for; a few more may be touched, so nothing has to be mapped after the last */
@@ -28,7 +29,7 @@ typedef struct kf__ahead {
 
 /** What happens to an f32 accumulator before it is stored: bias, activation, residual, clip. */
 typedef struct kf__epilogue {
-    const float *bias;     /* [n] or NULL */
+    const float *bias; /* [n] or NULL */
     kf__activation act;
     const float *residual; /* same rows as the output, or NULL */
     size_t ld_residual;    /* elements from row to row */
@@ -38,21 +39,22 @@ typedef struct kf__epilogue {
 
 /** c[m,n] = epilogue(a[m,k] * w[n,k]^T). `b` is packed by kf__gemm_f32_pack. lda, ldc >= k, n. Rows are independent, so
  *  threads split m; panels are independent, so they may split n at multiples of KF_GEMM_PANEL. */
-typedef void kf__gemm_f32_fn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
-                             const kf__epilogue *e);
+typedef void kf__gemm_f32_fn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c,
+                             size_t ldc, const kf__epilogue *e);
 
-/** Rows in pieces: row i of a matrix is `pieces` runs of `len` floats, run p at at[p] + i * step. One row of the output of a dense
- *  convolution has the input rows as pieces, kw * c as len and stride * c as step. */
+/** Rows in pieces: row i of a matrix is `pieces` runs of `len` floats, run p at at[p] + i * step. One row of the output
+ * of a dense convolution has the input rows as pieces, kw * c as len and stride * c as step. */
 typedef struct kf__gemm_rows {
     const float *const *at;
     size_t pieces, len, step;
 } kf__gemm_rows;
 /** As gemm_f32 with k = pieces * len, of rows in pieces. */
-typedef void kf__conv_f32_fn(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e);
+typedef void kf__conv_f32_fn(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc,
+                             const kf__epilogue *e);
 
 /** One output row of a depthwise convolution over NHWC. */
 typedef struct kf__dwconv_row {
-    const float *const *rows; /* [kh] input rows of w_in * c elements; NULL outside the image */
+    const float *const *rows;   /* [kh] input rows of w_in * c elements; NULL outside the image */
     int32_t kh, kw, sw, dw, pl; /* kernel, horizontal stride, dilation, left padding */
     int32_t w_in, w_out;
     size_t c;
@@ -83,8 +85,8 @@ typedef struct kf__kernels {
     kf__interleave_f32_fn *interleave_f32;
     const char *gemm_f32_name, *conv_f32_name, *dwconv_f32_name, *scale_f32_name, *colsum_f32_name, *eltwise_f32_name;
     const char *interleave_f32_name;
-    size_t gemm_rows;             /* of the largest tile: shares of rows are multiples of it */
-    size_t gemm_columns;          /* of a panel: shares of columns are multiples of it */
+    size_t gemm_rows;        /* of the largest tile: shares of rows are multiples of it */
+    size_t gemm_columns;     /* of a panel: shares of columns are multiples of it */
     size_t gemm_least_tiles; /* tiles that make a share of rows worth it: with fewer, shares would differ too much */
     size_t gemm_weights_per_line; /* weights that a tile consumes per prefetched cache line: 32 columns at one depth for
                                      four lines give 8 */
@@ -96,7 +98,8 @@ void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out);
 /** Elements of the packed form of w[n,k]. */
 size_t kf__gemm_f32_packed(size_t n, size_t k);
 void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed);
-/** Elements of the packed form of depthwise weights of `taps` taps and c channels; tap t of channel i is w[t * tap + i * channel]. */
+/** Elements of the packed form of depthwise weights of `taps` taps and c channels; tap t of channel i is w[t * tap + i
+ * * channel]. */
 size_t kf__dwconv_f32_packed(size_t taps, size_t c);
 void kf__dwconv_f32_pack(size_t taps, size_t c, const float *w, size_t tap, size_t channel, float *packed);
 

@@ -1,7 +1,7 @@
-/* Integer kernel contracts: what docs/NUMERICS.md asks of every instruction set, to the bit, and how weights are packed.
- * Kernels are pure: no allocation, threads, globals or logging.
- * Owner rule: every pointer is borrowed for the call. Sizes count elements unless they say bytes. No kernel reads or writes outside
- * the rows it is given; parameter vectors are longer than needed (KF_QPAD), so that whole registers may be loaded from them. */
+/* Integer kernel contracts: what docs/NUMERICS.md asks of every instruction set, to the bit, and how weights are
+ * packed. Kernels are pure: no allocation, threads, globals or logging. Owner rule: every pointer is borrowed for the
+ * call. Sizes count elements unless they say bytes. No kernel reads or writes outside the rows it is given; parameter
+ * vectors are longer than needed (KF_QPAD), so that whole registers may be loaded from them. */
 #ifndef KF_KERNELS_INT_H
 #define KF_KERNELS_INT_H
 
@@ -17,26 +17,26 @@ static inline size_t kf__qpad(size_t n) { return kf__round_up(n, KF_QPAD) + KF_Q
 
 /** Steps 2 to 5 of the numerics page for n channels. Vectors have kf__qpad(n) entries, zero filled. */
 typedef struct kf__requant {
-    const int32_t *bias;   /* with -z_in * sum(w) folded in */
-    const float *mul;      /* step 2; of a direct node also step 5 */
-    const float *fbias;    /* added after step 2, or NULL */
-    kf__activation act;    /* step 3 */
-    const float *k;        /* factor of HSWISH; never NULL with it */
-    const void *residual;  /* rows like the output's, or NULL */
+    const int32_t *bias;  /* with -z_in * sum(w) folded in */
+    const float *mul;     /* step 2; of a direct node also step 5 */
+    const float *fbias;   /* added after step 2, or NULL */
+    kf__activation act;   /* step 3 */
+    const float *k;       /* factor of HSWISH; never NULL with it */
+    const void *residual; /* rows like the output's, or NULL */
     size_t ld_residual;
     kf_dtype residual_type; /* KF_U8, KF_I16 or KF_F32 */
     int32_t residual_zero;
     float residual_scale;
-    const float *inv;      /* multiply of step 5, or NULL */
-    kf_dtype out;          /* KF_U8, KF_I16 or KF_F32 */
-    const float *flo, *fhi; /* quantized: bounds minus zero point */
-    const int32_t *zero;   /* quantized: zero point of the output */
-    kf__activation post;   /* f32 output: NONE or CLIP, last */
+    const float *inv;         /* multiply of step 5, or NULL */
+    kf_dtype out;             /* KF_U8, KF_I16 or KF_F32 */
+    const float *flo, *fhi;   /* quantized: bounds minus zero point */
+    const int32_t *zero;      /* quantized: zero point of the output */
+    kf__activation post;      /* f32 output: NONE or CLIP, last */
     const uint8_t *lo8, *hi8; /* set by kf__requant_bound: bounds of the output in natural channel order, or NULL */
 } kf__requant;
-/** Fills lo8 and hi8 (both [kf__qpad(n)]) and points `q` to them if the output is u8 and no sum up to largest_sum can give a value that
- *  does not fit i32: then conversion and saturating packing do what clamp and conversion do. The vectors of `q` are in the order of
- *  kf__dwconv_q_order(block), the bounds in natural order. */
+/** Fills lo8 and hi8 (both [kf__qpad(n)]) and points `q` to them if the output is u8 and no sum up to largest_sum can
+ * give a value that does not fit i32: then conversion and saturating packing do what clamp and conversion do. The
+ * vectors of `q` are in the order of kf__dwconv_q_order(block), the bounds in natural order. */
 void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8);
 
 /** c[m,n] = requant(a[m, runs * k] * w[n, runs * k]^T), w packed by kf__gemm_u8_pack with the layout that the kernel
@@ -44,17 +44,17 @@ void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t bloc
  *  an image can be read in place; with more than one run, k is a multiple of the table's gemm_group. Rows are
  *  independent; panels are independent, so threads may split n at multiples of KF_QPANEL (b moves by panels, the
  *  requant vectors by columns). c overlaps neither a nor the residual: a kernel may make some rows twice. */
-typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
-                            size_t ldc, const kf__requant *q);
+typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
+                            const void *b, void *c, size_t ldc, const kf__requant *q);
 /** gemm_u8 for i16 inputs in one run; `wide`: the packed weights are i16, not i8. */
-typedef void kf__gemm_i16_fn(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
-                             size_t ldc, const kf__requant *q);
+typedef void kf__gemm_i16_fn(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide,
+                             void *c, size_t ldc, const kf__requant *q);
 
 /** Rows y0..y1-1 of a depthwise convolution of one NHWC image. */
 typedef struct kf__dwconv_q {
     const void *in;   /* [h_in, w_in, c] */
     kf_dtype in_type; /* KF_U8; the i16 kernel takes KF_U8 or KF_I16 */
-    void *out;      /* [h_out, w_out, c], the whole image */
+    void *out;        /* [h_out, w_out, c], the whole image */
     int32_t h_in, w_in, w_out, y0, y1;
     int32_t kh, kw, sh, sw, dh, dw, pt, pl;
     size_t c;
@@ -62,12 +62,13 @@ typedef struct kf__dwconv_q {
     const void *w;   /* u8 kernel: packed by kf__dwconv_u8_pack; i16 kernel: i16 [kh, kw, c] */
     void *scratch;   /* kf__dwconv_u8_scratch bytes for dwconv_u8; else not read */
 } kf__dwconv_q;
-/** In the u8 kernel the vectors of `q` are in the order of kf__dwconv_q_order(block); a vector kernel takes only the shapes for which
- *  kf__dwconv_u8_fast holds. The i16 kernel (i16 weights; inputs i16 or u8) takes all shapes and vectors in their own order. */
+/** In the u8 kernel the vectors of `q` are in the order of kf__dwconv_q_order(block); a vector kernel takes only the
+ * shapes for which kf__dwconv_u8_fast holds. The i16 kernel (i16 weights; inputs i16 or u8) takes all shapes and
+ * vectors in their own order. */
 typedef void kf__dwconv_q_fn(const kf__dwconv_q *d, const kf__requant *q);
 
-/** out[i, j] = round(clamp(x * mul[j])) + zero[j], x = (f32)(in[i, j] - in_zero[j]) or, for f32 inputs, in[i, j] itself.
- *  f32 output: x * mul[j]. Rows of c elements. Serves SCALE, requantization, QUANTIZE and DEQUANTIZE. */
+/** out[i, j] = round(clamp(x * mul[j])) + zero[j], x = (f32)(in[i, j] - in_zero[j]) or, for f32 inputs, in[i, j]
+ * itself. f32 output: x * mul[j]. Rows of c elements. Serves SCALE, requantization, QUANTIZE and DEQUANTIZE. */
 typedef struct kf__affine_q {
     const void *in;
     kf_dtype in_type, out_type; /* KF_U8, KF_I16, KF_F32 */
@@ -88,15 +89,16 @@ typedef void kf__colsum_q_fn(kf_dtype type, size_t rows, size_t c, const void *x
 typedef struct kf__eltwise_q {
     const void *a, *b;
     kf_dtype a_type, b_type;
-    const int32_t *a_zero, *b_zero;  /* [kf__qpad(c)] */
-    const float *a_scale, *b_scale;  /* direct ACT: a_scale is s_in / s_out */
-    bool product;                    /* MUL */
-    const kf__requant *q;            /* act, k, inv, post, out; bias, mul and residual are not used */
+    const int32_t *a_zero, *b_zero; /* [kf__qpad(c)] */
+    const float *a_scale, *b_scale; /* direct ACT: a_scale is s_in / s_out */
+    bool product;                   /* MUL */
+    const kf__requant *q;           /* act, k, inv, post, out; bias, mul and residual are not used */
     void *out;
     size_t rows, c;
 } kf__eltwise_q;
 typedef void kf__eltwise_q_fn(const kf__eltwise_q *e);
-/** Numbers that all have the parameters of channel 0: makes the first ones of n, as many as fill registers, and returns how many. */
+/** Numbers that all have the parameters of channel 0: makes the first ones of n, as many as fill registers, and returns
+ * how many. */
 typedef size_t kf__eltwise_run_fn(const kf__eltwise_q *e, size_t n);
 /** A kernel around `run`: the rest, and channels that differ, are left to scalar code. */
 void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e);
@@ -117,9 +119,10 @@ typedef struct kf__pool_q {
 } kf__pool_q;
 typedef void kf__pool_q_fn(const kf__pool_q *w);
 
-/** n pixels of three channels, interleaved: value v of channel k is (v * std[k] + mean[k]) * top in double, kept inside 0..255, rounded; NaN
- *  gives 0. `planes`: x has a plane for each channel; else x[0] is interleaved too. */
-typedef void kf__pixels_fn(size_t n, const float *const x[3], bool planes, const double std[3], const double mean[3], double top, uint8_t *to);
+/** n pixels of three channels, interleaved: value v of channel k is (v * std[k] + mean[k]) * top in double, kept inside
+ * 0..255, rounded; NaN gives 0. `planes`: x has a plane for each channel; else x[0] is interleaved too. */
+typedef void kf__pixels_fn(size_t n, const float *const x[3], bool planes, const double std[3], const double mean[3],
+                           double top, uint8_t *to);
 /** Three planes of n bytes, interleaved. */
 typedef void kf__interleave_fn(size_t n, const uint8_t *const x[3], uint8_t *to);
 
@@ -132,7 +135,8 @@ typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT,
 typedef struct kf__kernels_int {
     kf__gemm_u8_fn *gemm_u8;
     kf__gemm_i16_fn *gemm_i16;
-    kf__dwconv_q_fn *dwconv_u8, *dwconv_any, *dwconv_i16; /* any: u8 by i8 as u8, but every shape, PLAIN weights, natural order */
+    kf__dwconv_q_fn *dwconv_u8, *dwconv_any,
+        *dwconv_i16; /* any: u8 by i8 as u8, but every shape, PLAIN weights, natural order */
     kf__affine_q_fn *affine_q;
     kf__colsum_q_fn *colsum_q;
     kf__eltwise_q_fn *eltwise_q;
@@ -155,8 +159,7 @@ typedef struct kf__kernels_int {
 /** Of the lines of kernels.def, in order, those whose level `cpu` contains. */
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 
-/* ---- proof (tiles.c): a kernel that few machines run is compared with the scalar one before it is used --------------
- */
+/* ---- proof (tiles.c): a kernel that few machines run is compared with the scalar one before it is used ----------- */
 
 /** Does this kernel of QUADS weights give the scalar kernel's bytes on a product with every remainder? Takes a fraction
  * of a millisecond. */
@@ -166,7 +169,7 @@ bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level lev
 /** The same, compared once in a process. Thread safe. */
 void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
 
-/* ---- packing (pack_int.c) -------------------------------------------------------------------------------------------------- */
+/* ---- packing (pack_int.c) ---------------------------------------------------------------------------------------- */
 
 /** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). `layout` and `group`: the
  *  table's gemm_layout and gemm_group, which is at most KF_GROUP_MOST. */
@@ -176,7 +179,8 @@ void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, cons
 /** [n/16][k/2][16][2] of i8 or i16. */
 size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k);
 void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to);
-/** Channel at place i when `block` channels are taken at a time (block 16: i itself): byte interleaving inside 16-byte lanes. */
+/** Channel at place i when `block` channels are taken at a time (block 16: i itself): byte interleaving inside 16-byte
+ * lanes. */
 static inline size_t kf__dwconv_q_order(size_t block, size_t i) {
     size_t lanes = block / 16, r = i % block;
     return i - r + 16 * (r / 4 % lanes) + 4 * (r / (4 * lanes)) + r % 4;
@@ -185,12 +189,16 @@ static inline size_t kf__dwconv_q_order(size_t block, size_t i) {
 static inline bool kf__dwconv_u8_fast(int32_t kh, int32_t kw, int32_t sh, int32_t sw, int32_t dh, int32_t dw) {
     return kh == kw && (kh == 3 || kh == 5) && sh == sw && (sh == 1 || sh == 2) && dh == 1 && dw == 1;
 }
-/** Output rows that a vector kernel makes together, and fours of input rows that they read. Two where that costs no further four. */
+/** Output rows that a vector kernel makes together, and fours of input rows that they read. Two where that costs no
+ * further four. */
 static inline int32_t kf__dwconv_u8_rows(int32_t k, int32_t s) { return (k + s + 3) / 4 == (k + 3) / 4 ? 2 : 1; }
 static inline int32_t kf__dwconv_u8_fours(int32_t k) { return (k + 3) / 4; }
-/** The same of PAIRS: output rows made together, and the first channel of a block of 16: the last block ends with the last channel. */
+/** The same of PAIRS: output rows made together, and the first channel of a block of 16: the last block ends with the
+ * last channel. */
 static inline int32_t kf__dwconv_u8_pair_rows(int32_t k, int32_t s) { return k == 5 && s == 1 ? 1 : 2; }
-static inline size_t kf__dwconv_u8_pair_channel(size_t block, size_t c) { return block + 16 <= c || c < 16 ? block : c - 16; }
+static inline size_t kf__dwconv_u8_pair_channel(size_t block, size_t c) {
+    return block + 16 <= c || c < 16 ? block : c - 16;
+}
 /** Output columns that a vector kernel makes before it goes on with the next block of channels. */
 #define KF_DW_STRIP 28
 /** Bytes of packed depthwise weights w[k, k, c] and packing; s is the stride. */

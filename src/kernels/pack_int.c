@@ -52,7 +52,8 @@ static void pack_pairs(size_t size, size_t k, const char *w, char *to) {
 
 void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to) {
     size_t at = 0, size = wide ? 2 : 1, whole = k % 2 ? 0 : n / KF_QPANEL * KF_QPANEL;
-    for (size_t j0 = 0; j0 < whole; j0 += KF_QPANEL, at += KF_QPANEL * k) pack_pairs(size, k, (const char *)w + j0 * k * size, (char *)to + at * size);
+    for (size_t j0 = 0; j0 < whole; j0 += KF_QPANEL, at += KF_QPANEL * k)
+        pack_pairs(size, k, (const char *)w + j0 * k * size, (char *)to + at * size);
     for (size_t j0 = whole; j0 < n; j0 += KF_QPANEL)
         for (size_t g = 0; g < (k + 1) / 2; g++)
             for (size_t j = 0; j < KF_QPANEL; j++)
@@ -64,8 +65,8 @@ void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to) {
                 }
 }
 
-/* [blocks of 16][kx][pair][output row][channels 0..3, 8..11, 4..7, 12..15][2] i16: pair p of output row r are the input rows from
- * r * s / 2 * 2 + 2 * p; a row that it does not read has weight 0. */
+/* [blocks of 16][kx][pair][output row][channels 0..3, 8..11, 4..7, 12..15][2] i16: pair p of output row r are the input
+ * rows from r * s / 2 * 2 + 2 * p; a row that it does not read has weight 0. */
 static void pack_row_pairs(int32_t k, int32_t s, size_t c, const int8_t *w, int16_t *at) {
     for (size_t block = 0; block < c; block += 16)
         for (int32_t kx = 0; kx < k; kx++)
@@ -79,11 +80,12 @@ static void pack_row_pairs(int32_t k, int32_t s, size_t c, const int8_t *w, int1
                         }
 }
 
-/* [blocks][kx][four][output row][block][4]: output row r reads input row r * s + ky, which is byte (r * s + ky) % 4 of four
- * (r * s + ky) / 4; bytes that it does not read have weight 0. */
+/* [blocks][kx][four][output row][block][4]: output row r reads input row r * s + ky, which is byte (r * s + ky) % 4 of
+ * four (r * s + ky) / 4; bytes that it does not read have weight 0. */
 size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c) {
     if (layout == KF_QLAYOUT_PLAIN) return (size_t)(k * k) * c;
-    if (layout == KF_QLAYOUT_PAIRS) return kf__round_up(c, 16) * (size_t)(k * ((k + 1) / 2) * kf__dwconv_u8_pair_rows(k, s)) * 4;
+    if (layout == KF_QLAYOUT_PAIRS)
+        return kf__round_up(c, 16) * (size_t)(k * ((k + 1) / 2) * kf__dwconv_u8_pair_rows(k, s)) * 4;
     return kf__round_up(c, block) * (size_t)(k * kf__dwconv_u8_fours(k) * kf__dwconv_u8_rows(k, s)) * 4;
 }
 

@@ -5,17 +5,19 @@
 
 #include <stdatomic.h>
 
-/* Rows, columns and k that need every kind of tile: two of rows and one that begins inside the one before it, two panels and half of one,
- * two steps of which the second begins inside the first. */
+/* Rows, columns and k that need every kind of tile: two of rows and one that begins inside the one before it, two
+ * panels and half of one, two steps of which the second begins inside the first. */
 enum { M = 37, N = 40, K = 68, RUN = 32, PANELS = (N + KF_QPANEL - 1) / KF_QPANEL, ROOM = N + 2 * KF_QPAD };
 
-/* The product as it is, or with rows that are two runs and overlap as windows of an image do, rounded to bytes or as the sums themselves. */
+/* The product as it is, or with rows that are two runs and overlap as windows of an image do, rounded to bytes or as
+ * the sums themselves. */
 static void product(kf__gemm_u8_fn *gemm, int turn, const uint8_t *a, const int8_t *b, void *c) {
     int32_t bias[ROOM] = {0}, zero[ROOM] = {0};
     float mul[ROOM] = {0}, lo[ROOM] = {0}, hi[ROOM] = {0};
     uint8_t lo8[ROOM] = {0}, hi8[ROOM] = {0};
     kf__requant q = {.bias = bias, .mul = mul, .out = turn & 1 ? KF_U8 : KF_F32, .zero = zero, .flo = lo, .fhi = hi};
-    for (int i = 0; i < N; i++) bias[i] = 977 * i - 20000, mul[i] = turn & 1 ? 0.0008f : 1, zero[i] = 100, lo[i] = -100, hi[i] = 155;
+    for (int i = 0; i < N; i++)
+        bias[i] = 977 * i - 20000, mul[i] = turn & 1 ? 0.0008f : 1, zero[i] = 100, lo[i] = -100, hi[i] = 155;
     if (turn & 1) kf__requant_bound(&q, 16777216, N, 16, lo8, hi8);
     if (turn & 2) gemm(M, N, RUN, 2, K, a, 4, b, c, N, &q);
     else gemm(M, N, K, 1, 0, a, K, b, c, N, &q);

@@ -74,7 +74,8 @@ const char *kf__lower_verdict(const kf__graph *g, const kf__node *n) {
 #include "graph/ops.def"
 #undef KF_OP
     };
-    if (is_qdq(n)) return "the file is quantized already; compile the float model that it was made from with `kitfox quantize`";
+    if (is_qdq(n))
+        return "the file is quantized already; compile the float model that it was made from with `kitfox quantize`";
     const kf__value *y = &g->values[n->out[0]];
     kf__ptensor t;
     if (y->dtype != KF_F32) return "its output is not f32 and could not be folded into a constant";
@@ -84,7 +85,8 @@ const char *kf__lower_verdict(const kf__graph *g, const kf__node *n) {
 
 /* ---- constants and tensors --------------------------------------------------------------------------------------- */
 
-int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape, const void *data) {
+int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape,
+                        const void *data) {
     kf__program *p = l->p;
     size_t count = 0;
     if (!kf__shape_count(shape, &count)) return -1;
@@ -105,7 +107,8 @@ static kf_status copy_as(lowering *l, const kf__node *n, int k, const char *role
     return KF_OK;
 }
 
-/* Copy of a bias (a vector, or one row a border class); -1 in *to when absent. An f32 bias of an integer step is added after step 2. */
+/* Copy of a bias (a vector, or one row a border class); -1 in *to when absent. An f32 bias of an integer step is added
+ * after step 2. */
 static kf_status copy_bias(lowering *l, const kf__node *n, int k, const char *role, int32_t *to) {
     *to = -1;
     if (k >= n->n_in || n->in[k] < 0) return KF_OK;
@@ -138,8 +141,9 @@ static kf_status copy_weights(lowering *l, const kf__node *n, bool depthwise, in
     void *w = kf__arena_alloc(&l->p->arena, bytes);
     if (!w) KF_FAIL_MEMORY(l->err, bytes);
     kf__filters_store(&f, depthwise, e, v->data, w);
-    kf__shape s = depthwise ? kf__shape_make(3, (int64_t[]){v->shape.dim[2], v->shape.dim[3], v->shape.dim[0]})
-                            : kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[2], v->shape.dim[3], v->shape.dim[1]});
+    kf__shape s =
+        depthwise ? kf__shape_make(3, (int64_t[]){v->shape.dim[2], v->shape.dim[3], v->shape.dim[0]})
+                  : kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[2], v->shape.dim[3], v->shape.dim[1]});
     if ((*to = kf__lower_const(l, n->name, "weight", v->dtype, &s, w)) < 0) KF_FAIL_MEMORY(l->err, bytes);
     return KF_OK;
 }
@@ -158,7 +162,8 @@ static kf_status new_tensor(lowering *l, kf__vid v, int32_t *out) {
     *t = (kf__ptensor){.dtype = KF_F32, .scales = -1, .zeros = -1};
     char text[96];
     if (!as_nhwc(&l->g->values[v].shape, t))
-        KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "value %s has shape %s; images (rank 4) and class vectors (rank 2) are supported", l->g->values[v].name,
+        KF_FAIL(l->err, KF_ERR_UNSUPPORTED,
+                "value %s has shape %s; images (rank 4) and class vectors (rank 2) are supported", l->g->values[v].name,
                 kf__shape_text(&l->g->values[v].shape, text, sizeof text));
     t->name = kf__arena_strdup(&l->p->arena, l->g->values[v].name);
     if (!t->name) KF_FAIL_MEMORY(l->err, 16);
@@ -171,8 +176,14 @@ static kf_status new_tensor(lowering *l, kf__vid v, int32_t *out) {
 static kf_status float_twin(lowering *l, int32_t t, int32_t *out) {
     kf__ptensor *twin = &l->p->tensors[l->p->n_tensors];
     *twin = l->p->tensors[t];
-    *twin = (kf__ptensor){.name = kf__arena_printf(&l->p->arena, "%s.f32", twin->name), .dtype = KF_F32, .n = twin->n, .h = twin->h, .w = twin->w,
-                          .c = twin->c, .scales = -1, .zeros = -1};
+    *twin = (kf__ptensor){.name = kf__arena_printf(&l->p->arena, "%s.f32", twin->name),
+                          .dtype = KF_F32,
+                          .n = twin->n,
+                          .h = twin->h,
+                          .w = twin->w,
+                          .c = twin->c,
+                          .scales = -1,
+                          .zeros = -1};
     if (!twin->name) KF_FAIL_MEMORY(l->err, 16);
     *out = l->p->n_tensors++;
     return KF_OK;
@@ -262,7 +273,8 @@ static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
     s->sources = kf__arena_array(&l->p->arena, (size_t)n->n_sources + 1, sizeof *s->sources);
     if (!s->name || !s->sources) KF_FAIL_MEMORY(l->err, 64);
     for (; s->n_sources < n->n_sources; s->n_sources++)
-        if (!(s->sources[s->n_sources] = kf__arena_strdup(&l->p->arena, n->sources[s->n_sources]))) KF_FAIL_MEMORY(l->err, 64);
+        if (!(s->sources[s->n_sources] = kf__arena_strdup(&l->p->arena, n->sources[s->n_sources])))
+            KF_FAIL_MEMORY(l->err, 64);
     KF_TRY(fill_step(l, n, s));
     KF_TRY(new_tensor(l, n->out[0], &s->out));
     if (integer) KF_TRY(kf__lower_integer(l, n, s));
@@ -279,7 +291,9 @@ static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
 
 static kf_status lower_node(lowering *l, const kf__node *n) {
     const char *why = kf__lower_verdict(l->g, n);
-    if (why) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin, n->name, kf__op_name(n->op), why);
+    if (why)
+        KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin,
+                n->name, kf__op_name(n->op), why);
     if (kf__op_is_view(n->op) && is_flat(&l->g->values[n->in[0]].shape)) { /* the same numbers in the same order */
         l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
         return KF_OK;
@@ -303,8 +317,10 @@ static kf_status lower_ends(lowering *l) {
     for (size_t i = 0; i < g->n_inputs; i++) {
         const kf__value *v = &g->values[g->inputs[i]];
         kf__pinput *in = &p->inputs[p->n_inputs++];
-        *in = (kf__pinput){.name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank, .layout = v->shape.rank == 4 ? 0 : 2};
-        if (v->dtype != KF_F32) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "input %s is %s; f32 is supported", v->name, kf_dtype_name(v->dtype));
+        *in = (kf__pinput){
+            .name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank, .layout = v->shape.rank == 4 ? 0 : 2};
+        if (v->dtype != KF_F32)
+            KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "input %s is %s; f32 is supported", v->name, kf_dtype_name(v->dtype));
         for (int k = 0; k < v->shape.rank; k++) in->shape[k] = v->shape.dim[k];
         KF_TRY(new_tensor(l, g->inputs[i], &in->tensor));
         if (!v->quant) continue;
@@ -339,7 +355,9 @@ static kf_status lower_meta(lowering *l) {
     to->input_range = m->input_range;
     const char *dot = m->source ? strrchr(m->source, '.') : NULL; /* exporters call every graph "torch_jit" */
     size_t stem = dot && dot > m->source ? (size_t)(dot - m->source) : m->source ? strlen(m->source) : 0;
-    to->name = m->arch ? copy_text(l->p, m->arch) : stem ? kf__arena_strndup(&l->p->arena, m->source, stem) : copy_text(l->p, l->g->name);
+    to->name = m->arch ? copy_text(l->p, m->arch)
+               : stem  ? kf__arena_strndup(&l->p->arena, m->source, stem)
+                       : copy_text(l->p, l->g->name);
     to->arch = copy_text(l->p, m->arch);
     to->source = copy_text(l->p, m->source);
     to->producer = copy_text(l->p, m->producer);

@@ -14,14 +14,15 @@ typedef struct lowering {
 } lowering;
 
 /** Append a constant whose data the program's arena holds; its index or -1 when out of memory. */
-int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape, const void *data);
+int32_t kf__lower_const(lowering *l, const char *node, const char *role, kf_dtype dtype, const kf__shape *shape,
+                        const void *data);
 /** Quantization of value v into the tensor, with its per-channel constants. */
 kf_status kf__lower_quant(lowering *l, kf__vid v, kf__ptensor *t);
 /** The step that ops.def names; KF_STEP_NONE without one. */
 enum { KF_STEP_NONE = KF_STEP_OP_COUNT };
 static inline kf__step_op kf__lower_step_of(kf__op op) {
     static const kf__step_op STEPS[KF_OP_COUNT] = {
-#define KF_OP(id, name, least, most, role, attrs, shape, type, eval, step, ...) (kf__step_op)KF_STEP_##step,
+#define KF_OP(id, name, least, most, role, attrs, shape, type, eval, step, ...) (kf__step_op) KF_STEP_##step,
 #include "graph/ops.def"
 #undef KF_OP
     };

@@ -20,14 +20,19 @@ static kf__shape shape_of(const kf__ptensor *t, int rank) {
 kf_status kf__raise_reshape(kf__raising *r, kf__vid v, const kf__shape *shape, const char *name, kf__vid *out) {
     const kf__shape from = r->g->values[v].shape;
     bool flatten = shape->rank == 2 && from.rank == 4 && from.dim[0] == shape->dim[0];
-    const char *base = r->g->values[v].name, *made_up = *name ? name : kf__arena_printf(&r->g->arena, "%s_%dd", base, shape->rank);
-    const char *node = kf__arena_printf(&r->g->arena, "%s_%s_%zu", flatten ? "Flatten" : "Reshape", base, r->g->n_nodes);
+    const char *base = r->g->values[v].name,
+               *made_up = *name ? name : kf__arena_printf(&r->g->arena, "%s_%dd", base, shape->rank);
+    const char *node =
+        kf__arena_printf(&r->g->arena, "%s_%s_%zu", flatten ? "Flatten" : "Reshape", base, r->g->n_nodes);
     if (!made_up || !node) return no_memory(r);
     kf__shape list = kf__shape_make(1, (int64_t[]){shape->rank});
     kf__vid in[2] = {v, flatten ? KF_NO_VALUE : kf__graph_add_const(r->g, made_up, KF_I64, &list, shape->dim)};
     kf__quant *quant = r->g->values[v].quant;
     *out = kf__graph_add_value(r->g, made_up, KF_F32, shape);
-    kf__node *n = *out >= 0 && (flatten || in[1] >= 0) ? kf__graph_add_node(r->g, flatten ? KF_OP_FLATTEN : KF_OP_RESHAPE, node, in, flatten ? 1 : 2, out, 1) : NULL;
+    kf__node *n =
+        *out >= 0 && (flatten || in[1] >= 0)
+            ? kf__graph_add_node(r->g, flatten ? KF_OP_FLATTEN : KF_OP_RESHAPE, node, in, flatten ? 1 : 2, out, 1)
+            : NULL;
     if (!n) return no_memory(r);
     n->attrs.axis = 1;
     r->g->values[*out].quant = quant;
@@ -43,7 +48,8 @@ kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf
         return KF_OK;
     }
     const kf__ptensor *t = &r->p->tensors[s->in[k]];
-    if (rank == 2 && (t->h != 1 || t->w != 1)) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: an image where a vector is needed", s->name);
+    if (rank == 2 && (t->h != 1 || t->w != 1))
+        KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: an image where a vector is needed", s->name);
     return kf__raise_reshape(r, v, &want, "", out);
 }
 
@@ -73,7 +79,8 @@ static void fill_attrs(const kf__raising *r, const kf__step *s, kf__node *n) {
     a->post_act = s->post_act;
     a->gate_act = s->gate_act;
     a->axis = 1; /* channels, or classes */
-    if (s->op == KF_STEP_MAX_POOL || s->op == KF_STEP_AVG_POOL) { /* a program keeps the extents, not how they came about */
+    if (s->op == KF_STEP_MAX_POOL ||
+        s->op == KF_STEP_AVG_POOL) { /* a program keeps the extents, not how they came about */
         const kf__axis rows = kf__window_rows(&s->window), columns = kf__window_columns(&s->window);
         int64_t h, w;
         bool fits = kf__axis_extent(&rows, x->h, false, &h) && kf__axis_extent(&columns, x->w, false, &w);
@@ -95,7 +102,8 @@ static kf_status copy_sources(kf__raising *r, const kf__step *s, kf__node *n) {
 static kf_status raise_conversion(kf__raising *r, const kf__step *s) {
     kf__vid v = r->value[s->in[0]];
     if (v < 0) KF_FAIL(r->err, KF_ERR_CORRUPT, "%s: input 0 is read before it is made", s->name);
-    if (s->op == KF_STEP_QUANTIZE && r->g->values[v].quant) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: the same numbers are rounded twice", s->name);
+    if (s->op == KF_STEP_QUANTIZE && r->g->values[v].quant)
+        KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: the same numbers are rounded twice", s->name);
     r->value[s->out] = v;
     return s->op == KF_STEP_QUANTIZE ? kf__raise_quant(r, &r->p->tensors[s->out], &r->g->values[v].quant) : KF_OK;
 }
@@ -107,7 +115,9 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
     kf__op op = op_of(s->op);
     const kf__ptensor *x = &r->p->tensors[s->in[0]], *y = &r->p->tensors[s->out];
     if (op == KF_OP_COUNT || (s->op == KF_STEP_SOFTMAX && (x->h != 1 || x->w != 1)))
-        KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "%s: a %s step has no ONNX form here; export the model it was compiled from", s->name, kf__step_op_name(s->op));
+        KF_FAIL(r->err, KF_ERR_UNSUPPORTED,
+                "%s: a %s step has no ONNX form here; export the model it was compiled from", s->name,
+                kf__step_op_name(s->op));
     for (int k = 0; k < s->n_in; k++) KF_TRY(kf__raise_input(r, s, k, rank, &in[k]));
     if (kf__op_has_weights(op)) {
         kf__vid residual = op == KF_OP_CONV && s->n_in > 1 ? in[1] : KF_NO_VALUE;
@@ -128,8 +138,11 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
 
 /* The declared input, and what makes an image of it where it is none. */
 static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
-    kf__shape declared = kf__shape_make(in->rank, in->shape), want = shape_of(&r->p->tensors[in->tensor], in->rank == 2 ? 2 : 4);
-    if (in->pixels && in->layout == 1) KF_FAIL(r->err, KF_ERR_UNSUPPORTED, "input %s takes pixels in NHWC order; export the model it was compiled from", in->name);
+    kf__shape declared = kf__shape_make(in->rank, in->shape),
+              want = shape_of(&r->p->tensors[in->tensor], in->rank == 2 ? 2 : 4);
+    if (in->pixels && in->layout == 1)
+        KF_FAIL(r->err, KF_ERR_UNSUPPORTED,
+                "input %s takes pixels in NHWC order; export the model it was compiled from", in->name);
     kf__vid v = kf__graph_add_value(r->g, in->name, KF_F32, &declared);
     if (v < 0) return no_memory(r);
     r->g->inputs[r->g->n_inputs++] = v;
@@ -137,7 +150,8 @@ static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
     KF_TRY(kf__raise_quant(r, &r->p->tensors[in->tensor], &r->g->values[v].quant));
     if (in->layout == 1) { /* NHWC as declared */
         kf__vid moved = kf__graph_add_value(r->g, "", KF_F32, &want);
-        kf__node *n = moved >= 0 ? kf__graph_add_node(r->g, KF_OP_TRANSPOSE, "Transpose_input", &v, 1, &moved, 1) : NULL;
+        kf__node *n =
+            moved >= 0 ? kf__graph_add_node(r->g, KF_OP_TRANSPOSE, "Transpose_input", &v, 1, &moved, 1) : NULL;
         if (!n) return no_memory(r);
         n->attrs.n_axes = 4;
         memcpy(n->attrs.axes, ((const int64_t[]){0, 3, 1, 2}), 4 * sizeof(int64_t));
@@ -155,7 +169,8 @@ static kf_status raise_model_output(kf__raising *r, const kf__poutput *o) {
     if (v < 0) KF_FAIL(r->err, KF_ERR_CORRUPT, "output %s is never made", o->name);
     bool shared = g->values[v].producer < 0;
     for (size_t i = 0; i < g->n_outputs; i++) shared |= g->outputs[i] == v;
-    if (shared || !kf__shape_equal(&g->values[v].shape, &declared)) KF_TRY(kf__raise_reshape(r, v, &declared, o->name, &v));
+    if (shared || !kf__shape_equal(&g->values[v].shape, &declared))
+        KF_TRY(kf__raise_reshape(r, v, &declared, o->name, &v));
     else if (!(g->values[v].name = kf__arena_strdup(&g->arena, o->name))) return no_memory(r);
     g->outputs[g->n_outputs++] = v;
     return KF_OK;

@@ -14,7 +14,8 @@ kf_status kf__raise_quant(kf__raising *r, const kf__ptensor *t, kf__quant **out)
     if (t->scales < 0) return KF_OK;
     q->channels = t->c;
     q->scales = kf__arena_copy(&r->g->arena, r->p->consts[t->scales].data, (size_t)t->c * sizeof *q->scales);
-    if (q->scales && t->zeros >= 0) q->zeros = kf__arena_copy(&r->g->arena, r->p->consts[t->zeros].data, (size_t)t->c * sizeof *q->zeros);
+    if (q->scales && t->zeros >= 0)
+        q->zeros = kf__arena_copy(&r->g->arena, r->p->consts[t->zeros].data, (size_t)t->c * sizeof *q->zeros);
     if (!q->scales || (t->zeros >= 0 && !q->zeros)) KF_FAIL_MEMORY(r->err, (size_t)t->c * 8);
     return KF_OK;
 }
@@ -43,7 +44,8 @@ static kf_status put_scales(kf__raising *r, const kf__step *s, kf__vid v, kf__co
     if (!mul) KF_FAIL(r->err, KF_ERR_CORRUPT, "%s: multipliers are missing", s->name);
     for (size_t o = 0; o < n; o++) scales[o] = (float)((double)mul[o] * factor_at(r, &up, o) / factor_at(r, &down, o));
     int32_t top = w->dtype == KF_I8 ? 127 : 32767;
-    *q = (kf__quant){.dtype = w->dtype, .scale = scales[0], .qmin = -top, .qmax = top, .channels = (int32_t)n, .scales = scales};
+    *q = (kf__quant){
+        .dtype = w->dtype, .scale = scales[0], .qmin = -top, .qmax = top, .channels = (int32_t)n, .scales = scales};
     w->quant = q;
     return KF_OK;
 }
@@ -57,7 +59,8 @@ static double pool_scale(const kf__raising *r, const kf__step *s) {
     return (double)(float)((double)kf__q_scale(&q, 0) / (hw * mul));
 }
 
-/* A direct hidden layer leaves only quotients with s_hidden behind: a clip's bound tells it, and without one any scale says the same. */
+/* A direct hidden layer leaves only quotients with s_hidden behind: a clip's bound tells it, and without one any scale
+ * says the same. */
 static double hidden_scale(const kf__raising *r, const kf__step *s) {
     if (!s->direct) return (double)(float)(1.0 / (double)s->hidden_inv);
     bool clip = s->act.kind == KF_ACT_CLIP;

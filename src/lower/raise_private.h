@@ -14,8 +14,8 @@ typedef struct kf__raising {
     kf__vid *value; /* by tensor: what holds it, with rank 4, 2 or the input's own; -1 before it is made */
 } kf__raising;
 
-/** Name of a layer as PyTorch has it, from the node that a PyTorch export made of it: "/blocks/blocks.0/blocks.0.0/conv_dw/Conv" is
- *  "blocks.0.0.conv_dw". Other names stay. NULL when out of memory. */
+/** Name of a layer as PyTorch has it, from the node that a PyTorch export made of it:
+ * "/blocks/blocks.0/blocks.0.0/conv_dw/Conv" is "blocks.0.0.conv_dw". Other names stay. NULL when out of memory. */
 const char *kf__layer_name(kf__arena *arena, const char *node);
 /** Input `k` of a step as a value of rank 2 or 4, through a Flatten or Reshape where needed. */
 kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf__vid *out);
@@ -27,8 +27,8 @@ kf_status kf__raise_quant(kf__raising *r, const kf__ptensor *t, kf__quant **out)
 kf_status kf__raise_weight_scales(kf__raising *r, const kf__step *s, const kf__vid *in);
 /** Scales of the pooled and the hidden value of a gate over integers, into its node. */
 kf_status kf__raise_gate_scales(kf__raising *r, const kf__step *s, kf__attrs *a);
-/** The proof that a quantized graph says what its program does: compiled again, it gives the same steps, integers and bounds, and factors
- *  equal to 2^-20. UNSUPPORTED names the step that differs. */
+/** The proof that a quantized graph says what its program does: compiled again, it gives the same steps, integers and
+ * bounds, and factors equal to 2^-20. UNSUPPORTED names the step that differs. */
 kf_status kf__raise_proof(const kf__program *p, const kf__graph *g, kf_error *err);
 /** Constants of one step as inputs 1.. of its node: convolution weights OIHW, matrices, biases. */
 kf_status kf__raise_weights(kf__raising *r, const kf__step *s, kf__vid *in, int *n_in);

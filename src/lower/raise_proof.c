@@ -23,7 +23,8 @@ static bool same_tensor(const kf__program *p, int32_t i, const kf__program *q, i
     if (a->dtype != b->dtype || a->n != b->n || a->h != b->h || a->w != b->w || a->c != b->c) return false;
     if (a->dtype == KF_F32) return true;
     bool scales = a->scales >= 0 || a->scale == b->scale;
-    return scales && a->zero == b->zero && a->qmin == b->qmin && a->qmax == b->qmax && same_constant(p, a->scales, q, b->scales) && same_constant(p, a->zeros, q, b->zeros);
+    return scales && a->zero == b->zero && a->qmin == b->qmin && a->qmax == b->qmax &&
+           same_constant(p, a->scales, q, b->scales) && same_constant(p, a->zeros, q, b->zeros);
 }
 
 static bool same_step(const kf__program *p, const kf__step *a, const kf__program *q, const kf__step *b) {
@@ -45,7 +46,11 @@ kf_status kf__raise_proof(const kf__program *p, const kf__graph *g, kf_error *er
     for (int32_t i = 0; !differs && i < p->n_steps && i < again->n_steps; i++)
         if (!same_step(p, &p->steps[i], again, &again->steps[i])) differs = p->steps[i].name;
     if (!differs && p->n_steps != again->n_steps) differs = p->n_steps ? p->steps[p->n_steps - 1].name : "the program";
-    kf_status st = differs ? kf__error_set(err, KF_ERR_UNSUPPORTED, "%s: its numbers are not those that docs/NUMERICS.md derives from scales; export the model it was compiled from", differs) : KF_OK;
+    kf_status st = differs ? kf__error_set(err, KF_ERR_UNSUPPORTED,
+                                           "%s: its numbers are not those that docs/NUMERICS.md derives from scales; "
+                                           "export the model it was compiled from",
+                                           differs)
+                           : KF_OK;
     kf__program_destroy(&again);
     return st;
 }

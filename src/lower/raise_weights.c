@@ -22,7 +22,8 @@ const char *kf__layer_name(kf__arena *arena, const char *node) {
     return name;
 }
 
-static kf_status add(kf__raising *r, const char *layer, const char *suffix, kf_dtype dtype, const kf__shape *shape, const void *data, kf__vid *out) {
+static kf_status add(kf__raising *r, const char *layer, const char *suffix, kf_dtype dtype, const kf__shape *shape,
+                     const void *data, kf__vid *out) {
     const char *name = layer ? kf__arena_printf(&r->g->arena, "%s.%s", layer, suffix) : NULL;
     *out = name ? kf__graph_add_const(r->g, name, dtype, shape, data) : KF_NO_VALUE;
     if (*out < 0) KF_FAIL(r->err, KF_ERR_MEMORY, "out of memory for weights");
@@ -34,7 +35,8 @@ static const kf__pconst *constant(const kf__raising *r, const kf__step *s, kf__c
 }
 
 /* The constant as it is, or KF_NO_VALUE. */
-static kf_status plain(kf__raising *r, const kf__step *s, kf__const_role role, const char *layer, const char *suffix, kf__vid *out) {
+static kf_status plain(kf__raising *r, const kf__step *s, kf__const_role role, const char *layer, const char *suffix,
+                       kf__vid *out) {
     const kf__pconst *c = constant(r, s, role);
     *out = KF_NO_VALUE;
     return c ? add(r, layer, suffix, c->dtype, &c->shape, c->data, out) : KF_OK;

@@ -26,8 +26,7 @@ kf_status kf__file_read_at(int fd, const char *path, uint64_t at, void *to, size
 /** A part of a read file is wanted no more: its whole pages go back to the system. What they held is lost. */
 void kf__file_drop(const void *data, size_t bytes);
 
-/* ---- writing, in libkitfoxc alone (write.c) -----------------------------------------------------------------------
- */
+/* ---- writing, in libkitfoxc alone (write.c) ---------------------------------------------------------------------- */
 
 /** Whether something has that name; a file that exists but cannot be read counts, so that opening it reports why. */
 bool kf__file_exists(const char *path);
@@ -44,8 +43,7 @@ kf_status kf__file_check(const char *path, kf_error *err);
 /** Remove the temporary files of writes that are going on, now and until the process ends. Async-signal-safe. */
 void kf__file_abandon(void);
 
-/* ---- files beside a model, in libkitfoxc alone (beside.c)
- * ------------------------------------------------------------ */
+/* ---- files beside a model, in libkitfoxc alone (beside.c) -------------------------------------------------------- */
 
 /** Read `bytes` bytes at `at` of the file `path`. It has to lie in the folder of the file `model` or below it once
  * links are followed, or in the folder where `model` itself lies once links are followed: a cache may link both to its

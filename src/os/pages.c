@@ -17,8 +17,10 @@ void *kf__pages_huge_end(void *block, size_t room, size_t bytes) {
 
 void kf__pages_huge(void *block, size_t bytes) {
 #if defined(MADV_HUGEPAGE)
-    uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE, to = ((uintptr_t)block + bytes) / HUGE_PAGE * HUGE_PAGE;
-    if (bytes >= 2 * HUGE_PAGE && to > from) (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: failure changes nothing */
+    uintptr_t from = ((uintptr_t)block + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE,
+              to = ((uintptr_t)block + bytes) / HUGE_PAGE * HUGE_PAGE;
+    if (bytes >= 2 * HUGE_PAGE && to > from)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* advice: failure changes nothing */
 #else
     (void)block, (void)bytes;
 #endif

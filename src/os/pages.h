@@ -5,14 +5,15 @@
 
 #include "base/base.h"
 
-/** Ask for huge pages inside a block that nothing has been written to yet. Advice only: no effect where the system has none, and on
- *  blocks of less than 4 MiB. Streaming weights of one-row products from memory is a quarter faster with them. */
+/** Ask for huge pages inside a block that nothing has been written to yet. Advice only: no effect where the system has
+ * none, and on blocks of less than 4 MiB. Streaming weights of one-row products from memory is a quarter faster with
+ * them. */
 void kf__pages_huge(void *block, size_t bytes);
 
 /** Room to allocate beside `bytes` for kf__pages_huge_end. */
 size_t kf__pages_slack(size_t bytes);
-/** The same for a block of `room`, bytes plus slack, that may be used from the place that is returned: its last byte is the last of a huge
- *  page, so that small pages remain at its begin alone and nothing behind it is ever touched. */
+/** The same for a block of `room`, bytes plus slack, that may be used from the place that is returned: its last byte is
+ * the last of a huge page, so that small pages remain at its begin alone and nothing behind it is ever touched. */
 void *kf__pages_huge_end(void *block, size_t room, size_t bytes);
 
 #endif

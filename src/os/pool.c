@@ -14,8 +14,8 @@
 /* About 20 to 50 microseconds: longer than the gap between two steps of one image, far shorter than between frames. */
 enum { SPINS = 2000, MAX_THREADS = 64 };
 
-/* A ticket is the number of the job and the number of its parts that have been taken, in one word: so nobody can take a part of a
- * job that has ended. */
+/* A ticket is the number of the job and the number of its parts that have been taken, in one word: so nobody can take a
+ * part of a job that has ended. */
 enum { PART_BITS = 8 };
 static inline unsigned part_of(uint64_t ticket) { return (unsigned)(ticket & ((1u << PART_BITS) - 1)); }
 static inline uint64_t job_of(uint64_t ticket) { return ticket >> PART_BITS; }
@@ -53,7 +53,9 @@ static inline void relax(void) {
 static void take_part(kf__pool *p) {
     uint64_t ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);
     while (part_of(ticket) < (unsigned)p->threads) {
-        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1, memory_order_acq_rel, memory_order_acquire)) continue;
+        if (!atomic_compare_exchange_weak_explicit(&p->ticket, &ticket, ticket + 1, memory_order_acq_rel,
+                                                   memory_order_acquire))
+            continue;
         p->fn(p->ctx, (int)part_of(ticket), p->threads);
         atomic_fetch_sub_explicit(&p->pending, 1, memory_order_release);
         ticket = atomic_load_explicit(&p->ticket, memory_order_acquire);

@@ -19,8 +19,8 @@ void kf__pool_destroy(kf__pool **pool);
 int kf__pool_size(const kf__pool *pool);
 /** Workers that were asked for. */
 int kf__pool_wanted(const kf__pool *pool);
-/** Run fn for every share and wait for all. Allocates nothing. Workers spin for some microseconds for the next job, then
- *  sleep. */
+/** Run fn for every share and wait for all. Allocates nothing. Workers spin for some microseconds for the next job,
+ * then sleep. */
 void kf__pool_run(kf__pool *pool, kf__pool_fn *fn, void *ctx);
 /** Monotonic seconds. */
 double kf__clock_seconds(void);

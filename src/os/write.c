@@ -142,8 +142,7 @@ kf_status kf__file_check(const char *path, kf_error *err) {
     return why ? cannot_write(path, why, err) : KF_OK;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------
- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static bool write_all(int fd, const char *p, size_t n) {
     while (n) {

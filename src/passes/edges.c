@@ -21,7 +21,9 @@ static bool is_chain(const kf__graph *g, const kf__node *n) {
 static bool remove_at_input(kf__graph *g, kf__node *n) {
     for (size_t i = 0; i < g->n_inputs; i++) {
         kf__vid v = g->inputs[i];
-        if (n->in[0] != v || !kf__match_single(g, v) || kf__match_is_output(g, n->out[0]) || g->values[n->out[0]].shape.rank < 0) continue;
+        if (n->in[0] != v || !kf__match_single(g, v) || kf__match_is_output(g, n->out[0]) ||
+            g->values[n->out[0]].shape.rank < 0)
+            continue;
         g->values[v].shape = g->values[n->out[0]].shape;
         g->values[v].dtype = g->values[n->out[0]].dtype;
         kf__graph_replace_uses(g, n->out[0], v);
@@ -97,7 +99,8 @@ kf_status kf__edges_cut(kf__graph *g, const char *const *names, int32_t n, kf_er
     g->outputs = outputs;
     g->n_outputs = (size_t)n;
     size_t count = 0;
-    if (!kf__shape_count(&g->values[outputs[0]].shape, &count) || count != (size_t)g->meta.n_labels) g->meta.n_labels = 0; /* they named other classes */
+    if (!kf__shape_count(&g->values[outputs[0]].shape, &count) || count != (size_t)g->meta.n_labels)
+        g->meta.n_labels = 0; /* they named other classes */
     KF_TRY(kf__graph_compact(g, err));
     return kf__graph_infer(g, err);
 }

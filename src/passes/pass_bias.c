@@ -2,7 +2,8 @@
  * Owner rule: the new bias is a constant of the graph. */
 #include "passes/passes.h"
 
-/** Constant with `channels` numbers (or one) that broadcast along `axis` of a tensor of rank `rank`, spread out to `out`. */
+/** Constant with `channels` numbers (or one) that broadcast along `axis` of a tensor of rank `rank`, spread out to
+ * `out`. */
 static bool channel_constant(const kf__graph *g, kf__vid v, int rank, int axis, size_t channels, float *out) {
     if (!kf__match_is_const(g, v) || g->values[v].dtype != KF_F32) return false;
     const kf__shape *s = &g->values[v].shape;

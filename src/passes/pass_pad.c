@@ -30,8 +30,7 @@ static bool takes_pads(const kf__graph *g, const kf__node *pad, const kf__node *
     bool own = kf__window_has_padding(&n->attrs.window);
     float value = pad->attrs.value;
     if (n->op == KF_OP_CONV) return value == 0.0f && n->in[0] == pad->out[0];
-    if (n->op == KF_OP_AVG_POOL)
-        return value == 0.0f && !n->attrs.ceil_mode && (!own || n->attrs.count_include_pad);
+    if (n->op == KF_OP_AVG_POOL) return value == 0.0f && !n->attrs.ceil_mode && (!own || n->attrs.count_include_pad);
     if (n->op != KF_OP_MAX_POOL || n->attrs.ceil_mode || n->n_out != 1) return false;
     return value == -INFINITY || (value == 0.0f && never_negative(g, pad->in[0]));
 }

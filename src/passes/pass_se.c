@@ -1,6 +1,6 @@
-/* Squeeze-and-excite: pool, reduce, activation, expand, gate, multiply become SE_GATE + SCALE. The two layers may be 1x1
- * convolutions or fully connected ones with reshapes around them.
- * Owner rule: reshaped weights share the bytes of the originals; missing biases become constants of zeros. */
+/* Squeeze-and-excite: pool, reduce, activation, expand, gate, multiply become SE_GATE + SCALE. The two layers may be
+ * 1x1 convolutions or fully connected ones with reshapes around them. Owner rule: reshaped weights share the bytes of
+ * the originals; missing biases become constants of zeros. */
 #include "passes/passes.h"
 
 typedef struct parts {

@@ -5,11 +5,12 @@
 
 #include "graph/graph.h"
 
-/** SIMPLIFY stays within ONNX operators; FUSE goes on to the fused operators of ops.def. RECOGNIZE is the step between. */
+/** SIMPLIFY stays within ONNX operators; FUSE goes on to the fused operators of ops.def. RECOGNIZE is the step between.
+ */
 typedef enum kf__pass_level { KF_PASS_LEVEL_SIMPLIFY = 0, KF_PASS_LEVEL_RECOGNIZE, KF_PASS_LEVEL_FUSE } kf__pass_level;
 
-/** Infer shapes, then run all passes up to `level` until nothing changes. In debug builds kf__graph_verify runs after each
- *  pass. Idempotent. On an error the graph may be partly rewritten but stays well-formed enough to destroy. */
+/** Infer shapes, then run all passes up to `level` until nothing changes. In debug builds kf__graph_verify runs after
+ * each pass. Idempotent. On an error the graph may be partly rewritten but stays well-formed enough to destroy. */
 kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err);
 
 /* Every pass: one rewrite over the whole graph; sets *changed when it did something, leaves dead nodes for
@@ -18,7 +19,7 @@ kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err);
 #include "passes/passes.def"
 #undef KF_PASS
 
-/* ---- edges on request (edges.c) --------------------------------------------------------------------------------------- */
+/* ---- edges on request (edges.c) ---------------------------------------------------------------------------------- */
 
 typedef struct kf__edges {
     const char *const *types; /* operators by ONNX name */
@@ -31,7 +32,7 @@ kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, k
 /** The first outputs of these nodes become the graph's outputs; n > 0. ARGUMENT: no such node, or one twice. */
 kf_status kf__edges_cut(kf__graph *g, const char *const *names, int32_t n, kf_error *err);
 
-/* ---- matching and rewriting helpers (match.c) ------------------------------------------------------------------------ */
+/* ---- matching and rewriting helpers (match.c) -------------------------------------------------------------------- */
 
 /** The live node with operator `op` that makes `v`, or NULL. */
 kf__node *kf__match_producer(const kf__graph *g, kf__vid v, kf__op op);
@@ -63,8 +64,8 @@ kf_status kf__rewrite_const(kf__graph *g, const char *base, const char *suffix, 
                             const float *data, kf__vid *out, kf_error *err);
 /** Constant with the data of `v` under another shape of equal element count; shares the bytes. */
 kf_status kf__rewrite_reshaped(kf__graph *g, kf__vid v, const kf__shape *shape, kf__vid *out, kf_error *err);
-/** Make node `n` disappear: readers of its output read `v` instead. Keeps the names of graph outputs; false (and nothing
- *  happens) when that is impossible. */
+/** Make node `n` disappear: readers of its output read `v` instead. Keeps the names of graph outputs; false (and
+ * nothing happens) when that is impossible. */
 bool kf__rewrite_bypass(kf__graph *g, kf__node *n, kf__vid v);
 
 #endif

@@ -35,8 +35,18 @@ static const char *const WORDS[N_FIELDS][8] = {
 
 static const kf_field FIELDS[N_FIELDS] = {
 #define KF_FIELD(member, kind, n, key, lo, hi, usual, written, help, ...)                                              \
-    {#member, key, help, KF_FIELD_##kind, n, written, lo, hi, (usual) ? (usual) : (hi), {__VA_ARGS__},                 \
-     WORDS_##kind(member), offsetof(kf_preprocess, member)},
+    {#member,                                                                                                          \
+     key,                                                                                                              \
+     help,                                                                                                             \
+     KF_FIELD_##kind,                                                                                                  \
+     n,                                                                                                                \
+     written,                                                                                                          \
+     lo,                                                                                                               \
+     hi,                                                                                                               \
+     (usual) ? (usual) : (hi),                                                                                         \
+     {__VA_ARGS__},                                                                                                    \
+     WORDS_##kind(member),                                                                                             \
+     offsetof(kf_preprocess, member)},
 #define KF_WORD(...)
 #include "preprocess/preprocess.def"
 #undef KF_FIELD
@@ -151,8 +161,10 @@ kf_status kf__preprocess_check(const kf_preprocess *p, int64_t channels, kf_erro
             KF_FAIL(err, KF_ERR_ARGUMENT, "preprocessing: %s of channel %d is %g; %s is needed", member, i, v, needs);
         }
     if (p->color == KF_COLOR_GRAY && channels != 0 && channels != 1)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "preprocessing: color is gray, which goes with one input channel; the network "
-                "has %lld; use rgb or bgr", (long long)channels);
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "preprocessing: color is gray, which goes with one input channel; the network "
+                "has %lld; use rgb or bgr",
+                (long long)channels);
     return KF_OK;
 }
 

@@ -1,6 +1,7 @@
 /* The compiled program: a flat list of fused steps over NHWC tensors with ISA-neutral constants.
  * The one structure that both wings know. Lowering writes it, the model file stores it, the runtime executes it.
- * Owner rule: the program's arena owns all of it; a constant that is `borrowed` lies in the caller's file until the model is packed. */
+ * Owner rule: the program's arena owns all of it; a constant that is `borrowed` lies in the caller's file until the
+ * model is packed. */
 #ifndef KF_PROGRAM_H
 #define KF_PROGRAM_H
 
@@ -23,13 +24,15 @@ typedef enum kf__step_op {
 typedef enum kf__const_role {
     KF_CONST_W = 0, /* CONV [O,kh,kw,I/g], DWCONV [kh,kw,C], FC [O,K], SE reduce [R,C]; f32, i8 or i16 */
     KF_CONST_BIAS,  /* f32 [O], or i32 [O] (not yet folded with the zero point), or i32 [classes, O] when border_bias */
-    KF_CONST_MUL,   /* f32 [O]: accumulator multiplier (step 2, or 2 and 5 in one when `direct`); CONCAT [n_in]: s_in / s_out;
-                       GLOBAL_POOL [C] or [1]: s_in / (H*W*s_out); AVG_POOL [kh*kw]: for 1, 2.. counted taps */
+    KF_CONST_MUL,   /* f32 [O]: accumulator multiplier (step 2, or 2 and 5 in one when `direct`); CONCAT [n_in]: s_in /
+                       s_out;   GLOBAL_POOL [C] or [1]: s_in / (H*W*s_out); AVG_POOL [kh*kw]: for 1, 2.. counted taps */
     KF_CONST_K,     /* f32 [O] or [1]: h-swish factor 1/(6*s_out[o]); only hswish, quantized output, no residual.
                        SE_GATE: pool_mul of every channel where the input has per-channel scales */
     KF_CONST_INV,   /* f32 [O] or [1]: 1/s_out[o] (step 5) where not `direct` and not K */
     KF_CONST_FBIAS, /* f32 [O]: bias added in f32 after step 2 (classifier with f32 output) */
-    KF_CONST_W2, KF_CONST_BIAS2, KF_CONST_MUL2, /* SE expand layer: [C,R], [C], [C] */
+    KF_CONST_W2,
+    KF_CONST_BIAS2,
+    KF_CONST_MUL2, /* SE expand layer: [C,R], [C], [C] */
     KF_CONST_ROLES
 } kf__const_role;
 
@@ -40,7 +43,7 @@ typedef struct kf__ptensor {
     const char *name;
     kf_dtype dtype; /* KF_F32, KF_U8, KF_I16 */
     int32_t n, h, w, c;
-    float scale;        /* quantized only */
+    float scale; /* quantized only */
     int32_t zero, qmin, qmax;
     int32_t scales;     /* const index of f32 [C] per-channel scales, or -1 */
     int32_t zeros;      /* const index of i32 [C] per-channel zero points, or -1 */
@@ -65,19 +68,19 @@ typedef struct kf__step {
     kf__step_op op;
     const char *name; /* primary source node */
     int32_t n_sources;
-    const char **sources; /* all ONNX nodes fused into it */
+    const char **sources;             /* all ONNX nodes fused into it */
     int32_t n_in, in[KF_STEP_MAX_IN]; /* tensor indices; CONV residual is in[1] */
     int32_t out;
     kf__window window; /* convolutions and pools */
     int32_t count_include_pad;
-    int32_t border_bias; /* 1: BIAS has one row per border class (first layer of a quantized model) */
-    int32_t direct;      /* quantized: MUL includes 1/s_out, activation is only the integer clip qlo..qhi */
-    int32_t qlo, qhi;    /* inclusive output clip of step 5 in q units (already inside qmin..qmax of `out`) */
-    kf__activation act;  /* after bias, before the residual */
+    int32_t border_bias;     /* 1: BIAS has one row per border class (first layer of a quantized model) */
+    int32_t direct;          /* quantized: MUL includes 1/s_out, activation is only the integer clip qlo..qhi */
+    int32_t qlo, qhi;        /* inclusive output clip of step 5 in q units (already inside qmin..qmax of `out`) */
+    kf__activation act;      /* after bias, before the residual */
     kf__activation post_act; /* float models: after the residual (quantized models: in qlo..qhi) */
     kf__activation gate_act; /* SE_GATE second layer */
-    float pool_mul; /* SE_GATE quantized: (f32)(s_in / (H*W*s_pool)); that of channel 0 where K has one for each */
-    float hidden_inv;      /* SE_GATE quantized: 1 / s_hidden (direct: folded into MUL, then 1) */
+    float pool_mul;   /* SE_GATE quantized: (f32)(s_in / (H*W*s_pool)); that of channel 0 where K has one for each */
+    float hidden_inv; /* SE_GATE quantized: 1 / s_hidden (direct: folded into MUL, then 1) */
     int32_t pool_qmax, hidden_qmax; /* SE_GATE quantized: symmetric i16 bounds */
     int32_t consts[KF_CONST_ROLES]; /* const index or -1 */
 } kf__step;
@@ -85,11 +88,11 @@ typedef struct kf__step {
 /** How raw inputs become the first tensor. */
 typedef struct kf__pinput {
     const char *name;
-    int32_t tensor;   /* index of the activation tensor it fills */
-    int32_t rank;     /* of the model's declared input */
+    int32_t tensor;             /* index of the activation tensor it fills */
+    int32_t rank;               /* of the model's declared input */
     int64_t shape[KF_MAX_RANK]; /* declared shape, e.g. 1x3x224x224 */
-    int32_t layout;   /* 0: NCHW as declared; 1: NHWC as declared; 2: plain (rank 2, C) */
-    int32_t pixels;   /* 1: the tensor is u8 pixels; normalisation lives in the first step's weights */
+    int32_t layout;             /* 0: NCHW as declared; 1: NHWC as declared; 2: plain (rank 2, C) */
+    int32_t pixels;             /* 1: the tensor is u8 pixels; normalisation lives in the first step's weights */
 } kf__pinput;
 
 typedef struct kf__poutput {
@@ -122,8 +125,8 @@ typedef struct kf__pmeta {
     const char **labels;
     const char *name, *arch, *source, *producer, *kitfox; /* kitfox: version that compiled it */
     int64_t parameters, stored_parameters, macs, activations;
-    int32_t quantized; /* 1: integer program */
-    int32_t input_range;    /* 0 full, 1 limited: expectation for NV12 frames */
+    int32_t quantized;   /* 1: integer program */
+    int32_t input_range; /* 0 full, 1 limited: expectation for NV12 frames */
     kf__golden golden;
 } kf__pmeta;
 
@@ -143,7 +146,7 @@ typedef struct kf__program {
     int32_t n_tensors, n_consts, n_steps, n_inputs, n_outputs;
     kf__pmeta meta;
     kf__limits limits; /* of the model that is made of it */
-    bool drops;        /* borrowed constants lie in a copy of the file that nobody else reads: packed ones are given back */
+    bool drops; /* borrowed constants lie in a copy of the file that nobody else reads: packed ones are given back */
 } kf__program;
 
 /** Elements of a constant, and weight i of an i8 or i16 one. */

@@ -223,11 +223,11 @@ static const kf__step_info INFO[KF_STEP_OP_COUNT] = {
 typedef kf__need need_fn(const kf__program *p, const kf__step *s);
 typedef void length_fn(const kf__program *p, const kf__step *s, kf__length *l);
 
-#define NEEDS(X)                                                                                                       \
-    X(NEVER) X(MAY) X(MUST) X(BORDER) X(DIRECT) X(QUANTIZED) X(FLOAT_OUT) X(SCALES_IN) X(HSWISH) X(ROUNDED)
+#define NEEDS(X) X(NEVER) X(MAY) X(MUST) X(BORDER) X(DIRECT) X(QUANTIZED) X(FLOAT_OUT) X(SCALES_IN) X(HSWISH) X(ROUNDED)
 #define LENGTHS(X)                                                                                                     \
-    X(CHANNELS) X(CHANNELS_OR_ONE) X(CONV_WEIGHTS) X(DWCONV_WEIGHTS) X(MATRIX) X(REDUCE) X(EXPAND) X(HIDDEN) X(TAPS)   \
-    X(INPUTS) X(BIASES)
+    X(CHANNELS)                                                                                                        \
+    X(CHANNELS_OR_ONE)                                                                                                 \
+    X(CONV_WEIGHTS) X(DWCONV_WEIGHTS) X(MATRIX) X(REDUCE) X(EXPAND) X(HIDDEN) X(TAPS) X(INPUTS) X(BIASES)
 #define X(id) WHEN_##id,
 enum { NEEDS(X) };
 #undef X

@@ -9,7 +9,8 @@
 #include "program/steps.h"
 #include "quantize/observe.h"
 
-/* Places in all samples together that tell a channel's range: early maps of a hundred pictures reach it, those of 14 x 14 do not. */
+/* Places in all samples together that tell a channel's range: early maps of a hundred pictures reach it, those of 14 x
+ * 14 do not. */
 enum { ENOUGH = 40000 };
 
 /* Does only float arithmetic follow (softmax, an output), perhaps through a reshape? */
@@ -34,9 +35,18 @@ bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v) {
 static bool treats_channels_apart(const kf__graph *g, const kf__node *n) {
     switch (kf__op_table[n->op].rule) {
     case KF_RULE_CONV: return kf__node_is_depthwise(g, n);
-    case KF_RULE_MEAN: case KF_RULE_SE_GATE: case KF_RULE_SCALE: return true;
-    case KF_RULE_FC: case KF_RULE_ACT: case KF_RULE_PAIR: case KF_RULE_AVG_POOL: case KF_RULE_MAX_POOL:
-    case KF_RULE_CONCAT: case KF_RULE_PAD: case KF_RULE_VIEW: case KF_RULE_NONE: break;
+    case KF_RULE_MEAN:
+    case KF_RULE_SE_GATE:
+    case KF_RULE_SCALE: return true;
+    case KF_RULE_FC:
+    case KF_RULE_ACT:
+    case KF_RULE_PAIR:
+    case KF_RULE_AVG_POOL:
+    case KF_RULE_MAX_POOL:
+    case KF_RULE_CONCAT:
+    case KF_RULE_PAD:
+    case KF_RULE_VIEW:
+    case KF_RULE_NONE: break;
     }
     return false;
 }
@@ -83,7 +93,8 @@ static int32_t reader_limit(const kf__sim *s, kf__vid v) {
             size_t count = 0;
             if (!kf__shape_count(&w->shape, &count)) continue;
             here = kf__assign_limit(count / (size_t)w->shape.dim[0], 127);
-            /* i16 weights share the 31 bits with their input; weights that are large alone are few, so the input gets two bits more */
+            /* i16 weights share the 31 bits with their input; weights that are large alone are few, so the input gets
+             * two bits more */
             double wide = 2 * sqrt(1879048192.0 * (double)w->shape.dim[0] / (double)count);
             if (s->o->wide_weights && s->o->wide_weights[i]) here = (int32_t)kf__whole(wide, 0, here, here);
         }
@@ -132,7 +143,8 @@ typedef struct fill_job {
 static void fill(void *ctx, int worker, int workers) {
     const fill_job *j = ctx;
     size_t from = 0, to = j->d.c;
-    if (j->channels) from = j->d.c * (size_t)worker / (size_t)workers, to = j->d.c * ((size_t)worker + 1) / (size_t)workers;
+    if (j->channels)
+        from = j->d.c * (size_t)worker / (size_t)workers, to = j->d.c * ((size_t)worker + 1) / (size_t)workers;
     else if (worker) return;
     for (size_t k = 0; k < j->s->samples; k++) {
         const float *x = kf__sim_at(j->s, k, j->v)->f;
@@ -154,10 +166,12 @@ static float upper_quartile(const float *x, size_t n, float *scratch) {
 
 bool kf__assign_seen_enough(const kf__sim *s, const kf__sim_shape *d) { return d->h * d->w * s->samples >= ENOUGH; }
 
-/* A channel that was quiet in the samples may be loud later (late channels answer to classes that a hundred pictures hold once), so no
- * channel of a small map gets less than the whole tensor's range wa..wb; where a few huge channels made that range, less than twice the
- * upper quartile of the channels'. Loud channels get their own, and so do all channels that were seen at enough places. */
-static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const float *hi, float wa, float wb, kf__quant *q) {
+/* A channel that was quiet in the samples may be loud later (late channels answer to classes that a hundred pictures
+ * hold once), so no channel of a small map gets less than the whole tensor's range wa..wb; where a few huge channels
+ * made that range, less than twice the upper quartile of the channels'. Loud channels get their own, and so do all
+ * channels that were seen at enough places. */
+static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const float *hi, float wa, float wb,
+                            kf__quant *q) {
     kf__graph *g = s->graph;
     float *scales = kf__arena_array(&g->arena, j->d.c, sizeof *scales), top = 0;
     int32_t *zeros = kf__arena_array(&g->arena, j->d.c, sizeof *zeros);
@@ -228,7 +242,8 @@ kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
     return from_values(s, v, false, false, &g->values[v].quant);
 }
 
-/* The input of a network that is not fed pixels: u8 over the range of the samples. Their floats are not in place yet. */
+/* The input of a network that is not fed pixels: u8 over the range of the samples. Their floats are not in place yet.
+ */
 kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples) {
     kf__graph *g = s->graph;
     kf__quant *q = g->values[g->inputs[0]].quant = new_quant(g, KF_U8);
@@ -239,7 +254,8 @@ kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples) {
     for (size_t k = 0; k < samples->n; k++)
         for (size_t i = 0; i < n; i++) {
             float x = ((const float *)samples->data[k])[i];
-            if (!isfinite(x)) KF_FAIL(s->err, KF_ERR_ARGUMENT, "calibration sample %zu holds a value that is not finite", k);
+            if (!isfinite(x))
+                KF_FAIL(s->err, KF_ERR_ARGUMENT, "calibration sample %zu holds a value that is not finite", k);
             lo = fminf(lo, x), hi = fmaxf(hi, x);
         }
     kf__range_to_u8(lo, hi, 1e-12f, &q->scale, &q->zero);

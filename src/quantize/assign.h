@@ -6,7 +6,8 @@
 
 #include "quantize/sim.h"
 
-/** Set values[v].quant after the float activations of v have been computed; leaves it NULL where v stays f32. `n` produces v. */
+/** Set values[v].quant after the float activations of v have been computed; leaves it NULL where v stays f32. `n`
+ * produces v. */
 kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v);
 /** Will v be stored as integers? Known before its values are. */
 bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v);

@@ -13,8 +13,24 @@ typedef enum kf__qkey {
     KF_QK_COUNT
 } kf__qkey;
 
-typedef enum kf__qtype { KF_QT_TEXT, KF_QT_INPUTS, KF_QT_LIST, KF_QT_BOOL, KF_QT_INT, KF_QT_REAL, KF_QT_NUMBERS, KF_QT_ANY } kf__qtype;
-typedef enum kf__qgroup { KF_QG_MODEL, KF_QG_INPUT, KF_QG_CALIBRATION, KF_QG_COMPILER, KF_QG_CUSTOM, KF_QG_COUNT } kf__qgroup;
+typedef enum kf__qtype {
+    KF_QT_TEXT,
+    KF_QT_INPUTS,
+    KF_QT_LIST,
+    KF_QT_BOOL,
+    KF_QT_INT,
+    KF_QT_REAL,
+    KF_QT_NUMBERS,
+    KF_QT_ANY
+} kf__qtype;
+typedef enum kf__qgroup {
+    KF_QG_MODEL,
+    KF_QG_INPUT,
+    KF_QG_CALIBRATION,
+    KF_QG_COMPILER,
+    KF_QG_CUSTOM,
+    KF_QG_COUNT
+} kf__qgroup;
 
 typedef struct kf__qkey_info {
     const char *name;
@@ -42,8 +58,10 @@ typedef struct kf__qconfig {
     int32_t n_notices;
 } kf__qconfig;
 
-/** Parse, check every key, value and combination. Errors: FORMAT, ARGUMENT, UNSUPPORTED, LIMIT, MEMORY; texts begin FILE:LINE:COLUMN. */
-kf_status kf__qconfig_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__qconfig *out, kf_error *err);
+/** Parse, check every key, value and combination. Errors: FORMAT, ARGUMENT, UNSUPPORTED, LIMIT, MEMORY; texts begin
+ * FILE:LINE:COLUMN. */
+kf_status kf__qconfig_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__qconfig *out,
+                            kf_error *err);
 /** Next item of a list: `marks` and spaces lie between items, empty ones are passed over. `*at` begins at the text and
  *  moves on; `*n` becomes the bytes of the item without spaces around it. NULL at the end. */
 const char *kf__qlist_next(const char **at, const char *marks, size_t *n);

@@ -73,7 +73,8 @@ static void add_ranges(const kf__quant *q, kf__qhistogram *to) {
         int32_t z = q->channels && q->zeros ? q->zeros[c] : q->zero;
         float range[2] = {(float)(q->qmin - z) * scale, (float)(q->qmax - z) * scale};
         for (int side = 0; side < 2; side++) {
-            bool first = to->ranges == 0, wider = fabsf(range[side]) > fabsf(to->wide[side]), tighter = fabsf(range[side]) < fabsf(to->tight[side]);
+            bool first = to->ranges == 0, wider = fabsf(range[side]) > fabsf(to->wide[side]),
+                 tighter = fabsf(range[side]) < fabsf(to->tight[side]);
             if (first || wider) to->wide[side] = range[side];
             if (first || tighter) to->tight[side] = range[side];
         }

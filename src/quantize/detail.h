@@ -10,8 +10,8 @@
 /** Float values (or weights) of a node, and the ranges that its integers can hold. */
 typedef struct kf__qhistogram {
     kf__histogram h;
-    float wide[2], tight[2]; /* [lo, hi]: the range of the channel that holds most, and of the one that holds least; the same where there
-                                is one scale. 0, 0 where it stays f32 */
+    float wide[2], tight[2]; /* [lo, hi]: the range of the channel that holds most, and of the one that holds least; the
+                                same where there is one scale. 0, 0 where it stays f32 */
     int32_t ranges;          /* how many scales; 0: f32 */
 } kf__qhistogram;
 
@@ -19,11 +19,12 @@ typedef struct kf__qhistogram {
 kf_status kf__detail_open(kf__sim *s);
 /** Before the node's step: its weights are still floats. */
 kf_status kf__detail_before(kf__sim *s, const kf__node *n, kf__arena *arena, kf__qnode *to);
-/** From the step: y is the result of the quantized node (integer weights, corrected bias) on the float network's inputs. It is rounded
- *  in place as v is stored and compared with the float network. Samples are independent of each other. */
+/** From the step: y is the result of the quantized node (integer weights, corrected bias) on the float network's
+ * inputs. It is rounded in place as v is stored and compared with the float network. Samples are independent of each
+ * other. */
 void kf__detail_alone(const kf__sim *s, size_t sample, kf__vid v, float *y);
-/** After the step. A step without weights need not call `alone`: on float inputs only the rounding of the output is its own. `scratch`
- *  has room for one sample of the output. */
+/** After the step. A step without weights need not call `alone`: on float inputs only the rounding of the output is its
+ * own. `scratch` has room for one sample of the output. */
 kf_status kf__detail_after(kf__sim *s, const kf__node *n, kf__arena *arena, float *scratch, kf__qnode *to);
 
 #endif

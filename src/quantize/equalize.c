@@ -1,6 +1,6 @@
-/* Equalization across layers: groups of tensors that must be scaled together, a factor for each of their channels, weights changed to fit.
- * A group ends where a convolution or fully connected layer reads it: those take the factor back.
- * Owner rule: see equalize.h. */
+/* Equalization across layers: groups of tensors that must be scaled together, a factor for each of their channels,
+ * weights changed to fit. A group ends where a convolution or fully connected layer reads it: those take the factor
+ * back. Owner rule: see equalize.h. */
 #include "quantize/equalize.h"
 
 #include <math.h>
@@ -9,13 +9,15 @@
 #include "quantize/assign.h"
 #include "quantize/steps.h"
 
-/* A group's factors depend on its readers' weights, which other groups scale: around a residual block in a circle. Each round shrinks
- * what is left by the product of the exponents on that circle. */
+/* A group's factors depend on its readers' weights, which other groups scale: around a residual block in a circle. Each
+ * round shrinks what is left by the product of the exponents on that circle. */
 enum { ROUNDS = 4, EXPONENTS = 10, MOST_SCALE = 1 << 20 };
-/* A group is scaled where that takes the estimated error down so many times. Networks trained on ImageNet reach 14; scaled so eagerly they
- * lose on new pictures, because ranges made alike on the samples leave no room for channels that were quiet in them. */
+/* A group is scaled where that takes the estimated error down so many times. Networks trained on ImageNet reach 14;
+ * scaled so eagerly they lose on new pictures, because ranges made alike on the samples leave no room for channels that
+ * were quiet in them. */
 static const double WORTH = 30;
-static const double TRUST = 4;          /* standard deviations of a channel, as its weights give it, that its range holds at least */
+static const double TRUST =
+    4; /* standard deviations of a channel, as its weights give it, that its range holds at least */
 static const double WEIGHT_SHARE = 0.3; /* what rounding on the layer's output leaves of the error of rounded weights */
 
 typedef struct groups {
@@ -51,7 +53,8 @@ static void join(groups *e, kf__vid a, kf__vid b) {
 
 /* f(s x) = s f(x) for every s > 0. */
 static bool homogeneous(const kf__activation *a) {
-    return a->kind == KF_ACT_NONE || (a->kind == KF_ACT_CLIP && (a->lo == 0 || a->lo == -INFINITY) && a->hi == INFINITY);
+    return a->kind == KF_ACT_NONE ||
+           (a->kind == KF_ACT_CLIP && (a->lo == 0 || a->lo == -INFINITY) && a->hi == INFINITY);
 }
 
 static bool own_constant(const groups *e, kf__vid v) {
@@ -91,7 +94,11 @@ static void link_node(groups *e, const kf__node *n) {
     case KF_ROLE_ACTIVATION: through = n->op == KF_OP_ACT && homogeneous(&n->attrs.act); break;
     case KF_ROLE_POOL: through = true; break;
     case KF_ROLE_VIEW: through = y.c == y.count; break;
-    case KF_ROLE_MATRIX: case KF_ROLE_NORM: case KF_ROLE_REDUCTION: case KF_ROLE_MOVE: case KF_ROLE_SHAPE:
+    case KF_ROLE_MATRIX:
+    case KF_ROLE_NORM:
+    case KF_ROLE_REDUCTION:
+    case KF_ROLE_MOVE:
+    case KF_ROLE_SHAPE:
     case KF_ROLE_QDQ: break;
     }
     if (through) join(e, n->in[0], n->out[0]);
@@ -117,7 +124,8 @@ static kf_status find_groups(groups *e) {
     return KF_OK;
 }
 
-/* A channel that was quiet in the samples may be loud later: it gets at least what its weights make of the power of their input. */
+/* A channel that was quiet in the samples may be loud later: it gets at least what its weights make of the power of
+ * their input. */
 static void trust(const groups *e, const kf__node *n, size_t channels, float *range) {
     const float *in = e->power[n->in[0]];
     if (kf__op_table[n->op].role == KF_ROLE_GATED && e->range[n->in[0]])
@@ -130,8 +138,7 @@ static void trust(const groups *e, const kf__node *n, size_t channels, float *ra
     for (size_t c = 0; c < channels; c++) {
         double sum = 0;
         for (size_t j = 0; j < k; j++)
-            sum += (double)(w[c * k + j] * w[c * k + j]) *
-                   (double)in[kf__filters_channel(&f, group, c, j / f.taps)];
+            sum += (double)(w[c * k + j] * w[c * k + j]) * (double)in[kf__filters_channel(&f, group, c, j / f.taps)];
         range[c] = fmaxf(range[c], (float)(TRUST * sqrt(sum)));
     }
 }
@@ -158,7 +165,8 @@ static kf_status observe(groups *e) {
     return KF_OK;
 }
 
-/* Where channel c of a layer's input meets its weights: `outer` blocks of `inner` numbers, `step` apart, from c * `inner` on. */
+/* Where channel c of a layer's input meets its weights: `outer` blocks of `inner` numbers, `step` apart, from c *
+ * `inner` on. */
 typedef struct column {
     float *w;
     size_t outer, step, inner;
@@ -166,7 +174,8 @@ typedef struct column {
 
 static column column_of(const kf__graph *g, const kf__node *n) {
     const kf__value *v = &g->values[n->in[1]];
-    size_t o = (size_t)v->shape.dim[0], k = v->bytes / sizeof(float) / o, taps = v->shape.rank == 4 ? (size_t)(v->shape.dim[2] * v->shape.dim[3]) : 1;
+    size_t o = (size_t)v->shape.dim[0], k = v->bytes / sizeof(float) / o,
+           taps = v->shape.rank == 4 ? (size_t)(v->shape.dim[2] * v->shape.dim[3]) : 1;
     float *w = (float *)(uintptr_t)v->data;
     return kf__node_is_depthwise(g, n) ? (column){w, 1, 0, taps} : (column){w, o, k, taps};
 }
@@ -184,11 +193,11 @@ typedef struct reader {
     column at;
     kf__vid x;
     size_t channels;
-    bool by_channel;    /* x has a scale for each channel */
-    float *power;       /* [C]: sum of the column's squared weights */
-    float *largest;     /* [C] */
-    double most;        /* largest weight of the layer */
-    double signal;      /* power of what the column sums carry */
+    bool by_channel; /* x has a scale for each channel */
+    float *power;    /* [C]: sum of the column's squared weights */
+    float *largest;  /* [C] */
+    double most;     /* largest weight of the layer */
+    double signal;   /* power of what the column sums carry */
 } reader;
 
 static kf_status reader_of(groups *e, const kf__node *n, reader *r, kf__arena *a) {
@@ -251,7 +260,8 @@ static void apply(groups *e, kf__vid root, size_t channels, const float *s) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         if (makes(e, n, root)) {
-            float *w = (float *)(uintptr_t)g->values[n->in[1]].data, *b = n->n_in > 2 && n->in[2] >= 0 ? (float *)(uintptr_t)g->values[n->in[2]].data : NULL;
+            float *w = (float *)(uintptr_t)g->values[n->in[1]].data,
+                  *b = n->n_in > 2 && n->in[2] >= 0 ? (float *)(uintptr_t)g->values[n->in[2]].data : NULL;
             size_t k = g->values[n->in[1]].bytes / sizeof(float) / channels;
             for (size_t c = 0; c < channels; c++) {
                 for (size_t j = 0; j < k; j++) w[c * k + j] *= s[c];
@@ -265,7 +275,8 @@ static void apply(groups *e, kf__vid root, size_t channels, const float *s) {
                 for (size_t t = 0; t < at.inner; t++) at.w[o * at.step + c * at.inner + t] /= s[c];
     }
     for (size_t v = 0; v < g->n_values; v++)
-        for (size_t c = 0; e->range[v] && root_of(e, (kf__vid)v) == root && c < channels; c++) e->range[v][c] *= s[c], e->power[v][c] *= s[c] * s[c];
+        for (size_t c = 0; e->range[v] && root_of(e, (kf__vid)v) == root && c < channels; c++)
+            e->range[v][c] *= s[c], e->power[v][c] *= s[c] * s[c];
 }
 
 static double cost(const groups *e, const reader *readers, size_t n, const float *s, float *work) {
@@ -279,11 +290,14 @@ static void candidate(const groups *e, const reader *readers, size_t n, double a
     double most = 0, top = 0;
     for (size_t c = 0; c < channels; c++) {
         double w = 0, r = 0;
-        for (size_t i = 0; i < n; i++) w = fmax(w, (double)readers[i].largest[c] / readers[i].most), r = fmax(r, (double)e->range[readers[i].x][c]);
+        for (size_t i = 0; i < n; i++)
+            w = fmax(w, (double)readers[i].largest[c] / readers[i].most),
+            r = fmax(r, (double)e->range[readers[i].x][c]);
         s[c] = r > 0 ? (float)(pow(fmax(w, 1e-4), 1 - a) * pow(r, -a)) : 0;
         top = fmax(top, r), most = fmax(most, r * (double)s[c]);
     }
-    for (size_t c = 0; c < channels; c++) s[c] = s[c] > 0 && most > 0 ? (float)fmin(fmax((double)s[c] * top / most, 1.0 / MOST_SCALE), MOST_SCALE) : 1;
+    for (size_t c = 0; c < channels; c++)
+        s[c] = s[c] > 0 && most > 0 ? (float)fmin(fmax((double)s[c] * top / most, 1.0 / MOST_SCALE), MOST_SCALE) : 1;
 }
 
 static kf_status balance(groups *e, kf__vid root, kf__arena *a) {
@@ -345,7 +359,8 @@ static kf_status run(groups *e, const kf__qsamples *samples, kf_error *err) {
     return KF_OK;
 }
 
-kf_status kf__equalize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, size_t *scaled, kf_error *err) {
+kf_status kf__equalize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, size_t *scaled,
+                       kf_error *err) {
     groups e = {.g = g, .o = o};
     kf__arena_init(&e.arena, NULL);
     kf_status st = run(&e, samples, err);

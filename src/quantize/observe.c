@@ -15,7 +15,9 @@ void kf__histogram_add(kf__histogram *h, float x) {
     h->bins[kf__whole((double)t, 0, KF_HISTOGRAM_BINS - 1, 0)]++; /* 0 * inf where the range is tiny */
 }
 
-static double centre(const kf__histogram *h, int i) { return (double)h->lo + ((double)i + 0.5) * ((double)h->hi - (double)h->lo) / KF_HISTOGRAM_BINS; }
+static double centre(const kf__histogram *h, int i) {
+    return (double)h->lo + ((double)i + 0.5) * ((double)h->hi - (double)h->lo) / KF_HISTOGRAM_BINS;
+}
 
 /* Prefix sums of count, x and x^2, so that a candidate costs O(1). */
 typedef struct sums {
@@ -47,7 +49,8 @@ static double squared_error(const kf__histogram *h, const sums *s, double lo, do
     return clipped(s, 0, a, lo) + clipped(s, b, KF_HISTOGRAM_BINS, hi) + (s->n[b] - s->n[a]) * step * step / 12;
 }
 
-/* Alternate between both ends, 100 candidates each: shrinking one end at a time is enough for these one-hump histograms. */
+/* Alternate between both ends, 100 candidates each: shrinking one end at a time is enough for these one-hump
+ * histograms. */
 static void by_mse(const kf__histogram *h, int levels, float *lo, float *hi) {
     sums s;
     accumulate(h, &s);

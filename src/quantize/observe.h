@@ -8,7 +8,8 @@
 
 enum { KF_HISTOGRAM_BINS = 2048 };
 
-/** Values of one channel (or of all): lo..hi in equal bins; exact zeros are counted apart, for they are always exact. */
+/** Values of one channel (or of all): lo..hi in equal bins; exact zeros are counted apart, for they are always exact.
+ */
 typedef struct kf__histogram {
     float lo, hi;
     uint32_t bins[KF_HISTOGRAM_BINS];

@@ -10,8 +10,16 @@
 #include "quantize/steps.h"
 
 kf__qoptions kf__qoptions_default(void) {
-    return (kf__qoptions){.range = KF_QRANGE_MSE, .percentile = 99.99, .per_channel = true, .channel_scales = true, 
-                          .bias_correction = true, .rounding = true, .cross = true, .equalize = true, .threads = 1, .memory = (size_t)700 << 20};
+    return (kf__qoptions){.range = KF_QRANGE_MSE,
+                          .percentile = 99.99,
+                          .per_channel = true,
+                          .channel_scales = true,
+                          .bias_correction = true,
+                          .rounding = true,
+                          .cross = true,
+                          .equalize = true,
+                          .threads = 1,
+                          .memory = (size_t)700 << 20};
 }
 
 static kf_status check_activation(const kf__node *n, kf_error *err) {
@@ -60,7 +68,8 @@ static void summarize(const kf__sim *s, float *scratch, kf__qreport *r) {
     size_t n = kf__sim_shape_of(s->graph, v).count, same = 0;
     kf__qnode all = {0};
     measure(s, v, scratch, &all);
-    for (size_t k = 0; k < s->samples; k++) same += top1(kf__sim_at(s, k, v)->f, n) == top1(kf__sim_real(s, k, v, scratch), n);
+    for (size_t k = 0; k < s->samples; k++)
+        same += top1(kf__sim_at(s, k, v)->f, n) == top1(kf__sim_real(s, k, v, scratch), n);
     r->agreement = 100.0 * (double)same / (double)s->samples;
     r->sqnr = all.sqnr;
     r->samples = s->samples;
@@ -72,7 +81,9 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
         const kf__node *n = &g->nodes[i];
         int64_t macs = kf__node_macs(g, n);
         KF_TRY(check_activation(n, s->err));
-        if (r) r->nodes[i] = (kf__qnode){.name = n->name, .op = n->op, .macs = macs, .alone_cosine = NAN, .alone_sqnr = NAN};
+        if (r)
+            r->nodes[i] =
+                (kf__qnode){.name = n->name, .op = n->op, .macs = macs, .alone_cosine = NAN, .alone_sqnr = NAN};
         if (s->alone) KF_TRY(kf__detail_before(s, n, arena, &r->nodes[i]));
         kf_status st = kf__step_node(s, i);
         if (st != KF_OK) return kf__error_prefix(s->err, st, "quantize");
@@ -89,7 +100,8 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
     return KF_OK;
 }
 
-static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena, kf__qreport *r, kf_error *err) {
+static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena,
+                     kf__qreport *r, kf_error *err) {
     size_t most = 0;
     s->graph = g, s->err = err, s->pixels = samples->pixels;
     KF_TRY(kf__assign_input(s, samples));
@@ -110,10 +122,13 @@ static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, cons
     return run_nodes(s, r, arena, scratch);
 }
 
-kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena, kf__qreport *report, kf_error *err) {
+kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena,
+                       kf__qreport *report, kf_error *err) {
     kf__sim s = {0};
-    if (g->n_inputs != 1 || g->n_nodes == 0) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
-    if (samples->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
+    if (g->n_inputs != 1 || g->n_nodes == 0)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
+    if (samples->n == 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
     if (o->equalize) KF_TRY(kf__equalize(g, samples, o, NULL, err));
     kf_status st = run(&s, g, samples, o, arena, report, err);
     kf__sim_close(&s);

@@ -14,7 +14,8 @@ typedef enum kf__qrange {
     KF_QRANGE_KL          /* least Kullback-Leibler divergence of the clipped histogram */
 } kf__qrange;
 
-/** What rounding alone changed in a layer's weights, against the best weights of 16 bits, and its mean output, negative: the search's measure. */
+/** What rounding alone changed in a layer's weights, against the best weights of 16 bits, and its mean output,
+ * negative: the search's measure. */
 typedef struct kf__qnoise {
     float *rows; /* [O][kh][kw][I/g], NULL where weights are not 8-bit */
     float *bias; /* [O] */
@@ -22,21 +23,22 @@ typedef struct kf__qnoise {
 
 typedef struct kf__qoptions {
     kf__qrange range;
-    double percentile;       /* 50..100; default 99.99 */
-    bool per_channel;        /* weights: one scale per output channel instead of one per tensor */
-    bool channel_scales;     /* activations that only depthwise convolutions, pools and SE read: one scale per channel */
-    bool bias_correction;    /* each layer's mean output is made that of the float network, prefix quantized */
-    bool rounding;           /* weights rounded by coordinate descent on the layer's output error instead of to nearest */
-    bool gain;               /* after rounding, each row's scale is refitted to its integers by the same error */
-    bool equalize;           /* channels scaled between layers so that one scale fits a whole tensor */
-    bool cross;              /* ... with the float network's inputs as the target, so that it also undoes the prefix's error */
-    int threads;             /* >= 1 */
-    size_t memory;           /* bytes for the samples' activations; fewer samples are used beyond it */
-    uint8_t *wide;           /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
-    uint8_t *wide_weights;   /* [n_nodes], or NULL: 1 = this node's weights are i16 */
-    kf__qnoise *noise;       /* [n_nodes], or NULL: filled, in the graph's arena */
-    bool detail;             /* also record each node's own error and histograms: a pass more through every layer */
-    /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL: none. */
+    double percentile;    /* 50..100; default 99.99 */
+    bool per_channel;     /* weights: one scale per output channel instead of one per tensor */
+    bool channel_scales;  /* activations that only depthwise convolutions, pools and SE read: one scale per channel */
+    bool bias_correction; /* each layer's mean output is made that of the float network, prefix quantized */
+    bool rounding;        /* weights rounded by coordinate descent on the layer's output error instead of to nearest */
+    bool gain;            /* after rounding, each row's scale is refitted to its integers by the same error */
+    bool equalize;        /* channels scaled between layers so that one scale fits a whole tensor */
+    bool cross;    /* ... with the float network's inputs as the target, so that it also undoes the prefix's error */
+    int threads;   /* >= 1 */
+    size_t memory; /* bytes for the samples' activations; fewer samples are used beyond it */
+    uint8_t *wide; /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
+    uint8_t *wide_weights; /* [n_nodes], or NULL: 1 = this node's weights are i16 */
+    kf__qnoise *noise;     /* [n_nodes], or NULL: filled, in the graph's arena */
+    bool detail;           /* also record each node's own error and histograms: a pass more through every layer */
+    /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL:
+     * none. */
     void (*progress)(void *user, size_t done, size_t total);
     void *user;
     /** Called from the calling thread where fewer threads can be started than wanted. NULL: none. */
@@ -47,17 +49,19 @@ typedef struct kf__qoptions {
 /** Every technique on, MSE ranges, one thread. */
 kf__qoptions kf__qoptions_default(void);
 
-/** What became of one node. Measures compare the quantized network with the float one on the samples, errors accumulated. */
+/** What became of one node. Measures compare the quantized network with the float one on the samples, errors
+ * accumulated. */
 typedef struct kf__qnode {
     const char *name;
     kf__op op;
-    kf_dtype dtype;   /* of its output: U8, I16 or F32 */
-    float threshold;  /* largest real magnitude that its output can hold; 0: f32 */
-    double cosine;    /* between float and quantized output, all samples together */
-    double sqnr;      /* 10 log10(signal power / error power), dB */
+    kf_dtype dtype;  /* of its output: U8, I16 or F32 */
+    float threshold; /* largest real magnitude that its output can hold; 0: f32 */
+    double cosine;   /* between float and quantized output, all samples together */
+    double sqnr;     /* 10 log10(signal power / error power), dB */
     int64_t macs;
-    double alone_cosine, alone_sqnr;            /* with `detail`: its own error on the float network's inputs (detail.h); else NAN */
-    struct kf__qhistogram *values, *weights;    /* with `detail`: of the float network; NULL where there are none */
+    double alone_cosine,
+        alone_sqnr; /* with `detail`: its own error on the float network's inputs (detail.h); else NAN */
+    struct kf__qhistogram *values, *weights; /* with `detail`: of the float network; NULL where there are none */
 } kf__qnode;
 
 typedef struct kf__qreport {
@@ -67,17 +71,17 @@ typedef struct kf__qreport {
     double sqnr;             /* of the first output, dB */
 } kf__qreport;
 
-/** A sample is what the graph's only input takes: f32 NCHW, or, for a picture model (meta.preprocess valid and `pixels`), u8 pixels
- *  [H,W,C] in the model's channel order. */
+/** A sample is what the graph's only input takes: f32 NCHW, or, for a picture model (meta.preprocess valid and
+ * `pixels`), u8 pixels [H,W,C] in the model's channel order. */
 typedef struct kf__qsamples {
     const void *const *data;
     size_t n;
     bool pixels;
 } kf__qsamples;
 
-/** Quantize `g` in place. ARGUMENT: no samples, several inputs, batch above 1. UNSUPPORTED: a layer without integer rules.
- *  On failure the graph must be thrown away. `report` may be NULL; its nodes live in `arena`. */
-kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena, kf__qreport *report,
-                       kf_error *err);
+/** Quantize `g` in place. ARGUMENT: no samples, several inputs, batch above 1. UNSUPPORTED: a layer without integer
+ * rules. On failure the graph must be thrown away. `report` may be NULL; its nodes live in `arena`. */
+kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena,
+                       kf__qreport *report, kf_error *err);
 
 #endif

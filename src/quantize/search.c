@@ -24,7 +24,7 @@ typedef struct search {
     uint8_t *wide, *wide_weights; /* as the caller gave them */
     kf__qcandidate **order;       /* the promotions, first first */
     size_t n_order;
-    size_t from, to;              /* thousandths of progress of the stage at hand */
+    size_t from, to; /* thousandths of progress of the stage at hand */
     kf_error *err;
 } search;
 
@@ -105,12 +105,14 @@ static kf__qscore score(const search *s, const float *f, const float *q, size_t 
         right += s->labels && a == (size_t)s->labels[k];
     }
     s->out->float_top1 = 100 * right / n;
-    return (kf__qscore){.drop = 100 * ((s->labels ? right : n) - kept) / n, .cosine = ff > 0 && qq > 0 ? fq / sqrt(ff * qq) : ff == qq,
+    return (kf__qscore){.drop = 100 * ((s->labels ? right : n) - kept) / n,
+                        .cosine = ff > 0 && qq > 0 ? fq / sqrt(ff * qq) : ff == qq,
                         .sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY};
 }
 
 static bool meets(const search *s, const kf__qscore *x) {
-    return (s->target->drop < 0 || x->drop <= s->target->drop + 1e-9) && (s->target->cosine <= 0 || x->cosine >= s->target->cosine);
+    return (s->target->drop < 0 || x->drop <= s->target->drop + 1e-9) &&
+           (s->target->cosine <= 0 || x->cosine >= s->target->cosine);
 }
 
 static kf_status score_graph(search *s, kf__graph *q, kf__qscore *out) {
@@ -118,7 +120,8 @@ static kf_status score_graph(search *s, kf__graph *q, kf__qscore *out) {
     KF_TRY(kf__trial_open(&t, s->g, q, &s->held, s->o->threads, s->err));
     size_t classes = t.classes;
     float *logits = kf__mem_alloc(NULL, 2 * s->held.n * classes * sizeof *logits);
-    kf_status st = logits ? kf__trial_logits(&t, 0, logits) : kf__error_set(s->err, KF_ERR_MEMORY, "out of memory for logits");
+    kf_status st =
+        logits ? kf__trial_logits(&t, 0, logits) : kf__error_set(s->err, KF_ERR_MEMORY, "out of memory for logits");
     if (st == KF_OK) st = kf__trial_logits(&t, 1, logits + s->held.n * classes);
     if (st == KF_OK) *out = score(s, logits, logits + s->held.n * classes, classes);
     kf__mem_free(NULL, logits);
@@ -152,7 +155,8 @@ static void list_candidates(search *s, const kf__graph *q) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         const kf__quant *out = q->values[n->out[0]].quant;
-        if (out && out->dtype == KF_U8 && has_choice(g, n->out[0])) r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i};
+        if (out && out->dtype == KF_U8 && has_choice(g, n->out[0]))
+            r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i};
         if (s->own.noise[i].rows) r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i, .weights = true};
     }
 }
@@ -163,15 +167,16 @@ static double squared_error(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-/* Each rounding alone in the float network. With all the others there it would be lost in their sum: products of independent errors do not
- * vanish over a few samples. */
+/* Each rounding alone in the float network. With all the others there it would be lost in their sum: products of
+ * independent errors do not vanish over a few samples. */
 static kf_status measure_errors(search *s, kf__trial *t, double *error, double *whole) {
     kf__qsearch *r = s->out;
     size_t n = s->ranking.n * t->classes;
     kf__trial_change *changes = kf__arena_array(&s->arena, r->n + 1, sizeof *changes);
     float *logits = kf__arena_array(&s->arena, 2 * n, sizeof *logits);
     if (!changes || !logits) KF_FAIL_MEMORY(s->err, n * sizeof *logits);
-    for (size_t i = 0; i < r->n; i++) changes[i] = (kf__trial_change){.node = r->list[i].node, .weights = r->list[i].weights};
+    for (size_t i = 0; i < r->n; i++)
+        changes[i] = (kf__trial_change){.node = r->list[i].node, .weights = r->list[i].weights};
     t->progress = stage_progress, t->user = s;
     KF_TRY(kf__trial_noise(t, s->own.noise));
     KF_TRY(kf__trial_logits(t, 0, logits));
@@ -228,7 +233,8 @@ static kf_status rank(search *s, kf__graph *q, int64_t limit) {
     size_t values = s->g->n_values, nodes = s->g->n_nodes;
     s->out->list = kf__arena_zalloc(&s->arena, 2 * nodes * sizeof *s->out->list);
     s->order = kf__arena_array(&s->arena, 2 * nodes, sizeof *s->order);
-    uint8_t *wide = kf__arena_copy(&s->arena, s->wide, values), *wide_weights = kf__arena_copy(&s->arena, s->wide_weights, nodes);
+    uint8_t *wide = kf__arena_copy(&s->arena, s->wide, values),
+            *wide_weights = kf__arena_copy(&s->arena, s->wide_weights, nodes);
     if (!s->out->list || !s->order || !wide || !wide_weights) KF_FAIL_MEMORY(s->err, 2 * nodes * sizeof *s->out->list);
     list_candidates(s, q);
     KF_TRY(measure_gains(s, q));
@@ -238,7 +244,8 @@ static kf_status rank(search *s, kf__graph *q, int64_t limit) {
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static kf_status take(search *s, kf__qsamples *to, const kf__qsamples *from, size_t n, size_t (*index)(size_t i, size_t n, size_t all)) {
+static kf_status take(search *s, kf__qsamples *to, const kf__qsamples *from, size_t n,
+                      size_t (*index)(size_t i, size_t n, size_t all)) {
     const void **data = kf__arena_array(&s->arena, n, sizeof *data);
     if (!data) KF_FAIL_MEMORY(s->err, n * sizeof *data);
     for (size_t i = 0; i < n; i++) data[i] = from->data[index(i, n, from->n)];
@@ -252,7 +259,11 @@ static size_t spread(size_t i, size_t n, size_t all) { return i * all / n; }
 
 static kf_status split(search *s, const kf__qsamples *all) {
     size_t held = all->n / 4, train = all->n - held;
-    if (all->n < LEAST_SAMPLES) KF_FAIL(s->err, KF_ERR_ARGUMENT, "the search holds out a quarter of the samples and needs %d at least, %zu were given; 50 to 200 are good", LEAST_SAMPLES, all->n);
+    if (all->n < LEAST_SAMPLES)
+        KF_FAIL(
+            s->err, KF_ERR_ARGUMENT,
+            "the search holds out a quarter of the samples and needs %d at least, %zu were given; 50 to 200 are good",
+            LEAST_SAMPLES, all->n);
     KF_TRY(take(s, &s->held, all, held, every_fourth));
     KF_TRY(take(s, &s->train, all, train, the_others));
     KF_TRY(take(s, &s->ranking, &s->train, train < RANKING_SAMPLES ? train : RANKING_SAMPLES, spread));
@@ -264,7 +275,8 @@ static kf_status split(search *s, const kf__qsamples *all) {
     size_t classes = kf__sim_shape_of(s->g, s->g->outputs[0]).count;
     for (size_t i = 0; i < all->n; i++)
         if (s->target->labels[i] < 0 || (size_t)s->target->labels[i] >= classes)
-            KF_FAIL(s->err, KF_ERR_ARGUMENT, "label %d of calibration sample %zu: the network has %zu classes", s->target->labels[i], i, classes);
+            KF_FAIL(s->err, KF_ERR_ARGUMENT, "label %d of calibration sample %zu: the network has %zu classes",
+                    s->target->labels[i], i, classes);
     for (size_t i = 0; i < held; i++) labels[i] = s->target->labels[4 * i + 3];
     s->labels = labels;
     return KF_OK;
@@ -311,7 +323,8 @@ static kf_status run(search *s, const kf__qsamples *samples) {
     s->own.wide_weights = kf__arena_copy(&s->arena, s->wide_weights, s->g->n_nodes);
     if (!s->own.wide || !s->own.wide_weights) KF_FAIL_MEMORY(s->err, s->g->n_values);
     stage(s, 0, 130);
-    if (!(s->own.noise = kf__arena_zalloc(&s->arena, s->g->n_nodes * sizeof *s->own.noise))) KF_FAIL_MEMORY(s->err, s->g->n_nodes * sizeof *s->own.noise);
+    if (!(s->own.noise = kf__arena_zalloc(&s->arena, s->g->n_nodes * sizeof *s->own.noise)))
+        KF_FAIL_MEMORY(s->err, s->g->n_nodes * sizeof *s->own.noise);
     kf_status st = try_prefix(s, 0, &q, &r->before);
     r->met = st == KF_OK && meets(s, &r->before);
     r->after = r->before;
@@ -329,9 +342,10 @@ static kf_status run(search *s, const kf__qsamples *samples) {
     return KF_OK;
 }
 
-kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o, kf__arena *arena, kf__qsearch *out,
-                     kf__qreport *report, kf_error *err) {
-    search s = {.g = g, .target = target, .o = o, .out = out, .wide = o->wide, .wide_weights = o->wide_weights, .err = err};
+kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o,
+                     kf__arena *arena, kf__qsearch *out, kf__qreport *report, kf_error *err) {
+    search s = {
+        .g = g, .target = target, .o = o, .out = out, .wide = o->wide, .wide_weights = o->wide_weights, .err = err};
     *out = (kf__qsearch){0};
     kf__arena_init(&s.arena, NULL);
     kf_status st = o->equalize ? kf__equalize(g, samples, o, NULL, err) : KF_OK;

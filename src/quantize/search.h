@@ -1,6 +1,5 @@
-/* Mixed precision by search: which activations and weights to store in 16 bits so that a target is met on pictures held out.
- * docs/QUANTIZATION.md has the method.
- * Owner rule: the report lives in the arena given. */
+/* Mixed precision by search: which activations and weights to store in 16 bits so that a target is met on pictures held
+ * out. docs/QUANTIZATION.md has the method. Owner rule: the report lives in the arena given. */
 #ifndef KF_SEARCH_H
 #define KF_SEARCH_H
 
@@ -33,14 +32,15 @@ typedef struct kf__qsearch {
     kf__qcandidate *list; /* best gain per MAC first; none when 8 bits meet the target */
     size_t n, held_out, promoted;
     bool labelled, met;
-    double float_top1;         /* percent of the held-out samples; with labels */
-    kf__qscore before, after;  /* all 8 bits; with what is promoted */
-    double macs;               /* percent of all MACs in 16 bits at the end */
+    double float_top1;        /* percent of the held-out samples; with labels */
+    kf__qscore before, after; /* all 8 bits; with what is promoted */
+    double macs;              /* percent of all MACs in 16 bits at the end */
 } kf__qsearch;
 
-/** Search, then kf__quantize with what was found and all samples; o->wide and o->wide_weights (arrays are needed) say what is 16-bit from
- *  the start and get the rest. ARGUMENT: fewer than 8 samples. Other errors as kf__quantize. Progress is told in thousandths. */
-kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o, kf__arena *arena, kf__qsearch *out,
-                     kf__qreport *report, kf_error *err);
+/** Search, then kf__quantize with what was found and all samples; o->wide and o->wide_weights (arrays are needed) say
+ * what is 16-bit from the start and get the rest. ARGUMENT: fewer than 8 samples. Other errors as kf__quantize.
+ * Progress is told in thousandths. */
+kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o,
+                     kf__arena *arena, kf__qsearch *out, kf__qreport *report, kf_error *err);
 
 #endif

@@ -18,12 +18,14 @@ kf__sim_shape kf__sim_shape_of(const kf__graph *g, kf__vid v) {
 }
 
 static kf_status check_graph(const kf__graph *g, kf_error *err) {
-    if (g->n_inputs != 1) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
+    if (g->n_inputs != 1)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_out; k++) {
             const kf__shape *s = &g->values[g->nodes[i].out[k]].shape;
             if (s->rank < 2 || s->rank > 4 || s->dim[0] != 1)
-                KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s: its output has rank %d or a batch above 1; quantize the network for one picture",
+                KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                        "%s: its output has rank %d or a batch above 1; quantize the network for one picture",
                         g->nodes[i].name, s->rank);
         }
     return KF_OK;
@@ -73,7 +75,8 @@ static void take_sample(kf__sim *s, const void *data, kf__sim_value *to, const k
 kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf_error *err) {
     *s = (kf__sim){.graph = g, .o = o, .n_values = g->n_values, .pixels = samples->pixels, .err = err};
     kf__arena_init(&s->arena, NULL);
-    if (samples->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
+    if (samples->n == 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
     KF_TRY(check_graph(g, err));
     kf__kernels_select(kf__cpu_level_now(), &s->k);
     KF_TRY(kf__pool_create(o->threads < 1 ? 1 : o->threads, NULL, &s->pool, err));
@@ -183,6 +186,7 @@ void kf__sim_store(const kf__sim *s, size_t sample, kf__vid v, const float *x) {
     for (size_t i = 0; i < d.h * d.w; i++)
         for (size_t c = 0; c < d.c; c++) {
             float k = q->channels ? kf__inverse((double)q->scales[c]) : inv;
-            to->q[i * d.c + c] = (int16_t)kf__quantize_clamped(x[i * d.c + c] * k, kf__q_zero(q, (int64_t)c), q->qmin, q->qmax);
+            to->q[i * d.c + c] =
+                (int16_t)kf__quantize_clamped(x[i * d.c + c] * k, kf__q_zero(q, (int64_t)c), q->qmin, q->qmax);
         }
 }

@@ -23,13 +23,13 @@ typedef struct kf__sim {
     kf__pool *pool;
     kf__sim_value *values; /* [samples * n_values] */
     size_t samples, n_values;
-    int32_t *last_use;     /* by value: node index of the last reader; INT32_MAX for outputs */
-    kf__arena arena;       /* bookkeeping that lives as long as the run */
-    double mean[4];        /* pixel models: 255 * mean per channel, what is taken off the pixels */
+    int32_t *last_use; /* by value: node index of the last reader; INT32_MAX for outputs */
+    kf__arena arena;   /* bookkeeping that lives as long as the run */
+    double mean[4];    /* pixel models: 255 * mean per channel, what is taken off the pixels */
     bool pixels;
-    double (*alone)[4];    /* [samples], or NULL: not asked for. Float power, own power, product, error power (detail.h) */
-    bool alone_done;       /* the step of this node has filled it */
-    bool float_only;       /* steps compute the float network alone and leave the graph as it is */
+    double (*alone)[4]; /* [samples], or NULL: not asked for. Float power, own power, product, error power (detail.h) */
+    bool alone_done;    /* the step of this node has filled it */
+    bool float_only;    /* steps compute the float network alone and leave the graph as it is */
     kf_error *err;
 } kf__sim;
 
@@ -39,7 +39,9 @@ typedef struct kf__sim_shape {
 } kf__sim_shape;
 kf__sim_shape kf__sim_shape_of(const kf__graph *g, kf__vid v);
 
-static inline kf__sim_value *kf__sim_at(const kf__sim *s, size_t sample, kf__vid v) { return &s->values[sample * s->n_values + (size_t)v]; }
+static inline kf__sim_value *kf__sim_at(const kf__sim *s, size_t sample, kf__vid v) {
+    return &s->values[sample * s->n_values + (size_t)v];
+}
 /** A sample as the first layer sees it, NHWC: pixels without their mean, or numbers as they are. */
 void kf__sim_read(const kf__sim *s, const void *data, const kf__sim_shape *x, float *to);
 
@@ -49,7 +51,8 @@ void kf__sim_close(kf__sim *s);
 kf_status kf__sim_alloc(kf__sim *s, kf__vid v, bool quantized);
 /** Free what nobody reads after node `i`. */
 void kf__sim_release(kf__sim *s, int32_t i);
-/** The quantized network's real values: `scratch` is filled where the value is quantized, else its own floats are returned. */
+/** The quantized network's real values: `scratch` is filled where the value is quantized, else its own floats are
+ * returned. */
 const float *kf__sim_real(const kf__sim *s, size_t sample, kf__vid v, float *scratch);
 /** Round `x` into the quantized activation (step 5), or copy it where the value is f32. */
 void kf__sim_store(const kf__sim *s, size_t sample, kf__vid v, const float *x);
@@ -84,7 +87,8 @@ kf_status kf__sim_pack(kf__sim *s, kf__sim_layer *l, const float *rows);
 /** y = conv(x), without bias. `scratch` has kf__sim_scratch(l) floats. */
 void kf__sim_run(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y, float *scratch);
 size_t kf__sim_scratch(const kf__sim_layer *l);
-/** One row of the layer's input matrix: taps of output pixel (y, x), [kh][kw][I], zero outside the image. Depthwise: [kh][kw][C]. */
+/** One row of the layer's input matrix: taps of output pixel (y, x), [kh][kw][I], zero outside the image. Depthwise:
+ * [kh][kw][C]. */
 void kf__sim_row(const kf__sim_layer *l, const float *x, size_t oy, size_t ox, float *row);
 
 #endif

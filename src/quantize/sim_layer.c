@@ -43,7 +43,8 @@ void kf__sim_row(const kf__sim_layer *l, const float *x, size_t oy, size_t ox, f
     for (int32_t ky = 0; ky < a->kh; ky++)
         for (int32_t kx = 0; kx < a->kw; kx++, row += l->x.c) {
             int64_t sy = (int64_t)oy * a->sh - a->pt + ky * a->dh, sx = (int64_t)ox * a->sw - a->pl + kx * a->dw;
-            if (sy < 0 || sx < 0 || sy >= (int64_t)l->x.h || sx >= (int64_t)l->x.w) memset(row, 0, l->x.c * sizeof *row);
+            if (sy < 0 || sx < 0 || sy >= (int64_t)l->x.h || sx >= (int64_t)l->x.w)
+                memset(row, 0, l->x.c * sizeof *row);
             else memcpy(row, x + ((size_t)sy * l->x.w + (size_t)sx) * l->x.c, l->x.c * sizeof *row);
         }
 }
@@ -57,8 +58,17 @@ static void run_depthwise(const kf__sim *s, const kf__sim_layer *l, const float 
             int64_t sy = (int64_t)oy * a->sh - a->pt + ky * a->dh;
             rows[ky] = sy < 0 || sy >= (int64_t)l->x.h ? NULL : x + (size_t)sy * l->x.w * l->x.c;
         }
-        kf__dwconv_row d = {.rows = rows, .kh = a->kh, .kw = a->kw, .sw = a->sw, .dw = a->dw, .pl = a->pl, .w_in = (int32_t)l->x.w,
-                            .w_out = (int32_t)l->y.w, .c = l->o, .w = l->packed, .out = y + oy * l->y.w * l->o};
+        kf__dwconv_row d = {.rows = rows,
+                            .kh = a->kh,
+                            .kw = a->kw,
+                            .sw = a->sw,
+                            .dw = a->dw,
+                            .pl = a->pl,
+                            .w_in = (int32_t)l->x.w,
+                            .w_out = (int32_t)l->y.w,
+                            .c = l->o,
+                            .w = l->packed,
+                            .out = y + oy * l->y.w * l->o};
         s->k.dwconv_f32(&d, &none);
     }
 }

@@ -14,8 +14,8 @@
 typedef struct dense {
     const float *w, *b; /* float network's */
     size_t o, k;
-    float *xf, *xq;     /* [samples][K] */
-    float *yf, *yq;     /* [samples][O], activated */
+    float *xf, *xq; /* [samples][K] */
+    float *yf, *yq; /* [samples][O], activated */
     const kf__activation *act;
     int32_t *q;
     float *scale, *s_in;
@@ -76,14 +76,16 @@ static kf_status run_dense(kf__sim *s, dense *d, float s_in) {
 static void float_dense(const kf__sim *s, const dense *d) {
     for (size_t i = 0; i < s->samples; i++)
         for (size_t o = 0; o < d->o; o++)
-            d->yf[i * d->o + o] = kf__activate(d->act->kind, (float)dot(d->w + o * d->k, d->xf + i * d->k, d->k) + d->b[o], d->act->lo, d->act->hi);
+            d->yf[i * d->o + o] = kf__activate(
+                d->act->kind, (float)dot(d->w + o * d->k, d->xf + i * d->k, d->k) + d->b[o], d->act->lo, d->act->hi);
 }
 
 static void float_gate(const kf__sim *s, kf__vid y, const dense *one, dense *two) {
     float_dense(s, one);
     two->xf = one->yf;
     float_dense(s, two);
-    for (size_t k = 0; k < s->samples; k++) memcpy(kf__sim_at(s, k, y)->f, two->yf + k * two->o, two->o * sizeof(float));
+    for (size_t k = 0; k < s->samples; k++)
+        memcpy(kf__sim_at(s, k, y)->f, two->yf + k * two->o, two->o * sizeof(float));
 }
 
 static void round_all(float *x, size_t n, const kf__quant *q) {
@@ -129,7 +131,8 @@ static void one_row(const dense *d, const float *x, const kf__quant *q, float *r
     for (size_t o = 0; o < d->o; o++) {
         double sum = 0;
         for (size_t k = 0; k < d->k; k++) sum += (double)d->q[o * d->k + k] * (double)rounded[k];
-        y[o] = kf__activate(d->act->kind, (float)(sum * (double)d->scale[o]) + (float)d->bias[o], d->act->lo, d->act->hi);
+        y[o] =
+            kf__activate(d->act->kind, (float)(sum * (double)d->scale[o]) + (float)d->bias[o], d->act->lo, d->act->hi);
     }
 }
 
@@ -152,8 +155,16 @@ static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
     kf__node *n = &g->nodes[index];
     kf__vid y = n->out[0];
     const kf__shape *w1 = &g->values[n->in[1]].shape;
-    dense one = {.w = g->values[n->in[1]].data, .b = g->values[n->in[2]].data, .o = (size_t)w1->dim[0], .k = (size_t)w1->dim[1], .act = &n->attrs.act};
-    dense two = {.w = g->values[n->in[3]].data, .b = g->values[n->in[4]].data, .o = one.k, .k = one.o, .act = &n->attrs.gate_act};
+    dense one = {.w = g->values[n->in[1]].data,
+                 .b = g->values[n->in[2]].data,
+                 .o = (size_t)w1->dim[0],
+                 .k = (size_t)w1->dim[1],
+                 .act = &n->attrs.act};
+    dense two = {.w = g->values[n->in[3]].data,
+                 .b = g->values[n->in[4]].data,
+                 .o = one.k,
+                 .k = one.o,
+                 .act = &n->attrs.gate_act};
     KF_TRY(kf__sim_alloc(s, y, false));
     KF_TRY(pool(s, n->in[0], a, &one));
     KF_TRY(alloc(s, a, &one));
@@ -164,11 +175,13 @@ static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
     }
     bool integer = g->values[n->in[0]].quant != NULL;
     if (!integer) KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: its input is not quantized", n->name);
-    KF_TRY(kf__assign_i16(g, 1.5f * fmaxf(largest(one.xf, s->samples * one.k), largest(one.xq, s->samples * one.k)), kf__assign_limit(one.k, 127), &n->attrs.pool_quant, s->err));
+    KF_TRY(kf__assign_i16(g, 1.5f * fmaxf(largest(one.xf, s->samples * one.k), largest(one.xq, s->samples * one.k)),
+                          kf__assign_limit(one.k, 127), &n->attrs.pool_quant, s->err));
     round_all(one.xq, s->samples * one.k, n->attrs.pool_quant);
     KF_TRY(run_dense(s, &one, n->attrs.pool_quant->scale));
     two.xf = one.yf, two.xq = one.yq;
-    KF_TRY(kf__assign_i16(g, 2 * fmaxf(largest(two.xf, s->samples * two.k), largest(two.xq, s->samples * two.k)), kf__assign_limit(two.k, 127), &n->attrs.hidden_quant, s->err));
+    KF_TRY(kf__assign_i16(g, 2 * fmaxf(largest(two.xf, s->samples * two.k), largest(two.xq, s->samples * two.k)),
+                          kf__assign_limit(two.k, 127), &n->attrs.hidden_quant, s->err));
     round_all(two.xq, s->samples * two.k, n->attrs.hidden_quant);
     KF_TRY(run_dense(s, &two, n->attrs.hidden_quant->scale));
     for (size_t k = 0; k < s->samples; k++) {

@@ -27,7 +27,7 @@ typedef struct layer_job {
     bool quantized, finish; /* which network; sums only, or the output too */
     bool look;              /* rounding minds the layer's inputs: their moments are known */
     kf__moments moments;
-    bool alone;             /* quantized layer on the float network's inputs; the result is only measured */
+    bool alone; /* quantized layer on the float network's inputs; the result is only measured */
 } layer_job;
 
 /* Activation, residual and last clip on one sample's sums. */
@@ -36,7 +36,8 @@ static void epilogue(const layer_job *j, size_t sample, float *y, float *res_scr
     const double *bias = j->quantized ? j->bias_q : j->bias;
     const float *res = NULL;
     kf__vid r = j->n->op == KF_OP_CONV && j->n->n_in > 3 ? j->n->in[3] : -1;
-    if (r >= 0) res = j->quantized && !j->alone ? kf__sim_real(j->s, sample, r, res_scratch) : kf__sim_at(j->s, sample, r)->f;
+    if (r >= 0)
+        res = j->quantized && !j->alone ? kf__sim_real(j->s, sample, r, res_scratch) : kf__sim_at(j->s, sample, r)->f;
     size_t o = j->l.o;
     for (size_t i = 0; i < j->l.y.h * j->l.y.w; i++)
         for (size_t c = 0; c < o; c++) {
@@ -49,9 +50,11 @@ static void epilogue(const layer_job *j, size_t sample, float *y, float *res_scr
 
 static void run_samples(void *ctx, int worker, int workers) {
     layer_job *j = ctx;
-    float *x_scratch = j->buffers + (size_t)worker * j->buffer, *y = x_scratch + j->l.x.count, *res = y + j->l.y.count, *patches = res + j->l.y.count;
+    float *x_scratch = j->buffers + (size_t)worker * j->buffer, *y = x_scratch + j->l.x.count, *res = y + j->l.y.count,
+          *patches = res + j->l.y.count;
     for (size_t k = (size_t)worker; k < j->s->samples; k += (size_t)workers) {
-        const float *x = j->quantized && !j->alone ? kf__sim_real(j->s, k, j->n->in[0], x_scratch) : kf__sim_at(j->s, k, j->n->in[0])->f;
+        const float *x = j->quantized && !j->alone ? kf__sim_real(j->s, k, j->n->in[0], x_scratch)
+                                                   : kf__sim_at(j->s, k, j->n->in[0])->f;
         kf__sim_run(j->s, &j->l, x, y, patches);
         double *sum = j->sums + k * j->l.o;
         memset(sum, 0, j->l.o * sizeof *sum);
@@ -98,7 +101,8 @@ static kf_status prepare(layer_job *j) {
     j->sums = kf__arena_array(&j->scratch, j->s->samples * o, sizeof *j->sums);
     j->s_in = kf__arena_array(&j->scratch, o, sizeof *j->s_in);
     j->buffers = kf__arena_array(&j->scratch, (size_t)kf__pool_size(j->s->pool) * j->buffer, sizeof *j->buffers);
-    if (!j->rows || !j->bias || !j->sums || !j->s_in || !j->buffers) KF_FAIL_MEMORY(j->s->err, j->buffer * sizeof *j->buffers);
+    if (!j->rows || !j->bias || !j->sums || !j->s_in || !j->buffers)
+        KF_FAIL_MEMORY(j->s->err, j->buffer * sizeof *j->buffers);
     j->rows_q = j->rows + o * k;
     j->bias_q = j->bias + o;
     const float *w = g->values[n->in[1]].data, *b = n->n_in > 2 && n->in[2] >= 0 ? g->values[n->in[2]].data : NULL;
@@ -107,8 +111,9 @@ static kf_status prepare(layer_job *j) {
     return KF_OK;
 }
 
-/* Largest sum of |q| over a row of i16 weights that keeps every sum inside 31 bits: a quarter is left to the bias, which the guard holds to
- * 28 bits before its correction; sums of raw u8 also carry the zero point times the weights. */
+/* Largest sum of |q| over a row of i16 weights that keeps every sum inside 31 bits: a quarter is left to the bias,
+ * which the guard holds to 28 bits before its correction; sums of raw u8 also carry the zero point times the weights.
+ */
 static double most_row_sum(const kf__quant *in) {
     return 0.75 * 2147483647.0 / (in->dtype == KF_U8 ? 510.0 : (double)in->qmax);
 }
@@ -119,7 +124,8 @@ static double row_sum(const int32_t *q, size_t k) {
     return sum;
 }
 
-/* i16 weights: a quarter more room than the largest weight needs, and a coarser scale where the row's sum asks for it. */
+/* i16 weights: a quarter more room than the largest weight needs, and a coarser scale where the row's sum asks for it.
+ */
 static float wide_scale(const float *row, size_t k, double most) {
     float top = 0;
     double sum = 0;
@@ -157,15 +163,24 @@ static kf_status quantize_weights(layer_job *j, const kf__quant *in, int32_t *q,
     kf__moments *m = &j->moments;
     double most = qmax > 127 ? most_row_sum(in) : INFINITY;
     choose_scales(j, j->look ? m : NULL, scale, qmax, most);
-    const kf__weight_job w = {.rows = j->rows, .q = q, .scale = scale, .o = j->l.o, .k = j->l.k, .qmax = qmax, .m = j->look ? m : NULL,
-                              .cross = o->cross && !reads_pixels(j), .gain = o->gain && o->per_channel, .ridge = kf__weights_ridge(j->l.k, j->s->samples)};
+    const kf__weight_job w = {.rows = j->rows,
+                              .q = q,
+                              .scale = scale,
+                              .o = j->l.o,
+                              .k = j->l.k,
+                              .qmax = qmax,
+                              .m = j->look ? m : NULL,
+                              .cross = o->cross && !reads_pixels(j),
+                              .gain = o->gain && o->per_channel,
+                              .ridge = kf__weights_ridge(j->l.k, j->s->samples)};
     do KF_TRY(kf__weights_round(j->s, &w));
     while (!rows_fit(j, q, scale, most));
     for (size_t i = 0; i < j->l.o * j->l.k; i++) j->rows_q[i] = (float)q[i] * scale[i / j->l.k];
     return kf__sim_pack(j->s, &j->l, j->rows_q);
 }
 
-/* The difference to what 16 bits would make of the same layer, as a layer of its own: its mean is what bias correction will take off. */
+/* The difference to what 16 bits would make of the same layer, as a layer of its own: its mean is what bias correction
+ * will take off. */
 static kf_status record_noise(layer_job *j, size_t index, const kf__quant *in) {
     kf__arena *a = &j->s->graph->arena;
     size_t n = j->l.o * j->l.k;
@@ -216,7 +231,8 @@ static kf_status run_layer(layer_job *j, size_t index) {
         kf__pool_run(s->pool, run_samples, j);
         return KF_OK;
     }
-    for (size_t c = 0; c < j->l.o; c++) j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, j->l.depthwise ? (int64_t)c : 0);
+    for (size_t c = 0; c < j->l.o; c++)
+        j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, j->l.depthwise ? (int64_t)c : 0);
     j->look = s->o->rounding && j->l.y.h * j->l.y.w * s->samples >= 4 * j->l.k;
     j->finish = false;
     if (j->look) KF_TRY(kf__moments_collect(s, &j->l, j->n, &j->scratch, &j->moments));

@@ -1,5 +1,5 @@
-/* Nodes without weights, both networks: sums, products, pools, reshapes; anything rare goes through the graph's evaluator.
- * Owner rule: scratch of one node ends with the call. */
+/* Nodes without weights, both networks: sums, products, pools, reshapes; anything rare goes through the graph's
+ * evaluator. Owner rule: scratch of one node ends with the call. */
 #include "quantize/assign.h"
 #include "quantize/steps.h"
 
@@ -65,13 +65,23 @@ static kf_status compute(plain *p, const float *const *x) {
         return KF_OK;
     case KF_RULE_PAIR: {
         const kf__shape *s0 = &p->s->graph->values[p->n->in[0]].shape, *s1 = &p->s->graph->values[p->n->in[1]].shape;
-        if (!x[0] || !x[1] || !kf__shape_equal(s0, s1)) KF_FAIL(p->s->err, KF_ERR_UNSUPPORTED, "%s: operands of different shapes cannot be quantized", p->n->name);
-        for (size_t i = 0; i < n; i++) p->out[i] = kf__activate(a->post_act.kind, p->n->op == KF_OP_ADD ? x[0][i] + x[1][i] : x[0][i] * x[1][i], a->post_act.lo, a->post_act.hi);
+        if (!x[0] || !x[1] || !kf__shape_equal(s0, s1))
+            KF_FAIL(p->s->err, KF_ERR_UNSUPPORTED, "%s: operands of different shapes cannot be quantized", p->n->name);
+        for (size_t i = 0; i < n; i++)
+            p->out[i] = kf__activate(a->post_act.kind, p->n->op == KF_OP_ADD ? x[0][i] + x[1][i] : x[0][i] * x[1][i],
+                                     a->post_act.lo, a->post_act.hi);
         return KF_OK;
     }
     case KF_RULE_MEAN: pool(p, x[0]); return KF_OK;
-    case KF_RULE_CONV: case KF_RULE_FC: case KF_RULE_SE_GATE: case KF_RULE_AVG_POOL: case KF_RULE_MAX_POOL:
-    case KF_RULE_CONCAT: case KF_RULE_PAD: case KF_RULE_VIEW: case KF_RULE_NONE: break;
+    case KF_RULE_CONV:
+    case KF_RULE_FC:
+    case KF_RULE_SE_GATE:
+    case KF_RULE_AVG_POOL:
+    case KF_RULE_MAX_POOL:
+    case KF_RULE_CONCAT:
+    case KF_RULE_PAD:
+    case KF_RULE_VIEW:
+    case KF_RULE_NONE: break;
     }
     return evaluate(p, x);
 }
@@ -97,7 +107,8 @@ static kf_status run(plain *p) {
         p->in[k] = kf__arena_array(&p->scratch, kf__sim_shape_of(g, p->n->in[k]).count + 1, sizeof(float));
         if (!p->in[k]) KF_FAIL_MEMORY(p->s->err, sizeof(float));
     }
-    if (!(p->out = kf__arena_array(&p->scratch, p->y.count + 1, sizeof *p->out))) KF_FAIL_MEMORY(p->s->err, p->y.count * sizeof *p->out);
+    if (!(p->out = kf__arena_array(&p->scratch, p->y.count + 1, sizeof *p->out)))
+        KF_FAIL_MEMORY(p->s->err, p->y.count * sizeof *p->out);
     bool quantized = !p->s->float_only && kf__assign_is_quantized(g, p->n, y);
     if (kf__op_keeps_integers(p->n->op)) quantized = quantized && g->values[p->n->in[0]].quant;
     KF_TRY(kf__sim_alloc(p->s, y, quantized));
@@ -110,7 +121,9 @@ static kf_status run(plain *p) {
 
 kf_status kf__step_plain(kf__sim *s, size_t index) {
     plain p = {.s = s, .n = &s->graph->nodes[index]};
-    if (p.n->n_in > 16 || p.n->n_out != 1) KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: more than 16 inputs or several outputs cannot be quantized", p.n->name);
+    if (p.n->n_in > 16 || p.n->n_out != 1)
+        KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: more than 16 inputs or several outputs cannot be quantized",
+                p.n->name);
     p.y = kf__sim_shape_of(s->graph, p.n->out[0]);
     kf__arena_init(&p.scratch, NULL);
     kf_status st = run(&p);

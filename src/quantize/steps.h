@@ -17,7 +17,8 @@ kf_status kf__step_plain(kf__sim *s, size_t index);
 /** A node of the last kind on real values, one sample: x by input (NULL for constants). */
 kf_status kf__step_compute(kf__sim *s, const kf__node *n, const float *const *x, float *out);
 
-/** Row scales that also hold the bias: a row of zeros gets one from its bias, a small one grows until the bias fits 28 bits. */
+/** Row scales that also hold the bias: a row of zeros gets one from its bias, a small one grows until the bias fits 28
+ * bits. */
 void kf__step_guard(float *scale, size_t o, const float *s_in, const double *bias);
 
 #endif

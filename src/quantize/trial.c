@@ -11,7 +11,9 @@
 
 static bool is_layer(const kf__node *n) { return kf__op_is_layer(n->op); }
 
-static bool reads_pixels(const kf__trial *t, const kf__node *n) { return t->sim.pixels && n->in[0] == t->real->inputs[0]; }
+static bool reads_pixels(const kf__trial *t, const kf__node *n) {
+    return t->sim.pixels && n->in[0] == t->real->inputs[0];
+}
 
 /* ---- preparing --------------------------------------------------------------------------------------------------- */
 
@@ -21,7 +23,8 @@ static float weight_at(const kf__value *w, size_t i, size_t row) {
     return q * kf__q_scale(w->quant, (int64_t)row);
 }
 
-/* Real rows [O][kh][kw][I/g] of either network; the float one's of the pixel layer for pixels without their mean, as the quantizer's. */
+/* Real rows [O][kh][kw][I/g] of either network; the float one's of the pixel layer for pixels without their mean, as
+ * the quantizer's. */
 static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w, const kf__sim_layer *l, float *rows) {
     const kf__filters f = kf__sim_filters(l);
     bool pixels = w->dtype == KF_F32 && reads_pixels(t, n);
@@ -80,7 +83,8 @@ static kf_status prepare_layer(kf__trial *t, size_t index) {
     return KF_OK;
 }
 
-static kf_status prepare_dense(kf__trial *t, const kf__graph *g, const kf__node *n, int at, const kf__quant *in, float **w_out, float **b_out) {
+static kf_status prepare_dense(kf__trial *t, const kf__graph *g, const kf__node *n, int at, const kf__quant *in,
+                               float **w_out, float **b_out) {
     const kf__value *w = &g->values[n->in[at]], *b = &g->values[n->in[at + 1]];
     size_t o = (size_t)w->shape.dim[0], k = (size_t)w->shape.dim[1];
     *w_out = kf__arena_array(&t->sim.arena, o * k, sizeof **w_out);
@@ -113,7 +117,8 @@ static kf_status prepare_grid(kf__trial *t, kf__vid v) {
     for (size_t i = 0; i < c; i++) {
         to->scale[i] = kf__q_scale(q, (int64_t)i);
         to->inv[i] = kf__inverse((double)to->scale[i]);
-        to->lo[i] = (float)(q->qmin - kf__q_zero(q, (int64_t)i)), to->hi[i] = (float)(q->qmax - kf__q_zero(q, (int64_t)i));
+        to->lo[i] = (float)(q->qmin - kf__q_zero(q, (int64_t)i)),
+        to->hi[i] = (float)(q->qmax - kf__q_zero(q, (int64_t)i));
     }
     return KF_OK;
 }
@@ -137,7 +142,8 @@ static kf_status prepare(kf__trial *t, int threads) {
     return KF_OK;
 }
 
-kf_status kf__trial_open(kf__trial *t, const kf__graph *real, kf__graph *quantized, const kf__qsamples *samples, int threads, kf_error *err) {
+kf_status kf__trial_open(kf__trial *t, const kf__graph *real, kf__graph *quantized, const kf__qsamples *samples,
+                         int threads, kf_error *err) {
     *t = (kf__trial){.real = real, .samples = samples};
     t->sim = (kf__sim){.graph = quantized, .n_values = real->n_values, .pixels = samples->pixels, .err = err};
     kf__arena_init(&t->sim.arena, NULL);
@@ -187,7 +193,8 @@ typedef struct worker {
     kf_status st;
 } worker;
 
-static void run_layer(worker *w, const kf__node *n, const kf__trial_layer *layer, int which, const float *const *x, float *y) {
+static void run_layer(worker *w, const kf__node *n, const kf__trial_layer *layer, int which, const float *const *x,
+                      float *y) {
     const kf__attrs *a = &n->attrs;
     kf__sim_layer l = layer->l;
     const float *bias = layer->bias[which], *residual = n->op == KF_OP_CONV && n->n_in > 3 ? x[3] : NULL;
@@ -198,7 +205,8 @@ static void run_layer(worker *w, const kf__node *n, const kf__trial_layer *layer
         if (residual)
             for (size_t c = 0; c < l.o; c++) y[c] += residual[i * l.o + c];
         if (n->op == KF_OP_CONV && a->post_act.kind != KF_ACT_NONE)
-            for (size_t c = 0; c < l.o; c++) y[c] = kf__activate(a->post_act.kind, y[c], a->post_act.lo, a->post_act.hi);
+            for (size_t c = 0; c < l.o; c++)
+                y[c] = kf__activate(a->post_act.kind, y[c], a->post_act.lo, a->post_act.hi);
     }
 }
 
@@ -246,7 +254,8 @@ static kf_status run_node(worker *w, size_t index, int weights, bool round, floa
     const kf__node *n = &t->sim.graph->nodes[index];
     const float *x[16] = {NULL};
     for (int k = 0; k < n->n_in && k < 16; k++)
-        if (n->in[k] >= 0 && (size_t)n->in[k] < w->sim.n_values) x[k] = w->changed[n->in[k]] ? w->other[n->in[k]] : w->base[n->in[k]];
+        if (n->in[k] >= 0 && (size_t)n->in[k] < w->sim.n_values)
+            x[k] = w->changed[n->in[k]] ? w->other[n->in[k]] : w->base[n->in[k]];
     if (is_layer(n)) run_layer(w, n, &t->layers[index], weights, x, y);
     else if (kf__op_is_gate(n->op)) run_gate(w, n, &t->layers[index], weights, x[0], y);
     else KF_TRY(kf__step_compute(&w->sim, n, x, y));
@@ -272,7 +281,8 @@ static kf_status worker_open(worker *w, kf__trial *t) {
     for (size_t v = 0; v < 2 * values; v++) {
         if (g->values[v % values].data) continue;
         size_t count = kf__sim_shape_of(g, (kf__vid)(v % values)).count;
-        if (!(w->base[v] = kf__arena_array(&w->arena, count + 16, sizeof(float)))) KF_FAIL_MEMORY(t->sim.err, count * sizeof(float));
+        if (!(w->base[v] = kf__arena_array(&w->arena, count + 16, sizeof(float))))
+            KF_FAIL_MEMORY(t->sim.err, count * sizeof(float));
     }
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
@@ -280,7 +290,8 @@ static kf_status worker_open(worker *w, kf__trial *t) {
         if (kf__op_is_gate(n->op)) need = kf__sim_shape_of(g, n->in[0]).c + (size_t)g->values[n->in[1]].shape.dim[0];
         scratch = need > scratch ? need : scratch;
     }
-    if (!(w->scratch = kf__arena_array(&w->arena, scratch, sizeof *w->scratch))) KF_FAIL_MEMORY(t->sim.err, scratch * sizeof *w->scratch);
+    if (!(w->scratch = kf__arena_array(&w->arena, scratch, sizeof *w->scratch)))
+        KF_FAIL_MEMORY(t->sim.err, scratch * sizeof *w->scratch);
     return KF_OK;
 }
 
@@ -296,7 +307,8 @@ static void put_sample(worker *w, size_t sample, bool quantized) {
 
 static kf_status run_all(worker *w, size_t sample, int which) {
     put_sample(w, sample, which == 1);
-    for (size_t i = 0; i < w->t->sim.graph->n_nodes; i++) KF_TRY(run_node(w, i, which, which == 1, w->base[w->t->sim.graph->nodes[i].out[0]]));
+    for (size_t i = 0; i < w->t->sim.graph->n_nodes; i++)
+        KF_TRY(run_node(w, i, which, which == 1, w->base[w->t->sim.graph->nodes[i].out[0]]));
     return KF_OK;
 }
 
@@ -308,7 +320,8 @@ static kf_status run_change(worker *w, const kf__trial_change *c) {
     for (size_t i = c->node + 1; st == KF_OK && i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         bool depends = false;
-        for (int k = 0; k < n->n_in; k++) depends |= n->in[k] >= 0 && (size_t)n->in[k] < w->sim.n_values && w->changed[n->in[k]];
+        for (int k = 0; k < n->n_in; k++)
+            depends |= n->in[k] >= 0 && (size_t)n->in[k] < w->sim.n_values && w->changed[n->in[k]];
         if (!depends) continue;
         st = run_node(w, i, 0, false, w->other[n->out[0]]);
         w->changed[n->out[0]] = 1;
@@ -319,7 +332,7 @@ static kf_status run_change(worker *w, const kf__trial_change *c) {
 typedef struct job {
     worker *workers;
     int which;
-    float *logits;          /* all of one network; or NULL: errors */
+    float *logits; /* all of one network; or NULL: errors */
     const float *want;
     const kf__trial_change *changes;
     size_t n;
@@ -353,13 +366,15 @@ static kf_status one_sample(const job *j, worker *w, size_t sample) {
 static void run_samples(void *ctx, int index, int workers) {
     const job *j = ctx;
     worker *w = &j->workers[index];
-    for (size_t s = (size_t)index; w->st == KF_OK && s < w->t->samples->n; s += (size_t)workers) w->st = one_sample(j, w, s);
+    for (size_t s = (size_t)index; w->st == KF_OK && s < w->t->samples->n; s += (size_t)workers)
+        w->st = one_sample(j, w, s);
 }
 
 static kf_status run(kf__trial *t, job *j) {
     int n = kf__pool_size(t->sim.pool);
     kf_status st = KF_OK;
-    if (!(j->workers = kf__mem_zalloc(NULL, (size_t)n * sizeof *j->workers))) KF_FAIL_MEMORY(t->sim.err, (size_t)n * sizeof *j->workers);
+    if (!(j->workers = kf__mem_zalloc(NULL, (size_t)n * sizeof *j->workers)))
+        KF_FAIL_MEMORY(t->sim.err, (size_t)n * sizeof *j->workers);
     for (int i = 0; i < n && st == KF_OK; i++) st = worker_open(&j->workers[i], t);
     if (st == KF_OK) kf__pool_run(t->sim.pool, run_samples, j);
     for (int i = 0; i < n; i++) {
@@ -378,10 +393,12 @@ kf_status kf__trial_logits(kf__trial *t, int which, float *logits) {
     return run(t, &j);
 }
 
-kf_status kf__trial_errors(kf__trial *t, const float *logits, const kf__trial_change *changes, size_t n, double *error) {
+kf_status kf__trial_errors(kf__trial *t, const float *logits, const kf__trial_change *changes, size_t n,
+                           double *error) {
     job j = {.want = logits, .changes = changes, .n = n};
     size_t samples = t->samples->n;
-    if (!(j.error = kf__mem_zalloc(NULL, (samples * n + 1) * sizeof *j.error))) KF_FAIL_MEMORY(t->sim.err, samples * n * sizeof *j.error);
+    if (!(j.error = kf__mem_zalloc(NULL, (samples * n + 1) * sizeof *j.error)))
+        KF_FAIL_MEMORY(t->sim.err, samples * n * sizeof *j.error);
     kf_status st = run(t, &j);
     for (size_t i = 0; i < n; i++) error[i] = 0;
     for (size_t i = 0; i < samples * n; i++) error[i % n] += j.error[i];

@@ -7,11 +7,12 @@
 
 #include "quantize/sim.h"
 
-/** A weighted node: 0 is the float network's, 1 the quantized one's, 2 the float one's with the noise of rounding its weights. */
+/** A weighted node: 0 is the float network's, 1 the quantized one's, 2 the float one's with the noise of rounding its
+ * weights. */
 typedef struct kf__trial_layer {
-    kf__sim_layer l;         /* convolutions and fully connected layers */
+    kf__sim_layer l; /* convolutions and fully connected layers */
     float *packed[3];
-    float *bias[3];          /* [O] */
+    float *bias[3];                       /* [O] */
     float *w1[2], *b1[2], *w2[2], *b2[2]; /* gates: [hidden][C], [hidden], [C][hidden], [C] */
 } kf__trial_layer;
 
@@ -28,7 +29,8 @@ typedef struct kf__trial {
     kf__trial_grid *grids;   /* [n_values] */
     kf__vid logits;          /* the first output, or what its softmax reads */
     size_t classes;
-    void (*progress)(void *user, size_t done, size_t total); /* of kf__trial_errors, from the calling thread; NULL: none */
+    void (*progress)(void *user, size_t done,
+                     size_t total); /* of kf__trial_errors, from the calling thread; NULL: none */
     void *user;
 } kf__trial;
 
@@ -38,14 +40,17 @@ typedef struct kf__trial_change {
     bool weights;
 } kf__trial_change;
 
-/** `real` is the fused float graph, `quantized` its clone after kf__quantize; nodes and values have the same numbers in both. */
-kf_status kf__trial_open(kf__trial *t, const kf__graph *real, kf__graph *quantized, const kf__qsamples *samples, int threads, kf_error *err);
+/** `real` is the fused float graph, `quantized` its clone after kf__quantize; nodes and values have the same numbers in
+ * both. */
+kf_status kf__trial_open(kf__trial *t, const kf__graph *real, kf__graph *quantized, const kf__qsamples *samples,
+                         int threads, kf_error *err);
 void kf__trial_close(kf__trial *t);
 /** Logits [samples][classes] of the float (`which` 0) or the quantized network (1). */
 kf_status kf__trial_logits(kf__trial *t, int which, float *logits);
 /** Let changes of weights add `noise` [n_nodes], as kf__quantize left it. */
 kf_status kf__trial_noise(kf__trial *t, const kf__qnoise *noise);
-/** Squared error of the float network's logits, summed over the samples, with change i made and all else float. `logits`: as they are. */
+/** Squared error of the float network's logits, summed over the samples, with change i made and all else float.
+ * `logits`: as they are. */
 kf_status kf__trial_errors(kf__trial *t, const float *logits, const kf__trial_change *changes, size_t n, double *error);
 
 #endif

@@ -1,15 +1,16 @@
-/* Row scales and rounding of weights. Rounding minimises d' H d - 2 d' C w over the integers by coordinate descent, H and C the second
- * moments of the layer's quantized inputs with themselves and with the float network's: the layer's output error.
- * Idea: Nagel et al. 2020 (rounding on the layer output, arXiv 2004.10568); plain coordinate descent as solver.
- * Owner rule: scratch lives in the call. */
+/* Row scales and rounding of weights. Rounding minimises d' H d - 2 d' C w over the integers by coordinate descent, H
+ * and C the second moments of the layer's quantized inputs with themselves and with the float network's: the layer's
+ * output error. Idea: Nagel et al. 2020 (rounding on the layer output, arXiv 2004.10568); plain coordinate descent as
+ * solver. Owner rule: scratch lives in the call. */
 #include "quantize/weights.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 enum { SAMPLE_ROWS = 8192, DEPTHWISE_ROWS = 4096, SWEEPS = 30 };
-/* Ridge on the distance to the float weight, as a share of the mean power of the inputs, for each input channel per sample: pictures, not
- * pixels, are what is independent, and a wide layer has directions that a hundred of them hardly show. */
+/* Ridge on the distance to the float weight, as a share of the mean power of the inputs, for each input channel per
+ * sample: pictures, not pixels, are what is independent, and a wide layer has directions that a hundred of them hardly
+ * show. */
 static const double RIDGE = 0.4, LEAST_RIDGE = 0.02, GAIN_MOST = 1.25;
 
 float kf__weight_scale(const float *row, size_t k, const float *diag, size_t step, int32_t qmax) {
@@ -30,7 +31,7 @@ float kf__weight_scale(const float *row, size_t k, const float *diag, size_t ste
     return best;
 }
 
-/* ---- moments --------------------------------------------------------------------------------------------------------------------- */
+/* ---- moments ----------------------------------------------------------------------------------------------------- */
 
 typedef struct picks {
     size_t n;
@@ -47,7 +48,9 @@ static kf_status pick(const kf__sim *s, const kf__sim_layer *l, size_t most, kf_
     p->x = p->y + p->n;
     for (size_t i = 0; i < p->n; i++) {
         size_t first = i * all / p->n, next = (i + 1) * all / p->n; /* one position of every equal stretch */
-        size_t at = p->n == all ? i : (size_t)kf__random_range(&random, (int64_t)first, (int64_t)(next > first ? next - 1 : first));
+        size_t at = p->n == all
+                        ? i
+                        : (size_t)kf__random_range(&random, (int64_t)first, (int64_t)(next > first ? next - 1 : first));
         p->sample[i] = (uint32_t)(at / positions);
         p->y[i] = (uint32_t)(at % positions / l->y.w);
         p->x[i] = (uint32_t)(at % l->y.w);
@@ -56,7 +59,8 @@ static kf_status pick(const kf__sim *s, const kf__sim_layer *l, size_t most, kf_
 }
 
 /* Rows of both networks at the picked positions, transposed: [K][n] for plain layers, [C][taps][n] for depthwise. */
-static kf_status gather(const kf__sim *s, const kf__sim_layer *l, kf__vid x, const picks *p, kf__arena *a, float *tf, float *tq) {
+static kf_status gather(const kf__sim *s, const kf__sim_layer *l, kf__vid x, const picks *p, kf__arena *a, float *tf,
+                        float *tq) {
     size_t width = (size_t)(l->window.kh * l->window.kw) * l->x.c, last = SIZE_MAX;
     float *row = kf__arena_array(a, width, sizeof *row), *scratch = kf__arena_array(a, l->x.count + 1, sizeof *scratch);
     if (!row || !scratch) KF_FAIL_MEMORY(s->err, (width + l->x.count) * sizeof *row);
@@ -105,7 +109,8 @@ static void multiply(void *ctx, int worker, int workers) {
     for (size_t b = (size_t)worker; b < j->m->blocks; b += (size_t)workers)
         for (size_t r = 0; r < k; r++)
             for (size_t c = 0; c < k; c++) {
-                const float *a = j->tq + (b * k + r) * j->n, *q = j->tq + (b * k + c) * j->n, *f = j->tf + (b * k + c) * j->n;
+                const float *a = j->tq + (b * k + r) * j->n, *q = j->tq + (b * k + c) * j->n,
+                            *f = j->tf + (b * k + c) * j->n;
                 float h = 0, x = 0;
                 for (size_t i = 0; i < j->n; i++) h += a[i] * q[i], x += a[i] * f[i];
                 j->m->hq[(b * k + r) * k + c] = h;
@@ -113,8 +118,10 @@ static void multiply(void *ctx, int worker, int workers) {
             }
 }
 
-kf_status kf__moments_collect(kf__sim *s, const kf__sim_layer *l, const kf__node *n, kf__arena *arena, kf__moments *out) {
-    size_t width = l->depthwise ? l->o * l->k : l->k, most = l->depthwise ? DEPTHWISE_ROWS * 256 / (l->o > 256 ? l->o : 256) : SAMPLE_ROWS;
+kf_status kf__moments_collect(kf__sim *s, const kf__sim_layer *l, const kf__node *n, kf__arena *arena,
+                              kf__moments *out) {
+    size_t width = l->depthwise ? l->o * l->k : l->k,
+           most = l->depthwise ? DEPTHWISE_ROWS * 256 / (l->o > 256 ? l->o : 256) : SAMPLE_ROWS;
     picks p = {0};
     KF_TRY(pick(s, l, most, arena, &p));
     *out = (kf__moments){.k = l->k, .blocks = l->depthwise ? l->o : 1};
@@ -136,7 +143,7 @@ kf_status kf__moments_collect(kf__sim *s, const kf__sim_layer *l, const kf__node
     return KF_OK;
 }
 
-/* ---- rounding -------------------------------------------------------------------------------------------------------------------- */
+/* ---- rounding ---------------------------------------------------------------------------------------------------- */
 
 typedef struct round_job {
     const kf__weight_job *w;
@@ -145,14 +152,16 @@ typedef struct round_job {
 
 static int32_t clamp_q(double x, int32_t qmax) { return (int32_t)kf__whole(x, -qmax, qmax, 0); }
 
-/* Least squares for the row's scale once its integers are chosen: the layer's gain, folded into the multiplier. The error can only fall. */
+/* Least squares for the row's scale once its integers are chosen: the layer's gain, folded into the multiplier. The
+ * error can only fall. */
 static void fit_gain(const kf__weight_job *w, size_t o, const float *h, const float *c, double ridge) {
     const float *row = w->rows + o * w->k;
     const int32_t *q = w->q + o * w->k;
     double own = 0, with = 0;
     for (size_t i = 0; i < w->k; i++) {
         double hq = ridge * q[i], cw = ridge * (double)row[i];
-        for (size_t j = 0; j < w->k; j++) hq += (double)h[i * w->k + j] * q[j], cw += (double)c[i * w->k + j] * (double)row[j];
+        for (size_t j = 0; j < w->k; j++)
+            hq += (double)h[i * w->k + j] * q[j], cw += (double)c[i * w->k + j] * (double)row[j];
         own += q[i] * hq, with += q[i] * cw;
     }
     double s = own > 0 ? with / own : 0, old = (double)w->scale[o];
@@ -194,7 +203,8 @@ static void round_row(const kf__weight_job *w, size_t o, double *g) {
 
 static void round_rows(void *ctx, int worker, int workers) {
     const round_job *j = ctx;
-    for (size_t o = (size_t)worker; o < j->w->o; o += (size_t)workers) round_row(j->w, o, j->scratch + (size_t)worker * j->w->k);
+    for (size_t o = (size_t)worker; o < j->w->o; o += (size_t)workers)
+        round_row(j->w, o, j->scratch + (size_t)worker * j->w->k);
 }
 
 kf_status kf__weights_round(kf__sim *s, const kf__weight_job *job) {

@@ -6,15 +6,18 @@
 
 #include "quantize/sim.h"
 
-/** Second moments of a layer's inputs, over sampled rows, means taken off. Depthwise layers have one K x K block a channel. */
+/** Second moments of a layer's inputs, over sampled rows, means taken off. Depthwise layers have one K x K block a
+ * channel. */
 typedef struct kf__moments {
     size_t k, blocks;
     float *hq;    /* [blocks][K][K]: quantized network's input with itself */
     float *cross; /* [blocks][K][K]: quantized (rows) with float (columns) network's input */
 } kf__moments;
-kf_status kf__moments_collect(kf__sim *s, const kf__sim_layer *l, const kf__node *n, kf__arena *arena, kf__moments *out);
+kf_status kf__moments_collect(kf__sim *s, const kf__sim_layer *l, const kf__node *n, kf__arena *arena,
+                              kf__moments *out);
 
-/** One row's scale: the clip with the least squared error, inputs weighted by their power (`diag`, K apart by `step`; NULL: equally). */
+/** One row's scale: the clip with the least squared error, inputs weighted by their power (`diag`, K apart by `step`;
+ * NULL: equally). */
 float kf__weight_scale(const float *row, size_t k, const float *diag, size_t step, int32_t qmax);
 
 typedef struct kf__weight_job {
@@ -24,8 +27,8 @@ typedef struct kf__weight_job {
     size_t o, k;
     int32_t qmax;
     const kf__moments *m; /* NULL: to nearest */
-    bool cross, gain; /* gain: refit each row's scale to its integers */
-    double ridge; /* share of the inputs' mean power that holds weights to the float ones */
+    bool cross, gain;     /* gain: refit each row's scale to its integers */
+    double ridge;         /* share of the inputs' mean power that holds weights to the float ones */
 } kf__weight_job;
 /** The ridge for K inputs and so many samples. */
 double kf__weights_ridge(size_t k, size_t samples);

@@ -8,8 +8,14 @@ int32_t kf__ref_get(const kf__dense *t, size_t i) {
     case KF_I8: return ((const int8_t *)t->data)[i];
     case KF_I16: return ((const int16_t *)t->data)[i];
     case KF_I32: return ((const int32_t *)t->data)[i];
-    case KF_F32: case KF_F64: case KF_F16: case KF_BF16: case KF_I64: case KF_BOOL:
-    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break; /* never stored by the quantizer */
+    case KF_F32:
+    case KF_F64:
+    case KF_F16:
+    case KF_BF16:
+    case KF_I64:
+    case KF_BOOL:
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: break; /* never stored by the quantizer */
     }
     return 0;
 }
@@ -20,8 +26,14 @@ void kf__ref_put(kf__dense *t, size_t i, int32_t q) {
     case KF_I8: ((int8_t *)t->data)[i] = (int8_t)q; return;
     case KF_I16: ((int16_t *)t->data)[i] = (int16_t)q; return;
     case KF_I32: ((int32_t *)t->data)[i] = q; return;
-    case KF_F32: case KF_F64: case KF_F16: case KF_BF16: case KF_I64: case KF_BOOL:
-    case KF_DTYPE_NONE: case KF_DTYPE_COUNT: return; /* never stored by the quantizer */
+    case KF_F32:
+    case KF_F64:
+    case KF_F16:
+    case KF_BF16:
+    case KF_I64:
+    case KF_BOOL:
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: return; /* never stored by the quantizer */
     }
 }
 

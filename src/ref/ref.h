@@ -5,12 +5,13 @@
 
 #include "graph/qrules.h"
 
-/** Sees every node output (and the graph inputs) in execution order: f32 in float graphs, the stored u8 or i16 in quantized
- *  ones. A status other than KF_OK stops the run with that status. */
+/** Sees every node output (and the graph inputs) in execution order: f32 in float graphs, the stored u8 or i16 in
+ * quantized ones. A status other than KF_OK stops the run with that status. */
 typedef kf_status (*kf__ref_value_fn)(void *user, const kf__graph *g, kf__vid v, const kf__dense *value, kf_error *err);
 
-/** Run the graph. `in` has g->n_inputs tensors: f32 in the declared shape, or for a quantized input also its stored type.
- *  `out` (g->n_outputs entries) gets f32 tensors in `arena`. `each` may be NULL. The rounding mode must be to-nearest. */
+/** Run the graph. `in` has g->n_inputs tensors: f32 in the declared shape, or for a quantized input also its stored
+ * type. `out` (g->n_outputs entries) gets f32 tensors in `arena`. `each` may be NULL. The rounding mode must be
+ * to-nearest. */
 kf_status kf__ref_run(const kf__graph *g, const kf__dense *in, size_t n_in, kf__dense *out, size_t n_out,
                       kf__ref_value_fn each, void *user, kf__arena *arena, kf_error *err);
 

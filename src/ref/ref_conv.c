@@ -73,7 +73,7 @@ static kf_status check_consts(const kf__ref_node *r, int w, int b) {
     return KF_OK;
 }
 
-/* ---- border classes of the pixel layer ------------------------------------------------------------------------------------ */
+/* ---- border classes of the pixel layer --------------------------------------------------------------------------- */
 
 /** Row of the bias table for every output pixel, or NULL when the bias is one row. */
 static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t **rows) {
@@ -96,7 +96,7 @@ static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t 
     return KF_OK;
 }
 
-/* ---- convolution ------------------------------------------------------------------------------------------------------------ */
+/* ---- convolution ------------------------------------------------------------------------------------------------- */
 
 /** Add one input plane times one kernel slice to the sums of an output plane. */
 static void add_plane(const kf__window *a, const int32_t *x, int64_t ih, int64_t iw, const kf__dense *w, size_t w_at,
@@ -195,7 +195,7 @@ kf_status kf__ref_fc(kf__ref_node *r) {
     return KF_OK;
 }
 
-/* ---- squeeze and excite ------------------------------------------------------------------------------------------------------ */
+/* ---- squeeze and excite ------------------------------------------------------------------------------------------ */
 
 /** Pooled mean of every channel in the i16 of pool_quant. */
 static void se_pool(const kf__ref_node *r, int64_t b, int32_t *pooled) {

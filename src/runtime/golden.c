@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TOLERANCE 1e-4        /* f32 steps: kernels may sum in another order */
+#define TOLERANCE 1e-4         /* f32 steps: kernels may sum in another order */
 #define TOLERANCE_ROUNDED 1e-2 /* behind a rounding of such values: single steps of a scale flip */
 
 /* How the value of a tensor is bound: to the bit, up to the order of sums, or to that and roundings. */
@@ -16,8 +16,8 @@ typedef enum binding { BITS, SUMS, ROUNDED } binding;
 
 typedef struct run {
     const struct kf_model *m;
-    binding *bound;          /* [n_tensors] */
-    kf__golden_step *steps;  /* [n_steps] */
+    binding *bound;         /* [n_tensors] */
+    kf__golden_step *steps; /* [n_steps] */
 } run;
 
 static uint32_t mix(uint32_t x) {
@@ -39,9 +39,7 @@ static void fill_inputs(struct kf_session *s) {
     }
 }
 
-static bool copies(kf__step_op op) {
-    return op == KF_STEP_TO_NCHW || op == KF_STEP_CONCAT || op == KF_STEP_MAX_POOL;
-}
+static bool copies(kf__step_op op) { return op == KF_STEP_TO_NCHW || op == KF_STEP_CONCAT || op == KF_STEP_MAX_POOL; }
 
 static binding bind_step(const run *r, const kf__step *s) {
     binding worst = BITS;
@@ -55,7 +53,9 @@ static binding bind_step(const run *r, const kf__step *s) {
 }
 
 static double value_at(const void *data, size_t i, kf_dtype type) {
-    return type == KF_F32 ? (double)((const float *)data)[i] : type == KF_U8 ? ((const uint8_t *)data)[i] : ((const int16_t *)data)[i];
+    return type == KF_F32  ? (double)((const float *)data)[i]
+           : type == KF_U8 ? ((const uint8_t *)data)[i]
+                           : ((const int16_t *)data)[i];
 }
 
 /* Six digits: files do not differ by the last bits of a mathematics library. */
@@ -123,7 +123,8 @@ kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
     kf__mem_free(NULL, r.bound);
     if (st == KF_ERR_LIMIT) return KF_OK; /* it may be written all the same: who runs it decides about limits */
     KF_TRY(st);
-    for (int32_t i = 0; i < g.n_steps; i++) g.steps[i].norm = short_number(g.steps[i].norm), g.steps[i].dot = short_number(g.steps[i].dot);
+    for (int32_t i = 0; i < g.n_steps; i++)
+        g.steps[i].norm = short_number(g.steps[i].norm), g.steps[i].dot = short_number(g.steps[i].dot);
     bool finite = true;
     for (int32_t i = 0; i < g.n_scores; i++) {
         finite = finite && isfinite(scores[i]);
@@ -134,7 +135,8 @@ kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
     return KF_OK;
 }
 
-/* Relative difference of a summed step: of its length, and of its sum under random signs, which sees any error of that size. */
+/* Relative difference of a summed step: of its length, and of its sum under random signs, which sees any error of that
+ * size. */
 static double apart(const kf__golden_step *want, const kf__golden_step *got) {
     double most = fmax(fabs(want->norm - got->norm), fabs(want->dot - got->dot));
     return most == 0 ? 0 : want->norm > 0 ? most / want->norm : INFINITY;
@@ -149,7 +151,9 @@ static double scores_apart(const kf__golden *g, const float *got) {
     return most / largest;
 }
 
-static double tolerance_of(const run *r, int32_t tensor) { return r->bound[tensor] == ROUNDED || r->m->p->meta.quantized ? TOLERANCE_ROUNDED : TOLERANCE; }
+static double tolerance_of(const run *r, int32_t tensor) {
+    return r->bound[tensor] == ROUNDED || r->m->p->meta.quantized ? TOLERANCE_ROUNDED : TOLERANCE;
+}
 
 static void compare(const run *r, const float *scores, kf__golden_result *out) {
     const kf__program *p = r->m->p;
@@ -162,7 +166,8 @@ static void compare(const run *r, const float *scores, kf__golden_result *out) {
         bool same = want->kind == got->kind;
         if (want->kind == KF_GOLDEN_HASH) {
             out->exact++;
-            if (!same || memcmp(want->hash, got->hash, sizeof want->hash) != 0) *out = (kf__golden_result){out->compared, out->exact, i, 0, 0};
+            if (!same || memcmp(want->hash, got->hash, sizeof want->hash) != 0)
+                *out = (kf__golden_result){out->compared, out->exact, i, 0, 0};
             continue;
         }
         double d = same ? apart(want, got) : INFINITY, tolerance = tolerance_of(r, p->steps[i].out);
@@ -171,7 +176,8 @@ static void compare(const run *r, const float *scores, kf__golden_result *out) {
     }
     for (int32_t i = 0; i < p->n_steps && out->first < 0 && g->n_scores; i++) {
         double d = scores_apart(g, scores), tolerance = tolerance_of(r, p->outputs[0].tensor);
-        if (p->steps[i].out == p->outputs[0].tensor && !(d <= tolerance)) out->first = i, out->difference = d, out->tolerance = tolerance;
+        if (p->steps[i].out == p->outputs[0].tensor && !(d <= tolerance))
+            out->first = i, out->difference = d, out->tolerance = tolerance;
     }
 }
 

@@ -44,7 +44,7 @@ struct kf_model {
     size_t scratch_bytes; /* per thread: the most that a step asks for */
     void *weights; /* the block that all packed weights lie in: those of f32 steps, then those of integer steps */
     const char *floats, *floats_end; /* the part of f32 steps */
-    size_t block_bytes;                             /* from `floats` on */
+    size_t block_bytes;              /* from `floats` on */
     size_t weights_bytes;            /* of packed weights and of parameters in kernel order */
     double operations;               /* of one run: kf__program_operations */
 };
@@ -63,8 +63,9 @@ void kf__model_destroy(struct kf_model **model);
 /** Place every tensor that something makes so that no two live at once overlap; greedy by size. The program is linked.
  *  *work: how many tensors it met while it looked for places, and nodes of a tree on the way to them. */
 kf_status kf__plan(const kf__program *p, size_t *offset, size_t *total, size_t *work, kf_error *err);
-/** Can steps i and i + 1 run row by row, as one: an f32 pointwise convolution and the depthwise one that alone reads it, with a tensor
- *  between them that a near cache cannot hold? The plan keeps the input of the first until the second is done. */
+/** Can steps i and i + 1 run row by row, as one: an f32 pointwise convolution and the depthwise one that alone reads
+ * it, with a tensor between them that a near cache cannot hold? The plan keeps the input of the first until the second
+ * is done. */
 bool kf__steps_join(const kf__program *p, int32_t i);
 /** Does the step read or write a quantized tensor? */
 bool kf__step_is_integer(const kf__program *p, const kf__step *s);
@@ -73,7 +74,8 @@ void kf__release_begin(const struct kf_model *m);
 /** Step `index` is packed: borrowed constants that no other step waits for are given back, where kf__program.drops
  * allows that. */
 void kf__release_step(const struct kf_model *m, int32_t index);
-/** All steps are packed: borrowed constants that nothing reads any more become NULL, the others copies. The file may go afterwards. */
+/** All steps are packed: borrowed constants that nothing reads any more become NULL, the others copies. The file may go
+ * afterwards. */
 kf_status kf__release_file(struct kf_model *m, kf_error *err);
 
 #endif

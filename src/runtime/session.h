@@ -17,14 +17,15 @@ struct kf_session {
     const struct kf_model *m;
     kf__exec exec;
     size_t bytes, most_bytes; /* of its memory, and the limit that it was made with */
-    double *ms;        /* per step when profiling, else NULL */
-    float *scores;     /* room for output 0 */
-    void (*probe)(void *user, int32_t step, const float *data); /* internal: sees every output; needs a keep-all plan only if it keeps pointers */
+    double *ms;               /* per step when profiling, else NULL */
+    float *scores;            /* room for output 0 */
+    void (*probe)(void *user, int32_t step,
+                  const float *data); /* internal: sees every output; needs a keep-all plan only if it keeps pointers */
     void *probe_user;
     kf__watch_fn watch; /* public probe: real values of every output, or NULL */
     void *watch_user;
-    float *real;       /* room for the largest output while watched */
-    int32_t replaced;  /* step whose output is replaced by the caller's, or -1 */
+    float *real;      /* room for the largest output while watched */
+    int32_t replaced; /* step whose output is replaced by the caller's, or -1 */
     const float *replacement;
 };
 
@@ -45,7 +46,8 @@ void kf__session_steps(struct kf_session *s);
 void kf__session_get_f32(const struct kf_session *s, int32_t index, float *to);
 /** Elements of tensor `t`, batch included. */
 size_t kf__session_count(const struct kf_session *s, int32_t t);
-/** Tensor `t` as real numbers in storage order (NHWC): (q - z) * scale where it is quantized. Valid until a later step reuses its place. */
+/** Tensor `t` as real numbers in storage order (NHWC): (q - z) * scale where it is quantized. Valid until a later step
+ * reuses its place. */
 void kf__session_real(const struct kf_session *s, int32_t t, float *to);
 /** The other way: rounded as it is stored. */
 void kf__session_put_real(struct kf_session *s, int32_t t, const float *from);

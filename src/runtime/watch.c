@@ -46,7 +46,8 @@ kf_status kf__session_watch(struct kf_session *s, kf__watch_fn fn, void *user, k
     for (int32_t t = 0; t < s->m->p->n_tensors; t++)
         if (s->m->p->tensors[t].made != KF_NEVER_MADE && kf__session_count(s, t) > most) most = kf__session_count(s, t);
     if (fn && !s->real) KF_TRY(kf__session_check(s, most * sizeof *s->real, err));
-    if (fn && !s->real && !(s->real = kf__mem_alloc(s->allocator, most * sizeof *s->real))) KF_FAIL_MEMORY(err, most * sizeof *s->real);
+    if (fn && !s->real && !(s->real = kf__mem_alloc(s->allocator, most * sizeof *s->real)))
+        KF_FAIL_MEMORY(err, most * sizeof *s->real);
     s->watch = fn;
     s->watch_user = user;
     return KF_OK;

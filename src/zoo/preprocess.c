@@ -5,8 +5,10 @@
 #include "kitfox/compile.h"
 #include "preprocess/preprocess.h"
 
-#define IMAGENET {0.485, 0.456, 0.406}, {0.229, 0.224, 0.225}
-#define HALF {0.5, 0.5, 0.5}, {0.5, 0.5, 0.5}
+#define IMAGENET                                                                                                       \
+    {0.485, 0.456, 0.406}, { 0.229, 0.224, 0.225 }
+#define HALF                                                                                                           \
+    {0.5, 0.5, 0.5}, { 0.5, 0.5, 0.5 }
 
 static const struct {
     const char *name;
@@ -19,7 +21,7 @@ static const struct {
     {"mobilenetv3_small_050", KF_FILTER_BICUBIC, 0.875, IMAGENET},  /* lamb_in1k */
     {"mobilenetv3_small_075", KF_FILTER_BICUBIC, 0.875, IMAGENET},
     {"mobilenetv3_small_100", KF_FILTER_BICUBIC, 0.875, IMAGENET},
-    {"mobilenetv3_rw", KF_FILTER_BICUBIC, 0.875, IMAGENET},         /* rmsp_in1k */
+    {"mobilenetv3_rw", KF_FILTER_BICUBIC, 0.875, IMAGENET}, /* rmsp_in1k */
     {"tf_mobilenetv3_large_075", KF_FILTER_BILINEAR, 0.875, HALF},
     {"tf_mobilenetv3_large_100", KF_FILTER_BILINEAR, 0.875, HALF},
     {"tf_mobilenetv3_large_minimal_100", KF_FILTER_BILINEAR, 0.875, HALF},
@@ -43,5 +45,7 @@ kf_status kf_preprocess_by_name(const char *name, kf_preprocess *out, kf_error *
         memcpy(out->std, TABLE[i].std, sizeof out->std);
         return KF_OK;
     }
-    KF_FAIL(err, KF_ERR_ARGUMENT, "preprocessing \"%s\" is not known; timm's MobileNetV3 names are, such as timm:mobilenetv3_large_100", name);
+    KF_FAIL(err, KF_ERR_ARGUMENT,
+            "preprocessing \"%s\" is not known; timm's MobileNetV3 names are, such as timm:mobilenetv3_large_100",
+            name);
 }

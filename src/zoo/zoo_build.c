@@ -30,7 +30,8 @@ static void KF_PRINTF(3, 4) text(char *to, size_t size, const char *fmt, ...) {
 
 typedef enum nonlinearity { LINEAR, RELU, HSWISH } nonlinearity;
 
-static kf_status get(builder *b, const char *prefix, const char *leaf, int rank, const int64_t *dim, const float **data) {
+static kf_status get(builder *b, const char *prefix, const char *leaf, int rank, const int64_t *dim,
+                     const float **data) {
     char key[2 * NAME];
     kf__shape s = kf__shape_make(rank, dim);
     size_t n;
@@ -48,7 +49,8 @@ static kf_status get(builder *b, const char *prefix, const char *leaf, int rank,
 }
 
 /* A new node after x (or after in[0]): its output "<name>_output_0" becomes *out. */
-static kf_status node(builder *b, kf__op op, const char *name, const kf__vid *in, int n_in, const kf__attrs *attrs, kf__vid *out) {
+static kf_status node(builder *b, kf__op op, const char *name, const kf__vid *in, int n_in, const kf__attrs *attrs,
+                      kf__vid *out) {
     char value[2 * NAME];
     const kf__shape unknown = {.rank = -1};
     text(value, sizeof value, "%s_output_0", name);
@@ -61,7 +63,8 @@ static kf_status node(builder *b, kf__op op, const char *name, const kf__vid *in
     return KF_OK;
 }
 
-static kf_status constant(builder *b, const char *prefix, const char *leaf, int rank, const int64_t *dim, const float *data, kf__vid *out) {
+static kf_status constant(builder *b, const char *prefix, const char *leaf, int rank, const int64_t *dim,
+                          const float *data, kf__vid *out) {
     char name[2 * NAME];
     kf__shape s = kf__shape_make(rank, dim);
     text(name, sizeof name, "%s.%s", prefix, leaf);
@@ -101,7 +104,9 @@ static kf_status fold(builder *b, const char *bn, int64_t out, size_t per, float
     static const char *const LEAF[4] = {"weight", "bias", "running_mean", "running_var"};
     for (int i = 0; i < 4; i++) KF_TRY(get(b, bn, LEAF[i], 1, &out, &p[i]));
     for (int64_t o = 0; o < out; o++) {
-        if (p[3][o] < 0) KF_FAIL(b->err, KF_ERR_CORRUPT, "%s.running_var: channel %lld is negative; the checkpoint is damaged", bn, (long long)o);
+        if (p[3][o] < 0)
+            KF_FAIL(b->err, KF_ERR_CORRUPT, "%s.running_var: channel %lld is negative; the checkpoint is damaged", bn,
+                    (long long)o);
         float s = p[0][o] / sqrtf(p[3][o] + b->a->epsilon);
         for (size_t i = 0; i < per; i++) w[(size_t)o * per + i] *= s;
         bias[o] = p[1][o] - p[2][o] * s;
@@ -199,9 +204,17 @@ static void vision_part(part *p, const char *block, const char *at, int index) {
     text(p->act, NAME, "%s/block/block.%d/block.%d.2", at, index, index);
 }
 
-static kf_status conv_part(builder *b, const part *p, int32_t out, int32_t kernel, int32_t stride, bool depthwise, nonlinearity act) {
-    conv_spec s = {.key = p->key, .bn = p->bn, .node = p->node, .act_node = p->act, .out = out, .kernel = kernel, .stride = stride,
-                   .depthwise = depthwise, .act = act};
+static kf_status conv_part(builder *b, const part *p, int32_t out, int32_t kernel, int32_t stride, bool depthwise,
+                           nonlinearity act) {
+    conv_spec s = {.key = p->key,
+                   .bn = p->bn,
+                   .node = p->node,
+                   .act_node = p->act,
+                   .out = out,
+                   .kernel = kernel,
+                   .stride = stride,
+                   .depthwise = depthwise,
+                   .act = act};
     return conv(b, &s);
 }
 
@@ -237,7 +250,8 @@ static kf_status block(builder *b, const kf__zoo_row *row, int32_t stride, const
     return node(b, KF_OP_ADD, name, sum, 2, NULL, &b->x);
 }
 
-/* Rows first..last are one stage: repeats scaled by the depth multiplier, given out from the last row backwards as timm does. */
+/* Rows first..last are one stage: repeats scaled by the depth multiplier, given out from the last row backwards as timm
+ * does. */
 static void scale_depth(const kf__zoo_row *rows, int n, double depth, int *repeats) {
     int total = 0;
     for (int i = 0; i < n; i++) total += rows[i].repeats;
@@ -274,7 +288,8 @@ static kf_status stage(builder *b, const kf__zoo_row *rows, int n) {
                 text(p.key, NAME, "%s.0", key), text(p.bn, NAME, "%s.1", key);
                 text(p.node, NAME, "%s/%s.0", at, key), text(p.act, NAME, "%s/%s.2", at, key);
             }
-            KF_TRY(conv_part(b, &p, kf__zoo_round_channels(rows[i].out * b->a->width), 1, 1, false, b->a->minimal ? RELU : HSWISH));
+            KF_TRY(conv_part(b, &p, kf__zoo_round_channels(rows[i].out * b->a->width), 1, 1, false,
+                             b->a->minimal ? RELU : HSWISH));
         }
     return KF_OK;
 }
@@ -304,8 +319,14 @@ static kf_status head(builder *b) {
     }
     KF_TRY(node(b, KF_OP_GLOBAL_AVG_POOL, "/global_pool/pool/GlobalAveragePool", &b->x, 1, NULL, &b->x));
     b->h = b->w = 1;
-    conv_spec s = {.key = "conv_head", .node = "/conv_head", .act_node = "/act2", .out = b->a->features, .kernel = 1, .stride = 1,
-                   .act = act, .no_bias = b->a->no_head_bias};
+    conv_spec s = {.key = "conv_head",
+                   .node = "/conv_head",
+                   .act_node = "/act2",
+                   .out = b->a->features,
+                   .kernel = 1,
+                   .stride = 1,
+                   .act = act,
+                   .no_bias = b->a->no_head_bias};
     KF_TRY(conv(b, &s));
     KF_TRY(node(b, KF_OP_FLATTEN, "/flatten/Flatten", &b->x, 1, &flat, &b->x));
     return linear(b, "classifier", "/classifier/Gemm", b->r->classes);
@@ -313,10 +334,13 @@ static kf_status head(builder *b) {
 
 static kf_status stem(builder *b) {
     bool timm = b->a->style == KF_ZOO_TIMM;
-    const conv_spec s = {.key = timm ? "conv_stem" : "features.0.0", .bn = timm ? "bn1" : "features.0.1",
+    const conv_spec s = {.key = timm ? "conv_stem" : "features.0.0",
+                         .bn = timm ? "bn1" : "features.0.1",
                          .node = timm ? "/conv_stem" : "/features/features.0/features.0.0",
                          .act_node = timm ? "/bn1/act" : "/features/features.0/features.0.2",
-                         .out = b->a->fixed_stem ? 16 : kf__zoo_round_channels(16 * b->a->width), .kernel = 3, .stride = 2,
+                         .out = b->a->fixed_stem ? 16 : kf__zoo_round_channels(16 * b->a->width),
+                         .kernel = 3,
+                         .stride = 2,
                          .act = b->a->minimal ? RELU : HSWISH};
     b->at = 1;
     return conv(b, &s);
@@ -348,8 +372,10 @@ static kf_status build(builder *b) {
 kf_status kf__zoo_build(const kf__zoo_request *request, kf__graph **out, kf_error *err) {
     builder b = {.r = request, .a = request->arch, .err = err};
     *out = NULL;
-    if (request->classes < 1 || request->classes > 1 << 20 || request->height < 8 || request->width < 8 || request->height > 8192 || request->width > 8192)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "%s: %d classes at %d x %d: 1 to 1048576 classes and 8 to 8192 pixels are possible", b.a->name,
+    if (request->classes < 1 || request->classes > 1 << 20 || request->height < 8 || request->width < 8 ||
+        request->height > 8192 || request->width > 8192)
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "%s: %d classes at %d x %d: 1 to 1048576 classes and 8 to 8192 pixels are possible", b.a->name,
                 request->classes, request->width, request->height);
     KF_TRY(kf__graph_create(&b.g, err));
     kf__arena_init(&b.scratch, NULL);

@@ -12,6 +12,8 @@
 #define RE true
 #define HS false
 
+/* Tables have one row per line. */
+/* clang-format off */
 /*   stage, repeats, kind, kernel, stride, expansion, out, squeeze, nonlinearity */
 static const kf__zoo_row LARGE[] = {
     {0, 1, DS, 3, 1, 1, 16, __, RE},    /* 112 x 112 */
@@ -58,6 +60,7 @@ static const kf__zoo_row SMALL_MINIMAL[] = {
     {4, 3, IR, 3, 2, 6, 96, __, RE},
     {5, 1, CN, 1, 1, 1, 576, __, RE},
 };
+/* clang-format on */
 
 #define ROWS(table) .rows = (table), .n_rows = (int32_t)KF_COUNT(table)
 #define TIMM .style = KF_ZOO_TIMM, .source = "timm"
@@ -65,21 +68,36 @@ static const kf__zoo_row SMALL_MINIMAL[] = {
 #define TF .same_padding = true, .epsilon = 1e-3f
 
 static const kf__zoo_arch ARCHS[] = {
-    {"mobilenetv3_large_075", TIMM, ROWS(LARGE), .width = 0.75, .depth = 1, .features = 1280, .epsilon = 1e-5f, .size = 224},
-    {"mobilenetv3_large_100", TIMM, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, .epsilon = 1e-5f, .size = 224, .top1 = 75.77f},
-    {"mobilenetv3_large_150d", TIMM, ROWS(LARGE), .width = 1.5, .depth = 1.2, .features = 1280, .epsilon = 1e-5f, .size = 256},
-    {"mobilenetv3_small_050", TIMM, ROWS(SMALL), .width = 0.5, .depth = 1, .features = 1024, .fixed_stem = true, .epsilon = 1e-5f, .size = 224, .top1 = 57.92f},
-    {"mobilenetv3_small_075", TIMM, ROWS(SMALL), .width = 0.75, .depth = 1, .features = 1024, .epsilon = 1e-5f, .size = 224, .top1 = 65.25f},
-    {"mobilenetv3_small_100", TIMM, ROWS(SMALL), .width = 1, .depth = 1, .features = 1024, .epsilon = 1e-5f, .size = 224, .top1 = 67.66f},
-    {"mobilenetv3_rw", TIMM, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, .no_skip0 = true, .se_exact = true, .no_head_bias = true, .epsilon = 1e-3f, .size = 224, .top1 = 75.63f},
-    {"tf_mobilenetv3_large_075", TIMM, ROWS(LARGE), .width = 0.75, .depth = 1, .features = 1280, TF, .size = 224, .top1 = 73.44f},
-    {"tf_mobilenetv3_large_100", TIMM, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, TF, .size = 224, .top1 = 75.52f},
-    {"tf_mobilenetv3_large_minimal_100", TIMM, ROWS(LARGE_MINIMAL), .width = 1, .depth = 1, .features = 1280, .minimal = true, TF, .size = 224, .top1 = 72.25f},
-    {"tf_mobilenetv3_small_075", TIMM, ROWS(SMALL), .width = 0.75, .depth = 1, .features = 1024, TF, .size = 224, .top1 = 65.72f},
-    {"tf_mobilenetv3_small_100", TIMM, ROWS(SMALL), .width = 1, .depth = 1, .features = 1024, TF, .size = 224, .top1 = 67.92f},
-    {"tf_mobilenetv3_small_minimal_100", TIMM, ROWS(SMALL_MINIMAL), .width = 1, .depth = 1, .features = 1024, .minimal = true, TF, .size = 224, .top1 = 62.90f},
-    {"mobilenet_v3_large", TORCHVISION, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, .epsilon = 1e-3f, .size = 224, .top1 = 74.04f},
-    {"mobilenet_v3_small", TORCHVISION, ROWS(SMALL), .width = 1, .depth = 1, .features = 1024, .epsilon = 1e-3f, .size = 224, .top1 = 67.67f},
+    {"mobilenetv3_large_075", TIMM, ROWS(LARGE), .width = 0.75, .depth = 1, .features = 1280, .epsilon = 1e-5f,
+     .size = 224},
+    {"mobilenetv3_large_100", TIMM, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, .epsilon = 1e-5f,
+     .size = 224, .top1 = 75.77f},
+    {"mobilenetv3_large_150d", TIMM, ROWS(LARGE), .width = 1.5, .depth = 1.2, .features = 1280, .epsilon = 1e-5f,
+     .size = 256},
+    {"mobilenetv3_small_050", TIMM, ROWS(SMALL), .width = 0.5, .depth = 1, .features = 1024, .fixed_stem = true,
+     .epsilon = 1e-5f, .size = 224, .top1 = 57.92f},
+    {"mobilenetv3_small_075", TIMM, ROWS(SMALL), .width = 0.75, .depth = 1, .features = 1024, .epsilon = 1e-5f,
+     .size = 224, .top1 = 65.25f},
+    {"mobilenetv3_small_100", TIMM, ROWS(SMALL), .width = 1, .depth = 1, .features = 1024, .epsilon = 1e-5f,
+     .size = 224, .top1 = 67.66f},
+    {"mobilenetv3_rw", TIMM, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, .no_skip0 = true, .se_exact = true,
+     .no_head_bias = true, .epsilon = 1e-3f, .size = 224, .top1 = 75.63f},
+    {"tf_mobilenetv3_large_075", TIMM, ROWS(LARGE), .width = 0.75, .depth = 1, .features = 1280, TF, .size = 224,
+     .top1 = 73.44f},
+    {"tf_mobilenetv3_large_100", TIMM, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, TF, .size = 224,
+     .top1 = 75.52f},
+    {"tf_mobilenetv3_large_minimal_100", TIMM, ROWS(LARGE_MINIMAL), .width = 1, .depth = 1, .features = 1280,
+     .minimal = true, TF, .size = 224, .top1 = 72.25f},
+    {"tf_mobilenetv3_small_075", TIMM, ROWS(SMALL), .width = 0.75, .depth = 1, .features = 1024, TF, .size = 224,
+     .top1 = 65.72f},
+    {"tf_mobilenetv3_small_100", TIMM, ROWS(SMALL), .width = 1, .depth = 1, .features = 1024, TF, .size = 224,
+     .top1 = 67.92f},
+    {"tf_mobilenetv3_small_minimal_100", TIMM, ROWS(SMALL_MINIMAL), .width = 1, .depth = 1, .features = 1024,
+     .minimal = true, TF, .size = 224, .top1 = 62.90f},
+    {"mobilenet_v3_large", TORCHVISION, ROWS(LARGE), .width = 1, .depth = 1, .features = 1280, .epsilon = 1e-3f,
+     .size = 224, .top1 = 74.04f},
+    {"mobilenet_v3_small", TORCHVISION, ROWS(SMALL), .width = 1, .depth = 1, .features = 1024, .epsilon = 1e-3f,
+     .size = 224, .top1 = 67.67f},
 };
 
 int32_t kf__zoo_count(void) { return (int32_t)KF_COUNT(ARCHS); }

@@ -31,7 +31,8 @@ SHOWN CURLcode curl_easy_setopt(CURL *h, CURLoption option, ...) {
     void *value = va_arg(args, void *); /* a long has the same size and place where this test runs */
     va_end(args);
     int n = (int)option % 10000;
-    if (((n == 318 || n == 319) && refused("names")) || ((n == 181 || n == 182) && refused("bits")) || (n == 52 && refused("follow")))
+    if (((n == 318 || n == 319) && refused("names")) || ((n == 181 || n == 182) && refused("bits")) ||
+        (n == 52 && refused("follow")))
         return CURLE_UNKNOWN_OPTION;
     return ((CURLcode(*)(CURL *, CURLoption, ...))real("curl_easy_setopt"))(h, option, value);
 }
@@ -51,6 +52,10 @@ SHOWN const char *curl_easy_strerror(CURLcode c) { return ((const char *(*)(CURL
 SHOWN struct curl_slist *curl_slist_append(struct curl_slist *l, const char *s) {
     return ((struct curl_slist * (*)(struct curl_slist *, const char *)) real("curl_slist_append"))(l, s);
 }
-SHOWN void curl_slist_free_all(struct curl_slist *l) { ((void (*)(struct curl_slist *))real("curl_slist_free_all"))(l); }
+SHOWN void curl_slist_free_all(struct curl_slist *l) {
+    ((void (*)(struct curl_slist *))real("curl_slist_free_all"))(l);
+}
 SHOWN CURLcode curl_global_init(long flags) { return ((CURLcode(*)(long))real("curl_global_init"))(flags); }
-SHOWN time_t curl_getdate(const char *s, const time_t *now) { return ((time_t(*)(const char *, const time_t *))real("curl_getdate"))(s, now); }
+SHOWN time_t curl_getdate(const char *s, const time_t *now) {
+    return ((time_t(*)(const char *, const time_t *))real("curl_getdate"))(s, now);
+}

@@ -40,8 +40,13 @@ static double value_at(const kf_tensor *t, size_t i) {
     case KF_I32: return ((const int32_t *)t->data)[i];
     case KF_I16: return ((const int16_t *)t->data)[i];
     case KF_I8: return ((const int8_t *)t->data)[i];
-    case KF_U8: case KF_BOOL: return ((const uint8_t *)t->data)[i];
-    case KF_F64: case KF_F16: case KF_BF16: case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
+    case KF_U8:
+    case KF_BOOL: return ((const uint8_t *)t->data)[i];
+    case KF_F64:
+    case KF_F16:
+    case KF_BF16:
+    case KF_DTYPE_NONE:
+    case KF_DTYPE_COUNT: break;
     }
     return 0;
 }
@@ -62,7 +67,11 @@ static void fill(kf_tensor *t) {
         case KF_I8: ((int8_t *)t->data)[i] = (int8_t)v; break;
         case KF_U8: ((uint8_t *)t->data)[i] = (uint8_t)(v + 3); break;
         case KF_BOOL: ((uint8_t *)t->data)[i] = (uint8_t)(i % 2); break;
-        case KF_F64: case KF_F16: case KF_BF16: case KF_DTYPE_NONE: case KF_DTYPE_COUNT: break;
+        case KF_F64:
+        case KF_F16:
+        case KF_BF16:
+        case KF_DTYPE_NONE:
+        case KF_DTYPE_COUNT: break;
         }
     }
 }

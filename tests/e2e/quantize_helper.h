@@ -1,6 +1,6 @@
-/* A plain min-max quantizer for tests: runs the float oracle, takes each value's range, seals weights symmetric per channel.
- * Not the product's quantizer: enough to make real quantized graphs of any fused network.
- * Owner rule: everything lives in the graph's arena. */
+/* A plain min-max quantizer for tests: runs the float oracle, takes each value's range, seals weights symmetric per
+ * channel. Not the product's quantizer: enough to make real quantized graphs of any fused network. Owner rule:
+ * everything lives in the graph's arena. */
 #ifndef KF_TESTS_QUANTIZE_HELPER_H
 #define KF_TESTS_QUANTIZE_HELPER_H
 
@@ -54,7 +54,9 @@ static inline void qh_seal(kf__graph *g, kf__node *n, int w, int b, const kf__qu
     const float *f = v.data, *bias = n->n_in > b && n->in[b] >= 0 ? g->values[n->in[b]].data : NULL;
     int32_t *bq = kf__arena_array(&g->arena, rows, sizeof *bq);
     for (size_t o = 0; o < rows; o++) {
-        double top = bias ? fabs((double)bias[o]) / ((double)kf__q_scale(in, (int64_t)o % (in->channels ? in->channels : 1)) * 16777216) : 0;
+        double top = bias ? fabs((double)bias[o]) /
+                                ((double)kf__q_scale(in, (int64_t)o % (in->channels ? in->channels : 1)) * 16777216)
+                          : 0;
         if (top < 1e-20) top = 1e-20;
         double limit = wide ? 2000 : 127;
         for (size_t i = 0; i < per; i++)
@@ -94,8 +96,7 @@ static inline void qh_pixels(kf__graph *g, kf__node *n, bool wide) {
     float *w = kf__arena_copy(&g->arena, v.data, count * 4);
     const float *b = n->n_in > 2 && n->in[2] >= 0 ? g->values[n->in[2]].data : NULL;
     const kf__filters f = kf__filters_of(&v.shape);
-    for (size_t i = 0; i < count; i++)
-        w[i] = (float)((double)w[i] / (255 * p->std[qh_channel(&f, a, i / taps)]));
+    for (size_t i = 0; i < count; i++) w[i] = (float)((double)w[i] / (255 * p->std[qh_channel(&f, a, i / taps)]));
     g->values[n->in[1]].data = w;
     kf__quant *in = g->values[n->in[0]].quant;
     qh_seal(g, n, 1, 2, in, true, wide); /* the bias bounds the scales */
@@ -145,17 +146,20 @@ static inline void qh_by_channel(kf__graph *g, const kf__node *made_by, kf__vid 
     if (q->dtype != KF_U8 || c < 2) return;
     float *s = kf__arena_array(&g->arena, (size_t)c, 4);
     int32_t *z = kf__arena_array(&g->arena, (size_t)c, 4);
-    for (int32_t i = 0; i < c; i++) s[i] = q->scale * (1 + 0.07f * (float)(i % 4)), z[i] = q->zero > 250 ? q->zero : q->zero + i % 5;
+    for (int32_t i = 0; i < c; i++)
+        s[i] = q->scale * (1 + 0.07f * (float)(i % 4)), z[i] = q->zero > 250 ? q->zero : q->zero + i % 5;
     kf__quant by_channel = *q;
     by_channel.channels = c, by_channel.scales = s, by_channel.zeros = z;
     if (kf__q_uniform_bounds(made_by, &by_channel)) *q = by_channel;
 }
 
 static inline bool qh_same(const kf__graph *g, const kf__node *n) {
-    return n->op == KF_OP_FLATTEN || n->op == KF_OP_RESHAPE || n->op == KF_OP_SQUEEZE || n->op == KF_OP_UNSQUEEZE || n->op == KF_OP_MAX_POOL || n->op == KF_OP_PAD;
+    return n->op == KF_OP_FLATTEN || n->op == KF_OP_RESHAPE || n->op == KF_OP_SQUEEZE || n->op == KF_OP_UNSQUEEZE ||
+           n->op == KF_OP_MAX_POOL || n->op == KF_OP_PAD;
 }
 
-/* Quantize a fused graph in place. `wide_every` > 0: every such value is i16, its layer's weights too. Picture models read pixels. */
+/* Quantize a fused graph in place. `wide_every` > 0: every such value is i16, its layer's weights too. Picture models
+ * read pixels. */
 static inline kf_status qh_quantize(kf__graph *g, kf__dense *inputs, size_t n_inputs, int wide_every, kf_error *err) {
     size_t values = g->n_values;
     qh_range *r = calloc(values, sizeof *r);
@@ -182,13 +186,15 @@ static inline kf_status qh_quantize(kf__graph *g, kf__dense *inputs, size_t n_in
             n->attrs.hidden_quant = qh_new(g, KF_I16, (qh_range){-20, 20});
         } else if (qh_same(g, n)) {
             g->values[y].quant = g->values[n->in[0]].quant;
-        } else if (!last && n->op != KF_OP_SOFTMAX && !(g->nodes[g->n_nodes - 1].op == KF_OP_SOFTMAX && i + 2 >= g->n_nodes)) {
+        } else if (!last && n->op != KF_OP_SOFTMAX &&
+                   !(g->nodes[g->n_nodes - 1].op == KF_OP_SOFTMAX && i + 2 >= g->n_nodes)) {
             g->values[y].quant = qh_new(g, wide || n->op == KF_OP_GLOBAL_AVG_POOL ? KF_I16 : KF_U8, r[y]);
             if (n->op == KF_OP_CONV) qh_by_channel(g, n, y);
         }
         const kf__quant *in = g->values[n->in[0]].quant;
         if (n->op == KF_OP_CONV && pixels && n->in[0] == first) qh_pixels(g, n, wide);
-        else if (n->op == KF_OP_CONV || n->op == KF_OP_FC) qh_seal(g, n, 1, 2, in, g->values[y].quant == NULL, wide && in->dtype == KF_U8);
+        else if (n->op == KF_OP_CONV || n->op == KF_OP_FC)
+            qh_seal(g, n, 1, 2, in, g->values[y].quant == NULL, wide && in->dtype == KF_U8);
         else if (n->op == KF_OP_SE_GATE) {
             qh_seal(g, n, 1, 2, n->attrs.pool_quant, false, false);
             qh_seal(g, n, 3, 4, n->attrs.hidden_quant, false, false);

@@ -1,6 +1,5 @@
-/* Every ONNX file beside the project against logits that PyTorch or ONNX Runtime made: as imported, simplified, and fused.
- * Links libkitfoxc; needs ../shared and says so when it is absent.
- * Owner rule: each test frees what it makes. */
+/* Every ONNX file beside the project against logits that PyTorch or ONNX Runtime made: as imported, simplified, and
+ * fused. Links libkitfoxc; needs ../shared and says so when it is absent. Owner rule: each test frees what it makes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +27,8 @@ typedef struct golden_case {
     const char *model, *goldens, *shape;
     double tolerance;
     size_t max_nodes; /* after SIMPLIFY: what onnxsim and onnxslim reach (the smaller) */
-    int64_t parameters; /* as timm counts (small_100 with 1000 classes: 2542856 = 1528106 + 990 * 1025); 0: not in timm */
+    int64_t
+        parameters; /* as timm counts (small_100 with 1000 classes: 2542856 = 1528106 + 990 * 1025); 0: not in timm */
 } golden_case;
 
 static const golden_case CASES[] = {
@@ -84,9 +84,10 @@ static double run_golden(kf_graph *graph, const golden_case *c, int k) {
 
 /** Everything that lowering takes. */
 static int is_final(kf__op op) {
-    static const kf__op COMPILED[] = {
-        KF_OP_CONV, KF_OP_FC, KF_OP_ACT, KF_OP_SE_GATE, KF_OP_SCALE, KF_OP_ADD, KF_OP_MUL, KF_OP_GLOBAL_AVG_POOL,
-        KF_OP_AVG_POOL, KF_OP_MAX_POOL, KF_OP_CONCAT, KF_OP_PAD, KF_OP_SOFTMAX, KF_OP_FLATTEN, KF_OP_RESHAPE};
+    static const kf__op COMPILED[] = {KF_OP_CONV,     KF_OP_FC,       KF_OP_ACT,    KF_OP_SE_GATE,
+                                      KF_OP_SCALE,    KF_OP_ADD,      KF_OP_MUL,    KF_OP_GLOBAL_AVG_POOL,
+                                      KF_OP_AVG_POOL, KF_OP_MAX_POOL, KF_OP_CONCAT, KF_OP_PAD,
+                                      KF_OP_SOFTMAX,  KF_OP_FLATTEN,  KF_OP_RESHAPE};
     for (size_t i = 0; i < KF_COUNT(COMPILED); i++)
         if (COMPILED[i] == op) return 1;
     return 0;
@@ -123,7 +124,8 @@ static void check_model(void **state) {
         kf__strbuf_free(&text);
     }
     for (size_t i = 0; i < graph->g->n_nodes; i++)
-        if (!is_final(graph->g->nodes[i].op)) fail_msg("%s stays %s", graph->g->nodes[i].name, kf__op_name(graph->g->nodes[i].op));
+        if (!is_final(graph->g->nodes[i].op))
+            fail_msg("%s stays %s", graph->g->nodes[i].name, kf__op_name(graph->g->nodes[i].op));
     assert_true(simple <= c->max_nodes);
     int64_t parameters;
     assert_int_equal(kf__graph_count_architecture(graph->g, &parameters, &err), KF_OK);

@@ -26,7 +26,8 @@ static const char *const TRANSFORM[TRANSFORMS] = {"identity", "mirror", "swap", 
 typedef uint8_t pixels[SIDE][SIDE][3];
 static pixels inputs[INPUTS];
 
-/* One line of the hash file each. A step's hash goes over its bytes for all inputs in turn, an input's over all its steps. */
+/* One line of the hash file each. A step's hash goes over its bytes for all inputs in turn, an input's over all its
+ * steps. */
 typedef struct table {
     int n;
     char name[1 + STEPS + INPUTS][NAME], hex[1 + STEPS + INPUTS][65];
@@ -61,7 +62,8 @@ static void shrink(const kf_image *in, pixels out) {
             for (int c = 0; c < 3; c++) {
                 int sum = SHRINK * SHRINK / 2;
                 for (int k = 0; k < SHRINK * SHRINK; k++)
-                    sum += in->pixels[(size_t)(y0 + y * SHRINK + k / SHRINK) * in->stride + (size_t)(x0 + x * SHRINK + k % SHRINK) * 3 + (size_t)c];
+                    sum += in->pixels[(size_t)(y0 + y * SHRINK + k / SHRINK) * in->stride +
+                                      (size_t)(x0 + x * SHRINK + k % SHRINK) * 3 + (size_t)c];
                 out[y][x][c] = (uint8_t)(sum / (SHRINK * SHRINK));
             }
 }
@@ -83,7 +85,8 @@ static int load_inputs(void **state) {
         snprintf(name, sizeof name, "examples/pictures/%s.jpg", PICTURE[p]);
         in_source(path, sizeof path, name);
         if (kf_image_load(path, NULL, &image, &err) != KF_OK) return fprintf(stderr, "%s\n", err.text);
-        if (image.width < SIDE * SHRINK || image.height < SIDE * SHRINK) return fprintf(stderr, "%s: too small\n", path);
+        if (image.width < SIDE * SHRINK || image.height < SIDE * SHRINK)
+            return fprintf(stderr, "%s: too small\n", path);
         pixels *own = &inputs[p * TRANSFORMS];
         shrink(&image, own[0]);
         kf_image_free(&image);
@@ -135,9 +138,11 @@ static void add(run *r, int32_t step, const void *data, size_t bytes) {
     r->next = step + 1;
 }
 
-static void line_of_input(run *r, table *t, int i) { line(t, &r->input, "input %s %s", PICTURE[i / TRANSFORMS], TRANSFORM[i % TRANSFORMS]); }
+static void line_of_input(run *r, table *t, int i) {
+    line(t, &r->input, "input %s %s", PICTURE[i / TRANSFORMS], TRANSFORM[i % TRANSFORMS]);
+}
 
-/* ---- the kernels ---------------------------------------------------------------------------------------------------------- */
+/* ---- the kernels ------------------------------------------------------------------------------------------------- */
 
 static void see_step(void *user, int32_t step, const float *data) {
     run *r = user;
@@ -172,7 +177,7 @@ static void by_kernels(kf__cpu_level level, kf__gemm_u8_fn *gemm, int threads, t
     kf_model_destroy(&m);
 }
 
-/* ---- the oracle ----------------------------------------------------------------------------------------------------------- */
+/* ---- the oracle -------------------------------------------------------------------------------------------------- */
 
 static kf_status see_value(void *user, const kf__graph *g, kf__vid v, const kf__dense *d, kf_error *err) {
     run *r = user;
@@ -189,8 +194,9 @@ static kf_status see_value(void *user, const kf__graph *g, kf__vid v, const kf__
     return KF_OK;
 }
 
-/* The graph of the committed file: the built-in network, quantized by the tests' own quantizer on these inputs, every seventh layer to 16
- * bits. Made anew each time, in double and whole numbers: the file does not hold scales, from which the oracle works. */
+/* The graph of the committed file: the built-in network, quantized by the tests' own quantizer on these inputs, every
+ * seventh layer to 16 bits. Made anew each time, in double and whole numbers: the file does not hold scales, from which
+ * the oracle works. */
 static kf_graph *quantized(kf_error *err) {
     char path[700];
     kf_graph *graph;
@@ -227,8 +233,10 @@ static bool by_oracle(const kf__program *p, table *t) {
         kf__arena_init(&arena, NULL);
         kf__sha256_init(&r.input);
         r.next = 0;
-        if (kf__ref_run(graph->g, &in, 1, out, graph->g->n_outputs, see_value, &r, &arena, &err) == KF_OK && r.next != p->n_steps)
-            snprintf(err.text, sizeof err.text, "the oracle has no value for step %d, %s", r.next, p->steps[r.next].name);
+        if (kf__ref_run(graph->g, &in, 1, out, graph->g->n_outputs, see_value, &r, &arena, &err) == KF_OK &&
+            r.next != p->n_steps)
+            snprintf(err.text, sizeof err.text, "the oracle has no value for step %d, %s", r.next,
+                     p->steps[r.next].name);
         kf__arena_free(&arena);
         line_of_input(&r, t, i);
     }
@@ -238,7 +246,7 @@ static bool by_oracle(const kf__program *p, table *t) {
     return !*err.text;
 }
 
-/* ---- against the file ----------------------------------------------------------------------------------------------------- */
+/* ---- against the file -------------------------------------------------------------------------------------------- */
 
 static void read_table(table *t) {
     char path[700], text[400];
@@ -260,7 +268,8 @@ static void read_table(table *t) {
 /* First line of the kind that differs; NULL when none does. */
 static const char *differs(const table *want, const table *got, const char *kind) {
     for (int i = 0; i < want->n; i++)
-        if (strncmp(want->name[i], kind, strlen(kind)) == 0 && strcmp(want->hex[i], got->hex[i]) != 0) return want->name[i];
+        if (strncmp(want->name[i], kind, strlen(kind)) == 0 && strcmp(want->hex[i], got->hex[i]) != 0)
+            return want->name[i];
     return NULL;
 }
 
@@ -269,9 +278,12 @@ static void compare(const table *got, const char *who, int threads) {
     read_table(want);
     assert_int_equal(want->n, got->n);
     for (int i = 0; i < want->n; i++) assert_string_equal(want->name[i], got->name[i]);
-    if (differs(want, got, "pixels")) fail_msg("the decoder gives other pixels than when the hashes were made; nothing is said about the network");
+    if (differs(want, got, "pixels"))
+        fail_msg("the decoder gives other pixels than when the hashes were made; nothing is said about the network");
     const char *step = differs(want, got, "step"), *input = differs(want, got, "input");
-    if (step || input) fail_msg("%s, %d threads: first differs %s, of inputs %s", who, threads, step ? step : "no step", input ? input : "none");
+    if (step || input)
+        fail_msg("%s, %d threads: first differs %s, of inputs %s", who, threads, step ? step : "no step",
+                 input ? input : "none");
     free(want);
 }
 
@@ -362,8 +374,10 @@ static int write_hashes(void) {
     table *t = calloc(1, sizeof *t);
     kf__program *p = program();
     bool ok = by_oracle(p, t);
-    printf("# SHA-256 of the tensors of everyday10_int8_v1.kfx in NHWC order, little-endian: of a step for all 20 inputs in turn, of an input for\n"
-           "# all steps in turn. Inputs: tests/e2e/test_hashes.c. Made by the integer oracle; never changes unless docs/NUMERICS.md does.\n");
+    printf("# SHA-256 of the tensors of everyday10_int8_v1.kfx in NHWC order, little-endian: of a step for all 20 "
+           "inputs in turn, of an input for\n"
+           "# all steps in turn. Inputs: tests/e2e/test_hashes.c. Made by the integer oracle; never changes unless "
+           "docs/NUMERICS.md does.\n");
     for (int i = 0; i < t->n; i++) printf("%s %s\n", t->hex[i], t->name[i]);
     kf__program_destroy(&p);
     free(t);
@@ -391,7 +405,9 @@ int main(int argc, char **argv) {
     if (strcmp(what, "--model") == 0) return write_model();
     if (strcmp(what, "--hashes") == 0) return write_hashes();
     if (strcmp(what, "--pixels") == 0) return fwrite(inputs, sizeof inputs, 1, stdout) != 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ), cmocka_unit_test(kernels_give_the_hashes), cmocka_unit_test(a_model_of_tiles_gives_the_hashes),
-                                       cmocka_unit_test(the_oracle_gives_the_hashes), cmocka_unit_test(the_file_is_written_again)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ), cmocka_unit_test(kernels_give_the_hashes),
+                                       cmocka_unit_test(a_model_of_tiles_gives_the_hashes),
+                                       cmocka_unit_test(the_oracle_gives_the_hashes),
+                                       cmocka_unit_test(the_file_is_written_again)};
     return cmocka_run_group_tests(tests, load_inputs, NULL);
 }

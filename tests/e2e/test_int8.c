@@ -1,7 +1,7 @@
-/* Quantized networks end to end: every tensor of a session equals the integer oracle to the bit, on every instruction set, on one
- * and two threads, for one and two images, before and after a trip through a model file.
- * Links libkitfoxc. The built-in network is always tested, those of ../shared where they are.
- * Owner rule: each test frees what it makes. */
+/* Quantized networks end to end: every tensor of a session equals the integer oracle to the bit, on every instruction
+ * set, on one and two threads, for one and two images, before and after a trip through a model file. Links libkitfoxc.
+ * The built-in network is always tested, those of ../shared where they are. Owner rule: each test frees what it makes.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -71,7 +71,8 @@ static void compare(void *user, int32_t step, const float *data) {
         c->compared++;
         for (size_t k = 0; k < (size_t)t->n * hw * ch; k++) { /* k counts n, h, w, c */
             size_t n = k / (hw * ch), at = k / ch % hw, cc = k % ch;
-            if (memcmp((const char *)data + k * e, (const char *)d->data + ((n * ch + cc) * hw + at) * e, e) == 0) continue;
+            if (memcmp((const char *)data + k * e, (const char *)d->data + ((n * ch + cc) * hw + at) * e, e) == 0)
+                continue;
             if (!c->wrong++) c->place = t->name;
             return;
         }
@@ -84,7 +85,8 @@ extern kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
 /* Instead of the level's own integer kernels, or NULL. */
 static const kf__kernels_int *kernels_instead;
 
-static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const kf__dense *out, const char *what, int threads) {
+static void run_session(kf__program *p, kf_dtype type, const void *input, const oracle *o, const kf__dense *out,
+                        const char *what, int threads) {
     struct kf_model *m;
     struct kf_session *s;
     kf_error err = {0};
@@ -101,7 +103,9 @@ static void run_session(kf__program *p, kf_dtype type, const void *input, const 
     if (type == KF_U8) kf__session_put_pixels(s, 0, input, false, false);
     else kf__session_put_f32(s, 0, input, false);
     kf__session_steps(s);
-    if (c.wrong) fail_msg("%s, %s, %d threads: %d of %d tensors differ, first %s", what, kf_cpu_name(), threads, c.wrong, c.compared, c.place);
+    if (c.wrong)
+        fail_msg("%s, %s, %d threads: %d of %d tensors differ, first %s", what, kf_cpu_name(), threads, c.wrong,
+                 c.compared, c.place);
     assert_true(c.compared * 10 >= p->n_steps * 9); /* all but conversions have their value in the oracle */
     for (int32_t i = 0; i < p->n_outputs; i++) {
         const kf__ptensor *t = &p->tensors[p->outputs[i].tensor];
@@ -157,7 +161,8 @@ static kf_graph *quantized(const network *c, const char *path, uint8_t **picture
     for (size_t i = 0; i < count; i++) { /* a smooth picture with noise */
         int64_t wave = (int64_t)((i % hw) * 7 / 5 + i / hw * 40) % 180;
         bytes[i] = (uint8_t)(128 + (wave < 90 ? wave : 180 - wave) - 45 + kf__random_range(&r, -30, 30));
-        real[i] = (float)(((double)bytes[i] / 255 - g->meta.preprocess.mean[i / hw % 3]) / (c->pixels ? g->meta.preprocess.std[i / hw % 3] : 0.25));
+        real[i] = (float)(((double)bytes[i] / 255 - g->meta.preprocess.mean[i / hw % 3]) /
+                          (c->pixels ? g->meta.preprocess.std[i / hw % 3] : 0.25));
     }
     kf__dense in = {.dtype = KF_F32, .shape = *shape, .data = real};
     if (qh_quantize(g, &in, 1, c->wide_every, &err) != KF_OK) fail_msg("%s", err.text);
@@ -174,10 +179,12 @@ static void check_graph(const kf__graph *g, const kf__dense *in, const char *nam
     kf__arena arena;
     kf__arena_init(&arena, NULL);
     kf__dense out[4];
-    if (kf__ref_run(g, in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK) fail_msg("%s: %s", name, err.text);
+    if (kf__ref_run(g, in, 1, out, g->n_outputs, keep, seen_all, &arena, &err) != KF_OK)
+        fail_msg("%s: %s", name, err.text);
     for (int i = 0; kf_cpu_level_name(i); i++) {
         if (kf_cpu_limit(kf_cpu_level_name(i), NULL) != KF_OK) continue;
-        for (int threads = 1; threads <= 2; threads++) run_session(lowered(g, threads == 2), in->dtype, in->data, seen_all, out, name, threads);
+        for (int threads = 1; threads <= 2; threads++)
+            run_session(lowered(g, threads == 2), in->dtype, in->data, seen_all, out, name, threads);
     }
 #if defined(KF_AMX)
     const char *below = kf__cpu_level_name(KF_CPU_AVX512VNNI); /* the kernel of AMX on a model of tiles */
@@ -198,7 +205,8 @@ static void check_graph(const kf__graph *g, const kf__dense *in, const char *nam
     free(seen_all);
 }
 
-/* Every tensor of the built-in network on one picture, by the helper's quantizer: the same bytes with every compiler and machine. */
+/* Every tensor of the built-in network on one picture, by the helper's quantizer: the same bytes with every compiler
+ * and machine. */
 static const char ALL_TENSORS[] = "e79c50b21a8ca1c2303f51778064dd5def5ae54c1665262a867ffd2da2ca112f";
 
 static kf_status add_to_hash(void *user, const kf__graph *g, kf__vid v, const kf__dense *d, kf_error *err) {
@@ -241,14 +249,16 @@ static void check_network(void **state) {
     if (access(path, R_OK) != 0) skip();
     kf_graph *graph = quantized(c, path, &bytes, &real);
     const kf__shape *shape = &graph->g->values[graph->g->inputs[0]].shape;
-    kf__dense in = {.dtype = c->pixels ? KF_U8 : KF_F32, .shape = *shape, .data = c->pixels ? (void *)bytes : (void *)real};
+    kf__dense in = {
+        .dtype = c->pixels ? KF_U8 : KF_F32, .shape = *shape, .data = c->pixels ? (void *)bytes : (void *)real};
     check_graph(graph->g, &in, c->name, false);
     free(bytes);
     free(real);
     kf_graph_destroy(&graph);
 }
 
-/* Steps that MobileNetV3 does not have: groups, dilation, pools, products, concatenation, a quantized value as an output. */
+/* Steps that MobileNetV3 does not have: groups, dilation, pools, products, concatenation, a quantized value as an
+ * output. */
 enum { RARE_INPUTS = 2 * 8 * 11 * 9 };
 static kf__graph *rare_steps(int wide, float data[RARE_INPUTS]) {
     kf__graph *g = gb_new();
@@ -296,7 +306,8 @@ static void check_rare_steps(void **state) {
     }
 }
 
-/* Dense windows of every kind: uneven borders and strides, rows further apart, a row of taps alone, columns further apart. */
+/* Dense windows of every kind: uneven borders and strides, rows further apart, a row of taps alone, columns further
+ * apart. */
 enum { WINDOW_INPUTS = 2 * 3 * 13 * 37 };
 static void check_windows(void **state) {
     static const kf__window WINDOWS[] = {{5, 3, 2, 1, 1, 1, 1, 1, 2, 3, 0},
@@ -314,7 +325,8 @@ static void check_windows(void **state) {
         kf__vid x = gb_input(g, "x", S(2, 3, 13, 37));
         for (size_t i = 0; i < KF_COUNT(WINDOWS); i++) {
             int64_t from = i ? 5 + (int64_t)i : 3;
-            x = gb_conv(g, NAMES[i], x, gb_random(g, S(6 + (int64_t)i, from, WINDOWS[i].kh, WINDOWS[i].kw)), gb_random(g, S(6 + (int64_t)i)), 1, 0, 1);
+            x = gb_conv(g, NAMES[i], x, gb_random(g, S(6 + (int64_t)i, from, WINDOWS[i].kh, WINDOWS[i].kw)),
+                        gb_random(g, S(6 + (int64_t)i)), 1, 0, 1);
             gb_last(g)->attrs.window = WINDOWS[i];
             gb_last(g)->attrs.act.kind = i % 2 ? KF_ACT_HSWISH : KF_ACT_NONE;
         }
@@ -327,13 +339,15 @@ static void check_windows(void **state) {
     }
 }
 
-/* Windows of every kind: strides that differ, dilation, padding that counts and that does not, a last window that ends outside. */
+/* Windows of every kind: strides that differ, dilation, padding that counts and that does not, a last window that ends
+ * outside. */
 static void check_pool_windows(void **state) {
     for (int wide = 0; wide < 4; wide++) {
         kf__graph *g = gb_new();
         kf_error err = {0};
         float data[RARE_INPUTS];
-        kf__vid x = gb_input(g, "x", S(2, 8, 11, 9)), c = gb_conv(g, "expand", x, gb_random(g, S(20, 8, 1, 1)), gb_random(g, S(20)), 1, 0, 1);
+        kf__vid x = gb_input(g, "x", S(2, 8, 11, 9)),
+                c = gb_conv(g, "expand", x, gb_random(g, S(20, 8, 1, 1)), gb_random(g, S(20)), 1, 0, 1);
         kf__vid part[4];
         part[0] = NODE(g, AVG_POOL, "mean of all", c);
         gb_last(g)->attrs.window = (kf__window){3, 3, 2, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -368,9 +382,10 @@ typedef struct damage {
     const char *what;
     const char *says;
 } damage;
-static const damage DAMAGES[] = {{"scale", "scale"},       {"zero", "zero point"},    {"bounds", "bounds"},     {"clip", "bounds"},
-                                 {"mul", "factor"},        {"weights", "weight"},     {"overflow", "overflow"}, {"residual", "residual"},
-                                 {"channel", "of channel"}, {"output", "not f32"}};
+static const damage DAMAGES[] = {{"scale", "scale"},       {"zero", "zero point"},   {"bounds", "bounds"},
+                                 {"clip", "bounds"},       {"mul", "factor"},        {"weights", "weight"},
+                                 {"overflow", "overflow"}, {"residual", "residual"}, {"channel", "of channel"},
+                                 {"output", "not f32"}};
 
 static kf__step *first_of(kf__program *p, kf__step_op op) {
     for (int32_t i = 0; i < p->n_steps; i++)
@@ -388,11 +403,15 @@ static void break_program(kf__program *p, const char *what) {
     if (!strcmp(what, "clip")) conv->qlo = -1;
     if (!strcmp(what, "mul")) ((float *)(uintptr_t)p->consts[conv->consts[KF_CONST_MUL]].data)[3] = NAN;
     if (!strcmp(what, "weights")) p->consts[conv->consts[KF_CONST_W]].dtype = KF_U8;
-    if (!strcmp(what, "overflow")) ((int32_t *)(uintptr_t)p->consts[conv->consts[KF_CONST_BIAS]].data)[2] = INT32_MAX - 5;
+    if (!strcmp(what, "overflow"))
+        ((int32_t *)(uintptr_t)p->consts[conv->consts[KF_CONST_BIAS]].data)[2] = INT32_MAX - 5;
     if (!strcmp(what, "residual"))
-        for (int32_t i = 0; i < p->n_steps; i++) p->steps[i].direct |= p->steps[i].op == KF_STEP_CONV && p->steps[i].n_in == 2;
+        for (int32_t i = 0; i < p->n_steps; i++)
+            p->steps[i].direct |= p->steps[i].op == KF_STEP_CONV && p->steps[i].n_in == 2;
     if (!strcmp(what, "channel")) ((float *)(uintptr_t)p->consts[p->tensors[dw->in[0]].scales].data)[1] = 0;
-    if (!strcmp(what, "output")) p->outputs[0].tensor = conv->out, p->outputs[0].rank = 4, memcpy(p->outputs[0].shape, (int64_t[]){y->n, y->c, y->h, y->w}, 32);
+    if (!strcmp(what, "output"))
+        p->outputs[0].tensor = conv->out, p->outputs[0].rank = 4,
+        memcpy(p->outputs[0].shape, (int64_t[]){y->n, y->c, y->h, y->w}, 32);
     (void)x;
 }
 
@@ -411,7 +430,8 @@ static void check_refused(void **state) {
     }
 }
 
-/* test_int8 MODEL.onnx OUT.kfx: the same quantizer as a tool, for profiles; `rare` instead of a model gives the corpus file. */
+/* test_int8 MODEL.onnx OUT.kfx: the same quantizer as a tool, for profiles; `rare` instead of a model gives the corpus
+ * file. */
 static int save(const char *path, const char *out) {
     uint8_t *bytes = NULL;
     float *real = NULL, data[RARE_INPUTS];

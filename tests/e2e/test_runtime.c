@@ -1,7 +1,6 @@
-/* The runtime against logits that PyTorch or ONNX Runtime made: compiled in memory, then from a .kfx file, on one and on two
- * threads, and at every instruction set of this machine.
- * Links libkitfoxc; needs ../shared and says so when it is absent.
- * Owner rule: each test frees what it makes. */
+/* The runtime against logits that PyTorch or ONNX Runtime made: compiled in memory, then from a .kfx file, on one and
+ * on two threads, and at every instruction set of this machine. Links libkitfoxc; needs ../shared and says so when it
+ * is absent. Owner rule: each test frees what it makes. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

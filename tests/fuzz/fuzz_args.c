@@ -1,4 +1,5 @@
-/* libFuzzer target: bytes as a command line, one argument a line, through the parsers of the verb that the first line names; also as
+/* libFuzzer target: bytes as a command line, one argument a line, through the parsers of the verb that the first line
+ * names; also as
  * --preprocess and --input-shape. Nothing runs: argp_parse is replaced by one that parses and then reports wrong usage.
  * The same build rules as fuzz_kfx.c.
  * Owner rule: the arguments are one copy, released after each input. */
@@ -12,16 +13,21 @@ enum { MAX_ARGS = 64, DEPTH = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int (*const VERBS[])(int, char **) = {cmd_classify, cmd_run, cmd_info, cmd_import, cmd_simplify, cmd_export, cmd_check, cmd_quantize, cmd_zoo, cmd_compare, cmd_eval, cmd_bench, cmd_pull, cmd_stream, cmd_verify};
-static const char *const NAMES[] = {"classify", "run", "info", "import", "simplify", "export", "check", "quantize", "zoo", "compare", "eval", "bench", "pull", "stream", "verify"};
+static int (*const VERBS[])(int, char **) = {cmd_classify, cmd_run,   cmd_info,     cmd_import, cmd_simplify,
+                                             cmd_export,   cmd_check, cmd_quantize, cmd_zoo,    cmd_compare,
+                                             cmd_eval,     cmd_bench, cmd_pull,     cmd_stream, cmd_verify};
+static const char *const NAMES[] = {"classify", "run",     "info", "import", "simplify", "export", "check", "quantize",
+                                    "zoo",      "compare", "eval", "bench",  "pull",     "stream", "verify"};
 enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
 
 static jmp_buf refusal[DEPTH];
 static int depth;
 enum { CHILDREN = 2 };
-static argp_parser_t inner[1 + CHILDREN]; /* the verb's parser, that of the common options, and that of more of its own */
+static argp_parser_t
+    inner[1 + CHILDREN]; /* the verb's parser, that of the common options, and that of more of its own */
 
-/* argp_error does not return in the program; here it ends the parser that called it, so that argp releases what it holds. */
+/* argp_error does not return in the program; here it ends the parser that called it, so that argp releases what it
+ * holds. */
 void argp_error(const struct argp_state *state, const char *fmt, ...) {
     (void)state;
     if (!fmt[0] || depth < 1) abort();

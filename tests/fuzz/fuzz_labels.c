@@ -42,7 +42,8 @@ static void as_list(const char *path) {
 
 static void remove_folder(void) { rmdir(folder); }
 
-/* An empty folder for the lists, and the many lines about refused lines to nowhere: the stream alone, a sanitizer writes past it. */
+/* An empty folder for the lists, and the many lines about refused lines to nowhere: the stream alone, a sanitizer
+ * writes past it. */
 static void once(void) {
     static int done;
     if (done++) return;

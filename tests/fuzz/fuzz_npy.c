@@ -16,7 +16,10 @@ static void again(const kf_tensor *t) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
-    if (back.rank != t->rank || back.bytes != t->bytes || memcmp(back.shape, t->shape, (size_t)t->rank * sizeof *t->shape) != 0 || memcmp(back.data, t->data, t->bytes) != 0) abort();
+    if (back.rank != t->rank || back.bytes != t->bytes ||
+        memcmp(back.shape, t->shape, (size_t)t->rank * sizeof *t->shape) != 0 ||
+        memcmp(back.data, t->data, t->bytes) != 0)
+        abort();
     free(back.data);
     close_memory_file(&f);
 }

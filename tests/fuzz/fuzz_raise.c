@@ -1,6 +1,6 @@
-/* Fuzz target: a compiled program becomes a graph and the graph ONNX, in both forms of quantized ones; what was written reads back.
- * The hash is skipped, or nothing would get past it.
- * Owner rule: everything is released before the next input. */
+/* Fuzz target: a compiled program becomes a graph and the graph ONNX, in both forms of quantized ones; what was written
+ * reads back. The hash is skipped, or nothing would get past it. Owner rule: everything is released before the next
+ * input. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -36,7 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (st == KF_OK) {
         if (!c || !c->model[0] || !c->prefix[0] || !(c->scale[0] > 0) || c->n_int16 < 0) abort();
         list(c);
-    } else if (c || !err.text[0] || strncmp(err.text, f.path, strlen(f.path)) != 0) abort(); /* the file's name comes first */
+    } else if (c || !err.text[0] || strncmp(err.text, f.path, strlen(f.path)) != 0)
+        abort(); /* the file's name comes first */
     kf_quantize_config_free(&c);
     close_memory_file(&f);
     return 0;

@@ -1,6 +1,6 @@
-/* Changes of an ONNX network that leave it well-formed protobuf: three seeds of four keep what operators promise too, so
- * that most of these still compile; the others break it in a place.
- * Owner rule: what a change makes lies in the arena of the reading (onnx_wire.h). */
+/* Changes of an ONNX network that leave it well-formed protobuf: three seeds of four keep what operators promise too,
+ * so that most of these still compile; the others break it in a place. Owner rule: what a change makes lies in the
+ * arena of the reading (onnx_wire.h). */
 #ifndef ONNX_MUTATE_H
 #define ONNX_MUTATE_H
 

@@ -1,6 +1,6 @@
-/* Check and benchmark of the f32 depthwise row kernel: every depthwise layer of large_100 and small_100, odd geometries.
- * Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
- * Owner rule: frees what each case maps. */
+/* Check and benchmark of the f32 depthwise row kernel: every depthwise layer of large_100 and small_100, odd
+ * geometries. Every rung is compared with double precision, between guard pages; --bench prints ns and share of the
+ * limit. Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "lines.h"
 
@@ -10,10 +10,10 @@ typedef struct shape {
 } shape;
 
 static const shape LAYERS[] = {
-    {3, 1, 1, 1, 112, 16}, {3, 2, 1, 1, 112, 64}, {3, 1, 1, 1, 56, 72}, {5, 2, 1, 2, 56, 72}, {5, 1, 1, 2, 28, 120},
+    {3, 1, 1, 1, 112, 16}, {3, 2, 1, 1, 112, 64}, {3, 1, 1, 1, 56, 72},  {5, 2, 1, 2, 56, 72},  {5, 1, 1, 2, 28, 120},
     {3, 2, 1, 1, 28, 240}, {3, 1, 1, 1, 14, 200}, {3, 1, 1, 1, 14, 184}, {3, 1, 1, 1, 14, 480}, {3, 1, 1, 1, 14, 672},
-    {5, 2, 1, 2, 14, 672}, {5, 1, 1, 2, 7, 960}, {3, 2, 1, 1, 112, 16}, {3, 2, 1, 1, 56, 72}, {3, 1, 1, 1, 28, 88},
-    {5, 2, 1, 2, 28, 96}, {5, 1, 1, 2, 14, 240}, {5, 1, 1, 2, 14, 120}, {5, 1, 1, 2, 14, 144}, {5, 2, 1, 2, 14, 288},
+    {5, 2, 1, 2, 14, 672}, {5, 1, 1, 2, 7, 960},  {3, 2, 1, 1, 112, 16}, {3, 2, 1, 1, 56, 72},  {3, 1, 1, 1, 28, 88},
+    {5, 2, 1, 2, 28, 96},  {5, 1, 1, 2, 14, 240}, {5, 1, 1, 2, 14, 120}, {5, 1, 1, 2, 14, 144}, {5, 2, 1, 2, 14, 288},
     {5, 1, 1, 2, 7, 576},
 };
 
@@ -29,7 +29,10 @@ typedef struct job {
 static job job_new(shape s, unsigned absent, kf__random *r) {
     int32_t w_out = (s.w_in + 2 * s.pad - s.dil * (s.k - 1) - 1) / s.stride + 1;
     size_t n = (size_t)w_out * s.c;
-    job j = {.w = guard_new((size_t)(s.k * s.k) * s.c), .bias = guard_new(s.c), .residual = guard_new(n), .out = guard_new(n)};
+    job j = {.w = guard_new((size_t)(s.k * s.k) * s.c),
+             .bias = guard_new(s.c),
+             .residual = guard_new(n),
+             .out = guard_new(n)};
     for (int32_t i = 0; i < s.k; i++) {
         j.in[i] = guard_new((size_t)s.w_in * s.c);
         fill(&j.in[i], r);
@@ -38,8 +41,16 @@ static job job_new(shape s, unsigned absent, kf__random *r) {
     j.packed = guard_new(kf__dwconv_f32_packed((size_t)(s.k * s.k), s.c));
     fill(&j.w, r), fill(&j.bias, r), fill(&j.residual, r);
     kf__dwconv_f32_pack((size_t)(s.k * s.k), s.c, j.w.at, s.c, 1, j.packed.at);
-    j.d = (kf__dwconv_row){.kh = s.k, .kw = s.k, .sw = s.stride, .dw = s.dil, .pl = s.pad, .w_in = s.w_in,
-                           .w_out = w_out, .c = s.c, .w = j.packed.at, .out = j.out.at};
+    j.d = (kf__dwconv_row){.kh = s.k,
+                           .kw = s.k,
+                           .sw = s.stride,
+                           .dw = s.dil,
+                           .pl = s.pad,
+                           .w_in = s.w_in,
+                           .w_out = w_out,
+                           .c = s.c,
+                           .w = j.packed.at,
+                           .out = j.out.at};
     return j;
 }
 
@@ -124,11 +135,15 @@ int main(int argc, char **argv) {
     }
     kf__random r = {21};
     for (unsigned i = 0; i < KF_COUNT(LAYERS); i++)
-        for (unsigned absent = 0; absent < 4; absent++) check_shape(LAYERS[i], absent == 3 ? 1u << (LAYERS[i].k - 1) : absent, i, &r);
+        for (unsigned absent = 0; absent < 4; absent++)
+            check_shape(LAYERS[i], absent == 3 ? 1u << (LAYERS[i].k - 1) : absent, i, &r);
     for (unsigned i = 0; i < 600; i++) {
         int32_t k = (int32_t)kf__random_range(&r, 1, i % 20 ? 7 : MAX_K); /* above 49 taps the generic code runs */
-        shape s = {k, (int32_t)kf__random_range(&r, 1, 3), (int32_t)kf__random_range(&r, 1, 2),
-                   (int32_t)kf__random_range(&r, 0, i % 3 ? k / 2 : k - 1), (int32_t)kf__random_range(&r, 1, i % 5 ? 20 : 60),
+        shape s = {k,
+                   (int32_t)kf__random_range(&r, 1, 3),
+                   (int32_t)kf__random_range(&r, 1, 2),
+                   (int32_t)kf__random_range(&r, 0, i % 3 ? k / 2 : k - 1),
+                   (int32_t)kf__random_range(&r, 1, i % 5 ? 20 : 60),
                    (size_t)kf__random_range(&r, 1, 40)};
         check_shape(s, (unsigned)kf__random_range(&r, 0, 3), i, &r);
     }

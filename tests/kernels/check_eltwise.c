@@ -4,8 +4,8 @@
 #include "harness.h"
 #include "lines.h"
 
-static const size_t LAYERS[][2] = {{784, 72},  {784, 120}, {196, 480}, {196, 672}, {49, 672}, {49, 960}, {3136, 16},
-                                   {196, 96},  {196, 240}, {196, 120}, {196, 144}, {49, 288}, {49, 576}};
+static const size_t LAYERS[][2] = {{784, 72}, {784, 120}, {196, 480}, {196, 672}, {49, 672}, {49, 960}, {3136, 16},
+                                   {196, 96}, {196, 240}, {196, 120}, {196, 144}, {49, 288}, {49, 576}};
 
 static int failures, cases;
 
@@ -102,7 +102,8 @@ static void bench(void) {
             BENCH(a, k.scale_f32(m, c, x.at, gate.at, out.at));
             BENCH(b, k.colsum_f32(m, c, x.at, gate.at));
             BENCH(d, k.eltwise_f32(m * c, x.at, x.at, out.at, &e));
-            printf("  %4zu x %3zu  %8.0f %5.1f  %8.0f %5.1f  %8.0f %5.1f\n", m, c, a, 2 * bytes / a, b, bytes / b, d, 3 * bytes / d);
+            printf("  %4zu x %3zu  %8.0f %5.1f  %8.0f %5.1f  %8.0f %5.1f\n", m, c, a, 2 * bytes / a, b, bytes / b, d,
+                   3 * bytes / d);
             guard_free(&x), guard_free(&out), guard_free(&gate);
         }
     }

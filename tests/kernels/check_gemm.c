@@ -11,16 +11,66 @@ typedef struct shape {
 
 static const shape LAYERS[] = {
     /* large_100: stem as im2col, expand and project, SE, head, classifier */
-    {12544, 16, 27}, {12544, 16, 16}, {12544, 64, 16}, {3136, 24, 64}, {3136, 72, 24}, {3136, 24, 72}, {784, 40, 72},
-    {784, 120, 40}, {784, 40, 120}, {784, 240, 40}, {196, 80, 240}, {196, 200, 80}, {196, 80, 200}, {196, 184, 80},
-    {196, 80, 184}, {196, 480, 80}, {196, 112, 480}, {196, 672, 112}, {196, 112, 672}, {49, 160, 672}, {49, 960, 160},
-    {49, 160, 960}, {1, 24, 72}, {1, 72, 24}, {1, 32, 120}, {1, 120, 32}, {1, 120, 480}, {1, 480, 120}, {1, 168, 672},
-    {1, 672, 168}, {1, 240, 960}, {1, 960, 240}, {1, 1280, 960}, {1, 1000, 1280},
+    {12544, 16, 27},
+    {12544, 16, 16},
+    {12544, 64, 16},
+    {3136, 24, 64},
+    {3136, 72, 24},
+    {3136, 24, 72},
+    {784, 40, 72},
+    {784, 120, 40},
+    {784, 40, 120},
+    {784, 240, 40},
+    {196, 80, 240},
+    {196, 200, 80},
+    {196, 80, 200},
+    {196, 184, 80},
+    {196, 80, 184},
+    {196, 480, 80},
+    {196, 112, 480},
+    {196, 672, 112},
+    {196, 112, 672},
+    {49, 160, 672},
+    {49, 960, 160},
+    {49, 160, 960},
+    {1, 24, 72},
+    {1, 72, 24},
+    {1, 32, 120},
+    {1, 120, 32},
+    {1, 120, 480},
+    {1, 480, 120},
+    {1, 168, 672},
+    {1, 672, 168},
+    {1, 240, 960},
+    {1, 960, 240},
+    {1, 1280, 960},
+    {1, 1000, 1280},
     /* small_100 where it differs */
-    {3136, 16, 16}, {3136, 72, 16}, {784, 24, 72}, {784, 88, 24}, {784, 24, 88}, {784, 96, 24}, {196, 40, 96},
-    {196, 240, 40}, {196, 40, 240}, {196, 120, 40}, {196, 48, 120}, {196, 144, 48}, {196, 48, 144}, {196, 288, 48},
-    {49, 96, 288}, {49, 576, 96}, {49, 96, 576}, {1, 8, 16}, {1, 16, 8}, {1, 24, 96}, {1, 96, 24}, {1, 64, 240},
-    {1, 240, 64}, {1, 1024, 576}, {1, 1000, 1024},
+    {3136, 16, 16},
+    {3136, 72, 16},
+    {784, 24, 72},
+    {784, 88, 24},
+    {784, 24, 88},
+    {784, 96, 24},
+    {196, 40, 96},
+    {196, 240, 40},
+    {196, 40, 240},
+    {196, 120, 40},
+    {196, 48, 120},
+    {196, 144, 48},
+    {196, 48, 144},
+    {196, 288, 48},
+    {49, 96, 288},
+    {49, 576, 96},
+    {49, 96, 576},
+    {1, 8, 16},
+    {1, 16, 8},
+    {1, 24, 96},
+    {1, 96, 24},
+    {1, 64, 240},
+    {1, 240, 64},
+    {1, 1024, 576},
+    {1, 1000, 1024},
 };
 
 typedef struct job {
@@ -52,13 +102,17 @@ static bool wrong(const job *j, const kf__epilogue *e, size_t row, size_t col) {
     return !close_enough(j->out.at[row * j->ldc + col], finish_double(sum, e, r), mass + fabs(r));
 }
 
-/* Lines that no page has: asking for them must not fault, and the cursor moves by what was asked for, the list's length at most counted. */
+/* Lines that no page has: asking for them must not fault, and the cursor moves by what was asked for, the list's length
+ * at most counted. */
 static const kf__ahead NOWHERE = {.at = (const char *)64, .lines = 500};
 
 static bool asked_right(const kf__ahead *a, const job *j, const char *name) {
     size_t moved = (size_t)(a->at - NOWHERE.at), counted = NOWHERE.lines - a->lines;
-    bool right = a->lines <= NOWHERE.lines && moved % KF_LINE == 0 && moved / KF_LINE >= counted && (a->lines == 0 || moved / KF_LINE == counted);
-    if (!right) printf("%s %zux%zux%zu: asked for %zu bytes and counted %zu lines\n", name, j->s.m, j->s.n, j->s.k, moved, counted);
+    bool right = a->lines <= NOWHERE.lines && moved % KF_LINE == 0 && moved / KF_LINE >= counted &&
+                 (a->lines == 0 || moved / KF_LINE == counted);
+    if (!right)
+        printf("%s %zux%zux%zu: asked for %zu bytes and counted %zu lines\n", name, j->s.m, j->s.n, j->s.k, moved,
+               counted);
     return right;
 }
 
@@ -100,8 +154,8 @@ static void check_shape(shape s, size_t gap, unsigned turn, kf__random *r) {
     job_free(&j);
 }
 
-/* Rows in pieces, as a dense convolution reads them: runs of `len` that overlap from row to row when `step` is smaller. The same
- * numbers, written out as plain rows, are what check() compares with. */
+/* Rows in pieces, as a dense convolution reads them: runs of `len` that overlap from row to row when `step` is smaller.
+ * The same numbers, written out as plain rows, are what check() compares with. */
 static void check_pieces(shape s, size_t pieces, size_t step, unsigned turn, kf__random *r) {
     size_t len = s.k;
     job j = job_new((shape){s.m, s.n, pieces * len}, 0, r);
@@ -165,7 +219,8 @@ int main(int argc, char **argv) {
     }
     for (unsigned i = 0; i < 30; i++) check_shape((shape){95 + i % 4, 33, 513 + i}, 3, i, &r); /* row blocks */
     for (unsigned i = 0; i < 120; i++) {
-        shape s = {(size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 50), (size_t)kf__random_range(&r, 1, 15)};
+        shape s = {(size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 50),
+                   (size_t)kf__random_range(&r, 1, 15)};
         check_pieces(s, 1 + i % 4, (size_t)kf__random_range(&r, 1, 12), i, &r);
     }
     failures += unmet(CHECK_GEMM);

@@ -1,22 +1,25 @@
-/* Check and benchmark of the integer kernels: GEMM of u8 and i16, depthwise, requantization, sums, pooling, Add and Mul, byte for byte against scalar.
- * Every layer shape of large_100 and small_100, remainders, worst values, the traps of docs/NUMERICS.md, guard pages;
+/* Check and benchmark of the integer kernels: GEMM of u8 and i16, depthwise, requantization, sums, pooling, Add and
+ * Mul, byte for byte against scalar. Every layer shape of large_100 and small_100, remainders, worst values, the traps
+ * of docs/NUMERICS.md, guard pages;
  * --bench prints times.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
-
 #include "lines.h"
+#include "parameters.h"
 
 typedef struct shape {
     size_t m, n, k;
 } shape;
 
 static const shape GEMMS[] = {
-    {12544, 16, 27}, {12544, 16, 16}, {12544, 64, 16}, {3136, 24, 64}, {3136, 72, 24}, {3136, 24, 72}, {784, 40, 72}, {784, 120, 40},
-    {784, 40, 120}, {784, 240, 40}, {196, 80, 240}, {196, 200, 80}, {196, 80, 200}, {196, 184, 80}, {196, 80, 184}, {196, 480, 80},
-    {196, 112, 480}, {196, 672, 112}, {196, 112, 672}, {49, 160, 672}, {49, 960, 160}, {49, 160, 960}, {1, 24, 72}, {1, 72, 24},
-    {1, 240, 960}, {1, 960, 240}, {1, 1280, 960}, {1, 1000, 1280}, {3136, 72, 16}, {784, 24, 72}, {784, 88, 24}, {784, 24, 88},
-    {784, 96, 24}, {196, 40, 96}, {196, 240, 40}, {196, 40, 240}, {196, 48, 120}, {196, 144, 48}, {196, 288, 48}, {49, 96, 288},
-    {49, 576, 96}, {49, 96, 576}, {1, 1024, 576}, {1, 1000, 1024},
+    {12544, 16, 27}, {12544, 16, 16}, {12544, 64, 16}, {3136, 24, 64},  {3136, 72, 24},  {3136, 24, 72},
+    {784, 40, 72},   {784, 120, 40},  {784, 40, 120},  {784, 240, 40},  {196, 80, 240},  {196, 200, 80},
+    {196, 80, 200},  {196, 184, 80},  {196, 80, 184},  {196, 480, 80},  {196, 112, 480}, {196, 672, 112},
+    {196, 112, 672}, {49, 160, 672},  {49, 960, 160},  {49, 160, 960},  {1, 24, 72},     {1, 72, 24},
+    {1, 240, 960},   {1, 960, 240},   {1, 1280, 960},  {1, 1000, 1280}, {3136, 72, 16},  {784, 24, 72},
+    {784, 88, 24},   {784, 24, 88},   {784, 96, 24},   {196, 40, 96},   {196, 240, 40},  {196, 40, 240},
+    {196, 48, 120},  {196, 144, 48},  {196, 288, 48},  {49, 96, 288},   {49, 576, 96},   {49, 96, 576},
+    {1, 1024, 576},  {1, 1000, 1024},
 };
 
 typedef struct window {
@@ -25,15 +28,17 @@ typedef struct window {
 } window;
 
 static const window DEPTHWISE[] = {
-    {112, 112, 3, 1, 16}, {112, 112, 3, 2, 64}, {56, 56, 3, 1, 72}, {56, 56, 5, 2, 72}, {28, 28, 5, 1, 120}, {28, 28, 3, 2, 240},
-    {14, 14, 3, 1, 200}, {14, 14, 3, 1, 184}, {14, 14, 3, 1, 480}, {14, 14, 3, 1, 672}, {14, 14, 5, 2, 672}, {7, 7, 5, 1, 960},
-    {112, 112, 3, 2, 16}, {56, 56, 3, 2, 72}, {28, 28, 3, 1, 88}, {28, 28, 5, 2, 96}, {14, 14, 5, 1, 240}, {14, 14, 5, 1, 120},
-    {14, 14, 5, 1, 144}, {14, 14, 5, 2, 288}, {7, 7, 5, 1, 576},
+    {112, 112, 3, 1, 16}, {112, 112, 3, 2, 64}, {56, 56, 3, 1, 72},   {56, 56, 5, 2, 72},  {28, 28, 5, 1, 120},
+    {28, 28, 3, 2, 240},  {14, 14, 3, 1, 200},  {14, 14, 3, 1, 184},  {14, 14, 3, 1, 480}, {14, 14, 3, 1, 672},
+    {14, 14, 5, 2, 672},  {7, 7, 5, 1, 960},    {112, 112, 3, 2, 16}, {56, 56, 3, 2, 72},  {28, 28, 3, 1, 88},
+    {28, 28, 5, 2, 96},   {14, 14, 5, 1, 240},  {14, 14, 5, 1, 120},  {14, 14, 5, 1, 144}, {14, 14, 5, 2, 288},
+    {7, 7, 5, 1, 576},
 };
 
 static int failures, cases;
 
-/* The kernels of AVX-VNNI in the encoding that AVX-512 machines run, see int_avxvnni.c; that of AMX on a model of tiles, see int_amx.c. */
+/* The kernels of AVX-VNNI in the encoding that AVX-512 machines run, see int_avxvnni.c; that of AMX on a model of
+ * tiles, see int_amx.c. */
 enum { EVEX_TWIN = KF_CPU_LEVELS, TILE_TWIN, RUNGS };
 #if defined(__x86_64__)
 extern kf__gemm_u8_fn kf_k_gemm_u8_avxvnni_evex;
@@ -45,7 +50,10 @@ extern unsigned kf_k_tiles_amx_model(bool *left);
 #endif
 
 static void select_rung(int rung, kf__kernels_int *k) {
-    kf__kernels_select_int(rung == EVEX_TWIN ? KF_CPU_AVXVNNI : rung == TILE_TWIN ? KF_CPU_AVX512VNNI : (kf__cpu_level)rung, k);
+    kf__kernels_select_int(rung == EVEX_TWIN   ? KF_CPU_AVXVNNI
+                           : rung == TILE_TWIN ? KF_CPU_AVX512VNNI
+                                               : (kf__cpu_level)rung,
+                           k);
 #if defined(KF_AMX)
     if (rung == TILE_TWIN) k->gemm_u8 = kf_k_gemm_u8_amx_model, k->gemm_u8_name = "gemm_u8_amx_model";
 #endif
@@ -76,84 +84,6 @@ static bool tiles_released(void) {
     return !left;
 }
 
-/* Bytes between guard pages; sizes are whole floats of the harness. The block begins up to 3 bytes early, its end is exact. */
-typedef struct bytes {
-    guarded g;
-    uint8_t *at;
-    size_t n;
-} bytes;
-static bytes bytes_new(size_t n) {
-    bytes b = {.g = guard_new((n + 3) / 4), .n = n};
-    b.at = (uint8_t *)b.g.at + (n + 3) / 4 * 4 - n;
-    return b;
-}
-
-/* Worst case values now and then: all at one end. */
-static void random_bytes(bytes *b, unsigned turn, kf__random *r) {
-    for (size_t i = 0; i < b->n; i++) b->at[i] = turn % 8 == 7 ? 255 : (uint8_t)kf__random_u64(r);
-}
-
-static void random_weights(int8_t *w, size_t n, unsigned turn, kf__random *r) {
-    for (size_t i = 0; i < n; i++) w[i] = (int8_t)(turn % 8 == 7 ? (turn & 8 ? 127 : -127) : kf__random_range(r, -127, 127));
-}
-
-/* Parameters of n channels in two orders: natural for scalar, a kernel's for `block`. */
-typedef struct parameters {
-    int32_t *bias, *zero;
-    float *mul, *fbias, *k, *inv, *flo, *fhi;
-    uint8_t *lo8, *hi8;
-} parameters;
-static parameters parameters_new(size_t n) {
-    parameters p;
-    void **list[] = {(void **)&p.bias, (void **)&p.zero, (void **)&p.mul, (void **)&p.fbias, (void **)&p.k, (void **)&p.inv, (void **)&p.flo, (void **)&p.fhi,
-                      (void **)&p.lo8, (void **)&p.hi8};
-    for (size_t i = 0; i < KF_COUNT(list); i++) *list[i] = calloc(kf__qpad(n), 4);
-    return p;
-}
-static void parameters_free(parameters *p) {
-    free(p->bias), free(p->zero), free(p->mul), free(p->fbias), free(p->k), free(p->inv), free(p->flo), free(p->fhi), free(p->lo8), free(p->hi8);
-}
-static void parameters_fill(parameters *p, size_t n, double gain, kf_dtype out, kf__random *r) {
-    for (size_t i = 0; i < n; i++) {
-        p->bias[i] = (int32_t)kf__random_range(r, -100000, 100000);
-        p->zero[i] = out == KF_U8 ? (int32_t)kf__random_range(r, 0, 255) : 0;
-        p->mul[i] = (float)(gain * (0.5 + kf__random_unit(r)));
-        p->fbias[i] = (float)(kf__random_unit(r) * 4 - 2);
-        p->k[i] = (float)(kf__random_unit(r) + 0.1), p->inv[i] = (float)(kf__random_unit(r) * 30);
-        int32_t lo = out == KF_U8 ? (i % 3 == 2 ? p->zero[i] : 0) : -9000, hi = out == KF_U8 ? (i % 5 == 4 ? 255 - p->zero[i] / 3 : 255) : 9000;
-        if (hi < lo) hi = lo;
-        p->flo[i] = (float)(lo - p->zero[i]), p->fhi[i] = (float)(hi - p->zero[i]);
-    }
-}
-static void parameters_order(const parameters *from, size_t n, size_t block, parameters *to) {
-    for (size_t i = 0; i < kf__round_up(n, block); i++) {
-        size_t c = kf__dwconv_q_order(block, i);
-        if (c >= n) continue;
-        to->bias[i] = from->bias[c], to->zero[i] = from->zero[c], to->mul[i] = from->mul[c], to->fbias[i] = from->fbias[c];
-        to->k[i] = from->k[c], to->inv[i] = from->inv[c], to->flo[i] = from->flo[c], to->fhi[i] = from->fhi[c];
-    }
-}
-
-/* Every activation, output type, residual and bias, turn by turn; plain ones most often, as networks have them. */
-static kf__requant requant_of(const parameters *p, unsigned turn, bool residual_allowed, const void *residual, size_t ld, kf_dtype out) {
-    kf__requant q = {.bias = p->bias,
-                     .mul = p->mul,
-                     .k = p->k,
-                     .flo = p->flo,
-                     .fhi = p->fhi,
-                     .zero = p->zero,
-                     .out = out,
-                     .act = {KF_ACT_NONE, 0, 3}};
-    q.act.kind = turn % 3 == 0 ? KF_ACT_NONE : turn % 3 == 1 ? KF_ACT_HSWISH : (kf__act)(turn / 3 % KF_ACT_COUNT);
-    if (q.act.kind == KF_ACT_HARDSIGMOID) q.act.lo = 0.2f, q.act.hi = 0.5f;
-    if (turn % 4 == 3 && out != KF_F32) q.inv = p->inv;
-    if (out == KF_F32)
-        q.post.kind = turn % 2 ? KF_ACT_CLIP : KF_ACT_NONE, q.post.lo = -1, q.post.hi = 2, q.fbias = p->fbias;
-    if (residual_allowed && turn % 10 == 3) q.act.kind = KF_ACT_NONE, q.inv = out == KF_F32 ? NULL : p->inv;
-    if (residual_allowed && (turn % 5 == 1 || turn % 10 == 3)) q.residual = residual, q.residual_type = KF_U8, q.residual_zero = 77, q.residual_scale = 0.03f, q.ld_residual = ld;
-    return q;
-}
-
 static void report(const char *name, shape s, unsigned turn) {
     if (failures++ < 10) printf("%s %zux%zux%zu turn %u differs from scalar\n", name, s.m, s.n, s.k, turn);
 }
@@ -162,7 +92,8 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     kf_dtype out = turn % 6 == 4 ? KF_I16 : turn % 6 == 5 ? KF_F32 : KF_U8;
     bool wide = i16 && turn % 2;
     size_t e = kf_dtype_size(out), size = i16 ? 2 : 1;
-    bytes a = bytes_new(s.m * s.k * size), res = bytes_new(s.m * s.n), want = bytes_new(s.m * s.n * e), got = bytes_new(s.m * s.n * e);
+    bytes a = bytes_new(s.m * s.k * size), res = bytes_new(s.m * s.n), want = bytes_new(s.m * s.n * e),
+          got = bytes_new(s.m * s.n * e);
     int8_t *w = malloc(s.n * s.k * 2);
     random_bytes(&a, i16 ? 0 : turn, r);
     random_bytes(&res, 0, r);
@@ -190,7 +121,8 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
             MEET(k, gemm_u8);
             k.gemm_u8(s.m, s.n, s.k / runs, runs, s.k / runs, a.at, s.k, packed.at, to, s.n, &q);
         }
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released())) report(i16 ? k.gemm_i16_name : k.gemm_u8_name, s, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released()))
+            report(i16 ? k.gemm_i16_name : k.gemm_u8_name, s, turn);
         guard_free(&packed.g);
     }
     parameters_free(&p);
@@ -200,10 +132,13 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
 
 /* Rows in runs, as a dense convolution reads its image: windows overlap, nothing lies behind the last of them. */
 static void check_windows(unsigned turn, kf__random *r) {
-    size_t m = (size_t)kf__random_range(r, 1, 70), n = (size_t)kf__random_range(r, 1, 70), runs = (size_t)kf__random_range(r, 1, 5), k = 4 * (size_t)kf__random_range(r, 1, 50);
-    size_t lda = (size_t)kf__random_range(r, 1, 100), ld_run = k + (size_t)kf__random_range(r, 0, 300), depth = runs * k;
+    size_t m = (size_t)kf__random_range(r, 1, 70), n = (size_t)kf__random_range(r, 1, 70),
+           runs = (size_t)kf__random_range(r, 1, 5), k = 4 * (size_t)kf__random_range(r, 1, 50);
+    size_t lda = (size_t)kf__random_range(r, 1, 100), ld_run = k + (size_t)kf__random_range(r, 0, 300),
+           depth = runs * k;
     kf_dtype out = turn % 6 == 5 ? KF_F32 : KF_U8;
-    bytes a = bytes_new((m - 1) * lda + (runs - 1) * ld_run + k), res = bytes_new(m * n), want = bytes_new(m * n * kf_dtype_size(out)), got = bytes_new(want.n);
+    bytes a = bytes_new((m - 1) * lda + (runs - 1) * ld_run + k), res = bytes_new(m * n),
+          want = bytes_new(m * n * kf_dtype_size(out)), got = bytes_new(want.n);
     int8_t *w = malloc(n * depth);
     random_bytes(&a, turn, r), random_bytes(&res, 0, r), random_weights(w, n * depth, turn, r);
     parameters p = parameters_new(n);
@@ -219,7 +154,8 @@ static void check_windows(unsigned turn, kf__random *r) {
         memset(got.at, CANARY, got.n);
         MEET(kernels, gemm_u8);
         kernels.gemm_u8(m, n, k, runs, ld_run, a.at, lda, packed.at, i ? got.at : want.at, n, &q);
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released())) report(kernels.gemm_u8_name, (shape){m, n, depth}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g) || !tiles_released()))
+            report(kernels.gemm_u8_name, (shape){m, n, depth}, turn);
         guard_free(&packed.g);
     }
     parameters_free(&p);
@@ -229,17 +165,34 @@ static void check_windows(unsigned turn, kf__random *r) {
 
 static void check_dwconv(window v, unsigned turn, kf__random *r) {
     kf_dtype out = turn % 5 == 4 ? KF_I16 : KF_U8;
-    int32_t pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2, ho = (v.h + 2 * pad - v.k) / v.s + 1, wo = (v.w + 2 * pad - v.k) / v.s + 1;
+    int32_t pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2, ho = (v.h + 2 * pad - v.k) / v.s + 1,
+            wo = (v.w + 2 * pad - v.k) / v.s + 1;
     if (v.h + 2 * pad < v.k || v.w + 2 * pad < v.k) return;
     size_t e = kf_dtype_size(out), outs = (size_t)ho * (size_t)wo * v.c, taps = (size_t)(v.k * v.k);
-    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c), want = bytes_new(outs * e), got = bytes_new(outs * e), pads = bytes_new(kf__qpad(v.c));
+    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c), want = bytes_new(outs * e), got = bytes_new(outs * e),
+          pads = bytes_new(kf__qpad(v.c));
     int8_t *w = malloc(taps * v.c);
     random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_weights(w, taps * v.c, turn, r);
     parameters p = parameters_new(v.c), ordered = parameters_new(v.c);
     parameters_fill(&p, v.c, 0.002, out, r);
     void *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
-    kf__dwconv_q d = {.in = in.at, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = wo, .y1 = ho, .kh = v.k, .kw = v.k, .sh = v.s, .sw = v.s, .dh = 1,
-                      .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .scratch = scratch};
+    kf__dwconv_q d = {.in = in.at,
+                      .in_type = KF_U8,
+                      .h_in = v.h,
+                      .w_in = v.w,
+                      .w_out = wo,
+                      .y1 = ho,
+                      .kh = v.k,
+                      .kw = v.k,
+                      .sh = v.s,
+                      .sw = v.s,
+                      .dh = 1,
+                      .dw = 1,
+                      .pt = pad,
+                      .pl = pad,
+                      .c = v.c,
+                      .pad = pads.at,
+                      .scratch = scratch};
     int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -256,7 +209,8 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
             MEET(k, dwconv_u8);
             k.dwconv_u8(&d, &q);
         }
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_u8_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)))
+            report(k.dwconv_u8_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
         guard_free(&packed.g);
     }
     parameters_free(&p), parameters_free(&ordered);
@@ -268,18 +222,35 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
 /* The 16-bit kernel: any window, stride and dilation, u8 or i16 in, every epilogue. */
 static void check_dwconv16(window v, unsigned turn, kf__random *r) {
     kf_dtype in_type = turn % 3 == 2 ? KF_U8 : KF_I16, out = turn % 5 == 4 ? KF_I16 : turn % 5 == 3 ? KF_F32 : KF_U8;
-    int32_t kw = turn % 7 == 6 ? v.k + 1 : v.k, dh = turn % 6 == 5 ? 2 : 1, sw = turn % 4 == 1 ? 3 - v.s : v.s, pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2;
+    int32_t kw = turn % 7 == 6 ? v.k + 1 : v.k, dh = turn % 6 == 5 ? 2 : 1, sw = turn % 4 == 1 ? 3 - v.s : v.s,
+            pad = turn % 4 == 3 ? 0 : (v.k - v.s + 1) / 2;
     int32_t ho = (v.h + 2 * pad - (v.k - 1) * dh - 1) / v.s + 1, wo = (v.w + 2 * pad - kw) / sw + 1;
     if (v.h + 2 * pad <= (v.k - 1) * dh || v.w + 2 * pad < kw) return;
-    size_t e = kf_dtype_size(out), ein = kf_dtype_size(in_type), outs = (size_t)ho * (size_t)wo * v.c, taps = (size_t)(v.k * kw);
-    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c * ein), want = bytes_new(outs * e), got = bytes_new(outs * e), pads = bytes_new(v.c * ein), res = bytes_new(outs);
+    size_t e = kf_dtype_size(out), ein = kf_dtype_size(in_type), outs = (size_t)ho * (size_t)wo * v.c,
+           taps = (size_t)(v.k * kw);
+    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c * ein), want = bytes_new(outs * e), got = bytes_new(outs * e),
+          pads = bytes_new(v.c * ein), res = bytes_new(outs);
     bytes w = bytes_new(taps * v.c * 2);
     random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_bytes(&res, 0, r), random_bytes(&w, turn / 8, r);
     parameters p = parameters_new(v.c);
     parameters_fill(&p, v.c, in_type == KF_U8 ? 1e-5 : 1e-7, out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, v.c, out);
-    kf__dwconv_q d = {.in = in.at, .in_type = in_type, .h_in = v.h, .w_in = v.w, .w_out = wo, .kh = v.k, .kw = kw, .sh = v.s, .sw = sw, .dh = dh,
-                      .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
+    kf__dwconv_q d = {.in = in.at,
+                      .in_type = in_type,
+                      .h_in = v.h,
+                      .w_in = v.w,
+                      .w_out = wo,
+                      .kh = v.k,
+                      .kw = kw,
+                      .sh = v.s,
+                      .sw = sw,
+                      .dh = dh,
+                      .dw = 1,
+                      .pt = pad,
+                      .pl = pad,
+                      .c = v.c,
+                      .pad = pads.at,
+                      .w = w.at};
     int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -291,28 +262,48 @@ static void check_dwconv16(window v, unsigned turn, kf__random *r) {
             MEET(k, dwconv_i16);
             k.dwconv_i16(&d, &q);
         }
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_i16_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)))
+            report(k.dwconv_i16_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
     }
     parameters_free(&p);
-    guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g), guard_free(&res.g), guard_free(&w.g);
+    guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g), guard_free(&res.g),
+        guard_free(&w.g);
 }
 
 /* Windows that only dwconv_any takes: any size, strides that differ, dilation, residuals, every output. */
 static void check_dwconv_any(window v, unsigned turn, kf__random *r) {
     static const kf_dtype OUT[4] = {KF_U8, KF_U8, KF_I16, KF_F32};
     kf_dtype out = OUT[turn % 4];
-    int32_t kw = turn % 3 ? v.k : v.k + 1, dh = turn % 6 == 5 ? 2 : 1, dw = turn % 7 == 6 ? 3 : 1, sw = turn % 4 == 1 ? 3 - v.s : v.s, pad = turn % 5 ? v.k / 2 : 0;
+    int32_t kw = turn % 3 ? v.k : v.k + 1, dh = turn % 6 == 5 ? 2 : 1, dw = turn % 7 == 6 ? 3 : 1,
+            sw = turn % 4 == 1 ? 3 - v.s : v.s, pad = turn % 5 ? v.k / 2 : 0;
     int32_t ho = (v.h + 2 * pad - (v.k - 1) * dh - 1) / v.s + 1, wo = (v.w + 2 * pad - (kw - 1) * dw - 1) / sw + 1;
     if (v.h + 2 * pad <= (v.k - 1) * dh || v.w + 2 * pad <= (kw - 1) * dw) return;
     size_t e = kf_dtype_size(out), outs = (size_t)ho * (size_t)wo * v.c, taps = (size_t)(v.k * kw);
-    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c), want = bytes_new(outs * e), got = bytes_new(outs * e), pads = bytes_new(v.c), res = bytes_new(outs), w = bytes_new(taps * v.c);
-    random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_bytes(&res, 0, r), random_weights((int8_t *)w.at, w.n, turn, r);
+    bytes in = bytes_new((size_t)v.h * (size_t)v.w * v.c), want = bytes_new(outs * e), got = bytes_new(outs * e),
+          pads = bytes_new(v.c), res = bytes_new(outs), w = bytes_new(taps * v.c);
+    random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_bytes(&res, 0, r),
+        random_weights((int8_t *)w.at, w.n, turn, r);
     parameters p = parameters_new(v.c);
     parameters_fill(&p, v.c, 0.002, out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, v.c, out);
     if (turn % 7) kf__requant_bound(&q, 255.0 * 128 * 64 + 100000, v.c, 16, p.lo8, p.hi8);
-    kf__dwconv_q d = {.in = in.at, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = wo, .y1 = ho, .kh = v.k, .kw = kw, .sh = v.s, .sw = sw, .dh = dh, .dw = dw,
-                      .pt = pad, .pl = pad, .c = v.c, .pad = pads.at, .w = w.at};
+    kf__dwconv_q d = {.in = in.at,
+                      .in_type = KF_U8,
+                      .h_in = v.h,
+                      .w_in = v.w,
+                      .w_out = wo,
+                      .y1 = ho,
+                      .kh = v.k,
+                      .kw = kw,
+                      .sh = v.s,
+                      .sw = sw,
+                      .dh = dh,
+                      .dw = dw,
+                      .pt = pad,
+                      .pl = pad,
+                      .c = v.c,
+                      .pad = pads.at,
+                      .w = w.at};
     int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -321,25 +312,41 @@ static void check_dwconv_any(window v, unsigned turn, kf__random *r) {
         memset(got.at, CANARY, got.n);
         MEET(k, dwconv_any);
         k.dwconv_any(&d, &q);
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.dwconv_any_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)))
+            report(k.dwconv_any_name, (shape){(size_t)v.h, v.c, (size_t)v.k}, turn);
     }
     parameters_free(&p);
-    guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g), guard_free(&res.g), guard_free(&w.g);
+    guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g), guard_free(&res.g),
+        guard_free(&w.g);
 }
 
 static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r) {
     kf_dtype in = turn % 2 ? KF_U8 : KF_I16, out = turn % 3 ? KF_U8 : KF_I16;
-    bytes x = bytes_new(rows * c * kf_dtype_size(in)), want = bytes_new(rows * c * kf_dtype_size(out)), got = bytes_new(rows * c * kf_dtype_size(out));
+    bytes x = bytes_new(rows * c * kf_dtype_size(in)), want = bytes_new(rows * c * kf_dtype_size(out)),
+          got = bytes_new(rows * c * kf_dtype_size(out));
     bytes sum_want = bytes_new(c * 4), sum_got = bytes_new(c * 4);
     random_bytes(&x, turn, r);
     parameters p = parameters_new(c);
     parameters_fill(&p, c, in == KF_U8 ? 1.5 : 0.01, out, r);
     if (turn % 7 == 1) memset(x.at, 255, x.n); /* the largest sums */
-    if (turn % 5 == 2) p.mul[c / 2] = (float[]){NAN, 1e9f, -INFINITY, 4194303.75f, -4194303.75f, 4194304.0f}[turn % 6]; /* products that fit an i32 or just do not */
+    if (turn % 5 == 2)
+        p.mul[c / 2] =
+            (float[]){NAN, 1e9f, -INFINITY, 4194303.75f, -4194303.75f, 4194304.0f}[turn % 6]; /* products that fit an
+                                                                                                 i32 or just do not */
     int32_t *zero = calloc(kf__qpad(c), 4);
     for (size_t i = 0; i < c && in == KF_U8; i++) zero[i] = (int32_t)kf__random_range(r, 0, 255);
-    kf__affine_q a = {.in = x.at, .in_type = in, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows, .c = c,
-                      .ld_in = c, .ld_out = c};
+    kf__affine_q a = {.in = x.at,
+                      .in_type = in,
+                      .out_type = out,
+                      .in_zero = zero,
+                      .mul = p.mul,
+                      .flo = p.flo,
+                      .fhi = p.fhi,
+                      .zero = p.zero,
+                      .rows = rows,
+                      .c = c,
+                      .ld_in = c,
+                      .ld_out = c};
     int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -351,7 +358,8 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
         k.affine_q(&a);
         MEET(k, colsum_q);
         k.colsum_q(in, rows, c, x.at, (int32_t *)(void *)sum->at);
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.affine_q_name, (shape){rows, c, 0}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)))
+            report(k.affine_q_name, (shape){rows, c, 0}, turn);
         if (i && memcmp(sum_want.at, sum_got.at, sum_got.n) != 0) report(k.colsum_q_name, (shape){rows, c, 0}, turn);
     }
     free(zero);
@@ -362,7 +370,8 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
 /* Real inputs, one scale for all channels or one for each; NaN and infinities too. */
 static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *r) {
     kf_dtype out = turn % 3 ? KF_U8 : KF_I16;
-    bytes x = bytes_new(rows * c * 4), want = bytes_new(rows * c * kf_dtype_size(out)), got = bytes_new(rows * c * kf_dtype_size(out));
+    bytes x = bytes_new(rows * c * 4), want = bytes_new(rows * c * kf_dtype_size(out)),
+          got = bytes_new(rows * c * kf_dtype_size(out));
     for (size_t i = 0; i < rows * c; i++) {
         float v = (float)(kf__random_unit(r) * 12 - 6);
         if (kf__random_range(r, 0, 40) == 0) v = kf__random_range(r, 0, 1) ? NAN : i % 2 ? INFINITY : -INFINITY;
@@ -370,10 +379,21 @@ static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *
     }
     parameters p = parameters_new(c);
     parameters_fill(&p, c, 60, out, r);
-    for (size_t i = 1; turn % 2 && i < c; i++) p.mul[i] = p.mul[0], p.zero[i] = p.zero[0], p.flo[i] = p.flo[0], p.fhi[i] = p.fhi[0];
+    for (size_t i = 1; turn % 2 && i < c; i++)
+        p.mul[i] = p.mul[0], p.zero[i] = p.zero[0], p.flo[i] = p.flo[0], p.fhi[i] = p.fhi[0];
     int32_t *zero = calloc(kf__qpad(c), 4);
-    kf__affine_q a = {.in = x.at, .in_type = KF_F32, .out_type = out, .in_zero = zero, .mul = p.mul, .flo = p.flo, .fhi = p.fhi, .zero = p.zero, .rows = rows,
-                      .c = c, .ld_in = c, .ld_out = c};
+    kf__affine_q a = {.in = x.at,
+                      .in_type = KF_F32,
+                      .out_type = out,
+                      .in_zero = zero,
+                      .mul = p.mul,
+                      .flo = p.flo,
+                      .fhi = p.fhi,
+                      .zero = p.zero,
+                      .rows = rows,
+                      .c = c,
+                      .ld_in = c,
+                      .ld_out = c};
     int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -381,7 +401,8 @@ static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *
         a.out = i ? got.at : want.at;
         MEET(k, affine_q);
         k.affine_q(&a);
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.affine_q_name, (shape){rows, c, 1}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)))
+            report(k.affine_q_name, (shape){rows, c, 1}, turn);
     }
     free(zero);
     parameters_free(&p);
@@ -412,10 +433,19 @@ static void check_eltwise(size_t rows, size_t c, unsigned turn, kf__random *r) {
     bool one = turn % 5 != 4;
     random_tensor(&a, ta, pa.zero, pa.mul, c, one, r), random_tensor(&b, tb, pb.zero, pb.mul, c, one, r);
     parameters_fill(&p, c, 1, out, r);
-    for (size_t i = 1; one && i < c; i++) p.k[i] = p.k[0], p.inv[i] = p.inv[0], p.flo[i] = p.flo[0], p.fhi[i] = p.fhi[0], p.zero[i] = p.zero[0];
+    for (size_t i = 1; one && i < c; i++)
+        p.k[i] = p.k[0], p.inv[i] = p.inv[0], p.flo[i] = p.flo[0], p.fhi[i] = p.fhi[0], p.zero[i] = p.zero[0];
     kf__requant q = requant_of(&p, turn, false, NULL, 0, out);
-    kf__eltwise_q e = {.a = a.at, .b = turn % 4 ? b.at : NULL, .a_type = ta, .b_type = tb, .a_zero = pa.zero, .a_scale = pa.mul, .product = turn % 8 > 4,
-                       .q = &q, .rows = rows, .c = c};
+    kf__eltwise_q e = {.a = a.at,
+                       .b = turn % 4 ? b.at : NULL,
+                       .a_type = ta,
+                       .b_type = tb,
+                       .a_zero = pa.zero,
+                       .a_scale = pa.mul,
+                       .product = turn % 8 > 4,
+                       .q = &q,
+                       .rows = rows,
+                       .c = c};
     if (e.b) e.b_zero = pb.zero, e.b_scale = pb.mul;
     int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
@@ -425,7 +455,8 @@ static void check_eltwise(size_t rows, size_t c, unsigned turn, kf__random *r) {
         memset(got.at, CANARY, got.n);
         MEET(k, eltwise_q);
         k.eltwise_q(&e);
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.eltwise_q_name, (shape){rows, c, 0}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)))
+            report(k.eltwise_q_name, (shape){rows, c, 0}, turn);
     }
     parameters_free(&p), parameters_free(&pa), parameters_free(&pb);
     guard_free(&a.g), guard_free(&b.g), guard_free(&want.g), guard_free(&got.g);
@@ -434,15 +465,31 @@ static void check_eltwise(size_t rows, size_t c, unsigned turn, kf__random *r) {
 /* One pixel of a pooling window of any size, also of none inside. */
 static void check_pool(size_t c, unsigned turn, kf__random *r) {
     kf_dtype in = turn % 3 ? KF_U8 : KF_I16, out = turn % 2 ? in : turn % 7 == 6 ? KF_F32 : KF_U8;
-    size_t rows = (size_t)kf__random_range(r, turn % 20 ? 1 : 0, 7), columns = (size_t)kf__random_range(r, 1, 7), step = (size_t)kf__random_range(r, 1, 2) * c;
-    size_t line = columns * step + (size_t)kf__random_range(r, 0, 9), count = rows ? (rows - 1) * line + (columns - 1) * step + c : 0;
-    bytes x = bytes_new(count * kf_dtype_size(in) + !count), want = bytes_new(c * kf_dtype_size(out)), got = bytes_new(c * kf_dtype_size(out));
+    size_t rows = (size_t)kf__random_range(r, turn % 20 ? 1 : 0, 7), columns = (size_t)kf__random_range(r, 1, 7),
+           step = (size_t)kf__random_range(r, 1, 2) * c;
+    size_t line = columns * step + (size_t)kf__random_range(r, 0, 9),
+           count = rows ? (rows - 1) * line + (columns - 1) * step + c : 0;
+    bytes x = bytes_new(count * kf_dtype_size(in) + !count), want = bytes_new(c * kf_dtype_size(out)),
+          got = bytes_new(c * kf_dtype_size(out));
     random_bytes(&x, turn, r);
     parameters p = parameters_new(c);
     parameters_fill(&p, c, 1, out, r);
-    kf__pool_q w = {.in = x.at, .in_type = in, .out_type = out, .rows = rows, .columns = rows ? columns : 0, .row_step = line, .column_step = step, .c = c,
-                    .largest = turn % 2, .lo = in == KF_U8 ? 9 : -30000, .hi = in == KF_U8 ? 240 : 30000, .in_zero = in == KF_U8 ? 101 : 0,
-                    .mul = (float)(kf__random_unit(r) * (in == KF_U8 ? 0.1 : 1e-3)), .flo = p.flo, .fhi = p.fhi, .zero = p.zero};
+    kf__pool_q w = {.in = x.at,
+                    .in_type = in,
+                    .out_type = out,
+                    .rows = rows,
+                    .columns = rows ? columns : 0,
+                    .row_step = line,
+                    .column_step = step,
+                    .c = c,
+                    .largest = turn % 2,
+                    .lo = in == KF_U8 ? 9 : -30000,
+                    .hi = in == KF_U8 ? 240 : 30000,
+                    .in_zero = in == KF_U8 ? 101 : 0,
+                    .mul = (float)(kf__random_unit(r) * (in == KF_U8 ? 0.1 : 1e-3)),
+                    .flo = p.flo,
+                    .fhi = p.fhi,
+                    .zero = p.zero};
     int level[RUNGS];
     for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
         kf__kernels_int k;
@@ -451,7 +498,8 @@ static void check_pool(size_t c, unsigned turn, kf__random *r) {
         memset(got.at, CANARY, got.n);
         MEET(k, pool_q);
         k.pool_q(&w);
-        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g))) report(k.pool_q_name, (shape){rows, c, columns}, turn);
+        if (i && (memcmp(want.at, got.at, got.n) != 0 || !guard_intact(&got.g)))
+            report(k.pool_q_name, (shape){rows, c, columns}, turn);
     }
     parameters_free(&p);
     guard_free(&x.g), guard_free(&want.g), guard_free(&got.g);
@@ -459,13 +507,15 @@ static void check_pool(size_t c, unsigned turn, kf__random *r) {
 
 /* Floats and planes to pixels against the formula with lrint; ties, infinities and NaN too. */
 static void check_pixels(size_t n, unsigned turn, kf__random *r) {
-    static const float ODD[] = {0.5f, 1.5f, 2.5f, -0.5f, 254.5f, 255.5f, 1e30f, -1e30f, NAN, INFINITY, -INFINITY, -0.0f};
+    static const float ODD[] = {0.5f,  1.5f,   2.5f, -0.5f,    254.5f,    255.5f,
+                                1e30f, -1e30f, NAN,  INFINITY, -INFINITY, -0.0f};
     bool planes = turn % 2, plain = turn % 4 < 2;
     double std[3] = {0.229f, 0.224f, 0.225f}, mean[3] = {0.485f, 0.456f, 0.406f}, top = plain ? 1 : 255;
     for (int k = 0; plain && k < 3; k++) std[k] = 1, mean[k] = 0;
     bytes x = bytes_new(n * 12), want = bytes_new(n * 3), got = bytes_new(n * 3), flat = bytes_new(n * 3);
     for (size_t i = 0; i < 3 * n; i++) {
-        float v = kf__random_range(r, 0, 9) ? (float)(kf__random_unit(r) * (plain ? 270 : 5)) - 2 : ODD[kf__random_range(r, 0, KF_COUNT(ODD) - 1)];
+        float v = kf__random_range(r, 0, 9) ? (float)(kf__random_unit(r) * (plain ? 270 : 5)) - 2
+                                            : ODD[kf__random_range(r, 0, KF_COUNT(ODD) - 1)];
         size_t k = planes ? i / n : i % 3;
         double back = ((double)v * std[k] + mean[k]) * top;
         memcpy(x.at + 4 * i, &v, 4);
@@ -549,7 +599,8 @@ static void bench_depthwise(const kf__kernels_int *k, window v, double limit, kf
     int32_t pad = v.k / 2, ho = (v.h + 2 * pad - v.k) / v.s + 1;
     uint8_t *in = malloc((size_t)v.h * (size_t)v.w * v.c), *out = malloc((size_t)ho * (size_t)ho * v.c);
     int8_t *w = malloc((size_t)(v.k * v.k) * v.c);
-    void *packed = kf__mem_alloc(NULL, kf__dwconv_u8_packed(k->dw_layout, k->dw_block, v.k, v.s, v.c)), *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
+    void *packed = kf__mem_alloc(NULL, kf__dwconv_u8_packed(k->dw_layout, k->dw_block, v.k, v.s, v.c)),
+         *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
     uint8_t *pads = calloc(kf__qpad(v.c), 1);
     parameters p = parameters_new(v.c);
     parameters_fill(&p, v.c, 1e-4, KF_U8, r);
@@ -558,11 +609,29 @@ static void bench_depthwise(const kf__kernels_int *k, window v, double limit, kf
     kf__dwconv_u8_pack(k->dw_layout, k->dw_block, v.k, v.s, v.c, w, packed);
     kf__requant q = requant_of(&p, v.c >= 200, false, NULL, 0, KF_U8);
     kf__requant_bound(&q, 255.0 * 128 * 25 + 100000, v.c, 16, p.lo8, p.hi8);
-    kf__dwconv_q d = {.in = in, .in_type = KF_U8, .h_in = v.h, .w_in = v.w, .w_out = ho, .y1 = ho, .kh = v.k, .kw = v.k, .sh = v.s, .sw = v.s, .dh = 1,
-                      .dw = 1, .pt = pad, .pl = pad, .c = v.c, .pad = pads, .scratch = scratch, .out = out, .w = packed};
+    kf__dwconv_q d = {.in = in,
+                      .in_type = KF_U8,
+                      .h_in = v.h,
+                      .w_in = v.w,
+                      .w_out = ho,
+                      .y1 = ho,
+                      .kh = v.k,
+                      .kw = v.k,
+                      .sh = v.s,
+                      .sw = v.s,
+                      .dh = 1,
+                      .dw = 1,
+                      .pt = pad,
+                      .pl = pad,
+                      .c = v.c,
+                      .pad = pads,
+                      .scratch = scratch,
+                      .out = out,
+                      .w = packed};
     double ns, work = (double)(ho * ho) * (double)v.c * (double)(v.k * v.k);
     BENCH(ns, k->dwconv_u8(&d, &q));
-    printf("%s %3dx%3d %dx%d/%d x %4zu  %9.0f ns  %6.1f MAC/ns %5.1f %%\n", k->dwconv_u8_name, ho, ho, v.k, v.k, v.s, v.c, ns, work / ns, 100 * work / ns / limit);
+    printf("%s %3dx%3d %dx%d/%d x %4zu  %9.0f ns  %6.1f MAC/ns %5.1f %%\n", k->dwconv_u8_name, ho, ho, v.k, v.k, v.s,
+           v.c, ns, work / ns, 100 * work / ns / limit);
     parameters_free(&p);
     free(in), free(out), free(w), free(pads), kf__mem_free(NULL, packed), kf__mem_free(NULL, scratch);
 }
@@ -573,10 +642,12 @@ static void bench(void) {
     for (int i = 0, n = int_rungs(level); i < n; i++) {
         kf__kernels_int k;
         select_rung(level[i], &k);
-        if (level[i] == KF_CPU_AVX512 || level[i] == TILE_TWIN) continue; /* its kernels of bytes are those of AVX2; a model */
+        if (level[i] == KF_CPU_AVX512 || level[i] == TILE_TWIN)
+            continue; /* its kernels of bytes are those of AVX2; a model */
         double limit = dot_limit((kf__cpu_level)level[i], level[i] == KF_CPU_AVX512VNNI);
         if (i) printf("limit of %s: %.1f MAC/ns\n", k.gemm_u8_name, limit);
-        for (size_t x = 0; i && level[i] != KF_CPU_AMX && x < KF_COUNT(DEPTHWISE); x++) bench_depthwise(&k, DEPTHWISE[x], limit, &r);
+        for (size_t x = 0; i && level[i] != KF_CPU_AMX && x < KF_COUNT(DEPTHWISE); x++)
+            bench_depthwise(&k, DEPTHWISE[x], limit, &r);
         for (size_t x = 0; i && x < KF_COUNT(GEMMS); x++) {
             shape s = GEMMS[x];
             uint8_t *a = malloc(s.m * s.k), *c = malloc(s.m * s.n),
@@ -591,7 +662,8 @@ static void bench(void) {
             kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
             double ns, work = (double)s.m * (double)s.n * (double)s.k;
             BENCH(ns, k.gemm_u8(s.m, s.n, s.k, 1, 0, a, s.k, b, c, s.n, &q));
-            printf("%s %5zu x %4zu x %4zu  %9.0f ns  %6.1f MAC/ns %5.1f %%\n", k.gemm_u8_name, s.m, s.n, s.k, ns, work / ns, 100 * work / ns / limit);
+            printf("%s %5zu x %4zu x %4zu  %9.0f ns  %6.1f MAC/ns %5.1f %%\n", k.gemm_u8_name, s.m, s.n, s.k, ns,
+                   work / ns, 100 * work / ns / limit);
             parameters_free(&p);
             free(a), free(c), free(w), kf__mem_free(NULL, b);
         }
@@ -609,26 +681,40 @@ int main(int argc, char **argv) {
         if (GEMMS[i].m < 800) check_gemm(GEMMS[i], i, true, &r);
     }
     for (unsigned i = 0; i < 600; i++)
-        check_gemm((shape){(size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, 90), (size_t)kf__random_range(&r, 1, 50)}, i, i % 3 == 2, &r);
-    for (unsigned i = 0; i < 200; i++) /* several steps of tiles, the last of which may overlap; some depths are no fours */
-        check_gemm((shape){(size_t)kf__random_range(&r, 1, 120), (size_t)kf__random_range(&r, 1, 70), i % 8 ? 4 * (size_t)kf__random_range(&r, 1, 80) : (size_t)kf__random_range(&r, 60, 200)}, i, false, &r);
+        check_gemm((shape){(size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, 90),
+                           (size_t)kf__random_range(&r, 1, 50)},
+                   i, i % 3 == 2, &r);
+    for (unsigned i = 0; i < 200;
+         i++) /* several steps of tiles, the last of which may overlap; some depths are no fours */
+        check_gemm((shape){(size_t)kf__random_range(&r, 1, 120), (size_t)kf__random_range(&r, 1, 70),
+                           i % 8 ? 4 * (size_t)kf__random_range(&r, 1, 80) : (size_t)kf__random_range(&r, 60, 200)},
+                   i, false, &r);
     for (unsigned i = 0; i < 200; i++) check_windows(i, &r);
     for (unsigned i = 0; i < KF_COUNT(DEPTHWISE); i++) check_dwconv(DEPTHWISE[i], i, &r);
     for (unsigned i = 0; i < 400; i++)
-        check_dwconv((window){(int32_t)kf__random_range(&r, 1, 70), (int32_t)kf__random_range(&r, 1, 70), i % 2 ? 3 : 5, i % 4 < 2 ? 1 : 2,
-                              (size_t)kf__random_range(&r, 1, i % 9 ? 70 : 140)}, i, &r);
+        check_dwconv((window){(int32_t)kf__random_range(&r, 1, 70), (int32_t)kf__random_range(&r, 1, 70), i % 2 ? 3 : 5,
+                              i % 4 < 2 ? 1 : 2, (size_t)kf__random_range(&r, 1, i % 9 ? 70 : 140)},
+                     i, &r);
     for (unsigned i = 0; i < KF_COUNT(DEPTHWISE); i++)
         if (DEPTHWISE[i].h < 100) check_dwconv16(DEPTHWISE[i], 3 * i, &r);
     for (unsigned i = 0; i < 400; i++)
-        check_dwconv16((window){(int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 4 < 2 ? 1 : 2,
-                                (size_t)kf__random_range(&r, 1, 70)}, i, &r);
+        check_dwconv16((window){(int32_t)kf__random_range(&r, 1, 30), (int32_t)kf__random_range(&r, 1, 30),
+                                (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 4 < 2 ? 1 : 2,
+                                (size_t)kf__random_range(&r, 1, 70)},
+                       i, &r);
     for (unsigned i = 0; i < 300; i++)
-        check_dwconv_any((window){(int32_t)kf__random_range(&r, 1, 20), (int32_t)kf__random_range(&r, 1, 20), (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 5 < 3 ? 1 : 2,
-                                  (size_t)kf__random_range(&r, 1, 70)}, i, &r);
-    for (unsigned i = 0; i < 200; i++) check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
-    for (unsigned i = 0; i < 40; i++) check_affine_sum((size_t)kf__random_range(&r, 200, 900), (size_t)kf__random_range(&r, 1, 150), i, &r);
-    for (unsigned i = 0; i < 100; i++) check_affine_real((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, i % 4 ? 8 : 60), i, &r);
-    for (unsigned i = 0; i < 360; i++) check_eltwise((size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, i % 3 ? 70 : 8), i, &r);
+        check_dwconv_any((window){(int32_t)kf__random_range(&r, 1, 20), (int32_t)kf__random_range(&r, 1, 20),
+                                  (int32_t)kf__random_range(&r, 1, i % 8 ? 5 : 8), i % 5 < 3 ? 1 : 2,
+                                  (size_t)kf__random_range(&r, 1, 70)},
+                         i, &r);
+    for (unsigned i = 0; i < 200; i++)
+        check_affine_sum((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 200), i, &r);
+    for (unsigned i = 0; i < 40; i++)
+        check_affine_sum((size_t)kf__random_range(&r, 200, 900), (size_t)kf__random_range(&r, 1, 150), i, &r);
+    for (unsigned i = 0; i < 100; i++)
+        check_affine_real((size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, i % 4 ? 8 : 60), i, &r);
+    for (unsigned i = 0; i < 360; i++)
+        check_eltwise((size_t)kf__random_range(&r, 1, 40), (size_t)kf__random_range(&r, 1, i % 3 ? 70 : 8), i, &r);
     for (unsigned i = 0; i < 300; i++) check_pool((size_t)kf__random_range(&r, 1, 70), i, &r);
     for (unsigned i = 0; i < 200; i++) check_pixels((size_t)kf__random_range(&r, 1, 100), i, &r);
     for (unsigned i = 0; i < 100; i++)

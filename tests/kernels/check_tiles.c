@@ -1,6 +1,6 @@
-/* Check of what stands around the tiles' kernel: the model's own arithmetic and refusals, and the proof that the kernel passes before it is
- * used, with kernels that deserve to fail it. The kernel itself is checked by check_int.
- * Owner rule: nothing is kept. */
+/* Check of what stands around the tiles' kernel: the model's own arithmetic and refusals, and the proof that the kernel
+ * passes before it is used, with kernels that deserve to fail it. The kernel itself is checked by check_int. Owner
+ * rule: nothing is kept. */
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,7 +18,7 @@ static void expect(bool good, const char *what) {
     failures++;
 }
 
-/* ---- the model ------------------------------------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------------------------------- */
 
 typedef struct config {
     uint8_t palette, start_row, reserved[14];
@@ -52,8 +52,11 @@ static void arithmetic(void) {
     _tile_loadd(4, a, 20);
     _tile_loadd(6, b, 64);
     _tile_dpbusd(0, 4, 6);
-    for (int i = 0; i < 16 * 64; i++) expect(tiles.data[0][i / 64][i % 64] == 0 || i < 5 * 64, "rows beyond the configured are zero");
-    for (int i = 0; i < 16 * 64; i++) expect(tiles.data[4][i / 64][i % 64] == 0 || (i < 5 * 64 && i % 64 < 12), "bytes beyond the configured are zero");
+    for (int i = 0; i < 16 * 64; i++)
+        expect(tiles.data[0][i / 64][i % 64] == 0 || i < 5 * 64, "rows beyond the configured are zero");
+    for (int i = 0; i < 16 * 64; i++)
+        expect(tiles.data[4][i / 64][i % 64] == 0 || (i < 5 * 64 && i % 64 < 12),
+               "bytes beyond the configured are zero");
     _tile_stored(0, sums, 64);
     expect(memcmp(sums, want, sizeof sums) == 0, "products, and rows that are not stored");
     _tile_loadd(1, want + 16, 0);
@@ -106,14 +109,14 @@ static void refusals(void) {
     }
 }
 
-/* ---- the proof ------------------------------------------------------------------------------------------------------------- */
+/* ---- the proof --------------------------------------------------------------------------------------------------- */
 
 enum { LAST_BYTE, LAST_FOUR, SECOND_RUN, BEYOND, WRONG };
 static int wrong;
 
 /* The scalar kernel with one thing wrong, as a kernel that handles a remainder badly would have it. */
-static void wrong_gemm(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
-                       const kf__requant *q) {
+static void wrong_gemm(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
+                       const void *b, void *c, size_t ldc, const kf__requant *q) {
     static uint8_t copy[8192];
     size_t bytes = runs == 1 ? m * k : (m - 1) * lda + ld_run + k, out = m * n * kf_dtype_size(q->out);
     memcpy(copy, a, bytes);
@@ -138,7 +141,9 @@ static void proof(void) {
                what);
         expect(!kf__cpu_usable(KF_CPU_AMX) && kf__cpu_level_now() != KF_CPU_AMX && kf__cpu_level_best() != KF_CPU_AMX,
                what);
-        expect(kf_cpu_limit("amx", NULL) == KF_ERR_UNSUPPORTED && kf_cpu_limit("scalar", NULL) == KF_OK && kf_cpu_limit(NULL, NULL) == KF_OK, "limits know the bar");
+        expect(kf_cpu_limit("amx", NULL) == KF_ERR_UNSUPPORTED && kf_cpu_limit("scalar", NULL) == KF_OK &&
+                   kf_cpu_limit(NULL, NULL) == KF_OK,
+               "limits know the bar");
         kf__cpu_bar(KF_CPU_LEVELS);
     }
     kf__cpu_level best = kf__cpu_level_best();

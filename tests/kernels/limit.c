@@ -37,8 +37,8 @@ double fma_limit(kf__cpu_level level) {
             _Pragma("GCC unroll 12") for (int i = 0; i < CHAINS; i++) acc[i] = DOT(acc[i], x, y);                      \
         for (int i = 0; i < CHAINS; i++) memcpy(out + 2 + i * 16, &acc[i], sizeof(V));                                 \
     }
-/* Exact products of bytes take two of these for four of them. The addition is part of it; as text, or the product, the same each time, would
- * move out of the loop. */
+/* Exact products of bytes take two of these for four of them. The addition is part of it; as text, or the product, the
+ * same each time, would move out of the loop. */
 __attribute__((target("avx2"), always_inline)) static inline __m256i pairs(__m256i acc, __m256i x, __m256i y) {
     __m256i t;
     __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(t) : "x"(x), "x"(y));

@@ -1,6 +1,6 @@
-/* A model of AMX's tiles: the intrinsics of palette 1 in C after the pseudo-code of Intel's manual, with its checks; what raises an exception
- * there ends the program here. Included where <immintrin.h>'s intrinsics would be used.
- * Owner rule: tiles belong to the thread. */
+/* A model of AMX's tiles: the intrinsics of palette 1 in C after the pseudo-code of Intel's manual, with its checks;
+ * what raises an exception there ends the program here. Included where <immintrin.h>'s intrinsics would be used. Owner
+ * rule: tiles belong to the thread. */
 #ifndef KF_TILE_MODEL_H
 #define KF_TILE_MODEL_H
 
@@ -25,13 +25,14 @@ static _Thread_local tile_model tiles;
 #define TILE_MUST(condition)                                                                                           \
     do {                                                                                                               \
         if (condition) break;                                                                                          \
-        fprintf(stderr, "tiles: not %s\n", #condition);                                                               \
+        fprintf(stderr, "tiles: not %s\n", #condition);                                                                \
         abort();                                                                                                       \
     } while (0)
 
 static inline void tile_model_release(void) {
     tiles.configured = false;
-    memset(tiles.bytes, 0, sizeof tiles.bytes), memset(tiles.rows, 0, sizeof tiles.rows), memset(tiles.data, 0, sizeof tiles.data);
+    memset(tiles.bytes, 0, sizeof tiles.bytes), memset(tiles.rows, 0, sizeof tiles.rows),
+        memset(tiles.data, 0, sizeof tiles.data);
 }
 
 /* LDTILECFG: palette 0 is a release. */
@@ -93,7 +94,8 @@ static inline void tile_model_dpbusd(int c, int a, int b) {
             const uint8_t *x = tiles.data[a][m] + 4 * k;
             const int8_t *y = (const int8_t *)tiles.data[b][k];
             for (int n = 0; n < tiles.bytes[c] / 4; n++)
-                sums[n] += (uint32_t)(x[0] * y[4 * n] + x[1] * y[4 * n + 1] + x[2] * y[4 * n + 2] + x[3] * y[4 * n + 3]);
+                sums[n] +=
+                    (uint32_t)(x[0] * y[4 * n] + x[1] * y[4 * n + 1] + x[2] * y[4 * n + 2] + x[3] * y[4 * n + 3]);
         }
         memset(tiles.data[c][m], 0, sizeof tiles.data[c][m]);
         memcpy(tiles.data[c][m], sums, tiles.bytes[c]);

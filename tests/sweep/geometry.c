@@ -258,7 +258,7 @@ void covering_free(covering *c) {
 
 /* Pairs do not make a pointwise first layer over pixels: that takes thirteen values at once, each of them the first. */
 static void fix_pointwise(bool *fixed) {
-    static const int FIRST[] = {P_INPUT, P_GROUP, P_KH,  P_KW,   P_SH,     P_SW,    P_DH,
+    static const int FIRST[] = {P_INPUT, P_GROUP, P_KH,   P_KW,     P_SH,    P_SW,      P_DH,
                                 P_DW,    P_TOP,   P_LEFT, P_BOTTOM, P_RIGHT, P_PAD_NODE};
     for (size_t i = 0; i < KF_COUNT(FIRST); i++) fixed[FIRST[i]] = true;
 }

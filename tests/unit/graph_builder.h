@@ -88,12 +88,14 @@ static inline kf__vid gb_node(kf__graph *g, kf__op op, const char *name, int n_i
     return out;
 }
 #define NODE(g, op, name, ...)                                                                                         \
-    gb_node((g), KF_OP_##op, (name), (int)(sizeof((kf__vid[]){__VA_ARGS__}) / sizeof(kf__vid)), (kf__vid[]){__VA_ARGS__}, NULL)
+    gb_node((g), KF_OP_##op, (name), (int)(sizeof((kf__vid[]){__VA_ARGS__}) / sizeof(kf__vid)),                        \
+            (kf__vid[]){__VA_ARGS__}, NULL)
 
 static inline kf__node *gb_last(kf__graph *g) { return &g->nodes[g->n_nodes - 1]; }
 
 /** Square convolution without bias unless given. */
-static inline kf__vid gb_conv(kf__graph *g, const char *name, kf__vid x, kf__vid w, kf__vid b, int stride, int pad, int group) {
+static inline kf__vid gb_conv(kf__graph *g, const char *name, kf__vid x, kf__vid w, kf__vid b, int stride, int pad,
+                              int group) {
     kf__vid out = b < 0 ? NODE(g, CONV, name, x, w) : NODE(g, CONV, name, x, w, b);
     const kf__shape *s = &g->values[w].shape;
     gb_last(g)->attrs.window = (kf__window){.kh = (int32_t)s->dim[2],

@@ -15,7 +15,8 @@
 #include "program/program.h"
 
 static inline int32_t pb_tensor(kf__program *p, const char *name, int32_t h, int32_t w, int32_t c) {
-    p->tensors[p->n_tensors] = (kf__ptensor){.name = name, .dtype = KF_F32, .n = 1, .h = h, .w = w, .c = c, .scales = -1, .zeros = -1};
+    p->tensors[p->n_tensors] =
+        (kf__ptensor){.name = name, .dtype = KF_F32, .n = 1, .h = h, .w = w, .c = c, .scales = -1, .zeros = -1};
     return p->n_tensors++;
 }
 
@@ -53,8 +54,10 @@ static inline kf__program *pb_small(void) {
     p->steps = kf__arena_zalloc(&p->arena, 16 * sizeof *p->steps);
     p->inputs = kf__arena_zalloc(&p->arena, sizeof *p->inputs);
     p->outputs = kf__arena_zalloc(&p->arena, sizeof *p->outputs);
-    int32_t x = pb_tensor(p, "picture", 8, 8, 3), a = pb_tensor(p, "a", 4, 4, 20), b = pb_tensor(p, "b", 4, 4, 20), g = pb_tensor(p, "g", 1, 1, 20);
-    int32_t c = pb_tensor(p, "c", 4, 4, 20), d = pb_tensor(p, "d", 4, 4, 20), e = pb_tensor(p, "e", 1, 1, 20), y = pb_tensor(p, "scores", 1, 1, 5);
+    int32_t x = pb_tensor(p, "picture", 8, 8, 3), a = pb_tensor(p, "a", 4, 4, 20), b = pb_tensor(p, "b", 4, 4, 20),
+            g = pb_tensor(p, "g", 1, 1, 20);
+    int32_t c = pb_tensor(p, "c", 4, 4, 20), d = pb_tensor(p, "d", 4, 4, 20), e = pb_tensor(p, "e", 1, 1, 20),
+            y = pb_tensor(p, "scores", 1, 1, 5);
     kf__step *s = pb_step(p, KF_STEP_CONV, "stem", x, a);
     s->window.kh = s->window.kw = 3, s->window.sh = s->window.sw = 2, s->window.pt = s->window.pl = 1,
     s->window.pb = s->window.pr = 1;
@@ -80,9 +83,15 @@ static inline kf__program *pb_small(void) {
     p->inputs[p->n_inputs++] = (kf__pinput){.name = "picture", .tensor = x, .rank = 4, .shape = {1, 3, 8, 8}};
     p->outputs[p->n_outputs++] = (kf__poutput){.name = "scores", .tensor = y, .rank = 2, .shape = {1, 5}};
     static const char *labels[] = {"one", "two", "three \"quoted\"", "vier\xC3\xA4", "five"};
-    p->meta = (kf__pmeta){.name = "small", .kitfox = "test", .n_labels = 5, .labels = labels, .parameters = 1234, .macs = 99};
-    p->meta.preprocess = (kf_preprocess){.valid = 1, .width = 8, .height = 8, .crop_pct = 0.875, .filter = KF_FILTER_BICUBIC,
-                                         .mean = {0.485, 0.456, 0.406}, .std = {0.229, 0.224, 0.225}};
+    p->meta =
+        (kf__pmeta){.name = "small", .kitfox = "test", .n_labels = 5, .labels = labels, .parameters = 1234, .macs = 99};
+    p->meta.preprocess = (kf_preprocess){.valid = 1,
+                                         .width = 8,
+                                         .height = 8,
+                                         .crop_pct = 0.875,
+                                         .filter = KF_FILTER_BICUBIC,
+                                         .mean = {0.485, 0.456, 0.406},
+                                         .std = {0.229, 0.224, 0.225}};
     return p;
 }
 

@@ -87,8 +87,10 @@ static void test_rounding_is_to_even(void **state) {
     const struct {
         float x;
         int q;
-    } cases[] = {{0.5f, 0}, {1.5f, 2}, {2.5f, 2}, {-0.5f, 0}, {-1.5f, -2}, {0.49999997f, 0}, {1e30f, 127}, {-1e30f, -128}};
-    for (size_t i = 0; i < KF_COUNT(cases); i++) assert_int_equal(kf__quantize_clamped(cases[i].x, 0, -128, 127), cases[i].q);
+    } cases[] = {{0.5f, 0},   {1.5f, 2},        {2.5f, 2},    {-0.5f, 0},
+                 {-1.5f, -2}, {0.49999997f, 0}, {1e30f, 127}, {-1e30f, -128}};
+    for (size_t i = 0; i < KF_COUNT(cases); i++)
+        assert_int_equal(kf__quantize_clamped(cases[i].x, 0, -128, 127), cases[i].q);
     assert_int_equal(kf__quantize_clamped(1e30f, 100, 0, 255), 255);
     assert_int_equal(kf__quantize_clamped(-1e30f, 100, 0, 255), 0);
 }
@@ -96,8 +98,7 @@ static void test_rounding_is_to_even(void **state) {
 static void test_hswish_reference_points(void **state) {
     (void)state;
     const float x[] = {-4, -3, -1.5f, 0, 1, 3, 6}, y[] = {0, 0, -0.375f, 0, 0.66667f, 3, 6};
-    for (size_t i = 0; i < KF_COUNT(x); i++)
-        assert_true(fabsf(kf__activate(KF_ACT_HSWISH, x[i], 0, 0) - y[i]) < 1e-5f);
+    for (size_t i = 0; i < KF_COUNT(x); i++) assert_true(fabsf(kf__activate(KF_ACT_HSWISH, x[i], 0, 0) - y[i]) < 1e-5f);
     assert_true(fabsf(kf__activate(KF_ACT_HARDSIGMOID, 1.0f, 0.2f, 0.5f) - 0.7f) < 1e-6f);
     assert_true(fabsf(kf__activate(KF_ACT_HSIGMOID, 1.0f, 0, 0) - 0.66667f) < 1e-5f);
 }

@@ -61,9 +61,11 @@ static void expect_pixels(const char *name, int tolerance) {
 
 static void test_formats(void **state) {
     (void)state;
-    const char *names[] = {"sub0.jpg", "sub1.jpg", "sub2.jpg", "progressive.jpg", "grey.jpg", "rgb.png", "palette.png", "grey.png",
-                           "rgba.png", "lossless.webp", "colour.ppm", "grey.pgm", "one.png"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) expect_pixels(names[i], names[i][0] == 's' || strstr(names[i], ".jpg") ? 1 : 0);
+    const char *names[] = {"sub0.jpg",   "sub1.jpg",    "sub2.jpg", "progressive.jpg", "grey.jpg",
+                           "rgb.png",    "palette.png", "grey.png", "rgba.png",        "lossless.webp",
+                           "colour.ppm", "grey.pgm",    "one.png"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        expect_pixels(names[i], names[i][0] == 's' || strstr(names[i], ".jpg") ? 1 : 0);
     expect_pixels("lossy.webp", 2);
     expect_pixels("cmyk.jpg", 1);
     expect_pixels("grey16.png", 0); /* the upper byte; see src/codec/png.c for why not Pillow's clipping */
@@ -105,7 +107,8 @@ static void test_no_exif_keeps_the_sensor_view(void **state) {
 /* Every prefix is refused or decodes whole (a few trailing bytes may be optional); never a crash. */
 static void test_truncation(void **state) {
     (void)state;
-    const char *names[] = {"sub2.jpg", "progressive.jpg", "rgba.png", "palette.png", "lossless.webp", "lossy.webp", "colour.ppm", "cmyk.jpg"};
+    const char *names[] = {"sub2.jpg",      "progressive.jpg", "rgba.png",   "palette.png",
+                           "lossless.webp", "lossy.webp",      "colour.ppm", "cmyk.jpg"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         size_t n, accepted = 0;
         unsigned char *file = slurp(names[k], &n);
@@ -234,13 +237,16 @@ static void test_encode(void **state) {
     assert_int_equal(kf_image_create(37, 21, &in, NULL), KF_OK);
     for (int y = 0; y < 21; y++)
         for (int x = 0; x < 37; x++)
-            for (int c = 0; c < 3; c++) in.pixels[(size_t)y * in.stride + 3 * (size_t)x + (size_t)c] = (uint8_t)(40 + 3 * x + c * 4 * y / 2);
+            for (int c = 0; c < 3; c++)
+                in.pixels[(size_t)y * in.stride + 3 * (size_t)x + (size_t)c] = (uint8_t)(40 + 3 * x + c * 4 * y / 2);
     kf_image part = {.width = 30, .height = 20, .stride = in.stride, .pixels = in.pixels + 3};
     assert_int_equal(kf_image_encode_jpeg(&part, 95, &data, &n, &err), KF_OK);
     assert_int_equal(kf_image_load_memory(data, n, NULL, &out, &err), KF_OK);
     assert_true(out.width == 30 && out.height == 20);
     for (int y = 0; y < 20; y++)
-        for (int x = 0; x < 90; x++) assert_true(abs(out.pixels[(size_t)y * out.stride + (size_t)x] - part.pixels[(size_t)y * part.stride + (size_t)x]) < 12);
+        for (int x = 0; x < 90; x++)
+            assert_true(abs(out.pixels[(size_t)y * out.stride + (size_t)x] -
+                            part.pixels[(size_t)y * part.stride + (size_t)x]) < 12);
     kf_image_free(&out);
     free(data);
     assert_int_equal(kf_image_encode_jpeg(&in, 0, &data, &n, &err), KF_ERR_ARGUMENT);

@@ -14,7 +14,9 @@
 /* A whole file with one place per group for extra or changed lines. */
 static const char *yaml(const char *model, const char *input, const char *calibration, const char *compiler) {
     static char text[8192];
-    snprintf(text, sizeof text, "model_parameters:\n%sinput_parameters:\n%scalibration_parameters:\n%scompiler_parameters:\n%s", model, input, calibration, compiler);
+    snprintf(text, sizeof text,
+             "model_parameters:\n%sinput_parameters:\n%scalibration_parameters:\n%scompiler_parameters:\n%s", model,
+             input, calibration, compiler);
     return text;
 }
 
@@ -91,7 +93,8 @@ static void test_refusals(void **state) {
         kf__arena arena;
         kf__qconfig c;
         kf_error err = {0};
-        assert_int_not_equal(parse(yaml(BAD[i].model, BAD[i].input, BAD[i].calibration, BAD[i].compiler), &arena, &c, &err), KF_OK);
+        assert_int_not_equal(
+            parse(yaml(BAD[i].model, BAD[i].input, BAD[i].calibration, BAD[i].compiler), &arena, &c, &err), KF_OK);
         assert_string_equal(err.text, BAD[i].error);
         kf__arena_free(&arena);
     }
@@ -99,8 +102,21 @@ static void test_refusals(void **state) {
 
 static void test_broken_yaml(void **state) {
     (void)state;
-    static const char *const TEXTS[] = {"", "# only a comment\n", "a: [1, 2\n", "a: 'x\n", "a: b: c\n", "- 1\n- 2\n", "model_parameters: 3\n", "model: {}\n", "\xff\xfe", "%\xf9\x41G ! x\n---\n", "\xef\xbb\xbf%Y\n",
-                                      "a: \xc0\xaf\n", "a: \xed\xa0\x80\n", "a: \xf4\x90\x80\x80\n", "a: \xe2\x82"};
+    static const char *const TEXTS[] = {"",
+                                        "# only a comment\n",
+                                        "a: [1, 2\n",
+                                        "a: 'x\n",
+                                        "a: b: c\n",
+                                        "- 1\n- 2\n",
+                                        "model_parameters: 3\n",
+                                        "model: {}\n",
+                                        "\xff\xfe",
+                                        "%\xf9\x41G ! x\n---\n",
+                                        "\xef\xbb\xbf%Y\n",
+                                        "a: \xc0\xaf\n",
+                                        "a: \xed\xa0\x80\n",
+                                        "a: \xf4\x90\x80\x80\n",
+                                        "a: \xe2\x82"};
     for (size_t i = 0; i < KF_COUNT(TEXTS); i++) {
         kf__arena arena;
         kf__qconfig c;
@@ -127,7 +143,8 @@ static void test_dialect(void **state) {
     assert_int_equal(c.v[KF_QK_SHAPE].at.line, 0);
     assert_string_equal(kf__qconfig_path(&c, &arena, c.v[KF_QK_CAL_DIR].text), "d/./cal_f32");
     assert_int_equal(c.n_notices, 2);
-    assert_string_equal(c.notices[0], "d/c.yaml:3:3: march has no meaning on a CPU; instructions are chosen when the model is loaded");
+    assert_string_equal(
+        c.notices[0], "d/c.yaml:3:3: march has no meaning on a CPU; instructions are chosen when the model is loaded");
     assert_string_equal(c.notices[1],
                         "d/c.yaml:19:3: optimize_level has no meaning on a CPU; there is one level, the best");
     kf__arena_free(&arena);
@@ -160,7 +177,7 @@ static void test_zoo_file(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals), cmocka_unit_test(test_broken_yaml), cmocka_unit_test(test_dialect),
-                                       cmocka_unit_test(test_zoo_file)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_refusals), cmocka_unit_test(test_broken_yaml),
+                                       cmocka_unit_test(test_dialect), cmocka_unit_test(test_zoo_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

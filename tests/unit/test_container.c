@@ -32,7 +32,9 @@ static void round_trip(void **state) {
     (void)state;
     const float a[] = {1, 2, 3, 4, 5, 6};
     const int8_t b[] = {-1, 7, 9};
-    kf__container_tensor t[] = {{"a", KF_F32, {2, {2, 3}}, a, sizeof a}, {"b", KF_I8, {1, {3}}, b, sizeof b}, {"none", KF_I32, {1, {0}}, NULL, 0}};
+    kf__container_tensor t[] = {{"a", KF_F32, {2, {2, 3}}, a, sizeof a},
+                                {"b", KF_I8, {1, {3}}, b, sizeof b},
+                                {"none", KF_I32, {1, {0}}, NULL, 0}};
     kf__container_text m[] = {{"k", "v \" \\ \n \xC3\xA4"}};
     void *file;
     size_t bytes;
@@ -60,7 +62,9 @@ static void lies(void **state) {
     refuses("", 0, KF_ERR_FORMAT, "JSON");
     refuses("[]", 0, KF_ERR_FORMAT, "object");
     refuses("{\"a\":3}", 0, KF_ERR_FORMAT, "a");
-    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[1,2]}}", 2, KF_ERR_FORMAT, "duplicate");
+    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"a\":{\"dtype\":\"U8\",\"shape\":[1],"
+            "\"data_offsets\":[1,2]}}",
+            2, KF_ERR_FORMAT, "duplicate");
     refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 3, KF_ERR_FORMAT, "truncated");
     refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0,4]}}", 5, KF_ERR_FORMAT, "follow");
     refuses("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4, KF_ERR_FORMAT, "needs 8 bytes");
@@ -69,10 +73,16 @@ static void lies(void **state) {
     refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[4,0]}}", 4, KF_ERR_FORMAT, "data_offsets");
     refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[-4,0]}}", 4, KF_ERR_FORMAT, "data_offsets");
     refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[4],\"data_offsets\":[0]}}", 4, KF_ERR_FORMAT, "data_offsets");
-    refuses("{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904,8],\"data_offsets\":[0,0]}}", 0, KF_ERR_LIMIT, "overflow");
-    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, KF_ERR_FORMAT, "shape");
-    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}", 4, KF_ERR_FORMAT, "overlaps");
-    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[2,4]}}", 4, KF_ERR_FORMAT, "after the data");
+    refuses("{\"a\":{\"dtype\":\"F64\",\"shape\":[4611686018427387904,8],\"data_offsets\":[0,0]}}", 0, KF_ERR_LIMIT,
+            "overflow");
+    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,1]}}", 1, KF_ERR_FORMAT,
+            "shape");
+    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[0,3]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],"
+            "\"data_offsets\":[2,4]}}",
+            4, KF_ERR_FORMAT, "overlaps");
+    refuses("{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1]},\"b\":{\"dtype\":\"U8\",\"shape\":[2],"
+            "\"data_offsets\":[2,4]}}",
+            4, KF_ERR_FORMAT, "after the data");
     refuses("{\"__metadata__\":{\"k\":3}}", 0, KF_ERR_FORMAT, "k is not a string");
     refuses("{\"__metadata__\":[]}", 0, KF_ERR_FORMAT, "__metadata__");
 }
@@ -89,6 +99,7 @@ static void short_files(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(lies), cmocka_unit_test(short_files)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(round_trip), cmocka_unit_test(lies),
+                                       cmocka_unit_test(short_files)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

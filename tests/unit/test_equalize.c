@@ -1,7 +1,6 @@
-/* Equalization across layers: the float function stays, spread channels come out even by numbers worked out by hand, and what must not be
- * scaled is not.
- * Links libkitfoxc. The reference interpreter judges the function.
- * Owner rule: each test destroys its graph and arena. */
+/* Equalization across layers: the float function stays, spread channels come out even by numbers worked out by hand,
+ * and what must not be scaled is not. Links libkitfoxc. The reference interpreter judges the function. Owner rule: each
+ * test destroys its graph and arena. */
 #include "graph_builder.h"
 
 #include "quantize/equalize.h"
@@ -50,7 +49,8 @@ static kf__dense output(const kf__graph *g, int sample) {
     return out;
 }
 
-/* Weights [O][I][k][k] from the fixed formula, rows times f (where given), columns by b (where given; depthwise: rows). */
+/* Weights [O][I][k][k] from the fixed formula, rows times f (where given), columns by b (where given; depthwise: rows).
+ */
 static kf__vid spread(kf__graph *g, kf__shape s, const float *f, const float *b) {
     kf__vid v = gb_random(g, s);
     float *w = (float *)(uintptr_t)g->values[v].data;
@@ -149,13 +149,15 @@ static void outputs_are_left_alone(void **state) {
     leaves_alone(g);
 }
 
-/* project -> expand (ReLU) -> depthwise (ReLU) -> squeeze-and-excite -> project + residual -> head; every edge spread. */
+/* project -> expand (ReLU) -> depthwise (ReLU) -> squeeze-and-excite -> project + residual -> head; every edge spread.
+ */
 static kf__graph *block(void) {
     enum { E = 8, R = 2 };
     static const float f[E] = {1, 32, 1.0f / 16, 8, 256, 0.5f, 4, 1.0f / 32};
     kf__graph *g = gb_new();
     kf__vid x = gb_input(g, "x", S(1, C, SIDE, SIDE));
-    kf__vid a = gb_conv(g, "project", x, spread(g, S(C, C, 1, 1), SPREAD, NULL), spread(g, S(C, 1), SPREAD, NULL), 1, 0, 1);
+    kf__vid a =
+        gb_conv(g, "project", x, spread(g, S(C, C, 1, 1), SPREAD, NULL), spread(g, S(C, 1), SPREAD, NULL), 1, 0, 1);
     g->values[g->nodes[0].in[2]].shape = S(C);
     kf__vid e = gb_conv(g, "expand", a, spread(g, S(E, C, 1, 1), f, SPREAD), KF_NO_VALUE, 1, 0, 1);
     gb_last(g)->attrs.act = RELU;
@@ -165,7 +167,8 @@ static kf__graph *block(void) {
     for (int i = 0; i < E * 9; i++) w[i] *= 3;
     kf__vid d = gb_conv(g, "depthwise", e, dw, KF_NO_VALUE, 1, 1, E);
     gb_last(g)->attrs.act = RELU;
-    kf__vid gate = NODE(g, SE_GATE, "gate", d, spread(g, S(R, E), NULL, f), gb_random(g, S(R)), gb_random(g, S(E, R)), gb_random(g, S(E)));
+    kf__vid gate = NODE(g, SE_GATE, "gate", d, spread(g, S(R, E), NULL, f), gb_random(g, S(R)), gb_random(g, S(E, R)),
+                        gb_random(g, S(E)));
     gb_last(g)->attrs.act = RELU;
     gb_last(g)->attrs.gate_act = (kf__activation){.kind = KF_ACT_HSIGMOID};
     kf__vid s = NODE(g, SCALE, "scale", d, gate);
@@ -187,7 +190,8 @@ static kf_status see(void *user, const kf__graph *g, kf__vid v, const kf__dense 
     (void)g, (void)err;
     if (v != e->v) return KF_OK;
     size_t inner = SIDE * SIDE;
-    for (size_t i = 0; i < (size_t)d->shape.dim[1] * inner; i++) e->top[i / inner] = fmaxf(e->top[i / inner], fabsf(((const float *)d->data)[i]));
+    for (size_t i = 0; i < (size_t)d->shape.dim[1] * inner; i++)
+        e->top[i / inner] = fmaxf(e->top[i / inner], fabsf(((const float *)d->data)[i]));
     return KF_OK;
 }
 
@@ -230,9 +234,9 @@ static void a_block_keeps_its_function(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(one_channel_is_not_depthwise),
-        T(evens_by_known_factors), T(ordinary_spread_is_left_alone), T(hswish_is_left_alone), T(relu6_is_left_alone),
-        T(shared_weights_are_left_alone), T(outputs_are_left_alone), T(a_block_keeps_its_function),
+        T(one_channel_is_not_depthwise), T(evens_by_known_factors),     T(ordinary_spread_is_left_alone),
+        T(hswish_is_left_alone),         T(relu6_is_left_alone),        T(shared_weights_are_left_alone),
+        T(outputs_are_left_alone),       T(a_block_keeps_its_function),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

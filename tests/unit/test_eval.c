@@ -23,7 +23,8 @@ static void test_cast_saturates(void **state) {
     assert_memory_equal(out.data, u8, sizeof u8);
     n.attrs.to = KF_I64;
     assert_int_equal(kf__eval_node(&n, ins, 1, &out, 1, &a, NULL), KF_OK);
-    assert_true(((int64_t *)out.data)[3] == INT64_MAX && ((int64_t *)out.data)[4] == INT64_MIN && ((int64_t *)out.data)[0] == -1);
+    assert_true(((int64_t *)out.data)[3] == INT64_MAX && ((int64_t *)out.data)[4] == INT64_MIN &&
+                ((int64_t *)out.data)[0] == -1);
     kf__arena_free(&a);
 }
 
@@ -35,7 +36,8 @@ static void test_huge_pads_are_refused(void **state) {
     kf_error err = {0};
     kf__arena_init(&a, NULL);
     int64_t pads[] = {INT64_MAX - 5, INT64_MAX / 2};
-    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){4}), x}, p = {KF_I64, kf__shape_make(1, (int64_t[]){2}), pads}, out;
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){4}), x},
+              p = {KF_I64, kf__shape_make(1, (int64_t[]){2}), pads}, out;
     const kf__dense *ins[] = {&in, &p};
     kf__node n = {.op = KF_OP_PAD, .name = "pad", .n_in = 2, .n_out = 1};
     assert_int_equal(kf__eval_node(&n, ins, 2, &out, 1, &a, &err), KF_ERR_LIMIT);
@@ -67,7 +69,8 @@ static void test_slice_to_the_end(void **state) {
     kf__arena a;
     kf__arena_init(&a, NULL);
     int64_t start = 1, end = INT64_MAX;
-    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){4}), x}, s = {KF_I64, kf__shape_make(1, (int64_t[]){1}), &start},
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){4}), x},
+              s = {KF_I64, kf__shape_make(1, (int64_t[]){1}), &start},
               e = {KF_I64, kf__shape_make(1, (int64_t[]){1}), &end}, out;
     const kf__dense *ins[] = {&in, &s, &e};
     kf__node n = {.op = KF_OP_SLICE, .name = "slice", .n_in = 3, .n_out = 1};
@@ -103,7 +106,8 @@ static void test_softmax_axis_out_of_range(void **state) {
     kf__arena_free(&a);
 }
 
-static kf_status linear(kf__op op, int32_t axis, const kf__dense *x, const kf__dense *s, const kf__dense *z, kf__dense *out, kf__arena *a) {
+static kf_status linear(kf__op op, int32_t axis, const kf__dense *x, const kf__dense *s, const kf__dense *z,
+                        kf__dense *out, kf__arena *a) {
     const kf__dense *ins[] = {x, s, z};
     kf__node n = {.op = op, .name = "linear", .n_in = 3, .n_out = 1, .attrs = {.axis = axis}};
     kf_error err = {0};
@@ -121,18 +125,22 @@ static void test_quantize_and_dequantize_linear(void **state) {
     uint8_t stored[] = {3, 89, 34, 200, 74, 59, 5, 24, 24, 87, 32, 13, 245, 99, 4, 142, 121, 102};
     kf__arena a;
     kf__arena_init(&a, NULL);
-    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){6}), x}, s = {KF_F32, {0}, &two}, z = {KF_U8, {0}, &z128}, out;
+    kf__dense in = {KF_F32, kf__shape_make(1, (int64_t[]){6}), x}, s = {KF_F32, {0}, &two}, z = {KF_U8, {0}, &z128},
+              out;
     assert_int_equal(linear(KF_OP_QUANTIZE, 1, &in, &s, &z, &out, &a), KF_OK);
     assert_int_equal(out.dtype, KF_U8);
     assert_memory_equal(out.data, want, sizeof want);
     in = (kf__dense){KF_F32, kf__shape_make(4, (int64_t[]){1, 3, 3, 2}), image};
-    s = (kf__dense){KF_F32, kf__shape_make(1, (int64_t[]){3}), per_channel}, z = (kf__dense){KF_U8, kf__shape_make(1, (int64_t[]){3}), zeros};
+    s = (kf__dense){KF_F32, kf__shape_make(1, (int64_t[]){3}), per_channel},
+    z = (kf__dense){KF_U8, kf__shape_make(1, (int64_t[]){3}), zeros};
     assert_int_equal(linear(KF_OP_QUANTIZE, 1, &in, &s, &z, &out, &a), KF_OK);
     assert_memory_equal(out.data, stored, sizeof stored);
     kf__dense q = {KF_U8, in.shape, stored};
     assert_int_equal(linear(KF_OP_DEQUANTIZE, -3, &q, &s, &z, &out, &a), KF_OK);
-    for (int i = 0; i < 18; i++) assert_true(((float *)out.data)[i] == (float)(stored[i] - zeros[i / 6]) * per_channel[i / 6]);
-    assert_int_equal(linear(KF_OP_QUANTIZE, 3, &in, &s, &z, &out, &a), KF_ERR_SHAPE); /* three scales for an axis of two */
+    for (int i = 0; i < 18; i++)
+        assert_true(((float *)out.data)[i] == (float)(stored[i] - zeros[i / 6]) * per_channel[i / 6]);
+    assert_int_equal(linear(KF_OP_QUANTIZE, 3, &in, &s, &z, &out, &a),
+                     KF_ERR_SHAPE); /* three scales for an axis of two */
     z.dtype = KF_F32;
     assert_int_equal(linear(KF_OP_DEQUANTIZE, 1, &q, &s, &z, &out, &a), KF_ERR_SHAPE);
     kf__arena_free(&a);

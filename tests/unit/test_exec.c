@@ -1,6 +1,5 @@
-/* Float convolutions that MobileNetV3 does not have, every step against nested loops in double, at every instruction set; and steps
- * that run joined against the same steps one by one.
- * Owner rule: each test frees what it makes. */
+/* Float convolutions that MobileNetV3 does not have, every step against nested loops in double, at every instruction
+ * set; and steps that run joined against the same steps one by one. Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 
 #include "kitfox/kitfox.h"
@@ -8,7 +7,8 @@
 
 enum { STEPS = 5, BATCH = 2 };
 
-static kf__step *convolve(kf__program *p, kf__random *r, const char *name, int kh, int kw, int group, int h, int w, int c) {
+static kf__step *convolve(kf__program *p, kf__random *r, const char *name, int kh, int kw, int group, int h, int w,
+                          int c) {
     int32_t in = p->n_tensors - 1, ci = p->tensors[in].c;
     p->tensors[pb_tensor(p, name, h, w, c)].n = BATCH;
     bool depthwise = group > 1 && group == ci && c == ci;
@@ -19,8 +19,8 @@ static kf__step *convolve(kf__program *p, kf__random *r, const char *name, int k
     return s;
 }
 
-/* Groups with uneven padding, dilation, a wide pointwise layer and the depthwise one that reads it (over a megabyte between them, so
- * they join), a pointwise layer of stride 2. */
+/* Groups with uneven padding, dilation, a wide pointwise layer and the depthwise one that reads it (over a megabyte
+ * between them, so they join), a pointwise layer of stride 2. */
 static kf__program *odd_network(void) {
     kf__program *p = NULL;
     kf__random r = {7};
@@ -43,7 +43,8 @@ static kf__program *odd_network(void) {
     s = convolve(p, &r, "strided", 1, 1, 1, 9, 18, 6);
     s->window.sh = s->window.sw = 2;
     p->inputs[p->n_inputs++] = (kf__pinput){.name = "picture", .tensor = 0, .rank = 4, .shape = {BATCH, 8, 34, 70}};
-    p->outputs[p->n_outputs++] = (kf__poutput){.name = "strided", .tensor = STEPS, .rank = 4, .shape = {BATCH, 6, 9, 18}};
+    p->outputs[p->n_outputs++] =
+        (kf__poutput){.name = "strided", .tensor = STEPS, .rank = 4, .shape = {BATCH, 6, 9, 18}};
     kf_error err = {0};
     if (kf__program_validate(p, &err) != KF_OK) fail_msg("%s", err.text);
     return p;
@@ -52,7 +53,8 @@ static kf__program *odd_network(void) {
 static size_t count_of(const kf__ptensor *t) { return (size_t)t->n * (size_t)t->h * (size_t)t->w * (size_t)t->c; }
 
 /* One output element, and the sum of the absolute terms. */
-static double element(const kf__program *p, const kf__step *s, const float *in, int n, int y, int x, int o, double *mass) {
+static double element(const kf__program *p, const kf__step *s, const float *in, int n, int y, int x, int o,
+                      double *mass) {
     const kf__ptensor *a = &p->tensors[s->in[0]], *b = &p->tensors[s->out];
     const float *w = p->consts[s->consts[KF_CONST_W]].data, *bias = p->consts[s->consts[KF_CONST_BIAS]].data;
     int per = s->op == KF_STEP_DWCONV ? 1 : a->c / s->window.group,
@@ -67,7 +69,10 @@ static double element(const kf__program *p, const kf__step *s, const float *in, 
                 if (sy < 0 || sx < 0 || sy >= a->h || sx >= a->w) continue;
                 size_t at = s->op == KF_STEP_DWCONV ? (size_t)((ky * s->window.kw + kx) * b->c + o)
                                                     : (size_t)(((o * s->window.kh + ky) * s->window.kw + kx) * per + i);
-                double v = (double)in[(((size_t)n * (size_t)a->h + (size_t)sy) * (size_t)a->w + (size_t)sx) * (size_t)a->c + (size_t)(first + i)] * (double)w[at];
+                double v =
+                    (double)in[(((size_t)n * (size_t)a->h + (size_t)sy) * (size_t)a->w + (size_t)sx) * (size_t)a->c +
+                               (size_t)(first + i)] *
+                    (double)w[at];
                 sum += v, *mass += fabs(v);
             }
     if (s->act.kind == KF_ACT_HSWISH) return sum * fmin(fmax(sum + 3, 0), 6) / 6;
@@ -90,7 +95,8 @@ static void check_step(void *user, int32_t index, const float *data) {
                 for (int o = 0; o < b->c; o++, data++) {
                     double mass, want = element(k->p, s, k->value[s->in[0]], n, y, x, o, &mass);
                     if (!(fabs(*data - want) <= 4e-6 * (mass + 1)))
-                        fail_msg("%s, %s: image %d row %d column %d channel %d: %g, not %g", kf_cpu_name(), s->name, n, y, x, o, (double)*data, want);
+                        fail_msg("%s, %s: image %d row %d column %d channel %d: %g, not %g", kf_cpu_name(), s->name, n,
+                                 y, x, o, (double)*data, want);
                 }
 }
 

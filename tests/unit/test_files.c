@@ -431,8 +431,17 @@ static void public_calls(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, enter, leave)
-        T(changed),        T(other_kinds),          T(dropped), T(modes_and_links),    T(refused),
-        T(through_a_pipe), T(through_descriptor_1), T(no_room), T(public_calls), T(inside_and_outside), T(linked_store),
+        T(changed),
+        T(other_kinds),
+        T(dropped),
+        T(modes_and_links),
+        T(refused),
+        T(through_a_pipe),
+        T(through_descriptor_1),
+        T(no_room),
+        T(public_calls),
+        T(inside_and_outside),
+        T(linked_store),
         T(ended) /* the last: nothing is written after it */};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

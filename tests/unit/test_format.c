@@ -15,7 +15,8 @@ static int set_up(void **state) {
     kf__program *p = pb_small();
     kf_error err = {0};
     void *out = NULL;
-    if (kf__program_validate(p, &err) != KF_OK || kf__format_write(p, &out, &size, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__program_validate(p, &err) != KF_OK || kf__format_write(p, &out, &size, &err) != KF_OK)
+        fail_msg("%s", err.text);
     file = out;
     kf__program_destroy(&p);
     return 0;
@@ -163,8 +164,9 @@ static void not_a_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip), cmocka_unit_test(golden), cmocka_unit_test(cuts), cmocka_unit_test(flips),
-        cmocka_unit_test(flips_unhashed), cmocka_unit_test(lies), cmocka_unit_test(not_a_model),
+        cmocka_unit_test(round_trip),  cmocka_unit_test(golden),         cmocka_unit_test(cuts),
+        cmocka_unit_test(flips),       cmocka_unit_test(flips_unhashed), cmocka_unit_test(lies),
+        cmocka_unit_test(not_a_model),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

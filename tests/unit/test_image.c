@@ -57,7 +57,8 @@ static void check_golden(const char *npy, const char *picture, kf_filter filter,
         worst = d > worst ? d : worst;
         sum += d;
     }
-    if (worst > 1 || sum / (224 * 224 * 3) >= 0.02) fail_msg("%s: worst %d, mean %.4f", npy, worst, sum / (224 * 224 * 3));
+    if (worst > 1 || sum / (224 * 224 * 3) >= 0.02)
+        fail_msg("%s: worst %d, mean %.4f", npy, worst, sum / (224 * 224 * 3));
     free(want);
     kf_image_free(&in);
     kf_image_free(&out);
@@ -98,7 +99,8 @@ static void test_resize_goldens(void **state) {
     while (fgets(line, sizeof line, f)) {
         char npy[128], picture[128], filter[32];
         double crop;
-        if (sscanf(line, "%127[^,],%31[^,],%lf,%127s", picture, filter, &crop, npy) != 4 || !strstr(npy, ".npy")) continue;
+        if (sscanf(line, "%127[^,],%31[^,],%lf,%127s", picture, filter, &crop, npy) != 4 || !strstr(npy, ".npy"))
+            continue;
         check_golden(npy, picture, strcmp(filter, "bicubic") == 0 ? KF_FILTER_BICUBIC : KF_FILTER_BILINEAR, crop);
         checked++;
     }
@@ -130,20 +132,24 @@ static void test_resize_invariants(void **state) {
     kf_image_free(&a);
 }
 
-/* Every instruction set gives the bytes of plain C, which the goldens compare with Pillow. Sizes up and down, to one pixel; the picture ends
- * where its block of memory ends. */
+/* Every instruction set gives the bytes of plain C, which the goldens compare with Pillow. Sizes up and down, to one
+ * pixel; the picture ends where its block of memory ends. */
 static void test_resize_rungs(void **state) {
     (void)state;
-    static const int32_t SIZES[][4] = {{640, 37, 149, 9},  {97, 203, 31, 64}, {5, 7, 90, 61},   {6, 5, 1, 1},     {1, 1, 33, 3},   {300, 19, 299, 18},
-                                       {33, 16, 500, 17}, {800, 9, 3, 8},    {22, 22, 21, 23}, {1000, 3, 80, 1}, {2, 64, 64, 2}};
+    static const int32_t SIZES[][4] = {{640, 37, 149, 9}, {97, 203, 31, 64},  {5, 7, 90, 61},    {6, 5, 1, 1},
+                                       {1, 1, 33, 3},     {300, 19, 299, 18}, {33, 16, 500, 17}, {800, 9, 3, 8},
+                                       {22, 22, 21, 23},  {1000, 3, 80, 1},   {2, 64, 64, 2}};
     for (size_t i = 0; i < sizeof SIZES / sizeof *SIZES * 2; i++) {
         const int32_t *s = SIZES[i / 2], w = s[0], h = s[1];
         uint8_t *pixels = malloc(3 * (size_t)w * (size_t)h);
-        for (size_t k = 0; k < 3 * (size_t)w * (size_t)h; k++) pixels[k] = (uint8_t)(k * k * 31 + k / 7 * 129 + k % 5 * 60);
+        for (size_t k = 0; k < 3 * (size_t)w * (size_t)h; k++)
+            pixels[k] = (uint8_t)(k * k * 31 + k / 7 * 129 + k % 5 * 60);
         kf_image in = {w, h, 3 * (size_t)w, pixels}, want = {0}, got;
         for (int r = 0; kf_cpu_level_name(r); r++) {
             if (kf_cpu_limit(kf_cpu_level_name(r), NULL) != KF_OK) continue; /* not of this machine */
-            assert_int_equal(kf_image_resize(&in, s[2], s[3], i % 2 ? KF_FILTER_BICUBIC : KF_FILTER_BILINEAR, NULL, r ? &got : &want, NULL), KF_OK);
+            assert_int_equal(kf_image_resize(&in, s[2], s[3], i % 2 ? KF_FILTER_BICUBIC : KF_FILTER_BILINEAR, NULL,
+                                             r ? &got : &want, NULL),
+                             KF_OK);
             if (!r) continue;
             assert_memory_equal(want.pixels, got.pixels, 3 * (size_t)s[2] * (size_t)s[3]);
             kf_image_free(&got);
@@ -156,14 +162,16 @@ static void test_resize_rungs(void **state) {
 
 static double clip(double v) { return v < 0 ? 0 : v > 255 ? 255 : v; }
 
-/* Every (y, u, v) of a coarse grid, both ranges, against the published real-number formulas: at most half a level away. */
+/* Every (y, u, v) of a coarse grid, both ranges, against the published real-number formulas: at most half a level away.
+ */
 static void test_nv12_formula(void **state) {
     (void)state;
     for (int limited = 0; limited < 2; limited++)
         for (int y = 0; y < 256; y += 5)
             for (int u = 0; u < 256; u += 15)
                 for (int v = 0; v < 256; v += 15) {
-                    uint8_t luma[4] = {(uint8_t)y, (uint8_t)y, (uint8_t)y, (uint8_t)y}, chroma[2] = {(uint8_t)u, (uint8_t)v};
+                    uint8_t luma[4] = {(uint8_t)y, (uint8_t)y, (uint8_t)y, (uint8_t)y},
+                            chroma[2] = {(uint8_t)u, (uint8_t)v};
                     kf_nv12 f = {2, 2, luma, chroma, 2, 2, limited};
                     kf_image im;
                     assert_int_equal(kf_image_from_nv12(&f, &im, NULL), KF_OK);
@@ -202,9 +210,9 @@ static void test_nv12_strides(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_endless_sides),
-        cmocka_unit_test(test_resize_goldens), cmocka_unit_test(test_resize_invariants), cmocka_unit_test(test_resize_rungs), cmocka_unit_test(test_nv12_formula),
-        cmocka_unit_test(test_nv12_strides),
+        cmocka_unit_test(test_endless_sides),     cmocka_unit_test(test_resize_goldens),
+        cmocka_unit_test(test_resize_invariants), cmocka_unit_test(test_resize_rungs),
+        cmocka_unit_test(test_nv12_formula),      cmocka_unit_test(test_nv12_strides),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

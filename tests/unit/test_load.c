@@ -17,13 +17,19 @@ static kf__program *wide_program(bool integer, int64_t tail) {
     kf__graph *g = gb_new();
     kf__program *p;
     kf_error err = {0};
-    g->meta.preprocess = (kf_preprocess){.valid = 1, .width = SIDE, .height = SIDE, .crop_pct = 1, .mean = {0.5, 0.4, 0.3}, .std = {0.2, 0.25, 0.3}};
+    g->meta.preprocess = (kf_preprocess){
+        .valid = 1, .width = SIDE, .height = SIDE, .crop_pct = 1, .mean = {0.5, 0.4, 0.3}, .std = {0.2, 0.25, 0.3}};
     kf__vid x = gb_input(g, "picture", S(1, 3, SIDE, SIDE));
-    kf__vid a = NODE(g, HARD_SWISH, "swish", gb_conv(g, "stem", x, gb_random(g, S(32, 3, 3, 3)), gb_random(g, S(32)), 2, 1, 1));
+    kf__vid a =
+        NODE(g, HARD_SWISH, "swish", gb_conv(g, "stem", x, gb_random(g, S(32, 3, 3, 3)), gb_random(g, S(32)), 2, 1, 1));
     kf__vid b = gb_conv(g, "wide", a, gb_random(g, S(WIDTH, 32, 1, 1)), gb_random(g, S(WIDTH)), 1, 0, 1);
-    b = NODE(g, RELU, "relu", gb_conv(g, "dw", b, gb_random(g, S(WIDTH, 1, 5, 5)), gb_random(g, S(WIDTH)), 1, 2, WIDTH));
-    kf__vid s = NODE(g, RELU, "hidden", gb_conv(g, "reduce", NODE(g, GLOBAL_AVG_POOL, "squeeze", b), gb_random(g, S(32, WIDTH, 1, 1)), gb_random(g, S(32)), 1, 0, 1));
-    s = NODE(g, HARD_SIGMOID, "gate", gb_conv(g, "expand", s, gb_random(g, S(WIDTH, 32, 1, 1)), gb_random(g, S(WIDTH)), 1, 0, 1));
+    b = NODE(g, RELU, "relu",
+             gb_conv(g, "dw", b, gb_random(g, S(WIDTH, 1, 5, 5)), gb_random(g, S(WIDTH)), 1, 2, WIDTH));
+    kf__vid s = NODE(g, RELU, "hidden",
+                     gb_conv(g, "reduce", NODE(g, GLOBAL_AVG_POOL, "squeeze", b), gb_random(g, S(32, WIDTH, 1, 1)),
+                             gb_random(g, S(32)), 1, 0, 1));
+    s = NODE(g, HARD_SIGMOID, "gate",
+             gb_conv(g, "expand", s, gb_random(g, S(WIDTH, 32, 1, 1)), gb_random(g, S(WIDTH)), 1, 0, 1));
     gb_last(g)->attrs.alpha = 1.0f / 6, gb_last(g)->attrs.beta = 0.5f;
     b = NODE(g, MUL, "scale", b, s);
     if (tail) b = gb_conv(g, "tail", b, gb_random(g, S(tail, WIDTH, 1, 1)), gb_random(g, S(tail)), 1, 0, 1);
@@ -78,7 +84,8 @@ static void nothing_borrowed(const struct kf_model *m, const char *file, size_t 
     for (int32_t i = 0; i < m->p->n_consts; i++) {
         const kf__pconst *c = &m->p->consts[i];
         const char *at = c->data;
-        if (c->borrowed || (at && at < file + bytes && at + c->bytes > file)) fail_msg("constant %s still lies in the file", c->name);
+        if (c->borrowed || (at && at < file + bytes && at + c->bytes > file))
+            fail_msg("constant %s still lies in the file", c->name);
     }
 }
 

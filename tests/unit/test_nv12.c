@@ -1,7 +1,6 @@
-/* NV12 to RGB over all 2^24 (Y, Cb, Cr), both ranges: a committed hash, the same bytes at every instruction set, and the published
- * real-number formulas computed in double.
- * The hashes were made by tests/cli/nv12_numpy.py's fixed point in numpy, not by this code.
- * Owner rule: one stripe of pixels at a time. */
+/* NV12 to RGB over all 2^24 (Y, Cb, Cr), both ranges: a committed hash, the same bytes at every instruction set, and
+ * the published real-number formulas computed in double. The hashes were made by tests/cli/nv12_numpy.py's fixed point
+ * in numpy, not by this code. Owner rule: one stripe of pixels at a time. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +13,8 @@
 #include "hash/sha256.h"
 #include "kitfox/kitfox.h"
 
-/* 16 stripes of 4096x256 hold 2^22 blocks of 2x2: block b has Cb = b & 255, Cr = b >> 8 & 255, and Y = 4 * (b >> 16) + place in the block. */
+/* 16 stripes of 4096x256 hold 2^22 blocks of 2x2: block b has Cb = b & 255, Cr = b >> 8 & 255, and Y = 4 * (b >> 16) +
+ * place in the block. */
 enum { SIDE = 4096, ROWS = 256, STRIPES = SIDE / ROWS };
 
 static uint8_t *stripe(int index) {
@@ -22,7 +22,8 @@ static uint8_t *stripe(int index) {
     for (size_t by = 0; by < ROWS / 2; by++)
         for (size_t bx = 0; bx < SIDE / 2; bx++) {
             size_t b = ((size_t)index * (ROWS / 2) + by) * (SIDE / 2) + bx;
-            for (size_t k = 0; k < 4; k++) nv12[(2 * by + k / 2) * SIDE + 2 * bx + k % 2] = (uint8_t)(4 * (b >> 16) + k);
+            for (size_t k = 0; k < 4; k++)
+                nv12[(2 * by + k / 2) * SIDE + 2 * bx + k % 2] = (uint8_t)(4 * (b >> 16) + k);
             nv12[SIDE * ROWS + by * SIDE + 2 * bx] = (uint8_t)b;
             nv12[SIDE * ROWS + by * SIDE + 2 * bx + 1] = (uint8_t)(b >> 8);
         }
@@ -50,7 +51,8 @@ static void hash_all(int limited, char hex[65]) {
     kf__sha256_hex(digest, hex);
 }
 
-static const char *const HASH[2] = {"fba962af883bfbce1d8050f96ec636c4df41a2cedbcb28739978941dfa4beb4b", "51fc495aa417e67a7b1450f59ec5bce0371d1718f4ed97c856168f36990cca4f"};
+static const char *const HASH[2] = {"fba962af883bfbce1d8050f96ec636c4df41a2cedbcb28739978941dfa4beb4b",
+                                    "51fc495aa417e67a7b1450f59ec5bce0371d1718f4ed97c856168f36990cca4f"};
 
 static void test_hashes(void **state) {
     (void)state;
@@ -100,7 +102,8 @@ static void test_formula(void **state) {
             for (size_t p = 0; p < (size_t)SIDE * ROWS; p++) {
                 const uint8_t *uv = nv12 + SIDE * ROWS + p / SIDE / 2 * SIDE + (p % SIDE & ~(size_t)1);
                 double y = limited ? 1.164383 * (nv12[p] - 16) : nv12[p], u = uv[0] - 128, v = uv[1] - 128;
-                double want[3] = {y + (limited ? 1.596027 : 1.402) * v, y - (limited ? 0.391762 : 0.344136) * u - (limited ? 0.812968 : 0.714136) * v,
+                double want[3] = {y + (limited ? 1.596027 : 1.402) * v,
+                                  y - (limited ? 0.391762 : 0.344136) * u - (limited ? 0.812968 : 0.714136) * v,
                                   y + (limited ? 2.017232 : 1.772) * u};
                 for (size_t c = 0; c < 3; c++) worst = fmax(worst, fabs(im.pixels[3 * p + c] - clip(want[c])));
             }
@@ -110,6 +113,7 @@ static void test_formula(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hashes), cmocka_unit_test(test_widths), cmocka_unit_test(test_formula)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_hashes), cmocka_unit_test(test_widths),
+                                       cmocka_unit_test(test_formula)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

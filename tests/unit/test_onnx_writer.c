@@ -50,13 +50,16 @@ static void same_graph(const kf__graph *a, const kf__graph *b) {
         assert_memory_equal(&x->attrs.window, &y->attrs.window, sizeof x->attrs.window);
         assert_int_equal(x->attrs.n_axes, y->attrs.n_axes);
         assert_memory_equal(x->attrs.axes, y->attrs.axes, sizeof x->attrs.axes);
-        assert_true(x->attrs.alpha == y->attrs.alpha && x->attrs.beta == y->attrs.beta && x->attrs.epsilon == y->attrs.epsilon);
+        assert_true(x->attrs.alpha == y->attrs.alpha && x->attrs.beta == y->attrs.beta &&
+                    x->attrs.epsilon == y->attrs.epsilon);
         assert_true(x->attrs.axis == y->attrs.axis && x->attrs.keepdims == y->attrs.keepdims);
         for (int k = 0; k < x->n_in; k++) same_value(a, x->in[k], b, y->in[k]);
         for (int k = 0; k < x->n_out; k++) same_value(a, x->out[k], b, y->out[k]);
     }
-    for (size_t i = 0; i < a->n_inputs; i++) assert_string_equal(a->values[a->inputs[i]].name, b->values[b->inputs[i]].name);
-    for (size_t i = 0; i < a->n_outputs; i++) assert_string_equal(a->values[a->outputs[i]].name, b->values[b->outputs[i]].name);
+    for (size_t i = 0; i < a->n_inputs; i++)
+        assert_string_equal(a->values[a->inputs[i]].name, b->values[b->inputs[i]].name);
+    for (size_t i = 0; i < a->n_outputs; i++)
+        assert_string_equal(a->values[a->outputs[i]].name, b->values[b->outputs[i]].name);
 }
 
 /* Output 0 for one fixed input, in `arena`. */
@@ -235,7 +238,9 @@ static void test_what_cannot_be_written_says_so(void **state) {
     gb_ok(kf__graph_infer(g, &err), &err);
     assert_int_equal(kf__onnx_write(g, &data, &bytes, &err), KF_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.text, "cut (Slice)"));
-    g->nodes[1].in = kf__arena_copy(&g->arena, (kf__vid[]){x, gb_ints(g, I(0), 1), gb_ints(g, I(4), 1), gb_ints(g, I(3), 1), gb_ints(g, I(2), 1)}, 5 * sizeof(kf__vid));
+    g->nodes[1].in = kf__arena_copy(
+        &g->arena, (kf__vid[]){x, gb_ints(g, I(0), 1), gb_ints(g, I(4), 1), gb_ints(g, I(3), 1), gb_ints(g, I(2), 1)},
+        5 * sizeof(kf__vid));
     assert_non_null(g->nodes[1].in);
     g->nodes[1].n_in = 5;
     assert_int_equal(kf__onnx_write(g, &data, &bytes, &err), KF_ERR_UNSUPPORTED);
@@ -253,7 +258,8 @@ static kf__dense run_pixels(const kf__graph *g, const kf_preprocess *normalize, 
     kf__random r = {.state = 5};
     for (size_t i = 0; i < 3 * plane; i++) {
         double p = floor(kf__random_unit(&r) * 256);
-        ((float *)in.data)[i] = (float)(normalize ? (p / 255 - normalize->mean[i / plane]) / normalize->std[i / plane] : p);
+        ((float *)in.data)[i] =
+            (float)(normalize ? (p / 255 - normalize->mean[i / plane]) / normalize->std[i / plane] : p);
     }
     fesetround(FE_TONEAREST);
     gb_ok(kf__ref_run(g, &in, 1, &out, 1, NULL, NULL, arena, &err), &err);
@@ -289,7 +295,9 @@ static void test_quantized_graphs(void **state) {
         kf__dense a = run_pixels(g, NULL, &arena), b = run_pixels(back, &g->meta.preprocess, &arena);
         float top = 0;
         for (int i = 0; i < 5; i++) top = fmaxf(top, fabsf(((float *)a.data)[i]));
-        for (int i = 0; i < 5; i++) assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) <= (form == KF_QDQ_FORM_EXACT ? 0 : 0.05f * top));
+        for (int i = 0; i < 5; i++)
+            assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) <=
+                        (form == KF_QDQ_FORM_EXACT ? 0 : 0.05f * top));
         kf__arena_free(&arena);
         assert_int_equal(back->opset, 21);
         assert_int_equal(back->ir_version, 10);
@@ -299,7 +307,8 @@ static void test_quantized_graphs(void **state) {
         assert_int_equal(named(back, "expand/Conv")->op, KF_OP_CONV);
         assert_int_equal(named(back, "head")->op, KF_OP_GEMM);
         size_t rounded = 1 + 2; /* the input, and two values inside the gate */
-        for (size_t i = 0; i < g->n_nodes; i++) rounded += g->values[g->nodes[i].out[0]].quant && g->nodes[i].op != KF_OP_FLATTEN;
+        for (size_t i = 0; i < g->n_nodes; i++)
+            rounded += g->values[g->nodes[i].out[0]].quant && g->nodes[i].op != KF_OP_FLATTEN;
         assert_int_equal(gb_count(back, KF_OP_QUANTIZE), rounded);
         bool wide_weights = false;
         for (size_t i = 0; i < back->n_nodes; i++) { /* no scale but 1 in exact form */
@@ -338,7 +347,8 @@ static void test_quantized_activations(void **state) {
     }
 }
 
-/* Convolutions over u8 alone need no 16 bits, and so no more than opset 13; a quantized output leaves in real numbers. */
+/* Convolutions over u8 alone need no 16 bits, and so no more than opset 13; a quantized output leaves in real numbers.
+ */
 static void test_the_lowest_opset_and_quantized_outputs(void **state) {
     (void)state;
     for (int form = 0; form < 2; form++) {
@@ -347,7 +357,13 @@ static void test_the_lowest_opset_and_quantized_outputs(void **state) {
         kf__arena arena;
         static const float scales[2] = {0.05f, 0.02f};
         static const int32_t zeros[2] = {3, 130};
-        kf__quant in = {.dtype = KF_U8, .scale = 0.02f, .zero = 100, .qmax = 255}, out = {.dtype = KF_U8, .scale = 0.05f, .zero = 3, .qmax = 255, .channels = 2, .scales = scales, .zeros = zeros};
+        kf__quant in = {.dtype = KF_U8, .scale = 0.02f, .zero = 100, .qmax = 255}, out = {.dtype = KF_U8,
+                                                                                          .scale = 0.05f,
+                                                                                          .zero = 3,
+                                                                                          .qmax = 255,
+                                                                                          .channels = 2,
+                                                                                          .scales = scales,
+                                                                                          .zeros = zeros};
         kf__vid x = gb_input(g, "x", S(1, 2, 3, 3));
         g->opset = 17;
         gb_output(g, NODE(g, ACT, "a", x));
@@ -379,7 +395,8 @@ int main(void) {
         cmocka_unit_test(test_every_level_of_rewriting_can_be_written),
         cmocka_unit_test(test_activations_at_old_and_new_opsets),
         cmocka_unit_test(test_fused_stages_come_in_order),
-        cmocka_unit_test(test_quantized_graphs), cmocka_unit_test(test_quantized_activations),
+        cmocka_unit_test(test_quantized_graphs),
+        cmocka_unit_test(test_quantized_activations),
         cmocka_unit_test(test_the_lowest_opset_and_quantized_outputs),
         cmocka_unit_test(test_what_cannot_be_written_says_so),
     };

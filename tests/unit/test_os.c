@@ -1,5 +1,5 @@
-/* Files and threads: atomic replacement, errors with paths, every worker does its share of every job, idle costs nothing.
- * Owner rule: each test frees what it makes and removes its files. */
+/* Files and threads: atomic replacement, errors with paths, every worker does its share of every job, idle costs
+ * nothing. Owner rule: each test frees what it makes and removes its files. */
 #include <fenv.h>
 #include <pthread.h>
 #include <stdatomic.h>

@@ -10,8 +10,9 @@
 
 #include "common/paired.h"
 
-/* Bentur et al. 2009, airways of 21 children before and after a transplantation, as worked in Fagerland, Lydersen and Laake, Stat. Med. 33
- * (2014) 2850: 7 and 1 changed, the difference -0.286 has Tango's interval -0.517 to -0.026, the exact p is 0.0703. */
+/* Bentur et al. 2009, airways of 21 children before and after a transplantation, as worked in Fagerland, Lydersen and
+ * Laake, Stat. Med. 33 (2014) 2850: 7 and 1 changed, the difference -0.286 has Tango's interval -0.517 to -0.026, the
+ * exact p is 0.0703. */
 static void published(void **state) {
     (void)state;
     double lo, hi;
@@ -42,12 +43,14 @@ static void exact_test(void **state) {
     (void)state;
     assert_true(cli_mcnemar(0, 0) == 1 && cli_mcnemar(1, 0) == 1 && cli_mcnemar(5, 5) == 1 && cli_mcnemar(5, 6) == 1);
     for (int n = 1; n < 60; n++) assert_true(fabs(cli_mcnemar((size_t)n, 0) / ldexp(2, -n) - 1) < 1e-9);
-    double p = cli_mcnemar(3000, 3200); /* 2^-6200 is no double; the normal distribution with continuity correction is near */
+    double p =
+        cli_mcnemar(3000, 3200); /* 2^-6200 is no double; the normal distribution with continuity correction is near */
     assert_true(fabs(p - erfc(199 / sqrt(6200) / sqrt(2))) < 1e-5);
     assert_true(cli_mcnemar(3, 9) == cli_mcnemar(9, 3));
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(published), cmocka_unit_test(closed_forms), cmocka_unit_test(exact_test)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(published), cmocka_unit_test(closed_forms),
+                                       cmocka_unit_test(exact_test)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void optimize_and_compare(kf__graph *g, kf__pass_level level, size_t n_ou
     test_free(b);
 }
 
-/* ---- h-swish in every spelling ---------------------------------------------------------------------------------------------- */
+/* ---- h-swish in every spelling ----------------------------------------------------------------------------------- */
 
 static kf__vid relu6(kf__graph *g, kf__vid x, int form) {
     if (form == 1) return NODE(g, MIN, "min", gb_scalar(g, 6), NODE(g, MAX, "max", x, gb_scalar(g, 0)));
@@ -137,15 +137,16 @@ static void test_silu(void **state) {
     kf__graph_destroy(&g);
 }
 
-/* ---- folding ------------------------------------------------------------------------------------------------------------------- */
+/* ---- folding ----------------------------------------------------------------------------------------------------- */
 
 static void test_batch_norm_order(void **state) {
     (void)state;
     kf__graph *g = gb_new();
-    const float w[2] = {0.3f, -1.7f}, gamma[2] = {1.1f, 0.9f}, beta[2] = {0.2f, -0.4f}, mean[2] = {0.7f, 0.1f}, var[2] = {2.3f, 0.013f};
+    const float w[2] = {0.3f, -1.7f}, gamma[2] = {1.1f, 0.9f}, beta[2] = {0.2f, -0.4f}, mean[2] = {0.7f, 0.1f},
+                var[2] = {2.3f, 0.013f};
     kf__vid c = gb_conv(g, "conv", gb_input(g, "x", S(1, 1, 2, 2)), gb_const(g, S(2, 1, 1, 1), w), -1, 1, 0, 1);
-    gb_output(g, NODE(g, BATCH_NORM, "bn", c, gb_const(g, S(2), gamma), gb_const(g, S(2), beta), gb_const(g, S(2), mean),
-                      gb_const(g, S(2), var)));
+    gb_output(g, NODE(g, BATCH_NORM, "bn", c, gb_const(g, S(2), gamma), gb_const(g, S(2), beta),
+                      gb_const(g, S(2), mean), gb_const(g, S(2), var)));
     gb_last(g)->attrs.epsilon = 1e-3f;
     optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, 8);
     assert_int_equal(g->n_nodes, 1);
@@ -249,7 +250,7 @@ static void test_huge_fold_is_refused(void **state) {
     kf__graph_destroy(&g);
 }
 
-/* ---- layers ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- layers ------------------------------------------------------------------------------------------------------ */
 
 static void test_reduce_mean(void **state) {
     (void)state;
@@ -293,7 +294,8 @@ static void test_head_convolution(void **state) {
     (void)state;
     kf__graph *g = gb_new();
     kf__vid p = NODE(g, GLOBAL_AVG_POOL, "pool", gb_input(g, "x", S(1, 3, 2, 2)));
-    kf__vid c = NODE(g, HARD_SWISH, "hs", gb_conv(g, "head", p, gb_random(g, S(5, 3, 1, 1)), gb_random(g, S(5)), 1, 0, 1));
+    kf__vid c =
+        NODE(g, HARD_SWISH, "hs", gb_conv(g, "head", p, gb_random(g, S(5, 3, 1, 1)), gb_random(g, S(5)), 1, 0, 1));
     kf__vid f = NODE(g, FLATTEN, "flat", c);
     gb_last(g)->attrs.axis = 1;
     gb_output(g, f);
@@ -310,7 +312,8 @@ static kf__vid squeeze_excite(kf__graph *g, kf__vid x, bool fc, float alpha) {
     if (fc) {
         p = NODE(g, FLATTEN, "squeeze", p);
         gb_last(g)->attrs.axis = 1;
-        h = NODE(g, RELU, "se_relu", NODE(g, ADD, "b1", NODE(g, MATMUL, "fc1", p, gb_random(g, S(4, 2))), gb_random(g, S(2))));
+        h = NODE(g, RELU, "se_relu",
+                 NODE(g, ADD, "b1", NODE(g, MATMUL, "fc1", p, gb_random(g, S(4, 2))), gb_random(g, S(2))));
         e = hsigmoid_op(g, NODE(g, MATMUL, "fc2", h, gb_random(g, S(2, 4))), alpha);
         e = NODE(g, RESHAPE, "unsqueeze", e, gb_ints(g, I(1, 4, 1, 1), 4));
     } else {
@@ -349,13 +352,14 @@ static void test_gate_of_another_tensor_is_no_se(void **state) {
     kf__graph_destroy(&g);
 }
 
-/* ---- fusion ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- fusion ------------------------------------------------------------------------------------------------------ */
 
 static void test_residual_and_post_act(void **state) {
     (void)state;
     kf__graph *g = gb_new();
     kf__vid a = gb_conv(g, "first", gb_input(g, "x", S(1, 2, 3, 3)), gb_random(g, S(2, 2, 1, 1)), -1, 1, 0, 1);
-    kf__vid b = NODE(g, RELU, "inner", gb_conv(g, "second", a, gb_random(g, S(2, 2, 3, 3)), gb_random(g, S(2)), 1, 1, 1));
+    kf__vid b =
+        NODE(g, RELU, "inner", gb_conv(g, "second", a, gb_random(g, S(2, 2, 3, 3)), gb_random(g, S(2)), 1, 1, 1));
     gb_output(g, NODE(g, RELU, "outer", NODE(g, ADD, "sum", a, b)));
     optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 18);
     assert_int_equal(g->n_nodes, 2);
@@ -397,8 +401,10 @@ static void test_settles(void **state) {
 static void test_counts(void **state) {
     (void)state;
     kf__graph *g = gb_new();
-    gb_output(g, squeeze_excite(g, gb_conv(g, "conv", gb_input(g, "x", S(1, 3, 4, 4)), gb_random(g, S(4, 3, 3, 3)),
-                                           gb_random(g, S(4)), 1, 1, 1), false, 0.2f));
+    gb_output(g, squeeze_excite(g,
+                                gb_conv(g, "conv", gb_input(g, "x", S(1, 3, 4, 4)), gb_random(g, S(4, 3, 3, 3)),
+                                        gb_random(g, S(4)), 1, 1, 1),
+                                false, 0.2f));
     for (int round = 0; round < 2; round++) { /* before and after fusion alike */
         int64_t macs, params, acts;
         kf_error err = {0};
@@ -412,7 +418,7 @@ static void test_counts(void **state) {
     kf__graph_destroy(&g);
 }
 
-/* ---- random graphs: any rewrite that changes a number shows up here ------------------------------------------------------------- */
+/* ---- random graphs: any rewrite that changes a number shows up here ---------------------------------------------- */
 
 static kf__vid random_batch_norm(kf__graph *g, kf__vid x) {
     kf__vid y = NODE(g, BATCH_NORM, "bn", x, gb_random(g, S(4)), gb_random(g, S(4)), gb_random(g, S(4)),
@@ -457,7 +463,8 @@ static void test_random_graphs_keep_their_numbers(void **state) {
         kf__random r = {.state = seed};
         kf__vid made[16] = {gb_input(g, "x", S(1, 4, 6, 6))};
         int n = 1;
-        for (int steps = (int)kf__random_range(&r, 3, 14); n <= steps; n++) /* mostly a chain, sometimes an older value */
+        for (int steps = (int)kf__random_range(&r, 3, 14); n <= steps;
+             n++) /* mostly a chain, sometimes an older value */
             made[n] = random_step(g, &r, made[kf__random_range(&r, 0, 3) ? n - 1 : kf__random_range(&r, 0, n - 1)],
                                   made[kf__random_range(&r, 0, n - 1)]);
         gb_output(g, made[n - 1]);
@@ -469,15 +476,27 @@ static void test_random_graphs_keep_their_numbers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_graphs_keep_their_numbers),
-        cmocka_unit_test(test_hswish_spellings), cmocka_unit_test(test_slope_one_fifth_is_no_hswish),
-        cmocka_unit_test(test_wrong_constants_stay), cmocka_unit_test(test_silu), cmocka_unit_test(test_batch_norm_order),
-        cmocka_unit_test(test_lone_batch_norm), cmocka_unit_test(test_shape_subgraph_vanishes),
-        cmocka_unit_test(test_identity_keeps_output_name), cmocka_unit_test(test_identity_of_input_to_output_stays),
-        cmocka_unit_test(test_pads), cmocka_unit_test(test_duplicates), cmocka_unit_test(test_huge_fold_is_refused),
-        cmocka_unit_test(test_reduce_mean), cmocka_unit_test(test_fully_connected), cmocka_unit_test(test_head_convolution),
-        cmocka_unit_test(test_squeeze_excite), cmocka_unit_test(test_gate_of_another_tensor_is_no_se),
-        cmocka_unit_test(test_residual_and_post_act), cmocka_unit_test(test_two_readers_block_fusion),
-        cmocka_unit_test(test_settles), cmocka_unit_test(test_counts),
+        cmocka_unit_test(test_hswish_spellings),
+        cmocka_unit_test(test_slope_one_fifth_is_no_hswish),
+        cmocka_unit_test(test_wrong_constants_stay),
+        cmocka_unit_test(test_silu),
+        cmocka_unit_test(test_batch_norm_order),
+        cmocka_unit_test(test_lone_batch_norm),
+        cmocka_unit_test(test_shape_subgraph_vanishes),
+        cmocka_unit_test(test_identity_keeps_output_name),
+        cmocka_unit_test(test_identity_of_input_to_output_stays),
+        cmocka_unit_test(test_pads),
+        cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_huge_fold_is_refused),
+        cmocka_unit_test(test_reduce_mean),
+        cmocka_unit_test(test_fully_connected),
+        cmocka_unit_test(test_head_convolution),
+        cmocka_unit_test(test_squeeze_excite),
+        cmocka_unit_test(test_gate_of_another_tensor_is_no_se),
+        cmocka_unit_test(test_residual_and_post_act),
+        cmocka_unit_test(test_two_readers_block_fusion),
+        cmocka_unit_test(test_settles),
+        cmocka_unit_test(test_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,7 +189,8 @@ static void refuse(void (*spoil)(kf__program *p), const char *word) {
     kf_error err = {0};
     assert_int_equal(kf__program_validate(p, &err), KF_OK);
     spoil(p);
-    if (kf__program_validate(p, &err) == KF_OK || !strstr(err.text, word)) fail_msg("wanted \"%s\", got \"%s\"", word, err.text);
+    if (kf__program_validate(p, &err) == KF_OK || !strstr(err.text, word))
+        fail_msg("wanted \"%s\", got \"%s\"", word, err.text);
     kf__program_destroy(&p);
 }
 
@@ -203,7 +204,9 @@ static void no_weights(kf__program *p) { p->steps[6].consts[KF_CONST_W] = -1; }
 static void wrong_residual(kf__program *p) { p->steps[4].in[1] = 0; }
 static void nan_bound(kf__program *p) { p->steps[1].act.lo = NAN; }
 static void short_const(kf__program *p) { p->consts[0].bytes -= 4; }
-static void turned_weights(kf__program *p) { p->consts[p->steps[6].consts[KF_CONST_W]].shape = kf__shape_make(2, (int64_t[]){20, 5}); }
+static void turned_weights(kf__program *p) {
+    p->consts[p->steps[6].consts[KF_CONST_W]].shape = kf__shape_make(2, (int64_t[]){20, 5});
+}
 static void flat_weights(kf__program *p) { p->consts[0].shape = kf__shape_make(1, (int64_t[]){540}); }
 static void three_inputs(kf__program *p) { p->steps[4].n_in = 3, p->steps[4].in[2] = 0; }
 static void no_outputs(kf__program *p) { p->n_outputs = 0; }
@@ -250,7 +253,8 @@ static void border_classes(void **state) {
     assert_true(cls[0] == 0 && cls[1] == 1 && cls[2] == 1 && cls[3] == 2 && taps[0].first == 1 && taps[2].first == 0);
 }
 
-/* Every step fetches weights of later steps only, each line once and in the order of use, all of those of the last layers. */
+/* Every step fetches weights of later steps only, each line once and in the order of use, all of those of the last
+ * layers. */
 static void ahead(void **state) {
     (void)state;
     struct kf_model *m = NULL;

@@ -107,13 +107,26 @@ static void from_text(void **state) {
     static const struct {
         const char *key, *text;
         double want[3];
-    } GOOD[] = {{"mean", "0.5", {0.5, 0.5, 0.5}},         {"mean", "-1,0,10", {-1, 0, 10}},
+    } GOOD[] = {{"mean", "0.5", {0.5, 0.5, 0.5}},      {"mean", "-1,0,10", {-1, 0, 10}},
                 {"std", "0.25,0.5,1", {0.25, 0.5, 1}}, {"crop_pct", "1", {1}},
                 {"interpolation", "nearest", {2}},     {"color", "gray", {2}}};
-    static const char *const BAD[][2] = {
-        {"mean", "123.7"}, {"mean", "0.5,0.5"}, {"mean", ""}, {"mean", "0,0,0,0"}, {"mean", "nan"}, {"mean", "1e400"},
-        {"std", "0"}, {"std", "0.5,0.5,"}, {"std", "-1"}, {"std", "58"}, {"crop_pct", "1.1"}, {"crop_pct", "0"},
-        {"crop_pct", "0.5,0.5"}, {"interpolation", "lanczos"}, {"interpolation", ""}, {"color", "1"}, {"color", "RGB"}};
+    static const char *const BAD[][2] = {{"mean", "123.7"},
+                                         {"mean", "0.5,0.5"},
+                                         {"mean", ""},
+                                         {"mean", "0,0,0,0"},
+                                         {"mean", "nan"},
+                                         {"mean", "1e400"},
+                                         {"std", "0"},
+                                         {"std", "0.5,0.5,"},
+                                         {"std", "-1"},
+                                         {"std", "58"},
+                                         {"crop_pct", "1.1"},
+                                         {"crop_pct", "0"},
+                                         {"crop_pct", "0.5,0.5"},
+                                         {"interpolation", "lanczos"},
+                                         {"interpolation", ""},
+                                         {"color", "1"},
+                                         {"color", "RGB"}};
     kf_error err;
     for (size_t i = 0; i < KF_COUNT(GOOD); i++) {
         kf_preprocess p = whole();
@@ -168,9 +181,9 @@ static void colours(void **state) {
     (void)state;
     /* R, G, B, and Image.new("RGB", (1, 1), (R, G, B)).convert("L") of Pillow 13 */
     static const uint8_t PILLOW[][4] = {
-        {0, 0, 0, 0}, {255, 255, 255, 255}, {255, 0, 0, 76}, {0, 255, 0, 150}, {0, 0, 255, 29},
-        {242, 14, 166, 99}, {73, 53, 233, 79}, {136, 158, 185, 155}, {214, 172, 75, 173}, {21, 242, 19, 151},
-        {164, 18, 157, 77}, {248, 194, 190, 210}, {211, 239, 45, 209}, {5, 157, 159, 112}, {60, 54, 236, 77}};
+        {0, 0, 0, 0},       {255, 255, 255, 255}, {255, 0, 0, 76},      {0, 255, 0, 150},    {0, 0, 255, 29},
+        {242, 14, 166, 99}, {73, 53, 233, 79},    {136, 158, 185, 155}, {214, 172, 75, 173}, {21, 242, 19, 151},
+        {164, 18, 157, 77}, {248, 194, 190, 210}, {211, 239, 45, 209},  {5, 157, 159, 112},  {60, 54, 236, 77}};
     enum { N = KF_COUNT(PILLOW) };
     uint8_t rgb[3 * N], to[3 * N], back[3 * N];
     for (size_t i = 0; i < N; i++) memcpy(rgb + 3 * i, PILLOW[i], 3);
@@ -192,9 +205,15 @@ static void colours(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(covers_the_structure), cmocka_unit_test(names),    cmocka_unit_test(defaults),
-        cmocka_unit_test(refuses),              cmocka_unit_test(copies),   cmocka_unit_test(grey_has_one_channel),
-        cmocka_unit_test(from_text),            cmocka_unit_test(colours), cmocka_unit_test(pixels_and_back),
+        cmocka_unit_test(covers_the_structure),
+        cmocka_unit_test(names),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(refuses),
+        cmocka_unit_test(copies),
+        cmocka_unit_test(grey_has_one_channel),
+        cmocka_unit_test(from_text),
+        cmocka_unit_test(colours),
+        cmocka_unit_test(pixels_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
-/* Raising: program to graph. A graph that is lowered and raised computes the same numbers, to the bit in the reference executor.
- * Outside truth for real models is in tests/cli/test_onnx_forms.py (ONNX Runtime).
- * Owner rule: each test destroys what it makes. */
+/* Raising: program to graph. A graph that is lowered and raised computes the same numbers, to the bit in the reference
+ * executor. Outside truth for real models is in tests/cli/test_onnx_forms.py (ONNX Runtime). Owner rule: each test
+ * destroys what it makes. */
 #include "graph_builder.h"
 
 #include <fenv.h>
@@ -82,7 +82,8 @@ static kf__vid pool(kf__graph *g, kf__op op, const char *name, kf__vid x, bool c
     return y;
 }
 
-/* Plain, grouped and depthwise convolutions, activations, a residual, poolings in both modes, a concatenation, a product. */
+/* Plain, grouped and depthwise convolutions, activations, a residual, poolings in both modes, a concatenation, a
+ * product. */
 static void test_images(void **state) {
     (void)state;
     for (int ceil_mode = 0; ceil_mode < 2; ceil_mode++) {
@@ -153,7 +154,8 @@ static void test_ranks_of_outputs(void **state) {
     kf__graph_destroy(&back);
 }
 
-/* Integers come back as they were; scales of weights may be a neighbour in f32, which the output shows, if at all, in its last places. */
+/* Integers come back as they were; scales of weights may be a neighbour in f32, which the output shows, if at all, in
+ * its last places. */
 static void test_quantized_programs_come_back(void **state) {
     (void)state;
     for (int k = 0; k < 4; k++) {
@@ -166,7 +168,8 @@ static void test_quantized_programs_come_back(void **state) {
         gb_ok(kf__raise(p, &back, &err), &err);
         kf__arena_init(&arena, NULL);
         kf__dense a = run(g, 0, &arena), b = run(back, 0, &arena);
-        for (int i = 0; i < 5; i++) assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) < 1e-5f * fabsf(((float *)a.data)[i]));
+        for (int i = 0; i < 5; i++)
+            assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) < 1e-5f * fabsf(((float *)a.data)[i]));
         kf__arena_free(&arena);
         kf__graph_destroy(&back);
         for (int32_t i = 0; i < p->n_steps; i++) /* numbers that follow from no scale */

@@ -1,6 +1,5 @@
-/* The integer interpreter against numbers worked out by hand and against real arithmetic; the traps of docs/NUMERICS.md.
- * Links libkitfoxc.
- * Owner rule: each test destroys its graph and arena. */
+/* The integer interpreter against numbers worked out by hand and against real arithmetic; the traps of
+ * docs/NUMERICS.md. Links libkitfoxc. Owner rule: each test destroys its graph and arena. */
 #include "graph_builder.h"
 
 #include "ref/ref.h"
@@ -19,7 +18,7 @@ static int teardown(void **state) {
     return 0;
 }
 
-/* ---- building quantized graphs ---------------------------------------------------------------------------------------------- */
+/* ---- building quantized graphs ----------------------------------------------------------------------------------- */
 
 static kf__quant *quant_u8(float scale, int32_t zero) {
     kf__quant *q = kf__arena_zalloc(&arena, sizeof *q);
@@ -42,7 +41,9 @@ static kf__vid weights(kf__graph *g, kf__shape shape, const int8_t *data, const 
     return v;
 }
 
-static kf__vid bias32(kf__graph *g, kf__shape shape, const int32_t *data) { return kf__graph_add_const(g, "b", KF_I32, &shape, data); }
+static kf__vid bias32(kf__graph *g, kf__shape shape, const int32_t *data) {
+    return kf__graph_add_const(g, "b", KF_I32, &shape, data);
+}
 
 static kf__vid q_input(kf__graph *g, kf__shape shape, kf__quant *q) {
     kf__vid v = gb_input(g, "x", shape);
@@ -84,7 +85,7 @@ static void expect_q(const kf__dense *d, const int32_t *want, size_t n) {
 }
 #define Q(...) ((const int32_t[]){__VA_ARGS__})
 
-/* ---- traps ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- traps ------------------------------------------------------------------------------------------------------- */
 
 /* ONNX Runtime #16105, PyTorch #44939: vpmaddubsw saturates pairs and gives -3050. */
 static void trap_pair_saturation(void **state) {
@@ -129,7 +130,8 @@ static kf__graph *gate_graph(kf__act kind, float alpha, float beta, const int32_
     return g;
 }
 
-/* onnxruntime-qnn #473: no calibrated range may cut the gate. Pooled means are 2 and -2, hidden 0; the biases give the gate. */
+/* onnxruntime-qnn #473: no calibrated range may cut the gate. Pooled means are 2 and -2, hidden 0; the biases give the
+ * gate. */
 static void trap_gate_is_not_clipped(void **state) {
     (void)state;
     const int32_t bias2[2] = {43, -60}; /* times 0.125 * 0.5: 2.6875 and -3.75 */
@@ -175,7 +177,7 @@ static void trap_hswish_table(void **state) {
     kf__graph_destroy(&g);
 }
 
-/* ---- rounding and clamping ------------------------------------------------------------------------------------------------------- */
+/* ---- rounding and clamping --------------------------------------------------------------------------------------- */
 
 static void rounds_half_to_even(void **state) {
     (void)state;
@@ -217,7 +219,8 @@ static void i16_clamps_to_its_own_maximum(void **state) {
     (void)state;
     kf__graph *g = gb_new();
     kf__vid x = q_input(g, S(1, 1, 1, 3), quant_u8(1, 128));
-    q_output(g, gb_conv(g, "conv", x, weights(g, S(1, 1, 1, 1), (int8_t[]){100}, F(1)), -1, 1, 0, 1), quant_i16(1, 5000));
+    q_output(g, gb_conv(g, "conv", x, weights(g, S(1, 1, 1, 1), (int8_t[]){100}, F(1)), -1, 1, 0, 1),
+             quant_i16(1, 5000));
     kf__dense d = run(g, KF_U8, (uint8_t[]){0, 130, 255});
     expect_q(&d, Q(-5000, 200, 5000), 3);
     kf__graph_destroy(&g);
@@ -238,13 +241,14 @@ static void overflow_is_an_error(void **state) {
     kf__graph_destroy(&g);
 }
 
-/* ---- geometry ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- geometry ---------------------------------------------------------------------------------------------------- */
 
 static void padding_contributes_nothing(void **state) {
     (void)state;
     kf__graph *g = gb_new();
     kf__vid x = q_input(g, S(1, 1, 3, 3), quant_u8(1, 128));
-    gb_output(g, gb_conv(g, "conv", x, weights(g, S(1, 1, 3, 3), (int8_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, F(1)), -1, 1, 1, 1));
+    gb_output(
+        g, gb_conv(g, "conv", x, weights(g, S(1, 1, 3, 3), (int8_t[]){1, 1, 1, 1, 1, 1, 1, 1, 1}, F(1)), -1, 1, 1, 1));
     uint8_t in[9];
     memset(in, 129, sizeof in);
     kf__dense d = run(g, KF_U8, in);
@@ -300,7 +304,7 @@ static void pixel_borders_are_exact(void **state) {
     kf__graph_destroy(&g);
 }
 
-/* ---- the other operators -------------------------------------------------------------------------------------------------------------- */
+/* ---- the other operators ----------------------------------------------------------------------------------------- */
 
 static void pools(void **state) {
     (void)state;
@@ -308,7 +312,11 @@ static void pools(void **state) {
     for (int kind = 0; kind < 3; kind++) {
         kf__graph *g = gb_new();
         kf__vid x = q_input(g, S(1, 2, 2, 2), quant_u8(0.5f, 10));
-        kf__vid y = gb_node(g, kind == 0 ? KF_OP_GLOBAL_AVG_POOL : kind == 1 ? KF_OP_AVG_POOL : KF_OP_MAX_POOL, "pool", 1, &x, NULL);
+        kf__vid y = gb_node(g,
+                            kind == 0   ? KF_OP_GLOBAL_AVG_POOL
+                            : kind == 1 ? KF_OP_AVG_POOL
+                                        : KF_OP_MAX_POOL,
+                            "pool", 1, &x, NULL);
         gb_last(g)->attrs.window = (kf__window){.kh = 2,
                                                 .kw = 2,
                                                 .sh = 2,
@@ -322,7 +330,7 @@ static void pools(void **state) {
                                                 .pr = kind > 0};
         q_output(g, y, kind == 2 ? quant_u8(0.5f, 10) : quant_i16(0.125f, 32767));
         kf__dense d = run(g, KF_U8, in);
-        if (kind == 0) expect_q(&d, Q(64, 215), 2); /* 64/4*.5 = 8; 215/4*.5 = 26.875 */
+        if (kind == 0) expect_q(&d, Q(64, 215), 2);                            /* 64/4*.5 = 8; 215/4*.5 = 26.875 */
         if (kind == 1) expect_q(&d, Q(0, 40, 80, 136, -40, -40, -40, 980), 8); /* one tap each: its count is 1 */
         if (kind == 2) expect_q(&d, Q(10, 20, 30, 44, 0, 0, 0, 255), 8);
         kf__graph_destroy(&g);
@@ -341,7 +349,8 @@ static void add_concat_scale(void **state) {
     gb_last(g)->attrs.axis = 1;
     q_output(g, y, quant_u8(1, 1));
     kf__dense d = run(g, KF_U8, (uint8_t[]){10, 13, 30});
-    /* sums 0 3 20 -> q 5 6(1.5 to even 2: 7) 15 -> 0 4 20 -> 1 5 21; scaled 0 1.125 7.5 -> q 0 4(4.5) 30 -> 0 1 7.5(8) */
+    /* sums 0 3 20 -> q 5 6(1.5 to even 2: 7) 15 -> 0 4 20 -> 1 5 21; scaled 0 1.125 7.5 -> q 0 4(4.5) 30 -> 0 1 7.5(8)
+     */
     expect_q(&d, Q(1, 5, 21, 1, 2, 9), 6);
     kf__graph_destroy(&g);
 }
@@ -396,13 +405,15 @@ static void tracks_real_arithmetic(void **state) {
             double sum = (double)b[o];
             for (int t = 0; t < C * 9; t++) {
                 int sy = p / 6 - 1 + t % 9 / 3, sx = p % 6 - 1 + t % 3;
-                if (sy >= 0 && sy < 6 && sx >= 0 && sx < 6) sum += (double)w[o * C * 9 + t] * (in[t / 9 * N + sy * 6 + sx] - 77);
+                if (sy >= 0 && sy < 6 && sx >= 0 && sx < 6)
+                    sum += (double)w[o * C * 9 + t] * (in[t / 9 * N + sy * 6 + sx] - 77);
             }
             double v = sum * 0.02 * (double)scales[o], h = v + 3;
             h = h < 0 ? 0 : h > 6 ? 6 : h;
             double want = v * h / 6, got = kf__ref_get(&d, (size_t)(o * N + p)) * 0.001;
             if (want > 32.767) want = 32.767;
-            if (fabs(want - got) > 0.00051 + 1e-6 * fabs(want)) fail_msg("channel %d pixel %d: %g, %g expected", o, p, got, want);
+            if (fabs(want - got) > 0.00051 + 1e-6 * fabs(want))
+                fail_msg("channel %d pixel %d: %g, %g expected", o, p, got, want);
         }
     kf__graph_destroy(&g);
 }
@@ -410,10 +421,24 @@ static void tracks_real_arithmetic(void **state) {
 int main(void) {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(trap_pair_saturation), T(trap_dead_channel), T(trap_gate_is_not_clipped), T(se_arithmetic), T(trap_hardsigmoid_slope),
-        T(trap_hswish_table), T(rounds_half_to_even), T(clip_acts_on_q), T(residual_comes_before_the_rounding),
-        T(i16_clamps_to_its_own_maximum), T(overflow_is_an_error), T(padding_contributes_nothing), T(per_channel_depthwise),
-        T(pixel_borders_are_exact), T(pools), T(add_concat_scale), T(input_and_output_conversion), T(wrong_input_is_named),
+        T(trap_pair_saturation),
+        T(trap_dead_channel),
+        T(trap_gate_is_not_clipped),
+        T(se_arithmetic),
+        T(trap_hardsigmoid_slope),
+        T(trap_hswish_table),
+        T(rounds_half_to_even),
+        T(clip_acts_on_q),
+        T(residual_comes_before_the_rounding),
+        T(i16_clamps_to_its_own_maximum),
+        T(overflow_is_an_error),
+        T(padding_contributes_nothing),
+        T(per_channel_depthwise),
+        T(pixel_borders_are_exact),
+        T(pools),
+        T(add_concat_scale),
+        T(input_and_output_conversion),
+        T(wrong_input_is_named),
         T(tracks_real_arithmetic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,5 @@
-/* The search for 16-bit nodes on small networks whose weak spot is known by construction, and 16-bit weights on every instruction set.
- * Links libkitfoxc.
- * Owner rule: each test frees what it makes. */
+/* The search for 16-bit nodes on small networks whose weak spot is known by construction, and 16-bit weights on every
+ * instruction set. Links libkitfoxc. Owner rule: each test frees what it makes. */
 #include <stdlib.h>
 
 #include "graph_builder.h"
@@ -33,7 +32,8 @@ static kf__qsamples make_samples(void) {
 static kf__vid weights(kf__graph *g, int64_t o, int64_t i, int64_t k, uint64_t seed) {
     float w[CHANNELS * CHANNELS * 9];
     kf__random r = {seed};
-    for (int64_t n = 0; n < o * i * k * k; n++) w[n] = (float)((kf__random_unit(&r) - 0.4) * 2 / sqrt((double)(i * k * k)));
+    for (int64_t n = 0; n < o * i * k * k; n++)
+        w[n] = (float)((kf__random_unit(&r) - 0.4) * 2 / sqrt((double)(i * k * k)));
     return gb_const(g, S(o, i, k, k), w);
 }
 
@@ -96,7 +96,8 @@ static kf__node *node(kf__graph *g, const char *name) {
     return NULL;
 }
 
-/* One channel of `first` is 400 times the others, and its reader takes that back: one u8 scale leaves the others less than a step. */
+/* One channel of `first` is 400 times the others, and its reader takes that back: one u8 scale leaves the others less
+ * than a step. */
 static void spoil_output(kf__graph *g) {
     scale_weights(g, "first", 3, false, 400);
     scale_weights(g, "wide", 3, true, 1 / 400.0f);
@@ -121,11 +122,13 @@ static void finds_the_output(void **state) {
     assert_int_equal(g->values[node(g, "first")->out[0]].quant->dtype, KF_I16);
     assert_int_equal(g->values[node(g, "deep")->out[0]].quant->dtype, KF_U8);
     assert_int_equal(report.samples, SAMPLES); /* the held-out ones calibrate in the end */
-    for (size_t i = 0; i < r.n; i++) assert_true(i < r.promoted ? r.list[i].place == (int32_t)i + 1 : r.list[i].place == 0);
+    for (size_t i = 0; i < r.n; i++)
+        assert_true(i < r.promoted ? r.list[i].place == (int32_t)i + 1 : r.list[i].place == 0);
     kf__graph_destroy(&g);
 }
 
-/* The same for weights: with one scale a layer, a row 400 times the others ruins them. Its output has a scale for each channel. */
+/* The same for weights: with one scale a layer, a row 400 times the others ruins them. Its output has a scale for each
+ * channel. */
 static void finds_the_weights(void **state) {
     kf__graph *g = network();
     kf_error err = {0};
@@ -254,7 +257,8 @@ static void trial_equals_oracle(void **state) {
             kf__arena_init(&a, NULL);
             kf__dense in = {.dtype = KF_F32, .shape = S(1, 3, SIDE, SIDE), .data = inputs[i]}, out;
             gb_ok(kf__ref_run(q, &in, 1, &out, 1, NULL, NULL, &a, &err), &err);
-            for (size_t c = 0; c < CLASSES; c++) assert_true(fabsf(logits[i * CLASSES + c] - ((const float *)out.data)[c]) < 1e-3f);
+            for (size_t c = 0; c < CLASSES; c++)
+                assert_true(fabsf(logits[i * CLASSES + c] - ((const float *)out.data)[c]) < 1e-3f);
             kf__arena_free(&a);
         }
         kf__trial_close(&t);
@@ -279,9 +283,9 @@ static double logit_error(const kf__graph *g, kf__dense in, const float *logits,
     return sqrt(dd / ff);
 }
 
-/* The same for a whole network with pixels, squeeze and excite, residuals: the built-in one. The simulation sums in f32, in another order on
- * every rung; a value that lies on the edge between two steps of an early map may fall to the other side and take later ones with it, up to
- * the noise of 8 bits (0.035 was seen on one picture without FMA). */
+/* The same for a whole network with pixels, squeeze and excite, residuals: the built-in one. The simulation sums in
+ * f32, in another order on every rung; a value that lies on the edge between two steps of an early map may fall to the
+ * other side and take later ones with it, up to the noise of 8 bits (0.035 was seen on one picture without FMA). */
 static void trial_equals_oracle_on_pixels(void **state) {
     enum { N = 8, PIXELS = 64 * 64, LABELS = 10 };
     static uint8_t pixels[N][PIXELS * 3], planes[PIXELS * 3];
@@ -300,7 +304,10 @@ static void trial_equals_oracle_on_pixels(void **state) {
     gb_ok(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, &err), &err);
     for (size_t k = 0; k < N; k++) {
         list[k] = pixels[k];
-        for (size_t i = 0; i < PIXELS * 3; i++) pixels[k][i] = (uint8_t)(128 + 80 * sin((double)(i / 3 % 64) * 0.1 * (double)(k + 1) + (double)(i / 192) * 0.07) + (double)kf__random_range(&r, -30, 30));
+        for (size_t i = 0; i < PIXELS * 3; i++)
+            pixels[k][i] =
+                (uint8_t)(128 + 80 * sin((double)(i / 3 % 64) * 0.1 * (double)(k + 1) + (double)(i / 192) * 0.07) +
+                          (double)kf__random_range(&r, -30, 30));
     }
     const kf__qsamples s = {.data = list, .n = N, .pixels = true};
     gb_ok(kf__graph_clone(graph->g, &q, &err), &err);
@@ -317,8 +324,10 @@ static void trial_equals_oracle_on_pixels(void **state) {
             planes[i % 3 * PIXELS + i / 3] = pixels[k][i];
             real[i % 3 * PIXELS + i / 3] = (float)(((double)pixels[k][i] / 255 - p->mean[i % 3]) / p->std[i % 3]);
         }
-        assert_true(logit_error(graph->g, (kf__dense){.dtype = KF_F32, .shape = S(1, 3, 64, 64), .data = real}, logits[0][k], LABELS) < 1e-4);
-        double apart = logit_error(q, (kf__dense){.dtype = KF_U8, .shape = S(1, 3, 64, 64), .data = planes}, logits[1][k], LABELS);
+        assert_true(logit_error(graph->g, (kf__dense){.dtype = KF_F32, .shape = S(1, 3, 64, 64), .data = real},
+                                logits[0][k], LABELS) < 1e-4);
+        double apart =
+            logit_error(q, (kf__dense){.dtype = KF_U8, .shape = S(1, 3, 64, 64), .data = planes}, logits[1][k], LABELS);
         assert_true(apart < 0.06);
         edges += !(apart < 0.01);
     }
@@ -327,7 +336,7 @@ static void trial_equals_oracle_on_pixels(void **state) {
     kf_graph_destroy(&graph);
 }
 
-/* ---- 16-bit weights -------------------------------------------------------------------------------------------------------------- */
+/* ---- 16-bit weights ---------------------------------------------------------------------------------------------- */
 
 static void logits_of(kf_graph *graph, const kf_tensor *in, float *logits, const char *cpu) {
     kf_error err = {0};
@@ -345,7 +354,8 @@ static void logits_of(kf_graph *graph, const kf_tensor *in, float *logits, const
     kf_model_destroy(&m);
 }
 
-/* Every layer's weights of 16 bits, read from u8 and from i16: the runtime's bytes are the oracle's on every instruction set. */
+/* Every layer's weights of 16 bits, read from u8 and from i16: the runtime's bytes are the oracle's on every
+ * instruction set. */
 static void wide_weights_run_everywhere(void **state) {
     static const char *const LAYERS[] = {"first", "wide", "deep", "narrow", "classes"};
     make_samples();
@@ -357,12 +367,14 @@ static void wide_weights_run_everywhere(void **state) {
         float want[CLASSES], got[CLASSES];
         gb_ok(kf__graph_wrap(network(), &graph, &err), &err);
         for (size_t i = 0; i < SAMPLES; i++)
-            in[i] = (kf_tensor){.dtype = KF_F32, .rank = 4, .shape = {1, 3, SIDE, SIDE}, .bytes = sizeof inputs[i], .data = inputs[i]};
+            in[i] = (kf_tensor){
+                .dtype = KF_F32, .rank = 4, .shape = {1, 3, SIDE, SIDE}, .bytes = sizeof inputs[i], .data = inputs[i]};
         kf_quantize_options_init(&o);
         o.int16_weights = LAYERS, o.n_int16_weights = KF_COUNT(LAYERS);
         o.int16_outputs = LAYERS, o.n_int16_outputs = turn ? 4 : 0;
         gb_ok(kf_graph_quantize(graph, in, SAMPLES, &o, &err), &err);
-        for (size_t k = 0; k < KF_COUNT(LAYERS); k++) assert_int_equal(graph->g->values[node(graph->g, LAYERS[k])->in[1]].dtype, KF_I16);
+        for (size_t k = 0; k < KF_COUNT(LAYERS); k++)
+            assert_int_equal(graph->g->values[node(graph->g, LAYERS[k])->in[1]].dtype, KF_I16);
         assert_int_equal(graph->g->values[node(graph->g, "deep")->out[0]].quant->dtype, turn ? KF_I16 : KF_U8);
         for (int k = 0; kf_cpu_level_name(k); k++) {
             const char *level = kf_cpu_level_name(k);
@@ -413,7 +425,8 @@ static void refuses_what_has_no_weights(void **state) {
     kf_graph *graph;
     kf_error err = {0};
     kf_quantize_options o;
-    kf_tensor in = {.dtype = KF_F32, .rank = 4, .shape = {1, 3, SIDE, SIDE}, .bytes = sizeof inputs[0], .data = inputs[0]};
+    kf_tensor in = {
+        .dtype = KF_F32, .rank = 4, .shape = {1, 3, SIDE, SIDE}, .bytes = sizeof inputs[0], .data = inputs[0]};
     static const struct {
         const char *name, *says;
         double cosine;
@@ -434,9 +447,17 @@ static void refuses_what_has_no_weights(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_output), cmocka_unit_test(finds_the_weights), cmocka_unit_test(eight_bits_may_do), cmocka_unit_test(the_limit_binds),
-        cmocka_unit_test(labels_count), cmocka_unit_test(too_few_samples), cmocka_unit_test(trial_equals_oracle), cmocka_unit_test(trial_equals_oracle_on_pixels), cmocka_unit_test(wide_weights_run_everywhere),
-        cmocka_unit_test(wide_rows_do_not_overflow), cmocka_unit_test(refuses_what_has_no_weights),
+        cmocka_unit_test(finds_the_output),
+        cmocka_unit_test(finds_the_weights),
+        cmocka_unit_test(eight_bits_may_do),
+        cmocka_unit_test(the_limit_binds),
+        cmocka_unit_test(labels_count),
+        cmocka_unit_test(too_few_samples),
+        cmocka_unit_test(trial_equals_oracle),
+        cmocka_unit_test(trial_equals_oracle_on_pixels),
+        cmocka_unit_test(wide_weights_run_everywhere),
+        cmocka_unit_test(wide_rows_do_not_overflow),
+        cmocka_unit_test(refuses_what_has_no_weights),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

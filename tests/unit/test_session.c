@@ -99,7 +99,9 @@ static kf_status run(kf_session *s, float x[192], float y[5], kf_error *err) {
 }
 
 /* The same network as nested loops in double. */
-static double weight(const kf__program *p, int step, int role, size_t i) { return (double)((const float *)p->consts[p->steps[step].consts[role]].data)[i]; }
+static double weight(const kf__program *p, int step, int role, size_t i) {
+    return (double)((const float *)p->consts[p->steps[step].consts[role]].data)[i];
+}
 static double sixth(double x) { return fmin(fmax(x + 3, 0), 6) / 6; }
 
 static void plain(const kf__program *p, const float *x, double *y) {
@@ -112,7 +114,9 @@ static void plain(const kf__program *p, const float *x, double *y) {
                     for (int kx = 0; kx < 3; kx++)
                         for (int k = 0; k < 3; k++) {
                             int sy = 2 * i + ky - 1, sx = 2 * j + kx - 1;
-                            if (sy >= 0 && sx >= 0 && sy < 8 && sx < 8) sum += (double)x[k * 64 + sy * 8 + sx] * weight(p, 0, KF_CONST_W, (size_t)((o * 9 + ky * 3 + kx) * 3 + k));
+                            if (sy >= 0 && sx >= 0 && sy < 8 && sx < 8)
+                                sum += (double)x[k * 64 + sy * 8 + sx] *
+                                       weight(p, 0, KF_CONST_W, (size_t)((o * 9 + ky * 3 + kx) * 3 + k));
                         }
                 a[i][j][o] = sum * sixth(sum);
             }
@@ -123,7 +127,8 @@ static void plain(const kf__program *p, const float *x, double *y) {
                 for (int ky = 0; ky < 3; ky++)
                     for (int kx = 0; kx < 3; kx++) {
                         int sy = i + ky - 1, sx = j + kx - 1;
-                        if (sy >= 0 && sx >= 0 && sy < 4 && sx < 4) sum += a[sy][sx][o] * weight(p, 1, KF_CONST_W, (size_t)((ky * 3 + kx) * 20 + o));
+                        if (sy >= 0 && sx >= 0 && sy < 4 && sx < 4)
+                            sum += a[sy][sx][o] * weight(p, 1, KF_CONST_W, (size_t)((ky * 3 + kx) * 20 + o));
                     }
                 c[i][j][o] = fmax(sum, 0);
                 mean[o] += c[i][j][o] / 16;
@@ -142,7 +147,8 @@ static void plain(const kf__program *p, const float *x, double *y) {
         for (int i = 0; i < 4; i++)
             for (int j = 0; j < 4; j++) {
                 double sum = weight(p, 4, KF_CONST_BIAS, (size_t)o) + a[i][j][o];
-                for (int k = 0; k < 20; k++) sum += c[i][j][k] * gate[k] * weight(p, 4, KF_CONST_W, (size_t)(o * 20 + k));
+                for (int k = 0; k < 20; k++)
+                    sum += c[i][j][k] * gate[k] * weight(p, 4, KF_CONST_W, (size_t)(o * 20 + k));
                 pool[o] += sum / 16;
             }
     for (int o = 0; o < 5; o++) {
@@ -164,7 +170,8 @@ static void against_plain(void **state) {
             fill(x, 192, seed);
             if (run(s, x, y, &err) != KF_OK) fail_msg("%s", err.text);
             plain(p, x, want);
-            for (int i = 0; i < 5; i++) d += ((double)y[i] - want[i]) * ((double)y[i] - want[i]), n += want[i] * want[i];
+            for (int i = 0; i < 5; i++)
+                d += ((double)y[i] - want[i]) * ((double)y[i] - want[i]), n += want[i] * want[i];
             assert_true(sqrt(d / n) < 2e-6);
         }
         kf_session_destroy(&s);
@@ -426,9 +433,11 @@ static void top_k(void **state) {
     assert_int_equal(top[0].index, 1);
 }
 
-/* Against lrint: halves and their neighbours, every pixel through normalization and back, values outside, NaN; both steps. */
+/* Against lrint: halves and their neighbours, every pixel through normalization and back, values outside, NaN; both
+ * steps. */
 static void floats_become_pixels(void **state) {
-    static const float ODD[] = {0.5f, 1.5f, 2.5f, 254.5f, 0.49f, 0.51f, -1, -0.4f, 255.4f, 256, 1e30f, -1e30f, INFINITY, -INFINITY, NAN};
+    static const float ODD[] = {0.5f,   1.5f, 2.5f,  254.5f, 0.49f,    0.51f,     -1, -0.4f,
+                                255.4f, 256,  1e30f, -1e30f, INFINITY, -INFINITY, NAN};
     enum { N = 700 };
     kf_preprocess p = {.valid = 1, .mean = {0.485f, 0.456f, 0.406f}, .std = {0.229f, 0.224f, 0.225f}}, none = {0};
     for (size_t step = 1; step <= 3; step += 2)

@@ -1,6 +1,6 @@
-/* The golden vector: made, written, read, met by every instruction set; a broken kernel and a broken vector name the right step.
- * Kernels are broken by putting a wrapper into the model's table.
- * Owner rule: each test destroys what it makes. */
+/* The golden vector: made, written, read, met by every instruction set; a broken kernel and a broken vector name the
+ * right step. Kernels are broken by putting a wrapper into the model's table. Owner rule: each test destroys what it
+ * makes. */
 #include "program_builder.h"
 
 #include "format/format.h"
@@ -13,8 +13,10 @@ static void *file_of(kf__program *p, size_t *bytes) {
     kf_model *m = NULL;
     kf_error err = {0};
     void *data = NULL;
-    if (kf__program_validate(p, &err) != KF_OK || kf__model_create_at(p, KF_CPU_SCALAR, NULL, &m, &err) != KF_OK) fail_msg("%s", err.text);
-    if (kf__golden_make(m, &err) != KF_OK || kf__format_write(m->p, &data, bytes, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__program_validate(p, &err) != KF_OK || kf__model_create_at(p, KF_CPU_SCALAR, NULL, &m, &err) != KF_OK)
+        fail_msg("%s", err.text);
+    if (kf__golden_make(m, &err) != KF_OK || kf__format_write(m->p, &data, bytes, &err) != KF_OK)
+        fail_msg("%s", err.text);
     kf_model_destroy(&m);
     return data;
 }
@@ -84,8 +86,8 @@ static void bad_colsum(size_t rows, size_t c, const float *x, float *sums) {
 }
 
 static kf__gemm_u8_fn *good_gemm;
-static void bad_gemm(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
-                     const kf__requant *q) {
+static void bad_gemm(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
+                     const void *b, void *c, size_t ldc, const kf__requant *q) {
     good_gemm(m, n, k, runs, ld_run, a, lda, b, c, ldc, q);
     if (m && n) *(uint8_t *)c ^= 1;
 }
@@ -151,7 +153,8 @@ static void old_files(void **state) {
         kf__file map;
         kf_model *m;
         kf_verify_report v;
-        snprintf(path, sizeof path, "%s/tests/golden/verified_%s_v1.kfx", root ? root : ".", integer ? "int8" : "small");
+        snprintf(path, sizeof path, "%s/tests/golden/verified_%s_v1.kfx", root ? root : ".",
+                 integer ? "int8" : "small");
         void *now = file_of(integer ? integer_program() : pb_small(), &bytes);
         if (getenv("KITFOX_WRITE_GOLDEN")) assert_int_equal(kf__file_replace(path, now, bytes, &err), KF_OK);
         if (kf__file_read(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
@@ -161,7 +164,8 @@ static void old_files(void **state) {
         kf__mem_free(NULL, now);
         for (int r = 0; kf_cpu_level_name(r); r++) {
             if (kf_cpu_limit(kf_cpu_level_name(r), NULL) != KF_OK) continue;
-            if (kf_model_load(path, NULL, &m, &err) != KF_OK || kf_model_verify(m, 2, &v, &err) != KF_OK) fail_msg("%s", err.text);
+            if (kf_model_load(path, NULL, &m, &err) != KF_OK || kf_model_verify(m, 2, &v, &err) != KF_OK)
+                fail_msg("%s", err.text);
             assert_int_equal(v.first, -1);
             kf_model_destroy(&m);
         }
@@ -182,6 +186,8 @@ static void without_vector(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(broken_kernels), cmocka_unit_test(broken_vector), cmocka_unit_test(old_files), cmocka_unit_test(without_vector)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(agrees), cmocka_unit_test(broken_kernels),
+                                       cmocka_unit_test(broken_vector), cmocka_unit_test(old_files),
+                                       cmocka_unit_test(without_vector)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,5 @@
-/* The family's tables against timm and torchvision: learned parameters for 1000 classes, the paper's rounding rule, refusals.
- * Links libkitfoxc.
- * Owner rule: each test destroys its graph. */
+/* The family's tables against timm and torchvision: learned parameters for 1000 classes, the paper's rounding rule,
+ * refusals. Links libkitfoxc. Owner rule: each test destroys its graph. */
 #include "graph_builder.h"
 
 #include <stdlib.h>
@@ -13,11 +12,21 @@ static const struct {
     const char *name;
     int64_t parameters;
 } TRUTH[] = {
-    {"mobilenetv3_large_075", 3993528},     {"mobilenetv3_large_100", 5483032},         {"mobilenetv3_large_150d", 14622320},
-    {"mobilenetv3_small_050", 1593224},     {"mobilenetv3_small_075", 2041872},         {"mobilenetv3_small_100", 2542856},
-    {"mobilenetv3_rw", 5479918},            {"tf_mobilenetv3_large_075", 3993528},      {"tf_mobilenetv3_large_100", 5483032},
-    {"tf_mobilenetv3_large_minimal_100", 3924288}, {"tf_mobilenetv3_small_075", 2041872}, {"tf_mobilenetv3_small_100", 2542856},
-    {"tf_mobilenetv3_small_minimal_100", 2044736}, {"mobilenet_v3_large", 5483032},     {"mobilenet_v3_small", 2542856},
+    {"mobilenetv3_large_075", 3993528},
+    {"mobilenetv3_large_100", 5483032},
+    {"mobilenetv3_large_150d", 14622320},
+    {"mobilenetv3_small_050", 1593224},
+    {"mobilenetv3_small_075", 2041872},
+    {"mobilenetv3_small_100", 2542856},
+    {"mobilenetv3_rw", 5479918},
+    {"tf_mobilenetv3_large_075", 3993528},
+    {"tf_mobilenetv3_large_100", 5483032},
+    {"tf_mobilenetv3_large_minimal_100", 3924288},
+    {"tf_mobilenetv3_small_075", 2041872},
+    {"tf_mobilenetv3_small_100", 2542856},
+    {"tf_mobilenetv3_small_minimal_100", 2044736},
+    {"mobilenet_v3_large", 5483032},
+    {"mobilenet_v3_small", 2542856},
 };
 
 static void test_parameters(void **state) {
@@ -39,8 +48,8 @@ static void test_parameters(void **state) {
 
 static void test_rounding(void **state) {
     (void)state;
-    assert_int_equal(kf__zoo_round_channels(12), 16);  /* halves go up */
-    assert_int_equal(kf__zoo_round_channels(18), 24);  /* 16 would be more than 10 % below */
+    assert_int_equal(kf__zoo_round_channels(12), 16); /* halves go up */
+    assert_int_equal(kf__zoo_round_channels(18), 24); /* 16 would be more than 10 % below */
     assert_int_equal(kf__zoo_round_channels(60), 64);
     assert_int_equal(kf__zoo_round_channels(3), 8);
 }
@@ -56,7 +65,12 @@ static void test_refusals(void **state) {
     kf_error err = {0};
     kf__graph *g = NULL;
     int calls = 0;
-    kf__zoo_request r = {.arch = kf__zoo_find("mobilenet_v3_small"), .classes = 10, .height = 224, .width = 224, .weight = refuse, .user = &calls};
+    kf__zoo_request r = {.arch = kf__zoo_find("mobilenet_v3_small"),
+                         .classes = 10,
+                         .height = 224,
+                         .width = 224,
+                         .weight = refuse,
+                         .user = &calls};
     assert_int_equal(kf__zoo_build(&r, &g, &err), KF_ERR_FORMAT); /* an error half way leaves nothing behind */
     assert_null(g);
     assert_non_null(strstr(err.text, "features."));
@@ -95,7 +109,7 @@ static void test_preprocess(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parameters), cmocka_unit_test(test_rounding), cmocka_unit_test(test_refusals),
-                                       cmocka_unit_test(test_preprocess)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_parameters), cmocka_unit_test(test_rounding),
+                                       cmocka_unit_test(test_refusals), cmocka_unit_test(test_preprocess)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

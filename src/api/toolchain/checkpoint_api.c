@@ -1,6 +1,5 @@
-/* Import of a checkpoint with the JSON file beside it: the caller's options first, then the file, then the architecture.
- * Calls import and zoo.
- * Owner rule: the sidecar ends with the call; the graph copies what it keeps. */
+/* Import of a checkpoint with the JSON file beside it: the caller's options first, then the file, then the
+ * architecture. Calls import and zoo. Owner rule: the sidecar ends with the call; the graph copies what it keeps. */
 #include "api/toolchain/graph_api.h"
 #include "import/checkpoint.h"
 #include "import/sidecar.h"
@@ -10,9 +9,12 @@ static kf_status describe(const kf__sidecar *s, const kf_import_options *options
     kf_preprocess p;
     int32_t classes = (int32_t)g->values[g->outputs[0]].shape.dim[1];
     if (!o.labels && s->classes && s->classes != classes)
-        KF_FAIL(err, KF_ERR_FORMAT, "%s: num_classes: %d, but the checkpoint has %d classes", s->path, s->classes, classes);
+        KF_FAIL(err, KF_ERR_FORMAT, "%s: num_classes: %d, but the checkpoint has %d classes", s->path, s->classes,
+                classes);
     if (!o.labels && s->n_labels) {
-        if (s->n_labels != classes) KF_FAIL(err, KF_ERR_FORMAT, "%s: %d class names, but the checkpoint has %d classes", s->path, s->n_labels, classes);
+        if (s->n_labels != classes)
+            KF_FAIL(err, KF_ERR_FORMAT, "%s: %d class names, but the checkpoint has %d classes", s->path, s->n_labels,
+                    classes);
         o.labels = s->labels;
         o.n_labels = s->n_labels;
     }
@@ -24,7 +26,8 @@ static kf_status describe(const kf__sidecar *s, const kf_import_options *options
     return kf__graph_describe(g, &o, err);
 }
 
-kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options, kf__graph **out, kf_error *err) {
+kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
+                                kf__graph **out, kf_error *err) {
     kf_import_options none;
     kf__sidecar s;
     kf_import_options_init(&none);
@@ -32,8 +35,11 @@ kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes
     *out = NULL;
     KF_TRY(kf__sidecar_read(path, &s, err));
     if (s.path && options->file) options->file(options->file_user, s.path);
-    kf__checkpoint_options o = {.arch = options->arch ? options->arch : s.arch, .input_shape = options->input_shape, .side = s.side,
-                                .notice = options->notice, .notice_user = options->notice_user};
+    kf__checkpoint_options o = {.arch = options->arch ? options->arch : s.arch,
+                                .input_shape = options->input_shape,
+                                .side = s.side,
+                                .notice = options->notice,
+                                .notice_user = options->notice_user};
     kf_status st = kf__checkpoint_read(data, bytes, &o, out, err);
     if (o.arch && o.arch == s.arch && (st == KF_ERR_ARGUMENT || st == KF_ERR_UNSUPPORTED || st == KF_ERR_SHAPE))
         kf__error_prefix(err, st, "%s by %s", s.arch, s.path);

@@ -6,9 +6,18 @@
 kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err) {
     if (!graph || !info) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_get_info: graph and info are needed");
     const kf__graph *g = graph->g;
-    *info = (kf_graph_info){.name = g->name, .arch = g->meta.arch, .producer = g->meta.producer, .opset = g->opset, .ir_version = g->ir_version,
-                            .n_inputs = (int32_t)g->n_inputs, .n_outputs = (int32_t)g->n_outputs, .stored_parameters = g->meta.source_parameters,
-                            .file_nodes = g->meta.source_nodes, .n_labels = g->meta.n_labels, .preprocess = g->meta.preprocess, .quantized = graph->quantized};
+    *info = (kf_graph_info){.name = g->name,
+                            .arch = g->meta.arch,
+                            .producer = g->meta.producer,
+                            .opset = g->opset,
+                            .ir_version = g->ir_version,
+                            .n_inputs = (int32_t)g->n_inputs,
+                            .n_outputs = (int32_t)g->n_outputs,
+                            .stored_parameters = g->meta.source_parameters,
+                            .file_nodes = g->meta.source_nodes,
+                            .n_labels = g->meta.n_labels,
+                            .preprocess = g->meta.preprocess,
+                            .quantized = graph->quantized};
     const kf__quant *q = g->n_inputs ? g->values[g->inputs[0]].quant : NULL;
     info->pixels = kf__quant_is_pixels(q);
     for (size_t i = 0; i < g->n_nodes; i++) info->n_nodes += !g->nodes[i].dead;
@@ -19,7 +28,8 @@ kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err)
 
 kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err) {
     if (!graph || !out || index < 0 || (size_t)index >= graph->g->n_nodes)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_node: node %d; the graph has %zu", index, graph ? graph->g->n_nodes : (size_t)0);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_node: node %d; the graph has %zu", index,
+                graph ? graph->g->n_nodes : (size_t)0);
     const kf__graph *g = graph->g;
     const kf__node *n = &g->nodes[index];
     const kf__shape *s = &g->values[n->out[0]].shape;

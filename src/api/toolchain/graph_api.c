@@ -77,7 +77,8 @@ kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preproce
 }
 
 kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err) {
-    if (!graph || range < 0 || range > 1) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_input_range: a graph, and 0 (full) or 1 (limited), are needed");
+    if (!graph || range < 0 || range > 1)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_input_range: a graph, and 0 (full) or 1 (limited), are needed");
     graph->g->meta.input_range = range;
     return KF_OK;
 }
@@ -119,8 +120,8 @@ kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_i
     return import_onnx(data, bytes, NULL, options, out, err);
 }
 
-/* Eight bytes of header length, then JSON: no protobuf of an ONNX model begins like that. The name counts too, so that a damaged
- * checkpoint is not called a damaged ONNX file. */
+/* Eight bytes of header length, then JSON: no protobuf of an ONNX model begins like that. The name counts too, so that
+ * a damaged checkpoint is not called a damaged ONNX file. */
 static bool is_safetensors(const char *path, const void *data, size_t bytes) {
     static const char SUFFIX[] = ".safetensors";
     size_t n = strlen(path);
@@ -130,7 +131,8 @@ static bool is_safetensors(const char *path, const void *data, size_t bytes) {
     return kf__read_u64(&r, &len) && len <= bytes - 8 && bytes > 8 && ((const char *)data)[8] == '{';
 }
 
-static kf_status import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options, kf_graph **out, kf_error *err) {
+static kf_status import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
+                                   kf_graph **out, kf_error *err) {
     kf__graph *g;
     KF_TRY(kf__import_checkpoint(path, data, bytes, options, &g, err));
     return kf__graph_wrap(g, out, err);
@@ -142,11 +144,13 @@ static bool is_compiled(const void *data, size_t bytes) {
     return bytes > 8 + n && memcmp((const char *)data + 8, KF_FORMAT_PREFIX, n) == 0;
 }
 
-static kf_status import_compiled(const void *data, size_t bytes, const kf_import_options *options, kf_graph **out, kf_error *err) {
+static kf_status import_compiled(const void *data, size_t bytes, const kf_import_options *options, kf_graph **out,
+                                 kf_error *err) {
     kf__program *p;
     kf__graph *g;
     if (options && (options->input_shape || options->arch))
-        KF_FAIL(err, KF_ERR_ARGUMENT, "input shape and architecture do not apply; the model is compiled already; give them with its source");
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "input shape and architecture do not apply; the model is compiled already; give them with its source");
     KF_TRY(kf__format_read(data, bytes, NULL, 0, &p, err));
     bool quantized = p->meta.quantized != 0;
     kf_status st = kf__raise(p, &g, err);
@@ -178,7 +182,8 @@ kf_status kf_graph_import(const char *path, const kf_import_options *options, kf
     return KF_OK;
 }
 
-static kf_status describe(const kf__graph *g, const kf__vid *list, size_t n, int32_t index, kf_tensor *out, kf_error *err) {
+static kf_status describe(const kf__graph *g, const kf__vid *list, size_t n, int32_t index, kf_tensor *out,
+                          kf_error *err) {
     if (index < 0 || (size_t)index >= n) KF_FAIL(err, KF_ERR_ARGUMENT, "index %d; the graph has %zu", index, n);
     const kf__value *v = &g->values[list[index]];
     *out = (kf_tensor){.name = v->name, .dtype = v->dtype, .rank = v->shape.rank < 0 ? 0 : v->shape.rank};

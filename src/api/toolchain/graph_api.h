@@ -24,6 +24,7 @@ kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err);
 /** Preprocessing, labels and defaults of `options` (NULL: defaults) into the graph's description. */
 kf_status kf__graph_describe(kf__graph *g, const kf_import_options *options, kf_error *err);
 /** A safetensors checkpoint in memory, read from `path`, beside which its JSON file may lie. */
-kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options, kf__graph **out, kf_error *err);
+kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
+                                kf__graph **out, kf_error *err);
 
 #endif

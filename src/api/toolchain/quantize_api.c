@@ -7,19 +7,31 @@
 #include "quantize/detail.h"
 
 void kf_quantize_options_init(kf_quantize_options *options) {
-    *options = (kf_quantize_options){.size = sizeof *options, .percentile = 99.99, .per_channel = 1, .channel_scales = 1,
-                                     .bias_correction = 1, .rounding = 1, .cross = 1, .equalize = 1, .target_drop = -1, .max_int16_macs = 10};
+    *options = (kf_quantize_options){.size = sizeof *options,
+                                     .percentile = 99.99,
+                                     .per_channel = 1,
+                                     .channel_scales = 1,
+                                     .bias_correction = 1,
+                                     .rounding = 1,
+                                     .cross = 1,
+                                     .equalize = 1,
+                                     .target_drop = -1,
+                                     .max_int16_macs = 10};
 }
 
 static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t index, kf_dtype dtype, kf_error *err) {
     const kf__shape *s = &g->values[g->inputs[0]].shape;
     size_t n = 0;
-    if (t->dtype != dtype || !t->data) KF_FAIL(err, KF_ERR_ARGUMENT, "calibration sample %zu: data is missing or of another type than sample 0", index);
+    if (t->dtype != dtype || !t->data)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "calibration sample %zu: data is missing or of another type than sample 0",
+                index);
     if (dtype == KF_U8) {
         int32_t c = kf_color_channels(g->meta.preprocess.color);
         if (s->rank != 4 || s->dim[1] != c)
-            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels are given, but the network does not take "
-                    "pictures of %d channel%s", index, c, c == 1 ? "" : "s");
+            KF_FAIL(err, KF_ERR_SHAPE,
+                    "calibration sample %zu: pixels are given, but the network does not take "
+                    "pictures of %d channel%s",
+                    index, c, c == 1 ? "" : "s");
         if (t->rank != 3 || t->shape[2] != c || t->shape[0] != s->dim[2] || t->shape[1] != s->dim[3])
             KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels of %lld x %lld x %d are needed", index,
                     (long long)s->dim[2], (long long)s->dim[3], c);
@@ -28,11 +40,12 @@ static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t ind
         kf__shape have = kf__shape_make(t->rank < 0 || t->rank > KF_MAX_RANK ? 0 : t->rank, t->shape);
         char want[96], got[96];
         if (!kf__shape_equal(&have, s) || !kf__shape_count(s, &n))
-            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: shape %s is needed, %s was given", index, kf__shape_text(s, want, sizeof want),
-                    kf__shape_text(&have, got, sizeof got));
+            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: shape %s is needed, %s was given", index,
+                    kf__shape_text(s, want, sizeof want), kf__shape_text(&have, got, sizeof got));
         n *= sizeof(float);
     }
-    if (t->bytes < n) KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: %zu bytes are needed, %zu were given", index, n, t->bytes);
+    if (t->bytes < n)
+        KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: %zu bytes are needed, %zu were given", index, n, t->bytes);
     return KF_OK;
 }
 
@@ -108,7 +121,8 @@ static void fewer(void *user, int started, int wanted) {
     t->said = true;
 }
 
-static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *o, kf_error *err) {
+static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *o,
+                          kf_error *err) {
     kf__graph *g = graph->g;
     kf__qoptions q = kf__qoptions_default();
     const void **data = kf__arena_array(&g->arena, n, sizeof *data);
@@ -130,20 +144,25 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     q.fewer = fewer, q.fewer_user = &t;
     const kf__qsamples s = {.data = data, .n = n, .pixels = samples[0].dtype == KF_U8};
     graph->quantized = true; /* whatever comes: a graph half done must not be used */
-    const kf__qtarget target = {.drop = o->target_drop, .cosine = o->target_cosine, .max_macs = o->max_int16_macs, .labels = o->labels};
+    const kf__qtarget target = {
+        .drop = o->target_drop, .cosine = o->target_cosine, .max_macs = o->max_int16_macs, .labels = o->labels};
     graph->searched = target.drop >= 0 || target.cosine > 0;
     if (graph->searched) return kf__search(g, &s, &target, &q, &g->arena, &graph->search, &graph->report, err);
     return kf__quantize(g, &s, &q, &g->arena, &graph->report, err);
 }
 
 static kf_status check_target(const kf_quantize_options *o, kf_error *err) {
-    if (!(o->target_drop <= 100) || !(o->target_cosine >= 0 && o->target_cosine <= 1) || !(o->max_int16_macs >= 0 && o->max_int16_macs <= 100))
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantize: target drop %g, cosine %g or limit %g is not possible; up to 100, 0 to 1 and 0 to 100 are",
+    if (!(o->target_drop <= 100) || !(o->target_cosine >= 0 && o->target_cosine <= 1) ||
+        !(o->max_int16_macs >= 0 && o->max_int16_macs <= 100))
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "kf_graph_quantize: target drop %g, cosine %g or limit %g is not possible; up to 100, 0 to 1 and 0 to "
+                "100 are",
                 o->target_drop, o->target_cosine, o->max_int16_macs);
     return KF_OK;
 }
 
-kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *options, kf_error *err) {
+kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *options,
+                            kf_error *err) {
     kf_quantize_options o;
     kf_quantize_options_init(&o);
     if (options) o = *options;
@@ -151,16 +170,21 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     if (n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples; 50 to 200 typical inputs are needed");
     if (graph->quantized) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the graph is quantized already");
     if (o.range < KF_RANGE_MSE || o.range > KF_RANGE_KL || !(o.percentile >= 50 && o.percentile <= 100))
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantize: range method %d or percentile %g is not possible; 50 to 100 percent is", (int)o.range, o.percentile);
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "kf_graph_quantize: range method %d or percentile %g is not possible; 50 to 100 percent is",
+                (int)o.range, o.percentile);
     KF_TRY(check_target(&o, err));
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     for (size_t i = 0; i < graph->g->n_nodes; i++) { /* no pass removes these */
         const kf__node *q = &graph->g->nodes[i];
         if (kf__op_table[q->op].role == KF_ROLE_QDQ)
-            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s (%s): the file is quantized already; quantize the float model that it was made from", q->name, kf__op_name(q->op));
+            KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                    "%s (%s): the file is quantized already; quantize the float model that it was made from", q->name,
+                    kf__op_name(q->op));
     }
     if (samples[0].dtype != KF_F32 && !(samples[0].dtype == KF_U8 && graph->g->meta.preprocess.valid))
-        KF_FAIL(err, KF_ERR_ARGUMENT, "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
     kf__fp_state caller = kf__fp_enter();
     kf_status st = quantize(graph, samples, n, &o, err);
     kf__fp_leave(caller);
@@ -169,24 +193,44 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
 
 kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err) {
     if (!graph || !out || index < 0 || (size_t)index >= graph->report.n_nodes)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_node: node %d; the report has %zu", index, graph ? graph->report.n_nodes : (size_t)0);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_node: node %d; the report has %zu", index,
+                graph ? graph->report.n_nodes : (size_t)0);
     const kf__qnode *n = &graph->report.nodes[index];
-    *out = (kf_quantized_node){.name = n->name, .op = kf__op_name(n->op), .dtype = n->dtype, .threshold = (double)n->threshold,
-                               .cosine = n->cosine, .sqnr = n->sqnr, .macs = n->macs, .alone_cosine = n->alone_cosine, .alone_sqnr = n->alone_sqnr};
+    *out = (kf_quantized_node){.name = n->name,
+                               .op = kf__op_name(n->op),
+                               .dtype = n->dtype,
+                               .threshold = (double)n->threshold,
+                               .cosine = n->cosine,
+                               .sqnr = n->sqnr,
+                               .macs = n->macs,
+                               .alone_cosine = n->alone_cosine,
+                               .alone_sqnr = n->alone_sqnr};
     return KF_OK;
 }
 
-kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights, kf_quantized_histogram *out, kf_error *err) {
+kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights,
+                                       kf_quantized_histogram *out, kf_error *err) {
     bool known = graph && out && index >= 0 && (size_t)index < graph->report.n_nodes;
-    const kf__qhistogram *q = !known ? NULL : weights ? graph->report.nodes[index].weights : graph->report.nodes[index].values;
-    if (!q) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_histogram: node %d has none; quantize with `detail`", index);
-    *out = (kf_quantized_histogram){.lo = (double)q->h.lo, .hi = (double)q->h.hi, .bins = q->h.bins, .n_bins = KF_HISTOGRAM_BINS, .zeros = q->h.zeros,
-                                    .ranges = q->ranges, .wide = {(double)q->wide[0], (double)q->wide[1]}, .tight = {(double)q->tight[0], (double)q->tight[1]}};
+    const kf__qhistogram *q = !known    ? NULL
+                              : weights ? graph->report.nodes[index].weights
+                                        : graph->report.nodes[index].values;
+    if (!q)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_histogram: node %d has none; quantize with `detail`", index);
+    *out = (kf_quantized_histogram){.lo = (double)q->h.lo,
+                                    .hi = (double)q->h.hi,
+                                    .bins = q->h.bins,
+                                    .n_bins = KF_HISTOGRAM_BINS,
+                                    .zeros = q->h.zeros,
+                                    .ranges = q->ranges,
+                                    .wide = {(double)q->wide[0], (double)q->wide[1]},
+                                    .tight = {(double)q->tight[0], (double)q->tight[1]}};
     return KF_OK;
 }
 
-kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples, kf_error *err) {
-    if (!graph || graph->report.samples == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_summary: the graph was not quantized");
+kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples,
+                                     kf_error *err) {
+    if (!graph || graph->report.samples == 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_summary: the graph was not quantized");
     if (agreement) *agreement = graph->report.agreement;
     if (sqnr) *sqnr = graph->report.sqnr;
     if (samples) *samples = (int32_t)graph->report.samples;
@@ -194,18 +238,31 @@ kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, d
 }
 
 kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result *out, kf_error *err) {
-    if (!graph || !out || !graph->searched) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_result: the graph was not quantized with a target");
+    if (!graph || !out || !graph->searched)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_result: the graph was not quantized with a target");
     const kf__qsearch *r = &graph->search;
-    *out = (kf_search_result){.met = r->met, .labelled = r->labelled, .held_out = (int32_t)r->held_out, .candidates = (int32_t)r->n, .promoted = (int32_t)r->promoted,
-                              .drop_before = r->before.drop, .drop = r->after.drop, .cosine_before = r->before.cosine, .cosine = r->after.cosine,
-                              .sqnr_before = r->before.sqnr, .sqnr = r->after.sqnr, .float_top1 = r->float_top1, .int16_macs = r->macs};
+    *out = (kf_search_result){.met = r->met,
+                              .labelled = r->labelled,
+                              .held_out = (int32_t)r->held_out,
+                              .candidates = (int32_t)r->n,
+                              .promoted = (int32_t)r->promoted,
+                              .drop_before = r->before.drop,
+                              .drop = r->after.drop,
+                              .cosine_before = r->before.cosine,
+                              .cosine = r->after.cosine,
+                              .sqnr_before = r->before.sqnr,
+                              .sqnr = r->after.sqnr,
+                              .float_top1 = r->float_top1,
+                              .int16_macs = r->macs};
     return KF_OK;
 }
 
 kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out, kf_error *err) {
     if (!graph || !out || !graph->searched || index < 0 || (size_t)index >= graph->search.n)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_candidate: candidate %d; the search has %zu", index, graph && graph->searched ? graph->search.n : (size_t)0);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_candidate: candidate %d; the search has %zu", index,
+                graph && graph->searched ? graph->search.n : (size_t)0);
     const kf__qcandidate *c = &graph->search.list[index];
-    *out = (kf_search_candidate){.node = c->name, .weights = c->weights, .gain = c->gain, .macs = c->macs, .place = c->place};
+    *out = (kf_search_candidate){
+        .node = c->name, .weights = c->weights, .gain = c->gain, .macs = c->macs, .place = c->place};
     return KF_OK;
 }

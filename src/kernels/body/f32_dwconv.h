@@ -3,7 +3,8 @@
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 /* Activation, residual and last clip of `n` vectors in registers, stored `c` apart. */
-INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const int tail, MASK mask, V *acc) {
+INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const int tail,
+                      MASK mask, V *acc) {
     size_t at = (size_t)x * d->c + ch;
     float *to = d->out + at;
     if (is_relu(e)) UNROLL for (int q = 0; q < n; q++) acc[q] = MAX(acc[q], SET1(e->act.lo));
@@ -11,16 +12,18 @@ INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *
         UNROLL for (int q = 0; q < n; q++) acc[q] = clip(acc[q], SET1(e->act.lo), SET1(e->act.hi));
     else if (e->act.kind == KF_ACT_HSWISH) UNROLL for (int q = 0; q < n; q++) acc[q] = hswish(acc[q]);
     else if (e->act.kind != KF_ACT_NONE) UNROLL for (int q = 0; q < n; q++) acc[q] = activate_any(acc[q], e);
-    if (e->residual) UNROLL for (int q = 0; q < n; q++) acc[q] = ADD(acc[q], LOADM(e->residual + at + (size_t)q * d->c, mask));
+    if (e->residual)
+        UNROLL for (int q = 0; q < n; q++) acc[q] = ADD(acc[q], LOADM(e->residual + at + (size_t)q * d->c, mask));
     if (e->post.kind == KF_ACT_CLIP)
         UNROLL for (int q = 0; q < n; q++) acc[q] = clip(acc[q], SET1(e->post.lo), SET1(e->post.hi));
     if (tail) UNROLL for (int q = 0; q < n; q++) STOREM(to + (size_t)q * d->c, mask, acc[q]);
     else UNROLL for (int q = 0; q < n; q++) STORE(to + (size_t)q * d->c, acc[q]);
 }
 
-/* Columns x..x+n of the channels from ch on, k x k taps, stride s, no dilation, half a window at most beyond either end of the row. n, k
- * and s are constants, so that the sums and the taps of a kernel row are registers. */
-INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const float *taps) {
+/* Columns x..x+n of the channels from ch on, k x k taps, stride s, no dilation, half a window at most beyond either end
+ * of the row. n, k and s are constants, so that the sums and the taps of a kernel row are registers. */
+INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x,
+                      size_t ch, const float *taps) {
     const int last = (n - 1) * s + k - 1;
     const int32_t left = x * s - d->pl;
     const size_t c = d->c, c3 = 3 * c;
@@ -50,7 +53,8 @@ INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_ro
 }
 
 /* One column of any geometry. */
-static __attribute__((noinline)) void dw_any(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const float *taps) {
+static __attribute__((noinline)) void dw_any(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch,
+                                             const float *taps) {
     MASK mask = TAIL(d->c - ch);
     V acc = e->bias ? LOADM(e->bias + ch, mask) : ZERO;
     for (int ky = 0; ky < d->kh; ky++)
@@ -62,9 +66,10 @@ static __attribute__((noinline)) void dw_any(const kf__dwconv_row *d, const kf__
     dw_finish(1, d, e, x, ch, 1, mask, &acc);
 }
 
-/* n columns (0: one, of any geometry), every channel. The last block begins early, so that only rows of fewer channels than a block
- * have a masked tail. */
-INLINE void dw_columns(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) {
+/* n columns (0: one, of any geometry), every channel. The last block begins early, so that only rows of fewer channels
+ * than a block have a masked tail. */
+INLINE void dw_columns(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e,
+                       int32_t x) {
     const float *taps = d->w;
     size_t done = 0;
     for (size_t block = 0; done < d->c; block++, taps += d->kh * d->kw * KF_DWCONV_PANEL)
@@ -73,15 +78,16 @@ INLINE void dw_columns(const int n, const int k, const int s, const kf__dwconv_r
             if (ch + VL <= done || ch >= d->c) continue; /* by the block before; outside */
             if (n > 0 && ch + VL <= d->c) dw_vector(n, k, s, d, e, x, ch, taps + j);
             else
-                for (int q = 0; q < (n > 0 ? n : 1); q++) dw_any(d, e, x + q, ch, taps + j); /* also a rare masked tail */
+                for (int q = 0; q < (n > 0 ? n : 1); q++)
+                    dw_any(d, e, x + q, ch, taps + j); /* also a rare masked tail */
             done = ch + VL;
         }
 }
 
 static void dw_column(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) { dw_columns(0, 0, 0, d, e, x); }
 
-/* A row in sevens: the widths of 224 x 224 networks are multiples of seven. The last group overlaps the one before it. `columns` are
- * the functions for four, seven and fourteen columns, the last one or NULL. */
+/* A row in sevens: the widths of 224 x 224 networks are multiples of seven. The last group overlaps the one before it.
+ * `columns` are the functions for four, seven and fourteen columns, the last one or NULL. */
 typedef void dw_columns_fn(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x);
 static void dw_row(dw_columns_fn *const columns[3], const kf__dwconv_row *d, const kf__epilogue *e) {
     int32_t w = d->w_out, x = 0;
@@ -98,7 +104,10 @@ static void dw_row(dw_columns_fn *const columns[3], const kf__dwconv_row *d, con
     }
 }
 
-#define COLUMNS(n, k, s) static void dw_##n##_##k##s(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) { dw_columns(n, k, s, d, e, x); }
+#define COLUMNS(n, k, s)                                                                                               \
+    static void dw_##n##_##k##s(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) {                           \
+        dw_columns(n, k, s, d, e, x);                                                                                  \
+    }
 #define ROW(k, s, most)                                                                                                \
     COLUMNS(4, k, s)                                                                                                   \
     COLUMNS(7, k, s)                                                                                                   \
@@ -122,7 +131,8 @@ ROW(5, 2, NULL)
 #undef ROW
 
 void NAME(dwconv_f32)(const kf__dwconv_row *d, const kf__epilogue *e) {
-    int32_t beyond = (d->w_out - 1) * d->sw - d->pl + d->kw - d->w_in; /* columns that the last window reaches past the row */
+    int32_t beyond =
+        (d->w_out - 1) * d->sw - d->pl + d->kw - d->w_in; /* columns that the last window reaches past the row */
     bool plain = d->kh == d->kw && d->dw == 1 && d->pl <= d->kw / 2 && beyond <= d->kw / 2;
     if (plain && d->kw == 3 && d->sw == 1) dw_row_3_1(d, e);
     else if (plain && d->kw == 3 && d->sw == 2) dw_row_3_2(d, e);

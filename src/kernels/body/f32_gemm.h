@@ -14,7 +14,7 @@ typedef struct product {
 
 enum { BUFFER_LD = 2 * VL + HL, SHALLOW = 24 };
 /* Panels under a tile of nv vectors. */
-#define PANELS(nv) ((nv) * VL < KF_GEMM_PANEL ? 1u : (unsigned)((nv) * VL / KF_GEMM_PANEL))
+#define PANELS(nv) ((nv)*VL < KF_GEMM_PANEL ? 1u : (unsigned)((nv)*VL / KF_GEMM_PANEL))
 
 /* A tile in registers: mr rows of nv vectors and, if `half`, of HL more columns. Every user passes constants. */
 typedef struct tile {
@@ -31,8 +31,8 @@ INLINE V bias_at(const product *p, size_t at) {
     return p->e->bias && at < p->n ? LOADM(p->e->bias + at, TAIL(p->n - at)) : ZERO;
 }
 
-/* Bytes from a weight to the line to ask for when it is used: of what later steps read, in as many runs side by side as the tile has
- * panels, or else of the panels after these. */
+/* Bytes from a weight to the line to ask for when it is used: of what later steps read, in as many runs side by side as
+ * the tile has panels, or else of the panels after these. */
 static ptrdiff_t line_to_ask(const product *p, const float *w, size_t panels) {
     kf__ahead *a = p->e->ahead;
     size_t lines = p->k * panels;
@@ -44,9 +44,10 @@ static ptrdiff_t line_to_ask(const product *p, const float *w, size_t panels) {
     return there;
 }
 
-/* Rows are reached from a pointer every fourth by the multiples of the step that an address can hold: a pointer a row would not fit
- * the integer registers. */
-INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, ptrdiff_t ask, tile *t) {
+/* Rows are reached from a pointer every fourth by the multiples of the step that an address can hold: a pointer a row
+ * would not fit the integer registers. */
+INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, ptrdiff_t ask,
+                 tile *t) {
     const size_t step = p->a->step, step3 = 3 * step;
     const ptrdiff_t asks = (ptrdiff_t)(p->k * PANELS(nv) * KF_LINE);
     const float *w[3];
@@ -65,7 +66,8 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
             V b[2];
             UNROLL for (int j = 0; j < nv; j++) {
                 b[j] = LOAD(w[j]);
-                if (j * VL % KF_GEMM_PANEL == 0) UNROLL for (int l = 0; l < ASKS; l++) __builtin_prefetch((const char *)w[j] + ask + l * asks, 0, 2);
+                if (j * VL % KF_GEMM_PANEL == 0)
+                    UNROLL for (int l = 0; l < ASKS; l++) __builtin_prefetch((const char *)w[j] + ask + l * asks, 0, 2);
                 w[j] += KF_GEMM_PANEL;
             }
             H h = half ? HLOAD(w[nv]) : HZERO;
@@ -99,7 +101,8 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
         float *to = p->c + row * p->ldc + at;
         if (e->residual) {
             const float *r = e->residual + row * e->ld_residual + at;
-            UNROLL for (int i = 0; i < mr; i++) t->v[i][j] = ADD(t->v[i][j], LOADM(r + (size_t)i * e->ld_residual, mask));
+            UNROLL for (int i = 0; i < mr; i++) t->v[i][j] =
+                ADD(t->v[i][j], LOADM(r + (size_t)i * e->ld_residual, mask));
         }
         if (e->post.kind == KF_ACT_CLIP)
             UNROLL for (int i = 0; i < mr; i++) t->v[i][j] = clip(t->v[i][j], SET1(e->post.lo), SET1(e->post.hi));
@@ -140,7 +143,8 @@ APART void finish_buffer(const product *p, size_t row, size_t mr, size_t from, s
         for (size_t at = from; at < to; at += VL) {
             MASK mask = TAIL(to - at);
             const float *residual = e->residual ? e->residual + (row + i) * e->ld_residual + at : NULL;
-            store(p->c + (row + i) * p->ldc + at, to - at, finish(LOADM(buffer + (at - from), mask), e, residual, mask));
+            store(p->c + (row + i) * p->ldc + at, to - at,
+                  finish(LOADM(buffer + (at - from), mask), e, residual, mask));
         }
 }
 
@@ -153,10 +157,11 @@ INLINE void keep(const int mr, const int nv, const int half, const tile *t, floa
 
 INLINE void full(const int mr, const int nv, const int half, const product *p, size_t row, size_t col) {
     tile t;
-    /* Where an output takes few multiply-adds, stores to memory that is not in a near cache would hold the tiles up: the rows of the next
-     * one are on their way while this one computes. */
-    if (p->k < SHALLOW) UNROLL for (int i = 0; i < mr; i++)
-        for (int j = 0; j < nv; j += (int)(KF_LINE / sizeof(V))) __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
+    /* Where an output takes few multiply-adds, stores to memory that is not in a near cache would hold the tiles up:
+     * the rows of the next one are on their way while this one computes. */
+    if (p->k < SHALLOW)
+        UNROLL for (int i = 0; i < mr; i++) for (int j = 0; j < nv; j += (int)(KF_LINE / sizeof(V)))
+            __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
     sums(mr, nv, half, p, row, col, line_to_ask(p, weights_at(p, col, 0), PANELS(nv)), &t);
     if (p->e->act.kind > KF_ACT_HSWISH) { /* rare after a convolution */
         float buffer[ROWS_1 * BUFFER_LD];
@@ -190,7 +195,8 @@ INLINE void rest(const int most, const int nv, const int half, const product *p,
     }
 }
 
-/* All rows of one tile width; a last one or two rows share with the tile before, since alone they would wait for each other. */
+/* All rows of one tile width; a last one or two rows share with the tile before, since alone they would wait for each
+ * other. */
 #define WIDTH(name, most, nv, half)                                                                                    \
     static void name(const product *p, size_t row, size_t m, size_t col) {                                             \
         for (; m == (most) || m >= (most) + 3; m -= (most), row += (most)) full(most, nv, half, p, row, col);          \
@@ -203,7 +209,8 @@ WIDTH(rows_1h, ROWS_1H, 1, 1)
 WIDTH(rows_2h, ROWS_2H, 2, 1)
 #endif
 
-/* Columns from `col` on, rows row..row+m; the widths are chosen so that no lane of a multiply-add is idle if n is a multiple of 8. */
+/* Columns from `col` on, rows row..row+m; the widths are chosen so that no lane of a multiply-add is idle if n is a
+ * multiple of 8. */
 static void columns(const product *p, size_t row, size_t m) {
     for (size_t col = 0; col < p->n;) {
         size_t left = p->n - col;
@@ -222,15 +229,16 @@ static void columns(const product *p, size_t row, size_t m) {
     }
 }
 
-void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
+void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc,
+                    const kf__epilogue *e) {
     product p = {.a = a, .b = b, .n = n, .k = a->pieces * a->len, .c = c, .ldc = ldc, .e = e};
     /* Rows in blocks, so that a block of A stays in L1 or L2 while all panels of B pass over it. */
     size_t block = n <= 2 * VL + HL ? m : p.k > 512 ? BLOCK_ROWS_DEEP : BLOCK_ROWS;
     for (size_t i = 0; i < m; i += block) columns(&p, i, m - i < block ? m - i : block);
 }
 
-/* One row: WIDE vectors of columns and two depths at once, so that the sums hide the latency of the multiply-adds and several streams
- * of weights are on their way from memory. */
+/* One row: WIDE vectors of columns and two depths at once, so that the sums hide the latency of the multiply-adds and
+ * several streams of weights are on their way from memory. */
 INLINE void row_of(const int wide, const product *p, const float *a, size_t col) {
     const float *w[4];
     V acc[2][4];
@@ -240,8 +248,7 @@ INLINE void row_of(const int wide, const product *p, const float *a, size_t col)
         w[j] = weights_at(p, col, j);
     }
     size_t x = 0;
-    for (; x + 2 <= p->k; x += 2)
-        UNROLL for (int d = 0; d < 2; d++) {
+    for (; x + 2 <= p->k; x += 2) UNROLL for (int d = 0; d < 2; d++) {
             V f = SET1(a[x + (size_t)d]);
             UNROLL for (int j = 0; j < wide; j++) {
                 acc[d][j] = FMA(f, LOAD(w[j]), acc[d][j]);

@@ -33,8 +33,10 @@ INLINE V activate(V x, kf__act act, V lo, V hi) {
     case KF_ACT_HSWISH: return hswish(x);
     case KF_ACT_HSIGMOID: return MUL(MIN(MAX(ADD(x, SET1(3.0f)), ZERO), SET1(6.0f)), SET1(1.0f / 6.0f));
     case KF_ACT_HARDSIGMOID: return MIN(MAX(ADD(MUL(x, lo), hi), ZERO), SET1(1.0f));
-    case KF_ACT_SIGMOID: case KF_ACT_SILU: break; /* lane by lane: see below */
-    case KF_ACT_NONE: case KF_ACT_COUNT: break;
+    case KF_ACT_SIGMOID:
+    case KF_ACT_SILU: break; /* lane by lane: see below */
+    case KF_ACT_NONE:
+    case KF_ACT_COUNT: break;
     }
     return x;
 }
@@ -85,7 +87,8 @@ void NAME(colsum_f32)(size_t rows_n, size_t c, const float *x, float *sums) {
     size_t j = 0;
     for (; j + 4 * VL <= c; j += 4 * VL) {
         V acc[4] = {ZERO, ZERO, ZERO, ZERO};
-        for (size_t r = 0; r < rows_n; r++) UNROLL for (int i = 0; i < 4; i++) acc[i] = ADD(acc[i], LOAD(x + r * c + j + i * VL));
+        for (size_t r = 0; r < rows_n; r++)
+            UNROLL for (int i = 0; i < 4; i++) acc[i] = ADD(acc[i], LOAD(x + r * c + j + i * VL));
         UNROLL for (int i = 0; i < 4; i++) STORE(sums + j + i * VL, ADD(LOAD(sums + j + i * VL), acc[i]));
     }
     for (; j < c; j += VL) {
@@ -98,7 +101,8 @@ void NAME(colsum_f32)(size_t rows_n, size_t c, const float *x, float *sums) {
 
 void NAME(eltwise_f32)(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e) {
     size_t i = 0;
-    for (; i + VL <= n; i += VL) STORE(out + i, finish(b ? ADD(LOAD(a + i), LOAD(b + i)) : LOAD(a + i), e, NULL, TAIL(VL)));
+    for (; i + VL <= n; i += VL)
+        STORE(out + i, finish(b ? ADD(LOAD(a + i), LOAD(b + i)) : LOAD(a + i), e, NULL, TAIL(VL)));
     if (i == n) return;
     MASK mask = TAIL(n - i);
     STOREM(out + i, mask, finish(b ? ADD(LOADM(a + i, mask), LOADM(b + i, mask)) : LOADM(a + i, mask), e, NULL, mask));

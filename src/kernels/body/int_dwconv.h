@@ -15,10 +15,11 @@ typedef struct dw_pass {
     const char *w;        /* of the block */
     size_t c0, n;         /* first channel and number of channels of the block */
     int32_t y, x0, width;
-    V *sums;              /* [width][R][4], where a second loop does the epilogue */
+    V *sums; /* [width][R][4], where a second loop does the epilogue */
 } dw_pass;
 
-/* One four of rows: all four vectors of a block (J == 4), or the first or last two. `used`: rows of the four that any output reads. */
+/* One four of rows: all four vectors of a block (J == 4), or the first or last two. `used`: rows of the four that any
+ * output reads. */
 INLINE void load_four(const int J, bool high, const int used, const uint8_t *const *at, LANES lanes, V *to) {
     V v[4], ab, cd;
     UNROLL for (int r = 0; r < 4; r++) v[r] = r < used ? load_lanes(at[r], lanes) : SET1I(0);
@@ -42,7 +43,8 @@ INLINE void dw_params_at(const int kind, const kf__requant *q, size_t c0, dw_par
         p->mul[j] = LOADF(q->mul + c0 + (size_t)(j * VL));
         if (kind == HSWISH_Q) p->k[j] = LOADF(q->k + c0 + (size_t)(j * VL));
     }
-    UNROLL for (int j = 0; j < 4; j += 2) p->zero[j / 2] = PACK32(LOADV(q->zero + c0 + (size_t)(j * VL)), LOADV(q->zero + c0 + (size_t)((j + 1) * VL)));
+    UNROLL for (int j = 0; j < 4; j += 2) p->zero[j / 2] =
+        PACK32(LOADV(q->zero + c0 + (size_t)(j * VL)), LOADV(q->zero + c0 + (size_t)((j + 1) * VL)));
     p->lo = LOADV(q->lo8 + c0), p->hi = LOADV(q->hi8 + c0);
 }
 
@@ -73,15 +75,17 @@ INLINE void dw_store(const int kind, V lo, V hi, const dw_params *p, const dw_pa
         memcpy(words[0], &lo, BLOCK);
         memcpy(words[1], &hi, BLOCK);
         for (size_t i = 0; i < pass->n; i += 8)
-            memcpy((int16_t *)pass->d->out + at + i, &words[i / 8 % 2][i / 16 * 8], (pass->n - i < 8 ? pass->n - i : 8) * 2);
+            memcpy((int16_t *)pass->d->out + at + i, &words[i / 8 % 2][i / 16 * 8],
+                   (pass->n - i < 8 ? pass->n - i : 8) * 2);
     }
 }
 
 enum { SUMS = GENERAL + 1 }; /* kind of a strip that leaves its sums to a second loop */
 
-/* All vectors of a block of channels, or its first or last two (J == 2, `high`), R output rows of a strip. A column of the image is used for all outputs that it
- * reaches (`live` of them) and then forgotten; the first of them is complete after it. Where registers are many (RING), the sums of output o
- * live in slot o % live and the loop is unrolled by slots, so that nothing moves; else they move up by one after each column. */
+/* All vectors of a block of channels, or its first or last two (J == 2, `high`), R output rows of a strip. A column of
+ * the image is used for all outputs that it reaches (`live` of them) and then forgotten; the first of them is complete
+ * after it. Where registers are many (RING), the sums of output o live in slot o % live and the loop is unrolled by
+ * slots, so that nothing moves; else they move up by one after each column. */
 INLINE void dw_strip(const int kind, const int k, const int s, const int R, const int J, bool high, const dw_pass *p) {
     enum { STEP = 4, MOST = 5 };
     const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k, slots = RING ? live : 1;
@@ -113,11 +117,13 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                 HIDE(w); /* else the address of every tap is kept, on the stack */
                 UNROLL for (int f = 0; f < fours; f++) {
                     if (J == 2) HIDE(high);
-                    load_four(J, high, used - f * 4 < 4 ? used - f * 4 : 4, rows_at == at ? at + f * 4 : pads, lanes, x[f]);
+                    load_four(J, high, used - f * 4 < 4 ? used - f * 4 : 4, rows_at == at ? at + f * 4 : pads, lanes,
+                              x[f]);
                 }
                 if (!paired) {
                     UNROLL for (int i = 0; i < reach * fours; i++) {
-                        const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase, o = RING ? (slot + i % reach + phase) % live : i % reach;
+                        const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase,
+                                  o = RING ? (slot + i % reach + phase) % live : i % reach;
                         UNROLL for (int r = 0; kx < k && r < R; r++) {
                             UNROLL for (int j = 0; j < J; j++) {
                                 const V *tap = w + ((kx * fours + f) * R + r) * STEP + j;
@@ -129,9 +135,11 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                 if (paired) {
                     UNROLL for (int j = 0; j < J; j++) {
                         V below[2];
-                        UNROLL for (int f = 0; f < fours; f++) below[f] = ROWS_DOWN(x[f][j], f + 1 < fours ? x[f + 1][j] : SET1I(0), s);
+                        UNROLL for (int f = 0; f < fours; f++) below[f] =
+                            ROWS_DOWN(x[f][j], f + 1 < fours ? x[f + 1][j] : SET1I(0), s);
                         UNROLL for (int i = 0; i < reach * fours; i++) {
-                            const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase, o = (slot + i % reach + phase) % live;
+                            const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase,
+                                      o = (slot + i % reach + phase) % live;
                             const V *tap = w + (kx * fours + f) * 2 * STEP + j;
                             if (kx < k) DOT_PAIR(acc[o][0][j], acc[o][1][j], x[f][j], below[f], tap);
                         }
@@ -144,8 +152,9 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                         if (kind == SUMS) {
                             UNROLL for (int j = 0; j < J; j++) STOREV(sums + r * 4 + j, acc[slot][r][j]);
                         } else if (r < rows) {
-                            dw_store(kind, dw_words(kind, acc[slot][r], &at_col, 0, q, col), dw_words(kind, acc[slot][r], &at_col, 2, q, col), &at_col, p,
-                                     to + (size_t)r * row, lanes);
+                            dw_store(kind, dw_words(kind, acc[slot][r], &at_col, 0, q, col),
+                                     dw_words(kind, acc[slot][r], &at_col, 2, q, col), &at_col, p, to + (size_t)r * row,
+                                     lanes);
                         }
                     }
                     to += pixel;
@@ -230,7 +239,9 @@ INLINE void dwconv(const int k, const int s, const int R, const int J, const kf_
                 for (int r = 0; r < fours * 4; r++) {
                     int32_t sy = p.y * s - d->pt + r;
                     bool inside = sy >= 0 && sy < d->h_in;
-                    p.at[r] = (inside ? (const uint8_t *)d->in + (size_t)sy * (size_t)d->w_in * d->c : (const uint8_t *)d->pad) + p.c0;
+                    p.at[r] = (inside ? (const uint8_t *)d->in + (size_t)sy * (size_t)d->w_in * d->c
+                                      : (const uint8_t *)d->pad) +
+                              p.c0;
                     p.step[r] = inside ? d->c : 0;
                 }
                 dw_block(k, s, R, J, kind, &p);

@@ -11,7 +11,8 @@ INLINE F real_of(const void *p, kf_dtype type, size_t i, V minus, F scale) {
 static size_t eltwise_run(const kf__eltwise_q *e, size_t n) {
     const kf__requant *q = e->q;
     const params p = {.flo = SETF(q->flo[0]), .fhi = SETF(q->fhi[0]), .zero = SET1I(q->zero[0])};
-    const F a = SETF(e->a_scale[0]), b = SETF(e->b ? e->b_scale[0] : 0), k = SETF(q->k ? q->k[0] : 0), inv = SETF(q->inv ? q->inv[0] : 0);
+    const F a = SETF(e->a_scale[0]), b = SETF(e->b ? e->b_scale[0] : 0), k = SETF(q->k ? q->k[0] : 0),
+            inv = SETF(q->inv ? q->inv[0] : 0);
     const V a_minus = SET1I(-e->a_zero[0]), b_minus = SET1I(e->b ? -e->b_zero[0] : 0);
     size_t i = 0;
     for (; i + VL <= n; i += VL) {

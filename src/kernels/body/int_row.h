@@ -1,9 +1,9 @@
-/* Product of one row of i16 inputs with packed weights, included by int_wide.h and by rungs that have better products for it.
- * Needs DOT2 besides what int_template.h needs.
- * Owner rule: pure functions. */
+/* Product of one row of i16 inputs with packed weights, included by int_wide.h and by rungs that have better products
+ * for it. Needs DOT2 besides what int_template.h needs. Owner rule: pure functions. */
 
 /* One pair of k, or the one that is left; `size`: bytes of a weight. */
-INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t *a, size_t lda, const char *b, size_t pairs, const int size, const size_t bytes) {
+INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t *a, size_t lda, const char *b,
+                     size_t pairs, const int size, const size_t bytes) {
     V w[4 * W];
     UNROLL for (int j = 0; j < np * W; j++) {
         const char *at = b + (size_t)(j / W) * pairs * KF_QPANEL * 2 * (size_t)size + (size_t)((j % W) * VL * 2 * size);
@@ -17,10 +17,10 @@ INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t 
     }
 }
 
-/* One row by `panels` panels, at most four, one after another: weights are read from end to end, once, which is what a memory does best. Four sums
- * for each column, as products wait for each other. */
-INLINE void row_i16(const int size, size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col, size_t row, void *c, size_t ldc,
-                    const kf__requant *q) {
+/* One row by `panels` panels, at most four, one after another: weights are read from end to end, once, which is what a
+ * memory does best. Four sums for each column, as products wait for each other. */
+INLINE void row_i16(const int size, size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col,
+                    size_t row, void *c, size_t ldc, const kf__requant *q) {
     const size_t step = (size_t)(KF_QPANEL * 2 * size), fours = k / 8 * 4;
     V sums[4 * W];
     for (size_t p = 0; p < panels; p++) {
@@ -31,11 +31,13 @@ INLINE void row_i16(const int size, size_t panels, size_t n, size_t k, const int
             s[1][0][j] = s[2][0][j] = s[3][0][j] = SET1I(0);
         }
         for (; g < fours; g += 4) {
-            UNROLL for (int x = 0; x < 4; x++, b += step) step_i16(1, 1, s[x], a + (g + (size_t)x) * 2, 0, b, 0, size, 4);
+            UNROLL for (int x = 0; x < 4; x++, b += step)
+                step_i16(1, 1, s[x], a + (g + (size_t)x) * 2, 0, b, 0, size, 4);
         }
         for (; g < k / 2; g++, b += step) step_i16(1, 1, s[0], a + g * 2, 0, b, 0, size, 4);
         if (k % 2) step_i16(1, 1, s[0], a + g * 2, 0, b, 0, size, 2), b += step;
-        UNROLL for (int j = 0; j < W; j++) sums[p * W + (size_t)j] = ADDI(ADDI(s[0][0][j], s[1][0][j]), ADDI(s[2][0][j], s[3][0][j]));
+        UNROLL for (int j = 0; j < W; j++) sums[p * W + (size_t)j] =
+            ADDI(ADDI(s[0][0][j], s[1][0][j]), ADDI(s[2][0][j], s[3][0][j]));
     }
     finish_slow(1, (int)panels * W, sums, n, col, row, c, ldc, q);
 }

@@ -46,8 +46,8 @@ INLINE int kind_of(const kf__requant *q) {
     return q->inv ? GENERAL : q->act.kind == KF_ACT_NONE ? PLAIN_Q : q->act.kind == KF_ACT_HSWISH ? HSWISH_Q : GENERAL;
 }
 
-/* Bounds as integers: floats that are not negative order like their bits, and a negative one is a negative number. So the clamp to
- * 0..6 does not wait for the adders. */
+/* Bounds as integers: floats that are not negative order like their bits, and a negative one is a negative number. So
+ * the clamp to 0..6 does not wait for the adders. */
 INLINE F hswish(F x, F k) { return MULF(CLAMP6(ADDF(x, SETF(3.0f))), MULF(x, k)); }
 
 INLINE V round_q(F x, const params *p) { return ADDI(RNE(MINF(MAXF(x, p->flo), p->fhi)), p->zero); }
@@ -58,20 +58,23 @@ APART F activate(F x, const kf__requant *q, F k) {
     case KF_ACT_HSWISH: return hswish(x, k);
     case KF_ACT_HSIGMOID: return MULF(MINF(MAXF(ADDF(x, SETF(3.0f)), SETF(0.0f)), SETF(6.0f)), SETF(1.0f / 6.0f));
     case KF_ACT_HARDSIGMOID: return MINF(MAXF(ADDF(MULF(x, SETF(q->act.lo)), SETF(q->act.hi)), SETF(0.0f)), SETF(1.0f));
-    case KF_ACT_SIGMOID: case KF_ACT_SILU: {
+    case KF_ACT_SIGMOID:
+    case KF_ACT_SILU: {
         float lane[VL];
         memcpy(lane, &x, sizeof lane);
         for (int i = 0; i < VL; i++) lane[i] = kf__activate(q->act.kind, lane[i], 0, 0);
         memcpy(&x, lane, sizeof lane);
         return x;
     }
-    case KF_ACT_NONE: case KF_ACT_COUNT: break;
+    case KF_ACT_NONE:
+    case KF_ACT_COUNT: break;
     }
     return x;
 }
 
 /* Steps 2 to 5 of any epilogue; n lanes are stored. */
-APART void finish_general(const V *acc, const kf__requant *q, const params *p, size_t at, size_t at_residual, void *out, size_t n) {
+APART void finish_general(const V *acc, const kf__requant *q, const params *p, size_t at, size_t at_residual, void *out,
+                          size_t n) {
     F x = MULF(CVT(*acc), p->mul);
     if (q->fbias) x = ADDF(x, p->fbias);
     x = activate(x, q, p->k);
@@ -108,9 +111,12 @@ INLINE F residual_u8(const kf__requant *q, size_t at, size_t lanes) {
 #define MOST_ROWS MR1
 #endif
 
-/* Steps 2 to 4 and the conversion of one column of vectors; what a later packing saturates needs no clamp here (kf__requant_bound). */
-INLINE void convert(const int kind, const int mr, const int j, V (*acc)[4 * W], size_t col, size_t row, size_t lanes, const kf__requant *q) {
-    F mul = LOADF(q->mul + col), k = kind == HSWISH_Q ? LOADF(q->k + col) : mul, inv = kind == RESIDUAL_Q ? LOADF(q->inv + col) : mul;
+/* Steps 2 to 4 and the conversion of one column of vectors; what a later packing saturates needs no clamp here
+ * (kf__requant_bound). */
+INLINE void convert(const int kind, const int mr, const int j, V (*acc)[4 * W], size_t col, size_t row, size_t lanes,
+                    const kf__requant *q) {
+    F mul = LOADF(q->mul + col), k = kind == HSWISH_Q ? LOADF(q->k + col) : mul,
+      inv = kind == RESIDUAL_Q ? LOADF(q->inv + col) : mul;
     UNROLL for (int i = 0; i < mr; i++) {
         F x = MULF(CVT(acc[i][j]), mul);
         if (kind == HSWISH_Q) x = hswish(x, k);
@@ -120,7 +126,8 @@ INLINE void convert(const int kind, const int mr, const int j, V (*acc)[4 * W], 
 }
 
 /* Adds zero points, saturates to bytes and stores: four vectors at a time, of one row or of two or four rows. */
-INLINE void pack_tile(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, uint8_t *c, size_t ldc, const kf__requant *q) {
+INLINE void pack_tile(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, uint8_t *c,
+                      size_t ldc, const kf__requant *q) {
     const int each = nv, parts = each == 1 ? 4 : each == 2 ? 2 : 1;
     size_t lanes = n - col < (size_t)(each * VL) ? n - col : (size_t)(each * VL);
     V z[4], lo = load_limits(q->lo8 + col, parts), hi = load_limits(q->hi8 + col, parts);
@@ -134,13 +141,13 @@ INLINE void pack_tile(const int mr, const int nv, V (*acc)[4 * W], size_t n, siz
         }
         V x = PACK16(ADDS16(PACK32(v[0], v[1]), z01), ADDS16(PACK32(v[2], v[3]), z23));
         x = MINU8(MAXU8(IN_ORDER(x), lo), hi);
-        UNROLL for (int part = 0; part < parts; part++)
-            if (i + part < mr) store_part(c + (row + (size_t)(i + part)) * ldc + col, x, part, parts, lanes);
+        UNROLL for (int part = 0; part < parts; part++) if (i + part < mr)
+            store_part(c + (row + (size_t)(i + part)) * ldc + col, x, part, parts, lanes);
     }
 }
 
-INLINE void finish_tile(const int kind, const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc,
-                        const kf__requant *q) {
+INLINE void finish_tile(const int kind, const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row,
+                        void *c, size_t ldc, const kf__requant *q) {
     UNROLL for (int j = 0; j < nv; j++) {
         size_t at = col + (size_t)(j * VL), lanes = at >= n ? 0 : n - at < VL ? n - at : VL;
         convert(kind, mr, j, acc, at, row, lanes, q);
@@ -149,7 +156,8 @@ INLINE void finish_tile(const int kind, const int mr, const int nv, V (*acc)[4 *
 }
 
 /* One kind of epilogue on a tile in memory. */
-INLINE void finish_memory(const int kind, int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+INLINE void finish_memory(const int kind, int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c,
+                          size_t ldc, const kf__requant *q) {
     for (int j = 0; j < nv && col + (size_t)(j * VL) < n; j++) {
         size_t at = col + (size_t)(j * VL), lanes = n - at < VL ? n - at : VL;
         params p = params_at(q, at);
@@ -169,7 +177,8 @@ INLINE void finish_memory(const int kind, int mr, int nv, const V *acc, size_t n
 }
 
 /* The tile comes through memory: one piece of code for single rows and rare epilogues of all tiles. */
-APART void finish_slow(int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+APART void finish_slow(int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc,
+                       const kf__requant *q) {
     switch (kind_of(q)) {
     case PLAIN_Q: finish_memory(PLAIN_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
     case HSWISH_Q: finish_memory(HSWISH_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
@@ -178,15 +187,15 @@ APART void finish_slow(int mr, int nv, const V *acc, size_t n, size_t col, size_
     }
 }
 
-INLINE void spill(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+INLINE void spill(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc,
+                  const kf__requant *q) {
     V copy[MOST_ROWS][4 * W];
-    UNROLL for (int i = 0; i < mr; i++) {
-        UNROLL for (int j = 0; j < nv; j++) copy[i][j] = acc[i][j];
-    }
+    UNROLL for (int i = 0; i < mr; i++) { UNROLL for (int j = 0; j < nv; j++) copy[i][j] = acc[i][j]; }
     finish_slow(mr, nv, &copy[0][0], n, col, row, c, ldc, q);
 }
 
-INLINE void finish(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
+INLINE void finish(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t col, size_t row, void *c, size_t ldc,
+                   const kf__requant *q) {
     switch (mr == 1 ? (int)GENERAL : kind_of(q)) {
     case PLAIN_Q: finish_tile(PLAIN_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
     case HSWISH_Q: finish_tile(HSWISH_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
@@ -197,7 +206,8 @@ INLINE void finish(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t
 
 #ifndef WIDE_ONLY
 /* One four of k. */
-INLINE void step_u8(const int mr, const int nv, V (*acc)[4 * W], const uint8_t *a, size_t lda, const char *b, size_t panel) {
+INLINE void step_u8(const int mr, const int nv, V (*acc)[4 * W], const uint8_t *a, size_t lda, const char *b,
+                    size_t panel) {
     V w[4 * W], odd[4 * W];
     UNROLL for (int j = 0; j < nv; j++) {
         const char *at = b + (size_t)(j / W) * panel + (size_t)(j % W) * sizeof(V);
@@ -220,9 +230,10 @@ APART void copy_ends(int m, const uint8_t *a, size_t lda, size_t bytes, uint32_t
     }
 }
 
-/* mr rows by nv vectors of columns; both are constants at every call, and the loops are unrolled, so the sums stay in registers. */
-INLINE void tile_u8(const int mr, const int nv, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const char *b, size_t col,
-                    size_t row, void *c, size_t ldc, const kf__requant *q) {
+/* mr rows by nv vectors of columns; both are constants at every call, and the loops are unrolled, so the sums stay in
+ * registers. */
+INLINE void tile_u8(const int mr, const int nv, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,
+                    size_t lda, const char *b, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
     enum { STEP = KF_QPANEL * 4 * (1 + SPLIT) };
     V acc[MOST_ROWS][4 * W];
     size_t panel = (runs * k + 3) / 4 * STEP;
@@ -241,13 +252,16 @@ INLINE void tile_u8(const int mr, const int nv, size_t n, size_t k, size_t runs,
 }
 
 /* Do the rows left over take longer one by one than as the end of a whole tile that makes some rows twice? */
-INLINE bool again(const size_t full, const size_t nv, size_t left, size_t depth) { return left * (depth + 80) * W > full * nv * (depth / 4 + 6); }
+INLINE bool again(const size_t full, const size_t nv, size_t left, size_t depth) {
+    return left * (depth + 80) * W > full * nv * (depth / 4 + 6);
+}
 
 /* Rows i0..i1-1 of nv vectors of columns. */
 #define ROWS(nv, full)                                                                                                 \
-    APART void rows_u8_##nv(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,  \
-                                                       size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q) {     \
-        size_t i = i0, next = (nv) * ((runs * k + 3) / 4) * VL * 4 * (1 + SPLIT), share = i0 || n - col <= (nv) * VL ? 0 : next * (full) / (i1 - i0) + 1;         \
+    APART void rows_u8_##nv(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,    \
+                            size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q) {       \
+        size_t i = i0, next = (nv) * ((runs * k + 3) / 4) * VL * 4 * (1 + SPLIT),                                      \
+               share = i0 || n - col <= (nv)*VL ? 0 : next * (full) / (i1 - i0) + 1;                                   \
         const char *ahead = (const char *)at + next;                                                                   \
         while (i + (full) <= i1) {                                                                                     \
             for (size_t x = 0; x < share; x += 64, ahead += 64) __builtin_prefetch(ahead, 0, 2);                       \
@@ -255,7 +269,7 @@ INLINE bool again(const size_t full, const size_t nv, size_t left, size_t depth)
             i += (full);                                                                                               \
             if (i < i1 && i + (full) > i1 && again(full, nv, i1 - i, runs * k)) i = i1 - (full);                       \
         }                                                                                                              \
-        for (; i < i1; i++) tile_u8(1, nv, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);                \
+        for (; i < i1; i++) tile_u8(1, nv, n, k, runs, ld_run, a + i * lda, lda, at, col, i, c, ldc, q);               \
     }
 #if MAX_PANELS >= 4
 ROWS(1, MR1)
@@ -274,15 +288,16 @@ ROWS(1, MR_HALF)
 #endif
 #endif
 
-void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
-                   const kf__requant *q) {
+void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
+                   const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t panel = (runs * k + 3) / 4 * KF_QPANEL * 4 * (1 + SPLIT);
     for (size_t i0 = 0, i1; i0 < m; i0 = i1) { /* a block of A stays in the first cache while all panels pass over it */
         size_t step;
         i1 = m - i0 < 144 ? m : i0 + 96;
         for (size_t col = 0; col < n; col += step * KF_QPANEL) {
             step = PICK(n - col);
-            ROWS_OF(step, n - col)(i0, i1, n, k, runs, ld_run, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
+            ROWS_OF(step, n - col)
+            (i0, i1, n, k, runs, ld_run, a, lda, (const char *)b + col / KF_QPANEL * panel, col, c, ldc, q);
         }
     }
 }

@@ -4,25 +4,27 @@
 
 #include "kernels/body/int_row.h"
 
-/* ---- GEMM of i16 inputs --------------------------------------------------------------------------------------------------------- */
+/* ---- GEMM of i16 inputs ------------------------------------------------------------------------------------------ */
 
-INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16_t *a, size_t lda, const char *b, const int size, size_t col, size_t row,
-                     void *c, size_t ldc, const kf__requant *q) {
+INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16_t *a, size_t lda, const char *b,
+                     const int size, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
     V acc[MOST_ROWS][4 * W];
     size_t pairs = (k + 1) / 2;
     UNROLL for (int j = 0; j < np * W; j++) {
         V bias = LOADV(q->bias + col + (size_t)(j * VL));
         UNROLL for (int i = 0; i < mr; i++) acc[i][j] = bias;
     }
-    for (size_t g = 0; g < k / 2; g++, a += 2, b += KF_QPANEL * 2 * size) step_i16(mr, np, acc, a, lda, b, pairs, size, 4);
+    for (size_t g = 0; g < k / 2; g++, a += 2, b += KF_QPANEL * 2 * size)
+        step_i16(mr, np, acc, a, lda, b, pairs, size, 4);
     if (k % 2) step_i16(mr, np, acc, a, lda, b, pairs, size, 2);
     spill(mr, np * W, acc, n, col, row, c, ldc, q);
 }
 
-typedef void rows_i16(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at, size_t col, void *c, size_t ldc, const kf__requant *q);
+typedef void rows_i16(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at, size_t col, void *c,
+                      size_t ldc, const kf__requant *q);
 #define ROWS_I16(np, full, size)                                                                                       \
-    APART void rows_i16_##np##_##size(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at, size_t col, void *c, \
-                                                                 size_t ldc, const kf__requant *q) {                   \
+    APART void rows_i16_##np##_##size(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at,      \
+                                      size_t col, void *c, size_t ldc, const kf__requant *q) {                         \
         size_t i = 0;                                                                                                  \
         for (; i + (full) <= m; i += (full)) tile_i16(full, np, n, k, a + i * lda, lda, at, size, col, i, c, ldc, q);  \
         for (; i < m; i++) row_i16(size, np, n, k, a + i * lda, at, col, i, c, ldc, q);                                \
@@ -37,7 +39,8 @@ static rows_i16 *const ROWS_I16_OF[2][2] = {{rows_i16_1_1, rows_i16_4_1}, {rows_
 static rows_i16 *const ROWS_I16_OF[2][2] = {{rows_i16_1_1}, {rows_i16_1_2}};
 #endif
 
-void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c, size_t ldc, const kf__requant *q) {
+void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
+                    size_t ldc, const kf__requant *q) {
     size_t panel = (k + 1) / 2 * 32 * (wide ? 2 : 1), step;
     for (size_t col = 0; col < n; col += step * KF_QPANEL) {
         bool four = MAX_PANELS >= 4 && n - col > 3 * KF_QPANEL;
@@ -46,13 +49,14 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
     }
 }
 
-/* ---- depthwise, 16 bits ----------------------------------------------------------------------------------------------------------- */
+/* ---- depthwise, 16 bits ------------------------------------------------------------------------------------------ */
 
 enum { DW16_TAPS = 49 };
 
-/* Sum of one output pixel's taps for n channels from c0 on. Weights are zero-extended: the upper half of an input lane, its sign, counts
- * nothing, so one pair product is exact. */
-INLINE V dw16_sum(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, size_t c0, size_t n, int32_t y, int32_t x, const V *w, V acc) {
+/* Sum of one output pixel's taps for n channels from c0 on. Weights are zero-extended: the upper half of an input lane,
+ * its sign, counts nothing, so one pair product is exact. */
+INLINE V dw16_sum(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, size_t c0, size_t n,
+                  int32_t y, int32_t x, const V *w, V acc) {
     int32_t left = x * d->sw - d->pl, top = y * d->sh - d->pt;
     for (int ky = 0; ky < kh; ky++) {
         int32_t sy = top + ky * d->dh;
@@ -60,14 +64,16 @@ INLINE V dw16_sum(const int kh, const int kw, const kf_dtype type, const kf__dwc
         for (int kx = 0; kx < kw; kx++) {
             int32_t sx = left + kx * d->dw;
             bool inside = row && sx >= 0 && sx < d->w_in;
-            V v = inside ? load_q(d->in, type, ((size_t)sy * (size_t)d->w_in + (size_t)sx) * d->c + c0, n) : load_q(d->pad, type, c0, n);
+            V v = inside ? load_q(d->in, type, ((size_t)sy * (size_t)d->w_in + (size_t)sx) * d->c + c0, n)
+                         : load_q(d->pad, type, c0, n);
             acc = DOT2(acc, v, w[ky * kw + kx]);
         }
     }
     return acc;
 }
 
-INLINE void dw16_block(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, const kf__requant *q, int kind, int32_t y, size_t c0, size_t n) {
+INLINE void dw16_block(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, const kf__requant *q,
+                       int kind, int32_t y, size_t c0, size_t n) {
     V w[DW16_TAPS], bias = LOADV(q->bias + c0), low = SET1I(0xffff);
     params p = params_at(q, c0);
     for (int t = 0; t < kh * kw; t++) w[t] = load_q(d->w, KF_I16, (size_t)t * d->c + c0, n) & low;
@@ -98,13 +104,15 @@ void NAME(dwconv_i16)(const kf__dwconv_q *d, const kf__requant *q) {
     else dw16_any(d, q);
 }
 
-/* ---- elementwise ---------------------------------------------------------------------------------------------------------------- */
+/* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
 /* Rows without gaps and one parameter for all channels: a single run of numbers, however few channels there are. */
 static bool is_run(const kf__affine_q *a) {
     if (a->ld_in != a->c || a->ld_out != a->c) return false;
     for (size_t j = 1; j < a->c; j++)
-        if (a->mul[j] != a->mul[0] || a->flo[j] != a->flo[0] || a->fhi[j] != a->fhi[0] || a->zero[j] != a->zero[0] || a->in_zero[j] != a->in_zero[0]) return false;
+        if (a->mul[j] != a->mul[0] || a->flo[j] != a->flo[0] || a->fhi[j] != a->fhi[0] || a->zero[j] != a->zero[0] ||
+            a->in_zero[j] != a->in_zero[0])
+            return false;
     return true;
 }
 
@@ -113,16 +121,19 @@ APART void affine_run(const kf__affine_q *a) {
     params p = {.mul = SETF(a->mul[0]), .flo = SETF(a->flo[0]), .fhi = SETF(a->fhi[0]), .zero = SET1I(a->zero[0])};
     V minus = SET1I(-a->in_zero[0]);
     for (; i + VL <= n; i += VL) {
-        F x = a->in_type == KF_F32 ? LOADF((const float *)a->in + i) : CVT(ADDI(load_q(a->in, a->in_type, i, VL), minus));
+        F x =
+            a->in_type == KF_F32 ? LOADF((const float *)a->in + i) : CVT(ADDI(load_q(a->in, a->in_type, i, VL), minus));
         store_q(a->out, a->out_type, i, round_q(MULF(x, p.mul), &p), VL);
     }
     kf__affine_q rest = *a;
-    rest.in = (const char *)a->in + i * kf_dtype_size(a->in_type), rest.out = (char *)a->out + i * kf_dtype_size(a->out_type);
+    rest.in = (const char *)a->in + i * kf_dtype_size(a->in_type),
+    rest.out = (char *)a->out + i * kf_dtype_size(a->out_type);
     rest.rows = n - i, rest.c = rest.ld_in = rest.ld_out = 1;
     if (rest.rows) kf_k_affine_q_scalar(&rest);
 }
 
-/* Bytes to bytes, n channels from j on, whole registers of them: what packing saturates needs no clamp where every product fits an i32. */
+/* Bytes to bytes, n channels from j on, whole registers of them: what packing saturates needs no clamp where every
+ * product fits an i32. */
 INLINE void affine_bytes(const kf__affine_q *a, size_t j, size_t n) {
     F mul[4];
     V minus[4], z[4], lo[4], hi[4];
@@ -132,10 +143,12 @@ INLINE void affine_bytes(const kf__affine_q *a, size_t j, size_t n) {
         bool any = (size_t)(v * VL) < n;
         mul[v] = any ? LOADF(a->mul + at) : SETF(0);
         minus[v] = any ? SUBI(SET1I(0), LOADV(a->in_zero + at)) : SET1I(0), z[v] = any ? LOADV(a->zero + at) : SET1I(0);
-        lo[v] = any ? ADDI(RNE(LOADF(a->flo + at)), z[v]) : z[v], hi[v] = any ? ADDI(RNE(LOADF(a->fhi + at)), z[v]) : z[v];
+        lo[v] = any ? ADDI(RNE(LOADF(a->flo + at)), z[v]) : z[v],
+        hi[v] = any ? ADDI(RNE(LOADF(a->fhi + at)), z[v]) : z[v];
     }
     V z01 = PACK32(z[0], z[1]), z23 = PACK32(z[2], z[3]);
-    V low = PACK16(PACK32(lo[0], lo[1]), PACK32(lo[2], lo[3])), high = PACK16(PACK32(hi[0], hi[1]), PACK32(hi[2], hi[3]));
+    V low = PACK16(PACK32(lo[0], lo[1]), PACK32(lo[2], lo[3])),
+      high = PACK16(PACK32(hi[0], hi[1]), PACK32(hi[2], hi[3]));
     const uint8_t *from = (const uint8_t *)a->in + j;
     uint8_t *to = (uint8_t *)a->out + j;
     for (size_t i = 0; i < a->rows; i++, from += a->ld_in, to += a->ld_out) {
@@ -149,7 +162,8 @@ INLINE void affine_bytes(const kf__affine_q *a, size_t j, size_t n) {
     }
 }
 
-/* Do the products of any byte and these factors fit an i32? Bits of floats without their sign order like integers, those of NaN are above all. */
+/* Do the products of any byte and these factors fit an i32? Bits of floats without their sign order like integers,
+ * those of NaN are above all. */
 static bool all_small(const float *mul, size_t n) {
     uint32_t most = 0;
     for (size_t i = 0; i < n; i++) {
@@ -179,7 +193,8 @@ void NAME(affine_q)(const kf__affine_q *a) {
     }
     for (size_t j = done; j < a->c; j += VL) {
         size_t n = a->c - j < VL ? a->c - j : VL;
-        params p = {.flo = LOADF(a->flo + j), .fhi = LOADF(a->fhi + j), .zero = LOADV(a->zero + j), .mul = LOADF(a->mul + j)};
+        params p = {
+            .flo = LOADF(a->flo + j), .fhi = LOADF(a->fhi + j), .zero = LOADV(a->zero + j), .mul = LOADF(a->mul + j)};
         V minus = SUBI(SET1I(0), LOADV(a->in_zero + j));
         for (size_t i = 0; i < a->rows; i++) {
             F x = MULF(CVT(ADDI(load_q(a->in, a->in_type, i * a->ld_in + j, n), minus)), p.mul);

@@ -8,7 +8,8 @@ static float finish(float x, const kf__epilogue *e, float residual) {
     return kf__activate(e->post.kind, x, e->post.lo, e->post.hi);
 }
 
-void kf_k_conv_f32_scalar(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
+void kf_k_conv_f32_scalar(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc,
+                          const kf__epilogue *e) {
     for (size_t i = 0; i < m; i++)
         for (size_t j0 = 0; j0 < n; j0 += KF_GEMM_PANEL) {
             const float *panel = b + j0 * a->pieces * a->len;
@@ -23,8 +24,8 @@ void kf_k_conv_f32_scalar(size_t m, size_t n, const kf__gemm_rows *a, const floa
         }
 }
 
-void kf_k_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
-                          const kf__epilogue *e) {
+void kf_k_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c,
+                          size_t ldc, const kf__epilogue *e) {
     kf__gemm_rows rows = {.at = &a, .pieces = 1, .len = k, .step = lda};
     kf_k_conv_f32_scalar(m, n, &rows, b, c, ldc, e);
 }
@@ -34,7 +35,8 @@ void kf_k_dwconv_f32_scalar(const kf__dwconv_row *d, const kf__epilogue *e) {
         for (size_t ch = 0; ch < d->c; ch++) {
             float acc = e->bias ? e->bias[ch] : 0;
             size_t block = ch / KF_DWCONV_PANEL;
-            const float *w = d->w + block * KF_DWCONV_PANEL * (size_t)(d->kh * d->kw) + (ch - kf__dwconv_first(d->c, block));
+            const float *w =
+                d->w + block * KF_DWCONV_PANEL * (size_t)(d->kh * d->kw) + (ch - kf__dwconv_first(d->c, block));
             for (int32_t ky = 0; ky < d->kh; ky++)
                 for (int32_t kx = 0; kx < d->kw; kx++) {
                     int32_t sx = x * d->sw - d->pl + kx * d->dw;

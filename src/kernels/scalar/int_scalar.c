@@ -13,7 +13,9 @@ static inline void put(void *p, kf_dtype type, size_t i, int32_t q) {
 }
 
 /* Step 5 with bounds that are relative to the zero point already; NaN gives the lower one. */
-static inline int32_t round_q(float x, float flo, float fhi, int32_t zero) { return kf__rne(kf__clampf(x, flo, fhi)) + zero; }
+static inline int32_t round_q(float x, float flo, float fhi, int32_t zero) {
+    return kf__rne(kf__clampf(x, flo, fhi)) + zero;
+}
 
 /* Steps 2 to 5; c is the channel, at the place of the element in output and residual. */
 static void finish(const kf__requant *q, size_t c, int32_t acc, void *out, size_t at, size_t at_residual) {
@@ -22,14 +24,15 @@ static void finish(const kf__requant *q, size_t c, int32_t acc, void *out, size_
     if (q->act.kind == KF_ACT_HSWISH) x = kf__hswish(x, q->k[c]);
     else x = kf__activate(q->act.kind, x, q->act.lo, q->act.hi);
     if (q->residual && q->residual_type == KF_F32) x = x + ((const float *)q->residual)[at_residual];
-    else if (q->residual) x = x + (float)(get(q->residual, q->residual_type, at_residual) - q->residual_zero) * q->residual_scale;
+    else if (q->residual)
+        x = x + (float)(get(q->residual, q->residual_type, at_residual) - q->residual_zero) * q->residual_scale;
     if (q->inv) x = x * q->inv[c];
     if (q->out == KF_F32) ((float *)out)[at] = kf__activate(q->post.kind, x, q->post.lo, q->post.hi);
     else put(out, q->out, at, round_q(x, q->flo[c], q->fhi[c], q->zero[c]));
 }
 
-void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c,
-                         size_t ldc, const kf__requant *q) {
+void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
+                         const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t depth = runs * k, fours = (depth + 3) / 4;
     for (size_t i = 0; i < m; i++)
         for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL) {
@@ -38,15 +41,17 @@ void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, size_t runs, size_t ld_ru
             for (size_t run = 0, x = 0; run < runs; run++) {
                 const uint8_t *from = a + i * lda + run * ld_run;
                 for (size_t t = 0; t < k; t++, x++)
-                    for (size_t j = 0; j < KF_QPANEL; j++) acc[j] += (uint32_t)(from[t] * panel[(x / 4 * KF_QPANEL + j) * 4 + x % 4]);
+                    for (size_t j = 0; j < KF_QPANEL; j++)
+                        acc[j] += (uint32_t)(from[t] * panel[(x / 4 * KF_QPANEL + j) * 4 + x % 4]);
             }
             for (size_t j = 0; j < KF_QPANEL && j0 + j < n; j++)
-                finish(q, j0 + j, (int32_t)(acc[j] + (uint32_t)q->bias[j0 + j]), c, i * ldc + j0 + j, i * q->ld_residual + j0 + j);
+                finish(q, j0 + j, (int32_t)(acc[j] + (uint32_t)q->bias[j0 + j]), c, i * ldc + j0 + j,
+                       i * q->ld_residual + j0 + j);
         }
 }
 
-void kf_k_gemm_i16_scalar(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c, size_t ldc,
-                          const kf__requant *q) {
+void kf_k_gemm_i16_scalar(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
+                          size_t ldc, const kf__requant *q) {
     size_t pairs = (k + 1) / 2;
     for (size_t i = 0; i < m; i++)
         for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL) {
@@ -58,7 +63,8 @@ void kf_k_gemm_i16_scalar(size_t m, size_t n, size_t k, const int16_t *a, size_t
                     acc[j] += (uint32_t)(a[i * lda + x] * w);
                 }
             for (size_t j = 0; j < KF_QPANEL && j0 + j < n; j++)
-                finish(q, j0 + j, (int32_t)(acc[j] + (uint32_t)q->bias[j0 + j]), c, i * ldc + j0 + j, i * q->ld_residual + j0 + j);
+                finish(q, j0 + j, (int32_t)(acc[j] + (uint32_t)q->bias[j0 + j]), c, i * ldc + j0 + j,
+                       i * q->ld_residual + j0 + j);
         }
 }
 
@@ -69,7 +75,8 @@ static int32_t dw_sum(const kf__dwconv_q *d, bool wide, int32_t y, int32_t x, si
         for (int32_t kx = 0; kx < d->kw; kx++) {
             int32_t sy = y * d->sh - d->pt + ky * d->dh, sx = x * d->sw - d->pl + kx * d->dw;
             bool inside = sy >= 0 && sy < d->h_in && sx >= 0 && sx < d->w_in;
-            int32_t v = inside ? get(d->in, d->in_type, ((size_t)sy * (size_t)d->w_in + (size_t)sx) * d->c + ch) : get(d->pad, d->in_type, ch);
+            int32_t v = inside ? get(d->in, d->in_type, ((size_t)sy * (size_t)d->w_in + (size_t)sx) * d->c + ch)
+                               : get(d->pad, d->in_type, ch);
             size_t at = (size_t)(ky * d->kw + kx) * d->c + ch;
             acc += (uint32_t)(v * (wide ? ((const int16_t *)d->w)[at] : ((const int8_t *)d->w)[at]));
         }
@@ -92,7 +99,8 @@ void kf_k_affine_q_scalar(const kf__affine_q *a) {
     for (size_t i = 0; i < a->rows; i++)
         for (size_t j = 0; j < a->c; j++) {
             size_t from = i * a->ld_in + j, to = i * a->ld_out + j;
-            float x = a->in_type == KF_F32 ? ((const float *)a->in)[from] : (float)(get(a->in, a->in_type, from) - a->in_zero[j]);
+            float x = a->in_type == KF_F32 ? ((const float *)a->in)[from]
+                                           : (float)(get(a->in, a->in_type, from) - a->in_zero[j]);
             x = x * a->mul[j];
             if (a->out_type == KF_F32) ((float *)a->out)[to] = x;
             else put(a->out, a->out_type, to, round_q(x, a->flo[j], a->fhi[j], a->zero[j]));
@@ -127,11 +135,15 @@ void kf_k_eltwise_q_scalar(const kf__eltwise_q *e) {
 }
 
 /* The same for all channels? Every vector's elements have four bytes. */
-static bool is_one(const void *vector, size_t c) { return !vector || memcmp(vector, (const char *)vector + 4, (c - 1) * 4) == 0; }
+static bool is_one(const void *vector, size_t c) {
+    return !vector || memcmp(vector, (const char *)vector + 4, (c - 1) * 4) == 0;
+}
 
 void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e) {
     const kf__requant *q = e->q;
-    const void *const vectors[] = {e->a_zero, e->a_scale, e->b ? e->b_zero : NULL, e->b ? e->b_scale : NULL, q->k, q->inv, q->flo, q->fhi, q->zero};
+    const void *const vectors[] = {
+        e->a_zero, e->a_scale, e->b ? e->b_zero : NULL, e->b ? e->b_scale : NULL, q->k, q->inv, q->flo,
+        q->fhi,    q->zero};
     kf__eltwise_q rest = *e;
     bool one = true;
     for (size_t i = 0; i < KF_COUNT(vectors); i++) one = one && is_one(vectors[i], e->c);

@@ -41,7 +41,7 @@
 #define HADD(a, b) _mm256_add_ps(a, b)
 #define HMUL(a, b) _mm256_mul_ps(a, b)
 #define HZERO _mm256_setzero_ps()
-#define HTAIL(n) (HMASK)TAIL(n)
+#define HTAIL(n) (HMASK) TAIL(n)
 #define HWHOLE(m) ((m) == 0xff)
 
 /* Rows of a tile of 1, 1 1/2, 2 and 2 1/2 panels: accumulators, weights and one value of A fill the 32 registers. */

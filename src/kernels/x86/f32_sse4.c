@@ -23,9 +23,7 @@ static inline row16 load16(const float *p) {
     EACH r.v[j] = _mm_loadu_ps(p + 4 * j);
     return r;
 }
-static inline void store16(float *p, row16 r) {
-    EACH _mm_storeu_ps(p + 4 * j, r.v[j]);
-}
+static inline void store16(float *p, row16 r) { EACH _mm_storeu_ps(p + 4 * j, r.v[j]); }
 static inline __m128 clip(__m128 x, float lo, float hi) { return _mm_min_ps(_mm_max_ps(x, SET1(lo)), SET1(hi)); }
 
 static row16 activate(row16 x, kf__act act, float lo, float hi) {
@@ -45,7 +43,8 @@ static row16 activate(row16 x, kf__act act, float lo, float hi) {
 }
 
 /* Activation, residual and last clip of n numbers, 16 at most. */
-static __attribute__((noinline)) void finish(const row16 *acc, const kf__epilogue *e, const float *residual, float *to, size_t n) {
+static __attribute__((noinline)) void finish(const row16 *acc, const kf__epilogue *e, const float *residual, float *to,
+                                             size_t n) {
     row16 x = activate(*acc, e->act.kind, e->act.lo, e->act.hi);
     float part[16] = {0};
     if (residual) {
@@ -83,20 +82,24 @@ static void tile(const kf__gemm_rows *a, size_t i, size_t step, const float *b, 
     acc[0] = s, acc[1] = t;
 }
 
-void kf_k_conv_f32_sse4(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
+void kf_k_conv_f32_sse4(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc,
+                        const kf__epilogue *e) {
     for (size_t i0 = 0; i0 < m; i0 += 64) /* a block of rows stays in the first cache while all panels pass over it */
         for (size_t col = 0; col < n; col += KF_GEMM_PANEL)
             for (size_t i = i0, end = m - i0 < 64 ? m : i0 + 64; i < end; i += 2) {
                 size_t rows = end - i < 2 ? 1 : 2, left = n - col < 16 ? n - col : 16;
                 row16 acc[2];
                 acc[0] = acc[1] = bias16(e->bias ? e->bias + col : NULL, left);
-                tile(a, i, rows == 2 ? a->step : 0, b + col * a->pieces * a->len, acc); /* a last row alone is summed twice */
+                tile(a, i, rows == 2 ? a->step : 0, b + col * a->pieces * a->len,
+                     acc); /* a last row alone is summed twice */
                 for (size_t r = 0; r < rows; r++)
-                    finish(&acc[r], e, e->residual ? e->residual + (i + r) * e->ld_residual + col : NULL, c + (i + r) * ldc + col, left);
+                    finish(&acc[r], e, e->residual ? e->residual + (i + r) * e->ld_residual + col : NULL,
+                           c + (i + r) * ldc + col, left);
             }
 }
 
-void kf_k_gemm_f32_sse4(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc, const kf__epilogue *e) {
+void kf_k_gemm_f32_sse4(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
+                        const kf__epilogue *e) {
     kf__gemm_rows rows = {.at = &a, .pieces = 1, .len = k, .step = lda};
     kf_k_conv_f32_sse4(m, n, &rows, b, c, ldc, e);
 }
@@ -112,7 +115,8 @@ static int find_taps(const kf__dwconv_row *d, int32_t x, tap *to) {
     for (int32_t ky = 0; ky < d->kh; ky++)
         for (int32_t kx = 0; kx < d->kw; kx++) {
             int32_t sx = x * d->sw - d->pl + kx * d->dw;
-            if (d->rows[ky] && sx >= 0 && sx < d->w_in) to[n++] = (tap){d->rows[ky] + (size_t)sx * d->c, (size_t)(ky * d->kw + kx) * KF_DWCONV_PANEL};
+            if (d->rows[ky] && sx >= 0 && sx < d->w_in)
+                to[n++] = (tap){d->rows[ky] + (size_t)sx * d->c, (size_t)(ky * d->kw + kx) * KF_DWCONV_PANEL};
         }
     return n;
 }
@@ -135,7 +139,8 @@ void kf_k_dwconv_f32_sse4(const kf__dwconv_row *d, const kf__epilogue *e) {
                 const tap *t = taps, *end = taps + n;
                 do {
                     const float *from = t->x + ch, *by = w + t->w;
-                    EACH acc.v[j] = _mm_add_ps(acc.v[j], _mm_mul_ps(_mm_loadu_ps(from + 4 * j), _mm_loadu_ps(by + 4 * j)));
+                    EACH acc.v[j] =
+                        _mm_add_ps(acc.v[j], _mm_mul_ps(_mm_loadu_ps(from + 4 * j), _mm_loadu_ps(by + 4 * j)));
                 } while (++t < end);
             }
             finish(&acc, e, e->residual ? e->residual + at : NULL, d->out + at, KF_DWCONV_PANEL);

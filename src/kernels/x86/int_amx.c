@@ -37,7 +37,8 @@ typedef struct product {
     size_t panel;                     /* bytes */
 } product;
 
-/* Tiles 0 to 3 are the sums, row by row, 4 and 5 rows of A, 6 and 7 columns of B. Inline, so that tests find begin and end in one function. */
+/* Tiles 0 to 3 are the sums, row by row, 4 and 5 rows of A, 6 and 7 columns of B. Inline, so that tests find begin and
+ * end in one function. */
 INLINE void configure(size_t rows, size_t depth) {
     struct {
         uint8_t palette, start_row, reserved[14];
@@ -68,9 +69,10 @@ INLINE void multiply(const int mr, const int np, const uint8_t *const a[2], size
     if (mr == 2 && np == 2) _tile_dpbusd(3, 5, 7);
 }
 
-/* All of k for two or one row tiles that begin at rows `at`, by np panels. `last` has the weights of the last step where that one begins
- * before the one before it ends: zeros for what has been counted. */
-INLINE void sums_of(const int mr, const int np, const product *p, const size_t at[2], const char *b, const char *last, size_t col, int32_t (*sums)[2 * TILE]) {
+/* All of k for two or one row tiles that begin at rows `at`, by np panels. `last` has the weights of the last step
+ * where that one begins before the one before it ends: zeros for what has been counted. */
+INLINE void sums_of(const int mr, const int np, const product *p, const size_t at[2], const char *b, const char *last,
+                    size_t col, int32_t (*sums)[2 * TILE]) {
     const int32_t *bias = p->q->bias + col;
     _tile_loadd(0, bias, 0);
     if (np == 2) _tile_loadd(1, bias + TILE, 0);
@@ -83,7 +85,7 @@ INLINE void sums_of(const int mr, const int np, const product *p, const size_t a
             const uint8_t *a[2] = {p->a + at[0] * p->lda + x, p->a + at[1] * p->lda + x};
             multiply(mr, np, a, p->lda, again ? last : b, again ? TILE * LINE : p->panel);
         }
-    int32_t (*second)[2 * TILE] = sums + (at[1] - at[0]);
+    int32_t(*second)[2 * TILE] = sums + (at[1] - at[0]);
     _tile_stored(0, sums, sizeof *sums);
     if (np == 2) _tile_stored(1, *sums + TILE, sizeof *sums);
     if (mr == 2) _tile_stored(2, second, sizeof *sums);
@@ -100,8 +102,8 @@ static void fill_last(const product *p, size_t np, const char *b, char *last) {
     SEEN(last);
 }
 
-/* Rows i0..i1-1, np panels. The last tile ends with the last row of all, so it may begin inside the one before it; rows that it sums
- * again are not finished again, which would cost more than the sums. */
+/* Rows i0..i1-1, np panels. The last tile ends with the last row of all, so it may begin inside the one before it; rows
+ * that it sums again are not finished again, which would cost more than the sums. */
 INLINE void panels(const int np, const product *p, size_t i0, size_t i1, size_t col) {
     _Alignas(LINE) int32_t sums[2 * TILE][2 * TILE];
     _Alignas(LINE) char last[2 * TILE * LINE];
@@ -113,15 +115,16 @@ INLINE void panels(const int np, const product *p, size_t i0, size_t i1, size_t 
         if (i + p->rows < i1) sums_of(2, np, p, at, b, last, col, sums);
         else sums_of(1, np, p, at, b, last, col, sums);
         for (int j = 0; j < np; j++)
-            kf_k_finish_q_avx512vnni(sums[i - at[0]] + j * TILE, 2 * TILE, end - i, i, col + (size_t)j * TILE, p->n, p->c, p->ldc, p->q);
+            kf_k_finish_q_avx512vnni(sums[i - at[0]] + j * TILE, 2 * TILE, end - i, i, col + (size_t)j * TILE, p->n,
+                                     p->c, p->ldc, p->q);
     }
 }
 
 static void one_panel(const product *p, size_t i0, size_t i1, size_t col) { panels(1, p, i0, i1, col); }
 static void two_panels(const product *p, size_t i0, size_t i1, size_t col) { panels(2, p, i0, i1, col); }
 
-void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
-                   const kf__requant *q) {
+void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
+                   const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t fours = k / 4, steps = (fours + TILE - 1) / TILE, down = (m + TILE - 1) / TILE;
     if (k % 4 == 0 && runs > 1) /* only a last run may be read twice */
         while (fours % steps) steps++;
@@ -129,9 +132,25 @@ void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, con
         kf_k_gemm_u8_avx512vnni(m, n, k, runs, ld_run, a, lda, b, c, ldc, q);
         return;
     }
-    product p = {m, n, k, runs, ld_run, lda, ldc, a, b, c, q, (m + down - 1) / down, fours, steps, (fours + steps - 1) / steps, runs * fours * LINE};
+    product p = {m,
+                 n,
+                 k,
+                 runs,
+                 ld_run,
+                 lda,
+                 ldc,
+                 a,
+                 b,
+                 c,
+                 q,
+                 (m + down - 1) / down,
+                 fours,
+                 steps,
+                 (fours + steps - 1) / steps,
+                 runs * fours * LINE};
     configure(p.rows, p.depth);
-    for (size_t i0 = 0; i0 < m; i0 += BLOCK * p.rows) { /* a block of A stays in the first caches while all panels pass over it */
+    for (size_t i0 = 0; i0 < m;
+         i0 += BLOCK * p.rows) { /* a block of A stays in the first caches while all panels pass over it */
         size_t i1 = m - i0 < BLOCK * p.rows ? m : i0 + BLOCK * p.rows, col = 0;
         for (; col + KF_QPANEL < n; col += 2 * KF_QPANEL) two_panels(&p, i0, i1, col);
         if (col < n) one_panel(&p, i0, i1, col);

@@ -11,11 +11,14 @@
 #define ODD(x) _mm256_srli_epi16(x, 8)
 #define DOT(acc, x, w, odd) ADDI(acc, ADDI(_mm256_madd_epi16(EVEN(x), w), _mm256_madd_epi16(ODD(x), odd)))
 #define DOT2(acc, x, w) ADDI(acc, _mm256_madd_epi16(x, w))
-/* One register besides, and in this order: the compiler would add two products first, and put sums into memory for want of registers. */
-#define DOT2_AT(acc, x, at)                                                                                                      \
-    do {                                                                                                                         \
-        V product_;                                                                                                              \
-        __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0" : "+x"(acc), "=&x"(product_) : "x"(x), "m"(*(const V *)(at)));         \
+/* One register besides, and in this order: the compiler would add two products first, and put sums into memory for want
+ * of registers. */
+#define DOT2_AT(acc, x, at)                                                                                            \
+    do {                                                                                                               \
+        V product_;                                                                                                    \
+        __asm__("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"                                                             \
+                : "+x"(acc), "=&x"(product_)                                                                           \
+                : "x"(x), "m"(*(const V *)(at)));                                                                      \
     } while (0)
 
 #define DWCONV_BODY "kernels/x86/int_pairs.h"

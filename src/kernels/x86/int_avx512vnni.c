@@ -16,7 +16,9 @@
 #define DOT_PAIR(a, b, x, y, at)                                                                                       \
     do {                                                                                                               \
         V weights;                                                                                                     \
-        __asm__("vmovdqu64 %5, %2\n\tvpdpbusd %2, %3, %0\n\tvpdpbusd %2, %4, %1" : "+v"(a), "+v"(b), "=&v"(weights) : "v"(x), "v"(y), "m"(*(at))); \
+        __asm__("vmovdqu64 %5, %2\n\tvpdpbusd %2, %3, %0\n\tvpdpbusd %2, %4, %1"                                       \
+                : "+v"(a), "+v"(b), "=&v"(weights)                                                                     \
+                : "v"(x), "v"(y), "m"(*(at)));                                                                         \
     } while (0)
 
 #include "kernels/body/int_template.h"
@@ -24,12 +26,14 @@
 #define DOT2(acc, x, w) _mm512_dpwssd_epi32(acc, x, w)
 #include "kernels/body/int_row.h"
 
-APART void row_i8(size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col, void *c, const kf__requant *q) {
+APART void row_i8(size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col, void *c,
+                  const kf__requant *q) {
     row_i16(1, panels, n, k, a, b, col, 0, c, n, q);
 }
 
 /* One row of 8-bit weights, as in gates and classifiers, is as fast as the memory; the others are those of AVX-512. */
-void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c, size_t ldc, const kf__requant *q) {
+void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
+                    size_t ldc, const kf__requant *q) {
     if (m > 1 || wide) {
         kf_k_gemm_i16_avx512(m, n, k, a, lda, b, wide, c, ldc, q);
         return;
@@ -41,7 +45,8 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
 }
 
 /* The common kinds, four rows at a time. Returns the rows done. */
-INLINE size_t finish_fours(const int kind, const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c, size_t ldc, const kf__requant *q) {
+INLINE size_t finish_fours(const int kind, const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col,
+                           size_t n, void *c, size_t ldc, const kf__requant *q) {
     size_t i = 0;
     for (; i + 4 <= rows; i += 4) {
         V acc[4][4 * W];
@@ -51,7 +56,8 @@ INLINE size_t finish_fours(const int kind, const int32_t *sums, size_t ld, size_
     return i;
 }
 
-void kf_k_finish_q_avx512vnni(const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c, size_t ldc, const kf__requant *q) {
+void kf_k_finish_q_avx512vnni(const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c,
+                              size_t ldc, const kf__requant *q) {
     size_t done = 0;
     switch (kind_of(q)) {
     case PLAIN_Q: done = finish_fours(PLAIN_Q, sums, ld, rows, row, col, n, c, ldc, q); break;

@@ -39,8 +39,8 @@ INLINE void fold_params(const int kind, const kf__requant *q, size_t c0, dw_para
 /* Four f of the rows under the group of four pixels at column x: four vectors. */
 INLINE void fold_four(const int f, const int used, const int s, const dw_pass *p, int32_t x, V *to) {
     V v[4] = {0};
-    UNROLL for (int r = 0; r < 4; r++)
-        if (f * 4 + r < used) v[r] = load_group(p->at[f * 4 + r], p->step[f * 4 + r], x, s, p);
+    UNROLL for (int r = 0; r < 4; r++) if (f * 4 + r < used) v[r] =
+        load_group(p->at[f * 4 + r], p->step[f * 4 + r], x, s, p);
     V ab0 = UNPLO8(v[0], v[1]), ab1 = UNPHI8(v[0], v[1]), cd0 = UNPLO8(v[2], v[3]), cd1 = UNPHI8(v[2], v[3]);
     to[0] = UNPLO16(ab0, cd0), to[1] = UNPHI16(ab0, cd0), to[2] = UNPLO16(ab1, cd1), to[3] = UNPHI16(ab1, cd1);
 }
@@ -63,8 +63,7 @@ INLINE void fold_store(const int kind, const V *sums, const dw_params *at_col, c
         STOREV(to, v);
         return;
     }
-    UNROLL for (int l = 0; l < 4; l++)
-        if (x + l < p->width) store_part(to + (size_t)l * pixel, v, l, 4, p->n);
+    UNROLL for (int l = 0; l < 4; l++) if (x + l < p->width) store_part(to + (size_t)l * pixel, v, l, 4, p->n);
 }
 
 /* A strip of a 3x3 layer, all in registers: four output columns at a time, R rows; taps further right are lanes of this

@@ -14,7 +14,7 @@ typedef struct pair_pass {
     const V *w;                   /* of the block */
     size_t c0, n;                 /* first channel and number of channels of the block */
     int32_t y, x0, width;
-    V *sums;                      /* [width][R][2] */
+    V *sums; /* [width][R][2] */
 } pair_pass;
 
 /* Only layers of less than sixteen channels come here. */
@@ -25,17 +25,19 @@ APART __m128i load_few(const uint8_t *p, size_t n) {
     return x;
 }
 INLINE V load_16(const uint8_t *p, size_t n) {
-    return _mm256_cvtepu8_epi16(__builtin_expect(n >= PAIR_BLOCK, 1) ? _mm_loadu_si128((const void *)p) : load_few(p, n));
+    return _mm256_cvtepu8_epi16(__builtin_expect(n >= PAIR_BLOCK, 1) ? _mm_loadu_si128((const void *)p)
+                                                                     : load_few(p, n));
 }
 
-/* Channels 0..3 and 8..11, and the other ones: what interleaving two rows of i16 makes of sixteen. And back: it is its own inverse. */
+/* Channels 0..3 and 8..11, and the other ones: what interleaving two rows of i16 makes of sixteen. And back: it is its
+ * own inverse. */
 INLINE V first_quads(V a, V b) { return _mm256_permute2x128_si256(a, b, 0x20); }
 INLINE V other_quads(V a, V b) { return _mm256_permute2x128_si256(a, b, 0x31); }
 INLINE F first_quads_f(const float *p) { return _mm256_permute2f128_ps(LOADF(p), LOADF(p + VL), 0x20); }
 INLINE F other_quads_f(const float *p) { return _mm256_permute2f128_ps(LOADF(p), LOADF(p + VL), 0x31); }
 
-/* R output rows of a strip. A column of the image is used for all outputs that it reaches (`live` of them) and then forgotten; the first of
- * them is complete after it, and the sums move up. */
+/* R output rows of a strip. A column of the image is used for all outputs that it reaches (`live` of them) and then
+ * forgotten; the first of them is complete after it, and the sums move up. */
 INLINE void pair_strip(const int k, const int s, const int R, const pair_pass *p) {
     const int pairs = (k + 1) / 2, live = (k + s - 1) / s, used = (R - 1) * s + k, all = (used + 1) / 2;
     const V *w = p->w;
@@ -67,20 +69,23 @@ INLINE void pair_strip(const int k, const int s, const int R, const pair_pass *p
                 for (int r = 0; r < used; r++) at[r] = (const uint8_t *)p->d->pad + p->c0, step[r] = 0;
             }
             UNROLL for (int f = 0; f < all; f++) {
-                V a = load_16(at[2 * f], n), b = 2 * f + 1 < used ? load_16(at[2 * f + 1], n) : SET1I(0), x[2] = {UNPLO16(a, b), UNPHI16(a, b)};
+                V a = load_16(at[2 * f], n), b = 2 * f + 1 < used ? load_16(at[2 * f + 1], n) : SET1I(0),
+                  x[2] = {UNPLO16(a, b), UNPHI16(a, b)};
                 UNROLL for (int i = 0; i < reach; i++) {
                     const int kx = (reach - 1 - i) * s + phase;
                     UNROLL for (int r = 0; kx < k && r < R; r++) {
                         const int pair = f - r * s / 2;
                         if (pair < 0 || pair >= pairs) continue;
-                        UNROLL for (int j = 0; j < 2; j++) DOT2_AT(acc[i][r][j], x[j], w + ((kx * pairs + pair) * R + r) * 2 + j);
+                        UNROLL for (int j = 0; j < 2; j++)
+                            DOT2_AT(acc[i][r][j], x[j], w + ((kx * pairs + pair) * R + r) * 2 + j);
                     }
                 }
             }
             UNROLL for (int r = 0; r < used; r++) at[r] += step[r];
             if (phase) continue;
             if (m >= live - 1) {
-                UNROLL for (int r = 0; r < R; r++) STOREV(sums + 2 * r, acc[0][r][0]), STOREV(sums + 2 * r + 1, acc[0][r][1]);
+                UNROLL for (int r = 0; r < R; r++) STOREV(sums + 2 * r, acc[0][r][0]),
+                    STOREV(sums + 2 * r + 1, acc[0][r][1]);
                 sums += 2 * R;
             }
             UNROLL for (int r = 0; r < R; r++) {
@@ -110,7 +115,8 @@ INLINE void pair_finish(const int kind, int R, const pair_pass *p) {
     const F mul[2] = {first_quads_f(q->mul + p->c0), other_quads_f(q->mul + p->c0)};
     const float *factors = kind == HSWISH_Q ? q->k : q->mul;
     const F k[2] = {first_quads_f(factors + p->c0), other_quads_f(factors + p->c0)};
-    const V z0 = LOADV(q->zero + p->c0), z1 = LOADV(q->zero + p->c0 + VL), zero = PACK32(first_quads(z0, z1), other_quads(z0, z1));
+    const V z0 = LOADV(q->zero + p->c0), z1 = LOADV(q->zero + p->c0 + VL),
+            zero = PACK32(first_quads(z0, z1), other_quads(z0, z1));
     const V lo = load_limits(q->lo8 + p->c0, 2), hi = load_limits(q->hi8 + p->c0, 2);
     uint8_t *to = (uint8_t *)p->d->out + (size_t)p->y * row + (size_t)p->x0 * pixel + p->c0;
     for (int r = 0; r < R && p->y + r < p->d->y1; r++, to += row) {
@@ -149,7 +155,9 @@ APART void pair_52(const pair_pass *p) { pair_strip(5, 2, 2, p); }
 void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
     const int k = d->kh, s = d->sh, R = kf__dwconv_u8_pair_rows(k, s), kind = kind_of(q), used = (R - 1) * s + k;
     void (*strip)(const pair_pass *) = k == 3 ? (s == 1 ? pair_31 : pair_32) : s == 1 ? pair_51 : pair_52;
-    void (*finish_sums)(int, const pair_pass *) = kind == PLAIN_Q ? pair_finish_plain : kind == HSWISH_Q ? pair_finish_hswish : pair_finish_general;
+    void (*finish_sums)(int, const pair_pass *) = kind == PLAIN_Q    ? pair_finish_plain
+                                                  : kind == HSWISH_Q ? pair_finish_hswish
+                                                                     : pair_finish_general;
     pair_pass p = {.d = d, .q = q, .sums = d->scratch};
     for (p.y = d->y0; p.y < d->y1; p.y += R)
         for (p.x0 = 0; p.x0 < d->w_out; p.x0 += KF_DW_STRIP) {
@@ -160,7 +168,9 @@ void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
                 for (int r = 0; r < used; r++) {
                     int32_t sy = p.y * s - d->pt + r;
                     bool in = sy >= 0 && sy < d->h_in;
-                    p.at[r] = (in ? (const uint8_t *)d->in + (size_t)sy * (size_t)d->w_in * d->c : (const uint8_t *)d->pad) + p.c0;
+                    p.at[r] =
+                        (in ? (const uint8_t *)d->in + (size_t)sy * (size_t)d->w_in * d->c : (const uint8_t *)d->pad) +
+                        p.c0;
                     p.step[r] = in ? d->c : 0;
                 }
                 strip(&p);

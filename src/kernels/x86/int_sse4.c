@@ -1,6 +1,6 @@
-/* Integer kernels for SSE4.1 (CPUs before AVX2): values widened to i16, pairs of products (exact in i32, unlike pmaddubsw).
- * Small and plain: one tile of two rows, one way to do every depthwise window. Epilogues are those of int_template.h.
- * Owner rule: pure functions. */
+/* Integer kernels for SSE4.1 (CPUs before AVX2): values widened to i16, pairs of products (exact in i32, unlike
+ * pmaddubsw). Small and plain: one tile of two rows, one way to do every depthwise window. Epilogues are those of
+ * int_template.h. Owner rule: pure functions. */
 #include "kernels/x86/int_words128.h"
 
 #define MR1 8
@@ -13,14 +13,15 @@
 
 typedef V sums[4 * W]; /* finish_slow's row of a tile; the first four hold a panel's columns */
 
-/* ---- products ------------------------------------------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------------------------------- */
 
 /* What the inputs and the weights are: u8 by i8 (stored as i16, SPLIT), i16 by i8, i16 by i16. */
 enum { BYTES, NARROW, WIDE };
 /* Bytes of a panel's weights for one step: a four of bytes or a pair of i16. */
 #define PANEL_STEP(type) ((size_t)((type) == BYTES ? 128 : (type) == WIDE ? 64 : 32))
 
-/* Four bytes, or as many as are left, filled up with zeros. Not memcpy of a length: a call would cost all sums their registers. */
+/* Four bytes, or as many as are left, filled up with zeros. Not memcpy of a length: a call would cost all sums their
+ * registers. */
 INLINE uint32_t four_of(const char *at, size_t left) {
     uint32_t four;
     if (left >= 4) {
@@ -35,7 +36,8 @@ INLINE uint32_t four_of(const char *at, size_t left) {
 }
 
 /* Sums of two rows of `runs` runs of `run` bytes: a step is one four of bytes or one pair of i16. */
-INLINE void tile(const int type, size_t run, size_t runs, size_t ld_run, const char *a, size_t lda, const char *b, const int32_t *bias, sums *to) {
+INLINE void tile(const int type, size_t run, size_t runs, size_t ld_run, const char *a, size_t lda, const char *b,
+                 const int32_t *bias, sums *to) {
     V acc[2][W];
     UNROLL for (int j = 0; j < W; j++) acc[0][j] = acc[1][j] = LOADV(bias + VL * j);
     for (size_t r = 0; r < runs; r++, a += ld_run) {
@@ -56,31 +58,34 @@ INLINE void tile(const int type, size_t run, size_t runs, size_t ld_run, const c
     UNROLL for (int j = 0; j < W; j++) to[0][j] = acc[0][j], to[1][j] = acc[1][j];
 }
 
-/* All rows of all panels, two by two; lengths in bytes. A last row alone is summed twice: such are a small part of any network. */
-INLINE void product(const int type, size_t m, size_t n, size_t run, size_t runs, size_t ld_run, const char *a, size_t lda, const char *b, void *c, size_t ldc,
-                    const kf__requant *q) {
+/* All rows of all panels, two by two; lengths in bytes. A last row alone is summed twice: such are a small part of any
+ * network. */
+INLINE void product(const int type, size_t m, size_t n, size_t run, size_t runs, size_t ld_run, const char *a,
+                    size_t lda, const char *b, void *c, size_t ldc, const kf__requant *q) {
     const size_t panel = (runs * run + 3) / 4 * PANEL_STEP(type);
     for (size_t i0 = 0; i0 < m; i0 += 64) /* a block of rows stays in the first cache while all panels pass over it */
         for (size_t col = 0; col < n; col += KF_QPANEL)
             for (size_t i = i0, end = m - i0 < 64 ? m : i0 + 64; i < end; i += 2) {
                 sums acc[2];
                 bool two = end - i >= 2;
-                tile(type, run, runs, ld_run, a + i * lda, two ? lda : 0, b + col / KF_QPANEL * panel, q->bias + col, acc);
+                tile(type, run, runs, ld_run, a + i * lda, two ? lda : 0, b + col / KF_QPANEL * panel, q->bias + col,
+                     acc);
                 finish_slow(two ? 2 : 1, W, acc[0], n, col, i, c, ldc, q);
             }
 }
 
-void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda, const void *b, void *c, size_t ldc,
-                   const kf__requant *q) {
+void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
+                   const void *b, void *c, size_t ldc, const kf__requant *q) {
     product(BYTES, m, n, k, runs, ld_run, (const char *)a, lda, b, c, ldc, q);
 }
 
-void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c, size_t ldc, const kf__requant *q) {
+void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
+                    size_t ldc, const kf__requant *q) {
     if (wide) product(WIDE, m, n, 2 * k, 1, 0, (const char *)a, 2 * lda, b, c, ldc, q);
     else product(NARROW, m, n, 2 * k, 1, 0, (const char *)a, 2 * lda, b, c, ldc, q);
 }
 
-/* ---- depthwise ------------------------------------------------------------------------------------------------------------------- */
+/* ---- depthwise --------------------------------------------------------------------------------------------------- */
 
 enum { MAX_PAIRS = 25, COLUMNS = 8 };
 
@@ -103,7 +108,9 @@ static void dw_find(dw_piece *p, int32_t y, int32_t x0) {
             bool row = sy >= 0 && sy < d->h_in;
             for (int32_t kx = 0; kx < d->kw; kx++) {
                 int32_t sx = left + kx * d->dw;
-                *tap++ = row && sx >= 0 && sx < d->w_in ? (const char *)d->in + ((size_t)sy * (size_t)d->w_in + (size_t)sx) * pixel : d->pad;
+                *tap++ = row && sx >= 0 && sx < d->w_in
+                             ? (const char *)d->in + ((size_t)sy * (size_t)d->w_in + (size_t)sx) * pixel
+                             : d->pad;
             }
         }
         *tap = d->pad; /* the second of the last pair where taps are odd: its weight is 0 */
@@ -148,7 +155,8 @@ APART void dw_weights(const kf__dwconv_q *d, size_t size, size_t c0, size_t n, V
 }
 
 /* Channels c0..c0+n-1 of a piece whose first pixel is number `row` of the output. */
-INLINE void dw_block(const size_t size, const dw_piece *p, const kf__requant *q, size_t row, size_t c0, const size_t n) {
+INLINE void dw_block(const size_t size, const dw_piece *p, const kf__requant *q, size_t row, size_t c0,
+                     const size_t n) {
     V w[MAX_PAIRS][4];
     sums acc[COLUMNS];
     dw_weights(p->d, p->weight_size, c0, n, w);
@@ -166,9 +174,11 @@ INLINE void dw_block(const size_t size, const dw_piece *p, const kf__requant *q,
     finish_slow(p->columns, W, acc[0], p->d->c, c0, row, p->d->out, p->d->c, q);
 }
 
-/* Any window of fewer than 2 * MAX_PAIRS taps. The last block of channels ends with the last channel and overlaps the one before it. */
+/* Any window of fewer than 2 * MAX_PAIRS taps. The last block of channels ends with the last channel and overlaps the
+ * one before it. */
 APART void dwconv(size_t weight_size, const kf__dwconv_q *d, const kf__requant *q) {
-    dw_piece p = {.d = d, .size = d->in_type == KF_U8 ? 1 : 2, .weight_size = weight_size, .pairs = (d->kh * d->kw + 1) / 2};
+    dw_piece p = {
+        .d = d, .size = d->in_type == KF_U8 ? 1 : 2, .weight_size = weight_size, .pairs = (d->kh * d->kw + 1) / 2};
     for (int32_t y = d->y0; y < d->y1; y++)
         for (int32_t x = 0; x < d->w_out; x += COLUMNS) {
             size_t row = (size_t)y * (size_t)d->w_out + (size_t)x;
@@ -193,7 +203,7 @@ void NAME(dwconv_i16)(const kf__dwconv_q *d, const kf__requant *q) {
     else dwconv(2, d, q);
 }
 
-/* ---- elementwise ----------------------------------------------------------------------------------------------------------------- */
+/* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
 void NAME(affine_q)(const kf__affine_q *a) {
     if (a->in_type == KF_F32 || a->out_type == KF_F32) {

@@ -30,7 +30,8 @@
 #define MAXU8(a, b) _mm_max_epu8(a, b)
 #define IN_ORDER(v) (v)
 
-/* Whole registers go past the memory that parts of them need: a load of what was stored in pieces waits for the stores. */
+/* Whole registers go past the memory that parts of them need: a load of what was stored in pieces waits for the stores.
+ */
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     const char *from = (const char *)p + at * (type == KF_U8 ? 1 : 2);
     V v = SET1I(0);

@@ -22,7 +22,8 @@
 #define MULF(a, b) _mm256_mul_ps(a, b)
 #define MINF(a, b) _mm256_min_ps(a, b)
 #define MAXF(a, b) _mm256_max_ps(a, b)
-#define CLAMP6(x) _mm256_castsi256_ps(_mm256_min_epi32(_mm256_max_epi32(_mm256_castps_si256(x), SET1I(0)), SET1I(0x40c00000)))
+#define CLAMP6(x)                                                                                                      \
+    _mm256_castsi256_ps(_mm256_min_epi32(_mm256_max_epi32(_mm256_castps_si256(x), SET1I(0)), SET1I(0x40c00000)))
 #define UNPLO8(a, b) _mm256_unpacklo_epi8(a, b)
 #define UNPHI8(a, b) _mm256_unpackhi_epi8(a, b)
 #define UNPLO16(a, b) _mm256_unpacklo_epi16(a, b)
@@ -39,13 +40,16 @@
 #define DW3_J 2
 #define MAX_PANELS 1
 
-/* Channels come in eights almost always: those have their own way, a call of memcpy in an inner loop costs more than the kernel. */
+/* Channels come in eights almost always: those have their own way, a call of memcpy in an inner loop costs more than
+ * the kernel. */
 static inline V load_u8(const uint8_t *p, size_t n) {
     uint8_t lane[32] = {0};
     switch (n) {
     case 8: return _mm256_castsi128_si256(_mm_loadl_epi64((const void *)p));
     case 16: return _mm256_castsi128_si256(_mm_loadu_si128((const void *)p));
-    case 24: return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)p)), _mm_loadl_epi64((const void *)(p + 16)), 1);
+    case 24:
+        return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128((const void *)p)),
+                                       _mm_loadl_epi64((const void *)(p + 16)), 1);
     default: break;
     }
     if (n >= 32) return LOADV(p);
@@ -117,4 +121,3 @@ static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, in
     if (n >= 16) _mm_storeu_si128((void *)p, half);
     else memcpy(p, &half, n);
 }
-

@@ -20,7 +20,8 @@
 #define MULF(a, b) _mm512_mul_ps(a, b)
 #define MINF(a, b) _mm512_min_ps(a, b)
 #define MAXF(a, b) _mm512_max_ps(a, b)
-#define CLAMP6(x) _mm512_castsi512_ps(_mm512_min_epi32(_mm512_max_epi32(_mm512_castps_si512(x), SET1I(0)), SET1I(0x40c00000)))
+#define CLAMP6(x)                                                                                                      \
+    _mm512_castsi512_ps(_mm512_min_epi32(_mm512_max_epi32(_mm512_castps_si512(x), SET1I(0)), SET1I(0x40c00000)))
 #define UNPLO8(a, b) _mm512_unpacklo_epi8(a, b)
 #define UNPHI8(a, b) _mm512_unpackhi_epi8(a, b)
 #define UNPLO16(a, b) _mm512_unpacklo_epi16(a, b)
@@ -36,14 +37,17 @@
 #define RING 1
 #endif
 /* Lanes of four rows below each other, `rows` further down: the next four follows. */
-#define ROWS_DOWN(x, next, rows) _mm512_or_si512(_mm512_srli_epi32(x, 8 * (rows)), _mm512_slli_epi32(next, 32 - 8 * (rows)))
+#define ROWS_DOWN(x, next, rows)                                                                                       \
+    _mm512_or_si512(_mm512_srli_epi32(x, 8 * (rows)), _mm512_slli_epi32(next, 32 - 8 * (rows)))
 #define MR1 16
 #define MR2 8
 #define MR4 4
 #define MAX_PANELS 4
 
 static inline __mmask64 first64(size_t n) { return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1; }
-static inline V load_u8(const uint8_t *p, size_t n) { return n >= 64 ? LOADV(p) : _mm512_maskz_loadu_epi8(first64(n), p); }
+static inline V load_u8(const uint8_t *p, size_t n) {
+    return n >= 64 ? LOADV(p) : _mm512_maskz_loadu_epi8(first64(n), p);
+}
 static inline void store_u8(uint8_t *p, V v, size_t n) {
     if (n >= 64) STOREV(p, v);
     else _mm512_mask_storeu_epi8(p, first64(n), v);
@@ -53,7 +57,9 @@ static inline V load_bytes(const void *p) { return _mm512_cvtepi8_epi16(_mm256_l
 static inline V load_words(const void *p) { return _mm512_cvtepu8_epi16(_mm256_loadu_si256(p)); }
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     __mmask16 m = (__mmask16)first64(n);
-    if (type == KF_U8) return _mm512_cvtepu8_epi32(n >= VL ? _mm_loadu_si128((const void *)((const uint8_t *)p + at)) : _mm_maskz_loadu_epi8(m, (const uint8_t *)p + at));
+    if (type == KF_U8)
+        return _mm512_cvtepu8_epi32(n >= VL ? _mm_loadu_si128((const void *)((const uint8_t *)p + at))
+                                            : _mm_maskz_loadu_epi8(m, (const uint8_t *)p + at));
     return _mm512_cvtepi16_epi32(_mm256_maskz_loadu_epi16(m, (const int16_t *)p + at));
 }
 static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
@@ -73,7 +79,8 @@ static inline V load_limits(const uint8_t *p, int parts) {
     if (parts == 2) return _mm512_broadcast_i64x4(_mm256_loadu_si256((const void *)p));
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
 }
-/* The first n bytes of one of `parts` equal parts; both constants at every call. A masked store is several times as slow as a plain one. */
+/* The first n bytes of one of `parts` equal parts; both constants at every call. A masked store is several times as
+ * slow as a plain one. */
 static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, int part, int parts, size_t n) {
     if (parts == 1) {
         if (n >= 64) STOREV(p, v);
@@ -86,7 +93,10 @@ static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, in
         else _mm256_mask_storeu_epi8(p, (__mmask32)first64(n), half);
         return;
     }
-    __m128i quarter = part == 0 ? _mm512_castsi512_si128(v) : part == 1 ? _mm512_extracti32x4_epi32(v, 1) : part == 2 ? _mm512_extracti32x4_epi32(v, 2) : _mm512_extracti32x4_epi32(v, 3);
+    __m128i quarter = part == 0   ? _mm512_castsi512_si128(v)
+                      : part == 1 ? _mm512_extracti32x4_epi32(v, 1)
+                      : part == 2 ? _mm512_extracti32x4_epi32(v, 2)
+                                  : _mm512_extracti32x4_epi32(v, 3);
     if (n >= 16) _mm_storeu_si128((void *)p, quarter);
     else _mm_mask_storeu_epi8(p, (__mmask16)first64(n), quarter);
 }

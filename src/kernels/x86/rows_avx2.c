@@ -7,10 +7,10 @@
 
 #define UNROLL _Pragma("GCC unroll 8")
 
-/* ---- NV12 ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- NV12 -------------------------------------------------------------------------------------------------------- */
 
-/* One channel of 16 pixels: lumas 0-7 and 8-15 plus a number for each two pixels, to bytes. `pairs` has those of pixels 0-7 in its halves'
- * lower parts. */
+/* One channel of 16 pixels: lumas 0-7 and 8-15 plus a number for each two pixels, to bytes. `pairs` has those of pixels
+ * 0-7 in its halves' lower parts. */
 static inline __m128i channel(__m256i y0, __m256i y1, __m256i pairs) {
     __m256i a = _mm256_srai_epi32(_mm256_add_epi32(y0, _mm256_unpacklo_epi32(pairs, pairs)), 16);
     __m256i b = _mm256_srai_epi32(_mm256_add_epi32(y1, _mm256_unpackhi_epi32(pairs, pairs)), 16);
@@ -19,7 +19,8 @@ static inline __m128i channel(__m256i y0, __m256i y1, __m256i pairs) {
     return _mm_shuffle_epi32(bytes, 0xd8);
 }
 
-/* Byte i of block n of 16 interleaved bytes comes from channel (16 n + i) % 3, pixel (16 n + i) / 3; other lanes are 0. */
+/* Byte i of block n of 16 interleaved bytes comes from channel (16 n + i) % 3, pixel (16 n + i) / 3; other lanes are 0.
+ */
 static inline __m128i spread(__m128i c, int which, int n) {
     int8_t from[16];
     UNROLL for (int i = 0; i < 16; i++) from[i] = (int8_t)((16 * n + i) % 3 == which ? (16 * n + i) / 3 : -1);
@@ -28,8 +29,10 @@ static inline __m128i spread(__m128i c, int which, int n) {
 
 void kf_k_nv12_avx2(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
     const kf__nv12_range c = KF_NV12_RANGE[limited];
-    const __m256i rv = _mm256_set1_epi32(c.rv), gu = _mm256_set1_epi32(c.gu), gv = _mm256_set1_epi32(c.gv), bu = _mm256_set1_epi32(c.bu);
-    const __m256i yk = _mm256_set1_epi32(c.y), y_start = _mm256_set1_epi32(32768 - c.y_offset * c.y), middle = _mm256_set1_epi16(128);
+    const __m256i rv = _mm256_set1_epi32(c.rv), gu = _mm256_set1_epi32(c.gu), gv = _mm256_set1_epi32(c.gv),
+                  bu = _mm256_set1_epi32(c.bu);
+    const __m256i yk = _mm256_set1_epi32(c.y), y_start = _mm256_set1_epi32(32768 - c.y_offset * c.y),
+                  middle = _mm256_set1_epi16(128);
     int32_t x = 0;
     for (; x + 16 <= width; x += 16, rgb += 48) {
         __m128i l = _mm_loadu_si128((const void *)(luma + x));
@@ -49,19 +52,24 @@ void kf_k_nv12_avx2(const uint8_t *luma, const uint8_t *chroma, int32_t width, i
     kf_k_nv12_scalar(luma + x, chroma + x, width - x, limited, rgb);
 }
 
-/* ---- filters --------------------------------------------------------------------------------------------------------------------- */
+/* ---- filters ----------------------------------------------------------------------------------------------------- */
 
 enum { ROWS = 8 };
 
-/* One output pixel of eight rows (r and r + 4 share a register), four bytes each. A coefficient is 2^15 * high + low, so that pairs of 16-bit products do; sums wrap, the result fits. */
+/* One output pixel of eight rows (r and r + 4 share a register), four bytes each. A coefficient is 2^15 * high + low,
+ * so that pairs of 16-bit products do; sums wrap, the result fits. */
 static inline __m256i pixel(const uint8_t *const row[ROWS], size_t at, const int32_t *k, int32_t count) {
-    const __m256i first = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
-    const __m256i second = _mm256_broadcastsi128_si256(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
+    const __m256i first =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
+    const __m256i second =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(6, -1, 9, -1, 7, -1, 10, -1, 8, -1, 11, -1, -1, -1, -1, -1));
     __m256i low[ROWS / 2], high[ROWS / 2];
-    UNROLL for (int r = 0; r < ROWS / 2; r++) low[r] = _mm256_set1_epi32(1 << (KF_TAP_BITS - 1)), high[r] = _mm256_setzero_si256();
+    UNROLL for (int r = 0; r < ROWS / 2; r++) low[r] = _mm256_set1_epi32(1 << (KF_TAP_BITS - 1)),
+                                              high[r] = _mm256_setzero_si256();
     for (int32_t i = 0; i < count; i += 4, at += 12) {
         __m128i four = _mm_loadu_si128((const void *)(k + i));
-        __m256i parts = _mm256_broadcastsi128_si256(_mm_packs_epi32(_mm_and_si128(four, _mm_set1_epi32(0x7fff)), _mm_srai_epi32(four, 15)));
+        __m256i parts = _mm256_broadcastsi128_si256(
+            _mm_packs_epi32(_mm_and_si128(four, _mm_set1_epi32(0x7fff)), _mm_srai_epi32(four, 15)));
         __m256i l0 = _mm256_shuffle_epi32(parts, 0x00), l1 = _mm256_shuffle_epi32(parts, 0x55);
         __m256i h0 = _mm256_shuffle_epi32(parts, 0xaa), h1 = _mm256_shuffle_epi32(parts, 0xff);
         UNROLL for (int r = 0; r < ROWS / 2; r++) {
@@ -72,7 +80,8 @@ static inline __m256i pixel(const uint8_t *const row[ROWS], size_t at, const int
             high[r] = _mm256_add_epi32(high[r], _mm256_add_epi32(_mm256_madd_epi16(a, h0), _mm256_madd_epi16(b, h1)));
         }
     }
-    UNROLL for (int r = 0; r < ROWS / 2; r++) low[r] = _mm256_srai_epi32(_mm256_add_epi32(low[r], _mm256_slli_epi32(high[r], 15)), KF_TAP_BITS);
+    UNROLL for (int r = 0; r < ROWS / 2; r++) low[r] =
+        _mm256_srai_epi32(_mm256_add_epi32(low[r], _mm256_slli_epi32(high[r], 15)), KF_TAP_BITS);
     return _mm256_packus_epi16(_mm256_packs_epi32(low[0], low[1]), _mm256_packs_epi32(low[2], low[3]));
 }
 
@@ -109,11 +118,12 @@ void kf_k_down_avx2(const uint8_t *in, size_t bytes, int32_t count, const int32_
         for (int32_t i = 0; i < count; i++) {
             const uint8_t *from = in + (size_t)i * bytes + x;
             __m256i c = _mm256_set1_epi32(k[i]);
-            UNROLL for (int j = 0; j < 4; j++)
-                sum[j] = _mm256_add_epi32(sum[j], _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(from + 8 * j))), c));
+            UNROLL for (int j = 0; j < 4; j++) sum[j] = _mm256_add_epi32(
+                sum[j], _mm256_mullo_epi32(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)(from + 8 * j))), c));
         }
         UNROLL for (int j = 0; j < 4; j++) sum[j] = _mm256_srai_epi32(sum[j], KF_TAP_BITS);
         __m256i out = _mm256_packus_epi16(_mm256_packs_epi32(sum[0], sum[1]), _mm256_packs_epi32(sum[2], sum[3]));
-        _mm256_storeu_si256((void *)(to + x), _mm256_permutevar8x32_epi32(out, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+        _mm256_storeu_si256((void *)(to + x),
+                            _mm256_permutevar8x32_epi32(out, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
     }
 }

@@ -25,9 +25,7 @@ static size_t line_bytes(const kf__preparing *k) {
     return read > whole ? read : whole;
 }
 
-/* ---- patches
- * ---------------------------------------------------------------------------------------------------------------------
- */
+/* ---- patches ----------------------------------------------------------------------------------------------------- */
 
 static void fill_zero_point(const kf__job *j, size_t n, size_t size, char *to) {
     if (size == 1) memset(to, (uint8_t)j->in->zero, n);
@@ -73,9 +71,7 @@ static void im2col_row(const kf__job *j, size_t image, int32_t y, size_t first, 
     }
 }
 
-/* ---- copied rows
- * -------------------------------------------------------------------------------------------------------------------
- */
+/* ---- copied rows ------------------------------------------------------------------------------------------------- */
 
 /* The input rows under output row y, one after another, with as much of the zero point around them as windows reach
  * over the border: a row of the product is then made of runs of these rows, for all columns alike. */
@@ -136,8 +132,7 @@ static void conv_worker(void *job, int worker, int workers) {
     }
 }
 
-/* ---- making ready
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- making ready ------------------------------------------------------------------------------------------------ */
 
 kf_status kf__prepare_conv_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;

@@ -15,8 +15,7 @@ kf__affine_q kf__affine_of(const kf__job *j, const kf__affine *a) {
                           .ld_out = (size_t)j->out->c};
 }
 
-/* ---- scaling by a gate
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- scaling by a gate ------------------------------------------------------------------------------------------- */
 
 /* to[i] = (scale[i] * gate[i]) * inv[i]: two roundings. */
 static void factors(size_t n, const float *restrict scale, const float *restrict gate, const float *restrict inv,
@@ -58,8 +57,7 @@ kf_status kf__pack_scale_int(kf__preparing *k) {
     return done ? KF_OK : KF_ERR_MEMORY;
 }
 
-/* ---- between f32 and integers
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- between f32 and integers ------------------------------------------------------------------------------------ */
 
 static void convert_worker(void *job, int worker, int workers) {
     const kf__job *j = job;
@@ -87,9 +85,7 @@ kf_status kf__pack_convert_int(kf__preparing *k) {
     return a->mul ? KF_OK : KF_ERR_MEMORY;
 }
 
-/* ---- ADD, MUL, ACT
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- ADD, MUL, ACT ----------------------------------------------------------------------------------------------- */
 
 typedef struct eltwise {
     kf__requant rq;
@@ -132,9 +128,7 @@ kf_status kf__pack_eltwise_int(kf__preparing *k) {
     return KF_OK;
 }
 
-/* ---- joining of channels
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- joining of channels ----------------------------------------------------------------------------------------- */
 
 /* Every part has one scale. */
 static void concat_worker(void *job, int worker, int workers) {

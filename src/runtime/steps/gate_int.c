@@ -34,8 +34,7 @@ void kf__means_int(const kf__job *j, size_t image, const float *restrict mul, co
     for (size_t i = 0; i < c; i++) mean[i] = (float)(part[i] - less) * mul[i];
 }
 
-/* ---- global average pool
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- global average pool ----------------------------------------------------------------------------------------- */
 
 /* Step 5 on one value with the multiply done. */
 static void put_rounded(const kf__job *j, const kf__requant *r, size_t at, size_t c, float x) {
@@ -73,9 +72,7 @@ kf_status kf__pack_global_pool_int(kf__preparing *k) {
     return a->mul && kf__vector_rounding(&v, k->out, &a->rq) ? KF_OK : KF_ERR_MEMORY;
 }
 
-/* ---- gate
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- gate -------------------------------------------------------------------------------------------------------- */
 
 typedef struct gate {
     kf__product reduce, expand;

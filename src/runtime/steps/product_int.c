@@ -117,8 +117,7 @@ kf_status kf__product_pack(kf__preparing *k, kf__product *p, size_t groups, size
     return kf__product_bound(&v, w, *table, classes, &p->rq);
 }
 
-/* ---- a product over pixels
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- a product over pixels --------------------------------------------------------------------------------------- */
 
 /* Rows that are widened from u8 to i16 at a time: those of one line of the image. */
 static size_t widened_rows(const kf__step *s, const kf__ptensor *out) {

@@ -54,8 +54,7 @@ static inline const kf__pconst *kf__prepare_const(const kf__preparing *k, kf__co
     return i < 0 ? NULL : &k->p->consts[i];
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------------------------------- */
 
 /** Weights of a layer of one row from which waking the threads takes less time than it saves. */
 enum { KF_FORK_WEIGHTS = 1 << 15 };
@@ -87,8 +86,7 @@ kf__epilogue kf__job_epilogue(const kf__job *j);
 /** The worker's part of the lines that the step prefetches for later ones. */
 kf__ahead kf__job_ahead(const kf__job *j, int worker, int workers);
 
-/* ---- f32: products and means
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- f32: products and means ------------------------------------------------------------------------------------- */
 
 /** Rows of the weight matrix of one group, and its depth. */
 typedef struct kf__matrix {
@@ -104,8 +102,7 @@ void kf__dwconv_f32_row(const kf__job *j, size_t row, const float *const *rows);
 /** Mean of each channel over the pixels of one image. */
 void kf__mean_f32(const kf__job *j, size_t image, float *to);
 
-/* ---- integer: parameters in kernel order (params_int.c)
- * ---------------------------------------------------------------------- */
+/* ---- integer: parameters in kernel order (params_int.c) ---------------------------------------------------------- */
 
 /** Parameter vectors of n channels in the order that a kernel with blocks of `block` channels reads them; 16: as they
  * are. */
@@ -127,8 +124,7 @@ bool kf__vector_epilogue(const kf__vectors *v, kf__requant *r);
 int32_t *kf__vector_bias(const kf__vectors *v, const kf__pconst *w, const kf__pconst *b, const kf__ptensor *in,
                          bool depthwise, int32_t offset);
 
-/* ---- integer: products (product_int.c)
- * -------------------------------------------------------------------------------------- */
+/* ---- integer: products (product_int.c) --------------------------------------------------------------------------- */
 
 /** Weights in panels and what follows the sums. */
 typedef struct kf__product {
@@ -172,8 +168,7 @@ kf_status kf__product_bound(const kf__vectors *v, const kf__pconst *w, const int
 /** Worker of a 1x1 convolution or fully connected layer; the job's own structure begins with a kf__product. */
 void kf__gemm_int_worker(void *job, int worker, int workers);
 
-/* ---- integer: means and conversions
- * ------------------------------------------------------------------------------------------------- */
+/* ---- integer: means and conversions ------------------------------------------------------------------------------ */
 
 /** Room for the sums and means of c channels. */
 typedef struct kf__means {
