@@ -27,7 +27,8 @@ typedef enum kf_status {
     KF_ERR_MEMORY = 6,      /**< an allocation failed */
     KF_ERR_SHAPE = 7,       /**< tensor shapes or types do not fit each other */
     KF_ERR_CORRUPT = 8,     /**< a checksum or an internal invariant of a file does not hold */
-    KF_ERR_INTERNAL = 9     /**< a bug in KitFox; please report it */
+    KF_ERR_INTERNAL = 9,    /**< a bug in KitFox; please report it */
+    KF_ERR_CANCELLED = 10   /**< a callback of the caller asked to stop; nothing half-written is left */
 } kf_status;
 
 /** Size of kf_error.text in bytes, terminating NUL included. */
@@ -39,6 +40,21 @@ typedef struct kf_error {
     kf_status status;
     char text[KF_ERROR_TEXT];
 } kf_error;
+
+/** Fill `err` (may be NULL) and return `status`. The text replaces what was there; what does not fit is cut. */
+KF_API kf_status kf_error_set(kf_error *err, kf_status status, const char *fmt, ...) KF_PRINTF(3, 4);
+/** Put "prefix: " before the text of an error that is set already (a file, a node). Returns the status in `err`, or
+ *  `status` when `err` is NULL. */
+KF_API kf_status kf_error_prefix(kf_error *err, kf_status status, const char *fmt, ...) KF_PRINTF(3, 4);
+
+/** Return from the calling function, which returns kf_status, with an error text. */
+#define KF_FAIL(err, status, ...) return kf_error_set((err), (status), __VA_ARGS__)
+/** Return from the calling function, which returns kf_status, if `call` failed. */
+#define KF_TRY(call)                                                                                                   \
+    do {                                                                                                               \
+        kf_status kf_try_status = (call);                                                                              \
+        if (kf_try_status != KF_OK) return kf_try_status;                                                              \
+    } while (0)
 
 /** Short constant name of a status ("format", "io", ...), never NULL. Thread safe. */
 KF_API const char *kf_status_name(kf_status status);

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "common/labelled.h"
-#include "common/paired.h"
+#include "kitfox/lab.h"
 #include "kitfox/image.h"
 
 json_t *pair_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
@@ -228,9 +228,9 @@ pair_summary pair_summarize(const pair *w) {
     if (!s.labelled) return s;
     double n = (double)s.labelled;
     for (int k = 0; k < 2; k++) s.top1[k] = 100 * (double)hit[k] / n, s.top5[k] = 100 * (double)five[k] / n;
-    s.p = cli_mcnemar(s.lost, s.won);
+    s.p = kf_mcnemar(s.lost, s.won);
     s.difference = 100 * ((double)s.won - (double)s.lost) / n;
-    cli_paired_interval(s.lost, s.won, s.labelled, &s.low, &s.high);
+    kf_paired_interval(s.lost, s.won, s.labelled, &s.low, &s.high);
     s.low *= 100, s.high *= 100;
     return s;
 }

@@ -10,7 +10,7 @@
 
 #include "common/files.h"
 #include "common/html.h"
-#include "common/paired.h"
+#include "kitfox/lab.h"
 
 enum { THUMBNAILS = 60, NAMES = 1000, SIDE = 112 }; /* of flipped pictures: with their picture; in all; pixels a side */
 
@@ -177,7 +177,7 @@ static void class_rows(FILE *f, const report *r, const tally *t) {
         class_name(f, r, (long)k);
         fprintf(f, "</td><td>%zu</td><td>%.2f %%</td><td>%.2f %%</td><td>%zu</td><td>%zu</td><td>%.3g</td></tr>\n",
                 t[k].n, 100 * (double)t[k].right[0] / n, 100 * (double)t[k].right[1] / n, t[k].lost, t[k].won,
-                cli_mcnemar(t[k].lost, t[k].won));
+                kf_mcnemar(t[k].lost, t[k].won));
     }
     fprintf(f, "</table>\n<p>%zu of %zu classes have flips. %zu of %zu classes have no pictures here.</p>\n", other,
             r->w->classes, empty, r->w->classes);

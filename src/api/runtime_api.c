@@ -49,7 +49,7 @@ kf_status kf_model_load(const char *path, const kf_model_options *o, kf_model **
     KF_TRY(kf__file_read(path, o && o->max_bytes ? o->max_bytes : (size_t)1 << 30, &file, err));
     kf_status st = model_from(file.data, file.size, o, KF_READ_DROPS, out, err);
     kf__file_free(&file);
-    return st == KF_OK ? st : kf__error_prefix(err, st, "%s", path);
+    return st == KF_OK ? st : kf_error_prefix(err, st, "%s", path);
 }
 
 kf_status kf_file_read(const char *path, size_t max_bytes, void **data, size_t *bytes, kf_error *err) {

@@ -15,23 +15,9 @@
 
 /* ---- errors (error.c) ------------------------------------------------------------------------------------------ */
 
-/** Fill `err` (may be NULL) and return `status`. The text replaces what was there. */
-kf_status kf__error_set(kf_error *err, kf_status status, const char *fmt, ...) KF_PRINTF(3, 4);
-/** Put "prefix: " before the text of an error that is already set (a file name, a node). Returns err's status, or
- *  `status` when err is NULL. */
-kf_status kf__error_prefix(kf_error *err, kf_status status, const char *fmt, ...) KF_PRINTF(3, 4);
-
 /** LIMIT: "what: have; at most `most` are accepted; option", without `option` where that is NULL. */
 kf_status kf__error_limit(kf_error *err, const char *what, double have, double most, const char *option);
 
-/** Return from the calling function with an error text. */
-#define KF_FAIL(err, status, ...) return kf__error_set((err), (status), __VA_ARGS__)
-/** Return from the calling function if `call` failed. */
-#define KF_TRY(call)                                                                                                   \
-    do {                                                                                                               \
-        kf_status kf_try_status = (call);                                                                              \
-        if (kf_try_status != KF_OK) return kf_try_status;                                                              \
-    } while (0)
 /** Jump to `label` with `st` (a kf_status variable in scope) set if `call` failed. */
 #define KF_TRY_GOTO(st, call, label)                                                                                   \
     do {                                                                                                               \

@@ -6,14 +6,14 @@
 #include <stdio.h>
 
 const char *kf_status_name(kf_status status) {
-    static const char *const names[] = {"ok",    "argument", "io",    "format",  "unsupported",
-                                        "limit", "memory",   "shape", "corrupt", "internal"};
+    static const char *const names[] = {"ok",     "argument", "io",      "format",   "unsupported", "limit",
+                                        "memory", "shape",    "corrupt", "internal", "cancelled"};
     return (size_t)status < KF_COUNT(names) ? names[status] : "unknown";
 }
 
 const char *kf_version(void) { return KF_VERSION_STRING; }
 
-kf_status kf__error_set(kf_error *err, kf_status status, const char *fmt, ...) {
+kf_status kf_error_set(kf_error *err, kf_status status, const char *fmt, ...) {
     if (!err) return status;
     va_list args;
     va_start(args, fmt);
@@ -23,7 +23,7 @@ kf_status kf__error_set(kf_error *err, kf_status status, const char *fmt, ...) {
     return status;
 }
 
-kf_status kf__error_prefix(kf_error *err, kf_status status, const char *fmt, ...) {
+kf_status kf_error_prefix(kf_error *err, kf_status status, const char *fmt, ...) {
     if (!err) return status;
     char prefix[KF_ERROR_TEXT], joined[2 * KF_ERROR_TEXT + 4];
     va_list args;
@@ -37,6 +37,6 @@ kf_status kf__error_prefix(kf_error *err, kf_status status, const char *fmt, ...
 }
 
 kf_status kf__error_limit(kf_error *err, const char *what, double have, double most, const char *option) {
-    return kf__error_set(err, KF_ERR_LIMIT, "%s: %.0f; at most %.0f are accepted%s%s", what, have, most,
-                         option ? "; to raise that: " : "", option ? option : "");
+    return kf_error_set(err, KF_ERR_LIMIT, "%s: %.0f; at most %.0f are accepted%s%s", what, have, most,
+                        option ? "; to raise that: " : "", option ? option : "");
 }

@@ -274,7 +274,7 @@ static kf_status read_consts(const reading *r, const json_t *root) {
         if (!(array)) KF_FAIL_MEMORY((r)->err, n_);                                                                    \
         for (size_t i_ = 0; i_ < n_; i_++) {                                                                           \
             kf_status st_ = read((r), json_array_get(list_, i_), &(array)[i_]);                                        \
-            if (st_ != KF_OK) return kf__error_prefix((r)->err, st_, "%s[%zu]", (key), i_);                            \
+            if (st_ != KF_OK) return kf_error_prefix((r)->err, st_, "%s[%zu]", (key), i_);                             \
             ++(count);                                                                                                 \
         }                                                                                                              \
     } while (0)
@@ -293,7 +293,7 @@ static kf_status read_program(const reading *r, const json_t *root) {
     READ_LIST(r, root, "inputs", p->inputs, p->n_inputs, read_input);
     READ_LIST(r, root, "outputs", p->outputs, p->n_outputs, read_output);
     kf_status st = read_meta(r, json_object_get(root, "meta"));
-    if (st != KF_OK) return kf__error_prefix(r->err, st, "meta");
+    if (st != KF_OK) return kf_error_prefix(r->err, st, "meta");
     return kf__program_validate(p, r->err);
 }
 
@@ -324,7 +324,7 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, u
         st = read_program(&(reading){*out, c, err, flags}, root);
         if (st != KF_OK) {
             kf__program_destroy(out);
-            kf__error_prefix(err, st, "kitfox.program");
+            kf_error_prefix(err, st, "kitfox.program");
         }
     }
     json_decref(root);

@@ -169,8 +169,8 @@ kf_status kf__format_write(const kf__program *p, void **out, size_t *bytes, kf_e
     char *text = list ? program_text(p) : NULL;
     kf_status st =
         text ? KF_OK
-             : kf__error_set(err, KF_ERR_MEMORY,
-                             "the program cannot be written; out of memory, or a name or label that is not UTF-8");
+             : kf_error_set(err, KF_ERR_MEMORY,
+                            "the program cannot be written; out of memory, or a name or label that is not UTF-8");
     for (int32_t i = 0; st == KF_OK && i < p->n_consts; i++)
         list[i] = (kf__container_tensor){p->consts[i].name, p->consts[i].dtype, p->consts[i].shape, p->consts[i].data,
                                          p->consts[i].bytes};

@@ -12,7 +12,7 @@ static kf_status infer_outputs(const kf__node *node, const kf__dense *const *in,
     kf__node one = *node;
     kf_status st = KF_OK;
     if (!values || !ids) {
-        st = kf__error_set(err, KF_ERR_MEMORY, "%s: out of memory", node->name);
+        st = kf_error_set(err, KF_ERR_MEMORY, "%s: out of memory", node->name);
         goto done;
     }
     one.in = ids;
@@ -33,8 +33,8 @@ static kf_status infer_outputs(const kf__node *node, const kf__dense *const *in,
     for (int k = 0; k < n_out && st == KF_OK; k++) {
         out[k] = (kf__dense){.dtype = values[n_in + k].dtype, .shape = values[n_in + k].shape};
         if (out[k].shape.rank < 0)
-            st = kf__error_set(err, KF_ERR_SHAPE, "%s (%s): the output shape cannot be inferred", node->name,
-                               kf__op_name(node->op));
+            st = kf_error_set(err, KF_ERR_SHAPE, "%s (%s): the output shape cannot be inferred", node->name,
+                              kf__op_name(node->op));
     }
 done:
     free(values);

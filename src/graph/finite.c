@@ -71,7 +71,7 @@ kf_status kf__graph_check_finite(const kf__graph *g, kf_error *err) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         kf_status st = n->dead ? KF_OK : check_node(g, n, err);
-        if (st != KF_OK) return kf__error_prefix(err, st, "node %.200s (%s)", n->name, kf__op_name(n->op));
+        if (st != KF_OK) return kf_error_prefix(err, st, "node %.200s (%s)", n->name, kf__op_name(n->op));
     }
     return KF_OK;
 }

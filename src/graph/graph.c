@@ -167,15 +167,15 @@ kf_status kf__graph_compact(kf__graph *g, kf_error *err) {
     kf__graph_drop_uses(g); /* nodes get other numbers */
     set_producers(g);
     if (!sorting_open(g, &s)) {
-        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", g->n_nodes);
+        st = kf_error_set(err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", g->n_nodes);
         goto done;
     }
     size_t wanted = mark_needed(g, &s);
     KF_TRY_GOTO(st, kf__order_nodes(&s.needs, s.needed, s.order, &placed, err), done);
     if (placed == wanted) st = apply_order(g, s.order, placed, err);
     else
-        st = kf__error_set(err, KF_ERR_FORMAT, "the graph has a cycle; %zu of %zu nodes cannot be ordered",
-                           wanted - placed, wanted);
+        st = kf_error_set(err, KF_ERR_FORMAT, "the graph has a cycle; %zu of %zu nodes cannot be ordered",
+                          wanted - placed, wanted);
 done:
     sorting_close(&s);
     return st;

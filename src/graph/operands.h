@@ -22,8 +22,8 @@ typedef struct kf__ints {
 /** Return from the calling function with an error that names the node. */
 #define KF_NODE_FAIL(c, status, ...)                                                                                   \
     do {                                                                                                               \
-        kf__error_set((c)->err, (status), __VA_ARGS__);                                                                \
-        return kf__error_prefix((c)->err, (status), "%s (%s)", (c)->n->name, kf__op_name((c)->n->op));                 \
+        kf_error_set((c)->err, (status), __VA_ARGS__);                                                                 \
+        return kf_error_prefix((c)->err, (status), "%s (%s)", (c)->n->name, kf__op_name((c)->n->op));                  \
     } while (0)
 
 static inline kf__value *kf__operand(const kf__inferring *c, int k) {

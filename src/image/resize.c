@@ -74,7 +74,7 @@ static kf_status resize_filtered(const kf_image *in, int32_t width, int32_t heig
     int32_t first = v.bounds[0], rows = v.bounds[2 * (height - 1)] + v.bounds[2 * height - 1] - first;
     size_t row_bytes = 3 * (size_t)width, bytes;
     uint8_t *mid = kf__mul_size(row_bytes, (size_t)rows, &bytes) ? malloc(bytes) : NULL;
-    if (!mid) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while resizing to %dx%d", width, height);
+    if (!mid) st = kf_error_set(err, KF_ERR_MEMORY, "out of memory while resizing to %dx%d", width, height);
     if (st == KF_OK) st = kf_image_create(width, height, out, err);
     if (st == KF_OK) {
         kf__kernels_image row;

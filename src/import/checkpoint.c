@@ -124,8 +124,7 @@ static kf_status walk(source *s, const kf__zoo_arch *v, purpose why, int32_t sid
     s->wanted = s->matched = 0;
     s->first = (kf_error){0};
     if (!classes)
-        kf__error_set(&s->first, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes",
-                      last);
+        kf_error_set(&s->first, KF_ERR_UNSUPPORTED, "tensor %s: missing or not a vector of 1 to 1048576 classes", last);
     memset(s->taken, 0, s->file.n_tensors * sizeof *s->taken);
     if (side == 0) side = v->size;
     kf__zoo_request r = {.arch = v,
@@ -209,9 +208,9 @@ kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoi
     kf__arena_init(&s.scratch, NULL);
     kf_status st = KF_OK;
     if (s.file.n_tensors > MAX_TENSORS)
-        st = kf__error_set(err, KF_ERR_LIMIT, "%zu tensors; this is not a MobileNetV3", s.file.n_tensors);
+        st = kf_error_set(err, KF_ERR_LIMIT, "%zu tensors; this is not a MobileNetV3", s.file.n_tensors);
     else if (!(s.taken = kf__arena_zalloc(&s.file.arena, s.file.n_tensors + 1)))
-        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+        st = kf_error_set(err, KF_ERR_MEMORY, "out of memory");
     if (st == KF_OK) st = choose(&s, o, h, out, err);
     kf__arena_free(&s.scratch);
     kf__container_free(&s.file);

@@ -467,5 +467,5 @@ kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p) {
     snprintf(made_up, sizeof made_up, "%.64s_%d", p->op_type, o->node_index);
     const char *name = p->name && *p->name ? p->name : made_up;
     kf_status st = translate(o, p, name);
-    return st == KF_OK ? st : kf__error_prefix(o->err, st, "node %d %.200s (%.64s)", o->node_index, name, p->op_type);
+    return st == KF_OK ? st : kf_error_prefix(o->err, st, "node %d %.200s (%.64s)", o->node_index, name, p->op_type);
 }

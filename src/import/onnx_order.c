@@ -39,7 +39,7 @@ kf_status kf__onnx_sequence(kf__onnx *o, const Onnx__GraphProto *p, int32_t *ord
     int32_t *node = calloc(edges + 1, sizeof *node);
     kf_status st = KF_OK;
     if (!first || !node || !name_outputs(p, &makers)) {
-        st = kf__error_set(o->err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", p->n_node);
+        st = kf_error_set(o->err, KF_ERR_MEMORY, "out of memory while sorting %zu nodes", p->n_node);
     } else if (!fill_needs(p, &makers, first, node)) {
         const kf__needs needs = {p->n_node, first, node};
         st = kf__order_nodes(&needs, NULL, order, &placed, o->err);

@@ -374,7 +374,7 @@ kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *
     onnx__model_proto__free_unpacked(m, &allocator);
     kf__name_index_free(&o.values);
     if (o.no_memory)
-        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory for the names of values; close other programs");
+        st = kf_error_set(err, KF_ERR_MEMORY, "out of memory for the names of values; close other programs");
     if (st == KF_OK) *out = o.g;
     else kf__graph_destroy(&o.g);
     return st;

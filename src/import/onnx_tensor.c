@@ -98,7 +98,7 @@ static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes,
     if (!path) KF_FAIL_MEMORY(o->err, strlen(location));
     if (o->options->file) o->options->file(o->options->file_user, path);
     kf_status st = kf__file_read_beside(model, path, at, to, bytes, o->err);
-    return st == KF_OK ? st : kf__error_prefix(o->err, st, "tensor %s", name);
+    return st == KF_OK ? st : kf_error_prefix(o->err, st, "tensor %s", name);
 }
 
 static kf_status widen(kf__onnx *o, kf_dtype *dtype, size_t n, void **data) {

@@ -150,7 +150,7 @@ static kf_status write_graph(kf__onnx_out *w, kf__message_list lists[3], void **
         size_t first = w->nodes.n;
         kf_status st = w->quantized && !w->exact ? kf__out_qdq_before(w, n) : KF_OK;
         if (st == KF_OK) st = w->quantized && w->exact ? kf__out_exact_node(w, n) : kf__out_graph_node(w, n);
-        if (st != KF_OK) return kf__error_prefix(w->err, st, "%s (%s)", n->name, kf__op_name(n->op));
+        if (st != KF_OK) return kf_error_prefix(w->err, st, "%s (%s)", n->name, kf__op_name(n->op));
         if (w->quantized && !w->exact) kf__out_qdq_after(w, n);
         kf__out_settle_names(w, n, first);
     }

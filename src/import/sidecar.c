@@ -144,8 +144,8 @@ kf_status kf__sidecar_parse(const char *name, const void *data, size_t bytes, kf
     st = read_all(&r);
     json_decref(root);
     if (st == KF_OK && !(out->path = kf__arena_strdup(&out->arena, name)))
-        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
-    else if (st != KF_OK) kf__error_prefix(err, st, "%s", name);
+        st = kf_error_set(err, KF_ERR_MEMORY, "out of memory");
+    else if (st != KF_OK) kf_error_prefix(err, st, "%s", name);
     if (st != KF_OK) kf__sidecar_free(out);
     return st;
 }
@@ -172,7 +172,7 @@ kf_status kf__sidecar_read(const char *checkpoint, kf__sidecar *out, kf_error *e
     kf__arena_init(&names, NULL);
     for (int i = 0; i < 2; i++) {
         const char *path = beside(&names, checkpoint, i == 0);
-        if (!path) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+        if (!path) st = kf_error_set(err, KF_ERR_MEMORY, "out of memory");
         if (st != KF_OK) break;
         if (!kf__file_exists(path)) continue;
         st = kf__file_read(path, MAX_BYTES, &file, err);

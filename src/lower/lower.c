@@ -393,7 +393,7 @@ kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err) {
     l.tensor_of = kf__arena_array(&p->arena, g->n_values + 1, sizeof *l.tensor_of);
     kf_status st = KF_ERR_MEMORY;
     if (!p->tensors || !p->consts || !p->steps || !p->inputs || !p->outputs || !l.tensor_of) {
-        st = kf__error_set(err, st, "out of memory while compiling");
+        st = kf_error_set(err, st, "out of memory while compiling");
     } else {
         for (size_t i = 0; i < g->n_values; i++) l.tensor_of[i] = -1;
         st = lower_ends(&l);

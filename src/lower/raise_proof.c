@@ -46,10 +46,10 @@ kf_status kf__raise_proof(const kf__program *p, const kf__graph *g, kf_error *er
     for (int32_t i = 0; !differs && i < p->n_steps && i < again->n_steps; i++)
         if (!same_step(p, &p->steps[i], again, &again->steps[i])) differs = p->steps[i].name;
     if (!differs && p->n_steps != again->n_steps) differs = p->n_steps ? p->steps[p->n_steps - 1].name : "the program";
-    kf_status st = differs ? kf__error_set(err, KF_ERR_UNSUPPORTED,
-                                           "%s: its numbers are not those that docs/NUMERICS.md derives from scales; "
-                                           "export the model it was compiled from",
-                                           differs)
+    kf_status st = differs ? kf_error_set(err, KF_ERR_UNSUPPORTED,
+                                          "%s: its numbers are not those that docs/NUMERICS.md derives from scales; "
+                                          "export the model it was compiled from",
+                                          differs)
                            : KF_OK;
     kf__program_destroy(&again);
     return st;

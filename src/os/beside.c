@@ -56,8 +56,8 @@ kf_status kf__file_read_beside(const char *model, const char *path, uint64_t at,
     KF_TRY(open_inside(model, path, &fd, &size, err));
     kf_status st = KF_OK;
     if (at > size || size - at < bytes)
-        st = kf__error_set(err, KF_ERR_FORMAT, "%s has %llu bytes; %zu from offset %llu are needed", path,
-                           (unsigned long long)size, bytes, (unsigned long long)at);
+        st = kf_error_set(err, KF_ERR_FORMAT, "%s has %llu bytes; %zu from offset %llu are needed", path,
+                          (unsigned long long)size, bytes, (unsigned long long)at);
     else st = kf__file_read_at(fd, path, at, to, bytes, err);
     close(fd);
     return st;

@@ -58,9 +58,9 @@ kf_status kf__file_read(const char *path, size_t max_bytes, kf__file *out, kf_er
     kf_status status = KF_OK;
     size_t size = (size_t)st.st_size;
     if ((uintmax_t)st.st_size > max_bytes) {
-        status = kf__error_set(err, KF_ERR_LIMIT, "%s: %zu bytes; at most %zu are accepted", path, size, max_bytes);
+        status = kf_error_set(err, KF_ERR_LIMIT, "%s: %zu bytes; at most %zu are accepted", path, size, max_bytes);
     } else if (!(out->data = kf__mem_alloc(NULL, size + 1))) {
-        status = kf__error_set(err, KF_ERR_MEMORY, "%s: out of memory; %zu bytes were asked for", path, size);
+        status = kf_error_set(err, KF_ERR_MEMORY, "%s: out of memory; %zu bytes were asked for", path, size);
     } else {
         out->size = size;
         status = read_all(fd, path, &st, out->data, err);

@@ -83,7 +83,7 @@ static kf_status one(kf__graph *g, kf__node *bn, bool *changed, kf_error *err) {
           *shift = kf__mem_alloc(NULL, channels * sizeof *shift);
     kf_status st = KF_OK;
     if (!scale || !shift) {
-        st = kf__error_set(err, KF_ERR_MEMORY, "%s: out of memory; %zu channels", bn->name, channels);
+        st = kf_error_set(err, KF_ERR_MEMORY, "%s: out of memory; %zu channels", bn->name, channels);
     } else {
         affine(g, bn, channels, scale, shift);
         st = conv ? fold_into(g, conv, bn, channels, scale, shift, err)

@@ -132,7 +132,7 @@ kf_status kf__pass_cse(kf__graph *g, bool *changed, kf_error *err) {
     seen t = {0};
     kf_status st = KF_OK;
     if (seen_open(g, &t)) st = drop_repeated(g, &t, changed, err);
-    else st = kf__error_set(err, KF_ERR_MEMORY, "out of memory while comparing %zu nodes", g->n_nodes);
+    else st = kf_error_set(err, KF_ERR_MEMORY, "out of memory while comparing %zu nodes", g->n_nodes);
     seen_close(&t);
     return st;
 }

@@ -91,7 +91,7 @@ static kf_status fold_node(kf__graph *g, kf__node *n, bool *done, kf_error *err)
     if (st == KF_ERR_UNSUPPORTED) return KF_OK; /* no evaluator: the node stays */
     if (st != KF_OK) {
         if (err) *err = local;
-        return kf__error_prefix(err, st, "%s", n->name);
+        return kf_error_prefix(err, st, "%s", n->name);
     }
     *done = true;
     return KF_OK;

@@ -26,15 +26,15 @@ static kf_status run_one(kf__graph *g, size_t i, bool *changed, kf_error *err) {
 #ifndef NDEBUG
     if (st == KF_OK) st = kf__graph_verify_uses(g, err);
 #endif
-    if (st != KF_OK) return kf__error_prefix(err, st, "pass %s", PASSES[i].name);
+    if (st != KF_OK) return kf_error_prefix(err, st, "pass %s", PASSES[i].name);
     if (!did) return KF_OK;
     *changed = true;
     KF_TRY(kf__graph_compact(g, err));
     st = kf__graph_infer(g, err);
-    if (st != KF_OK) return kf__error_prefix(err, st, "after pass %s", PASSES[i].name);
+    if (st != KF_OK) return kf_error_prefix(err, st, "after pass %s", PASSES[i].name);
 #ifndef NDEBUG
     st = kf__graph_verify(g, err);
-    if (st != KF_OK) return kf__error_prefix(err, st, "after pass %s", PASSES[i].name);
+    if (st != KF_OK) return kf_error_prefix(err, st, "after pass %s", PASSES[i].name);
 #endif
     return KF_OK;
 }
@@ -59,6 +59,6 @@ kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err) {
     kf__graph_drop_uses(g);
     KF_TRY(st);
     st = kf__graph_check_finite(g, err);
-    if (st != KF_OK) return kf__error_prefix(err, st, "after folding constants");
+    if (st != KF_OK) return kf_error_prefix(err, st, "after folding constants");
     return level == KF_PASS_LEVEL_FUSE ? kf__graph_check_copies(g, err) : KF_OK;
 }

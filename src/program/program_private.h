@@ -12,8 +12,8 @@ enum { KF_MOST_EXTENT = 1 << 20, KF_MOST_ELEMENTS = 1 << 28 };
 #define STEP_FAIL(err, s, ...)                                                                                         \
     do {                                                                                                               \
         const char *name_ = (s)->name ? (s)->name : "?";                                                               \
-        kf__error_set((err), KF_ERR_CORRUPT, __VA_ARGS__);                                                             \
-        return kf__error_prefix((err), KF_ERR_CORRUPT, "step %s (%s)", name_, kf__step_op_name((s)->op));              \
+        kf_error_set((err), KF_ERR_CORRUPT, __VA_ARGS__);                                                              \
+        return kf_error_prefix((err), KF_ERR_CORRUPT, "step %s (%s)", name_, kf__step_op_name((s)->op));               \
     } while (0)
 
 /** Scale, zero point, bounds and per-channel constants of a tensor whose extents are fine. */

@@ -17,8 +17,8 @@ static bool scale_ok(float s) { return s >= KF_SCALE_MIN && s <= KF_SCALE_MAX; }
 
 #define TENSOR_FAIL(err, t, ...)                                                                                       \
     do {                                                                                                               \
-        kf__error_set((err), KF_ERR_CORRUPT, __VA_ARGS__);                                                             \
-        return kf__error_prefix((err), KF_ERR_CORRUPT, "tensor %s", (t)->name ? (t)->name : "?");                      \
+        kf_error_set((err), KF_ERR_CORRUPT, __VA_ARGS__);                                                              \
+        return kf_error_prefix((err), KF_ERR_CORRUPT, "tensor %s", (t)->name ? (t)->name : "?");                       \
     } while (0)
 
 /* Scales and zero points of the channels, where each has its own. */

@@ -212,7 +212,7 @@ static kf_status from_values(kf__sim *s, kf__vid v, bool wide, bool channels, kf
     if (wide) {
         st = kf__assign_i16(s->graph, fmaxf(-a, b) * 1.1f, reader_limit(s, v), out, s->err);
     } else if (!(*out = new_quant(s->graph, KF_U8))) {
-        st = kf__error_set(s->err, KF_ERR_MEMORY, "out of memory");
+        st = kf_error_set(s->err, KF_ERR_MEMORY, "out of memory");
     } else {
         j.channels = false;
         j.h->lo = a, j.h->hi = b;

@@ -120,8 +120,8 @@ static kf_status next(builder *b, item *it) {
     const char *extra = extra_of(&e);
     *it = (item){.type = e.type, .at = place(&e.start_mark)};
     if (extra)
-        st = kf__error_set(b->err, KF_ERR_UNSUPPORTED, "%s:%d:%d: %s; it is not read here; %s", b->file, it->at.line,
-                           it->at.column, extra, it->type == YAML_DOCUMENT_START_EVENT ? NO_DIRECTIVE : NO_EXTRA);
+        st = kf_error_set(b->err, KF_ERR_UNSUPPORTED, "%s:%d:%d: %s; it is not read here; %s", b->file, it->at.line,
+                          it->at.column, extra, it->type == YAML_DOCUMENT_START_EVENT ? NO_DIRECTIVE : NO_EXTRA);
     else if (e.type == YAML_SCALAR_EVENT || e.type == YAML_MAPPING_START_EVENT || e.type == YAML_SEQUENCE_START_EVENT)
         st = make_node(b, &e, it);
     yaml_event_delete(&e);

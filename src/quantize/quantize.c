@@ -86,7 +86,7 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
                 (kf__qnode){.name = n->name, .op = n->op, .macs = macs, .alone_cosine = NAN, .alone_sqnr = NAN};
         if (s->alone) KF_TRY(kf__detail_before(s, n, arena, &r->nodes[i]));
         kf_status st = kf__step_node(s, i);
-        if (st != KF_OK) return kf__error_prefix(s->err, st, "quantize");
+        if (st != KF_OK) return kf_error_prefix(s->err, st, "quantize");
         n = &g->nodes[i];
         if (r) {
             r->nodes[i].name = n->name;

@@ -121,7 +121,7 @@ static kf_status score_graph(search *s, kf__graph *q, kf__qscore *out) {
     size_t classes = t.classes;
     float *logits = kf__mem_alloc(NULL, 2 * s->held.n * classes * sizeof *logits);
     kf_status st =
-        logits ? kf__trial_logits(&t, 0, logits) : kf__error_set(s->err, KF_ERR_MEMORY, "out of memory for logits");
+        logits ? kf__trial_logits(&t, 0, logits) : kf_error_set(s->err, KF_ERR_MEMORY, "out of memory for logits");
     if (st == KF_OK) st = kf__trial_logits(&t, 1, logits + s->held.n * classes);
     if (st == KF_OK) *out = score(s, logits, logits + s->held.n * classes, classes);
     kf__mem_free(NULL, logits);
@@ -354,7 +354,7 @@ kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarge
     if (st == KF_OK && out->n) {
         qsort(out->list, out->n, sizeof *out->list, by_place);
         out->list = kf__arena_copy(arena, out->list, out->n * sizeof *out->list);
-        if (!out->list) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+        if (!out->list) st = kf_error_set(err, KF_ERR_MEMORY, "out of memory");
     }
     if (st == KF_OK) {
         kf__qoptions last = *o;

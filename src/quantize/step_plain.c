@@ -35,7 +35,7 @@ static kf_status evaluate(plain *p, const float *const *x) {
         if (v->data) continue;
         kf__sim_shape d = kf__sim_shape_of(g, p->n->in[k]);
         dense[k].data = kf__arena_array(&a, d.count, sizeof(float));
-        if (!dense[k].data) st = kf__error_set(p->s->err, KF_ERR_MEMORY, "out of memory");
+        if (!dense[k].data) st = kf_error_set(p->s->err, KF_ERR_MEMORY, "out of memory");
         else swap_layout(x[k], dense[k].data, &d, true);
     }
     if (st == KF_OK) st = kf__eval_node(p->n, in, p->n->n_in, &out, 1, &a, p->s->err);

@@ -140,7 +140,7 @@ static kf_status run_all(const kf__graph *g, kf__dense *values, kf__ref_value_fn
         const kf__node *n = &g->nodes[i];
         if (n->dead) continue;
         kf_status st = run_node(g, n, values, arena, err);
-        if (st != KF_OK) return kf__error_prefix(err, st, "reference: %s (%s)", n->name, kf__op_name(n->op));
+        if (st != KF_OK) return kf_error_prefix(err, st, "reference: %s (%s)", n->name, kf__op_name(n->op));
         for (int k = 0; each && k < n->n_out; k++)
             if (n->out[k] >= 0) KF_TRY(each(user, g, n->out[k], &values[n->out[k]], err));
     }

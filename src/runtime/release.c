@@ -43,7 +43,7 @@ kf_status kf__release_file(struct kf_model *m, kf_error *err) {
         if (!c->borrowed) continue;
         c->data = wanted[i] ? kf__arena_copy(&p->arena, c->data, c->bytes) : NULL;
         c->borrowed = false;
-        if (wanted[i] && !c->data) st = kf__error_set(err, KF_ERR_MEMORY, "out of memory: %zu bytes", c->bytes);
+        if (wanted[i] && !c->data) st = kf_error_set(err, KF_ERR_MEMORY, "out of memory: %zu bytes", c->bytes);
     }
     kf__mem_free(NULL, wanted);
     return st;

@@ -61,7 +61,7 @@ kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *
     s->exec.m = m;
     st = kf__session_check(s, 0, err);
     if (st == KF_OK && !(s->exec.base = kf__mem_alloc(a, b.all)))
-        st = kf__error_set(err, KF_ERR_MEMORY, "out of memory; a session takes %zu bytes", b.all);
+        st = kf_error_set(err, KF_ERR_MEMORY, "out of memory; a session takes %zu bytes", b.all);
     if (st != KF_OK) {
         kf__session_destroy(&s);
         return st;

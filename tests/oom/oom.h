@@ -32,7 +32,7 @@ typedef struct oom_case {
 
 /** The cases of each file, ended by a row without a name. tests/house/test_oom_calls.py demands that every public call
  * is among them. */
-extern const oom_case oom_runtime[], oom_images[], oom_toolchain[], oom_codecs[];
+extern const oom_case oom_runtime[], oom_images[], oom_toolchain[], oom_codecs[], oom_lab[];
 
 /** Run one case through all its failures (a part of those beyond some hundred, unless `all`). A failure has to be
  * MEMORY with a text. No blocks may be left. Returns the number of complaints. */

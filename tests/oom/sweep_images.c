@@ -31,7 +31,7 @@ static kf_status do_pixels(fixture *f, kf_error *err) {
 
 const oom_case oom_images[] = {{"pixels", do_pixels, OOM_ANY}, {0}};
 
-#if KF_OOM_CODECS
+#if KF_OOM_PROGRAM
 static kf_status decode(fixture *f, const char *name, kf_error *err) {
     char path[1024];
     kf_image im = {0};

@@ -157,6 +157,15 @@ static kf_status do_preprocess(fixture *f, kf_error *err) {
     return st == KF_OK && !good ? KF_ERR_INTERNAL : st;
 }
 
+static kf_status do_error(fixture *f, kf_error *err) {
+    kf_error e = {KF_OK, ""};
+    (void)f;
+    kf_error_set(&e, KF_ERR_IO, "gone %d", 3);
+    if (kf_error_prefix(&e, KF_ERR_LIMIT, "file %s", "x") != KF_ERR_IO || strcmp(e.text, "file x: gone 3") != 0)
+        KF_FAIL(err, KF_ERR_INTERNAL, "the error reads %s", e.text);
+    return KF_OK;
+}
+
 const oom_case oom_runtime[] = {{"load", do_load, OOM_JSON},
                                 {"load integers", do_load_integers, OOM_JSON},
                                 {"load a file", do_load_file, OOM_JSON},
@@ -169,5 +178,6 @@ const oom_case oom_runtime[] = {{"load", do_load, OOM_JSON},
                                 {"run", do_run_alone, OOM_NONE},
                                 {"cpu", do_cpu, OOM_NONE},
                                 {"names", do_names, OOM_NONE},
+                                {"error", do_error, OOM_NONE},
                                 {"preprocess", do_preprocess, OOM_NONE},
                                 {0}};

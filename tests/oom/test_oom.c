@@ -40,7 +40,7 @@ int main(int argc, char **argv) {
     char folder[] = "/tmp/kitfox-oom-XXXXXX";
     fixture f = {.root = argc > 1 ? argv[1] : ".", .folder = mkdtemp(folder)};
     kf_error err = {KF_OK, ""};
-    const oom_case *const ALL[] = {oom_runtime, oom_images, oom_codecs, oom_toolchain};
+    const oom_case *const ALL[] = {oom_runtime, oom_images, oom_codecs, oom_toolchain, oom_lab};
     int bad = 0;
     setenv("KITFOX_THREADS", "1", 1);
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -75,11 +75,11 @@ static void test_error_prefix_fits(void **state) {
     char big[3000];
     memset(big, 'x', sizeof big - 1);
     big[sizeof big - 1] = '\0';
-    assert_int_equal(kf__error_set(&err, KF_ERR_FORMAT, "%s", big), KF_ERR_FORMAT);
-    assert_int_equal(kf__error_prefix(&err, KF_ERR_FORMAT, "file %s", "a"), KF_ERR_FORMAT);
+    assert_int_equal(kf_error_set(&err, KF_ERR_FORMAT, "%s", big), KF_ERR_FORMAT);
+    assert_int_equal(kf_error_prefix(&err, KF_ERR_FORMAT, "file %s", "a"), KF_ERR_FORMAT);
     assert_int_equal(strlen(err.text), sizeof err.text - 1);
     assert_int_equal(strncmp(err.text, "file a: xxx", 11), 0);
-    assert_int_equal(kf__error_prefix(NULL, KF_ERR_IO, "x"), KF_ERR_IO);
+    assert_int_equal(kf_error_prefix(NULL, KF_ERR_IO, "x"), KF_ERR_IO);
 }
 
 static void test_rounding_is_to_even(void **state) {

@@ -42,7 +42,7 @@ kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes
                                 .notice_user = options->notice_user};
     kf_status st = kf__checkpoint_read(data, bytes, &o, out, err);
     if (o.arch && o.arch == s.arch && (st == KF_ERR_ARGUMENT || st == KF_ERR_UNSUPPORTED || st == KF_ERR_SHAPE))
-        kf__error_prefix(err, st, "%s by %s", s.arch, s.path);
+        kf_error_prefix(err, st, "%s by %s", s.arch, s.path);
     if (st == KF_OK && (st = describe(&s, options, *out, err)) != KF_OK) kf__graph_destroy(out);
     kf__sidecar_free(&s);
     return st;

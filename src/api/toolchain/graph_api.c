@@ -177,7 +177,7 @@ kf_status kf_graph_import(const char *path, const kf_import_options *options, kf
                    : is_safetensors(path, f.data, f.size) ? import_checkpoint(path, f.data, f.size, options, out, err)
                                                           : import_onnx(f.data, f.size, path, options, out, err);
     kf__file_free(&f);
-    if (st != KF_OK) return kf__error_prefix(err, st, "%s", path);
+    if (st != KF_OK) return kf_error_prefix(err, st, "%s", path);
     (*out)->g->meta.source = kf__arena_strdup(&(*out)->g->arena, slash ? slash + 1 : path);
     return KF_OK;
 }

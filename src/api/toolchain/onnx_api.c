@@ -24,7 +24,7 @@ kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err) {
     void *data;
     size_t bytes;
     kf_status st = kf__onnx_write_form(graph->g, graph->form, &data, &bytes, err);
-    if (st != KF_OK) return kf__error_prefix(err, st, "%s", path);
+    if (st != KF_OK) return kf_error_prefix(err, st, "%s", path);
     st = kf__file_replace(path, data, bytes, err);
     free(data);
     return st;

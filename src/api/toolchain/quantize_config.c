@@ -331,7 +331,7 @@ kf_status kf_quantize_config_load(const char *path, kf_message_fn notice, void *
     kf__file map;
     KF_TRY(kf__file_read(path, (size_t)1 << 20, &map, err));
     config *c = kf__mem_zalloc(NULL, sizeof *c);
-    kf_status st = c ? KF_OK : kf__error_set(err, KF_ERR_MEMORY, "out of memory");
+    kf_status st = c ? KF_OK : kf_error_set(err, KF_ERR_MEMORY, "out of memory");
     if (c) {
         kf__arena_init(&c->arena, NULL);
         c->notice = notice, c->user = user;

@@ -4,7 +4,7 @@
 
 static void *vector(const kf__vectors *v, size_t vectors) {
     void *to = kf__arena_zalloc(v->k->arena, vectors * kf__qpad(v->n) * 4);
-    if (!to) kf__error_set(v->k->err, KF_ERR_MEMORY, "step %s: out of memory for parameters", v->k->s->name);
+    if (!to) kf_error_set(v->k->err, KF_ERR_MEMORY, "step %s: out of memory for parameters", v->k->s->name);
     return to;
 }
 

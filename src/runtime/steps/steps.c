@@ -25,7 +25,7 @@ const kf__step_kind kf__step_kinds[KF_STEP_OP_COUNT] = {
 void *kf__prepare_own(kf__preparing *k, size_t bytes) {
     void *own = kf__arena_zalloc(k->arena, bytes);
     if (!own)
-        kf__error_set(k->err, KF_ERR_MEMORY, "step %s: out of memory; %zu bytes were asked for", k->s->name, bytes);
+        kf_error_set(k->err, KF_ERR_MEMORY, "step %s: out of memory; %zu bytes were asked for", k->s->name, bytes);
     k->to->own = own;
     return own;
 }

@@ -1,12 +1,12 @@
 /* McNemar's exact test and Tango's score interval.
  * Owner rule: pure functions. */
-#include "common/paired.h"
+#include "kitfox/lab.h"
 
 #include <math.h>
 
 enum { HALVINGS = 60 }; /* of an interval of length 2: below the last bit of a double */
 
-double cli_mcnemar(size_t lost, size_t won) {
+double kf_mcnemar(size_t lost, size_t won) {
     size_t n = lost + won, few = lost < won ? lost : won;
     double sum = 0;
     for (size_t k = 0; k <= few; k++) /* by logarithms: 2^-n leaves the doubles at n = 1075 */
@@ -33,7 +33,7 @@ static double root(double lost, double won, double n, double z, double lo, doubl
     return (lo + hi) / 2;
 }
 
-void cli_paired_interval(size_t lost, size_t won, size_t n, double *lo, double *hi) {
+void kf_paired_interval(size_t lost, size_t won, size_t n, double *lo, double *hi) {
     const double z = 1.959963984540054; /* 97.5 % of the normal distribution */
     double l = (double)lost, w = (double)won, m = (double)n, at = (w - l) / m;
     *lo = root(l, w, m, z, -1, at);
