@@ -30,6 +30,7 @@ enum { BYTES = 1 << 16 };
 static enum { NOTHING, CUT, GROWN, WRITTEN } meanwhile;
 static const char *victim;
 static int reads, at_write; /* at_write: raise SIGTERM at the nth call that writing makes; 0: never */
+static int failing, why;    /* failing: that call fails with `why` instead; 0: none */
 
 static void disturb(void) {
     int fd = open(victim, O_WRONLY);
@@ -49,29 +50,29 @@ ssize_t pread(int fd, void *to, size_t n, off_t at) {
     return got;
 }
 
-static void moment(void) {
+/* False: the call has to fail, with errno set. */
+static bool moment(void) {
     if (at_write && --at_write == 0) raise(SIGTERM);
+    if (!failing || --failing) return true;
+    errno = why;
+    return false;
 }
 
+/* A disk that is full takes half of what it gets, then nothing. */
 ssize_t write(int fd, const void *from, size_t n) {
-    moment();
+    if (failing == 1 && n > 1) n /= 2, failing++;
+    if (!moment()) return -1;
     return syscall(SYS_write, fd, from, n);
 }
 
-int fsync(int fd) {
-    moment();
-    return (int)syscall(SYS_fsync, fd);
-}
+int fsync(int fd) { return moment() ? (int)syscall(SYS_fsync, fd) : -1; }
 
-int fchmod(int fd, mode_t mode) {
-    moment();
-    return (int)syscall(SYS_fchmod, fd, mode);
-}
+int fchmod(int fd, mode_t mode) { return moment() ? (int)syscall(SYS_fchmod, fd, mode) : -1; }
 
 int rename(const char *from, const char *to) {
-    moment();
+    if (!moment()) return -1;
     int done = (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
-    moment();
+    (void)moment();
     return done;
 }
 
@@ -303,6 +304,36 @@ static void no_room(void **state) {
     assert_int_equal(entries(), 1);
 }
 
+/* Every call of a write fails in turn, as on a full or a broken disk: the old file stays, and nothing beside it. */
+static void bad_disk(void **state) {
+    (void)state;
+    static const int WHY[] = {ENOSPC, EIO, EDQUOT};
+    static char text[BYTES];
+    int failed = 0;
+    memset(text, 'n', sizeof text - 1);
+    for (size_t w = 0; w < sizeof WHY / sizeof *WHY; w++)
+        for (int old = 0; old < 2; old++) {
+            kf_status st = KF_ERR_IO;
+            for (int call = 1; st != KF_OK && call < 20; call++) {
+                kf_error err = {KF_OK, ""};
+                if (old) make("out", "kept", 4);
+                failing = call, why = WHY[w];
+                st = kf__file_write("out", text, sizeof text - 1, true, &err);
+                failing = 0;
+                if (st == KF_OK) continue;
+                failed++;
+                assert_int_equal(st, KF_ERR_IO);
+                assert_non_null(strstr(err.text, strerror(WHY[w])));
+                assert_int_equal(entries(), old);
+                if (old) holds("out", "kept");
+            }
+            assert_int_equal(st, KF_OK);
+            holds("out", text);
+            remove("out");
+        }
+    assert_true(failed >= 18); /* write, its second half, fsync, rename, and fchmod of an old file */
+}
+
 static void on_signal(int number) {
     kf__file_abandon();
     signal(number, SIG_DFL);
@@ -439,6 +470,7 @@ int main(void) {
         T(through_a_pipe),
         T(through_descriptor_1),
         T(no_room),
+        T(bad_disk),
         T(public_calls),
         T(inside_and_outside),
         T(linked_store),
