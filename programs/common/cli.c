@@ -1,4 +1,4 @@
-/* Shared command line pieces: messages, common options, loading a MODEL argument.
+/* Shared command line pieces: messages, common options, loading a MODEL argument. Needs the runtime alone.
  * Owner rule: see cli.h. */
 #include "common/cli.h"
 #include "common/files.h"
@@ -13,7 +13,7 @@
 #include <time.h>
 
 int cli_fail(const kf_error *err) {
-    fprintf(stderr, "kitfox: %s\n", err->text);
+    fprintf(stderr, "%s: %s\n", cli_program, err->text);
     return EXIT_FAILED;
 }
 
@@ -32,7 +32,7 @@ kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char
 int cli_say(const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    fputs("kitfox: ", stderr);
+    fprintf(stderr, "%s: ", cli_program);
     vfprintf(stderr, fmt, args);
     fputc('\n', stderr);
     va_end(args);
@@ -42,8 +42,8 @@ int cli_say(const char *fmt, ...) {
 void cli_note_threads(int started, int wanted) {
     static atomic_flag said = ATOMIC_FLAG_INIT;
     if (started >= wanted || atomic_flag_test_and_set(&said)) return;
-    fprintf(stderr, "kitfox: note: %d of %d threads can be started; going on with %d; results are the same\n", started,
-            wanted, started);
+    fprintf(stderr, "%s: note: %d of %d threads can be started; going on with %d; results are the same\n", cli_program,
+            started, wanted, started);
 }
 
 kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err) {
@@ -195,59 +195,6 @@ bool cli_is_model(const char *arg) {
 
 bool cli_is_imported(const char *arg) { return has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors"); }
 
-static void notice(void *user, const char *text) {
-    (void)user;
-    fprintf(stderr, "kitfox: note: %s\n", text);
-}
-
-/* Files beside the model are inputs too. */
-typedef struct beside {
-    const cli_common *c;
-    kf_error *err;
-    kf_status status;
-} beside;
-
-static void on_file(void *user, const char *path) {
-    beside *b = user;
-    for (size_t i = 0; b->status == KF_OK && i < b->c->n_outputs; i++)
-        b->status = cli_output_apart(&b->c->outputs[i], &path, 1, b->err);
-}
-
-kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err) {
-    kf_error why;
-    beside files = {c, &why, KF_OK};
-    kf_import_options o;
-    kf_preprocess p;
-    cli_labels labels = {0};
-    kf_import_options_init(&o);
-    o.input_shape = c->input_shape;
-    o.arch = c->arch;
-    o.max_fold_bytes = (uint64_t)c->max_fold_bytes;
-    o.notice = notice;
-    o.node = c->node;
-    o.node_user = c->node_user;
-    o.file = on_file;
-    o.file_user = &files;
-    if (c->preprocess) {
-        const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
-        kf_status st = kf_preprocess_by_name(name, &p, err);
-        if (st != KF_OK) return st;
-        o.preprocess = &p;
-    }
-    if (c->labels) {
-        kf_status st = cli_labels_load(c->labels, &labels, err);
-        if (st != KF_OK) return st;
-        o.labels = (const char *const *)labels.items;
-        o.n_labels = labels.n;
-    }
-    kf_status st = kf_graph_import(path, &o, out, err);
-    cli_labels_free(&labels);
-    if (st != KF_OK || files.status == KF_OK) return st;
-    kf_graph_destroy(out);
-    *err = why;
-    return files.status;
-}
-
 /* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead.
  */
 static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {
@@ -272,17 +219,12 @@ kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, k
     kf_model_options_init(&o);
     o.max_model_bytes = o.max_session_bytes = c->max_memory;
     o.max_operations = c->max_operations;
-    if (builtin || !cli_is_imported(arg)) {
-        kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
-        if (st != KF_OK) return st;
-        size_t bytes = (size_t)(cli_builtin_model_end - cli_builtin_model);
-        return builtin ? kf_model_load_memory(cli_builtin_model, bytes, &o, out, err)
-                       : kf_model_load(arg, &o, out, err);
-    }
-    kf_graph *g;
-    kf_status st = cli_import(arg, c, &g, err);
+    if (!builtin && cli_is_imported(arg)) return cli_compile(arg, c, &o, out, err);
+    kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
     if (st != KF_OK) return st;
-    st = kf_graph_compile(g, &o, out, err);
-    kf_graph_destroy(&g);
-    return cli_error_in(err, st, arg);
+    if (!builtin) return kf_model_load(arg, &o, out, err);
+    const void *data;
+    size_t bytes = cli_builtin(&data);
+    if (bytes) return kf_model_load_memory(data, bytes, &o, out, err);
+    return cli_error(err, KF_ERR_ARGUMENT, "no model is given; give a .kfx file that kitfox import made");
 }

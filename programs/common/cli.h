@@ -34,7 +34,7 @@ extern const struct argp cli_common_argp;
  */
 extern const struct argp cli_limits_argp;
 
-/** "kitfox: text" on standard error; returns EXIT_FAILED. */
+/** "kitfox: text", or the name of this program, on standard error; returns EXIT_FAILED. */
 int cli_fail(const kf_error *err);
 int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
 /** Fill `err` and return `st`. */
@@ -102,8 +102,21 @@ void cli_labels_free(cli_labels *l);
 kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err);
 kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err);
 
-/** The embedded model file. */
-extern const unsigned char cli_builtin_model[], cli_builtin_model_end[];
+/** Import the MODEL argument `arg` and compile it. UNSUPPORTED in kitfox-run. The caller destroys the model. */
+kf_status cli_compile(const char *arg, const cli_common *c, const kf_model_options *o, kf_model **out, kf_error *err);
+/** The bytes of the embedded model file; 0 where the program has none. Static. */
+size_t cli_builtin(const void **data);
+/** "kitfox" or "kitfox-run", for messages. */
+extern const char cli_program[];
+
+/** A verb: the word, its function (argv[0] is the verb), and what it does. */
+typedef struct cli_verb {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *does;
+} cli_verb;
+/** The verbs of this program; the last one has no name. */
+extern const cli_verb cli_verbs[];
 
 /** One function per verb; argv[0] is the verb. */
 int cmd_classify(int argc, char **argv);

@@ -158,10 +158,9 @@ static void note_slower(const pace *seen, int n) {
         if (!same_network(p, now) || p->threads != now->threads || !p->quantized == !now->quantized) continue;
         const pace *q = p->quantized ? p : now, *f = p->quantized ? now : p;
         if (q->median > f->median)
-            fprintf(
-                stderr,
-                "kitfox: note: %s is slower than its float form %s on this CPU (%s, threads %d): %.3f and %.3f ms\n",
-                q->name, f->name, kf_cpu_name(), now->threads, q->median, f->median);
+            fprintf(stderr,
+                    "%s: note: %s is slower than its float form %s on this CPU (%s, threads %d): %.3f and %.3f ms\n",
+                    cli_program, q->name, f->name, kf_cpu_name(), now->threads, q->median, f->median);
     }
 }
 

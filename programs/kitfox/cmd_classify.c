@@ -135,7 +135,7 @@ int cmd_classify(int argc, char **argv) {
     const char *model = o.n_args > 0 && cli_is_model(o.args[0]) ? o.args[0] : NULL;
     int first = model ? 1 : 0, failed = 0;
     if (o.n_args - first < 1) {
-        cli_say("no picture given; kitfox classify [MODEL] IMAGE...; see --help");
+        cli_say("no picture given; %s classify [MODEL] IMAGE...; see --help", cli_program);
         return EXIT_USAGE;
     }
     kf_model *m = NULL;

@@ -118,7 +118,7 @@ static kf_status check_model(const options *o, const kf_model *m, const kf_model
                          "%.600s: %d labels; the model has %zu classes; use the list that belongs to it",
                          o->common.labels, o->labels.n, out.bytes / sizeof(float));
     if (st == KF_OK && o->range >= 0 && o->range != info->input_range)
-        fprintf(stderr, "kitfox: note: --range %s, but the model was made for %s range; accuracy may suffer\n",
+        fprintf(stderr, "%s: note: --range %s, but the model was made for %s range; accuracy may suffer\n", cli_program,
                 o->range ? "limited" : "full", info->input_range ? "limited" : "full");
     return st;
 }

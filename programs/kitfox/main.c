@@ -1,4 +1,4 @@
-/* The kitfox program: picks the verb.
+/* The programs kitfox and kitfox-run: picks the verb.
  * Owner rule: nothing is kept between verbs. */
 #include <errno.h>
 #include <stdio.h>
@@ -7,32 +7,13 @@
 #include "common/cli.h"
 #include "common/files.h"
 
-static const struct {
-    const char *name;
-    int (*run)(int, char **);
-    const char *does;
-} VERBS[] = {
-    {"classify", cmd_classify, "top-k labels of pictures"},
-    {"stream", cmd_stream, "camera frames on standard input, one JSON line each"},
-    {"run", cmd_run, "raw tensors in and out"},
-    {"info", cmd_info, "inputs, outputs, preprocessing, parameters, MACs"},
-    {"import", cmd_import, "ONNX to a compiled .kfx file"},
-    {"check", cmd_check, "which nodes of an ONNX file compile, and into what"},
-    {"simplify", cmd_simplify, "a smaller ONNX file that computes the same"},
-    {"export", cmd_export, "the optimized float network as ONNX"},
-    {"quantize", cmd_quantize, "8-bit model from a float one and typical pictures"},
-    {"compare", cmd_compare, "how far two models agree on pictures"},
-    {"eval", cmd_eval, "top-1 and top-5 on a labelled folder"},
-    {"verify", cmd_verify, "does this machine compute what the model file says"},
-    {"zoo", cmd_zoo, "architectures that a checkpoint can have"},
-    {"bench", cmd_bench, "latency, frames per second, memory"},
-    {"pull", cmd_pull, "published weights by name"},
-};
-
 static void usage(FILE *to) {
-    fputs("Usage: kitfox VERB [OPTIONS] ARGUMENTS\n\n", to);
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) fprintf(to, "  %-10s %s\n", VERBS[i].name, VERBS[i].does);
-    fputs("\nkitfox VERB --help explains each verb. Where a MODEL is left out, the built-in everyday10 is used.\n", to);
+    const void *builtin;
+    const char *models = "Where a MODEL is left out, the built-in everyday10 is used.";
+    if (!cli_builtin(&builtin)) models = "MODEL is a .kfx file that kitfox import made.";
+    fprintf(to, "Usage: %s VERB [OPTIONS] ARGUMENTS\n\n", cli_program);
+    for (const cli_verb *v = cli_verbs; v->name; v++) fprintf(to, "  %-10s %s\n", v->name, v->does);
+    fprintf(to, "\n%s VERB --help explains each verb. %s\n", cli_program, models);
 }
 
 /* Results that did not arrive are a failure: a full disk must not look like success. */
@@ -55,24 +36,24 @@ int main(int argc, char **argv) {
         return finish(EXIT_DONE);
     }
     if (strcmp(argv[1], "--version") == 0) {
-        printf("kitfox %s\n", kf_version());
+        printf("%s %s\n", cli_program, kf_version());
         return finish(EXIT_DONE);
     }
     argp_err_exit_status = EXIT_USAGE;
     cli_guard_json();
     cli_signals_install();
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
-        if (strcmp(argv[1], VERBS[i].name) == 0) {
+    for (const cli_verb *v = cli_verbs; v->name; v++)
+        if (strcmp(argv[1], v->name) == 0) {
             static char name[64];
-            snprintf(name, sizeof name, "kitfox %s", VERBS[i].name);
+            snprintf(name, sizeof name, "%s %s", cli_program, v->name);
             argv[1] = name;
             errno = 0;
-            int status = VERBS[i].run(argc - 1, argv + 1);
+            int status = v->run(argc - 1, argv + 1);
             bool silent = status == EXIT_USAGE && errno == ENOMEM; /* argp gives up without a word */
             return finish(silent ? cli_say("out of memory for the options; close other programs") : status);
         }
-    fprintf(stderr, "kitfox: %s: unknown verb; try one of", argv[1]);
-    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++) fprintf(stderr, "%s %s", i ? "," : "", VERBS[i].name);
+    fprintf(stderr, "%s: %s: unknown verb; try one of", cli_program, argv[1]);
+    for (const cli_verb *v = cli_verbs; v->name; v++) fprintf(stderr, "%s %s", v == cli_verbs ? "" : ",", v->name);
     fputc('\n', stderr);
     return EXIT_USAGE;
 }
