@@ -1,6 +1,6 @@
 /* The choice of an instruction set: the table of levels, what the machine has of them, the environment and the limit of
  * the user.
- * Owner rule: one static limit, one static bar, and the features found so far. */
+ * Owner rule: one limit and one bar for the process, and the features found so far. */
 #include "cpu/cpu.h"
 
 #include <sched.h>
@@ -16,8 +16,10 @@ static const struct {
 #include "cpu/levels.def"
 };
 
-static atomic_int limit = KF_CPU_LEVELS;
-static atomic_int bar = KF_CPU_LEVELS;
+/* Exported, so that libkitfox and libkitfoxc in one process have the first one's. */
+__attribute__((visibility("default"))) struct kf_cpu_choice {
+    atomic_int limit, bar;
+} kf_cpu_choice = {KF_CPU_LEVELS, KF_CPU_LEVELS};
 
 bool kf__cpu_level_contains(kf__cpu_level a, kf__cpu_level b) {
     if (a == KF_CPU_LEVELS || b == KF_CPU_LEVELS) return a == KF_CPU_LEVELS;
@@ -49,19 +51,19 @@ bool kf__cpu_has(uint32_t features) {
 bool kf__cpu_usable(kf__cpu_level level) {
     if (level == KF_CPU_SCALAR) return true;
     if (level >= KF_CPU_LEVELS || LEVELS[level].arch != KF_ARCH_HERE) return false;
-    if (kf__cpu_level_contains(level, (kf__cpu_level)atomic_load(&bar))) return false;
+    if (kf__cpu_level_contains(level, (kf__cpu_level)atomic_load(&kf_cpu_choice.bar))) return false;
     return kf__cpu_has(LEVELS[level].features);
 }
 
-void kf__cpu_bar(kf__cpu_level level) { atomic_store(&bar, (int)level); }
+void kf__cpu_bar(kf__cpu_level level) { atomic_store(&kf_cpu_choice.bar, (int)level); }
 
-void kf__cpu_set_limit(kf__cpu_level level) { atomic_store(&limit, (int)level); }
+void kf__cpu_set_limit(kf__cpu_level level) { atomic_store(&kf_cpu_choice.limit, (int)level); }
 
 bool kf__cpu_allowed(kf__cpu_level level) {
     const char *env = getenv("KITFOX_CPU");
     int asked = env ? kf__cpu_level_from_name(env) : -1;
     if (asked >= 0 && !kf__cpu_level_contains((kf__cpu_level)asked, level)) return false;
-    return kf__cpu_level_contains((kf__cpu_level)atomic_load(&limit), level);
+    return kf__cpu_level_contains((kf__cpu_level)atomic_load(&kf_cpu_choice.limit), level);
 }
 
 kf__cpu_level kf__cpu_level_now(void) {

@@ -1,27 +1,80 @@
 #!/usr/bin/env python3
-"""Exported symbols are kf_* only, internal kf__* stay hidden, and every declared function exists.
+"""Each library exports what src/libkitfox.map lists for it and a public header declares; nothing else is visible.
 
-Arguments: shared libraries. KITFOX_SOURCE is the source root.
+Arguments: [--write] shared libraries. KITFOX_SOURCE is the source root. --write makes the list anew. A group of the list is a
+library, which also exports what is after the colon: libkitfoxc has all of libkitfox. `private` names are data that
+libraries share; no header declares them.
 """
 import os
 import re
 import subprocess
 import sys
 
-bad, defined, declared = [], set(), set()
-for lib in sys.argv[1:]:
+ROOT = os.environ.get("KITFOX_SOURCE", ".")
+LIST = os.path.join(ROOT, "src", "libkitfox.map")
+HEAD = """# What each library exports, in the order of the alphabet; the test `symbols` compares. After a change of a public header:
+# KITFOX_SOURCE=. python3 tests/house/test_symbols.py --write LIBRARY.so...
+"""
+CONTAINS = {"libkitfoxc": "libkitfox"}
+
+
+def exported(lib):
     out = subprocess.run(["nm", "-D", "--defined-only", lib], capture_output=True, text=True, check=True).stdout
-    names = [line.split()[-1] for line in out.splitlines() if line.strip()]
-    bad += [f"{lib}: {n}" for n in names if not n.startswith("kf_") or n.startswith("kf__") or n.startswith("kf_k_")]
-    defined.update(names)
-    print(f"{lib}: {len(names)} symbols")
-folder = os.path.join(os.environ.get("KITFOX_SOURCE", "."), "include", "kitfox")
-for name in os.listdir(folder):
-    with open(os.path.join(folder, name)) as f:
-        text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
-    declared.update(re.findall(r"KF_API[^;]*?\b(kf_[a-z0-9_]+)\(", text))
-bad += [f"declared but not defined: {n}" for n in sorted(declared - defined)]
-bad += [f"exported but not declared: {n}" for n in sorted(defined - declared)]
-print(f"{len(declared)} public functions")
-print("\n".join(bad))
-sys.exit(bool(bad))
+    return {line.split()[-1]: line.split()[-2] for line in out.splitlines() if line.strip()}
+
+
+def declared():
+    names, folder = set(), os.path.join(ROOT, "include", "kitfox")
+    for name in os.listdir(folder):
+        with open(os.path.join(folder, name)) as f:
+            text = re.sub(r"/\*.*?\*/", "", f.read(), flags=re.S)
+        names.update(re.findall(r"KF_API[^;]*?\b(kf_[a-z0-9_]+)\(", text))
+    return names
+
+
+def read_list():
+    """Names by library, those of the contained one included, and the private ones."""
+    groups, private = {}, set()
+    with open(LIST) as f:
+        text = re.sub(r"#.*", "", f.read())
+    for name, base, body in re.findall(r"(\w+)(?::\s*(\w+))?\s*\{([^}]*)\}", text):
+        words = body.split()
+        private.update(w.rstrip(";") for w in words if words[words.index(w) - 1] == "private")
+        groups[name] = {w.rstrip(";") for w in words if w != "private"} | groups.get(base, set())
+    return groups, private
+
+
+def write_list(found):
+    text = HEAD
+    for lib, names in found.items():
+        base = CONTAINS.get(lib)
+        text += f"\n{lib}{': ' + base if base else ''} {{\n"
+        for name in sorted(set(names) - set(found.get(base, ()))):
+            text += f"    {'' if names[name] in 'TW' else 'private '}{name};\n"
+        text += "}\n"
+    with open(LIST, "w") as f:
+        f.write(text)
+
+
+def main(args):
+    found = {os.path.basename(lib).split(".")[0]: exported(lib) for lib in args if lib != "--write"}
+    if "--write" in args:
+        write_list(found)
+    groups, private = read_list()
+    bad, all_names = [], set()
+    for lib, names in found.items():
+        print(f"{lib}: {len(names)} symbols")
+        all_names.update(names)
+        bad += [f"{lib}: {n} is exported but not in src/libkitfox.map" for n in sorted(set(names) - groups[lib])]
+        bad += [f"{lib}: {n} is in src/libkitfox.map but not exported" for n in sorted(groups[lib] - set(names))]
+        hidden = [n for n in names if not n.startswith("kf_") or n.startswith(("kf__", "kf_k_"))]
+        bad += [f"{lib}: {n} must not be visible" for n in hidden]
+    public = declared()
+    bad += [f"declared but not defined: {n}" for n in sorted(public - all_names)]
+    bad += [f"exported but not declared: {n}" for n in sorted(all_names - public - private)]
+    print(f"{len(public)} public functions, private: {', '.join(sorted(private))}")
+    print("\n".join(bad))
+    return bool(bad)
+
+
+sys.exit(main(sys.argv[1:]))
