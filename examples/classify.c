@@ -1,5 +1,5 @@
 /* Classify one picture with a compiled model: the whole runtime interface in one page.
- * Build: cc classify.c $(pkg-config --cflags --libs kitfox kitfoximg)
+ * Build: cc classify.c $(pkg-config --cflags --libs kitfoximg kitfox)
  * Run:   ./classify model.kfx picture.jpg */
 #include <stdio.h>
 
