@@ -1,5 +1,4 @@
-/* Pictures: pixel buffers, conversion, PIL-equal resizing, preprocessing, and the loader of libkitfoximg.
- * kf_image_load, kf_image_load_memory and kf_image_encode_jpeg live in libkitfoximg; everything else in libkitfox.
+/* Pictures: pixel buffers, conversion, PIL-equal resizing, preprocessing. Picture files: codec.h.
  * Owner rule: kf_image_free releases pixels that a kf_image function made. */
 #ifndef KITFOX_IMAGE_H
 #define KITFOX_IMAGE_H
@@ -44,19 +43,6 @@ typedef struct kf_image_options {
         max_scans; /**< of a JPEG, default KF_IMAGE_MAX_SCANS; each may be some bytes and costs time for every pixel */
 } kf_image_options;
 KF_API void kf_image_options_init(kf_image_options *options);
-
-/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. "-" is standard input; another path has to be a regular file
- *  (IO otherwise, at once) of at most 1 GiB. Time and memory are bounded by the bytes of the file and the pixels of the
- *  picture. A picture that its file ends before is FORMAT; other damage of a JPEG that leaves every pixel with some
- *  value gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
-KF_API kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err);
-KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
-                                      kf_error *err);
-
-/** Encode as a baseline JPEG in memory, `quality` 1..100 as libjpeg counts it. The caller releases *data with free().
- * Lives in libkitfoximg. Errors: ARGUMENT, LIMIT (a side over 65500), MEMORY. Thread safe. */
-KF_API kf_status kf_image_encode_jpeg(const kf_image *image, int32_t quality, void **data, size_t *bytes,
-                                      kf_error *err);
 
 /** Allocate pixels (uninitialised), stride = 3 * width. */
 KF_API kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, kf_error *err);

@@ -1,5 +1,5 @@
 /* The runtime library: load a compiled model, run it, read the scores.
- * The whole of libkitfox's interface except pictures (image.h).
+ * The whole of libkitfox's interface except pictures (image.h) and their files (codec.h, of libkitfoximg).
  * Owner rule: kf_*_destroy releases what kf_*_create or kf_*_load made; it nulls the pointer and accepts NULL.
  *
  * A complete program is examples/classify.c. In short:
@@ -18,6 +18,11 @@
 #include "kitfox/types.h"
 #include "kitfox/image.h"
 #include "kitfox/preprocess.h"
+#if defined(__has_include)
+#if __has_include("kitfox/codec.h") /* libkitfoximg is installed; other compilers name this header themselves */
+#include "kitfox/codec.h"
+#endif
+#endif
 
 #ifdef __cplusplus
 extern "C" {

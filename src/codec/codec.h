@@ -3,7 +3,7 @@
 #ifndef KF_CODEC_H
 #define KF_CODEC_H
 
-#include "kitfox/image.h"
+#include "kitfox/codec.h"
 
 kf_status kf__codec_jpeg(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err);
 kf_status kf__codec_png(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err);

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kitfox/image.h"
+#include "kitfox/codec.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

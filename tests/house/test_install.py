@@ -123,6 +123,7 @@ def orders(folder, lib, include):
 def headers(found):
     """What is not built has no header."""
     check("compile.h with the toolchain", ("compile.h" in found) == ("libkitfoxc.a" in found))
+    check("codec.h with the codecs", ("codec.h" in found) == ("libkitfoximg.a" in found))
     check("lab.h with its library", ("lab.h" in found) == ("libkitfoxlab.a" in found))
 
 

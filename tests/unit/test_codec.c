@@ -13,7 +13,7 @@
 
 #include <jpeglib.h>
 
-#include "kitfox/image.h"
+#include "kitfox/codec.h"
 
 static const char *source_root(void) {
     const char *s = getenv("KITFOX_SOURCE");

@@ -1,0 +1,28 @@
+/* Picture files: decode and encode. Lives in libkitfoximg, and is installed with it.
+ * Owner rule: kf_image_free releases what is loaded. */
+#ifndef KITFOX_CODEC_H
+#define KITFOX_CODEC_H
+
+#include "kitfox/image.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. "-" is standard input; another path has to be a regular file
+ *  (IO otherwise, at once) of at most 1 GiB. Time and memory are bounded by the bytes of the file and the pixels of the
+ *  picture. A picture that its file ends before is FORMAT; other damage of a JPEG that leaves every pixel with some
+ *  value gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+KF_API kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err);
+KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
+                                      kf_error *err);
+
+/** Encode as a baseline JPEG in memory, `quality` 1..100 as libjpeg counts it. The caller releases *data with free().
+ * Errors: ARGUMENT, LIMIT (a side over 65500), MEMORY. Thread safe. */
+KF_API kf_status kf_image_encode_jpeg(const kf_image *image, int32_t quality, void **data, size_t *bytes,
+                                      kf_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
