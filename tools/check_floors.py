@@ -38,6 +38,8 @@ def folder_of(path, floors):
 def owner_of_include(name):
     if name.startswith("kitfox/"):
         return "include/kitfox"
+    if os.path.exists(os.path.join(ROOT, "src/lab", name)):
+        return "src/lab"
     top = name.split("/")[0]
     return "programs/common" if top == "common" else "src/" + top
 

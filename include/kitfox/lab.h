@@ -10,6 +10,117 @@
 extern "C" {
 #endif
 
+/* ---- labels ------------------------------------------------------------------------------------------------------ */
+
+/** Names of classes, class 0 first. */
+typedef struct kf_labels {
+    char **items; /**< [n], UTF-8 */
+    int32_t n;
+} kf_labels;
+
+/** Read a label file of at most 8 MiB ("-" is standard input): one name a line, "7:name" a line, a JSON list, or a JSON
+ *  object from index to name (or to [id, name], as Keras has it). Of 1001 labels the first is a background class that
+ *  MobileNetV3 does not have: it is dropped, and `notice` (may be NULL) is told. The caller releases `out` with
+ *  kf_labels_free; it is empty on failure. IO, LIMIT (size), FORMAT (no label list, not UTF-8), MEMORY. Thread safe. */
+KF_API kf_status kf_labels_load(const char *path, kf_message_fn notice, void *user, kf_labels *out, kf_error *err);
+/** Release and empty. NULL is accepted. */
+KF_API void kf_labels_free(kf_labels *labels);
+
+/* ---- labelled pictures ------------------------------------------------------------------------------------------- */
+
+/** Pictures with their classes. It does not change after it was opened: any number of threads may read it. */
+typedef struct kf_dataset kf_dataset;
+
+/** How to open a data set. Fill with kf_dataset_options_init, then change fields. */
+typedef struct kf_dataset_options {
+    size_t size;      /**< sizeof(kf_dataset_options), set by the init function */
+    const char *list; /**< a file ("-" is standard input) of at most 64 MiB: only the pictures on its lines, "file" or
+                         "file,class_index", in that order; NULL (default): all pictures */
+    const kf_model *model; /**< class folders that are named like its labels take their indices; NULL (default): none */
+    size_t limit;          /**< keep so many pictures, spread evenly; 0 (default): all */
+    kf_message_fn notice;  /**< told of each line that cannot be read, ten at most; NULL (default): nobody is */
+    void *user;
+} kf_dataset_options;
+KF_API void kf_dataset_options_init(kf_dataset_options *options);
+
+/** One picture. Strings belong to the data set. */
+typedef struct kf_dataset_item {
+    const char *path; /**< where it is */
+    const char *name; /**< as the data set names it: the field of labels.csv, or FOLDER/FILE */
+    int64_t truth;    /**< its class, as it was written: compare it with the number of classes before use */
+} kf_dataset_item;
+
+/** List the pictures of `folder`: those of its labels.csv ("file,class_index"; a header is optional, further columns
+ *  are ignored, names with commas stand in double quotes), else those of its class folders, which are classes 0, 1, ...
+ *  in sorted order. `options` may be NULL: defaults. No picture is opened. `*out` is NULL on failure, else the caller
+ *  destroys it. ARGUMENT (options of another version), IO, FORMAT (a line that cannot be read), LIMIT (a list of more
+ *  than 64 MiB), MEMORY. Thread safe. */
+KF_API kf_status kf_dataset_open(const char *folder, const kf_dataset_options *options, kf_dataset **out,
+                                 kf_error *err);
+/** NULL, and a pointer to NULL, are accepted; *dataset becomes NULL. */
+KF_API void kf_dataset_destroy(kf_dataset **dataset);
+/** Number of pictures; may be 0. */
+KF_API size_t kf_dataset_count(const kf_dataset *dataset);
+/** Number of class folders, empty ones too; 0 where a labels.csv gives the classes. */
+KF_API size_t kf_dataset_folders(const kf_dataset *dataset);
+/** Picture `index`, 0-based. ARGUMENT past the last. */
+KF_API kf_status kf_dataset_get(const kf_dataset *dataset, size_t index, kf_dataset_item *out, kf_error *err);
+/** Class of the picture with exactly this path, or -1. */
+KF_API int64_t kf_dataset_class_of(const kf_dataset *dataset, const char *path);
+/** 1 if its classes are those of `model`: they come from a labels.csv, or every class folder with pictures is named
+ *  like a label, or there are as many folders as classes. 0 otherwise: folders may also be dates or cameras. */
+KF_API int32_t kf_dataset_fits(const kf_dataset *dataset, const kf_model *model);
+
+/* ---- samples: what calibration, comparison and tests feed to a network ------------------------------------------- */
+
+/** Files of a folder, and their tensors once they are loaded. */
+typedef struct kf_samples {
+    char **paths;       /**< [n], sorted by name, or in the order of the list */
+    size_t n;           /**< at least 1 after success */
+    kf_tensor *tensors; /**< [n], or NULL before they are loaded: u8 [height, width, channels] in the network's colour
+                           order, or f32 as the file has it */
+} kf_samples;
+
+/** List the pictures (JPEG, PNG, WebP, PPM, PGM) and .npy files of `folder` and its sub-folders, eight levels deep at
+ *  most, or the lines of `list` (relative to `folder`; NULL: none). With more than `limit` > 0 of them, that many are
+ *  kept, spread evenly. The caller releases `out` with kf_samples_free; it is empty on failure. IO (also where there
+ *  are none), LIMIT (a list of more than 64 MiB), MEMORY. Thread safe. */
+KF_API kf_status kf_samples_find(const char *folder, const char *list, size_t limit, kf_samples *out, kf_error *err);
+/** Fill `tensors`: pictures are decoded (EXIF orientation left alone), resized and cropped as `how` says; .npy files
+ *  are read as they are. All have to be of one kind. After a failure only kf_samples_free may follow. The error names
+ *  the file. ARGUMENT (mixed kinds; pictures where how->valid is 0), IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+KF_API kf_status kf_samples_load(kf_samples *samples, const kf_preprocess *how, kf_error *err);
+/** Release and empty. NULL is accepted. */
+KF_API void kf_samples_free(kf_samples *samples);
+
+/** What files of raw numbers hold, and what becomes of them. */
+typedef struct kf_raw_form {
+    kf_dtype type;          /**< of the numbers: F32, U8, I8, I16 or I32, in the machine's byte order */
+    int32_t nhwc;           /**< 1: files are [H,W,C]; 0: [C,H,W] */
+    const kf_tensor *input; /**< the network's input; a file has exactly as many numbers. Borrowed for the call */
+    int32_t pixels;         /**< 1: values are 0..255 and become u8 [H,W,3]; 0: they become f32 of the input's shape */
+    int32_t bgr;            /**< 1: the channels of files and network are in the order B, G, R */
+    int32_t normalize;      /**< 1: f32 becomes (x - mean[c]) * scale[c] */
+    double mean[3], scale[3];
+    int32_t camera; /**< pixels go through a camera frame, which halves their chroma: 0 no, 1 NV12 of full range, 2 NV12
+                       of limited range */
+} kf_raw_form;
+
+/** Read every file of `folder` as raw numbers, spread evenly down to `limit` (0: all). Errors name the file. The caller
+ *  releases `out` with kf_samples_free; it is empty on failure. IO, FORMAT (not what `form` says, with what it looks
+ *  like), ARGUMENT (values that cannot be pixels), MEMORY. Thread safe. */
+KF_API kf_status kf_samples_load_raw(const char *folder, size_t limit, const kf_raw_form *form, kf_samples *out,
+                                     kf_error *err);
+
+/** Read an NPY file of version 1 to 3 ("-" is standard input): little-endian float32 in C order, at most
+ *  KF_MAX_RANK dimensions and 4 GiB. The caller releases out->data with free(); it is NULL on failure. IO, FORMAT,
+ *  UNSUPPORTED (another version, type or order), MEMORY. Thread safe. */
+KF_API kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err);
+/** Write an F32 or U8 tensor as NPY version 1, by kf_file_write. ARGUMENT (another type), IO, MEMORY. Thread safe. */
+KF_API kf_status kf_npy_write(const char *path, const kf_tensor *tensor, kf_error *err);
+
+/* ---- statistics of pairs ----------------------------------------------------------------------------------------- */
+
 /** Exact two-sided p of McNemar's test: the chance that `lost` and `won` flips (right to wrong, wrong to right) are
  *  this uneven or more if both were equally likely, 2 * P(X <= min(lost, won)) with X ~ Binomial(lost + won, 1/2), at
  *  most 1. 1 without flips. In [0, 1]. McNemar, Psychometrika 12 (1947) 153; the exact form as in Fagerland, Lydersen

@@ -195,6 +195,25 @@ bool cli_is_model(const char *arg) {
 
 bool cli_is_imported(const char *arg) { return has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors"); }
 
+void cli_note(void *user, const char *text) {
+    (void)user;
+    fprintf(stderr, "%s: note: %s\n", cli_program, text);
+}
+
+void cli_line(void *user, const char *text) {
+    (void)user;
+    fprintf(stderr, "%s: %s\n", cli_program, text);
+}
+
+kf_status cli_dataset(const char *data, const char *list, const kf_model *m, kf_dataset **out, kf_error *err) {
+    kf_dataset_options o;
+    kf_dataset_options_init(&o);
+    o.list = list;
+    o.model = m;
+    o.notice = cli_line;
+    return kf_dataset_open(data, &o, out, err);
+}
+
 /* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead.
  */
 static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {

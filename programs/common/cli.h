@@ -1,4 +1,4 @@
-/* What the verbs share: errors in the contract's form, MODEL arguments, labels, tensors in files.
+/* What the verbs share: errors in the contract's form, MODEL arguments, notices.
  * Owner rule: each function says who frees what. */
 #ifndef KITFOX_CLI_H
 #define KITFOX_CLI_H
@@ -7,7 +7,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "kitfox/compile.h"
+#include "kitfox/lab.h"
 
 /** Exit statuses of the contract. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -89,18 +89,12 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
  * quantized; texts begin with `file`. Where `before` takes pixels, `back` gets the same pixels normalized. */
 kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst, kf_error *err);
 
-/** Label lists: plain text, "index:label", JSON list or JSON object; a leading background entry of 1001 is dropped with
- * a notice. cli_labels_free releases. */
-typedef struct cli_labels {
-    char **items;
-    int32_t n;
-} cli_labels;
-kf_status cli_labels_load(const char *path, cli_labels *out, kf_error *err);
-void cli_labels_free(cli_labels *l);
-
-/** NPY version 1 to 3, little-endian f4, C order; u8 can be written too. data is malloc'ed. */
-kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err);
-kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err);
+/** Notices of the library on standard error: "kitfox: note: text", and "kitfox: text". */
+void cli_note(void *user, const char *text);
+void cli_line(void *user, const char *text);
+/** The labelled pictures of folder `data`, or those of `list` (NULL: all): kf_dataset_open; lines that cannot be read
+ * go to standard error. */
+kf_status cli_dataset(const char *data, const char *list, const kf_model *m, kf_dataset **out, kf_error *err);
 
 /** Import the MODEL argument `arg` and compile it. UNSUPPORTED in kitfox-run. The caller destroys the model. */
 kf_status cli_compile(const char *arg, const cli_common *c, const kf_model_options *o, kf_model **out, kf_error *err);

@@ -9,11 +9,6 @@
 
 const char cli_program[] = "kitfox";
 
-static void notice(void *user, const char *text) {
-    (void)user;
-    fprintf(stderr, "kitfox: note: %s\n", text);
-}
-
 /* Files beside the model are inputs too. */
 typedef struct beside {
     const cli_common *c;
@@ -32,12 +27,12 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     beside files = {c, &why, KF_OK};
     kf_import_options o;
     kf_preprocess p;
-    cli_labels labels = {0};
+    kf_labels labels = {0};
     kf_import_options_init(&o);
     o.input_shape = c->input_shape;
     o.arch = c->arch;
     o.max_fold_bytes = (uint64_t)c->max_fold_bytes;
-    o.notice = notice;
+    o.notice = cli_note;
     o.node = c->node;
     o.node_user = c->node_user;
     o.file = on_file;
@@ -49,13 +44,13 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
         o.preprocess = &p;
     }
     if (c->labels) {
-        kf_status st = cli_labels_load(c->labels, &labels, err);
+        kf_status st = kf_labels_load(c->labels, cli_note, NULL, &labels, err);
         if (st != KF_OK) return st;
         o.labels = (const char *const *)labels.items;
         o.n_labels = labels.n;
     }
     kf_status st = kf_graph_import(path, &o, out, err);
-    cli_labels_free(&labels);
+    kf_labels_free(&labels);
     if (st != KF_OK || files.status == KF_OK) return st;
     kf_graph_destroy(out);
     *err = why;

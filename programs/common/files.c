@@ -31,53 +31,10 @@ void cli_close(FILE *f) {
     if (f && f != stdin) fclose(f);
 }
 
-static kf_status read_stdin(size_t max_bytes, char **text, size_t *bytes, kf_error *err) {
-    size_t cap = 0, n = 0;
-    char *data = NULL;
-    do {
-        cap = cap ? 2 * cap : 1 << 16;
-        char *grown = realloc(data, cap + 1);
-        if (!grown) {
-            free(data);
-            return cli_error(err, KF_ERR_MEMORY, "-: out of memory; %zu bytes were asked for", cap);
-        }
-        data = grown;
-        n += fread(data + n, 1, cap - n, stdin);
-    } while (n == cap && n <= max_bytes);
-    kf_status st = ferror(stdin) ? cli_error(err, KF_ERR_IO, "-: cannot read; check its source") : KF_OK;
-    if (st == KF_OK && n > max_bytes)
-        st = cli_error(err, KF_ERR_LIMIT, "-: over %zu bytes; at most %zu are accepted", max_bytes, max_bytes);
-    data[n] = '\0';
-    *text = data, *bytes = n;
-    if (st != KF_OK) free(data), *text = NULL;
-    return st;
-}
-
-kf_status cli_read(const char *path, size_t max_bytes, char **text, size_t *bytes, kf_error *err) {
-    void *data = NULL;
-    *text = NULL, *bytes = 0;
-    if (is_dash(path)) return read_stdin(max_bytes, text, bytes, err);
-    kf_status st = kf_file_read(path, max_bytes, &data, bytes, err);
-    *text = data;
-    return st;
-}
-
-char *cli_line(char **at, char *end, size_t *bytes) {
-    char *line = *at, *stop = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
-    if (line >= end) return NULL;
-    if (!stop) stop = end;
-    *at = stop + 1;
-    *bytes = (size_t)(stop - line);
-    *stop = '\0'; /* at the very end there is a zero already */
-    if (*bytes && stop[-1] == '\r') stop[-1] = '\0', --*bytes;
-    return line;
-}
-
 json_t *cli_read_json(const char *path) {
-    char *text;
+    void *text = NULL;
     size_t n;
-    kf_error err;
-    json_t *j = cli_read(path, CLI_MAX_JSON, &text, &n, &err) == KF_OK ? json_loadb(text, n, 0, NULL) : NULL;
+    json_t *j = kf_file_read(path, CLI_MAX_JSON, &text, &n, NULL) == KF_OK ? json_loadb(text, n, 0, NULL) : NULL;
     free(text);
     return j;
 }

@@ -9,20 +9,13 @@
 
 #include "kitfox/compile.h"
 
-/** Largest text inputs in bytes. Labels and other JSON: the parser takes up to 45 times as much memory; ImageNet's
- * 21841 names have 1.1 MiB. Lists of pictures, a line each. */
+/** Largest JSON inputs in bytes: the parser takes up to 45 times as much memory. */
 #define CLI_MAX_JSON ((size_t)8 << 20)
-#define CLI_MAX_LIST ((size_t)64 << 20)
 
 /** A regular file as a stream, or standard input for "-". Never waits for a pipe. NULL and `err` filled on failure. */
 FILE *cli_open(const char *path, kf_error *err);
 /** fclose, but for standard input. NULL does nothing. */
 void cli_close(FILE *f);
-/** A file as text with a zero after it, or standard input for "-". The caller frees *text. IO, LIMIT, MEMORY. */
-kf_status cli_read(const char *path, size_t max_bytes, char **text, size_t *bytes, kf_error *err);
-/** The next line of a text, its line end cut off; NULL after the last. *at moves on; *bytes is what the line had, so
- * that a zero byte inside can be told. */
-char *cli_line(char **at, char *end, size_t *bytes);
 /** A JSON file of at most CLI_MAX_JSON bytes; NULL when it cannot be read or is none. */
 json_t *cli_read_json(const char *path);
 

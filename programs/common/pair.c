@@ -10,10 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/labelled.h"
 #include "kitfox/lab.h"
 #include "kitfox/image.h"
 
@@ -31,7 +29,7 @@ kf_status pair_load(const pair *w, size_t i, pair_input *in, kf_error *err) {
     }
     if (dot && strcasecmp(dot, ".npy") == 0) {
         in->owned = true;
-        return cli_npy_read(path, &in->tensor, err);
+        return kf_npy_read(path, &in->tensor, err);
     }
     kf_image_options_init(&io);
     io.no_exif = 1; /* as training pipelines read pictures */
@@ -272,53 +270,24 @@ void pair_summary_print(const pair_summary *s) {
 
 /* ---- labels ------------------------------------------------------------------------------------------------------ */
 
-static int by_path(const void *a, const void *b) {
-    return strcmp(((const cli_labelled_one *)a)->path, ((const cli_labelled_one *)b)->path);
-}
-
-/* Do the class folders speak of the classes of `m`? Dates and cameras make folders too. */
-static bool folders_are_classes(const cli_labelled *all, const kf_model *m, size_t classes, size_t folders) {
-    bool named = all->n > 0;
-    for (size_t i = 0; i < all->n && named; i++) {
-        size_t len = strcspn(all->items[i].name, "/");
-        named = false;
-        for (int k = 0; kf_model_label(m, k) && !named; k++)
-            named = strlen(kf_model_label(m, k)) == len && memcmp(kf_model_label(m, k), all->items[i].name, len) == 0;
-    }
-    return named || folders == classes;
-}
-
 kf_status pair_labels(const char *data, const pictures *p, const kf_model *m, long **truth, kf_error *err) {
-    cli_labelled all;
+    kf_dataset *all;
     kf_tensor out;
-    struct stat sb;
-    char csv[4096];
-    size_t folders = 0;
     *truth = NULL;
-    snprintf(csv, sizeof csv, "%s/labels.csv", data);
     kf_status st = kf_model_output(m, 0, &out, err);
-    if (st == KF_OK) st = cli_labelled_load(data, NULL, m, &all, err);
+    if (st == KF_OK) st = cli_dataset(data, NULL, m, &all, err);
     if (st != KF_OK) return st;
-    if (stat(csv, &sb) != 0) {
-        folders = cli_labelled_folders(data);
-        if (!folders_are_classes(&all, m, out.bytes / sizeof(float), folders)) {
-            if (folders)
-                fprintf(stderr,
-                        "kitfox: note: %s: %zu folders are not taken for the %zu classes; a labels.csv gives labels\n",
-                        data, folders, out.bytes / sizeof(float));
-            cli_labelled_free(&all);
-            return KF_OK;
-        }
+    if (!kf_dataset_fits(all, m)) {
+        if (kf_dataset_folders(all))
+            fprintf(stderr,
+                    "kitfox: note: %s: %zu folders are not taken for the %zu classes; a labels.csv gives labels\n",
+                    data, kf_dataset_folders(all), out.bytes / sizeof(float));
+        kf_dataset_destroy(&all);
+        return KF_OK;
     }
-    if (all.n) qsort(all.items, all.n, sizeof *all.items, by_path);
     if (!(*truth = malloc((p->n + 1) * sizeof **truth)))
         st = cli_error_at(err, KF_ERR_MEMORY, data, "out of memory for the labels");
-    for (size_t i = 0; *truth && i < p->n; i++) {
-        const cli_labelled_one *one =
-            all.n ? bsearch(&(cli_labelled_one){.path = p->paths[i]}, all.items, all.n, sizeof *all.items, by_path)
-                  : NULL;
-        (*truth)[i] = one ? one->truth : -1;
-    }
-    cli_labelled_free(&all);
+    for (size_t i = 0; *truth && i < p->n; i++) (*truth)[i] = (long)kf_dataset_class_of(all, p->paths[i]);
+    kf_dataset_destroy(&all);
     return st;
 }

@@ -42,7 +42,7 @@ typedef struct bench_row {
 void bench_print_row(const bench_row *row, bool first, bool json);
 /** Size, classes, parameters of a model; accuracies -1. */
 kf_status bench_row_of(const kf_model *m, const char *name, bench_row *row, kf_error *err);
-/** Percent of the pictures of `data` (cli_labelled_load) whose best class is the right one. A picture that cannot be
+/** Percent of the pictures of `data` (kf_dataset_open) whose best class is the right one. A picture that cannot be
  * read is an error. */
 kf_status bench_top1(const kf_model *m, const char *data, double *top1, kf_error *err);
 

@@ -2,7 +2,6 @@
  * Owner rule: see bench.h. */
 #include <stdio.h>
 
-#include "common/labelled.h"
 #include "kitfox/bench.h"
 
 enum { EVERY = 200 };
@@ -52,29 +51,32 @@ kf_status bench_row_of(const kf_model *m, const char *name, bench_row *row, kf_e
 }
 
 kf_status bench_top1(const kf_model *m, const char *data, double *top1, kf_error *err) {
-    cli_labelled pictures = {0};
+    kf_dataset *pictures = NULL;
+    kf_dataset_item item;
     kf_session *s = NULL;
     kf_image_options io;
     size_t hits = 0;
     kf_image_options_init(&io);
     io.no_exif = 1; /* as `eval`: published accuracies are measured that way */
-    kf_status st = cli_labelled_load(data, NULL, m, &pictures, err);
-    if (st == KF_OK && pictures.n == 0)
+    kf_status st = cli_dataset(data, NULL, m, &pictures, err);
+    size_t count = st == KF_OK ? kf_dataset_count(pictures) : 0;
+    if (st == KF_OK && count == 0)
         st = cli_error_at(err, KF_ERR_ARGUMENT, data,
                           "no pictures; class folders with pictures or a labels.csv are needed");
     if (st == KF_OK) st = cli_session(m, 0, &s, err);
-    for (size_t i = 0; st == KF_OK && i < pictures.n; i++) {
+    for (size_t i = 0; st == KF_OK && i < count; i++) {
         kf_image image;
         kf_score best = {0};
         size_t n = 0;
-        if ((st = kf_image_load(pictures.items[i].path, &io, &image, err)) != KF_OK) break;
+        if ((st = kf_dataset_get(pictures, i, &item, err)) != KF_OK) break;
+        if ((st = kf_image_load(item.path, &io, &image, err)) != KF_OK) break;
         st = kf_session_classify(s, &image, 1, &best, &n, err);
         kf_image_free(&image);
-        hits += n == 1 && best.index == pictures.items[i].truth;
+        hits += n == 1 && best.index == item.truth;
     }
-    if (st == KF_OK) *top1 = 100.0 * (double)hits / (double)pictures.n;
+    if (st == KF_OK) *top1 = 100.0 * (double)hits / (double)count;
     kf_session_destroy(&s);
-    cli_labelled_free(&pictures);
+    kf_dataset_destroy(&pictures);
     return st;
 }
 

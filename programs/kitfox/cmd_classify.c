@@ -13,7 +13,7 @@ enum { MAX_K = 1000, KEY_NO_EXIF = 1000 };
 
 typedef struct options {
     cli_common common;
-    cli_labels labels; /* of --labels; replace the model's */
+    kf_labels labels; /* of --labels; replace the model's */
     long k;
     const char *annotate;
     bool no_exif;
@@ -143,7 +143,7 @@ int cmd_classify(int argc, char **argv) {
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
     kf_status st = check_output(&o, first, &err);
-    if (st == KF_OK && o.common.labels) st = cli_labels_load(o.common.labels, &o.labels, &err);
+    if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, cli_note, NULL, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = check_labels(m, &o, &err);
     if (st == KF_OK) st = cli_session(m, o.common.threads, &s, &err);
@@ -156,6 +156,6 @@ int cmd_classify(int argc, char **argv) {
     }
     kf_session_destroy(&s);
     kf_model_destroy(&m);
-    cli_labels_free(&o.labels);
+    kf_labels_free(&o.labels);
     return failed;
 }

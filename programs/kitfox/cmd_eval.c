@@ -15,11 +15,10 @@
 #include "common/cli.h"
 #include "common/confusion.h"
 #include "common/files.h"
-#include "common/labelled.h"
 
 enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, KEY_CONFUSION, KEY_LIST, TOP = 5 };
 
-/* What the model says of a picture, beside its cli_labelled_one. */
+/* What the model says of a picture, beside its class. */
 typedef struct item {
     int32_t top[TOP];
     char *error;
@@ -33,7 +32,7 @@ typedef struct options {
 
 typedef struct work {
     const kf_model *m;
-    cli_labelled pictures;
+    kf_dataset *pictures;
     item *items;
     size_t n, classes;
     atomic_size_t next;
@@ -70,6 +69,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
+static kf_dataset_item picture(const work *w, size_t i) {
+    kf_dataset_item it = {0};
+    kf_dataset_get(w->pictures, i, &it, NULL);
+    return it;
+}
+
 static void classify_item(kf_session *s, const char *path, item *it) {
     kf_image_options io;
     kf_image image;
@@ -96,7 +101,7 @@ static void *worker(void *arg) {
         return NULL;
     }
     for (size_t i; (i = atomic_fetch_add(&w->next, 1)) < w->n;) {
-        classify_item(s, w->pictures.items[i].path, &w->items[i]);
+        classify_item(s, picture(w, i).path, &w->items[i]);
         if (isatty(2) && i % 16 == 0) fprintf(stderr, "\r%zu of %zu pictures", i, w->n);
     }
     kf_session_destroy(&s);
@@ -133,8 +138,8 @@ static int write_predictions(const work *w, const char *path) {
     if (!f) return cli_say("%s: out of memory; free some", path);
     fputs("file,class_index,top1,top2,top3,top4,top5\n", f);
     for (size_t i = 0; i < w->n; i++) {
-        put_name(f, w->pictures.items[i].name);
-        fprintf(f, ",%ld", w->pictures.items[i].truth);
+        put_name(f, picture(w, i).name);
+        fprintf(f, ",%lld", (long long)picture(w, i).truth);
         for (int k = 0; k < TOP; k++) fprintf(f, ",%d", w->items[i].top[k]);
         fputc('\n', f);
     }
@@ -150,8 +155,7 @@ static int write_confusion(const work *w, const char *path, const char *data, co
     cli_answer *answers = malloc(w->n * sizeof *answers);
     if (!answers) return cli_say("%s: out of memory; free some", path);
     for (size_t i = 0; i < w->n; i++)
-        if (w->items[i].top[0] >= 0)
-            answers[n++] = (cli_answer){(int32_t)w->pictures.items[i].truth, w->items[i].top[0]};
+        if (w->items[i].top[0] >= 0) answers[n++] = (cli_answer){(int32_t)picture(w, i).truth, w->items[i].top[0]};
     kf_model_info info;
     kf_model_get_info(w->m, &info);
     snprintf(title, sizeof title, "%.200s on %.300s", info.name && info.name[0] ? info.name : "model", data);
@@ -180,8 +184,8 @@ static int summary(const work *w, const options *o, double seconds) {
             continue;
         }
         done++;
-        hit1 += it->top[0] == w->pictures.items[i].truth;
-        for (int k = 0; k < TOP; k++) hit5 += it->top[k] == w->pictures.items[i].truth;
+        hit1 += it->top[0] == picture(w, i).truth;
+        for (int k = 0; k < TOP; k++) hit5 += it->top[k] == picture(w, i).truth;
     }
     if (done == 0) return cli_say("%s: none of %zu pictures could be read", o->data, w->n);
     double lo, hi, top1 = 100.0 * (double)hit1 / (double)done, top5 = 100.0 * (double)hit5 / (double)done;
@@ -208,9 +212,10 @@ static int check_truth(work *w, const options *o) {
     if (kf_model_output(w->m, 0, &out, &err) != KF_OK) return cli_fail(&err);
     w->classes = out.bytes / sizeof(float);
     for (size_t i = 0; i < w->n; i++) {
-        const cli_labelled_one *p = &w->pictures.items[i];
-        if (p->truth < 0 || (size_t)p->truth >= w->classes)
-            return cli_say("%s: class %ld is out of range; the model has %zu classes", p->path, p->truth, w->classes);
+        kf_dataset_item p = picture(w, i);
+        if (p.truth < 0 || (size_t)p.truth >= w->classes)
+            return cli_say("%s: class %lld is out of range; the model has %zu classes", p.path, (long long)p.truth,
+                           w->classes);
     }
     return EXIT_DONE;
 }
@@ -226,17 +231,18 @@ static kf_status check_outputs(const options *o, const cli_output out[N_OUTPUTS]
 static kf_status check_pictures(const work *w, const options *o, kf_error *err) {
     const cli_output *out = o->common.outputs;
     kf_status st = KF_OK;
-    for (size_t i = 0; st == KF_OK && (o->predictions || o->confusion) && i < w->pictures.n; i++)
+    for (size_t i = 0; st == KF_OK && (o->predictions || o->confusion) && i < kf_dataset_count(w->pictures); i++)
         for (int k = 0; st == KF_OK && k < N_OUTPUTS; k++)
-            st = cli_output_apart(&out[k], (const char *const[]){w->pictures.items[i].path}, 1, err);
+            st = cli_output_apart(&out[k], (const char *const[]){picture(w, i).path}, 1, err);
     return st;
 }
 
 static int evaluate(work *w, const options *o) {
     kf_error err = {0};
-    if (cli_labelled_load(o->data, o->list, w->m, &w->pictures, &err) != KF_OK) return cli_fail(&err);
+    if (cli_dataset(o->data, o->list, w->m, &w->pictures, &err) != KF_OK) return cli_fail(&err);
     if (check_pictures(w, o, &err) != KF_OK) return cli_fail(&err);
-    w->n = o->limit && (size_t)o->limit < w->pictures.n ? (size_t)o->limit : w->pictures.n;
+    w->n = kf_dataset_count(w->pictures);
+    if (o->limit && (size_t)o->limit < w->n) w->n = (size_t)o->limit;
     int bad = check_truth(w, o);
     if (bad) return bad;
     if (!(w->items = malloc(w->n * sizeof *w->items))) return cli_say("%s: out of memory; free some", o->data);
@@ -266,7 +272,7 @@ int cmd_eval(int argc, char **argv) {
     int status = evaluate(&w, &o);
     for (size_t i = 0; w.items && i < w.n; i++) free(w.items[i].error);
     free(w.items);
-    cli_labelled_free(&w.pictures);
+    kf_dataset_destroy(&w.pictures);
     kf_model_destroy(&m);
     return status;
 }

@@ -42,7 +42,7 @@ static kf_status run(const options *o, kf_model *m, kf_error *err) {
     kf_status st = cli_session(m, o->common.threads, &s, err);
     for (int i = 0; st == KF_OK && i < n; i++) {
         const char *arg = o->args[1 + i], *eq = strchr(arg, '=');
-        st = cli_npy_read(eq ? eq + 1 : arg, &in[i], err);
+        st = kf_npy_read(eq ? eq + 1 : arg, &in[i], err);
         if (eq) {
             snprintf(names[i], sizeof names[i], "%.*s", (int)(eq - arg), arg);
             in[i].name = names[i];
@@ -54,7 +54,7 @@ static kf_status run(const options *o, kf_model *m, kf_error *err) {
         st = KF_ERR_MEMORY;
     }
     if (st == KF_OK) st = kf_session_run(s, in, (size_t)n, &out, 1, err);
-    if (st == KF_OK) st = cli_npy_write(o->out, &out, err);
+    if (st == KF_OK) st = kf_npy_write(cli_output_name(o->out), &out, err);
     for (int i = 0; i < n; i++) free(in[i].data);
     free(out.data);
     kf_session_destroy(&s);

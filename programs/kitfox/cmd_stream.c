@@ -13,7 +13,7 @@ enum { MAX_K = 1000, KEY_NV12 = 1000, KEY_RANGE, KEY_EVERY, KEY_STRIDE };
 
 typedef struct options {
     cli_common common;
-    cli_labels labels; /* of --labels; replace the model's */
+    kf_labels labels; /* of --labels; replace the model's */
     const char *model;
     long k, every, width, height, stride; /* width 0: not given; stride 0: the width */
     int range;                            /* -1: the model's */
@@ -144,7 +144,7 @@ int cmd_stream(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
-    kf_status st = o.common.labels ? cli_labels_load(o.common.labels, &o.labels, &err) : KF_OK;
+    kf_status st = o.common.labels ? kf_labels_load(o.common.labels, cli_note, NULL, &o.labels, &err) : KF_OK;
     if (st == KF_OK) st = cli_load_model(o.model, &import, &m, &err);
     if (st == KF_OK) kf_model_get_info(m, &info);
     if (st == KF_OK) st = check_model(&o, m, &info, &err);
@@ -152,6 +152,6 @@ int cmd_stream(int argc, char **argv) {
     if (st == KF_OK) st = run(&o, s, o.range >= 0 ? o.range : info.input_range, &err);
     kf_session_destroy(&s);
     kf_model_destroy(&m);
-    cli_labels_free(&o.labels);
+    kf_labels_free(&o.labels);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);
 }

@@ -36,7 +36,7 @@ kf_status quantize_dump(const pictures *p, const char *folder, const char *input
         st = cli_error(err, KF_ERR_IO, "%.600s: cannot be made; %s", sub, strerror(errno));
     for (size_t i = 0; st == KF_OK && i < p->n; i++) {
         snprintf(path, sizeof path, "%s/%zu.npy", sub, i);
-        st = cli_npy_write(path, &p->tensors[i], err);
+        st = kf_npy_write(path, &p->tensors[i], err);
         if (st != KF_OK) unlink(path);
     }
     if (st != KF_OK) quantize_dump_remove(folder, input);

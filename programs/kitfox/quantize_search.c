@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/labelled.h"
 #include "kitfox/quantize.h"
 
 enum { KEY_DROP = 2100, KEY_COSINE, KEY_LIMIT, KEY_OUTPUT, KEY_WEIGHTS, SHOWN = 20 };
@@ -75,34 +74,12 @@ const struct argp quantize_search_argp = {OPTIONS, parse, NULL, NULL, NULL, NULL
 
 static const char INSTEAD[] = "; the drop is the share of pictures that float answers differently\n";
 
-static int by_path(const void *a, const void *b) {
-    return strcmp(((const cli_labelled_one *)a)->path, ((const cli_labelled_one *)b)->path);
-}
-
-/* Folders are classes only if they are named like the network's labels, or are as many as its classes: other folders
- * say nothing. */
-static bool folders_are_classes(const cli_labelled *l, const kf_model *m, int64_t classes) {
-    bool named = true;
-    int64_t folders = 0;
-    for (size_t i = 0; i < l->n; i++) {
-        size_t len = strcspn(l->items[i].name, "/");
-        const char *label = l->items[i].truth >= 0 && l->items[i].truth < classes
-                                ? kf_model_label(m, (int32_t)l->items[i].truth)
-                                : NULL;
-        named = named && label && strlen(label) == len && strncmp(label, l->items[i].name, len) == 0;
-        folders += i == 0 || l->items[i].truth != l->items[i - 1].truth;
-    }
-    return named || folders == classes;
-}
-
-static size_t match(quantize_search *s, cli_labelled *l, const pictures *p, int64_t classes) {
+static size_t match(quantize_search *s, const kf_dataset *l, const pictures *p, int64_t classes) {
     size_t found = 0;
-    qsort(l->items, l->n, sizeof *l->items, by_path);
     for (size_t i = 0; i < p->n; i++) {
-        const cli_labelled_one *one =
-            bsearch(&(cli_labelled_one){.path = p->paths[i]}, l->items, l->n, sizeof *l->items, by_path);
-        bool known = one && one->truth >= 0 && one->truth < classes;
-        s->labels[i] = known ? (int32_t)one->truth : -1;
+        int64_t truth = kf_dataset_class_of(l, p->paths[i]);
+        bool known = truth >= 0 && truth < classes;
+        s->labels[i] = known ? (int32_t)truth : -1;
         found += known;
     }
     return found;
@@ -112,8 +89,7 @@ kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *fo
                                  kf_error *err) {
     kf_model *m = NULL;
     kf_tensor out;
-    cli_labelled l = {0};
-    char csv[4096];
+    kf_dataset *l = NULL;
     if (s->q->target_drop < 0) return KF_OK;
     size_t held = p->n / 4;
     if (held && s->q->target_drop * (double)held < 100)
@@ -125,19 +101,17 @@ kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *fo
     if (!s->labels) return cli_error_at(err, KF_ERR_MEMORY, folder, "out of memory for labels");
     kf_status st = kf_graph_compile(g, NULL, &m, err);
     if (st == KF_OK) st = kf_graph_output(g, 0, &out, err);
-    if (st == KF_OK) st = cli_labelled_load(folder, NULL, m, &l, err);
+    if (st == KF_OK) st = cli_dataset(folder, NULL, m, &l, err);
     if (st == KF_OK) {
         int64_t classes = out.rank > 1 ? out.shape[1] : 1;
-        snprintf(csv, sizeof csv, "%s/labels.csv", folder);
-        bool usable = l.n && (access(csv, F_OK) == 0 || folders_are_classes(&l, m, classes));
-        size_t found = usable ? match(s, &l, p, classes) : 0;
+        size_t found = kf_dataset_fits(l, m) ? match(s, l, p, classes) : 0;
         if (found == p->n) s->q->labels = s->labels;
         else if (!found)
             fprintf(stderr, "kitfox: note: %s has no labels (labels.csv, or a folder for each class)%s", folder,
                     INSTEAD);
         else fprintf(stderr, "kitfox: note: only %zu of %zu pictures have a label%s", found, p->n, INSTEAD);
     }
-    cli_labelled_free(&l);
+    kf_dataset_destroy(&l);
     kf_model_destroy(&m);
     return st;
 }

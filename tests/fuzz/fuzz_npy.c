@@ -3,7 +3,9 @@
  * Owner rule: everything is released after each input. */
 #include <string.h>
 
-#include "common/cli.h"
+#include <stdio.h>
+
+#include "kitfox/lab.h"
 #include "memory_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -12,7 +14,7 @@ static void again(const kf_tensor *t) {
     kf_error err = {0};
     kf_tensor back;
     memory_file f = open_memory_file(NULL, 0);
-    if (cli_npy_write(f.path, t, &err) != KF_OK || cli_npy_read(f.path, &back, &err) != KF_OK) {
+    if (kf_npy_write(f.path, t, &err) != KF_OK || kf_npy_read(f.path, &back, &err) != KF_OK) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
@@ -28,7 +30,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     kf_error err = {0};
     kf_tensor t;
     memory_file f = open_memory_file(data, size);
-    if (cli_npy_read(f.path, &t, &err) == KF_OK) {
+    if (kf_npy_read(f.path, &t, &err) == KF_OK) {
         size_t bytes = 4;
         for (int i = 0; i < t.rank; i++) bytes *= (size_t)t.shape[i];
         if (bytes != t.bytes || t.bytes > size) abort(); /* the data came out of the file */

@@ -3,8 +3,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/cli.h"
-#include "common/raw.h"
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "kitfox/lab.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -22,26 +24,26 @@ static void prepare(void) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static const kf_dtype TYPES[] = {KF_F32, KF_U8, KF_I8, KF_I16, KF_I32};
     kf_error err = {0};
-    pictures p = {0};
+    kf_samples p = {0};
     prepare();
     if (size < 3) return 0;
     int form = data[0] >> 3;
     kf_tensor input = {.dtype = KF_F32, .rank = 4, .shape = {1, 3, 2 + data[1] % 16 * 2, 2 + data[2] % 16 * 2}};
-    raw_form f = {.type = TYPES[(data[0] & 7) % 5],
-                  .nhwc = form & 1,
-                  .input = &input,
-                  .pixels = form & 2,
-                  .bgr = form & 4,
-                  .normalize = form & 8,
-                  .mean = {1, 2, 3},
-                  .scale = {0.5, 0.25, 1}};
-    if (f.pixels && form & 16) f.camera = 1 + data[1] % 2, f.normalize = false;
+    kf_raw_form f = {.type = TYPES[(data[0] & 7) % 5],
+                     .nhwc = form & 1,
+                     .input = &input,
+                     .pixels = form & 2,
+                     .bgr = form & 4,
+                     .normalize = form & 8,
+                     .mean = {1, 2, 3},
+                     .scale = {0.5, 0.25, 1}};
+    if (f.pixels && form & 16) f.camera = 1 + data[1] % 2, f.normalize = 0;
     unlink(path); /* a file that is cut and written again goes to the disk at once */
     FILE *out = fopen(path, "wb");
     if (!out || fwrite(data + 3, 1, size - 3, out) != size - 3 || fclose(out) != 0) exit(1);
-    kf_status st = raw_load(folder, 4, &f, &p, &err);
+    kf_status st = kf_samples_load_raw(folder, 4, &f, &p, &err);
     if (st == KF_OK ? p.n != 1 : !err.text[0] || strncmp(err.text, folder, strlen(folder)) != 0) abort();
-    pictures_free(&p);
+    kf_samples_free(&p);
     return 0;
 }
 

@@ -3,6 +3,12 @@
 #include "oom.h"
 
 #if KF_OOM_PROGRAM
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "kitfox/lab.h"
 
 static kf_status do_paired(fixture *f, kf_error *err) {
@@ -13,7 +19,94 @@ static kf_status do_paired(fixture *f, kf_error *err) {
     return KF_OK;
 }
 
-const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE}, {0}};
+/* A file of the sources. */
+static const char *source(const fixture *f, const char *name) {
+    static char path[1024];
+    snprintf(path, sizeof path, "%s/tests/%s", f->root, name);
+    return path;
+}
+
+static kf_status labels(const fixture *f, const char *name, kf_error *err) {
+    kf_labels l;
+    kf_status st = kf_labels_load(source(f, name), NULL, NULL, &l, err);
+    kf_labels_free(&l);
+    return st;
+}
+
+static kf_status do_labels(fixture *f, kf_error *err) { return labels(f, "fuzz/corpus/labels/indexed.txt", err); }
+static kf_status do_json_labels(fixture *f, kf_error *err) { return labels(f, "fuzz/corpus/labels/keras.json", err); }
+
+static kf_status do_dataset(fixture *f, kf_error *err) {
+    kf_dataset_options o;
+    kf_dataset *d = NULL;
+    kf_dataset_item it;
+    kf_dataset_options_init(&o);
+    o.model = f->model, o.limit = 3;
+    kf_status st = kf_dataset_open(source(f, "fuzz/corpus"), &o, &d, err);
+    if (st == KF_OK) st = kf_dataset_get(d, 0, &it, err);
+    if (st == KF_OK && (kf_dataset_class_of(d, it.path) != it.truth || kf_dataset_count(d) != 3 ||
+                        kf_dataset_folders(d) < 3 || kf_dataset_fits(d, f->model)))
+        st = kf_error_set(err, KF_ERR_INTERNAL, "another data set");
+    kf_dataset_destroy(&d);
+    return st;
+}
+
+static kf_status do_listed(fixture *f, kf_error *err) {
+    kf_dataset_options o;
+    kf_dataset *d = NULL;
+    kf_dataset_options_init(&o);
+    o.list = source(f, "fuzz/corpus/labels/labels.csv");
+    kf_status st = kf_dataset_open(f->root, &o, &d, err);
+    kf_dataset_destroy(&d);
+    return st;
+}
+
+static kf_status do_samples(fixture *f, kf_error *err) {
+    kf_samples s;
+    kf_preprocess how;
+    kf_preprocess_init(&how);
+    how.width = how.height = 4;
+    kf_status st = kf_samples_find(source(f, "data/pictures"), NULL, 2, &s, err);
+    if (st == KF_OK) st = kf_samples_load(&s, &how, err);
+    kf_samples_free(&s);
+    return st;
+}
+
+static kf_status do_raw(fixture *f, kf_error *err) {
+    const kf_tensor input = {.dtype = KF_F32, .rank = 2, .shape = {1, 4}};
+    const kf_raw_form form = {.type = KF_U8, .input = &input};
+    static const uint8_t NUMBERS[] = {1, 2, 3, 4};
+    kf_samples s;
+    char folder[1024];
+    snprintf(folder, sizeof folder, "%s/raw", f->folder);
+    FILE *out = mkdir(folder, 0700) == 0 ? fopen(strcat(folder, "/a.bin"), "wb") : NULL;
+    if (out) fwrite(NUMBERS, 1, sizeof NUMBERS, out), fclose(out);
+    *strrchr(folder, '/') = '\0';
+    kf_status st = out ? kf_samples_load_raw(folder, 0, &form, &s, err) : kf_error_set(err, KF_ERR_MEMORY, "no file");
+    if (out) kf_samples_free(&s);
+    remove(strcat(folder, "/a.bin"));
+    *strrchr(folder, '/') = '\0';
+    rmdir(folder);
+    return st;
+}
+
+static kf_status do_npy(fixture *f, kf_error *err) {
+    kf_tensor t;
+    kf_status st = kf_npy_read(source(f, "fuzz/corpus/npy/matrix.npy"), &t, err);
+    if (st == KF_OK) st = kf_npy_write(f->written, &t, err);
+    free(t.data);
+    return st;
+}
+
+const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
+                            {"labels", do_labels, OOM_ANY},
+                            {"labels in JSON", do_json_labels, OOM_JSON},
+                            {"data set", do_dataset, OOM_ANY},
+                            {"data set of a list", do_listed, OOM_ANY},
+                            {"samples", do_samples, OOM_OTHER},
+                            {"raw samples", do_raw, OOM_OTHER},
+                            {"NPY", do_npy, OOM_OTHER},
+                            {0}};
 #else
 const oom_case oom_lab[] = {{0}};
 #endif

@@ -1,7 +1,5 @@
 /* Listing and loading of calibration data.
- * Owner rule: see pictures.h. */
-#include "common/pictures.h"
-
+ * Owner rule: see lab.h. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -10,8 +8,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "common/files.h"
-#include "kitfox/image.h"
+#include "data/samples.h"
+#include "data/text.h"
 
 static bool known(const char *name) {
     static const char *const SUFFIX[] = {".jpg", ".jpeg", ".png", ".webp", ".ppm", ".pgm", ".npy"};
@@ -21,7 +19,7 @@ static bool known(const char *name) {
     return false;
 }
 
-bool pictures_add(pictures *p, const char *folder, const char *name) {
+bool kf__samples_add(kf_samples *p, const char *folder, const char *name) {
     char **grown = realloc(p->paths, (p->n + 1) * sizeof *grown);
     size_t size = strlen(folder) + strlen(name) + 2;
     if (!grown) return false;
@@ -33,39 +31,44 @@ bool pictures_add(pictures *p, const char *folder, const char *name) {
 
 static int visible(const struct dirent *e) { return e->d_name[0] != '.'; }
 
-static bool walk(pictures *p, const char *folder, int depth) {
+static kf_status walk(kf_samples *p, const char *folder, int depth, kf_error *err) {
     struct dirent **entries;
     int n = scandir(folder, &entries, visible, alphasort);
-    bool ok = n >= 0;
+    if (n < 0 && errno == ENOMEM) return kf__no_memory(folder, err);
+    if (n < 0) KF_FAIL(err, KF_ERR_IO, "%.600s: cannot be listed; %s", folder, strerror(errno));
+    kf_status st = KF_OK;
     for (int i = 0; i < n; i++) {
         char sub[4096];
-        struct stat st;
+        struct stat is;
         int len = snprintf(sub, sizeof sub, "%s/%s", folder, entries[i]->d_name);
-        if (ok && len < (int)sizeof sub && stat(sub, &st) == 0) {
-            if (S_ISDIR(st.st_mode)) ok = depth < 8 ? walk(p, sub, depth + 1) : true;
-            else if (known(entries[i]->d_name)) ok = pictures_add(p, folder, entries[i]->d_name);
+        if (st == KF_OK && len < (int)sizeof sub && stat(sub, &is) == 0) {
+            bool down = S_ISDIR(is.st_mode);
+            if (down && depth < 8) st = walk(p, sub, depth + 1, err);
+            else if (!down && known(sub) && !kf__samples_add(p, folder, entries[i]->d_name))
+                st = kf__no_memory(folder, err);
         }
         free(entries[i]);
     }
-    if (n >= 0) free(entries);
-    return ok;
+    free(entries);
+    return st;
 }
 
-static kf_status read_list(pictures *p, const char *folder, const char *list, kf_error *err) {
+static kf_status read_list(kf_samples *p, const char *folder, const char *list, kf_error *err) {
     char *text, *line;
     size_t bytes, n;
     bool ok = true;
-    kf_status st = cli_read(list, CLI_MAX_LIST, &text, &bytes, err);
+    kf_status st = kf__text_read(list, KF__MAX_LIST, &text, &bytes, err);
     if (st != KF_OK) return st;
-    for (char *at = text; ok && (line = cli_line(&at, text + bytes, &n)) != NULL;) {
+    for (char *at = text; ok && (line = kf__text_line(&at, text + bytes, &n)) != NULL;) {
         line[strcspn(line, ",\r")] = '\0'; /* a labels.csv serves as a list too */
-        if (line[0] && line[0] != '#' && known(line)) ok = pictures_add(p, folder, line);
+        if (line[0] && line[0] != '#' && known(line)) ok = kf__samples_add(p, folder, line);
     }
     free(text);
-    return ok ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, list, "out of memory for the list of pictures; free some");
+    return ok ? KF_OK
+              : kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory for the list of pictures; free some", list);
 }
 
-void pictures_keep(pictures *p, size_t limit) {
+void kf__samples_keep(kf_samples *p, size_t limit) {
     size_t kept = limit && limit < p->n ? limit : p->n;
     for (size_t i = 0, next = 0; i < p->n; i++) {
         char *path = p->paths[i];
@@ -75,19 +78,17 @@ void pictures_keep(pictures *p, size_t limit) {
     p->n = kept;
 }
 
-kf_status pictures_find(const char *folder, const char *list, size_t limit, pictures *out, kf_error *err) {
-    *out = (pictures){0};
-    errno = 0;
-    kf_status st = list ? read_list(out, folder, list, err) : KF_OK;
-    if (st != KF_OK) return st;
-    bool ok = list || walk(out, folder, 0);
-    if (!ok) return cli_error_at(err, KF_ERR_IO, folder, errno ? strerror(errno) : "cannot be listed");
-    if (out->n == 0)
-        return cli_error_at(
-            err, KF_ERR_IO, list ? list : folder,
-            "holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to 200 typical ones");
-    pictures_keep(out, limit);
-    return KF_OK;
+kf_status kf_samples_find(const char *folder, const char *list, size_t limit, kf_samples *out, kf_error *err) {
+    *out = (kf_samples){0};
+    kf_status st = list ? read_list(out, folder, list, err) : walk(out, folder, 0, err);
+    if (st == KF_OK && out->n == 0)
+        st = kf_error_set(err, KF_ERR_IO,
+                          "%.600s: holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to "
+                          "200 typical ones",
+                          list ? list : folder);
+    if (st == KF_OK) kf__samples_keep(out, limit);
+    else kf_samples_free(out);
+    return st;
 }
 
 static kf_status load_picture(const char *path, const kf_preprocess *how, kf_tensor *t, kf_error *err) {
@@ -108,35 +109,36 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
     uint8_t *to = t->data = malloc(t->bytes);
     for (size_t y = 0; to && y < h; y++) kf_color_from_rgb(how->color, crop.pixels + y * crop.stride, w, to + y * row);
     kf_image_free(&crop);
-    return t->data ? KF_OK : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory");
+    return t->data ? KF_OK : kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory", path);
 }
 
-kf_status pictures_load(pictures *p, const kf_preprocess *how, kf_error *err) {
+kf_status kf_samples_load(kf_samples *p, const kf_preprocess *how, kf_error *err) {
     p->tensors = calloc(p->n, sizeof *p->tensors);
-    if (!p->tensors) return cli_error_at(err, KF_ERR_MEMORY, p->paths[0], "out of memory");
+    if (!p->tensors) return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory", p->paths[0]);
     for (size_t i = 0; i < p->n; i++) {
         const char *dot = strrchr(p->paths[i], '.');
         bool npy = dot && strcasecmp(dot, ".npy") == 0;
         kf_status st = KF_OK;
-        if (npy) st = cli_npy_read(p->paths[i], &p->tensors[i], err);
+        if (npy) st = kf_npy_read(p->paths[i], &p->tensors[i], err);
         else if (!how->valid)
-            st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i],
-                              "the network has no picture preprocessing; give .npy files, or --preprocess");
+            st = kf_error_set(err, KF_ERR_ARGUMENT,
+                              "%.600s: the network has no picture preprocessing; give .npy files, or --preprocess",
+                              p->paths[i]);
         else st = load_picture(p->paths[i], how, &p->tensors[i], err);
         if (st == KF_OK && p->tensors[i].dtype != p->tensors[0].dtype)
-            st = cli_error_at(err, KF_ERR_ARGUMENT, p->paths[i],
-                              "pictures and .npy files are mixed; calibrate with one kind");
+            st = kf_error_set(err, KF_ERR_ARGUMENT,
+                              "%.600s: pictures and .npy files are mixed; calibrate with one kind", p->paths[i]);
         if (st != KF_OK) return st;
     }
     return KF_OK;
 }
 
-void pictures_free(pictures *p) {
+void kf_samples_free(kf_samples *p) {
     for (size_t i = 0; i < p->n; i++) {
         free(p->paths[i]);
         if (p->tensors) free(p->tensors[i].data);
     }
     free(p->paths);
     free(p->tensors);
-    *p = (pictures){0};
+    *p = (kf_samples){0};
 }

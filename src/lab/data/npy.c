@@ -1,12 +1,12 @@
 /* NPY files: little-endian float32 in C order, versions 1 to 3.
  * The header is read as text with fixed keys; nothing is evaluated.
- * Owner rule: cli_npy_read's data is malloc'ed for the caller. */
+ * Owner rule: what kf_npy_read gives is the caller's. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cli.h"
-#include "common/files.h"
+#include "data/text.h"
 
 /* What follows a key of the header, spaces skipped; other writers than numpy space it differently. */
 static const char *value(const char *header, const char *key) {
@@ -41,61 +41,73 @@ static bool parse_shape(const char *header, kf_tensor *t) {
 static char *read_header(FILE *f, const char *path, kf_status *st, kf_error *err) {
     unsigned char h[12] = {0};
     if (fread(h, 1, 10, f) != 10 || memcmp(h, "\x93NUMPY", 6) != 0) {
-        *st = cli_error_at(err, KF_ERR_FORMAT, path, "not an NPY file; save it with numpy.save");
+        *st = kf_error_set(err, KF_ERR_FORMAT, "%.600s: not an NPY file; save it with numpy.save", path);
         return NULL;
     }
     if (h[6] < 1 || h[6] > 3) {
-        *st = cli_error_at(err, KF_ERR_UNSUPPORTED, path, "this NPY version is not known; versions 1 to 3 are read");
+        *st = kf_error_set(err, KF_ERR_UNSUPPORTED, "%.600s: this NPY version is not known; versions 1 to 3 are read",
+                           path);
         return NULL;
     }
     size_t len = (size_t)h[8] | (size_t)h[9] << 8;
     bool ok = h[6] == 1 || fread(h + 10, 1, 2, f) == 2;
     len |= (size_t)h[10] << 16 | (size_t)h[11] << 24;
-    char *header = ok && len > 0 && len <= 1 << 20 ? calloc(1, len + 1) : NULL;
+    ok = ok && len > 0 && len <= 1 << 20;
+    char *header = ok ? calloc(1, len + 1) : NULL;
+    if (ok && !header) {
+        *st = kf__no_memory(path, err);
+        return NULL;
+    }
     if (header && fread(header, 1, len, f) == len && strlen(header) == len) return header;
     free(header);
-    *st = cli_error_at(err, KF_ERR_FORMAT, path, "the NPY header is truncated or damaged");
+    *st = kf_error_set(err, KF_ERR_FORMAT, "%.600s: the NPY header is truncated or damaged", path);
     return NULL;
 }
 
 /* In growing pieces: what a header promises is not allocated before it is there. */
-static void *read_data(FILE *f, size_t bytes) {
+static kf_status read_data(FILE *f, const char *path, size_t bytes, void **out, kf_error *err) {
     unsigned char *data = NULL, *grown;
     size_t have = 0, cap = 0;
     do {
         cap = bytes - have > cap + (1 << 20) ? 2 * cap + (1 << 20) : bytes;
-        if (!(grown = realloc(data, cap ? cap : 1))) break;
+        if (!(grown = realloc(data, cap ? cap : 1))) {
+            free(data);
+            return kf__no_memory(path, err);
+        }
         data = grown;
         size_t n = fread(data + have, 1, cap - have, f);
         if ((have += n) < cap) break;
-        if (have == bytes) return data;
+        if (have == bytes) return *out = data, KF_OK;
     } while (true);
     free(data);
-    return NULL;
+    KF_FAIL(err, KF_ERR_FORMAT, "%.600s: the file holds fewer elements than its shape says", path);
 }
 
-kf_status cli_npy_read(const char *path, kf_tensor *out, kf_error *err) {
+kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     *out = (kf_tensor){.dtype = KF_F32};
-    FILE *f = cli_open(path, err);
-    if (!f) return err->status;
+    FILE *f;
+    KF_TRY(kf__text_open(path, &f, err));
     kf_status st = KF_OK;
     char *header = read_header(f, path, &st, err);
     if (st == KF_OK && (strncmp(value(header, "'descr'"), "'<f4'", 5) != 0 ||
                         strncmp(value(header, "'fortran_order'"), "False", 5) != 0))
-        st = cli_error_at(err, KF_ERR_UNSUPPORTED, path,
-                          "only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')");
+        st = kf_error_set(err, KF_ERR_UNSUPPORTED,
+                          "%.600s: only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')",
+                          path);
     if (st == KF_OK && !parse_shape(header, out))
-        st = cli_error_at(err, KF_ERR_FORMAT, path, "the NPY shape cannot be read");
-    if (st == KF_OK && !(out->data = read_data(f, out->bytes)))
-        st = cli_error_at(err, KF_ERR_FORMAT, path, "the file holds fewer elements than its shape says");
+        st = kf_error_set(err, KF_ERR_FORMAT, "%.600s: the NPY shape cannot be read", path);
+    if (st == KF_OK) st = read_data(f, path, out->bytes, &out->data, err);
     if (st != KF_OK) *out = (kf_tensor){.dtype = KF_F32};
     free(header);
-    cli_close(f);
+    kf__text_close(f);
     return st;
 }
 
-kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
+kf_status kf_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
     char header[256];
+    if (t->dtype != KF_U8 && t->dtype != KF_F32)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: elements of type %s; f32 and u8 can be written", path,
+                kf_dtype_name(t->dtype));
     int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (",
                      t->dtype == KF_U8 ? "|u1" : "<f4");
     for (int i = 0; i < t->rank; i++)
@@ -107,9 +119,13 @@ kf_status cli_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
     char *text = NULL;
     size_t bytes = 0;
     FILE *f = open_memstream(&text, &bytes);
-    if (!f) return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory to write it; free some");
+    if (!f) return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory to write it; free some", path);
     fwrite(magic, 1, sizeof magic, f);
     fprintf(f, "%-*s\n", total - 1, header);
     fwrite(t->data, 1, t->bytes, f);
-    return cli_write_stream(path, f, &text, &bytes, err);
+    bool ok = !ferror(f);
+    ok = fclose(f) == 0 && ok && text;
+    kf_status st = ok ? kf_file_write(path, text, bytes, 0, err) : kf__no_memory(path, err);
+    free(text);
+    return st;
 }

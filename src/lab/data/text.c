@@ -1,0 +1,73 @@
+/* Text files: regular ones by kf_file_open and kf_file_read, and standard input.
+ * Owner rule: see text.h. */
+#include "data/text.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static bool is_dash(const char *path) { return strcmp(path, "-") == 0; }
+
+kf_status kf__no_memory(const char *path, kf_error *err) {
+    return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory; free some", path);
+}
+
+kf_status kf__text_open(const char *path, FILE **out, kf_error *err) {
+    int fd;
+    uint64_t bytes;
+    *out = stdin;
+    if (is_dash(path)) return KF_OK;
+    *out = NULL;
+    KF_TRY(kf_file_open(path, &fd, &bytes, err));
+    *out = fdopen(fd, "rb");
+    if (*out) return KF_OK;
+    close(fd);
+    return kf__no_memory(path, err);
+}
+
+void kf__text_close(FILE *f) {
+    if (f && f != stdin) fclose(f);
+}
+
+static kf_status read_stdin(size_t max_bytes, char **text, size_t *bytes, kf_error *err) {
+    size_t cap = 0, n = 0;
+    char *data = NULL;
+    do {
+        cap = cap ? 2 * cap : 1 << 16;
+        char *grown = realloc(data, cap + 1);
+        if (!grown) {
+            free(data);
+            KF_FAIL(err, KF_ERR_MEMORY, "-: out of memory; %zu bytes were asked for", cap);
+        }
+        data = grown;
+        n += fread(data + n, 1, cap - n, stdin);
+    } while (n == cap && n <= max_bytes);
+    kf_status st = ferror(stdin) ? kf_error_set(err, KF_ERR_IO, "-: cannot read; check its source") : KF_OK;
+    if (st == KF_OK && n > max_bytes)
+        st = kf_error_set(err, KF_ERR_LIMIT, "-: over %zu bytes; at most %zu are accepted", max_bytes, max_bytes);
+    data[n] = '\0';
+    *text = data, *bytes = n;
+    if (st != KF_OK) free(data), *text = NULL;
+    return st;
+}
+
+kf_status kf__text_read(const char *path, size_t max_bytes, char **text, size_t *bytes, kf_error *err) {
+    void *data = NULL;
+    *text = NULL, *bytes = 0;
+    if (is_dash(path)) return read_stdin(max_bytes, text, bytes, err);
+    kf_status st = kf_file_read(path, max_bytes, &data, bytes, err);
+    *text = data;
+    return st;
+}
+
+char *kf__text_line(char **at, char *end, size_t *bytes) {
+    char *line = *at, *stop = line < end ? memchr(line, '\n', (size_t)(end - line)) : NULL;
+    if (line >= end) return NULL;
+    if (!stop) stop = end;
+    *at = stop + 1;
+    *bytes = (size_t)(stop - line);
+    *stop = '\0'; /* at the very end there is a zero already */
+    if (*bytes && stop[-1] == '\r') stop[-1] = '\0', --*bytes;
+    return line;
+}
