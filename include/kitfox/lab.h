@@ -119,6 +119,67 @@ KF_API kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err);
 /** Write an F32 or U8 tensor as NPY version 1, by kf_file_write. ARGUMENT (another type), IO, MEMORY. Thread safe. */
 KF_API kf_status kf_npy_write(const char *path, const kf_tensor *tensor, kf_error *err);
 
+/* ---- evaluation -------------------------------------------------------------------------------------------------- */
+
+/** What a model says of one picture. Everything lives for the call of the callback. */
+typedef struct kf_prediction {
+    kf_dataset_item item;
+    const kf_score *top; /**< [n], best first */
+    size_t n;            /**< kf_evaluate_options.top or 5, whichever is more, but at most the classes; 0: it failed */
+    const char *error;   /**< why it failed, in words that begin with the file; else NULL */
+} kf_prediction;
+
+/** How to evaluate. Fill with kf_evaluate_options_init, then change fields. */
+typedef struct kf_evaluate_options {
+    size_t size;     /**< sizeof(kf_evaluate_options), set by the init function */
+    int32_t threads; /**< pictures at once, each with a session of one thread; 0 (default): every core; at most 64 */
+    int32_t top;     /**< predictions for each picture, 1..1000, default 5; top-5 is counted in any case */
+    size_t limit;    /**< only so many pictures, the first ones; 0 (default): all */
+    /** Called from the calling thread after each picture of its own; another value than 0 stops: CANCELLED. NULL: not
+     *  called. */
+    int (*progress)(void *user, size_t done, size_t total);
+    /** Called for each picture in the order of the data set, from the calling thread, when all are done. NULL: not
+     *  called. */
+    void (*prediction)(void *user, const kf_prediction *prediction);
+    /** Called once, from the calling thread, where fewer threads can be started than wanted; results are the same.
+     *  NULL: not called. */
+    void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
+    void *user; /**< for the callbacks */
+} kf_evaluate_options;
+KF_API void kf_evaluate_options_init(kf_evaluate_options *options);
+
+/** A cell of the confusion matrix that is not 0: `count` pictures of class `truth` were taken for `said`. */
+typedef struct kf_confusion_cell {
+    int32_t truth, said;
+    size_t count;
+} kf_confusion_cell;
+
+/** The outcome. Pictures that cannot be read are counted in `failed` alone; without any other, `images` and all
+ *  percentages are 0. */
+typedef struct kf_evaluation {
+    size_t images, failed;    /**< classified, and not */
+    double top1, top5;        /**< percent of `images` */
+    double low, high;         /**< 95 % interval of top1 in percent: kf_proportion_interval */
+    double images_per_s;      /**< with decoding, of all threads together */
+    int32_t classes;          /**< of the model */
+    kf_confusion_cell *cells; /**< [n_cells], ordered by truth, then by said */
+    size_t n_cells;
+} kf_evaluation;
+
+/** Classify the pictures of `dataset` and count. Decoding leaves the EXIF orientation alone, as published accuracies
+ *  do. `options` may be NULL: defaults. Results do not depend on `threads`. The caller releases `out` with
+ *  kf_evaluation_free; it is empty on failure. ARGUMENT (no pictures, a class that the model does not have, an option
+ *  outside its range), LIMIT (as kf_session_create), CANCELLED, MEMORY. Thread safe: model and data set are only
+ *  read. */
+KF_API kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf_evaluate_options *options,
+                             kf_evaluation *out, kf_error *err);
+/** Release and empty. NULL is accepted. */
+KF_API void kf_evaluation_free(kf_evaluation *evaluation);
+
+/** Wilson's 95 % score interval of the proportion hits / n, in [0, 1]. n > 0, hits <= n. Wilson, JASA 22 (1927) 209;
+ *  unlike Wald's it keeps its level near 0 and 1. Thread safe. */
+KF_API void kf_proportion_interval(size_t hits, size_t n, double *lo, double *hi);
+
 /* ---- statistics of pairs ----------------------------------------------------------------------------------------- */
 
 /** Exact two-sided p of McNemar's test: the chance that `lost` and `won` flips (right to wrong, wrong to right) are

@@ -19,10 +19,7 @@ enum {
     SIDE = 20
 }; /* up to FEW classes every cell carries its number and every row its label, SIDE units each */
 
-typedef struct cell {
-    int32_t truth, said;
-    size_t count;
-} cell;
+typedef kf_confusion_cell cell;
 
 typedef struct row {
     int32_t class, rival; /* rival: what it is taken for most often, -1 when never wrong */
@@ -43,20 +40,8 @@ static void label(const page *p, int32_t k) {
     else fprintf(p->f, "class %d", k);
 }
 
-static int by_cell(const void *a, const void *b) {
-    const cli_answer *x = a, *y = b;
-    if (x->truth != y->truth) return x->truth < y->truth ? -1 : 1;
-    return (x->said > y->said) - (x->said < y->said);
-}
-
-static void count(page *p, cli_answer *answers, size_t n) {
-    qsort(answers, n, sizeof *answers, by_cell);
+static void count(page *p) {
     for (int32_t k = 0; k < p->c->n_classes; k++) p->rows[k] = (row){.class = k, .rival = -1};
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0 || by_cell(&answers[i], &answers[i - 1]) != 0)
-            p->cells[p->n_cells++] = (cell){answers[i].truth, answers[i].said, 0};
-        p->cells[p->n_cells - 1].count++;
-    }
     for (size_t i = 0; i < p->n_cells; i++) {
         const cell *c = &p->cells[i];
         row *r = &p->rows[c->truth];
@@ -226,10 +211,12 @@ static void classes(page *p) {
             p->c->n_classes);
 }
 
-kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answer *answers, size_t n, kf_error *err) {
+kf_status cli_confusion_write(const char *path, const cli_confusion *c, const kf_confusion_cell *cells, size_t n,
+                              kf_error *err) {
     char *text = NULL;
     size_t bytes = 0;
     page p = {.c = c,
+              .n_cells = n,
               .cells = malloc((n ? n : 1) * sizeof *p.cells),
               .rows = malloc((size_t)c->n_classes * sizeof *p.rows + 1)};
     kf_status st = p.cells && p.rows
@@ -238,7 +225,8 @@ kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answ
     if (st == KF_OK && !(p.f = open_memstream(&text, &bytes)))
         st = cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page; free some");
     if (st == KF_OK) {
-        count(&p, answers, n);
+        memcpy(p.cells, cells, n * sizeof *cells);
+        count(&p);
         head(&p);
         heat_map(&p);
         pairs(&p);

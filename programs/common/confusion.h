@@ -6,12 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kitfox/kitfox.h"
-
-/** One classified picture: its class and the one it was taken for, both in [0, n_classes). */
-typedef struct cli_answer {
-    int32_t truth, said;
-} cli_answer;
+#include "kitfox/lab.h"
 
 /** What the page is about. label(user, k) names class k and may return NULL; texts are escaped here. */
 typedef struct cli_confusion {
@@ -22,8 +17,9 @@ typedef struct cli_confusion {
 } cli_confusion;
 
 /** Write the page: heat map (inline SVG, rows are the true classes), most confused pairs, accuracy per class. It loads
- * nothing from elsewhere. Sorts `answers`. Only what occurs is written, so thousands of classes are fine. Errors: IO,
- * MEMORY. */
-kf_status cli_confusion_write(const char *path, const cli_confusion *c, cli_answer *answers, size_t n, kf_error *err);
+ * nothing from elsewhere. `cells` are those of kf_evaluation. Only what occurs is written, so thousands of classes are
+ * fine. Errors: IO, MEMORY. */
+kf_status cli_confusion_write(const char *path, const cli_confusion *c, const kf_confusion_cell *cells, size_t n,
+                              kf_error *err);
 
 #endif

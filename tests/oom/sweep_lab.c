@@ -98,15 +98,38 @@ static kf_status do_npy(fixture *f, kf_error *err) {
     return st;
 }
 
-const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
-                            {"labels", do_labels, OOM_ANY},
-                            {"labels in JSON", do_json_labels, OOM_JSON},
-                            {"data set", do_dataset, OOM_ANY},
-                            {"data set of a list", do_listed, OOM_ANY},
-                            {"samples", do_samples, OOM_OTHER},
-                            {"raw samples", do_raw, OOM_OTHER},
-                            {"NPY", do_npy, OOM_OTHER},
-                            {0}};
+/* One picture, so that one thread does it. */
+static kf_status do_evaluate(fixture *f, kf_error *err) {
+    kf_dataset_options how;
+    kf_dataset *d = NULL;
+    kf_evaluation e = {0};
+    kf_evaluate_options o;
+    kf_evaluate_options_init(&o);
+    double lo, hi;
+    char list[1024];
+    snprintf(list, sizeof list, "%s/list", f->folder);
+    FILE *out = fopen(list, "w");
+    if (!out) KF_FAIL(err, KF_ERR_MEMORY, "no list");
+    fputs("rgb.png,0\n", out);
+    fclose(out);
+    kf_dataset_options_init(&how);
+    how.list = list, how.limit = 1;
+    kf_status st = kf_dataset_open(source(f, "data/pictures"), &how, &d, err);
+    if (st == KF_OK) st = kf_evaluate(f->model, d, &o, &e, err);
+    kf_proportion_interval(1, 2, &lo, &hi);
+    if (st == KF_OK && (e.images != 1 || e.n_cells != 1 || lo > hi))
+        st = kf_error_set(err, KF_ERR_INTERNAL, "another evaluation");
+    kf_evaluation_free(&e);
+    kf_dataset_destroy(&d);
+    remove(list);
+    return st;
+}
+
+const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},   {"labels", do_labels, OOM_ANY},
+                            {"labels in JSON", do_json_labels, OOM_JSON}, {"data set", do_dataset, OOM_ANY},
+                            {"data set of a list", do_listed, OOM_ANY},   {"samples", do_samples, OOM_OTHER},
+                            {"raw samples", do_raw, OOM_OTHER},           {"NPY", do_npy, OOM_OTHER},
+                            {"evaluate", do_evaluate, OOM_OTHER},         {0}};
 #else
 const oom_case oom_lab[] = {{0}};
 #endif

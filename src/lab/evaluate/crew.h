@@ -1,0 +1,24 @@
+/* Items worked off by some threads, each with a state of its own (a session, or two).
+ * Owner rule: borrows everything for one call; a state is closed by the thread that opened it. */
+#ifndef KITFOX_LAB_CREW_H
+#define KITFOX_LAB_CREW_H
+
+#include "kitfox/lab.h"
+
+typedef struct kf__crew {
+    size_t n;        /* items */
+    int32_t threads; /* the caller's is one of them; 0: every core. At most 64, and at most one an item */
+    kf_status (*open)(void *ctx, void **state, kf_error *err);
+    void (*close)(void *state); /* also after a failed `open`; NULL is accepted */
+    kf_status (*one)(void *ctx, void *state, size_t i, kf_error *err);
+    void *ctx;
+    int (*progress)(void *user, size_t done, size_t total); /* from the calling thread; NULL: none */
+    void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
+    void *user;
+} kf__crew;
+
+/** Work off all items, in any order; the first failure stops the rest and is the result. CANCELLED: `progress` gave
+ *  another value than 0. */
+kf_status kf__crew_run(const kf__crew *crew, kf_error *err);
+
+#endif
