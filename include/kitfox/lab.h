@@ -180,6 +180,118 @@ KF_API void kf_evaluation_free(kf_evaluation *evaluation);
  *  unlike Wald's it keeps its level near 0 and 1. Thread safe. */
 KF_API void kf_proportion_interval(size_t hits, size_t n, double *lo, double *hi);
 
+/* ---- comparison -------------------------------------------------------------------------------------------------- */
+
+/** How to compare. Fill with kf_compare_options_init, then change fields. */
+typedef struct kf_compare_options {
+    size_t size;           /**< sizeof(kf_compare_options), set by the init function */
+    const int64_t *labels; /**< class of each sample, -1 where it is unknown; NULL (default): of none */
+    int32_t threads;       /**< samples at once, each with two sessions of one thread; 0 (default): every core; at most
+                              64 */
+    size_t node_images; /**< samples for the nodes, spread evenly, at most all; 0 (default): nodes are not compared */
+    int32_t costs; /**< 1 (default): also run each of B's nodes alone on A's values, and measure what that costs A's
+                      output; 0: not */
+    /** Called from the calling thread after each sample of its own, those for the nodes included; another value than 0
+     *  stops: CANCELLED. NULL: not called. */
+    int (*progress)(void *user, size_t done, size_t total);
+    /** Called at most once, from the calling thread, where fewer threads can be started than wanted; results are the
+     *  same. NULL: not called. */
+    void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
+    void *user; /**< for the callbacks */
+} kf_compare_options;
+KF_API void kf_compare_options_init(kf_compare_options *options);
+
+/** One sample. Side 0 is A, the reference; side 1 is B. */
+typedef struct kf_compared_picture {
+    int64_t truth;   /**< its class, or -1 */
+    int32_t said[2]; /**< the class with the largest output; ties go to the lower index */
+    int32_t top5[2]; /**< 1: the truth is among the five largest */
+    int32_t other5;  /**< 1: A's class is among B's five largest */
+    double sums[4];  /**< over the outputs: A's squares, B's squares, their products, squares of the difference */
+} kf_compared_picture;
+
+/** One node. Nodes of A and B belong together by name and size. Strings belong to the models. */
+typedef struct kf_compared_node {
+    const char *name;
+    int32_t step[2];      /**< index in each model; -1: it is not there, or its output has another size there */
+    kf_step_info info[2]; /**< of the sides that have it */
+    double cosine, sqnr;  /**< of its outputs, both networks run from the picture; SQNR in dB, INFINITY where they are
+                             equal; NAN: it is in one model only */
+    double alone_cosine, alone_sqnr; /**< of B's node on A's inputs; NAN where it was not measured */
+    int32_t rescaled; /**< 1: B keeps its channels in other scales than A (weights scaled across layers); it is compared
+                         in A's units */
+    double cost;      /**< SQNR in dB of A's output when this node alone is B's; INFINITY: no change; NAN: not
+                         measured */
+} kf_compared_node;
+
+/** The whole in numbers. Without labels everything from top1 on is 0. */
+typedef struct kf_comparison_summary {
+    size_t images, labelled;
+    size_t same, other5;          /**< samples with the same best class; with A's best class among B's five */
+    double cosine, sqnr;          /**< of the outputs of all samples together; dB, INFINITY where they are equal */
+    int32_t identical;            /**< 1: every output is equal */
+    double top1[2], top5[2];      /**< percent of the labelled samples */
+    size_t lost, won;             /**< labelled samples from right to wrong, from wrong to right */
+    double p;                     /**< kf_mcnemar */
+    double difference, low, high; /**< B's top-1 less A's in points, and its 95 % interval: kf_paired_interval */
+} kf_comparison_summary;
+
+/** The outcome. Models and samples are the caller's and have to live as long as it is used. */
+typedef struct kf_comparison {
+    const kf_model *models[2];
+    const kf_samples *samples;
+    size_t classes;                /**< outputs of either model */
+    kf_compared_picture *pictures; /**< [samples->n] */
+    kf_compared_node *nodes;       /**< [n_nodes]: A's in order, then those that only B has */
+    size_t n_nodes, node_images;   /**< node_images: samples that were used for them */
+    kf_comparison_summary summary;
+} kf_comparison;
+
+/** Run A, the reference, and B over all samples: files, or their tensors where they are loaded (u8 [H,W,C] in the
+ *  models' colour order, or f32 as the models' input). `options` may be NULL: defaults. Results do not depend on
+ *  `threads`. The caller releases `out` with kf_comparison_free; it is empty on failure. Errors name the sample.
+ *  ARGUMENT (outputs of different sizes, no samples, a class that the models do not have), IO, FORMAT, LIMIT,
+ *  UNSUPPORTED, SHAPE, CANCELLED, MEMORY. Thread safe. */
+KF_API kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *samples,
+                            const kf_compare_options *options, kf_comparison *out, kf_error *err);
+/** Release and empty. NULL is accepted. */
+KF_API void kf_comparison_free(kf_comparison *comparison);
+
+/** Classes of samples that were found in `folder`: by its labels.csv or its class folders, if kf_dataset_fits says that
+ *  they are those of `model`. *labels is [samples->n], -1 where a sample has none; the caller releases it with free().
+ *  It is NULL where the folder has no labels; `notice` (may be NULL) is told why. IO, FORMAT, LIMIT, MEMORY. Thread
+ *  safe. */
+KF_API kf_status kf_samples_labels(const kf_samples *samples, const char *folder, const kf_model *model,
+                                   kf_message_fn notice, void *user, int64_t **labels, kf_error *err);
+
+/* ---- pages ------------------------------------------------------------------------------------------------------- */
+
+/** A page about an evaluation in HTML: the confusion matrix as a heat map, the most confused pairs, the accuracy of
+ * each class. It loads nothing and needs no script. `title` and `summary`, the line under it, may hold anything: they
+ * are escaped. Labels are those of `model`; NULL: classes have numbers alone. The caller releases *html with free(); it
+ * is NULL on failure. MEMORY. Thread safe. */
+KF_API kf_status kf_evaluation_page(const kf_evaluation *evaluation, const kf_model *model, const char *title,
+                                    const char *summary, void **html, size_t *bytes, kf_error *err);
+
+/** What the page about a comparison says beside its numbers. Fill with kf_comparison_page_options_init, then change
+ *  fields. Strings may hold anything: they are escaped. */
+typedef struct kf_comparison_page_options {
+    size_t size;          /**< sizeof(kf_comparison_page_options), set by the init function */
+    const char *title;    /**< default "Two models compared" */
+    const char *names[2]; /**< of A and B, for people; default "A" and "B" */
+    const char *basis;    /**< a sentence: which pictures these are, and what they cannot show; default "" */
+    int64_t bytes[2];     /**< sizes of the files; 0 (default): unknown, left out */
+    const kf_graph
+        *graph; /**< B quantized with `detail`: its record of the nodes, and histograms; NULL (default): none */
+} kf_comparison_page_options;
+KF_API void kf_comparison_page_options_init(kf_comparison_page_options *options);
+/** A page about a comparison in HTML: accuracies and changed answers with their uncertainty, nodes where they were
+ *  compared, pictures whose answer changed. It loads nothing and needs no script. `options` may be NULL: defaults. The
+ *  caller releases *html with free(); it is NULL on failure. ARGUMENT (options of another version), MEMORY. Thread
+ *  safe. */
+KF_API kf_status kf_comparison_page(const kf_comparison *comparison, const kf_comparison_page_options *options,
+                                    void **html, size_t *bytes, kf_error *err);
+
 /* ---- statistics of pairs ----------------------------------------------------------------------------------------- */
 
 /** Exact two-sided p of McNemar's test: the chance that `lost` and `won` flips (right to wrong, wrong to right) are

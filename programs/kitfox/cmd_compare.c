@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/compared.h"
 #include "common/files.h"
-#include "common/report.h"
 
 enum { KEY_NODE_IMAGES = 3000, KEY_REPORT };
 
@@ -52,89 +52,30 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-/* Worst first; exact ones and those in one model only come last. */
-static int by_sqnr(const void *a, const void *b) {
-    const pair_node *x = *(const pair_node *const *)a, *y = *(const pair_node *const *)b;
-    double u = isfinite(x->sqnr) ? x->sqnr
-               : isnan(x->sqnr)  ? 1e300
-                                 : 1e299,
-           v = isfinite(y->sqnr) ? y->sqnr
-               : isnan(y->sqnr)  ? 1e300
-                                 : 1e299;
-    return u != v ? (u > v) - (u < v) : (x > y) - (x < y);
+static const char *file_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
 }
 
-static void print_json(const pair_node *n) {
-    if (n->step[0] < 0 || n->step[1] < 0) {
-        int side = n->step[0] < 0;
-        cli_print_json(
-            json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side].op, "only_in", side ? "b" : "a"));
-        return;
-    }
-    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "node", n->name, "type", n->info[1].op,
-                             "dtype_a", kf_dtype_name(n->info[0].dtype), "dtype_b", kf_dtype_name(n->info[1].dtype),
-                             "cosine", n->cosine, "sqnr_db", pair_real(n->sqnr), "alone_cosine",
-                             pair_real(n->alone_cosine), "alone_sqnr_db", pair_real(n->alone_sqnr), "cost_sqnr_db",
-                             pair_real(n->cost), "macs", (json_int_t)n->info[1].macs, "rescaled", n->rescaled));
-}
-
-/* A column of dB: exact outputs have no error. */
-static const char *decibels(double x, char *to, size_t size) {
-    if (isfinite(x)) snprintf(to, size, "%.2f", x);
-    else snprintf(to, size, "%s", isnan(x) ? "" : "exact");
-    return to;
-}
-
-static void print_text(const pair_node *n) {
-    char s[3][32];
-    if (n->step[0] < 0 || n->step[1] < 0) {
-        printf("%-48.48s %-12s only in %s\n", n->name, n->info[n->step[0] < 0].op, n->step[0] < 0 ? "B" : "A");
-        return;
-    }
-    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s%s\n", n->name, n->info[1].op, kf_dtype_name(n->info[0].dtype),
-           kf_dtype_name(n->info[1].dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
-           decibels(n->alone_sqnr, s[1], sizeof s[1]), decibels(n->cost, s[2], sizeof s[2]),
-           n->rescaled ? "  rescaled" : "");
-}
-
-static kf_status print_nodes(const pair *w, bool json, kf_error *err) {
-    const pair_node **sorted = malloc((w->n_nodes + 1) * sizeof *sorted);
-    if (!sorted) return cli_error(err, KF_ERR_MEMORY, "out of memory for the node table");
-    for (size_t i = 0; i < w->n_nodes; i++) sorted[i] = &w->nodes[i];
-    qsort(sorted, w->n_nodes, sizeof *sorted, by_sqnr);
-    if (!json)
-        printf("\n%-48s %-12s %-4s %-4s %9s %8s %8s %8s   (SQNR in dB, %zu pictures)\n", "node", "type", "A", "B",
-               "cosine", "SQNR", "alone", "cost", w->node_images);
-    for (size_t i = 0; i < w->n_nodes; i++) {
-        if (json) print_json(sorted[i]);
-        else print_text(sorted[i]);
-    }
-    free(sorted);
-    return KF_OK;
-}
-
-static kf_status tell(const pair *w, const options *o, bool labels, kf_error *err) {
-    pair_summary s = pair_summarize(w);
+static kf_status write_page(const kf_comparison *w, const options *o, bool labels, kf_error *err) {
     char title[600], basis[1200];
-    kf_status st = KF_OK;
-    if (o->report) {
-        const char *a = strrchr(o->a, '/') ? strrchr(o->a, '/') + 1 : o->a,
-                   *b = strrchr(o->b, '/') ? strrchr(o->b, '/') + 1 : o->b;
-        snprintf(title, sizeof title, "%.200s and %.200s compared", a, b);
-        snprintf(basis, sizeof basis, "On %zu pictures of %.800s%s%s.", s.images, o->data,
-                 labels ? ", with the labels found there" : "; no labels were found there",
-                 o->list ? " (those of a list)" : "");
-        report r = {.title = title,
-                    .name = {o->a, o->b},
-                    .basis = basis,
-                    .bytes = {report_file_bytes(o->a), report_file_bytes(o->b)},
-                    .w = w};
-        st = report_write(o->report, &r, err);
-    }
-    if (st != KF_OK) return st;
-    if (o->common.json) cli_print_json(pair_summary_json(&s));
-    else pair_summary_print(&s);
-    return o->nodes ? print_nodes(w, o->common.json, err) : KF_OK;
+    kf_comparison_page_options p;
+    kf_comparison_page_options_init(&p);
+    snprintf(title, sizeof title, "%.200s and %.200s compared", file_name(o->a), file_name(o->b));
+    snprintf(basis, sizeof basis, "On %zu pictures of %.800s%s%s.", w->summary.images, o->data,
+             labels ? ", with the labels found there" : "; no labels were found there",
+             o->list ? " (those of a list)" : "");
+    p.title = title, p.basis = basis;
+    p.names[0] = o->a, p.names[1] = o->b;
+    p.bytes[0] = compared_file_bytes(o->a), p.bytes[1] = compared_file_bytes(o->b);
+    return compared_page(o->report, w, &p, err);
+}
+
+static kf_status tell(const kf_comparison *w, const options *o, bool labels, kf_error *err) {
+    if (o->report) KF_TRY(write_page(w, o, labels, err));
+    if (o->common.json) cli_print_json(compared_json(&w->summary));
+    else compared_print(&w->summary);
+    return o->nodes ? compared_print_nodes(w, o->common.json, err) : KF_OK;
 }
 
 /* Options of an import go to the model that is imported; two compiled ones refuse them. */
@@ -169,10 +110,12 @@ int cmd_compare(int argc, char **argv) {
         OPTIONS, parse, "A B --data DIR", "How far two models agree on pictures. A is the reference.", children,
         NULL,    NULL};
     options o = {.node_images = 20};
-    pictures p = {0};
+    kf_samples p = {0};
     kf_model *m[2] = {NULL, NULL};
     kf_error err = {0};
-    long *truth = NULL;
+    int64_t *truth = NULL;
+    kf_comparison w = {0};
+    kf_compare_options how;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     char csv[4096];
     snprintf(csv, sizeof csv, "%.4000s/labels.csv", o.data);
@@ -181,20 +124,16 @@ int cmd_compare(int argc, char **argv) {
     o.common.outputs = &out, o.common.n_outputs = 1;
     if (st == KF_OK) st = load(&o, m, &err);
     if (st == KF_OK) note_preprocessing(m);
-    if (st == KF_OK) st = pictures_find(o.data, o.list, o.limit, &p, &err);
+    if (st == KF_OK) st = kf_samples_find(o.data, o.list, o.limit, &p, &err);
     if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)p.paths, p.n, &err);
-    if (st == KF_OK) st = pair_labels(o.data, &p, m[0], &truth, &err);
-    bool nodes = o.nodes || o.report;
-    pair w = {.m = {m[0], m[1]},
-              .p = &p,
-              .truth = truth,
-              .threads = o.common.threads,
-              .node_limit = nodes ? o.node_images : 0,
-              .costs = true};
-    if (st == KF_OK) st = pair_run(&w, &err);
+    if (st == KF_OK) st = kf_samples_labels(&p, o.data, m[0], cli_note, NULL, &truth, &err);
+    kf_compare_options_init(&how);
+    how.labels = truth, how.threads = o.common.threads;
+    how.node_images = o.nodes || o.report ? o.node_images : 0;
+    if (st == KF_OK) st = compared_run((const kf_model *const *)m, &p, &how, &w, &err);
     if (st == KF_OK) st = tell(&w, &o, truth != NULL, &err);
-    pair_free(&w);
-    pictures_free(&p);
+    kf_comparison_free(&w);
+    kf_samples_free(&p);
     free(truth);
     for (int i = 0; i < 2; i++) kf_model_destroy(&m[i]);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);

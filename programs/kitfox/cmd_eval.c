@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "common/cli.h"
-#include "common/confusion.h"
 #include "common/files.h"
 
 enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, KEY_CONFUSION, KEY_LIST, TOP = 5 };
@@ -89,16 +88,18 @@ static void prediction(void *user, const kf_prediction *p) {
     fputc('\n', f);
 }
 
-static const char *label(const void *model, int32_t k) { return kf_model_label(model, k); }
-
 static kf_status write_confusion(const kf_model *m, const options *o, const kf_evaluation *e, const char *summary,
                                  kf_error *err) {
     char title[600];
     kf_model_info info;
+    void *html;
+    size_t bytes;
     kf_model_get_info(m, &info);
     snprintf(title, sizeof title, "%.200s on %.300s", info.name && info.name[0] ? info.name : "model", o->data);
-    const cli_confusion c = {title, summary, e->classes, label, m};
-    return cli_confusion_write(o->confusion, &c, e->cells, e->n_cells, err);
+    KF_TRY(kf_evaluation_page(e, m, title, summary, &html, &bytes, err));
+    kf_status st = cli_write(o->confusion, html, bytes, err);
+    free(html);
+    return st;
 }
 
 static kf_status print(const kf_model *m, const options *o, const kf_evaluation *e, kf_error *err) {

@@ -147,9 +147,9 @@ void quantize_print_nodes(FILE *to, const kf_graph *g, bool json) {
         const char *dtype = n.dtype == KF_U8 ? "int8" : n.dtype == KF_I16 ? "int16" : "float";
         if (json)
             cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I,s:o,s:o}", "node", n.name, "type", n.op, "cosine",
-                                     n.cosine, "sqnr_db", pair_real(n.sqnr), "threshold", n.threshold, "datatype",
-                                     dtype, "macs", (json_int_t)n.macs, "alone_cosine", pair_real(n.alone_cosine),
-                                     "alone_sqnr_db", pair_real(n.alone_sqnr)));
+                                     n.cosine, "sqnr_db", cli_real(n.sqnr), "threshold", n.threshold, "datatype", dtype,
+                                     "macs", (json_int_t)n.macs, "alone_cosine", cli_real(n.alone_cosine),
+                                     "alone_sqnr_db", cli_real(n.alone_sqnr)));
         else fprintf(to, "%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, dtype);
     }
 }
@@ -163,7 +163,7 @@ kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t give
     if (json) {
         json_t *o =
             json_pack("{s:s,s:i,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "agreement", agreement, "sqnr_db",
-                      pair_real(sqnr), "seconds", seconds, "bytes", (json_int_t)report_file_bytes(out));
+                      cli_real(sqnr), "seconds", seconds, "bytes", (json_int_t)compared_file_bytes(out));
         quantize_report_tell(r, o);
         quantize_pace_tell(pace, o);
         cli_print_json(o);

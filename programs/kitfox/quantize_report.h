@@ -3,7 +3,7 @@
 #ifndef KITFOX_QUANTIZE_REPORT_H
 #define KITFOX_QUANTIZE_REPORT_H
 
-#include "common/report.h"
+#include "common/compared.h"
 
 typedef struct quantize_report {
     const char *path; /* --report, or NULL */
@@ -12,8 +12,8 @@ typedef struct quantize_report {
     int threads;
     kf_model *m[2];
     pictures tests;
-    long *truth;
-    pair w;
+    int64_t *truth;
+    kf_comparison w;
 } quantize_report;
 
 /** Before quantizing: can the page be written, which test pictures are there; compiles the float network of `g`, and

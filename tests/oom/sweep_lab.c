@@ -125,11 +125,51 @@ static kf_status do_evaluate(fixture *f, kf_error *err) {
     return st;
 }
 
-const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},   {"labels", do_labels, OOM_ANY},
-                            {"labels in JSON", do_json_labels, OOM_JSON}, {"data set", do_dataset, OOM_ANY},
-                            {"data set of a list", do_listed, OOM_ANY},   {"samples", do_samples, OOM_OTHER},
-                            {"raw samples", do_raw, OOM_OTHER},           {"NPY", do_npy, OOM_OTHER},
-                            {"evaluate", do_evaluate, OOM_OTHER},         {0}};
+/* The model against itself on one picture, with nodes and a page. */
+static kf_status do_compare(fixture *f, kf_error *err) {
+    kf_samples s;
+    kf_compare_options o;
+    kf_comparison c = {0};
+    kf_comparison_page_options p;
+    void *html = NULL;
+    int64_t *found = NULL;
+    size_t bytes;
+    kf_compare_options_init(&o);
+    kf_comparison_page_options_init(&p);
+    o.node_images = 1, o.threads = 1;
+    kf_status st = kf_samples_find(source(f, "data/pictures"), NULL, 1, &s, err);
+    if (st == KF_OK) st = kf_samples_labels(&s, source(f, "data"), f->model, NULL, NULL, &found, err);
+    free(found);
+    if (st == KF_OK) st = kf_compare(f->model, f->model, &s, &o, &c, err);
+    if (st == KF_OK) st = kf_comparison_page(&c, &p, &html, &bytes, err);
+    kf_comparison_free(&c);
+    kf_samples_free(&s);
+    free(html);
+    return st;
+}
+
+static kf_status do_page(fixture *f, kf_error *err) {
+    kf_confusion_cell cells[] = {{0, 0, 3}, {0, 1, 2}};
+    const kf_evaluation e = {.images = 5, .classes = 2, .cells = cells, .n_cells = 2};
+    void *html;
+    size_t bytes;
+    kf_status st = kf_evaluation_page(&e, f->model, "title", "summary", &html, &bytes, err);
+    free(html);
+    return st;
+}
+
+const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
+                            {"labels", do_labels, OOM_ANY},
+                            {"labels in JSON", do_json_labels, OOM_JSON},
+                            {"data set", do_dataset, OOM_ANY},
+                            {"data set of a list", do_listed, OOM_ANY},
+                            {"samples", do_samples, OOM_OTHER},
+                            {"raw samples", do_raw, OOM_OTHER},
+                            {"NPY", do_npy, OOM_OTHER},
+                            {"evaluate", do_evaluate, OOM_OTHER},
+                            {"compare", do_compare, OOM_OTHER},
+                            {"page", do_page, OOM_OTHER},
+                            {0}};
 #else
 const oom_case oom_lab[] = {{0}};
 #endif

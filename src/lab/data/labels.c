@@ -16,27 +16,10 @@ void kf_labels_free(kf_labels *labels) {
     *labels = (kf_labels){0};
 }
 
-/* Bytes of the UTF-8 sequence at `s`, 0 where it is none. */
-static size_t sequence(const unsigned char *s) {
-    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
-    size_t n = s[0] < 0x80 ? 1 : 0;
-    if (s[0] >= 0xc2 && s[0] < 0xe0) n = 2;
-    if (s[0] >= 0xe0 && s[0] < 0xf0) n = 3;
-    if (s[0] >= 0xf0 && s[0] < 0xf5) n = 4;
-    uint32_t code = n ? s[0] & (0xffU >> n) : 0;
-    for (size_t i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80) return 0;
-        code = code << 6 | (s[i] & 0x3f);
-    }
-    if (n > 1 && (code < LEAST[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))) return 0;
-    return n;
-}
-
 /* Labels travel as JSON and as HTML: other encodings would come out as nothing. */
-static bool is_utf8(const char *text) {
-    const unsigned char *s = (const unsigned char *)text;
+static bool is_utf8(const char *s) {
     size_t n = 0;
-    while (*s && (n = sequence(s)) > 0) s += n;
+    while (*s && (n = kf__utf8(s)) > 0) s += n;
     return !*s;
 }
 

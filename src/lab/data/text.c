@@ -9,6 +9,32 @@
 
 static bool is_dash(const char *path) { return strcmp(path, "-") == 0; }
 
+size_t kf__utf8(const char *text) {
+    static const uint32_t LEAST[] = {0, 0, 0x80, 0x800, 0x10000};
+    const unsigned char *s = (const unsigned char *)text;
+    size_t n = s[0] < 0x80 ? 1 : 0;
+    if (s[0] >= 0xc2 && s[0] < 0xe0) n = 2;
+    if (s[0] >= 0xe0 && s[0] < 0xf0) n = 3;
+    if (s[0] >= 0xf0 && s[0] < 0xf5) n = 4;
+    uint32_t code = n ? s[0] & (0xffU >> n) : 0;
+    for (size_t i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80) return 0;
+        code = code << 6 | (s[i] & 0x3f);
+    }
+    if (n > 1 && (code < LEAST[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))) return 0;
+    return n;
+}
+
+kf_status kf__stream_take(FILE *f, char **text, const size_t *bytes, void **out, size_t *out_bytes, kf_error *err) {
+    bool ok = !ferror(f);
+    ok = fclose(f) == 0 && ok && *text;
+    *out = ok ? *text : NULL, *out_bytes = ok ? *bytes : 0;
+    if (!ok) free(*text);
+    *text = NULL;
+    if (!ok) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the page; free some");
+    return KF_OK;
+}
+
 kf_status kf__no_memory(const char *path, kf_error *err) {
     return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory; free some", path);
 }

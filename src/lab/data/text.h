@@ -23,5 +23,11 @@ kf_status kf__text_read(const char *path, size_t max_bytes, char **text, size_t 
 char *kf__text_line(char **at, char *end, size_t *bytes);
 /** "file: out of memory", MEMORY. */
 kf_status kf__no_memory(const char *path, kf_error *err);
+/** Bytes of the UTF-8 character at `text`, 1 for ASCII; 0 if it is none: over-long forms, surrogates and what is above
+ *  U+10FFFF are none. */
+size_t kf__utf8(const char *text);
+/** Close a stream of open_memstream; `*text` and `*bytes` are its own. The caller releases *out with free(). MEMORY
+ *  where it failed; *out is NULL then. */
+kf_status kf__stream_take(FILE *f, char **text, const size_t *bytes, void **out, size_t *out_bytes, kf_error *err);
 
 #endif

@@ -27,9 +27,9 @@ static void work(shift *s, bool caller) {
     kf_status st = c->open(c->ctx, &state, &err);
     for (size_t i; st == KF_OK && !atomic_load(&s->stop) && (i = atomic_fetch_add(&s->next, 1)) < c->n;) {
         st = c->one(c->ctx, state, i, &err);
-        size_t done = atomic_fetch_add(&s->done, 1) + 1;
-        if (st == KF_OK && caller && c->progress && c->progress(c->user, done, c->n))
-            st = kf_error_set(&err, KF_ERR_CANCELLED, "cancelled after %zu of %zu pictures", done, c->n);
+        size_t done = atomic_fetch_add(&s->done, 1) + 1 + c->before, total = c->total ? c->total : c->n;
+        if (st == KF_OK && caller && c->progress && c->progress(c->user, done, total))
+            st = kf_error_set(&err, KF_ERR_CANCELLED, "cancelled after %zu of %zu pictures", done, total);
     }
     if (st != KF_OK) fail(s, &err);
     c->close(state);

@@ -13,6 +13,7 @@ typedef struct kf__crew {
     kf_status (*one)(void *ctx, void *state, size_t i, kf_error *err);
     void *ctx;
     int (*progress)(void *user, size_t done, size_t total); /* from the calling thread; NULL: none */
+    size_t before, total;                                   /* for it: items of earlier crews, and of all; total 0: n */
     void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
     void *user;
 } kf__crew;

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "common/html.h"
+#include "report/html.h"
 
 enum { COLUMNS = 128, WIDTH = 384, HEIGHT = 80, LINES_WIDTH = 900, LINES_HEIGHT = 220 };
 
@@ -54,7 +54,7 @@ static void columns(FILE *f, const kf_quantized_histogram *h, const axis *a, con
     fputs("\"/>", f);
 }
 
-void html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label) {
+void kf__html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label) {
     double sum[COLUMNS], outside, total, top = 1;
     axis a = axis_of(h);
     column_sums(h, sum, &outside, &total);
@@ -63,7 +63,7 @@ void html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label)
             "<figure><svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
             "xmlns=\"http://www.w3.org/2000/svg\"><title>",
             WIDTH, HEIGHT + 14, WIDTH, HEIGHT + 14);
-    html_text(f, label);
+    kf__html_text(f, label);
     fputs("</title>", f);
     if (h->hi > h->lo) columns(f, h, &a, sum, top, false), columns(f, h, &a, sum, top, true);
     for (int side = 0; side < 2 && h->ranges; side++) {
@@ -74,7 +74,7 @@ void html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label)
             "<path class=\"axis\" d=\"M0 %dH%d\"/><text x=\"0\" y=\"%d\">%.4g</text><text x=\"%d\" y=\"%d\" "
             "text-anchor=\"end\">%.4g</text></svg>\n<figcaption>",
             HEIGHT, WIDTH, HEIGHT + 12, a.lo, WIDTH, HEIGHT + 12, a.hi);
-    html_text(f, label);
+    kf__html_text(f, label);
     fprintf(f, ": %.4g to %.4g", h->lo, h->hi);
     if (h->zeros) fprintf(f, ", %.1f %% exact zeros", 100 * (double)h->zeros / ((double)h->zeros + total));
     if (h->ranges == 0) fputs("; stays float", f);
@@ -92,7 +92,8 @@ static double grid_step(double span) {
     return step;
 }
 
-void html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n, const char *unit) {
+void kf__html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n,
+                    const char *unit) {
     double lo = INFINITY, hi = -INFINITY;
     for (int32_t l = 0; l < lines; l++)
         for (size_t i = 0; i < n; i++)
@@ -104,7 +105,7 @@ void html_lines(FILE *f, const double *const *y, const char *const *names, int32
             "<svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"-40 -16 %d %d\" "
             "xmlns=\"http://www.w3.org/2000/svg\"><title>",
             LINES_WIDTH, LINES_HEIGHT, LINES_WIDTH, LINES_HEIGHT);
-    html_text(f, unit);
+    kf__html_text(f, unit);
     fputs("</title>", f);
     double w = LINES_WIDTH - 60, h = LINES_HEIGHT - 40;
     for (double v = from; v <= to + step / 2; v += step)
@@ -118,7 +119,7 @@ void html_lines(FILE *f, const double *const *y, const char *const *names, int32
                 fprintf(f, "%c%.1f %.1f", move, n > 1 ? w * (double)i / (double)(n - 1) : 0,
                         h * (to - y[l][i]) / (to - from));
         fprintf(f, "\"/><text class=\"key%d\" x=\"%d\" y=\"%.1f\">", l, 10 + 260 * l, h + 18);
-        html_text(f, names[l]);
+        kf__html_text(f, names[l]);
         fputs("</text>", f);
     }
     fputs("</svg>\n", f);

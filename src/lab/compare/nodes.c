@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/pair.h"
+#include "compare/nodes.h"
+
+#include "compare/feed.h"
 
 enum { OUTPUT = 0, ALONE = 1, COST = 2, KINDS = 3 }; /* which comparison */
 
@@ -15,7 +17,8 @@ typedef struct sums {
 } sums;
 
 typedef struct job {
-    pair *w;
+    kf_comparison *w; /* first: see kf__feed_crew */
+    const kf_compare_options *o;
     sums *all;           /* [pictures][nodes] */
     int32_t *node_of[2]; /* by step of each model; -1 */
     size_t *first;       /* [nodes + 1]: where its channels begin in `factor` */
@@ -49,38 +52,38 @@ static int32_t twin(const job *j, const kf_step_info *a) {
     kf_step_info b;
     kf_error err;
     for (int32_t i = 0; i < j->steps[1]; i++)
-        if (j->node_of[1][i] < 0 && kf_model_step(j->w->m[1], i, &b, &err) == KF_OK && strcmp(a->name, b.name) == 0 &&
-            count(a) == count(&b))
+        if (j->node_of[1][i] < 0 && kf_model_step(j->w->models[1], i, &b, &err) == KF_OK &&
+            strcmp(a->name, b.name) == 0 && count(a) == count(&b))
             return i;
     return -1;
 }
 
 static kf_status match(job *j, kf_error *err) {
-    pair *w = j->w;
+    kf_comparison *w = j->w;
     for (int side = 0; side < 2; side++) {
         kf_model_info info;
-        kf_model_get_info(w->m[side], &info);
+        kf_model_get_info(w->models[side], &info);
         j->steps[side] = info.n_steps, j->inputs[side] = info.n_inputs;
         j->node_of[side] = malloc(((size_t)info.n_steps + 1) * sizeof *j->node_of[side]);
         for (int32_t i = 0; j->node_of[side] && i < info.n_steps; i++) j->node_of[side][i] = -1;
     }
     w->nodes = calloc((size_t)j->steps[0] + (size_t)j->steps[1] + 1, sizeof *w->nodes);
     if (!w->nodes || !j->node_of[0] || !j->node_of[1])
-        return cli_error(err, KF_ERR_MEMORY, "out of memory for the nodes");
+        return kf_error_set(err, KF_ERR_MEMORY, "out of memory for the nodes");
     for (int side = 0; side < 2; side++)
         for (int32_t i = 0; i < j->steps[side]; i++) {
             if (side == 1 && j->node_of[1][i] >= 0) continue;
-            pair_node *n = &w->nodes[w->n_nodes];
-            *n = (pair_node){
+            kf_compared_node *n = &w->nodes[w->n_nodes];
+            *n = (kf_compared_node){
                 .step = {-1, -1}, .cosine = NAN, .sqnr = NAN, .alone_cosine = NAN, .alone_sqnr = NAN, .cost = NAN};
-            kf_status st = kf_model_step(w->m[side], i, &n->info[side], err);
+            kf_status st = kf_model_step(w->models[side], i, &n->info[side], err);
             if (st != KF_OK) return st;
             n->name = n->info[side].name;
             n->step[side] = i;
             if (side == 0) n->step[1] = twin(j, &n->info[0]);
             for (int k = 0; k < 2; k++)
                 if (n->step[k] >= 0) j->node_of[k][n->step[k]] = (int32_t)w->n_nodes;
-            if (side == 0 && n->step[1] >= 0) st = kf_model_step(w->m[1], n->step[1], &n->info[1], err);
+            if (side == 0 && n->step[1] >= 0) st = kf_model_step(w->models[1], n->step[1], &n->info[1], err);
             if (st != KF_OK) return st;
             w->n_nodes++;
         }
@@ -95,15 +98,15 @@ enum {
     FEW = 4
 }; /* one channel in so many; pictures that tell; values of a channel that it takes */
 
-static size_t channels_of(const pair_node *n) { return (size_t)n->info[0].shape[3]; }
+static size_t channels_of(const kf_compared_node *n) { return (size_t)n->info[0].shape[3]; }
 
-static bool same_channels(const pair_node *n) {
+static bool same_channels(const kf_compared_node *n) {
     return n->step[0] >= 0 && n->step[1] >= 0 && n->info[0].shape[3] == n->info[1].shape[3];
 }
 
 /* B's values of a rescaled node in A's units (`to_a`), or A's in B's. */
 static void change_units(const job *j, size_t node, float *x, bool to_a) {
-    const pair_node *n = &j->w->nodes[node];
+    const kf_compared_node *n = &j->w->nodes[node];
     size_t c = channels_of(n), count_ = count(&n->info[0]);
     const float *f = j->factor + j->first[node];
     for (size_t i = 0; n->rescaled && i < count_; i++) x[i] = to_a ? x[i] / f[i % c] : x[i] * f[i % c];
@@ -130,7 +133,7 @@ static void forget(values *v) {
 
 /* A's values of a node for B: as they are, or a copy in B's units. */
 static const float *for_b(const job *j, int32_t node, const values *a, float **copy, bool *failed) {
-    const pair_node *n = &j->w->nodes[node];
+    const kf_compared_node *n = &j->w->nodes[node];
     const float *x = value(a, n->step[0]);
     size_t size = count(&n->info[0]);
     if (!n->rescaled) return x;
@@ -142,7 +145,7 @@ static const float *for_b(const job *j, int32_t node, const values *a, float **c
 
 /* B's node on A's inputs, which are rounded as B stores them. What only B has (its own conversions) comes from B. */
 static kf_status run_alone(const job *j, size_t at, kf_session *b, const values *v, float *out, kf_error *err) {
-    const pair_node *n = &j->w->nodes[at];
+    const kf_compared_node *n = &j->w->nodes[at];
     const float *in[16];
     float *copy[16] = {NULL};
     bool failed = false;
@@ -151,27 +154,27 @@ static kf_status run_alone(const job *j, size_t at, kf_session *b, const values 
         in[k] =
             node >= 0 && j->w->nodes[node].step[0] >= 0 ? for_b(j, node, &v[0], &copy[k], &failed) : value(&v[1], from);
     }
-    kf_status st = failed ? cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name)
+    kf_status st = failed ? kf_error_set(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name)
                           : kf_session_run_step(b, n->step[1], in, out, err);
     for (int k = 0; k < 16; k++) free(copy[k]);
     if (st == KF_OK) change_units(j, at, out, true);
     return st;
 }
 
-static kf_status alone(const job *j, size_t i, kf_session *const *s, const values *v, const pair_input *in,
-                       float *plain, float *changed, kf_error *err) {
-    const pair *w = j->w;
+static kf_status alone(const job *j, size_t i, kf_session *const *s, const values *v, const kf__feed *in, float *plain,
+                       float *changed, kf_error *err) {
+    const kf_comparison *w = j->w;
     kf_status st = KF_OK;
     for (size_t k = 0; st == KF_OK && k < w->n_nodes; k++) {
-        const pair_node *n = &w->nodes[k];
+        const kf_compared_node *n = &w->nodes[k];
         sums *to = &j->all[i * w->n_nodes + k];
         if (n->step[0] < 0 || n->step[1] < 0) continue;
         float *out = malloc(count(&n->info[1]) * sizeof *out + 1);
-        if (!out) return cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
+        if (!out) return kf_error_set(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
         st = run_alone(j, k, s[1], v, out, err);
         if (st == KF_OK) add(to->v[ALONE], value(&v[0], n->step[0]), out, count(&n->info[0]));
         if (st == KF_OK) st = kf_session_replace(s[0], n->step[0], out, err);
-        if (st == KF_OK) st = pair_forward(w, 0, s[0], in, changed, err);
+        if (st == KF_OK) st = kf__feed_forward(w, 0, s[0], in, changed, err);
         if (st == KF_OK) add(to->v[COST], plain, changed, w->classes);
         if (st == KF_OK) st = kf_session_replace(s[0], -1, NULL, err);
         free(out);
@@ -179,18 +182,18 @@ static kf_status alone(const job *j, size_t i, kf_session *const *s, const value
     return st;
 }
 
-static kf_status run_both(const job *j, kf_session *const *s, values *v, const pair_input *in, float *out,
+static kf_status run_both(const job *j, kf_session *const *s, values *v, const kf__feed *in, float *out,
                           kf_error *err) {
-    const pair *w = j->w;
+    const kf_comparison *w = j->w;
     kf_status st = KF_OK;
     for (int side = 0; side < 2 && st == KF_OK; side++) {
         v[side].at = calloc((size_t)(v[side].inputs + v[side].steps) + 1, sizeof *v[side].at);
-        if (!v[side].at) return cli_error(err, KF_ERR_MEMORY, "out of memory for the values of the nodes");
+        if (!v[side].at) return kf_error_set(err, KF_ERR_MEMORY, "out of memory for the values of the nodes");
         st = kf_session_watch(s[side], keep, &v[side], err);
-        if (st == KF_OK) st = pair_forward(w, side, s[side], in, side ? out + w->classes : out, err);
+        if (st == KF_OK) st = kf__feed_forward(w, side, s[side], in, side ? out + w->classes : out, err);
         if (st == KF_OK) st = kf_session_watch(s[side], NULL, NULL, err);
         if (st == KF_OK && v[side].failed)
-            st = cli_error(err, KF_ERR_MEMORY, "out of memory for the values of the nodes");
+            st = kf_error_set(err, KF_ERR_MEMORY, "out of memory for the values of the nodes");
     }
     return st;
 }
@@ -198,7 +201,7 @@ static kf_status run_both(const job *j, kf_session *const *s, values *v, const p
 /* B's values are the picture's own, so they are changed in place. */
 static void compare_outputs(const job *j, size_t i, const values *v) {
     for (size_t k = 0; k < j->w->n_nodes; k++) {
-        const pair_node *n = &j->w->nodes[k];
+        const kf_compared_node *n = &j->w->nodes[k];
         if (n->step[0] < 0 || n->step[1] < 0) continue;
         float *b = v[1].at[v[1].inputs + n->step[1]];
         change_units(j, k, b, true);
@@ -206,18 +209,19 @@ static void compare_outputs(const job *j, size_t i, const values *v) {
     }
 }
 
-static kf_status picture(void *ctx, size_t i, kf_session *const *s, kf_error *err) {
+static kf_status picture(void *ctx, void *state, size_t i, kf_error *err) {
     const job *j = ctx;
-    const pair *w = j->w;
+    kf_session *const *s = state;
+    const kf_comparison *w = j->w;
     values v[2] = {{.inputs = j->inputs[0], .steps = j->steps[0]}, {.inputs = j->inputs[1], .steps = j->steps[1]}};
-    pair_input in;
+    kf__feed in;
     float *out = malloc(3 * w->classes * sizeof *out);
-    if (!out) return cli_error(err, KF_ERR_MEMORY, "out of memory for %zu classes", w->classes);
-    kf_status st = pair_load(w, i * w->p->n / w->node_images, &in, err);
+    if (!out) return kf_error_set(err, KF_ERR_MEMORY, "out of memory for %zu classes", w->classes);
+    kf_status st = kf__feed_load(w, i * w->samples->n / w->node_images, &in, err);
     if (st == KF_OK) st = run_both(j, s, v, &in, out, err);
     if (st == KF_OK) compare_outputs(j, i, v);
-    if (st == KF_OK && w->costs) st = alone(j, i, s, v, &in, out, out + 2 * w->classes, err);
-    pair_unload(&in);
+    if (st == KF_OK && j->o->costs) st = alone(j, i, s, v, &in, out, out + 2 * w->classes, err);
+    kf__feed_unload(&in);
     for (int side = 0; side < 2; side++) forget(&v[side]);
     free(out);
     return st;
@@ -243,12 +247,12 @@ static void judge(const job *j, size_t k, double (*sum)[3]) {
 
 /* Node k alone on each picture; the nodes before it have been judged. */
 static kf_status learn_node(const job *j, size_t k, kf_session *b, values (*v)[2], size_t pictures_, kf_error *err) {
-    const pair_node *n = &j->w->nodes[k];
+    const kf_compared_node *n = &j->w->nodes[k];
     size_t c = channels_of(n), size = count(&n->info[0]);
     double(*sum)[3] = calloc(c + 1, sizeof *sum);
     float *out = malloc(size * sizeof *out + 1);
     kf_status st =
-        sum && out ? KF_OK : cli_error(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
+        sum && out ? KF_OK : kf_error_set(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
     for (size_t p = 0; st == KF_OK && p < pictures_; p++) {
         const float *a = value(&v[p][0], n->step[0]);
         st = run_alone(j, k, b, v[p], out, err);
@@ -267,10 +271,10 @@ static kf_status learn_all(const job *j, kf_session *const *s, values (*v)[2], f
     size_t n = j->w->node_images < LEARN ? j->w->node_images : LEARN;
     kf_status st = KF_OK;
     for (size_t p = 0; st == KF_OK && p < n; p++) {
-        pair_input in;
-        st = pair_load(j->w, p * j->w->p->n / n, &in, err);
+        kf__feed in;
+        st = kf__feed_load(j->w, p * j->w->samples->n / n, &in, err);
         if (st == KF_OK) st = run_both(j, s, v[p], &in, out, err);
-        pair_unload(&in);
+        kf__feed_unload(&in);
     }
     for (int32_t i = 0; st == KF_OK && i < j->steps[1]; i++)
         if (same_channels(&j->w->nodes[j->node_of[1][i]]))
@@ -284,8 +288,8 @@ static kf_status learn(const job *j, kf_error *err) {
     float *out = malloc(2 * j->w->classes * sizeof *out);
     for (int p = 0; p < LEARN; p++)
         for (int side = 0; side < 2; side++) v[p][side] = (values){.inputs = j->inputs[side], .steps = j->steps[side]};
-    kf_status st = pair_sessions(j->w, s, err);
-    if (st == KF_OK && !out) st = cli_error(err, KF_ERR_MEMORY, "out of memory for %zu classes", j->w->classes);
+    kf_status st = kf__feed_sessions(j->w, s, err);
+    if (st == KF_OK && !out) st = kf_error_set(err, KF_ERR_MEMORY, "out of memory for %zu classes", j->w->classes);
     if (st == KF_OK) st = learn_all(j, s, v, out, err);
     for (int p = 0; p < LEARN; p++)
         for (int side = 0; side < 2; side++) forget(&v[p][side]);
@@ -295,39 +299,43 @@ static kf_status learn(const job *j, kf_error *err) {
 }
 
 static void conclude(const job *j) {
-    pair *w = j->w;
+    kf_comparison *w = j->w;
     for (size_t k = 0; k < w->n_nodes; k++) {
-        pair_node *n = &w->nodes[k];
+        kf_compared_node *n = &w->nodes[k];
         sums t = {0};
         for (size_t i = 0; i < w->node_images; i++)
             for (int c = 0; c < KINDS * 4; c++) t.v[c / 4][c % 4] += j->all[i * w->n_nodes + k].v[c / 4][c % 4];
         if (n->step[0] < 0 || n->step[1] < 0) continue;
         n->cosine = cosine(t.v[OUTPUT]), n->sqnr = sqnr(t.v[OUTPUT]);
-        if (!w->costs) continue;
+        if (!j->o->costs) continue;
         n->alone_cosine = cosine(t.v[ALONE]), n->alone_sqnr = sqnr(t.v[ALONE]);
         n->cost = sqnr(t.v[COST]);
     }
 }
 
 static kf_status make_room(job *j, kf_error *err) {
-    const pair *w = j->w;
+    const kf_comparison *w = j->w;
     j->first = calloc(w->n_nodes + 1, sizeof *j->first);
     for (size_t k = 0; j->first && k < w->n_nodes; k++)
         j->first[k + 1] = j->first[k] + (same_channels(&w->nodes[k]) ? channels_of(&w->nodes[k]) : 0);
     size_t channels = j->first ? j->first[w->n_nodes] : 0;
     j->all = calloc(w->node_images * w->n_nodes + 1, sizeof *j->all);
     j->factor = calloc(channels + 1, sizeof *j->factor);
-    return j->first && j->all && j->factor ? KF_OK
-                                           : cli_error(err, KF_ERR_MEMORY, "out of memory for %zu nodes", w->n_nodes);
+    return j->first && j->all && j->factor
+               ? KF_OK
+               : kf_error_set(err, KF_ERR_MEMORY, "out of memory for %zu nodes", w->n_nodes);
 }
 
-kf_status pair_run_nodes(pair *w, kf_error *err) {
-    job j = {.w = w};
-    w->node_images = w->node_limit < w->p->n ? w->node_limit : w->p->n;
+kf_status kf__compare_nodes(kf_comparison *w, const kf_compare_options *o, kf_error *err) {
+    job j = {.w = w, .o = o};
+    kf__crew crew = kf__feed_crew(o);
+    crew.n = w->node_images, crew.one = picture, crew.ctx = &j;
+    crew.before = w->samples->n, crew.total = w->samples->n + w->node_images;
+    crew.fewer_threads = NULL; /* the pictures' crew has said it */
     kf_status st = match(&j, err);
     if (st == KF_OK) st = make_room(&j, err);
     if (st == KF_OK) st = learn(&j, err);
-    if (st == KF_OK) st = pair_parallel(w, w->node_images, picture, &j, "pictures for the nodes", err);
+    if (st == KF_OK) st = kf__crew_run(&crew, err);
     if (st == KF_OK) conclude(&j);
     free(j.all);
     free(j.factor);

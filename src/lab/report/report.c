@@ -1,27 +1,20 @@
 /* The page: summary, sections about nodes (report_nodes.c), pictures that flipped, classes.
- * Built in memory, then written at once.
+ * Built in memory.
  * Owner rule: see report.h. */
-#include "common/report.h"
+#include "report/report.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
-#include "common/files.h"
-#include "common/html.h"
-#include "kitfox/lab.h"
+#include "compare/feed.h"
+#include "data/options.h"
+#include "data/text.h"
+#include "report/html.h"
 
 enum { THUMBNAILS = 60, NAMES = 1000, SIDE = 112 }; /* of flipped pictures: with their picture; in all; pixels a side */
 
-int64_t report_file_bytes(const char *path) {
-    struct stat st;
-    const void *builtin;
-    if (!path || strcmp(path, "everyday10") == 0) return (int64_t)cli_builtin(&builtin);
-    return stat(path, &st) == 0 && S_ISREG(st.st_mode) ? (int64_t)st.st_size : 0;
-}
-
-void report_number(FILE *f, double x, int digits) {
+void kf__report_number(FILE *f, double x, int digits) {
     if (isnan(x)) fputs("<td></td>", f);
     else if (isinf(x)) fputs("<td>exact</td>", f);
     else fprintf(f, "<td>%.*f</td>", digits, x);
@@ -33,7 +26,7 @@ static void two(FILE *f, const char *what, double a, double b) {
     fprintf(f, "<tr><td>%s</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", what, a, b);
 }
 
-static void labelled_rows(FILE *f, const pair_summary *s) {
+static void labelled_rows(FILE *f, const kf_comparison_summary *s) {
     fprintf(f, "<tr><td>with a label</td><td colspan=\"2\">%zu</td></tr>\n", s->labelled);
     two(f, "top-1", s->top1[0], s->top1[1]);
     two(f, "top-5", s->top5[0], s->top5[1]);
@@ -48,7 +41,7 @@ static void labelled_rows(FILE *f, const pair_summary *s) {
             s->difference, s->low, s->high);
 }
 
-static void verdict(FILE *f, const pair_summary *s) {
+static void verdict(FILE *f, const kf_comparison_summary *s) {
     if (!s->labelled) {
         fputs("<p id=\"verdict\">These pictures have no labels, so nothing is said about right and wrong: agreement "
               "counts equal answers, and accuracies, McNemar's test and the interval are left out.</p>\n",
@@ -68,21 +61,21 @@ static void verdict(FILE *f, const pair_summary *s) {
 }
 
 static void sizes(FILE *f, const report *r) {
-    if (r->bytes[0] <= 0 || r->bytes[1] <= 0) return;
+    if (r->o.bytes[0] <= 0 || r->o.bytes[1] <= 0) return;
     fprintf(f,
             "<tr><td>file size</td><td>%lld bytes</td><td>%lld bytes</td></tr>\n<tr><td>size, A / B</td><td "
             "colspan=\"2\">%.2f</td></tr>\n",
-            (long long)r->bytes[0], (long long)r->bytes[1], (double)r->bytes[0] / (double)r->bytes[1]);
+            (long long)r->o.bytes[0], (long long)r->o.bytes[1], (double)r->o.bytes[0] / (double)r->o.bytes[1]);
 }
 
-static void summary(FILE *f, const report *r, const pair_summary *s) {
+static void summary(FILE *f, const report *r, const kf_comparison_summary *s) {
     double n = (double)s->images;
     fputs("<p>A: ", f);
-    html_text(f, r->name[0]);
+    kf__html_text(f, r->o.names[0]);
     fputs("<br>B: ", f);
-    html_text(f, r->name[1]);
+    kf__html_text(f, r->o.names[1]);
     fputs("</p>\n<p>", f);
-    html_text(f, r->basis);
+    kf__html_text(f, r->o.basis);
     fputs("</p>\n<h2>Summary</h2>\n<table id=\"summary\"><tr><th></th><th>A</th><th>B</th></tr>\n", f);
     fprintf(f,
             "<tr><td>pictures</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>same top-1</td><td colspan=\"2\">%.2f "
@@ -104,35 +97,36 @@ static const char *const KIND[] = {"right to wrong", "wrong to right", "both wro
                                    "another answer, no label"};
 
 /* Index into KIND, or -1: the same answer. */
-static int kind_of(const pair_answer *a) {
+static int kind_of(const kf_compared_picture *a) {
     if (a->said[0] == a->said[1]) return -1;
     if (a->truth < 0) return 3;
     return a->said[0] == a->truth ? 0 : a->said[1] == a->truth ? 1 : 2;
 }
 
 static void class_name(FILE *f, const report *r, long k) {
-    const char *s = kf_model_label(r->w->m[0], (int32_t)k);
-    if (!s) s = kf_model_label(r->w->m[1], (int32_t)k);
-    if (s && *s) html_text(f, s);
+    const char *s = kf_model_label(r->w->models[0], (int32_t)k);
+    if (!s) s = kf_model_label(r->w->models[1], (int32_t)k);
+    if (s && *s) kf__html_text(f, s);
     else fprintf(f, "class %ld", k);
 }
 
 static void thumbnail(FILE *f, const report *r, size_t i) {
-    pair_input in;
+    kf__feed in;
     kf_error err;
-    if (pair_load(r->w, i, &in, &err) == KF_OK) {
+    if (kf__feed_load(r->w, i, &in, &err) == KF_OK) {
         kf_model_info info;
-        kf_model_get_info(r->w->m[0], &info);
-        if (in.tensor.data && in.tensor.dtype == KF_U8) pair_picture(&in.tensor, info.preprocess.color, &in.full, &err);
-        if (in.full.pixels) html_thumbnail(f, &in.full, SIDE);
+        kf_model_get_info(r->w->models[0], &info);
+        if (in.tensor.data && in.tensor.dtype == KF_U8)
+            kf__feed_picture(&in.tensor, info.preprocess.color, &in.full, &err);
+        if (in.full.pixels) kf__html_thumbnail(f, &in.full, SIDE);
     }
-    pair_unload(&in);
+    kf__feed_unload(&in);
 }
 
 static void flipped(FILE *f, const report *r) {
     size_t shown = 0, n = 0;
-    for (size_t i = 0; i < r->w->p->n; i++) n += kind_of(&r->w->answers[i]) >= 0;
-    fprintf(f, "<h2>Pictures with another answer</h2>\n<p>%zu of %zu.", n, r->w->p->n);
+    for (size_t i = 0; i < r->w->samples->n; i++) n += kind_of(&r->w->pictures[i]) >= 0;
+    fprintf(f, "<h2>Pictures with another answer</h2>\n<p>%zu of %zu.", n, r->w->samples->n);
     if (n > THUMBNAILS)
         fprintf(f, " The first %d are shown, %zu are listed by name.", THUMBNAILS,
                 (n < NAMES ? n : NAMES) - THUMBNAILS);
@@ -140,13 +134,13 @@ static void flipped(FILE *f, const report *r) {
           "happened</th><th class=\"t\">label</th><th class=\"t\">A says</th><th class=\"t\">B says</th></tr>\n",
           f);
     for (int kind = 0; kind < 4; kind++)
-        for (size_t i = 0; i < r->w->p->n && shown < NAMES; i++) {
-            const pair_answer *a = &r->w->answers[i];
+        for (size_t i = 0; i < r->w->samples->n && shown < NAMES; i++) {
+            const kf_compared_picture *a = &r->w->pictures[i];
             if (kind_of(a) != kind) continue;
             fputs("<tr><td>", f);
             if (shown++ < THUMBNAILS) thumbnail(f, r, i);
             fputs("</td><td class=\"t\">", f);
-            html_text(f, r->w->p->paths[i]);
+            kf__html_text(f, r->w->samples->paths[i]);
             fprintf(f, "</td><td class=\"t\">%s</td><td class=\"t\">", KIND[kind]);
             if (a->truth >= 0) class_name(f, r, a->truth);
             for (int side = 0; side < 2; side++) {
@@ -184,12 +178,12 @@ static void class_rows(FILE *f, const report *r, const tally *t) {
             r->w->classes, empty, r->w->classes);
 }
 
-static bool classes(FILE *f, const report *r, const pair_summary *s) {
+static bool classes(FILE *f, const report *r, const kf_comparison_summary *s) {
     if (!s->labelled) return true;
     tally *t = calloc(r->w->classes + 1, sizeof *t);
     if (!t) return false;
-    for (size_t i = 0; i < r->w->p->n; i++) {
-        const pair_answer *a = &r->w->answers[i];
+    for (size_t i = 0; i < r->w->samples->n; i++) {
+        const kf_compared_picture *a = &r->w->pictures[i];
         if (a->truth < 0) continue;
         tally *to = &t[a->truth];
         bool right[2] = {a->said[0] == a->truth, a->said[1] == a->truth};
@@ -213,20 +207,29 @@ static const char STYLE[] =
     "3a8a4a}.line3{stroke:#888}\n"
     "svg .key0{fill:#b3202a}svg .key1{fill:#4a78b5}svg .key2{fill:#3a8a4a}summary{cursor:pointer}\n";
 
-kf_status report_write(const char *path, const report *r, kf_error *err) {
+void kf_comparison_page_options_init(kf_comparison_page_options *options) {
+    *options = (kf_comparison_page_options){
+        .size = sizeof *options, .title = "Two models compared", .names = {"A", "B"}, .basis = ""};
+}
+
+kf_status kf_comparison_page(const kf_comparison *comparison, const kf_comparison_page_options *options, void **html,
+                             size_t *bytes, kf_error *err) {
+    report r = {.w = comparison};
     char *text = NULL;
     size_t n = 0;
+    *html = NULL, *bytes = 0;
+    kf_comparison_page_options_init(&r.o);
+    KF_TRY(kf__options_read(&r.o, sizeof r.o, options, "kf_comparison_page_options", err));
     FILE *f = open_memstream(&text, &n);
-    if (!f) return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page");
-    pair_summary s = pair_summarize(r->w);
-    html_head(f, r->title, STYLE);
-    summary(f, r, &s);
-    report_nodes(f, r);
-    flipped(f, r);
-    bool ok = classes(f, r, &s);
+    if (!f) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the page");
+    kf__html_head(f, r.o.title, STYLE);
+    summary(f, &r, &comparison->summary);
+    kf__report_nodes(f, &r);
+    flipped(f, &r);
+    bool ok = classes(f, &r, &comparison->summary);
     fputs("</body></html>\n", f);
-    if (ok) return cli_write_stream(path, f, &text, &n, err);
+    if (ok) return kf__stream_take(f, &text, &n, html, bytes, err);
     fclose(f);
     free(text);
-    return cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page");
+    KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the page");
 }

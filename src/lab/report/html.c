@@ -1,27 +1,14 @@
 /* Text and thumbnails of the pages.
  * Owner rule: see html.h. */
-#include "common/html.h"
+#include "report/html.h"
 
 #include <stdlib.h>
 
-/* Bytes of the UTF-8 character at s, 0 if it is none: over-long forms, surrogates and what is above U+10FFFF are none.
- */
-static int utf8(const unsigned char *s) {
-    int n = s[0] < 0x80                   ? 1
-            : s[0] >= 0xc2 && s[0] < 0xe0 ? 2
-            : (s[0] & 0xf0) == 0xe0       ? 3
-            : s[0] >= 0xf0 && s[0] < 0xf5 ? 4
-                                          : 0;
-    for (int i = 1; i < n; i++)
-        if ((s[i] & 0xc0) != 0x80) return 0;
-    if (n == 3 && ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] >= 0xa0))) return 0;
-    if (n == 4 && ((s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] >= 0x90))) return 0;
-    return n;
-}
+#include "data/text.h"
 
-void html_text(FILE *f, const char *s) {
+void kf__html_text(FILE *f, const char *s) {
     while (*s) {
-        int n = utf8((const unsigned char *)s);
+        int n = (int)kf__utf8(s);
         const char *as = *s == '&'    ? "&amp;"
                          : *s == '<'  ? "&lt;"
                          : *s == '>'  ? "&gt;"
@@ -36,13 +23,13 @@ void html_text(FILE *f, const char *s) {
     }
 }
 
-void html_head(FILE *f, const char *title, const char *style) {
+void kf__html_head(FILE *f, const char *title, const char *style) {
     fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" "
           "content=\"width=device-width\">\n"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
           "img-src data:\">\n<title>",
           f);
-    html_text(f, title);
+    kf__html_text(f, title);
     fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:72em;margin:2em auto;padding:0 "
           "1em;color:#222;background:#fff}\n"
           "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid "
@@ -52,7 +39,7 @@ void html_head(FILE *f, const char *title, const char *style) {
           f);
     fputs(style, f);
     fputs("</style></head><body>\n<h1>", f);
-    html_text(f, title);
+    kf__html_text(f, title);
     fputs("</h1>\n", f);
 }
 
@@ -67,7 +54,7 @@ static void base64(FILE *f, const uint8_t *p, size_t n) {
     }
 }
 
-bool html_thumbnail(FILE *f, const kf_image *image, int32_t side) {
+bool kf__html_thumbnail(FILE *f, const kf_image *image, int32_t side) {
     int32_t longest = image->width > image->height ? image->width : image->height;
     int32_t w = longest > side ? (int32_t)((int64_t)image->width * side / longest) : image->width,
             h = longest > side ? (int32_t)((int64_t)image->height * side / longest) : image->height;

@@ -1,16 +1,13 @@
 /* The confusion matrix of a measurement as one HTML page.
  * The matrix is a sorted list of the cells that occur: 21000 classes squared would not fit in memory, the pictures do.
  * Owner rule: borrows everything; the tables live for one call. */
-#include "common/confusion.h"
-
-#include "common/cli.h"
-#include "common/files.h"
-#include "common/html.h"
-
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "data/text.h"
+#include "report/html.h"
 
 enum {
     LEVELS = 10,
@@ -28,20 +25,22 @@ typedef struct row {
 
 typedef struct page {
     FILE *f;
-    const cli_confusion *c;
+    const kf_model *model; /* for labels; may be NULL */
+    const char *title, *summary;
+    int32_t n_classes;
     cell *cells;
     size_t n_cells;
     row *rows; /* one a class, those without pictures too */
 } page;
 
 static void label(const page *p, int32_t k) {
-    const char *s = p->c->label ? p->c->label(p->c->user, k) : NULL;
-    if (s && *s) html_text(p->f, s);
+    const char *s = p->model ? kf_model_label(p->model, k) : NULL;
+    if (s && *s) kf__html_text(p->f, s);
     else fprintf(p->f, "class %d", k);
 }
 
 static void count(page *p) {
-    for (int32_t k = 0; k < p->c->n_classes; k++) p->rows[k] = (row){.class = k, .rival = -1};
+    for (int32_t k = 0; k < p->n_classes; k++) p->rows[k] = (row){.class = k, .rival = -1};
     for (size_t i = 0; i < p->n_cells; i++) {
         const cell *c = &p->cells[i];
         row *r = &p->rows[c->truth];
@@ -62,7 +61,7 @@ static void head(const page *p) {
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src "
           "'unsafe-inline'\">\n<title>",
           p->f);
-    html_text(p->f, p->c->title);
+    kf__html_text(p->f, p->title);
     fputs("</title>\n<style>\nbody{font:15px/1.5 sans-serif;max-width:64em;margin:2em auto;padding:0 "
           "1em;color:#222;background:#fff}\n"
           "table{border-collapse:collapse;margin:1em 0}th,td{padding:.2em .7em;border-bottom:1px solid "
@@ -75,14 +74,14 @@ static void head(const page *p) {
           p->f);
     for (int l = 0; l < LEVELS; l++) fprintf(p->f, ".l%d{fill:hsl(215,75%%,%d%%)}", l, 88 - 7 * l);
     fputs("\n</style></head><body>\n<h1>", p->f);
-    html_text(p->f, p->c->title);
+    kf__html_text(p->f, p->title);
     fputs("</h1>\n<p>", p->f);
-    html_text(p->f, p->c->summary);
+    kf__html_text(p->f, p->summary);
     fputs("</p>\n", p->f);
 }
 
 static void few_cells(const page *p) {
-    int32_t n = p->c->n_classes;
+    int32_t n = p->n_classes;
     for (int32_t k = 0; k < n; k++) {
         fprintf(p->f, "<text class=\"axis\" x=\"-4\" y=\"%d\" text-anchor=\"end\">", k * SIDE + 13);
         label(p, k);
@@ -109,7 +108,7 @@ static void few_cells(const page *p) {
 
 /* One path a shade keeps the page small; the numbers are in the tables. */
 static void many_cells(const page *p) {
-    int32_t n = p->c->n_classes, step = 10, side = n < 300 ? 1 : n / 300; /* a single picture stays visible */
+    int32_t n = p->n_classes, step = 10, side = n < 300 ? 1 : n / 300; /* a single picture stays visible */
     while (n / step > 12) step *= 10;
     for (int l = 0; l < LEVELS; l++) {
         fprintf(p->f, "<path class=\"l%d\" d=\"", l);
@@ -129,15 +128,15 @@ static void many_cells(const page *p) {
 /* Room for the longest label, within reason: about 5 units a letter. */
 static double label_room(const page *p) {
     size_t longest = 8;
-    for (int32_t k = 0; k < p->c->n_classes; k++) {
-        const char *s = p->c->label ? p->c->label(p->c->user, k) : NULL;
+    for (int32_t k = 0; k < p->n_classes; k++) {
+        const char *s = p->model ? kf_model_label(p->model, k) : NULL;
         if (s && strlen(s) > longest) longest = strlen(s);
     }
     return 10 + 5.5 * (double)(longest > 40 ? 40 : longest);
 }
 
 static void heat_map(const page *p) {
-    int32_t n = p->c->n_classes;
+    int32_t n = p->n_classes;
     double size = n <= FEW ? n * SIDE : n, margin = n <= FEW ? label_room(p) : n * 0.06;
     fputs("<h2>Heat map</h2>\n<p>Rows are the true classes, columns what they were taken for. The darker, the larger "
           "the share of the row.</p>\n",
@@ -190,12 +189,12 @@ static int by_accuracy(const void *a, const void *b) {
 
 static void classes(page *p) {
     int32_t n = 0;
-    qsort(p->rows, (size_t)p->c->n_classes, sizeof *p->rows, by_accuracy);
+    qsort(p->rows, (size_t)p->n_classes, sizeof *p->rows, by_accuracy);
     fputs("<h2>Accuracy per class, worst first</h2>\n<table "
           "id=\"classes\"><tr><th>index</th><th>class</th><th>pictures</th><th>right</th><th>accuracy</th><th></th>"
           "<th class=\"t\">most often taken for</th></tr>\n",
           p->f);
-    for (; n < p->c->n_classes && p->rows[n].n; n++) {
+    for (; n < p->n_classes && p->rows[n].n; n++) {
         const row *r = &p->rows[n];
         double share = 100.0 * (double)r->right / (double)r->n;
         fprintf(p->f, "<tr><td>%d</td><td>", r->class);
@@ -207,31 +206,33 @@ static void classes(page *p) {
         if (r->rival >= 0) label(p, r->rival), fprintf(p->f, " (%zu)", r->lost);
         fputs("</td></tr>\n", p->f);
     }
-    fprintf(p->f, "</table>\n<p>%d of %d classes have no pictures here.</p>\n</body></html>\n", p->c->n_classes - n,
-            p->c->n_classes);
+    fprintf(p->f, "</table>\n<p>%d of %d classes have no pictures here.</p>\n</body></html>\n", p->n_classes - n,
+            p->n_classes);
 }
 
-kf_status cli_confusion_write(const char *path, const cli_confusion *c, const kf_confusion_cell *cells, size_t n,
-                              kf_error *err) {
+kf_status kf_evaluation_page(const kf_evaluation *evaluation, const kf_model *model, const char *title,
+                             const char *summary, void **html, size_t *bytes, kf_error *err) {
     char *text = NULL;
-    size_t bytes = 0;
-    page p = {.c = c,
-              .n_cells = n,
-              .cells = malloc((n ? n : 1) * sizeof *p.cells),
-              .rows = malloc((size_t)c->n_classes * sizeof *p.rows + 1)};
-    kf_status st = p.cells && p.rows
-                       ? KF_OK
-                       : cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the confusion matrix; free some");
-    if (st == KF_OK && !(p.f = open_memstream(&text, &bytes)))
-        st = cli_error_at(err, KF_ERR_MEMORY, path, "out of memory for the page; free some");
+    size_t n = 0, cells = evaluation->n_cells;
+    page p = {.model = model,
+              .title = title,
+              .summary = summary,
+              .n_classes = evaluation->classes,
+              .n_cells = cells,
+              .cells = malloc((cells + 1) * sizeof *p.cells),
+              .rows = malloc(((size_t)evaluation->classes + 1) * sizeof *p.rows)};
+    *html = NULL, *bytes = 0;
+    kf_status st = KF_OK;
+    if (!p.cells || !p.rows || !(p.f = open_memstream(&text, &n)))
+        st = kf_error_set(err, KF_ERR_MEMORY, "out of memory for the page; free some");
     if (st == KF_OK) {
-        memcpy(p.cells, cells, n * sizeof *cells);
+        memcpy(p.cells, evaluation->cells, cells * sizeof *p.cells);
         count(&p);
         head(&p);
         heat_map(&p);
         pairs(&p);
         classes(&p);
-        st = cli_write_stream(path, p.f, &text, &bytes, err);
+        st = kf__stream_take(p.f, &text, &n, html, bytes, err);
     }
     free(p.cells);
     free(p.rows);

@@ -4,17 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/html.h"
-#include "common/report.h"
+#include "report/html.h"
+#include "report/report.h"
 
 /* A node of the table: from the pair, and from the quantizer's record where there is one. */
 typedef struct row {
-    const pair_node *n;
+    const kf_compared_node *n;
     double cosine, sqnr, alone_cosine, alone_sqnr;
     int32_t recorded; /* index in the quantizer's record, or -1 */
 } row;
 
-static bool shared(const pair_node *n) { return n->step[0] >= 0 && n->step[1] >= 0; }
+static bool shared(const kf_compared_node *n) { return n->step[0] >= 0 && n->step[1] >= 0; }
 
 static int32_t find(const kf_graph *g, const char *name, kf_quantized_node *q) {
     kf_error err;
@@ -44,17 +44,17 @@ static void node_table(FILE *f, row *rows, size_t n) {
           "dB</th><th>alone: cosine</th><th>alone: SQNR, dB</th><th>million MACs</th></tr>\n",
           f);
     for (size_t i = 0; i < n; i++) {
-        const pair_node *p = rows[i].n;
+        const kf_compared_node *p = rows[i].n;
         fputs("<tr><td>", f);
-        html_text(f, p->name);
+        kf__html_text(f, p->name);
         if (p->rescaled) fputs(" (rescaled)", f);
         fputs("</td><td class=\"t\">", f);
-        html_text(f, p->info[1].op);
+        kf__html_text(f, p->info[1].op);
         fprintf(f, "</td><td>%s</td><td>%s</td>", kf_dtype_name(p->info[0].dtype), kf_dtype_name(p->info[1].dtype));
-        report_number(f, rows[i].cosine, 6);
-        report_number(f, rows[i].sqnr, 2);
-        report_number(f, rows[i].alone_cosine, 6);
-        report_number(f, rows[i].alone_sqnr, 2);
+        kf__report_number(f, rows[i].cosine, 6);
+        kf__report_number(f, rows[i].sqnr, 2);
+        kf__report_number(f, rows[i].alone_cosine, 6);
+        kf__report_number(f, rows[i].alone_sqnr, 2);
         fprintf(f, "<td>%.3f</td></tr>\n", (double)p->info[1].macs / 1e6);
     }
     fputs("</table>\n", f);
@@ -69,10 +69,10 @@ static void only_table(FILE *f, const report *r) {
             "model.</p>\n<table id=\"only\"><tr><th>node</th><th class=\"t\">type</th><th>in</th></tr>\n",
             n);
     for (size_t i = 0; i < r->w->n_nodes; i++) {
-        const pair_node *p = &r->w->nodes[i];
+        const kf_compared_node *p = &r->w->nodes[i];
         if (shared(p)) continue;
         fputs("<tr><td>", f);
-        html_text(f, p->name);
+        kf__html_text(f, p->name);
         fprintf(f, "</td><td class=\"t\">%s</td><td>%s</td></tr>\n", p->info[p->step[0] >= 0 ? 0 : 1].op,
                 p->step[0] >= 0 ? "A" : "B");
     }
@@ -102,9 +102,9 @@ static void cost_table(FILE *f, row *rows, size_t n, const report *r) {
     for (size_t i = 0; i < n; i++) {
         double cost = rows[i].n->cost;
         fputs("<tr><td>", f);
-        html_text(f, rows[i].n->name);
+        kf__html_text(f, rows[i].n->name);
         fputs("</td>", f);
-        report_number(f, cost, 2);
+        kf__report_number(f, cost, 2);
         fprintf(f, "<td>%.1f %%</td><td>%.1f %%</td></tr>\n", isfinite(cost) ? 100 * pow(10, -cost / 10) / total : 0,
                 macs > 0 ? 100 * (double)rows[i].n->info[1].macs / macs : 0);
     }
@@ -116,8 +116,8 @@ static void chart(FILE *f, const row *rows, size_t n) {
     double *y = malloc(2 * n * sizeof *y + 1);
     if (!y) return;
     for (size_t i = 0; i < n; i++) y[i] = rows[i].sqnr, y[n + i] = rows[i].alone_sqnr;
-    html_lines(f, (const double *const[]){y, y + n}, NAMES, 2, n,
-               "SQNR in dB over the nodes in order, exact ones passed over");
+    kf__html_lines(f, (const double *const[]){y, y + n}, NAMES, 2, n,
+                   "SQNR in dB over the nodes in order, exact ones passed over");
     free(y);
 }
 
@@ -125,7 +125,7 @@ static void histograms(FILE *f, const row *rows, size_t n, const report *r) {
     static const char *const WHAT[] = {"output", "weights"};
     kf_quantized_histogram h;
     kf_error err;
-    if (!r->graph || kf_graph_quantized_histogram(r->graph, 0, 0, &h, &err) != KF_OK) return;
+    if (!r->o.graph || kf_graph_quantized_histogram(r->o.graph, 0, 0, &h, &err) != KF_OK) return;
     fputs("<h2>Values and weights</h2>\n<p>Of the float network, in graph order. Heights go by the square root of the "
           "count. Solid lines: the widest range that the integers hold; dashed: the narrowest, where each channel has "
           "its own.</p>\n<div id=\"histograms\">\n",
@@ -133,11 +133,11 @@ static void histograms(FILE *f, const row *rows, size_t n, const report *r) {
     for (size_t i = 0; i < n; i++) {
         if (rows[i].recorded < 0) continue;
         fputs("<details><summary>", f);
-        html_text(f, rows[i].n->name);
+        kf__html_text(f, rows[i].n->name);
         fputs("</summary>\n", f);
         for (int32_t k = 0; k < 2; k++)
-            if (kf_graph_quantized_histogram(r->graph, rows[i].recorded, k, &h, &err) == KF_OK)
-                html_histogram(f, &h, WHAT[k]);
+            if (kf_graph_quantized_histogram(r->o.graph, rows[i].recorded, k, &h, &err) == KF_OK)
+                kf__html_histogram(f, &h, WHAT[k]);
         fputs("</details>\n", f);
     }
     fputs("</div>\n", f);
@@ -146,18 +146,18 @@ static void histograms(FILE *f, const row *rows, size_t n, const report *r) {
 static size_t collect(const report *r, row *rows) {
     size_t n = 0;
     for (size_t i = 0; i < r->w->n_nodes; i++) {
-        const pair_node *p = &r->w->nodes[i];
+        const kf_compared_node *p = &r->w->nodes[i];
         kf_quantized_node q;
         if (!shared(p)) continue;
         row *to = &rows[n++];
-        *to = (row){p, p->cosine, p->sqnr, p->alone_cosine, p->alone_sqnr, find(r->graph, p->name, &q)};
+        *to = (row){p, p->cosine, p->sqnr, p->alone_cosine, p->alone_sqnr, find(r->o.graph, p->name, &q)};
         if (to->recorded >= 0)
             to->cosine = q.cosine, to->sqnr = q.sqnr, to->alone_cosine = q.alone_cosine, to->alone_sqnr = q.alone_sqnr;
     }
     return n;
 }
 
-void report_nodes(FILE *f, const report *r) {
+void kf__report_nodes(FILE *f, const report *r) {
     int32_t samples = 0;
     double agreement = 0, sqnr = 0;
     kf_error err;
@@ -167,7 +167,7 @@ void report_nodes(FILE *f, const report *r) {
     fputs("<h2>Nodes, worst first</h2>\n<p>Outputs of the same node in A and B, as real numbers. Cosine and SQNR: both "
           "networks run from the picture, so errors add up along the way. ",
           f);
-    if (r->graph && kf_graph_quantized_summary(r->graph, &agreement, &sqnr, &samples, &err) == KF_OK)
+    if (r->o.graph && kf_graph_quantized_summary(r->o.graph, &agreement, &sqnr, &samples, &err) == KF_OK)
         fprintf(f,
                 "Alone: the quantized node on the float network's values. Measured by the quantizer on its %d "
                 "calibration samples, where the answers agreed in %.2f %% and the output SQNR was %.2f dB.</p>\n",

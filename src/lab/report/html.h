@@ -1,26 +1,27 @@
 /* Pieces of self-contained HTML pages: escaped text, pictures as data, plots.
  * Owner rule: borrows everything. */
-#ifndef KITFOX_HTML_H
-#define KITFOX_HTML_H
+#ifndef KITFOX_LAB_HTML_H
+#define KITFOX_LAB_HTML_H
 
 #include <stdbool.h>
 #include <stdio.h>
 
-#include "kitfox/compile.h"
+#include "kitfox/lab.h"
 
 /** `s` between tags or in a double-quoted attribute: markup escaped, control characters as spaces, what is not UTF-8 as
  * U+FFFD. */
-void html_text(FILE *f, const char *s);
+void kf__html_text(FILE *f, const char *s);
 /** Document head up to the opened body: title, styles, and a policy that lets the page load nothing. `style` is added
  * to the house's. */
-void html_head(FILE *f, const char *title, const char *style);
+void kf__html_head(FILE *f, const char *title, const char *style);
 /** An <img> of at most `side` pixels a side, a JPEG in a data URI. What happens to fail leaves the page without it.
  * False then. */
-bool html_thumbnail(FILE *f, const kf_image *image, int32_t side);
+bool kf__html_thumbnail(FILE *f, const kf_image *image, int32_t side);
 /** Histogram with the range that integers hold, as inline SVG: solid lines at the widest range, dashed ones at the
  * narrowest, the part outside the widest in another colour. Heights go by the square root of the count. */
-void html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label);
+void kf__html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label);
 /** Lines over the nodes in their order, as inline SVG; values that are not finite are passed over. At most 4 lines. */
-void html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n, const char *unit);
+void kf__html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n,
+                    const char *unit);
 
 #endif

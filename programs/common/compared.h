@@ -1,0 +1,24 @@
+/* A comparison as the verbs show it: lines, JSON, a page in a file.
+ * Owner rule: borrows everything. */
+#ifndef KITFOX_COMPARED_H
+#define KITFOX_COMPARED_H
+
+#include "common/pictures.h"
+
+/** A number of the JSON objects: null where it is not finite. */
+json_t *cli_real(double x);
+/** The summary's keys; those that need labels are null without. */
+json_t *compared_json(const kf_comparison_summary *s);
+/** The same for people, some lines. */
+void compared_print(const kf_comparison_summary *s);
+/** The nodes, worst first, as lines of a table or of JSON. MEMORY. */
+kf_status compared_print_nodes(const kf_comparison *w, bool json, kf_error *err);
+/** kf_compare with a line about the progress where standard error is a terminal. */
+kf_status compared_run(const kf_model *const *m, const pictures *p, kf_compare_options *o, kf_comparison *out,
+                       kf_error *err);
+/** Bytes of a model's file, of the built-in one for NULL or its name; 0 where it cannot be told. */
+int64_t compared_file_bytes(const char *path);
+/** Write the page to `path`, whole or not at all. IO, MEMORY. */
+kf_status compared_page(const char *path, const kf_comparison *c, const kf_comparison_page_options *o, kf_error *err);
+
+#endif

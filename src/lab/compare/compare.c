@@ -1,0 +1,172 @@
+/* Two models over the same samples, and the numbers that follow.
+ * One pair of sessions on each thread; every sample has its own slot, so sums do not depend on the threads.
+ * Owner rule: kf_comparison_free releases what kf_compare made; models and samples are borrowed. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compare/feed.h"
+#include "compare/nodes.h"
+#include "data/options.h"
+#include "data/text.h"
+#include "evaluate/crew.h"
+
+typedef struct job {
+    kf_comparison *w;
+    kf_compare_options o;
+} job;
+
+void kf_compare_options_init(kf_compare_options *options) {
+    *options = (kf_compare_options){.size = sizeof *options, .costs = 1};
+}
+
+void kf_comparison_free(kf_comparison *comparison) {
+    if (!comparison) return;
+    free(comparison->pictures);
+    free(comparison->nodes);
+    *comparison = (kf_comparison){0};
+}
+
+/* ---- answers ----------------------------------------------------------------------------------------------------- */
+
+static int32_t top1(const float *x, size_t n) {
+    size_t best = 0;
+    for (size_t i = 1; i < n; i++)
+        if (x[i] > x[best]) best = i;
+    return (int32_t)best;
+}
+
+/* Is `class` among the five best of x? Ties go to the lower index, as everywhere. */
+static bool in_top5(const float *x, size_t n, size_t class) {
+    size_t above = 0;
+    for (size_t i = 0; i < n; i++) above += x[i] > x[class] || (x[i] == x[class] && i < class);
+    return above < 5;
+}
+
+static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
+    const job *j = ctx;
+    const kf_comparison *w = j->w;
+    kf_session *const *s = state;
+    size_t n = w->classes;
+    kf_compared_picture *to = &w->pictures[i];
+    kf__feed in;
+    float *a = malloc(2 * n * sizeof *a), *b = a + n;
+    if (!a) return kf__no_memory(w->samples->paths[i], err);
+    kf_status st = kf__feed_load(w, i, &in, err);
+    for (int side = 0; side < 2 && st == KF_OK; side++) st = kf__feed_forward(w, side, s[side], &in, side ? b : a, err);
+    kf__feed_unload(&in);
+    *to = (kf_compared_picture){.truth = j->o.labels ? j->o.labels[i] : -1};
+    for (size_t k = 0; st == KF_OK && k < n; k++) {
+        double x = (double)a[k], y = (double)b[k];
+        to->sums[0] += x * x, to->sums[1] += y * y, to->sums[2] += x * y, to->sums[3] += (x - y) * (x - y);
+    }
+    for (int side = 0; st == KF_OK && side < 2; side++) {
+        to->said[side] = top1(side ? b : a, n);
+        to->top5[side] = to->truth >= 0 && in_top5(side ? b : a, n, (size_t)to->truth);
+    }
+    if (st == KF_OK) to->other5 = in_top5(b, n, (size_t)to->said[0]);
+    free(a);
+    return st;
+}
+
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
+
+static kf_comparison_summary summarize(const kf_comparison *w) {
+    kf_comparison_summary s = {.images = w->samples->n};
+    size_t hit[2] = {0}, five[2] = {0};
+    double sum[4] = {0};
+    for (size_t i = 0; i < w->samples->n; i++) {
+        const kf_compared_picture *a = &w->pictures[i];
+        for (int k = 0; k < 4; k++) sum[k] += a->sums[k];
+        s.same += a->said[0] == a->said[1];
+        s.other5 += a->other5;
+        if (a->truth < 0) continue;
+        bool right[2] = {a->said[0] == a->truth, a->said[1] == a->truth};
+        s.labelled++;
+        s.lost += right[0] && !right[1];
+        s.won += !right[0] && right[1];
+        for (int k = 0; k < 2; k++) hit[k] += right[k], five[k] += a->top5[k];
+    }
+    s.identical = sum[3] == 0;
+    s.cosine = sum[0] > 0 && sum[1] > 0 ? sum[2] / sqrt(sum[0] * sum[1]) : sum[0] == sum[1];
+    s.sqnr = s.identical ? INFINITY : 10 * log10(sum[0] / sum[3]);
+    if (!s.labelled) return s;
+    double n = (double)s.labelled;
+    for (int k = 0; k < 2; k++) s.top1[k] = 100 * (double)hit[k] / n, s.top5[k] = 100 * (double)five[k] / n;
+    s.p = kf_mcnemar(s.lost, s.won);
+    s.difference = 100 * ((double)s.won - (double)s.lost) / n;
+    kf_paired_interval(s.lost, s.won, s.labelled, &s.low, &s.high);
+    s.low *= 100, s.high *= 100;
+    return s;
+}
+
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
+
+static kf_status check(const job *j, kf_error *err) {
+    kf_comparison *w = j->w;
+    kf_tensor out[2];
+    if (j->o.threads < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "%d threads; at least 0 are needed", j->o.threads);
+    if (w->samples->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "there are no samples to compare on");
+    for (int i = 0; i < 2; i++) KF_TRY(kf_model_output(w->models[i], 0, &out[i], err));
+    if (out[0].bytes != out[1].bytes)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "A has %zu outputs, B has %zu; models of one task can be compared",
+                out[0].bytes / sizeof(float), out[1].bytes / sizeof(float));
+    w->classes = out[0].bytes / sizeof(float);
+    for (size_t i = 0; j->o.labels && i < w->samples->n; i++)
+        if (j->o.labels[i] < -1 || j->o.labels[i] >= (int64_t)w->classes)
+            KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: class %lld is out of range; the models have %zu classes",
+                    w->samples->paths[i], (long long)j->o.labels[i], w->classes);
+    return KF_OK;
+}
+
+static kf_status run(job *j, kf_error *err) {
+    kf_comparison *w = j->w;
+    size_t n = w->samples->n;
+    KF_TRY(check(j, err));
+    w->node_images = j->o.node_images < n ? j->o.node_images : n;
+    w->pictures = calloc(n, sizeof *w->pictures);
+    if (!w->pictures) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %zu pictures", n);
+    kf__crew crew = kf__feed_crew(&j->o);
+    crew.n = n, crew.one = answer, crew.ctx = j;
+    crew.total = n + w->node_images;
+    KF_TRY(kf__crew_run(&crew, err));
+    w->summary = summarize(w);
+    return w->node_images ? kf__compare_nodes(w, &j->o, err) : KF_OK;
+}
+
+kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *samples, const kf_compare_options *options,
+                     kf_comparison *out, kf_error *err) {
+    job j = {.w = out};
+    *out = (kf_comparison){.models = {a, b}, .samples = samples};
+    kf_compare_options_init(&j.o);
+    kf_status st = kf__options_read(&j.o, sizeof j.o, options, "kf_compare_options", err);
+    if (st == KF_OK) st = run(&j, err);
+    if (st != KF_OK) kf_comparison_free(out);
+    return st;
+}
+
+kf_status kf_samples_labels(const kf_samples *samples, const char *folder, const kf_model *model, kf_message_fn notice,
+                            void *user, int64_t **labels, kf_error *err) {
+    kf_dataset_options o;
+    kf_dataset *d;
+    kf_tensor out;
+    char text[512];
+    *labels = NULL;
+    kf_dataset_options_init(&o);
+    o.model = model, o.notice = notice, o.user = user;
+    KF_TRY(kf_model_output(model, 0, &out, err));
+    KF_TRY(kf_dataset_open(folder, &o, &d, err));
+    kf_status st = KF_OK;
+    if (kf_dataset_fits(d, model)) {
+        *labels = malloc((samples->n + 1) * sizeof **labels);
+        if (!*labels) st = kf__no_memory(folder, err);
+        for (size_t i = 0; *labels && i < samples->n; i++) (*labels)[i] = kf_dataset_class_of(d, samples->paths[i]);
+    } else if (kf_dataset_folders(d) && notice) {
+        snprintf(text, sizeof text, "%.300s: %zu folders are not taken for the %zu classes; a labels.csv gives labels",
+                 folder, kf_dataset_folders(d), out.bytes / sizeof(float));
+        notice(user, text);
+    }
+    kf_dataset_destroy(&d);
+    return st;
+}
