@@ -180,6 +180,11 @@ KF_API void kf_evaluation_free(kf_evaluation *evaluation);
  *  unlike Wald's it keeps its level near 0 and 1. Thread safe. */
 KF_API void kf_proportion_interval(size_t hits, size_t n, double *lo, double *hi);
 
+/** Scores as a JSON list in one line, UTF-8: [{"index":3,"label":"frog","score":0.98}, ...] without spaces. "label" is
+ *  null where there is none or it is not UTF-8, "score" where it is not finite. The caller releases *text with free();
+ *  it is NULL on failure. MEMORY. Thread safe. */
+KF_API kf_status kf_scores_json(const kf_score *top, size_t n, char **text, kf_error *err);
+
 /* ---- comparison -------------------------------------------------------------------------------------------------- */
 
 /** How to compare. Fill with kf_compare_options_init, then change fields. */

@@ -123,6 +123,14 @@ void cli_print_json(json_t *object) {
 
 bool cli_json_lost(void) { return lost; }
 
+json_t *cli_scores(const kf_score *top, size_t n) {
+    char *text = NULL;
+    kf_scores_json(top, n, &text, NULL);
+    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
+    free(text);
+    return list;
+}
+
 static void *take_or_end(size_t bytes) {
     void *p = malloc(bytes);
     if (p) return p;

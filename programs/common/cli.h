@@ -66,6 +66,8 @@ double cli_now_ms(void);
  * said on standard error and remembered by cli_json_lost. */
 void cli_print_json(json_t *object);
 bool cli_json_lost(void);
+/** kf_scores_json as a value for json_pack. */
+json_t *cli_scores(const kf_score *top, size_t n);
 /** From now on an allocation that fails inside jansson ends the program with a message: jansson does not look at all of
  * them, and goes on with text that lacks what was to be added. */
 void cli_guard_json(void);

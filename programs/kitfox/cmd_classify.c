@@ -44,18 +44,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 }
 
 static void print_json(const char *path, const kf_score *top, size_t n, double ms, const char *error) {
-    json_t *o = json_pack("{s:s}", "image", path), *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:i,s:s?,s:f}", "index", top[i].index, "label", top[i].label, "score",
-                                              (double)top[i].score));
-    if (error) {
-        json_object_set_new(o, "error", json_string(error));
-        json_decref(list);
-    } else {
-        json_object_set_new(o, "top", list);
-        json_object_set_new(o, "ms", json_real(ms));
-    }
-    cli_print_json(o);
+    if (error) cli_print_json(json_pack("{s:s,s:s}", "image", path, "error", error));
+    else cli_print_json(json_pack("{s:s,s:o,s:f}", "image", path, "top", cli_scores(top, n), "ms", ms));
 }
 
 static void print_text(const char *path, const kf_score *top, size_t n, double ms) {

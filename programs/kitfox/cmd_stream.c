@@ -54,11 +54,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 }
 
 static void print_line(long long frame, const kf_score *top, size_t n, double ms) {
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_pack("{s:i,s:s?,s:f}", "index", top[i].index, "label", top[i].label, "score",
-                                              (double)top[i].score));
-    cli_print_json(json_pack("{s:I,s:o,s:f}", "frame", (json_int_t)frame, "top", list, "ms", ms));
+    cli_print_json(json_pack("{s:I,s:o,s:f}", "frame", (json_int_t)frame, "top", cli_scores(top, n), "ms", ms));
 }
 
 /* KF_OK with *got 0 at the end of the stream. */

@@ -158,6 +158,15 @@ static kf_status do_page(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status do_scores(fixture *f, kf_error *err) {
+    static const kf_score TOP[] = {{3, 0.5F, "frog"}, {1, 0.25F, NULL}};
+    char *text;
+    (void)f;
+    kf_status st = kf_scores_json(TOP, 2, &text, err);
+    free(text);
+    return st;
+}
+
 const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"labels", do_labels, OOM_ANY},
                             {"labels in JSON", do_json_labels, OOM_JSON},
@@ -169,6 +178,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"evaluate", do_evaluate, OOM_OTHER},
                             {"compare", do_compare, OOM_OTHER},
                             {"page", do_page, OOM_OTHER},
+                            {"scores", do_scores, OOM_JSON},
                             {0}};
 #else
 const oom_case oom_lab[] = {{0}};

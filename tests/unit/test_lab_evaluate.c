@@ -200,8 +200,24 @@ static void wilson(void **state) {
     }
 }
 
+static void scores(void **state) {
+    (void)state;
+    const kf_score top[] = {{3, 0.98F, "fr\"og"}, {10, 0.5F, NULL}, {0, 1, "\xe4"}, {2, NAN, ""}};
+    char *text;
+    kf_error err;
+    assert_int_equal(kf_scores_json(top, 4, &text, &err), KF_OK);
+    assert_string_equal(text,
+                        "[{\"index\":3,\"label\":\"fr\\\"og\",\"score\":0.9800000191},"
+                        "{\"index\":10,\"label\":null,\"score\":0.5},"
+                        "{\"index\":0,\"label\":null,\"score\":1.0},{\"index\":2,\"label\":\"\",\"score\":null}]");
+    free(text);
+    assert_int_equal(kf_scores_json(NULL, 0, &text, &err), KF_OK);
+    assert_string_equal(text, "[]");
+    free(text);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(counts), cmocka_unit_test(stops), cmocka_unit_test(refusals),
-                                       cmocka_unit_test(wilson)};
+                                       cmocka_unit_test(wilson), cmocka_unit_test(scores)};
     return cmocka_run_group_tests(tests, begin, end);
 }
