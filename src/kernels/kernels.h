@@ -18,13 +18,13 @@ static inline size_t kf__dwconv_first(size_t c, size_t block) {
     return first + KF_DWCONV_PANEL <= c || c < KF_DWCONV_PANEL ? first : c - KF_DWCONV_PANEL;
 }
 
-/** Bytes of a line of the caches; a depth of a panel of f32 weights is one. */
+/** Bytes of a cache line. One depth (k) of an f32 panel is one line. */
 enum { KF_LINE = 64 };
-/** Weights that later steps will read: f32 products of several rows ask for the lines in order while they compute, and
- * wait for none. */
+/** Weights that later steps will read. f32 products of several rows prefetch their lines in order while they
+ * compute. */
 typedef struct kf__ahead {
     const char *at; /* the next line */
-    size_t lines;   /* to ask for; a few more may be touched, so nothing has to be mapped after the last */
+    size_t lines;   /* lines left to prefetch; a few more may be prefetched, whether or not memory is mapped there */
 } kf__ahead;
 
 /** What happens to an f32 accumulator before it is stored: bias, activation, residual, clip. */
@@ -34,7 +34,7 @@ typedef struct kf__epilogue {
     const float *residual; /* same rows as the output, or NULL */
     size_t ld_residual;    /* elements from row to row */
     kf__activation post;   /* NONE or CLIP, after the residual */
-    kf__ahead *ahead;      /* moves on; one a thread. NULL: nothing */
+    kf__ahead *ahead;      /* advanced by the kernel; one per thread; NULL: no prefetch */
 } kf__epilogue;
 
 /** c[m,n] = epilogue(a[m,k] * w[n,k]^T). `b` is packed by kf__gemm_f32_pack. lda, ldc >= k, n. Rows are independent, so
@@ -59,13 +59,13 @@ typedef struct kf__dwconv_row {
     int32_t w_in, w_out;
     size_t c;
     const float *w; /* packed by kf__dwconv_f32_pack */
-    float *out;     /* [w_out, c]; apart from the residual */
+    float *out;     /* [w_out, c]; does not overlap the residual */
 } kf__dwconv_row;
 typedef void kf__dwconv_f32_fn(const kf__dwconv_row *d, const kf__epilogue *e);
 
 /** out[i] = x[i] * gate[i % c] for `rows` rows of c elements. */
 typedef void kf__scale_f32_fn(size_t rows, size_t c, const float *x, const float *gate, float *out);
-/** sums[j] += the sum of x[i, j] over `rows` rows, which is formed apart. */
+/** sums[j] += the sum of x[i, j] over `rows` rows, which is computed separately and added once. */
 typedef void kf__colsum_f32_fn(size_t rows, size_t c, const float *x, float *sums);
 /** out[i] = post(act(a[i] + b[i])); b may be NULL (plain activation). Only act and post of `e` are used. */
 typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e);
@@ -73,8 +73,8 @@ typedef void kf__eltwise_f32_fn(size_t n, const float *a, const float *b, float 
 /** Three planes of n numbers, interleaved: to[3 * i + k] = x[k][i]. */
 typedef void kf__interleave_f32_fn(size_t n, const float *const x[3], float *to);
 
-/** The functions in use and what callers have to know of them; filled once by kf__kernels_select. kernels.def has a
- *  line for each kernel. */
+/** The functions in use, and the facts that callers need about them; filled once by kf__kernels_select from
+ * kernels.def. */
 typedef struct kf__kernels {
     kf__gemm_f32_fn *gemm_f32;
     kf__conv_f32_fn *conv_f32;
@@ -85,14 +85,15 @@ typedef struct kf__kernels {
     kf__interleave_f32_fn *interleave_f32;
     const char *gemm_f32_name, *conv_f32_name, *dwconv_f32_name, *scale_f32_name, *colsum_f32_name, *eltwise_f32_name;
     const char *interleave_f32_name;
-    size_t gemm_rows;        /* of the largest tile: shares of rows are multiples of it */
-    size_t gemm_columns;     /* of a panel: shares of columns are multiples of it */
-    size_t gemm_least_tiles; /* tiles that make a share of rows worth it: with fewer, shares would differ too much */
+    size_t gemm_rows;        /* of the largest tile; threads take multiples of it */
+    size_t gemm_columns;     /* of a panel; threads take multiples of it */
+    size_t gemm_least_tiles; /* fewest tiles for which rows are split among threads: with fewer, the shares would differ
+                                too much */
     size_t gemm_weights_per_line; /* weights that a tile consumes per prefetched cache line: 32 columns at one depth for
                                      four lines give 8 */
 } kf__kernels;
 
-/** Of the lines of kernels.def, in order, those whose level `cpu` contains. */
+/** For each entry, the last line of kernels.def whose level `cpu` contains. */
 void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out);
 
 /** Elements of the packed form of w[n,k]. */

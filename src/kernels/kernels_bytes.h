@@ -1,4 +1,4 @@
-/* Contracts of the kernels that go over every byte of a picture or a file: rows of pixels, blocks of SHA-256. All give
+/* Contracts of the kernels that process every byte of a picture or a file: rows of pixels, blocks of SHA-256. All give
  * the same bytes. Kernels are pure: no allocation, threads, globals or logging.
  * Owner rule: every pointer is borrowed for the call. No kernel reads or writes outside the rows it is given. */
 #ifndef KF_KERNELS_BYTES_H
@@ -8,8 +8,7 @@
 
 /* ---- rows of pixels ---------------------------------------------------------------------------------------------- */
 
-/** Bits behind the point of a filter's coefficients: 8 of the result and 2 of headroom for negative lobes are taken
- *  from 32. */
+/** Fraction bits of a filter's coefficients: 32, minus 8 for the result and 2 of headroom for negative lobes. */
 enum { KF_TAP_BITS = 32 - 8 - 2 };
 
 /** What each output position of a separable filter reads. */
@@ -19,9 +18,9 @@ typedef struct kf__filter_taps {
     int32_t *k;      /* [size * out], zero after the count */
 } kf__filter_taps;
 
-/** `width` (even) pixels of luma and their chroma pairs to RGB; limited is 0 or 1. */
+/** Luma of `width` pixels (even) and their chroma pairs to RGB; limited is 0 or 1. */
 typedef void kf__nv12_fn(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb);
-/** Filters `rows` rows of width_in RGB pixels, `stride` bytes apart, to width pixels each, without gaps. */
+/** Filters `rows` rows of width_in RGB pixels, at distance `stride` bytes, to width pixels each, without gaps. */
 typedef void kf__across_fn(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t,
                            int32_t width, uint8_t *to);
 /** One row of `bytes` bytes from `count` rows that follow each other without gaps. */
@@ -34,8 +33,8 @@ typedef struct kf__kernels_image {
     kf__down_fn *down;
     const char *nv12_name, *across_name, *down_name;
 } kf__kernels_image;
-/** Of the lines of kernels.def, in order, those whose level `cpu` contains; KF_CPU_LEVELS: whose level is allowed and
- *  usable at this moment (KITFOX_CPU, kf_cpu_limit), without asking the machine for more than these lines need. */
+/** For each entry, the last line of kernels.def whose level `cpu` contains. KF_CPU_LEVELS: whose level is allowed
+ * and usable now (KITFOX_CPU, kf_cpu_limit); only the features that these lines need are probed. */
 void kf__kernels_select_image(kf__cpu_level cpu, kf__kernels_image *out);
 
 /** Coefficients of NV12 times 65536, rounded: ITU-R BT.601 and JFIF (full range). */
@@ -56,8 +55,8 @@ typedef void kf__sha256_fn(uint32_t h[8], const uint8_t *p, size_t n);
 /** Its 64 constants. */
 extern const uint32_t kf__sha256_k[64];
 
-/** The function in use: instruction sets for hashes come apart from levels, so a line states the features it needs, and
- *  no limit lowers it. */
+/** The function in use. No level contains the instruction sets for hashes, so a line states the features that it
+ * needs, and no limit applies. */
 typedef struct kf__kernels_hash {
     kf__sha256_fn *sha256;
     const char *sha256_name;

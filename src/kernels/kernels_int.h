@@ -40,10 +40,10 @@ typedef struct kf__requant {
 void kf__requant_bound(kf__requant *q, double largest_sum, size_t n, size_t block, uint8_t *lo8, uint8_t *hi8);
 
 /** c[m,n] = requant(a[m, runs * k] * w[n, runs * k]^T), w packed by kf__gemm_u8_pack with the layout that the kernel
- *  wants. A row of a is `runs` runs of k bytes, ld_run bytes apart, and rows are lda bytes apart, so that a window of
- *  an image can be read in place; with more than one run, k is a multiple of the table's gemm_group. Rows are
- *  independent; panels are independent, so threads may split n at multiples of KF_QPANEL (b moves by panels, the
- *  requant vectors by columns). c overlaps neither a nor the residual: a kernel may make some rows twice. */
+ * wants. A row of a is `runs` runs of k bytes, ld_run bytes apart, and rows are lda bytes apart, so that a window of
+ * an image can be read in place; with more than one run, k is a multiple of the table's gemm_group. Rows are
+ * independent; panels are independent, so threads may split n at multiples of KF_QPANEL (b moves by panels, the
+ * requant vectors by columns). c overlaps neither a nor the residual: a kernel may compute some rows twice. */
 typedef void kf__gemm_u8_fn(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
                             const void *b, void *c, size_t ldc, const kf__requant *q);
 /** gemm_u8 for i16 inputs in one run; `wide`: the packed weights are i16, not i8. */
@@ -97,15 +97,15 @@ typedef struct kf__eltwise_q {
     size_t rows, c;
 } kf__eltwise_q;
 typedef void kf__eltwise_q_fn(const kf__eltwise_q *e);
-/** Numbers that all have the parameters of channel 0: makes the first ones of n, as many as fill registers, and returns
- * how many. */
+/** For numbers that all use the parameters of channel 0: computes as many of the first n as fill registers, and
+ * returns how many. */
 typedef size_t kf__eltwise_run_fn(const kf__eltwise_q *e, size_t n);
-/** A kernel around `run`: the rest, and channels that differ, are left to scalar code. */
+/** A kernel around `run`: scalar code does the remainder, and steps whose channels have different parameters. */
 void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e);
 
-/** One pixel of a pooling step: its taps inside the image are `rows` times `columns` (together KF_POOL_TAPS at most in
- * a vector kernel), their steps in elements. The largest q, kept inside lo..hi, or step 5 of (sum of (q - in_zero)) *
- * mul. */
+/** One pixel of a pooling step: its taps inside the image are `rows` times `columns` (together KF_POOL_TAPS at most
+ * in a vector kernel), with row_step and column_step in elements. Gives the largest q, kept inside lo..hi, or step 5
+ * of (sum of (q - in_zero)) * mul. */
 typedef struct kf__pool_q {
     const void *in; /* the first tap inside */
     kf_dtype in_type, out_type;
@@ -127,16 +127,16 @@ typedef void kf__pixels_fn(size_t n, const float *const x[3], bool planes, const
 typedef void kf__interleave_fn(size_t n, const uint8_t *const x[3], uint8_t *to);
 
 /** How a kernel wants u8 weights. GEMM: panels of [k/group][16][group] i8 (QUADS) or [k/4][2][16][2] i16 (SPLIT:
- *  elements 0, 2 and elements 1, 3 of every four; the group is 4). Depthwise: as they are (PLAIN), fours of rows or
- *  pairs of them in i16, see pack_int.c. */
+ * elements 0, 2 and elements 1, 3 of every quad; the group is 4). Depthwise: unchanged (PLAIN), quads of rows in i8
+ * (QUADS) or pairs of rows in i16 (PAIRS); pack_int.c has a drawing. */
 typedef enum kf__qlayout { KF_QLAYOUT_PLAIN, KF_QLAYOUT_QUADS, KF_QLAYOUT_SPLIT, KF_QLAYOUT_PAIRS } kf__qlayout;
 
-/** The integer functions in use and what callers have to know of them; filled once by kf__kernels_select_int. */
+/** The integer functions in use, and the facts that callers need about them; filled once by kf__kernels_select_int. */
 typedef struct kf__kernels_int {
     kf__gemm_u8_fn *gemm_u8;
     kf__gemm_i16_fn *gemm_i16;
     kf__dwconv_q_fn *dwconv_u8, *dwconv_any,
-        *dwconv_i16; /* any: u8 by i8 as u8, but every shape, PLAIN weights, natural order */
+        *dwconv_i16; /* dwconv_any is u8 by i8 too, but takes every shape, PLAIN weights, natural order */
     kf__affine_q_fn *affine_q;
     kf__colsum_q_fn *colsum_q;
     kf__eltwise_q_fn *eltwise_q;
@@ -147,16 +147,16 @@ typedef struct kf__kernels_int {
         *colsum_q_name;
     const char *eltwise_q_name, *pool_q_name, *pixels_name, *interleave_name;
     kf__qlayout gemm_layout, dw_layout;
-    size_t dw_block;           /* channels that the depthwise kernels take at a time */
-    size_t gemm_rows;          /* of the widest tile: shares of rows are multiples of it */
-    size_t gemm_least_rows;    /* rows that make a share worth it: with fewer, shares would differ too much */
-    size_t gemm_columns;       /* of a panel: shares of columns are multiples of it */
-    size_t gemm_group;         /* elements along k that gemm_u8 multiplies at once: several runs are each filled up to a
-                                  multiple of it */
-    int32_t gemm_input_offset; /* gemm_u8 sums (a - offset) * w: the caller adds offset * sum(w) to the bias. 128 where
-                                  a machine multiplies signed by signed, else 0 */
+    size_t dw_block;        /* channels that the depthwise kernels take at a time */
+    size_t gemm_rows;       /* of the widest tile; threads take multiples of it */
+    size_t gemm_least_rows; /* fewest rows that are split among threads: with fewer, the shares would differ too much */
+    size_t gemm_columns;    /* of a panel; threads take multiples of it */
+    size_t gemm_group;      /* elements along k that gemm_u8 multiplies at once; each of several runs is filled up to a
+                               multiple of it */
+    int32_t gemm_input_offset; /* gemm_u8 sums (a - offset) * w, and the caller adds offset * sum(w) to the bias. 128
+                                  for machines that multiply signed by signed, else 0 */
 } kf__kernels_int;
-/** Of the lines of kernels.def, in order, those whose level `cpu` contains. */
+/** For each entry, the last line of kernels.def whose level `cpu` contains. */
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 
 /* ---- proof (tiles.c): a kernel that few machines run is compared with the scalar one before it is used ----------- */
@@ -164,9 +164,10 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 /** Does this kernel of QUADS weights give the scalar kernel's bytes on a product with every remainder? Takes a fraction
  * of a millisecond. */
 bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm);
-/** Puts `gemm` into a table of QUADS weights if it agrees; else leaves the table, bars `level` and returns false. */
+/** Puts `gemm` into a table of QUADS weights if it agrees. Otherwise leaves the table as it is, bars `level` and
+ * returns false. */
 bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
-/** The same, compared once in a process. Thread safe. */
+/** The same; the comparison runs once per process. Thread-safe. */
 void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
 
 /* ---- packing (pack_int.c) ---------------------------------------------------------------------------------------- */
@@ -179,8 +180,8 @@ void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, cons
 /** [n/16][k/2][16][2] of i8 or i16. */
 size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k);
 void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to);
-/** Channel at place i when `block` channels are taken at a time (block 16: i itself): byte interleaving inside 16-byte
- * lanes. */
+/** The channel at place i if `block` channels are processed at once (block 16: i itself). This is the order that
+ * interleaving bytes inside 16-byte lanes gives. */
 static inline size_t kf__dwconv_q_order(size_t block, size_t i) {
     size_t lanes = block / 16, r = i % block;
     return i - r + 16 * (r / 4 % lanes) + 4 * (r / (4 * lanes)) + r % 4;
@@ -189,17 +190,17 @@ static inline size_t kf__dwconv_q_order(size_t block, size_t i) {
 static inline bool kf__dwconv_u8_fast(int32_t kh, int32_t kw, int32_t sh, int32_t sw, int32_t dh, int32_t dw) {
     return kh == kw && (kh == 3 || kh == 5) && sh == sw && (sh == 1 || sh == 2) && dh == 1 && dw == 1;
 }
-/** Output rows that a vector kernel makes together, and fours of input rows that they read. Two where that costs no
- * further four. */
+/** Output rows that a vector kernel computes together (two if that needs no further quad), and quads of input rows
+ * that they read. */
 static inline int32_t kf__dwconv_u8_rows(int32_t k, int32_t s) { return (k + s + 3) / 4 == (k + 3) / 4 ? 2 : 1; }
 static inline int32_t kf__dwconv_u8_fours(int32_t k) { return (k + 3) / 4; }
-/** The same of PAIRS: output rows made together, and the first channel of a block of 16: the last block ends with the
- * last channel. */
+/** The same for PAIRS: output rows computed together, and the first channel of a block of 16. The last block ends
+ * with the last channel. */
 static inline int32_t kf__dwconv_u8_pair_rows(int32_t k, int32_t s) { return k == 5 && s == 1 ? 1 : 2; }
 static inline size_t kf__dwconv_u8_pair_channel(size_t block, size_t c) {
     return block + 16 <= c || c < 16 ? block : c - 16;
 }
-/** Output columns that a vector kernel makes before it goes on with the next block of channels. */
+/** Output columns that a vector kernel computes before it goes to the next block of channels. */
 #define KF_DW_STRIP 28
 /** Bytes of packed depthwise weights w[k, k, c] and packing; s is the stride. */
 size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c);

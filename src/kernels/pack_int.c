@@ -1,5 +1,20 @@
-/* Packing of integer weights: panels of 16 columns by fours or pairs of k, and depthwise weights by fours of rows.
- * Owner rule: fills the caller's memory. */
+/* Packing of integer weights: panels of 16 columns by quads or pairs of k, and depthwise weights by quads or pairs of
+ * rows.
+ * Owner rule: fills the caller's memory.
+ *
+ * A panel holds all weights of 16 columns of the product, in the order in which a tile reads them. Column n of the
+ * product uses row n of w[n,k]. QUADS with a group of 4:
+ *
+ *     w         k ->                        panel 0: columns 0..15, read from top to bottom
+ *     n =  0    a0 a1 a2 a3 a4 a5 ..        a0 a1 a2 a3   b0 b1 b2 b3   ..   p0 p1 p2 p3     k = 0..3, 64 bytes
+ *          1    b0 b1 b2 b3 b4 b5 ..        a4 a5 a6 a7   b4 b5 b6 b7   ..   p4 p5 p6 p7     k = 4..7
+ *         ..                                 column 0      column 1           column 15
+ *         15    p0 p1 p2 p3 p4 p5 ..
+ *         16    q0 q1 ..                    panel 1: columns 16..31, and so on
+ *
+ * One instruction (vpdpbusd) multiplies each quad by the same four bytes of a row of A, and adds the four products to
+ * the sum of that quad's column. SPLIT stores each line as two, in i16: first a0 a2 b0 b2 .., then a1 a3 b1 b3 ..
+ * Places outside w are 0. Panels of f32 (pack_f32.c) are the same with a group of 1. */
 #include "kernels/kernels_int.h"
 
 #include <math.h>
@@ -8,7 +23,7 @@ size_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k) 
     return kf__round_up(n, KF_QPANEL) * kf__round_up(k, group) * (layout == KF_QLAYOUT_SPLIT ? 2 : 1);
 }
 
-/* A group of taps of one column: as bytes, or its four split into even and odd i16 `odd` elements later. */
+/* A group of weights of one column: as bytes, or (SPLIT) as i16 with the odd ones `odd` places after the even ones. */
 static inline void put_group(kf__qlayout layout, size_t group, const int8_t *taps, void *to, size_t at, size_t odd) {
     if (layout != KF_QLAYOUT_SPLIT) {
         memcpy((int8_t *)to + at * group, taps, group);
@@ -33,7 +48,8 @@ static inline void pack_groups(kf__qlayout layout, size_t group, size_t n, size_
 }
 
 void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, const int8_t *w, void *to) {
-    if (group == 4) pack_groups(layout, 4, n, k, w, to); /* a constant: every weight passes here at start */
+    if (group == 4)
+        pack_groups(layout, 4, n, k, w, to); /* a constant makes this fast: every weight passes here at start */
     else pack_groups(layout, group, n, k, w, to);
 }
 
@@ -65,8 +81,8 @@ void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to) {
                 }
 }
 
-/* [blocks of 16][kx][pair][output row][channels 0..3, 8..11, 4..7, 12..15][2] i16: pair p of output row r are the input
- * rows from r * s / 2 * 2 + 2 * p; a row that it does not read has weight 0. */
+/* [blocks of 16][kx][pair][output row][channels 0..3, 8..11, 4..7, 12..15][2] i16: pair p of output row r are the
+ * input rows from r * s / 2 * 2 + 2 * p; a row that it does not read has weight 0. */
 static void pack_row_pairs(int32_t k, int32_t s, size_t c, const int8_t *w, int16_t *at) {
     for (size_t block = 0; block < c; block += 16)
         for (int32_t kx = 0; kx < k; kx++)
@@ -80,8 +96,12 @@ static void pack_row_pairs(int32_t k, int32_t s, size_t c, const int8_t *w, int1
                         }
 }
 
-/* [blocks][kx][four][output row][block][4]: output row r reads input row r * s + ky, which is byte (r * s + ky) % 4 of
- * four (r * s + ky) / 4; bytes that it does not read have weight 0. */
+/* [blocks][kx][quad][output row][block][4]: output row r reads input row r * s + ky, which is byte (r * s + ky) % 4 of
+ * quad (r * s + ky) / 4; bytes that it does not read have weight 0. For 3x3, stride 1, two output rows share one quad:
+ *
+ *     input row                0         1         2         3
+ *     output row 0  kx:   w[0,kx]   w[1,kx]   w[2,kx]         0      four bytes of a channel, then the next channel
+ *     output row 1  kx:         0   w[0,kx]   w[1,kx]   w[2,kx] */
 size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c) {
     if (layout == KF_QLAYOUT_PLAIN) return (size_t)(k * k) * c;
     if (layout == KF_QLAYOUT_PAIRS)
@@ -117,7 +137,7 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
 /* The sums of a strip: two rows, a block of 64 channels. */
 size_t kf__dwconv_u8_scratch(void) { return (size_t)KF_DW_STRIP * 2 * 64 * 4; }
 
-/* Every step after the sum is linear in it but h-swish, whose factor is at most 6 * k. */
+/* Every step after the sum is linear in it, except h-swish, whose factor is at most 6 * k. */
 static double largest_value(const kf__requant *q, double sum, size_t i) {
     double x = sum * fabs((double)q->mul[i]) + (q->fbias ? fabs((double)q->fbias[i]) : 0);
     if (q->act.kind == KF_ACT_HSWISH) x *= 6 * fabs((double)q->k[i]);

@@ -1,4 +1,4 @@
-/* Selection: of the lines of kernels.def, in order, the last one for each entry whose level the wanted level contains.
+/* Selection: for each entry, the last line of kernels.def whose level the wanted level contains.
  * Owner rule: fills the caller's table. */
 #include "kernels/kernels.h"
 #include "kernels/kernels_bytes.h"

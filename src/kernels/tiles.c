@@ -1,16 +1,16 @@
-/* Tiles are proved before they are used: the first table with them comes after a product whose bytes the scalar kernel
- * gives too. Machines without tiles check the kernel on a model of them (tests/kernels/tile_model.h). Owner rule: one
- * static verdict. */
+/* The tile kernel is proved before it is used: a process first computes a few products with it and compares the
+ * bytes with the scalar kernel. Machines without tiles check it on a model of the instructions
+ * (tests/kernels/tile_model.h). Owner rule: one static verdict. */
 #include "kernels/kernels_int.h"
 
 #include <stdatomic.h>
 
-/* Rows, columns and k that need every kind of tile: two of rows and one that begins inside the one before it, two
- * panels and half of one, two steps of which the second begins inside the first. */
+/* Rows, columns and k that need every kind of tile: two tiles of rows and one that overlaps the one before it, two
+ * panels and a half, and two steps of which the second overlaps the first. */
 enum { M = 37, N = 40, K = 68, RUN = 32, PANELS = (N + KF_QPANEL - 1) / KF_QPANEL, ROOM = N + 2 * KF_QPAD };
 
-/* The product as it is, or with rows that are two runs and overlap as windows of an image do, rounded to bytes or as
- * the sums themselves. */
+/* The product with plain rows, or with rows of two runs that overlap like windows of an image; rounded to bytes, or
+ * as sums. */
 static void product(kf__gemm_u8_fn *gemm, int turn, const uint8_t *a, const int8_t *b, void *c) {
     int32_t bias[ROOM] = {0}, zero[ROOM] = {0};
     float mul[ROOM] = {0}, lo[ROOM] = {0}, hi[ROOM] = {0};
@@ -50,7 +50,7 @@ bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level lev
 
 void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out) {
     enum { UNKNOWN, GOOD, BAD };
-    static atomic_int verdict; /* of the one kernel that kernels.def wants proved */
+    static atomic_int verdict; /* of the one kernel that kernels.def marks as PROVED */
     int known = atomic_load(&verdict);
     if (known == UNKNOWN) atomic_store(&verdict, kf__kernels_adopt(gemm, name, level, out) ? GOOD : BAD);
     else if (known == GOOD) out->gemm_u8 = gemm, out->gemm_u8_name = name;

@@ -1,10 +1,10 @@
-/* How the functions of kernel bodies are called: part of their caller, or one copy apart.
+/* How the functions of kernel bodies are compiled: inlined into their caller, or as one shared copy.
  * Owner rule: macros only. */
 #ifndef KF_BODY_CALLS_H
 #define KF_BODY_CALLS_H
 
 #define INLINE static inline __attribute__((always_inline))
-/* One copy, whatever its callers' constants are. */
+/* One copy for all callers, even if they pass constants. */
 #if defined(__clang__)
 #define APART static __attribute__((noinline))
 #else

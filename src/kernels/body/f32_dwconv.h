@@ -2,7 +2,7 @@
  * output columns of one channel vector are summed together: an input column is loaded once for all of them.
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
-/* Activation, residual and last clip of `n` vectors in registers, stored `c` apart. */
+/* Activation, residual and last clip of `n` vectors in registers, stored at distance `c`. */
 INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x, size_t ch, const int tail,
                       MASK mask, V *acc) {
     size_t at = (size_t)x * d->c + ch;
@@ -20,8 +20,8 @@ INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *
     else UNROLL for (int q = 0; q < n; q++) STORE(to + (size_t)q * d->c, acc[q]);
 }
 
-/* Columns x..x+n of the channels from ch on, k x k taps, stride s, no dilation, half a window at most beyond either end
- * of the row. n, k and s are constants, so that the sums and the taps of a kernel row are registers. */
+/* Columns x..x+n of the channels from ch on: k x k taps, stride s, no dilation. At most half a window lies beyond
+ * either end of the row. n, k and s are constants, so that the sums and the taps of a kernel row stay in registers. */
 INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x,
                       size_t ch, const float *taps) {
     const int last = (n - 1) * s + k - 1;
@@ -66,8 +66,8 @@ static __attribute__((noinline)) void dw_any(const kf__dwconv_row *d, const kf__
     dw_finish(1, d, e, x, ch, 1, mask, &acc);
 }
 
-/* n columns (0: one, of any geometry), every channel. The last block begins early, so that only rows of fewer channels
- * than a block have a masked tail. */
+/* n columns (0: one column of any geometry), every channel. The last block overlaps the one before it, so that only
+ * rows with fewer channels than a block need a masked tail. */
 INLINE void dw_columns(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e,
                        int32_t x) {
     const float *taps = d->w;
@@ -86,8 +86,8 @@ INLINE void dw_columns(const int n, const int k, const int s, const kf__dwconv_r
 
 static void dw_column(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x) { dw_columns(0, 0, 0, d, e, x); }
 
-/* A row in sevens: the widths of 224 x 224 networks are multiples of seven. The last group overlaps the one before it.
- * `columns` are the functions for four, seven and fourteen columns, the last one or NULL. */
+/* A row in groups of seven columns: the widths of 224 x 224 networks are multiples of seven. The last group overlaps
+ * the one before it. `columns` are the functions for four, seven and fourteen columns, the last one or NULL. */
 typedef void dw_columns_fn(const kf__dwconv_row *d, const kf__epilogue *e, int32_t x);
 static void dw_row(dw_columns_fn *const columns[3], const kf__dwconv_row *d, const kf__epilogue *e) {
     int32_t w = d->w_out, x = 0;

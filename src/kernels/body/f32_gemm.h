@@ -1,5 +1,5 @@
-/* Body of the f32 matrix products, compiled once per instruction set; included by f32_template.h.
- * Tiles of rows by vectors stay in registers; a full tile also finishes there, a smaller one goes through a buffer.
+/* Body of the f32 matrix products, compiled once per instruction set; included by f32_template.h. The sums of a tile
+ * (rows by vectors) stay in registers. A full tile also runs its epilogue there; a smaller one goes through a buffer.
  * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 /* One call: A in pieces, B packed, C. */
@@ -31,8 +31,8 @@ INLINE V bias_at(const product *p, size_t at) {
     return p->e->bias && at < p->n ? LOADM(p->e->bias + at, TAIL(p->n - at)) : ZERO;
 }
 
-/* Bytes from a weight to the line to ask for when it is used: of what later steps read, in as many runs side by side as
- * the tile has panels, or else of the panels after these. */
+/* Bytes from a weight to the line that is prefetched when the weight is used. The line belongs to weights of later
+ * steps, in as many parallel runs as the tile has panels; if there are none, to the next panels. */
 static ptrdiff_t line_to_ask(const product *p, const float *w, size_t panels) {
     kf__ahead *a = p->e->ahead;
     size_t lines = p->k * panels;
@@ -44,8 +44,8 @@ static ptrdiff_t line_to_ask(const product *p, const float *w, size_t panels) {
     return there;
 }
 
-/* Rows are reached from a pointer every fourth by the multiples of the step that an address can hold: a pointer a row
- * would not fit the integer registers. */
+/* One pointer serves four rows; the others are multiples of the step that an address can hold. One pointer per row
+ * would need too many integer registers. */
 INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, ptrdiff_t ask,
                  tile *t) {
     const size_t step = p->a->step, step3 = 3 * step;
@@ -85,7 +85,7 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
     }
 }
 
-/* Activation, residual and store of `rows` vectors of one column block, `ld` vectors apart, from registers. */
+/* Activation, residual and store of `rows` vectors of one column block, held in registers at distance `ld`. */
 INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row, size_t col, tile *t) {
     const kf__epilogue *e = p->e;
 #define EACH(expression)                                                                                               \
@@ -111,8 +111,7 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
     }
 }
 
-/* The same for the half panel, in words of half the lanes: whole loads would wait for the stores of halves in a
- * buffer. */
+/* The same for the half panel, with half vectors: full loads from a buffer would stall on the stores of its halves. */
 INLINE void finish_half(const int mr, const product *p, size_t row, size_t at, tile *t) {
 #if HALVES
     const kf__epilogue *e = p->e;
@@ -157,8 +156,8 @@ INLINE void keep(const int mr, const int nv, const int half, const tile *t, floa
 
 INLINE void full(const int mr, const int nv, const int half, const product *p, size_t row, size_t col) {
     tile t;
-    /* Where an output takes few multiply-adds, stores to memory that is not in a near cache would hold the tiles up:
-     * the rows of the next one are on their way while this one computes. */
+    /* With few multiply-adds per output, stores to memory outside the near caches would stall the tiles. So the
+     * output rows of the next tile are prefetched while this one computes. */
     if (p->k < SHALLOW)
         UNROLL for (int i = 0; i < mr; i++) for (int j = 0; j < nv; j += (int)(KF_LINE / sizeof(V)))
             __builtin_prefetch(p->c + (row + (size_t)(mr + i)) * p->ldc + col + (size_t)(j * VL), 1);
@@ -173,13 +172,14 @@ INLINE void full(const int mr, const int nv, const int half, const product *p, s
     if (half) finish_half(mr, p, row, col + (size_t)(nv * VL), &t);
 }
 
-/* Fewer rows than a full tile has, or a few more: 1 to 4, 7, 8 or 16 at once, others in two about equal parts. */
+/* Fewer rows than a full tile, or a few more: 1 to 4, 7, 8 or 16 rows at once, other counts in two roughly equal
+ * parts. */
 INLINE void rest(const int most, const int nv, const int half, const product *p, size_t row, size_t m, size_t col) {
     while (m > 0) {
         size_t mr = m <= 8 && m < (size_t)most ? m : m >= 16 && most > 16 ? 16 : (m + 1) / 2;
         float buffer[ROWS_1 * BUFFER_LD];
         tile t;
-        if (mr == 5 || mr == 6) mr = 3; /* few layers have them, and every count costs a kilobyte or two */
+        if (mr == 5 || mr == 6) mr = 3; /* few layers need other counts, and each costs one or two kilobytes of code */
         switch (mr) {
 #define CASE(r)                                                                                                        \
     case r:                                                                                                            \
@@ -195,8 +195,8 @@ INLINE void rest(const int most, const int nv, const int half, const product *p,
     }
 }
 
-/* All rows of one tile width; a last one or two rows share with the tile before, since alone they would wait for each
- * other. */
+/* All rows at one tile width. One or two remaining rows share with the tile before: alone, their few sums would wait
+ * for each other. */
 #define WIDTH(name, most, nv, half)                                                                                    \
     static void name(const product *p, size_t row, size_t m, size_t col) {                                             \
         for (; m == (most) || m >= (most) + 3; m -= (most), row += (most)) full(most, nv, half, p, row, col);          \
@@ -209,8 +209,7 @@ WIDTH(rows_1h, ROWS_1H, 1, 1)
 WIDTH(rows_2h, ROWS_2H, 2, 1)
 #endif
 
-/* Columns from `col` on, rows row..row+m; the widths are chosen so that no lane of a multiply-add is idle if n is a
- * multiple of 8. */
+/* Columns from `col` on, rows row..row+m; the widths are chosen so that no lane is idle if n is a multiple of 8. */
 static void columns(const product *p, size_t row, size_t m) {
     for (size_t col = 0; col < p->n;) {
         size_t left = p->n - col;
@@ -237,8 +236,8 @@ void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, 
     for (size_t i = 0; i < m; i += block) columns(&p, i, m - i < block ? m - i : block);
 }
 
-/* One row: WIDE vectors of columns and two depths at once, so that the sums hide the latency of the multiply-adds and
- * several streams of weights are on their way from memory. */
+/* One row: WIDE vectors of columns and two depths at once. So the sums hide the latency of the multiply-adds, and
+ * memory delivers several streams of weights at once. */
 INLINE void row_of(const int wide, const product *p, const float *a, size_t col) {
     const float *w[4];
     V acc[2][4];

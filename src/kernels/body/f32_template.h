@@ -7,7 +7,7 @@
 
 #include "kernels/body/calls.h"
 
-/* Loops with constant bounds that must become straight code; a pointer whose origin the compiler shall forget. */
+/* Loops with constant bounds that must be unrolled; a pointer whose origin the compiler must not use. */
 #define UNROLL _Pragma("GCC unroll 32")
 #define OPAQUE(pointer) __asm__("" : "+r"(pointer))
 #if !HALVES /* never reached, but compiled */
@@ -50,7 +50,7 @@ INLINE V activate_slow(V x, kf__act act) {
     return x;
 }
 
-/* Any activation but the two that convolutions are followed by: kept out of their straight code. */
+/* Any activation except the two usual ones after convolutions: kept out of their unrolled code. */
 static __attribute__((noinline)) V activate_any(V x, const kf__epilogue *e) {
     if (e->act.kind == KF_ACT_SIGMOID || e->act.kind == KF_ACT_SILU) return activate_slow(x, e->act.kind);
     return activate(x, e->act.kind, SET1(e->act.lo), SET1(e->act.hi));

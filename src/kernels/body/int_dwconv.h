@@ -1,7 +1,7 @@
 /* Body of the integer depthwise kernels, included by int_template.h. Four rows of the image are interleaved, so that
- * one i32 lane holds four taps of one channel below each other; a column of the image is used for all outputs that read
- * it, then forgotten. An instruction set with registers of 64 bytes may name a FOLD_BODY, an own way for blocks of up
- * to 16 channels.
+ * one i32 lane holds four vertically adjacent taps of one channel. A column of the image is loaded once and used for
+ * all outputs that read it. An instruction set with registers of 64 bytes may name a FOLD_BODY, a special path for
+ * blocks of up to 16 channels.
  * Owner rule: pure functions. */
 
 #define BLOCK sizeof(V)
@@ -18,8 +18,8 @@ typedef struct dw_pass {
     V *sums; /* [width][R][4], where a second loop does the epilogue */
 } dw_pass;
 
-/* One four of rows: all four vectors of a block (J == 4), or the first or last two. `used`: rows of the four that any
- * output reads. */
+/* One quad of rows: all four vectors of a block (J == 4), or the first or last two. `used`: rows of the quad that
+ * any output reads. */
 INLINE void load_four(const int J, bool high, const int used, const uint8_t *const *at, LANES lanes, V *to) {
     V v[4], ab, cd;
     UNROLL for (int r = 0; r < 4; r++) v[r] = r < used ? load_lanes(at[r], lanes) : SET1I(0);
@@ -31,7 +31,7 @@ INLINE void load_four(const int J, bool high, const int used, const uint8_t *con
     to[0] = UNPLO16(ab, cd), to[1] = UNPHI16(ab, cd);
 }
 
-/* Parameters of a block, read before the loop: stores of bytes could change them, as far as the compiler knows. */
+/* Parameters of a block, read before the loop: otherwise the compiler would reload them after every store of bytes. */
 typedef struct dw_params {
     F mul[4], k[4];
     V zero[2], lo, hi;
@@ -80,16 +80,16 @@ INLINE void dw_store(const int kind, V lo, V hi, const dw_params *p, const dw_pa
     }
 }
 
-enum { SUMS = GENERAL + 1 }; /* kind of a strip that leaves its sums to a second loop */
+enum { SUMS = GENERAL + 1 }; /* kind of a strip whose epilogue is a second loop */
 
-/* All vectors of a block of channels, or its first or last two (J == 2, `high`), R output rows of a strip. A column of
- * the image is used for all outputs that it reaches (`live` of them) and then forgotten; the first of them is complete
- * after it. Where registers are many (RING), the sums of output o live in slot o % live and the loop is unrolled by
- * slots, so that nothing moves; else they move up by one after each column. */
+/* All vectors of a block of channels, or its first or last two (J == 2, `high`), R output rows of a strip. A column
+ * of the image contributes to all outputs that it reaches (`live` of them); the first of them is complete after it.
+ * With many registers (RING), the sums of output o stay in slot o % live and the loop is unrolled by slots.
+ * Otherwise the sums move up by one register after each column. */
 INLINE void dw_strip(const int kind, const int k, const int s, const int R, const int J, bool high, const dw_pass *p) {
     enum { STEP = 4, MOST = 5 };
     const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k, slots = RING ? live : 1;
-    const bool paired = RING && R == 2; /* the second row uses the weights of the first on lanes that are moved down */
+    const bool paired = RING && R == 2; /* the second row uses the weights of the first on shifted lanes */
     const size_t j0 = high ? 2 : 0;
     const V *w = (const V *)(const void *)p->w + j0;
     const kf__requant *q = p->q;
@@ -114,7 +114,7 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
             UNROLL for (int phase = 0; phase < s; phase++, sx++) {
                 const int reach = live - phase;
                 const uint8_t *const *rows_at = sx >= 0 && sx < w_in ? at : pads;
-                HIDE(w); /* else the address of every tap is kept, on the stack */
+                HIDE(w); /* otherwise the compiler keeps the address of every tap on the stack */
                 UNROLL for (int f = 0; f < fours; f++) {
                     if (J == 2) HIDE(high);
                     load_four(J, high, used - f * 4 < 4 ? used - f * 4 : 4, rows_at == at ? at + f * 4 : pads, lanes,

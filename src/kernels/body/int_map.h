@@ -1,13 +1,13 @@
-/* Body of the kernels that map numbers to numbers: Add, Mul and activation of whole tensors, and pooling windows.
- * Included after int_template.h, whose words and epilogue pieces it uses, with the words MAXI and MINI. Not for
- * AVX-512, where both measured no faster.
+/* Body of the elementwise kernels (Add, Mul and activation of whole tensors) and of pooling windows. Included after
+ * int_template.h, whose words and epilogue pieces it uses, with the words MAXI and MINI. AVX-512 does not use it: it
+ * was no faster there.
  * Owner rule: pure functions. */
 
 INLINE F real_of(const void *p, kf_dtype type, size_t i, V minus, F scale) {
     return type == KF_F32 ? LOADF((const float *)p + i) : MULF(CVT(ADDI(load_q(p, type, i, VL), minus)), scale);
 }
 
-/* Whole registers of n numbers that share their parameters; how many that were. */
+/* Full registers of n numbers that share their parameters. Returns how many numbers were done. */
 static size_t eltwise_run(const kf__eltwise_q *e, size_t n) {
     const kf__requant *q = e->q;
     const params p = {.flo = SETF(q->flo[0]), .fhi = SETF(q->fhi[0]), .zero = SET1I(q->zero[0])};

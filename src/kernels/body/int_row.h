@@ -1,7 +1,7 @@
-/* Product of one row of i16 inputs with packed weights, included by int_wide.h and by rungs that have better products
- * for it. Needs DOT2 besides what int_template.h needs. Owner rule: pure functions. */
+/* Product of one row of i16 inputs with packed weights, included by int_wide.h and by instruction sets that have a
+ * better product for it. Needs DOT2 besides what int_template.h needs. Owner rule: pure functions. */
 
-/* One pair of k, or the one that is left; `size`: bytes of a weight. */
+/* One pair of k, or a single last one; `size`: bytes of a weight. */
 INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t *a, size_t lda, const char *b,
                      size_t pairs, const int size, const size_t bytes) {
     V w[4 * W];
@@ -17,8 +17,8 @@ INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t 
     }
 }
 
-/* One row by `panels` panels, at most four, one after another: weights are read from end to end, once, which is what a
- * memory does best. Four sums for each column, as products wait for each other. */
+/* One row by `panels` panels, at most four, one after another: weights are read once, sequentially, which is
+ * fastest. Each column has four sums, because dependent products wait for each other. */
 INLINE void row_i16(const int size, size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col,
                     size_t row, void *c, size_t ldc, const kf__requant *q) {
     const size_t step = (size_t)(KF_QPANEL * 2 * size), fours = k / 8 * 4;

@@ -1,7 +1,7 @@
 /* Body of the integer kernels, compiled once for each instruction set (the including file defines the vector words).
  * Needs: V, F, VL, LOADV, STOREV, SET1I, ADDI, CVT, RNE, SETF, LOADF, ADDF, MULF, MINF, MAXF, UNP*, PACK*, DOT, SPLIT,
- * MR1, MR2, MR4, MAX_PANELS, load_q, store_q, load_bytes, NAME; DWCONV_BODY, where depthwise windows go another way
- * than int_dwconv.h. Sums are exact: no saturating pair products.
+ * MR1, MR2, MR4, MAX_PANELS, load_q, store_q, load_bytes, NAME; DWCONV_BODY, if depthwise windows do not use
+ * int_dwconv.h. Sums are exact: no saturating pair products.
  * Owner rule: pure functions. */
 
 /* Adds the product with weights in memory. */
@@ -12,9 +12,9 @@
 #define DOT_PAIR(a, b, x, y, at) (DOT_AT(a, x, at), DOT_AT(b, y, at))
 #endif
 #include "kernels/body/calls.h"
-/* The compiler forgets what it knows about a value, so that a loop is not made twice for it. */
+/* Hides a value from the compiler, so that it does not make two versions of a loop. */
 #define HIDE(x) __asm__("" : "+r"(x))
-/* Not under the address sanitizer, whose checks make an unrolled tile minutes of work for the compiler. */
+/* Not under AddressSanitizer: with its checks, the compiler needs minutes for an unrolled tile. */
 #if defined(__SANITIZE_ADDRESS__)
 #define UNROLL
 #elif defined(__clang__)
@@ -38,7 +38,7 @@ INLINE params params_at(const kf__requant *q, size_t col) {
     return p;
 }
 
-/* Kinds of epilogue: the common ones, with the output in u8, run without questions. */
+/* Kinds of epilogue: the common ones, with u8 output, have no branches. */
 enum { PLAIN_Q, HSWISH_Q, RESIDUAL_Q, GENERAL };
 INLINE int kind_of(const kf__requant *q) {
     if (!q->lo8 || q->fbias) return GENERAL;
@@ -46,8 +46,8 @@ INLINE int kind_of(const kf__requant *q) {
     return q->inv ? GENERAL : q->act.kind == KF_ACT_NONE ? PLAIN_Q : q->act.kind == KF_ACT_HSWISH ? HSWISH_Q : GENERAL;
 }
 
-/* Bounds as integers: floats that are not negative order like their bits, and a negative one is a negative number. So
- * the clamp to 0..6 does not wait for the adders. */
+/* Clamp by integer operations: the bits of non-negative floats have the same order as the floats, and a negative
+ * float is a negative integer. So the clamp to 0..6 does not use the units that add floats. */
 INLINE F hswish(F x, F k) { return MULF(CLAMP6(ADDF(x, SETF(3.0f))), MULF(x, k)); }
 
 INLINE V round_q(F x, const params *p) { return ADDI(RNE(MINF(MAXF(x, p->flo), p->fhi)), p->zero); }
@@ -111,7 +111,7 @@ INLINE F residual_u8(const kf__requant *q, size_t at, size_t lanes) {
 #define MOST_ROWS MR1
 #endif
 
-/* Steps 2 to 4 and the conversion of one column of vectors; what a later packing saturates needs no clamp here
+/* Steps 2 to 4 and the conversion of one column of vectors; the saturating packing later replaces the clamp
  * (kf__requant_bound). */
 INLINE void convert(const int kind, const int mr, const int j, V (*acc)[4 * W], size_t col, size_t row, size_t lanes,
                     const kf__requant *q) {
@@ -176,7 +176,7 @@ INLINE void finish_memory(const int kind, int mr, int nv, const V *acc, size_t n
     }
 }
 
-/* The tile comes through memory: one piece of code for single rows and rare epilogues of all tiles. */
+/* The tile's sums come from memory: shared code for single rows, and for rare epilogues of all tiles. */
 APART void finish_slow(int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc,
                        const kf__requant *q) {
     switch (kind_of(q)) {
@@ -222,7 +222,7 @@ INLINE void step_u8(const int mr, const int nv, V (*acc)[4 * W], const uint8_t *
     }
 }
 
-/* The last bytes of m rows, filled up to fours. */
+/* The last bytes of m rows, each filled up to four. */
 APART void copy_ends(int m, const uint8_t *a, size_t lda, size_t bytes, uint32_t *to) {
     for (int i = 0; i < m; i++) {
         to[i] = 0;
@@ -251,7 +251,7 @@ INLINE void tile_u8(const int mr, const int nv, size_t n, size_t k, size_t runs,
     finish(mr, nv, acc, n, col, row, c, ldc, q);
 }
 
-/* Do the rows left over take longer one by one than as the end of a whole tile that makes some rows twice? */
+/* Is recomputing part of a full tile cheaper than finishing the remaining rows one by one? */
 INLINE bool again(const size_t full, const size_t nv, size_t left, size_t depth) {
     return left * (depth + 80) * W > full * nv * (depth / 4 + 6);
 }
@@ -280,7 +280,7 @@ ROWS(4, MR4)
 #else
 ROWS(2, MR1)
 #define PICK(left) ((void)(left), 1)
-#ifdef MR_HALF /* eight columns are left quite often, and half of their panel is empty */
+#ifdef MR_HALF /* often eight columns remain, and half of their panel is empty */
 ROWS(1, MR_HALF)
 #define ROWS_OF(panels, left) ((void)(panels), (left) > VL ? rows_u8_2 : rows_u8_1)
 #else
@@ -291,7 +291,7 @@ ROWS(1, MR_HALF)
 void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
                    const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t panel = (runs * k + 3) / 4 * KF_QPANEL * 4 * (1 + SPLIT);
-    for (size_t i0 = 0, i1; i0 < m; i0 = i1) { /* a block of A stays in the first cache while all panels pass over it */
+    for (size_t i0 = 0, i1; i0 < m; i0 = i1) { /* a block of A stays in the first-level cache while all panels use it */
         size_t step;
         i1 = m - i0 < 144 ? m : i0 + 96;
         for (size_t col = 0; col < n; col += step * KF_QPANEL) {

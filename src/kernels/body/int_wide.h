@@ -1,5 +1,5 @@
-/* Body of the kernels of 16-bit inputs and of elementwise steps, included by int_template.h where a rung has its own
- * (WITH_WIDE). Needs DOT2 besides what int_template.h needs.
+/* Body of the kernels of 16-bit inputs and of elementwise steps, included by int_template.h for instruction sets that
+ * define WITH_WIDE. Needs DOT2 besides what int_template.h needs.
  * Owner rule: pure functions. */
 
 #include "kernels/body/int_row.h"
@@ -53,8 +53,8 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
 
 enum { DW16_TAPS = 49 };
 
-/* Sum of one output pixel's taps for n channels from c0 on. Weights are zero-extended: the upper half of an input lane,
- * its sign, counts nothing, so one pair product is exact. */
+/* Sum of one output pixel's taps for n channels from c0 on. Weights are zero-extended, so the upper half of an input
+ * lane (its sign) is multiplied by 0 and the pair product is exact. */
 INLINE V dw16_sum(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, size_t c0, size_t n,
                   int32_t y, int32_t x, const V *w, V acc) {
     int32_t left = x * d->sw - d->pl, top = y * d->sh - d->pt;
@@ -132,8 +132,8 @@ APART void affine_run(const kf__affine_q *a) {
     if (rest.rows) kf_k_affine_q_scalar(&rest);
 }
 
-/* Bytes to bytes, n channels from j on, whole registers of them: what packing saturates needs no clamp where every
- * product fits an i32. */
+/* Bytes to bytes, n channels from j on, full registers only. If every product fits an i32, the saturating packing
+ * replaces the clamp. */
 INLINE void affine_bytes(const kf__affine_q *a, size_t j, size_t n) {
     F mul[4];
     V minus[4], z[4], lo[4], hi[4];
@@ -162,8 +162,8 @@ INLINE void affine_bytes(const kf__affine_q *a, size_t j, size_t n) {
     }
 }
 
-/* Do the products of any byte and these factors fit an i32? Bits of floats without their sign order like integers,
- * those of NaN are above all. */
+/* Do the products of any byte and these factors fit an i32? Without the sign, the bits of floats have the order of
+ * integers, and those of NaN are above all. */
 static bool all_small(const float *mul, size_t n) {
     uint32_t most = 0;
     for (size_t i = 0; i < n; i++) {
@@ -203,7 +203,7 @@ void NAME(affine_q)(const kf__affine_q *a) {
     }
 }
 
-/* `regs` registers of columns of bytes: words hold the sums of 256 rows. */
+/* `regs` registers of columns of bytes; 16-bit lanes can hold the sums of 256 rows. */
 INLINE void colsum_words(const size_t regs, size_t rows, size_t c, const uint8_t *x, int32_t *sums) {
     uint16_t part[2 * 2 * VL];
     for (size_t from = 0, to; from < rows; from = to) {

@@ -1,5 +1,5 @@
-/* Scalar integer kernels: docs/NUMERICS.md word by word. Every other kernel must give these bytes.
- * Any C compiler, any CPU, -ffp-contract=off. Sums wrap in u32: the loader proved that the result fits i32.
+/* Scalar integer kernels: docs/NUMERICS.md, literally. Every other kernel must give these bytes. Any C compiler, any
+ * CPU, -ffp-contract=off. Sums wrap in u32: the loader proved that the result fits i32.
  * Owner rule: pure functions. */
 #include "kernels/kernels_int.h"
 
@@ -12,7 +12,7 @@ static inline void put(void *p, kf_dtype type, size_t i, int32_t q) {
     else ((int16_t *)p)[i] = (int16_t)q;
 }
 
-/* Step 5 with bounds that are relative to the zero point already; NaN gives the lower one. */
+/* Step 5 with bounds from which the zero point is already subtracted; NaN gives the lower bound. */
 static inline int32_t round_q(float x, float flo, float fhi, int32_t zero) {
     return kf__rne(kf__clampf(x, flo, fhi)) + zero;
 }
@@ -134,7 +134,7 @@ void kf_k_eltwise_q_scalar(const kf__eltwise_q *e) {
         }
 }
 
-/* The same for all channels? Every vector's elements have four bytes. */
+/* Are all channels' entries equal? Elements of every vector have four bytes. */
 static bool is_one(const void *vector, size_t c) {
     return !vector || memcmp(vector, (const char *)vector + 4, (c - 1) * 4) == 0;
 }
@@ -147,7 +147,7 @@ void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e) {
     kf__eltwise_q rest = *e;
     bool one = true;
     for (size_t i = 0; i < KF_COUNT(vectors); i++) one = one && is_one(vectors[i], e->c);
-    if (one) { /* else an activation whose output has a scale for each channel: rare */
+    if (one) { /* otherwise an activation whose output has scales per channel, which is rare */
         size_t n = e->rows * e->c, done = run(e, n);
         rest.a = (const char *)e->a + done * kf_dtype_size(e->a_type);
         if (e->b) rest.b = (const char *)e->b + done * kf_dtype_size(e->b_type);

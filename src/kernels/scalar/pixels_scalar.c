@@ -1,12 +1,12 @@
-/* Scalar kernels that make pixels of floats or planes: every frame of a network that takes pixels goes through here, so
- * the loops are ones that compilers make vector code of.
+/* Scalar kernels that turn floats or planes into pixels. Every frame of a network that takes pixels passes here, so
+ * compilers must be able to vectorize the loops.
  * Owner rule: pure functions. */
 #include "kernels/kernels_int.h"
 
 enum { PART = 256 };
 
-/* (x * std + mean) * top in double, kept inside 0..255, rounded to nearest even; NaN gives 0. Adding and taking away
- * 1.5 * 2^52 rounds: unlike lrint it is no call. */
+/* (x * std + mean) * top in double, kept inside 0..255, rounded to nearest even; NaN gives 0. Adding and subtracting
+ * 1.5 * 2^52 rounds without the function call that lrint needs. */
 static void undo(const float *restrict x, size_t n, size_t step, double std, double mean, double top,
                  int32_t *restrict to) {
     for (size_t i = 0; i < n; i++) {

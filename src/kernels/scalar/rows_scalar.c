@@ -27,7 +27,7 @@ void kf_k_across_scalar(const uint8_t *in, size_t stride, int32_t rows, int32_t 
         }
 }
 
-/* A part of a row at a time, whose sums stay in the first cache, so that the loop runs along memory. */
+/* Works on parts of a row whose sums fit the first-level cache, so that the inner loop runs along memory. */
 void kf_k_down_scalar(const uint8_t *in, size_t bytes, int32_t count, const int32_t *k, uint8_t *to) {
     int32_t sum[256];
     for (size_t x = 0, n; x < bytes; x += n) {

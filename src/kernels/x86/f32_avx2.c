@@ -1,5 +1,5 @@
-/* f32 kernels for AVX2 with FMA: 6 x 16 GEMM tiles, 8 channels a step elsewhere.
- * The bodies are in kernels/body/f32_template.h and what it includes; this file names the vector words.
+/* f32 kernels for AVX2 with FMA: 6 x 16 GEMM tiles, 8 channels at a time elsewhere. The bodies are in
+ * kernels/body/f32_template.h and what it includes; this file names the vector words.
  * Owner rule: pure functions. */
 #include <immintrin.h>
 
@@ -25,18 +25,18 @@ static inline __m256i tail_mask(size_t n) {
 #define MUL(a, b) _mm256_mul_ps(a, b)
 #define ZERO _mm256_setzero_ps()
 #define TAIL(n) tail_mask(n)
-/* Loaded once: compilers like to load what is used twice as the operand of both uses. */
+/* Forces one load: compilers tend to load a value that is used twice as a memory operand of both uses. */
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
 #define NAME(base) kf_k_##base##_avx2
 
-/* Rows of a tile of half a panel (one vector) and of a panel (two). */
+/* Rows of a tile that is half a panel wide (one vector), or a panel (two). */
 #define HALVES 0
 #define HL 8
 #define ROWS_1 12
 #define ROWS_2 6
 /* Columns of a depthwise row at once, at most. */
 #define DW_MOST 7
-/* Lines to ask for beside one of a panel. */
+/* Lines to prefetch for each line of a panel that is used. */
 #define ASKS 1
 #define BLOCK_ROWS 96
 #define BLOCK_ROWS_DEEP 48

@@ -1,5 +1,5 @@
-/* f32 kernels for AVX-512 (F, BW, DQ, VL): 14 x 32 GEMM tiles, 16 channels a step elsewhere.
- * The bodies are in kernels/body/f32_template.h and what it includes; this file names the vector words.
+/* f32 kernels for AVX-512 (F, BW, DQ, VL): 14 x 32 GEMM tiles, 16 channels at a time elsewhere. The bodies are in
+ * kernels/body/f32_template.h and what it includes; this file names the vector words.
  * Owner rule: pure functions. */
 #include <immintrin.h>
 
@@ -20,11 +20,11 @@
 #define MUL(a, b) _mm512_mul_ps(a, b)
 #define ZERO _mm512_setzero_ps()
 #define TAIL(n) ((n) >= 16 ? (__mmask16)0xffff : (__mmask16)((1u << (n)) - 1))
-/* Loaded once: compilers like to load what is used twice as the operand of both uses. */
+/* Forces one load: compilers tend to load a value that is used twice as a memory operand of both uses. */
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
 #define NAME(base) kf_k_##base##_avx512
 
-/* Half a panel, where eight columns or fewer remain: a 256-bit multiply-add costs half as much on some processors. */
+/* Half a panel, if eight columns or fewer remain: a 256-bit multiply-add costs half as much on some processors. */
 #define HALVES 1
 #define H __m256
 #define HL 8
@@ -51,7 +51,7 @@
 #define ROWS_2H 9
 /* Columns of a depthwise row at once, at most. */
 #define DW_MOST 14
-/* Lines to ask for beside one of a panel. */
+/* Lines to prefetch for each line of a panel that is used. */
 #define ASKS 2
 #define BLOCK_ROWS 98
 #define BLOCK_ROWS_DEEP 56

@@ -1,5 +1,5 @@
-/* f32 kernels for SSE4.1 (CPUs before AVX2): 2 x 16 GEMM tiles, depthwise by blocks of 16 channels.
- * Small and plain: one tile, one epilogue. Sums of products and of their bias are in the order of depth.
+/* f32 kernels for SSE4.1 (CPUs before AVX2): 2 x 16 GEMM tiles, depthwise by blocks of 16 channels. Small and plain:
+ * one tile, one epilogue. Sums of products and of their bias are in the order of depth.
  * Owner rule: pure functions; tails go through a buffer, nothing outside the rows is touched. */
 #include <smmintrin.h>
 
@@ -70,7 +70,7 @@ static void tile(const kf__gemm_rows *a, size_t i, size_t step, const float *b, 
     for (size_t p = 0; p < a->pieces; p++) {
         const float *x = a->at[p] + i * a->step, *y = x + step;
         size_t left = a->len;
-        do { /* one jump a turn, also in code for size */
+        do { /* one jump per iteration, also when compiled for size */
             __m128 f = SET1(*x), g = SET1(*y);
             EACH {
                 __m128 w = _mm_loadu_ps(b + 4 * j);
@@ -84,14 +84,14 @@ static void tile(const kf__gemm_rows *a, size_t i, size_t step, const float *b, 
 
 void kf_k_conv_f32_sse4(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc,
                         const kf__epilogue *e) {
-    for (size_t i0 = 0; i0 < m; i0 += 64) /* a block of rows stays in the first cache while all panels pass over it */
+    for (size_t i0 = 0; i0 < m; i0 += 64) /* a block of rows stays in the first-level cache while all panels use it */
         for (size_t col = 0; col < n; col += KF_GEMM_PANEL)
             for (size_t i = i0, end = m - i0 < 64 ? m : i0 + 64; i < end; i += 2) {
                 size_t rows = end - i < 2 ? 1 : 2, left = n - col < 16 ? n - col : 16;
                 row16 acc[2];
                 acc[0] = acc[1] = bias16(e->bias ? e->bias + col : NULL, left);
                 tile(a, i, rows == 2 ? a->step : 0, b + col * a->pieces * a->len,
-                     acc); /* a last row alone is summed twice */
+                     acc); /* a single last row is summed twice */
                 for (size_t r = 0; r < rows; r++)
                     finish(&acc[r], e, e->residual ? e->residual + (i + r) * e->ld_residual + col : NULL,
                            c + (i + r) * ldc + col, left);

@@ -1,8 +1,8 @@
-/* Integer GEMM for AMX: tiles of 16 x 16 sums, two by two, up to 64 bytes of k a step; the sums go through memory to
- * AVX-512 VNNI's epilogue. Everything else of this level comes from AVX-512 VNNI, and so does the packing: a four of a
- * panel is one row of a tile. With KF_TILE_MODEL (a header that stands in for the instructions) the same kernel for
- * machines without tiles, so that they can check it. Owner rule: pure functions. Tiles are configured for one call and
- * released before it returns: no state is left in the thread. */
+/* Integer GEMM for AMX: tiles of 16 x 16 sums, two by two, up to 64 bytes of k per step; the sums go through memory
+ * to AVX-512 VNNI's epilogue. Everything else of this level comes from AVX-512 VNNI. So does the packing: a quad of
+ * a panel is one row of a tile. KF_TILE_MODEL replaces the instructions by a model in C, so that machines without
+ * tiles can check the kernel. Owner rule: pure functions. Tiles are configured for one call and released before it
+ * returns: no state is left in the thread. */
 #include <immintrin.h>
 
 #include "kernels/x86/int_finish.h"
@@ -10,21 +10,21 @@
 #ifdef KF_TILE_MODEL
 #include KF_TILE_MODEL
 #define NAME(base) kf_k_##base##_amx_model
-#define PAYS(m, fours, steps) true /* whatever tiles can do is checked */
+#define PAYS(m, fours, steps) true /* the check runs every product that tiles can compute */
 kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
 #else
 #define NAME(base) kf_k_##base##_amx
-/* A row costs VNNI half a cycle for each four of 16 columns, tiles a cycle for each step, one to store the sums and
- * about one to fetch them again. Few rows leave a tile empty, and its weights still have to be loaded. An estimate, not
- * measured. */
+/* A row costs VNNI half a cycle for each quad of 16 columns. It costs tiles one cycle for each step, one to store
+ * the sums and about one to reload them. With few rows, a tile of weights is loaded for little work. An estimate,
+ * not measured. */
 #define PAYS(m, fours, steps) ((m) >= 8 && (fours) > 2 * ((steps) + 2))
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
-/* Rows, columns and fours of a tile, bytes of its rows, row tiles that pass over B together. */
+/* Rows, columns and quads of a tile, bytes of its rows, row tiles that use B together. */
 enum { TILE = 16, LINE = 64, BLOCK = 6 };
 
-/* Compilers do not know that the instructions read memory. */
+/* Tells the compiler that the instructions read this memory. */
 #define SEEN(p) __asm__ volatile("" : : "r"(p) : "memory")
 
 typedef struct product {
@@ -33,12 +33,12 @@ typedef struct product {
     const char *b;
     void *c;
     const kf__requant *q;
-    size_t rows, fours, steps, depth; /* rows of a tile; of one run: fours, steps, and fours of a step */
+    size_t rows, fours, steps, depth; /* rows of a tile; of one run: quads, steps, and quads per step */
     size_t panel;                     /* bytes */
 } product;
 
-/* Tiles 0 to 3 are the sums, row by row, 4 and 5 rows of A, 6 and 7 columns of B. Inline, so that tests find begin and
- * end in one function. */
+/* Tiles 0 to 3 are the sums, row by row, 4 and 5 rows of A, 6 and 7 columns of B. Inline, so that tests find
+ * configuration and release in one function. */
 INLINE void configure(size_t rows, size_t depth) {
     struct {
         uint8_t palette, start_row, reserved[14];
@@ -69,8 +69,8 @@ INLINE void multiply(const int mr, const int np, const uint8_t *const a[2], size
     if (mr == 2 && np == 2) _tile_dpbusd(3, 5, 7);
 }
 
-/* All of k for two or one row tiles that begin at rows `at`, by np panels. `last` has the weights of the last step
- * where that one begins before the one before it ends: zeros for what has been counted. */
+/* All of k for two or one row tiles that begin at rows `at`, by np panels. `last` has the weights of a last step
+ * that overlaps the one before it, with zeros for what was already counted. */
 INLINE void sums_of(const int mr, const int np, const product *p, const size_t at[2], const char *b, const char *last,
                     size_t col, int32_t (*sums)[2 * TILE]) {
     const int32_t *bias = p->q->bias + col;
@@ -92,7 +92,8 @@ INLINE void sums_of(const int mr, const int np, const product *p, const size_t a
     if (mr == 2 && np == 2) _tile_stored(3, *second + TILE, sizeof *sums);
 }
 
-/* Weights of the last step: np panels of zeros for the fours that the steps before have counted, then what is left. */
+/* Weights of the last step for np panels: zeros for the quads that earlier steps counted, then the remaining
+ * weights. */
 static void fill_last(const product *p, size_t np, const char *b, char *last) {
     size_t left = p->fours - (p->steps - 1) * p->depth;
     for (size_t j = 0; j < np; j++, last += TILE * LINE, b += p->panel) {
@@ -102,8 +103,8 @@ static void fill_last(const product *p, size_t np, const char *b, char *last) {
     SEEN(last);
 }
 
-/* Rows i0..i1-1, np panels. The last tile ends with the last row of all, so it may begin inside the one before it; rows
- * that it sums again are not finished again, which would cost more than the sums. */
+/* Rows i0..i1-1, np panels. The last tile ends with the last row, so it may overlap the one before it. Rows that it
+ * sums again are not finished again, because that would cost more than the sums. */
 INLINE void panels(const int np, const product *p, size_t i0, size_t i1, size_t col) {
     _Alignas(LINE) int32_t sums[2 * TILE][2 * TILE];
     _Alignas(LINE) char last[2 * TILE * LINE];
@@ -150,7 +151,7 @@ void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, con
                  runs * fours * LINE};
     configure(p.rows, p.depth);
     for (size_t i0 = 0; i0 < m;
-         i0 += BLOCK * p.rows) { /* a block of A stays in the first caches while all panels pass over it */
+         i0 += BLOCK * p.rows) { /* a block of A stays in the near caches while all panels use it */
         size_t i1 = m - i0 < BLOCK * p.rows ? m : i0 + BLOCK * p.rows, col = 0;
         for (; col + KF_QPANEL < n; col += 2 * KF_QPANEL) two_panels(&p, i0, i1, col);
         if (col < n) one_panel(&p, i0, i1, col);
@@ -159,7 +160,7 @@ void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, con
 }
 
 #ifdef KF_TILE_MODEL
-/* How often this thread has configured tiles, and whether it has left them so. */
+/* How often this thread has configured tiles, and whether they still are. */
 unsigned kf_k_tiles_amx_model(bool *left);
 unsigned kf_k_tiles_amx_model(bool *left) {
     *left = tiles.configured;

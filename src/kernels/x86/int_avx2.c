@@ -11,8 +11,8 @@
 #define ODD(x) _mm256_srli_epi16(x, 8)
 #define DOT(acc, x, w, odd) ADDI(acc, ADDI(_mm256_madd_epi16(EVEN(x), w), _mm256_madd_epi16(ODD(x), odd)))
 #define DOT2(acc, x, w) ADDI(acc, _mm256_madd_epi16(x, w))
-/* One register besides, and in this order: the compiler would add two products first, and put sums into memory for want
- * of registers. */
+/* Needs one extra register, in this order. The compiler would add two products first, and spill sums for lack of
+ * registers. */
 #define DOT2_AT(acc, x, at)                                                                                            \
     do {                                                                                                               \
         V product_;                                                                                                    \

@@ -1,5 +1,5 @@
-/* Integer kernels of 16-bit inputs and elementwise steps for AVX-512, with and without VNNI: they wait for memory, not
- * for products. The few CPUs without VNNI run the 8-bit kernels of AVX2: a third set of them would double the size of
+/* Integer kernels of 16-bit inputs and elementwise steps for AVX-512, with and without VNNI: memory limits them, not
+ * products. The few CPUs without VNNI run the 8-bit kernels of AVX2: a third set of them would double the size of
  * the library's kernels. The bodies are in kernels/body/int_wide.h. Owner rule: pure functions. */
 #include "kernels/x86/int_words512.h"
 

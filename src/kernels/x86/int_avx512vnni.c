@@ -1,5 +1,5 @@
-/* Integer kernels for AVX-512 VNNI: four u8 x i8 products a lane, exact (vpdpbusd does not saturate).
- * The bodies are in kernels/body/int_template.h.
+/* Integer kernels for AVX-512 VNNI: four u8 x i8 products per lane, exact (vpdpbusd does not saturate). The bodies are
+ * in kernels/body/int_template.h.
  * Owner rule: pure functions. */
 #include "kernels/x86/int_finish.h"
 #include "kernels/x86/int_words512.h"
@@ -9,7 +9,7 @@
 #define FOLD_BODY "kernels/x86/int_fold.h"
 #define SPLIT 0
 #define DOT(acc, x, w, odd) ((void)(odd), _mm512_dpbusd_epi32(acc, x, w))
-/* As one instruction: compilers otherwise move the loads of all taps out of the loop, into memory and back. */
+/* As one instruction: otherwise compilers move the loads of all taps out of the loop and spill them. */
 #define DOT_AT(acc, x, at) __asm__("vpdpbusd %2, %1, %0" : "+v"(acc) : "v"(x), "m"(*(at)))
 
 /* The same weights for two sums. */
@@ -31,7 +31,8 @@ APART void row_i8(size_t panels, size_t n, size_t k, const int16_t *a, const cha
     row_i16(1, panels, n, k, a, b, col, 0, c, n, q);
 }
 
-/* One row of 8-bit weights, as in gates and classifiers, is as fast as the memory; the others are those of AVX-512. */
+/* Products of one row by 8-bit weights (gates, classifiers) have their own kernel, which is as fast as memory. The
+ * others are those of AVX-512. */
 void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
                     size_t ldc, const kf__requant *q) {
     if (m > 1 || wide) {

@@ -1,6 +1,6 @@
-/* Integer kernels for AVX-VNNI: four u8 x i8 products a lane in 256 bits, exact (vpdpbusd does not saturate). The
- * bodies are in kernels/body/int_template.h. With KF_EVEX the same kernels in the encoding of AVX-512 VL, so that
- * machines which have only that can check them.
+/* Integer kernels for AVX-VNNI: four u8 x i8 products per lane in 256 bits, exact (vpdpbusd does not saturate). The
+ * bodies are in kernels/body/int_template.h. KF_EVEX compiles the same kernels in the encoding of AVX-512 VL, so that
+ * machines with only that can check them.
  * Owner rule: pure functions. */
 #include "kernels/x86/int_words256.h"
 

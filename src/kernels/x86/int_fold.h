@@ -36,7 +36,7 @@ INLINE void fold_params(const int kind, const kf__requant *q, size_t c0, dw_para
     p->lo = REPEAT(q->lo8 + c0), p->hi = REPEAT(q->hi8 + c0);
 }
 
-/* Four f of the rows under the group of four pixels at column x: four vectors. */
+/* Quad f of the rows under the group of four pixels at column x: four vectors. */
 INLINE void fold_four(const int f, const int used, const int s, const dw_pass *p, int32_t x, V *to) {
     V v[4] = {0};
     UNROLL for (int r = 0; r < 4; r++) if (f * 4 + r < used) v[r] =
@@ -45,7 +45,7 @@ INLINE void fold_four(const int f, const int used, const int s, const dw_pass *p
     to[0] = UNPLO16(ab0, cd0), to[1] = UNPHI16(ab0, cd0), to[2] = UNPLO16(ab1, cd1), to[3] = UNPHI16(ab1, cd1);
 }
 
-/* The same for all phases and fours. */
+/* The same for all phases and quads. */
 APART void fold_load(int fours, int used, int s, const dw_pass *p, int32_t x, V (*to)[8]) {
     for (int phase = 0; phase < s; phase++)
         for (int f = 0; f < fours; f++) fold_four(f, used, s, p, x + phase, to[phase] + f * 4);
@@ -66,8 +66,8 @@ INLINE void fold_store(const int kind, const V *sums, const dw_params *at_col, c
     UNROLL for (int l = 0; l < 4; l++) if (x + l < p->width) store_part(to + (size_t)l * pixel, v, l, 4, p->n);
 }
 
-/* A strip of a 3x3 layer, all in registers: four output columns at a time, R rows; taps further right are lanes of this
- * group and the next one. */
+/* A strip of a 3x3 layer, wholly in registers: four output columns at a time, R rows. Taps further right are lanes
+ * of this group and of the next. */
 INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass *p) {
     const int used = (R - 1) * s + 3;
     const int32_t left = p->x0 * s - p->d->pl;
@@ -99,8 +99,8 @@ INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass 
 APART void fold31_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 1, 2, p); }
 APART void fold32_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 2, 1, p); }
 
-/* Like dw_strip with SUMS, four output columns at a time; taps further right are lanes of this group and the next
- * one. */
+/* Like dw_strip with SUMS, four output columns at a time. Taps further right are lanes of this group and of the
+ * next. */
 INLINE void fold_strip(const int k, const int s, const int R, const dw_pass *p) {
     const int fours = (k + 3) / 4, used = (R - 1) * s + k;
     const int32_t left = p->x0 * s - p->d->pl;
@@ -118,7 +118,7 @@ INLINE void fold_strip(const int k, const int s, const int R, const dw_pass *p) 
             V from = ADDI(ramp, SET1I(kx / s * 4));
             for (int f = 0; f < fours; f++, w += R * 4) {
                 const V *low = group[now][kx % s] + f * 4, *high = group[!now][kx % s] + f * 4;
-                const V *second = R == 2 ? w + 4 : w; /* of one row, b is not used */
+                const V *second = R == 2 ? w + 4 : w; /* with one row, b is not used */
                 UNROLL for (int j = 0; j < 4; j++) {
                     V v = _mm512_permutex2var_epi32(low[j], from, high[j]);
                     a[j] = DOT(a[j], v, REPEAT(w + j), v);

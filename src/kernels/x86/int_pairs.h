@@ -1,6 +1,6 @@
 /* Depthwise 8-bit kernels without dot-product instructions, included by kernels/body/int_template.h: bytes widened to
- * i16, two rows of the image in one register, so that one multiply-add does two taps below each other. Sixteen channels
- * at a time, in natural order.
+ * i16, two rows of the image in one register, so that one multiply-add computes two vertically adjacent taps. Sixteen
+ * channels at a time, in natural order.
  * Owner rule: pure functions. */
 
 enum { PAIR_BLOCK = 16, PAIR_ROWS = 7 };
@@ -17,7 +17,7 @@ typedef struct pair_pass {
     V *sums; /* [width][R][2] */
 } pair_pass;
 
-/* Only layers of less than sixteen channels come here. */
+/* Only layers with fewer than sixteen channels come here. */
 APART __m128i load_few(const uint8_t *p, size_t n) {
     __m128i x = _mm_setzero_si128();
     if (n == 8) x = _mm_loadl_epi64((const void *)p);
@@ -29,15 +29,14 @@ INLINE V load_16(const uint8_t *p, size_t n) {
                                                                      : load_few(p, n));
 }
 
-/* Channels 0..3 and 8..11, and the other ones: what interleaving two rows of i16 makes of sixteen. And back: it is its
- * own inverse. */
+/* Interleaving two rows of i16 gives channels 0..3 and 8..11, then the others. The permutation is its own inverse. */
 INLINE V first_quads(V a, V b) { return _mm256_permute2x128_si256(a, b, 0x20); }
 INLINE V other_quads(V a, V b) { return _mm256_permute2x128_si256(a, b, 0x31); }
 INLINE F first_quads_f(const float *p) { return _mm256_permute2f128_ps(LOADF(p), LOADF(p + VL), 0x20); }
 INLINE F other_quads_f(const float *p) { return _mm256_permute2f128_ps(LOADF(p), LOADF(p + VL), 0x31); }
 
-/* R output rows of a strip. A column of the image is used for all outputs that it reaches (`live` of them) and then
- * forgotten; the first of them is complete after it, and the sums move up. */
+/* R output rows of a strip. A column of the image contributes to all outputs that it reaches (`live` of them). The
+ * first of them is complete after it, and the sums move up. */
 INLINE void pair_strip(const int k, const int s, const int R, const pair_pass *p) {
     const int pairs = (k + 1) / 2, live = (k + s - 1) / s, used = (R - 1) * s + k, all = (used + 1) / 2;
     const V *w = p->w;
@@ -62,7 +61,8 @@ INLINE void pair_strip(const int k, const int s, const int R, const pair_pass *p
         HIDE(m);
         UNROLL for (int phase = 0; phase < s; phase++, sx++) {
             const int reach = live - phase;
-            HIDE(w); /* else the address of every weight is computed before the loop and kept in memory */
+            HIDE(w); /* otherwise the compiler computes the address of every weight before the loop and keeps it in
+                        memory */
             if (sx == 0 && !inside) {
                 for (int r = 0; r < used; r++) at[r] = p->at[r], step[r] = p->step[r];
             } else if (sx == w_in) {

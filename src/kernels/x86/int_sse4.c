@@ -1,5 +1,5 @@
 /* Integer kernels for SSE4.1 (CPUs before AVX2): values widened to i16, pairs of products (exact in i32, unlike
- * pmaddubsw). Small and plain: one tile of two rows, one way to do every depthwise window. Epilogues are those of
+ * pmaddubsw). Small and plain: one tile of two rows, one loop for every depthwise window. Epilogues are those of
  * int_template.h. Owner rule: pure functions. */
 #include "kernels/x86/int_words128.h"
 
@@ -17,11 +17,11 @@ typedef V sums[4 * W]; /* finish_slow's row of a tile; the first four hold a pan
 
 /* What the inputs and the weights are: u8 by i8 (stored as i16, SPLIT), i16 by i8, i16 by i16. */
 enum { BYTES, NARROW, WIDE };
-/* Bytes of a panel's weights for one step: a four of bytes or a pair of i16. */
+/* Bytes of a panel's weights for one step: a quad of bytes or a pair of i16. */
 #define PANEL_STEP(type) ((size_t)((type) == BYTES ? 128 : (type) == WIDE ? 64 : 32))
 
-/* Four bytes, or as many as are left, filled up with zeros. Not memcpy of a length: a call would cost all sums their
- * registers. */
+/* Four bytes, or as many as are left, filled up with zeros. Not memcpy of a variable length: a call would spill all
+ * sums. */
 INLINE uint32_t four_of(const char *at, size_t left) {
     uint32_t four;
     if (left >= 4) {
@@ -35,7 +35,7 @@ INLINE uint32_t four_of(const char *at, size_t left) {
     return four;
 }
 
-/* Sums of two rows of `runs` runs of `run` bytes: a step is one four of bytes or one pair of i16. */
+/* Sums of two rows of `runs` runs of `run` bytes: a step is one quad of bytes or one pair of i16. */
 INLINE void tile(const int type, size_t run, size_t runs, size_t ld_run, const char *a, size_t lda, const char *b,
                  const int32_t *bias, sums *to) {
     V acc[2][W];
@@ -43,7 +43,7 @@ INLINE void tile(const int type, size_t run, size_t runs, size_t ld_run, const c
     for (size_t r = 0; r < runs; r++, a += ld_run) {
         const char *at[2] = {a, a + lda};
         ptrdiff_t left = (ptrdiff_t)run;
-        do { /* one jump a turn, also in code for size */
+        do { /* one jump per iteration, also when compiled for size */
             UNROLL for (int i = 0; i < 2; i++) {
                 V v = SET1I((int)four_of(at[i], (size_t)left));
                 UNROLL for (int j = 0; j < W; j++) {
@@ -58,12 +58,12 @@ INLINE void tile(const int type, size_t run, size_t runs, size_t ld_run, const c
     UNROLL for (int j = 0; j < W; j++) to[0][j] = acc[0][j], to[1][j] = acc[1][j];
 }
 
-/* All rows of all panels, two by two; lengths in bytes. A last row alone is summed twice: such are a small part of any
+/* All rows of all panels, two by two; lengths in bytes. A single last row is summed twice, which costs little in any
  * network. */
 INLINE void product(const int type, size_t m, size_t n, size_t run, size_t runs, size_t ld_run, const char *a,
                     size_t lda, const char *b, void *c, size_t ldc, const kf__requant *q) {
     const size_t panel = (runs * run + 3) / 4 * PANEL_STEP(type);
-    for (size_t i0 = 0; i0 < m; i0 += 64) /* a block of rows stays in the first cache while all panels pass over it */
+    for (size_t i0 = 0; i0 < m; i0 += 64) /* a block of rows stays in the first-level cache while all panels use it */
         for (size_t col = 0; col < n; col += KF_QPANEL)
             for (size_t i = i0, end = m - i0 < 64 ? m : i0 + 64; i < end; i += 2) {
                 sums acc[2];
@@ -113,7 +113,7 @@ static void dw_find(dw_piece *p, int32_t y, int32_t x0) {
                              : d->pad;
             }
         }
-        *tap = d->pad; /* the second of the last pair where taps are odd: its weight is 0 */
+        *tap = d->pad; /* the second tap of the last pair if the number of taps is odd: its weight is 0 */
     }
 }
 
@@ -126,7 +126,7 @@ INLINE V load_part(const char *p, const size_t size, size_t n) {
     return v;
 }
 
-/* n values of a and of b side by side as i16, 16 of each at most; bytes have a sign or not. */
+/* n values each of a and b (at most 16) interleaved as i16; bytes are signed or unsigned. */
 INLINE void interleave(const char *a, const char *b, const size_t size, const bool sign, size_t n, V *to) {
     if (size == 2) {
         for (size_t i = 0; i < 16; i += 8, a += 16, b += 16, to += 2) {

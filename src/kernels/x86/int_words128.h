@@ -30,8 +30,8 @@
 #define MAXU8(a, b) _mm_max_epu8(a, b)
 #define IN_ORDER(v) (v)
 
-/* Whole registers go past the memory that parts of them need: a load of what was stored in pieces waits for the stores.
- */
+/* Partial vectors are assembled in registers: a wide load of memory that was just written in pieces stalls on the
+ * stores. */
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     const char *from = (const char *)p + at * (type == KF_U8 ? 1 : 2);
     V v = SET1I(0);
@@ -55,6 +55,6 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
     else if (type == KF_U8) memcpy(to, &four, VL);
     else _mm_storel_epi64((void *)to, v);
 }
-/* Sixteen bytes are one row of a panel: nothing is repeated, nothing cut. */
+/* Sixteen bytes are one row of a panel, so nothing is repeated or cut. */
 static inline V load_limits(const uint8_t *p, int parts) { return LOADV(p); }
 static inline void store_part(uint8_t *p, V v, int part, int parts, size_t n) { memcpy(p, &v, n < 16 ? n : 16); }

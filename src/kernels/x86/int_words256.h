@@ -40,8 +40,8 @@
 #define DW3_J 2
 #define MAX_PANELS 1
 
-/* Channels come in eights almost always: those have their own way, a call of memcpy in an inner loop costs more than
- * the kernel. */
+/* Channels are almost always multiples of eight, so these have a fast path: a call of memcpy in an inner loop costs
+ * more than the kernel. */
 static inline V load_u8(const uint8_t *p, size_t n) {
     uint8_t lane[32] = {0};
     switch (n) {
@@ -70,7 +70,7 @@ static inline void store_u8(uint8_t *p, V v, size_t n) {
     }
 }
 static inline V load_bytes(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
-/* 2 * VL bytes without sign to words. */
+/* 2 * VL unsigned bytes to words. */
 static inline V load_words(const void *p) { return _mm256_cvtepu8_epi16(_mm_loadu_si128(p)); }
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     __m128i x = _mm_setzero_si128();
@@ -95,7 +95,7 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
         memcpy((int16_t *)p + at, &w, n * 2);
     }
 }
-/* A number of bytes as loads and stores take it. */
+/* A number of bytes in the form that loads and stores need. */
 #define LANES size_t
 static inline LANES lanes_of(size_t n) { return n; }
 static inline V load_lanes(const uint8_t *p, LANES n) { return load_u8(p, n); }
@@ -105,7 +105,7 @@ static inline V load_limits(const uint8_t *p, int parts) {
     __m128i x = parts == 4 ? _mm_loadl_epi64((const void *)p) : _mm_loadu_si128((const void *)p);
     return parts == 1 ? LOADV(p) : _mm256_broadcastsi128_si256(parts == 4 ? _mm_unpacklo_epi64(x, x) : x);
 }
-/* The first n bytes of the whole, of one half or of one quarter; part and parts are constants at every call. */
+/* The first n bytes of the whole register, of a half or of a quarter; part and parts are constants at every call. */
 static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, int part, int parts, size_t n) {
     if (parts == 1) {
         store_u8(p, v, n);

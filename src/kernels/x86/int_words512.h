@@ -36,7 +36,7 @@
 #ifndef RING
 #define RING 1
 #endif
-/* Lanes of four rows below each other, `rows` further down: the next four follows. */
+/* Lanes of four consecutive rows, shifted down by `rows`; the next quad follows. */
 #define ROWS_DOWN(x, next, rows)                                                                                       \
     _mm512_or_si512(_mm512_srli_epi32(x, 8 * (rows)), _mm512_slli_epi32(next, 32 - 8 * (rows)))
 #define MR1 16
@@ -53,7 +53,7 @@ static inline void store_u8(uint8_t *p, V v, size_t n) {
     else _mm512_mask_storeu_epi8(p, first64(n), v);
 }
 static inline V load_bytes(const void *p) { return _mm512_cvtepi8_epi16(_mm256_loadu_si256(p)); }
-/* 2 * VL bytes without sign to words. */
+/* 2 * VL unsigned bytes to words. */
 static inline V load_words(const void *p) { return _mm512_cvtepu8_epi16(_mm256_loadu_si256(p)); }
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     __mmask16 m = (__mmask16)first64(n);
@@ -68,7 +68,7 @@ static inline void store_q(void *p, kf_dtype type, size_t at, V v, size_t n) {
     else if (type == KF_U8) _mm_mask_storeu_epi8((uint8_t *)p + at, m, _mm512_cvtepi32_epi8(v));
     else _mm256_mask_storeu_epi16((int16_t *)p + at, m, _mm512_cvtepi32_epi16(v));
 }
-/* A number of bytes as loads and stores take it. */
+/* A number of bytes in the form that loads and stores need. */
 #define LANES __mmask64
 static inline LANES lanes_of(size_t n) { return first64(n); }
 static inline V load_lanes(const uint8_t *p, LANES m) { return _mm512_maskz_loadu_epi8(m, p); }
@@ -79,8 +79,8 @@ static inline V load_limits(const uint8_t *p, int parts) {
     if (parts == 2) return _mm512_broadcast_i64x4(_mm256_loadu_si256((const void *)p));
     return _mm512_broadcast_i32x4(_mm_loadu_si128((const void *)p));
 }
-/* The first n bytes of one of `parts` equal parts; both constants at every call. A masked store is several times as
- * slow as a plain one. */
+/* The first n bytes of one of `parts` equal parts; both constants at every call. A masked store takes several times
+ * as long as a plain one. */
 static inline __attribute__((always_inline)) void store_part(uint8_t *p, V v, int part, int parts, size_t n) {
     if (parts == 1) {
         if (n >= 64) STOREV(p, v);

@@ -6,9 +6,9 @@
 #include "kernels/kernels_int.h"
 
 #define INLINE static inline __attribute__((always_inline))
-#define APART static __attribute__((noinline)) /* called for whole sixteens and for the rest */
+#define APART static __attribute__((noinline)) /* called for groups of sixteen and for the rest */
 
-/* Sixteen values; group g of four has constants g % 3 from `first` on. The second operand of max is what NaN gives. */
+/* Sixteen values; group g of four uses constant g % 3 from `first` on. For NaN, max returns its second operand. */
 INLINE __m128i bytes16(const float *x, const __m256d *std, const __m256d *mean, __m256d top, int first) {
     __m128i four[4];
     for (int g = 0; g < 4; g++) {

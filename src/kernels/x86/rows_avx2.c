@@ -9,8 +9,8 @@
 
 /* ---- NV12 -------------------------------------------------------------------------------------------------------- */
 
-/* One channel of 16 pixels: lumas 0-7 and 8-15 plus a number for each two pixels, to bytes. `pairs` has those of pixels
- * 0-7 in its halves' lower parts. */
+/* One channel of 16 pixels, to bytes: lumas 0-7 and 8-15, plus one number per two pixels. `pairs` has those of
+ * pixels 0-7 in the lower parts of its halves. */
 static inline __m128i channel(__m256i y0, __m256i y1, __m256i pairs) {
     __m256i a = _mm256_srai_epi32(_mm256_add_epi32(y0, _mm256_unpacklo_epi32(pairs, pairs)), 16);
     __m256i b = _mm256_srai_epi32(_mm256_add_epi32(y1, _mm256_unpackhi_epi32(pairs, pairs)), 16);
@@ -56,8 +56,8 @@ void kf_k_nv12_avx2(const uint8_t *luma, const uint8_t *chroma, int32_t width, i
 
 enum { ROWS = 8 };
 
-/* One output pixel of eight rows (r and r + 4 share a register), four bytes each. A coefficient is 2^15 * high + low,
- * so that pairs of 16-bit products do; sums wrap, the result fits. */
+/* One output pixel of eight rows (r and r + 4 share a register), four bytes each. A coefficient is 2^15 * high +
+ * low, so that pairs of 16-bit products suffice. Sums may wrap; the result fits. */
 static inline __m256i pixel(const uint8_t *const row[ROWS], size_t at, const int32_t *k, int32_t count) {
     const __m256i first =
         _mm256_broadcastsi128_si256(_mm_setr_epi8(0, -1, 3, -1, 1, -1, 4, -1, 2, -1, 5, -1, -1, -1, -1, -1));
@@ -89,7 +89,7 @@ void kf_k_across_avx2(const uint8_t *in, size_t stride, int32_t rows, int32_t wi
                       int32_t width, uint8_t *to) {
     for (int32_t y = 0; y < rows; y += ROWS, in += ROWS * stride) {
         const int32_t n = rows - y < ROWS ? rows - y : ROWS;
-        const uint8_t *row[ROWS]; /* the last one again where there are fewer */
+        const uint8_t *row[ROWS]; /* the last row again if there are fewer */
         for (int32_t r = 0; r < ROWS; r++) row[r] = in + (size_t)(r < n ? r : n - 1) * stride;
         for (int32_t x = 0; x < width; x++) {
             const kf__filter_taps here = {t->size, t->bounds + 2 * x, t->k + (size_t)x * (size_t)t->size};
@@ -97,7 +97,7 @@ void kf_k_across_avx2(const uint8_t *in, size_t stride, int32_t rows, int32_t wi
             size_t each = 4;
             if (here.bounds[0] + (here.bounds[1] + 3) / 4 * 4 + 2 <= width_in) {
                 _mm256_storeu_si256((void *)rgb, pixel(row, 3 * (size_t)here.bounds[0], here.k, here.bounds[1]));
-            } else { /* sixteen bytes for four pixels would end outside the row */
+            } else { /* a load of sixteen bytes for four pixels would end outside the row */
                 kf_k_across_scalar(in, stride, n, width_in, &here, 1, rgb);
                 each = 3;
             }
