@@ -1,4 +1,4 @@
-/* What a step gets when it runs: the model, a session's memory, its threads; and how work is shared out.
+/* What a running step gets: the model, a session's memory and its threads; and how work is divided among threads.
  * Owner rule: borrows model and buffers for the call; allocates nothing. */
 #ifndef KF_EXEC_H
 #define KF_EXEC_H
@@ -16,7 +16,7 @@ typedef struct kf__exec {
 /** The elements of tensor `t`, of its own type. */
 static inline void *kf__exec_tensor(const kf__exec *x, int32_t t) { return x->base + x->m->offset[t]; }
 
-/** Share `worker` of `total` items in multiples of `grain`. */
+/** The part of `total` items that `worker` takes, in multiples of `grain`. */
 static inline void kf__share(size_t total, size_t grain, int worker, int workers, size_t *from, size_t *to) {
     size_t units = (total + grain - 1) / grain, each = units / (size_t)workers, rest = units % (size_t)workers;
     size_t w = (size_t)worker, lo = w * each + (w < rest ? w : rest), hi = lo + each + (w < rest);

@@ -1,5 +1,5 @@
-/* Fences around the tensors and the scratch of a session's block, in builds with AddressSanitizer.
- * A tensor ends at its last byte: the rest of the cache line and the redzone that the plan leaves behind stay closed.
+/* Fences around the tensors and the scratch of a session's block, in builds with AddressSanitizer. A tensor ends at its
+ * last byte: the rest of its cache line and the redzone after it stay closed.
  * Owner rule: see fence.h. */
 #include "runtime/fence.h"
 
@@ -9,7 +9,8 @@ void kf__fence_open(const kf__exec *x, int32_t t) {
     kf__redzone_open(kf__exec_tensor(x, t), kf__ptensor_count(p) * kf_dtype_size(p->dtype));
 }
 
-/* A worker's share of the scratch is that of the step that asks for most; others stay within what they asked for. */
+/* Each worker's scratch is as large as the largest request of any step. A step may touch only as much as it
+ * requested. */
 static void close_scratch(const kf__exec *x) {
     kf__redzone_close(x->scratch, x->m->scratch_bytes * (size_t)kf__pool_size(x->pool));
 }

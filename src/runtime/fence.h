@@ -1,6 +1,6 @@
-/* Which bytes of a session's block may be touched, in builds with AddressSanitizer: in a step its own tensors and what
- * it reserved of scratch. Reading past a tensor would otherwise meet another tensor, which is memory like any other. No
- * other build has fences.
+/* Which bytes of a session's block may be touched, in builds with AddressSanitizer: a step may touch its own tensors
+ * and the scratch that it reserved. Without fences, reading past a tensor would silently read another one. No other
+ * build has fences.
  * Owner rule: marks bytes, moves none. */
 #ifndef KF_FENCE_H
 #define KF_FENCE_H

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define TOLERANCE 1e-4         /* f32 steps: kernels may sum in another order */
-#define TOLERANCE_ROUNDED 1e-2 /* behind a rounding of such values: single steps of a scale flip */
+#define TOLERANCE 1e-4         /* f32 steps: kernels may sum in different orders */
+#define TOLERANCE_ROUNDED 1e-2 /* after such values are rounded: single results may differ by one step of the scale */
 
-/* How the value of a tensor is bound: to the bit, up to the order of sums, or to that and roundings. */
+/* How exactly a tensor is fixed: to the bit, up to the order of sums, or up to that and rounding. */
 typedef enum binding { BITS, SUMS, ROUNDED } binding;
 
 typedef struct run {
@@ -58,7 +58,7 @@ static double value_at(const void *data, size_t i, kf_dtype type) {
                            : ((const int16_t *)data)[i];
 }
 
-/* Six digits: files do not differ by the last bits of a mathematics library. */
+/* Six digits, so that files do not depend on the last bits of a math library. */
 static double short_number(double x) {
     char text[40];
     snprintf(text, sizeof text, "%.5e", x);
@@ -121,7 +121,7 @@ kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
     float scores[KF_GOLDEN_SCORES];
     kf_status st = run_once(&r, 1, scores, &g.n_scores, err);
     kf__mem_free(NULL, r.bound);
-    if (st == KF_ERR_LIMIT) return KF_OK; /* it may be written all the same: who runs it decides about limits */
+    if (st == KF_ERR_LIMIT) return KF_OK; /* it may be written nevertheless: whoever runs it sets the limits */
     KF_TRY(st);
     for (int32_t i = 0; i < g.n_steps; i++)
         g.steps[i].norm = short_number(g.steps[i].norm), g.steps[i].dot = short_number(g.steps[i].dot);
@@ -135,8 +135,8 @@ kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
     return KF_OK;
 }
 
-/* Relative difference of a summed step: of its length, and of its sum under random signs, which sees any error of that
- * size. */
+/* Relative difference of a summed step, in its length and in its sum under random signs; the latter shows any error
+ * of that size. */
 static double apart(const kf__golden_step *want, const kf__golden_step *got) {
     double most = fmax(fabs(want->norm - got->norm), fabs(want->dot - got->dot));
     return most == 0 ? 0 : want->norm > 0 ? most / want->norm : INFINITY;

@@ -1,4 +1,4 @@
-/* Converts what a caller gives to what the first tensor stores: planes to pixels, pictures to normalized numbers,
+/* Converts the caller's input to what the first tensor stores: planes to pixels, pictures to normalized numbers,
  * normalized numbers back to pixels (the arithmetic is in preprocess/pixel.h). Every value of every frame passes here,
  * so the file is compiled for speed.
  * Owner rule: borrows session and data for the call; allocates nothing. */
@@ -69,7 +69,7 @@ void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *dat
         }
 }
 
-/* One row of a picture in chunks: the network's bytes, then what it sees of them. */
+/* One row of a picture in chunks: bytes in the network's order, then their normalized values. */
 static float *put_row(const kf_preprocess *p, const uint8_t *rgb, size_t n, const float (*table)[256], float *to) {
     enum { CHUNK = 256 };
     uint8_t part[3 * CHUNK];

@@ -1,5 +1,5 @@
-/* Making a program ready for the CPU at hand: every step prepared, its weights packed into one block, its memory
- * planned. Owner rule: see model.h. */
+/* Prepares a program for this CPU: every step, one block of packed weights, and the memory plan. Owner rule: see
+ * model.h. */
 #include "runtime/model.h"
 
 #include "os/pages.h"
@@ -22,12 +22,12 @@ static kf__preparing preparing(struct kf_model *m, int32_t i, kf_error *err) {
                            .err = err};
 }
 
-/* What a step takes of the block of weights. */
+/* Bytes of the block of weights that a step uses. */
 static size_t room_of(const kf__prepared *s) {
     return s->packed_bytes ? kf__round_up(s->packed_bytes, KF_ALIGN) + KF_REDZONE : 0;
 }
 
-/* Decide how each step runs, and add up what that takes. */
+/* Decide how each step runs, and add up the memory that this takes. */
 static kf_status prepare_all(struct kf_model *m, size_t bytes[2], kf_error *err) {
     const kf__program *p = m->p;
     for (int32_t i = 0; i < p->n_steps; i++) {
@@ -48,9 +48,9 @@ static kf_status prepare_all(struct kf_model *m, size_t bytes[2], kf_error *err)
     return KF_OK;
 }
 
-/* Layers of one row read more weights than they have work to hide the reading behind, and between two frames others use
- * the cache. So the products before them prefetch those weights: backwards from the last step, each line as late as
- * there is time for. */
+/* A layer of one row has too little work to hide the reading of its weights, and between two frames other data
+ * replaces them in the cache. So the products before it prefetch these weights. The plan goes backwards from the
+ * last step, so that each line is prefetched as late as possible. */
 static void plan_ahead(struct kf_model *m) {
     const char *to = m->floats_end, *later = to;
     for (int32_t i = m->p->n_steps - 1; i >= 0; i--) {
@@ -85,7 +85,7 @@ static kf_status make_ready(struct kf_model *m, kf_error *err) {
     KF_TRY(prepare_all(m, bytes, err));
     size_t total = bytes[0] + bytes[1], room = total + (m->allocator ? 0 : kf__pages_slack(total));
     if (!kf__arena_fits(&m->p->arena, total)) return KF_ERR_MEMORY; /* within_limit says more */
-    m->p->arena.used += total;                                      /* the block counts as if it lay there */
+    m->p->arena.used += total;                                      /* counts as if the block were allocated */
     m->weights = kf__mem_alloc(m->allocator, room);
     if (!m->weights) KF_FAIL_MEMORY(err, room);
     char *at = m->allocator ? m->weights : kf__pages_huge_end(m->weights, room, total);
@@ -111,7 +111,7 @@ static kf_status make_all(struct kf_model *m, kf_error *err) {
     return kf__plan(p, m->offset, &m->plan_bytes, &work, err);
 }
 
-/* All that a model takes beside its program is of the block of weights, or of the program's arena. */
+/* All memory of a model is its program, the block of weights, or in the program's arena. */
 static kf_status within_limit(struct kf_model *m, kf_error *err) {
     kf__arena *a = &m->p->arena;
     size_t most = m->p->limits.model_bytes, before = a->used;

@@ -1,11 +1,25 @@
-/* Memory plan: tensors whose lifetimes do not meet share bytes.
- * Greedy by size, largest first, at the lowest offset free of conflicts (Pisarchyk and Lee 2020, "greedy by size").
- * Owner rule: fills the caller's arrays. */
+/* Memory plan of a session's arena: tensors whose lifetimes do not overlap share bytes. Greedy by size, largest first,
+ * at the lowest offset free of conflicts (Pisarchyk and Lee 2020, "greedy by size").
+ * Owner rule: fills the caller's arrays.
+ *
+ * An example. Step 1 reads a, step 2 reads a and b, step 3 reads c, and the caller reads d. A row shows in which steps
+ * its tensor lives; two tensors that live in the same step may not overlap.
+ *
+ *     tensor  bytes   step 0   1   2   3    placed   offset
+ *     a         400        #########           1st        0
+ *     b         300            #####           2nd      400   lives with a
+ *     c         200                #####       4th      700   lives with a, b and d
+ *     d         250                    #       3rd        0   reuses the bytes of a
+ *
+ *     offset  0            250    400         700      900
+ *     step 2  | a                 | b         | c      |
+ *     step 3  | d          |                  | c      |      900 bytes instead of 1,150 */
 #include <stdlib.h>
 
 #include "runtime/model.h"
 
-/** Conflicts that a plan looks at: this many, and so many more for each tensor. Networks have a few hundred in all. */
+/** Most conflicts that a plan looks at: CONFLICTS, and CONFLICTS_EACH more for each tensor. Networks have a few
+ * hundred. */
 enum { CONFLICTS = 1 << 20, CONFLICTS_EACH = 64 };
 
 typedef struct life {
@@ -13,18 +27,18 @@ typedef struct life {
     size_t bytes;
 } life;
 
-/* Bytes from..to of the block; or tensor `to`, and what the order of placing goes by. */
+/* Bytes from..to of the block; or, while sorting, tensor `to` with `from` as its key. */
 typedef struct span {
     size_t from, to;
 } span;
 
-/* Tensors in the order in which they are made have slots: inputs, then one for each step. */
+/* Slots number the tensors in the order in which they are made: inputs, then one for each step. */
 typedef struct planning {
     const kf__program *p;
     life *lives;    /* by tensor */
     span *order;    /* tensors, the largest first */
     size_t *offset; /* by tensor */
-    span *met;      /* what is placed and lives at the same time as the tensor at hand */
+    span *met;      /* the placed tensors that live at the same time as the tensor to be placed */
     size_t n_met;
     int32_t *latest;   /* a tree over the slots, the root at 1: the last use of any tensor below that is placed */
     size_t leaves;     /* of the tree: a power of two */
@@ -51,12 +65,12 @@ static void lifetimes(planning *g) {
         if (!kf__steps_join(p, i)) continue;
         const kf__step *s = &p->steps[i];
         if (g->lives[s->in[0]].last <= i) g->lives[s->in[0]].last = i + 1;
-        g->order[s->out].from =
-            SIZE_MAX; /* seldom written: it must not keep others from memory that is still in a cache */
+        /* Rarely written, so it is placed last: hot tensors should reuse memory that is still in a cache. */
+        g->order[s->out].from = SIZE_MAX;
     }
 }
 
-/* Gather what lives between steps first and last, from the `count` slots below a node of the tree. */
+/* Gather the tensors that live between steps first and last, from the `count` slots below a node of the tree. */
 static void meet(planning *g, const life *with, size_t node, size_t from, size_t count) {
     size_t inputs = (size_t)g->p->n_inputs;
     if (from > inputs + (size_t)with->last || g->latest[node] < with->first || ++g->work > g->most) return;
@@ -69,8 +83,8 @@ static void meet(planning *g, const life *with, size_t node, size_t from, size_t
     g->met[g->n_met++] = (span){g->offset[t], g->offset[t] + g->lives[t].bytes};
 }
 
-/* Lowest offset where the tensor fits beside all placed ones that live at the same time. Where too many do, above all
- * of them, which no network needs: a file may not ask for more time than that. */
+/* Lowest offset where the tensor overlaps no placed one that lives at the same time. If there are too many of those,
+ * it goes above all of them: no real network needs that, and it limits the time that a file can demand. */
 static size_t lowest_place(planning *g, const life *l, size_t top) {
     size_t at = 0;
     g->n_met = 0;

@@ -1,9 +1,9 @@
-/* Letting go of the model file: what was packed is read no more, what is still read is copied.
+/* Releases the model file: constants that were packed are dropped, those that are still read are copied.
  * Owner rule: afterwards the program's arena owns every constant that there is. */
 #include "os/file.h"
 #include "runtime/model.h"
 
-/* Tensors read their scales and zero points while they run; two steps may share their weights. */
+/* Scales and zero points of tensors are read while the model runs, and two steps may share their weights. */
 void kf__release_begin(const struct kf_model *m) {
     const kf__program *p = m->p;
     for (int32_t i = 0; i < p->n_consts; i++) p->consts[i].readers = 0;

@@ -6,7 +6,7 @@
 #include "os/pages.h"
 #include "runtime/fence.h"
 
-/* Bytes of a session's block: scratch of all workers, scores; `all` with activations and times. */
+/* Bytes of a session's block: scratch of all workers, and scores. `all` adds activations and times. */
 typedef struct parts {
     size_t scratch, scores, all;
 } parts;
@@ -29,7 +29,7 @@ kf_status kf__session_check(const struct kf_session *s, size_t more, kf_error *e
                            "max_session_bytes (--max-memory)");
 }
 
-/* The caller's limits, or else the model's, or else the usual ones. */
+/* The caller's limits, else the model's, else the defaults. */
 static kf__limits limits_of(const struct kf_model *m, const kf__limits *own) {
     kf__limits l = m->p->limits;
     if (own->session_bytes) l.session_bytes = own->session_bytes;
@@ -104,7 +104,8 @@ void kf__session_one_step(struct kf_session *s, int32_t step) {
 void kf__session_steps(struct kf_session *s) {
     kf__fp_state caller = kf__fp_enter();
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
-    bool apart = s->ms || s->probe || s->watch || s->replaced >= 0; /* who looks at single steps gets single steps */
+    bool apart =
+        s->ms || s->probe || s->watch || s->replaced >= 0; /* an observer of single steps disables joined steps */
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         const kf__prepared *step = &s->m->steps[i];
         if (!apart && step->run_with_next) {

@@ -1,4 +1,5 @@
-/* Looking into a running session, and reaching into it: outputs of steps as real numbers, whatever their storage.
+/* Observers of a running session: they read outputs of steps as real numbers, whatever the storage, and can replace
+ * them.
  * Owner rule: the room for one output belongs to the session. */
 #include "runtime/session.h"
 
@@ -23,7 +24,7 @@ void kf__session_real(const struct kf_session *s, int32_t t, float *to) {
 }
 
 void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
-    kf__fence_open(&s->exec, t); /* a caller who runs one step gives all that it reads */
+    kf__fence_open(&s->exec, t); /* a caller that runs one step supplies all of its inputs */
     const kf__ptensor *x = &s->m->p->tensors[t];
     const kf__quant quant = kf__ptensor_quant(s->m->p, x);
     void *to = kf__exec_tensor(&s->exec, t);

@@ -2,7 +2,7 @@
  * row once and read runs of them; dilated and very high windows read patches. Owner rule: see steps.h. */
 #include "runtime/steps/steps.h"
 
-/** Most kernel rows of a convolution that keeps a ring of input rows. */
+/** Most window rows of a convolution that keeps a ring of input rows. */
 enum { DIRECT_ROWS = 16 };
 
 static float *scratch_of(const kf__job *j, int worker) { return kf__job_scratch(j, worker); }
@@ -15,7 +15,7 @@ static size_t ring_row_floats(const kf__step *s, const kf__ptensor *in, size_t c
     return ((size_t)in->w + (size_t)s->window.pl + (size_t)s->window.pr) * channels;
 }
 
-/* Patches of one output row, [w_out, kh * kw * channels], zero where the image ends. */
+/* Patches of one output row, [w_out, kh * kw * channels]; zero outside the image. */
 static void im2col_row(const kf__job *j, size_t image, int32_t y, size_t first_channel, size_t channels, float *to) {
     const kf__window *w = &j->s->window;
     const float *src = kf__f32_of(j->src);
@@ -51,8 +51,8 @@ static void patches_worker(void *job, int worker, int workers) {
         }
 }
 
-/* The input rows under one output row, zeros left and right of the image; the last slot is a row of zeros for rows
- * outside. */
+/* The input rows under one output row, with zeros left and right of the image. The last slot is a row of zeros, used
+ * for rows outside. */
 typedef struct ring {
     float *rows;
     size_t ld;                 /* floats of a padded row */

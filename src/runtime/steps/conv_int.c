@@ -15,7 +15,7 @@ typedef struct conv {
     int32_t n_class_x;
 } conv;
 
-/* Bytes of a copied input row in which all windows of one output row lie, each run of taps filled up to the kernel's
+/* Bytes of a copied input row that holds all windows of one output row, each run of taps filled up to the kernel's
  * group. */
 static size_t line_bytes(const kf__preparing *k) {
     const kf__window *w = &k->s->window;
@@ -50,7 +50,7 @@ static void patch_row(const kf__job *j, const char *row, int32_t left, size_t fi
     }
 }
 
-/* Patches of one output row, kh * run elements each; the weights of what fills a run up are 0. */
+/* Patches of one output row, kh * run elements each; elements that fill up a run have weight 0. */
 static void im2col_row(const kf__job *j, size_t image, int32_t y, size_t first, size_t channels, char *to) {
     const conv *q = j->p->own;
     const kf__window *w = &j->s->window;
@@ -73,8 +73,8 @@ static void im2col_row(const kf__job *j, size_t image, int32_t y, size_t first, 
 
 /* ---- copied rows ------------------------------------------------------------------------------------------------- */
 
-/* The input rows under output row y, one after another, with as much of the zero point around them as windows reach
- * over the border: a row of the product is then made of runs of these rows, for all columns alike. */
+/* The input rows under output row y, one after another, padded with the zero point as far as windows reach over the
+ * border. So a row of the product consists of runs of these rows, in the same way for all columns. */
 static void copy_rows(const kf__job *j, size_t image, int32_t y, size_t ld, uint8_t *to) {
     const kf__window *w = &j->s->window;
     size_t c = (size_t)j->in->c, left = (size_t)w->pl * c, line = (size_t)j->in->w * c;

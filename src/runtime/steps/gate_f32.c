@@ -48,7 +48,7 @@ static void row_product(const kf__job *j, row_job r) {
     else kf__pool_run(j->x->pool, row_worker, &r);
 }
 
-/* Where the hidden layer begins in the scratch, behind the means of c channels. */
+/* Where the hidden layer begins in the scratch, after the means of c channels. */
 static size_t hidden_at(size_t c) { return kf__round_up(c, 16); }
 
 static void run_gate(const kf__exec *x, const kf__prepared *s) {

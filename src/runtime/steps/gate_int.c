@@ -36,7 +36,7 @@ void kf__means_int(const kf__job *j, size_t image, const float *restrict mul, co
 
 /* ---- global average pool ----------------------------------------------------------------------------------------- */
 
-/* Step 5 on one value with the multiply done. */
+/* Step 5 on one value that is already multiplied. */
 static void put_rounded(const kf__job *j, const kf__requant *r, size_t at, size_t c, float x) {
     if (j->out->dtype == KF_F32) {
         ((float *)(void *)j->dst)[at] = x;

@@ -1,4 +1,5 @@
-/* f32 weight matrices: their panels, and the product over pixels that a 1x1 convolution or a fully connected layer is.
+/* f32 weight matrices: their panels, and the product over pixels that computes a 1x1 convolution or a fully connected
+ * layer.
  * Owner rule: see steps.h. */
 #include "runtime/steps/steps.h"
 
@@ -52,7 +53,7 @@ void kf__gemm_f32_worker(void *job, int worker, int workers) {
 }
 
 kf_status kf__prepare_fc_f32(kf__preparing *k) {
-    kf__prepare_matrix_f32(k, 0); /* one row: it has no work to hide a prefetch behind */
+    kf__prepare_matrix_f32(k, 0); /* one row: it has too little work to hide a prefetch */
     kf__prepare_workers(k, kf__gemm_f32_worker);
     k->to->kernel = k->m->kernels.gemm_f32_name;
     return KF_OK;

@@ -1,11 +1,11 @@
-/* A pointwise step and the depthwise step that alone reads it, row by row: the wide tensor between them is never whole,
- * its rows wait in a ring for the depthwise kernel while they are in a near cache. Neighbouring workers compute the
- * rows at their border twice. Owner rule: see steps.h. */
+/* A pointwise step and the depthwise step that alone reads it, row by row. The wide tensor between them is never
+ * written as a whole: its rows wait in a ring, in a near cache, for the depthwise kernel. Neighbouring workers both
+ * compute the rows at their border. Owner rule: see steps.h. */
 #include "runtime/steps/steps.h"
 
 /** Most rows of the depthwise window. */
 enum { RING_ROWS = 16 };
-/** Bytes of a tensor that is worth not writing: about half of a second-level cache. */
+/** Bytes of a tensor from which joining pays: about half of a second-level cache. */
 enum { JOIN_BYTES = 1 << 20 };
 
 bool kf__steps_join(const kf__program *p, int32_t i) {

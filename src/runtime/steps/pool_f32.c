@@ -4,7 +4,7 @@
 
 #include "runtime/steps/steps.h"
 
-/* A step of pooling for all channels of a pixel: in sixteens, which compilers make vector code of. */
+/* One tap of pooling for all channels of a pixel, in groups of sixteen, which compilers vectorize. */
 #define POOLING(name, expression)                                                                                      \
     static void name(float *restrict to, const float *restrict from, size_t n) {                                       \
         size_t i = 0;                                                                                                  \

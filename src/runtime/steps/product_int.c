@@ -1,5 +1,5 @@
-/* Integer products: weights in panels for the kernel at hand, and the layers that are one product, 1x1 convolutions and
- * fully connected. Owner rule: see steps.h. */
+/* Integer products: weights in the panels of the chosen kernel, and the layers that are one product (1x1
+ * convolutions, fully connected). Owner rule: see steps.h. */
 #include <math.h>
 
 #include "runtime/steps/steps.h"
@@ -54,8 +54,8 @@ kf_status kf__panels_pack(kf__preparing *k, const kf__pconst *w, bool i16, size_
     return KF_OK;
 }
 
-/* Filled in place: a structure that is changed and then copied makes the wide loads of the copy wait for narrow stores.
- */
+/* Filled in place: copying a structure that was just changed would stall the wide loads of the copy on the narrow
+ * stores. */
 void kf__requant_at(kf__requant *r, const kf__requant *q, const void *residual, size_t row, size_t col) {
     *r = *q;
     r->bias += col, r->mul += col;
@@ -80,7 +80,8 @@ void kf__product_run(const kf__job *j, const kf__product *p, kf__operand in, siz
     }
 }
 
-/* No sum is larger: every input at its end, every weight too, and the largest folded bias of all border classes. */
+/* An upper bound of any sum: every input and every weight at its largest magnitude, and the largest folded bias of
+ * all border classes. */
 static double largest_sum(const kf__vectors *v, const kf__pconst *w, const int32_t *table, size_t classes) {
     double input = v->k->in->dtype == KF_U8 ? 255 : 32768, weight = w->dtype == KF_I8 ? 128 : 32768, bias = 0;
     size_t ld = kf__qpad(v->n);
@@ -119,7 +120,7 @@ kf_status kf__product_pack(kf__preparing *k, kf__product *p, size_t groups, size
 
 /* ---- a product over pixels --------------------------------------------------------------------------------------- */
 
-/* Rows that are widened from u8 to i16 at a time: those of one line of the image. */
+/* Rows that are widened from u8 to i16 at once: those of one line of the image. */
 static size_t widened_rows(const kf__step *s, const kf__ptensor *out) {
     return s->op == KF_STEP_FC ? 1 : (size_t)out->w;
 }

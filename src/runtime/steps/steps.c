@@ -1,4 +1,4 @@
-/* The table of kinds, and what all of them do alike.
+/* The table of kinds, and what they have in common.
  * Owner rule: see steps.h. */
 #include "runtime/steps/steps.h"
 

@@ -1,14 +1,14 @@
-/* The kinds of steps, a file each: what they have in common. Private to src/runtime.
- * A kind's prepare function picks the algorithm for one step and fills kf__prepared: run function, kernel name,
- * scratch, size of the packed weights. Its pack function, if it has one, turns constants into what the algorithm reads.
- * So who reserves memory is who uses it. Owner rule: everything a step keeps lives in the program's arena or in the
- * model's block of weights, and ends with the model. */
+/* What the kinds of steps have in common; each kind has its own file. Private to src/runtime. A kind's prepare
+ * function picks the algorithm for one step and fills kf__prepared: run function, kernel name, scratch, size of the
+ * packed weights. Its pack function, if it has one, turns constants into what the algorithm reads. So whoever
+ * reserves memory also uses it. Owner rule: everything a step keeps lives in the program's arena or in the model's
+ * block of weights, and ends with the model. */
 #ifndef KF_RUNTIME_STEPS_H
 #define KF_RUNTIME_STEPS_H
 
 #include "runtime/exec.h"
 
-/** A step being made ready. */
+/** A step that is being prepared. */
 typedef struct kf__preparing {
     struct kf_model *m;
     const kf__program *p;
@@ -21,7 +21,7 @@ typedef struct kf__preparing {
 
 /** Pick the algorithm; reads no weights. MEMORY. */
 typedef kf_status kf__prepare_fn(kf__preparing *k);
-/** Fill the `packed_bytes` at to->packed, and whatever else the algorithm reads. MEMORY. */
+/** Fill the `packed_bytes` at to->packed, and everything else that the algorithm reads. MEMORY. */
 typedef kf_status kf__pack_fn(kf__preparing *k);
 
 /** By kind: f32 and integer form, NULL where there is none. `pack` NULL: the constants are read as they are. */
@@ -41,7 +41,7 @@ kf__pack_fn kf__pack_matrix_f32, kf__pack_dwconv_f32, kf__pack_gate_f32;
 kf__pack_fn kf__pack_matrix_int, kf__pack_dwconv_int, kf__pack_gate_int, kf__pack_scale_int, kf__pack_eltwise_int,
     kf__pack_global_pool_int, kf__pack_pool_int, kf__pack_concat_int, kf__pack_convert_int;
 
-/** The run function of a convolution that kf__steps_join with the next step, and the scratch of both. */
+/** The run function of a convolution that is joined with the next step (kf__steps_join), and the scratch of both. */
 void kf__prepare_pair_f32(kf__preparing *k, const kf__step *next);
 
 /** The step runs as shares of one job, one per thread. */
@@ -56,9 +56,10 @@ static inline const kf__pconst *kf__prepare_const(const kf__preparing *k, kf__co
 
 /* ---- running ----------------------------------------------------------------------------------------------------- */
 
-/** Weights of a layer of one row from which waking the threads takes less time than it saves. */
+/** A layer of one row is divided among threads if it has at least so many weights; below, waking threads costs more
+ * than it saves. */
 enum { KF_FORK_WEIGHTS = 1 << 15 };
-/** Columns that shares of a product of m rows are multiples of: of one row, four panels. */
+/** Threads take multiples of so many columns of a product of m rows; with one row, of four panels. */
 static inline size_t kf__column_grain(size_t m, size_t panel) { return m == 1 ? 4 * panel : panel; }
 
 /** What the workers of a running step share. */
@@ -83,7 +84,7 @@ static inline const float *kf__job_const(const kf__job *j, kf__const_role role) 
 }
 /** Bias, activation, residual and clip of an f32 step. */
 kf__epilogue kf__job_epilogue(const kf__job *j);
-/** The worker's part of the lines that the step prefetches for later ones. */
+/** The worker's part of the lines that the step prefetches for later steps. */
 kf__ahead kf__job_ahead(const kf__job *j, int worker, int workers);
 
 /* ---- f32: products and means ------------------------------------------------------------------------------------- */
@@ -93,7 +94,7 @@ typedef struct kf__matrix {
     size_t groups, n, k;
 } kf__matrix;
 kf__matrix kf__matrix_of(const kf__program *p, const kf__step *s);
-/** Packed weights and prefetching of a step with a weight matrix; `rows` of output in all. */
+/** Packed weights and prefetching of a step with a weight matrix; the output has `rows` rows in all. */
 void kf__prepare_matrix_f32(kf__preparing *k, size_t rows);
 /** Worker of a 1x1 convolution or fully connected layer: a product over pixels. */
 void kf__gemm_f32_worker(void *job, int worker, int workers);
@@ -119,14 +120,14 @@ bool kf__vector_inputs(const kf__vectors *v, const kf__ptensor *t, const int32_t
 bool kf__vector_rounding(const kf__vectors *v, const kf__ptensor *t, kf__requant *r);
 /** Steps 2 to 5 of a convolution, fully connected or elementwise step. */
 bool kf__vector_epilogue(const kf__vectors *v, kf__requant *r);
-/** Biases minus (zero point - offset) * sum of weights, one vector per border class; `in` NULL: no zero point. Row o of
- * the weights is w[o * k + x], or, `depthwise`, w[x * n + o]. */
+/** Biases minus (zero point - offset) * sum of weights, one vector per border class; `in` NULL: no zero point. Row o
+ * of the weights is w[o * k + x], or, `depthwise`, w[x * n + o]. */
 int32_t *kf__vector_bias(const kf__vectors *v, const kf__pconst *w, const kf__pconst *b, const kf__ptensor *in,
                          bool depthwise, int32_t offset);
 
 /* ---- integer: products (product_int.c) --------------------------------------------------------------------------- */
 
-/** Weights in panels and what follows the sums. */
+/** Weights in panels, and the epilogue of their sums. */
 typedef struct kf__product {
     const void *w;
     bool i16, wide;     /* inputs (or weights) of 16 bits: the i16 kernel; weights of 16 bits */
