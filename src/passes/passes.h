@@ -5,8 +5,8 @@
 
 #include "graph/graph.h"
 
-/** SIMPLIFY stays within ONNX operators; FUSE goes on to the fused operators of ops.def. RECOGNIZE is the step between.
- */
+/** SIMPLIFY stays within ONNX operators. RECOGNIZE goes on to the operators that several ONNX nodes form; FUSE makes
+ * the fused operators of ops.def. */
 typedef enum kf__pass_level { KF_PASS_LEVEL_SIMPLIFY = 0, KF_PASS_LEVEL_RECOGNIZE, KF_PASS_LEVEL_FUSE } kf__pass_level;
 
 /** Infer shapes, then run all passes up to `level` until nothing changes. In debug builds kf__graph_verify runs after
@@ -19,7 +19,7 @@ kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err);
 #include "passes/passes.def"
 #undef KF_PASS
 
-/* ---- edges on request (edges.c) ---------------------------------------------------------------------------------- */
+/* ---- edges on request (trim.c) ----------------------------------------------------------------------------------- */
 
 typedef struct kf__edges {
     const char *const *types; /* operators by ONNX name */
@@ -27,7 +27,7 @@ typedef struct kf__edges {
     const char *const *names; /* nodes */
     int32_t n_names;
 } kf__edges;
-/** Remove such nodes where they touch an input or an output, again and again until none is left there. */
+/** Remove such nodes where they touch an input or an output, until none is left there. */
 kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, kf_error *err);
 /** The first outputs of these nodes become the graph's outputs; n > 0. ARGUMENT: no such node, or one twice. */
 kf_status kf__edges_cut(kf__graph *g, const char *const *names, int32_t n, kf_error *err);

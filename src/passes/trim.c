@@ -1,5 +1,5 @@
-/* Edges of the network on request: removing nodes that touch an input or an output, and other outputs.
- * Not part of passes.def: these change what the network computes.
+/* Trims a network on request: removes nodes that touch an input or an output, or cuts it off at other outputs.
+ * Not part of passes.def, because this changes what the network computes.
  * Owner rule: values and names stay the graph's. */
 #include "graph/names.h"
 #include "passes/passes.h"
@@ -17,7 +17,7 @@ static bool is_chain(const kf__graph *g, const kf__node *n) {
     return n->n_in > 0 && n->in[0] >= 0 && n->n_out == 1 && !kf__match_is_const(g, n->in[0]);
 }
 
-/* The input takes type and shape of what the node made of it. */
+/* The input takes the type and shape of the node's result. */
 static bool remove_at_input(kf__graph *g, kf__node *n) {
     for (size_t i = 0; i < g->n_inputs; i++) {
         kf__vid v = g->inputs[i];
@@ -33,7 +33,7 @@ static bool remove_at_input(kf__graph *g, kf__node *n) {
     return false;
 }
 
-/* What the node read becomes the output and takes its name. */
+/* The node's input becomes the output and takes its name. */
 static bool remove_at_output(kf__graph *g, kf__node *n) {
     kf__vid from = n->out[0], to = n->in[0];
     int uses = 0;
