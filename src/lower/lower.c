@@ -4,7 +4,7 @@
 #include "lower/lower_private.h"
 #include "tensor/layout.h"
 
-/* Extents of an activation as n, h, w, c; false for ranks that have no such reading. */
+/* Extents of an activation as n, h, w, c; false for ranks without such a meaning. */
 static bool as_nhwc(const kf__shape *s, kf__ptensor *t) {
     int64_t d[4] = {1, 1, 1, 1};
     if (s->rank == 4) d[0] = s->dim[0], d[1] = s->dim[2], d[2] = s->dim[3], d[3] = s->dim[1];
@@ -107,8 +107,8 @@ static kf_status copy_as(lowering *l, const kf__node *n, int k, const char *role
     return KF_OK;
 }
 
-/* Copy of a bias (a vector, or one row a border class); -1 in *to when absent. An f32 bias of an integer step is added
- * after step 2. */
+/* Copy of a bias (a vector, or one row per border class); -1 in *to when absent. An f32 bias of an integer step is
+ * added after step 2. */
 static kf_status copy_bias(lowering *l, const kf__node *n, int k, const char *role, int32_t *to) {
     *to = -1;
     if (k >= n->n_in || n->in[k] < 0) return KF_OK;
@@ -189,7 +189,7 @@ static kf_status float_twin(lowering *l, int32_t t, int32_t *out) {
     return KF_OK;
 }
 
-/* The value's tensor in f32: itself, or behind a DEQUANTIZE step. */
+/* The value's f32 tensor: its own, or the output of a DEQUANTIZE step. */
 static kf_status float_view(lowering *l, kf__vid v, int32_t *t) {
     *t = l->tensor_of[v];
     if (*t < 0 || l->p->tensors[*t].dtype == KF_F32) return KF_OK;
@@ -201,7 +201,8 @@ static kf_status float_view(lowering *l, kf__vid v, int32_t *t) {
 /* ---- steps: one function for each that ops.def names ------------------------------------------------------------- */
 
 static kf_status fill_CONV(lowering *l, const kf__node *n, kf__step *s) {
-    /* Depthwise steps have no bias by border class: over pixels the layer stays a convolution with groups. */
+    /* Depthwise steps have no bias per border class, so a depthwise layer over pixels stays a convolution with
+     * groups. */
     bool depthwise = kf__node_is_depthwise(l->g, n) && !kf__q_border_bias(l->g, n);
     if (depthwise) s->op = KF_STEP_DWCONV;
     if (n->n_in > 3 && n->in[3] >= 0) {
@@ -243,7 +244,7 @@ static kf_status all_inputs(lowering *l, const kf__node *n, kf__step *s) {
 #define fill_AVG_POOL one_input
 #define fill_MAX_POOL one_input
 #define fill_SOFTMAX one_input
-#define fill_TO_NCHW one_input /* reshapes with something to move; see lower_node */
+#define fill_TO_NCHW one_input /* reshapes that move elements; see lower_node */
 
 static kf_status fill_NONE(lowering *l, const kf__node *n, kf__step *s) {
     KF_FAIL(l->err, KF_ERR_INTERNAL, "%s: no step for it", n->name);
@@ -284,7 +285,7 @@ static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
     }
     l->p->n_steps++;
     if (integer || l->p->tensors[s->out].dtype == KF_F32) return KF_OK;
-    int32_t quantized = s->out; /* a float node with a quantized output: round behind it */
+    int32_t quantized = s->out; /* a float node with a quantized output: add a rounding step */
     KF_TRY(float_twin(l, quantized, &s->out));
     return kf__lower_convert(l, n->name, l->g->values[n->out[0]].quant, true, s->out, quantized);
 }
@@ -299,7 +300,7 @@ static kf_status lower_node(lowering *l, const kf__node *n) {
         return KF_OK;
     }
     bool integer = kf__q_is_integer(l->g, n);
-    int32_t kept[KF_STEP_MAX_IN]; /* a float node sees its quantized inputs through DEQUANTIZE steps */
+    int32_t kept[KF_STEP_MAX_IN]; /* a float node reads its quantized inputs through DEQUANTIZE steps */
     for (int k = 0; !integer && k < n->n_in && k < KF_STEP_MAX_IN; k++) {
         if (n->in[k] < 0) continue;
         kept[k] = l->tensor_of[n->in[k]];
@@ -326,11 +327,11 @@ static kf_status lower_ends(lowering *l) {
         if (!v->quant) continue;
         in->pixels = kf__quant_is_pixels(v->quant);
         if (in->pixels) continue;
-        int32_t quantized = in->tensor; /* a feature map: one rounding step at the door */
+        int32_t quantized = in->tensor; /* an input that is no picture: one step rounds it first */
         KF_TRY(float_twin(l, quantized, &in->tensor));
         KF_TRY(kf__lower_convert(l, v->name, v->quant, true, in->tensor, quantized));
     }
-    for (size_t i = 0; i < g->n_nodes; i++) /* first: every other oddity follows from it */
+    for (size_t i = 0; i < g->n_nodes; i++) /* report this first: every other oddity follows from it */
         if (is_qdq(&g->nodes[i])) return lower_node(l, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) KF_TRY(lower_node(l, &g->nodes[i]));
@@ -383,7 +384,7 @@ kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err) {
     KF_TRY(kf__program_create(out, NULL, err));
     kf__program *p = l.p = *out;
     size_t nodes = g->n_nodes + 1;
-    size_t ends = g->n_inputs + g->n_outputs, views = 0; /* a conversion needs one more tensor, step and constant */
+    size_t ends = g->n_inputs + g->n_outputs, views = 0; /* a conversion needs another tensor, step and constant */
     for (size_t i = 0; i < g->n_nodes; i++) views += (size_t)g->nodes[i].n_in + 1;
     p->tensors = kf__arena_array(&p->arena, nodes + views + 2 * ends, sizeof *p->tensors);
     p->consts = kf__arena_array(&p->arena, nodes * 10 + views + 4 * ends, sizeof *p->consts);

@@ -6,7 +6,7 @@
 #include "graph/graph.h"
 #include "program/program.h"
 
-/** Translate a graph that went through all passes. UNSUPPORTED names the first node that has no step. */
+/** Translate a graph that went through all passes. UNSUPPORTED names the first node that cannot become a step. */
 kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err);
 /** Why a node cannot be lowered, or NULL when it can (for `check`). */
 const char *kf__lower_verdict(const kf__graph *g, const kf__node *n);

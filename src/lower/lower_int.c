@@ -25,7 +25,7 @@ kf_status kf__lower_quant(lowering *l, kf__vid v, kf__ptensor *t) {
     return q->zeros ? put_vector(l, name, "zeros", KF_I32, q->zeros, q->channels, &t->zeros) : KF_OK;
 }
 
-/* One multiplier a channel (or one alone when nothing depends on the channel) by a function of the two scales. */
+/* One multiplier per channel (or a single one if nothing depends on the channel), from a function of the two scales. */
 typedef float scale_fn(double s_in, double s_out, double extra);
 static float by_ratio(double s_in, double s_out, double extra) { return (float)(s_in / (extra * s_out)); }
 static float by_inverse(double s_in, double s_out, double extra) { return kf__inverse(s_out); }
@@ -102,7 +102,7 @@ static kf_status finish_avg_pool(lowering *l, const kf__node *n, kf__step *s, co
     float *m = kf__arena_array(&l->p->arena, (size_t)taps, sizeof *m);
     if (!m) KF_FAIL_MEMORY(l->err, taps * 4);
     if (in->channels || (out && out->channels))
-        KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: average pooling needs one scale a tensor", n->name);
+        KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "%s: average pooling needs one scale per tensor", n->name);
     for (int32_t i = 0; i < taps; i++)
         m[i] = by_ratio((double)in->scale, out ? (double)out->scale : 1.0, (double)(i + 1));
     return put_vector(l, n->name, "mul", KF_F32, m, taps, &s->consts[KF_CONST_MUL]);
@@ -119,7 +119,7 @@ static kf_status finish_concat(lowering *l, const kf__node *n, kf__step *s, cons
     return put_vector(l, n->name, "mul", KF_F32, m, n->n_in, &s->consts[KF_CONST_MUL]);
 }
 
-/* What only moves integers keeps what they mean. */
+/* A step that only moves integers keeps their scale and zero point. */
 static kf_status moves_only(lowering *l, const kf__node *n, const kf__quant *in, const kf__quant *out) {
     bool same = out && out->dtype == in->dtype && out->scale == in->scale && out->zero == in->zero;
     if (!same || out->channels || in->channels)

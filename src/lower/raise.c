@@ -1,6 +1,5 @@
-/* Program to graph: every step becomes the fused node that it was lowered from.
- * Tensors of a program have no rank; a value has the one that its operator wants, and a Flatten or Reshape goes between
- * two that differ.
+/* Program to graph: every step becomes the fused node that it was lowered from. Tensors of a program have no rank. Each
+ * value gets the rank that its operator needs; where two differ, a Flatten or Reshape goes between them.
  * Owner rule: see raise.h. */
 #include "lower/lower_private.h"
 #include "lower/raise_private.h"
@@ -61,7 +60,7 @@ static kf__op op_of(kf__step_op step) {
     return op;
 }
 
-/* Elementwise steps work on whatever rank their first input has; the others want an image, or a vector. */
+/* Elementwise steps take the rank of their first input; the others need an image or a vector. */
 static int rank_of(const kf__raising *r, const kf__step *s) {
     if (s->op == KF_STEP_FC) return 2;
     bool each = s->op == KF_STEP_ADD || s->op == KF_STEP_MUL || s->op == KF_STEP_ACT;
@@ -79,8 +78,8 @@ static void fill_attrs(const kf__raising *r, const kf__step *s, kf__node *n) {
     a->post_act = s->post_act;
     a->gate_act = s->gate_act;
     a->axis = 1; /* channels, or classes */
-    if (s->op == KF_STEP_MAX_POOL ||
-        s->op == KF_STEP_AVG_POOL) { /* a program keeps the extents, not how they came about */
+    if (s->op == KF_STEP_MAX_POOL || s->op == KF_STEP_AVG_POOL) {
+        /* A program keeps the extents, not the rounding rule behind them. */
         const kf__axis rows = kf__window_rows(&s->window), columns = kf__window_columns(&s->window);
         int64_t h, w;
         bool fits = kf__axis_extent(&rows, x->h, false, &h) && kf__axis_extent(&columns, x->w, false, &w);
@@ -98,7 +97,7 @@ static kf_status copy_sources(kf__raising *r, const kf__step *s, kf__node *n) {
     return KF_OK;
 }
 
-/* In a graph a value and its integers are one; a program has two tensors and a step between them. */
+/* In a graph, a value and its integers are one. A program has two tensors with a step between them. */
 static kf_status raise_conversion(kf__raising *r, const kf__step *s) {
     kf__vid v = r->value[s->in[0]];
     if (v < 0) KF_FAIL(r->err, KF_ERR_CORRUPT, "%s: input 0 is read before it is made", s->name);
@@ -136,7 +135,7 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
     return copy_sources(r, s, n);
 }
 
-/* The declared input, and what makes an image of it where it is none. */
+/* The declared input, reshaped to an image if it is flat. */
 static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
     kf__shape declared = kf__shape_make(in->rank, in->shape),
               want = shape_of(&r->p->tensors[in->tensor], in->rank == 2 ? 2 : 4);
@@ -161,7 +160,7 @@ static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
     return kf__shape_equal(&declared, &want) ? KF_OK : kf__raise_reshape(r, v, &want, "", &r->value[in->tensor]);
 }
 
-/* A step's own value takes the output's name, unless it is taken already: by the interface, or by another output. */
+/* A step's own value takes the output's name, unless an input or another output already has it. */
 static kf_status raise_model_output(kf__raising *r, const kf__poutput *o) {
     kf__graph *g = r->g;
     kf__vid v = r->value[o->tensor];

@@ -6,10 +6,10 @@
 #include "graph/graph.h"
 #include "program/program.h"
 
-/** The graph that computes what `p` does, with the names of its inputs, outputs and nodes; opset 11, IR version 6, as
- * most toolchains of boards read. A quantized program gives a quantized graph: weights stay integers, their scales come
- * back from the multipliers, and the graph is compiled again to prove it. UNSUPPORTED: steps without a node; a
- * quantized program whose numbers are not those that docs/NUMERICS.md derives from scales. */
+/** The graph that computes what `p` does, with the names of its inputs, outputs and nodes; opset 11 and IR version
+ * 6, which most board toolchains read. A quantized program gives a quantized graph: weights stay integers, their
+ * scales are recovered from the multipliers, and the graph is compiled again to prove the result. UNSUPPORTED: steps
+ * without a node; a quantized program whose numbers are not those that docs/NUMERICS.md derives from scales. */
 kf_status kf__raise(const kf__program *p, kf__graph **out, kf_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Raising, the integer half: scales of tensors, and scales of weights back from the multipliers that they went into.
- * The inverse of lower_int.c; a quotient in double, rounded once, is the scale or its neighbour in f32.
+/* Raising, the integer half: scales of tensors, and scales of weights recovered from the multipliers. The inverse of
+ * lower_int.c: a quotient in double, rounded once, is the scale or its neighbour in f32.
  * Owner rule: see raise.h. */
 #include "graph/qrules.h"
 #include "lower/raise_private.h"
@@ -50,7 +50,7 @@ static kf_status put_scales(kf__raising *r, const kf__step *s, kf__vid v, kf__co
     return KF_OK;
 }
 
-/* s_pool from s_in / (H * W * s_pool), which the first channel has as well as any other. */
+/* s_pool from s_in / (H * W * s_pool); any channel would do, this takes the first. */
 static double pool_scale(const kf__raising *r, const kf__step *s) {
     const kf__ptensor *x = &r->p->tensors[s->in[0]];
     const float *k = floats(r, s->consts[KF_CONST_K]);
@@ -59,8 +59,8 @@ static double pool_scale(const kf__raising *r, const kf__step *s) {
     return (double)(float)((double)kf__q_scale(&q, 0) / (hw * mul));
 }
 
-/* A direct hidden layer leaves only quotients with s_hidden behind: a clip's bound tells it, and without one any scale
- * says the same. */
+/* A direct hidden layer keeps only quotients of s_hidden. The bound of a clip determines s_hidden; without a clip,
+ * any scale is equivalent. */
 static double hidden_scale(const kf__raising *r, const kf__step *s) {
     if (!s->direct) return (double)(float)(1.0 / (double)s->hidden_inv);
     bool clip = s->act.kind == KF_ACT_CLIP;

@@ -5,13 +5,13 @@
 
 #include "lower/raise.h"
 
-#pragma GCC diagnostic error "-Wswitch-enum" /* a new kind is met by every switch, or does not compile */
+#pragma GCC diagnostic error "-Wswitch-enum" /* every switch must handle a new kind, or it does not compile */
 
 typedef struct kf__raising {
     const kf__program *p;
     kf__graph *g;
     kf_error *err;
-    kf__vid *value; /* by tensor: what holds it, with rank 4, 2 or the input's own; -1 before it is made */
+    kf__vid *value; /* by tensor: the value that holds it, with rank 4, 2 or the input's own; -1 before it exists */
 } kf__raising;
 
 /** Name of a layer as PyTorch has it, from the node that a PyTorch export made of it:
@@ -19,11 +19,11 @@ typedef struct kf__raising {
 const char *kf__layer_name(kf__arena *arena, const char *node);
 /** Input `k` of a step as a value of rank 2 or 4, through a Flatten or Reshape where needed. */
 kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf__vid *out);
-/** Any value under another shape of equal element count; `out` names the result, "" makes one up. */
+/** Any value under another shape of equal element count; `out` names the result, "" generates one. */
 kf_status kf__raise_reshape(kf__raising *r, kf__vid v, const kf__shape *shape, const char *name, kf__vid *out);
 /** Quantization of a tensor, copied into the graph; *out is NULL for f32. */
 kf_status kf__raise_quant(kf__raising *r, const kf__ptensor *t, kf__quant **out);
-/** After kf__raise_weights of a step over integers: the scales of its weights. */
+/** The scales of an integer step's weights; call it after kf__raise_weights. */
 kf_status kf__raise_weight_scales(kf__raising *r, const kf__step *s, const kf__vid *in);
 /** Scales of the pooled and the hidden value of a gate over integers, into its node. */
 kf_status kf__raise_gate_scales(kf__raising *r, const kf__step *s, kf__attrs *a);

@@ -1,5 +1,5 @@
-/* Raising, the proof: a quantized graph compiled again must be the program that it came from.
- * Integers and bounds are equal; factors went through a quotient and may differ in their last places.
+/* Raising, the proof: a quantized graph compiled again must be the program that it came from. Integers and bounds have
+ * to be equal. Factors were recovered by a division, so they may differ in their last places.
  * Owner rule: the second program ends with the call. */
 #include <math.h>
 

@@ -34,7 +34,7 @@ static const kf__pconst *constant(const kf__raising *r, const kf__step *s, kf__c
     return s->consts[role] >= 0 ? &r->p->consts[s->consts[role]] : NULL;
 }
 
-/* The constant as it is, or KF_NO_VALUE. */
+/* The constant unchanged, or KF_NO_VALUE. */
 static kf_status plain(kf__raising *r, const kf__step *s, kf__const_role role, const char *layer, const char *suffix,
                        kf__vid *out) {
     const kf__pconst *c = constant(r, s, role);

@@ -107,7 +107,8 @@ bool kf__rewrite_bypass(kf__graph *g, kf__node *n, kf__vid v) {
         n->dead = true;
         return true;
     }
-    /* The output's name is part of the interface: the producer of `v` must write it, so `v` may not be one itself. */
+    /* The output's name is part of the interface: the producer of `v` must write it, so `v` itself may not be an
+     * output. */
     kf__node *p = kf__match_any(g, v);
     if (!p || kf__match_is_output(g, v)) return false;
     int slot = -1;

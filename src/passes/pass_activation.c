@@ -15,7 +15,7 @@ static kf_status become(kf__graph *g, kf__node *n, kf__vid x, kf__activation act
     return kf__rewrite_inputs(g, n, &x, 1, err);
 }
 
-/** Clip bounds that are still inputs (not constant) cannot be taken. */
+/** Clip bounds that are still inputs (not constant) are not supported. */
 static bool clip_known(const kf__graph *g, const kf__node *n) {
     for (int i = 1; i < n->n_in; i++)
         if (n->in[i] >= 0 && !kf__match_is_const(g, n->in[i])) return false;
@@ -39,7 +39,7 @@ static kf_status min_max(kf__graph *g, kf__node *n, bool *changed, kf_error *err
     return become(g, n, n->in[x], act, changed, err);
 }
 
-/** A clip of a clip is one clip: the outer one acts last. */
+/** A clip of a clip is one clip; the outer one acts last. */
 static kf_status merge_clips(kf__graph *g, kf__node *n, bool *changed, kf_error *err) {
     kf__node *p = kf__match_producer(g, n->in[0], KF_OP_ACT);
     if (n->attrs.act.kind != KF_ACT_CLIP || !p || p->attrs.act.kind != KF_ACT_CLIP || !kf__match_single(g, n->in[0]))
@@ -79,7 +79,7 @@ static kf_status become_SIGMOID(kf__graph *g, kf__node *n, bool *changed, kf_err
 
 #define become_ACT merge_clips
 
-/* Its function where the role is ACTIVATION, NULL elsewhere: HERE_ is a macro for that role alone. */
+/* The operator's function if its role is ACTIVATION, else NULL: HERE_ has a macro for that role only. */
 #define SECOND(a, b, ...) b
 #define PICK(...) SECOND(__VA_ARGS__, NULL, )
 #define HERE_ACTIVATION(id) , become_##id

@@ -1,6 +1,6 @@
-/* Batch normalization into the convolution before it; one on its own becomes a 1x1 depthwise convolution.
- * All arithmetic in f32, in one fixed order (docs/NUMERICS.md), so that every import
- * road gives the same bytes: s = g / sqrtf(v + eps), w * s, b - mu * s.
+/* Folds batch normalization into the convolution before it. Without such a convolution, it becomes a 1x1 depthwise
+ * convolution. All arithmetic is f32 in one fixed order (docs/NUMERICS.md), so that every importer gives the same
+ * bytes: s = g / sqrtf(v + eps), w * s, b - mu * s.
  * Owner rule: folded weights are new constants of the graph; shared originals stay untouched. */
 #include "passes/passes.h"
 

@@ -67,7 +67,7 @@ static uint64_t mix(uint64_t h, const void *bytes, size_t n) {
     return h ^ h >> 29;
 }
 
-/* Equal numbers give equal bytes: minus zero counts as zero. */
+/* Equal numbers must give equal bytes, so minus zero counts as zero. */
 static uint64_t mix_float(uint64_t h, float x) {
     float plus = x == 0 ? 0 : x;
     return mix(h, &plus, sizeof plus);
@@ -92,7 +92,7 @@ static uint64_t hash_node(const kf__graph *g, const kf__node *n) {
     return h;
 }
 
-/* A number that is none differs from itself, so such a node repeats no other. */
+/* NaN differs from itself, so a node with a NaN attribute equals no other. */
 static bool comparable(const kf__node *n) {
     const kf__attrs *a = &n->attrs;
     const float real[] = {a->alpha,  a->beta,        a->epsilon,     a->value,       a->act.lo,
@@ -102,7 +102,7 @@ static bool comparable(const kf__node *n) {
     return n->n_out == 1 && n->n_in >= 1 && !n->dead && n->op != KF_OP_DROPOUT;
 }
 
-/* The first node seen that computes the same, or NULL; then `n` is seen too. */
+/* The first node seen that computes the same. If there is none, remembers `n` and returns NULL. */
 static kf__node *find_twin(kf__graph *g, seen *t, size_t index) {
     const kf__node *n = &g->nodes[index];
     size_t slot = (size_t)hash_node(g, n) & (t->cap - 1);

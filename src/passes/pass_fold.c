@@ -3,7 +3,7 @@
  * Owner rule: folded data is copied into the graph's arena. */
 #include "passes/passes.h"
 
-/* A result above this stays a node. What all folding may cost in sum is the graph's budget. */
+/* A node with a larger result is not folded. The graph's budget limits the cost of all folding together. */
 enum { MAX_FOLDED_ELEMENTS = 1 << 26 };
 
 static kf_status set_const(kf__graph *g, kf__vid v, const kf__dense *d, kf_error *err) {
@@ -11,7 +11,7 @@ static kf_status set_const(kf__graph *g, kf__vid v, const kf__dense *d, kf_error
     if (!kf__shape_count(&d->shape, &count))
         KF_FAIL(err, KF_ERR_SHAPE, "%s: folded shape overflows", g->values[v].name);
     size_t bytes = count * kf_dtype_size(d->dtype);
-    /* An empty tensor is a constant as well, and `data` is what marks one. */
+    /* An empty tensor is a constant too, and constants are recognised by `data`. */
     void *copy = kf__arena_alloc(&g->arena, bytes ? bytes : 1);
     if (!copy) KF_FAIL_MEMORY(err, bytes);
     if (bytes) memcpy(copy, d->data, bytes);
@@ -110,7 +110,7 @@ static bool const_ints(const kf__graph *g, kf__vid v, int64_t *out, int cap, int
     return true;
 }
 
-/** Pads, clip bounds and axes that became constant only now move into the attributes, where passes look. */
+/** Pads, clip bounds and axes that have just become constant move into the attributes, where passes look for them. */
 static void resolve_attrs(kf__graph *g, kf__node *n) {
     int64_t ints[2 * KF_MAX_RANK];
     int count;

@@ -3,7 +3,7 @@
  * Owner rule: only lists of inputs and names are allocated, in the graph's arena. */
 #include "passes/passes.h"
 
-/** Where in `p` the activation may go; NULL when nowhere. */
+/** Where in `p` the activation may go; NULL: nowhere. */
 static kf__activation *slot_for(kf__node *p, const kf__activation *act) {
     bool residual = p->op == KF_OP_ADD || (p->op == KF_OP_CONV && kf__match_in(p, 3) >= 0);
     if (residual) return act->kind == KF_ACT_CLIP && p->attrs.post_act.kind == KF_ACT_NONE ? &p->attrs.post_act : NULL;
@@ -33,7 +33,7 @@ static kf__node *takes_residual(const kf__graph *g, kf__vid v, kf__vid other) {
 static kf_status fuse_add(kf__graph *g, kf__node *add, bool *changed, kf_error *err) {
     kf__node *a = takes_residual(g, add->in[0], add->in[1]), *b = takes_residual(g, add->in[1], add->in[0]);
     if (!a && !b) return KF_OK;
-    /* The later one: the other summand is ready by then, so nothing has to wait in memory. */
+    /* The later one: the other summand is ready by then, so no result has to be kept for it. */
     kf__node *conv = !a ? b : !b ? a : a > b ? a : b;
     kf__vid residual = conv == a ? add->in[1] : add->in[0];
     kf__vid in[4] = {conv->in[0], conv->in[1], kf__match_in(conv, 2), residual};
@@ -44,7 +44,7 @@ static kf_status fuse_add(kf__graph *g, kf__node *add, bool *changed, kf_error *
 }
 
 kf_status kf__pass_fuse(kf__graph *g, bool *changed, kf_error *err) {
-    /* All activations first: one that follows a convolution must be inside it before its sum is. */
+    /* All activations first: an activation after a convolution must be fused before the addition that follows it. */
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead && g->nodes[i].op == KF_OP_ACT) KF_TRY(fuse_act(g, &g->nodes[i], changed, err));
     for (size_t i = 0; i < g->n_nodes; i++)

@@ -33,7 +33,7 @@ static int over_six(const kf__graph *g, const kf__node *n) {
     return kf__match_near(s, 1.0 / 6.0) ? x : -1;
 }
 
-/** n takes over x with an activation; the parts that only served n give it their names. */
+/** n becomes an activation of x. Parts that only n used pass their names to it. */
 static kf_status become(kf__graph *g, kf__node *n, kf__vid x, kf__act kind, kf__node **parts, int n_parts,
                         kf_error *err) {
     for (int i = 0; i < n_parts; i++)

@@ -21,7 +21,7 @@ static bool no_pads(const kf__node *n) {
     return n->attrs.n_axes > 0;
 }
 
-/** x + 0, x - 0, x * 1, x / 1: returns the input that passes through, or -1. */
+/** x + 0, x - 0, x * 1, x / 1: returns the index of x, or -1. */
 static int neutral(const kf__graph *g, const kf__node *n) {
     float s;
     int x = kf__match_with_scalar(g, n, &s);
@@ -67,7 +67,7 @@ static int copied_input(const kf__graph *g, const kf__node *n) {
     return i >= 0 && same_shape(g, n->in[i], n->out[0]) ? i : -1;
 }
 
-/** Reshape of a reshape, flatten of a squeeze: only the last one counts, if it says its whole target. */
+/** Reshape of a reshape, flatten of a squeeze: only the last one counts, if it gives its whole target shape. */
 static bool skip_inner_view(kf__graph *g, kf__node *n) {
     if (n->op != KF_OP_RESHAPE && !(n->op == KF_OP_FLATTEN && n->attrs.axis == 1)) return false;
     if (n->op == KF_OP_RESHAPE) {

@@ -17,7 +17,7 @@ static bool spatial_pads(const kf__node *pad, int64_t out[4]) {
     return true;
 }
 
-/** Max pooling ignores its own padding, so zeros may move in only where nothing is below zero. */
+/** Max pooling ignores its own padding, so explicit zeros may become padding only if no input is negative. */
 static bool never_negative(const kf__graph *g, kf__vid v) {
     const kf__node *p = kf__match_any(g, v);
     if (!p) return false;

@@ -4,7 +4,7 @@
 #include "passes/passes.h"
 
 typedef struct parts {
-    kf__node *used[16]; /* everything between x and the gate, last first */
+    kf__node *used[16]; /* all nodes between x and the gate, last first */
     int n;
     kf__node *layer1, *layer2, *hidden, *gate;
 } parts;
