@@ -1,5 +1,4 @@
-/* The choice of an instruction set: the table of levels, what the machine has of them, the environment and the limit of
- * the user.
+/* Chooses an instruction set: from the table of levels, what the machine has, the environment, and the user's limit.
  * Owner rule: one limit and one bar for the process, and the features found so far. */
 #include "cpu/cpu.h"
 

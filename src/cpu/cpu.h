@@ -1,12 +1,12 @@
-/* Usable instruction sets: what the chip has, the operating system allows, and the user did not lower.
- * levels.def names features and levels; cpu.c chooses among them, one file per architecture finds the features.
+/* Usable instruction sets: those that the chip has, the operating system allows, and the user's limit includes.
+ * levels.def names features and levels, cpu.c chooses among them, and one file per architecture detects the features.
  * Owner rule: static state, set before models are loaded. */
 #ifndef KF_CPU_H
 #define KF_CPU_H
 
 #include "base/base.h"
 
-/** Processor families that have instruction sets of their own. */
+/** Processor families with instruction sets in levels.def. */
 typedef enum kf__cpu_arch { KF_ARCH_ANY, KF_ARCH_X86, KF_ARCH_ARM } kf__cpu_arch;
 #if defined(__x86_64__)
 #define KF_ARCH_HERE KF_ARCH_X86
@@ -46,33 +46,32 @@ int kf__cpu_level_from_name(const char *name);
 /** Best usable level among those that the limit and the environment variable KITFOX_CPU contain. An unknown word there
  *  is ignored. */
 kf__cpu_level kf__cpu_level_now(void);
-/** What the machine could do, whatever the limit. */
+/** The best level of the machine, whatever the limit. */
 kf__cpu_level kf__cpu_level_best(void);
-/** Do the limit and KITFOX_CPU contain this level? Does not ask the machine. */
+/** Do the limit and KITFOX_CPU contain this level? Does not probe the machine. */
 bool kf__cpu_allowed(kf__cpu_level level);
-/** Could the process run code of this level? Of KF_CPU_AMX this asks Linux for the tiles' state: permission for the
- *  whole process from then on, after which sigaltstack refuses stacks too small for that state. Asked of no lower
- *  level. */
+/** Can the process run code of this level? For KF_CPU_AMX this asks Linux for the state of tiles. The permission is
+ * for the whole process: from then on, sigaltstack refuses stacks too small for that state. No lower level asks. */
 bool kf__cpu_usable(kf__cpu_level level);
-/** Are all of these features usable? The machine is asked once for each (CPUID takes 50 microseconds under a
- *  hypervisor). Neither limit nor bar count. Thread safe. */
+/** Are all of these features usable? The machine is probed once for each (CPUID takes 50 microseconds under a
+ * hypervisor). Limit and bar are ignored. Thread-safe. */
 bool kf__cpu_has(uint32_t features);
-/** `level` and those that contain it failed a check of their own: not usable from now on. KF_CPU_LEVELS takes that
- *  back; KF_CPU_SCALAR itself stays usable. Thread safe. */
+/** `level` failed its check: it and the levels that contain it are not usable from now on. KF_CPU_LEVELS undoes
+ * that; KF_CPU_SCALAR itself stays usable. Thread-safe. */
 void kf__cpu_bar(kf__cpu_level level);
-/** Use only levels that `level` contains; KF_CPU_LEVELS removes the limit. Not thread safe. */
+/** Use only levels that `level` contains; KF_CPU_LEVELS removes the limit. Not thread-safe. */
 void kf__cpu_set_limit(kf__cpu_level level);
 
-/** Processors that the control groups of this process grant, rounded up; 0 without a quota. The smallest of its group
- * and of all above counts, in version 1 and 2 (Linux, Documentation/admin-guide/cgroup-v2.rst: cpu.max; cgroup-v1:
- * cpu.cfs_quota_us). `root`: "", or a folder with proc/self/cgroup and sys/fs/cgroup, for tests. */
+/** Processors that the control groups of this process grant, rounded up; 0 without a quota. The smallest quota of
+ * its group and of all groups above counts, in version 1 and 2 (Linux, Documentation/admin-guide/cgroup-v2.rst:
+ * cpu.max; cgroup-v1: cpu.cfs_quota_us). `root`: "", or a folder with proc/self/cgroup and sys/fs/cgroup, for tests. */
 int kf__cpu_quota(const char *root);
 /** Default number of threads for one image: affinity mask and cgroup quota, at most 4; KITFOX_THREADS overrides. */
 int kf__cpu_default_threads(void);
 
 /* ---- one file per architecture: cpu_x86.c; cpu_none.c where there is none ---------------------------------------- */
 
-/** Of the features asked for, those that chip, compiler and operating system have. Called by kf__cpu_has alone. */
+/** Of the wanted features, those that chip, compiler and operating system support. Called only by kf__cpu_has. */
 uint32_t kf__cpu_detect(uint32_t asked);
 
 #endif

@@ -31,7 +31,7 @@ static registers read_registers(void) {
     return r;
 }
 
-/* Tiles of palette 1 (8 of 16 rows of 64 bytes), 8-bit products, and Linux's leave to use them: it saves the state of
+/* Tiles of palette 1 (8 of 16 rows of 64 bytes), 8-bit products, and permission from Linux, which saves the state of
  * tiles only for processes that asked. */
 static bool tiles_usable(const registers *r) {
 #if defined(KF_AMX)
@@ -58,7 +58,7 @@ uint32_t kf__cpu_detect(uint32_t asked) {
     if (found & KF_HAS_AVX2 && r.a71 & BIT_AVXVNNI) found |= KF_HAS_AVXVNNI;
     if ((r.b7 & avx512) == avx512 && (r.xcr & SAVED_AVX512) == SAVED_AVX512) found |= KF_HAS_AVX512;
     if (found & KF_HAS_AVX512 && r.c7 & bit_AVX512VNNI) found |= KF_HAS_AVX512VNNI;
-    /* Last, and only for those who ask: it changes the process. */
+    /* Last, and only if the caller wants it, because it changes the process. */
     if (asked & KF_HAS_AMX && found & KF_HAS_AVX512VNNI && tiles_usable(&r)) found |= KF_HAS_AMX;
     return found & asked;
 }

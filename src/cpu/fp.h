@@ -1,6 +1,6 @@
-/* The floating-point environment that the numeric contract asks for (docs/NUMERICS.md): round to nearest even, and
- * denormals are numbers, neither flushed to zero when they are results nor read as zero. Sessions and the toolchain
- * compute between enter and leave; threads of the pool start with the default environment, which is the same.
+/* The floating-point environment of the numeric contract (docs/NUMERICS.md): round to nearest even; denormals are
+ * neither flushed to zero as results nor read as zero. Sessions and the toolchain compute between enter and leave;
+ * threads of the pool start with the default environment, which is the same.
  * Owner rule: the state is the caller's and the thread's; nothing is kept. */
 #ifndef KF_FP_H
 #define KF_FP_H

@@ -35,8 +35,8 @@ static int quota_of(const char *folder) {
     return q < 1 << 20 ? (int)q : 1 << 20;
 }
 
-/* The group itself and all above it: the smallest counts. Inside a container the path may be the host's, then only the
- * mount's root exists. */
+/* The smallest quota of the group and of all groups above it. Inside a container the path may be that of the host;
+ * then only the root of the mount exists. */
 static int smallest(const char *mount, char *group, int so_far) {
     char folder[PATH];
     for (;;) {

@@ -1,5 +1,5 @@
-/* Names of the program's fields in the model file, in one table for writer and reader; and the file's hash.
- * Owner rule: constant data.*/
+/* Names of the program's fields in the model file, in one table for writer and reader, and the file's hash.
+ * Owner rule: constant data. */
 #include "format/format.h"
 
 #include "hash/sha256.h"

@@ -13,10 +13,10 @@
 /** Serialise; the same program gives the same bytes on every machine. */
 kf_status kf__format_write(const kf__program *p, void **out, size_t *bytes, kf_error *err);
 typedef enum kf__format_flags {
-    KF_READ_SKIP_HASH = 1, /* the caller answers for the bytes */
+    KF_READ_SKIP_HASH = 1, /* the caller vouches for the bytes */
     KF_READ_BORROW =
         2, /* large constants stay in `data`, which must outlive them: until kf__model_create has packed them */
-    KF_READ_DROPS = 4 /* nobody else reads `data`: pages of constants that are packed go back to the system */
+    KF_READ_DROPS = 4 /* nobody else reads `data`: pages of packed constants are returned to the system */
 } kf__format_flags;
 
 /** Read, check the hash of the whole file (unless told to skip it), validate the program. FORMAT: not such a file;

@@ -1,4 +1,4 @@
-/* The golden vector in the model file: a hash of 32 hex digits, two sums, or null a step; then some scores.
+/* The golden vector in the model file: for each step a hash of 32 hex digits, two sums or null; then some scores.
  * Owner rule: a vector that is read lives in the program's arena. */
 #include <jansson.h>
 #include <math.h>
@@ -53,7 +53,7 @@ kf_status kf__format_golden_read(const struct json_t *j, int32_t n_steps, kf__ar
     *g = (kf__golden){0};
     if (!j) return KF_OK; /* files of before */
     if (!json_is_integer(formula)) KF_FAIL(err, KF_ERR_CORRUPT, "golden: no input formula");
-    if (json_integer_value(formula) != INPUT_FORMULA) return KF_OK; /* a newer one: as if there were none */
+    if (json_integer_value(formula) != INPUT_FORMULA) return KF_OK; /* a newer formula: as if there were no vector */
     if (!json_is_array(steps) || json_array_size(steps) != (size_t)n_steps)
         KF_FAIL(err, KF_ERR_CORRUPT, "golden: steps is not a list of %d", n_steps);
     if (!json_is_array(scores) || json_array_size(scores) > KF_GOLDEN_SCORES)

@@ -10,7 +10,7 @@
 enum {
     MAX_ITEMS = 65536,
     BORROW_BYTES = 16384
-}; /* smaller constants are copied: they are wanted again while running */
+}; /* smaller constants are copied: they are read again while the model runs */
 
 typedef struct reading {
     kf__program *p;
@@ -159,7 +159,7 @@ static kf_status read_step(const reading *r, const json_t *j, kf__step *s) {
     return KF_OK;
 }
 
-/* One member of the preprocessing: a number, or a list of them; absent: 0. */
+/* One member of the preprocessing: a number or a list of numbers; absent: 0. */
 static kf_status read_field(const reading *r, const json_t *j, const kf_field *f, kf_preprocess *p) {
     char needs[KF_FIELD_TEXT];
     for (int32_t i = 0; j && i < f->n; i++) {
@@ -229,8 +229,8 @@ static kf_status read_output(const reading *r, const json_t *j, kf__poutput *out
     return get_i32(r, j, "probabilities", &out->probabilities);
 }
 
-/* The tensor of a name. The writer keeps the order of the list, so the search is for files of others. A name that
- * stands there twice would have two copies in memory: a small file could ask for all of it. */
+/* The tensor of a name. Our writer keeps the order of the list; the search is for files from other writers. A name
+ * that is listed twice would be copied twice, so a small file could exhaust memory. */
 static const kf__container_tensor *tensor_of(const reading *r, int32_t i, const char *name, bool *used) {
     const kf__container_tensor *t = (size_t)i < r->c->n_tensors ? &r->c->tensors[i] : NULL;
     if (!t || strcmp(t->name, name) != 0) t = kf__container_find(r->c, name);
@@ -264,7 +264,7 @@ static kf_status read_consts(const reading *r, const json_t *root) {
     return KF_OK;
 }
 
-/* One list of the program into an array of the arena; errors get "steps[3]: " in front. */
+/* One list of the program into an array of the arena; errors get the prefix "steps[3]: ". */
 #define READ_LIST(r, root, key, array, count, read)                                                                    \
     do {                                                                                                               \
         const json_t *list_ = json_object_get((root), (key));                                                          \

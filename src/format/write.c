@@ -1,6 +1,6 @@
 /* Writing a program: JSON in a fixed key order, constants as tensors, then the hash over all of it.
- * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. One call a
- * statement: the order of the calls is the order of the keys. */
+ * Owner rule: see format.h. `bad` collects allocation failures of the JSON library; one check at the end. One call
+ * per statement, because the order of the calls is the order of the keys. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>

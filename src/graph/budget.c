@@ -1,16 +1,16 @@
-/* What constants may cost: bytes that rewrites make of a file's constants, and the arithmetic behind them.
+/* What constants may cost: the bytes that rewrites produce from a file's constants, and the arithmetic for them.
  * Counted over a graph's life, so that a small file cannot ask for gigabytes or hours piece by piece.
  * Owner rule: counters in the graph; one scratch array on the heap. */
 #include <stdlib.h>
 
 #include "graph/graph.h"
 
-/* A file without any constants may still make this many bytes, one with them sixteen times what it brings besides:
- * copies that change type, order and scale are rarely more than four. */
+/* A file without constants may still produce this many bytes. A file with constants may produce sixteen times their
+ * bytes in addition: it rarely needs more than four copies for type, order and scale. */
 enum { BYTES_FREE = 256 << 20, BYTES_FOR_ONE = 16, WORK_FOR_BYTE = 4 };
 
-/* What the evaluators take, in multiply-adds: an element moved, and one operand of arithmetic, which finds its place by
- * broadcasting and may be a power. */
+/* Cost of the evaluators in multiply-adds: moving an element, and one operand of arithmetic, with broadcasting and
+ * the cost of a power. */
 enum { WORK_MOVE = 4, WORK_OPERAND = 16 };
 
 static const char RAISE[] = "raise it with kf_import_options.max_fold_bytes or --max-fold-bytes";

@@ -9,7 +9,7 @@ static int64_t elements(const kf__graph *g, kf__vid v) {
     return v >= 0 && kf__shape_count(&g->values[v].shape, &n) && n <= (size_t)1 << 50 ? (int64_t)n : 0;
 }
 
-/* Sums and products of what no machine can hold end at the largest number. */
+/* Sums and products saturate: no machine can hold such sizes. */
 static int64_t times(int64_t a, int64_t b) { return __builtin_mul_overflow(a, b, &a) ? INT64_MAX : a; }
 static int64_t plus(int64_t a, int64_t b) { return __builtin_add_overflow(a, b, &a) ? INT64_MAX : a; }
 
@@ -52,7 +52,7 @@ static bool learned(const kf__graph *g, const kf__node *n, int k) {
     case KF_ROLE_GATE:
     case KF_ROLE_MATRIX: return true;
     case KF_ROLE_NORM: return k <= 2;
-    case KF_ROLE_ARITHMETIC: /* a bias on its own; single numbers are formulas (x + 3) */
+    case KF_ROLE_ARITHMETIC: /* a bias in a node of its own; single numbers belong to formulas (x + 3) */
         return n->op == KF_OP_ADD && elements(g, n->in[k]) > 1;
     case KF_ROLE_GATED:
     case KF_ROLE_ACTIVATION:

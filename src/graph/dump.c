@@ -1,4 +1,4 @@
-/* Text form of a graph, one line a node, for tests and messages.
+/* Text form of a graph, one line per node, for tests and messages.
  * Owner rule: appends to the caller's buffer. */
 #include "graph/graph.h"
 

@@ -42,7 +42,7 @@ done:
     return st;
 }
 
-/* Nothing to compute: evaluators may walk over the other extents, however large. */
+/* Nothing to compute, and the other extents may be huge: evaluators would walk over them. */
 static bool all_empty(const kf__dense *out, int n_out) {
     for (int k = 0; k < n_out; k++) {
         size_t count;

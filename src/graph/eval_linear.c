@@ -1,5 +1,5 @@
-/* Evaluators of QuantizeLinear and DequantizeLinear: what a QDQ file computes between two integers.
- * Single f32 operations, as ONNX Runtime does them: a double quotient would round other ties.
+/* Evaluators of QuantizeLinear and DequantizeLinear: what a QDQ file computes between two integers. Single f32
+ * operations, as ONNX Runtime does them: a quotient in double would round ties differently.
  * Owner rule: outputs come from the caller's arena. */
 #include "graph/eval.h"
 
@@ -24,7 +24,7 @@ static bool bounds_of(kf_dtype t, double *lo, double *hi) {
     return false;
 }
 
-/* The only element, or that of the channel. */
+/* The single element, or the element of the channel. */
 static double at(const kf__dense *t, size_t c) {
     size_t n = 0;
     if (!t) return 0;

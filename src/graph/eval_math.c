@@ -1,5 +1,5 @@
-/* Evaluators of elementwise arithmetic with broadcasting, comparison and selection: a line each, by their names in
- * ops.def. Everything is computed in double and rounded once to the result type; i64 arithmetic stays in i64.
+/* Evaluators of elementwise arithmetic with broadcasting, of comparison and selection, one line each; ops.def names
+ * them. Everything is computed in double and rounded once to the result type; i64 arithmetic stays in i64.
  * Owner rule: outputs are allocated from the caller's arena. */
 #include <math.h>
 
@@ -57,7 +57,7 @@ UNARY(erf, erf(x))
 UNARY(tanh, tanh(x))
 UNARY(not, x == 0)
 
-/* Bounds that are inputs, of whatever type; else the attributes. */
+/* Bounds from inputs of any type, else from the attributes. */
 kf_status kf__eval_clip(const kf__eval *e) {
     const kf__dense *low = e->n_in > 1 ? e->in[1] : NULL, *high = e->n_in > 2 ? e->in[2] : NULL;
     double lo = low ? kf__eval_get(low, 0) : (double)e->n->attrs.act.lo;
@@ -87,7 +87,7 @@ typedef double binary_fn(double a, double b);
 /* The same in i64; false: overflow, or a division by zero. */
 typedef bool exact_fn(int64_t a, int64_t b, int64_t *out);
 
-/* All inputs from the first on. Without `exact`, i64 goes through double. */
+/* Combines all inputs, beginning with the first. Without `exact`, i64 goes through double. */
 static kf_status fold(const kf__eval *e, binary_fn *fn, exact_fn *exact) {
     const kf__dense *const *in = e->in;
     kf__dense *out = e->out;

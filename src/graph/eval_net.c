@@ -215,8 +215,8 @@ kf_status kf__eval_softmax(const kf__eval *e) {
     const float *p = x->data;
     for (size_t o = 0; o < outer; o++)
         for (size_t j = 0; j < inner; j++) {
-            /* The largest is taken before it is widened: the value is the same, and the vectorizer of gcc 12 for
-             * aarch64 ends in an internal error on fmax over widened floats. */
+            /* Takes the maximum before widening. The value is the same, and fmax over widened floats crashes the
+             * vectorizer of gcc 12 for aarch64. */
             float largest = -INFINITY;
             for (size_t k = 0; k < len; k++) largest = fmaxf(largest, p[(o * len + k) * inner + j]);
             double top = (double)largest, sum = 0;

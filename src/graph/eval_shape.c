@@ -7,7 +7,7 @@
 
 #include "graph/operands.h"
 
-#define MOST_BYTES ((size_t)1 << 32) /* of one result; no tensor of a network comes near it */
+#define MOST_BYTES ((size_t)1 << 32) /* of one result; far more than any network needs */
 
 /* Inference has proved that the axis is in range. */
 static int norm_axis(int64_t axis, int rank) { return (int)(axis < 0 ? axis + rank : axis); }
@@ -30,7 +30,7 @@ double kf__eval_get(const kf__dense *t, size_t i) {
     return 0;
 }
 
-/* ONNX leaves open what is out of range: the nearest value is taken, and 0 for NaN. */
+/* ONNX does not define values out of range: this takes the nearest value, and 0 for NaN. */
 static int64_t to_integer(double v, int64_t lo, int64_t hi) { return kf__whole(v, lo, hi, 0); }
 
 /* As shape inference takes it. */

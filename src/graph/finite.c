@@ -1,5 +1,5 @@
-/* Numbers that are none: which constants of a graph may be infinite, and that none that reaches arithmetic is.
- * One rule for ONNX files and checkpoints.
+/* NaN and infinity: which constants of a graph may be infinite, and a check that no constant used in arithmetic is. One
+ * rule for ONNX files and checkpoints.
  * Owner rule: reads the graph. */
 #include <math.h>
 
@@ -18,8 +18,8 @@ static kf_status finite_value(const kf__value *v, kf_error *err) {
     return KF_OK;
 }
 
-/* Does the node compute with its constants? Bounds and masks that are only compared or chosen may be infinite, and what
- * has constants alone is folded before its result counts. */
+/* Does the node compute with its constants? Bounds, and values that are only compared or chosen, may be infinite. A
+ * node with constant inputs only is folded first, and its result is checked then. */
 static bool computes(const kf__graph *g, const kf__node *n) {
     bool constant = true;
     switch (kf__op_table[n->op].role) {
@@ -43,7 +43,7 @@ static bool computes(const kf__graph *g, const kf__node *n) {
     return !constant && !chooses;
 }
 
-/* The root of variance and epsilon divides. */
+/* The node divides by the root of variance and epsilon. */
 static kf_status check_variance(const kf__graph *g, const kf__node *n, kf_error *err) {
     const kf__value *v = n->op == KF_OP_BATCH_NORM && n->n_in > 4 && n->in[4] >= 0 ? &g->values[n->in[4]] : NULL;
     size_t count;

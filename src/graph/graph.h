@@ -1,5 +1,5 @@
-/* The graph: nodes, values and their quantization, as imported and as rewritten by passes.
- * The toolchain wing's only structure; ONNX semantics (NCHW, OIHW) throughout.
+/* The graph: nodes, values and their quantization, as imported and as rewritten by passes. The toolchain's only
+ * structure; ONNX semantics (NCHW, OIHW) throughout.
  * Owner rule: the graph's arena owns everything reachable from it, names and constant data included. */
 #ifndef KF_GRAPH_H
 #define KF_GRAPH_H
@@ -9,7 +9,8 @@
 #include "tensor/tensor.h"
 #include "tensor/window.h"
 
-/* A switch over operators, roles, rules or activations names all of them: what is added later is reported there. */
+/* A switch over operators, roles, rules or activations must name all of them, so the compiler reports where a new
+ * one is missing. */
 #pragma GCC diagnostic error "-Wswitch-enum"
 
 typedef enum kf__op {
@@ -19,21 +20,21 @@ typedef enum kf__op {
     KF_OP_COUNT
 } kf__op;
 
-/** What an operator is to those who look for a kind of operator rather than for one. */
+/** The role of an operator, for code that handles kinds of operators instead of single ones. */
 typedef enum kf__op_role {
     KF_ROLE_LAYER,      /* weights in input 1, a bias in input 2; attrs.act */
     KF_ROLE_GATE,       /* two layers in one: weights in inputs 1 and 3, biases in 2 and 4 */
     KF_ROLE_GATED,      /* channels times the gate in input 1 */
-    KF_ROLE_MATRIX,     /* a product of matrices, before passes make a layer of it */
+    KF_ROLE_MATRIX,     /* a matrix product, before passes turn it into a layer */
     KF_ROLE_NORM,       /* batch norm */
-    KF_ROLE_ACTIVATION, /* one element to one element; passes make an ACT of it */
+    KF_ROLE_ACTIVATION, /* elementwise; passes turn it into an ACT */
     KF_ROLE_ARITHMETIC, /* elements, with broadcasting */
     KF_ROLE_POOL,       /* a number for each channel and window */
     KF_ROLE_REDUCTION,  /* over axes */
     KF_ROLE_VIEW,       /* the same elements in the same order under another shape */
     KF_ROLE_MOVE,       /* elements to other places, or to another type */
     KF_ROLE_SHAPE,      /* arithmetic of shapes */
-    KF_ROLE_QDQ         /* of files that another tool quantized */
+    KF_ROLE_QDQ         /* in files that another tool quantized */
 } kf__op_role;
 
 /** Element type of the result. */
@@ -66,8 +67,8 @@ typedef enum kf__op_rule {
 
 /** How the quantizer stores the result. */
 typedef enum kf__op_output {
-    KF_OUTPUT_OWN,  /* integers with a range of its own */
-    KF_OUTPUT_KEEP, /* integers, and what they mean, as input 0 has them */
+    KF_OUTPUT_OWN,  /* integers with their own range */
+    KF_OUTPUT_KEEP, /* integers with the scale and zero point of input 0 */
     KF_OUTPUT_FLOAT /* f32 */
 } kf__op_output;
 
@@ -89,7 +90,7 @@ static inline bool kf__op_is_gate(kf__op op) { return kf__op_table[op].role == K
 static inline bool kf__op_has_weights(kf__op op) { return kf__op_is_layer(op) || kf__op_is_gate(op); }
 static inline bool kf__op_is_view(kf__op op) { return kf__op_table[op].role == KF_ROLE_VIEW; }
 static inline bool kf__op_has_integer_rules(kf__op op) { return kf__op_table[op].rule != KF_RULE_NONE; }
-/** Is its result made of its first input's integers, on the same scale? */
+/** Does its result consist of its first input's integers, at the same scale? */
 static inline bool kf__op_keeps_integers(kf__op op) { return kf__op_table[op].output == KF_OUTPUT_KEEP; }
 
 /** Index of a value in kf__graph.values; -1 means an absent optional input. */
@@ -124,8 +125,8 @@ typedef struct kf__attrs {
 typedef struct kf__node {
     kf__op op;
     bool dead;        /* removed by a pass; kf__graph_compact drops it */
-    const char *name; /* the ONNX node name; made up ("Conv_12") when the file has none; fused: of its main part, the
-                         convolution */
+    const char *name; /* the ONNX node name, or a generated one ("Conv_12") if the file has none; in fused nodes that of
+                         the convolution */
     int32_t n_sources, cap_sources; /* names of all ONNX nodes fused into this one, `name` included, in graph order */
     const char **sources;
     int32_t n_in, n_out;
@@ -137,7 +138,7 @@ typedef struct kf__node {
 /** Preprocessing, labels and provenance that travel with the network. */
 typedef struct kf__meta {
     kf_preprocess preprocess;
-    int32_t input_range; /* of NV12 frames that it will be fed: 0 full, 1 limited */
+    int32_t input_range; /* range of the NV12 frames that it will get: 0 full, 1 limited */
     int32_t n_labels;
     const char **labels;
     const char *arch;          /* "mobilenetv3_large_100" or NULL */
@@ -161,10 +162,10 @@ typedef struct kf__graph {
     kf__meta meta;
     struct kf__uses *uses; /* uses.c; NULL: no index */
     uint64_t max_fold_bytes, fold_bytes,
-        fold_work; /* budget.c; a limit of 0 is derived from the constants when first needed */
+        fold_work; /* for budget.c; a limit of 0 is derived from the constants when first needed */
 } kf__graph;
 
-/** Nodes, readers and names that this thread has looked at so far: what tests of cost count instead of time. */
+/** Nodes, readers and names that this thread has looked at so far. Tests of cost count these instead of time. */
 extern _Thread_local uint64_t kf__graph_looks; /* graph.c */
 
 /* ---- building (graph.c) ------------------------------------------------------------------------------------------ */
@@ -189,18 +190,18 @@ kf_status kf__graph_compact(kf__graph *g, kf_error *err);
 /* ---- who reads a value (uses.c) ---------------------------------------------------------------------------------- */
 
 /** Index the readers of every value; without memory for it the calls below scan all nodes. The index lasts until
- *  kf__graph_compact or kf__graph_drop_uses; meanwhile kf__graph_add_node and what is below keep it, and whoever writes
- *  kf__node.in says so with kf__graph_reads. */
+ * kf__graph_compact or kf__graph_drop_uses; meanwhile kf__graph_add_node and the functions below maintain it. Code
+ * that writes kf__node.in calls kf__graph_reads. */
 void kf__graph_index_uses(kf__graph *g);
 void kf__graph_drop_uses(kf__graph *g);
-/** Node number `node` was given the input `v` (negative: nothing to do). */
+/** Record that node number `node` now reads `v` (negative: nothing to do). */
 void kf__graph_reads(kf__graph *g, int32_t node, kf__vid v);
 /** Replace every use of `from` (node inputs and graph outputs) by `to`. */
 void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to);
 /** Number of node inputs and graph outputs that read `v`; *only (may be NULL) gets the one reading node or -1. Scans
  * all nodes. */
 int kf__graph_uses(const kf__graph *g, kf__vid v, int32_t *only);
-/** The same up to 2, which stands for several: by the index where there is one. */
+/** The same, but counts only to 2, which stands for several; uses the index if there is one. */
 int kf__graph_few_uses(const kf__graph *g, kf__vid v, int32_t *only);
 bool kf__graph_is_output(const kf__graph *g, kf__vid v);
 /** INTERNAL when the index misses a use. */
@@ -216,8 +217,8 @@ void kf__graph_set_budget(kf__graph *g);
 /** Count the bytes and the work that a new constant costs, before it is made. LIMIT, with `name`, both numbers and the
  * option: all bytes so far exceed max_fold_bytes, or all work four times that. */
 kf_status kf__graph_charge(kf__graph *g, const char *name, uint64_t bytes, uint64_t work, kf_error *err);
-/** LIMIT when constants read by several nodes, of which each gets a copy once it is compiled, would exceed
- * max_fold_bytes. */
+/** LIMIT if constants that several nodes read would exceed max_fold_bytes: each such node gets a copy when it is
+ * compiled. */
 kf_status kf__graph_check_copies(kf__graph *g, kf_error *err);
 
 /* ---- numbers that are none (finite.c) ---------------------------------------------------------------------------- */
@@ -237,9 +238,9 @@ typedef struct kf__needs {
     const size_t *first; /* [n + 1] */
     const int32_t *node;
 } kf__needs;
-/** Order the wanted nodes (NULL: all) so that each follows what it needs, as near to their own order as sweeps over
- * them give; needs that are not wanted do not count. *placed below the number of wanted nodes: there is a cycle, and
- * `order` is not written. Linear in nodes and needs. */
+/** Order the wanted nodes (NULL: all) so that each follows what it needs, as close to their own order as repeated
+ * sweeps allow; needs that are not wanted are ignored. *placed below the number of wanted nodes: there is a cycle,
+ * and `order` is not written. Linear in nodes and needs. */
 kf_status kf__order_nodes(const kf__needs *needs, const bool *wanted, int32_t *order, size_t *placed, kf_error *err);
 
 /* ---- schema and shapes (schema.c, infer.c) ----------------------------------------------------------------------- */
@@ -251,7 +252,7 @@ kf__op kf__op_from_name(const char *name);
 int32_t kf__op_outputs(kf__op op);
 /** Extents that a SHAPE node with these attributes gives of an input of `rank`: returns how many, from *first on. */
 int kf__shape_query(const kf__attrs *a, int rank, int *first);
-/** Most elements of a tensor. Nothing comes near it, and bytes and strides stay inside 64 bits. */
+/** Most elements of a tensor: far more than any network needs, and bytes and strides stay inside 64 bits. */
 #define KF_MOST_ELEMENTS ((int64_t)1 << 40)
 /** Is each extent from 0 to KF_MOST_ELEMENTS, and their product too, with 1 for 0? Strides of such a shape never
  *  overflow. */
@@ -271,7 +272,8 @@ static inline bool kf__graph_shape_fits(const kf__shape *s) {
 kf_status kf__graph_infer(kf__graph *g, kf_error *err);
 /** The same for the nodes from index `first` on; those before it were inferred. */
 kf_status kf__graph_infer_from(kf__graph *g, size_t first, kf_error *err);
-/** Structural checks between passes: order, single producer; then inference, which holds operands to operands.def. */
+/** Structural checks between passes: order, single producer; then inference, which checks operands against
+ * operands.def. */
 kf_status kf__graph_verify(kf__graph *g, kf_error *err);
 
 /* ---- evaluation of one node on dense tensors (eval_*.c): used by constant folding and by ref --------------------- */

@@ -1,10 +1,10 @@
-/* Shape and dtype inference of every operator: what its operands must have in common, and what comes out.
- * An unknown shape has rank -1 and passes through, until constant folding knows more. Ranks and types of operands are
- * held to operands.def before a function of this file runs, so operands that have to be there are.
+/* Shape and dtype inference of every operator: what its operands must have in common, and what comes out. An unknown
+ * shape has rank -1 and passes through, until constant folding knows more. Ranks and types of operands are checked
+ * against operands.def before a function of this file runs, so required operands are present.
  * Owner rule: writes only into the values of the graph it is given. */
 #include "graph/operands.h"
 
-enum { MOST_TAPS = 1 << 24 }; /* of a window: a pooling names its size in the file without a weight to show for it */
+enum { MOST_TAPS = 1 << 24 }; /* of a window: a pooling node may give any size, since no weights have to match it */
 
 typedef kf__inferring ctx;
 
@@ -19,7 +19,7 @@ static size_t count_of(const kf__value *v) {
     return kf__shape_count(&v->shape, &n) ? n : 0;
 }
 
-/* Operand k, where it is there and known, is a vector of `n`. What is i32 here belongs to the quantizer. */
+/* Operand k, if present and known, is a vector of `n`. i32 operands belong to the quantizer. */
 static kf_status check_length(const ctx *c, int k, int64_t n) {
     const kf__value *v = in_value(c, k);
     if (known(v) && v->dtype == KF_F32 && (v->shape.rank != 1 || v->shape.dim[0] != n))
@@ -27,7 +27,7 @@ static kf_status check_length(const ctx *c, int k, int64_t n) {
     return KF_OK;
 }
 
-/* Operand k, where it is there and known, is one number. */
+/* Operand k, if present and known, is one number. */
 static kf_status check_single(const ctx *c, int k) {
     const kf__value *v = in_value(c, k);
     if (known(v) && count_of(v) != 1)
@@ -35,7 +35,7 @@ static kf_status check_single(const ctx *c, int k) {
     return KF_OK;
 }
 
-/* Operand k, where it is there and known, has this shape. */
+/* Operand k, if present and known, has this shape. */
 static kf_status check_shape(const ctx *c, int k, const kf__shape *want) {
     const kf__value *v = in_value(c, k);
     char have[96], need[96];
@@ -64,7 +64,7 @@ static kf_status broadcast(const ctx *c, const kf__shape *a, const kf__shape *b,
     return KF_OK;
 }
 
-/* An image without channels or pixels has nothing to pool or to convolve; an empty batch is only empty. */
+/* An image without channels or pixels cannot be pooled or convolved; an empty batch is allowed. */
 static kf_status check_pixels(const ctx *c) {
     const kf__shape *x = &in_value(c, 0)->shape;
     char text[96];

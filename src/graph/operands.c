@@ -1,5 +1,5 @@
-/* Holds operands to the rules of operands.def and reads lists of integers from constants.
- * Every size that comes from a file passes here before an evaluator or a pass uses it.
+/* Checks operands against the rules of operands.def, and reads lists of integers from constants. Every size that comes
+ * from a file passes here before an evaluator or a pass uses it.
  * Owner rule: see operands.h. */
 #include "graph/operands.h"
 
@@ -10,7 +10,7 @@ typedef struct rule {
     const char *inputs;
 } rule;
 
-/* A row of ops.def without one here does not compile. */
+/* A row of ops.def without a row in operands.def does not compile. */
 #define KF_OPERANDS(id, outputs, inputs) static const rule RULE_##id = {outputs, inputs};
 #include "graph/operands.def"
 #undef KF_OPERANDS
@@ -161,7 +161,7 @@ kf_status kf__operand_axes(const kf__inferring *c, const kf__ints *list, int ran
     return KF_OK;
 }
 
-/* start and end of opset 15; end = 0 stands for "to the end". Both are cut to the rank, as ONNX says. */
+/* start and end of opset 15; end = 0 stands for "to the end". Both are clamped to the rank, as ONNX says. */
 int kf__shape_query(const kf__attrs *a, int rank, int *first) {
     int lo = a->start < 0 ? a->start + rank : a->start, hi = a->end <= 0 ? a->end + rank : a->end;
     lo = lo < 0 ? 0 : lo;

@@ -5,7 +5,7 @@
 
 #include "graph/graph.h"
 
-enum { KF_MOST_INTS = 64 }; /* more than any list of axes, pads or parts that a node may have */
+enum { KF_MOST_INTS = 64 }; /* an upper bound of any list of axes, pads or parts */
 
 /** A node whose outputs are being inferred. */
 typedef struct kf__inferring {
@@ -30,20 +30,20 @@ static inline kf__value *kf__operand(const kf__inferring *c, int k) {
     return k < c->n->n_in && c->n->in[k] >= 0 ? &c->g->values[c->n->in[k]] : NULL;
 }
 
-/** A number of a file, cut to just beyond the largest extent: it still means "to the end", as an extent it is still too
- *  large, and sums of a few stay inside i64. */
+/** A number from a file, clamped to just beyond the largest extent: it still means "to the end", it is still too
+ * large as an extent, and sums of a few such numbers fit i64. */
 static inline int64_t kf__cut(int64_t v) {
     const int64_t most = KF_MOST_ELEMENTS + 1;
     return kf__max_i64(-most, kf__min_i64(v, most));
 }
 
-/** Number, presence, ranks and element types of all operands, as operands.def has them. What is not known yet passes.
- *  FORMAT: one is missing or there are too many; SHAPE: rank or type. */
+/** Checks number, presence, ranks and element types of all operands against operands.def. Unknown ones pass. FORMAT:
+ * an operand is missing, or there are too many; SHAPE: rank or type. */
 kf_status kf__operands_check(const kf__inferring *c);
 /** A constant operand of i64 or i32 as a list, its numbers cut by kf__cut. *have is false when it is absent or not
  *  constant yet. SHAPE: more than `most` of them. */
 kf_status kf__operand_ints(const kf__inferring *c, int k, int most, kf__ints *out, bool *have);
-/** The same where the list may be in attrs.axes instead: operand k where there is one. */
+/** The same for a list that may be in attrs.axes instead; operand k is used if present. */
 kf_status kf__operand_list(const kf__inferring *c, int k, int most, kf__ints *out, bool *have);
 /** An axis of `rank` dimensions, negative ones counted from the end. SHAPE: out of range. */
 kf_status kf__operand_axis(const kf__inferring *c, int64_t axis, int rank, int *out);

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* Who waits for whom, and how far the walk is. */
+/* Which node waits for which, and the state of the walk. */
 typedef struct walk {
     size_t *from;   /* [n + 1] where the followers of each node begin in `next` */
     int32_t *next;  /* followers */
@@ -36,7 +36,7 @@ static void walk_close(walk *w) {
 
 static bool counts(const bool *wanted, int32_t node) { return node >= 0 && (!wanted || wanted[node]); }
 
-/* The edges turned round: from each node to those that need it. */
+/* The reversed edges: from each node to those that need it. */
 static void turn_edges(walk *w, const kf__needs *p, const bool *wanted) {
     for (size_t i = 0; i < p->n; i++)
         for (size_t e = p->first[i]; e < p->first[i + 1] && counts(wanted, (int32_t)i); e++)

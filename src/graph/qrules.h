@@ -24,8 +24,8 @@ static inline bool kf__q_uniform_clip(const kf__quant *out, const kf__activation
     return true;
 }
 
-/** Steps 2 and 5 in one multiply, the clip on q: no activation or a clip, and no residual, and a quantized output.
- * `out` is the output's quantization or NULL (f32). For CONV, FC and ACT. */
+/** Are steps 2 and 5 one multiply, with the clip on q? Yes for no activation or a clip, no residual, and a quantized
+ * output. `out` is the output's quantization or NULL (f32). For CONV, FC and ACT. */
 static inline bool kf__q_direct(const kf__node *n, const kf__quant *out) {
     bool residual = n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0;
     return out && !residual && kf__activation_is_clip(&n->attrs.act) && kf__q_uniform_clip(out, &n->attrs.act);
@@ -41,7 +41,7 @@ static inline void kf__q_bounds(const kf__node *n, const kf__quant *out, int64_t
     kf__q_clip(out, c, &n->attrs.post_act, lo, hi);
 }
 
-/** Are they the same in all channels, as a step needs that has one pair? */
+/** Are they equal in all channels? Steps with a single pair need that. */
 static inline bool kf__q_uniform_bounds(const kf__node *n, const kf__quant *out) {
     int32_t lo, hi, l, h;
     kf__q_bounds(n, out, 0, &lo, &hi);
@@ -52,7 +52,7 @@ static inline bool kf__q_uniform_bounds(const kf__node *n, const kf__quant *out)
     return true;
 }
 
-/** Does the node run in integers? What joins or moves integers has to leave integers too. */
+/** Does the node run in integers? Nodes that join or move integers must also produce integers. */
 static inline bool kf__q_is_integer(const kf__graph *g, const kf__node *n) {
     bool all = n->n_in > 0 && n->in[0] >= 0 && g->values[n->in[0]].quant && kf__op_has_integer_rules(n->op);
     bool joins = kf__op_table[n->op].rule == KF_RULE_CONCAT;
@@ -61,7 +61,7 @@ static inline bool kf__q_is_integer(const kf__graph *g, const kf__node *n) {
     return all;
 }
 
-/** Has the layer a bias for each border class, as one that reads pixels has? */
+/** Does the layer have a bias per border class? Layers that read pixels do. */
 static inline bool kf__q_border_bias(const kf__graph *g, const kf__node *n) {
     return n->op == KF_OP_CONV && n->n_in > 2 && n->in[2] >= 0 && g->values[n->in[2]].dtype == KF_I32 &&
            g->values[n->in[2]].shape.rank == 2;

@@ -1,4 +1,4 @@
-/* What is known of each operator: the rows of ops.def.
+/* The properties of each operator: the rows of ops.def.
  * Owner rule: static data only. */
 #include "graph/graph.h"
 

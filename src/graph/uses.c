@@ -1,6 +1,6 @@
-/* Who reads a value: an index for the time in which nodes keep their numbers, and a scan of all nodes without one.
- * A list may name nodes that read the value no longer (they are dropped when the list is walked), never miss one that
- * does. Owner rule: the graph owns its index until kf__graph_drop_uses or kf__graph_compact. */
+/* Readers of a value: an index, valid while nodes keep their numbers, or else a scan of all nodes. A list may name
+ * nodes that no longer read the value (they are dropped when the list is walked), but never misses one that does.
+ * Owner rule: the graph owns its index until kf__graph_drop_uses or kf__graph_compact. */
 #include <stdlib.h>
 
 #include "graph/graph.h"
@@ -99,7 +99,7 @@ int kf__graph_few_uses(const kf__graph *g, kf__vid v, int32_t *only) {
     for (int32_t *link = &u->head[v]; *link >= 0 && uses < 2;) {
         const reader *r = &u->readers[*link];
         int here = slots(&g->nodes[r->node], v);
-        if (here == 0 || r->node == found) { /* read no longer, or named twice */
+        if (here == 0 || r->node == found) { /* no longer a reader, or named twice */
             *link = r->next;
             continue;
         }
@@ -145,7 +145,7 @@ void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to) {
     u->outputs[from] = 0;
 }
 
-/* Uses by live nodes that the lists find, every one once. */
+/* Uses by live nodes that the lists contain, each counted once. */
 static int64_t found_uses(const kf__graph *g, int32_t *seen) {
     const struct kf__uses *u = g->uses;
     int64_t sum = 0;

@@ -37,7 +37,7 @@ void kf_image_free(kf_image *image) {
 /* Python's round(): halves go to the even neighbour. */
 static int32_t round_half_even(double x) { return (int32_t)nearbyint(x); }
 
-/* What of `from`, whose corner lies at (-x0, -y0), falls into `to`. */
+/* Copies the part of `from`, whose corner lies at (-x0, -y0), that falls into `to`. */
 static void copy_rect(const kf_image *from, int32_t x0, int32_t y0, kf_image *to) {
     int32_t left = x0 < 0 ? -x0 : 0, top = y0 < 0 ? -y0 : 0;
     int64_t right = kf__min_i64(to->width, (int64_t)from->width - x0),
@@ -47,7 +47,7 @@ static void copy_rect(const kf_image *from, int32_t x0, int32_t y0, kf_image *to
                from->pixels + (size_t)(y0 + y) * from->stride + 3 * (size_t)(x0 + left), 3 * (size_t)(right - left));
 }
 
-/* What the crop shows beside the picture: black, or the mean where timm has a border. */
+/* The colour around the picture in a crop: black, or the mean where timm has a border. */
 static void fill(const kf_preprocess *p, kf_image *to) {
     uint8_t colour[3];
     for (size_t c = 0; c < 3; c++) {
@@ -58,7 +58,7 @@ static void fill(const kf_preprocess *p, kf_image *to) {
         for (int32_t x = 0; x < to->width; x++) memcpy(to->pixels + (size_t)y * to->stride + 3 * (size_t)x, colour, 3);
 }
 
-/* A side in whole pixels, truncated; sides beyond all limits are left to the resize to refuse. */
+/* A side in whole pixels, truncated. Sides beyond all limits are refused later, by the resize. */
 static int32_t side_of(double x) { return x < 1 ? 1 : (int32_t)fmin(x, INT32_MAX); }
 
 /* Size after the resize step, before the crop. */
@@ -70,7 +70,7 @@ static void resized_size(const kf_image *in, const kf_preprocess *p, int32_t *w,
     } else if (p->crop == KF_CROP_FIT_PAD) {
         *h = p->height;
         *w = (int32_t)kf__min_i64(p->width, (int64_t)ceil((double)p->height * in->width / in->height));
-    } else { /* short (or long) side to the scale; the other keeps the ratio, truncated */
+    } else { /* scales the short (or long) side; the other keeps the ratio, truncated */
         bool by_width = (p->crop == KF_CROP_BORDER) == (in->width >= in->height);
         double side = by_width ? scale_w : scale_h;
         *w = side_of(by_width ? side : side * in->width / in->height);

@@ -54,10 +54,10 @@ void kf__program_link(kf__program *p) {
 
 /* ---- operations: the weights are rough, so that no kind of step takes much longer for its share than others ---- */
 
-/* Few channels take as long as a vector full of them. */
+/* Few channels take as long as a full vector. */
 static double lanes(int32_t channels) { return (channels | 15) + 1; }
 
-/* Of one output pixel of a step with a window. */
+/* Operations of one output pixel of a step with a window. */
 static double window_operations(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y) {
     enum { TAP = 64, DEPTHWISE = 4, POOL = 16 };
     const kf__window *w = &s->window;

@@ -1,5 +1,5 @@
-/* The compiled program: a flat list of fused steps over NHWC tensors with ISA-neutral constants.
- * The one structure that both wings know. Lowering writes it, the model file stores it, the runtime executes it.
+/* The compiled program: a flat list of fused steps over NHWC tensors with ISA-neutral constants. The one structure that
+ * toolchain and runtime share. Lowering writes it, the model file stores it, the runtime executes it.
  * Owner rule: the program's arena owns all of it; a constant that is `borrowed` lies in the caller's file until the
  * model is packed. */
 #ifndef KF_PROGRAM_H
@@ -58,10 +58,10 @@ typedef struct kf__pconst {
     const char *name; /* unique; the tensor's name in the model file */
     kf_dtype dtype;
     kf__shape shape;
-    const void *data; /* NULL once packed, where it was borrowed */
+    const void *data; /* NULL once it is packed, if it was borrowed */
     size_t bytes;
     bool borrowed;    /* data lies in the file that is being read */
-    uint32_t readers; /* while a model is made: who has not packed it yet */
+    uint32_t readers; /* while a model is created: steps that have not packed it yet */
 } kf__pconst;
 
 typedef struct kf__step {
@@ -79,7 +79,7 @@ typedef struct kf__step {
     kf__activation act;      /* after bias, before the residual */
     kf__activation post_act; /* float models: after the residual (quantized models: in qlo..qhi) */
     kf__activation gate_act; /* SE_GATE second layer */
-    float pool_mul;   /* SE_GATE quantized: (f32)(s_in / (H*W*s_pool)); that of channel 0 where K has one for each */
+    float pool_mul;   /* SE_GATE quantized: (f32)(s_in / (H*W*s_pool)); that of channel 0 if K has one per channel */
     float hidden_inv; /* SE_GATE quantized: 1 / s_hidden (direct: folded into MUL, then 1) */
     int32_t pool_qmax, hidden_qmax; /* SE_GATE quantized: symmetric i16 bounds */
     int32_t consts[KF_CONST_ROLES]; /* const index or -1 */
@@ -103,12 +103,12 @@ typedef struct kf__poutput {
     int32_t probabilities; /* 1: the graph ends in softmax; classify must not apply another */
 } kf__poutput;
 
-/** What one step gave for the made-up input of docs/FORMAT.md. */
+/** The result of one step for the synthetic input of docs/FORMAT.md. */
 typedef enum kf__golden_kind { KF_GOLDEN_NONE, KF_GOLDEN_HASH, KF_GOLDEN_SUMS } kf__golden_kind;
 typedef struct kf__golden_step {
     kf__golden_kind kind;
     uint8_t hash[16]; /* HASH: first half of the SHA-256 of the output's bytes */
-    double norm, dot; /* SUMS: Euclidean length, and the sum under made-up signs; six digits */
+    double norm, dot; /* SUMS: Euclidean length, and the sum under the formula's signs; six digits */
 } kf__golden_step;
 #define KF_GOLDEN_SCORES 64
 typedef struct kf__golden {
@@ -118,7 +118,7 @@ typedef struct kf__golden {
     double scores[KF_GOLDEN_SCORES];
 } kf__golden;
 
-/** Everything `info` shows and `classify` needs beside the steps. */
+/** Everything that `info` shows and `classify` needs, except the steps. */
 typedef struct kf__pmeta {
     kf_preprocess preprocess;
     int32_t n_labels;
@@ -146,7 +146,7 @@ typedef struct kf__program {
     int32_t n_tensors, n_consts, n_steps, n_inputs, n_outputs;
     kf__pmeta meta;
     kf__limits limits; /* of the model that is made of it */
-    bool drops; /* borrowed constants lie in a copy of the file that nobody else reads: packed ones are given back */
+    bool drops; /* borrowed constants are in a copy of the file that nobody else reads; packed ones are released */
 } kf__program;
 
 /** Elements of a constant, and weight i of an i8 or i16 one. */

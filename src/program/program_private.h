@@ -5,7 +5,7 @@
 
 #include "program/steps.h"
 
-#pragma GCC diagnostic error "-Wswitch-enum" /* a new kind is met by every switch, or does not compile */
+#pragma GCC diagnostic error "-Wswitch-enum" /* every switch must handle a new kind, or it does not compile */
 
 enum { KF_MOST_EXTENT = 1 << 20, KF_MOST_ELEMENTS = 1 << 28 };
 
@@ -18,9 +18,9 @@ enum { KF_MOST_EXTENT = 1 << 20, KF_MOST_ELEMENTS = 1 << 28 };
 
 /** Scale, zero point, bounds and per-channel constants of a tensor whose extents are fine. */
 kf_status kf__validate_quant(const kf__program *p, const kf__ptensor *t, kf_error *err);
-/** A step whose indices of tensors are fine: types, fields, extents and constants as steps.def has them. */
+/** Checks types, fields, extents and constants of a step against steps.def. Its tensor indices were checked. */
 kf_status kf__validate_step(const kf__program *p, const kf__step *s, kf_error *err);
-/** The constants of a step, as steps.def has them. Types, fields and extents were checked. */
+/** Checks the constants of a step against steps.def. Types, fields and extents were checked. */
 kf_status kf__validate_consts(const kf__program *p, const kf__step *s, kf_error *err);
 /** No accumulator of an integer step leaves 32 bits. Everything else was checked. */
 kf_status kf__validate_sums(const kf__program *p, const kf__step *s, kf_error *err);

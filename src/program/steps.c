@@ -53,7 +53,7 @@ static const char *shape_CONCAT(const kf__program *p, const kf__step *s) {
     return unless(c == y->c);
 }
 
-/* `more`: rows and columns that there may be beyond those that fit. */
+/* `more`: rows and columns that are allowed beyond those that fit. */
 static const char *check_window(const kf__program *p, const kf__step *s, int64_t more) {
     enum { MOST = 4096 };
     const kf__window *w = &s->window;
@@ -88,7 +88,7 @@ static const char *shape_DWCONV(const kf__program *p, const kf__step *s) {
     return check_conv(p, s);
 }
 
-/* Rounding up (ceil mode of ONNX) gives a row or a column more. */
+/* Rounding up (ceil mode of ONNX) gives one more row or column. */
 static const char *shape_POOL(const kf__program *p, const kf__step *s) {
     if (first(p, s)->c != output(p, s)->c) return "input and output differ in channels";
     if (s->window.group != 1) return "a pool has one group";
@@ -123,7 +123,7 @@ static void length_MATRIX(const kf__program *p, const kf__step *s, kf__length *l
     weights(l, 2, (int64_t[]){output(p, s)->c, first(p, s)->c});
 }
 
-/* Channels of the hidden layer: as many as the first weights have rows; 0 where these are no matrix. */
+/* Channels of the hidden layer: the rows of the first weights; 0 if these are no matrix. */
 static int64_t hidden(const kf__program *p, const kf__step *s) {
     const int32_t w = s->consts[KF_CONST_W];
     return w >= 0 && p->consts[w].shape.rank == 2 ? p->consts[w].shape.dim[0] : 0;
@@ -145,7 +145,7 @@ static void length_TAPS(const kf__program *p, const kf__step *s, kf__length *l) 
 
 static void length_INPUTS(const kf__program *p, const kf__step *s, kf__length *l) { vector(l, s->n_in); }
 
-/* One bias a channel, for every border class where there is a table of them. */
+/* One bias per channel, for every border class if there is a table of them. */
 static void length_BIASES(const kf__program *p, const kf__step *s, kf__length *l) {
     const kf__ptensor *x = first(p, s), *y = output(p, s);
     const kf__axis rows = kf__window_rows(&s->window), columns = kf__window_columns(&s->window);

@@ -1,5 +1,5 @@
-/* What a step may read: the table steps.def as C, for the proof at load, for tests and for fuzzers.
- * A running step reads only what the table lists. Owner rule: constant data; thread-safe. */
+/* What a step may read: the table steps.def as C, for the proof at load, for tests and for fuzzers. A running step
+ * reads only what the table lists. Owner rule: constant data; thread-safe. */
 #ifndef KF_PROGRAM_STEPS_H
 #define KF_PROGRAM_STEPS_H
 
@@ -19,7 +19,7 @@ typedef enum kf__types {
     KF_TYPES_WEIGHTS = KF_TYPES_I8 | KF_TYPES_I16
 } kf__types;
 
-/** Tensors that may have a scale for each channel, as bits. */
+/** Tensors that may have scales per channel, as bits. */
 typedef enum kf__scaled {
     KF_SCALED_NOTHING = 0,
     KF_SCALED_FIRST = 1,
@@ -27,8 +27,7 @@ typedef enum kf__scaled {
     KF_SCALED_OUT = 4
 } kf__scaled;
 
-/** What a step does with its window. A window that nothing reads was copied from the ONNX node, by this version or an
- *  older one. */
+/** How a step uses its window. An unused window was copied from the ONNX node, by this version or an older one. */
 typedef enum kf__window_use {
     KF_WINDOW_NONE,    /* nothing: all 0, or all 1 without padding */
     KF_WINDOW_USED,    /* it runs over the image */
@@ -60,7 +59,7 @@ typedef struct kf__step_info {
     const char *name;       /* in the file */
     int32_t least, most;    /* inputs */
     kf__step_form forms[2]; /* first input f32; first input quantized */
-    kf__scaled scaled;      /* tensors that may have a scale for each channel */
+    kf__scaled scaled;      /* tensors that may have scales per channel */
     kf__window_use window;
     /** What is wrong with the extents of its tensors, or with a window that is used; NULL: nothing. */
     const char *(*shape_error)(const kf__program *p, const kf__step *s);
@@ -75,10 +74,10 @@ typedef struct kf__length {
     bool exact, or_one;
 } kf__length;
 
-/** What may stand in an f32 constant. */
+/** The values that an f32 constant may have. */
 typedef enum kf__values { KF_VALUES_ANY, KF_VALUES_FINITE, KF_VALUES_FACTOR /* finite, not negative */ } kf__values;
 
-/** A row of the table, in single bytes: it holds no pointers, which would cost a relocation each. */
+/** A row of the table, in single bytes; pointers would cost a relocation each. */
 typedef struct kf__const_rule {
     uint8_t op, role; /* kf__step_op, kf__const_role */
     uint8_t need[2];  /* by form: which rule kf__const_need applies */
@@ -95,7 +94,7 @@ static inline int kf__step_form_of(const kf__program *p, const kf__step *s) {
 }
 kf__need kf__const_need(const kf__const_rule *rule, const kf__program *p, const kf__step *s);
 void kf__const_length(const kf__const_rule *rule, const kf__program *p, const kf__step *s, kf__length *l);
-/** All rules of constants, those of one kind in a row. */
+/** All rules of constants; those of one kind are consecutive. */
 const kf__const_rule *kf__const_rules(size_t *n);
 /** The bit of a type. */
 kf__types kf__types_of(kf_dtype type);

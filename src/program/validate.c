@@ -14,7 +14,7 @@ bool kf__extents_ok(const kf__ptensor *t) {
 
 static bool tensor_ok(const kf__ptensor *t) { return kf__extents_ok(t) && kf__types_of(t->dtype) & KF_TYPES_ANY; }
 
-/* Bytes of all constants that there are, and of those that steps and tensors name, each as often as it is named. */
+/* Bytes of all constants, and of those that steps and tensors name, counted once per use. */
 static uint64_t bytes_of(const kf__program *p, int32_t c) { return c >= 0 && c < p->n_consts ? p->consts[c].bytes : 0; }
 
 static void count_constants(const kf__program *p, uint64_t *have, uint64_t *named) {
@@ -26,7 +26,7 @@ static void count_constants(const kf__program *p, uint64_t *have, uint64_t *name
         *named += bytes_of(p, p->tensors[i].scales) + bytes_of(p, p->tensors[i].zeros);
 }
 
-/* What is shared is proved and packed for every step that names it. */
+/* A shared constant is proved and packed for every step that names it. */
 static kf_status check_shared(const kf__program *p, kf_error *err) {
     enum { SHARERS = 16, ALWAYS = 1 << 24 };
     uint64_t have, named;

@@ -21,7 +21,7 @@ static bool scale_ok(float s) { return s >= KF_SCALE_MIN && s <= KF_SCALE_MAX; }
         return kf_error_prefix((err), KF_ERR_CORRUPT, "tensor %s", (t)->name ? (t)->name : "?");                       \
     } while (0)
 
-/* Scales and zero points of the channels, where each has its own. */
+/* Scales and zero points per channel. */
 static kf_status check_channels(const kf__program *p, const kf__ptensor *t, int32_t most_zero, kf_error *err) {
     const float *s = floats(p, t->scales, t->c);
     if (t->scales != -1 && !s) TENSOR_FAIL(err, t, "scales are not one f32 a channel");
@@ -67,8 +67,8 @@ static void add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
     }
 }
 
-/* k weights from `at` on, `step` apart, against inputs of magnitude at most `top` after, and `raw` before the zero
- * point is taken off. */
+/* k weights from `at` on, at distance `step`. Inputs have a magnitude of at most `raw`, and of `top` after the zero
+ * point is subtracted. */
 static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, size_t step, int64_t k, int64_t zero,
                              int64_t raw, const int32_t *bias, int64_t rows, int64_t o, int64_t n_out, kf_error *err) {
     int64_t sum = 0, mass = 0, top = raw - zero > zero ? raw - zero : zero;
@@ -88,7 +88,7 @@ static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, 
 
 static int64_t largest(int32_t lo, int32_t hi) { return hi > -(int64_t)lo ? hi : -(int64_t)lo; }
 
-/* Three callers: inlined in each, its vector loops would be 6 KB of the library. */
+/* Not inlined: with three callers, its vector loops would take 6 KB of the library. */
 __attribute__((noinline)) static kf_status check_layer(const kf__program *p, const kf__step *s, kf__const_role wr,
                                                        kf__const_role br, const kf__ptensor *x, int64_t raw,
                                                        int64_t n_out, kf_error *err) {
@@ -105,7 +105,7 @@ __attribute__((noinline)) static kf_status check_layer(const kf__program *p, con
     return KF_OK;
 }
 
-/* No value of an i16 tensor is larger than its bounds: every step that writes one keeps them. Bytes may be any. */
+/* Every step that writes an i16 tensor keeps its values inside the bounds. Bytes may have any value. */
 kf_status kf__validate_sums(const kf__program *p, const kf__step *s, kf_error *err) {
     const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
     if (s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC) {

@@ -1,5 +1,5 @@
-/* The proof of one step: types of its tensors, fields it reads and fields it does not, extents. Everything is held
- * against the entry in steps.def; only what fields mean together is said here. Owner rule: reads only. */
+/* The proof of one step: types of its tensors, fields it reads and fields it does not, extents. Everything is
+ * checked against the entry in steps.def; only rules that combine several fields are here. Owner rule: reads only. */
 #include "program/program_private.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ static kf_status check_types(const kf__program *p, const kf__step *s, const kf__
     return KF_OK;
 }
 
-/* Only some kinds know what to do with a scale for each channel. */
+/* Only some kinds support scales per channel. */
 static kf_status check_scaled(const kf__program *p, const kf__step *s, kf__scaled may, kf_error *err) {
     for (int32_t k = 0; k <= s->n_in; k++) {
         const kf__ptensor *t = &p->tensors[k < s->n_in ? s->in[k] : s->out];
@@ -32,7 +32,7 @@ static kf_status check_scaled(const kf__program *p, const kf__step *s, kf__scale
     return KF_OK;
 }
 
-/* A window that nothing reads: what importers and passes leave behind. */
+/* An unused window, as importers and passes leave it. */
 static bool left_window_ok(const kf__window *w, kf__window_use use) {
     const kf__window one = KF_WINDOW_ONE;
     static const kf__window zero;
@@ -58,7 +58,7 @@ static const char *bad_activation(const kf__step *s, unsigned reads) {
     return NULL;
 }
 
-/* Fields that the step does not read are 0, but for what left_window_ok says. */
+/* Fields that the step does not read are 0, except as left_window_ok allows. */
 static kf_status check_unused(const kf__step *s, const kf__step_info *info, unsigned reads, kf_error *err) {
     const char *act = bad_activation(s, reads);
     if (act) STEP_FAIL(err, s, "%s is no activation that this step has, or a bound is NaN", act);
@@ -76,7 +76,7 @@ static kf_status check_unused(const kf__step *s, const kf__step_info *info, unsi
     return KF_OK;
 }
 
-/* What the fields that an integer step reads mean together. */
+/* Rules that combine several fields of an integer step. */
 static kf_status check_direct(const kf__program *p, const kf__step *s, unsigned reads, kf_error *err) {
     const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
     if (s->direct && (s->n_in > 1 || !kf__activation_is_clip(&s->act)))

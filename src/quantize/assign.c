@@ -1,4 +1,4 @@
-/* Storage of activations: which stay f32, which are wide, which have a scale for each channel; ranges from histograms.
+/* Storage of activations: which stay f32, which are i16, which have scales per channel; ranges from histograms.
  * Owner rule: see assign.h. */
 #include "quantize/assign.h"
 
@@ -9,8 +9,8 @@
 #include "program/steps.h"
 #include "quantize/observe.h"
 
-/* Places in all samples together that tell a channel's range: early maps of a hundred pictures reach it, those of 14 x
- * 14 do not. */
+/* Positions, over all samples, from which a channel's range is trusted. Early maps of a hundred pictures reach it,
+ * maps of 14 x 14 do not. */
 enum { ENOUGH = 40000 };
 
 /* Does only float arithmetic follow (softmax, an output), perhaps through a reshape? */
@@ -31,7 +31,7 @@ bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v) {
     return kf__op_table[n->op].output != KF_OUTPUT_FLOAT && !ends_in_float(g, v);
 }
 
-/* With the first input's channels, each on its own scale? */
+/* Does the node keep the first input's channels separate, so that each may have its own scale? */
 static bool treats_channels_apart(const kf__graph *g, const kf__node *n) {
     switch (kf__op_table[n->op].rule) {
     case KF_RULE_CONV: return kf__node_is_depthwise(g, n);
@@ -51,7 +51,7 @@ static bool treats_channels_apart(const kf__graph *g, const kf__node *n) {
     return false;
 }
 
-/* May its integer form write a scale for each channel? Other nodes run in f32 before a step that may. */
+/* May its integer form write scales per channel? Other nodes run in f32, followed by a step that may. */
 static bool writes_channels(const kf__node *n) {
     static const kf__step_op STEPS[KF_OP_COUNT] = {
 #define KF_STEP_NONE KF_STEP_QUANTIZE
@@ -93,8 +93,7 @@ static int32_t reader_limit(const kf__sim *s, kf__vid v) {
             size_t count = 0;
             if (!kf__shape_count(&w->shape, &count)) continue;
             here = kf__assign_limit(count / (size_t)w->shape.dim[0], 127);
-            /* i16 weights share the 31 bits with their input; weights that are large alone are few, so the input gets
-             * two bits more */
+            /* i16 weights and their input share 31 bits; large weights are few, so the input gets two more bits */
             double wide = 2 * sqrt(1879048192.0 * (double)w->shape.dim[0] / (double)count);
             if (s->o->wide_weights && s->o->wide_weights[i]) here = (int32_t)kf__whole(wide, 0, here, here);
         }
@@ -166,10 +165,10 @@ static float upper_quartile(const float *x, size_t n, float *scratch) {
 
 bool kf__assign_seen_enough(const kf__sim *s, const kf__sim_shape *d) { return d->h * d->w * s->samples >= ENOUGH; }
 
-/* A channel that was quiet in the samples may be loud later (late channels answer to classes that a hundred pictures
- * hold once), so no channel of a small map gets less than the whole tensor's range wa..wb; where a few huge channels
- * made that range, less than twice the upper quartile of the channels'. Loud channels get their own, and so do all
- * channels that were seen at enough places. */
+/* A channel that was quiet in the samples may be loud later: late channels respond to classes that occur once in a
+ * hundred pictures. So a channel of a small map gets at least the whole tensor's range wa..wb, limited to twice the
+ * upper quartile of the channels' ranges in case a few huge channels made it. Loud channels keep their own range,
+ * and so do all channels that were seen at enough positions. */
 static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const float *hi, float wa, float wb,
                             kf__quant *q) {
     kf__graph *g = s->graph;
@@ -242,8 +241,8 @@ kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
     return from_values(s, v, false, false, &g->values[v].quant);
 }
 
-/* The input of a network that is not fed pixels: u8 over the range of the samples. Their floats are not in place yet.
- */
+/* The input of a network that is not fed pixels: u8 over the range of the samples. Their floats are not in place
+ * yet. */
 kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples) {
     kf__graph *g = s->graph;
     kf__quant *q = g->values[g->inputs[0]].quant = new_quant(g, KF_U8);

@@ -11,9 +11,9 @@
 kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v);
 /** Will v be stored as integers? Known before its values are. */
 bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v);
-/** May v have a scale for each channel? Exact where every reader treats channels apart. */
+/** May v have scales per channel? Yes if every reader keeps channels separate; the result is then exact. */
 bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v);
-/** Do the samples show every channel of such a map at so many places that its own range can be trusted? */
+/** Do the samples show every channel of such a map at enough positions to trust its own range? */
 bool kf__assign_seen_enough(const kf__sim *s, const kf__sim_shape *d);
 /** For a graph input that is not pixels. */
 kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples);

@@ -21,7 +21,7 @@ static int weight_inputs(const kf__node *n, int *at) {
     return kf__op_is_layer(n->op) ? 1 : 0;
 }
 
-/* What weight i counts as: the layer that reads pixels carries the division by 255 std in its weights. */
+/* The factor of weight i: the weights of a layer that reads pixels include the division by 255 std. */
 static float weight_at(const kf__sim *s, const kf__node *n, const kf__value *v, size_t i) {
     float w = ((const float *)v->data)[i];
     if (!s->pixels || n->in[0] != s->graph->inputs[0] || n->op != KF_OP_CONV) return w;

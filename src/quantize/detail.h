@@ -1,4 +1,4 @@
-/* What a report shows of a node beyond its accumulated error: its own error, and how its values and weights are spread.
+/* What a report shows of a node besides its accumulated error: its own error, and histograms of its values and weights.
  * Private to src/quantize and the public calls above it.
  * Owner rule: histograms live in the report's arena. */
 #ifndef KF_DETAIL_H
@@ -10,12 +10,12 @@
 /** Float values (or weights) of a node, and the ranges that its integers can hold. */
 typedef struct kf__qhistogram {
     kf__histogram h;
-    float wide[2], tight[2]; /* [lo, hi]: the range of the channel that holds most, and of the one that holds least; the
-                                same where there is one scale. 0, 0 where it stays f32 */
-    int32_t ranges;          /* how many scales; 0: f32 */
+    float wide[2],
+        tight[2];   /* [lo, hi]: the largest and the smallest range of any channel; equal with one scale, 0, 0 in f32 */
+    int32_t ranges; /* how many scales; 0: f32 */
 } kf__qhistogram;
 
-/** Make room; from then on `s->alone` is set and each node has to be framed by `before` and `after`. */
+/** Allocate. From then on `s->alone` is set, and `before` and `after` have to be called around each node. */
 kf_status kf__detail_open(kf__sim *s);
 /** Before the node's step: its weights are still floats. */
 kf_status kf__detail_before(kf__sim *s, const kf__node *n, kf__arena *arena, kf__qnode *to);

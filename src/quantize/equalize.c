@@ -9,16 +9,17 @@
 #include "quantize/assign.h"
 #include "quantize/steps.h"
 
-/* A group's factors depend on its readers' weights, which other groups scale: around a residual block in a circle. Each
- * round shrinks what is left by the product of the exponents on that circle. */
+/* A group's factors depend on its readers' weights, which other groups scale; around a residual block this is
+ * circular. Each round shrinks the remaining change by the product of the exponents on that circle. */
 enum { ROUNDS = 4, EXPONENTS = 10, MOST_SCALE = 1 << 20 };
-/* A group is scaled where that takes the estimated error down so many times. Networks trained on ImageNet reach 14;
- * scaled so eagerly they lose on new pictures, because ranges made alike on the samples leave no room for channels that
+/* A group is scaled if that divides the estimated error by at least this. Networks trained on ImageNet reach 14.
+ * Scaling these makes new pictures worse: it equalizes ranges on the samples, and leaves no room for channels that
  * were quiet in them. */
 static const double WORTH = 30;
 static const double TRUST =
-    4; /* standard deviations of a channel, as its weights give it, that its range holds at least */
-static const double WEIGHT_SHARE = 0.3; /* what rounding on the layer's output leaves of the error of rounded weights */
+    4; /* a channel's range includes at least so many standard deviations, as its weights give them */
+static const double WEIGHT_SHARE =
+    0.3; /* share of the weights' rounding noise that is left after rounding by the layer's output */
 
 typedef struct groups {
     kf__sim s;
@@ -42,7 +43,7 @@ static void fix(groups *e, kf__vid v) {
     if (v >= 0) e->fixed[root_of(e, v)] = true;
 }
 
-/* Both must be scaled alike, channel by channel. */
+/* Both must have the same factors, channel by channel. */
 static void join(groups *e, kf__vid a, kf__vid b) {
     kf__sim_shape x = kf__sim_shape_of(e->g, a), y = kf__sim_shape_of(e->g, b);
     kf__vid ra = root_of(e, a), rb = root_of(e, b);
@@ -70,7 +71,7 @@ static void link_layer(groups *e, const kf__node *n) {
     if (n->op == KF_OP_CONV && n->n_in > 3 && n->in[3] >= 0) join(e, n->in[3], n->out[0]);
 }
 
-/* join() fixes what is not alike. */
+/* join() fixes values that cannot share factors. */
 static void link_sum(groups *e, const kf__node *n) {
     join(e, n->in[0], n->out[0]);
     join(e, n->in[1], n->out[0]);
@@ -124,8 +125,8 @@ static kf_status find_groups(groups *e) {
     return KF_OK;
 }
 
-/* A channel that was quiet in the samples may be loud later: it gets at least what its weights make of the power of
- * their input. */
+/* A channel that was quiet in the samples may be loud later: it gets at least the range that its weights and the
+ * power of their input give. */
 static void trust(const groups *e, const kf__node *n, size_t channels, float *range) {
     const float *in = e->power[n->in[0]];
     if (kf__op_table[n->op].role == KF_ROLE_GATED && e->range[n->in[0]])
@@ -165,8 +166,8 @@ static kf_status observe(groups *e) {
     return KF_OK;
 }
 
-/* Where channel c of a layer's input meets its weights: `outer` blocks of `inner` numbers, `step` apart, from c *
- * `inner` on. */
+/* The weights that channel c of a layer's input meets: `outer` blocks of `inner` numbers, at distance `step`, from c
+ * * `inner` on. */
 typedef struct column {
     float *w;
     size_t outer, step, inner;
@@ -188,7 +189,8 @@ static bool makes(const groups *e, const kf__node *n, kf__vid root) {
     return kf__op_is_layer(n->op) && root_of(e, n->out[0]) == root;
 }
 
-/* What channel c carries into one reader: largest weight of the column, its power, and the input's range and power. */
+/* What channel c contributes to one reader: the largest weight of the column, its power, and the input's range and
+ * power. */
 typedef struct reader {
     column at;
     kf__vid x;

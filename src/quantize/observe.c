@@ -1,6 +1,5 @@
-/* Histograms and the choice of a range: minimum squared error, maximum, percentile, KL divergence.
- * The squared error inside the range is that of a uniform rounding, s^2 / 12 a value; outside it is the distance to the
- * clip.
+/* Histograms and the choice of a range: minimum squared error, maximum, percentile, KL divergence. The squared error
+ * inside the range is that of a uniform rounding, s^2 / 12 per value; outside it is the distance to the clip.
  * Owner rule: see observe.h. */
 #include "quantize/observe.h"
 

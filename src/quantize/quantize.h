@@ -14,8 +14,8 @@ typedef enum kf__qrange {
     KF_QRANGE_KL          /* least Kullback-Leibler divergence of the clipped histogram */
 } kf__qrange;
 
-/** What rounding alone changed in a layer's weights, against the best weights of 16 bits, and its mean output,
- * negative: the search's measure. */
+/** Rounding noise of a layer: its 8-bit minus its best 16-bit weights, and minus its mean output. The search ranks
+ * candidates by it. */
 typedef struct kf__qnoise {
     float *rows; /* [O][kh][kw][I/g], NULL where weights are not 8-bit */
     float *bias; /* [O] */
@@ -36,12 +36,12 @@ typedef struct kf__qoptions {
     uint8_t *wide; /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
     uint8_t *wide_weights; /* [n_nodes], or NULL: 1 = this node's weights are i16 */
     kf__qnoise *noise;     /* [n_nodes], or NULL: filled, in the graph's arena */
-    bool detail;           /* also record each node's own error and histograms: a pass more through every layer */
+    bool detail;           /* also record each node's own error and histograms: one more pass through every layer */
     /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL:
      * none. */
     void (*progress)(void *user, size_t done, size_t total);
     void *user;
-    /** Called from the calling thread where fewer threads can be started than wanted. NULL: none. */
+    /** Called from the calling thread if fewer threads start than wanted. NULL: none. */
     void (*fewer)(void *user, int started, int wanted);
     void *fewer_user;
 } kf__qoptions;
@@ -49,7 +49,7 @@ typedef struct kf__qoptions {
 /** Every technique on, MSE ranges, one thread. */
 kf__qoptions kf__qoptions_default(void);
 
-/** What became of one node. Measures compare the quantized network with the float one on the samples, errors
+/** The result for one node. Measures compare the quantized network with the float one on the samples, errors
  * accumulated. */
 typedef struct kf__qnode {
     const char *name;

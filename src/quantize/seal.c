@@ -1,4 +1,4 @@
-/* Integers into the graph, in the forms that docs/NUMERICS.md names.
+/* Writes integers into the graph, in the forms that docs/NUMERICS.md names.
  * Owner rule: see seal.h. */
 #include "quantize/seal.h"
 
@@ -49,7 +49,7 @@ kf_status kf__seal_weights(kf__sim *s, kf__node *n, int index, const kf__sim_lay
     return KF_OK;
 }
 
-/* A little within the type: corrections are added to it. */
+/* A little less than the type's range, because corrections are added later. */
 static int32_t to_i32(double x) { return (int32_t)kf__whole(rint(x), -2147483000, 2147483000, 0); }
 
 kf_status kf__seal_bias(kf__sim *s, kf__node *n, int index, size_t o, const double *bias, const float *s_in,
@@ -69,7 +69,7 @@ kf_status kf__seal_bias(kf__sim *s, kf__node *n, int index, size_t o, const doub
     return set_input(s, n, index, v);
 }
 
-/* The bias of one border class: without what the mean contributes at its taps. */
+/* The bias of one border class: the layer's bias minus the contribution of the mean at its taps. */
 static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q, const double *bias,
                       const float *scale, kf__taps rows, kf__taps columns, int32_t *to) {
     const kf__filters f = kf__sim_filters(l);

@@ -1,4 +1,4 @@
-/* Integers into the graph: weight constants with their scales, bias constants, the pixel layer's bias table.
+/* Writes integers into the graph: weight constants with their scales, bias constants, the pixel layer's bias table.
  * Private to src/quantize.
  * Owner rule: everything new lives in the graph's arena. */
 #ifndef KF_SEAL_H

@@ -65,7 +65,7 @@ static void promote(const kf__graph *g, const kf__qcandidate *c, uint8_t *wide, 
     else wide[g->nodes[c->node].out[0]] = on;
 }
 
-/* MACs that become 16-bit with c on top of what is. */
+/* Additional MACs that become 16-bit with c. */
 static int64_t added_macs(const search *s, const kf__qcandidate *c, uint8_t *wide, uint8_t *wide_weights) {
     int64_t before = wide_macs(s->g, wide, wide_weights);
     promote(s->g, c, wide, wide_weights, 1);
@@ -167,8 +167,8 @@ static double squared_error(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-/* Each rounding alone in the float network. With all the others there it would be lost in their sum: products of
- * independent errors do not vanish over a few samples. */
+/* Each rounding alone in the float network. With all others present, its effect would drown: products of independent
+ * errors do not cancel over a few samples. */
 static kf_status measure_errors(search *s, kf__trial *t, double *error, double *whole) {
     kf__qsearch *r = s->out;
     size_t n = s->ranking.n * t->classes;
@@ -200,7 +200,7 @@ static kf_status measure_gains(search *s, kf__graph *q) {
     return st;
 }
 
-/* Promotion costs the MACs that become 16-bit, and each element that becomes larger about as much as one. */
+/* A promotion costs the MACs that become 16-bit, plus about one for each element that grows. */
 static double worth(const search *s, const kf__qcandidate *c, int64_t macs) {
     const kf__node *n = &s->g->nodes[c->node];
     size_t elements = kf__sim_shape_of(s->g, n->out[0]).count;
@@ -208,7 +208,7 @@ static double worth(const search *s, const kf__qcandidate *c, int64_t macs) {
     return c->gain / ((double)macs + (double)elements + 1);
 }
 
-/* Best worth first, each time with what is promoted already, as long as the limit of MACs allows. */
+/* Best gain per cost first, given what is already promoted, as long as the limit of MACs allows. */
 static void plan(search *s, int64_t limit, uint8_t *wide, uint8_t *wide_weights) {
     kf__qsearch *r = s->out;
     for (;;) {
@@ -282,7 +282,7 @@ static kf_status split(search *s, const kf__qsamples *all) {
     return KF_OK;
 }
 
-/* The fewest promotions that meet the target; all of them when none do, or none at all where they make it worse. */
+/* The fewest promotions that meet the target. If no number does: all of them, or none if they make it worse. */
 static kf_status shorten(search *s) {
     kf__qsearch *r = s->out;
     size_t lo = 0, hi = s->n_order;

@@ -5,7 +5,7 @@
 
 #include "quantize/quantize.h"
 
-/** What to reach on every fourth sample, which calibrates nothing while the search lasts. */
+/** The target on every fourth sample; these calibrate nothing during the search. */
 typedef struct kf__qtarget {
     double drop;           /* percent points of top-1 lost (of agreement without labels), at most; below 0: not asked */
     double cosine;         /* of the logits, all held-out samples together, at least; 0: not asked */
@@ -37,9 +37,9 @@ typedef struct kf__qsearch {
     double macs;              /* percent of all MACs in 16 bits at the end */
 } kf__qsearch;
 
-/** Search, then kf__quantize with what was found and all samples; o->wide and o->wide_weights (arrays are needed) say
- * what is 16-bit from the start and get the rest. ARGUMENT: fewer than 8 samples. Other errors as kf__quantize.
- * Progress is told in thousandths. */
+/** Search, then kf__quantize with what was found and all samples; o->wide and o->wide_weights (arrays are needed)
+ * name what is 16-bit from the start and receive the rest. ARGUMENT: fewer than 8 samples. Other errors as
+ * kf__quantize. Progress is reported in thousandths. */
 kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o,
                      kf__arena *arena, kf__qsearch *out, kf__qreport *report, kf_error *err);
 

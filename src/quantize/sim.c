@@ -146,7 +146,7 @@ kf_status kf__sim_check_finite(const kf__sim *s, const kf__node *n) {
 void kf__sim_release(kf__sim *s, int32_t i) {
     const kf__node *n = &s->graph->nodes[i];
     for (int in = 0; in < n->n_in; in++) {
-        kf__vid v = n->in[in]; /* constants that were made since have no place here */
+        kf__vid v = n->in[in]; /* constants made since then are not tracked here */
         if (v < 0 || (size_t)v >= s->n_values || s->last_use[v] != i) continue;
         for (size_t k = 0; k < s->samples; k++) free_value(kf__sim_at(s, k, v));
     }

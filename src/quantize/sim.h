@@ -1,5 +1,5 @@
-/* The float network and its quantized image side by side, one node at a time over all samples.
- * Private to src/quantize. Activations are NHWC; quantized values are kept as integers.
+/* The float and the quantized network side by side, one node at a time over all samples. Private to src/quantize.
+ * Activations are NHWC; quantized values are kept as integers.
  * Owner rule: kf__sim owns all activations; a value's are freed after its last reader. */
 #ifndef KF_SIM_H
 #define KF_SIM_H
@@ -25,9 +25,9 @@ typedef struct kf__sim {
     size_t samples, n_values;
     int32_t *last_use; /* by value: node index of the last reader; INT32_MAX for outputs */
     kf__arena arena;   /* bookkeeping that lives as long as the run */
-    double mean[4];    /* pixel models: 255 * mean per channel, what is taken off the pixels */
+    double mean[4];    /* pixel models: 255 * mean per channel, which is subtracted from the pixels */
     bool pixels;
-    double (*alone)[4]; /* [samples], or NULL: not asked for. Float power, own power, product, error power (detail.h) */
+    double (*alone)[4]; /* [samples], or NULL: not wanted. Float power, own power, product, error power (detail.h) */
     bool alone_done;    /* the step of this node has filled it */
     bool float_only;    /* steps compute the float network alone and leave the graph as it is */
     kf_error *err;
@@ -49,7 +49,7 @@ kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, co
 void kf__sim_close(kf__sim *s);
 /** Make room for the float and (as its quantization says, if set) the quantized activation of v, all samples. */
 kf_status kf__sim_alloc(kf__sim *s, kf__vid v, bool quantized);
-/** Free what nobody reads after node `i`. */
+/** Free values that no node after `i` reads. */
 void kf__sim_release(kf__sim *s, int32_t i);
 /** The quantized network's real values: `scratch` is filled where the value is quantized, else its own floats are
  * returned. */

@@ -10,7 +10,7 @@
 #include "quantize/steps.h"
 #include "quantize/weights.h"
 
-/* One of the two layers: rows in, sums out, for all samples, float network first. */
+/* One of the two layers, for all samples: rows in, sums out; the float network first. */
 typedef struct dense {
     const float *w, *b; /* float network's */
     size_t o, k;

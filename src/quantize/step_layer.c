@@ -1,5 +1,5 @@
-/* A convolution or fully connected layer: float pass, range, weights, bias correction, quantized pass, seal.
- * Bias correction as in Nagel et al. 2019 (arXiv 1906.04721), with the quantized prefix as input.
+/* A convolution or fully connected layer: float pass, range, weights, bias correction, quantized pass, integers into
+ * the graph. Bias correction as in Nagel et al. 2019 (arXiv 1906.04721), with the quantized prefix as input.
  * Owner rule: scratch of one layer ends with the call. */
 #include <math.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ typedef struct layer_job {
     float *buffers;       /* [workers][buffer] */
     size_t buffer;
     bool quantized, finish; /* which network; sums only, or the output too */
-    bool look;              /* rounding minds the layer's inputs: their moments are known */
+    bool look;              /* rounding uses the moments of the layer's inputs */
     kf__moments moments;
     bool alone; /* quantized layer on the float network's inputs; the result is only measured */
 } layer_job;
@@ -111,9 +111,9 @@ static kf_status prepare(layer_job *j) {
     return KF_OK;
 }
 
-/* Largest sum of |q| over a row of i16 weights that keeps every sum inside 31 bits: a quarter is left to the bias,
- * which the guard holds to 28 bits before its correction; sums of raw u8 also carry the zero point times the weights.
- */
+/* Largest sum of |q| over a row of i16 weights that keeps every sum inside 31 bits. A quarter is reserved for the
+ * bias, which the guard limits to 28 bits before its correction. Sums of raw u8 also include the zero point times
+ * the weights. */
 static double most_row_sum(const kf__quant *in) {
     return 0.75 * 2147483647.0 / (in->dtype == KF_U8 ? 510.0 : (double)in->qmax);
 }
@@ -124,8 +124,7 @@ static double row_sum(const int32_t *q, size_t k) {
     return sum;
 }
 
-/* i16 weights: a quarter more room than the largest weight needs, and a coarser scale where the row's sum asks for it.
- */
+/* i16 weights: a quarter more range than the largest weight needs, and a coarser scale if the row's sum requires it. */
 static float wide_scale(const float *row, size_t k, double most) {
     float top = 0;
     double sum = 0;
@@ -133,7 +132,7 @@ static float wide_scale(const float *row, size_t k, double most) {
     return fmaxf(1.25f * top / 32767, (float)(1.25 * sum / most));
 }
 
-/* Rounding may have made a row's weights larger: such rows get a coarser scale, until all fit. */
+/* Rounding may have increased a row's weights: such rows get a coarser scale until all fit. */
 static bool rows_fit(layer_job *j, const int32_t *q, float *scale, double most) {
     bool fit = true;
     for (size_t r = 0; r < j->l.o; r++) {
@@ -179,8 +178,8 @@ static kf_status quantize_weights(layer_job *j, const kf__quant *in, int32_t *q,
     return kf__sim_pack(j->s, &j->l, j->rows_q);
 }
 
-/* The difference to what 16 bits would make of the same layer, as a layer of its own: its mean is what bias correction
- * will take off. */
+/* The difference from the same layer with 16-bit weights, as a layer of its own. Bias correction will subtract its
+ * mean. */
 static kf_status record_noise(layer_job *j, size_t index, const kf__quant *in) {
     kf__arena *a = &j->s->graph->arena;
     size_t n = j->l.o * j->l.k;

@@ -136,7 +136,7 @@ kf_status kf__step_node(kf__sim *s, size_t index) {
     kf_status st = KF_OK;
     if (kf__op_is_layer(op)) st = kf__step_layer(s, index);
     else st = kf__op_is_gate(op) ? kf__step_gate(s, index) : kf__step_plain(s, index);
-    const kf__node *n = &s->graph->nodes[index]; /* kf__assign_quant has looked at what it quantized */
+    const kf__node *n = &s->graph->nodes[index]; /* kf__assign_quant has already checked the nodes that it quantized */
     bool looked = !s->float_only && s->graph->values[n->out[0]].quant;
     return st == KF_OK && !looked ? kf__sim_check_finite(s, n) : st;
 }

@@ -1,4 +1,4 @@
-/* One node of the paired networks: compute both, find ranges, correct, seal.
+/* One node of the paired networks: computes both, finds ranges, corrects, and writes the integers into the graph.
  * Private to src/quantize.
  * Owner rule: see sim.h. */
 #ifndef KF_QUANTIZE_STEPS_H

@@ -37,7 +37,7 @@ static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w,
             }
 }
 
-/* What row o of the bias table's first border class took off for the mean: the taps inside the image at its first
+/* What row o of the bias table's first border class subtracts for the mean: the taps inside the image at its first
  * pixel. */
 static float mean_taken(const kf__trial *t, const kf__sim_layer *l, const float *rows, size_t o) {
     const kf__filters f = kf__sim_filters(l);
@@ -184,7 +184,7 @@ kf_status kf__trial_noise(kf__trial *t, const kf__qnoise *noise) {
 /* One worker's activations: of the network as it is, and of the network with a change. */
 typedef struct worker {
     kf__trial *t;
-    kf__sim sim; /* the trial's, with an error of its own */
+    kf__sim sim; /* the trial's, with its own error object */
     kf__arena arena;
     float **base, **other; /* [n_values] */
     uint8_t *changed;      /* [n_values]: `other` holds it */

@@ -1,7 +1,7 @@
-/* Networks tried out on single samples: logits of the float and the quantized one, and what one rounding alone does to
- * the float one's. Private to src/quantize. Integers as the reals they stand for, on the float kernels; not bit-exact,
- * but within rounding ties. Owner rule: kf__trial_close releases everything; both graphs and the samples are borrowed.
- */
+/* Runs networks on single samples: logits of the float and the quantized network, and the effect of one rounding
+ * alone on the float one's. Private to src/quantize. Integers as the reals they stand for, on the float kernels; not
+ * bit-exact, but within rounding ties. Owner rule: kf__trial_close releases everything; both graphs and the samples
+ * are borrowed. */
 #ifndef KF_TRIAL_H
 #define KF_TRIAL_H
 
@@ -49,8 +49,8 @@ void kf__trial_close(kf__trial *t);
 kf_status kf__trial_logits(kf__trial *t, int which, float *logits);
 /** Let changes of weights add `noise` [n_nodes], as kf__quantize left it. */
 kf_status kf__trial_noise(kf__trial *t, const kf__qnoise *noise);
-/** Squared error of the float network's logits, summed over the samples, with change i made and all else float.
- * `logits`: as they are. */
+/** Squared error of the float network's logits, summed over the samples, with change i applied and all else float.
+ * `logits`: without changes. */
 kf_status kf__trial_errors(kf__trial *t, const float *logits, const kf__trial_change *changes, size_t n, double *error);
 
 #endif

@@ -9,7 +9,7 @@
 
 enum { SAMPLE_ROWS = 8192, DEPTHWISE_ROWS = 4096, SWEEPS = 30 };
 /* Ridge on the distance to the float weight, as a share of the mean power of the inputs, for each input channel per
- * sample: pictures, not pixels, are what is independent, and a wide layer has directions that a hundred of them hardly
+ * sample: pictures are independent, pixels are not, and a wide layer has directions that a hundred pictures hardly
  * show. */
 static const double RIDGE = 0.4, LEAST_RIDGE = 0.02, GAIN_MOST = 1.25;
 
@@ -99,7 +99,7 @@ static void multiply(void *ctx, int worker, int workers) {
     const moment_job *j = ctx;
     const kf__epilogue none = {0};
     size_t k = j->m->k;
-    if (j->m->blocks == 1) { /* rows of H are shared out */
+    if (j->m->blocks == 1) { /* threads share the rows of H */
         size_t from = k * (size_t)worker / (size_t)workers, to = k * ((size_t)worker + 1) / (size_t)workers;
         if (to == from) return;
         j->s->k.gemm_f32(to - from, k, j->n, j->tq + from * j->n, j->n, j->packed_q, j->m->hq + from * k, k, &none);
@@ -192,7 +192,7 @@ static void round_row(const kf__weight_job *w, size_t o, double *g) {
             int32_t to = clamp_q(q[i] + rint(g[i] / (curve * s)), w->qmax);
             if (to == q[i]) continue;
             double d = s * (to - q[i]);
-            if (abs(to - q[i]) > w->qmax / 2048) moved = 1; /* i16: small moves change nothing any more */
+            if (abs(to - q[i]) > w->qmax / 2048) moved = 1; /* i16: single steps no longer matter */
             q[i] = to;
             for (size_t j = 0; j < k; j++) g[j] -= d * (double)h[i * k + j];
             g[i] -= d * ridge;

@@ -6,8 +6,8 @@
 
 #include "quantize/sim.h"
 
-/** Second moments of a layer's inputs, over sampled rows, means taken off. Depthwise layers have one K x K block a
- * channel. */
+/** Second moments of a layer's inputs about their means, over sampled rows. Depthwise layers have one K x K block
+ * per channel. */
 typedef struct kf__moments {
     size_t k, blocks;
     float *hq;    /* [blocks][K][K]: quantized network's input with itself */
@@ -28,9 +28,9 @@ typedef struct kf__weight_job {
     int32_t qmax;
     const kf__moments *m; /* NULL: to nearest */
     bool cross, gain;     /* gain: refit each row's scale to its integers */
-    double ridge;         /* share of the inputs' mean power that holds weights to the float ones */
+    double ridge;         /* share of the inputs' mean power that pulls weights towards the float ones */
 } kf__weight_job;
-/** The ridge for K inputs and so many samples. */
+/** The ridge for K inputs and `samples` samples. */
 double kf__weights_ridge(size_t k, size_t samples);
 /** Round all rows; coordinate descent where moments are given. */
 kf_status kf__weights_round(kf__sim *s, const kf__weight_job *job);

@@ -85,7 +85,17 @@ static inline int32_t kf__window_padded_taps(const kf__window *win, int64_t y, i
 /** Border classes along one axis (docs/NUMERICS.md): positions whose windows have the same taps inside the image are of
  * one class. Classes are numbered by first appearance; windows wholly in padding are one class. `cls` gets the class of
  * each of the `out` positions, `taps` the taps of each class; each has room for `out` entries and may be NULL. Returns
- * the number of classes, at most `out`. */
+ * the number of classes, at most `out`.
+ *
+ * An example: 5 taps, stride 2, padding 2 before and 1 after, an image of 8; p is padding.
+ *
+ *     image       p p 0 1 2 3 4 5 6 7 p
+ *     position 0  t t T T T               taps 2..4 inside: class 0
+ *     position 1      T T T T T           taps 0..4 inside: class 1
+ *     position 2          T T T T T       taps 0..4 inside: class 1
+ *     position 3              T T T T t   taps 0..3 inside: class 2
+ *
+ * An image has the classes of its rows times those of its columns: 3 x 3 here, in the corners, edges and middle. */
 int32_t kf__border_classes(const kf__axis *a, int64_t in, int64_t out, int32_t *cls, kf__taps *taps);
 
 #endif
