@@ -38,7 +38,7 @@ static const struct argp_option OPTIONS[] = {
     {"rdk", KEY_RDK, NULL, 0, "the lines of hrt_model_exec perf; a thread count is that many sessions of one thread",
      0},
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing, for ONNX files with --data", 0},
-    {"json", 'j', NULL, 0, "one JSON object a line", 0},
+    {"json", 'j', NULL, 0, "one JSON object per line", 0},
     {"input-shape", 's', "SHAPE", 0, "for ONNX files with free dimensions", 0},
     {0},
 };

@@ -1,4 +1,4 @@
-/* kitfox check IN.onnx: can it be compiled? One verdict a node of the file, before anything is written.
+/* kitfox check IN.onnx: can it be compiled? One verdict per node of the file, before anything is written.
  * The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
  * Owner rule: both graphs are destroyed here. */
 #include <errno.h>
@@ -149,16 +149,16 @@ static kf_status check_onnx(options *o, int count[5], kf_error *err) {
 
 int cmd_check(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {
-        OPTIONS,
-        parse,
-        "IN.onnx\nCONFIG.yaml [--frames FILE...]",
-        "Can it be compiled? One verdict a node. Of a YAML file: what it says, each value with its type and place, and "
-        "whether quantize "
-        "would take model, node names and calibration files. Nothing is written. Exit status 1 if not.",
-        children,
-        NULL,
-        NULL};
+    const struct argp argp = {OPTIONS,
+                              parse,
+                              "IN.onnx\nCONFIG.yaml [--frames FILE...]",
+                              "Can it be compiled? Prints one verdict per node. For a YAML file: prints each value "
+                              "with its type and place, and "
+                              "whether quantize would accept model, node names and calibration files. Nothing is "
+                              "written. Exit status 1 if not.",
+                              children,
+                              NULL,
+                              NULL};
     options o = {0};
     kf_error err = {0};
     int count[5] = {0};

@@ -22,7 +22,7 @@ typedef struct options {
 } options;
 
 static const struct argp_option OPTIONS[] = {
-    {"top", 'k', "N", 0, "labels a picture (default 5)", 0},
+    {"top", 'k', "N", 0, "labels per picture (default 5)", 0},
     {"annotate", 'a', "OUT.png", 0, "write the picture with its labels; %s in the name becomes the picture's name", 0},
     {"no-exif", KEY_NO_EXIF, NULL, 0, "leave the camera's orientation alone, as training pipelines do", 0},
     {0},

@@ -20,11 +20,11 @@ typedef struct options {
 static const struct argp_option OPTIONS[] = {
     {"data", 'd', "DIR", 0,
      "pictures, sub-folders included (required); labels come from its labels.csv or its class folders", 0},
-    {"list", 'L', "FILE", 0, "which files of DIR, one a line", 0},
+    {"list", 'L', "FILE", 0, "which files of DIR, one per line", 0},
     {"limit", 'n', "N", 0, "N of them, spread evenly", 0},
     {"nodes", 'N', NULL, 0,
-     "also the nodes, worst first: both networks run from the picture; B's node alone on A's values; what that costs "
-     "A's output",
+     "also print the nodes, worst first: the error of both networks run from the picture, of B's node alone on A's "
+     "values, and what that node costs A's output",
      0},
     {"node-images", KEY_NODE_IMAGES, "N", 0, "pictures for the nodes, spread evenly (default 20)", 0},
     {"report", KEY_REPORT, "OUT.html", 0, "all of it as one page, with the pictures whose answer changed", 0},

@@ -54,10 +54,10 @@ static const struct argp_option OPTIONS[] = {
     {"wait", KEY_WAIT, "MS", 0, "first pause between attempts, doubled each time (default 1000)", 0},
     {"timeout", KEY_TIMEOUT, "S", 0,
      "seconds without a connection or below --slowest before a new attempt (default 30)", 0},
-    {"slowest", KEY_SLOWEST, "BYTES", 0, "bytes a second that a server has to send (default 1024)", 0},
+    {"slowest", KEY_SLOWEST, "BYTES", 0, "bytes per second that a server has to send (default 1024)", 0},
     {"sha256", KEY_SHA256, "HEX", 0,
-     "what the weights have to hash to (default: what the server publishes, where it does); one NAME", 0},
-    {"json", 'j', NULL, 0, "one JSON object a line", 0},
+     "hash that the weights must have (default: the one that the server publishes, if any); one NAME", 0},
+    {"json", 'j', NULL, 0, "one JSON object per line", 0},
     {0},
 };
 

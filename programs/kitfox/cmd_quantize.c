@@ -36,7 +36,7 @@ typedef struct options {
 static const struct argp_option OPTIONS[] = {
     {"output", 'o', "OUT.kfx", 0, "the quantized model (required without YAML)", 0},
     {"calib", 'c', "DIR", 0, "typical pictures, or .npy inputs (required without YAML)", 0},
-    {"calib-list", KEY_LIST, "FILE", 0, "which files of DIR, one a line", 0},
+    {"calib-list", KEY_LIST, "FILE", 0, "which files of DIR, one per line", 0},
     {"limit", KEY_LIMIT, "N", 0, "use N of them, spread evenly (default 200)", 0},
     {"method", KEY_METHOD, "mse|max|percentile|kl", 0, "how ranges are chosen (default mse)", 0},
     {"max-percentile", KEY_PERCENTILE, "P", 0, "percent of values kept, for --method percentile (default 99.99)", 0},

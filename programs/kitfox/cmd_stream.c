@@ -24,7 +24,7 @@ static const struct argp_option OPTIONS[] = {
     {"range", KEY_RANGE, "full|limited", 0, "BT.601 range of their values (default: what the model was made for)", 0},
     {"every", KEY_EVERY, "N", 0, "classify one frame in N, beginning with the first (default 1)", 0},
     {"stride", KEY_STRIDE, "BYTES", 0, "from row to row, in both planes (default: W)", 0},
-    {"top", 'k', "N", 0, "labels a frame (default 5)", 0},
+    {"top", 'k', "N", 0, "labels per frame (default 5)", 0},
     {0},
 };
 
