@@ -36,8 +36,8 @@ static inline bool kf__add_size(size_t a, size_t b, size_t *out) { return !__bui
 static inline size_t kf__round_up(size_t x, size_t to) { return (x + to - 1) / to * to; }
 static inline int64_t kf__min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t kf__max_i64(int64_t a, int64_t b) { return a > b ? a : b; }
-/** A real number as a whole one, the only conversion there is: clamped to lo..hi before it is cut toward 0, since a
- * cast of what does not fit is undefined; `none` for NaN. Round first (rint) where the nearest is wanted. */
+/** The only conversion of a real number to an integer: it clamps to lo..hi before it truncates toward 0, because a
+ * cast of a number that does not fit is undefined. NaN gives `none`. Call rint first to round to nearest. */
 static inline int64_t kf__whole(double x, int64_t lo, int64_t hi, int64_t none) {
     if (x != x) return none;
     if (!(x > (double)lo)) return lo;
@@ -69,9 +69,9 @@ char *kf__strdup(const char *s);
 #define KF_REDZONES 1
 #endif
 #endif
-/** Bytes between neighbours in one block that nothing may touch, so that reading on by a whole vector register is seen:
- *  0 in every other build. kf__redzone_close marks a range, kf__redzone_open takes that back; a range
- *  may start anywhere. */
+/** With AddressSanitizer: bytes between neighbours in one block that nothing may touch, so that reading a vector
+ * register too far is detected. 0 in other builds. kf__redzone_close marks a range, kf__redzone_open takes that
+ * back; a range may start anywhere. */
 #if defined(KF_REDZONES)
 #define KF_REDZONE 128
 void __asan_poison_memory_region(void const volatile *at, size_t bytes);
@@ -91,8 +91,8 @@ typedef struct kf__arena {
     const kf_allocator *allocator; /* NULL: the process heap */
     kf__arena_block *head;
     size_t used;    /* bytes handed out, for reports */
-    size_t limit;   /* most that `used` may become; 0: any */
-    size_t refused; /* bytes of the latest request beyond the limit; 0: none was */
+    size_t limit;   /* upper limit of `used`; 0: none */
+    size_t refused; /* bytes of the latest request that exceeded the limit; 0: none did */
 } kf__arena;
 
 void kf__arena_init(kf__arena *a, const kf_allocator *allocator);

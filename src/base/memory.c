@@ -10,7 +10,7 @@ void *kf__mem_alloc(const kf_allocator *a, size_t size) {
     if (a && a->alloc) return a->alloc(a->user, size, KF_ALIGN);
     if (size > SIZE_MAX - KF_ALIGN) return NULL;
 #if defined(KF_REDZONES)
-    /* The very size: what lies between it and the next multiple of KF_ALIGN is out of bounds too. */
+    /* The exact size, so that the rest of the last KF_ALIGN bytes is out of bounds too. */
     void *exact = NULL;
     return posix_memalign(&exact, KF_ALIGN, size) == 0 ? exact : NULL;
 #else

@@ -27,7 +27,7 @@ static void on_error(j_common_ptr c) {
     longjmp(f->jump, 1);
 }
 
-/* Called at each step of the way through the file. A scan of a few bytes visits every block of the picture. */
+/* Called at each step through the file, because a scan of a few bytes visits every block of the picture. */
 static void on_progress(j_common_ptr c) {
     failure *f = (failure *)c->err;
     int scan = ((j_decompress_ptr)c)->input_scan_number;
@@ -55,7 +55,8 @@ static void cmyk_to_rgb(const uint8_t *from, uint8_t *to, size_t n, int inverted
     }
 }
 
-/* Of the first EXIF block before the pixels. libjpeg keeps markers in a list that it walks for every new one. */
+/* Orientation from the first EXIF block before the pixels. libjpeg is not used for it: it keeps markers in a list
+ * that it walks for every new one. */
 static int orientation_of(const uint8_t *p, size_t bytes) {
     for (size_t at = 2; at + 4 <= bytes;) {
         unsigned code = p[at + 1];

@@ -1,4 +1,4 @@
-/* kf_image_load: by content to the right decoder, then EXIF orientation.
+/* kf_image_load: chooses the decoder by content, then applies the EXIF orientation.
  * Owner rule: the picture belongs to the caller. */
 #include <errno.h>
 #include <stdarg.h>
@@ -54,7 +54,8 @@ int kf__codec_exif_orientation(const uint8_t *e, size_t n) {
         if (entry + 12 > size) return 1;
         if (read16(t + entry, big) != 0x0112) continue;
         unsigned v = read16(t + entry + 8, big);
-        return read16(t + entry + 2, big) == 3 && v >= 1 && v <= 8 ? (int)v : 1; /* 0 and nonsense count as upright */
+        return read16(t + entry + 2, big) == 3 && v >= 1 && v <= 8 ? (int)v
+                                                                   : 1; /* 0 and invalid values count as upright */
     }
     return 1;
 }

@@ -14,7 +14,7 @@
 enum { CHUNK_BYTES = 1 << 20, CHUNKS_BYTES = 1 << 24 };
 
 static kf_status png_error(int code, kf_error *err) {
-    if (errno == ENOMEM) code = SPNG_EMEM; /* which libspng takes for damage where zlib was refused */
+    if (errno == ENOMEM) code = SPNG_EMEM; /* libspng also reports damage when zlib cannot allocate memory */
     if (code == SPNG_ECHUNK_LIMITS)
         return kf__codec_fail(
             err, KF_ERR_LIMIT,
@@ -78,15 +78,15 @@ kf_status kf__codec_png(const uint8_t *data, size_t bytes, const kf_image_option
     return st;
 }
 
-/* Is there room for what a lossless picture needs beside its pixels: each as 4 bytes, and tables? libwebp 1.2.4 follows
- * a pointer that it never set where its tables cannot be had. */
+/* Is there memory for what a lossless picture needs besides its pixels: 4 bytes each, and tables? libwebp 1.2.4
+ * follows an uninitialised pointer if its tables cannot be allocated. */
 static bool has_room(const kf_image *im) {
     void *volatile block = malloc(4 * (size_t)im->width * (size_t)im->height + (4 << 20));
     free(block);
     return block != NULL;
 }
 
-/* As WebPDecodeRGBInto, which does not tell damage from want of memory. */
+/* Like WebPDecodeRGBInto, but distinguishes damage from lack of memory. */
 static VP8StatusCode decode_webp(const uint8_t *data, size_t bytes, kf_image *out) {
     WebPDecoderConfig c;
     if (!WebPInitDecoderConfig(&c)) return VP8_STATUS_INVALID_PARAM;

@@ -82,7 +82,7 @@ static int by_offset(const void *a, const void *b) {
     return x->to < y->to ? -1 : x->to > y->to;
 }
 
-/* The data has no holes and nothing lies in two tensors, so no byte is unaccounted for. */
+/* The data has no gaps, and tensors do not overlap, so every byte belongs to exactly one tensor. */
 static kf_status check_spans(span *spans, size_t n, size_t room, kf_error *err) {
     size_t at = 0;
     qsort(spans, n, sizeof *spans, by_offset);

@@ -9,7 +9,7 @@
 /** Limits of the reader; larger headers or more tensors are refused with KF_ERR_LIMIT. */
 #define KF_CONTAINER_MAX_HEADER ((size_t)16 << 20)
 #define KF_CONTAINER_MAX_TENSORS 65536
-/** Most values in a JSON text: a list of the emptiest ones would take 40 times the memory of the file. */
+/** Most values in a JSON text: a list of minimal values would take 40 times the memory of the file. */
 #define KF_CONTAINER_MAX_VALUES ((size_t)1 << 22)
 
 typedef struct kf__container_tensor {
@@ -37,7 +37,8 @@ typedef struct kf__container {
  * ranges inside the data, not overlapping, and covering it to the last byte. Errors name the tensor. */
 kf_status kf__container_read(const void *data, size_t bytes, kf__container *out, kf_error *err);
 void kf__container_free(kf__container *c);
-/** LIMIT where a JSON text of n bytes may have more values than are accepted: marks inside of strings count. */
+/** LIMIT if a JSON text of n bytes may have more values than are accepted; commas and brackets inside strings count
+ * too. */
 kf_status kf__container_check_json(const char *text, size_t n, kf_error *err);
 /** NULL when absent. */
 const kf__container_tensor *kf__container_find(const kf__container *c, const char *name);

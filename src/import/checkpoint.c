@@ -8,7 +8,7 @@
 #include "container/container.h"
 #include "zoo/zoo.h"
 
-/* What a walk over a variant's tensors is for. */
+/* The purpose of a walk over a variant's tensors. */
 typedef enum purpose {
     READ,   /* the weights, each value checked */
     FIT,    /* names and shapes only, to the first difference */
@@ -24,7 +24,7 @@ typedef struct source {
     kf_error first;         /* COMPARE: the first difference */
 } source;
 
-/* No variant has a tenth of that; a bound on the time that comparing takes. */
+/* Limits the time of comparing; no variant has a tenth of this. */
 enum { MAX_TENSORS = 4096 };
 
 static bool ends(const char *s, const char *tail) {
@@ -32,7 +32,7 @@ static bool ends(const char *s, const char *tail) {
     return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
-/* The same tensor whatever wrapper saved it. */
+/* The same tensor, whichever wrapper saved it. */
 static const kf__container_tensor *find(const source *s, const char *name) {
     static const char *const PREFIX[] = {"", "module.", "model.", "state_dict."};
     char text[256];
@@ -93,13 +93,13 @@ static kf_status fetch(void *user, const char *name, const kf__shape *shape, con
         kf_error why = {0};
         kf_status st = locate(s, name, shape, &t, &why);
         if (st != KF_OK && s->first.status == KF_OK) s->first = why;
-        return KF_OK; /* the builder goes on with zeros */
+        return KF_OK; /* the builder continues with zeros */
     }
     KF_TRY(locate(s, name, shape, &t, err));
     return s->purpose == READ ? widen(s, t, ends(name, ".running_var"), data, err) : KF_OK;
 }
 
-/* A tensor that the variant does not have means another network, however well the rest fits. */
+/* A tensor that the variant does not have means another network, even if all others fit. */
 static kf_status check_extra(source *s, const kf__zoo_arch *v, kf_error *err) {
     const kf__container_tensor *first = NULL;
     size_t n = 0;
@@ -139,7 +139,7 @@ static kf_status walk(source *s, const kf__zoo_arch *v, purpose why, int32_t sid
     return st;
 }
 
-/* plain was taken; tell when the tensors fit another variant as well. */
+/* The plain variant was taken; reports if the tensors also fit another. */
 static kf_status tell_others(source *s, int32_t plain, const kf__checkpoint_options *o, kf_error *err) {
     const kf__zoo_arch *v;
     const char *name = kf__zoo_at(plain)->name;

@@ -1,5 +1,5 @@
-/* Names to numbers by hashing. The hash starts from a place that differs from run to run, so that a file cannot be made
- * in which all names meet in one slot; no result depends on it.
+/* Names to numbers by hashing. The hash has a seed that differs from run to run, so that nobody can craft a file whose
+ * names all collide. No result depends on it.
  * Owner rule: see name_index.h. */
 #include "import/name_index.h"
 
@@ -14,7 +14,7 @@ static uint64_t hash_name(const char *s) {
         h = (h ^ (uint8_t)*s) * 1099511628211u;
         h ^= h >> 29;
     }
-    h = (h ^ h >> 32) * 0xD6E8FEB86659FD93u; /* the low bits, which choose a slot, hear from all others */
+    h = (h ^ h >> 32) * 0xD6E8FEB86659FD93u; /* so the low bits, which choose a slot, depend on all others */
     return h ^ h >> 32;
 }
 

@@ -1,5 +1,5 @@
-/* Attributes of ONNX nodes: each holds what its name says, or the node is refused. A number where a list is expected
- * would otherwise read as an attribute that is absent.
+/* Attributes of ONNX nodes: each must have the type that its name requires, or the node is refused. Otherwise a number
+ * in place of a list would look like an absent attribute.
  * Owner rule: reads the protobuf tree only. */
 #include "import/onnx_private.h"
 
@@ -71,7 +71,7 @@ static const char *type_text(int type) {
     }
 }
 
-/* Files of IR 1 name no type; what the attribute holds says it then. An empty list needs the type. */
+/* Files of IR 1 give no type; the contents then determine it. An empty list needs the type. */
 static bool holds(const Onnx__AttributeProto *a, int type) {
     if (type == FLAG) return holds(a, INT) && (a->i == 0 || a->i == 1);
     bool named = a->has_type && (int)a->type == type;

@@ -59,7 +59,7 @@ static const kf__shape *input_shape(const kf__onnx *o, const kf__node *n, int k)
     return k < n->n_in && n->in[k] >= 0 ? &o->g->values[n->in[k]].shape : NULL;
 }
 
-/* SAME_UPPER and SAME_LOWER need the input extent; it is known here once shapes were inferred for the prefix. */
+/* SAME_UPPER and SAME_LOWER need the input extent; it is known once shapes were inferred for all earlier nodes. */
 static kf_status auto_pad(kf__onnx *o, const Onnx__NodeProto *p, const kf__node *n, kf__window *c) {
     bool upper = attr_is(p, "auto_pad", "SAME_UPPER"), lower = attr_is(p, "auto_pad", "SAME_LOWER");
     if (!upper && !lower) return KF_OK;
@@ -84,7 +84,7 @@ static kf_status window_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
     *c = KF_WINDOW_ONE;
     const kf__shape *w = n->op == KF_OP_CONV ? input_shape(o, n, 1) : NULL;
     if (w && w->rank != 4 && !find(p, "kernel_shape"))
-        KF_TRY(infer_prefix(o)); /* weights behind a Cast or an Identity */
+        KF_TRY(infer_prefix(o)); /* weights that pass through a Cast or an Identity */
     if (w && w->rank == 4) {
         if (!fits_i32(w->dim[2], 1) || !fits_i32(w->dim[3], 1))
             KF_FAIL(o->err, KF_ERR_FORMAT, "the kernel's size is out of range");
@@ -114,7 +114,7 @@ static kf_status axes_attr(kf__onnx *o, const Onnx__NodeProto *p, const char *na
     return KF_OK;
 }
 
-/* Old attribute turned into a constant input, so that later stages know one form. */
+/* Turns an old attribute into a constant input, so that later stages handle one form. */
 static kf_status attr_to_input(kf__onnx *o, const Onnx__NodeProto *p, const char *name, kf__vid *in) {
     const Onnx__AttributeProto *a = find(p, name);
     if (!a || *in >= 0) return KF_OK;
@@ -124,7 +124,7 @@ static kf_status attr_to_input(kf__onnx *o, const Onnx__NodeProto *p, const char
     return KF_OK;
 }
 
-/* Give `n` room for `count` inputs, the new ones absent. */
+/* Extend the inputs of `n` to `count`; new ones are absent. */
 static kf_status want_inputs(kf__onnx *o, kf__node *n, int count) {
     if (n->n_in >= count) return KF_OK;
     kf__vid *in = kf__arena_alloc(&o->g->arena, (size_t)count * sizeof *in);
@@ -185,7 +185,7 @@ static kf_status fill_value(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) 
     return KF_OK;
 }
 
-/* Pad of opset 18 may name the axes it pads: spread into pads of every axis, the form that later stages know. */
+/* Pad of opset 18 may name the axes it pads: expanded to pads of every axis, the form that later stages handle. */
 static kf_status pad_axes(kf__onnx *o, kf__node *n) {
     if (n->n_in < 4 || n->in[3] < 0) return KF_OK;
     KF_TRY(infer_prefix(o));
@@ -245,7 +245,7 @@ static kf_status softmax_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
     return KF_OK;
 }
 
-/* What trains cannot be compiled: batch statistics and random masks are refused, not dropped. */
+/* Training forms cannot be compiled: batch statistics and random masks are refused, not dropped. */
 static kf_status inference_only(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     bool training = n->op == KF_OP_BATCH_NORM && attr_int(p, "training_mode", 0) != 0;
     if (n->op == KF_OP_BATCH_NORM && attr_int(p, "spatial", 1) == 0)
@@ -374,7 +374,7 @@ static read_fn *const READ[KF_OP_COUNT] = {
 #undef KF_OP
 };
 
-/* What a Constant holds, in any of its spellings. */
+/* The value of a Constant, in any of its forms. */
 static kf_status constant_data(kf__onnx *o, const Onnx__NodeProto *p, kf__dense *d) {
     const Onnx__AttributeProto *a = find(p, "value"), *f = find(p, "value_float"), *i = find(p, "value_int"),
                                *is = find(p, "value_ints"), *fs = find(p, "value_floats");
@@ -451,7 +451,8 @@ static kf_status translate(kf__onnx *o, const Onnx__NodeProto *p, const char *na
         if (in[i] < 0 && *p->input[i]) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
     }
     KF_TRY(output_values(o, p, op, out));
-    /* Only Split computes more than its first output; who reads another finds that nothing makes it. */
+    /* Only Split computes more than its first output. A node that reads another output of other operators is
+     * reported. */
     int n_out = op == KF_OP_SPLIT ? (int)p->n_output : 1;
     kf__node *n = kf__graph_add_node(o->g, op, name, in, (int)p->n_input, out, n_out);
     if (!n) KF_FAIL_MEMORY(o->err, sizeof *n);

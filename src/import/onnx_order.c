@@ -1,11 +1,11 @@
-/* In which order the nodes of a file are read. ONNX wants producers first; a file that has them later is read
- * as if it were sorted, so that every node finds the shapes and constants before it.
+/* The order in which the nodes of a file are read. ONNX wants producers first; a file that has them later is read as if
+ * it were sorted, so that every node finds the shapes and constants before it.
  * Owner rule: see onnx_private.h. */
 #include "import/onnx_private.h"
 
 #include <stdlib.h>
 
-/* Who makes each name: the first node that says so. */
+/* The maker of each name: the first node that lists it as an output. */
 static bool name_outputs(const Onnx__GraphProto *p, kf__name_index *makers) {
     for (size_t i = 0; i < p->n_node; i++)
         for (size_t k = 0; k < p->node[i]->n_output; k++) {

@@ -13,7 +13,7 @@ typedef struct kf__onnx {
     kf_error *err;
     int opset;
     int32_t node_index;
-    bool no_memory;  /* a value that has a name got no number: what is missing is not the file's */
+    bool no_memory;  /* a named value got no number: memory ran out, the file is not at fault */
     size_t inferred; /* nodes of the graph whose outputs have their shapes already */
     kf__name_index values;
 } kf__onnx;
@@ -24,7 +24,8 @@ kf_status kf__onnx_tensor(kf__onnx *o, const Onnx__TensorProto *t, kf_dtype *dty
 kf_dtype kf__onnx_dtype(int onnx);
 /** Refuse messages nested deeper than any real model before the recursive parser sees them. */
 kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err);
-/** Every attribute holds what its name says, and none is there twice. Errors: FORMAT, LIMIT, UNSUPPORTED. */
+/** Checks that every attribute has the type that its name requires, and that none is given twice. Errors: FORMAT,
+ * LIMIT, UNSUPPORTED. */
 kf_status kf__onnx_check_attributes(kf__onnx *o, const Onnx__NodeProto *p);
 /** Translate one node; its inputs are already named values. */
 kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p);

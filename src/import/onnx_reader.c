@@ -64,7 +64,7 @@ static int child_kind(int kind, uint64_t field) {
     return KIND_LEAF;
 }
 
-/* A message that its parent has once. The parser joins one that is given again with what it has, list by list, and
+/* A message that its parent has once. If it is repeated, the parser merges it with the first, list by list, and
  * copies both each time. */
 static bool is_single(int kind, uint64_t field) {
     if (kind == KIND_MODEL) return field == 7;

@@ -1,5 +1,5 @@
-/* TensorProto payloads: raw, typed and external, every element type that these networks use.
- * Sizes are proved before a byte is touched; half types become f32 here, so later floors see f32 and integers.
+/* TensorProto payloads: raw, typed and external, every element type that these networks use. Sizes are checked before a
+ * byte is touched. Half types become f32 here, so later stages see f32 and integers only.
  * Owner rule: decoded data belongs to the graph's arena. */
 #include "import/onnx_private.h"
 

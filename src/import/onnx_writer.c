@@ -7,7 +7,7 @@
 
 #include "import/onnx_writer_private.h"
 
-/* What a graph that came from no file is written as. */
+/* The versions of a graph that did not come from a file. */
 enum { DEFAULT_OPSET = 17, DEFAULT_IR = 8 };
 
 /* Initializers need not be listed as inputs from this IR version on. */
@@ -15,7 +15,7 @@ enum { IR_OWN_INITIALIZERS = 4 };
 
 static char *borrow(const char *s) { return (char *)(uintptr_t)s; }
 
-/* Inputs and outputs first, whose names are the interface; then what nodes make. Constants take what is left. */
+/* Names inputs and outputs first, because their names are the interface; then results of nodes, then constants. */
 static void name_values(kf__onnx_out *w) {
     const kf__graph *g = w->g;
     for (size_t i = 0; i < g->n_inputs; i++) kf__out_name(w, g->inputs[i]);
@@ -99,7 +99,7 @@ static kf_status pack(kf__onnx_out *w, Onnx__ModelProto *m, void **data, size_t 
     return KF_OK;
 }
 
-/* The lists are filled; hang them into a model. */
+/* Builds the model from the filled lists. */
 static kf_status model(kf__onnx_out *w, kf__message_list *in, kf__message_list *out, kf__message_list *inner,
                        void **data, size_t *bytes) {
     const kf__graph *g = w->g;

@@ -7,7 +7,7 @@
 #include "graph/qrules.h"
 #include "import/onnx_writer_private.h"
 
-/* A node under way: `at` is the value so far. */
+/* A node being written: `at` is the value so far. */
 typedef struct stage {
     kf__onnx_out *w;
     const kf__node *n;
@@ -35,7 +35,7 @@ static stage stage_of(kf__onnx_out *w, const kf__node *n) {
 
 static float *room(stage *s, int64_t n) { return kf__out_alloc(s->w, (size_t)n * sizeof(float)); }
 
-/* One number for each channel, shaped to meet axis 1; one alone where all are the same. */
+/* One number per channel, shaped to broadcast along axis 1; a single one if all are equal. */
 static const char *numbers(stage *s, const char *tag, const float *f, int64_t n) {
     bool same = true;
     for (int64_t i = 1; f && i < n; i++) same &= f[i] == f[0];
@@ -109,7 +109,7 @@ static void activate(stage *s, const kf__activation *act, const float *k, int64_
     s->at = out;
 }
 
-/* The quantization with scale 1 and all that its type holds: bounds are kept by what comes before. */
+/* The quantization with scale 1 and the full range of its type; operators before it keep the bounds. */
 static const kf__quant *unit(stage *s, const kf__quant *q) {
     kf__quant *u = kf__out_alloc(s->w, sizeof *u);
     float *ones = NULL;
@@ -129,7 +129,7 @@ static const kf__quant *unit(stage *s, const kf__quant *q) {
     return u;
 }
 
-/* Step 5 behind its multiply: bounds of each channel, then to integers. `out` is the name of the result. */
+/* Step 5 after its multiply: bounds per channel, then to integers. `out` is the name of the result. */
 static void round_off(stage *s, const kf__quant *q, const int32_t *lo, const int32_t *hi, int64_t n, const char *out) {
     const kf__quant *u = unit(s, q);
     float *least = room(s, n), *most = room(s, n);
@@ -370,7 +370,7 @@ static kf_status gate(stage *s) {
     return KF_OK;
 }
 
-/* The mean of each window in the input's units, then to the output's: twice rounded, unlike the contract. */
+/* The mean of each window in the input's units, then in the output's: two roundings, unlike the contract. */
 static void avg_pool(stage *s) {
     const char *out = kf__out_fresh(s->w, s->base, "_mean");
     kf__out_window(s->w, kf__out_node(s->w, "AveragePool", s->n->name, &s->at, 1, &out, 1), s->n);
@@ -430,7 +430,7 @@ static void concat(stage *s) {
     s->at = out;
 }
 
-/* A node without integer rules: between real numbers, rounded behind it. */
+/* A node without integer rules: computed on real numbers, then rounded. */
 static kf_status float_node(kf__onnx_out *w, const kf__node *n) {
     stage s = stage_of(w, n);
     const char *kept[64], *name = s.base;

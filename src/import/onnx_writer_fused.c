@@ -1,5 +1,5 @@
-/* The ONNX writer: fused operators spelled out again, and activations.
- * What one compiled step does becomes convolution, activation, sum, activation: nodes with standard operators.
+/* The ONNX writer: activations, and fused operators spelled out again. One compiled step becomes standard operators:
+ * convolution, activation, sum, activation.
  * Owner rule: see onnx_writer_private.h. */
 #include <math.h>
 

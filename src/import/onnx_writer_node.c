@@ -1,5 +1,5 @@
-/* The ONNX writer: one graph node that has an ONNX operator of its own, in the form that the opset asks for.
- * What newer opsets moved from attributes to inputs goes where this file's opset has it.
+/* The ONNX writer: one graph node that has an ONNX operator of its own, in the form that the opset asks for. Parameters
+ * that newer opsets moved from attributes to inputs go where this file's opset has them.
  * Owner rule: see onnx_writer_private.h. */
 #include <math.h>
 
@@ -17,7 +17,7 @@ enum {
     AXES_INPUTS = 13,
     REDUCE_INPUTS = 18
 };
-/* First opset in which Split without sizes has to say how many parts it makes. */
+/* First opset in which Split without sizes must give the number of parts. */
 enum { SPLIT_COUNTS = 18 };
 /* First opset in which Reshape may take a 0 as it is. */
 enum { ALLOW_ZERO = 14 };
@@ -31,7 +31,7 @@ static Onnx__NodeProto *plain(kf__onnx_out *w, const kf__node *n, int n_in) {
     return kf__out_node(w, kf__op_name(n->op), n->name, in, n_in, out, n->n_out);
 }
 
-/* The node with the first input, then `extra` made up ones. */
+/* The node with the first input, then `extra` generated ones. */
 static Onnx__NodeProto *with_inputs(kf__onnx_out *w, const kf__node *n, const char *const *extra, int n_extra) {
     const char *in[MAX_LINKS], *out[MAX_LINKS];
     in[0] = kf__out_name(w, n->in[0]);

@@ -1,5 +1,5 @@
-/* The ONNX writer's pieces: names that nothing else has, tensors, nodes, attributes.
- * Nothing here fails at once: what cannot be allocated is NULL, and `failed` remembers it.
+/* The ONNX writer's pieces: unique names, tensors, nodes, attributes. Functions here do not return errors: a failed
+ * allocation gives NULL and sets `failed`.
  * Owner rule: see onnx_writer_private.h. */
 #include <stdlib.h>
 
@@ -133,7 +133,7 @@ Onnx__NodeProto *kf__out_node(kf__onnx_out *w, const char *op, const char *name,
     return p;
 }
 
-/* The part of a path that says what the node does: "/blocks.0/act/HardSigmoid" is a HardSigmoid. */
+/* The part of a path that names the operator: "/blocks.0/act/HardSigmoid" is a HardSigmoid. */
 static bool names_operator(const char *name, const char *op) {
     const char *slash = strrchr(name, '/');
     return strstr(slash ? slash : name, op) != NULL;

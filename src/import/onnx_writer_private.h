@@ -26,9 +26,10 @@ typedef struct kf__onnx_out {
     bool *constant_used; /* [n_values]: an input of a written node */
     kf__name_index value_names, node_names;
     kf__message_list nodes, initializers;
-    bool exact;           /* quantized: unit scales, the contract's arithmetic spelled out (onnx_writer_exact.c) */
-    bool quantized;       /* some value has integers: QuantizeLinear and DequantizeLinear go between the nodes */
-    const char **outputs; /* exact: [n_outputs] names of quantized outputs, whose values bear others until the end */
+    bool exact;     /* quantized: unit scales, the contract's arithmetic spelled out (onnx_writer_exact.c) */
+    bool quantized; /* some value has integers: QuantizeLinear and DequantizeLinear go between the nodes */
+    const char *
+        *outputs; /* exact: [n_outputs] names of quantized outputs; their values have other names until the end */
     const char *bias_map; /* of the convolution being written: what is added for each output pixel, or NULL */
     const char *rounded;  /* of the node being written: the name that its output has once it is rounded */
 } kf__onnx_out;
@@ -37,7 +38,7 @@ typedef struct kf__onnx_out {
 void *kf__out_alloc(kf__onnx_out *w, size_t bytes);
 /** Append to a list; a NULL message sets `failed`. */
 void kf__out_append(kf__onnx_out *w, kf__message_list *list, void *message);
-/** A value name made of `base` and `suffix` that nothing else has. Never NULL. */
+/** A unique value name made of `base` and `suffix`. Never NULL. */
 const char *kf__out_fresh(kf__onnx_out *w, const char *base, const char *suffix);
 /** Name of a value that a node reads or makes; "" for KF_NO_VALUE. Constants named here become initializers. */
 const char *kf__out_name(kf__onnx_out *w, kf__vid v);
@@ -54,8 +55,8 @@ const char *kf__out_ints(kf__onnx_out *w, const char *base, const int64_t *list,
  * memory. */
 Onnx__NodeProto *kf__out_node(kf__onnx_out *w, const char *op, const char *name, const char *const *in, int n_in,
                               const char *const *out, int n_out);
-/** Names of the ONNX nodes from `first` on, which `n` became: those of the file where they can be told apart, made up
- * others. */
+/** Names the ONNX nodes from `first` on, which `n` became: as in the file where they can be identified, else
+ * generated. */
 void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first);
 /* Attributes; `p` may be NULL. */
 void kf__out_attr_int(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, int64_t value);
@@ -68,7 +69,7 @@ Onnx__TensorProto *kf__out_tensor(kf__onnx_out *w, const char *name, kf_dtype dt
 /** ONNX number of an element type; 0 if ONNX has none. */
 int kf__out_dtype(kf_dtype dtype);
 
-/** The name of a made up node: `base` and `suffix`, which nothing else has. */
+/** A unique name for a generated node, from `base` and `suffix`. */
 const char *kf__out_node_name(kf__onnx_out *w, const char *base, const char *suffix);
 
 /* ---- quantized graphs (onnx_writer_qdq.c) ------------------------------------------------------------------------ */
@@ -90,9 +91,9 @@ kf_status kf__out_pixels(kf__onnx_out *w, kf__vid v, const char *raw, const char
 /** The pixel layer's bias [classes, O] spread over its output image, times `scale` of each channel (NULL: as integers).
  */
 kf_status kf__out_bias_map(kf__onnx_out *w, const kf__node *n, const double *scale, const char **out);
-/** Does the node only move numbers, or pick some, of a quantized input? */
+/** Does the node only move or select numbers of a quantized input? */
 bool kf__out_moves(const kf__onnx_out *w, const kf__node *n);
-/** What kf__out_qdq_inputs, and before and after together with the node, are in exact form; the last goes behind all
+/** The exact forms of kf__out_qdq_inputs, of a node with what precedes and follows it, and of the end after all
  * nodes. */
 kf_status kf__out_exact_inputs(kf__onnx_out *w);
 kf_status kf__out_exact_node(kf__onnx_out *w, const kf__node *n);
@@ -113,7 +114,7 @@ void kf__out_fc(kf__onnx_out *w, const kf__node *n);
 void kf__out_act(kf__onnx_out *w, const kf__node *n);
 void kf__out_se_gate(kf__onnx_out *w, const kf__node *n);
 void kf__out_scale(kf__onnx_out *w, const kf__node *n);
-/** An activation on its own: `in` to `out`. */
+/** A separate activation: `in` to `out`. */
 void kf__out_activation(kf__onnx_out *w, const char *node_name, const kf__activation *act, const char *in,
                         const char *out);
 /** The window attributes of convolutions and poolings. */

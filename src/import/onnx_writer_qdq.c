@@ -1,6 +1,6 @@
 /* The ONNX writer, quantized graphs: QuantizeLinear and DequantizeLinear wherever docs/NUMERICS.md rounds, float
- * operators between. A value's own name means the numbers that its integers stand for: readers need not know that it
- * was rounded. Owner rule: see onnx_writer_private.h. */
+ * operators between. A value's own name denotes the real numbers that its integers represent, so readers need not
+ * know that it was rounded. Owner rule: see onnx_writer_private.h. */
 #include <stdio.h>
 
 #include "graph/qrules.h"
@@ -54,7 +54,7 @@ static void linear(kf__onnx_out *w, const char *op, const char *base, const char
     if (axis >= 0) kf__out_attr_int(w, p, "axis", axis);
 }
 
-/* `in` to integers and back, as value `out`. Where the tensor's own bounds are narrower than its type, a Clip keeps
+/* `in` to integers and back, as value `out`. If the tensor's own bounds are narrower than its type, a Clip keeps
  * them. */
 void kf__out_round_to(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in, const char *out) {
     int32_t top = q->dtype == KF_U8 ? 255 : 32767, bottom = q->dtype == KF_U8 ? 0 : -32768;

@@ -1,5 +1,5 @@
-/* Files that a model names, read from its own folder alone.
- * Where a file lies is told by its path without links, and its device and inode have to be those of what was opened.
+/* Files that a model names, read from its own folder alone. The path without links decides where a file lies, and
+ * device and inode of the opened file have to match it.
  * Owner rule: nothing is kept, and no memory is taken. */
 #include <errno.h>
 #include <limits.h>
@@ -32,7 +32,8 @@ static bool is_inside(const char *real, const char *model) {
     return false;
 }
 
-/* Judged before it is opened, for devices act when they are; and again after, for links may have changed. */
+/* Checked before it is opened, because opening a device has effects, and again afterwards, because links may have
+ * changed. */
 static kf_status open_inside(const char *model, const char *path, int *fd, uint64_t *size, kf_error *err) {
     char real[PATH_MAX];
     struct stat opened, named;

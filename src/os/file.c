@@ -1,6 +1,5 @@
-/* Reading files whole, POSIX.
- * A map would be shorter, but a file that is cut while it is mapped ends the process, and one that is written to
- * changes after it was checked. Owner rule: the caller closes and frees. */
+/* Reading files whole, POSIX. Mapping would be simpler. But if a mapped file is truncated, the process ends; and if
+ * it is written to, it changes after it was checked. Owner rule: the caller closes and frees. */
 #include "os/file.h"
 
 #include <errno.h>
@@ -38,7 +37,7 @@ kf_status kf__file_read_at(int fd, const char *path, uint64_t at, void *to, size
     return KF_OK;
 }
 
-/* Same size and time of change after the last byte as before the first. */
+/* Are size and time of change the same after the last byte as before the first? */
 static kf_status read_all(int fd, const char *path, const struct stat *before, char *to, kf_error *err) {
     struct stat after;
     size_t size = (size_t)before->st_size;

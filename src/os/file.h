@@ -1,5 +1,5 @@
-/* Files: read whole into memory, written whole beside their name and then renamed.
- * What opens a file by a name that a user gave does it here, so that nothing waits for a pipe and no device is read.
+/* Files: read whole into memory, written whole beside their name and then renamed. All files that a user names are
+ * opened here, so that nothing waits for a pipe and no device is read.
  * Owner rule: kf__file_free releases what kf__file_read made. */
 #ifndef KF_FILE_H
 #define KF_FILE_H
@@ -21,9 +21,9 @@ kf_status kf__file_open(const char *path, int *fd, uint64_t *bytes, kf_error *er
  * larger than max_bytes. MEMORY. The error text begins with the path. */
 kf_status kf__file_read(const char *path, size_t max_bytes, kf__file *out, kf_error *err);
 void kf__file_free(kf__file *file);
-/** `bytes` bytes at `at` of a file that is open; IO when it ends before. The error text begins with `path`. */
+/** Read `bytes` bytes at `at` of an open file; IO if the file ends before. The error text begins with `path`. */
 kf_status kf__file_read_at(int fd, const char *path, uint64_t at, void *to, size_t bytes, kf_error *err);
-/** A part of a read file is wanted no more: its whole pages go back to the system. What they held is lost. */
+/** A part of a read file is no longer needed: returns its whole pages to the system. Their contents are lost. */
 void kf__file_drop(const void *data, size_t bytes);
 
 /* ---- writing, in libkitfoxc alone (write.c) ---------------------------------------------------------------------- */

@@ -10,10 +10,10 @@
  * them. */
 void kf__pages_huge(void *block, size_t bytes);
 
-/** Room to allocate beside `bytes` for kf__pages_huge_end. */
+/** Bytes to allocate in addition to `bytes` for kf__pages_huge_end. */
 size_t kf__pages_slack(size_t bytes);
-/** The same for a block of `room`, bytes plus slack, that may be used from the place that is returned: its last byte is
- * the last of a huge page, so that small pages remain at its begin alone and nothing behind it is ever touched. */
+/** The same for a block of `room`, bytes plus slack, that may be used from the place that is returned: its last byte
+ * is the last of a huge page. So only its beginning is in small pages, and nothing after it is ever touched. */
 void *kf__pages_huge_end(void *block, size_t room, size_t bytes);
 
 #endif

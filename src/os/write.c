@@ -30,7 +30,8 @@ void kf__file_abandon(void) {
         if (atomic_load(&places[i].state) == NAMED) unlink(places[i].name);
 }
 
-/* With more writers at once than places the last ones are not in the table: only a signal would tell. */
+/* If there are more writers at once than places, the last ones are not in the table; this matters only if a signal
+ * arrives. */
 static struct place *place_of(const char *name) {
     for (int i = 0; i < PLACES; i++) {
         int expected = FREE;
@@ -54,7 +55,7 @@ typedef struct temporary {
     int fd;
 } temporary;
 
-/* A short name, whatever the length of the target's; drawn, so that no two processes share it. */
+/* A short name, whatever the length of the target's name; random, so that no two processes share it. */
 static bool name_beside(const char *path, char out[PATH_MAX]) {
     uint64_t number = 0;
     struct timespec now;
@@ -75,8 +76,8 @@ static void discard(temporary *t) {
     errno = why;
 }
 
-/* In the table before it is made: a signal between the two finds it. What replaces a file is private until it has that
- * file's mode. */
+/* Entered in the table before it is created, so that a signal in between finds it. A replacement is private until it
+ * has the old file's mode. */
 static bool begin(const target *to, temporary *t) {
     *t = (temporary){.fd = -1};
     if (!name_beside(to->path, t->path)) return errno = ENAMETOOLONG, false;
@@ -165,7 +166,7 @@ static bool write_through(const target *to, const void *data, size_t bytes) {
     return ok;
 }
 
-/* The owner first: changing it takes set-user-ID bits away. Another's file may stay its group's. */
+/* The owner first, because changing it clears set-user-ID bits. If the owner cannot be kept, the group may be. */
 static bool keep_mode(int fd, const struct stat *old) {
     if (fchown(fd, old->st_uid, old->st_gid) != 0 && fchown(fd, (uid_t)-1, old->st_gid) != 0) errno = 0;
     return fchmod(fd, old->st_mode & 07777) == 0;

@@ -1,6 +1,5 @@
-/* kf_preprocess by its table: names, access, legality, values from text.
- * A new member is a line of preprocess.def and one of types.h; nothing here knows a member, but for `color` in the
- * check. Owner rule: constant data. */
+/* kf_preprocess by its table: names, access, legality, values from text. A new member is a line of preprocess.def
+ * and one of types.h; no code here names a member, except `color` in the check. Owner rule: constant data. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-/* The arithmetic of preprocessing on one value: normalization, its inverse, both as factors of pixels, and luma.
- * The only home of these rules: kernels/x86/pixels_avx2.c computes the inverse with the factors made here.
+/* The arithmetic of preprocessing on one value: normalization, its inverse, both as factors of pixels, and luma. These
+ * rules exist only here; kernels/x86/pixels_avx2.c computes the inverse with factors from here.
  * Owner rule: pure functions, inline because they stand in loops over every pixel. */
 #ifndef KF_PIXEL_H
 #define KF_PIXEL_H
@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include "kitfox/preprocess.h"
 
-/** What the network sees of pixel value `v` in channel c < 3. */
+/** The normalized value of pixel `v` in channel c < 3. */
 static inline double kf__pixel_normalize(const kf_preprocess *p, size_t c, double v) {
     return (v / 255.0 - p->mean[c]) / p->std[c];
 }
@@ -22,8 +22,8 @@ static inline float kf__pixel_weight(const kf_preprocess *p, size_t c, float w) 
     return (float)((double)w / kf__pixel_std(p, c));
 }
 
-/** How a number x of channel c becomes a pixel again: (x * std + mean) * top. Without preprocessing, or past the
- *  third channel of a network that has more, numbers are pixels. */
+/** Turns a number x of channel c back into a pixel: (x * std + mean) * top. Without preprocessing, or past the third
+ * channel of a network that has more, numbers are pixels. */
 typedef struct kf__pixel_undo {
     double std, mean, top;
 } kf__pixel_undo;
@@ -33,8 +33,8 @@ static inline kf__pixel_undo kf__pixel_undo_of(const kf_preprocess *p, size_t c)
     return (kf__pixel_undo){p->std[c], p->mean[c], 255};
 }
 
-/** That pixel, kept inside 0..255 and rounded to nearest even; NaN gives 0. Adding and taking away 1.5 * 2^52
- *  rounds: unlike lrint it is no call, so that compilers make vector code of loops over it. */
+/** That pixel, kept inside 0..255 and rounded to nearest even; NaN gives 0. Adding and subtracting 1.5 * 2^52 rounds
+ * without a function call, so that compilers can vectorize loops over it. */
 static inline int32_t kf__pixel_of(double x, double std, double mean, double top) {
     double v = (x * std + mean) * top;
     v = v > 0 ? v : 0;

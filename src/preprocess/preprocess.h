@@ -12,11 +12,11 @@
 kf_status kf__preprocess_check(const kf_preprocess *p, int64_t channels, kf_error *err);
 /** kf_preprocess_set for what a user wrote: false beyond `usual` too. */
 bool kf__field_take(kf_preprocess *p, const kf_field *f, int32_t i, double value);
-/** What values a member can have: "a number above 0, at most 1", "bilinear, bicubic or nearest". `user`: within
- *  `usual`. Returns `to`. */
+/** The values that a member can have: "a number above 0, at most 1", "bilinear, bicubic or nearest". `user`: within
+ * `usual`. Returns `to`. */
 #define KF_FIELD_TEXT 96
 const char *kf__field_needs(const kf_field *f, bool user, char to[KF_FIELD_TEXT]);
-/** Where what users write is bounded more narrowly than what is legal: why. Else "". */
+/** The reason why users have narrower bounds than what is legal; else "". */
 const char *kf__field_hint(const kf_field *f);
 /** Value whose name is `word`, or -1. */
 int32_t kf__field_word(const kf_field *f, const char *word);

@@ -79,7 +79,7 @@ kf_status kf__ref_dequantize(const kf__dense *in, const kf__quant *q, kf__dense 
     return KF_OK;
 }
 
-/** One graph input into its stored type. */
+/** Converts one graph input to its stored type. */
 static kf_status take_input(const kf__graph *g, size_t k, const kf__dense *in, kf__dense *to, kf__arena *arena,
                             kf_error *err) {
     const kf__value *v = &g->values[g->inputs[k]];

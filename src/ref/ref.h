@@ -5,8 +5,8 @@
 
 #include "graph/qrules.h"
 
-/** Sees every node output (and the graph inputs) in execution order: f32 in float graphs, the stored u8 or i16 in
- * quantized ones. A status other than KF_OK stops the run with that status. */
+/** Called with every node output (and the graph inputs) in execution order: f32 in float graphs, the stored u8 or
+ * i16 in quantized ones. A status other than KF_OK stops the run with that status. */
 typedef kf_status (*kf__ref_value_fn)(void *user, const kf__graph *g, kf__vid v, const kf__dense *value, kf_error *err);
 
 /** Run the graph. `in` has g->n_inputs tensors: f32 in the declared shape, or for a quantized input also its stored

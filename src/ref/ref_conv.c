@@ -114,7 +114,7 @@ static void add_plane(const kf__window *a, const int32_t *x, int64_t ih, int64_t
     }
 }
 
-/** q - z of the whole input: a padding tap is then simply absent. */
+/** q - z of the whole input, so that padding taps can simply be skipped. */
 static kf_status centred(const kf__ref_node *r, int32_t **out) {
     const kf__dense *x = r->in[0];
     size_t count, hw = (size_t)(x->shape.dim[2] * x->shape.dim[3]);

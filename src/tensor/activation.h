@@ -39,7 +39,7 @@ static inline bool kf__activation_same(const kf__activation *a, const kf__activa
     return a->kind == b->kind && a->lo == b->lo && a->hi == b->hi;
 }
 
-/** Does it call expf, whose last bits differ between mathematics libraries? */
+/** Does it call expf, whose last bits differ between math libraries? */
 static inline bool kf__activation_by_expf(const kf__activation *a) {
     return a->kind == KF_ACT_SIGMOID || a->kind == KF_ACT_SILU;
 }

@@ -21,7 +21,7 @@ typedef struct kf__quant {
     const int32_t *zeros; /* [channels], activations only */
 } kf__quant;
 
-/** Are these the pixels of a picture as they are? The layer that reads them takes off the mean. */
+/** Are these unchanged pixels of a picture? The layer that reads them subtracts the mean. */
 static inline bool kf__quant_is_pixels(const kf__quant *q) {
     return q && q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels;
 }

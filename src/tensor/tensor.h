@@ -1,4 +1,4 @@
-/* Shapes and element types used by both wings.
+/* Shapes and element types, used by toolchain and runtime.
  * Owner rule: shapes are values; nothing here allocates. */
 #ifndef KF_TENSOR_H
 #define KF_TENSOR_H

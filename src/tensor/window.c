@@ -13,14 +13,15 @@ bool kf__axis_extent(const kf__axis *a, int64_t in, bool ceil_mode, int64_t *out
     return true;
 }
 
-/* The last position all of whose taps are inside, where one is. */
+/* The last position whose taps are all inside, if there is one. */
 static int64_t last_inside(const kf__axis *a, int64_t in, int64_t out) {
     int64_t last = (in - 1 - (int64_t)a->dilation * (a->taps - 1) + a->before) / a->stride;
     return last < out ? last : out - 1;
 }
 
-/* Both ends of the range of taps inside the image move one way along the axis. So a class is a run of neighbours,
- * except for windows that have no tap inside: those may lie on both sides, and with dilation between others. */
+/* Along the axis, both ends of the range of taps inside the image move in one direction only. So a class is a run of
+ * neighbours. Windows with no tap inside are the exception: they may lie on both sides and, with dilation, between
+ * others. */
 int32_t kf__border_classes(const kf__axis *a, int64_t in, int64_t out, int32_t *cls, kf__taps *taps) {
     int32_t n = 0, empty = -1, latest = -1;
     kf__taps last = {0, 0};

@@ -15,7 +15,7 @@ typedef struct kf__window {
 /** Most rows of a depthwise window: runtime and simulation keep a table of them, and the loader checks it. */
 enum { KF_DWCONV_ROWS = 64 };
 
-/** One tap, stride 1, no padding: what a layer without a window has. */
+/** One tap, stride 1, no padding: the window of a layer that has none. */
 #define KF_WINDOW_ONE ((kf__window){.kh = 1, .kw = 1, .sh = 1, .sw = 1, .dh = 1, .dw = 1, .group = 1})
 
 /** A window along one axis of the image. */
@@ -30,7 +30,7 @@ static inline bool kf__window_same(const kf__window *a, const kf__window *b) { r
 
 static inline bool kf__window_has_padding(const kf__window *w) { return w->pt || w->pl || w->pb || w->pr; }
 
-/** One tap and no padding: what it gives for an image of one pixel depends on the channels only. */
+/** One tap and no padding: on an image of one pixel, the result depends on the channels only. */
 static inline bool kf__window_is_one_tap(const kf__window *w) {
     return w->kh == 1 && w->kw == 1 && !kf__window_has_padding(w);
 }
@@ -75,8 +75,8 @@ static inline kf__taps kf__taps_inside(int64_t start, int32_t taps, int32_t step
     return last > first ? (kf__taps){(int32_t)first, (int32_t)(last - first)} : (kf__taps){0, 0};
 }
 
-/** Taps of the window that begins at (y, x) which lie in an image of h by w or in its padding: what an average that
- * counts padding divides by. */
+/** Taps of the window that begins at (y, x) which lie in an image of h by w or in its padding: the divisor of an
+ * average that counts padding. */
 static inline int32_t kf__window_padded_taps(const kf__window *win, int64_t y, int64_t x, int64_t h, int64_t w) {
     return kf__taps_inside(y + win->pt, win->kh, win->dh, h + win->pt + win->pb).count *
            kf__taps_inside(x + win->pl, win->kw, win->dw, w + win->pl + win->pr).count;

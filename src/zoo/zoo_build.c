@@ -1,5 +1,5 @@
-/* The one builder of the family: blocks of a table row become graph nodes, weights come from a callback.
- * Node and value names follow PyTorch's ONNX export, so that both import roads give one program.
+/* The one builder of the family: blocks of a table row become graph nodes, weights come from a callback. Node and value
+ * names follow PyTorch's ONNX export, so that the ONNX importer and this builder give the same program.
  * Owner rule: everything lives in the graph's arena; scratch for folding lives in the builder's. */
 #include "zoo/zoo.h"
 
@@ -12,7 +12,7 @@ typedef struct builder {
     kf__graph *g;
     kf__arena scratch;
     kf_error *err;
-    kf__vid x;              /* where the network has got to */
+    kf__vid x;              /* the value that was built last */
     int32_t channels, h, w; /* of x */
     int64_t parameters;
     size_t at; /* index of the next torchvision feature */
@@ -20,7 +20,7 @@ typedef struct builder {
 
 enum { NAME = 128 };
 
-/* Names here are made of a few short parts and fit by far. */
+/* Names consist of a few short parts, so they fit. */
 static void KF_PRINTF(3, 4) text(char *to, size_t size, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
@@ -185,7 +185,7 @@ static kf_status squeeze_excite(builder *b, const char *key, const char *where, 
     return KF_OK;
 }
 
-/* Names of one part of a block. timm counts batch norms apart; torchvision numbers the parts. */
+/* Names of one part of a block. timm numbers batch norms separately; torchvision numbers the parts. */
 typedef struct part {
     char key[NAME], bn[NAME], node[NAME], act[NAME];
 } part;
