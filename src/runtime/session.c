@@ -104,8 +104,7 @@ void kf__session_one_step(struct kf_session *s, int32_t step) {
 void kf__session_steps(struct kf_session *s) {
     kf__fp_state caller = kf__fp_enter();
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
-    bool apart =
-        s->ms || s->probe || s->watch || s->replaced >= 0; /* an observer of single steps disables joined steps */
+    bool apart = s->ms || s->probe || s->watch || s->replaced >= 0; /* watching single steps disables joined steps */
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         const kf__prepared *step = &s->m->steps[i];
         if (!apart && step->run_with_next) {

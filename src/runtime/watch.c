@@ -1,5 +1,4 @@
-/* Observers of a running session: they read outputs of steps as real numbers, whatever the storage, and can replace
- * them.
+/* Watches a running session: reads outputs of steps as real numbers, whatever their storage, and can replace them.
  * Owner rule: the room for one output belongs to the session. */
 #include "runtime/session.h"
 
