@@ -46,6 +46,11 @@ void cli_note_threads(int started, int wanted) {
             started, wanted, started);
 }
 
+void cli_fewer_threads(void *user, int32_t started, int32_t wanted) {
+    (void)user;
+    cli_note_threads(started, wanted);
+}
+
 kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err) {
     kf_session_options o;
     int32_t started, wanted;

@@ -58,6 +58,8 @@ void cli_frame_size(struct argp_state *state, const char *option, const char *ar
 /** A note on standard error, once in the life of the program, when fewer threads were started than wanted. Thread safe.
  */
 void cli_note_threads(int started, int wanted);
+/** The same as `fewer_threads` of options. */
+void cli_fewer_threads(void *user, int32_t started, int32_t wanted);
 /** kf_session_create with `threads` (0: default), and that note. */
 kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err);
 /** Monotonic milliseconds. */

@@ -118,15 +118,10 @@ static int progress(void *user, size_t done, size_t total) {
     return 0;
 }
 
-static void fewer(void *user, int32_t started, int32_t wanted) {
-    (void)user;
-    cli_note_threads(started, wanted);
-}
-
 kf_status compared_run(const kf_model *const *m, const pictures *p, kf_compare_options *o, kf_comparison *out,
                        kf_error *err) {
     o->progress = progress;
-    o->fewer_threads = fewer;
+    o->fewer_threads = cli_fewer_threads;
     kf_status st = kf_compare(m[0], m[1], p, o, out, err);
     if (isatty(2)) fprintf(stderr, "\r%60s\r", "");
     return st;

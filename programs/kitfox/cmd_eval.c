@@ -62,11 +62,6 @@ static int progress(void *user, size_t done, size_t total) {
     return 0;
 }
 
-static void fewer(void *user, int32_t started, int32_t wanted) {
-    (void)user;
-    cli_note_threads(started, wanted);
-}
-
 /* A name with a comma or a quote is quoted, as it is read. */
 static void put_name(FILE *f, const char *s) {
     bool quote = strpbrk(s, ",\"") != NULL;
@@ -146,7 +141,7 @@ static kf_status evaluate(const kf_model *m, const kf_dataset *d, const options 
     kf_evaluate_options how;
     kf_evaluate_options_init(&how);
     how.threads = o->common.threads, how.limit = (size_t)o->limit;
-    how.progress = progress, how.prediction = prediction, how.fewer_threads = fewer, how.user = &t;
+    how.progress = progress, how.prediction = prediction, how.fewer_threads = cli_fewer_threads, how.user = &t;
     if (o->predictions && !(t.f = open_memstream(&t.text, &t.bytes)))
         return cli_error_at(err, KF_ERR_MEMORY, o->predictions, "out of memory; free some");
     if (t.f) fputs("file,class_index,top1,top2,top3,top4,top5\n", t.f);

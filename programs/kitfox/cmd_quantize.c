@@ -176,11 +176,6 @@ kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t give
     return KF_OK;
 }
 
-static void fewer_threads(void *user, int32_t started, int32_t wanted) {
-    (void)user;
-    cli_note_threads(started, wanted);
-}
-
 static kf_status check_outputs(const options *o, const cli_output out[2], kf_error *err) {
     char csv[2][4096];
     snprintf(csv[0], sizeof csv[0], "%.4000s/labels.csv", o->calib);
@@ -227,7 +222,7 @@ int cmd_quantize(int argc, char **argv) {
     kf_graph *g = NULL;
     kf_quantize_options_init(&o.q);
     o.q.progress = progress;
-    o.q.fewer_threads = fewer_threads;
+    o.q.fewer_threads = cli_fewer_threads;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     o.q.int16_nodes = o.int16;
     o.q.threads = o.common.threads;
