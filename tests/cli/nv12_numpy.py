@@ -66,11 +66,11 @@ def library(lib, luma, u, v, limited):
     return rgb
 
 
-def main():
+@kit.case
+def every_colour():
     lib = ctypes.CDLL(sys.argv[1])
     with open(os.path.join(sys.argv[2], "tests", "unit", "test_nv12.c")) as f:
         expected = re.findall(r'"([0-9a-f]{64})"', f.read())
-    bad = 0
     for limited, k in enumerate((FULL, LIMITED)):
         sha, worst, unequal = hashlib.sha256(), 0, 0
         for stripe in range(SIDE // ROWS):
@@ -81,9 +81,7 @@ def main():
             sha.update(fixed(*parts, k).tobytes())
         digest = sha.hexdigest()
         ok = worst <= 1 and unequal < 3 * 2**24 / 100 and len(expected) == 2 and expected[limited] == digest
-        bad += not ok
-        print(f"{'ok   ' if ok else 'FAIL '} {'limited' if limited else 'full'}: worst {worst}, {unequal} of {3 * 2**24} values differ from float64, fixed point {digest}")
-    return 1 if bad else 0
+        kit.check(f"{'limited' if limited else 'full'}: worst {worst}, {unequal} of {3 * 2**24} values differ from float64, fixed point {digest}", ok)
 
 
-sys.exit(main())
+sys.exit(kit.run_cases())

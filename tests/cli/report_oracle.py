@@ -10,36 +10,30 @@ import re
 import struct
 import subprocess
 import sys
-import tempfile
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 from PIL import Image
 
-KITFOX, ROOT = sys.argv[1:3]
+import kit
+from kit import EXAMPLES, KITFOX, ROOT, case, check, once, run_cases
+
 MODEL = os.path.join(ROOT, "data", "everyday10.onnx")
 MEAN, STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
-failures = 0
-
-
-def check(what, ok, detail=""):
-    global failures
-    failures += not ok
-    print(("ok    " if ok else "FAIL  ") + what + ("" if ok else f": {detail}"))
 
 
 def run(*args):
-    p = subprocess.run([KITFOX, *args], capture_output=True, text=True)
-    assert p.returncode == 0, (args, p.stderr)
-    return [json.loads(line) for line in p.stdout.splitlines() if line.startswith("{")]
+    """The JSON rows of a run that has to succeed."""
+    code, out, err = kit.run(*args)
+    assert code == 0, (args, err)
+    return [json.loads(line) for line in out.splitlines() if line.startswith("{")]
 
 
 def pictures(folder):
     """Pictures of exactly the input's size, so that nothing is resized; some cut from the examples, some noise."""
-    os.makedirs(folder)
     rng = np.random.default_rng(3)
-    source = [Image.open(os.path.join(ROOT, "examples", "pictures", n)).convert("RGB") for n in sorted(os.listdir(os.path.join(ROOT, "examples", "pictures"))) if n.endswith(".jpg")]
+    source = [Image.open(os.path.join(EXAMPLES, n)).convert("RGB") for n in sorted(os.listdir(EXAMPLES)) if n.endswith(".jpg")]
     pixels = []
     for i in range(24):
         size = int(rng.integers(120, 330))
@@ -285,17 +279,50 @@ def colours(folder, data, pixels, quantized):
     thumbnails(page, len(rows))
 
 
-with tempfile.TemporaryDirectory() as top:
-    data = os.path.join(top, "data")
-    pixels = pictures(data)
+@once
+def samples(folder):
+    """Their folder, their pixels, the float network's inputs and all its values, the name of its output."""
+    pixels = pictures(folder)
     inputs = [tensor(p) for p in pixels]
-    values, output = all_values(MODEL, inputs)
-    quantized = by_hand(top, data, inputs, values)
-    rough = os.path.join(top, "rough.kfx")
-    run("quantize", MODEL, "--preprocess", "timm:everyday10", "--calib", os.path.join(ROOT, "examples", "pictures"), "-o", rough, "--json", "--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--method", "max")
-    agreement(top, data, rough, inputs, values, output)
-    damaged(top, data, inputs, values, output)
-    rescaled(top, data, values, output)
-    colours(top, data, pixels, rough)
-print(failures, "failures")
-sys.exit(1 if failures else 0)
+    return (folder, pixels, inputs, *all_values(MODEL, inputs))
+
+
+@once
+def rough(folder):
+    out = os.path.join(folder, "rough.kfx")
+    switches = ("--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--method", "max")
+    run("quantize", MODEL, "--preprocess", "timm:everyday10", "--calib", EXAMPLES, "-o", out, "--json", *switches)
+    return out
+
+
+@case
+def layers_by_hand(folder):
+    data, _, inputs, values, _ = samples()
+    by_hand(folder, data, inputs, values)
+
+
+@case
+def answers_agree(folder):
+    data, _, inputs, values, output = samples()
+    agreement(folder, data, rough(), inputs, values, output)
+
+
+@case
+def one_damaged_layer(folder):
+    data, _, inputs, values, output = samples()
+    damaged(folder, data, inputs, values, output)
+
+
+@case
+def rescaled_channels(folder):
+    data, _, _, values, output = samples()
+    rescaled(folder, data, values, output)
+
+
+@case
+def thumbnails_show(folder):
+    data, pixels, _, _, _ = samples()
+    colours(folder, data, pixels, rough())
+
+
+sys.exit(run_cases())

@@ -7,9 +7,8 @@ import json
 import os
 import re
 import sys
-import tempfile
 
-from kit import EXAMPLES, SHARED, check, finish, levels, run
+from kit import EXAMPLES, SHARED, case, check, levels, run, run_cases
 
 CLASSES = {"airplane": 0, "automobile": 1, "frog": 6, "ship": 8, "truck": 9}
 
@@ -18,6 +17,7 @@ def near(a, b, relative=1e-4):
     return abs(a - b) <= relative * abs(b)
 
 
+@case
 def latency():
     rc, out, err = run("bench", "--threads", "1,2", "-n", "20", "--json")
     rows = [json.loads(line) for line in out.splitlines()]
@@ -36,6 +36,7 @@ def latency():
           sum(s["ms"] for s in row["steps"]) <= row["p90_ms"] * 1.001 + 1e-3, row)
 
 
+@case
 def sessions():
     rc, out, err = run("bench", "--sessions", "1,2,3", "-n", "31", "--json")
     rows = [json.loads(line) for line in out.splitlines()]
@@ -48,6 +49,7 @@ def sessions():
     check("scaling is printed", rc == 0 and re.search(r"sessions  2 .* FPS  scaling \d+\.\d\d", out), out + err)
 
 
+@case
 def rdk():
     rc, out, err = run("bench", "--rdk", "--threads", "1,3", "-n", "450")
     block = re.compile(r"Running condition:\n  Thread number is: (\d+)\n  Frame count   is: (\d+)\n  Program run time: ([0-9.]+) ms\nPerf result:\n"
@@ -69,6 +71,7 @@ def rdk():
     check("lines that scripts search", "Average    latency    is: " in out and "Frame      rate       is: " in out, out)
 
 
+@case
 def table(folder):
     data = os.path.join(folder, "data")
     os.mkdir(data)
@@ -112,6 +115,7 @@ def table(folder):
         check("it says so where the quantized model is slower, and only there", ("slower" in err) == (last["ms"] > last["float_ms"]), out[-400:] + err)
 
 
+@case
 def usage():
     for args in (["--rdk", "--table"], ["--sessions", "2", "--rdk"], ["--rdk", "--json"], ["--data", "x"], ["--table", "--float", "a.onnx"], ["--sessions", "0"], ["--sessions", "65"],
                  ["--sessions", "1,x"], ["--sessions", ",".join("1" * 17)]):
@@ -121,10 +125,4 @@ def usage():
     check("data that is not there", rc == 1 and "/nowhere" in err and out == "", out + err)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    latency()
-    sessions()
-    rdk()
-    table(folder)
-    usage()
-sys.exit(finish())
+sys.exit(run_cases())

@@ -3,10 +3,9 @@
 import os
 import re
 import sys
-import tempfile
 
 from kfx_file import Program
-from kit import EXAMPLES, ROOT, check, finish, levels, run
+from kit import EXAMPLES, ROOT, case, check, levels, run, run_cases
 
 CASES = os.path.join(ROOT, "tests", "data", "cases")
 
@@ -62,6 +61,7 @@ def quantized(p, dtype, n, h, w, c, **quant):
     return q
 
 
+@case
 def second_input(folder):
     p = Program()
     x = quantized(p, "u8", 1, 1, 1, 16)
@@ -93,6 +93,7 @@ def moved(bound):
     return p
 
 
+@case
 def roles(folder):
     p = Program()
     x = quantized(p, "u8", 1, 1, 1, 16)
@@ -144,6 +145,7 @@ def over(name, path, number, option, *more):
               found.group(2) == number and int(found.group(1)) > int(number), (code, err))
 
 
+@case
 def limits(folder):
     plenty = ("--max-operations", str(10**15))
     over("33 GB of outputs", write(folder, "bomb", acts(16384, 31)), str(4 << 30), "--max-memory", *plenty)
@@ -163,6 +165,7 @@ def limits(folder):
         check(f"--max-memory {bad!r} is refused", code == 2 and "number of bytes" in err, (code, err))
 
 
+@case
 def series(folder):
     """A file of 5,000 of each: seconds or minutes, as long as anything was quadratic."""
     n = 5000
@@ -176,23 +179,22 @@ def series(folder):
     check("5,000 steps, outputs, unused tensors and constants load", code == 0 and out.count('"act"') == n, err)
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        for name in sorted(os.listdir(CASES)):
-            path = os.path.join(CASES, name)
-            if name.startswith("B"):
-                refused(name, path, "step s0 (conv)")
-            elif name.endswith(".kfx"):
-                runs(name, path)
-            elif name.endswith(".onnx"):
-                quantizes(folder, name)
-        second_input(folder)
-        refused("numbers moved past a proof", write(folder, "moved", moved(1)), "(to_nchw)", "outside the output's")
-        refused("a sum that overflows", write(folder, "sum", moved(32767)), "(fc)", "could overflow")
-        roles(folder)
-        limits(folder)
-        series(folder)
-    return finish()
+@case
+def stored(folder):
+    for name in sorted(os.listdir(CASES)):
+        path = os.path.join(CASES, name)
+        if name.startswith("B"):
+            refused(name, path, "step s0 (conv)")
+        elif name.endswith(".kfx"):
+            runs(name, path)
+        elif name.endswith(".onnx"):
+            quantizes(folder, name)
 
 
-sys.exit(main())
+@case
+def proofs(folder):
+    refused("numbers moved past a proof", write(folder, "moved", moved(1)), "(to_nchw)", "outside the output's")
+    refused("a sum that overflows", write(folder, "sum", moved(32767)), "(fc)", "could overflow")
+
+
+sys.exit(run_cases())

@@ -8,9 +8,8 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 
-from kit import PEERS, ROOT, SHARED, check, finish, run
+from kit import PEERS, ROOT, SHARED, case, check, run, run_cases
 
 LOAD = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin.buffer.read())))"
 
@@ -70,6 +69,7 @@ def place_is_right(text, e):
     return not e["value"] or e["type"] in ("list", "mapping") or rest[0] in "'\"|>" or rest.startswith(str(e["value"])[:1]) or e["type"] in ("bool", "int", "float")
 
 
+@case
 def dialect(top):
     python = next((p for p in (sys.executable, PEERS) if os.path.exists(p) and subprocess.run([p, "-c", "import yaml"], capture_output=True).returncode == 0), None)
     if not python:
@@ -118,6 +118,7 @@ def frames(path, lo, hi, n=2, w=64, h=64):
     return path
 
 
+@case
 def verdicts(top):
     folder = os.path.join(top, "v")
     cal(folder, "cal", 0, 255)
@@ -138,6 +139,7 @@ def verdicts(top):
     check("a node that is not there", code == 1 and f"{path}:3:15: int16 node '/none'" in err, err)
 
 
+@case
 def ranges(top):
     folder = os.path.join(top, "r")
     cal(folder, "cal", 0, 255)
@@ -178,6 +180,7 @@ def ranges(top):
     check("rgb says nothing of it", code == 0 and "luma" not in err, err)
 
 
+@case
 def large(top):
     """Files near the limits: all values are listed, and the work is that of their bytes."""
     folder = os.path.join(top, "l")
@@ -199,9 +202,4 @@ def large(top):
     check("80,000 names", code == 1 and f"{path}:3:23: int16 node '/none'; there is no such node" in err, err[-500:])
 
 
-with tempfile.TemporaryDirectory() as TOP:
-    dialect(TOP)
-    large(TOP)
-    verdicts(TOP)
-    ranges(TOP)
-sys.exit(finish())
+sys.exit(run_cases())

@@ -7,9 +7,8 @@ import json
 import os
 import struct
 import sys
-import tempfile
 
-from kit import ROOT, check, finish, run
+from kit import ROOT, case, check, run, run_cases
 
 SOURCE = os.path.join(ROOT, "data", "everyday10.safetensors")
 FROG = os.path.join(ROOT, "examples", "pictures", "frog.jpg")
@@ -47,6 +46,7 @@ CFG = {"architecture": "mobilenetv3_small_100", "num_classes": 10, "label_names"
        "pretrained_cfg": {"input_size": [3, 64, 64], "interpolation": "bicubic", "crop_pct": 0.9, "crop_mode": "squash", "mean": [0.5, 0.25, 0.125], "std": [1, 0.5, 0.25], "num_classes": 1000, "tag": None}}
 
 
+@case
 def beside(folder):
     kfx, model, config, own = (os.path.join(folder, n) for n in ("x.kfx", "model.safetensors", "config.json", "model.json"))
     code, _, err = run("import", SOURCE, "-o", kfx)
@@ -75,8 +75,10 @@ def beside(folder):
     check("config.json: its architecture is taken", code == 0 and json.loads(out)["name"] == "tf_mobilenetv3_small_100" and err == "", (out, err))
 
 
+@case
 def bad_json(folder):
     model, config = os.path.join(folder, "model.safetensors"), os.path.join(folder, "config.json")
+    save(model, load(SOURCE))
     cfg = CFG["pretrained_cfg"]
     cases = [("{", "as JSON"), ("", "as JSON"), ("[1]", "object"), ('{"mean": 1, "mean": 2}', "mean"), (dict(CFG, pretrained_cfg=3), "pretrained_cfg"), (dict(CFG, architecture=7), "architecture"),
              (dict(CFG, architecture="resnet50"), "resnet50"), (dict(CFG, architecture="mobilenetv3_large_100"), "tensor "), (dict(CFG, num_classes="ten"), "num_classes"), (dict(CFG, num_classes=9), "num_classes"),
@@ -96,6 +98,7 @@ def bad_json(folder):
     os.rmdir(config)
 
 
+@case
 def which(folder):
     """Ambiguous, extra, missing: what is said and named."""
     full, model = load(SOURCE), os.path.join(folder, "alone.safetensors")
@@ -130,6 +133,7 @@ def which(folder):
         check(f"names under {prefix}", run("check", model)[0] == 0)
 
 
+@case
 def by_hand(folder):
     kfx = os.path.join(folder, "hand.kfx")
 
@@ -159,6 +163,7 @@ def swap(tensors, name, dtype=None, shape=None, raw=None):
     return dict(tensors, **{name: (dtype or old[0], old[1] if shape is None else shape, old[2] if raw is None else raw)})
 
 
+@case
 def damaged(folder):
     """Each lie of a file is refused with the tensor's name."""
     full, bad = load(SOURCE), os.path.join(folder, "bad.safetensors")
@@ -214,6 +219,7 @@ def damaged(folder):
     os.remove(bad)
 
 
+@case
 def halves(folder):
     """F16 and BF16 copies give nearly the same scores; the sum of their differences is not zero, so they were really read."""
     full, model = load(SOURCE), os.path.join(folder, "half.safetensors")
@@ -241,16 +247,4 @@ def halves(folder):
         print(f"      {dtype}: largest change of a probability {worst:.1e}")
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        beside(folder)
-        bad_json(folder)
-        which(folder)
-        by_hand(folder)
-        damaged(folder)
-        halves(folder)
-    return finish()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(run_cases())

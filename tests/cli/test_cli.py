@@ -9,13 +9,13 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 
-from kit import EXAMPLES, KITFOX, ROOT, SHARED, check, finish, levels, run
+from kit import EXAMPLES, KITFOX, ROOT, SHARED, case, check, levels, run, run_cases
 
 NAMES = ["airplane", "automobile", "frog", "ship", "truck"]
 
 
+@case
 def pictures_are_right():
     paths = [os.path.join(EXAMPLES, n + ".jpg") for n in NAMES]
     code, out, err = run("classify", "--json", "-k", "3", *paths)
@@ -32,6 +32,7 @@ def pictures_are_right():
         check(f"classify: KITFOX_CPU={level}", code == 0 and json.loads(out)["top"][0]["label"] == "frog", out)
 
 
+@case
 def instruction_sets():
     code, out, _ = run("info", "--cpus", "--json")
     cpus = json.loads(out)["cpus"]
@@ -50,12 +51,14 @@ def instruction_sets():
     check("info --cpus: KITFOX_CPU lowers the one in use", code == 0 and out.startswith("scalar     usable now"), out)
 
 
+@case
 def annotated(folder):
     code, _, err = run("classify", "--annotate", os.path.join(folder, "%s.png"), os.path.join(EXAMPLES, "frog.jpg"))
     with open(os.path.join(folder, "frog.png"), "rb") as f:
         check("classify: --annotate writes a PNG", code == 0 and f.read(8) == b"\x89PNG\r\n\x1a\n", err)
 
 
+@case
 def usage_errors():
     for args in ([], ["frobnicate"], ["classify"], ["classify", "-k", "0", "x.jpg"], ["classify", "--no-such"], ["run", "m.onnx"],
                  ["import", "a.onnx"], ["eval"], ["bench", "--threads", "0"], ["info", "a", "b"]):
@@ -72,6 +75,7 @@ def usage_errors():
     check("usage: --version", code == 0 and out.startswith("kitfox "))
 
 
+@case
 def bad_files(folder):
     files = {"empty": b"", "magic": b"not a model at all, only words" * 10, "short": b"\x08\x06"}
     paths = {"missing": os.path.join(folder, "missing"), "directory": os.path.join(folder, "directory")}
@@ -110,6 +114,7 @@ def bad_files(folder):
     check("eval: a folder without classes", code == 1 and "no pictures" in err, err)
 
 
+@case
 def model_file(folder):
     onnx, kfx = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "e.kfx")
     labels = os.path.join(folder, "labels.txt")
@@ -157,6 +162,7 @@ def model_file(folder):
     check("classify: labels of the wrong count", code == 1 and "9 labels" in err and "10 classes" in err, err)
 
 
+@case
 def full_disk():
     if not os.path.exists("/dev/full"):
         print("SKIP: no /dev/full here")
@@ -167,6 +173,7 @@ def full_disk():
         check(f"full disk: {args[0]} fails", p.returncode == 1 and b"standard output: cannot write" in p.stderr, (p.returncode, p.stderr))
 
 
+@case
 def labelled_folders(folder):
     data = os.path.join(folder, "labelled")
     for name in ("frog", "ship"):
@@ -181,6 +188,7 @@ def labelled_folders(folder):
         check(f"eval: class {index} in labels.csv", (code == 0 and json.loads(out)["top1"] == 100) if fits else (code == 1 and "out of range" in err), (code, out, err))
 
 
+@case
 def verdicts(folder):
     onnx = os.path.join(ROOT, "data", "everyday10.onnx")
     code, out, err = run("check", onnx, "--json")
@@ -210,6 +218,7 @@ def verdicts(folder):
     check("check: not a model", code == 1 and "not an ONNX model" in err, err)
 
 
+@case
 def simplified(folder):
     onnx, out = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "small.onnx")
     code, text, err = run("simplify", onnx, "-o", out, "--check", "1", "--json")
@@ -255,6 +264,7 @@ def simplified(folder):
         check(f"simplify: {name} is read again", code == 0 and run("check", out)[0] == 0)
 
 
+@case
 def raw_tensors(folder):
     onnx, npy, out = os.path.join(ROOT, "data", "everyday10.onnx"), os.path.join(folder, "in.npy"), os.path.join(folder, "out.npy")
 
@@ -277,6 +287,7 @@ def raw_tensors(folder):
         check(f"run: {what}", code == 1 and err.startswith("kitfox: "), (code, err))
 
 
+@case
 def goldens(folder):
     model = os.path.join(SHARED, "models", "tf_mobilenetv3_large_minimal_100.onnx")
     if not os.path.exists(model):
@@ -300,22 +311,4 @@ def goldens(folder):
         check(f"eval: {name} agrees with PyTorch on {same} of 500", same >= 498)
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        pictures_are_right()
-        instruction_sets()
-        annotated(folder)
-        usage_errors()
-        bad_files(folder)
-        model_file(folder)
-        full_disk()
-        labelled_folders(folder)
-        verdicts(folder)
-        simplified(folder)
-        raw_tensors(folder)
-        goldens(folder)
-    return finish()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(run_cases())

@@ -11,11 +11,10 @@ import json
 import os
 import re
 import sys
-import tempfile
 import xml.etree.ElementTree
 
 import kit
-from kit import EXAMPLES, ROOT, SHARED, check, finish
+from kit import EXAMPLES, ROOT, SHARED, case, check, run_cases
 
 run = functools.partial(kit.run, "eval")
 CLASSES = {"airplane": 0, "automobile": 1, "frog": 6, "ship": 8, "truck": 9}
@@ -62,6 +61,7 @@ def dataset(folder):
     return folder
 
 
+@case
 def bad_lines(top):
     data = dataset(os.path.join(top, "bad"))
     labels = os.path.join(data, "labels.csv")
@@ -92,6 +92,7 @@ def bad_lines(top):
     check("names with commas and quotes go in and out", code == 0 and [r[0] for r in rows[1:]] == ['a "frog", green.jpg', "frog.jpg"] and [r[2] for r in rows[1:]] == ["6", "6"], (err, rows))
 
 
+@case
 def lists(top):
     data = dataset(os.path.join(top, "lists"))
     pick = os.path.join(top, "pick.txt")
@@ -155,6 +156,7 @@ def recount(page_path, predictions, n_classes, label):
     return text, page
 
 
+@case
 def confusion(top):
     data = dataset(os.path.join(top, "confusion"))
     names = ['<b>bold</b>', "a & b", '"quoted"', "it's", "x]]>y", "<!--", "</svg></table>", "žluťoučký", "plain", "</title><script>alert(1)</script>"]
@@ -181,6 +183,7 @@ def confusion(top):
     check("confusion: unwritable", code == 1 and "cannot write" in err, err)
 
 
+@case
 def large(top):
     test, model = os.path.join(SHARED, "data", "everyday10-test"), os.path.join(SHARED, "models", "tf_mobilenetv3_large_minimal_100.onnx")
     if not os.path.exists(test) or not os.path.exists(model):
@@ -199,14 +202,4 @@ def large(top):
     recount(page, predictions, 1000, lambda k: names[k] if isinstance(names[k], str) else names[k][-1])
 
 
-def main():
-    with tempfile.TemporaryDirectory() as top:
-        bad_lines(top)
-        lists(top)
-        confusion(top)
-        large(top)
-    return finish()
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(run_cases())

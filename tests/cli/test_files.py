@@ -6,6 +6,7 @@ Called by meson with the program's path; --full takes more moments, --short (und
 no signals, whose unit test is run there. Nothing outside a temporary folder is written.
 """
 import array
+import functools
 import json
 import os
 import random
@@ -15,12 +16,11 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 import tiny_onnx
-from kit import EXAMPLES, KITFOX, ROOT, check, finish
+from kit import EXAMPLES, KITFOX, ROOT, case, check, run_cases
 
 FULL, SHORT = "--full" in sys.argv, "--short" in sys.argv
 CHECKPOINT = os.path.join(ROOT, "data", "everyday10.safetensors")
@@ -92,6 +92,17 @@ def lines_of(table):
     return table.strip().splitlines()[::6 if SHORT else 1]
 
 
+def placed(test):
+    """A case in a folder with one of everything."""
+    @functools.wraps(test)
+    def inside(top):
+        os.chdir(top)
+        begun = time.monotonic()
+        test(Place(top))
+        print(f"      {test.__name__}: {time.monotonic() - begun:.1f} s")
+    return case(inside)
+
+
 class Place:
     """A folder with one of everything: models, pictures with labels, tensors, YAML."""
 
@@ -159,6 +170,7 @@ stream --nv12 32x32 -l @pipe.txt
 """
 
 
+@placed
 def pipes(p):
     for suffix in ("kfx", "onnx", "safetensors", "npy", "jpg", "yaml", "txt"):
         os.mkfifo(p("pipe." + suffix))
@@ -178,6 +190,7 @@ def pipes(p):
     check("a list on standard input", code == 0, err)
 
 
+@placed
 def limits(p):
     labels = write(p("many.txt"), b"label\n" * (3 << 19))
     code, _, err = run("classify", "-l", labels, p("data", "0.jpg"))
@@ -192,6 +205,7 @@ def limits(p):
     check("the header of a checkpoint: too large", code == 1 and str(17 << 20) in err and str(16 << 20) in err, err)
 
 
+@placed
 def links_of_external_data(p):
     folder = p("ext")
     os.makedirs(os.path.join(folder, "sub"))
@@ -213,6 +227,7 @@ def links_of_external_data(p):
     check("onto its external data", code == 1 and "is the input" in err and same, (code, err))
 
 
+@placed
 def cut_meanwhile(p):
     """The unit test meets each moment; here whole programs are hit, and none may die of a signal."""
     whole = read(CHECKPOINT)
@@ -261,6 +276,7 @@ quantize @q.yaml
 """
 
 
+@placed
 def onto_inputs(p):
     shutil.copy(CHECKPOINT, p("c.safetensors"))
     shutil.copy(os.path.join(ROOT, "data", "everyday10.json"), p("c.json"))
@@ -286,6 +302,7 @@ eval @m.kfx --data @data --confusion -
 """
 
 
+@placed
 def kinds_of_outputs(p):
     onnx, old = p("m.onnx"), p("old.kfx")
     assert run("import", onnx, "-o", p("new.kfx"))[0] == 0
@@ -339,6 +356,7 @@ import @none.onnx -o @data
 """
 
 
+@placed
 def before_the_work(p):
     """A model that is not there is found when it is read; an output that cannot be written before that."""
     for line in lines_of(FIRST):
@@ -359,6 +377,7 @@ QUANTIZE -o
 """
 
 
+@placed
 def full_disk(p):
     """RLIMIT_FSIZE stands in for a full disk: the kernel says EFBIG where it would say ENOSPC."""
     kept = write(p("kept"), "kept")
@@ -373,6 +392,7 @@ def full_disk(p):
         check("    nothing new, the old one whole", same, set(p.names()) ^ set(before))
 
 
+@placed
 def together(p):
     """What quantize CONFIG.yaml and pull write in several steps keeps links and modes too, and replaces files alone."""
     write(p("q.yaml"), YAML.replace("working_dir: '.'", "working_dir: 'out'"))
@@ -391,6 +411,7 @@ def together(p):
     check("    and nothing is written", read(p("real")) == before and not [n for n in p.names() if n.endswith(".part")])
 
 
+@placed
 def pulled(p):
     weights = json.loads(run("pull", "--list", "--json")[1].splitlines()[0])
     architecture, tag = weights["repository"].split("/")[1].split(".", 1)
@@ -447,17 +468,6 @@ def signals(p):
     check("an ignored SIGHUP stays ignored", code == 0, code)
 
 
-def main():
-    tests = [pipes, limits, links_of_external_data, cut_meanwhile, onto_inputs, kinds_of_outputs, before_the_work,
-             full_disk, together, pulled]
-    for test in tests + ([] if SHORT else [signals]):
-        with tempfile.TemporaryDirectory() as top:
-            os.chdir(top)
-            begun = time.monotonic()
-            test(Place(top))
-            os.chdir("/")
-            print(f"      {test.__name__}: {time.monotonic() - begun:.1f} s")
-    return finish()
-
-
-sys.exit(main())
+if not SHORT:
+    placed(signals)
+sys.exit(run_cases())

@@ -7,9 +7,8 @@ one.
 import json
 import os
 import sys
-import tempfile
 
-from kit import PEERS, check, finish, peers_have, rerun_with_numpy, run
+from kit import PEERS, case, check, once, peers_have, rerun_with_numpy, run, run_cases
 
 try:
     import numpy as np
@@ -19,12 +18,17 @@ except ImportError:
 import tiny_onnx
 
 SIDE, CLASSES, MEAN, STD = 24, 5, 0.4375, 0.25
+PEERS_HERE = peers_have("onnxruntime") and sys.executable == PEERS
 OPTIONS = ["--color", "gray", "--mean", str(MEAN), "--std", str(STD), "--crop-pct", "1"]
-folder = tempfile.mkdtemp(prefix="kitfox-gray-")
+
+
+@once
+def top(folder):
+    return folder
 
 
 def path(name):
-    return os.path.join(folder, name)
+    return os.path.join(top(), name)
 
 
 def write(name, data):
@@ -85,7 +89,30 @@ def answers(model, names, onnx):
             check(f"{kind}: as ONNX Runtime", np.abs(got - softmax(by_onnxruntime(onnx, x))).max() < 1e-5, name)
 
 
-def refusals(gray, color):
+@once
+def pictures(folder):
+    os.mkdir(path("calib"))
+    return [picture(i) for i in range(16)]
+
+
+@once
+def networks(folder):
+    """Files of one channel and of three."""
+    return (write("gray.onnx", tiny_onnx.classifier([1, 1, SIDE, SIDE], 1, CLASSES)[0]),
+            write("color.onnx", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3, CLASSES)[0]))
+
+
+@once
+def single(folder):
+    """The grey network as a compiled float model."""
+    code, _, err = run("import", networks()[0], "-o", path("f32.kfx"), *OPTIONS)
+    check("import", code == 0, err)
+    return path("f32.kfx")
+
+
+@case
+def refusals():
+    (gray, color), name = networks(), pictures()[0]
     code, _, err = run("import", color, "-o", path("no.kfx"), "--color", "gray")
     check("gray for three channels is refused", code == 1 and "one input channel" in err, (code, err))
     code, _, err = run("import", gray, "-o", path("no.kfx"), "--color", "gray")
@@ -93,37 +120,33 @@ def refusals(gray, color):
     code, _, err = run("import", gray, "-o", path("no.kfx"), "--mean", "0.5")
     check("one channel without a color takes no picture options", code == 1 and "--color gray" in err, (code, err))
     code, _, err = run("import", gray, "-o", path("plain.kfx"), "--preprocess", "timm:mobilenetv3_small_100")
-    code, _, err = run("classify", path("plain.kfx"), path("calib/0.png"))
+    code, _, err = run("classify", path("plain.kfx"), name)
     check("one channel and color rgb: raw tensors only", code == 1 and "--color gray" in err, (code, err))
 
 
-def main():
-    os.mkdir(path("calib"))
-    names = [picture(i) for i in range(16)]
-    gray = write("gray.onnx", tiny_onnx.classifier([1, 1, SIDE, SIDE], 1, CLASSES)[0])
-    color = write("color.onnx", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3, CLASSES)[0])
-    peers = peers_have("onnxruntime") and sys.executable == PEERS
-    refusals(gray, color)
-    code, _, err = run("import", gray, "-o", path("f32.kfx"), *OPTIONS)
-    check("import", code == 0, err)
-    info = json.loads(run("info", path("f32.kfx"), "--json")[1])["preprocess"]
+@case
+def floats():
+    info = json.loads(run("info", single(), "--json")[1])["preprocess"]
     check("info", info["color"] == "gray" and info["mean"][0] == MEAN and info["width"] == SIDE, info)
-    answers(path("f32.kfx"), names[:4], gray if peers else None)
-    code, _, err = run("quantize", path("f32.kfx"), "--calib", path("calib"), "-o", path("int8.kfx"))
+    answers(single(), pictures()[:4], networks()[0] if PEERS_HERE else None)
+
+
+@case
+def quantized():
+    names, f32, int8 = pictures(), single(), path("int8.kfx")
+    code, _, err = run("quantize", f32, "--calib", path("calib"), "-o", int8)
     check("quantize", code == 0, err)
-    info = json.loads(run("info", path("int8.kfx"), "--json")[1])
-    x = info["input"]
+    x = json.loads(run("info", int8, "--json")[1])["input"]
     check("8 bits take pixels of one channel", x["dtype"] == "u8" and x["shape"] == [1, 1, SIDE, SIDE], x)
-    code, out, err = run("verify", path("int8.kfx"))
+    code, out, err = run("verify", int8)
     check("verify", code == 0, err)
-    code, _, err = run("export", path("int8.kfx"), "-o", path("qdq.onnx"))
+    code, _, err = run("export", int8, "-o", path("qdq.onnx"))
     check("export as QDQ", code == 0, err)
-    answers(path("int8.kfx"), names[:4], path("qdq.onnx") if peers else None)
-    far = max(np.abs(classify(path("int8.kfx"), n) - classify(path("f32.kfx"), n)).max() for n in names)
+    answers(int8, names[:4], path("qdq.onnx") if PEERS_HERE else None)
+    far = max(np.abs(classify(int8, n) - classify(f32, n)).max() for n in names)
     check("8 bits stay near f32", far < 0.05, far)
-    code, _, err = run("compare", path("f32.kfx"), path("int8.kfx"), "--data", path("calib"), "--nodes")
+    code, _, err = run("compare", f32, int8, "--data", path("calib"), "--nodes")
     check("compare", code == 0, err)
-    return finish()
 
 
-sys.exit(main())
+sys.exit(run_cases())

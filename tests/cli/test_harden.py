@@ -7,9 +7,8 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 
-from kit import KITFOX, PEERS, ROOT, SHARED, check, finish, peers_have
+from kit import KITFOX, PEERS, ROOT, SHARED, case, check, once, peers_have, run_cases
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(SHARED, "data", "everyday10-test")
@@ -17,6 +16,7 @@ PLAIN = ["--no-per-channel", "--no-channel-scales", "--no-rounding", "--no-bias-
 
 
 def run(*args):
+    """Standard output of a command that has to succeed."""
     r = subprocess.run([*args], capture_output=True, text=True)
     if r.returncode:
         sys.exit(f"{args}: {r.stdout}{r.stderr}")
@@ -43,31 +43,53 @@ def agreement(folder, single, lists, *args):
     return row["agreement"], row["sqnr_db"]
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        files = sorted(os.path.relpath(os.path.join(d, f), DATA) for d, _, names in os.walk(DATA) for f in names)
-        lists = [os.path.join(folder, n) for n in ("calib.txt", "test.txt")]
-        open(lists[0], "w").write("\n".join(files[::40]))
-        open(lists[1], "w").write("\n".join(files[1::5]))
-        info = json.load(open(os.path.join(ROOT, "data", "everyday10.json")))
-        pictures = ["--mean", ",".join(str(v) for v in info["mean"]), "--std", ",".join(str(v) for v in info["std"]), "--resize", "64"]
-        source = os.path.join(folder, "source.onnx")
-        run(KITFOX, "export", os.path.join(ROOT, "data", "everyday10.safetensors"), "-o", source)
-        run(KITFOX, "import", source, *pictures, "-o", os.path.join(folder, "source.kfx"))
-        plain = agreement(folder, os.path.join(folder, "source.kfx"), lists)
-        print("as it is:", plain)
-        for kind in ("project", "all"):
-            single = variant(folder, source, kind, pictures)
-            good, without = agreement(folder, single, lists), agreement(folder, single, lists, "--no-equalize")
-            check(f"{kind}: within a point of the network as it is", good[0] >= plain[0] - 1 and good[1] > plain[1] - 1.5, good)
-            check(f"{kind}: not so without equalization", without[0] < plain[0] - 10, without)
-            print(f"{kind}: one scale per tensor, no correction:", agreement(folder, single, lists, *PLAIN))
-        good = agreement(folder, variant(folder, source, "dead", pictures), lists)
-        check("dead: within a point of the network as it is", good[0] >= plain[0] - 1, good)
-    sys.exit(finish())
+@once
+def source(folder):
+    """The network as ONNX, lists of calibration and test pictures, options of an import, and what it gives as it is."""
+    files = sorted(os.path.relpath(os.path.join(d, f), DATA) for d, _, names in os.walk(DATA) for f in names)
+    lists = [os.path.join(folder, n) for n in ("calib.txt", "test.txt")]
+    for path, names in zip(lists, (files[::40], files[1::5])):
+        with open(path, "w") as f:
+            f.write("\n".join(names))
+    with open(os.path.join(ROOT, "data", "everyday10.json")) as f:
+        info = json.load(f)
+    mean, std = (",".join(str(v) for v in info[key]) for key in ("mean", "std"))
+    pictures = ["--mean", mean, "--std", std, "--resize", "64"]
+    onnx, kfx = os.path.join(folder, "source.onnx"), os.path.join(folder, "source.kfx")
+    run(KITFOX, "export", os.path.join(ROOT, "data", "everyday10.safetensors"), "-o", onnx)
+    run(KITFOX, "import", onnx, *pictures, "-o", kfx)
+    plain = agreement(folder, kfx, lists)
+    print("as it is:", plain)
+    return onnx, lists, pictures, plain
+
+
+def equalized(folder, kind):
+    onnx, lists, pictures, plain = source()
+    single = variant(folder, onnx, kind, pictures)
+    good, without = agreement(folder, single, lists), agreement(folder, single, lists, "--no-equalize")
+    check(f"{kind}: within a point of the network as it is", good[0] >= plain[0] - 1 and good[1] > plain[1] - 1.5, good)
+    check(f"{kind}: not so without equalization", without[0] < plain[0] - 10, without)
+    print(f"{kind}: one scale per tensor, no correction:", agreement(folder, single, lists, *PLAIN))
+
+
+@case
+def projections(folder):
+    equalized(folder, "project")
+
+
+@case
+def all_layers(folder):
+    equalized(folder, "all")
+
+
+@case
+def dead_filters(folder):
+    onnx, lists, pictures, plain = source()
+    good = agreement(folder, variant(folder, onnx, "dead", pictures), lists)
+    check("dead: within a point of the network as it is", good[0] >= plain[0] - 1, good)
 
 
 if not os.path.isdir(DATA) or not peers_have("onnx", "onnxruntime"):
     print("SKIP: ../shared or the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
     sys.exit(77)
-main()
+sys.exit(run_cases())

@@ -172,7 +172,8 @@ def run(m, s, values):
     raise SystemExit(f"FAIL  no rule here for {s['op']}")
 
 
-def main():
+@kit.case
+def built_in_network():
     golden = os.path.join(ROOT, "tests", "golden")
     with open(os.path.join(golden, "everyday10_int8.hashes")) as f:
         want = {name: digest for digest, name in (line.rstrip("\n").split(" ", 1) for line in f if line[0] != "#")}
@@ -197,7 +198,7 @@ def main():
     top = [int(t) for t in logits.reshape(INPUTS, -1).argmax(axis=1)[::4]]
     if top != [0, 1, 6, 8, 9]:
         raise SystemExit(f"FAIL  classes {top} of airplane, automobile, frog, ship and truck: not a working network")
-    print(f"ok    {len(m.program['steps'])} steps and {INPUTS} inputs, byte for byte")
+    kit.check(f"{len(m.program['steps'])} steps and {INPUTS} inputs, byte for byte", True)
 
 
-main()
+sys.exit(kit.run_cases())

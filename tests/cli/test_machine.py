@@ -11,10 +11,9 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-from kit import EXAMPLES, KITFOX, check, finish
+from kit import EXAMPLES, KITFOX, case, check, once, run_cases
 
 SHIM, SOURCE, LONG = os.path.abspath(sys.argv[2]), sys.argv[3], "long" in sys.argv
 FROG, SE = os.path.join(EXAMPLES, "frog.jpg"), os.path.join(SOURCE, "tests", "fuzz", "corpus", "onnx", "se.onnx")
@@ -25,6 +24,7 @@ MIB = 1 << 20
 STEADY = ("info", "check", "verify", "zoo", "simplify", "export")  # print no times
 
 
+@once
 def verbs(top):
     """Name: arguments, standard input, whether an output follows "-o"."""
     data = os.path.join(top, "data")
@@ -78,29 +78,32 @@ def tries(all_of, folder, what, runs):
     for name, verb in all_of.items():
         for how, env, before in runs:
             p = start(verb, folder, env, before)
-            if not ends_well(p, WHOLE[name]):
+            if not ends_well(p, whole()[name]):
                 bad.append((name, how, p[0], p[1][-300:], p[3]))
     check(f"{what}: {len(all_of)} verbs, {len(runs)} forms", not bad, bad[:5])
 
 
-def jansson(verb, folder):
+@case
+def jansson(folder):
     """Where one of its buffers does not grow, jansson goes on without the byte; that is not the file's fault."""
     bad = []
     for n in range(30):
-        code, err, _, _ = start(verb, folder, {"LD_PRELOAD": SHIM, "MACHINE_MALLOC": str(n)})
+        code, err, _, _ = start(verbs()["verify"], folder, {"LD_PRELOAD": SHIM, "MACHINE_MALLOC": str(n)})
         if code != 0 and not (code == 1 and "memory" in err):
             bad.append((n, code, err))
     check("one allocation of a reader of JSON: memory, not the format", not bad, bad)
 
 
-def threads(all_of, folder):
+@case
+def threads(folder):
+    all_of = verbs()
     for n in (0, 1):
         env = {"LD_PRELOAD": SHIM, "MACHINE_THREADS": str(n), "KITFOX_THREADS": "4"}
         code, err, _, _ = start(all_of["classify"], folder, env)
         once = err.count(f"{n + 1} of 4 threads") == 1 == err.count("\n")
         check(f"{n} threads start: fewer, said once", code == 0 and once, err)
         runs = {name: start(all_of[name], folder, env) for name in all_of}
-        bad = [(name, p) for name, p in runs.items() if p[0] != 0 or p[2] != WHOLE[name]]
+        bad = [(name, p) for name, p in runs.items() if p[0] != 0 or p[2] != whole()[name]]
         check(f"{n} threads start: every verb", not bad, bad)
     env["MACHINE_THREADS"] = "0"
     for more in (["--threads", "3"], ["--sessions", "3"]):
@@ -110,6 +113,7 @@ def threads(all_of, folder):
     check("bench --table: as many as start", code == 0, err)
 
 
+@case
 def kills(folder):
     """An older file stays whole until the new one is."""
     out = os.path.join(folder, "out")
@@ -136,32 +140,46 @@ def kills(folder):
     check(f"killed {killed} times: the old file or the new one", not bad and killed > 0, bad)
 
 
-def main():
-    with tempfile.TemporaryDirectory() as top:
-        folder = os.path.join(top, "out")
-        os.makedirs(folder)
-        all_of = verbs(top)
-        for name, verb in all_of.items():
-            code, err, WHOLE[name], left = start(verb, folder)
-            check(f"{name}: without a failure", code == 0 and (WHOLE[name][0] is not None) == verb[2] and not left, err)
-        # Below some 8 MiB the kernel itself ends what it cannot load.
-        memory = [10 + i for i in range(86)] if LONG else [10, 12, 20, 28, 40, 64]
-        few = range(3, 20) if LONG else (3, 4, 5)
-        tries(all_of, folder, "memory", [(f"{m} MiB", None, limit(resource.RLIMIT_AS, m * MIB)) for m in memory])
-        tries(all_of, folder, "files", [(f"{n} files", None, limit(resource.RLIMIT_NOFILE, n)) for n in few])
-        tries(all_of, folder, "stack", [(f"{k} KiB", None, limit(resource.RLIMIT_STACK, k << 10)) for k in (512, 2048)])
-        tries({n: v for n, v in all_of.items() if v[2]}, folder, "a full disk",
-              [(f"{n} bytes", None, limit(resource.RLIMIT_FSIZE, n)) for n in (0, 1, 500, 5000)])
-        some = [r for r in range(0, 3000, 23)] if LONG else [0, 3, 40, 200, 700, 1500]
-        tries({n: v for n, v in all_of.items() if n != "bench"}, folder, "one allocation",
-              [(f"allocation {n}", {"LD_PRELOAD": SHIM, "MACHINE_MALLOC": str(n)}, None) for n in some])
-        jansson(all_of["verify"], folder)
-        threads(all_of, folder)
-        kills(folder)
-    return finish()
+@once
+def whole(folder):
+    """What each verb makes without a failure."""
+    made = {}
+    for name, verb in verbs().items():
+        code, err, made[name], left = start(verb, folder)
+        check(f"{name}: without a failure", code == 0 and (made[name][0] is not None) == verb[2] and not left, err)
+    return made
 
 
-WHOLE = {}
+@case
+def memory(folder):
+    # Below some 8 MiB the kernel itself ends what it cannot load.
+    sizes = [10 + i for i in range(86)] if LONG else [10, 12, 20, 28, 40, 64]
+    tries(verbs(), folder, "memory", [(f"{m} MiB", None, limit(resource.RLIMIT_AS, m * MIB)) for m in sizes])
 
-if __name__ == "__main__":
-    sys.exit(main())
+
+@case
+def files(folder):
+    few = range(3, 20) if LONG else (3, 4, 5)
+    tries(verbs(), folder, "files", [(f"{n} files", None, limit(resource.RLIMIT_NOFILE, n)) for n in few])
+
+
+@case
+def stack(folder):
+    sizes = [(f"{k} KiB", None, limit(resource.RLIMIT_STACK, k << 10)) for k in (512, 2048)]
+    tries(verbs(), folder, "stack", sizes)
+
+
+@case
+def full_disk(folder):
+    sizes = [(f"{n} bytes", None, limit(resource.RLIMIT_FSIZE, n)) for n in (0, 1, 500, 5000)]
+    tries({n: v for n, v in verbs().items() if v[2]}, folder, "a full disk", sizes)
+
+
+@case
+def one_allocation(folder):
+    some = [r for r in range(0, 3000, 23)] if LONG else [0, 3, 40, 200, 700, 1500]
+    forms = [(f"allocation {n}", {"LD_PRELOAD": SHIM, "MACHINE_MALLOC": str(n)}, None) for n in some]
+    tries({n: v for n, v in verbs().items() if n != "bench"}, folder, "one allocation", forms)
+
+
+sys.exit(run_cases())

@@ -10,15 +10,14 @@ import glob
 import os
 import subprocess
 import sys
-import tempfile
 
-from kit import KITFOX, PEERS, SHARED, check, finish, peers_have
+from kit import KITFOX, PEERS, SHARED, case, check, peers_have, run_cases
 
-if len(sys.argv) == 2:
+if "inside" not in sys.argv:
     if not peers_have("onnx", "onnxruntime"):
         print("SKIP: the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
         sys.exit(77)
-    sys.exit(subprocess.run([PEERS, __file__, sys.argv[1], "inside"]).returncode)
+    sys.exit(subprocess.run([PEERS, __file__, *sys.argv[1:], "inside"]).returncode)
 
 import numpy  # noqa: E402
 import onnx  # noqa: E402
@@ -158,6 +157,7 @@ def same(verb, source, folder, shape=None, *options):
     return new
 
 
+@case
 def refuses_what_differs(folder):
     """Folding this batch norm leaves nothing of the weights, which the file's own order keeps: the check has to see it."""
     n = Net(13)
@@ -217,35 +217,36 @@ def compiled(source, folder, *options):
                                                         "blocks.2.0.se.conv_expand.weight", "conv_head.weight", "classifier.bias"} <= names, sorted(names)[:9])
 
 
-def main():
-    with tempfile.TemporaryDirectory() as folder:
-        for opset in (7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 20, 21):
-            for make in (moving, network):
-                path = os.path.join(folder, f"{make.__name__}{opset}.onnx")
-                onnx.save(make(opset), path)
-                onnx.checker.check_model(path, full_check=True)
-                for verb in ("simplify", "export"):
-                    same(verb, path, folder)
-            path = os.path.join(folder, f"steps{opset}.onnx")
-            onnx.save(network(opset, "Sigmoid"), path)  # no step computes Tanh
-            compiled(path, folder)
-        refuses_what_differs(folder)
-        models = sorted(glob.glob(os.path.join(SHARED, "models", "*.onnx")))
-        if not models:
-            print("SKIP: ../shared is not here; only made-up models were written")
-        for path in models:
-            ppocr = "ppocr" in path
-            compiled(path, folder, *(["--input-shape", "1x3x48x192"] if ppocr else []))
-            small = same("simplify", path, folder, None, *(["--input-shape", "1x3x48x192"] if ppocr else []))
-            peers = peers_nodes(path, [1, 3, 48, 192] if ppocr else None)
-            if small and peers:
-                check(f"simplify: {os.path.basename(path)}: {len(small.graph.node)} nodes, {peers}", len(small.graph.node) <= min(peers.values()))
-            new = same("export", path, folder, None, *(["--input-shape", "1x3x48x192"] if ppocr else []))
-            if new and os.path.basename(path) == "mobilenetv3_large_100.onnx":
-                kept = {w.name for w in new.graph.initializer} & {w.name for w in onnx.load(path).graph.initializer}
-                check("export: timm's tensor names stay", len(kept) == len(new.graph.initializer), len(kept))
-    return finish()
+@case
+def opsets(folder):
+    for opset in (7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 20, 21):
+        for make in (moving, network):
+            path = os.path.join(folder, f"{make.__name__}{opset}.onnx")
+            onnx.save(make(opset), path)
+            onnx.checker.check_model(path, full_check=True)
+            for verb in ("simplify", "export"):
+                same(verb, path, folder)
+        path = os.path.join(folder, f"steps{opset}.onnx")
+        onnx.save(network(opset, "Sigmoid"), path)  # no step computes Tanh
+        compiled(path, folder)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@case
+def models_of_shared(folder):
+    models = sorted(glob.glob(os.path.join(SHARED, "models", "*.onnx")))
+    if not models:
+        print("SKIP: ../shared is not here; only made-up models were written")
+    for path in models:
+        ppocr = "ppocr" in path
+        compiled(path, folder, *(["--input-shape", "1x3x48x192"] if ppocr else []))
+        small = same("simplify", path, folder, None, *(["--input-shape", "1x3x48x192"] if ppocr else []))
+        peers = peers_nodes(path, [1, 3, 48, 192] if ppocr else None)
+        if small and peers:
+            check(f"simplify: {os.path.basename(path)}: {len(small.graph.node)} nodes, {peers}", len(small.graph.node) <= min(peers.values()))
+        new = same("export", path, folder, None, *(["--input-shape", "1x3x48x192"] if ppocr else []))
+        if new and os.path.basename(path) == "mobilenetv3_large_100.onnx":
+            kept = {w.name for w in new.graph.initializer} & {w.name for w in onnx.load(path).graph.initializer}
+            check("export: timm's tensor names stay", len(kept) == len(new.graph.initializer), len(kept))
+
+
+sys.exit(run_cases())

@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 
-from kit import KITFOX, PEERS, ROOT, check, finish, peers_have
+from kit import KITFOX, PEERS, ROOT, case, check, peers_have, run_cases
 
 CASES = os.path.join(ROOT, "tests", "data", "cases", "operands")
 
@@ -30,6 +30,7 @@ def answers(models):
     return lines
 
 
+@case
 def kept():
     names = sorted(os.listdir(CASES))
     for name, line in zip(names, answers([open(os.path.join(CASES, n), "rb").read() for n in names])):
@@ -37,16 +38,13 @@ def kept():
 
 
 if "inside" not in sys.argv:
-    kept()
     maker = os.environ.get("KITFOX_MAKER", "")
     if peers_have("onnx", "onnxruntime"):
-        again = subprocess.run([PEERS, __file__, *sys.argv[1:], "inside"])
+        sys.exit(subprocess.run([PEERS, __file__, *sys.argv[1:], "inside"]).returncode)
     elif os.path.exists(maker):
-        again = subprocess.run([maker, __file__, *sys.argv[1:], "inside", "unjudged"])
-    else:
-        print("the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing: no more models")
-        sys.exit(finish())
-    sys.exit(again.returncode or finish())
+        sys.exit(subprocess.run([maker, __file__, *sys.argv[1:], "inside", "unjudged"]).returncode)
+    print("the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing: no more models")
+    sys.exit(run_cases())
 
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
@@ -360,7 +358,8 @@ def operators():
     return set(rows[:rows.index("FullyConnected")])
 
 
-def main():
+@case
+def every_operand():
     work = [(c, constant) for n, c in enumerate(cases()) for constant in (True, False)
             if (ALL or c.what == "as it is" or n % 6 == 3 * constant) and (constant or c.op not in OF_NUMBERS)]
     models = [c.model(constant) for c, constant in work]
@@ -379,7 +378,6 @@ def main():
         check(f"{op} has a row of BASES", False)
     for op, (ran, no) in sorted(counts.items()):
         check(f"{op}: {ran} ran, {no} were refused", ran > 0 and no > 0)
-    return finish()
 
 
-sys.exit(main())
+sys.exit(run_cases())

@@ -7,9 +7,8 @@ import glob
 import os
 import subprocess
 import sys
-import tempfile
 
-from kit import PEERS, SHARED, peers_have
+from kit import PEERS, SHARED, case, check, peers_have, run, run_cases
 
 COMPARE = """
 import sys, numpy, onnx, onnxruntime
@@ -28,14 +27,18 @@ models = sorted(glob.glob(os.path.join(SHARED, "models", "*.onnx")))
 if not models or not peers_have("onnx", "onnxruntime"):
     print("SKIP: ../shared or the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
     sys.exit(77)
-bad = 0
-for model in models:
-    with tempfile.TemporaryDirectory() as folder:
+
+
+@case
+def simplified(folder):
+    for model in models:
         out = os.path.join(folder, "out.onnx")
         shape = ["--input-shape", "1x3x48x192"] if "ppocr" in model else []
-        p = subprocess.run([sys.argv[1], "simplify", model, "-o", out, "--check", "0", *shape], capture_output=True, text=True)
-        if p.returncode == 0:
+        code, _, err = run("simplify", model, "-o", out, "--check", "0", *shape)
+        if code == 0:
             p = subprocess.run([PEERS, "-c", COMPARE, model, out], capture_output=True, text=True)
-        print(("ok    " if p.returncode == 0 else "FAIL  ") + os.path.basename(model) + p.stderr[-500:] * (p.returncode != 0))
-        bad += p.returncode != 0
-sys.exit(bad != 0)
+            code, err = p.returncode, p.stderr
+        check(os.path.basename(model), code == 0, err[-500:])
+
+
+sys.exit(run_cases())

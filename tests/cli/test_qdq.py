@@ -8,15 +8,14 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 
-from kit import EXAMPLES, PEERS, ROOT, SHARED, check, finish, peers_have, run
+from kit import EXAMPLES, PEERS, ROOT, SHARED, case, check, peers_have, run, run_cases
 
-if len(sys.argv) == 2:
+if "inside" not in sys.argv:
     if not peers_have("onnx", "onnxruntime"):
         print("SKIP: the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
         sys.exit(77)
-    sys.exit(subprocess.run([PEERS, __file__, sys.argv[1], "inside"]).returncode)
+    sys.exit(subprocess.run([PEERS, __file__, *sys.argv[1:], "inside"]).returncode)
 
 import numpy  # noqa: E402
 import onnx  # noqa: E402
@@ -79,6 +78,7 @@ def export(folder, model, name, *args):
     return out, json.loads(text) if code == 0 else {}
 
 
+@case
 def everyday10(folder):
     model = os.path.join(folder, "e.kfx")
     code, _, err = run("quantize", FLOAT, "--calib", EXAMPLES, "-o", model)
@@ -135,6 +135,7 @@ def refusals(folder, path):
     check("nothing was written", not [f for f in os.listdir(folder) if f.startswith("none")], os.listdir(folder))
 
 
+@case
 def tensors(folder):
     """A network that takes numbers, not pixels: its input is rounded once at the door."""
     data, model = os.path.join(folder, "npy"), os.path.join(folder, "t.kfx")
@@ -169,6 +170,7 @@ compiler_parameters:
 """
 
 
+@case
 def from_yaml(folder):
     """The graph goes into the file without the detour over a .kfx: here hidden scales are the quantizer's own."""
     with open(os.path.join(folder, "c.yaml"), "w") as f:
@@ -182,7 +184,11 @@ def from_yaml(folder):
     compare("net_quantized_model.onnx", made + "_quantized_model.onnx", inputs, [ours(folder, made + ".kfx", x) for x in inputs], 100, None)
 
 
+@case
 def minimal(folder):
+    if not Image or not os.path.isdir(SHARED):
+        print("SKIP: ../shared with photos and other networks, or Pillow, is missing; the built-in network was tested")
+        return
     half, model = numpy.float32([0.5, 0.5, 0.5]), os.path.join(folder, "m.kfx")
     photos = os.path.join(SHARED, "data", "imagenet-sample")
     name = "tf_mobilenetv3_large_minimal_100"
@@ -194,12 +200,4 @@ def minimal(folder):
     compare(name, out, inputs, [ours(folder, model, x) for x in inputs], 100, None)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    everyday10(folder)
-    tensors(folder)
-    from_yaml(folder)
-    if Image and os.path.isdir(SHARED):
-        minimal(folder)
-    else:
-        print("SKIP: ../shared with photos and other networks, or Pillow, is missing; the built-in network was tested")
-sys.exit(finish())
+sys.exit(run_cases())

@@ -1,8 +1,8 @@
 # quantize and compare as a user runs them: the built-in network on its own pictures, every switch, bad input, and, where ../shared is
 # here, the accuracy on labelled pictures against the float network. Usage: test_quantize.py KITFOX
-import json, os, shutil, sys, tempfile
+import json, os, shutil, sys
 
-from kit import EXAMPLES, ROOT, SHARED, check, finish, levels, run
+from kit import EXAMPLES, ROOT, SHARED, case, check, levels, once, run, run_cases
 
 ONNX = os.path.join(ROOT, "data", "everyday10.safetensors")
 
@@ -17,8 +17,15 @@ def quantize(folder, name, *args):
     return code, out, rows(text), err
 
 
+@once
+def plain(folder):
+    """The built-in network with the defaults: status, file, rows, messages."""
+    return quantize(folder, "all", "--nodes")
+
+
+@case
 def switches(folder):
-    code, out, table, err = quantize(folder, "all", "--nodes")
+    code, out, table, err = plain()
     check("quantize: built-in network on its pictures", code == 0 and table[-1]["agreement"] == 100 and table[-1]["sqnr_db"] > 18, (err, table[-1:]))
     dtypes = {r["node"]: r["datatype"] for r in table if "node" in r}
     check("quantize: convolutions are 8 bit, logits stay float", dtypes["/conv_stem/Conv"] == "int8" and dtypes["/classifier/Gemm"] == "float", dtypes)
@@ -44,9 +51,9 @@ def switches(folder):
     code, _, table, err = quantize(folder, "wide", "--nodes", "--int16", "/bn1/act/Mul")  # a name that was fused away
     wide = {r["node"]: r["datatype"] for r in table if "node" in r}
     check("quantize: --int16 answers to fused names", code == 0 and wide["/conv_stem/Conv"] == "int16", (err, wide))
-    return out
 
 
+@case
 def bad_input(folder):
     empty, out = os.path.join(folder, "empty"), os.path.join(folder, "none.kfx")
     os.mkdir(empty)
@@ -64,11 +71,13 @@ def bad_input(folder):
                                    ("a list that is missing", ["--calib", EXAMPLES, "--calib-list", os.path.join(folder, "l")], 1, "No such file"), ("no calibration", [], 2, "--calib")):
         code, _, err = run("quantize", ONNX, "-o", out, *args)
         check("quantize: " + name, code == want and word in err and not os.path.exists(out), (code, err))
-    code, _, err = run("quantize", os.path.join(folder, "all.kfx"), "--calib", EXAMPLES, "-o", out)
+    code, _, err = run("quantize", plain()[1], "--calib", EXAMPLES, "-o", out)
     check("quantize: a model that is quantized already", code == 1 and not os.path.exists(out), err)
 
 
-def comparing(folder, quantized):
+@case
+def comparing():
+    quantized = plain()[1]
     code, text, err = run("compare", "everyday10", "everyday10", "--data", EXAMPLES, "--json")
     check("compare: a model with itself", code == 0 and rows(text)[0]["identical"], (text, err))
     code, text, err = run("compare", "everyday10", quantized, "--data", EXAMPLES, "--json")
@@ -77,7 +86,11 @@ def comparing(folder, quantized):
     check("compare: one model is too few", code == 2, err)
 
 
+@case
 def labelled(folder):
+    if not os.path.isdir(SHARED):
+        print("SKIP: ../shared is not here; no accuracy on labelled pictures")
+        return
     data, out = os.path.join(SHARED, "data", "everyday10-test"), os.path.join(folder, "e.kfx")
     files = sorted(os.path.relpath(os.path.join(d, f), data) for d, _, names in os.walk(data) for f in names)
     calib, rest = os.path.join(folder, "calib.txt"), os.path.join(folder, "rest.txt")
@@ -94,10 +107,4 @@ def labelled(folder):
     print(accuracy)
 
 
-with tempfile.TemporaryDirectory() as folder:
-    model = switches(folder)
-    bad_input(folder)
-    comparing(folder, model)
-    if os.path.isdir(SHARED):
-        labelled(folder)
-sys.exit(finish())
+sys.exit(run_cases())

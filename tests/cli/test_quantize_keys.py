@@ -9,9 +9,8 @@ import math
 import os
 import struct
 import sys
-import tempfile
 
-from kit import ROOT, check, finish, run
+from kit import ROOT, case, check, run, run_cases
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tiny_onnx
@@ -83,6 +82,7 @@ def npy(path):
     return eval(data[10:10 + n].decode()), data[10 + n:]  # the header is a Python literal
 
 
+@case
 def edges(top):
     model, names = tiny_onnx.classifier([1, SIDE, SIDE, 3], 3, before=["Transpose"], after=["Softmax", "Reshape"])
     job = Job(top, "edges", model, SIDE * SIDE * 3)
@@ -113,6 +113,7 @@ def edges(top):
         check(f"    {what}", code == 1 and place(text, value) + "output_nodes: node" in err and what in err, err)
 
 
+@case
 def calibration(top):
     model, _ = tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)
     job = Job(top, "calibration", model, SIDE * SIDE * 3)
@@ -135,6 +136,7 @@ def calibration(top):
     check("input_batch", code == 0 and "c.yaml:9:16: input_batch has no effect; the model takes one picture at a time" in err, err)
 
 
+@case
 def other_inputs(top):
     yuv, gray = edit(("input_type_rt: rgb", "input_type_rt: yuv444"), ("train: rgb", "train: yuv444")), edit(("input_type_rt: rgb", "input_type_rt: gray"), ("train: rgb", "train: gray"))
     for name, text, channels in (("yuv444", yuv, 3), ("gray", gray, 1)):
@@ -153,6 +155,7 @@ def other_inputs(top):
     check("featuremap with a mean", code == 1 and place(text, "data_mean") in err and "its values are used as they are; write no_preprocess" in err, err)
 
 
+@case
 def bad(top):
     job = Job(top, "bad", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], SIDE * SIDE * 3)
     cases = []
@@ -200,6 +203,7 @@ def bad(top):
         check("    check says the same", code == 1 and where in err and words in err, err)
 
 
+@case
 def bad_files(top):
     n = SIDE * SIDE * 3
     f32 = edit(("uint8", "float32"), ("./cal", "./cal_f32"))
@@ -223,10 +227,4 @@ def bad_files(top):
     check("    one real picture among dark ones is fine", code == 0, err)
 
 
-with tempfile.TemporaryDirectory() as TOP:
-    edges(TOP)
-    calibration(TOP)
-    other_inputs(TOP)
-    bad(TOP)
-    bad_files(TOP)
-sys.exit(finish())
+sys.exit(run_cases())

@@ -9,9 +9,8 @@ import math
 import os
 import shutil
 import sys
-import tempfile
 
-from kit import EXAMPLES, ROOT, SHARED, check, finish, run
+from kit import EXAMPLES, ROOT, SHARED, case, check, run, run_cases
 
 MODEL = os.path.abspath(os.path.join(ROOT, "data", "everyday10.onnx"))
 SUFFIXES = [".kfx", "_optimized_float_model.onnx", "_original_float_model.onnx", "_quantize.log", "_quantized_model.onnx"]
@@ -95,6 +94,7 @@ def place(text, needle):
     return f"c.yaml:{line}:{text.index(needle) - text.rfind(chr(10), 0, text.index(needle))}: "
 
 
+@case
 def good(top):
     job = Job(top, "good")
     code, out, err = job.run(YAML)
@@ -142,6 +142,7 @@ def good(top):
     check("after a failure the old outputs are still there", code == 1 and job.bytes() == before, err)
 
 
+@case
 def bad_files(top):
     job = Job(top, "files")
     first = os.path.join(job.top, "cal_f32", "3.rgb")
@@ -173,6 +174,7 @@ def bad_files(top):
     check("an empty folder", code == 1 and place(YAML, "'./cal_f32'") in err and "holds no files" in err and not os.path.exists(os.path.join(job.top, "out")), err)
 
 
+@case
 def bad_yaml(top):
     job = Job(top, "yaml")
     cases = [  # (from, to, where, what)
@@ -205,6 +207,7 @@ def bad_yaml(top):
         check(f"{option[0]} beside YAML", code == 2 and "does not apply beside a YAML file" in err, err)
 
 
+@case
 def odd_size(top):
     with open(MODEL, "rb") as f:
         data = f.read()
@@ -221,6 +224,7 @@ def odd_size(top):
         check(f"63 x 63 pixels, {rt}", code == 1 and text in err and (rt == "rgb" or place(text_yaml, "nv12") in err), err)
 
 
+@case
 def shared(top):
     source, model = os.path.join(SHARED, "data", "MobileNetV3_config.yaml"), os.path.join(SHARED, "models", "mobilenetv3_large_100.onnx")
     if not os.path.exists(source) or not os.path.exists(model):
@@ -238,10 +242,4 @@ def shared(top):
     check("its int16 nodes", all(rows.get(n) == "int16" for n in ("/blocks/blocks.3/blocks.3.1/conv_pwl/Conv", "/blocks/blocks.0/blocks.0.0/conv_dw/Conv", "/conv_stem/Conv")), rows)
 
 
-with tempfile.TemporaryDirectory() as TOP:
-    good(TOP)
-    bad_files(TOP)
-    bad_yaml(TOP)
-    odd_size(TOP)
-    shared(TOP)
-sys.exit(finish())
+sys.exit(run_cases())

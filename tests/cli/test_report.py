@@ -13,10 +13,9 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import xml.etree.ElementTree
 
-from kit import EXAMPLES, KITFOX, PEERS, ROOT, check, finish, peers_have, run
+from kit import EXAMPLES, KITFOX, PEERS, ROOT, case, check, once, peers_have, run, run_cases
 
 CHECKPOINT = os.path.join(ROOT, "data", "everyday10.safetensors")
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
@@ -137,6 +136,24 @@ def picture(path, seed):
         f.write(b"P6 64 64 255\n" + bytes(pixels))
 
 
+@once
+def photos(folder):
+    for i in range(80):
+        picture(os.path.join(folder, f"p{i:02}.ppm"), i)
+    return folder
+
+
+@once
+def coarse(folder):
+    """A quantized model that often answers otherwise."""
+    rough = os.path.join(folder, "rough.kfx")
+    switches = ("--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--no-equalize",
+                "--method", "max")
+    code, _, err = run("quantize", CHECKPOINT, "--calib", EXAMPLES, "-o", rough, *switches)
+    assert code == 0, err
+    return rough
+
+
 def predictions(model, data, top):
     """What a model answers, by way of eval: five classes a picture, by name."""
     names = sorted(n for n in os.listdir(data) if n.endswith(".ppm"))
@@ -167,7 +184,9 @@ def judge(what, got, truth, a, b):
     return want
 
 
-def labelled(top, data, rough):
+@case
+def labelled(top):
+    data, rough = photos(), coarse()
     a, b = (predictions(m, data, top) for m in ("everyday10", rough))
     differ = [k for k in a if a[k][0] != b[k][0]]
     alike = [k for k in a if a[k][0] == b[k][0]]
@@ -216,8 +235,10 @@ def flips(path, want, truth, a, b, images):
     check("page: the verdict follows the interval", ("The interval holds 0" in text) == holds and ("leaves out 0" in text) != holds, want)
 
 
-def folders(top, data, rough):
+@case
+def folders(top):
     """Class folders, one of them empty; folders that are no classes."""
+    data, rough = photos(), coarse()
     a, b = (predictions(m, data, top) for m in ("everyday10", rough))
     base = os.path.join(top, "classes")
     for i, c in enumerate(CLASSES):
@@ -243,7 +264,9 @@ def folders(top, data, rough):
     check("compare: a class out of range", code == 1 and "class 10 is out of range" in err and names[0] in err, err)
 
 
-def nodes(top, data, rough):
+@case
+def nodes(top):
+    data, rough = photos(), coarse()
     out = [run("compare", "everyday10", rough, "--data", data, "--nodes", "--node-images", "3", "--json", "--threads", t)[1] for t in ("1", "2")]
     check("compare: the same bytes with one thread and two", out[0] == out[1], out)
     table = rows(out[0])[1:]
@@ -259,8 +282,10 @@ def nodes(top, data, rough):
     check("compare: so is each of its nodes alone", all(r["alone_sqnr_db"] is None and r["cost_sqnr_db"] is None for r in same[1:]), [r for r in same[1:] if r["alone_sqnr_db"]][:3])
 
 
-def compiled_with(top, data):
+@case
+def compiled_with(top):
     """Options of an import beside a compiled model: they belong to the other one."""
+    data = photos()
     other = os.path.join(top, "plain.kfx")
     run("import", CHECKPOINT, "-o", other)
     code, out, err = run("compare", os.path.join(ROOT, "data", "everyday10.onnx"), other, "--preprocess", "timm:everyday10", "--data", data, "--json", "--nodes")
@@ -271,8 +296,10 @@ def compiled_with(top, data):
     check("compare: other preprocessing is noted", code == 0 and "prepare pictures differently" in err, err)
 
 
-def names(top, data, rough):
+@case
+def names(top):
     """Names that look like markup, and one that is not UTF-8."""
+    data, rough = photos(), coarse()
     odd = os.path.join(top, '<b>&"dir')
     os.makedirs(odd)
     wild = ['<img src=x>.ppm', 'a&amp;"b".ppm', "it's ]]>.ppm", "<!--.ppm", "žluť.ppm"]
@@ -298,7 +325,9 @@ def names(top, data, rough):
     check("page: model and folder are text", '<m>&".kfx' in parsed.text and '<b>&"dir' in parsed.text, parsed.text[:400])
 
 
-def quantizing(top, data):
+@case
+def quantizing(top):
+    data = photos()
     out, page = os.path.join(top, "q.kfx"), os.path.join(top, "q.html")
     code, text, err = run("quantize", CHECKPOINT, "--calib", EXAMPLES, "-o", out, "--report", page, "--json")
     table = rows(text)
@@ -340,6 +369,7 @@ def quantizing(top, data):
     check("quantize --data: for people", code == 0 and f"{len(some)} labelled: top-1 A" in text, (text, err))
 
 
+@case
 def tensors(top):
     """Samples that are no pictures: f32 from .npy, named instead of shown."""
     data, out, page = os.path.join(top, "npy"), os.path.join(top, "t.kfx"), os.path.join(top, "t.html")
@@ -364,6 +394,7 @@ def tensors(top):
     check("page: conversions are listed apart, samples by name", parsed.tables["only"][1:] == [["data.quantize", "quantize", "B"]] and "data:image" not in text, parsed.tables.get("only"))
 
 
+@case
 def yaml(top):
     """The same page beside a YAML file; raw calibration files make no names of pictures."""
     job = os.path.join(top, "job")
@@ -391,7 +422,9 @@ def yaml(top):
     check("quantize CONFIG.yaml: a page that cannot be written is told first", code == 1 and "cannot write" in err and not os.path.exists(os.path.join(job, "out")), (err, before))
 
 
-def bad_paths(top, data, rough):
+@case
+def bad_paths(top):
+    data, rough = photos(), coarse()
     nowhere, out = os.path.join(top, "no", "such.html"), os.path.join(top, "never.kfx")
     for args in (("compare", "everyday10", rough, "--data", data, "--report", nowhere), ("quantize", CHECKPOINT, "--calib", EXAMPLES, "-o", out, "--report", nowhere),
                  ("compare", "everyday10", rough, "--data", data, "--report", top)):
@@ -414,30 +447,15 @@ def bad_paths(top, data, rough):
         check("compare: " + " ".join(args), run("compare", "everyday10", rough, "--data", data, *args)[0] == 2)
 
 
-def main():
-    with tempfile.TemporaryDirectory() as top:
-        data, rough = os.path.join(top, "data"), os.path.join(top, "rough.kfx")
-        os.makedirs(data)
-        for i in range(80):
-            picture(os.path.join(data, f"p{i:02}.ppm"), i)
-        code, _, err = run("quantize", CHECKPOINT, "--calib", EXAMPLES, "-o", rough, "--no-per-channel", "--no-channel-scales", "--no-bias-correction", "--no-rounding", "--no-equalize", "--method", "max")
-        assert code == 0, err
-        labelled(top, data, rough)
-        folders(top, data, rough)
-        nodes(top, data, rough)
-        compiled_with(top, data)
-        names(top, data, rough)
-        quantizing(top, data)
-        tensors(top)
-        yaml(top)
-        bad_paths(top, data, rough)
-    oracle = 0
+@case
+def oracle():
+    """Tensors recomputed elsewhere; its own checks are counted there."""
     if not peers_have("numpy", "onnx", "onnxruntime", "PIL"):
         print("SKIP: the interpreter of KITFOX_PEERS with numpy, onnx, onnxruntime and PIL is missing; tensors are not recomputed")
-    else:
-        oracle = subprocess.run([PEERS, os.path.join(os.path.dirname(os.path.abspath(__file__)), "report_oracle.py"), KITFOX, ROOT], timeout=300).returncode
-    return finish() or oracle
+        return
+    script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "report_oracle.py")
+    if subprocess.run([PEERS, script, KITFOX, ROOT], timeout=300).returncode:
+        raise AssertionError("report_oracle.py")
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(run_cases())

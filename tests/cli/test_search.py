@@ -1,8 +1,8 @@
 # quantize with a target, as a user runs it: ranking and outcome, the same model by hand, labels from labels.csv and class folders, a target that
 # cannot be met, int16 weights on every instruction set, wrong usage. Usage: test_search.py KITFOX
-import json, os, random, shutil, sys, tempfile
+import json, os, random, shutil, sys
 
-from kit import ROOT, check, finish, levels, run
+from kit import ROOT, case, check, levels, once, run, run_cases
 
 MODEL = os.path.join(ROOT, "data", "everyday10.safetensors")
 
@@ -31,7 +31,16 @@ def quantize(folder, out, *args, calib=None):
     return code, table, result, err
 
 
-def searching(folder, work):
+@once
+def pictures(folder):
+    for i in range(16):
+        picture(os.path.join(folder, f"{i}.ppm"), i)
+    return folder
+
+
+@case
+def searching(work):
+    folder = pictures()
     out, hand, plain, met = (os.path.join(work, n + ".kfx") for n in ("searched", "hand", "plain", "met"))
     code, table, r, err = quantize(folder, out, "--target-cosine", "0.99999", "--max-int16-macs", "30", "--nodes")
     ranking = [c for c in table if "candidate" in c]
@@ -54,7 +63,9 @@ def searching(folder, work):
     check("target: a table for people", code == 0 and "Place" in text and "held-out" in text and "NOT met" in text and "--nodes prints them" in text, text)
 
 
-def unmet(folder, work):
+@case
+def unmet(work):
+    folder = pictures()
     out = os.path.join(work, "unmet.kfx")
     code, _, r, err = quantize(folder, out, "--target-cosine", "1", "--max-int16-macs", "0.5")
     check("target: one that cannot be met", code == 0 and r and not r["target_met"] and r["int16_macs_percent"] <= 0.5 and os.path.exists(out), (code, r))
@@ -63,7 +74,9 @@ def unmet(folder, work):
     check("target: the best model is there", code == 0 and rows(text)[0]["top"], err)
 
 
-def labels(folder, work):
+@case
+def labels(work):
+    folder = pictures()
     data, out = os.path.join(work, "labelled"), os.path.join(work, "l.kfx")
     shutil.copytree(folder, data)
     names = sorted(os.listdir(data))
@@ -98,8 +111,10 @@ def labels(folder, work):
         check("drop: folders named " + name, code == 0 and (r["drop_of"], r["float_top1"]) == want, (err, r))
 
 
-def weights(folder, work):
-    plain, out = os.path.join(work, "plain.kfx"), os.path.join(work, "w.kfx")
+@case
+def weights(work):
+    folder, plain, out = pictures(), os.path.join(work, "plain.kfx"), os.path.join(work, "w.kfx")
+    assert quantize(folder, plain)[0] == 0
     code, _, _, err = quantize(folder, out, "--int16-weights", "/bn1/act/Mul", "--int16-weights", "/classifier/Gemm", "--int16-weights", "/blocks/blocks.1/blocks.1.1/conv_dw/Conv")
     check("weights: a name that was fused away", code == 0 and open(plain, "rb").read() != open(out, "rb").read(), err)
     kernels = {n["name"]: n["kernel"] for n in rows(run("info", out, "--nodes", "--json")[1])[0]["steps"]}
@@ -109,7 +124,9 @@ def weights(folder, work):
     check("weights: same numbers on every instruction set", len(set(same)) == 1 and "score" in same[0], same)
 
 
-def usage(folder, work):
+@case
+def usage(work):
+    folder = pictures()
     out = os.path.join(work, "none.kfx")
     few = os.path.join(work, "few")
     os.mkdir(few)
@@ -125,14 +142,4 @@ def usage(folder, work):
     check("usage: seven pictures", code == 1 and "8 at least" in err and not os.path.exists(out), err)
 
 
-with tempfile.TemporaryDirectory() as work:
-    folder = os.path.join(work, "pictures")
-    os.mkdir(folder)
-    for i in range(16):
-        picture(os.path.join(folder, f"{i}.ppm"), i)
-    searching(folder, work)
-    unmet(folder, work)
-    labels(folder, work)
-    weights(folder, work)
-    usage(folder, work)
-sys.exit(finish())
+sys.exit(run_cases())

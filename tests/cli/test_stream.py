@@ -9,9 +9,8 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 
-from kit import KITFOX, ROOT, check, finish, run
+from kit import KITFOX, ROOT, case, check, run, run_cases
 
 MODEL = os.path.join(ROOT, "data", "everyday10.onnx")
 W, H = 96, 64
@@ -90,6 +89,7 @@ def against_classify(folder, model, limited, *options):
     return out, err
 
 
+@case
 def streams(folder):
     kfx = os.path.join(folder, "float.kfx")
     run("import", MODEL, "-o", kfx)
@@ -122,6 +122,7 @@ def streams(folder):
     check("without MODEL the built-in one", len(line["top"]) == 5 and line["top"][0]["label"])
 
 
+@case
 def flushes(folder):
     p = subprocess.Popen([KITFOX, "stream", "--nv12", f"{W}x{H}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     p.stdin.write(frame(0))
@@ -131,6 +132,7 @@ def flushes(folder):
     check("each line comes at once", json.loads(line)["frame"] == 0 and p.wait() == 0)
 
 
+@case
 def refusals(folder):
     data = frame(0) + frame(1) + frame(2)[:1000]
     code, out, err = run("stream", "--nv12", f"{W}x{H}", stdin=data)
@@ -146,8 +148,4 @@ def refusals(folder):
     check("no such model", code == 1 and "none.kfx" in err, err)
 
 
-with tempfile.TemporaryDirectory() as TOP:
-    streams(TOP)
-    flushes(TOP)
-    refusals(TOP)
-sys.exit(finish())
+sys.exit(run_cases())

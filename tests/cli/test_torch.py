@@ -9,14 +9,15 @@ import os
 import struct
 import subprocess
 import sys
-import tempfile
 
-KITFOX, PYTHON = sys.argv[1], os.environ.get("KITFOX_TORCH")
+from kit import KITFOX, case, check, run_cases
+
+PYTHON = os.environ.get("KITFOX_TORCH")
 if not PYTHON or subprocess.run([PYTHON, "-c", "import numpy, timm, torch, torchvision"], capture_output=True).returncode != 0:
     print("SKIP: KITFOX_TORCH names no Python with torch, timm and torchvision")
     sys.exit(77)
-if len(sys.argv) == 2:  # again, by that Python
-    sys.exit(subprocess.run([PYTHON, os.path.abspath(__file__), KITFOX, "inside"]).returncode)
+if "inside" not in sys.argv:  # again, by that Python
+    sys.exit(subprocess.run([PYTHON, os.path.abspath(__file__), *sys.argv[1:], "inside"]).returncode)
 
 import numpy as np  # noqa: E402
 import timm  # noqa: E402
@@ -63,12 +64,9 @@ def compare(folder, name, model, size):
         truth = model.double()(x.double()).numpy()
     p = subprocess.run([KITFOX, "run", checkpoint, x_file, "-o", y_file, "--arch", name, "-s", f"1x3x{size}x{size}"], capture_output=True, text=True)
     if p.returncode:
-        print("FAILED", name, p.stderr)
-        return False
+        return check(name, False, p.stderr)
     worst = float(np.abs(np.load(y_file) - truth).max() / np.abs(truth).max())
-    good = worst <= 1e-4
-    print("ok    " if good else "FAILED", f"{name} at {size}: relative difference of the logits from torch's doubles {worst:.1e}")
-    return good
+    check(f"{name} at {size}: relative difference of the logits from torch's doubles {worst:.1e}", worst <= 1e-4)
 
 
 def same_preprocess(what, truth, size, *args):
@@ -76,8 +74,7 @@ def same_preprocess(what, truth, size, *args):
     ours = json.loads(p.stdout)["preprocess"] if p.returncode == 0 else {}
     good = bool(ours) and (ours["width"], ours["height"], ours["interpolation"], ours["crop_mode"]) == (size, size, truth["interpolation"], truth["crop_mode"])
     good = good and all(abs(a - b) < 1e-9 for a, b in zip(ours["mean"] + ours["std"] + [ours["crop_pct"]], [*truth["mean"], *truth["std"], truth["crop_pct"]]))
-    print("ok    " if good else "FAILED", what, "" if good else f"{ours} is not {truth}; {p.stderr}")
-    return good
+    check(what, good, f"{ours} is not {truth}; {p.stderr}")
 
 
 def described(folder, name, model):
@@ -85,28 +82,34 @@ def described(folder, name, model):
     from timm.models import save_for_hf
     save_for_hf(model, folder, safe_serialization=True)
     truth, file = timm.data.resolve_model_data_config(model), os.path.join(folder, "model.safetensors")
-    good = same_preprocess(f"{name}: config.json of timm", truth, truth["input_size"][1], file)
+    same_preprocess(f"{name}: config.json of timm", truth, truth["input_size"][1], file)
     os.remove(os.path.join(folder, "config.json"))
-    return same_preprocess(f"{name}: known by --arch", truth, truth["input_size"][1], file, "--arch", name) and good
+    same_preprocess(f"{name}: known by --arch", truth, truth["input_size"][1], file, "--arch", name)
 
 
-def main():
+def begin():
     torch.manual_seed(3)
     torch.set_num_threads(1)
-    bad = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for name in TIMM:
-            model = timm.create_model(name)
-            bad += not described(folder, name, model)
-            bad += not compare(folder, name, model, 224 if "150d" not in name else 256)
-        for name in ("mobilenet_v3_small", "mobilenet_v3_large"):
-            bad += not compare(folder, name, getattr(torchvision.models, name)(), 224)
-            t = torchvision.models.get_model_weights(name).IMAGENET1K_V1.transforms()
-            truth = {"interpolation": t.interpolation.value, "crop_mode": "center", "mean": t.mean, "std": t.std, "crop_pct": t.crop_size[0] / t.resize_size[0]}
-            bad += not same_preprocess(f"{name}: known by its tensors", truth, t.crop_size[0], os.path.join(folder, "m.safetensors"))
-            bad += not compare(folder, name, getattr(torchvision.models, name)(num_classes=7), 96)
-    return bad != 0
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+@case
+def of_timm(folder):
+    begin()
+    for name in TIMM:
+        model = timm.create_model(name)
+        described(folder, name, model)
+        compare(folder, name, model, 224 if "150d" not in name else 256)
+
+
+@case
+def of_torchvision(folder):
+    begin()
+    for name in ("mobilenet_v3_small", "mobilenet_v3_large"):
+        compare(folder, name, getattr(torchvision.models, name)(), 224)
+        t = torchvision.models.get_model_weights(name).IMAGENET1K_V1.transforms()
+        truth = {"interpolation": t.interpolation.value, "crop_mode": "center", "mean": t.mean, "std": t.std, "crop_pct": t.crop_size[0] / t.resize_size[0]}
+        same_preprocess(f"{name}: known by its tensors", truth, t.crop_size[0], os.path.join(folder, "m.safetensors"))
+        compare(folder, name, getattr(torchvision.models, name)(num_classes=7), 96)
+
+
+sys.exit(run_cases())

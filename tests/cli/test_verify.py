@@ -10,9 +10,8 @@ import math
 import os
 import struct
 import sys
-import tempfile
 
-from kit import ROOT, SHARED, check, finish, levels, run
+from kit import ROOT, SHARED, case, check, levels, once, run, run_cases
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tiny_onnx
@@ -77,6 +76,7 @@ def every_rung(path, exact):
             check(f"{os.path.basename(path)} on {rung or 'the best'}, {threads} threads", code == 0 and r["agrees"] and r["identical"] == exact and r["steps"] > 5 and (not exact or r["exact"] == r["steps"]), (out, err))
 
 
+@once
 def vectors(folder):
     onnx = os.path.join(ROOT, "data", "everyday10.onnx")
     plain = os.path.join(folder, "float.kfx")
@@ -98,7 +98,15 @@ def vectors(folder):
     return plain, small
 
 
-def alterations(folder, plain, small):
+@case
+def printed():
+    """The checks of the files that the other cases alter."""
+    vectors()
+
+
+@case
+def alterations(folder):
+    plain, small = vectors()
     bad = os.path.join(folder, "bad.kfx")
     names = [s["name"] for s in read(small)[1]["steps"]]
     for k in (0, 7, len(names) - 1):
@@ -142,6 +150,7 @@ def alterations(folder, plain, small):
     check("an ONNX file", code == 1 and "no golden vector" in err, err)
 
 
+@case
 def formula(folder):
     """One convolution, redone here in integers from the made-up input and the numbers of the file: the hash is of its output."""
     g = tiny_onnx.Graph([1, 3, 8, 8])
@@ -174,6 +183,7 @@ def formula(folder):
     check("the hash is that of integers computed here", step["op"] == "conv" and step.get("direct") == 1 and program["meta"]["golden"]["steps"][0] == want, (step, program["meta"]["golden"], want))
 
 
+@case
 def shared(folder):
     models = {"mobilenetv3_large_100.onnx": 224, "torchvision_mobilenet_v3_small_op17.onnx": 224}
     for name, side in models.items():
@@ -184,8 +194,4 @@ def shared(folder):
         every_rung(quantized(folder, source, side, name[:-5] + ".kfx"), True)
 
 
-with tempfile.TemporaryDirectory() as TOP:
-    alterations(TOP, *vectors(TOP))
-    formula(TOP)
-    shared(TOP)
-sys.exit(finish())
+sys.exit(run_cases())

@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-from kit import KITFOX, PEERS, ROOT, SHARED, check, finish, peers_have
+from kit import KITFOX, PEERS, ROOT, SHARED, case, check, once, peers_have, run_cases
 
 try:
     import yaml
@@ -273,19 +273,50 @@ def scalars(r):
     return [("".join(f"- {s}\n" for s in plain[i:i + 100])).encode() for i in range(0, len(plain), 100)]
 
 
-R = random.Random(20)
-CORPUS = []
-FILES = sorted(glob.glob(os.path.join(ROOT, "tests", "fuzz", "corpus", "yaml", "*.yaml")))
-for path in FILES + [os.path.join(SHARED, "data", "MobileNetV3_config.yaml")]:
-    if os.path.exists(path):
-        with open(path, "rb") as f:
-            CORPUS.append(f.read())
+@once
+def corpus(_):
+    files = sorted(glob.glob(os.path.join(ROOT, "tests", "fuzz", "corpus", "yaml", "*.yaml")))
+    texts = []
+    for path in files + [os.path.join(SHARED, "data", "MobileNetV3_config.yaml")]:
+        if os.path.exists(path):
+            with open(path, "rb") as f:
+                texts.append(f.read())
+    return texts
+
+
+@once
+def of_pyyaml(_):
+    r = random.Random("dumped")
+    return [dumped(r) for _ in range(250)]
+
+
 HAND = [f.replace("{}", v, 1).encode() for f in FRAMES for v in VALUES] + [w.encode() for w in WHOLE]
-DUMPED = [dumped(R) for _ in range(250)]
-compare("the corpus", CORPUS, 10)
-compare("scalars", scalars(R), 38)
-compare("dumped by PyYAML", DUMPED, 200)
-compare("written by hand", HAND, 300)
-SMALL = [d for d in DUMPED + HAND + CORPUS if len(d) < 600]
-compare("changed", [changed(R, R.choice(SMALL)) for _ in range(500)], 80)
-sys.exit(finish())
+
+
+@case
+def files():
+    compare("the corpus", corpus(), 10)
+
+
+@case
+def thousands_of_scalars():
+    compare("scalars", scalars(random.Random("scalars")), 38)
+
+
+@case
+def written_by_pyyaml():
+    compare("dumped by PyYAML", of_pyyaml(), 200)
+
+
+@case
+def written_by_hand():
+    compare("written by hand", HAND, 300)
+
+
+@case
+def changed_by_chance():
+    r, small = random.Random("changed"), [d for d in of_pyyaml() + HAND + corpus() if len(d) < 600]
+    compare("changed", [changed(r, r.choice(small)) for _ in range(500)], 80)
+
+
+sys.exit(run_cases())
