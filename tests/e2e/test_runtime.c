@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../temporary.h"
 #include "kitfox/compile.h"
 #include "npy.h"
 
@@ -103,7 +104,7 @@ static void check_model(void **state) {
     kf_graph *graph;
     kf_model *model;
     kf_import_options o;
-    char path[700], file[] = "/tmp/kitfox-test-XXXXXX";
+    char path[700], file[256];
     kf_import_options_init(&o);
     o.input_shape = c->shape;
     snprintf(path, sizeof path, "%s/models/%s.onnx", shared, c->model);
@@ -118,7 +119,7 @@ static void check_model(void **state) {
         kf_model_destroy(&model);
     }
     assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
-    int fd = mkstemp(file);
+    int fd = mkstemp(temporary_name(file, sizeof file, "kitfox-test"));
     assert_true(fd >= 0);
     close(fd);
     if (kf_graph_save(graph, file, &err) != KF_OK) fail_msg("%s", err.text);

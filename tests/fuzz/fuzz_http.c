@@ -2,15 +2,16 @@
  * then decided; what is kept beside a part is read again. Nothing is sent anywhere.
  * Owner rule: everything is released after each input. */
 #include "common/fetch.c"
+#include "../temporary.h"
 
 #include <sys/mman.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char folder[] = "/tmp/fuzz-http-XXXXXX", path[64];
+static char folder[200], path[256];
 
 static void clean(void) {
-    char tag[128];
+    char tag[300];
     snprintf(tag, sizeof tag, "%s.part.tag", path);
     unlink(tag), rmdir(folder);
 }
@@ -18,7 +19,7 @@ static void clean(void) {
 static void prepare(void) {
     kf_error err = {0};
     if (path[0]) return;
-    if (load_curl(&err) != KF_OK || !mkdtemp(folder)) {
+    if (load_curl(&err) != KF_OK || !temporary_folder(folder, sizeof folder, "fuzz-http")) {
         fprintf(stderr, "SKIP: %s\n", err.text);
         exit(77);
     }

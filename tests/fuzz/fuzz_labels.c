@@ -5,12 +5,13 @@
 
 #include <jansson.h>
 
+#include "../temporary.h"
 #include "kitfox/lab.h"
 #include "memory_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char folder[] = "/tmp/fuzz-labels-XXXXXX";
+static char folder[200];
 
 static void as_labels(const char *path) {
     kf_error err = {0};
@@ -53,7 +54,7 @@ static void remove_folder(void) { rmdir(folder); }
 static void once(void) {
     static int done;
     if (done++) return;
-    if (!mkdtemp(folder) || atexit(remove_folder) != 0) exit(1);
+    if (!temporary_folder(folder, sizeof folder, "fuzz-labels") || atexit(remove_folder) != 0) exit(1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

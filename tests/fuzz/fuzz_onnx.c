@@ -7,6 +7,7 @@
 #define DRIVE_NAMES "parsed", "imported", "simplified", "written", "compiled", "ran"
 enum { PARSED, IMPORTED, SIMPLIFIED, WRITTEN, COMPILED, RAN };
 
+#include "../temporary.h"
 #include "api/toolchain/graph_api.h"
 #include "drive.h"
 #include "onnx_mutate.h"
@@ -209,33 +210,29 @@ static void whole_way(kf_graph *g) {
 
 /* ---- weights beside the file ------------------------------------------------------------ */
 
-static char folder[] = "/tmp/fuzz-onnx-XXXXXX", model_path[64], weights_path[64];
-
-static void clean(void) { unlink(model_path), unlink(weights_path), rmdir(folder); }
-
 static void write_file(const char *path, const void *data, size_t size) {
-    unlink(path); /* a file that is cut and written again goes to the disk at once */
     FILE *f = fopen(path, "wb");
     if (f && fwrite(data, 1, size, f) == size && fclose(f) == 0) return;
     perror(path);
     exit(1);
 }
 
-/* The network in a folder of its own, with 512 bytes of weights that it may name: "w.bin". */
+/* The network in a folder of its own, with 512 bytes of weights that it may name: "w.bin". The folder is gone before
+ * anything is run: a campaign ends its processes without asking them. */
 static void from_folder(const uint8_t *data, size_t size) {
-    static uint8_t weights[512];
+    uint8_t weights[512];
+    char folder[200], model_path[256], weights_path[256];
     kf_graph *g;
     kf_error err = {0};
-    if (!model_path[0]) {
-        REQUIRE(mkdtemp(folder), "no temporary folder");
-        snprintf(model_path, sizeof model_path, "%s/m.onnx", folder);
-        snprintf(weights_path, sizeof weights_path, "%s/w.bin", folder);
-        atexit(clean);
-        for (size_t i = 0; i < sizeof weights; i++) weights[i] = i % 4 == 3 ? 0x3e : (uint8_t)(37 * i);
-        write_file(weights_path, weights, sizeof weights);
-    }
+    REQUIRE(temporary_folder(folder, sizeof folder, "fuzz-onnx"), "no temporary folder");
+    snprintf(model_path, sizeof model_path, "%s/m.onnx", folder);
+    snprintf(weights_path, sizeof weights_path, "%s/w.bin", folder);
+    for (size_t i = 0; i < sizeof weights; i++) weights[i] = i % 4 == 3 ? 0x3e : (uint8_t)(37 * i);
+    write_file(weights_path, weights, sizeof weights);
     write_file(model_path, data, size);
-    if (kf_graph_import(model_path, NULL, &g, &err) != KF_OK) {
+    kf_status st = kf_graph_import(model_path, NULL, &g, &err);
+    unlink(model_path), unlink(weights_path), rmdir(folder);
+    if (st != KF_OK) {
         REQUIRE(err.text[0], "refused without a reason");
         return;
     }

@@ -6,17 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "../temporary.h"
 #include "kitfox/lab.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char folder[] = "/tmp/fuzz-raw-XXXXXX", path[64];
+static char folder[200], path[256];
 
 static void clean(void) { unlink(path), rmdir(folder); }
 
 static void prepare(void) {
     if (path[0]) return;
-    if (!mkdtemp(folder)) exit(77);
+    if (!temporary_folder(folder, sizeof folder, "fuzz-raw")) exit(77);
     snprintf(path, sizeof path, "%s/a.bin", folder);
     atexit(clean);
 }

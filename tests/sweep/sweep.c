@@ -2,6 +2,7 @@
  * sweep [--count N] [--seed S] [--from I] [--jobs J] [--write FILE]: networks I to I + N - 1 of the sequence of seed S.
  * A network does not depend on the others: --from I --count 1 repeats it. A job that dies is reported and goes on.
  * Owner rule: outcomes lie in memory that all jobs share. */
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -11,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../temporary.h"
 #include "check.h"
 #include "network.h"
 
@@ -29,7 +31,7 @@ typedef struct sweep {
     net_row *rows;     /* [count] */
     outcome *outcomes; /* [count], shared */
     int *at;           /* [jobs], shared: what each works on, -1 at the end */
-    char folder[40];
+    char folder[256];
     int shown, broken; /* broken: jobs that failed outside a network */
 } sweep;
 
@@ -48,9 +50,21 @@ static void work_through(sweep *s, int j, int from) {
     s->at[j] = -1;
 }
 
+/* With what a job that died has left in it. */
+static void remove_folder(const char *folder) {
+    char path[600];
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        unlink(path); /* not "." and ".." */
+    }
+    if (d) closedir(d);
+    rmdir(folder);
+}
+
 static void start(sweep *s, job *jobs, int j, int from) {
-    char name[] = "/tmp/sweep-log-XXXXXX";
-    jobs[j].log = mkstemp(name);
+    char name[256];
+    jobs[j].log = mkstemp(temporary_name(name, sizeof name, "sweep-log"));
     if (jobs[j].log < 0) abort();
     unlink(name);
     fflush(NULL);
@@ -248,12 +262,11 @@ int main(int argc, char **argv) {
     if (s.write) return write_network(&s);
     s.outcomes = shared((size_t)s.count * sizeof *s.outcomes);
     s.at = shared((size_t)s.jobs * sizeof *s.at);
-    snprintf(s.folder, sizeof s.folder, "/tmp/sweep-XXXXXX");
-    if (!mkdtemp(s.folder)) abort();
+    if (!temporary_folder(s.folder, sizeof s.folder, "sweep")) abort();
     sweep_levels((kf__cpu_level[KF_CPU_LEVELS]){0}); /* for all jobs */
     run(&s);
     int failed = report(&s);
-    rmdir(s.folder);
+    remove_folder(s.folder);
     clock_gettime(CLOCK_MONOTONIC, &b);
     printf("%.1f s\n", (double)(b.tv_sec - a.tv_sec) + (double)(b.tv_nsec - a.tv_nsec) * 1e-9);
     munmap(s.outcomes, (size_t)s.count * sizeof *s.outcomes);

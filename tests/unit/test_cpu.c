@@ -15,14 +15,15 @@
 
 #include <cmocka.h>
 
+#include "../temporary.h"
 #include "cpu/cpu.h"
 #include "cpu/fp.h"
 #include "kitfox/kitfox.h"
 
-static char root[64];
+static char root[256];
 
 static void put(const char *path, const char *text) {
-    char full[512];
+    char full[600];
     snprintf(full, sizeof full, "%s%s", root, path);
     for (char *p = full + strlen(root) + 1; (p = strchr(p, '/')); *p++ = '/') *p = '\0', mkdir(full, 0755);
     FILE *f = fopen(full, "w");
@@ -33,13 +34,12 @@ static void put(const char *path, const char *text) {
 
 static int fresh(void **state) {
     (void)state;
-    strcpy(root, "/tmp/kitfox-cpu-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
+    return temporary_folder(root, sizeof root, "kitfox-cpu") ? 0 : -1;
 }
 
 static int clean(void **state) {
     (void)state;
-    char command[128];
+    char command[300];
     snprintf(command, sizeof command, "rm -rf '%s'", root);
     return system(command);
 }

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include "../temporary.h"
 #include "kitfox/compile.h"
 #include "kitfox/kitfox.h"
 #include "os/file.h"
@@ -78,19 +79,18 @@ int rename(const char *from, const char *to) {
 
 /* ---- folder of a test -------------------------------------------------------------------------------------------- */
 
-static char home[] = "/tmp/kitfox-files-XXXXXX";
+static char home[256];
 
 static int enter(void **state) {
     (void)state;
-    strcpy(home + sizeof home - 7, "XXXXXX");
     alarm(20); /* whatever waits for a pipe ends the test */
-    return mkdtemp(home) && chdir(home) == 0 ? 0 : -1;
+    return temporary_folder(home, sizeof home, "kitfox-files") && chdir(home) == 0 ? 0 : -1;
 }
 
 static int leave(void **state) {
     (void)state;
-    char command[64];
-    snprintf(command, sizeof command, "rm -rf %s", home);
+    char command[300];
+    snprintf(command, sizeof command, "rm -rf '%s'", home);
     return chdir("/") == 0 && system(command) == 0 ? 0 : -1;
 }
 

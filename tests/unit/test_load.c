@@ -1,5 +1,6 @@
 /* Loading models: nothing of the file is looked at afterwards, float and integer, from memory and from a file; and the
  * proof that no accumulator overflows is exact. Owner rule: each test frees what it makes. */
+#include "../temporary.h"
 #include "quantized_graph.h"
 
 #include <unistd.h>
@@ -111,12 +112,12 @@ static void from_memory(void **state) {
 static void from_a_file(void **state) {
     (void)state;
     for (int integer = 0; integer < 2; integer++) {
-        char path[] = "/tmp/kitfox_load_XXXXXX";
+        char path[256];
         float want[SCORES], got[SCORES];
         size_t bytes;
         kf_model *m;
         kf_error err = {0};
-        int fd = mkstemp(path);
+        int fd = mkstemp(temporary_name(path, sizeof path, "kitfox-load"));
         FILE *f = fdopen(fd, "w");
         void *file = write_program(integer, &bytes, want);
         assert_true(fwrite(file, 1, bytes, f) == bytes && fflush(f) == 0);
@@ -154,7 +155,7 @@ static void misaligned(void **state) {
 /* Two steps read one constant: what the first has packed is not given back before the second has. */
 static void shared_weights(void **state) {
     (void)state;
-    char path[] = "/tmp/kitfox_load_XXXXXX";
+    char path[256];
     float want[SCORES], got[SCORES];
     kf_model *m;
     kf_error err = {0};
@@ -173,7 +174,7 @@ static void shared_weights(void **state) {
     gb_ok(kf_model_load_memory(file, bytes, NULL, &m, &err), &err);
     scores_of(m, want);
     kf_model_destroy(&m);
-    close(mkstemp(path));
+    close(mkstemp(temporary_name(path, sizeof path, "kitfox-load")));
     gb_ok(kf__file_replace(path, file, bytes, &err), &err);
     gb_ok(kf_model_load(path, NULL, &m, &err), &err);
     scores_of(m, got);

@@ -15,15 +15,16 @@
 
 #include <cmocka.h>
 
+#include "../temporary.h"
 #include "os/file.h"
 #include "os/pool.h"
 
 static void replace_and_map(void **state) {
     (void)state;
-    char dir[] = "/tmp/kitfox-os-XXXXXX", path[64];
+    char dir[200], path[256];
     kf__file map;
     kf_error err = {0};
-    assert_non_null(mkdtemp(dir));
+    assert_non_null(temporary_folder(dir, sizeof dir, "kitfox-os"));
     snprintf(path, sizeof path, "%s/file", dir);
     assert_int_equal(kf__file_read(path, 100, &map, &err), KF_ERR_IO);
     assert_memory_equal(err.text, path, strlen(path));
