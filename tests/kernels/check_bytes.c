@@ -154,14 +154,15 @@ static void check_choice(void) {
 }
 
 int main(void) {
-    kf__random r = {31};
+    kf__random nv12 = family("nv12"), across = family("across"), down = family("down");
     for (int32_t w = 2; w <= 100; w += 2)
-        for (int limited = 0; limited < 2; limited++) check_nv12(w, limited, &r);
+        for (int limited = 0; limited < 2; limited++) check_nv12(w, limited, &nv12);
     for (unsigned i = 0; i < 300; i++)
-        check_across((int32_t)kf__random_range(&r, 1, i % 4 ? 60 : 8), (int32_t)kf__random_range(&r, 1, 20),
-                     (int32_t)kf__random_range(&r, 1, 40), (int32_t)kf__random_range(&r, 1, 20), &r);
+        check_across((int32_t)kf__random_range(&across, 1, i % 4 ? 60 : 8), (int32_t)kf__random_range(&across, 1, 20),
+                     (int32_t)kf__random_range(&across, 1, 40), (int32_t)kf__random_range(&across, 1, 20), &across);
     for (unsigned i = 0; i < 300; i++)
-        check_down((size_t)kf__random_range(&r, 1, i % 4 ? 300 : 40), (int32_t)kf__random_range(&r, 1, 20), &r);
+        check_down((size_t)kf__random_range(&down, 1, i % 4 ? 300 : 40), (int32_t)kf__random_range(&down, 1, 20),
+                   &down);
     check_hashes();
     check_choice();
     failures += unmet(CHECK_BYTES);

@@ -128,15 +128,20 @@ static void bench(void) {
     }
 }
 
+static void layers(void) {
+    kf__random r = family("layers");
+    for (unsigned i = 0; i < KF_COUNT(LAYERS); i++)
+        for (unsigned absent = 0; absent < 4; absent++)
+            check_shape(LAYERS[i], absent == 3 ? 1u << (LAYERS[i].k - 1) : absent, i, &r);
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         bench();
         return 0;
     }
-    kf__random r = {21};
-    for (unsigned i = 0; i < KF_COUNT(LAYERS); i++)
-        for (unsigned absent = 0; absent < 4; absent++)
-            check_shape(LAYERS[i], absent == 3 ? 1u << (LAYERS[i].k - 1) : absent, i, &r);
+    layers();
+    kf__random r = family("windows");
     for (unsigned i = 0; i < 600; i++) {
         int32_t k = (int32_t)kf__random_range(&r, 1, i % 20 ? 7 : MAX_K); /* above 49 taps the generic code runs */
         shape s = {k,

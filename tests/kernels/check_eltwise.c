@@ -114,11 +114,11 @@ int main(int argc, char **argv) {
         bench();
         return 0;
     }
-    kf__random r = {22};
+    kf__random r = family("layers"), sizes = family("sizes"), pairs = family("interleave");
     for (unsigned i = 0; i < KF_COUNT(LAYERS); i++) check_shape(LAYERS[i][0], LAYERS[i][1], i, &r);
     for (unsigned i = 0; i < 300; i++)
-        check_shape((size_t)kf__random_range(&r, 1, 9), (size_t)kf__random_range(&r, 1, 50), i, &r);
-    for (size_t n = 1; n < 40; n++) check_interleave(n, &r);
+        check_shape((size_t)kf__random_range(&sizes, 1, 9), (size_t)kf__random_range(&sizes, 1, 50), i, &sizes);
+    for (size_t n = 1; n < 40; n++) check_interleave(n, &pairs);
     failures += unmet(CHECK_ELTWISE);
     printf("eltwise: %d cases, %d failures\n", cases, failures);
     return failures != 0;

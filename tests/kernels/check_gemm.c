@@ -204,25 +204,41 @@ static void bench(void) {
     }
 }
 
-int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
-        bench();
-        return 0;
-    }
-    kf__random r = {20};
+static void layers(void) {
+    kf__random r = family("layers");
     for (unsigned i = 0; i < KF_COUNT(LAYERS); i++) check_shape(LAYERS[i], 0, i, &r);
-    /* Remainders of every tile: rows up to one tile and one more, columns around the panels, odd depths, gaps. */
+}
+
+/* Remainders of every tile: rows up to one tile and one more, columns around the panels, odd depths, gaps. */
+static void remainders(void) {
+    kf__random r = family("remainders");
     for (unsigned i = 0; i < 400; i++) {
         shape s = {(size_t)kf__random_range(&r, 1, 52), (size_t)kf__random_range(&r, 1, 70),
                    (size_t)kf__random_range(&r, 1, 40)};
         check_shape(s, i % 3 ? i % 7 : 0, i, &r);
     }
+}
+
+static void row_blocks(void) {
+    kf__random r = family("row_blocks");
     for (unsigned i = 0; i < 30; i++) check_shape((shape){95 + i % 4, 33, 513 + i}, 3, i, &r); /* row blocks */
+}
+
+static void pieces(void) {
+    kf__random r = family("pieces");
     for (unsigned i = 0; i < 120; i++) {
         shape s = {(size_t)kf__random_range(&r, 1, 60), (size_t)kf__random_range(&r, 1, 50),
                    (size_t)kf__random_range(&r, 1, 15)};
         check_pieces(s, 1 + i % 4, (size_t)kf__random_range(&r, 1, 12), i, &r);
     }
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
+        bench();
+        return 0;
+    }
+    layers(), remainders(), row_blocks(), pieces();
     failures += unmet(CHECK_GEMM);
     printf("gemm: %d cases, %d failures\n", cases, failures);
     return failures != 0;

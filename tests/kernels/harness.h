@@ -55,6 +55,14 @@ static inline bool is_canary(const float *p) {
     return b[0] == CANARY && b[1] == CANARY && b[2] == CANARY && b[3] == CANARY;
 }
 
+/** The generator of one family of cases, seeded by its name (FNV-1a): more cases in one family, or a new family, leave
+ *  the cases of the others as they are. */
+static inline kf__random family(const char *name) {
+    kf__random r = {0xcbf29ce484222325u};
+    for (; *name; name++) r.state = (r.state ^ (unsigned char)*name) * 0x100000001b3u;
+    return r;
+}
+
 static inline void fill(guarded *g, kf__random *r) {
     for (size_t i = 0; i < g->count; i++) g->at[i] = (float)(kf__random_unit(r) * 4 - 2);
 }
