@@ -40,6 +40,18 @@ def check(what, ok, detail=""):
     print(("ok    " if ok else "FAIL  ") + what + ("" if ok else f": {str(detail)[:2000]}"))
 
 
+def says(text, pattern):
+    """Does a message have the pieces of the pattern, which " .. " separates, in their order? Places, numbers, names and a
+    key word or two; the sentence around them may be mended."""
+    at = 0
+    for piece in pattern.split(" .. "):
+        at = text.find(piece, at)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
 def case(function):
     """Declares a case. It is called with an empty folder of its own, removed afterwards, or without an argument."""
     _cases.append(function)

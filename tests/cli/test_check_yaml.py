@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from kit import PEERS, ROOT, SHARED, case, check, run, run_cases
+from kit import PEERS, ROOT, SHARED, case, check, run, run_cases, says
 
 LOAD = "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin.buffer.read())))"
 
@@ -148,18 +148,18 @@ def ranges(top):
     edge = frames(os.path.join(folder, "edge.yuv"), 15, 235)
     regular, video = YAML, YAML.replace("range: regular", "range: bt601_video")
     where = "input_space_and_range"
-    for text, given, note in [(regular, [limited], "the luma of 2 frames lies in 16..234, like limited range, but the file says regular (full)"), (regular, [full], None), (regular, [edge], None),
-                              (regular, [limited, full], None), (video, [full], "the luma of 2 frames lies in 0..254, like full range, but the file says bt601_video (limited)"), (video, [limited], None),
-                              (video, [limited, full], "the luma of 4 frames lies in 0..254, like full range")]:
+    for text, given, note in [(regular, [limited], "luma .. 2 frames .. 16..234 .. limited .. full"), (regular, [full], None), (regular, [edge], None),
+                              (regular, [limited, full], None), (video, [full], "luma .. 2 frames .. 0..254 .. full .. bt601_video (limited)"), (video, [limited], None),
+                              (video, [limited, full], "luma .. 4 frames .. 0..254 .. full")]:
         write(path, text)
         code, out, err = run("check", path, "--frames", *given)
         notes = [line for line in err.splitlines() if "luma" in line]
-        check(f"{'regular' if text is regular else 'video'}: {' '.join(map(os.path.basename, given))}", code == 0 and (not notes and "luma of" in out if note is None else len(notes) == 1 and note in notes[0] and "c.yaml:7:26" in notes[0]), err)
+        check(f"{'regular' if text is regular else 'video'}: {' '.join(map(os.path.basename, given))}", code == 0 and (not notes and "luma of" in out if note is None else len(notes) == 1 and says(notes[0], note) and "c.yaml:7:26" in notes[0]), err)
         code, out, err = run("check", "--frames", *given, path, "--json")
         check("    --json", code == 0 and json.loads(out.splitlines()[-1])["agrees"] is (note is None), out)
     big = frames(os.path.join(folder, "big.nv12"), 16, 235, 3, 96, 80)
     code, out, err = run("check", path, "--frames", big)
-    check("frames of another size", code == 1 and f"{big}: {96 * 80 * 3 * 3 // 2} bytes; NV12 frames of 64x64 have 6144 each" in err, err)
+    check("frames of another size", code == 1 and says(err, f"{big}: {96 * 80 * 3 * 3 // 2} .. 64x64 .. 6144"), err)
     code, out, err = run("check", path, "--frames", big, "--nv12", "96x80")
     check("--nv12", code == 0 and "the luma of 3 frames" in out, err)
     code, out, err = run("check", path, "--frames", os.path.join(folder, "none"))
@@ -174,7 +174,7 @@ def ranges(top):
     write(path, YAML)
     for verb in ("check", "quantize"):
         code, out, err = run(verb, path)
-        check(f"{verb}: calibration like limited range", code == 0 and err.count("the luma of all calibration pictures lies in 16..234, like limited range") == 1, err)
+        check(f"{verb}: calibration like limited range", code == 0 and len([x for x in err.splitlines() if says(x, "luma .. calibration .. 16..234 .. limited")]) == 1, err)
     write(path, YAML.replace("rt: nv12", "rt: rgb"))
     code, out, err = run("check", path)
     check("rgb says nothing of it", code == 0 and "luma" not in err, err)
@@ -192,14 +192,14 @@ def large(top):
     check("60,000 values", code == 0 and out.count(" = 1 (int)\n") == 60000, err)
     write(path, "".join(f"k{i}:\n" for i in range(60000)))
     code, out, err = run("check", path)
-    check("60,000 keys", code == 1 and f"{path}:1:1: unknown group 'k0'" in err, err)
+    check("60,000 keys", code == 1 and says(err, f"{path}:1:1: .. unknown .. 'k0'"), err)
     write(path, "".join(f"k{i}:\n" for i in range(110000)))
     code, out, err = run("check", path)
-    check("110,000 keys", code == 1 and f"{path}:65536:1: value 65537; a configuration has at most 65536" in err, err)
+    check("110,000 keys", code == 1 and says(err, f"{path}:65536:1: .. 65537 .. 65536"), err)
     names = ";".join(["/none:int16"] * 80000)
     write(path, YAML.replace("input_parameters:", f"  set_node_data_type: '{names}'\ninput_parameters:"))
     code, out, err = run("check", path)
-    check("80,000 names", code == 1 and f"{path}:3:23: int16 node '/none'; there is no such node" in err, err[-500:])
+    check("80,000 names", code == 1 and says(err, f"{path}:3:23: .. '/none' .. no such"), err[-500:])
 
 
 sys.exit(run_cases())

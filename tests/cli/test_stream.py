@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 
-from kit import KITFOX, ROOT, case, check, run, run_cases
+from kit import KITFOX, ROOT, case, check, run, run_cases, says
 
 MODEL = os.path.join(ROOT, "data", "everyday10.onnx")
 W, H = 96, 64
@@ -98,13 +98,13 @@ def streams(folder):
         _, err = against_classify(folder, model, False)
         check("no notice", err == "", err)
     _, err = against_classify(folder, full, True, "--range", "limited")
-    check("another range gives a notice", "note: --range limited, but the model was made for full range" in err, err)
+    check("another range gives a notice", says(err, "note: --range limited .. model .. full"), err)
     _, err = against_classify(folder, limited, True)
     check("the range of the YAML is the default", err == "", err)
     _, err = against_classify(folder, limited, True, "--range", "limited")
     check("the same range gives none", err == "", err)
     _, err = against_classify(folder, limited, False, "--range", "full")
-    check("full given to a limited model", "note: --range full, but the model was made for limited range" in err, err)
+    check("full given to a limited model", says(err, "note: --range full .. model .. limited"), err)
     check("info tells the range", json.loads(run("info", limited, "--json")[1])["nv12_range"] == "limited" and json.loads(run("info", full, "--json")[1])["nv12_range"] == "full")
 
     both = [frame(k) for k in range(7)]
@@ -136,12 +136,12 @@ def flushes(folder):
 def refusals(folder):
     data = frame(0) + frame(1) + frame(2)[:1000]
     code, out, err = run("stream", "--nv12", f"{W}x{H}", stdin=data)
-    check("a cut last frame", code == 1 and [json.loads(x)["frame"] for x in out.splitlines()] == [0, 1] and f"frame 2 ends after 1000 of {W * H * 3 // 2} bytes" in err, (code, out, err))
+    check("a cut last frame", code == 1 and [json.loads(x)["frame"] for x in out.splitlines()] == [0, 1] and says(err, f"frame 2 .. 1000 .. {W * H * 3 // 2} bytes"), (code, out, err))
     code, out, err = run("stream", "--nv12", f"{W}x{H}")
-    check("no frame at all", code == 1 and out == "" and "no frame; it is empty" in err, err)
-    for args, text in {("--nv12", "95x64"): "both sides must be even", ("--nv12", "96x63"): "both sides must be even", ("--nv12", "96"): "two sides of 2 to", ("--nv12", "0x64"): "two sides of 2 to",
-                       ("--nv12", "96x64y"): "two sides of 2 to", ("--nv12", "99999x2"): "two sides of 2 to", (): "--nv12 WxH is needed", ("--nv12", "96x64", "--stride", "95"): "smaller than a row of 96 bytes",
-                       ("--nv12", "96x64", "--range", "video"): "full or limited", ("--nv12", "96x64", "--every", "0"): "--every 0"}.items():
+    check("no frame at all", code == 1 and out == "" and "no frame" in err, err)
+    for args, text in {("--nv12", "95x64"): "even", ("--nv12", "96x63"): "even", ("--nv12", "96"): "two sides of 2 to", ("--nv12", "0x64"): "two sides of 2 to",
+                       ("--nv12", "96x64y"): "two sides of 2 to", ("--nv12", "99999x2"): "two sides of 2 to", (): "--nv12 WxH", ("--nv12", "96x64", "--stride", "95"): "96 bytes",
+                       ("--nv12", "96x64", "--range", "video"): "limited", ("--nv12", "96x64", "--every", "0"): "--every 0"}.items():
         code, out, err = run("stream", *args, stdin=frame(0))
         check("refused: " + " ".join(args), code == 2 and out == "" and text in err, (code, err))
     code, out, err = run("stream", os.path.join(folder, "none.kfx"), "--nv12", "96x64", stdin=frame(0))

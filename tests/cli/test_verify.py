@@ -11,7 +11,7 @@ import os
 import struct
 import sys
 
-from kit import ROOT, SHARED, case, check, levels, once, run, run_cases
+from kit import ROOT, SHARED, case, check, levels, once, run, run_cases, says
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import tiny_onnx
@@ -115,7 +115,7 @@ def alterations(folder):
             p["meta"]["golden"]["steps"][k] = ("0" if h[0] != "0" else "1") + h[1:]
         altered(small, bad, change)
         code, out, err = run("verify", bad)
-        check(f"hash of step {k}", code == 1 and f"{bad}: step {k}, {names[k]} (" in err and "is the first that differs; its bytes are others" in err, err)
+        check(f"hash of step {k}", code == 1 and f"{bad}: step {k}, {names[k]} (" in err and says(err, "first that differs"), err)
         code, out, err = run("verify", bad, "--json")
         check("    --json", code == 1 and json.loads(out)["step"]["name"] == names[k] and json.loads(out)["agrees"] is False, out)
     names = [s["name"] for s in read(plain)[1]["steps"]]
@@ -141,7 +141,7 @@ def alterations(folder):
         check(f"refused at load: {what}", code == 1 and words in err, err)
     altered(small, bad, lambda p: p["meta"].pop("golden"))
     code, out, err = run("verify", bad)
-    check("without a vector", code == 1 and f"{bad}: the model has no golden vector" in err and "kitfox import or quantize" in err, err)
+    check("without a vector", code == 1 and says(err, f"{bad}: .. no golden vector") and "kitfox import or quantize" in err, err)
     altered(small, bad, lambda p: p["meta"]["golden"].update(input=2))
     check("a newer formula is as none", run("info", bad)[0] == 0 and "no golden vector" in run("verify", bad)[2])
     code, out, err = run("verify", os.path.join(ROOT, "tests", "golden", "small_v1.kfx"))
