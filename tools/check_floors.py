@@ -2,8 +2,8 @@
 """Check the include rules of the house: the floor table in docs/ARCHITECTURE.md is the rule.
 
 Each table row gives a floor, a folder and the folders it may include. A file may include its own folder's headers and those of
-the named folders, which must lie on a lower floor. Also: every file starts with a role comment, stays under 800 lines, and
-functions outside kernels stay under 100 lines.
+the named folders, which must lie on a lower floor. Also: every file starts with a role comment, stays under 800 lines,
+functions outside kernels stay under 100 lines, and no two files of src have the same name.
 """
 import os
 import re
@@ -80,12 +80,22 @@ def check_size(path, text):
     return errors
 
 
+def check_names(paths):
+    """Who looks for a file in a log or a debugger has its name alone."""
+    first, errors = {}, []
+    for path in sorted(p for p in paths if p.startswith("src/")):
+        same = first.setdefault(os.path.basename(path), path)
+        if same != path:
+            errors.append(f"{path}: another file has this name: {same}")
+    return errors
+
+
 def main():
     floors, allowed = read_table()
     if len(floors) < 15:
         print("the floor table in docs/ARCHITECTURE.md cannot be read")
         return 1
-    errors, files = [], 0
+    errors, paths = [], []
     for top in ("include", "src", "programs", "examples"):
         for folder, _, names in os.walk(os.path.join(ROOT, top)):
             for name in names:
@@ -94,10 +104,11 @@ def main():
                 path = os.path.relpath(os.path.join(folder, name), ROOT)
                 with open(os.path.join(ROOT, path)) as f:
                     text = f.read()
-                files += 1
+                paths.append(path)
                 errors += check_includes(path, text, floors, allowed) + check_size(path, text)
+    errors += check_names(paths)
     print("\n".join(errors))
-    print(f"{files} files, {len(errors)} violations")
+    print(f"{len(paths)} files, {len(errors)} violations")
     return 1 if errors else 0
 
 

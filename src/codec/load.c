@@ -64,12 +64,13 @@ kf_status kf__codec_orient(kf_image *image, int o, kf_error *err) {
     if (o <= 1) return KF_OK;
     kf_image turned;
     int swap = o >= 5;
-    kf_status st =
-        kf_image_create(swap ? image->height : image->width, swap ? image->width : image->height, &turned, err);
+    kf_status st = swap ? kf_image_create(image->height, image->width, &turned, err)
+                        : kf_image_create(image->width, image->height, &turned, err);
     if (st != KF_OK) return st;
     for (int32_t y = 0; y < turned.height; y++)
         for (int32_t x = 0; x < turned.width; x++) {
-            int32_t u = swap ? y : x, v = swap ? x : y; /* source column and row before mirroring */
+            int32_t u = swap ? y : x; /* source column and row before mirroring */
+            int32_t v = swap ? x : y;
             int mirror_u = o == 2 || o == 3 || o == 7 || o == 8, mirror_v = o == 3 || o == 4 || o == 6 || o == 7;
             if (mirror_u) u = image->width - 1 - u;
             if (mirror_v) v = image->height - 1 - v;

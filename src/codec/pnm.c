@@ -54,7 +54,9 @@ kf_status kf__codec_pnm(const uint8_t *data, size_t bytes, const kf_image_option
                                       (long long)i);
             }
             uint8_t b = (uint8_t)((v * 255 + maxval / 2) / maxval);
-            for (int to = channels == 3 ? k : 0; to < (channels == 3 ? k + 1 : 3); to++) out->pixels[3 * i + to] = b;
+            int first = channels == 3 ? k : 0;
+            int count = channels == 3 ? 1 : 3;
+            for (int to = first; to < first + count; to++) out->pixels[3 * i + to] = b;
         }
     return KF_OK;
 }

@@ -33,7 +33,8 @@ static double at(const kf__dense *t, size_t c) {
 
 kf_status kf__eval_linear(const kf__eval *e) {
     const kf__node *n = e->n;
-    const kf__dense *x = e->in[0], *scale = e->n_in > 1 ? e->in[1] : NULL, *zero = e->n_in > 2 ? e->in[2] : NULL;
+    const kf__dense *x = e->in[0], *scale = e->n_in > 1 ? e->in[1] : NULL;
+    const kf__dense *zero = e->n_in > 2 ? e->in[2] : NULL;
     kf__dense *out = e->out;
     bool quantize = n->op == KF_OP_QUANTIZE;
     kf_dtype stored = quantize ? out->dtype : x->dtype;
@@ -57,7 +58,8 @@ kf_status kf__eval_linear(const kf__eval *e) {
             continue;
         }
         double q = rint((double)((float)v / s)) + z; /* NaN gives the lower bound */
-        kf__eval_put(out, i, q > lo ? (q < hi ? q : hi) : lo);
+        if (!(q > lo)) q = lo;
+        kf__eval_put(out, i, q < hi ? q : hi);
     }
     return KF_OK;
 }

@@ -59,7 +59,8 @@ UNARY(not, x == 0)
 
 /* Bounds from inputs of any type, else from the attributes. */
 kf_status kf__eval_clip(const kf__eval *e) {
-    const kf__dense *low = e->n_in > 1 ? e->in[1] : NULL, *high = e->n_in > 2 ? e->in[2] : NULL;
+    const kf__dense *low = e->n_in > 1 ? e->in[1] : NULL;
+    const kf__dense *high = e->n_in > 2 ? e->in[2] : NULL;
     double lo = low ? kf__eval_get(low, 0) : (double)e->n->attrs.act.lo;
     double hi = high ? kf__eval_get(high, 0) : (double)e->n->attrs.act.hi;
     size_t count;

@@ -46,7 +46,8 @@ kf_status kf__eval_conv(const kf__eval *e) {
     KF_TRY(begin(e, e->n_in));
     size_t oc = (size_t)out->shape.dim[1], hw = (size_t)(out->shape.dim[2] * out->shape.dim[3]);
     size_t per_group = (size_t)in[1]->shape.dim[1], out_group = oc / (size_t)a->group;
-    const float *bias = e->n_in > 2 ? f32(in[2]) : NULL, *res = e->n_in > 3 ? f32(in[3]) : NULL;
+    const float *bias = e->n_in > 2 ? f32(in[2]) : NULL;
+    const float *res = e->n_in > 3 ? f32(in[3]) : NULL;
     double *acc = kf__arena_array(e->arena, hw, sizeof *acc);
     if (!acc) KF_FAIL_MEMORY(e->err, hw * sizeof *acc);
     for (size_t b = 0; b < (size_t)out->shape.dim[0]; b++)
@@ -97,10 +98,12 @@ kf_status kf__eval_pool(const kf__eval *e) {
                     for (int kx = tx.first; kx < tx.first + tx.count; kx++) {
                         int64_t sy = top + (int64_t)ky * a->dh, sx = left + (int64_t)kx * a->dw;
                         double v = (double)((const float *)x->data)[(p * ih + sy) * iw + sx];
-                        acc = is_max ? (v > acc ? v : acc) : acc + v;
+                        if (!is_max) acc += v;
+                        else if (v > acc) acc = v;
                     }
                 if (n->attrs.count_include_pad) count = kf__window_padded_taps(a, top, left, ih, iw);
-                ((float *)out->data)[(p * oh + y) * ow + xo] = (float)(is_max ? acc : count ? acc / count : 0);
+                if (!is_max) acc = count ? acc / count : 0;
+                ((float *)out->data)[(p * oh + y) * ow + xo] = (float)acc;
             }
     return KF_OK;
 }
@@ -165,8 +168,11 @@ kf_status kf__eval_matmul(const kf__eval *e) {
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < nn; j++) {
             double acc = 0;
-            for (size_t x = 0; x < k; x++)
-                acc += (double)a[ta ? x * m + i : i * k + x] * (double)b[tb ? j * k + x : x * nn + j];
+            for (size_t x = 0; x < k; x++) {
+                size_t at_a = ta ? x * m + i : i * k + x;
+                size_t at_b = tb ? j * k + x : x * nn + j;
+                acc += (double)a[at_a] * (double)b[at_b];
+            }
             if (gemm) acc *= (double)t->alpha;
             if (c) acc += (gemm ? (double)t->beta : 1) * kf__eval_get(c, i * row + j * column);
             ((float *)out->data)[i * nn + j] = (float)kf__eval_activation(&t->act, acc);

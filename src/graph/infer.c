@@ -53,7 +53,8 @@ static kf_status broadcast(const ctx *c, const kf__shape *a, const kf__shape *b,
     out->rank = a->rank > b->rank ? a->rank : b->rank;
     for (int i = 0; i < out->rank; i++) {
         int ia = i - (out->rank - a->rank), ib = i - (out->rank - b->rank);
-        int64_t da = ia < 0 ? 1 : a->dim[ia], db = ib < 0 ? 1 : b->dim[ib];
+        int64_t da = ia < 0 ? 1 : a->dim[ia];
+        int64_t db = ib < 0 ? 1 : b->dim[ib];
         if (da != db && da != 1 && db != 1) {
             char ta[96], tb[96];
             NODE_FAIL(c, "shapes %s and %s do not broadcast; check the model's input shape",
@@ -125,11 +126,11 @@ static kf_status infer_matmul(const ctx *c, kf__shape *out) {
     const kf__attrs *t = &c->n->attrs;
     if (!known(b)) return KF_OK;
     bool ta = c->n->op == KF_OP_GEMM && t->trans_a, tb = c->n->op == KF_OP_FC || (c->n->op == KF_OP_GEMM && t->trans_b);
-    int64_t ka = a->shape.dim[ta ? 0 : 1], kb = b->shape.dim[tb ? 1 : 0];
+    int64_t ka = a->shape.dim[!ta], kb = b->shape.dim[tb];
     if (ka != kb)
         NODE_FAIL(c, "inner sizes %lld and %lld differ; the input shape probably does not match the classifier",
                   (long long)ka, (long long)kb);
-    *out = kf__shape_make(2, (int64_t[]){a->shape.dim[ta ? 1 : 0], b->shape.dim[tb ? 0 : 1]});
+    *out = kf__shape_make(2, (int64_t[]){a->shape.dim[ta], b->shape.dim[!tb]});
     return check_addend(c, out);
 }
 
@@ -343,7 +344,8 @@ static kf_status infer_range(const ctx *c, kf__shape *out) {
     if (v[2] == 0) NODE_FAIL(c, "the step is 0");
     if (v[2] == INT64_MIN || __builtin_sub_overflow(v[v[2] > 0], v[v[2] < 0], &span))
         NODE_FAIL(c, "from %lld to %lld is out of range", (long long)v[0], (long long)v[1]);
-    n = span > 0 ? (span - 1) / (v[2] > 0 ? v[2] : -v[2]) + 1 : 0;
+    int64_t by = v[2] > 0 ? v[2] : -v[2];
+    n = span > 0 ? (span - 1) / by + 1 : 0;
     *out = kf__shape_make(1, &n);
     return KF_OK;
 }

@@ -163,7 +163,8 @@ kf_status kf__operand_axes(const kf__inferring *c, const kf__ints *list, int ran
 
 /* start and end of opset 15; end = 0 stands for "to the end". Both are clamped to the rank, as ONNX says. */
 int kf__shape_query(const kf__attrs *a, int rank, int *first) {
-    int lo = a->start < 0 ? a->start + rank : a->start, hi = a->end <= 0 ? a->end + rank : a->end;
+    int lo = a->start < 0 ? a->start + rank : a->start;
+    int hi = a->end <= 0 ? a->end + rank : a->end;
     lo = lo < 0 ? 0 : lo;
     hi = hi > rank ? rank : hi;
     *first = lo;
@@ -171,10 +172,13 @@ int kf__shape_query(const kf__attrs *a, int rank, int *first) {
 }
 
 void kf__slice_range(int64_t dim, int64_t start, int64_t end, int64_t step, int64_t *first, int64_t *count) {
-    int64_t s = start < 0 ? start + dim : start, e = end < 0 ? end + dim : end, last = step > 0 ? dim : dim - 1;
+    int64_t s = start < 0 ? start + dim : start;
+    int64_t e = end < 0 ? end + dim : end;
+    int64_t last = step > 0 ? dim : dim - 1;
     s = kf__max_i64(0, kf__min_i64(s, last));
     e = kf__max_i64(step > 0 ? 0 : -1, kf__min_i64(e, last));
-    int64_t span = step > 0 ? e - s : s - e, by = step > 0 ? step : -step;
+    int64_t span = step > 0 ? e - s : s - e;
+    int64_t by = step > 0 ? step : -step;
     *first = s;
     *count = dim > 0 && span > 0 ? (span - 1) / by + 1 : 0;
 }

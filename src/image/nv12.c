@@ -31,7 +31,9 @@ kf_status kf_image_to_nv12(const kf_image *in, int32_t limited, uint8_t *out, si
     size_t w = (size_t)in->width, h = (size_t)in->height;
     if (bytes < w * h * 3 / 2)
         KF_FAIL(err, KF_ERR_ARGUMENT, "to NV12: %zu bytes of room, %zu are needed", bytes, w * h * 3 / 2);
-    double ys = limited ? 219.0 / 255 : 1, cs = limited ? 224.0 / 255 : 1, y0 = limited ? 16 : 0;
+    double ys = limited ? 219.0 / 255 : 1;
+    double cs = limited ? 224.0 / 255 : 1;
+    double y0 = limited ? 16 : 0;
     uint8_t *uv = out + w * h;
     for (size_t y = 0; y < h; y += 2)
         for (size_t x = 0; x < w; x += 2) {

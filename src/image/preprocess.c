@@ -39,7 +39,8 @@ static int32_t round_half_even(double x) { return (int32_t)nearbyint(x); }
 
 /* Copies the part of `from`, whose corner lies at (-x0, -y0), that falls into `to`. */
 static void copy_rect(const kf_image *from, int32_t x0, int32_t y0, kf_image *to) {
-    int32_t left = x0 < 0 ? -x0 : 0, top = y0 < 0 ? -y0 : 0;
+    int32_t left = x0 < 0 ? -x0 : 0;
+    int32_t top = y0 < 0 ? -y0 : 0;
     int64_t right = kf__min_i64(to->width, (int64_t)from->width - x0),
             bottom = kf__min_i64(to->height, (int64_t)from->height - y0);
     for (int32_t y = top; left < right && y < bottom; y++)

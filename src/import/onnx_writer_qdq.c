@@ -57,7 +57,8 @@ static void linear(kf__onnx_out *w, const char *op, const char *base, const char
 /* `in` to integers and back, as value `out`. If the tensor's own bounds are narrower than its type, a Clip keeps
  * them. */
 void kf__out_round_to(kf__onnx_out *w, const char *base, const kf__quant *q, const char *in, const char *out) {
-    int32_t top = q->dtype == KF_U8 ? 255 : 32767, bottom = q->dtype == KF_U8 ? 0 : -32768;
+    int32_t top = q->dtype == KF_U8 ? 255 : 32767;
+    int32_t bottom = q->dtype == KF_U8 ? 0 : -32768;
     const char *scale = scales(w, base, q), *zero = zero_points(w, base, q);
     int axis = q->channels ? 1 : -1;
     if (!q->channels && (q->qmin > bottom || q->qmax < top)) {

@@ -26,7 +26,7 @@ kf_status kf__file_read_at(int fd, const char *path, uint64_t at, void *to, size
 /** A part of a read file is no longer needed: returns its whole pages to the system. Their contents are lost. */
 void kf__file_drop(const void *data, size_t bytes);
 
-/* ---- writing, in libkitfoxc alone (write.c) ---------------------------------------------------------------------- */
+/* ---- writing, in libkitfoxc alone (file_write.c) --------------------------------------------------------------- */
 
 /** Whether something has that name; a file that exists but cannot be read counts, so that opening it reports why. */
 bool kf__file_exists(const char *path);

@@ -13,7 +13,7 @@ static kf_status weights_ok(kf__graph *g, kf__vid w, bool transposed, float alph
         return KF_OK;
     }
     const kf__shape in = g->values[w].shape;
-    int64_t o = in.dim[transposed ? 0 : 1], k = in.dim[transposed ? 1 : 0];
+    int64_t o = in.dim[!transposed], k = in.dim[transposed];
     const float *src = g->values[w].data;
     float *data = kf__mem_alloc(NULL, g->values[w].bytes);
     if (!data) KF_FAIL_MEMORY(err, g->values[w].bytes);

@@ -128,7 +128,8 @@ void kf_preprocess_init(kf_preprocess *p) {
 /* ---- legality -------------------------------------------------------------------------------- */
 
 const char *kf__field_needs(const kf_field *f, bool user, char to[KF_FIELD_TEXT]) {
-    double hi = user ? f->usual : f->hi, lo = -f->lo > hi ? -hi : f->lo;
+    double hi = user ? f->usual : f->hi;
+    double lo = -f->lo > hi ? -hi : f->lo;
     size_t at = 0, room = KF_FIELD_TEXT;
     for (int32_t i = 0; f->words && at < room && i <= (int32_t)f->hi; i++) {
         const char *between = i == 0 ? "" : i == (int32_t)f->hi ? " or " : ", ";

@@ -41,7 +41,9 @@ static kf_status check_channels(const kf__program *p, const kf__ptensor *t, int3
 
 kf_status kf__validate_quant(const kf__program *p, const kf__ptensor *t, kf_error *err) {
     const bool bytes = t->dtype == KF_U8;
-    const int32_t least = bytes ? 0 : -32767, most = bytes ? 255 : 32767, most_zero = bytes ? 255 : 0;
+    const int32_t least = bytes ? 0 : -32767;
+    const int32_t most = bytes ? 255 : 32767;
+    const int32_t most_zero = bytes ? 255 : 0;
     if (t->dtype == KF_F32) {
         if (t->scales != -1 || t->zeros != -1) TENSOR_FAIL(err, t, "an f32 tensor with scales");
         return KF_OK;

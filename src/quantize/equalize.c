@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "quantize/assign.h"
-#include "quantize/steps.h"
+#include "quantize/layer_steps.h"
 
 /* A group's factors depend on its readers' weights, which other groups scale; around a residual block this is
  * circular. Each round shrinks the remaining change by the product of the exponents on that circle. */

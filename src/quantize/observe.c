@@ -57,7 +57,8 @@ static void by_mse(const kf__histogram *h, int levels, float *lo, float *hi) {
     double best = squared_error(h, &s, best_lo, best_hi, levels);
     for (int round = 0; round < 6; round++)
         for (int i = 1; i <= 100; i++) {
-            double a = round & 1 ? full_lo * i / 100 : best_lo, b = round & 1 ? best_hi : full_hi * i / 100;
+            double a = round & 1 ? full_lo * i / 100 : best_lo;
+            double b = round & 1 ? best_hi : full_hi * i / 100;
             double e = b - a > 0 ? squared_error(h, &s, a, b, levels) : best;
             if (e < best) best = e, best_lo = a, best_hi = b;
         }
@@ -86,7 +87,8 @@ static double divergence(const kf__histogram *h, int to, int levels) {
         int used = 0;
         for (int i = from; i < end; i++) sum += h->bins[i], used += h->bins[i] > 0;
         for (int i = from; i < end; i++) {
-            double p = (h->bins[i] + (i == to - 1 ? tail : 0)) / total, q = used ? sum / used / total : 0;
+            double p = (h->bins[i] + (i == to - 1 ? tail : 0)) / total;
+            double q = used ? sum / used / total : 0;
             if (p > 0) kl += p * log(p / fmax(q, 1e-12));
         }
     }

@@ -7,7 +7,7 @@
 #include "quantize/assign.h"
 #include "quantize/detail.h"
 #include "quantize/equalize.h"
-#include "quantize/steps.h"
+#include "quantize/layer_steps.h"
 
 kf__qoptions kf__qoptions_default(void) {
     return (kf__qoptions){.range = KF_QRANGE_MSE,

@@ -306,9 +306,11 @@ static kf_status shorten(search *s) {
 
 static int by_place(const void *a, const void *b) {
     const kf__qcandidate *x = a, *y = b;
-    double p = x->place ? 1.0 / x->place : 0, q = y->place ? 1.0 / y->place : 0;
+    double p = x->place ? 1.0 / x->place : 0;
+    double q = y->place ? 1.0 / y->place : 0;
     if (p != q) return p < q ? 1 : -1;
-    return x->gain != y->gain ? (x->gain < y->gain ? 1 : -1) : (x->node > y->node) - (x->node < y->node);
+    if (x->gain != y->gain) return x->gain < y->gain ? 1 : -1;
+    return (x->node > y->node) - (x->node < y->node);
 }
 
 static kf_status run(search *s, const kf__qsamples *samples) {

@@ -86,7 +86,8 @@ kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, co
     if (!s->last_use) KF_FAIL_MEMORY(err, g->n_values * sizeof *s->last_use);
     find_last_uses(s);
     size_t most = o->memory / peak_bytes(s);
-    s->samples = samples->n < most || o->memory == 0 ? samples->n : most < 1 ? 1 : most;
+    if (samples->n < most || o->memory == 0) s->samples = samples->n;
+    else s->samples = most < 1 ? 1 : most;
     s->values = kf__arena_zalloc(&s->arena, s->samples * g->n_values * sizeof *s->values);
     if (!s->values) KF_FAIL_MEMORY(err, s->samples * g->n_values * sizeof *s->values);
     for (size_t c = 0; c < 3; c++) s->mean[c] = kf__pixel_mean(&g->meta.preprocess, c);

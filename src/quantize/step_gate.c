@@ -7,7 +7,7 @@
 #include "quantize/assign.h"
 #include "quantize/detail.h"
 #include "quantize/seal.h"
-#include "quantize/steps.h"
+#include "quantize/layer_steps.h"
 #include "quantize/weights.h"
 
 /* One of the two layers, for all samples: rows in, sums out; the float network first. */

@@ -9,7 +9,7 @@
 #include "quantize/assign.h"
 #include "quantize/detail.h"
 #include "quantize/seal.h"
-#include "quantize/steps.h"
+#include "quantize/layer_steps.h"
 #include "quantize/weights.h"
 
 typedef struct layer_job {
@@ -230,8 +230,10 @@ static kf_status run_layer(layer_job *j, size_t index) {
         kf__pool_run(s->pool, run_samples, j);
         return KF_OK;
     }
-    for (size_t c = 0; c < j->l.o; c++)
-        j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, j->l.depthwise ? (int64_t)c : 0);
+    for (size_t c = 0; c < j->l.o; c++) {
+        int64_t channel = j->l.depthwise ? (int64_t)c : 0;
+        j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, channel);
+    }
     j->look = s->o->rounding && j->l.y.h * j->l.y.w * s->samples >= 4 * j->l.k;
     j->finish = false;
     if (j->look) KF_TRY(kf__moments_collect(s, &j->l, j->n, &j->scratch, &j->moments));

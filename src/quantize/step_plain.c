@@ -1,7 +1,7 @@
 /* Nodes without weights, both networks: sums, products, pools, reshapes; anything rare goes through the graph's
  * evaluator. Owner rule: scratch of one node ends with the call. */
 #include "quantize/assign.h"
-#include "quantize/steps.h"
+#include "quantize/layer_steps.h"
 
 typedef struct plain {
     kf__sim *s;

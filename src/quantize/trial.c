@@ -7,7 +7,7 @@
 #include "graph/qrules.h"
 #include "preprocess/pixel.h"
 #include "quantize/assign.h"
-#include "quantize/steps.h"
+#include "quantize/layer_steps.h"
 
 static bool is_layer(const kf__node *n) { return kf__op_is_layer(n->op); }
 
@@ -73,7 +73,8 @@ static kf_status prepare_layer(kf__trial *t, size_t index) {
         fill_rows(t, n, w, &to->l, rows);
         for (size_t o = 0; o < to->l.o; o++) {
             bool table = b && b->shape.rank == 2;
-            bias[o] = bias_at(b, w, o, in && !table ? kf__q_scale(in, to->l.depthwise ? (int64_t)o : 0) : 1);
+            int64_t channel = to->l.depthwise ? (int64_t)o : 0;
+            bias[o] = bias_at(b, w, o, in && !table ? kf__q_scale(in, channel) : 1);
             if (table) bias[o] += mean_taken(t, &to->l, rows, o);
         }
         to->l.packed = NULL;
@@ -243,7 +244,8 @@ static void to_grid(const kf__trial_grid *g, const kf__sim_shape *d, float *y) {
     for (size_t i = 0; i < d->h * d->w; i++, y += d->c)
         for (size_t c = 0; c < d->c; c++) {
             float q = y[c] * g->inv[c];
-            q = q < g->lo[c] ? g->lo[c] : q > g->hi[c] ? g->hi[c] : q;
+            if (q < g->lo[c]) q = g->lo[c];
+            else if (q > g->hi[c]) q = g->hi[c];
             y[c] = rintf(q) * g->scale[c];
         }
 }

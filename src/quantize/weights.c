@@ -22,7 +22,8 @@ float kf__weight_scale(const float *row, size_t k, const float *diag, size_t ste
         double e = 0;
         for (size_t i = 0; i < k; i++) {
             float q = rintf(row[i] * inv);
-            q = q > (float)qmax ? (float)qmax : q < (float)-qmax ? (float)-qmax : q;
+            if (q > (float)qmax) q = (float)qmax;
+            else if (q < (float)-qmax) q = (float)-qmax;
             double d = (double)(row[i] - q * s);
             e += d * d * (diag ? (double)diag[i * step] : 1.0);
         }
@@ -176,7 +177,7 @@ static void round_row(const kf__weight_job *w, size_t o, double *g) {
     for (size_t i = 0; i < k; i++) q[i] = clamp_q(rint((double)row[i] / s), w->qmax);
     if (!w->m) return;
     h = w->m->hq + (w->m->blocks > 1 ? o * k * k : 0);
-    c = w->cross ? w->m->cross + (w->m->blocks > 1 ? o * k * k : 0) : h;
+    c = w->cross ? w->m->cross + (h - w->m->hq) : h;
     for (size_t i = 0; i < k; i++) power += (double)h[i * k + i];
     double ridge = w->ridge * power / (double)k;
     if (!(power > 0)) return;

@@ -129,7 +129,8 @@ static kf_status centred(const kf__ref_node *r, int32_t **out) {
 
 static kf_status write_plane(const kf__ref_node *r, const int64_t *acc, const int32_t *rows, int64_t o, size_t base,
                              size_t hw, const epilogue *e) {
-    const kf__dense *bias = r->n->n_in > 2 ? r->in[2] : NULL, *res = r->n->n_in > 3 ? r->in[3] : NULL;
+    const kf__dense *bias = r->n->n_in > 2 ? r->in[2] : NULL;
+    const kf__dense *res = r->n->n_in > 3 ? r->in[3] : NULL;
     size_t oc = (size_t)r->out->shape.dim[1];
     for (size_t i = 0; i < hw; i++) {
         int64_t sum = acc[i];

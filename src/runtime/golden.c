@@ -139,7 +139,8 @@ kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
  * of that size. */
 static double apart(const kf__golden_step *want, const kf__golden_step *got) {
     double most = fmax(fabs(want->norm - got->norm), fabs(want->dot - got->dot));
-    return most == 0 ? 0 : want->norm > 0 ? most / want->norm : INFINITY;
+    if (most == 0) return 0;
+    return want->norm > 0 ? most / want->norm : INFINITY;
 }
 
 static double scores_apart(const kf__golden *g, const float *got) {

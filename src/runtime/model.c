@@ -3,7 +3,7 @@
 #include "runtime/model.h"
 
 #include "os/pages.h"
-#include "runtime/steps/steps.h"
+#include "runtime/steps/step_kinds.h"
 
 bool kf__step_is_integer(const kf__program *p, const kf__step *s) {
     return p->tensors[s->in[0]].dtype != KF_F32 || p->tensors[s->out].dtype != KF_F32;

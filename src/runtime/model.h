@@ -10,7 +10,7 @@
 struct kf__exec;
 
 /** A step, ready to run. Its algorithm is chosen once, when the model is loaded. The function that chooses also
- * determines how much memory the algorithm needs and which function runs it (steps/steps.h). */
+ * determines how much memory the algorithm needs and which function runs it (steps/step_kinds.h). */
 typedef struct kf__prepared {
     /** Runs the step on the threads of a session, after its inputs were computed. */
     void (*run)(const struct kf__exec *x, const struct kf__prepared *s);

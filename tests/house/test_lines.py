@@ -1,13 +1,82 @@
 #!/usr/bin/env python3
 """Every C file is as clang-format 14 leaves it with the tree's .clang-format, and no line is longer than 120 columns.
+Outside kernels a line of include, src and programs has at most one conditional expression (?:).
 
 Argument: the source root. The formatter is looked for beside the Python of KITFOX_PEERS (tests/requirements.txt pins
 it), then in PATH; another version formats otherwise, so without this one only the width is checked.
 """
 import os
+import re
 import shutil
 import subprocess
 import sys
+
+# Files with lines of several conditional expressions, and how many. It only shrinks: a file that has fewer must say so
+# here, a new file has none.
+SEVERAL = {
+    "programs/common/annotate.c": 1,
+    "programs/common/confusion.c": 2,
+    "programs/common/fetch.c": 1,
+    "programs/common/html.c": 2,
+    "programs/common/raw.c": 2,
+    "programs/common/report.c": 1,
+    "programs/common/report_nodes.c": 1,
+    "programs/kitfox/bench_forms.c": 1,
+    "programs/kitfox/check_yaml.c": 1,
+    "programs/kitfox/cmd_bench.c": 5,
+    "programs/kitfox/cmd_check.c": 3,
+    "programs/kitfox/cmd_classify.c": 1,
+    "programs/kitfox/cmd_import.c": 1,
+    "programs/kitfox/cmd_info.c": 1,
+    "programs/kitfox/cmd_quantize.c": 1,
+    "programs/kitfox/cmd_stream.c": 1,
+    "programs/kitfox/quantize_search.c": 1,
+    "programs/kitfox/quantize_yaml.c": 2,
+    "src/api/toolchain/quantize_config.c": 1,
+    "src/base/error.c": 1,
+    "src/image/nv12.c": 1,
+    "src/image/resize.c": 1,
+    "src/import/onnx_node.c": 2,
+    "src/import/onnx_reader.c": 4,
+    "src/import/onnx_writer.c": 1,
+    "src/import/onnx_writer_exact.c": 5,
+    "src/import/onnx_writer_qdq.c": 1,
+    "src/lower/lower.c": 1,
+    "src/lower/lower_int.c": 2,
+    "src/lower/raise.c": 1,
+    "src/passes/pass_fc.c": 1,
+    "src/passes/pass_fuse.c": 1,
+    "src/preprocess/fields.c": 1,
+    "src/program/validate_int.c": 2,
+    "src/quantize/step_layer.c": 1,
+    "src/quantize/weights.c": 1,
+    "src/ref/ref_int.c": 1,
+    "src/runtime/steps/conv_int.c": 1,
+    "src/runtime/steps/params_int.c": 1,
+    "src/zoo/zoo_build.c": 1,
+}
+# Comments, strings, characters and directives, where a "?" is no operator.
+NO_CODE = re.compile(r"""/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|^[ \t]*\#(?:\\\n|/\*.*?\*/|[^\n])*""",
+                     re.S | re.M)
+
+
+def several_conditionals(text):
+    """Numbers of the lines that hold more than one conditional operator."""
+    code = NO_CODE.sub(lambda m: re.sub(r"[^\n]", " ", m.group(0)), text)
+    return [number for number, line in enumerate(code.split("\n"), 1) if line.count("?") > 1]
+
+
+def detector_works():
+    text = '''a = b ? c : d;
+s = x ? "what? why?" : "?"; /* ? ? */
+c = x ? '?' : '"'; // ? ?
+#define M(x) ((x) ? 1 : (y) ? 2 : \\
+    (z) ? 3 : (w) ? 4 : 5)
+/* ?
+ ? ? */ n = p ? q : r ? s : t;
+'''
+    return several_conditionals(text) == [7]
+
 
 root = sys.argv[1]
 listing = subprocess.run(["git", "-C", root, "ls-files", "-z", "*.c", "*.h"], capture_output=True, text=True)
@@ -16,12 +85,23 @@ if listing.returncode:
     sys.exit(77)
 files = [os.path.join(root, name) for name in listing.stdout.split("\0") if name]
 bad = 0
+if not detector_works():
+    print("FAIL  conditional expressions are not counted right")
+    bad += 1
 for path in files:
     with open(path, encoding="utf-8") as source:
-        for number, line in enumerate(source, 1):
-            if len(line.rstrip("\n")) > 120:
-                print(f"FAIL  {path}:{number}: {len(line) - 1} columns")
-                bad += 1
+        text = source.read()
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > 120:
+            print(f"FAIL  {path}:{number}: {len(line)} columns")
+            bad += 1
+    name = os.path.relpath(path, root)
+    if not name.startswith(("include/", "src/", "programs/")) or "/kernels/" in name:
+        continue
+    found, known = several_conditionals(text), SEVERAL.get(name, 0)
+    if len(found) != known:
+        print(f"FAIL  {path}: {len(found)} lines with several conditional expressions, {known} are known: {found}")
+        bad += 1
 
 
 def formatter():

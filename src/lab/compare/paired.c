@@ -20,7 +20,9 @@ static double score(double lost, double won, double n, double d) {
     double q = (sqrt(fmax(0, b * b - 4 * a * c)) - b) / (2 * a); /* chance of a lost picture, estimated under d */
     double variance = n * (2 * q + d * (1 - d));
     double gap = won - lost - n * d;
-    return variance > 0 ? gap / sqrt(variance) : gap > 0 ? INFINITY : gap < 0 ? -INFINITY : 0;
+    if (variance > 0) return gap / sqrt(variance);
+    if (gap > 0) return INFINITY;
+    return gap < 0 ? -INFINITY : 0;
 }
 
 /* Where the statistic passes z; it is above z at `lo` and below at `hi`. */

@@ -1,6 +1,6 @@
 /* f32 convolutions, dense and grouped: pointwise ones are one product; most others copy the input rows under an output
- * row once and read runs of them; dilated and very high windows read patches. Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * row once and read runs of them; dilated and very high windows read patches. Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 /** Most window rows of a convolution that keeps a ring of input rows. */
 enum { DIRECT_ROWS = 16 };

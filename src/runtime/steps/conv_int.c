@@ -1,7 +1,7 @@
 /* Integer convolutions, dense and grouped: pointwise ones are one product; most others copy the input rows under an
  * output row once and read runs of them; groups, dilated columns and 16-bit inputs read patches. The first layer of a
- * network that takes pixels has a bias per border class. Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * network that takes pixels has a bias per border class. Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 typedef struct conv {
     kf__product product;  /* first: kf__gemm_int_worker reads it */

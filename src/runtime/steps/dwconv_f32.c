@@ -1,6 +1,6 @@
 /* f32 depthwise convolutions, row by row.
- * Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 void kf__dwconv_f32_row(const kf__job *j, size_t row, const float *const *rows) {
     const kf__window *w = &j->s->window;

@@ -1,6 +1,6 @@
 /* Integer depthwise convolutions. Three kernels: the usual windows of u8 by i8, any window of u8 by i8, and 16 bits.
- * Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 typedef struct dwconv {
     kf__dwconv_q_fn *kernel;

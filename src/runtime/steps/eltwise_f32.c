@@ -1,8 +1,8 @@
 /* f32 steps that work element by element: sums, activations, products, the scaling by a gate, softmax.
- * Owner rule: see steps.h. */
+ * Owner rule: see step_kinds.h. */
 #include <math.h>
 
-#include "runtime/steps/steps.h"
+#include "runtime/steps/step_kinds.h"
 
 static void scale_worker(void *job, int worker, int workers) {
     const kf__job *j = job;

@@ -1,6 +1,6 @@
 /* Integer steps that work element by element: sums, products, activations, the scaling by a gate, joining of channels,
- * and rounding from and to f32. Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * and rounding from and to f32. Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 kf__affine_q kf__affine_of(const kf__job *j, const kf__affine *a) {
     return (kf__affine_q){.in_type = j->in->dtype,

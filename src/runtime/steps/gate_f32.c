@@ -1,6 +1,6 @@
 /* f32 squeeze-and-excite gates and global average pools: the mean of each channel, then two layers of one row each.
- * Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 /* Two levels of sums, each about sqrt(hw) long: one running f32 sum over a large map would lose digits. */
 void kf__mean_f32(const kf__job *j, size_t image, float *to) {

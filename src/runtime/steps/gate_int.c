@@ -1,6 +1,6 @@
 /* Integer squeeze-and-excite gates and global average pools: the mean of each channel, pooled to 16 bits, then two
- * layers of one row each. Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * layers of one row each. Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 kf__means kf__means_at(void *scratch, size_t c) {
     kf__means m = {.sums = scratch};

@@ -1,7 +1,7 @@
 /* f32 weight matrices: their panels, and the product over pixels that computes a 1x1 convolution or a fully connected
  * layer.
- * Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 kf__matrix kf__matrix_of(const kf__program *p, const kf__step *s) {
     const kf__shape *w = &p->consts[s->consts[KF_CONST_W]].shape;

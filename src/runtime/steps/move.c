@@ -1,6 +1,6 @@
 /* Steps that move elements and compute nothing: joining channels (f32), and the order that ONNX flattens images in.
- * Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 static void run_concat(const kf__exec *x, const kf__prepared *s) {
     kf__job j = kf__job_of(x, s);

@@ -1,7 +1,7 @@
 /* A pointwise step and the depthwise step that alone reads it, row by row. The wide tensor between them is never
  * written as a whole: its rows wait in a ring, in a near cache, for the depthwise kernel. Neighbouring workers both
- * compute the rows at their border. Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * compute the rows at their border. Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 /** Most rows of the depthwise window. */
 enum { RING_ROWS = 16 };

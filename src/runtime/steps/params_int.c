@@ -1,6 +1,6 @@
 /* Parameters of integer steps as vectors with one entry per channel, in the order in which a kernel reads them.
  * Owner rule: vectors live in the program's arena. */
-#include "runtime/steps/steps.h"
+#include "runtime/steps/step_kinds.h"
 
 static void *vector(const kf__vectors *v, size_t vectors) {
     void *to = kf__arena_zalloc(v->k->arena, vectors * kf__qpad(v->n) * 4);

@@ -1,8 +1,8 @@
 /* f32 average and max pools.
- * Owner rule: see steps.h. */
+ * Owner rule: see step_kinds.h. */
 #include <math.h>
 
-#include "runtime/steps/steps.h"
+#include "runtime/steps/step_kinds.h"
 
 /* One tap of pooling for all channels of a pixel, in groups of sixteen, which compilers vectorize. */
 #define POOLING(name, expression)                                                                                      \

@@ -1,6 +1,6 @@
 /* Integer average and max pools.
- * Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 typedef struct pool {
     kf__pool_q_fn *kernel;

@@ -1,8 +1,8 @@
 /* Integer products: weights in the panels of the chosen kernel, and the layers that are one product (1x1
- * convolutions, fully connected). Owner rule: see steps.h. */
+ * convolutions, fully connected). Owner rule: see step_kinds.h. */
 #include <math.h>
 
-#include "runtime/steps/steps.h"
+#include "runtime/steps/step_kinds.h"
 
 /* Depth of a row of weights of `runs` runs, each filled up to the kernel's group where there are several. */
 static size_t filled_depth(const kf__preparing *k, size_t depth, size_t runs) {
@@ -83,7 +83,8 @@ void kf__product_run(const kf__job *j, const kf__product *p, kf__operand in, siz
 /* An upper bound of any sum: every input and every weight at its largest magnitude, and the largest folded bias of
  * all border classes. */
 static double largest_sum(const kf__vectors *v, const kf__pconst *w, const int32_t *table, size_t classes) {
-    double input = v->k->in->dtype == KF_U8 ? 255 : 32768, weight = w->dtype == KF_I8 ? 128 : 32768, bias = 0;
+    double input = v->k->in->dtype == KF_U8 ? 255 : 32768;
+    double weight = w->dtype == KF_I8 ? 128 : 32768, bias = 0;
     size_t ld = kf__qpad(v->n);
     for (size_t i = 0; i < classes * ld; i++)
         if (fabs((double)table[i]) > bias) bias = fabs((double)table[i]);
@@ -137,8 +138,9 @@ void kf__gemm_int_worker(void *job, int worker, int workers) {
     if (by_rows) kf__share(m, kernels->gemm_rows, worker, workers, &from, &to);
     else kf__share(n, kf__column_grain(m, kernels->gemm_columns), worker, workers, &from, &to);
     if (to <= from) return;
-    size_t row = by_rows ? from : 0, row_end = by_rows ? to : m, col = by_rows ? 0 : from,
-           cols = by_rows ? n : to - from;
+    size_t row = by_rows ? from : 0, col = from - row;
+    size_t row_end = by_rows ? to : m;
+    size_t cols = by_rows ? n : to - from;
     size_t step = widens(p, j->in) ? widened_rows(j->s, j->out) : row_end - row;
     for (; row < row_end; row += step) {
         size_t count = row_end - row < step ? row_end - row : step;

@@ -1,6 +1,6 @@
 /* The table of kinds, and what they have in common.
- * Owner rule: see steps.h. */
-#include "runtime/steps/steps.h"
+ * Owner rule: see step_kinds.h. */
+#include "runtime/steps/step_kinds.h"
 
 const kf__step_kind kf__step_kinds[KF_STEP_OP_COUNT] = {
     [KF_STEP_CONV] = {{kf__prepare_conv_f32, kf__prepare_conv_int}, {kf__pack_matrix_f32, kf__pack_matrix_int}},

@@ -38,8 +38,9 @@ static bool read_hash(const char *s, uint8_t hash[16]) {
 static bool read_step(const json_t *j, kf__golden_step *s) {
     const char *text = json_string_value(j);
     const json_t *norm = json_array_get(j, 0), *dot = json_array_get(j, 1);
-    *s = (kf__golden_step){.kind = json_is_null(j) ? KF_GOLDEN_NONE : text ? KF_GOLDEN_HASH : KF_GOLDEN_SUMS};
+    *s = (kf__golden_step){.kind = KF_GOLDEN_NONE};
     if (json_is_null(j)) return true;
+    s->kind = text ? KF_GOLDEN_HASH : KF_GOLDEN_SUMS;
     if (text) return read_hash(text, s->hash);
     s->norm = json_number_value(norm), s->dot = json_number_value(dot);
     return json_array_size(j) == 2 && json_is_number(norm) && json_is_number(dot) && s->norm >= 0 &&

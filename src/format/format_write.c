@@ -13,7 +13,10 @@ static bool put(json_t *o, const char *key, json_t *v) { return json_object_set_
 static bool add(json_t *a, json_t *v) { return json_array_append_new(a, v) != 0; }
 
 /* JSON has no infinities. */
-static json_t *number(double x) { return isinf(x) ? json_string(x > 0 ? "inf" : "-inf") : json_real(x); }
+static json_t *number(double x) {
+    if (!isinf(x)) return json_real(x);
+    return json_string(x > 0 ? "inf" : "-inf");
+}
 
 static bool put_text(json_t *o, const char *key, const char *s) { return s && put(o, key, json_string(s)); }
 

@@ -1,8 +1,8 @@
 /* One node of the paired networks: computes both, finds ranges, corrects, and writes the integers into the graph.
  * Private to src/quantize.
  * Owner rule: see sim.h. */
-#ifndef KF_QUANTIZE_STEPS_H
-#define KF_QUANTIZE_STEPS_H
+#ifndef KF_QUANTIZE_LAYER_STEPS_H
+#define KF_QUANTIZE_LAYER_STEPS_H
 
 #include "quantize/sim.h"
 
