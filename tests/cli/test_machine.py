@@ -58,7 +58,7 @@ def start(verb, folder, env=None, before=None):
         with open(out, "rb") as f:
             written = f.read()
         os.remove(out)
-    said, err = p.stdout.decode(), p.stderr.decode(errors="replace")
+    said, err = p.stdout.decode().replace(folder, ""), p.stderr.decode(errors="replace")
     err += said if '"error":' in said else ""  # rows of JSON carry their own
     return p.returncode, err, (written, said if verb[0][0] in STEADY else None), os.listdir(folder)
 
