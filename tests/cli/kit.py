@@ -106,6 +106,12 @@ def _wanted():
     return [function for function in _cases if not only or function.__name__ in only]
 
 
+def finish():
+    """The exit status of a test without cases."""
+    print(f"{_checks} checks, {_failed} failures")
+    return 1 if _failed else 0
+
+
 def run_cases():
     """Runs the cases that the arguments ask for; the exit status. What they leave in TMPDIR is a failure."""
     global _failed, _top
