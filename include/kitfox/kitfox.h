@@ -6,8 +6,8 @@
  *     kf_model_load("model.kfx", NULL, &model, &err);
  *     kf_session_create(model, NULL, &session, &err);
  *     kf_session_classify(session, &image, 5, top, &n, &err);
- * Thread rule: a model is immutable and may be shared by any number of threads; a session belongs to one thread at a
- * time. Make one session per thread.
+ * Thread rule: a model is immutable and may be shared by any number of threads, a pool too; a session belongs to one
+ * thread at a time. Make one session per thread. For many pictures at once see batch.h.
  * Fork rule: a child has the models and sessions of its parent, but none of their threads. There a session computes the
  * same on the calling thread alone, and kf_session_destroy frees it without waiting for anything. A session that the
  * child creates has threads of its own. The parent's are untouched. */
@@ -30,6 +30,7 @@ extern "C" {
 
 typedef struct kf_model kf_model;
 typedef struct kf_session kf_session;
+typedef struct kf_pool kf_pool;
 
 /** How to load. Fill with kf_model_options_init, then change fields. */
 typedef struct kf_model_options {
@@ -71,7 +72,8 @@ typedef struct kf_model_info {
     int32_t quantized;         /**< 1: integer program */
     int32_t n_inputs, n_outputs, n_steps, n_labels;
     kf_preprocess preprocess;
-    int32_t input_range; /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
+    int32_t input_range;      /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
+    size_t max_session_bytes; /**< limit of sessions whose own options say nothing */
 } kf_model_info;
 KF_API void kf_model_get_info(const kf_model *model, kf_model_info *info);
 /** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
@@ -107,6 +109,28 @@ typedef struct kf_verify_report {
  *  files, kf_graph_compile). LIMIT: as kf_session_create, by the model's options. MEMORY. Thread safe. */
 KF_API kf_status kf_model_verify(const kf_model *model, int32_t threads, kf_verify_report *out, kf_error *err);
 
+/** A pool of threads that any number of sessions can share (kf_session_options.pool), so that N sessions do not mean N
+ *  pools. A session alone needs none: it has threads of its own, or no threads at all where it uses one core. `threads`
+ *  counts the caller of a run; it is 1 to 64, or 0: as many processors as affinity and quota allow (or KITFOX_THREADS).
+ *  Where the system does not start as many, the pool has fewer: see kf_pool_threads. `allocator` may be NULL.
+ *  A pool works for one run at a time. A session that finds it at work computes its step on the calling thread alone,
+ *  with the same result to the bit: no session waits for another. Threads that find no work for about 50 microseconds
+ *  sleep and use no processor time until the next run. In a child of fork a pool has no threads but the caller; the
+ *  child may destroy it. Errors: ARGUMENT, MEMORY; `*out` is NULL then. Thread safe. */
+KF_API kf_status kf_pool_create(int32_t threads, const kf_allocator *allocator, kf_pool **out, kf_error *err);
+/** Destroy after the last session that uses it. Ends and joins the threads. */
+KF_API void kf_pool_destroy(kf_pool **pool);
+/** Threads of the pool, the caller of a run included; of NULL 1. `wanted` (may be NULL) gets how many were asked for.
+ *  Fewer than that could be started where the two differ. Thread safe. */
+KF_API int32_t kf_pool_threads(const kf_pool *pool, int32_t *wanted);
+/** Part `part` of `parts` of a job. */
+typedef void (*kf_pool_fn)(void *user, int32_t part, int32_t parts);
+/** Call `fn` once for each part 0 .. kf_pool_threads - 1, on the pool's threads and the caller's, and return after the
+ *  last. One thread may take several parts, so that a part must not wait for another. `fn` may run sessions that use
+ * the same pool. On a pool that works for somebody else, or is NULL, the caller computes all parts. Allocates nothing.
+ *  Thread safe. */
+KF_API void kf_pool_run(kf_pool *pool, kf_pool_fn fn, void *user);
+
 typedef struct kf_session_options {
     size_t size;                   /**< sizeof(kf_session_options), set by the init function */
     const kf_allocator *allocator; /**< NULL: malloc */
@@ -121,6 +145,9 @@ typedef struct kf_session_options {
      * as much again as MobileNetV3 Large takes for a picture of 4096 pixels a side, and 500 times what it takes for
      * 224. */
     int64_t max_operations;
+    /** Threads to share with other sessions; outlives the session, which then has no threads of its own. `threads` does
+     *  not count. The session has scratch memory for each of the pool's threads. NULL (default): threads of its own. */
+    kf_pool *pool;
 } kf_session_options;
 KF_API void kf_session_options_init(kf_session_options *options);
 

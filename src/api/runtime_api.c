@@ -81,7 +81,9 @@ void kf_model_get_info(const kf_model *model, kf_model_info *info) {
                             .n_steps = p->n_steps,
                             .n_labels = p->meta.n_labels,
                             .preprocess = p->meta.preprocess,
-                            .input_range = p->meta.input_range};
+                            .input_range = p->meta.input_range,
+                            .max_session_bytes = p->limits.session_bytes};
+    if (!info->max_session_bytes) info->max_session_bytes = KF_SESSION_BYTES;
 }
 
 static kf_status describe(const kf__program *p, const char *name, int32_t tensor, int32_t rank, const int64_t *shape,
@@ -133,14 +135,28 @@ kf_status kf_session_create(const kf_model *m, const kf_session_options *o, kf_s
     int threads = o && o->threads > 0 ? o->threads : kf__cpu_default_threads();
     kf__limits limits = {0};
     if (o) limits.session_bytes = o->max_session_bytes, limits.operations = o->max_operations;
-    return kf__session_create_within(m, &limits, threads, o && o->profile, o ? o->allocator : NULL, out, err);
+    return kf__session_create_within(m, &limits, o ? o->pool : NULL, threads, o && o->profile, o ? o->allocator : NULL,
+                                     out, err);
 }
 
-void kf_session_destroy(kf_session **s) { kf__session_destroy(s); }
-int32_t kf_session_threads(const kf_session *s, int32_t *wanted) {
-    if (wanted) *wanted = kf__pool_wanted(s->exec.pool);
-    return kf__pool_size(s->exec.pool);
+static int32_t threads_of(const kf__pool *pool, int32_t *wanted) {
+    if (wanted) *wanted = kf__pool_wanted(pool);
+    return kf__pool_size(pool);
 }
+
+kf_status kf_pool_create(int32_t threads, const kf_allocator *a, kf_pool **out, kf_error *err) {
+    NEED(err, out && threads >= 0 && threads <= 64, "out and 0 to 64 threads are needed");
+    KF_TRY(kf__pool_create(threads ? threads : kf__cpu_threads(64), a, out, err));
+    kf__pool_share(*out);
+    return KF_OK;
+}
+
+void kf_pool_destroy(kf_pool **pool) { kf__pool_destroy(pool); }
+void kf_pool_run(kf_pool *pool, kf_pool_fn fn, void *user) { kf__pool_run(pool, fn, user); }
+int32_t kf_pool_threads(const kf_pool *pool, int32_t *wanted) { return threads_of(pool, wanted); }
+
+void kf_session_destroy(kf_session **s) { kf__session_destroy(s); }
+int32_t kf_session_threads(const kf_session *s, int32_t *wanted) { return threads_of(s->exec.pool, wanted); }
 size_t kf_session_bytes(const kf_session *s) { return s->bytes; }
 size_t kf_model_bytes(const kf_model *m) { return m->weights_bytes; }
 

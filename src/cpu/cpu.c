@@ -77,13 +77,13 @@ kf__cpu_level kf__cpu_level_best(void) {
     return (kf__cpu_level)level;
 }
 
-int kf__cpu_default_threads(void) {
+int kf__cpu_threads(int most) {
     const char *env = getenv("KITFOX_THREADS");
     int asked = env ? atoi(env) : 0;
     if (asked > 0) return asked < 64 ? asked : 64;
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1, q = kf__cpu_quota("");
     if (q > 0 && q < n) n = q;
-    if (n > 4) n = 4;
+    if (n > most) n = most;
     return n < 1 ? 1 : n;
 }

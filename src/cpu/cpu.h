@@ -66,8 +66,11 @@ void kf__cpu_set_limit(kf__cpu_level level);
  * its group and of all groups above counts, in version 1 and 2 (Linux, Documentation/admin-guide/cgroup-v2.rst:
  * cpu.max; cgroup-v1: cpu.cfs_quota_us). `root`: "", or a folder with proc/self/cgroup and sys/fs/cgroup, for tests. */
 int kf__cpu_quota(const char *root);
-/** Default number of threads for one image: affinity mask and cgroup quota, at most 4; KITFOX_THREADS overrides. */
-int kf__cpu_default_threads(void);
+/** Processors that affinity mask and cgroup quota allow, at least 1 and at most `most`. KITFOX_THREADS overrides, up to
+ *  64. */
+int kf__cpu_threads(int most);
+/** Default number of threads for one image: more than 4 seldom make it faster. */
+static inline int kf__cpu_default_threads(void) { return kf__cpu_threads(4); }
 
 /* ---- one file per architecture: cpu_x86.c; cpu_none.c where there is none ---------------------------------------- */
 

@@ -1,7 +1,8 @@
 /* Thread pool: a job has as many parts as the pool has threads; whoever is awake takes the next part. The caller takes
  * part too, so it waits only for parts that have been begun: a worker that sleeps or has lost its processor costs
- * nothing but its help. Owner rule: the pool owns its threads and joins them when destroyed; in a forked child there
- * are none to join. */
+ * nothing but its help. A shared pool works for one caller at a time. A caller who finds it busy takes all parts of its
+ * job itself: nobody waits for another caller, so nothing can deadlock, and every core has work.
+ * Owner rule: the pool owns its threads and joins them when destroyed; in a forked child there are none to join. */
 #include "os/pool.h"
 
 #include <fenv.h>
@@ -20,15 +21,17 @@ enum { PART_BITS = 8 };
 static inline unsigned part_of(uint64_t ticket) { return (unsigned)(ticket & ((1u << PART_BITS) - 1)); }
 static inline uint64_t job_of(uint64_t ticket) { return ticket >> PART_BITS; }
 
-struct kf__pool {
+struct kf_pool {
     const kf_allocator *allocator;
     int threads, wanted;
+    bool shared;   /* several callers may come at once */
     pid_t process; /* that the threads live in: fork copies the pool without them */
     _Atomic uint64_t ticket;
     atomic_int pending; /* parts not yet done */
     atomic_int sleepers;
     atomic_bool stop;
-    kf__pool_fn *fn; /* written before the ticket, read after a part was taken */
+    atomic_bool busy; /* of a shared pool: the threads work for one caller */
+    kf__pool_fn *fn;  /* written before the ticket, read after a part was taken */
     void *ctx;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
@@ -101,8 +104,9 @@ static void announce(kf__pool *p, unsigned taken) {
 }
 
 void kf__pool_run(kf__pool *p, kf__pool_fn *fn, void *ctx) {
-    if (p->threads == 1) {
-        fn(ctx, 0, 1);
+    int parts = kf__pool_size(p);
+    if (parts == 1 || (p->shared && atomic_exchange_explicit(&p->busy, true, memory_order_acquire))) {
+        for (int part = 0; part < parts; part++) fn(ctx, part, parts);
         return;
     }
     p->fn = fn;
@@ -114,6 +118,7 @@ void kf__pool_run(kf__pool *p, kf__pool_fn *fn, void *ctx) {
         relax();
         if (i > SPINS) sched_yield(); /* a worker lost its processor in the middle of a part: give ours away */
     }
+    if (p->shared) atomic_store_explicit(&p->busy, false, memory_order_release);
 }
 
 kf_status kf__pool_create(int threads, const kf_allocator *a, kf__pool **out, kf_error *err) {
@@ -150,5 +155,6 @@ void kf__pool_destroy(kf__pool **pool) {
     *pool = NULL;
 }
 
-int kf__pool_size(const kf__pool *pool) { return pool->threads; }
-int kf__pool_wanted(const kf__pool *pool) { return pool->wanted; }
+void kf__pool_share(kf__pool *pool) { pool->shared = true; }
+int kf__pool_size(const kf__pool *pool) { return pool ? pool->threads : 1; }
+int kf__pool_wanted(const kf__pool *pool) { return pool ? pool->wanted : 1; }

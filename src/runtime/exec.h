@@ -10,7 +10,7 @@ typedef struct kf__exec {
     const struct kf_model *m;
     unsigned char *base;    /* activation block, laid out by the plan */
     unsigned char *scratch; /* scratch_bytes for each worker */
-    kf__pool *pool;
+    kf__pool *pool;         /* NULL: the caller's thread alone */
 } kf__exec;
 
 /** The elements of tensor `t`, of its own type. */

@@ -39,8 +39,8 @@ static kf__limits limits_of(const struct kf_model *m, const kf__limits *own) {
     return l;
 }
 
-kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *limits, int threads, bool profile,
-                                    const kf_allocator *a, struct kf_session **out, kf_error *err) {
+kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *limits, kf__pool *pool, int threads,
+                                    bool profile, const kf_allocator *a, struct kf_session **out, kf_error *err) {
     const kf__limits most = limits_of(m, limits);
     *out = NULL;
     if (m->operations > (double)most.operations)
@@ -51,11 +51,12 @@ kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *
     s->allocator = a;
     s->m = m;
     s->replaced = -1;
-    kf_status st = kf__pool_create(threads, a, &s->exec.pool, err);
+    kf_status st = pool || threads < 2 ? KF_OK : kf__pool_create(threads, a, &s->own_pool, err);
     if (st != KF_OK) {
         kf__mem_free(a, s);
         return st;
     }
+    s->exec.pool = pool ? pool : s->own_pool;
     parts b = parts_of(m, (size_t)kf__pool_size(s->exec.pool));
     s->bytes = b.all, s->most_bytes = most.session_bytes;
     s->exec.m = m;
@@ -80,7 +81,7 @@ void kf__session_destroy(struct kf_session **session) {
     if (!session || !*session) return;
     struct kf_session *s = *session;
     const kf_allocator *a = s->allocator;
-    kf__pool_destroy(&s->exec.pool);
+    kf__pool_destroy(&s->own_pool);
     if (s->exec.base) kf__fence_end(&s->exec, s->bytes);
     kf__mem_free(a, s->exec.base);
     kf__mem_free(a, s->real);

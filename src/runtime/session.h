@@ -1,5 +1,5 @@
 /* A session: the buffers and threads that run one image at a time.
- * Owner rule: owns its activation block, scratch and pool; borrows the model. */
+ * Owner rule: owns its activation block, scratch and its own pool; borrows the model and a shared pool. */
 #ifndef KF_SESSION_H
 #define KF_SESSION_H
 
@@ -16,6 +16,7 @@ struct kf_session {
     const kf_allocator *allocator;
     const struct kf_model *m;
     kf__exec exec;
+    kf__pool *own_pool;                                         /* NULL: one thread, or exec.pool is shared */
     size_t bytes, most_bytes;                                   /* of its memory, and the limit that it was made with */
     double *ms;                                                 /* per step when profiling, else NULL */
     float *scores;                                              /* room for output 0 */
@@ -29,13 +30,13 @@ struct kf_session {
     const float *replacement;
 };
 
-/** Uses these limits; a limit of 0 is that of the model. LIMIT: the session would take more memory, or a run more
- * operations. */
-kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *limits, int threads, bool profile,
-                                    const kf_allocator *a, struct kf_session **out, kf_error *err);
+/** Runs on `pool`; if that is NULL, on threads of its own (only the caller's if `threads` is 1). Uses these limits; a
+ * limit of 0 is that of the model. LIMIT: the session would take more memory, or a run more operations. */
+kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *limits, kf__pool *pool, int threads,
+                                    bool profile, const kf_allocator *a, struct kf_session **out, kf_error *err);
 static inline kf_status kf__session_create(const struct kf_model *m, int threads, bool profile, const kf_allocator *a,
                                            struct kf_session **out, kf_error *err) {
-    return kf__session_create_within(m, &(kf__limits){0}, threads, profile, a, out, err);
+    return kf__session_create_within(m, &(kf__limits){0}, NULL, threads, profile, a, out, err);
 }
 void kf__session_destroy(struct kf_session **session);
 /** LIMIT if the session with `more` bytes exceeds its limit. */

@@ -114,6 +114,25 @@ static kf_status do_run(fixture *f, kf_error *err) {
     return st;
 }
 
+static void part_of_job(void *user, int32_t part, int32_t parts) { ((int32_t *)user)[part] = parts; }
+
+static kf_status do_pool(fixture *f, kf_error *err) {
+    kf_pool *pool = NULL;
+    kf_session *s = NULL;
+    kf_session_options o;
+    int32_t parts[1] = {0}, wanted;
+    kf_session_options_init(&o);
+    kf_status st = kf_pool_create(1, NULL, &pool, err);
+    o.pool = pool;
+    if (st == KF_OK) st = kf_session_create(f->model, &o, &s, err);
+    if (st == KF_OK) st = run(s, err);
+    kf_pool_run(pool, part_of_job, parts);
+    if (st == KF_OK && (kf_pool_threads(pool, &wanted) != parts[0] || wanted != 1)) st = KF_ERR_INTERNAL;
+    kf_session_destroy(&s);
+    kf_pool_destroy(&pool);
+    return st;
+}
+
 /* Runs ask for nothing. */
 static kf_status do_run_alone(fixture *f, kf_error *err) {
     unsigned char pixels[8 * 8 * 3] = {7};
@@ -175,6 +194,7 @@ const oom_case oom_runtime[] = {{"load", do_load, OOM_JSON},
                                 {"classify", do_classify, OOM_ANY},
                                 {"classify NV12", do_classify_nv12, OOM_ANY},
                                 {"session", do_run, OOM_ANY},
+                                {"pool", do_pool, OOM_ANY},
                                 {"run", do_run_alone, OOM_NONE},
                                 {"cpu", do_cpu, OOM_NONE},
                                 {"names", do_names, OOM_NONE},
