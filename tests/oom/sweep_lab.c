@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "kitfox/batch.h"
 #include "kitfox/lab.h"
 
 static kf_status do_paired(fixture *f, kf_error *err) {
@@ -167,7 +168,42 @@ static kf_status do_scores(fixture *f, kf_error *err) {
     return st;
 }
 
+/* One thread: threads of the system's own take memory that is not the library's. */
+static kf_status make_batch(const fixture *f, kf_batch **b, kf_error *err) {
+    kf_batch_options o;
+    kf_batch_options_init(&o);
+    o.threads = 1;
+    *b = NULL;
+    return kf_batch_create(f->model, &o, b, err);
+}
+
+static kf_status run_batch(kf_batch *b, kf_error *err) {
+    static unsigned char pixels[8 * 8 * 3] = {7};
+    static float x[3 * 3 * 8 * 8], y[3 * 4];
+    const unsigned char *rgb[] = {pixels, pixels, pixels};
+    kf_tensor in = {.dtype = KF_F32, .rank = 4, .shape = {3, 3, 8, 8}, .data = x, .bytes = sizeof x};
+    kf_tensor out = {.dtype = KF_F32, .rank = 2, .shape = {3, 4}, .data = y, .bytes = sizeof y};
+    KF_TRY(kf_batch_run(b, &in, 1, &out, 1, err));
+    KF_TRY(kf_batch_run_rgb(b, rgb, 3, 24, y, 12, err));
+    if (kf_batch_threads(b, NULL) != 1 || !kf_batch_bytes(b)) KF_FAIL(err, KF_ERR_INTERNAL, "impossible facts");
+    return KF_OK;
+}
+
+static kf_status do_batch(fixture *f, kf_error *err) {
+    kf_batch *b;
+    unsigned char pixels[20 * 10 * 3] = {0};
+    const kf_image images[2] = {{20, 10, 60, pixels}, {20, 10, 60, pixels}};
+    kf_score top[6];
+    size_t found[2];
+    kf_status st = make_batch(f, &b, err);
+    if (st == KF_OK) st = run_batch(b, err);
+    if (st == KF_OK) st = kf_batch_classify(b, images, 2, 3, top, found, err);
+    kf_batch_destroy(&b);
+    return st;
+}
+
 const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
+                            {"batch", do_batch, OOM_ANY},
                             {"labels", do_labels, OOM_ANY},
                             {"labels in JSON", do_json_labels, OOM_JSON},
                             {"data set", do_dataset, OOM_ANY},
