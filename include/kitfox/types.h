@@ -15,6 +15,8 @@ extern "C" {
 
 /** Most dimensions that a tensor can have. */
 #define KF_MAX_RANK 8
+/** Most threads that options can ask for. */
+#define KF_MAX_THREADS 64
 
 /** Element types. The numbers are stable and appear in model files only by name. */
 typedef enum kf_dtype {
@@ -54,6 +56,21 @@ typedef struct kf_allocator {
     void *(*alloc)(void *user, size_t size, size_t align);
     void (*free)(void *user, void *ptr);
 } kf_allocator;
+
+/* ---- structures that may grow ------------------------------------------------------------------------------------ */
+/* Structures of options and of information begin with `size_t size`: sizeof of the structure as the caller was
+ * compiled. A later version only appends members, so that callers and libraries of different versions fit together. */
+
+/** Copy the caller's options over the defaults. `to` holds the defaults and the size that this library knows, `from` is
+ *  the caller's structure or NULL, which leaves the defaults. A shorter `from` leaves the defaults of what it lacks; of
+ * a longer one the bytes beyond `to` have to be 0. `type` is the structure's name for messages. ARGUMENT: a size below
+ *  sizeof(size_t) or over 4096, or a member that this library does not know is set. Thread safe. */
+KF_API kf_status kf_options_read(void *to, const void *from, const char *type, kf_error *err);
+/** Copy information to the caller: at most to->size bytes of `from`, which has this library's size. What `to` has
+ * beyond becomes 0, and its size stays. ARGUMENT: `to` is NULL, or its size is below sizeof(size_t) or over 4096.
+ * Thread safe.
+ */
+KF_API kf_status kf_info_write(void *to, const void *from, const char *type, kf_error *err);
 
 /** Resampling filters; the first two antialias when shrinking, as Pillow does. */
 typedef enum kf_filter {

@@ -21,33 +21,52 @@ void kf_model_options_init(kf_model_options *o) {
 }
 void kf_session_options_init(kf_session_options *o) { *o = (kf_session_options){.size = sizeof *o}; }
 
+kf_status kf__model_options_read(kf_model_options *to, const kf_model_options *from, kf_error *err) {
+    kf_model_options_init(to);
+    KF_TRY(kf_options_read(to, from, "kf_model_options", err));
+    if (to->max_operations < 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_model_options: max_operations is negative; 0 means the default");
+    return KF_OK;
+}
+
+kf_status kf__threads_check(const char *call, int32_t threads, kf_error *err) {
+    if (threads < 0 || threads > KF_MAX_THREADS)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%s: %d threads; 0 (the default) to %d are possible", call, threads,
+                KF_MAX_THREADS);
+    return KF_OK;
+}
+
 /** Bytes that a model may take where nobody says: these, and so many more for each byte of its file. */
 enum { MODEL_ALWAYS = 64 << 20, MODEL_EACH = 32 };
 
 static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, unsigned flags, kf_model **out,
                             kf_error *err) {
     kf__program *p;
-    const kf_allocator *a = o ? o->allocator : NULL;
-    if (o && o->skip_hash) flags |= KF_READ_SKIP_HASH;
+    const kf_allocator *a = o->allocator;
+    if (o->skip_hash) flags |= KF_READ_SKIP_HASH;
     KF_TRY(kf__format_read(data, bytes, a, flags | KF_READ_BORROW, &p, err)); /* kf__model_create ends the borrowing */
     p->limits = kf__limits_of(o);
     if (!p->limits.model_bytes) p->limits.model_bytes = MODEL_ALWAYS + MODEL_EACH * bytes;
     return kf__model_create(p, a, out, err);
 }
 
-kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *o, kf_model **out,
+kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *options, kf_model **out,
                                kf_error *err) {
+    kf_model_options o;
     NEED(err, out && data, "data and out are needed");
     *out = NULL;
-    return model_from(data, bytes, o, 0, out, err);
+    KF_TRY(kf__model_options_read(&o, options, err));
+    return model_from(data, bytes, &o, 0, out, err);
 }
 
-kf_status kf_model_load(const char *path, const kf_model_options *o, kf_model **out, kf_error *err) {
+kf_status kf_model_load(const char *path, const kf_model_options *options, kf_model **out, kf_error *err) {
+    kf_model_options o;
+    kf__file file;
     NEED(err, out && path, "path and out are needed");
     *out = NULL;
-    kf__file file;
-    KF_TRY(kf__file_read(path, o && o->max_bytes ? o->max_bytes : (size_t)1 << 30, &file, err));
-    kf_status st = model_from(file.data, file.size, o, KF_READ_DROPS, out, err);
+    KF_TRY(kf__model_options_read(&o, options, err));
+    KF_TRY(kf__file_read(path, o.max_bytes ? o.max_bytes : (size_t)1 << 30, &file, err));
+    kf_status st = model_from(file.data, file.size, &o, KF_READ_DROPS, out, err);
     kf__file_free(&file);
     return st == KF_OK ? st : kf_error_prefix(err, st, "%s", path);
 }
@@ -130,13 +149,17 @@ kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_erro
     return KF_OK;
 }
 
-kf_status kf_session_create(const kf_model *m, const kf_session_options *o, kf_session **out, kf_error *err) {
+kf_status kf_session_create(const kf_model *m, const kf_session_options *options, kf_session **out, kf_error *err) {
+    kf_session_options o;
     NEED(err, m && out, "model and out are needed");
-    int threads = o && o->threads > 0 ? o->threads : kf__cpu_default_threads();
-    kf__limits limits = {0};
-    if (o) limits.session_bytes = o->max_session_bytes, limits.operations = o->max_operations;
-    return kf__session_create_within(m, &limits, o ? o->pool : NULL, threads, o && o->profile, o ? o->allocator : NULL,
-                                     out, err);
+    *out = NULL;
+    kf_session_options_init(&o);
+    KF_TRY(kf_options_read(&o, options, "kf_session_options", err));
+    KF_TRY(kf__threads_check(__func__, o.threads, err));
+    NEED(err, o.max_operations >= 0, "max_operations is negative; 0 means the default");
+    const kf__limits limits = {.session_bytes = o.max_session_bytes, .operations = o.max_operations};
+    int threads = o.threads ? o.threads : kf__cpu_default_threads();
+    return kf__session_create_within(m, &limits, o.pool, threads, o.profile, o.allocator, out, err);
 }
 
 static int32_t threads_of(const kf__pool *pool, int32_t *wanted) {
@@ -161,6 +184,7 @@ size_t kf_session_bytes(const kf_session *s) { return s->bytes; }
 size_t kf_model_bytes(const kf_model *m) { return m->weights_bytes; }
 
 kf_status kf_session_step(const kf_session *s, int32_t i, kf_step_info *out, kf_error *err) {
+    NEED(err, s, "no such step");
     KF_TRY(kf_model_step(s->m, i, out, err));
     out->ms = s->ms ? s->ms[i] : 0;
     return KF_OK;
@@ -169,11 +193,12 @@ kf_status kf_session_step(const kf_session *s, int32_t i, kf_step_info *out, kf_
 kf_status kf_model_verify(const kf_model *m, int32_t threads, kf_verify_report *out, kf_error *err) {
     kf__golden_result r;
     NEED(err, m && out, "model and out are needed");
+    KF_TRY(kf__threads_check(__func__, threads, err));
     if (!m->p->meta.golden.n_steps)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "the model has no golden vector: it was written by an older version, or compiled in memory; write it "
                 "again with kitfox import or quantize");
-    KF_TRY(kf__golden_check(m, threads > 0 ? threads : kf__cpu_default_threads(), &r, err));
+    KF_TRY(kf__golden_check(m, threads ? threads : kf__cpu_default_threads(), &r, err));
     *out = (kf_verify_report){
         .steps = r.compared, .exact = r.exact, .first = r.first, .difference = r.difference, .tolerance = r.tolerance};
     return r.first < 0 ? KF_OK : kf_model_step(m, r.first, &out->step, err);
@@ -205,9 +230,12 @@ static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, boo
     if (t->dtype != KF_F32 && t->dtype != declared->dtype)
         KF_FAIL(err, KF_ERR_SHAPE, "%s: %s given; the model takes %sf32", want->name, kf_dtype_name(t->dtype),
                 declared->dtype == KF_U8 ? "u8 or " : "");
-    if (!t->data || !kf__shape_equal(&sa, &sb) || t->bytes < want->bytes)
+    if (!kf__shape_equal(&sa, &sb))
         KF_FAIL(err, KF_ERR_SHAPE, "%s: shape %s given, %s is needed", want->name, kf__shape_text(&sa, a, sizeof a),
                 kf__shape_text(&sb, b, sizeof b));
+    if (!t->data || t->bytes < want->bytes)
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: data of %zu bytes given, %zu are needed", want->name, t->data ? t->bytes : 0,
+                want->bytes);
     return KF_OK;
 }
 
@@ -259,6 +287,8 @@ kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, f
     KF_TRY(check_picture(s, err));
     if (n_scores * sizeof(float) < out.bytes)
         KF_FAIL(err, KF_ERR_ARGUMENT, "room for %zu scores, %zu are needed", n_scores, out.bytes / sizeof(float));
+    size_t row = 3 * (size_t)s->m->p->meta.preprocess.width;
+    if (stride < row) KF_FAIL(err, KF_ERR_ARGUMENT, "stride of %zu bytes; a row of pixels has %zu", stride, row);
     kf__session_put_rgb(s, rgb, stride);
     kf__session_steps(s);
     kf__session_get_f32(s, 0, scores);

@@ -82,14 +82,25 @@ kf_status kf__codec_orient(kf_image *image, int o, kf_error *err) {
     return KF_OK;
 }
 
+static kf_status read_options(kf_image_options *to, const kf_image_options *from, kf_error *err) {
+    kf_image_options_init(to);
+    KF_TRY(kf_options_read(to, from, "kf_image_options", err));
+    if (to->max_side < 1 || to->max_pixels < 1 || to->max_scans < 1)
+        return kf__codec_fail(
+            err, KF_ERR_ARGUMENT,
+            "kf_image_options: limits of %d for a side, %lld pixels and %d scans; each has to be 1 or "
+            "more",
+            to->max_side, (long long)to->max_pixels, to->max_scans);
+    return KF_OK;
+}
+
 kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
                                kf_error *err) {
     kf_image_options o;
-    kf_image_options_init(&o);
-    if (options) o = *options;
     if (!out || (!data && bytes))
         return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load_memory: data and out are needed");
     *out = (kf_image){0};
+    KF_TRY(read_options(&o, options, err));
     const uint8_t *p = data;
     if (bytes == 0)
         return kf__codec_fail(err, KF_ERR_FORMAT, "the file is empty; a JPEG, PNG, WebP or PPM picture is needed");
@@ -128,14 +139,16 @@ static kf_status read_stream(void **data, size_t *bytes, kf_error *err) {
 
 kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err) {
     if (!path || !out) return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load: path and out are needed");
-    *out = (kf_image){0};
+    kf_image_options o;
     void *data = NULL;
     size_t bytes = 0;
+    *out = (kf_image){0};
+    KF_TRY(read_options(&o, options, err));
     bool stream = strcmp(path, "-") == 0;
     kf_status status = stream ? read_stream(&data, &bytes, err) : kf_file_read(path, MAX_BYTES, &data, &bytes, err);
     if (status != KF_OK) return status;
     kf_error inner = {0};
-    status = kf_image_load_memory(data, bytes, options, out, &inner);
+    status = kf_image_load_memory(data, bytes, &o, out, &inner);
     free(data);
     return status == KF_OK ? status : kf__codec_fail(err, status, "%s: %s", path, inner.text);
 }

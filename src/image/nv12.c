@@ -6,8 +6,8 @@
 #include "kitfox/image.h"
 
 kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
-    *out = (kf_image){0};
-    if (!f || !f->y || !f->uv) KF_FAIL(err, KF_ERR_ARGUMENT, "the NV12 frame has no planes");
+    if (out) *out = (kf_image){0};
+    if (!out || !f || !f->y || !f->uv) KF_FAIL(err, KF_ERR_ARGUMENT, "the NV12 frame has no planes");
     if (f->width < 2 || f->height < 2 || f->width % 2 || f->height % 2)
         KF_FAIL(err, KF_ERR_ARGUMENT, "NV12 frame of %dx%d; both sides must be even", f->width, f->height);
     if (f->stride_y < (size_t)f->width || f->stride_uv < (size_t)f->width)

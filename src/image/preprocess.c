@@ -17,6 +17,7 @@ void kf_image_options_init(kf_image_options *o) {
 
 kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, kf_error *err) {
     size_t bytes;
+    if (!out) KF_FAIL(err, KF_ERR_ARGUMENT, "no place for the picture was given");
     *out = (kf_image){0};
     if (width < 1 || height < 1)
         KF_FAIL(err, KF_ERR_ARGUMENT, "picture size %dx%d; both sides must be at least 1", width, height);
@@ -80,8 +81,9 @@ static void resized_size(const kf_image *in, const kf_preprocess *p, int32_t *w,
 }
 
 kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err) {
-    *out = (kf_image){0};
-    if (!in || !in->pixels || in->width < 1 || in->height < 1) KF_FAIL(err, KF_ERR_ARGUMENT, "the picture is empty");
+    if (out) *out = (kf_image){0};
+    if (!out || !in || !in->pixels || in->width < 1 || in->height < 1)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "the picture is empty");
     if (!p || !p->valid)
         KF_FAIL(err, KF_ERR_ARGUMENT, "the model has no picture preprocessing; import it with --preprocess");
     KF_TRY(kf__preprocess_check(p, 0, err));

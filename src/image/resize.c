@@ -108,8 +108,8 @@ static kf_status resize_nearest(const kf_image *in, int32_t width, int32_t heigh
 
 kf_status kf__image_resize_box(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const double box[4],
                                kf_image *out, kf_error *err) {
-    *out = (kf_image){0};
-    if (!in || !in->pixels || in->width < 1 || in->height < 1)
+    if (out) *out = (kf_image){0};
+    if (!out || !in || !in->pixels || in->width < 1 || in->height < 1)
         KF_FAIL(err, KF_ERR_ARGUMENT, "resize: the picture is empty");
     if (width < 1 || height < 1 || width > 1 << 15 || height > 1 << 15)
         KF_FAIL(err, KF_ERR_LIMIT, "resize: %dx%d is out of range (1 to 32768)", width, height);

@@ -149,6 +149,16 @@ static kf_status do_cpu(fixture *f, kf_error *err) {
     return kf_cpu_limit(NULL, err);
 }
 
+static kf_status do_sized(fixture *f, kf_error *err) {
+    kf_session_options mine, given;
+    (void)f;
+    kf_session_options_init(&mine), kf_session_options_init(&given);
+    given.threads = 3;
+    kf_status st = kf_options_read(&mine, &given, "kf_session_options", err);
+    if (st == KF_OK) st = kf_info_write(&given, &mine, "kf_session_options", err);
+    return st == KF_OK && mine.threads != 3 ? KF_ERR_INTERNAL : st;
+}
+
 static kf_status do_names(fixture *f, kf_error *err) {
     (void)f, (void)err;
     int good = kf_filter_from_name(kf_filter_name(KF_FILTER_NEAREST)) == KF_FILTER_NEAREST &&
@@ -197,6 +207,7 @@ const oom_case oom_runtime[] = {{"load", do_load, OOM_JSON},
                                 {"pool", do_pool, OOM_ANY},
                                 {"run", do_run_alone, OOM_NONE},
                                 {"cpu", do_cpu, OOM_NONE},
+                                {"sized", do_sized, OOM_NONE},
                                 {"names", do_names, OOM_NONE},
                                 {"error", do_error, OOM_NONE},
                                 {"preprocess", do_preprocess, OOM_NONE},

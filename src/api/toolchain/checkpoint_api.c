@@ -28,10 +28,7 @@ static kf_status describe(const kf__sidecar *s, const kf_import_options *options
 
 kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
                                 kf__graph **out, kf_error *err) {
-    kf_import_options none;
     kf__sidecar s;
-    kf_import_options_init(&none);
-    if (!options) options = &none;
     *out = NULL;
     KF_TRY(kf__sidecar_read(path, &s, err));
     if (s.path && options->file) options->file(options->file_user, s.path);

@@ -11,12 +11,14 @@
 
 kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err) {
     if (!graph || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_compile: graph and out are needed");
-    *out = NULL;
+    kf_model_options o;
     kf__program *p;
+    *out = NULL;
+    KF_TRY(kf__model_options_read(&o, options, err));
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     KF_TRY(kf__lower(graph->g, &p, err));
-    p->limits = kf__limits_of(options);
-    return kf__model_create(p, options ? options->allocator : NULL, out, err);
+    p->limits = kf__limits_of(&o);
+    return kf__model_create(p, o.allocator, out, err);
 }
 
 kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err) {

@@ -15,6 +15,18 @@
 
 void kf_import_options_init(kf_import_options *options) { *options = (kf_import_options){.size = sizeof *options}; }
 
+/* `from` (NULL: defaults) in full, checked. */
+static kf_status read_options(kf_import_options *to, const kf_import_options *from, kf_error *err) {
+    kf_import_options_init(to);
+    KF_TRY(kf_options_read(to, from, "kf_import_options", err));
+    if (to->n_labels < 0 || (to->n_labels && !to->labels))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_import_options: %d labels; 0 or more, and then `labels`, are needed",
+                to->n_labels);
+    for (int32_t i = 0; i < to->n_labels; i++)
+        if (!to->labels[i]) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_import_options: label %d is missing", i);
+    return KF_OK;
+}
+
 kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err) {
     *out = kf__mem_zalloc(NULL, sizeof **out);
     if (!*out) {
@@ -84,25 +96,23 @@ kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err
 }
 
 kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error *err) {
-    if (o && o->preprocess) KF_TRY(set_preprocess(g, o->preprocess, err));
+    if (o->preprocess) KF_TRY(set_preprocess(g, o->preprocess, err));
     default_preprocess(g);
-    if (o) g->max_fold_bytes = o->max_fold_bytes;
-    if (o && o->labels) KF_TRY(apply_labels(g, o->labels, o->n_labels, err));
+    g->max_fold_bytes = o->max_fold_bytes;
+    if (o->labels) KF_TRY(apply_labels(g, o->labels, o->n_labels, err));
     return KF_OK;
 }
 
 static kf_status import_onnx(const void *data, size_t bytes, const char *path, const kf_import_options *options,
                              kf_graph **out, kf_error *err) {
-    kf__onnx_options o = {.path = path};
-    if (options) {
-        o.input_shape = options->input_shape;
-        o.notice = options->notice;
-        o.notice_user = options->notice_user;
-        o.node = options->node;
-        o.node_user = options->node_user;
-        o.file = options->file;
-        o.file_user = options->file_user;
-    }
+    const kf__onnx_options o = {.path = path,
+                                .input_shape = options->input_shape,
+                                .notice = options->notice,
+                                .notice_user = options->notice_user,
+                                .node = options->node,
+                                .node_user = options->node_user,
+                                .file = options->file,
+                                .file_user = options->file_user};
     kf__graph *g;
     KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
     kf_status st = kf__graph_describe(g, options, err);
@@ -116,8 +126,10 @@ static kf_status import_onnx(const void *data, size_t bytes, const char *path, c
 kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options, kf_graph **out,
                                       kf_error *err) {
     if (!out || (!data && bytes)) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import_onnx_memory: data and out are needed");
+    kf_import_options o;
     *out = NULL;
-    return import_onnx(data, bytes, NULL, options, out, err);
+    KF_TRY(read_options(&o, options, err));
+    return import_onnx(data, bytes, NULL, &o, out, err);
 }
 
 /* Eight bytes of header length, then JSON: no protobuf of an ONNX model begins like that. The name counts too, so that
@@ -148,7 +160,7 @@ static kf_status import_compiled(const void *data, size_t bytes, const kf_import
                                  kf_error *err) {
     kf__program *p;
     kf__graph *g;
-    if (options && (options->input_shape || options->arch))
+    if (options->input_shape || options->arch)
         KF_FAIL(err, KF_ERR_ARGUMENT,
                 "input shape and architecture do not apply; the model is compiled already; give them with its source");
     KF_TRY(kf__format_read(data, bytes, NULL, 0, &p, err));
@@ -169,13 +181,16 @@ static kf_status import_compiled(const void *data, size_t bytes, const kf_import
 
 kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err) {
     if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import: path and out are needed");
-    *out = NULL;
+    kf_import_options o;
     kf__file f;
+    *out = NULL;
+    KF_TRY(read_options(&o, options, err));
     KF_TRY(kf__file_read(path, KF_IMPORT_MAX_FILE, &f, err));
     const char *slash = strrchr(path, '/');
-    kf_status st = is_compiled(f.data, f.size)            ? import_compiled(f.data, f.size, options, out, err)
-                   : is_safetensors(path, f.data, f.size) ? import_checkpoint(path, f.data, f.size, options, out, err)
-                                                          : import_onnx(f.data, f.size, path, options, out, err);
+    kf_status st;
+    if (is_compiled(f.data, f.size)) st = import_compiled(f.data, f.size, &o, out, err);
+    else if (is_safetensors(path, f.data, f.size)) st = import_checkpoint(path, f.data, f.size, &o, out, err);
+    else st = import_onnx(f.data, f.size, path, &o, out, err);
     kf__file_free(&f);
     if (st != KF_OK) return kf_error_prefix(err, st, "%s", path);
     (*out)->g->meta.source = kf__arena_strdup(&(*out)->g->arena, slash ? slash + 1 : path);
@@ -195,9 +210,11 @@ static kf_status describe(const kf__graph *g, const kf__vid *list, size_t n, int
 }
 
 kf_status kf_graph_input(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err) {
+    if (!graph || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_input: graph and out are needed");
     return describe(graph->g, graph->g->inputs, graph->g->n_inputs, index, out, err);
 }
 
 kf_status kf_graph_output(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err) {
+    if (!graph || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_output: graph and out are needed");
     return describe(graph->g, graph->g->outputs, graph->g->n_outputs, index, out, err);
 }

@@ -21,7 +21,7 @@ struct kf_graph {
 /** Take over `g` into a new handle; on failure `g` is destroyed. */
 kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err);
 
-/** Preprocessing, labels and defaults of `options` (NULL: defaults) into the graph's description. */
+/** Preprocessing, labels and defaults of `options` into the graph's description. */
 kf_status kf__graph_describe(kf__graph *g, const kf_import_options *options, kf_error *err);
 /** A safetensors checkpoint in memory, read from `path`, beside which its JSON file may lie. */
 kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,

@@ -1,5 +1,6 @@
 /* Public calls of the quantizer: samples checked, names of int16 nodes resolved, report handed out.
  * Owner rule: the report lives in the graph's arena. */
+#include "api/options.h"
 #include "api/toolchain/graph_api.h"
 #include "cpu/cpu.h"
 #include "cpu/fp.h"
@@ -137,7 +138,7 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     q.per_channel = o->per_channel, q.channel_scales = o->channel_scales;
     q.equalize = o->equalize, q.gain = o->gain;
     q.bias_correction = o->bias_correction, q.rounding = o->rounding, q.cross = o->cross;
-    q.threads = o->threads > 0 ? o->threads : kf__cpu_default_threads();
+    q.threads = o->threads ? o->threads : kf__cpu_default_threads();
     q.detail = o->detail;
     q.progress = o->progress, q.user = o->user;
     teller t = {.o = o};
@@ -161,19 +162,36 @@ static kf_status check_target(const kf_quantize_options *o, kf_error *err) {
     return KF_OK;
 }
 
+static kf_status check_names(const char *what, const char *const *names, int32_t n, kf_error *err) {
+    if (n < 0 || (n && !names))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_options: %d names in %s; a list of 0 or more is needed", n, what);
+    for (int32_t i = 0; i < n; i++)
+        if (!names[i]) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_quantize_options: name %d of %s is missing", i, what);
+    return KF_OK;
+}
+
+/* `from` (NULL: defaults) in full, checked. */
+static kf_status read_options(kf_quantize_options *to, const kf_quantize_options *from, kf_error *err) {
+    kf_quantize_options_init(to);
+    KF_TRY(kf_options_read(to, from, "kf_quantize_options", err));
+    KF_TRY(kf__threads_check("kf_graph_quantize", to->threads, err));
+    KF_TRY(check_names("int16_nodes", to->int16_nodes, to->n_int16, err));
+    KF_TRY(check_names("int16_outputs", to->int16_outputs, to->n_int16_outputs, err));
+    KF_TRY(check_names("int16_weights", to->int16_weights, to->n_int16_weights, err));
+    if (to->range < KF_RANGE_MSE || to->range > KF_RANGE_KL || !(to->percentile >= 50 && to->percentile <= 100))
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "kf_graph_quantize: range method %d or percentile %g is not possible; 50 to 100 percent is",
+                (int)to->range, to->percentile);
+    return check_target(to, err);
+}
+
 kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *options,
                             kf_error *err) {
     kf_quantize_options o;
-    kf_quantize_options_init(&o);
-    if (options) o = *options;
     if (!graph || (!samples && n)) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantize: graph and samples are needed");
+    KF_TRY(read_options(&o, options, err));
     if (n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples; 50 to 200 typical inputs are needed");
     if (graph->quantized) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the graph is quantized already");
-    if (o.range < KF_RANGE_MSE || o.range > KF_RANGE_KL || !(o.percentile >= 50 && o.percentile <= 100))
-        KF_FAIL(err, KF_ERR_ARGUMENT,
-                "kf_graph_quantize: range method %d or percentile %g is not possible; 50 to 100 percent is",
-                (int)o.range, o.percentile);
-    KF_TRY(check_target(&o, err));
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     for (size_t i = 0; i < graph->g->n_nodes; i++) { /* no pass removes these */
         const kf__node *q = &graph->g->nodes[i];
