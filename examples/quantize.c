@@ -32,7 +32,7 @@ static kf_status best(kf_session *session, const char *path, int *class_index, k
 int main(int argc, char **argv) {
     kf_error err = {KF_OK, ""};
     kf_graph *graph = NULL;
-    kf_graph_info info = {0};
+    kf_graph_info info = {.size = sizeof info};
     kf_model *model[2] = {NULL, NULL}; /* float, 8-bit */
     kf_session *session[2] = {NULL, NULL};
     int n = argc - 3, same = 0, a = 0, b = 0;

@@ -10,7 +10,7 @@
 static kf_status classify_all(const kf_model *model, int width, int height, uint8_t *data, kf_error *err) {
     size_t luma = (size_t)width * (size_t)height, n = 0;
     kf_session *session = NULL;
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_score top[1];
     kf_model_get_info(model, &info);
     kf_nv12 frame = {width, height, data, data + luma, (size_t)width, (size_t)width, info.input_range};

@@ -52,10 +52,23 @@ KF_API kf_status kf_graph_import(const char *path, const kf_import_options *opti
 /** ONNX from memory; external data is refused. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,
                                              kf_graph **out, kf_error *err);
+/** A checkpoint of timm's or torchvision's MobileNetV3 from memory: `n` tensors, each with its name as in the state
+ *  dictionary, dtype (F32, F16, BF16; others only where the network needs no number of them, as counters), shape and
+ *  dense row-major data of any alignment. They stay the caller's and are copied. `arch` is a name of kf_zoo_get; NULL:
+ *  options->arch, else recognised by the tensors. `options` as for kf_graph_import. No file is read. Errors name the
+ *  tensor: ARGUMENT (no name, one twice, no data, bytes that do not fit the shape, an unknown architecture), FORMAT
+ * (not finite, another type), SHAPE, UNSUPPORTED (missing, left over, no architecture fits), LIMIT (4096 tensors),
+ * MEMORY. */
+KF_API kf_status kf_graph_import_tensors(const kf_tensor *tensors, size_t n, const char *arch,
+                                         const kf_import_options *options, kf_graph **out, kf_error *err);
 KF_API void kf_graph_destroy(kf_graph **graph);
 
 /** Which rewrites to run: SIMPLIFY stays within ONNX operators, FUSE goes on to the fused operators that compile. */
-typedef enum kf_optimize_level { KF_OPTIMIZE_SIMPLIFY = 0, KF_OPTIMIZE_FUSE = 1 } kf_optimize_level;
+typedef enum kf_optimize_level { KF_OPTIMIZE_SIMPLIFY = 0, KF_OPTIMIZE_FUSE = 1, KF_OPTIMIZE_COUNT } kf_optimize_level;
+/** "simplify", "fuse"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_optimize_level_name(kf_optimize_level level);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_optimize_level_from_name(const char *name, kf_optimize_level *out, kf_error *err);
 KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *err);
 
 /** Remove nodes of these ONNX types (Quantize, Dequantize, Transpose, Cast, Reshape, Softmax) or names, but only where
@@ -100,11 +113,16 @@ KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes
 
 /** How the two calls above write quantized graphs. */
 typedef enum kf_qdq_form {
-    KF_QDQ_EXACT = 0, /**< default: scales of 1 and every multiplier of docs/NUMERICS.md as an operator of its own: the
-                         runtime's own bits */
-    KF_QDQ_SCALES = 1 /**< real scales in QuantizeLinear and DequantizeLinear, what other toolchains fuse: equal up to
-                         f32 rounding */
+    KF_QDQ_EXACT = 0,  /**< default: scales of 1 and every multiplier of docs/NUMERICS.md as an operator of its own: the
+                          runtime's own bits */
+    KF_QDQ_SCALES = 1, /**< real scales in QuantizeLinear and DequantizeLinear, what other toolchains fuse: equal up to
+                          f32 rounding */
+    KF_QDQ_COUNT
 } kf_qdq_form;
+/** "exact", "scales"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_qdq_form_name(kf_qdq_form form);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_qdq_form_from_name(const char *name, kf_qdq_form *out, kf_error *err);
 /** ARGUMENT: no such form. Float graphs have one form. */
 KF_API kf_status kf_graph_set_qdq_form(kf_graph *graph, kf_qdq_form form, kf_error *err);
 
@@ -114,6 +132,7 @@ KF_API kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, si
                                         kf_error *err);
 
 typedef struct kf_graph_info {
+    size_t size; /**< sizeof of this structure, set by the caller before the call */
     const char *name, *arch, *producer;
     int32_t opset, ir_version, n_inputs, n_outputs;
     int32_t n_nodes;    /**< now */
@@ -132,6 +151,7 @@ KF_API kf_status kf_graph_output(const kf_graph *graph, int32_t index, kf_tensor
 /** Per-node facts for `info --nodes` and `check`, of the graph as it is now: optimize with KF_OPTIMIZE_FUSE first to
  * learn what compiles. Strings belong to the graph. */
 typedef struct kf_node_info {
+    size_t size; /**< sizeof of this structure, set by the caller before the call */
     const char *name, *op;
     int64_t shape[KF_MAX_RANK]; /**< output 0 */
     int32_t rank;
@@ -148,8 +168,13 @@ typedef enum kf_range_method {
     KF_RANGE_MSE = 0,        /**< least squared error (default) */
     KF_RANGE_MAX = 1,        /**< everything that was seen */
     KF_RANGE_PERCENTILE = 2, /**< `percentile` percent of the values are kept */
-    KF_RANGE_KL = 3          /**< least Kullback-Leibler divergence */
+    KF_RANGE_KL = 3,         /**< least Kullback-Leibler divergence */
+    KF_RANGE_COUNT
 } kf_range_method;
+/** "mse", "max", "percentile", "kl"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_range_method_name(kf_range_method method);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_range_method_from_name(const char *name, kf_range_method *out, kf_error *err);
 
 typedef struct kf_quantize_options {
     size_t size; /**< sizeof(kf_quantize_options), set by the init function */
@@ -164,7 +189,8 @@ typedef struct kf_quantize_options {
                          function; 0: not */
     int32_t gain;     /**< 1: after `rounding`, weight scales refitted to the layer's output error; 0 (default): as the
                          float weights have it */
-    int32_t threads; /**< 0 (default): as kf_session_options. Where fewer can be started, the work goes on with these */
+    int32_t threads;  /**< at most KF_MAX_THREADS; 0 (default): as kf_session_options. Where fewer can be started, the
+                         work goes on with these */
     const char *const *int16_nodes; /**< names of nodes (of the file, fused ones included) that read and write i16 */
     int32_t n_int16;
     const char *const *int16_outputs; /**< names of nodes that only write i16: their readers then read it */
@@ -183,8 +209,9 @@ typedef struct kf_quantize_options {
     const int32_t *labels; /**< class of each sample, or NULL; for target_drop */
     int32_t
         detail; /**< 1: also measure each node alone and keep histograms, a pass more through every layer; default 0 */
-    void (*progress)(void *user, size_t done, size_t total); /**< called from the calling thread; NULL: none. Of 1000 in
-                                                                all with a target, else of the number of nodes */
+    /** Called from the calling thread with `total` 1000 with a target, else the number of nodes. Not 0 stops the call
+     * with CANCELLED; then the graph must be destroyed. NULL: none. */
+    int (*progress)(void *user, size_t done, size_t total);
     void *user;
     /** Called once, from the calling thread, where fewer threads can be started than wanted; the result is the same.
      * NULL: none. */
@@ -199,12 +226,14 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
  *  target some minutes; memory stays below 1 GB (fewer samples are used beyond that).
  *  ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or limit out
  *  of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a network
- *  that cannot be quantized, or already is. On any failure after the checks the graph must be destroyed. */
+ *  that cannot be quantized, or already is. CANCELLED: `progress` asked for it. On any failure after the checks the
+ *  graph must be destroyed; no file was written. */
 KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples,
                                    const kf_quantize_options *options, kf_error *err);
 
 /** One row of the quantizer's report: node `index` of the graph, measured on the samples against the float network. */
 typedef struct kf_quantized_node {
+    size_t size;           /**< sizeof of this structure, set by the caller before the call */
     const char *name, *op; /**< owned by the graph */
     kf_dtype dtype;        /**< of its output */
     double threshold;      /**< largest magnitude that its output can hold; 0 where it stays f32 */
@@ -218,6 +247,7 @@ typedef struct kf_quantized_node {
 KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err);
 /** How float values are spread, and what the integers chosen for them can hold. Owned by the graph. */
 typedef struct kf_quantized_histogram {
+    size_t size;          /**< sizeof of this structure, set by the caller before the call */
     double lo, hi;        /**< of the bins: everything seen, and 0 */
     const uint32_t *bins; /**< [n_bins], equal widths; exact zeros are not in them */
     int32_t n_bins;
@@ -237,6 +267,7 @@ KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agree
 
 /** What the search for a target came to, measured on the held-out samples before they joined the calibration. */
 typedef struct kf_search_result {
+    size_t size;        /**< sizeof of this structure, set by the caller before the call */
     int32_t met;        /**< 1: the target was reached */
     int32_t labelled;   /**< 1: drops are of top-1 accuracy; 0: of top-1 agreement with float */
     int32_t held_out;   /**< samples */
@@ -253,6 +284,7 @@ KF_API kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result 
 
 /** Something that the search could promote: what node `node` writes, or its weights. */
 typedef struct kf_search_candidate {
+    size_t size;      /**< sizeof of this structure, set by the caller before the call */
     const char *node; /**< owned by the graph */
     int32_t weights;  /**< 1: weights; 0: output */
     int32_t place;    /**< 1, 2, ... in the order of promotion; 0: stays 8-bit */
@@ -263,6 +295,11 @@ typedef struct kf_search_candidate {
 /** Candidate `index`, 0-based: the promoted ones in order, then by gain. ARGUMENT past the last. */
 KF_API kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out,
                                            kf_error *err);
+
+/** kf_dtype_name and kf_status_name the other way. ARGUMENT, with the names that there are: another name; *out is
+ *  unchanged. Thread safe. */
+KF_API kf_status kf_dtype_from_name(const char *name, kf_dtype *out, kf_error *err);
+KF_API kf_status kf_status_from_name(const char *name, kf_status *out, kf_error *err);
 
 /** What a YAML file says that the RDK zoo's quantizer reads. Paths are absolute or relative to the current folder (in
  * the file they are relative to the file). Strings belong to the configuration. */
@@ -344,6 +381,7 @@ KF_API const char *kf_quantize_config_place(const kf_quantize_config *config, co
 
 /** One architecture that a checkpoint can have. Strings are static. */
 typedef struct kf_zoo_entry {
+    size_t size;           /**< sizeof of this structure, set by the caller before the call */
     const char *name;      /**< timm's or torchvision's name: what `arch` of kf_import_options takes */
     int32_t width, height; /**< input in pixels, of the published weights */
     int64_t parameters;    /**< learned elements for 1000 classes, as timm counts them (running statistics excluded) */

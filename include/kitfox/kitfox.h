@@ -45,7 +45,7 @@ typedef struct kf_model_options {
     /** For sessions of this model, kf_model_verify's too, whose own options say nothing else. 0 (default): as in
      *  kf_session_options. */
     size_t max_session_bytes;
-    int64_t max_operations;
+    int64_t max_operations; /**< not negative */
 } kf_model_options;
 KF_API void kf_model_options_init(kf_model_options *options);
 
@@ -65,6 +65,7 @@ KF_API void kf_model_destroy(kf_model **model);
 
 /** What `info` prints. Pointers are owned by the model. */
 typedef struct kf_model_info {
+    size_t size; /**< sizeof of this structure, set by the caller before the call */
     const char *name, *arch, *source, *producer, *compiled_by; /**< any may be NULL */
     int64_t parameters;                                        /**< of the architecture, as timm counts */
     int64_t stored_parameters;                                 /**< every initializer element of the source file */
@@ -75,7 +76,8 @@ typedef struct kf_model_info {
     int32_t input_range;      /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
     size_t max_session_bytes; /**< limit of sessions whose own options say nothing */
 } kf_model_info;
-KF_API void kf_model_get_info(const kf_model *model, kf_model_info *info);
+/** ARGUMENT: no model, or info->size is not set (kf_info_write); nothing is written then. Thread safe. */
+KF_API kf_status kf_model_get_info(const kf_model *model, kf_model_info *info);
 /** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
 KF_API kf_status kf_model_input(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
 KF_API kf_status kf_model_output(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
@@ -84,6 +86,7 @@ KF_API const char *kf_model_label(const kf_model *model, int32_t index);
 
 /** One step of the program, for `info --nodes` and profiles. Strings are owned by the model. */
 typedef struct kf_step_info {
+    size_t size;                    /**< sizeof of this structure, set by the caller before the call */
     const char *name, *op, *kernel; /**< node name, step kind, kernel chosen on this CPU */
     int64_t shape[4];               /**< output n, h, w, c */
     kf_dtype dtype;                 /**< of the output */
@@ -96,11 +99,12 @@ KF_API kf_status kf_model_step(const kf_model *model, int32_t index, kf_step_inf
 /** How a model's golden vector was met: what each step gave for one made-up input (docs/FORMAT.md) when the model was
  * compiled. */
 typedef struct kf_verify_report {
+    size_t size;   /**< sizeof of this structure, set by the caller before the call */
     int32_t steps; /**< compared; where one differs, up to it */
     int32_t exact; /**< of them byte for byte: integer steps. The others, f32 whose sums may run in any order, within a
                       tolerance */
     int32_t first; /**< index of the first step that differs; -1: none, this machine computes what the file says */
-    kf_step_info step; /**< of that step, else zeros */
+    const char *name, *op, *kernel; /**< of that step, owned by the model; else NULL */
     double difference; /**< of that step relative to its length, else the largest of all; 0 where bytes were compared */
     double tolerance; /**< that `difference` was held to: 1e-4, in quantized models 1e-2; 0 where bytes were compared */
 } kf_verify_report;
@@ -134,7 +138,8 @@ KF_API void kf_pool_run(kf_pool *pool, kf_pool_fn fn, void *user);
 typedef struct kf_session_options {
     size_t size;                   /**< sizeof(kf_session_options), set by the init function */
     const kf_allocator *allocator; /**< NULL: malloc */
-    int32_t threads; /**< cores for one image, at most 64; 0: KITFOX_THREADS or affinity and quota, at most 4 */
+    int32_t
+        threads; /**< cores for one image, at most KF_MAX_THREADS; 0: KITFOX_THREADS or affinity and quota, at most 4 */
     int32_t profile; /**< 1: time every step */
     /** Most bytes that the session may take, all at once: activations (inputs and outputs are among them), scratch of
      *  every thread, scores, and the room of kf_session_watch. 0 (default): what the model's options say; else 4 GiB,
@@ -168,8 +173,9 @@ KF_API int32_t kf_session_threads(const kf_session *session, int32_t *wanted);
 KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                 kf_error *err);
 /** Exactly input-sized RGB8 pixels, `stride` bytes a row; networks of one channel with KF_COLOR_GRAY see their luma.
- *  `scores` gets output 0 (class count f32: logits, or probabilities when the network ends in softmax). Allocates
- *  nothing. UNSUPPORTED: the model has no picture input, or one channel and another color than GRAY. */
+ *  ARGUMENT: a stride below 3 * width. `scores` gets output 0 (class count f32: logits, or probabilities when the
+ * network ends in softmax). Allocates nothing. UNSUPPORTED: the model has no picture input, or one channel and another
+ * color than GRAY. */
 KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, size_t stride, float *scores,
                                     size_t n_scores, kf_error *err);
 /** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes). Allocates only for

@@ -15,10 +15,10 @@ extern "C" {
 KF_API const char *kf_filter_name(kf_filter filter);
 KF_API const char *kf_crop_name(kf_crop crop);
 KF_API const char *kf_color_name(kf_color color);
-/** The way back; KF_FILTER_COUNT, KF_CROP_COUNT or KF_COLOR_COUNT for an unknown name. */
-KF_API kf_filter kf_filter_from_name(const char *name);
-KF_API kf_crop kf_crop_from_name(const char *name);
-KF_API kf_color kf_color_from_name(const char *name);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. */
+KF_API kf_status kf_filter_from_name(const char *name, kf_filter *out, kf_error *err);
+KF_API kf_status kf_crop_from_name(const char *name, kf_crop *out, kf_error *err);
+KF_API kf_status kf_color_from_name(const char *name, kf_color *out, kf_error *err);
 
 /* ---- members --------------------------------------------------------------------------------- */
 

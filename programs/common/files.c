@@ -151,6 +151,8 @@ void cli_signals_install(void) {
 
 void cli_signals_wait(void) { waiting = 1; }
 
+int cli_signals_waited(void) { return waited != 0; }
+
 void cli_signals_go(void) {
     waiting = 0;
     if (waited) end(waited);

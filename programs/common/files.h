@@ -53,5 +53,7 @@ void cli_signals_install(void);
 /** Files that belong together get their names: one such signal waits until cli_signals_go. A second one does not. */
 void cli_signals_wait(void);
 void cli_signals_go(void);
+/** 1: one is waiting. What progress callbacks return. */
+int cli_signals_waited(void);
 
 #endif

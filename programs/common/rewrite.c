@@ -41,6 +41,7 @@ static const struct argp_option OPTIONS[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
+    kf_error err;
     switch (key) {
     case 'o': o->out = arg; return 0;
     case 's': o->input_shape = arg; return 0;
@@ -48,9 +49,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'j': o->json = true; return 0;
     case CLI_KEY_MAX_FOLD: o->max_fold_bytes = (long)cli_bytes(state, "--max-fold-bytes", arg); return 0;
     case 'q':
-        if (strcmp(arg, "exact") != 0 && strcmp(arg, "scales") != 0)
-            argp_error(state, "--qdq %s: exact or scales is needed", arg);
-        o->form = strcmp(arg, "scales") == 0 ? KF_QDQ_SCALES : KF_QDQ_EXACT;
+        if (kf_qdq_form_from_name(arg, &o->form, &err) != KF_OK) argp_error(state, "--qdq: %s", err.text);
         return 0;
     case 'c': o->check = (int)cli_number(state, "--check", arg, 0, 1000); return 0;
     case ARGP_KEY_ARG:
@@ -143,7 +142,7 @@ static void pixels_of(const kf_preprocess *p, const kf_tensor *normalized, kf_te
 }
 
 static kf_status compare(kf_graph *before, kf_graph *after, int runs, double *worst, kf_error *err) {
-    kf_graph_info a, b;
+    kf_graph_info a = {.size = sizeof a}, b = {.size = sizeof b};
     tensors in = {.n = 0}, raw = {.n = 0}, want = {.n = 0}, have = {.n = 0};
     uint64_t state = 20;
     *worst = 0;
@@ -173,7 +172,7 @@ static kf_status compare(kf_graph *before, kf_graph *after, int runs, double *wo
 kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst,
                             kf_error *err) {
     char text[160];
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     *worst = 0;
     if (!runs) return KF_OK;
     kf_status st = compare(before, back, runs, worst, err);
@@ -227,7 +226,7 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
     options o = {.check = 3};
     kf_error err = {0};
     kf_graph *before = NULL, *after = NULL, *back = NULL;
-    kf_graph_info a = {0}, b = {0};
+    kf_graph_info a = {.size = sizeof a}, b = {.size = sizeof b};
     double worst = 0;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     const cli_output out = {o.out, "-o", true};

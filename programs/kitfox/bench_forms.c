@@ -31,7 +31,7 @@ void bench_print_rdk(const bench_result *r) {
 }
 
 kf_status bench_row_of(const kf_model *m, const char *name, bench_row *row, kf_error *err) {
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_tensor in, out;
     kf_status st = kf_model_input(m, 0, &in, err);
     if (st == KF_OK) st = kf_model_output(m, 0, &out, err);

@@ -47,7 +47,7 @@ static kf_status prepare(runner *w, kf_error *err) {
 
 /* Outside the timed window. The smallest of many: one run's times hold whatever else the machine did. */
 static void note_steps(bench_result *r, const kf_session *s) {
-    kf_step_info t;
+    kf_step_info t = {.size = sizeof t};
     for (int i = 0; i < r->n_steps && kf_session_step(s, i, &t, NULL) == KF_OK; i++)
         if (r->step_ms[i] == 0 || t.ms < r->step_ms[i]) r->step_ms[i] = t.ms;
 }
@@ -151,7 +151,7 @@ kf_status bench_run(const kf_model *m, int sessions, int threads, int frames, bo
     so.threads = threads;
     so.profile = profile;
     out->ms = malloc((size_t)frames * sizeof *out->ms), out->until = malloc((size_t)frames * sizeof *out->until);
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_model_get_info(m, &info);
     out->n_steps = profile ? info.n_steps : 0;
     out->step_ms = calloc((size_t)out->n_steps + 1, sizeof *out->step_ms);

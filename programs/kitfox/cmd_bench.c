@@ -99,7 +99,7 @@ static double peak_mib(void) {
 /* One object a step, in order. */
 static json_t *profile_json(const bench_result *r, const kf_model *m) {
     json_t *steps = json_array();
-    kf_step_info t;
+    kf_step_info t = {.size = sizeof t};
     for (int i = 0; i < r->n_steps && kf_model_step(m, i, &t, NULL) == KF_OK; i++)
         json_array_append_new(steps, json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:f}", "name", t.name, "op", t.op,
                                                "kernel", t.kernel, "shape", (json_int_t)t.shape[0],
@@ -132,7 +132,7 @@ static void report(const char *name, const bench_result *r, const kf_model *m, d
 }
 
 static void print_profile(const bench_result *r, const kf_model *m) {
-    kf_step_info t;
+    kf_step_info t = {.size = sizeof t};
     for (int i = 0; i < r->n_steps && kf_model_step(m, i, &t, NULL) == KF_OK; i++)
         printf("%4d  %-11s %-18s %4lldx%-4lldx%-5lld %8.4f ms  %7.2f GMAC/s  %s\n", i, t.op, t.kernel,
                (long long)t.shape[1], (long long)t.shape[2], (long long)t.shape[3], r->step_ms[i],
@@ -166,7 +166,7 @@ static void note_slower(const pace *seen, int n) {
 
 static kf_status bench_latency(const options *o, const kf_model *m, const char *name, pace *seen, int *n_seen,
                                kf_error *err) {
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_model_get_info(m, &info);
     for (int t = 0; t < o->n_counts; t++) {
         bench_result r;
@@ -214,7 +214,7 @@ static kf_status bench_rdk(const options *o, const kf_model *m, kf_error *err) {
 }
 
 static kf_status accuracies(const options *o, const kf_model *m, bench_row *row, kf_error *err) {
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_model *other = NULL;
     kf_model_get_info(m, &info);
     kf_status st =

@@ -55,7 +55,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* What became of the node called `name`; *detail is the step it went into, or the reason. */
 static fate fate_of(const kf_graph *fused, const char *name, const char **detail) {
-    kf_node_info n;
+    kf_node_info n = {.size = sizeof n};
     *detail = "";
     for (int32_t i = 0; kf_graph_node(fused, i, &n, NULL) == KF_OK; i++)
         for (int32_t k = 0; k < n.n_sources; k++) {
@@ -123,7 +123,7 @@ static void free_scan(scan *s) {
 /* Counts the verdicts; KF_OK also where some nodes are unsupported. */
 static kf_status check_onnx(options *o, int count[5], kf_error *err) {
     kf_graph *file = NULL, *fused = NULL;
-    kf_node_info n;
+    kf_node_info n = {.size = sizeof n};
     scan s = {0};
     o->common.node = seen_node;
     o->common.node_user = &s;

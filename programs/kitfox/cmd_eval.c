@@ -86,7 +86,7 @@ static void prediction(void *user, const kf_prediction *p) {
 static kf_status write_confusion(const kf_model *m, const options *o, const kf_evaluation *e, const char *summary,
                                  kf_error *err) {
     char title[600];
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     void *html;
     size_t bytes;
     kf_model_get_info(m, &info);

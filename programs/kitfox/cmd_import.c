@@ -117,7 +117,7 @@ static kf_status picture_of(const kf_graph_info *info, const options *o, kf_prep
 
 /* What was given replaces the file's or the architecture's, the rest stays. */
 static kf_status set_picture(kf_graph *g, const options *o, kf_error *err) {
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     kf_tensor in;
     kf_preprocess p;
     kf_status st = kf_graph_get_info(g, &info, err);

@@ -85,7 +85,7 @@ static void print_json(const kf_model *m, const kf_model_info *info, const optio
                           "nv12_range", info->input_range ? "limited" : "full");
     if (o->nodes) {
         json_t *list = json_array();
-        kf_step_info s;
+        kf_step_info s = {.size = sizeof s};
         for (int i = 0; i < info->n_steps && kf_model_step(m, i, &s, &err) == KF_OK; i++)
             json_array_append_new(list,
                                   json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:I}", "name", s.name, "op", s.op, "kernel",
@@ -106,7 +106,7 @@ static void print_tensor(const char *what, const kf_tensor *t) {
 static void print_text(const kf_model *m, const kf_model_info *info, const options *o) {
     kf_tensor t;
     kf_error err;
-    kf_step_info s;
+    kf_step_info s = {.size = sizeof s};
     printf("%-14s%s\n", "name", info->name ? info->name : "-");
     if (info->source) printf("%-14s%s\n", "source", info->source);
     if (info->producer) printf("%-14s%s\n", "producer", info->producer);
@@ -148,7 +148,7 @@ int cmd_info(int argc, char **argv) {
     options o = {0};
     kf_error err = {0};
     kf_model *m = NULL;
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     if (o.cpus) {
         print_cpus(o.common.json);

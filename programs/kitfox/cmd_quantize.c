@@ -54,16 +54,6 @@ static const struct argp_option OPTIONS[] = {
     {0},
 };
 
-static bool method(options *o, const char *arg) {
-    static const char *const NAME[] = {"mse", "max", "percentile", "kl"};
-    for (int i = 0; i < 4; i++)
-        if (strcmp(NAME[i], arg) == 0) {
-            o->q.range = (kf_range_method)i;
-            return true;
-        }
-    return false;
-}
-
 static error_t parse_switch(options *o, int key) {
     int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.bias_correction,
                         &o->q.rounding,    &o->q.cross,          &o->q.equalize};
@@ -94,6 +84,7 @@ static void refuse_beside_yaml(struct argp_state *state, const options *o) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     char *end = NULL;
+    kf_error err;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common, state->child_inputs[1] = &o->search; return 0;
     case 'o': o->out = arg; return 0;
@@ -103,7 +94,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case KEY_LIMIT: o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000); return 0;
     case KEY_METHOD:
         o->ranges = "--method";
-        if (!method(o, arg)) argp_error(state, "--method %s: mse, max, percentile or kl is needed", arg);
+        if (kf_range_method_from_name(arg, &o->q.range, &err) != KF_OK) argp_error(state, "--method: %s", err.text);
         return 0;
     case KEY_PERCENTILE:
         o->ranges = "--max-percentile";
@@ -131,15 +122,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static void progress(void *user, size_t done, size_t total) {
+static int progress(void *user, size_t done, size_t total) {
     (void)user;
-    if (!isatty(2)) return;
+    if (!isatty(2)) return cli_signals_waited();
     fprintf(stderr, "\rquantizing %3zu of %zu nodes", done, total);
     if (done == total) fprintf(stderr, "\r%40s\r", "");
+    return cli_signals_waited();
 }
 
 void quantize_print_nodes(FILE *to, const kf_graph *g, bool json) {
-    kf_quantized_node n;
+    kf_quantized_node n = {.size = sizeof n};
     kf_error err;
     if (!json)
         fprintf(to, "%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
@@ -185,7 +177,7 @@ static kf_status check_outputs(const options *o, const cli_output out[2], kf_err
 }
 
 static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     double start = cli_now_ms();
     const cli_output out[] = {{o->out, "-o", false}, {o->report.path, "--report", false}};
     kf_status st = check_outputs(o, out, err);
@@ -198,7 +190,9 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st == KF_OK) st = quantize_search_labels(&o->search, *g, o->calib, p, err);
     if (st == KF_OK) st = quantize_report_begin(&o->report, o->model, *g, &o->q, err);
     if (st == KF_OK) st = quantize_pace_begin(&o->pace, *g, err);
+    cli_signals_wait(); /* the first one stops at the next node or trial, a second one at once */
     if (st == KF_OK) st = kf_graph_quantize(*g, p->tensors, p->n, &o->q, err);
+    cli_signals_go();
     if (st == KF_OK) st = quantize_report_measure(&o->report, *g, p, err);
     if (st == KF_OK) st = quantize_pace_measure(&o->pace, *g, err);
     if (st == KF_OK) st = kf_graph_save(*g, o->out, err);

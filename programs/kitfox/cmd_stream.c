@@ -136,7 +136,7 @@ int cmd_stream(int argc, char **argv) {
     kf_error err = {0};
     kf_model *m = NULL;
     kf_session *s = NULL;
-    kf_model_info info = {0};
+    kf_model_info info = {.size = sizeof info};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */

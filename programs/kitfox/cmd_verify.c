@@ -28,15 +28,15 @@ static void print_json(const char *name, const kf_verify_report *r) {
                           r->first < 0 && r->exact == r->steps, "steps", r->steps, "exact", r->exact, "isa",
                           kf_cpu_name(), "difference", r->difference, "tolerance", r->tolerance);
     if (r->first >= 0)
-        json_object_set_new(o, "step",
-                            json_pack("{s:i,s:s,s:s,s:s}", "index", r->first, "name", r->step.name, "op", r->step.op,
-                                      "kernel", r->step.kernel));
+        json_object_set_new(
+            o, "step",
+            json_pack("{s:i,s:s,s:s,s:s}", "index", r->first, "name", r->name, "op", r->op, "kernel", r->kernel));
     cli_print_json(o);
 }
 
 static kf_status one(const char *name, const options *o, kf_error *err) {
     kf_model *m = NULL;
-    kf_verify_report r;
+    kf_verify_report r = {.size = sizeof r};
     kf_status st = cli_load_model(name, &o->common, &m, err);
     const char *shown = name ? name : "everyday10";
     if (st == KF_OK && (st = kf_model_verify(m, o->common.threads, &r, err)) != KF_OK) {
@@ -57,7 +57,7 @@ static kf_status one(const char *name, const options *o, kf_error *err) {
         st = cli_error(err, KF_ERR_CORRUPT,
                        "%.300s: step %d, %.200s (%s, kernel %s on %s), is the first that differs; %s; try "
                        "KITFOX_CPU=scalar, and please report it",
-                       shown, r.first, r.step.name, r.step.op, r.step.kernel, kf_cpu_name(), how);
+                       shown, r.first, r.name, r.op, r.kernel, kf_cpu_name(), how);
     }
     kf_model_destroy(&m);
     return st;

@@ -40,7 +40,7 @@ int cmd_zoo(int argc, char **argv) {
         NULL};
     options o = {0};
     kf_error err = {0};
-    kf_zoo_entry e;
+    kf_zoo_entry e = {.size = sizeof e};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     if (!o.common.json)
         printf("%-34s %-14s %11s %13s %7s  %s\n", "name", "input", "parameters", "MACs", "top-1 %", "source");

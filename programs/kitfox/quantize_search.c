@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/files.h"
 #include "kitfox/quantize.h"
 
 enum { KEY_DROP = 2100, KEY_COSINE, KEY_LIMIT, KEY_OUTPUT, KEY_WEIGHTS, SHOWN = 20 };
@@ -38,13 +39,14 @@ static void add(struct argp_state *state, const char *option, const char **list,
 }
 
 /* Own progress: the search has stages, not nodes. */
-static void bar(void *user, size_t done, size_t total) {
+static int bar(void *user, size_t done, size_t total) {
     (void)user;
-    if (!isatty(2)) return;
+    if (!isatty(2)) return cli_signals_waited();
     int filled = (int)(30 * done / total);
     fprintf(stderr, "\rsearching [%.*s%.*s] %3zu %%", filled, "##############################", 30 - filled,
             "..............................", 100 * done / total);
     if (done == total) fprintf(stderr, "\r%60s\r", "");
+    return cli_signals_waited();
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -126,7 +128,7 @@ void quantize_search_free(quantize_search *s) {
 static json_t *decibel(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 static void print_json(const kf_graph *g, const kf_search_result *r) {
-    kf_search_candidate c;
+    kf_search_candidate c = {.size = sizeof c};
     kf_error err;
     for (int32_t i = 0; kf_graph_search_candidate(g, i, &c, &err) == KF_OK; i++)
         cli_print_json(json_pack("{s:s,s:s,s:f,s:I,s:o}", "candidate", c.node, "what", c.weights ? "weights" : "output",
@@ -141,7 +143,7 @@ static void print_json(const kf_graph *g, const kf_search_result *r) {
 }
 
 static void print_text(FILE *to, const kf_graph *g, const kf_search_result *r, bool all) {
-    kf_search_candidate c;
+    kf_search_candidate c = {.size = sizeof c};
     kf_error err;
     const char *what = r->labelled ? "of accuracy" : "of agreement with float";
     if (r->candidates) fprintf(to, "%5s  %-8s %8s %12s  %s\n", "Place", "What", "Gain %", "MACs", "Node");
@@ -165,7 +167,7 @@ static void print_text(FILE *to, const kf_graph *g, const kf_search_result *r, b
 }
 
 void quantize_print_search(FILE *to, const kf_graph *g, bool json, bool all) {
-    kf_search_result r;
+    kf_search_result r = {.size = sizeof r};
     kf_error err;
     if (kf_graph_search_result(g, &r, &err) != KF_OK) return;
     if (json) print_json(g, &r);

@@ -69,7 +69,7 @@ static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
 
 /* mean and scale of the file as the preprocessing that goes into the model. */
 static kf_status set_preprocess(job *j, kf_error *err) {
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     kf_status st = kf_graph_get_info(j->g, &info, err);
     if (st == KF_OK && !is_color(j->c)) st = kf_graph_set_preprocess(j->g, NULL, err); /* raw tensors */
     if (st != KF_OK || !is_color(j->c)) return st;
@@ -131,7 +131,7 @@ static kf_status random_samples(job *j, const kf_tensor *in, bool pixels, kf_err
 
 static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
     const kf_quantize_config *c = j->c;
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     raw_form f = {.type = c->calibration_type,
                   .nhwc = c->nhwc,
                   .input = in,
@@ -156,7 +156,7 @@ static int by_text(const void *a, const void *b) { return strcmp(*(const char *c
 
 /* Every name of every node, sorted; the caller frees it. */
 static const char **sorted_names(const kf_graph *g, size_t *count, kf_error *err) {
-    kf_node_info n;
+    kf_node_info n = {.size = sizeof n};
     kf_error end;
     size_t total = 0;
     for (int32_t i = 0; kf_graph_node(g, i, &n, &end) == KF_OK; i++) total += 1 + (size_t)n.n_sources;
@@ -195,8 +195,8 @@ static kf_status check_int16(const job *j, kf_error *err) {
 
 static kf_status set_int16(job *j, kf_error *err) {
     const kf_quantize_config *c = j->c;
-    kf_graph_info info;
-    kf_node_info n;
+    kf_graph_info info = {.size = sizeof info};
+    kf_node_info n = {.size = sizeof n};
     kf_status st = kf_graph_get_info(j->g, &info, err);
     if (st == KF_OK) st = check_int16(j, err);
     if (st != KF_OK) return st;
@@ -212,8 +212,8 @@ static kf_status set_int16(job *j, kf_error *err) {
 
 /* Nodes that were to be int16 and are not: the log says so. */
 static void tell_fallbacks(job *j) {
-    kf_quantized_node q;
-    kf_node_info n;
+    kf_quantized_node q = {.size = sizeof q};
+    kf_node_info n = {.size = sizeof n};
     kf_error err;
     char text[400];
     for (int32_t i = 0;

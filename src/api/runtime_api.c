@@ -21,18 +21,20 @@ void kf_model_options_init(kf_model_options *o) {
 }
 void kf_session_options_init(kf_session_options *o) { *o = (kf_session_options){.size = sizeof *o}; }
 
+static kf_status check_operations(int64_t most, kf_error *err) {
+    if (most < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "max_operations is negative");
+    return KF_OK;
+}
+
 kf_status kf__model_options_read(kf_model_options *to, const kf_model_options *from, kf_error *err) {
     kf_model_options_init(to);
     KF_TRY(kf_options_read(to, from, "kf_model_options", err));
-    if (to->max_operations < 0)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_model_options: max_operations is negative; 0 means the default");
-    return KF_OK;
+    return check_operations(to->max_operations, err);
 }
 
 kf_status kf__threads_check(const char *call, int32_t threads, kf_error *err) {
     if (threads < 0 || threads > KF_MAX_THREADS)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "%s: %d threads; 0 (the default) to %d are possible", call, threads,
-                KF_MAX_THREADS);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%s: %d threads; 0 to %d are possible", call, threads, KF_MAX_THREADS);
     return KF_OK;
 }
 
@@ -83,26 +85,29 @@ kf_status kf_file_read(const char *path, size_t max_bytes, void **data, size_t *
 
 void kf_model_destroy(kf_model **model) { kf__model_destroy(model); }
 
-void kf_model_get_info(const kf_model *model, kf_model_info *info) {
+kf_status kf_model_get_info(const kf_model *model, kf_model_info *info) {
+    if (!model) return KF_ERR_ARGUMENT;
     const kf__program *p = model->p;
-    *info = (kf_model_info){.name = p->meta.name,
-                            .arch = p->meta.arch,
-                            .source = p->meta.source,
-                            .producer = p->meta.producer,
-                            .compiled_by = p->meta.kitfox,
-                            .parameters = p->meta.parameters,
-                            .stored_parameters = p->meta.stored_parameters,
-                            .macs = p->meta.macs,
-                            .activations = p->meta.activations,
-                            .quantized = p->meta.quantized,
-                            .n_inputs = p->n_inputs,
-                            .n_outputs = p->n_outputs,
-                            .n_steps = p->n_steps,
-                            .n_labels = p->meta.n_labels,
-                            .preprocess = p->meta.preprocess,
-                            .input_range = p->meta.input_range,
-                            .max_session_bytes = p->limits.session_bytes};
-    if (!info->max_session_bytes) info->max_session_bytes = KF_SESSION_BYTES;
+    const kf_model_info is = {.size = sizeof is,
+                              .name = p->meta.name,
+                              .arch = p->meta.arch,
+                              .source = p->meta.source,
+                              .producer = p->meta.producer,
+                              .compiled_by = p->meta.kitfox,
+                              .parameters = p->meta.parameters,
+                              .stored_parameters = p->meta.stored_parameters,
+                              .macs = p->meta.macs,
+                              .activations = p->meta.activations,
+                              .quantized = p->meta.quantized,
+                              .n_inputs = p->n_inputs,
+                              .n_outputs = p->n_outputs,
+                              .n_steps = p->n_steps,
+                              .n_labels = p->meta.n_labels,
+                              .preprocess = p->meta.preprocess,
+                              .input_range = p->meta.input_range,
+                              .max_session_bytes =
+                                  p->limits.session_bytes ? p->limits.session_bytes : KF_SESSION_BYTES};
+    return kf_info_write(info, &is, "kf_model_info", NULL);
 }
 
 static kf_status describe(const kf__program *p, const char *name, int32_t tensor, int32_t rank, const int64_t *shape,
@@ -130,23 +135,29 @@ const char *kf_model_label(const kf_model *m, int32_t i) {
     return i >= 0 && i < m->p->meta.n_labels ? m->p->meta.labels[i] : NULL;
 }
 
-kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_error *err) {
-    NEED(err, m && out && i >= 0 && i < m->p->n_steps, "no such step");
+static kf_status step_info(const kf_model *m, int32_t i, double ms, kf_step_info *out, kf_error *err) {
     const kf__step *s = &m->p->steps[i];
     const kf__ptensor *t = &m->p->tensors[s->out];
-    *out = (kf_step_info){.name = s->name,
-                          .op = kf__step_op_name(s->op),
-                          .kernel = m->steps[i].kernel,
-                          .shape = {t->n, t->h, t->w, t->c},
-                          .dtype = t->dtype,
-                          .macs = kf__step_macs(m->p, s)};
+    kf_step_info is = {.size = sizeof is,
+                       .ms = ms,
+                       .name = s->name,
+                       .op = kf__step_op_name(s->op),
+                       .kernel = m->steps[i].kernel,
+                       .shape = {t->n, t->h, t->w, t->c},
+                       .dtype = t->dtype,
+                       .macs = kf__step_macs(m->p, s)};
     for (int r = 0; r < KF_CONST_ROLES; r++) {
         size_t n = 0;
-        if (s->consts[r] >= 0 && kf__shape_count(&m->p->consts[s->consts[r]].shape, &n)) out->parameters += (int64_t)n;
+        if (s->consts[r] >= 0 && kf__shape_count(&m->p->consts[s->consts[r]].shape, &n)) is.parameters += (int64_t)n;
     }
-    out->n_in = s->n_in;
-    for (int32_t k = 0; k < s->n_in; k++) out->in[k] = m->p->tensors[s->in[k]].made;
-    return KF_OK;
+    is.n_in = s->n_in;
+    for (int32_t k = 0; k < s->n_in; k++) is.in[k] = m->p->tensors[s->in[k]].made;
+    return kf_info_write(out, &is, "kf_step_info", err);
+}
+
+kf_status kf_model_step(const kf_model *m, int32_t i, kf_step_info *out, kf_error *err) {
+    NEED(err, m && i >= 0 && i < m->p->n_steps, "no such step");
+    return step_info(m, i, 0, out, err);
 }
 
 kf_status kf_session_create(const kf_model *m, const kf_session_options *options, kf_session **out, kf_error *err) {
@@ -156,7 +167,7 @@ kf_status kf_session_create(const kf_model *m, const kf_session_options *options
     kf_session_options_init(&o);
     KF_TRY(kf_options_read(&o, options, "kf_session_options", err));
     KF_TRY(kf__threads_check(__func__, o.threads, err));
-    NEED(err, o.max_operations >= 0, "max_operations is negative; 0 means the default");
+    KF_TRY(check_operations(o.max_operations, err));
     const kf__limits limits = {.session_bytes = o.max_session_bytes, .operations = o.max_operations};
     int threads = o.threads ? o.threads : kf__cpu_default_threads();
     return kf__session_create_within(m, &limits, o.pool, threads, o.profile, o.allocator, out, err);
@@ -168,8 +179,8 @@ static int32_t threads_of(const kf__pool *pool, int32_t *wanted) {
 }
 
 kf_status kf_pool_create(int32_t threads, const kf_allocator *a, kf_pool **out, kf_error *err) {
-    NEED(err, out && threads >= 0 && threads <= 64, "out and 0 to 64 threads are needed");
-    KF_TRY(kf__pool_create(threads ? threads : kf__cpu_threads(64), a, out, err));
+    NEED(err, out && threads >= 0 && threads <= KF_MAX_THREADS, "out and 0 to 64 threads are needed");
+    KF_TRY(kf__pool_create(threads ? threads : kf__cpu_threads(KF_MAX_THREADS), a, out, err));
     kf__pool_share(*out);
     return KF_OK;
 }
@@ -184,10 +195,8 @@ size_t kf_session_bytes(const kf_session *s) { return s->bytes; }
 size_t kf_model_bytes(const kf_model *m) { return m->weights_bytes; }
 
 kf_status kf_session_step(const kf_session *s, int32_t i, kf_step_info *out, kf_error *err) {
-    NEED(err, s, "no such step");
-    KF_TRY(kf_model_step(s->m, i, out, err));
-    out->ms = s->ms ? s->ms[i] : 0;
-    return KF_OK;
+    NEED(err, s && i >= 0 && i < s->m->p->n_steps, "no such step");
+    return step_info(s->m, i, s->ms ? s->ms[i] : 0, out, err);
 }
 
 kf_status kf_model_verify(const kf_model *m, int32_t threads, kf_verify_report *out, kf_error *err) {
@@ -199,9 +208,15 @@ kf_status kf_model_verify(const kf_model *m, int32_t threads, kf_verify_report *
                 "the model has no golden vector: it was written by an older version, or compiled in memory; write it "
                 "again with kitfox import or quantize");
     KF_TRY(kf__golden_check(m, threads ? threads : kf__cpu_default_threads(), &r, err));
-    *out = (kf_verify_report){
-        .steps = r.compared, .exact = r.exact, .first = r.first, .difference = r.difference, .tolerance = r.tolerance};
-    return r.first < 0 ? KF_OK : kf_model_step(m, r.first, &out->step, err);
+    kf_verify_report is = {.size = sizeof is,
+                           .steps = r.compared,
+                           .exact = r.exact,
+                           .first = r.first,
+                           .difference = r.difference,
+                           .tolerance = r.tolerance};
+    const kf__step *at = r.first < 0 ? NULL : &m->p->steps[r.first];
+    if (at) is.name = at->name, is.op = kf__step_op_name(at->op), is.kernel = m->steps[r.first].kernel;
+    return kf_info_write(out, &is, "kf_verify_report", err);
 }
 
 /* Which declared slot a caller's tensor belongs to: by name when it has one, else by position. */

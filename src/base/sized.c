@@ -9,7 +9,7 @@ enum { MOST_BYTES = 4096 };
 static kf_status read_size(const void *from, const char *type, size_t *size, kf_error *err) {
     memcpy(size, from, sizeof *size);
     if (*size < sizeof *size || *size > MOST_BYTES)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "%s: its size is %zu; set it to sizeof(%s)", type, *size, type);
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%s: size %zu; sizeof is needed", type, *size);
     return KF_OK;
 }
 
@@ -21,8 +21,8 @@ kf_status kf_options_read(void *to, const void *from, const char *type, kf_error
     for (size_t i = ours; i < theirs; i++)
         if (((const char *)from)[i])
             KF_FAIL(err, KF_ERR_ARGUMENT,
-                    "%s: it has %zu bytes, this library knows %zu of them, and one beyond is set; use a newer library",
-                    type, theirs, ours);
+                    "%s: size %zu; of these this library knows %zu, and one beyond is set; use a newer library", type,
+                    theirs, ours);
     memcpy(to, from, theirs < ours ? theirs : ours);
     memcpy(to, &ours, sizeof ours);
     return KF_OK;
@@ -30,7 +30,7 @@ kf_status kf_options_read(void *to, const void *from, const char *type, kf_error
 
 kf_status kf_info_write(void *to, const void *from, const char *type, kf_error *err) {
     size_t ours, theirs;
-    if (!to) KF_FAIL(err, KF_ERR_ARGUMENT, "%s: no place for it was given", type);
+    if (!to) KF_FAIL(err, KF_ERR_ARGUMENT, "%s is NULL", type);
     memcpy(&ours, from, sizeof ours);
     KF_TRY(read_size(to, type, &theirs, err));
     if (theirs > ours) memset((char *)to + ours, 0, theirs - ours);

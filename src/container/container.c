@@ -104,7 +104,7 @@ static int by_name(const void *a, const void *b) {
     return strcmp((*x)->name, (*y)->name);
 }
 
-static kf_status sort_names(kf__container *c, kf_error *err) {
+kf_status kf__container_index(kf__container *c, kf_error *err) {
     c->by_name = kf__arena_array(&c->arena, c->n_tensors + 1, sizeof *c->by_name);
     if (!c->by_name) KF_FAIL_MEMORY(err, c->n_tensors * sizeof *c->by_name);
     for (size_t i = 0; i < c->n_tensors; i++) c->by_name[i] = &c->tensors[i];
@@ -130,7 +130,7 @@ static kf_status read_header(kf__container *c, json_t *root, const uint8_t *data
         if (!json_is_object(v)) KF_FAIL(err, KF_ERR_FORMAT, "tensor %s: not described by an object", key);
         KF_TRY(read_tensor(c, key, v, data, room, &spans[c->n_tensors], err));
     }
-    KF_TRY(sort_names(c, err));
+    KF_TRY(kf__container_index(c, err));
     return check_spans(spans, c->n_tensors, room, err);
 }
 

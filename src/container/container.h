@@ -36,6 +36,8 @@ typedef struct kf__container {
 /** Parse and check: header inside the file, JSON without duplicate keys, known dtypes, sizes that match the shapes,
  * ranges inside the data, not overlapping, and covering it to the last byte. Errors name the tensor. */
 kf_status kf__container_read(const void *data, size_t bytes, kf__container *out, kf_error *err);
+/** Fill `by_name` from `tensors` for kf__container_find. MEMORY. */
+kf_status kf__container_index(kf__container *c, kf_error *err);
 void kf__container_free(kf__container *c);
 /** LIMIT if a JSON text of n bytes may have more values than are accepted; commas and brackets inside strings count
  * too. */

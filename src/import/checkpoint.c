@@ -196,23 +196,84 @@ static kf_status choose(source *s, const kf__checkpoint_options *o, int32_t side
     return fail_nearest(s, err);
 }
 
-kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoint_options *o, kf__graph **out,
-                              kf_error *err) {
-    source s = {0};
+/* ---- the two ways in --------------------------------------------------------------------------------------------- */
+
+static kf_status read_side(const kf__checkpoint_options *o, int32_t *side, kf_error *err) {
     int h = o->side, w = h, end = 0;
-    *out = NULL;
     if (o->input_shape && (sscanf(o->input_shape, "1x3x%dx%d%n", &h, &w, &end) != 2 || o->input_shape[end] || h != w ||
                            h < 32 || h > 4096))
         KF_FAIL(err, KF_ERR_ARGUMENT, "input shape %s: 1x3xNxN with N from 32 to 4096 is needed", o->input_shape);
+    *side = h;
+    return KF_OK;
+}
+
+static kf_status check_count(size_t n, kf_error *err) {
+    if (n > MAX_TENSORS)
+        KF_FAIL(err, KF_ERR_LIMIT, "%zu tensors; this is not a MobileNetV3, which has at most %d", n, MAX_TENSORS);
+    return KF_OK;
+}
+
+/* The graph of the tensors in s->file. */
+static kf_status take_all(source *s, const kf__checkpoint_options *o, int32_t side, kf__graph **out, kf_error *err) {
+    KF_TRY(check_count(s->file.n_tensors, err));
+    s->taken = kf__arena_zalloc(&s->file.arena, s->file.n_tensors + 1);
+    if (!s->taken) KF_FAIL_MEMORY(err, s->file.n_tensors);
+    kf__arena_init(&s->scratch, NULL);
+    kf_status st = choose(s, o, side, out, err);
+    kf__arena_free(&s->scratch);
+    return st;
+}
+
+kf_status kf__checkpoint_read(const void *data, size_t bytes, const kf__checkpoint_options *o, kf__graph **out,
+                              kf_error *err) {
+    source s = {0};
+    int32_t side = 0;
+    *out = NULL;
+    KF_TRY(read_side(o, &side, err));
     KF_TRY(kf__container_read(data, bytes, &s.file, err));
-    kf__arena_init(&s.scratch, NULL);
-    kf_status st = KF_OK;
-    if (s.file.n_tensors > MAX_TENSORS)
-        st = kf_error_set(err, KF_ERR_LIMIT, "%zu tensors; this is not a MobileNetV3", s.file.n_tensors);
-    else if (!(s.taken = kf__arena_zalloc(&s.file.arena, s.file.n_tensors + 1)))
-        st = kf_error_set(err, KF_ERR_MEMORY, "out of memory");
-    if (st == KF_OK) st = choose(&s, o, h, out, err);
-    kf__arena_free(&s.scratch);
+    kf_status st = take_all(&s, o, side, out, err);
+    kf__container_free(&s.file);
+    return st;
+}
+
+static kf_status to_container(const kf_tensor *t, size_t index, kf__container_tensor *to, kf_error *err) {
+    size_t count, bytes;
+    if (!t->name) KF_FAIL(err, KF_ERR_ARGUMENT, "tensor %zu: it has no name", index);
+    if (t->rank < 0 || t->rank > KF_MAX_RANK)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "tensor %.200s: rank %d; 0 to %d is possible", t->name, t->rank, KF_MAX_RANK);
+    *to = (kf__container_tensor){.name = t->name, .dtype = t->dtype, .data = t->data, .bytes = t->bytes};
+    to->shape = kf__shape_make(t->rank, t->shape);
+    bool sized = kf__shape_count(&to->shape, &count) && kf__mul_size(count, kf_dtype_size(t->dtype), &bytes);
+    if (!sized || kf_dtype_size(t->dtype) == 0 || bytes != t->bytes || (bytes && !t->data)) {
+        char shape[96];
+        KF_FAIL(err, KF_ERR_ARGUMENT, "tensor %.200s: data of %zu bytes; they do not fit %s of %s", t->name,
+                t->data ? t->bytes : 0, kf__shape_text(&to->shape, shape, sizeof shape), kf_dtype_name(t->dtype));
+    }
+    return KF_OK;
+}
+
+static kf_status gather(const kf__checkpoint_tensors *t, kf__container *c, kf_error *err) {
+    KF_TRY(check_count(t->n, err));
+    c->tensors = kf__arena_array(&c->arena, t->n + 1, sizeof *c->tensors);
+    if (!c->tensors) KF_FAIL_MEMORY(err, t->n * sizeof *c->tensors);
+    for (size_t i = 0; i < t->n; i++) KF_TRY(to_container(&t->list[i], i, &c->tensors[i], err));
+    c->n_tensors = t->n;
+    KF_TRY(kf__container_index(c, err));
+    for (size_t i = 1; i < t->n; i++)
+        if (strcmp(c->by_name[i - 1]->name, c->by_name[i]->name) == 0)
+            KF_FAIL(err, KF_ERR_ARGUMENT, "tensor %.200s: given twice", c->by_name[i]->name);
+    return KF_OK;
+}
+
+kf_status kf__checkpoint_take(const kf__checkpoint_tensors *tensors, const kf__checkpoint_options *o, kf__graph **out,
+                              kf_error *err) {
+    source s = {0};
+    int32_t side = 0;
+    *out = NULL;
+    KF_TRY(read_side(o, &side, err));
+    kf__arena_init(&s.file.arena, NULL);
+    kf_status st = gather(tensors, &s.file, err);
+    if (st == KF_OK) st = take_all(&s, o, side, out, err);
     kf__container_free(&s.file);
     return st;
 }

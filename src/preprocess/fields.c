@@ -69,18 +69,31 @@ static const char *name_of(int32_t field, unsigned value) {
     return value <= (unsigned)FIELDS[field].hi ? FIELDS[field].words[value] : NULL;
 }
 
-/* The number of words where it is none of them: the COUNT enumerator. */
-static int32_t value_of(int32_t field, const char *name) {
-    int32_t value = name ? kf__field_word(&FIELDS[field], name) : -1;
-    return value < 0 ? (int32_t)FIELDS[field].hi + 1 : value;
-}
-
 const char *kf_filter_name(kf_filter filter) { return name_of(AT_filter, (unsigned)filter); }
 const char *kf_crop_name(kf_crop crop) { return name_of(AT_crop, (unsigned)crop); }
 const char *kf_color_name(kf_color color) { return name_of(AT_color, (unsigned)color); }
-kf_filter kf_filter_from_name(const char *name) { return (kf_filter)value_of(AT_filter, name); }
-kf_crop kf_crop_from_name(const char *name) { return (kf_crop)value_of(AT_crop, name); }
-kf_color kf_color_from_name(const char *name) { return (kf_color)value_of(AT_color, name); }
+
+static kf_status from_name(int32_t field, const char *name, void *value, kf_error *err) {
+    char needs[KF_FIELD_TEXT];
+    int32_t at = name ? kf__field_word(&FIELDS[field], name) : -1;
+    if (at < 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%s '%.60s': %s is needed", FIELDS[field].member, name ? name : "",
+                kf__field_needs(&FIELDS[field], true, needs));
+    memcpy(value, &at, sizeof at);
+    return KF_OK;
+}
+
+kf_status kf_filter_from_name(const char *name, kf_filter *out, kf_error *err) {
+    return from_name(AT_filter, name, out, err);
+}
+
+kf_status kf_crop_from_name(const char *name, kf_crop *out, kf_error *err) {
+    return from_name(AT_crop, name, out, err);
+}
+
+kf_status kf_color_from_name(const char *name, kf_color *out, kf_error *err) {
+    return from_name(AT_color, name, out, err);
+}
 
 /* ---- values ---------------------------------------------------------------------------------- */
 

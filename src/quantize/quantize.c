@@ -95,7 +95,9 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
         }
         if (i + 1 == g->n_nodes && r) summarize(s, scratch, r);
         kf__sim_release(s, (int32_t)i);
-        if (s->o->progress) s->o->progress(s->o->user, i + 1, g->n_nodes);
+        if (s->o->progress && s->o->progress(s->o->user, i + 1, g->n_nodes))
+            KF_FAIL(s->err, KF_ERR_CANCELLED, "quantize: stopped after %zu of %zu nodes, as the caller asked", i + 1,
+                    g->n_nodes);
     }
     return KF_OK;
 }

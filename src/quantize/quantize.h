@@ -37,9 +37,8 @@ typedef struct kf__qoptions {
     uint8_t *wide_weights; /* [n_nodes], or NULL: 1 = this node's weights are i16 */
     kf__qnoise *noise;     /* [n_nodes], or NULL: filled, in the graph's arena */
     bool detail;           /* also record each node's own error and histograms: one more pass through every layer */
-    /** Called from the calling thread, done of total nodes; false stops with KF_ERR_CANCELLED-like INTERNAL. NULL:
-     * none. */
-    void (*progress)(void *user, size_t done, size_t total);
+    /** Called from the calling thread, done of total nodes; not 0 stops with KF_ERR_CANCELLED. NULL: none. */
+    int (*progress)(void *user, size_t done, size_t total);
     void *user;
     /** Called from the calling thread if fewer threads start than wanted. NULL: none. */
     void (*fewer)(void *user, int started, int wanted);

@@ -76,14 +76,17 @@ static int64_t added_macs(const search *s, const kf__qcandidate *c, uint8_t *wid
 
 /* ---- measuring --------------------------------------------------------------------------------------------------- */
 
-static void stage_progress(void *user, size_t done, size_t total) {
+static int stage_progress(void *user, size_t done, size_t total) {
     const search *s = user;
-    if (s->o->progress) s->o->progress(s->o->user, s->from + (s->to - s->from) * done / total, 1000);
+    if (!s->o->progress) return 0;
+    return s->o->progress(s->o->user, s->from + (s->to - s->from) * done / total, 1000);
 }
 
-static void stage(search *s, size_t from, size_t to) {
+static kf_status stage(search *s, size_t from, size_t to) {
     s->from = from, s->to = to;
-    stage_progress(s, 0, 1);
+    if (stage_progress(s, 0, 1))
+        KF_FAIL(s->err, KF_ERR_CANCELLED, "quantize: the search was stopped, as the caller asked");
+    return KF_OK;
 }
 
 static size_t top1(const float *x, size_t n) {
@@ -286,7 +289,7 @@ static kf_status split(search *s, const kf__qsamples *all) {
 static kf_status shorten(search *s) {
     kf__qsearch *r = s->out;
     size_t lo = 0, hi = s->n_order;
-    stage(s, 350, 480);
+    KF_TRY(stage(s, 350, 480));
     r->after = r->before;
     if (hi == 0) return KF_OK;
     kf__qscore x;
@@ -296,7 +299,7 @@ static kf_status shorten(search *s) {
     r->after = x, r->promoted = hi;
     while (r->met && hi - lo > 1) {
         size_t mid = (lo + hi) / 2;
-        stage(s, s->to, s->to + (860 - s->to) / 4);
+        KF_TRY(stage(s, s->to, s->to + (860 - s->to) / 4));
         KF_TRY(try_and_drop(s, mid, &x));
         if (!meets(s, &x)) lo = mid;
         else hi = mid, r->after = x, r->promoted = mid;
@@ -324,13 +327,13 @@ static kf_status run(search *s, const kf__qsamples *samples) {
     s->own.wide = kf__arena_copy(&s->arena, s->wide, s->g->n_values);
     s->own.wide_weights = kf__arena_copy(&s->arena, s->wide_weights, s->g->n_nodes);
     if (!s->own.wide || !s->own.wide_weights) KF_FAIL_MEMORY(s->err, s->g->n_values);
-    stage(s, 0, 130);
+    KF_TRY(stage(s, 0, 130));
     if (!(s->own.noise = kf__arena_zalloc(&s->arena, s->g->n_nodes * sizeof *s->own.noise)))
         KF_FAIL_MEMORY(s->err, s->g->n_nodes * sizeof *s->own.noise);
     kf_status st = try_prefix(s, 0, &q, &r->before);
     r->met = st == KF_OK && meets(s, &r->before);
     r->after = r->before;
-    stage(s, 130, 350);
+    if (st == KF_OK) st = stage(s, 130, 350);
     if (st == KF_OK && !r->met) st = rank(s, q, kf__whole((double)total * s->target->max_macs / 100, 0, INT64_MAX, 0));
     kf__graph_destroy(&q);
     s->own.noise = NULL;
@@ -360,9 +363,9 @@ kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarge
     }
     if (st == KF_OK) {
         kf__qoptions last = *o;
-        stage(&s, 860, 1000);
         last.progress = stage_progress, last.user = &s;
-        st = kf__quantize(g, samples, &last, arena, report, err);
+        st = stage(&s, 860, 1000);
+        if (st == KF_OK) st = kf__quantize(g, samples, &last, arena, report, err);
     }
     kf__arena_free(&s.arena);
     return st;

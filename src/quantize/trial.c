@@ -3,6 +3,7 @@
 #include "quantize/trial.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
 #include "graph/qrules.h"
 #include "preprocess/pixel.h"
@@ -338,7 +339,8 @@ typedef struct job {
     const float *want;
     const kf__trial_change *changes;
     size_t n;
-    double *error; /* [samples][n]: summed in sample order afterwards */
+    atomic_bool *stopped; /* progress asked for that */
+    double *error;        /* [samples][n]: summed in sample order afterwards */
 } job;
 
 static double squared(const float *a, const float *b, size_t n) {
@@ -360,7 +362,11 @@ static kf_status one_sample(const job *j, worker *w, size_t sample) {
         KF_TRY(run_change(w, &j->changes[i]));
         error[i] = squared(w->changed[t->logits] ? w->other[t->logits] : w->base[t->logits], want, t->classes);
         memset(w->changed, 0, w->sim.n_values);
-        if (t->progress && w == j->workers) t->progress(t->user, sample * j->n + i, t->samples->n * j->n);
+        bool first = w == j->workers; /* the one on the calling thread */
+        if (first && t->progress && t->progress(t->user, sample * j->n + i, t->samples->n * j->n))
+            atomic_store(j->stopped, true);
+        if (atomic_load(j->stopped))
+            KF_FAIL(&w->err, KF_ERR_CANCELLED, "quantize: stopped while measuring, as the caller asked");
     }
     return KF_OK;
 }
@@ -374,6 +380,8 @@ static void run_samples(void *ctx, int index, int workers) {
 
 static kf_status run(kf__trial *t, job *j) {
     int n = kf__pool_size(t->sim.pool);
+    atomic_bool stopped = false;
+    j->stopped = &stopped;
     kf_status st = KF_OK;
     if (!(j->workers = kf__mem_zalloc(NULL, (size_t)n * sizeof *j->workers)))
         KF_FAIL_MEMORY(t->sim.err, (size_t)n * sizeof *j->workers);

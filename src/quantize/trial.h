@@ -29,8 +29,8 @@ typedef struct kf__trial {
     kf__trial_grid *grids;   /* [n_values] */
     kf__vid logits;          /* the first output, or what its softmax reads */
     size_t classes;
-    void (*progress)(void *user, size_t done,
-                     size_t total); /* of kf__trial_errors, from the calling thread; NULL: none */
+    /* Of kf__trial_errors, from the calling thread; not 0 stops with KF_ERR_CANCELLED. NULL: none. */
+    int (*progress)(void *user, size_t done, size_t total);
     void *user;
 } kf__trial;
 

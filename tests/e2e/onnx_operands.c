@@ -23,7 +23,7 @@ static size_t elements(const int64_t *shape, int32_t rank) {
 
 /* Tensors small enough for the reference? */
 static bool is_small(kf_graph *g, const kf_graph_info *info) {
-    kf_node_info node;
+    kf_node_info node = {.size = sizeof node};
     kf_tensor t;
     for (int32_t i = 0; i < info->n_nodes; i++)
         if (kf_graph_node(g, i, &node, NULL) != KF_OK || elements(node.shape, node.rank) == SIZE_MAX) return false;
@@ -113,7 +113,7 @@ static void refused(const char *stage, kf_status st, const kf_error *err) {
 
 /* Everything that the program may do with a file that imports; the line of output comes from the reference. */
 static void use(kf_graph *g) {
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     kf_model *m;
     kf_error err = {0};
     void *data;

@@ -28,8 +28,8 @@ static void run(const kf_model *model) {
     kf_session_options o;
     kf_session *session;
     kf_tensor in[MOST_ENDS] = {{0}}, out[MOST_ENDS] = {{0}};
-    kf_model_info info;
-    kf_verify_report v;
+    kf_model_info info = {.size = sizeof info};
+    kf_verify_report v = {.size = sizeof v};
     kf_session_options_init(&o);
     o.threads = 1;
     kf_model_get_info(model, &info);
@@ -45,8 +45,7 @@ static void run(const kf_model *model) {
     }
     for (int i = 0; i < MOST_ENDS; i++) free(in[i].data), free(out[i].data);
     kf_session_destroy(&session);
-    if (kf_model_verify(model, 1, &v, NULL) == KF_OK && (v.first >= info.n_steps || (v.first >= 0 && !v.step.name)))
-        abort();
+    if (kf_model_verify(model, 1, &v, NULL) == KF_OK && (v.first >= info.n_steps || (v.first >= 0 && !v.name))) abort();
 }
 
 /* Is what it asks for little? What the file says about itself is not asked. */

@@ -125,7 +125,7 @@ static kf_model *load(const void *data, size_t size, bool from_file, const char 
 /* `want`: what the scalar kernels gave, which are first and fill it. One or two threads, memory or file, by turns. */
 static void check_level(const void *data, size_t size, kf__cpu_level at, digests *want) {
     const char *level = kf__cpu_level_name(at);
-    kf_verify_report v;
+    kf_verify_report v = {.size = sizeof v};
     int threads = at == KF_CPU_SCALAR ? 1 : 1 + (int)((size / 64 + (size_t)at) % 2);
     kf_model *m = load(data, size, (size / 128 + (size_t)at) % 2 == 0, level);
     digests got = {0};
@@ -134,8 +134,8 @@ static void check_level(const void *data, size_t size, kf__cpu_level at, digests
     if (ran) compare(m->p, want, &got, level, threads);
     /* Floats may differ by more than the tolerance where sums cancel. */
     if (kf_model_verify(m, threads, &v, NULL) == KF_OK && v.first >= 0 && v.tolerance == 0) {
-        fprintf(stderr, "step %d (%s %s) gives other integers on %s than on scalar, %d threads\n", v.first, v.step.op,
-                v.step.name, level, threads);
+        fprintf(stderr, "step %d (%s %s) gives other integers on %s than on scalar, %d threads\n", v.first, v.op,
+                v.name, level, threads);
         abort();
     }
     kf_model_destroy(&m);
@@ -158,8 +158,8 @@ static bool well_formed(const uint8_t *data, size_t size) {
 /* What the file itself says its steps give. */
 static void check_own_golden(const void *data, size_t size) {
     kf_model *m = load(data, size, false, "best");
-    kf_model_info info;
-    kf_verify_report v;
+    kf_model_info info = {.size = sizeof info};
+    kf_verify_report v = {.size = sizeof v};
     kf_error err = {0};
     kf_model_get_info(m, &info);
     bool done = kf_model_verify(m, 1, &v, &err) == KF_OK;

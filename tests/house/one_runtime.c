@@ -24,8 +24,8 @@ static void same_address(const char *name, void *mine) {
 }
 
 static void steps_are_scalar(const char *which, const kf_model *m) {
-    kf_step_info s;
-    kf_model_info info;
+    kf_step_info s = {.size = sizeof s};
+    kf_model_info info = {.size = sizeof info};
     int vector = 0;
     kf_model_get_info(m, &info);
     for (int i = 0; i < info.n_steps && kf_model_step(m, i, &s, NULL) == KF_OK; i++)

@@ -35,7 +35,7 @@ static kf_status do_read_file(fixture *f, kf_error *err) {
 
 static kf_status do_verify(fixture *f, kf_error *err) {
     kf_model *m = NULL;
-    kf_verify_report r;
+    kf_verify_report r = {.size = sizeof r};
     kf_status st = kf_model_load_memory(f->checked, f->checked_bytes, NULL, &m, err);
     if (st == KF_OK) st = kf_model_verify(m, 1, &r, err);
     kf_model_destroy(&m);
@@ -43,9 +43,9 @@ static kf_status do_verify(fixture *f, kf_error *err) {
 }
 
 static kf_status do_model_facts(fixture *f, kf_error *err) {
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_tensor t;
-    kf_step_info s;
+    kf_step_info s = {.size = sizeof s};
     kf_model_get_info(f->model, &info);
     kf_status st = kf_model_input(f->model, 0, &t, err);
     if (st == KF_OK) st = kf_model_output(f->model, 0, &t, err);
@@ -103,7 +103,7 @@ static kf_status run(kf_session *s, kf_error *err) {
 
 static kf_status do_run(fixture *f, kf_error *err) {
     kf_session *s;
-    kf_step_info t;
+    kf_step_info t = {.size = sizeof t};
     int32_t wanted;
     kf_status st = open_session(f->model, 1, &s, err);
     if (st == KF_OK) st = kf_session_watch(s, look, NULL, err);
@@ -160,10 +160,16 @@ static kf_status do_sized(fixture *f, kf_error *err) {
 }
 
 static kf_status do_names(fixture *f, kf_error *err) {
-    (void)f, (void)err;
-    int good = kf_filter_from_name(kf_filter_name(KF_FILTER_NEAREST)) == KF_FILTER_NEAREST &&
-               kf_crop_from_name(kf_crop_name(KF_CROP_SQUASH)) == KF_CROP_SQUASH &&
-               kf_color_from_name(kf_color_name(KF_COLOR_BGR)) == KF_COLOR_BGR && kf_color_channels(KF_COLOR_GRAY) == 1;
+    kf_filter filter = 0;
+    kf_crop crop = 0;
+    kf_color color = 0;
+    (void)f;
+    kf_status st = kf_filter_from_name(kf_filter_name(KF_FILTER_NEAREST), &filter, err);
+    if (st == KF_OK) st = kf_crop_from_name(kf_crop_name(KF_CROP_SQUASH), &crop, err);
+    if (st == KF_OK) st = kf_color_from_name(kf_color_name(KF_COLOR_BGR), &color, err);
+    if (st != KF_OK) return st;
+    int good = filter == KF_FILTER_NEAREST && crop == KF_CROP_SQUASH && color == KF_COLOR_BGR &&
+               kf_color_channels(KF_COLOR_GRAY) == 1;
     return good && kf_status_name(KF_OK) && kf_version() && kf_dtype_size(KF_I16) == 2 && kf_dtype_name(KF_I16)
                ? KF_OK
                : KF_ERR_INTERNAL;

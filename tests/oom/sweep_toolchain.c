@@ -41,12 +41,35 @@ static kf_status import_path(const char *path, kf_error *err) {
 }
 
 static kf_status do_checkpoint(fixture *f, kf_error *err) { return import_path(f->checkpoint, err); }
+static kf_status do_tensors(fixture *f, kf_error *err) {
+    kf_graph *g = NULL;
+    kf_tensor t = {.name = "classifier.bias", .dtype = KF_F32, .rank = 1, .shape = {1}, .data = f, .bytes = 4};
+    kf_status st = kf_graph_import_tensors(&t, 1, "mobilenetv3_small_050", NULL, &g, err);
+    kf_graph_destroy(&g);
+    return st == KF_ERR_UNSUPPORTED ? KF_OK : st; /* all others are missing */
+}
+
+static kf_status do_enums(fixture *f, kf_error *err) {
+    kf_range_method range = KF_RANGE_COUNT;
+    kf_optimize_level level = KF_OPTIMIZE_COUNT;
+    kf_qdq_form form = KF_QDQ_COUNT;
+    kf_dtype dtype = 0;
+    kf_status status = KF_OK;
+    (void)f;
+    kf_status st = kf_range_method_from_name(kf_range_method_name(KF_RANGE_KL), &range, err);
+    if (st == KF_OK) st = kf_optimize_level_from_name(kf_optimize_level_name(KF_OPTIMIZE_FUSE), &level, err);
+    if (st == KF_OK) st = kf_qdq_form_from_name(kf_qdq_form_name(KF_QDQ_SCALES), &form, err);
+    if (st == KF_OK) st = kf_dtype_from_name(kf_dtype_name(KF_I16), &dtype, err);
+    if (st == KF_OK) st = kf_status_from_name(kf_status_name(KF_ERR_IO), &status, err);
+    return st == KF_OK && (form != KF_QDQ_SCALES || dtype != KF_I16 || status != KF_ERR_IO) ? KF_ERR_INTERNAL : st;
+}
+
 static kf_status do_raise(fixture *f, kf_error *err) { return import_path(f->compiled, err); }
 
 static kf_status facts(kf_graph *g, kf_error *err) {
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     kf_tensor t;
-    kf_node_info n;
+    kf_node_info n = {.size = sizeof n};
     kf_status st = kf_graph_get_info(g, &info, err);
     for (int32_t i = 0; st == KF_OK && i < info.n_inputs; i++) st = kf_graph_input(g, i, &t, err);
     for (int32_t i = 0; st == KF_OK && i < info.n_outputs; i++) st = kf_graph_output(g, i, &t, err);
@@ -149,8 +172,8 @@ static kf_status do_quantize(fixture *f, kf_error *err) {
     kf_graph *g;
     kf_model *m = NULL;
     kf_quantize_options o;
-    kf_quantized_node n;
-    kf_quantized_histogram h;
+    kf_quantized_node n = {.size = sizeof n};
+    kf_quantized_histogram h = {.size = sizeof h};
     double agreement, sqnr;
     int32_t samples;
     kf_quantize_options_init(&o);
@@ -168,8 +191,8 @@ static kf_status do_quantize(fixture *f, kf_error *err) {
 static kf_status do_search(fixture *f, kf_error *err) {
     kf_graph *g;
     kf_quantize_options o;
-    kf_search_result r;
-    kf_search_candidate c;
+    kf_search_result r = {.size = sizeof r};
+    kf_search_candidate c = {.size = sizeof c};
     kf_quantize_options_init(&o);
     o.threads = 1, o.target_cosine = 1, o.max_int16_macs = 100;
     kf_status st = quantize(f, &o, &g, err);
@@ -224,7 +247,7 @@ static kf_status do_other_configs(fixture *f, kf_error *err) {
 }
 
 static kf_status do_zoo(fixture *f, kf_error *err) {
-    kf_zoo_entry e;
+    kf_zoo_entry e = {.size = sizeof e};
     (void)f;
     return kf_zoo_get(3, &e, err);
 }
@@ -263,6 +286,8 @@ static kf_status do_preprocess_name(fixture *f, kf_error *err) {
 
 const oom_case oom_toolchain[] = {{"import", do_import, OOM_ANY},
                                   {"checkpoint", do_checkpoint, OOM_JSON},
+                                  {"tensors", do_tensors, OOM_ANY},
+                                  {"enums", do_enums, OOM_NONE},
                                   {"raise", do_raise, OOM_JSON},
                                   {"facts", do_facts, OOM_ANY},
                                   {"change", do_change, OOM_ANY},

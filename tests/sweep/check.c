@@ -292,14 +292,14 @@ static void compile_and_run(work *w, kf_graph *graph, runs *x, const char *folde
     if (!folder || w->to->result == FAILED) return;
     char path[300];
     kf_model *m;
-    kf_verify_report v;
+    kf_verify_report v = {.size = sizeof v};
     snprintf(path, sizeof path, "%s/%d.kfx", folder, (int)getpid());
     if (!took(w, kf_graph_save(graph, path, &err), "save", &err)) return;
     fine = took(w, kf_model_load(path, NULL, &m, &err), "load", &err);
     unlink(path);
     if (!fine) return;
     if (took(w, kf_model_verify(m, 1, &v, &err), "verify", &err) && v.first >= 0)
-        set(w, FAILED, KF_OK, "verify", v.step.name);
+        set(w, FAILED, KF_OK, "verify", v.name);
     kf_model_destroy(&m);
 }
 

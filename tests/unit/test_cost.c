@@ -157,7 +157,7 @@ static cost cost_of(kf__program *(*make)(int32_t n), int32_t n) {
     assert_int_equal(kf__plan(m->p, offset, &total, &c.met, &err), KF_OK);
     free(offset);
     compared = 0;
-    kf_step_info s;
+    kf_step_info s = {.size = sizeof s};
     for (int32_t i = 0; i < m->p->n_steps; i++) assert_int_equal(kf_model_step(m, i, &s, &err), KF_OK);
     c.names += compared;
     kf_model_destroy(&m);

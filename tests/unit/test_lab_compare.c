@@ -29,7 +29,7 @@ static const char *in_root(const char *name) {
 
 static kf_status make_models(void) {
     kf_graph *g = NULL;
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_quantize_options q;
     kf_quantize_options_init(&q);
     q.rounding = q.bias_correction = q.equalize = q.cross = q.per_channel = q.channel_scales = 0;

@@ -187,6 +187,41 @@ static void test_older(void **state) {
     kf_session_destroy(&s);
 }
 
+/* Information for an older caller ends where his structure does; a newer caller's rest is 0; no size is refused. */
+static void test_information(void **state) {
+    (void)state;
+    union {
+        kf_step_info is;
+        char bytes[ROOM];
+    } a;
+    kf_error err = {0};
+    memset(&a, 0x5a, sizeof a);
+    a.is.size = offsetof(kf_step_info, op);
+    gb_ok(kf_model_step(model, 0, &a.is, &err), &err);
+    assert_non_null(a.is.name);
+    for (size_t i = offsetof(kf_step_info, op); i < sizeof a; i++) assert_int_equal(a.bytes[i], 0x5a);
+    a.is.size = sizeof a.is + 16;
+    gb_ok(kf_model_step(model, 0, &a.is, &err), &err);
+    assert_non_null(a.is.kernel);
+    for (size_t i = sizeof a.is; i < sizeof a.is + 16; i++) assert_int_equal(a.bytes[i], 0);
+    assert_int_equal(a.bytes[sizeof a.is + 16], 0x5a);
+    assert_int_equal(a.is.size, sizeof a.is + 16);
+    kf_graph *g = open_graph();
+    kf_model_info m = {0};
+    kf_step_info s = {0};
+    kf_graph_info gi = {0};
+    kf_node_info n = {0};
+    kf_zoo_entry z = {0};
+    assert_int_equal(kf_model_get_info(model, &m), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_model_step(model, 0, &s, &err), KF_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "kf_step_info"));
+    assert_int_equal(kf_session_step(session, 0, &s, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_graph_get_info(g, &gi, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_graph_node(g, 0, &n, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_zoo_get(0, &z, &err), KF_ERR_ARGUMENT);
+    kf_graph_destroy(&g);
+}
+
 /* ---- ranges ------------------------------------------------------------------------------------------------------ */
 
 #define REFUSES(word, call)                                                                                            \
@@ -204,7 +239,7 @@ static void test_threads(void **state) {
     for (size_t i = 0; i < KF_COUNT(BAD); i++) {
         kf_session_options s;
         kf_quantize_options q;
-        kf_verify_report v;
+        kf_verify_report v = {.size = sizeof v};
         kf_session_options_init(&s), kf_quantize_options_init(&q);
         s.threads = q.threads = BAD[i];
         REFUSES("threads", with_session(&s, &err));
@@ -312,6 +347,7 @@ static void test_missing(void **state) {
     REFUSES("out", kf_image_load_memory("x", 1, NULL, NULL, &err));
     REFUSES("path", kf_image_load(NULL, NULL, &picture, &err));
     REFUSES("path", kf_graph_import(NULL, NULL, &h, &err));
+    REFUSES("tensors", kf_graph_import_tensors(NULL, 1, NULL, NULL, &h, &err));
     REFUSES("data", kf_graph_import_onnx_memory(NULL, 4, NULL, &h, &err));
     REFUSES("graph", kf_graph_optimize(NULL, KF_OPTIMIZE_FUSE, &err));
     REFUSES("level", kf_graph_optimize(g, (kf_optimize_level)2, &err));
@@ -347,8 +383,9 @@ static void test_missing(void **state) {
 int main(void) {
     const char *root = getenv("KITFOX_SOURCE");
     snprintf(compiled, sizeof compiled, "%s/tests/golden/int8_v1.kfx", root ? root : ".");
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes),   cmocka_unit_test(test_older),
-                                       cmocka_unit_test(test_threads), cmocka_unit_test(test_members),
-                                       cmocka_unit_test(test_tensors), cmocka_unit_test(test_missing)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_sizes),       cmocka_unit_test(test_older),
+                                       cmocka_unit_test(test_information), cmocka_unit_test(test_threads),
+                                       cmocka_unit_test(test_members),     cmocka_unit_test(test_tensors),
+                                       cmocka_unit_test(test_missing)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -439,7 +439,7 @@ static void refuses_what_has_no_weights(void **state) {
         o.target_cosine = CASES[i].cosine;
         assert_int_equal(kf_graph_quantize(graph, &in, 1, &o, &err), KF_ERR_ARGUMENT);
         assert_non_null(strstr(err.text, CASES[i].says));
-        kf_search_result r;
+        kf_search_result r = {.size = sizeof r};
         assert_int_equal(kf_graph_search_result(graph, &r, &err), KF_ERR_ARGUMENT);
         kf_graph_destroy(&graph);
     }

@@ -199,7 +199,7 @@ static void no_allocation(void **state) {
     assert_true(before > 0 && heap_calls > 0); /* the counters do count */
     assert_int_equal(calls, 0);
 #endif
-    kf_step_info info;
+    kf_step_info info = {.size = sizeof info};
     assert_int_equal(kf_session_step(s, 0, &info, NULL), KF_OK);
     assert_true(info.ms > 0);
     kf_session_destroy(&s);
@@ -364,7 +364,7 @@ static void watching(void **state) {
     kf_session *s = make_session(m, 1, NULL, 0);
     seen *v = calloc(2, sizeof *v);
     float x[192], y[5], z[5], out[512];
-    kf_step_info info;
+    kf_step_info info = {.size = sizeof info};
     fill(x, 192, 3);
     assert_int_equal(kf_session_watch(s, see, v, NULL), KF_OK);
     assert_int_equal(run(s, x, y, NULL), KF_OK);

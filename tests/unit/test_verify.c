@@ -50,13 +50,12 @@ static void agrees(void **state) {
     for (int r = 0; kf_cpu_level_name(r); r++)
         for (int integer = 0; integer < 2; integer++)
             for (int threads = 1; threads < 4; threads += 2) {
-                kf_verify_report v;
+                kf_verify_report v = {.size = sizeof v};
                 kf_error err = {0};
                 if (kf_cpu_limit(kf_cpu_level_name(r), NULL) != KF_OK) continue;
                 kf_model *m = with_vector(integer ? integer_program() : pb_small());
                 if (kf_model_verify(m, threads, &v, &err) != KF_OK) fail_msg("%s", err.text);
-                if (v.first >= 0)
-                    fail_msg("%s: step %s differs by %g", kf_cpu_level_name(r), v.step.name, v.difference);
+                if (v.first >= 0) fail_msg("%s: step %s differs by %g", kf_cpu_level_name(r), v.name, v.difference);
                 assert_int_equal(v.steps, m->p->n_steps);
                 assert_int_equal(v.exact, integer ? v.steps : 0);
                 assert_true(v.difference < 2e-5);
@@ -93,13 +92,13 @@ static void bad_gemm(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, c
 }
 
 static void differs_at(kf_model *m, kf__step_op op, bool bytes) {
-    kf_verify_report v;
+    kf_verify_report v = {.size = sizeof v};
     kf_error err = {0};
     int32_t want = 0;
     while (want < m->p->n_steps && m->p->steps[want].op != op) want++;
     if (kf_model_verify(m, 1, &v, &err) != KF_OK) fail_msg("%s", err.text);
     assert_int_equal(v.first, want);
-    assert_string_equal(v.step.name, m->p->steps[want].name);
+    assert_string_equal(v.name, m->p->steps[want].name);
     assert_true(bytes ? v.tolerance == 0 : v.difference > v.tolerance);
     kf_model_destroy(&m);
 }
@@ -126,7 +125,7 @@ static void broken_vector(void **state) {
     for (int integer = 0; integer < 2; integer++) {
         kf_model *m = with_vector(integer ? integer_program() : pb_small());
         kf__golden *g = &m->p->meta.golden;
-        kf_verify_report v;
+        kf_verify_report v = {.size = sizeof v};
         for (int32_t i = 0; i < g->n_steps; i++) {
             kf__golden_step before = g->steps[i];
             g->steps[i].hash[i % 16] ^= 4;
@@ -152,7 +151,7 @@ static void old_files(void **state) {
         kf_error err = {0};
         kf__file map;
         kf_model *m;
-        kf_verify_report v;
+        kf_verify_report v = {.size = sizeof v};
         snprintf(path, sizeof path, "%s/tests/golden/verified_%s_v1.kfx", root ? root : ".",
                  integer ? "int8" : "small");
         void *now = file_of(integer ? integer_program() : pb_small(), &bytes);
@@ -176,7 +175,7 @@ static void old_files(void **state) {
 static void without_vector(void **state) {
     (void)state;
     kf_model *m;
-    kf_verify_report v;
+    kf_verify_report v = {.size = sizeof v};
     kf_error err = {0};
     assert_int_equal(kf__model_create(pb_small(), NULL, &m, &err), KF_OK);
     assert_int_equal(kf_model_verify(m, 0, &v, &err), KF_ERR_UNSUPPORTED);

@@ -32,7 +32,7 @@ static const struct {
 static void test_parameters(void **state) {
     (void)state;
     kf_error err = {0};
-    kf_zoo_entry e;
+    kf_zoo_entry e = {.size = sizeof e};
     int32_t n = 0;
     for (; kf_zoo_get(n, &e, &err) == KF_OK; n++) {
         size_t k = 0;
@@ -84,7 +84,7 @@ static void test_preprocess(void **state) {
     kf_error err = {0};
     char path[1024];
     kf_graph *g = NULL;
-    kf_graph_info info;
+    kf_graph_info info = {.size = sizeof info};
     const char *root = getenv("KITFOX_SOURCE");
     snprintf(path, sizeof path, "%s/data/everyday10.safetensors", root ? root : ".");
     gb_ok(kf_graph_import(path, NULL, &g, &err), &err);

@@ -6,24 +6,25 @@
 kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err) {
     if (!graph || !info) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_get_info: graph and info are needed");
     const kf__graph *g = graph->g;
-    *info = (kf_graph_info){.name = g->name,
-                            .arch = g->meta.arch,
-                            .producer = g->meta.producer,
-                            .opset = g->opset,
-                            .ir_version = g->ir_version,
-                            .n_inputs = (int32_t)g->n_inputs,
-                            .n_outputs = (int32_t)g->n_outputs,
-                            .stored_parameters = g->meta.source_parameters,
-                            .file_nodes = g->meta.source_nodes,
-                            .n_labels = g->meta.n_labels,
-                            .preprocess = g->meta.preprocess,
-                            .quantized = graph->quantized};
+    kf_graph_info is = {.size = sizeof is,
+                        .name = g->name,
+                        .arch = g->meta.arch,
+                        .producer = g->meta.producer,
+                        .opset = g->opset,
+                        .ir_version = g->ir_version,
+                        .n_inputs = (int32_t)g->n_inputs,
+                        .n_outputs = (int32_t)g->n_outputs,
+                        .stored_parameters = g->meta.source_parameters,
+                        .file_nodes = g->meta.source_nodes,
+                        .n_labels = g->meta.n_labels,
+                        .preprocess = g->meta.preprocess,
+                        .quantized = graph->quantized};
     const kf__quant *q = g->n_inputs ? g->values[g->inputs[0]].quant : NULL;
-    info->pixels = kf__quant_is_pixels(q);
-    for (size_t i = 0; i < g->n_nodes; i++) info->n_nodes += !g->nodes[i].dead;
-    KF_TRY(kf__graph_count(g, &info->macs, &info->parameters, &info->activations, err));
-    if (graph->level >= KF_OPTIMIZE_FUSE) KF_TRY(kf__graph_count_architecture(g, &info->parameters, err));
-    return KF_OK;
+    is.pixels = kf__quant_is_pixels(q);
+    for (size_t i = 0; i < g->n_nodes; i++) is.n_nodes += !g->nodes[i].dead;
+    KF_TRY(kf__graph_count(g, &is.macs, &is.parameters, &is.activations, err));
+    if (graph->level >= KF_OPTIMIZE_FUSE) KF_TRY(kf__graph_count_architecture(g, &is.parameters, err));
+    return kf_info_write(info, &is, "kf_graph_info", err);
 }
 
 kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err) {
@@ -33,13 +34,13 @@ kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out,
     const kf__graph *g = graph->g;
     const kf__node *n = &g->nodes[index];
     const kf__shape *s = &g->values[n->out[0]].shape;
-    *out = (kf_node_info){.name = n->name, .op = kf__op_name(n->op), .rank = s->rank < 0 ? 0 : s->rank};
-    for (int i = 0; i < out->rank; i++) out->shape[i] = s->dim[i];
-    out->macs = kf__node_macs(g, n);
-    out->parameters = kf__node_parameters(g, n);
-    out->reason = kf__lower_verdict(g, n);
-    out->supported = out->reason == NULL;
-    out->n_sources = n->n_sources;
-    out->sources = n->sources;
-    return KF_OK;
+    kf_node_info is = {.size = sizeof is, .name = n->name, .op = kf__op_name(n->op), .rank = s->rank < 0 ? 0 : s->rank};
+    for (int i = 0; i < is.rank; i++) is.shape[i] = s->dim[i];
+    is.macs = kf__node_macs(g, n);
+    is.parameters = kf__node_parameters(g, n);
+    is.reason = kf__lower_verdict(g, n);
+    is.supported = is.reason == NULL;
+    is.n_sources = n->n_sources;
+    is.sources = n->sources;
+    return kf_info_write(out, &is, "kf_node_info", err);
 }

@@ -15,8 +15,7 @@
 
 void kf_import_options_init(kf_import_options *options) { *options = (kf_import_options){.size = sizeof *options}; }
 
-/* `from` (NULL: defaults) in full, checked. */
-static kf_status read_options(kf_import_options *to, const kf_import_options *from, kf_error *err) {
+kf_status kf__import_options_read(kf_import_options *to, const kf_import_options *from, kf_error *err) {
     kf_import_options_init(to);
     KF_TRY(kf_options_read(to, from, "kf_import_options", err));
     if (to->n_labels < 0 || (to->n_labels && !to->labels))
@@ -128,7 +127,7 @@ kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_i
     if (!out || (!data && bytes)) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import_onnx_memory: data and out are needed");
     kf_import_options o;
     *out = NULL;
-    KF_TRY(read_options(&o, options, err));
+    KF_TRY(kf__import_options_read(&o, options, err));
     return import_onnx(data, bytes, NULL, &o, out, err);
 }
 
@@ -184,7 +183,7 @@ kf_status kf_graph_import(const char *path, const kf_import_options *options, kf
     kf_import_options o;
     kf__file f;
     *out = NULL;
-    KF_TRY(read_options(&o, options, err));
+    KF_TRY(kf__import_options_read(&o, options, err));
     KF_TRY(kf__file_read(path, KF_IMPORT_MAX_FILE, &f, err));
     const char *slash = strrchr(path, '/');
     kf_status st;

@@ -18,6 +18,8 @@ struct kf_graph {
     bool searched;
 };
 
+/** `from` (NULL: defaults) in full, checked. */
+kf_status kf__import_options_read(kf_import_options *to, const kf_import_options *from, kf_error *err);
 /** Take over `g` into a new handle; on failure `g` is destroyed. */
 kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err);
 

@@ -214,16 +214,17 @@ kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quant
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_node: node %d; the report has %zu", index,
                 graph ? graph->report.n_nodes : (size_t)0);
     const kf__qnode *n = &graph->report.nodes[index];
-    *out = (kf_quantized_node){.name = n->name,
-                               .op = kf__op_name(n->op),
-                               .dtype = n->dtype,
-                               .threshold = (double)n->threshold,
-                               .cosine = n->cosine,
-                               .sqnr = n->sqnr,
-                               .macs = n->macs,
-                               .alone_cosine = n->alone_cosine,
-                               .alone_sqnr = n->alone_sqnr};
-    return KF_OK;
+    const kf_quantized_node is = {.size = sizeof is,
+                                  .name = n->name,
+                                  .op = kf__op_name(n->op),
+                                  .dtype = n->dtype,
+                                  .threshold = (double)n->threshold,
+                                  .cosine = n->cosine,
+                                  .sqnr = n->sqnr,
+                                  .macs = n->macs,
+                                  .alone_cosine = n->alone_cosine,
+                                  .alone_sqnr = n->alone_sqnr};
+    return kf_info_write(out, &is, "kf_quantized_node", err);
 }
 
 kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights,
@@ -234,15 +235,16 @@ kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int
                                         : graph->report.nodes[index].values;
     if (!q)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_histogram: node %d has none; quantize with `detail`", index);
-    *out = (kf_quantized_histogram){.lo = (double)q->h.lo,
-                                    .hi = (double)q->h.hi,
-                                    .bins = q->h.bins,
-                                    .n_bins = KF_HISTOGRAM_BINS,
-                                    .zeros = q->h.zeros,
-                                    .ranges = q->ranges,
-                                    .wide = {(double)q->wide[0], (double)q->wide[1]},
-                                    .tight = {(double)q->tight[0], (double)q->tight[1]}};
-    return KF_OK;
+    const kf_quantized_histogram is = {.size = sizeof is,
+                                       .lo = (double)q->h.lo,
+                                       .hi = (double)q->h.hi,
+                                       .bins = q->h.bins,
+                                       .n_bins = KF_HISTOGRAM_BINS,
+                                       .zeros = q->h.zeros,
+                                       .ranges = q->ranges,
+                                       .wide = {(double)q->wide[0], (double)q->wide[1]},
+                                       .tight = {(double)q->tight[0], (double)q->tight[1]}};
+    return kf_info_write(out, &is, "kf_quantized_histogram", err);
 }
 
 kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples,
@@ -259,20 +261,21 @@ kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result *out, k
     if (!graph || !out || !graph->searched)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_result: the graph was not quantized with a target");
     const kf__qsearch *r = &graph->search;
-    *out = (kf_search_result){.met = r->met,
-                              .labelled = r->labelled,
-                              .held_out = (int32_t)r->held_out,
-                              .candidates = (int32_t)r->n,
-                              .promoted = (int32_t)r->promoted,
-                              .drop_before = r->before.drop,
-                              .drop = r->after.drop,
-                              .cosine_before = r->before.cosine,
-                              .cosine = r->after.cosine,
-                              .sqnr_before = r->before.sqnr,
-                              .sqnr = r->after.sqnr,
-                              .float_top1 = r->float_top1,
-                              .int16_macs = r->macs};
-    return KF_OK;
+    const kf_search_result is = {.size = sizeof is,
+                                 .met = r->met,
+                                 .labelled = r->labelled,
+                                 .held_out = (int32_t)r->held_out,
+                                 .candidates = (int32_t)r->n,
+                                 .promoted = (int32_t)r->promoted,
+                                 .drop_before = r->before.drop,
+                                 .drop = r->after.drop,
+                                 .cosine_before = r->before.cosine,
+                                 .cosine = r->after.cosine,
+                                 .sqnr_before = r->before.sqnr,
+                                 .sqnr = r->after.sqnr,
+                                 .float_top1 = r->float_top1,
+                                 .int16_macs = r->macs};
+    return kf_info_write(out, &is, "kf_search_result", err);
 }
 
 kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out, kf_error *err) {
@@ -280,7 +283,7 @@ kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_sea
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_candidate: candidate %d; the search has %zu", index,
                 graph && graph->searched ? graph->search.n : (size_t)0);
     const kf__qcandidate *c = &graph->search.list[index];
-    *out = (kf_search_candidate){
-        .node = c->name, .weights = c->weights, .gain = c->gain, .macs = c->macs, .place = c->place};
-    return KF_OK;
+    const kf_search_candidate is = {
+        .size = sizeof is, .node = c->name, .weights = c->weights, .gain = c->gain, .macs = c->macs, .place = c->place};
+    return kf_info_write(out, &is, "kf_search_candidate", err);
 }

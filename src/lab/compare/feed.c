@@ -50,7 +50,7 @@ static kf_status run_pixels(kf_session *s, const kf_preprocess *how, const kf_te
 
 kf_status kf__feed_forward(const kf_comparison *w, int side, kf_session *s, const kf__feed *in, float *to,
                            kf_error *err) {
-    kf_model_info info;
+    kf_model_info info = {.size = sizeof info};
     kf_image crop;
     kf_tensor out;
     kf_model_get_info(w->models[side], &info);

@@ -49,7 +49,7 @@ static size_t count(const kf_step_info *s) { return (size_t)(s->shape[0] * s->sh
 
 /* The step of B with this name and size that no node has yet. */
 static int32_t twin(const job *j, const kf_step_info *a) {
-    kf_step_info b;
+    kf_step_info b = {.size = sizeof b};
     kf_error err;
     for (int32_t i = 0; i < j->steps[1]; i++)
         if (j->node_of[1][i] < 0 && kf_model_step(j->w->models[1], i, &b, &err) == KF_OK &&
@@ -61,7 +61,7 @@ static int32_t twin(const job *j, const kf_step_info *a) {
 static kf_status match(job *j, kf_error *err) {
     kf_comparison *w = j->w;
     for (int side = 0; side < 2; side++) {
-        kf_model_info info;
+        kf_model_info info = {.size = sizeof info};
         kf_model_get_info(w->models[side], &info);
         j->steps[side] = info.n_steps, j->inputs[side] = info.n_inputs;
         j->node_of[side] = malloc(((size_t)info.n_steps + 1) * sizeof *j->node_of[side]);
@@ -76,6 +76,7 @@ static kf_status match(job *j, kf_error *err) {
             kf_compared_node *n = &w->nodes[w->n_nodes];
             *n = (kf_compared_node){
                 .step = {-1, -1}, .cosine = NAN, .sqnr = NAN, .alone_cosine = NAN, .alone_sqnr = NAN, .cost = NAN};
+            n->info[0].size = n->info[1].size = sizeof n->info[0];
             kf_status st = kf_model_step(w->models[side], i, &n->info[side], err);
             if (st != KF_OK) return st;
             n->name = n->info[side].name;

@@ -123,7 +123,7 @@ static void chart(FILE *f, const row *rows, size_t n) {
 
 static void histograms(FILE *f, const row *rows, size_t n, const report *r) {
     static const char *const WHAT[] = {"output", "weights"};
-    kf_quantized_histogram h;
+    kf_quantized_histogram h = {.size = sizeof h};
     kf_error err;
     if (!r->o.graph || kf_graph_quantized_histogram(r->o.graph, 0, 0, &h, &err) != KF_OK) return;
     fputs("<h2>Values and weights</h2>\n<p>Of the float network, in graph order. Heights go by the square root of the "
@@ -147,7 +147,7 @@ static size_t collect(const report *r, row *rows) {
     size_t n = 0;
     for (size_t i = 0; i < r->w->n_nodes; i++) {
         const kf_compared_node *p = &r->w->nodes[i];
-        kf_quantized_node q;
+        kf_quantized_node q = {.size = sizeof q};
         if (!shared(p)) continue;
         row *to = &rows[n++];
         *to = (row){p, p->cosine, p->sqnr, p->alone_cosine, p->alone_sqnr, find(r->o.graph, p->name, &q)};
