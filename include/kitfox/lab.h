@@ -309,6 +309,92 @@ KF_API double kf_mcnemar(size_t lost, size_t won);
  *  Unlike Wald's it keeps its level with few flips and has a width without any. Thread safe. */
 KF_API void kf_paired_interval(size_t lost, size_t won, size_t n, double *lo, double *hi);
 
+/* ---- the RDK zoo's YAML ------------------------------------------------------------------------------------------ */
+
+/** What a network was trained on, and what it will be fed. */
+typedef enum kf_input_kind {
+    KF_INPUT_RGB = 0,
+    KF_INPUT_BGR = 1,
+    KF_INPUT_YUV444 = 2,
+    KF_INPUT_GRAY = 3,
+    KF_INPUT_FEATUREMAP = 4,
+    KF_INPUT_NV12 = 5
+} kf_input_kind;
+
+/** What a YAML file says that the RDK zoo's quantizer reads. Paths are absolute or relative to the current folder (in
+ *  the file they are relative to the file). Strings and lists belong to the configuration. Read it, never write it. */
+typedef struct kf_rdk_config {
+    const char *model;       /**< onnx_model */
+    const char *prefix;      /**< of the output files; default "model" */
+    const char *working_dir; /**< output folder; default "model_output" beside the file */
+    const char *input_shape; /**< NULL: the model's own */
+    kf_input_kind trained;   /**< what the network was trained on */
+    kf_input_kind runtime;   /**< what it will be fed */
+    int32_t nhwc;            /**< 1: calibration files are [H,W,C]; 0: [C,H,W] */
+    int32_t limited;         /**< 1: NV12 frames are BT.601 limited range; 0: full */
+    int32_t normalizes;      /**< 1: the network sees (x - mean) * scale, x in 0..255; 0: x itself (mean 0, scale 1) */
+    double mean[3];          /**< in the order of `trained`; one number in the file stands for all three */
+    double scale[3];         /**< likewise; above 0 */
+    const char *calibration; /**< cal_data_dir */
+    kf_dtype calibration_type;      /**< of the raw numbers: F32, U8, I8, I16 or I32; default F32 for folders whose name
+                                         ends in _f32, else U8 */
+    int32_t pictures;               /**< 1: the folder holds picture files (preprocess_on) */
+    kf_range_method range;          /**< calibration_type */
+    double percentile;              /**< 50..100; KF_RANGE_PERCENTILE only */
+    int32_t per_channel;            /**< 0 or 1; -1: the file does not say */
+    const char *const *int16_nodes; /**< names */
+    const char *const *int16_places; /**< "FILE:LINE:COLUMN" of each */
+    int32_t n_int16;                 /**< of the two lists above */
+    int32_t all_int16;               /**< 1: every node */
+    const char *const *output_nodes; /**< they replace the outputs */
+    int32_t n_output_nodes;
+    const char *const *remove_types; /**< for kf_graph_remove_edges */
+    int32_t n_remove_types;
+    const char *const *remove_names; /**< likewise */
+    int32_t n_remove_names;
+    int32_t random;             /**< 1: calibrate on random numbers (calibration_type skip) */
+    int32_t dump;               /**< 1: the calibration tensors are to be written (debug_mode dump_calibration_data) */
+    const char *const *notices; /**< what the load said about keys without meaning here, a line each */
+    int32_t n_notices;
+} kf_rdk_config;
+
+/** Read and check such a file. `notice` (may be NULL) gets a line for each key that has no meaning here, once the whole
+ *  file was found good. Errors, nearly all of them beginning FILE:LINE:COLUMN: IO; FORMAT, ARGUMENT, LIMIT: not YAML,
+ * an unknown key, a wrong value or combination; UNSUPPORTED: several inputs, Caffe, and the calibration type load;
+ *  MEMORY. On success the caller releases *out with kf_rdk_free; on failure it is NULL. Thread safe. */
+KF_API kf_status kf_rdk_load(const char *path, kf_message_fn notice, void *user, kf_rdk_config **out, kf_error *err);
+/** NULL, and a pointer to NULL, are accepted; *config becomes NULL. */
+KF_API void kf_rdk_free(kf_rdk_config **config);
+/** "FILE:LINE:COLUMN" of a key's value for messages; "FILE" where the key is absent or unknown. Belongs to the
+ *  configuration. Thread safe. */
+KF_API const char *kf_rdk_place(const kf_rdk_config *config, const char *key);
+
+/** What a value of the file is, as PyYAML's safe_load reads it (but 1e-5 is a number); LIST and MAPPING only where they
+ *  are empty. */
+typedef enum kf_entry_type {
+    KF_ENTRY_NULL = 0,
+    KF_ENTRY_BOOL = 1,
+    KF_ENTRY_INT = 2,
+    KF_ENTRY_FLOAT = 3,
+    KF_ENTRY_TEXT = 4,
+    KF_ENTRY_LIST = 5,
+    KF_ENTRY_MAPPING = 6
+} kf_entry_type;
+/** Most keys around a value, itself included. */
+#define KF_RDK_DEPTH 18
+/** One value of the file, and where it stands. Strings belong to the configuration. */
+typedef struct kf_rdk_entry {
+    const char *path[KF_RDK_DEPTH]; /**< group, key, then keys and decimal indices further down */
+    int32_t depth;                  /**< of `path` */
+    kf_entry_type type;
+    const char *text;     /**< as written, without quotes */
+    double number;        /**< BOOL (0, 1), INT, FLOAT */
+    int32_t line, column; /**< of the value, 1-based */
+} kf_rdk_entry;
+/** Value `index` in the order of the file, 0-based; keys that have no meaning here included. ARGUMENT past the last.
+ *  Thread safe. */
+KF_API kf_status kf_rdk_get(const kf_rdk_config *config, int32_t index, kf_rdk_entry *out, kf_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -16,7 +16,7 @@ static void notice(void *user, const char *text) {
 static const char *const TYPES[] = {"null", "bool", "int",    "float",
                                     "text", "list", "mapping"}; /* in the order of kf_entry_type */
 
-static json_t *value_json(const kf_config_entry *e) {
+static json_t *value_json(const kf_rdk_entry *e) {
     switch (e->type) {
     case KF_ENTRY_NULL: return json_null();
     case KF_ENTRY_BOOL: return json_boolean(e->number != 0);
@@ -30,7 +30,7 @@ static json_t *value_json(const kf_config_entry *e) {
     }
 }
 
-static void print_entry(const kf_config_entry *e, bool json) {
+static void print_entry(const kf_rdk_entry *e, bool json) {
     if (!json) {
         printf("%4d:%-4d ", e->line, e->column);
         for (int32_t i = 0; i < e->depth; i++) printf("%s%s", i ? "." : "", e->path[i]);
@@ -93,15 +93,15 @@ static const char *verdict(const luma *l, bool limited) {
     return NULL;
 }
 
-static kf_status check_frames(const char *path, const kf_quantize_config *c, const cli_common *common,
-                              const kf_tensor *in, char **frames, size_t n, long width, long height, kf_error *err) {
+static kf_status check_frames(const char *path, const kf_rdk_config *c, const cli_common *common, const kf_tensor *in,
+                              char **frames, size_t n, long width, long height, kf_error *err) {
     bool first = in->rank == 4 && in->shape[1] == 3;
     size_t w = (size_t)width, h = (size_t)height;
     luma l = {.lo = 255};
     if (c->runtime != KF_INPUT_NV12)
         return cli_error(err, KF_ERR_ARGUMENT,
                          "%s: input_type_rt is not nv12; frames cannot be judged; remove --frames",
-                         kf_quantize_config_place(c, "input_type_rt"));
+                         kf_rdk_place(c, "input_type_rt"));
     if (!width && in->rank == 4) h = (size_t)in->shape[first ? 2 : 1], w = (size_t)in->shape[first ? 3 : 2];
     for (size_t i = 0; i < n; i++) {
         kf_status st = read_luma(frames[i], w, h, &l, err);
@@ -113,7 +113,7 @@ static kf_status check_frames(const char *path, const kf_quantize_config *c, con
                                  l.hi, "range", c->limited ? "limited" : "full", "agrees", why == NULL));
     if (why)
         fprintf(stderr, "kitfox: note: %s: the luma of %zu frames lies in %d..%d, %s\n",
-                kf_quantize_config_place(c, "input_space_and_range"), l.frames, l.lo, l.hi, why);
+                kf_rdk_place(c, "input_space_and_range"), l.frames, l.lo, l.hi, why);
     else if (!common->json)
         printf("%s: the luma of %zu frames lies in %d..%d, as %s range has it\n", path, l.frames, l.lo, l.hi,
                c->limited ? "limited" : "full");
@@ -122,19 +122,18 @@ static kf_status check_frames(const char *path, const kf_quantize_config *c, con
 
 kf_status check_yaml(const char *path, const cli_common *common, char **frames, size_t n_frames, long width,
                      long height, kf_error *err) {
-    kf_quantize_config *c = NULL;
-    kf_config_entry e;
+    kf_rdk_config *c = NULL;
+    kf_rdk_entry e;
     kf_tensor in = {0};
     kf_error end;
     size_t samples = 0;
-    kf_status st = kf_quantize_config_load(path, notice, NULL, &c, err);
-    for (int32_t i = 0; st == KF_OK && kf_quantize_config_entry(c, i, &e, &end) == KF_OK; i++)
-        print_entry(&e, common->json);
+    kf_status st = kf_rdk_load(path, notice, NULL, &c, err);
+    for (int32_t i = 0; st == KF_OK && kf_rdk_get(c, i, &e, &end) == KF_OK; i++) print_entry(&e, common->json);
     if (st == KF_OK) st = quantize_yaml_try(path, common, 0, &in, &samples, err);
     if (st == KF_OK && common->json)
         cli_print_json(json_pack("{s:s,s:I}", "model", c->model, "samples", (json_int_t)samples));
     else if (st == KF_OK) printf("%s: model, node names and %zu calibration samples are fine\n", path, samples);
     if (st == KF_OK && n_frames) st = check_frames(path, c, common, &in, frames, n_frames, width, height, err);
-    kf_quantize_config_free(&c);
+    kf_rdk_free(&c);
     return st;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "common/pictures.h"
+#include "kitfox/lab.h"
 #include "kitfox/quantize_pace.h"
 #include "kitfox/quantize_report.h"
 

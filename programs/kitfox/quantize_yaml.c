@@ -12,7 +12,7 @@
 #include "kitfox/quantize.h"
 
 typedef struct job {
-    kf_quantize_config *c;
+    kf_rdk_config *c;
     const cli_common *common;
     kf_quantize_options q;
     kf_graph *g;
@@ -41,14 +41,14 @@ static kf_status place(const job *j, const char *key, kf_status st, kf_error *er
     char text[KF_ERROR_TEXT];
     if (st == KF_OK) return st;
     memcpy(text, err->text, sizeof text);
-    return cli_error(err, st, "%.200s: %s: %.700s", kf_quantize_config_place(j->c, key), key, text);
+    return cli_error(err, st, "%.200s: %s: %.700s", kf_rdk_place(j->c, key), key, text);
 }
 
-static bool is_color(const kf_quantize_config *c) { return c->trained == KF_INPUT_RGB || c->trained == KF_INPUT_BGR; }
+static bool is_color(const kf_rdk_config *c) { return c->trained == KF_INPUT_RGB || c->trained == KF_INPUT_BGR; }
 
 /* The network's input has to be what the file says; NV12 has one chroma pair for 2x2 pixels. */
 static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
-    const kf_quantize_config *c = j->c;
+    const kf_rdk_config *c = j->c;
     bool picture = c->trained != KF_INPUT_FEATUREMAP;
     int64_t want = c->trained == KF_INPUT_GRAY ? 1 : 3;
     bool first = in->rank == 4 && in->shape[1] == want, last = in->rank == 4 && in->shape[3] == want;
@@ -56,14 +56,14 @@ static kf_status check_input(const job *j, const kf_tensor *in, kf_error *err) {
         return cli_error(err, KF_ERR_ARGUMENT,
                          "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; "
                          "correct it, or onnx_model",
-                         kf_quantize_config_place(c, "input_type_train"), (int)want, want == 1 ? "" : "s", in->rank,
+                         kf_rdk_place(c, "input_type_train"), (int)want, want == 1 ? "" : "s", in->rank,
                          (long long)(in->rank == 4 ? in->shape[c->nhwc ? 3 : 1] : 0));
     const int64_t *side = in->shape + (first ? 2 : 1);
     if (picture && (c->runtime == KF_INPUT_NV12 || c->runtime == KF_INPUT_YUV444) && (side[0] % 2 || side[1] % 2))
         return cli_error(
             err, KF_ERR_ARGUMENT,
             "%s: input_type_rt needs an even height and width; the network takes %lld x %lld; use rgb or bgr",
-            kf_quantize_config_place(c, "input_type_rt"), (long long)side[0], (long long)side[1]);
+            kf_rdk_place(c, "input_type_rt"), (long long)side[0], (long long)side[1]);
     return KF_OK;
 }
 
@@ -100,7 +100,7 @@ static void tell_range(job *j) {
              "%.150s: the luma of all calibration pictures lies in %.0f..%.0f, like limited range, but the file says "
              "regular (full); set input_space_and_range: bt601_video if the camera is limited, and write pictures "
              "stretched to 0..255",
-             kf_quantize_config_place(j->c, "input_space_and_range"), lo, hi);
+             kf_rdk_place(j->c, "input_space_and_range"), lo, hi);
     notice(j, text);
 }
 
@@ -130,8 +130,8 @@ static kf_status random_samples(job *j, const kf_tensor *in, bool pixels, kf_err
 }
 
 static kf_status load_samples(job *j, const kf_tensor *in, kf_error *err) {
-    const kf_quantize_config *c = j->c;
-    kf_graph_info info = {.size = sizeof info};
+    const kf_rdk_config *c = j->c;
+    kf_graph_info info;
     raw_form f = {.type = c->calibration_type,
                   .nhwc = c->nhwc,
                   .input = in,
@@ -180,7 +180,7 @@ static bool answers(const kf_node_info *n, const char *name) {
 
 /* Names are judged here, where their places are known. */
 static kf_status check_int16(const job *j, kf_error *err) {
-    const kf_quantize_config *c = j->c;
+    const kf_rdk_config *c = j->c;
     size_t count = 0;
     kf_status st = KF_OK;
     const char **names = c->n_int16 ? sorted_names(j->g, &count, err) : NULL;
@@ -194,9 +194,9 @@ static kf_status check_int16(const job *j, kf_error *err) {
 }
 
 static kf_status set_int16(job *j, kf_error *err) {
-    const kf_quantize_config *c = j->c;
-    kf_graph_info info = {.size = sizeof info};
-    kf_node_info n = {.size = sizeof n};
+    const kf_rdk_config *c = j->c;
+    kf_graph_info info;
+    kf_node_info n;
     kf_status st = kf_graph_get_info(j->g, &info, err);
     if (st == KF_OK) st = check_int16(j, err);
     if (st != KF_OK) return st;
@@ -365,7 +365,7 @@ static kf_status conclude(const job *j, kf_error *err) {
 
 /* Before anything is optimized: the names are those of the file. */
 static kf_status set_edges(job *j, kf_error *err) {
-    const kf_quantize_config *c = j->c;
+    const kf_rdk_config *c = j->c;
     int32_t removed = 0;
     char text[120];
     kf_status st = c->n_output_nodes ? place(j, "output_nodes",
@@ -399,7 +399,7 @@ static kf_status import(job *j, kf_error *err) {
 
 /* Everything that can be judged before work begins. */
 static kf_status prepare(job *j, const char *path, kf_tensor *in, kf_error *err) {
-    kf_status st = kf_quantize_config_load(path, notice, j, &j->c, err);
+    kf_status st = kf_rdk_load(path, notice, j, &j->c, err);
     j->quiet = false;
     if (st == KF_OK) st = import(j, err);
     if (st == KF_OK) st = kf_graph_input(j->g, 0, in, err);
@@ -442,7 +442,7 @@ static void release(job *j) {
     pictures_free(&j->p);
     quantize_pace_free(&j->pace);
     kf_graph_destroy(&j->g);
-    kf_quantize_config_free(&j->c);
+    kf_rdk_free(&j->c);
 }
 
 kf_status quantize_yaml_try(const char *path, const cli_common *common, size_t limit, kf_tensor *input, size_t *samples,

@@ -1,12 +1,12 @@
 /* What the YAML reader made of documents, as JSON: for test_yaml_peers.py.
  * Standard input: the bytes of a document in decimal, a line end, the document; and so on. A line of output for each.
- * Owner rule: the tree lives in the arena of one document. */
+ * Owner rule: the tree lives in the memory of one document. */
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "quantize/config_yaml.h"
+#include "rdk/yaml.h"
 
 static json_t *scalar(const kf__yaml_node *n) {
     static const char *const TYPES[] = {"null", "bool", "int", "float", "text"};
@@ -32,11 +32,10 @@ static json_t *node(const kf__yaml_node *n) {
 }
 
 static void dump(const char *text, size_t n) {
-    kf__arena arena;
+    kf__rdk_memory memory = {0};
     kf__yaml_tree tree;
     kf_error err = {0};
-    kf__arena_init(&arena, NULL);
-    kf_status st = kf__yaml_parse("c.yaml", text, n, &arena, &tree, &err);
+    kf_status st = kf__yaml_parse("c.yaml", text, n, &memory, &tree, &err);
     json_t *o = st == KF_OK ? node(tree.root) : json_pack("{s:s,s:s}", "status", kf_status_name(st), "error", err.text);
     int32_t count = 0;
     for (const kf__yaml_node *k = tree.root; st == KF_OK && k; k = kf__yaml_after(k)) count++;
@@ -45,7 +44,7 @@ static void dump(const char *text, size_t n) {
     puts(line ? line : "null");
     free(line);
     json_decref(o);
-    kf__arena_free(&arena);
+    kf__rdk_memory_free(&memory);
 }
 
 int main(void) {

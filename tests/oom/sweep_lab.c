@@ -202,6 +202,38 @@ static kf_status do_batch(fixture *f, kf_error *err) {
     return st;
 }
 
+static void hear(void *user, const char *text) { (void)user, (void)text; }
+
+static kf_status do_config(fixture *f, kf_error *err) {
+    kf_rdk_config *c = NULL;
+    kf_rdk_entry e;
+    char path[1024];
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/yaml/full.yaml", f->root);
+    kf_status st = kf_rdk_load(path, hear, NULL, &c, err);
+    if (st == KF_OK) st = kf_rdk_get(c, 0, &e, err);
+    if (st == KF_OK && !kf_rdk_place(c, "onnx_model")) st = KF_ERR_INTERNAL;
+    kf_rdk_free(&c);
+    return st;
+}
+/* Other forms and broken files: what is refused when there is memory is refused the same way, or as MEMORY. */
+static kf_status do_other_configs(fixture *f, kf_error *err) {
+    static const char *const NAMES[] = {"block", "escape", "documents", "lists", "cut", "tag", "anchor", "directive"};
+    static struct {
+        kf_status status;
+        int known;
+    } usual[sizeof NAMES / sizeof *NAMES];
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        kf_rdk_config *c = NULL;
+        char path[1024];
+        snprintf(path, sizeof path, "%s/tests/fuzz/corpus/yaml/%s.yaml", f->root, NAMES[i]);
+        kf_status st = kf_rdk_load(path, NULL, NULL, &c, err);
+        kf_rdk_free(&c);
+        if (!usual[i].known) usual[i].known = 1, usual[i].status = st;
+        if (st != usual[i].status) return st;
+    }
+    return KF_OK;
+}
+
 const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"batch", do_batch, OOM_ANY},
                             {"labels", do_labels, OOM_ANY},
@@ -215,6 +247,8 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"compare", do_compare, OOM_OTHER},
                             {"page", do_page, OOM_OTHER},
                             {"scores", do_scores, OOM_JSON},
+                            {"config", do_config, OOM_ANY},
+                            {"other configs", do_other_configs, OOM_OTHER},
                             {0}};
 #else
 const oom_case oom_lab[] = {{0}};

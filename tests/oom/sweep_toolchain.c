@@ -216,36 +216,6 @@ static kf_status do_write_quantized(fixture *f, kf_error *err) {
     return st;
 }
 
-static kf_status do_config(fixture *f, kf_error *err) {
-    kf_quantize_config *c = NULL;
-    kf_config_entry e;
-    char path[1024];
-    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/yaml/full.yaml", f->root);
-    kf_status st = kf_quantize_config_load(path, hear, NULL, &c, err);
-    if (st == KF_OK) st = kf_quantize_config_entry(c, 0, &e, err);
-    if (st == KF_OK && !kf_quantize_config_place(c, "onnx_model")) st = KF_ERR_INTERNAL;
-    kf_quantize_config_free(&c);
-    return st;
-}
-/* Other forms and broken files: what is refused when there is memory is refused the same way, or as MEMORY. */
-static kf_status do_other_configs(fixture *f, kf_error *err) {
-    static const char *const NAMES[] = {"block", "escape", "documents", "lists", "cut", "tag", "anchor", "directive"};
-    static struct {
-        kf_status status;
-        int known;
-    } usual[sizeof NAMES / sizeof *NAMES];
-    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
-        kf_quantize_config *c = NULL;
-        char path[1024];
-        snprintf(path, sizeof path, "%s/tests/fuzz/corpus/yaml/%s.yaml", f->root, NAMES[i]);
-        kf_status st = kf_quantize_config_load(path, NULL, NULL, &c, err);
-        kf_quantize_config_free(&c);
-        if (!usual[i].known) usual[i].known = 1, usual[i].status = st;
-        if (st != usual[i].status) return st;
-    }
-    return KF_OK;
-}
-
 static kf_status do_zoo(fixture *f, kf_error *err) {
     kf_zoo_entry e = {.size = sizeof e};
     (void)f;
@@ -299,8 +269,6 @@ const oom_case oom_toolchain[] = {{"import", do_import, OOM_ANY},
                                   {"quantize", do_quantize, OOM_JSON},
                                   {"search", do_search, OOM_ANY},
                                   {"write quantized", do_write_quantized, OOM_ANY},
-                                  {"config", do_config, OOM_ANY},
-                                  {"other configs", do_other_configs, OOM_OTHER},
                                   {"zoo", do_zoo, OOM_ANY},
                                   {"hash", do_hash, OOM_NONE},
                                   {"open", do_open, OOM_NONE},

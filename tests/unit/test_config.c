@@ -1,6 +1,6 @@
 /* The quantization YAML: the zoo's own file unchanged, its dialect, and the exact text and place of every refusal.
  * The zoo's file is read from ../shared; that test is skipped without it.
- * Owner rule: each test frees its arena. */
+ * Owner rule: each test frees its configuration. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "quantize/config.h"
+#include "base/base.h"
+#include "rdk/rdk.h"
 
 /* A whole file with one place per group for extra or changed lines. */
 static const char *yaml(const char *model, const char *input, const char *calibration, const char *compiler) {
@@ -82,21 +83,19 @@ static const struct {
     {M "  log_level: &a b\n", I, C, X, "d/c.yaml:3:14: an anchor; it is not read here; write the plain value"},
 };
 
-static kf_status parse(const char *text, kf__arena *arena, kf__qconfig *c, kf_error *err) {
-    kf__arena_init(arena, NULL);
-    return kf__qconfig_parse("d/c.yaml", text, strlen(text), arena, c, err);
+static kf_status parse(const char *text, kf_rdk_config **c, kf_error *err) {
+    return kf__rdk_load_memory("d/c.yaml", text, strlen(text), NULL, NULL, c, err);
 }
 
 static void test_refusals(void **state) {
     (void)state;
     for (size_t i = 0; i < KF_COUNT(BAD); i++) {
-        kf__arena arena;
-        kf__qconfig c;
+        kf_rdk_config *c = NULL;
         kf_error err = {0};
-        assert_int_not_equal(
-            parse(yaml(BAD[i].model, BAD[i].input, BAD[i].calibration, BAD[i].compiler), &arena, &c, &err), KF_OK);
+        assert_int_not_equal(parse(yaml(BAD[i].model, BAD[i].input, BAD[i].calibration, BAD[i].compiler), &c, &err),
+                             KF_OK);
         assert_string_equal(err.text, BAD[i].error);
-        kf__arena_free(&arena);
+        assert_null(c);
     }
 }
 
@@ -118,36 +117,40 @@ static void test_broken_yaml(void **state) {
                                         "a: \xf4\x90\x80\x80\n",
                                         "a: \xe2\x82"};
     for (size_t i = 0; i < KF_COUNT(TEXTS); i++) {
-        kf__arena arena;
-        kf__qconfig c;
+        kf_rdk_config *c = NULL;
         kf_error err = {0};
-        assert_int_not_equal(parse(TEXTS[i], &arena, &c, &err), KF_OK);
+        assert_int_not_equal(parse(TEXTS[i], &c, &err), KF_OK);
         assert_true(strncmp(err.text, "d/c.yaml:", 9) == 0);
-        kf__arena_free(&arena);
     }
 }
 
 static void test_dialect(void **state) {
     (void)state;
-    kf__arena arena;
-    kf__qconfig c;
+    kf_rdk_config *c = NULL;
     kf_error err = {0};
     const char *text = yaml(
         M "  march: \"bayes-e\"   # comment\n  node_info: {\n    \"/a\": {'ON': 'BPU', 'InputType': 'int16',},\n  }\n",
         I "  input_shape: ''\n  norm_type: ' data_scale '\n  scale_value: 0.003921568627451\n",
         C "  per_channel: true\n  calibration_type: 'kl '\n", X);
-    if (parse(text, &arena, &c, &err) != KF_OK) fail_msg("%s", err.text);
-    assert_string_equal(c.v[KF_QK_SCALE].text, "0.003921568627451");
-    assert_true(c.v[KF_QK_PER_CHANNEL].truth);
-    assert_string_equal(c.v[KF_QK_CALIBRATION].text, "kl"); /* a space behind a word is no part of it */
-    assert_int_equal(c.v[KF_QK_SHAPE].at.line, 0);
-    assert_string_equal(kf__qconfig_path(&c, &arena, c.v[KF_QK_CAL_DIR].text), "d/./cal_f32");
-    assert_int_equal(c.n_notices, 2);
+    if (parse(text, &c, &err) != KF_OK) fail_msg("%s", err.text);
+    for (int i = 0; i < 3; i++) assert_true(c->mean[i] == 0 && c->scale[i] == 0.003921568627451);
+    assert_int_equal(c->normalizes, 1);
+    assert_int_equal(c->per_channel, 1);
+    assert_int_equal(c->range, KF_RANGE_KL); /* a space behind a word is no part of it */
+    assert_null(c->input_shape);
+    assert_string_equal(c->calibration, "d/./cal_f32");
+    assert_int_equal(c->calibration_type, KF_F32);
+    assert_int_equal(c->n_int16, 1);
+    assert_string_equal(c->int16_nodes[0], "/a");
+    assert_string_equal(c->int16_places[0], "d/c.yaml:5:5");
+    assert_string_equal(kf_rdk_place(c, "per_channel"), "d/c.yaml:16:16");
+    assert_string_equal(kf_rdk_place(c, "input_shape"), "d/c.yaml");
+    assert_int_equal(c->n_notices, 2);
     assert_string_equal(
-        c.notices[0], "d/c.yaml:3:3: march has no meaning on a CPU; instructions are chosen when the model is loaded");
-    assert_string_equal(c.notices[1],
+        c->notices[0], "d/c.yaml:3:3: march has no meaning on a CPU; instructions are chosen when the model is loaded");
+    assert_string_equal(c->notices[1],
                         "d/c.yaml:19:3: optimize_level has no meaning on a CPU; there is one level, the best");
-    kf__arena_free(&arena);
+    kf_rdk_free(&c);
 }
 
 static void test_zoo_file(void **state) {
@@ -163,17 +166,15 @@ static void test_zoo_file(void **state) {
     size_t n = fread(text, 1, sizeof text - 1, f);
     text[n] = 0;
     fclose(f);
-    kf__arena arena;
-    kf__qconfig c;
+    kf_rdk_config *c = NULL;
     kf_error err = {0};
-    if (parse(text, &arena, &c, &err) != KF_OK) fail_msg("%s", err.text);
-    assert_string_equal(c.v[KF_QK_ONNX_MODEL].text, "./mobilenetv3_large_100.onnx");
-    assert_string_equal(c.v[KF_QK_MEAN].text, "123.675 116.28 103.53");
-    int nodes = 0;
-    for (const kf__yaml_node *k = c.v[KF_QK_NODE_INFO].node->child; k; k = k->next) nodes++;
-    assert_int_equal(nodes, 4);
-    assert_string_equal(c.v[KF_QK_NODE_INFO].node->child->key, "/blocks/blocks.3/blocks.3.1/conv_pwl/Conv");
-    kf__arena_free(&arena);
+    if (parse(text, &c, &err) != KF_OK) fail_msg("%s", err.text);
+    assert_string_equal(c->model, "d/./mobilenetv3_large_100.onnx");
+    assert_true(c->mean[0] == 123.675 && c->mean[1] == 116.28 && c->mean[2] == 103.53);
+    assert_true(c->normalizes && c->scale[0] > 0);
+    assert_int_equal(c->n_int16, 4);
+    assert_string_equal(c->int16_nodes[0], "/blocks/blocks.3/blocks.3.1/conv_pwl/Conv");
+    kf_rdk_free(&c);
 }
 
 int main(void) {

@@ -1,6 +1,6 @@
 /* The YAML reader: limits with both numbers, faults at their places, and work that grows as the file does.
  * Beside PyYAML it is compared in tests/cli/test_yaml_peers.py, without memory in tests/oom.
- * Owner rule: each test frees its arena. */
+ * Owner rule: each test frees its memory. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "quantize/config_yaml.h"
+#include "base/base.h"
+#include "rdk/yaml.h"
 
 /* Text of `n` times `part`, between two others. */
 static char *repeat(const char *before, const char *part, size_t n, const char *behind) {
@@ -22,14 +23,13 @@ static char *repeat(const char *before, const char *part, size_t n, const char *
 }
 
 static void expect(const char *text, size_t n, kf_status want, const char *message) {
-    kf__arena arena;
+    kf__rdk_memory memory = {0};
     kf__yaml_tree tree;
     kf_error err = {0};
-    kf__arena_init(&arena, NULL);
-    kf_status st = kf__yaml_parse("c.yaml", text, n, &arena, &tree, &err);
+    kf_status st = kf__yaml_parse("c.yaml", text, n, &memory, &tree, &err);
     if (st != want) fail_msg("%s instead of %s: %s", kf_status_name(st), kf_status_name(want), err.text);
     assert_string_equal(err.text, message);
-    kf__arena_free(&arena);
+    kf__rdk_memory_free(&memory);
 }
 
 static void expect_repeated(const char *before, const char *part, size_t n, const char *behind, kf_status want,
@@ -117,15 +117,14 @@ static uint32_t order(int kind, uint32_t i, uint32_t n) {
 /* Comparisons of keys, and bytes of the tree, for n keys. */
 static int64_t keys_work(int kind, uint32_t n, size_t *bytes) {
     kf__strbuf b = {0};
-    kf__arena arena;
+    kf__rdk_memory memory = {0};
     kf__yaml_tree tree;
     kf_error err = {0};
     for (uint32_t i = 0; i < n; i++) kf__strbuf_printf(&b, "k%010u:\n", order(kind, i, n));
-    kf__arena_init(&arena, NULL);
-    if (kf__yaml_parse("c.yaml", b.data, b.len, &arena, &tree, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__yaml_parse("c.yaml", b.data, b.len, &memory, &tree, &err) != KF_OK) fail_msg("%s", err.text);
     assert_int_equal(tree.n_nodes, n + 1);
-    *bytes = arena.used;
-    kf__arena_free(&arena);
+    *bytes = memory.used;
+    kf__rdk_memory_free(&memory);
     kf__strbuf_free(&b);
     return tree.n_compares;
 }
@@ -149,12 +148,11 @@ static void test_keys_grow_as_n_log_n(void **state) {
 static void test_after(void **state) {
     static const char TEXT[] = "a: {b: [1, [], 2], c: {}}\nd: 3\ne:\n- f: 4\n- 5\n";
     (void)state;
-    kf__arena arena;
+    kf__rdk_memory memory = {0};
     kf__yaml_tree tree;
     kf_error err = {0};
     char seen[64] = "";
-    kf__arena_init(&arena, NULL);
-    if (kf__yaml_parse("c.yaml", TEXT, strlen(TEXT), &arena, &tree, &err) != KF_OK) fail_msg("%s", err.text);
+    if (kf__yaml_parse("c.yaml", TEXT, strlen(TEXT), &memory, &tree, &err) != KF_OK) fail_msg("%s", err.text);
     for (const kf__yaml_node *n = tree.root; n; n = kf__yaml_after(n)) {
         strcat(seen, n->key ? n->key : "/");
         if (n->text) strcat(seen, n->text);
@@ -162,7 +160,7 @@ static void test_after(void **state) {
     }
     assert_string_equal(seen, "/(a(b(011-22c-d3e(0(f415");
     assert_int_equal(tree.n_nodes, 12);
-    kf__arena_free(&arena);
+    kf__rdk_memory_free(&memory);
 }
 
 int main(void) {

@@ -1,9 +1,10 @@
 /* What a plain scalar stands for: YAML 1.1 by PyYAML's rules, one function a rule, and numbers that Python leaves
  * texts. A rule looks at the text alone and gives the value; what none takes is text. Owner rule: nothing is kept. */
+#include "rdk/yaml.h"
+
 #include <math.h>
 #include <stdlib.h>
-
-#include "quantize/config_yaml.h"
+#include <string.h>
 
 #define DIGITS "0123456789"
 

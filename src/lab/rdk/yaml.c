@@ -1,15 +1,17 @@
 /* YAML text to a tree of nodes with places, by libyaml's events.
  * Events instead of a document: every node keeps line and column, nothing is expanded, and limits hold while it grows.
- * Owner rule: the caller's arena owns the tree; parser and events are released before returning. */
-#include <yaml.h>
+ * Owner rule: the memory of the caller owns the tree; parser and events are released before returning. */
+#include "rdk/yaml.h"
 
-#include "quantize/config_yaml.h"
+#include <stdio.h>
+#include <string.h>
+#include <yaml.h>
 
 typedef struct builder {
     const char *file, *text;
     size_t n;
     yaml_parser_t parser;
-    kf__arena *arena;
+    kf__rdk_memory *memory;
     kf__yaml_tree *tree;
     kf_error *err;
 } builder;
@@ -90,13 +92,13 @@ static const char *extra_of(const yaml_event_t *e) {
     return anchor ? "an anchor" : NULL;
 }
 
-/* The event as a node of the arena. */
+/* The event as a node of the tree. */
 static kf_status make_node(builder *b, const yaml_event_t *e, item *it) {
     if (b->tree->n_nodes == KF_YAML_MAX_NODES)
         FAIL_AT(b, it->at, KF_ERR_LIMIT, "value %d; a configuration has at most %d; is this the right file?",
                 b->tree->n_nodes + 1, KF_YAML_MAX_NODES);
-    kf__yaml_node *n = kf__arena_zalloc(b->arena, sizeof *n);
-    if (!n) KF_FAIL_MEMORY(b->err, sizeof *n);
+    kf__yaml_node *n = kf__rdk_alloc(b->memory, 1, sizeof *n);
+    if (!n) KF_RDK_FAIL_MEMORY(b->err);
     b->tree->n_nodes++;
     n->at = it->at;
     it->node = n;
@@ -108,8 +110,8 @@ static kf_status make_node(builder *b, const yaml_event_t *e, item *it) {
     n->plain = e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     if (memchr(text, 0, e->data.scalar.length))
         FAIL_AT(b, it->at, KF_ERR_FORMAT, "%s", "a text with a zero character; no value has one; remove \\0");
-    n->text = kf__arena_strndup(b->arena, text, e->data.scalar.length);
-    if (!n->text) KF_FAIL_MEMORY(b->err, e->data.scalar.length);
+    n->text = kf__rdk_text(b->memory, text, e->data.scalar.length);
+    if (!n->text) KF_RDK_FAIL_MEMORY(b->err);
     return KF_OK;
 }
 
@@ -148,9 +150,9 @@ static bool before(kf__qmark a, kf__qmark b) { return a.line < b.line || (a.line
 
 /* The first key of the file that repeats another, if any. */
 static kf_status refuse_duplicates(builder *b, const kf__yaml_node *map, int32_t n) {
-    kf__yaml_node **sorted = kf__arena_array(b->arena, 2 * (size_t)n + 1, sizeof *sorted);
+    kf__yaml_node **sorted = kf__rdk_alloc(b->memory, 2 * (size_t)n + 1, sizeof *sorted);
     const kf__yaml_node *first = NULL, *second = NULL;
-    if (!sorted) KF_FAIL_MEMORY(b->err, 2 * (size_t)n * sizeof *sorted);
+    if (!sorted) KF_RDK_FAIL_MEMORY(b->err);
     int32_t count = 0;
     for (kf__yaml_node *k = map->child; k; k = k->next) sorted[count++] = k;
     sort_by_key(sorted, sorted + n, n, &b->tree->n_compares);
@@ -194,7 +196,7 @@ static kf_status build_sequence(builder *b, int depth, kf__yaml_node *list) {
         KF_TRY(next(b, &value));
         if (value.type == YAML_SEQUENCE_END_EVENT) return KF_OK;
         if (!value.node) FAIL_AT(b, value.at, KF_ERR_FORMAT, "%s", "not valid YAML; an item is missing");
-        if (!(value.node->key = kf__arena_printf(b->arena, "%d", n))) KF_FAIL_MEMORY(b->err, 16);
+        if (!(value.node->key = kf__rdk_printf(b->memory, "%d", n))) KF_RDK_FAIL_MEMORY(b->err);
         value.node->parent = list;
         KF_TRY(build(b, &value, depth + 1));
         *tail = value.node;
@@ -254,9 +256,9 @@ static kf_status check_text(builder *b) {
     return KF_OK;
 }
 
-kf_status kf__yaml_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__yaml_tree *out,
+kf_status kf__yaml_parse(const char *file, const char *text, size_t n, kf__rdk_memory *memory, kf__yaml_tree *out,
                          kf_error *err) {
-    builder b = {.file = file, .text = text, .n = n, .arena = arena, .tree = out, .err = err};
+    builder b = {.file = file, .text = text, .n = n, .memory = memory, .tree = out, .err = err};
     *out = (kf__yaml_tree){0};
     KF_TRY(check_text(&b));
     if (!yaml_parser_initialize(&b.parser))

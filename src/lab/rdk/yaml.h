@@ -1,10 +1,13 @@
 /* YAML text to a tree of nodes with places: the part of the configuration that knows nothing of its keys.
  * One document in UTF-8 without anchors, aliases, tags, merge keys, directives and duplicate keys.
- * Owner rule: the caller's arena owns the tree. */
-#ifndef KF_CONFIG_YAML_H
-#define KF_CONFIG_YAML_H
+ * Owner rule: the memory of the caller owns the tree. */
+#ifndef KF_RDK_YAML_H
+#define KF_RDK_YAML_H
 
-#include "base/base.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "rdk/memory.h"
 
 /** What a file may hold. No option raises these: a configuration of a large network needs a tenth of each. */
 enum {
@@ -42,7 +45,7 @@ typedef struct kf__yaml_tree {
 /** Parse. `file` is used in texts alone; they read "FILE:LINE:COLUMN: what; why; what to try".
  *  Errors: FORMAT (not YAML, not UTF-8, a key twice), UNSUPPORTED (anchor, alias, tag, merge key, directive), LIMIT,
  * MEMORY. */
-kf_status kf__yaml_parse(const char *file, const char *text, size_t n, kf__arena *arena, kf__yaml_tree *out,
+kf_status kf__yaml_parse(const char *file, const char *text, size_t n, kf__rdk_memory *memory, kf__yaml_tree *out,
                          kf_error *err);
 /** The node after `n` in the order of the file: its first item, else the next of it or of what it lies in; NULL at the
  * end. */
