@@ -395,6 +395,96 @@ typedef struct kf_rdk_entry {
  *  Thread safe. */
 KF_API kf_status kf_rdk_get(const kf_rdk_config *config, int32_t index, kf_rdk_entry *out, kf_error *err);
 
+/** Where kf_rdk_quantize stands when it calls `stage`. */
+typedef enum kf_rdk_stage {
+    KF_RDK_READY = 0,     /**< the float graph is optimized, the samples are loaded, the outputs can be written */
+    KF_RDK_QUANTIZED = 1, /**< the graph is quantized; nothing is written yet */
+    KF_RDK_WRITING = 2 /**< the outputs are written next, which takes a second at most and is not to be interrupted */
+} kf_rdk_stage;
+
+/** How to quantize. Fill with kf_rdk_options_init, then change fields. Callbacks come from the calling thread. */
+typedef struct kf_rdk_options {
+    size_t size;                     /**< sizeof(kf_rdk_options), set by the init function */
+    const kf_import_options *import; /**< labels, limits and callbacks of the import; its input_shape is not used. NULL
+                                          (default): defaults */
+    const kf_quantize_options *quantize; /**< threads, switches, the search; range, percentile, per_channel and
+                                              int16_nodes come from the file, progress from below. NULL (default) */
+    size_t limit;                        /**< most calibration files, spread evenly; 0: all. Default 200 */
+    const char *const *inputs;           /**< [n_inputs] more files that no output may replace */
+    size_t n_inputs;
+    kf_message_fn notice; /**< told what the log gets too: nodes that stay 8-bit, few or odd samples. NULL (default) */
+    /** Of kf_graph_quantize. Non-zero stops the work: KF_ERR_CANCELLED. NULL (default): none. */
+    int (*progress)(void *user, size_t done, size_t total);
+    /** Called at each stage, with the graph and the samples, which stay the library's. A status other than KF_OK ends
+     *  the work with it; then `err` has to be filled. NULL (default): none. */
+    kf_status (*stage)(void *user, kf_rdk_stage stage, kf_graph *graph, const kf_samples *samples, kf_error *err);
+    void *user; /**< of the three */
+} kf_rdk_options;
+KF_API void kf_rdk_options_init(kf_rdk_options *options);
+
+/** What came of it. The caller releases it with kf_rdk_result_free. */
+typedef struct kf_rdk_result {
+    kf_graph *graph;    /**< quantized; see kf_graph_quantized_summary and kf_quantized_table */
+    char *path;         /**< of the compiled model */
+    kf_samples samples; /**< what calibrated it; `stage` saw them at this very place */
+} kf_rdk_result;
+
+/** Do what the configuration says: import, edges, preprocessing, calibration data, quantization. Into `working_dir`
+ *  (made if it is not there) go PREFIX.kfx, PREFIX_original_float_model.onnx, PREFIX_optimized_float_model.onnx,
+ *  PREFIX_quantized_model.onnx (read back and compared), PREFIX_quantize.log and, if asked for, calibration_data: all
+ * of them or none; files that are replaced keep their mode. `options` may be NULL. `*out` is empty on failure. Errors
+ * name the place in the file. ARGUMENT, IO, FORMAT, UNSUPPORTED, LIMIT, SHAPE, MEMORY, and CANCELLED: nothing was
+ * written. Thread safe; two calls may not share a `working_dir`. */
+KF_API kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *options, kf_rdk_result *out,
+                                 kf_error *err);
+/** Release and empty. NULL is accepted. */
+KF_API void kf_rdk_result_free(kf_rdk_result *result);
+/** Would it work? Goes as far as kf_rdk_quantize does before it quantizes: model, node names, calibration files. Writes
+ *  nothing. *input gets dtype and shape of the network's input (name and data NULL), *samples the number of calibration
+ *  samples. `options` may be NULL; stage and progress are not called. Errors as above. Thread safe. */
+KF_API kf_status kf_rdk_check(const kf_rdk_config *config, const kf_rdk_options *options, kf_tensor *input,
+                              size_t *samples, kf_error *err);
+
+/** Luma of raw NV12 frames, and whether it fits the range that a configuration names. */
+typedef struct kf_rdk_luma {
+    size_t frames;
+    int32_t lo, hi;           /**< least and largest luma, 0..255 */
+    uint64_t outside, pixels; /**< pixels outside 16..235, and all */
+    const char *complaint;    /**< NULL: it fits; else what is wrong and what to do, static */
+} kf_rdk_luma;
+/** Read files of NV12 frames of width x height pixels (both even, 2 to 65536), one behind the other; "-" is standard
+ *  input. ARGUMENT (input_type_rt is not nv12), IO, FORMAT (a part of a frame), MEMORY. Thread safe. */
+KF_API kf_status kf_rdk_check_frames(const kf_rdk_config *config, const char *const *paths, size_t n, int32_t width,
+                                     int32_t height, kf_rdk_luma *out, kf_error *err);
+
+/* ---- what the quantizer reports ---------------------------------------------------------------------------------- */
+
+/** The node table of a quantized graph as text, a line each: name, type, cosine, threshold, data type. The caller
+ *  releases *text with free(); it is NULL on failure. ARGUMENT, MEMORY. */
+KF_API kf_status kf_quantized_table(const kf_graph *graph, char **text, kf_error *err);
+/** Ranking and outcome of the search as text; empty where there was none. `all` 0: beyond twenty only what was
+ * promoted. As kf_quantized_table. */
+KF_API kf_status kf_search_table(const kf_graph *graph, int32_t all, char **text, kf_error *err);
+/** Data type of a row of the node table: "int8", "int16" or "float". Static. Thread safe. */
+KF_API const char *kf_quantized_type(kf_dtype dtype);
+
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
+
+/** Largest differences, relative to the largest value of the output, that kf_graph_compare lets pass. A quantized
+ *  network rounds, and what one rounding decides otherwise spreads (docs/ONNX.md). */
+#define KF_MAX_DIFFERENCE 1e-5
+#define KF_MAX_DIFFERENCE_QUANTIZED 0.1
+/** Run `runs` random inputs (the same at every call, in -2..2) through `before`, and through `after`, what was written
+ *  of it and read back. Both run in the reference executor, which is slow. Where `before` takes pixels, `after` gets
+ *  the same ones normalized. *worst: the largest difference over the largest output. INTERNAL: it is above
+ *  KF_MAX_DIFFERENCE, or above KF_MAX_DIFFERENCE_QUANTIZED where `before` is quantized. LIMIT: more than 64 inputs or
+ *  outputs. UNSUPPORTED: one that is not f32. MEMORY. */
+KF_API kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs, double *worst, kf_error *err);
+/** Give the complete file `part` the name `path` in the same folder: a link is followed and stays, a file that is
+ *  replaced leaves its mode (and its owner where that is allowed), anything but a regular file is refused. `part` stays
+ *  on failure. ARGUMENT, IO. Thread safe. */
+KF_API kf_status kf_file_replace(const char *part, const char *path, kf_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -81,17 +81,20 @@ bool cli_is_imported(const char *arg);
 /** Load .kfx, .onnx or the built-in model (NULL or "everyday10"). The caller destroys the model. Options of `c` that
  * only an import can honour are refused for a compiled model. */
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err);
+/** The options of an import that the command line gave. `options` points into the rest: do not copy it. The caller
+ * frees `labels` after success. */
+typedef struct cli_importing {
+    kf_import_options options;
+    kf_preprocess preprocess;
+    kf_labels labels;
+} cli_importing;
+kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *err);
 /** Import for compiling or checking. */
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err);
 
 /** Import IN, optimize to `level`, check the written bytes against IN on random inputs, write OUT: the whole of the
  * verbs `simplify` and `export`. Returns the exit status. */
 int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc);
-
-/** Run `runs` random inputs through `before` and through `back`, what was written for it, both in the reference
- * executor. *worst: the largest difference over the largest output. INTERNAL above 1e-5, or 0.1 where `before` is
- * quantized; texts begin with `file`. Where `before` takes pixels, `back` gets the same pixels normalized. */
-kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst, kf_error *err);
 
 /** Notices of the library on standard error: "kitfox: note: text", and "kitfox: text". */
 void cli_note(void *user, const char *text);

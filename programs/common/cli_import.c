@@ -22,35 +22,37 @@ static void on_file(void *user, const char *path) {
         b->status = cli_output_apart(&b->c->outputs[i], &path, 1, b->err);
 }
 
+kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *err) {
+    kf_import_options *o = &out->options;
+    *out = (cli_importing){0};
+    kf_import_options_init(o);
+    o->input_shape = c->input_shape;
+    o->arch = c->arch;
+    o->max_fold_bytes = (uint64_t)c->max_fold_bytes;
+    o->notice = cli_note;
+    o->node = c->node;
+    o->node_user = c->node_user;
+    if (c->preprocess) {
+        const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
+        KF_TRY(kf_preprocess_by_name(name, &out->preprocess, err));
+        o->preprocess = &out->preprocess;
+    }
+    if (!c->labels) return KF_OK;
+    KF_TRY(kf_labels_load(c->labels, cli_note, NULL, &out->labels, err));
+    o->labels = (const char *const *)out->labels.items;
+    o->n_labels = out->labels.n;
+    return KF_OK;
+}
+
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err) {
     kf_error why;
     beside files = {c, &why, KF_OK};
-    kf_import_options o;
-    kf_preprocess p;
-    kf_labels labels = {0};
-    kf_import_options_init(&o);
-    o.input_shape = c->input_shape;
-    o.arch = c->arch;
-    o.max_fold_bytes = (uint64_t)c->max_fold_bytes;
-    o.notice = cli_note;
-    o.node = c->node;
-    o.node_user = c->node_user;
-    o.file = on_file;
-    o.file_user = &files;
-    if (c->preprocess) {
-        const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
-        kf_status st = kf_preprocess_by_name(name, &p, err);
-        if (st != KF_OK) return st;
-        o.preprocess = &p;
-    }
-    if (c->labels) {
-        kf_status st = kf_labels_load(c->labels, cli_note, NULL, &labels, err);
-        if (st != KF_OK) return st;
-        o.labels = (const char *const *)labels.items;
-        o.n_labels = labels.n;
-    }
-    kf_status st = kf_graph_import(path, &o, out, err);
-    kf_labels_free(&labels);
+    cli_importing i;
+    KF_TRY(cli_import_options(c, &i, err));
+    i.options.file = on_file;
+    i.options.file_user = &files;
+    kf_status st = kf_graph_import(path, &i.options, out, err);
+    kf_labels_free(&i.labels);
     if (st != KF_OK || files.status == KF_OK) return st;
     kf_graph_destroy(out);
     *err = why;

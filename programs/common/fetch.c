@@ -472,7 +472,7 @@ kf_status cli_fetch_name(const cli_fetch *f, cli_fetched *got, kf_error *err) {
     snprintf(part, sizeof part, "%.4000s.part", f->path);
     tag_path(f, tag, sizeof tag);
     unlink(tag); /* before the rename: afterwards both names may belong to another pull */
-    kf_status st = cli_replace(part, f->path, err);
+    kf_status st = kf_file_replace(part, f->path, err);
     if (st != KF_OK) unlink(part);
     close(got->fd);
     got->fd = -1;

@@ -65,20 +65,6 @@ kf_status cli_write_stream(const char *path, FILE *f, char **text, size_t *bytes
     return st;
 }
 
-kf_status cli_replace(const char *part, const char *path, kf_error *err) {
-    struct stat old;
-    bool exists = stat(path, &old) == 0;
-    if (exists && !S_ISREG(old.st_mode))
-        return cli_error_at(err, KF_ERR_IO, path, "cannot write; not a regular file; choose another name");
-    char *to = exists ? realpath(path, NULL) : NULL;
-    bool ok = !exists || (to && chmod(part, old.st_mode & 07777) == 0);
-    if (ok && exists && chown(part, old.st_uid, old.st_gid) != 0) errno = 0; /* only root gives files away */
-    ok = ok && rename(part, to ? to : path) == 0;
-    if (!ok) cli_error(err, KF_ERR_IO, "%.600s: cannot write; %s; check the folder", path, strerror(errno));
-    free(to);
-    return ok ? KF_OK : KF_ERR_IO;
-}
-
 static kf_status check_one(const cli_output *o, kf_error *err) {
     if (!o->stream && cli_is_stdout(o->path)) {
         struct stat st;

@@ -27,9 +27,6 @@ const char *cli_output_name(const char *path);
 FILE *cli_talk(const char *path);
 /** Write whole, to standard output for "-"; see kf_file_write. */
 kf_status cli_write(const char *path, const void *data, size_t bytes, kf_error *err);
-/** Give a complete file beside `path` that name: links are followed, what is replaced leaves its mode. Only a regular
- * file is replaced. IO; `part` stays then. */
-kf_status cli_replace(const char *part, const char *path, kf_error *err);
 /** Close a stream of open_memstream and write what it holds; `*text` and `*bytes` are its own. MEMORY where it failed.
  */
 kf_status cli_write_stream(const char *path, FILE *f, char **text, size_t *bytes, kf_error *err);

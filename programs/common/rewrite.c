@@ -10,14 +10,6 @@
 #include "common/cli.h"
 #include "common/files.h"
 
-/* Differences above the first, relative to the largest value of the output, are errors in float networks. A quantized
- * one rounds, and what one rounding decides otherwise spreads (docs/ONNX.md): only the second is an error; the first
- * gets a note in exact form. */
-#define MAX_DIFFERENCE 1e-5
-#define MAX_DIFFERENCE_QUANTIZED 0.1
-
-enum { MAX_TENSORS = 64 };
-
 typedef struct options {
     const char *in, *out, *input_shape, *arch;
     long max_fold_bytes;
@@ -61,128 +53,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
-}
-
-static kf_status fail(kf_error *err, kf_status st, const char *what, const char *name) {
-    err->status = st;
-    snprintf(err->text, sizeof err->text, "%.200s: %.700s", name, what);
-    return st;
-}
-
-/* ---- the check --------------------------------------------------------------------------------------------------- */
-
-typedef struct tensors {
-    kf_tensor item[MAX_TENSORS];
-    int n;
-} tensors;
-
-static void release(tensors *t) {
-    for (int i = 0; i < t->n; i++) free(t->item[i].data);
-    t->n = 0;
-}
-
-/* Memory for all inputs or outputs that `g` declares. */
-static kf_status describe(const kf_graph *g, kf_status (*get)(const kf_graph *, int32_t, kf_tensor *, kf_error *),
-                          int n, tensors *t, kf_error *err) {
-    t->n = 0;
-    if (n > MAX_TENSORS)
-        return fail(err, KF_ERR_LIMIT, "too many inputs or outputs to check; use --check 0", "--check");
-    for (int i = 0; i < n; i++) {
-        kf_tensor *x = &t->item[i];
-        kf_status st = get(g, i, x, err);
-        if (st != KF_OK) return st;
-        x->data = NULL;
-        if (x->dtype != KF_F32)
-            return fail(err, KF_ERR_UNSUPPORTED, "only float32 can be checked; use --check 0", x->name);
-        x->data = calloc(x->bytes + 1, 1);
-        if (!x->data) return fail(err, KF_ERR_MEMORY, "out of memory for the check; use --check 0", x->name);
-        t->n++;
-    }
-    return KF_OK;
-}
-
-/* Uniform in [-2, 2), the range of a normalized picture; the same numbers at every call. */
-static void randomize(tensors *t, uint64_t *state) {
-    for (int i = 0; i < t->n; i++)
-        for (size_t k = 0; k < t->item[i].bytes / sizeof(float); k++) {
-            uint64_t z = *state += 0x9e3779b97f4a7c15u; /* SplitMix64 */
-            z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-            z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-            ((float *)t->item[i].data)[k] = (float)((z ^ z >> 31) >> 40) * 0x1p-22f - 2.0f;
-        }
-}
-
-/* Largest difference over the largest magnitude; infinite where only one of the two is a number. */
-static double difference(const kf_tensor *a, const kf_tensor *b) {
-    const float *x = a->data, *y = b->data;
-    double apart = 0, size = 1e-30;
-    if (a->bytes != b->bytes) return INFINITY;
-    for (size_t i = 0; i < a->bytes / sizeof *x; i++) {
-        if (x[i] == y[i] || (isnan(x[i]) && isnan(y[i]))) {
-            if (isfinite(x[i])) size = fmax(size, fabs((double)x[i]));
-            continue;
-        }
-        if (!isfinite(x[i]) || !isfinite(y[i])) return INFINITY;
-        apart = fmax(apart, fabs((double)x[i] - (double)y[i]));
-        size = fmax(size, fabs((double)x[i]));
-    }
-    return apart / size;
-}
-
-/* Whole pixels for the first network, the same normalized for the second. */
-static void pixels_of(const kf_preprocess *p, const kf_tensor *normalized, kf_tensor *pixels) {
-    const float *x = normalized->data;
-    float *to = pixels->data;
-    size_t plane = normalized->bytes / sizeof *x / (size_t)(normalized->shape[0] * normalized->shape[1]);
-    for (size_t i = 0; i < normalized->bytes / sizeof *x; i++) {
-        size_t c = i / plane % (size_t)normalized->shape[1] % 3;
-        to[i] = (float)kf_preprocess_pixel(p, (int32_t)c, (double)x[i]);
-        ((float *)normalized->data)[i] = (float)kf_preprocess_normalize(p, (int32_t)c, (double)to[i]);
-    }
-}
-
-static kf_status compare(kf_graph *before, kf_graph *after, int runs, double *worst, kf_error *err) {
-    kf_graph_info a = {.size = sizeof a}, b = {.size = sizeof b};
-    tensors in = {.n = 0}, raw = {.n = 0}, want = {.n = 0}, have = {.n = 0};
-    uint64_t state = 20;
-    *worst = 0;
-    kf_status st = kf_graph_get_info(before, &a, err);
-    if (st == KF_OK) st = kf_graph_get_info(after, &b, err);
-    if (st == KF_OK && (a.n_inputs != b.n_inputs || a.n_outputs != b.n_outputs))
-        st = fail(err, KF_ERR_INTERNAL, "inputs or outputs got lost; please report this model", "--check");
-    if (st == KF_OK) st = describe(after, kf_graph_input, b.n_inputs, &in, err);
-    if (st == KF_OK && a.pixels) st = describe(after, kf_graph_input, b.n_inputs, &raw, err);
-    if (st == KF_OK) st = describe(after, kf_graph_output, b.n_outputs, &want, err);
-    if (st == KF_OK) st = describe(after, kf_graph_output, b.n_outputs, &have, err);
-    for (int run = 0; st == KF_OK && run < runs; run++) {
-        randomize(&in, &state);
-        if (a.pixels && in.item[0].rank == 4) pixels_of(&a.preprocess, &in.item[0], &raw.item[0]);
-        st =
-            kf_graph_run_reference(before, a.pixels ? raw.item : in.item, (size_t)in.n, want.item, (size_t)want.n, err);
-        if (st == KF_OK) st = kf_graph_run_reference(after, in.item, (size_t)in.n, have.item, (size_t)have.n, err);
-        for (int i = 0; st == KF_OK && i < have.n; i++) *worst = fmax(*worst, difference(&want.item[i], &have.item[i]));
-    }
-    release(&in);
-    release(&raw);
-    release(&want);
-    release(&have);
-    return st;
-}
-
-kf_status cli_check_written(kf_graph *before, kf_graph *back, int runs, const char *file, double *worst,
-                            kf_error *err) {
-    char text[160];
-    kf_graph_info info = {.size = sizeof info};
-    *worst = 0;
-    if (!runs) return KF_OK;
-    kf_status st = compare(before, back, runs, worst, err);
-    if (st == KF_OK) st = kf_graph_get_info(before, &info, err);
-    double most = st == KF_OK && info.quantized ? MAX_DIFFERENCE_QUANTIZED : MAX_DIFFERENCE;
-    if (st != KF_OK || *worst <= most) return st;
-    snprintf(text, sizeof text,
-             "outputs differ by %.3g of the largest, %.0e is allowed; nothing was written; please report this model",
-             *worst, most);
-    return fail(err, KF_ERR_INTERNAL, text, file);
 }
 
 /* ---- the verbs --------------------------------------------------------------------------------------------------- */
@@ -237,8 +107,8 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
     if (!a.file_nodes) a.file_nodes = a.n_nodes; /* a checkpoint: the graph that was built for it */
     if (st == KF_OK) st = rewrite(&o, level, &after, &back, &err);
     if (st == KF_OK) st = kf_graph_get_info(back, &b, &err);
-    if (st == KF_OK) st = cli_check_written(before, back, o.check, o.out, &worst, &err);
-    if (st == KF_OK && a.quantized && o.form == KF_QDQ_EXACT && worst > MAX_DIFFERENCE)
+    if (st == KF_OK) st = cli_error_in(&err, kf_graph_compare(before, back, o.check, &worst, &err), o.out);
+    if (st == KF_OK && a.quantized && o.form == KF_QDQ_EXACT && worst > KF_MAX_DIFFERENCE)
         fprintf(stderr,
                 "kitfox: note: %s: differs by %.3g of the largest output; some number of this network is not exact in "
                 "float32\n",

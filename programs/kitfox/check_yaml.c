@@ -1,17 +1,11 @@
 /* kitfox check CONFIG.yaml: every value with its type and place, then whether quantize would take it, then the range of
  * camera frames. Owner rule: nothing is written but standard output. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/files.h"
 #include "kitfox/quantize.h"
-
-static void notice(void *user, const char *text) {
-    (void)user;
-    fprintf(stderr, "kitfox: note: %s\n", text);
-}
 
 static const char *const TYPES[] = {"null", "bool", "int",    "float",
                                     "text", "list", "mapping"}; /* in the order of kf_entry_type */
@@ -49,91 +43,50 @@ static void print_entry(const kf_rdk_entry *e, bool json) {
     json_decref(o);
 }
 
-/* Luma of all frames of a file: extremes, and how many pixels lie outside 16..235. */
-typedef struct luma {
-    int lo, hi;
-    unsigned long long outside, pixels;
-    size_t frames;
-} luma;
-
-static kf_status read_luma(const char *path, size_t w, size_t h, luma *l, kf_error *err) {
-    size_t bytes = w * h * 3 / 2, n = 0, got = 0;
-    FILE *f = cli_open(path, err);
-    if (!f) return err->status;
-    unsigned char *data = malloc(bytes);
-    kf_status st = KF_OK;
-    if (!data) st = cli_error(err, KF_ERR_MEMORY, "%.600s: out of memory for a frame of %zu bytes", path, bytes);
-    while (st == KF_OK && (got = fread(data, 1, bytes, f)) == bytes) {
-        n++;
-        for (size_t i = 0; i < w * h; i++) {
-            l->lo = data[i] < l->lo ? data[i] : l->lo;
-            l->hi = data[i] > l->hi ? data[i] : l->hi;
-            l->outside += data[i] < 16 || data[i] > 235;
-        }
-        l->pixels += w * h, l->frames++;
-    }
-    if (st == KF_OK && ferror(f)) st = cli_error(err, KF_ERR_IO, "%.600s: cannot be read; %s", path, strerror(errno));
-    if (st == KF_OK && (got || !n))
-        st = cli_error(err, KF_ERR_FORMAT,
-                       "%.600s: %zu bytes; NV12 frames of %zux%zu have %zu each; check the file, or say --nv12 WxH",
-                       path, n * bytes + got, w, h, bytes);
-    cli_close(f);
-    free(data);
-    return st;
-}
-
-/* Frames in a narrower range than the file says, or pixels past it. A tenth of a percent may be noise of the camera. */
-static const char *verdict(const luma *l, bool limited) {
-    if (!limited && l->lo >= 16 && l->hi <= 235)
-        return "like limited range, but the file says regular (full); set input_space_and_range: bt601_video, or check "
-               "the camera";
-    if (limited && l->outside * 1000 > l->pixels)
-        return "like full range, but the file says bt601_video (limited); set input_space_and_range: regular, or check "
-               "the camera";
-    return NULL;
-}
-
 static kf_status check_frames(const char *path, const kf_rdk_config *c, const cli_common *common, const kf_tensor *in,
-                              char **frames, size_t n, long width, long height, kf_error *err) {
-    bool first = in->rank == 4 && in->shape[1] == 3;
-    size_t w = (size_t)width, h = (size_t)height;
-    luma l = {.lo = 255};
-    if (c->runtime != KF_INPUT_NV12)
-        return cli_error(err, KF_ERR_ARGUMENT,
-                         "%s: input_type_rt is not nv12; frames cannot be judged; remove --frames",
-                         kf_rdk_place(c, "input_type_rt"));
-    if (!width && in->rank == 4) h = (size_t)in->shape[first ? 2 : 1], w = (size_t)in->shape[first ? 3 : 2];
-    for (size_t i = 0; i < n; i++) {
-        kf_status st = read_luma(frames[i], w, h, &l, err);
-        if (st != KF_OK) return st;
-    }
-    const char *why = verdict(&l, c->limited != 0);
+                              const yaml_frames *f, kf_error *err) {
+    bool first = in->rank == 4 && in->shape[1] == 3, own = !f->width && in->rank == 4;
+    int32_t w = own ? (int32_t)in->shape[first ? 3 : 2] : (int32_t)f->width;
+    int32_t h = own ? (int32_t)in->shape[first ? 2 : 1] : (int32_t)f->height;
+    kf_rdk_luma l;
+    KF_TRY(kf_rdk_check_frames(c, (const char *const *)f->paths, f->n, w, h, &l, err));
+    const char *range = c->limited ? "limited" : "full";
     if (common->json)
         cli_print_json(json_pack("{s:I,s:i,s:i,s:s,s:b}", "frames", (json_int_t)l.frames, "luma_min", l.lo, "luma_max",
-                                 l.hi, "range", c->limited ? "limited" : "full", "agrees", why == NULL));
-    if (why)
+                                 l.hi, "range", range, "agrees", l.complaint == NULL));
+    if (l.complaint)
         fprintf(stderr, "kitfox: note: %s: the luma of %zu frames lies in %d..%d, %s\n",
-                kf_rdk_place(c, "input_space_and_range"), l.frames, l.lo, l.hi, why);
+                kf_rdk_place(c, "input_space_and_range"), l.frames, l.lo, l.hi, l.complaint);
     else if (!common->json)
-        printf("%s: the luma of %zu frames lies in %d..%d, as %s range has it\n", path, l.frames, l.lo, l.hi,
-               c->limited ? "limited" : "full");
+        printf("%s: the luma of %zu frames lies in %d..%d, as %s range has it\n", path, l.frames, l.lo, l.hi, range);
     return KF_OK;
 }
 
-kf_status check_yaml(const char *path, const cli_common *common, char **frames, size_t n_frames, long width,
-                     long height, kf_error *err) {
+static kf_status check_model(const kf_rdk_config *c, const cli_common *common, kf_tensor *in, size_t *samples,
+                             kf_error *err) {
+    kf_rdk_options o;
+    cli_importing i;
+    KF_TRY(cli_import_options(common, &i, err));
+    kf_rdk_options_init(&o);
+    o.import = &i.options, o.limit = 0, o.notice = cli_note;
+    kf_status st = kf_rdk_check(c, &o, in, samples, err);
+    kf_labels_free(&i.labels);
+    return st;
+}
+
+kf_status check_yaml(const char *path, const cli_common *common, const yaml_frames *frames, kf_error *err) {
     kf_rdk_config *c = NULL;
     kf_rdk_entry e;
     kf_tensor in = {0};
     kf_error end;
     size_t samples = 0;
-    kf_status st = kf_rdk_load(path, notice, NULL, &c, err);
-    for (int32_t i = 0; st == KF_OK && kf_rdk_get(c, i, &e, &end) == KF_OK; i++) print_entry(&e, common->json);
-    if (st == KF_OK) st = quantize_yaml_try(path, common, 0, &in, &samples, err);
+    KF_TRY(kf_rdk_load(path, cli_note, NULL, &c, err));
+    for (int32_t i = 0; kf_rdk_get(c, i, &e, &end) == KF_OK; i++) print_entry(&e, common->json);
+    kf_status st = check_model(c, common, &in, &samples, err);
     if (st == KF_OK && common->json)
         cli_print_json(json_pack("{s:s,s:I}", "model", c->model, "samples", (json_int_t)samples));
     else if (st == KF_OK) printf("%s: model, node names and %zu calibration samples are fine\n", path, samples);
-    if (st == KF_OK && n_frames) st = check_frames(path, c, common, &in, frames, n_frames, width, height, err);
+    if (st == KF_OK && frames->n) st = check_frames(path, c, common, &in, frames, err);
     kf_rdk_free(&c);
     return st;
 }

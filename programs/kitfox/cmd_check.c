@@ -11,9 +11,7 @@
 typedef struct options {
     cli_common common;
     const char *in;
-    char **frames; /* for a YAML file */
-    size_t n_frames;
-    long width, height; /* 0: the network's */
+    yaml_frames frames; /* for a YAML file */
 } options;
 
 enum { KEY_FRAMES = 1000, KEY_NV12 };
@@ -24,8 +22,8 @@ static const struct argp_option OPTIONS[] = {
 };
 
 static bool add_frames(options *o, char *path) {
-    char **grown = realloc(o->frames, (o->n_frames + 1) * sizeof *grown);
-    if (grown) o->frames = grown, grown[o->n_frames++] = path;
+    char **grown = realloc(o->frames.paths, (o->frames.n + 1) * sizeof *grown);
+    if (grown) o->frames.paths = grown, grown[o->frames.n++] = path;
     return grown != NULL;
 }
 
@@ -37,16 +35,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case KEY_FRAMES: return add_frames(o, arg) ? 0 : ENOMEM;
-    case KEY_NV12: cli_frame_size(state, "--nv12", arg, &o->width, &o->height); return 0;
+    case KEY_NV12: cli_frame_size(state, "--nv12", arg, &o->frames.width, &o->frames.height); return 0;
     case ARGP_KEY_ARG:
-        if (o->n_frames && (o->in || !quantize_is_yaml(arg)))
+        if (o->frames.n && (o->in || !quantize_is_yaml(arg)))
             return add_frames(o, arg) ? 0 : ENOMEM; /* --frames A B C */
         if (o->in) argp_error(state, "%s: one file only", arg);
         o->in = arg;
         return 0;
     case ARGP_KEY_END:
         if (!o->in) argp_error(state, "IN.onnx or CONFIG.yaml is needed");
-        else if (!quantize_is_yaml(o->in) && (o->n_frames || o->width))
+        else if (!quantize_is_yaml(o->in) && (o->frames.n || o->frames.width))
             argp_error(state, "--frames and --nv12 are for a YAML file; %s is none", o->in);
         return 0;
     default: return ARGP_ERR_UNKNOWN;
@@ -164,9 +162,9 @@ int cmd_check(int argc, char **argv) {
     int count[5] = {0};
     int usage = argp_parse(&argp, argc, argv, 0, NULL, &o);
     kf_status st = usage                    ? KF_OK
-                   : quantize_is_yaml(o.in) ? check_yaml(o.in, &o.common, o.frames, o.n_frames, o.width, o.height, &err)
+                   : quantize_is_yaml(o.in) ? check_yaml(o.in, &o.common, &o.frames, &err)
                                             : check_onnx(&o, count, &err);
-    free(o.frames);
+    free(o.frames.paths);
     if (usage) return EXIT_USAGE;
     if (st != KF_OK) return cli_fail(&err);
     return count[UNSUPPORTED] ? EXIT_FAILED : EXIT_DONE;

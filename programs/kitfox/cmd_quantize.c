@@ -62,11 +62,6 @@ static error_t parse_switch(options *o, int key) {
     return 0;
 }
 
-bool quantize_is_yaml(const char *name) {
-    const char *dot = strrchr(name, '.');
-    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
-}
-
 /* The file says these things; an option that would contradict it is refused. */
 static void refuse_beside_yaml(struct argp_state *state, const options *o) {
     const char *option = o->out                  ? "--output"
@@ -130,44 +125,6 @@ static int progress(void *user, size_t done, size_t total) {
     return cli_signals_waited();
 }
 
-void quantize_print_nodes(FILE *to, const kf_graph *g, bool json) {
-    kf_quantized_node n = {.size = sizeof n};
-    kf_error err;
-    if (!json)
-        fprintf(to, "%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
-    for (int32_t i = 0; kf_graph_quantized_node(g, i, &n, &err) == KF_OK; i++) {
-        const char *dtype = n.dtype == KF_U8 ? "int8" : n.dtype == KF_I16 ? "int16" : "float";
-        if (json)
-            cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I,s:o,s:o}", "node", n.name, "type", n.op, "cosine",
-                                     n.cosine, "sqnr_db", cli_real(n.sqnr), "threshold", n.threshold, "datatype", dtype,
-                                     "macs", (json_int_t)n.macs, "alone_cosine", cli_real(n.alone_cosine),
-                                     "alone_sqnr_db", cli_real(n.alone_sqnr)));
-        else fprintf(to, "%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, dtype);
-    }
-}
-
-kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds,
-                                 const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err) {
-    double agreement, sqnr;
-    int32_t samples;
-    kf_status st = kf_graph_quantized_summary(g, &agreement, &sqnr, &samples, err);
-    if (st != KF_OK) return st;
-    if (json) {
-        json_t *o =
-            json_pack("{s:s,s:i,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "agreement", agreement, "sqnr_db",
-                      cli_real(sqnr), "seconds", seconds, "bytes", (json_int_t)compared_file_bytes(out));
-        quantize_report_tell(r, o);
-        quantize_pace_tell(pace, o);
-        cli_print_json(o);
-    } else {
-        printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", out,
-               samples, given, agreement, sqnr, seconds);
-        quantize_report_tell(r, NULL);
-        quantize_pace_tell(pace, NULL);
-    }
-    return KF_OK;
-}
-
 static kf_status check_outputs(const options *o, const cli_output out[2], kf_error *err) {
     char csv[2][4096];
     snprintf(csv[0], sizeof csv[0], "%.4000s/labels.csv", o->calib);
@@ -198,8 +155,8 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st == KF_OK) st = kf_graph_save(*g, o->out, err);
     if (st == KF_OK) st = quantize_report_write(&o->report, *g, o->out, err);
     if (st != KF_OK) return st;
-    if (o->nodes || o->common.json) quantize_print_nodes(stdout, *g, o->common.json);
-    quantize_print_search(stdout, *g, o->common.json, o->nodes);
+    if (o->nodes || o->common.json) quantize_print_nodes(*g, o->common.json);
+    quantize_print_search(*g, o->common.json, o->nodes);
     return quantize_print_summary(*g, o->out, p->n, (cli_now_ms() - start) / 1e3, &o->report, &o->pace, o->common.json,
                                   err);
 }

@@ -1,6 +1,5 @@
-/* 16-bit storage in the verb quantize: its options, labels of the calibration pictures, and what the search came to.
+/* 16-bit storage in the verb quantize: its options, and labels of the calibration pictures.
  * Owner rule: quantize_search_free releases the labels. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,7 +7,7 @@
 #include "common/files.h"
 #include "kitfox/quantize.h"
 
-enum { KEY_DROP = 2100, KEY_COSINE, KEY_LIMIT, KEY_OUTPUT, KEY_WEIGHTS, SHOWN = 20 };
+enum { KEY_DROP = 2100, KEY_COSINE, KEY_LIMIT, KEY_OUTPUT, KEY_WEIGHTS };
 
 static const struct argp_option OPTIONS[] = {
     {"target-drop", KEY_DROP, "POINTS", 0,
@@ -121,61 +120,4 @@ kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *fo
 void quantize_search_free(quantize_search *s) {
     free(s->labels);
     s->labels = NULL;
-}
-
-/* ---- outcome ----------------------------------------------------------------------------------------------------- */
-
-static json_t *decibel(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-
-static void print_json(const kf_graph *g, const kf_search_result *r) {
-    kf_search_candidate c = {.size = sizeof c};
-    kf_error err;
-    for (int32_t i = 0; kf_graph_search_candidate(g, i, &c, &err) == KF_OK; i++)
-        cli_print_json(json_pack("{s:s,s:s,s:f,s:I,s:o}", "candidate", c.node, "what", c.weights ? "weights" : "output",
-                                 "gain", c.gain, "macs", (json_int_t)c.macs, "place",
-                                 c.place ? json_integer(c.place) : json_null()));
-    cli_print_json(json_pack("{s:b,s:i,s:s,s:o,s:i,s:f,s:f,s:f,s:f,s:o,s:o,s:f}", "target_met", r->met, "held_out",
-                             r->held_out, "drop_of", r->labelled ? "accuracy" : "agreement", "float_top1",
-                             r->labelled ? json_real(r->float_top1) : json_null(), "promoted", r->promoted, "drop_int8",
-                             r->drop_before, "drop", r->drop, "cosine_int8", r->cosine_before, "cosine", r->cosine,
-                             "sqnr_db_int8", decibel(r->sqnr_before), "sqnr_db", decibel(r->sqnr), "int16_macs_percent",
-                             r->int16_macs));
-}
-
-static void print_text(FILE *to, const kf_graph *g, const kf_search_result *r, bool all) {
-    kf_search_candidate c = {.size = sizeof c};
-    kf_error err;
-    const char *what = r->labelled ? "of accuracy" : "of agreement with float";
-    if (r->candidates) fprintf(to, "%5s  %-8s %8s %12s  %s\n", "Place", "What", "Gain %", "MACs", "Node");
-    for (int32_t i = 0; kf_graph_search_candidate(g, i, &c, &err) == KF_OK; i++) {
-        char place[16] = "-";
-        if (c.place) snprintf(place, sizeof place, "%d", c.place);
-        if (all || c.place || i < SHOWN)
-            fprintf(to, "%5s  %-8s %8.2f %12lld  %s\n", place, c.weights ? "weights" : "output", c.gain,
-                    (long long)c.macs, c.node);
-        else if (i == SHOWN || i == r->promoted)
-            fprintf(to, "       ... %d more; --nodes prints them\n", r->candidates - i);
-    }
-    fprintf(to, "search, on %d held-out samples%s (one is %.2f points):\n", r->held_out,
-            r->labelled ? " with labels" : "", 100.0 / r->held_out);
-    fprintf(to, "  all int8:  %.2f points %s lost, cosine %.6f, SQNR %.2f dB\n", r->drop_before, what, r->cosine_before,
-            r->sqnr_before);
-    if (r->candidates)
-        fprintf(to, "  %d promoted: %.2f points %s lost, cosine %.6f, SQNR %.2f dB, %.2f %% of MACs in int16\n",
-                r->promoted, r->drop, what, r->cosine, r->sqnr, r->int16_macs);
-    fprintf(to, "  the target is %s%s\n", r->met ? "met" : "NOT met", r->promoted || !r->met ? "" : " without int16");
-}
-
-void quantize_print_search(FILE *to, const kf_graph *g, bool json, bool all) {
-    kf_search_result r = {.size = sizeof r};
-    kf_error err;
-    if (kf_graph_search_result(g, &r, &err) != KF_OK) return;
-    if (json) print_json(g, &r);
-    else print_text(to, g, &r, all);
-    if (!r.met && to == stdout)
-        fprintf(stderr,
-                "kitfox: note: the target was not met: %.2f points lost and cosine %.6f on %d held-out samples with "
-                "%.2f %% of MACs in int16; "
-                "this is the best found; raise --max-int16-macs, or give more samples\n",
-                r.drop, r.cosine, r.held_out, r.int16_macs);
 }

@@ -3,6 +3,7 @@
 #include "oom.h"
 
 #if KF_OOM_PROGRAM
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,6 +235,108 @@ static kf_status do_other_configs(fixture *f, kf_error *err) {
     return KF_OK;
 }
 
+/* By system calls, which no allocation can fail. */
+static const char *put(const fixture *f, const char *name, const void *data, size_t bytes) {
+    static char path[2][1024];
+    static int turn;
+    char *to = path[turn++ % 2];
+    snprintf(to, sizeof path[0], "%s/%s", f->folder, name);
+    int fd = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (fd < 0 || write(fd, data, bytes) != (ssize_t)bytes) abort();
+    close(fd);
+    return to;
+}
+
+static const char *config_file(const fixture *f) {
+    static const char YAML[] =
+        "model_parameters:\n  onnx_model: rdk.onnx\n  working_dir: rdk\n"
+        "  set_node_data_type: 'Gemm_9:int16'\ninput_parameters:\n  input_type_rt: nv12\n  input_type_train: rgb\n"
+        "  input_layout_train: NCHW\n  norm_type: data_scale\n  scale_value: 0.0078125\ncalibration_parameters:\n"
+        "  calibration_type: skip\ncompiler_parameters:\n  optimize_level: O3\n";
+    put(f, "rdk.onnx", f->onnx, f->onnx_bytes);
+    return put(f, "rdk.yaml", YAML, sizeof YAML - 1);
+}
+
+static void remove_files(const fixture *f) {
+    static const char *const NAMES[] = {"rdk/model.kfx",
+                                        "rdk/model_original_float_model.onnx",
+                                        "rdk/model_optimized_float_model.onnx",
+                                        "rdk/model_quantized_model.onnx",
+                                        "rdk/model_quantize.log",
+                                        "rdk",
+                                        "rdk.onnx",
+                                        "rdk.yaml",
+                                        "rdk.nv12",
+                                        "new.part",
+                                        "new"};
+    char path[1024];
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        snprintf(path, sizeof path, "%s/%s", f->folder, NAMES[i]);
+        if (unlink(path) != 0) rmdir(path);
+    }
+}
+
+static kf_status tables(const kf_graph *g, kf_error *err) {
+    char *text = NULL;
+    kf_status st = kf_quantized_table(g, &text, err);
+    free(text);
+    text = NULL;
+    if (st == KF_OK) st = kf_search_table(g, 1, &text, err);
+    free(text);
+    return st == KF_OK && strcmp(kf_quantized_type(KF_I16), "int16") != 0 ? KF_ERR_INTERNAL : st;
+}
+
+static kf_status do_rdk(fixture *f, kf_error *err) {
+    kf_rdk_config *c = NULL;
+    kf_rdk_options o;
+    kf_quantize_options q;
+    kf_rdk_result r = {0};
+    kf_quantize_options_init(&q);
+    kf_rdk_options_init(&o);
+    q.threads = 1, q.rounding = 0, q.equalize = 0, q.bias_correction = 0;
+    o.quantize = &q, o.notice = hear;
+    kf_status st = kf_rdk_load(config_file(f), hear, NULL, &c, err);
+    if (st == KF_OK) st = kf_rdk_quantize(c, &o, &r, err);
+    if (st == KF_OK) st = tables(r.graph, err);
+    kf_rdk_result_free(&r);
+    kf_rdk_free(&c);
+    remove_files(f);
+    return st;
+}
+
+static kf_status do_rdk_check(fixture *f, kf_error *err) {
+    static const unsigned char FRAME[8 * 8 * 3 / 2] = {3};
+    kf_rdk_config *c = NULL;
+    kf_rdk_luma l;
+    kf_tensor in;
+    size_t samples;
+    kf_status st = kf_rdk_load(config_file(f), NULL, NULL, &c, err);
+    if (st == KF_OK) st = kf_rdk_check(c, NULL, &in, &samples, err);
+    const char *path = put(f, "rdk.nv12", FRAME, sizeof FRAME);
+    if (st == KF_OK) st = kf_rdk_check_frames(c, &path, 1, 8, 8, &l, err);
+    kf_rdk_free(&c);
+    remove_files(f);
+    return st;
+}
+
+static kf_status do_written(fixture *f, kf_error *err) {
+    kf_graph *a = NULL, *b = NULL;
+    double worst;
+    kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &a, err);
+    if (st == KF_OK) st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &b, err);
+    if (st == KF_OK) st = kf_graph_compare(a, b, 1, &worst, err);
+    kf_graph_destroy(&a);
+    kf_graph_destroy(&b);
+    return st;
+}
+
+static kf_status do_replace(fixture *f, kf_error *err) {
+    const char *path = put(f, "new", "a", 1);
+    kf_status st = kf_file_replace(put(f, "new.part", "b", 1), path, err);
+    remove_files(f);
+    return st;
+}
+
 const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"batch", do_batch, OOM_ANY},
                             {"labels", do_labels, OOM_ANY},
@@ -249,6 +352,10 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"scores", do_scores, OOM_JSON},
                             {"config", do_config, OOM_ANY},
                             {"other configs", do_other_configs, OOM_OTHER},
+                            {"rdk", do_rdk, OOM_JSON},
+                            {"rdk check", do_rdk_check, OOM_OTHER},
+                            {"compare graphs", do_written, OOM_ANY},
+                            {"replace", do_replace, OOM_OTHER},
                             {0}};
 #else
 const oom_case oom_lab[] = {{0}};

@@ -1,8 +1,10 @@
 /* What the files of this folder share: the configuration behind kf_rdk_config, and the parts of a quantization.
- * load.c fills the configuration, quantize.c gives it its effect; samples.c, outputs.c and log.c serve quantize.c.
- * Owner rule: kf_rdk_free releases a configuration with everything in it. */
+ * keys.c fills the configuration, job.c gives it its effect; calibration.c and outputs.c serve job.c.
+ * Owner rule: kf_rdk_free releases a configuration with everything in it; kf__rdk_job borrows it. */
 #ifndef KF_RDK_H
 #define KF_RDK_H
+
+#include <stdio.h>
 
 #include "kitfox/lab.h"
 #include "rdk/yaml.h"
@@ -10,5 +12,46 @@
 /** Parse and check a file that is in memory; as kf_rdk_load. */
 kf_status kf__rdk_load_memory(const char *file, const char *text, size_t bytes, kf_message_fn notice, void *user,
                               kf_rdk_config **out, kf_error *err);
+
+/** ONNX in memory; `data` is released by its owner with free(). */
+typedef struct kf__rdk_onnx {
+    void *data;
+    size_t bytes;
+} kf__rdk_onnx;
+
+/** One quantization, or as much of it as a check does. */
+typedef struct kf__rdk_job {
+    const kf_rdk_config *c;
+    kf_rdk_options o;
+    kf_quantize_options q;
+    kf_graph *g;
+    kf_samples *samples; /* the result's, or a check's own */
+    kf__rdk_onnx original, optimized, quantized;
+    FILE *log; /* a memory stream of `log_text`: notices, one a line */
+    char *log_text;
+    size_t log_bytes;
+    const char **every; /* all nodes, for all_int16 */
+    bool stopped;       /* progress asked for it */
+} kf__rdk_job;
+
+/** A line for the caller and the log. */
+void kf__rdk_note(kf__rdk_job *j, const char *text);
+/** "PLACE: key: " before the text of an error that does not name the file. Returns `st`. */
+kf_status kf__rdk_at(const kf__rdk_job *j, const char *key, kf_status st, kf_error *err);
+static inline bool kf__rdk_color(const kf_rdk_config *c) {
+    return c->trained == KF_INPUT_RGB || c->trained == KF_INPUT_BGR;
+}
+
+/** calibration.c: fill j->samples for the network's input `in`. */
+kf_status kf__rdk_calibration(kf__rdk_job *j, const kf_tensor *in, kf_error *err);
+
+/** outputs.c: can all outputs be written, and is none of them an input? For the time before the work. */
+kf_status kf__rdk_outputs_check(const kf__rdk_job *j, kf_error *err);
+/** All outputs, or none of them. `input` names the network's input. */
+kf_status kf__rdk_outputs_write(kf__rdk_job *j, const char *input, kf_error *err);
+/** Path of the compiled model; false if it is too long for `room`. */
+bool kf__rdk_output_model(const kf_rdk_config *c, char *to, size_t room);
+/** Suffix of the quantized ONNX file. */
+#define KF_RDK_QUANTIZED_ONNX "_quantized_model.onnx"
 
 #endif

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "rdk/memory.h"
+#include "rdk/blocks.h"
 
 /** What a file may hold. No option raises these: a configuration of a large network needs a tenth of each. */
 enum {

@@ -1,7 +1,7 @@
 /* Memory of one configuration: many blocks of the heap, released together.
  * Owner rule: kf__rdk_memory_free releases everything that the other calls returned. */
-#ifndef KF_RDK_MEMORY_H
-#define KF_RDK_MEMORY_H
+#ifndef KF_RDK_BLOCKS_H
+#define KF_RDK_BLOCKS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,6 +1,6 @@
 /* A list of heap blocks with one release.
- * Owner rule: see memory.h. */
-#include "rdk/memory.h"
+ * Owner rule: see blocks.h. */
+#include "rdk/blocks.h"
 
 #include <stdarg.h>
 #include <stdint.h>

@@ -1,0 +1,96 @@
+/* Calibration data as the file has it: raw numbers, pictures, or random numbers; and what looks odd about it.
+ * Owner rule: the samples belong to the job. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "rdk/rdk.h"
+
+/* Calibration pixels are full range whatever the camera gives; stretched wrongly, or not at all, all of them lie
+ * in 16..235. */
+static void tell_range(kf__rdk_job *j) {
+    double lo = 255, hi = 0;
+    kf_color color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;
+    char text[400];
+    for (size_t i = 0; i < j->samples->n; i++) {
+        const kf_tensor *t = &j->samples->tensors[i];
+        for (const uint8_t *p = t->data, *end = p + t->bytes; p < end; p += 3) {
+            uint8_t rgb[3];
+            kf_color_to_rgb(color, p, 1, rgb);
+            double y = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+            if (y < lo) lo = y;
+            if (y > hi) hi = y;
+        }
+    }
+    if (lo < 15.5 || hi > 235.5) return;
+    snprintf(text, sizeof text,
+             "%.150s: the luma of all calibration pictures lies in %.0f..%.0f, like limited range, but the file says "
+             "regular (full); set input_space_and_range: bt601_video if the camera is limited, and write pictures "
+             "stretched to 0..255",
+             kf_rdk_place(j->c, "input_space_and_range"), lo, hi);
+    kf__rdk_note(j, text);
+}
+
+/* Pixels, or f32 of about unit variance. */
+static void fill_random(kf_tensor *t, size_t count, uint32_t *state) {
+    for (size_t i = 0; i < count; i++) {
+        uint32_t s = *state;
+        s ^= s << 13, s ^= s >> 17, s ^= s << 5;
+        *state = s;
+        if (t->dtype == KF_U8) ((uint8_t *)t->data)[i] = (uint8_t)(s >> 24);
+        else ((float *)t->data)[i] = (float)(((double)s / 4294967296.0 - 0.5) * 3.4641);
+    }
+}
+
+/* calibration_type skip. */
+static kf_status random_samples(kf__rdk_job *j, const kf_tensor *in, bool pixels, kf_error *err) {
+    enum { N = 8 };
+    kf_samples *p = j->samples;
+    uint32_t state = 2463534242u;
+    p->paths = calloc(N, sizeof *p->paths);
+    p->tensors = calloc(N, sizeof *p->tensors);
+    if (!p->paths || !p->tensors) KF_RDK_FAIL_MEMORY(err);
+    while (p->n < N) {
+        kf_tensor *t = &p->tensors[p->n++];
+        size_t count = 1;
+        for (int i = 0; i < in->rank; i++) count *= (size_t)in->shape[i];
+        *t = *in;
+        if (pixels) *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {in->shape[2], in->shape[3], 3}};
+        t->name = NULL, t->bytes = count * kf_dtype_size(t->dtype);
+        if (!(t->data = malloc(t->bytes + 1))) KF_RDK_FAIL_MEMORY(err);
+        fill_random(t, count, &state);
+    }
+    return KF_OK;
+}
+
+static kf_status load_pictures(kf__rdk_job *j, kf_error *err) {
+    kf_graph_info info = {.size = sizeof info};
+    KF_TRY(kf_graph_get_info(j->g, &info, err));
+    KF_TRY(kf_samples_find(j->c->calibration, NULL, j->o.limit, j->samples, err));
+    return kf_samples_load(j->samples, &info.preprocess, err);
+}
+
+static kf_status load_raw(kf__rdk_job *j, const kf_tensor *in, bool pixels, kf_error *err) {
+    const kf_rdk_config *c = j->c;
+    kf_raw_form f = {.type = c->calibration_type,
+                     .nhwc = c->nhwc,
+                     .input = in,
+                     .pixels = pixels,
+                     .bgr = c->trained == KF_INPUT_BGR,
+                     .normalize = c->normalizes,
+                     .camera = c->runtime == KF_INPUT_NV12 ? 1 + c->limited : 0};
+    memcpy(f.mean, c->mean, sizeof f.mean);
+    memcpy(f.scale, c->scale, sizeof f.scale);
+    return kf_samples_load_raw(c->calibration, j->o.limit, &f, j->samples, err);
+}
+
+kf_status kf__rdk_calibration(kf__rdk_job *j, const kf_tensor *in, kf_error *err) {
+    const kf_rdk_config *c = j->c;
+    bool pixels = kf__rdk_color(c) && in->rank == 4 && in->shape[1] == 3;
+    if (c->random) return random_samples(j, in, pixels, err);
+    kf_status st = c->pictures ? load_pictures(j, err) : load_raw(j, in, pixels, err);
+    if (st != KF_OK) return kf__rdk_at(j, "cal_data_dir", st, err);
+    if (j->samples->n < 20)
+        kf__rdk_note(j, "fewer than 20 calibration files; 50 to 200 typical ones give better ranges");
+    if (c->runtime == KF_INPUT_NV12 && !c->limited && pixels) tell_range(j);
+    return KF_OK;
+}
