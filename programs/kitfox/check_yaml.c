@@ -46,8 +46,9 @@ static void print_entry(const kf_rdk_entry *e, bool json) {
 static kf_status check_frames(const char *path, const kf_rdk_config *c, const cli_common *common, const kf_tensor *in,
                               const yaml_frames *f, kf_error *err) {
     bool first = in->rank == 4 && in->shape[1] == 3, own = !f->width && in->rank == 4;
-    int32_t w = own ? (int32_t)in->shape[first ? 3 : 2] : (int32_t)f->width;
-    int32_t h = own ? (int32_t)in->shape[first ? 2 : 1] : (int32_t)f->height;
+    const int row = first ? 2 : 1;
+    int32_t w = own ? (int32_t)in->shape[row + 1] : (int32_t)f->width;
+    int32_t h = own ? (int32_t)in->shape[row] : (int32_t)f->height;
     kf_rdk_luma l;
     KF_TRY(kf_rdk_check_frames(c, (const char *const *)f->paths, f->n, w, h, &l, err));
     const char *range = c->limited ? "limited" : "full";

@@ -162,7 +162,8 @@ static kf_status declared_of(const kf_model *m, lookup get, int32_t n, const kf_
 
 /* `one` is what a single image of `t` is. *n, 0 at first, is how many all tensors have. */
 static kf_status slice(const kf_tensor *t, const kf_tensor *declared, size_t *n, kf_tensor *one, kf_error *err) {
-    int64_t lead = declared->rank > 0 ? declared->shape[0] : 1, given = t->rank > 0 ? t->shape[0] : 1;
+    int64_t lead = declared->rank > 0 ? declared->shape[0] : 1;
+    int64_t given = t->rank > 0 ? t->shape[0] : 1;
     size_t each = declared->bytes / kf_dtype_size(declared->dtype) * kf_dtype_size(t->dtype);
     if (given < 1 || given % lead)
         KF_FAIL(err, KF_ERR_SHAPE, "%s: the first extent is %lld; a multiple of %lld is needed, %lld for each image",

@@ -28,12 +28,13 @@ static kf_status check_input(const kf__rdk_job *j, const kf_tensor *in, kf_error
     int64_t want = c->trained == KF_INPUT_GRAY ? 1 : 3;
     bool first = in->rank == 4 && in->shape[1] == want, last = in->rank == 4 && in->shape[3] == want;
     if (c->trained == KF_INPUT_FEATUREMAP) return KF_OK;
+    const int channels = c->nhwc ? 3 : 1;
     if (!first && !last)
         KF_FAIL(err, KF_ERR_ARGUMENT,
                 "%s: input_type_train needs %d channel%s; the input of the network has rank %d and %lld; correct it, "
                 "or onnx_model",
                 kf_rdk_place(c, "input_type_train"), (int)want, want == 1 ? "" : "s", in->rank,
-                (long long)(in->rank == 4 ? in->shape[c->nhwc ? 3 : 1] : 0));
+                (long long)(in->rank == 4 ? in->shape[channels] : 0));
     const int64_t *side = in->shape + (first ? 2 : 1);
     bool halves = c->runtime == KF_INPUT_NV12 || c->runtime == KF_INPUT_YUV444;
     if (halves && (side[0] % 2 || side[1] % 2))

@@ -406,7 +406,8 @@ static kf_status read_node(config *c, const kf__yaml_node *n) {
                     "unknown key '%.60s' in node_info; the known ones are ON, InputType, InputType0.., OutputType; "
                     "correct it",
                     k->key);
-        const char *words = on ? "BPU|CPU" : "int8|int16", *text = k->kind == KF_YAML_SCALAR ? k->text : "";
+        const char *words = on ? "BPU|CPU" : "int8|int16";
+        const char *text = k->kind == KF_YAML_SCALAR ? k->text : "";
         int choice = word_in(words, text, strlen(text));
         if (choice < 0)
             FAIL_AT(c, k->at, KF_ERR_ARGUMENT, "%.60s '%.60s' in node_info; it is none of %s; write one of them",

@@ -39,7 +39,8 @@ static void print_search(FILE *f, const kf_graph *g, const kf_search_result *r, 
     if (r->candidates)
         fprintf(f, "  %d promoted: %.2f points %s lost, cosine %.6f, SQNR %.2f dB, %.2f %% of MACs in int16\n",
                 r->promoted, r->drop, what, r->cosine, r->sqnr, r->int16_macs);
-    fprintf(f, "  the target is %s%s\n", r->met ? "met" : "NOT met", r->promoted || !r->met ? "" : " without int16");
+    const char *how = r->promoted || !r->met ? "" : " without int16";
+    fprintf(f, "  the target is %s%s\n", r->met ? "met" : "NOT met", how);
 }
 
 const char *kf_quantized_type(kf_dtype dtype) {
