@@ -38,7 +38,7 @@ emulate() {
     case $test in
       classify) emulated_test "$cpu classify" classify_emulated "$build" "qemu-$arch" -cpu "$cpu" ;;
       *)
-        emulated_test "$cpu $test" env KITFOX_SOURCE="$root" timeout 900 \
+        emulated_test "$cpu $test" env KITFOX_EMULATED=1 KITFOX_SOURCE="$root" timeout 900 \
           "qemu-$arch" -cpu "$cpu" "$build/tests/$test" ;;
     esac
   done

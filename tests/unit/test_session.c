@@ -575,7 +575,8 @@ static int scores_in_child(kf_model *m, kf_session *s, const uint8_t *x, const f
     if (kf_session_run_rgb(s, x, 24, y, 5, NULL) != KF_OK || memcmp(y, want, sizeof y) != 0) return 1;
     kf_session_destroy(&s);
 #if !defined(__SANITIZE_THREAD__) /* which lets such a child start no threads */
-    own = make_session(m, 3, NULL, 0);
+    /* Nor does QEMU 7.2 (docs/TESTS.md): it stops at an assertion of its own. */
+    own = make_session(m, getenv("KITFOX_EMULATED") ? 1 : 3, NULL, 0);
     if (kf_session_run_rgb(own, x, 24, y, 5, NULL) != KF_OK || memcmp(y, want, sizeof y) != 0) return 2;
     kf_session_destroy(&own);
 #endif
