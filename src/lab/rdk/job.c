@@ -223,8 +223,9 @@ static kf_status quantize(kf__rdk_job *j, kf_error *err) {
     if (j->c->per_channel >= 0) j->q.per_channel = j->c->per_channel;
     if (j->q.fewer_threads) j->q.fewer_threads = on_fewer_threads;
     j->q.progress = on_progress, j->q.user = j;
-    KF_TRY(kf_graph_quantize(j->g, j->samples->tensors, j->samples->n, &j->q, err));
+    kf_status st = kf_graph_quantize(j->g, j->samples->tensors, j->samples->n, &j->q, err);
     if (j->stopped) KF_FAIL(err, KF_ERR_CANCELLED, "%s: stopped by the caller; nothing was written", j->c->model);
+    KF_TRY(st);
     tell_fallbacks(j);
     return KF_OK;
 }
