@@ -13,10 +13,11 @@
 
 #include <cmocka.h>
 
+#include "../temporary.h"
 #include "kitfox/lab.h"
 
-static char root[] = "/tmp/test-lab-XXXXXX";
-static char path[512], said[4096];
+static char root[512];
+static char path[1024], said[4096];
 static int notices;
 
 static const char *in(const char *name) {
@@ -103,7 +104,7 @@ static kf_dataset *open_data(const char *list, size_t limit, kf_status want) {
     kf_dataset_options o;
     kf_dataset *d;
     kf_error err;
-    char list_path[512];
+    char list_path[1024];
     kf_dataset_options_init(&o);
     if (list) snprintf(list_path, sizeof list_path, "%s/%s", root, list), o.list = list_path;
     o.limit = limit, o.notice = hear, o.user = &notices;
@@ -292,7 +293,7 @@ static void raw(void **state) {
 
 static int make_root(void **state) {
     (void)state;
-    return mkdtemp(root) ? 0 : -1;
+    return temporary_folder(root, sizeof root, "test-lab") ? 0 : -1;
 }
 
 static int remove_root(void **state) {

@@ -12,12 +12,13 @@
 
 #include <cmocka.h>
 
+#include "../temporary.h"
 #include "kitfox/lab.h"
 
 enum { PICTURES = 4, CLASSES = 10 };
 
 static const char *const NAMES[PICTURES] = {"rgb.png", "colour.ppm", "lossless.webp", "progressive.jpg"};
-static char folder[] = "/tmp/test-evaluate-XXXXXX", csv[64];
+static char folder[512], csv[600];
 static kf_model *model;
 static int32_t best[PICTURES][CLASSES]; /* classes, best first, by a session of this test */
 
@@ -50,7 +51,7 @@ static int begin(void **state) {
     kf_graph *g;
     char path[1024];
     snprintf(path, sizeof path, "%s/data/everyday10.safetensors", root());
-    if (!mkdtemp(folder) || kf_graph_import(path, NULL, &g, NULL) != KF_OK) return -1;
+    if (!temporary_folder(folder, sizeof folder, "test-evaluate") || kf_graph_import(path, NULL, &g, NULL) != KF_OK) return -1;
     snprintf(csv, sizeof csv, "%s/labels.csv", folder);
     kf_status st = kf_graph_compile(g, NULL, &model, NULL);
     kf_graph_destroy(&g);
