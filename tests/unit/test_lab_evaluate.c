@@ -51,7 +51,8 @@ static int begin(void **state) {
     kf_graph *g;
     char path[1024];
     snprintf(path, sizeof path, "%s/data/everyday10.safetensors", root());
-    if (!temporary_folder(folder, sizeof folder, "test-evaluate") || kf_graph_import(path, NULL, &g, NULL) != KF_OK) return -1;
+    if (!temporary_folder(folder, sizeof folder, "test-evaluate") || kf_graph_import(path, NULL, &g, NULL) != KF_OK)
+        return -1;
     snprintf(csv, sizeof csv, "%s/labels.csv", folder);
     kf_status st = kf_graph_compile(g, NULL, &model, NULL);
     kf_graph_destroy(&g);
