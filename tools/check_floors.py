@@ -81,7 +81,7 @@ def check_size(path, text):
 
 
 # Names that two files of src have, and why.
-SAME_NAME = {"options.h": "the laboratory's options, until its folders are settled"}
+SAME_NAME = {}
 
 
 def check_names(paths):

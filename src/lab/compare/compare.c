@@ -8,7 +8,6 @@
 
 #include "compare/feed.h"
 #include "compare/nodes.h"
-#include "data/options.h"
 #include "data/text.h"
 #include "evaluate/crew.h"
 
@@ -140,7 +139,7 @@ kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *sam
     job j = {.w = out};
     *out = (kf_comparison){.models = {a, b}, .samples = samples};
     kf_compare_options_init(&j.o);
-    kf_status st = kf__options_read(&j.o, sizeof j.o, options, "kf_compare_options", err);
+    kf_status st = kf_options_read(&j.o, options, "kf_compare_options", err);
     if (st == KF_OK) st = run(&j, err);
     if (st != KF_OK) kf_comparison_free(out);
     return st;

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "data/options.h"
 #include "data/samples.h"
 #include "data/text.h"
 
@@ -231,7 +230,7 @@ kf_status kf_dataset_open(const char *folder, const kf_dataset_options *options,
     struct stat there;
     kf_dataset_options_init(&o);
     *out = NULL;
-    KF_TRY(kf__options_read(&o, sizeof o, options, "kf_dataset_options", err));
+    KF_TRY(kf_options_read(&o, options, "kf_dataset_options", err));
     if (stat(folder, &there) != 0)
         KF_FAIL(err, KF_ERR_IO, "%.600s: cannot open; %s; check --data", folder, strerror(errno));
     kf_dataset *d = calloc(1, sizeof *d);

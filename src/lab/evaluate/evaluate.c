@@ -8,7 +8,6 @@
 #include <time.h>
 
 #include "data/dataset.h"
-#include "data/options.h"
 #include "data/text.h"
 #include "evaluate/crew.h"
 
@@ -185,7 +184,7 @@ kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf
     kf_tensor scores;
     *out = (kf_evaluation){0};
     kf_evaluate_options_init(&w.o);
-    KF_TRY(kf__options_read(&w.o, sizeof w.o, options, "kf_evaluate_options", err));
+    KF_TRY(kf_options_read(&w.o, options, "kf_evaluate_options", err));
     KF_TRY(kf_model_output(model, 0, &scores, err));
     if (w.o.limit && w.o.limit < w.n) w.n = w.o.limit;
     w.top = w.o.top > TOP ? (size_t)w.o.top : TOP;

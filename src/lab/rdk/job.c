@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "data/options.h"
 #include "rdk/rdk.h"
 
 void kf__rdk_note(kf__rdk_job *j, const char *text) {
@@ -79,7 +78,7 @@ static kf_status set_edges(kf__rdk_job *j, kf_error *err) {
 static kf_status import(kf__rdk_job *j, kf_error *err) {
     kf_import_options io;
     kf_import_options_init(&io);
-    KF_TRY(kf__options_read(&io, sizeof io, j->o.import, "kf_import_options", err));
+    KF_TRY(kf_options_read(&io, j->o.import, "kf_import_options", err));
     io.input_shape = j->c->input_shape;
     if (!io.notice) io.notice = on_notice, io.notice_user = j;
     if (access(j->c->model, R_OK) != 0) {
@@ -188,10 +187,10 @@ static void on_fewer_threads(void *user, int32_t started, int32_t wanted) {
 
 static kf_status begin(kf__rdk_job *j, const kf_rdk_config *c, const kf_rdk_options *options, kf_error *err) {
     kf_rdk_options_init(&j->o);
-    KF_TRY(kf__options_read(&j->o, sizeof j->o, options, "kf_rdk_options", err));
+    KF_TRY(kf_options_read(&j->o, options, "kf_rdk_options", err));
     j->c = c;
     kf_quantize_options_init(&j->q);
-    KF_TRY(kf__options_read(&j->q, sizeof j->q, j->o.quantize, "kf_quantize_options", err));
+    KF_TRY(kf_options_read(&j->q, j->o.quantize, "kf_quantize_options", err));
     j->log = open_memstream(&j->log_text, &j->log_bytes);
     if (!j->log) KF_RDK_FAIL_MEMORY(err);
     for (int32_t i = 0; i < c->n_notices; i++) fprintf(j->log, "note: %s\n", c->notices[i]);

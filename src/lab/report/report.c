@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "compare/feed.h"
-#include "data/options.h"
 #include "data/text.h"
 #include "report/html.h"
 
@@ -219,7 +218,7 @@ kf_status kf_comparison_page(const kf_comparison *comparison, const kf_compariso
     size_t n = 0;
     *html = NULL, *bytes = 0;
     kf_comparison_page_options_init(&r.o);
-    KF_TRY(kf__options_read(&r.o, sizeof r.o, options, "kf_comparison_page_options", err));
+    KF_TRY(kf_options_read(&r.o, options, "kf_comparison_page_options", err));
     FILE *f = open_memstream(&text, &n);
     if (!f) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the page");
     kf__html_head(f, r.o.title, STYLE);
