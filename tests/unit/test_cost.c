@@ -56,16 +56,18 @@ static kf__program *steps(int32_t n) {
     return p;
 }
 
-/* All of them live to the end. */
-static kf__program *outputs(int32_t n) {
+/* n tensors of h x w x c that all live to the end. */
+static kf__program *outputs_of(int32_t n, int32_t h, int32_t w, int32_t c) {
     kf__program *p = blank(n, n, 0);
-    take_in(p, 1, 2, 3);
+    take_in(p, h, w, c);
     for (int32_t i = 0; i < n; i++) {
-        pb_step(p, KF_STEP_ACT, "step", 0, pb_tensor(p, "t", 1, 2, 3));
+        pb_step(p, KF_STEP_ACT, "step", 0, pb_tensor(p, "t", h, w, c));
         give_out(p, i + 1);
     }
     return p;
 }
+
+static kf__program *outputs(int32_t n) { return outputs_of(n, 1, 2, 3); }
 
 /* n tensors that nothing makes. */
 static kf__program *tensors(int32_t n) {
@@ -215,15 +217,7 @@ static void says(const kf_error *err, const char *a, const char *b, const char *
 }
 
 /* `count` activations of sides of 4096 that all are outputs: 64 MiB each. */
-static kf__program *wide(int32_t count) {
-    kf__program *p = blank(count, count, 0);
-    take_in(p, 4096, 4096, 1);
-    for (int32_t i = 0; i < count; i++) {
-        pb_step(p, KF_STEP_ACT, "step", 0, pb_tensor(p, "t", 4096, 4096, 1));
-        give_out(p, i + 1);
-    }
-    return p;
-}
+static kf__program *wide(int32_t count) { return outputs_of(count, 4096, 4096, 1); }
 
 static void ignore(void *user, int32_t step, const float *values, size_t n) {
     (void)user, (void)step, (void)values, (void)n;
