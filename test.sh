@@ -25,6 +25,7 @@ ENVIRONMENT=(env) # of setup: the compiler
 TESTS=()          # names of the tests to run; none: all
 LEAVE=()          # suites to leave out, as options
 SLOWER=1          # factor on time limits
+FAILED=()         # what failed, as tier:test
 
 # Build one configuration in its own folder; a build that fails counts as a failed test.
 build() {
@@ -46,6 +47,7 @@ tier() {
   passed=$((passed + $(grep -c '"result": "OK"' "$log")))
   skipped=$((skipped + $(grep -c '"result": "SKIP"' "$log")))
   failed=$((failed + $(grep -cvE '"result": "(OK|SKIP)"' "$log")))
+  FAILED+=($(grep -vE '"result": "(OK|SKIP)"' "$log" | sed -n "s|^{\"name\": \"[^\"]* / \([^\"]*\)\".*|$name:\1|p"))
   echo "== $name took $((SECONDS - begin)) s"
 }
 
@@ -65,6 +67,7 @@ campaign() {
 # The last line and the exit status.
 finish() {
   rm -f "/tmp/kitfox-build.$$"
+  [ ${#FAILED[@]} -eq 0 ] || echo "failed: ${FAILED[*]}"
   echo "$passed passed, $failed failed, $skipped skipped"
   [ "$failed" -eq 0 ]
   exit
