@@ -19,9 +19,9 @@ typedef struct fixture {
 } fixture;
 
 /** How a case takes memory. OOM_NONE: it has to succeed, and not to ask for any at all. OOM_ANY: each failure has to be
- * reported: what goes on may have lost something. OOM_OTHER: libjpeg or stdio is part of it, which have a way with
- * less. OOM_JSON: jansson is, which goes on with half a text where one buffer does not grow and stops at an assertion;
- * only lasting failures end it in order. */
+ * reported: what goes on may have lost something. OOM_OTHER: libjpeg, stdio or qsort is part of it, which have a way
+ * with less. OOM_JSON: jansson is, which goes on with half a text where one buffer does not grow and stops at an
+ * assertion; only lasting failures end it in order. */
 typedef enum oom_memory { OOM_NONE, OOM_ANY, OOM_OTHER, OOM_JSON } oom_memory;
 
 typedef struct oom_case {
