@@ -6,15 +6,13 @@
 
 #include "kitfox/compile.h"
 
-/* A sample is the bytes that the network sees: cut to its size, in its order of colours. */
+/* A sample is a picture of the network's size, in RGB: the library turns it to the network's colours. */
 static kf_status make_sample(const char *path, const kf_preprocess *p, kf_tensor *out, kf_error *err) {
     kf_image whole = {0, 0, 0, NULL}, fit = {0, 0, 0, NULL};
-    size_t pixels = (size_t)p->width * (size_t)p->height, channels = (size_t)kf_color_channels(p->color);
     kf_status st = kf_image_load(path, NULL, &whole, err);
     if (st == KF_OK) st = kf_image_preprocess(&whole, p, &fit, err);
-    if (st == KF_OK) kf_color_from_rgb(p->color, fit.pixels, pixels, fit.pixels);
     kf_image_free(&whole);
-    *out = (kf_tensor){NULL, KF_U8, 3, {p->height, p->width, (int64_t)channels}, fit.pixels, pixels * channels};
+    *out = (kf_tensor){NULL, KF_U8, 3, {p->height, p->width, 3}, fit.pixels, 3 * (size_t)p->width * (size_t)p->height};
     return st;
 }
 

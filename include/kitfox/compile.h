@@ -220,9 +220,9 @@ typedef struct kf_quantize_options {
 KF_API void kf_quantize_options_init(kf_quantize_options *options);
 
 /** Post-training quantization in place; docs/QUANTIZATION.md has the method. `samples`: typical inputs, 50 to 200
- *  of them, all of one kind. Either u8 pixels, [height, width, 3] in the network's colour order or [height, width,
- *  1] where its color is KF_COLOR_GRAY (kf_color_from_rgb makes both): the model then takes pixels and normalizes
- *  in its first layer's weights. Or f32 of the input's shape. Optimizes the graph first. Takes seconds, with a
+ *  of them, all of one kind. Either u8 pictures of the input's size, [height, width, 3] in RGB whatever colours the
+ *  network wants, or [height, width, 1] where it wants KF_COLOR_GRAY: the model then takes pixels and normalizes in
+ *  its first layer's weights. Or f32 of the input's shape. Optimizes the graph first. Takes seconds, with a
  *  target some minutes; memory stays below 1 GB (fewer samples are used beyond that).
  *  ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or limit out
  *  of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a network

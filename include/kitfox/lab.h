@@ -77,8 +77,8 @@ KF_API int32_t kf_dataset_fits(const kf_dataset *dataset, const kf_model *model)
 typedef struct kf_samples {
     char **paths;       /**< [n], sorted by name, or in the order of the list */
     size_t n;           /**< at least 1 after success */
-    kf_tensor *tensors; /**< [n], or NULL before they are loaded: u8 [height, width, channels] in the network's colour
-                           order, or f32 as the file has it */
+    kf_tensor *tensors; /**< [n], or NULL before they are loaded: pictures are u8 [height, width, 3] in RGB whatever
+                           colours the network wants; numbers are f32 or u8 as the file has them */
 } kf_samples;
 
 /** List the pictures (JPEG, PNG, WebP, PPM, PGM) and .npy files of `folder` and its sub-folders, eight levels deep at
@@ -98,8 +98,8 @@ typedef struct kf_raw_form {
     kf_dtype type;          /**< of the numbers: F32, U8, I8, I16 or I32, in the machine's byte order */
     int32_t nhwc;           /**< 1: files are [H,W,C]; 0: [C,H,W] */
     const kf_tensor *input; /**< the network's input; a file has exactly as many numbers. Borrowed for the call */
-    int32_t pixels;         /**< 1: values are 0..255 and become u8 [H,W,3]; 0: they become f32 of the input's shape */
-    int32_t bgr;            /**< 1: the channels of files and network are in the order B, G, R */
+    int32_t pixels; /**< 1: values are 0..255 and become u8 [H,W,3] in RGB; 0: they become f32 of the input's shape */
+    int32_t bgr;    /**< 1: the channels of the files are in the order B, G, R */
     int32_t normalize;      /**< 1: f32 becomes (x - mean[c]) * scale[c] */
     double mean[3], scale[3];
     int32_t camera; /**< pixels go through a camera frame, which halves their chroma: 0 no, 1 NV12 of full range, 2 NV12
@@ -112,7 +112,7 @@ typedef struct kf_raw_form {
 KF_API kf_status kf_samples_load_raw(const char *folder, size_t limit, const kf_raw_form *form, kf_samples *out,
                                      kf_error *err);
 
-/** Read an NPY file of version 1 to 3 ("-" is standard input): little-endian float32 in C order, at most
+/** Read an NPY file of version 1 to 3 ("-" is standard input): little-endian float32 or uint8 in C order, at most
  *  KF_MAX_RANK dimensions and 4 GiB. The caller releases out->data with free(); it is NULL on failure. IO, FORMAT,
  *  UNSUPPORTED (another version, type or order), MEMORY. Thread safe. */
 KF_API kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err);
@@ -252,8 +252,8 @@ typedef struct kf_comparison {
     kf_comparison_summary summary;
 } kf_comparison;
 
-/** Run A, the reference, and B over all samples: files, or their tensors where they are loaded (u8 [H,W,C] in the
- *  models' colour order, or f32 as the models' input). `options` may be NULL: defaults. Results do not depend on
+/** Run A, the reference, and B over all samples: files, or their tensors where they are loaded (u8 [H,W,3] in
+ *  RGB or [H,W,1] of grey, or f32 as the models' input). `options` may be NULL: defaults. Results do not depend on
  *  `threads`. The caller releases `out` with kf_comparison_free; it is empty on failure. Errors name the sample.
  *  ARGUMENT (outputs of different sizes, no samples, a class that the models do not have), IO, FORMAT, LIMIT,
  *  UNSUPPORTED, SHAPE, CANCELLED, MEMORY. Thread safe. */

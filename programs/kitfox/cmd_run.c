@@ -1,4 +1,4 @@
-/* kitfox run MODEL IN.npy -o OUT.npy: raw tensors, for comparing with other engines.
+/* kitfox run MODEL IN.npy -o OUT.npy: raw tensors or a picture, for comparing with other engines.
  * Owner rule: tensors read here are freed here. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -6,6 +6,7 @@
 
 #include "common/cli.h"
 #include "common/files.h"
+#include "kitfox/batch.h"
 
 enum { MAX_TENSORS = 16 };
 
@@ -34,30 +35,107 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static kf_status run(const options *o, kf_model *m, kf_error *err) {
-    kf_tensor in[MAX_TENSORS] = {{0}}, out = {0};
+/* What a run gets, and the room for what it gives. */
+typedef struct tensors {
+    kf_tensor in[MAX_TENSORS], out;
     char names[MAX_TENSORS][256];
-    int n = o->n_args - 1;
-    kf_session *s = NULL;
-    kf_status st = cli_session(m, o->common.threads, &s, err);
-    for (int i = 0; st == KF_OK && i < n; i++) {
-        const char *arg = o->args[1 + i], *eq = strchr(arg, '=');
-        st = kf_npy_read(eq ? eq + 1 : arg, &in[i], err);
+    size_t n, images;
+} tensors;
+
+static kf_status read_inputs(const options *o, tensors *t, kf_error *err) {
+    for (int i = 1; i < o->n_args; i++) {
+        const char *arg = o->args[i], *eq = strchr(arg, '=');
+        kf_tensor *in = &t->in[t->n];
+        kf_status st = kf_npy_read(eq ? eq + 1 : arg, in, err);
+        if (st != KF_OK) return st;
         if (eq) {
-            snprintf(names[i], sizeof names[i], "%.*s", (int)(eq - arg), arg);
-            in[i].name = names[i];
+            snprintf(t->names[t->n], sizeof t->names[0], "%.*s", (int)(eq - arg), arg);
+            in->name = t->names[t->n];
         }
+        t->n++;
     }
-    if (st == KF_OK) st = kf_model_output(m, 0, &out, err);
-    if (st == KF_OK && !(out.data = malloc(out.bytes))) {
-        snprintf(err->text, sizeof err->text, "out of memory");
-        st = KF_ERR_MEMORY;
+    return KF_OK;
+}
+
+/* What the model declares for the first tensor. */
+static kf_status first_input(const kf_model *m, const kf_tensor *t, kf_tensor *declared, kf_error *err) {
+    kf_model_info info = {.size = sizeof info};
+    kf_model_get_info(m, &info);
+    for (int32_t i = 0; t->name && i < info.n_inputs; i++) {
+        kf_status st = kf_model_input(m, i, declared, err);
+        if (st != KF_OK || strcmp(declared->name, t->name) == 0) return st;
     }
-    if (st == KF_OK) st = kf_session_run(s, in, (size_t)n, &out, 1, err);
-    if (st == KF_OK) st = kf_npy_write(cli_output_name(o->out), &out, err);
-    for (int i = 0; i < n; i++) free(in[i].data);
-    free(out.data);
+    return kf_model_input(m, 0, declared, err);
+}
+
+/* Count the images and make room for the first output of each. */
+static kf_status make_output(const kf_model *m, tensors *t, kf_error *err) {
+    kf_tensor in = {0};
+    kf_status st = first_input(m, &t->in[0], &in, err);
+    if (st == KF_OK) st = kf_model_output(m, 0, &t->out, err);
+    if (st != KF_OK) return st;
+    t->images = 1;
+    if (t->in[0].rank == in.rank && in.rank > 0) t->images = (size_t)(t->in[0].shape[0] / in.shape[0]);
+    size_t each = t->out.bytes, n = t->images > 1 && t->out.rank > 0 ? t->images : 1;
+    if (n > 1) t->out.shape[0] *= (int64_t)n;
+    bool possible = !__builtin_mul_overflow(each, n, &t->out.bytes);
+    if (possible && (t->out.data = malloc(t->out.bytes))) return KF_OK;
+    return cli_error(err, KF_ERR_MEMORY, "out of memory for the outputs of %zu images, %zu bytes each", n, each);
+}
+
+/* A picture as numpy has it, of exactly the input's size: the library turns its colours and normalizes it. */
+static bool is_picture(const tensors *t, const kf_preprocess *p) {
+    const kf_tensor *in = &t->in[0];
+    return t->n == 1 && p->valid && in->dtype == KF_U8 && in->rank == 3 && in->shape[0] == p->height &&
+           in->shape[1] == p->width && in->shape[2] == 3;
+}
+
+static kf_status run_one(kf_session *s, const kf_model *m, tensors *t, kf_error *err) {
+    kf_model_info info = {.size = sizeof info};
+    kf_model_get_info(m, &info);
+    const kf_preprocess *p = &info.preprocess;
+    if (!is_picture(t, p)) return kf_session_run(s, t->in, t->n, &t->out, 1, err);
+    return kf_session_run_rgb(s, t->in[0].data, 3 * (size_t)p->width, t->out.data, t->out.bytes / sizeof(float), err);
+}
+
+/* No more threads than images. */
+static kf_status make_pool(int threads, size_t images, kf_pool **out, kf_error *err) {
+    int32_t started, wanted;
+    kf_status st = kf_pool_create(threads, NULL, out, err);
+    if (st != KF_OK) return st;
+    started = kf_pool_threads(*out, &wanted);
+    cli_note_threads(started, wanted);
+    if ((size_t)started <= images) return KF_OK;
+    kf_pool_destroy(out);
+    return kf_pool_create((int32_t)images, NULL, out, err);
+}
+
+static kf_status run_many(const options *o, const kf_model *m, tensors *t, kf_error *err) {
+    kf_batch_options bo;
+    kf_batch *b = NULL;
+    kf_pool *pool = NULL;
+    kf_batch_options_init(&bo);
+    kf_status st = make_pool(o->common.threads, t->images, &pool, err);
+    bo.pool = pool;
+    if (st == KF_OK) st = kf_batch_create(m, &bo, &b, err);
+    if (st == KF_OK) st = kf_batch_run(b, t->in, t->n, &t->out, 1, err);
+    kf_batch_destroy(&b);
+    kf_pool_destroy(&pool);
+    return st;
+}
+
+static kf_status run(const options *o, const kf_model *m, kf_error *err) {
+    tensors t = {0};
+    kf_session *s = NULL;
+    kf_status st = cli_session(m, o->common.threads, &s, err); /* which knows what is too much for this machine */
+    if (st == KF_OK) st = read_inputs(o, &t, err);
+    if (st == KF_OK) st = make_output(m, &t, err);
+    if (st == KF_OK && t.images == 1) st = run_one(s, m, &t, err);
     kf_session_destroy(&s);
+    if (st == KF_OK && t.images != 1) st = run_many(o, m, &t, err);
+    if (st == KF_OK) st = kf_npy_write(cli_output_name(o->out), &t.out, err);
+    for (size_t i = 0; i < t.n; i++) free(t.in[i].data);
+    free(t.out.data);
     return st;
 }
 
@@ -72,14 +150,15 @@ static kf_status check_output(const options *o, const cli_output *out, kf_error 
 
 int cmd_run(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {
-        OPTIONS,
-        parse,
-        "MODEL IN.npy... -o OUT.npy",
-        "Raw float32 tensors in and out, NCHW as the model declares; several inputs as NAME=FILE.",
-        children,
-        NULL,
-        NULL};
+    const struct argp argp = {OPTIONS,
+                              parse,
+                              "MODEL IN.npy... -o OUT.npy",
+                              "Raw tensors in and out, float32 and NCHW as the model declares; several inputs as "
+                              "NAME=FILE. A first extent of N times the declared one holds N images, which share all "
+                              "cores. A uint8 file [H,W,3] is an RGB picture of the input's size.",
+                              children,
+                              NULL,
+                              NULL};
     options o = {0};
     kf_error err = {0};
     kf_model *m = NULL;

@@ -18,7 +18,7 @@ static void again(const kf_tensor *t) {
         fprintf(stderr, "%s\n", err.text);
         abort();
     }
-    if (back.rank != t->rank || back.bytes != t->bytes ||
+    if (back.dtype != t->dtype || back.rank != t->rank || back.bytes != t->bytes ||
         memcmp(back.shape, t->shape, (size_t)t->rank * sizeof *t->shape) != 0 ||
         memcmp(back.data, t->data, t->bytes) != 0)
         abort();
@@ -31,7 +31,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     kf_tensor t;
     memory_file f = open_memory_file(data, size);
     if (kf_npy_read(f.path, &t, &err) == KF_OK) {
-        size_t bytes = 4;
+        size_t bytes = kf_dtype_size(t.dtype);
         for (int i = 0; i < t.rank; i++) bytes *= (size_t)t.shape[i];
         if (bytes != t.bytes || t.bytes > size) abort(); /* the data came out of the file */
         again(&t);

@@ -27,16 +27,16 @@ static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t ind
         KF_FAIL(err, KF_ERR_ARGUMENT, "calibration sample %zu: data is missing or of another type than sample 0",
                 index);
     if (dtype == KF_U8) {
-        int32_t c = kf_color_channels(g->meta.preprocess.color);
+        int32_t c = kf_color_channels(g->meta.preprocess.color), given = t->rank == 3 && t->shape[2] == 1 ? c : 3;
         if (s->rank != 4 || s->dim[1] != c)
             KF_FAIL(err, KF_ERR_SHAPE,
                     "calibration sample %zu: pixels are given, but the network does not take "
                     "pictures of %d channel%s",
                     index, c, c == 1 ? "" : "s");
-        if (t->rank != 3 || t->shape[2] != c || t->shape[0] != s->dim[2] || t->shape[1] != s->dim[3])
-            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels of %lld x %lld x %d are needed", index,
-                    (long long)s->dim[2], (long long)s->dim[3], c);
-        n = (size_t)(t->shape[0] * t->shape[1] * c);
+        if (t->rank != 3 || t->shape[2] != given || t->shape[0] != s->dim[2] || t->shape[1] != s->dim[3])
+            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels of %lld x %lld x %s are needed", index,
+                    (long long)s->dim[2], (long long)s->dim[3], c == 1 ? "3 or 1" : "3");
+        n = (size_t)(t->shape[0] * t->shape[1] * given);
     } else {
         kf__shape have = kf__shape_make(t->rank < 0 || t->rank > KF_MAX_RANK ? 0 : t->rank, t->shape);
         char want[96], got[96];
@@ -122,8 +122,26 @@ static void fewer(void *user, int started, int wanted) {
     t->said = true;
 }
 
+/* RGB pictures as a network of other colours takes them, in *block, which the caller frees; `data` points to them then.
+ */
+static kf_status turn_colors(const kf_preprocess *p, const kf_tensor *samples, size_t n, const void **data,
+                             uint8_t **block, kf_error *err) {
+    if (samples[0].dtype != KF_U8 || p->color == KF_COLOR_RGB) return KF_OK;
+    size_t pixels = (size_t)(samples[0].shape[0] * samples[0].shape[1]), bytes;
+    size_t each = pixels * (size_t)kf_color_channels(p->color);
+    if (!kf__mul_size(each, n, &bytes) || !(*block = kf__mem_alloc(NULL, bytes)))
+        KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %zu calibration pictures of %zu bytes", n, each);
+    for (size_t i = 0; i < n; i++) {
+        uint8_t *to = *block + i * each;
+        if (samples[i].shape[2] != 3) continue; /* grey already */
+        kf_color_from_rgb(p->color, samples[i].data, pixels, to);
+        data[i] = to;
+    }
+    return KF_OK;
+}
+
 static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, const kf_quantize_options *o,
-                          kf_error *err) {
+                          uint8_t **block, kf_error *err) {
     kf__graph *g = graph->g;
     kf__qoptions q = kf__qoptions_default();
     const void **data = kf__arena_array(&g->arena, n, sizeof *data);
@@ -132,6 +150,7 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
         KF_TRY(check_sample(g, &samples[i], i, samples[0].dtype, err));
         data[i] = samples[i].data;
     }
+    KF_TRY(turn_colors(&g->meta.preprocess, samples, n, data, block, err));
     KF_TRY(mark_all(g, o, &q, err));
     q.range = (kf__qrange)o->range;
     q.percentile = o->percentile;
@@ -204,7 +223,9 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
         KF_FAIL(err, KF_ERR_ARGUMENT,
                 "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
     kf__fp_state caller = kf__fp_enter();
-    kf_status st = quantize(graph, samples, n, &o, err);
+    uint8_t *block = NULL;
+    kf_status st = quantize(graph, samples, n, &o, &block, err);
+    kf__mem_free(NULL, block);
     kf__fp_leave(caller);
     return st;
 }

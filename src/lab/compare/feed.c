@@ -29,20 +29,22 @@ void kf__feed_unload(kf__feed *in) {
     *in = (kf__feed){0};
 }
 
-kf_status kf__feed_picture(const kf_tensor *t, kf_color color, kf_image *out, kf_error *err) {
+kf_status kf__feed_picture(const kf_tensor *t, kf_image *out, kf_error *err) {
     *out = (kf_image){0};
-    if (t->rank != 3 || t->shape[2] != kf_color_channels(color))
-        return kf_error_set(err, KF_ERR_SHAPE, "pixels of %lld channels; the model takes %s", (long long)t->shape[2],
-                            kf_color_name(color));
+    if (t->rank != 3 || (t->shape[2] != 3 && t->shape[2] != 1))
+        return kf_error_set(err, KF_ERR_SHAPE,
+                            "pixels of rank %d and %lld channels; pictures are [height, width, 3] in RGB, or "
+                            "[height, width, 1] of grey",
+                            t->rank, t->rank == 3 ? (long long)t->shape[2] : 0LL);
+    kf_color color = t->shape[2] == 1 ? KF_COLOR_GRAY : KF_COLOR_RGB;
     kf_status st = kf_image_create((int32_t)t->shape[1], (int32_t)t->shape[0], out, err);
     if (st == KF_OK) kf_color_to_rgb(color, t->data, (size_t)(t->shape[0] * t->shape[1]), out->pixels);
     return st;
 }
 
-static kf_status run_pixels(kf_session *s, const kf_preprocess *how, const kf_tensor *t, float *to, size_t n,
-                            kf_error *err) {
+static kf_status run_pixels(kf_session *s, const kf_tensor *t, float *to, size_t n, kf_error *err) {
     kf_image rgb;
-    kf_status st = kf__feed_picture(t, how->color, &rgb, err);
+    kf_status st = kf__feed_picture(t, &rgb, err);
     if (st == KF_OK) st = kf_session_run_rgb(s, rgb.pixels, rgb.stride, to, n, err);
     kf_image_free(&rgb);
     return st;
@@ -54,8 +56,7 @@ kf_status kf__feed_forward(const kf_comparison *w, int side, kf_session *s, cons
     kf_image crop;
     kf_tensor out;
     kf_model_get_info(w->models[side], &info);
-    if (in->tensor.data && in->tensor.dtype == KF_U8)
-        return run_pixels(s, &info.preprocess, &in->tensor, to, w->classes, err);
+    if (in->tensor.data && in->tensor.dtype == KF_U8) return run_pixels(s, &in->tensor, to, w->classes, err);
     if (in->tensor.data) {
         kf_status st = kf_model_output(w->models[side], 0, &out, err);
         out.data = to;

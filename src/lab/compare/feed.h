@@ -17,9 +17,9 @@ typedef struct kf__feed {
 /** Sample `i` of the comparison. Errors name the file. */
 kf_status kf__feed_load(const kf_comparison *w, size_t i, kf__feed *in, kf_error *err);
 void kf__feed_unload(kf__feed *in);
-/** Pixels in a network's order, [h, w, channels of `color`], as a picture that kf_image_free releases. SHAPE: other
- *  channels. */
-kf_status kf__feed_picture(const kf_tensor *t, kf_color color, kf_image *out, kf_error *err);
+/** Pixels [height, width, 3] in RGB, or [height, width, 1] of grey, as a picture that kf_image_free releases. SHAPE:
+ *  other channels. */
+kf_status kf__feed_picture(const kf_tensor *t, kf_image *out, kf_error *err);
 /** One side's outputs for it, w->classes numbers. */
 kf_status kf__feed_forward(const kf_comparison *w, int side, kf_session *s, const kf__feed *in, float *to,
                            kf_error *err);

@@ -1,4 +1,4 @@
-/* NPY files: little-endian float32 in C order, versions 1 to 3.
+/* NPY files: little-endian float32 or uint8 in C order, versions 1 to 3.
  * The header is read as text with fixed keys; nothing is evaluated.
  * Owner rule: what kf_npy_read gives is the caller's. */
 #include <stdbool.h>
@@ -18,7 +18,7 @@ static const char *value(const char *header, const char *key) {
 
 static bool parse_shape(const char *header, kf_tensor *t) {
     const char *p = value(header, "'shape'");
-    size_t count = 4;
+    size_t count = kf_dtype_size(t->dtype);
     if (*p != '(') return false;
     for (p++; *p && *p != ')';) {
         char *end;
@@ -89,10 +89,13 @@ kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     KF_TRY(kf__text_open(path, &f, err));
     kf_status st = KF_OK;
     char *header = read_header(f, path, &st, err);
-    if (st == KF_OK && (strncmp(value(header, "'descr'"), "'<f4'", 5) != 0 ||
+    bool bytes = st == KF_OK && strncmp(value(header, "'descr'"), "'|u1'", 5) == 0;
+    if (bytes) out->dtype = KF_U8;
+    if (st == KF_OK && ((!bytes && strncmp(value(header, "'descr'"), "'<f4'", 5) != 0) ||
                         strncmp(value(header, "'fortran_order'"), "False", 5) != 0))
         st = kf_error_set(err, KF_ERR_UNSUPPORTED,
-                          "%.600s: only float32 in C order is read; convert with numpy.ascontiguousarray(x, 'float32')",
+                          "%.600s: only float32 and uint8 in C order are read; convert with "
+                          "numpy.ascontiguousarray(x, 'float32')",
                           path);
     if (st == KF_OK && !parse_shape(header, out))
         st = kf_error_set(err, KF_ERR_FORMAT, "%.600s: the NPY shape cannot be read", path);

@@ -152,8 +152,7 @@ static size_t at(const shape *s, bool last, size_t c, size_t y, size_t x) {
     return last ? (y * s->w + x) * s->c + c : (c * s->h + y) * s->w + x;
 }
 
-/* To a camera frame and back: the chroma that the network will be fed is halved. A kf_image is RGB; BGR is turned round
- * it. */
+/* To a camera frame and back: the chroma that the network will be fed is halved. */
 static kf_status through_camera(uint8_t *rgb, const shape *s, bool limited, kf_error *err) {
     kf_image in = {(int32_t)s->w, (int32_t)s->h, 3 * s->w, rgb}, back = {0};
     size_t luma = s->w * s->h;
@@ -176,12 +175,8 @@ static kf_status make_pixels(const kf_raw_form *f, const shape *s, const float *
     for (size_t y = 0; y < s->h; y++)
         for (size_t k = 0; k < s->w; k++)
             for (size_t c = 0; c < 3; c++) *to++ = (uint8_t)fminf(fmaxf(rintf(x[at(s, f->nhwc, c, y, k)]), 0), 255);
-    if (!f->camera) return KF_OK;
-    kf_color color = f->bgr ? KF_COLOR_BGR : KF_COLOR_RGB;
-    kf_color_to_rgb(color, t->data, s->w * s->h, t->data);
-    kf_status st = through_camera(t->data, s, f->camera == 2, err);
-    kf_color_from_rgb(color, t->data, s->w * s->h, t->data);
-    return st;
+    if (f->bgr) kf_color_to_rgb(KF_COLOR_BGR, t->data, s->w * s->h, t->data);
+    return f->camera ? through_camera(t->data, s, f->camera == 2, err) : KF_OK;
 }
 
 static kf_status make_floats(const kf_raw_form *f, const shape *s, const float *x, kf_tensor *t, kf_error *err) {

@@ -101,13 +101,10 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
     st = kf_image_preprocess(&full, how, &crop, err);
     kf_image_free(&full);
     if (st != KF_OK) return st;
-    size_t w = (size_t)crop.width, h = (size_t)crop.height, row = w * (size_t)kf_color_channels(how->color);
-    *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .bytes = h * row};
-    t->shape[0] = crop.height;
-    t->shape[1] = crop.width;
-    t->shape[2] = kf_color_channels(how->color);
+    size_t w = (size_t)crop.width, h = (size_t)crop.height, row = 3 * w;
+    *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {crop.height, crop.width, 3}, .bytes = h * row};
     uint8_t *to = t->data = malloc(t->bytes);
-    for (size_t y = 0; to && y < h; y++) kf_color_from_rgb(how->color, crop.pixels + y * crop.stride, w, to + y * row);
+    for (size_t y = 0; to && y < h; y++) memcpy(to + y * row, crop.pixels + y * crop.stride, row);
     kf_image_free(&crop);
     return t->data ? KF_OK : kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory", path);
 }

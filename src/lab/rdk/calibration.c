@@ -9,14 +9,11 @@
  * in 16..235. */
 static void tell_range(kf__rdk_job *j) {
     double lo = 255, hi = 0;
-    kf_color color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;
     char text[400];
     for (size_t i = 0; i < j->samples->n; i++) {
         const kf_tensor *t = &j->samples->tensors[i];
         for (const uint8_t *p = t->data, *end = p + t->bytes; p < end; p += 3) {
-            uint8_t rgb[3];
-            kf_color_to_rgb(color, p, 1, rgb);
-            double y = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
+            double y = 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2];
             if (y < lo) lo = y;
             if (y > hi) hi = y;
         }
@@ -58,6 +55,8 @@ static kf_status random_samples(kf__rdk_job *j, const kf_tensor *in, bool pixels
         t->name = NULL, t->bytes = count * kf_dtype_size(t->dtype);
         if (!(t->data = malloc(t->bytes + 1))) KF_RDK_FAIL_MEMORY(err);
         fill_random(t, count, &state);
+        /* Numbers are in the network's order, as in files: the same random model whatever its colours. */
+        if (pixels && j->c->trained == KF_INPUT_BGR) kf_color_to_rgb(KF_COLOR_BGR, t->data, count / 3, t->data);
     }
     return KF_OK;
 }

@@ -113,10 +113,7 @@ static void thumbnail(FILE *f, const report *r, size_t i) {
     kf__feed in;
     kf_error err;
     if (kf__feed_load(r->w, i, &in, &err) == KF_OK) {
-        kf_model_info info = {.size = sizeof info};
-        kf_model_get_info(r->w->models[0], &info);
-        if (in.tensor.data && in.tensor.dtype == KF_U8)
-            kf__feed_picture(&in.tensor, info.preprocess.color, &in.full, &err);
+        if (in.tensor.data && in.tensor.dtype == KF_U8) kf__feed_picture(&in.tensor, &in.full, &err);
         if (in.full.pixels) kf__html_thumbnail(f, &in.full, SIDE);
     }
     kf__feed_unload(&in);
