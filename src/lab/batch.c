@@ -164,7 +164,10 @@ static kf_status declared_of(const kf_model *m, lookup get, int32_t n, const kf_
 static kf_status slice(const kf_tensor *t, const kf_tensor *declared, size_t *n, kf_tensor *one, kf_error *err) {
     int64_t lead = declared->rank > 0 ? declared->shape[0] : 1;
     int64_t given = t->rank > 0 ? t->shape[0] : 1;
-    size_t each = declared->bytes / kf_dtype_size(declared->dtype) * kf_dtype_size(t->dtype);
+    size_t each = kf_dtype_size(t->dtype) * (size_t)lead;
+    /* Extents past all bounds become no bytes, which is refused below. */
+    for (int32_t i = 1; i < t->rank && i < KF_MAX_RANK; i++)
+        if (t->shape[i] < 0 || __builtin_mul_overflow(each, (size_t)t->shape[i], &each)) each = 0;
     if (given < 1 || given % lead)
         KF_FAIL(err, KF_ERR_SHAPE, "%s: the first extent is %lld; a multiple of %lld is needed, %lld for each image",
                 declared->name, (long long)given, (long long)lead, (long long)lead);
@@ -175,7 +178,7 @@ static kf_status slice(const kf_tensor *t, const kf_tensor *declared, size_t *n,
         KF_FAIL(err, KF_ERR_SHAPE, "%s: %zu bytes given; %zu images of %zu bytes are needed", declared->name, t->bytes,
                 images, each);
     *n = images;
-    *one = *t;
+    *one = *t; /* whose other extents kf_session_run judges */
     if (t->rank > 0) one->shape[0] = lead;
     one->bytes = each;
     return KF_OK;

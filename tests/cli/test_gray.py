@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Networks of one channel over colour pictures: what they see is Pillow's convert("L"), in f32 and in 8 bits.
+Networks of BGR and of grey take the same RGB pictures as all others, and many images at once.
 
 The argument is the program. Runs in the interpreter of KITFOX_PEERS when numpy or Pillow is missing; skips (77) without
 one.
@@ -147,6 +148,95 @@ def quantized():
     check("8 bits stay near f32", far < 0.05, far)
     code, _, err = run("compare", f32, int8, "--data", path("calib"), "--nodes")
     check("compare", code == 0, err)
+
+
+def file_of(name):
+    with open(path(name), "rb") as f:
+        return f.read()
+
+
+def quantize(model, calib, name):
+    code, _, err = run("quantize", path(model), "--calib", path(calib), "-o", path(name))
+    check(f"quantize {name}", code == 0, err)
+    return path(name)
+
+
+@once
+def numbers(folder):
+    """The pictures as uint8 files of numpy, and with red and blue changed."""
+    os.mkdir(path("numbers"))
+    os.mkdir(path("turned"))
+    for i, name in enumerate(pictures()):
+        a = np.array(Image.open(name))
+        np.save(path(f"numbers/{i}.npy"), a)
+        Image.fromarray(np.ascontiguousarray(a[:, :, ::-1])).save(path(f"turned/{i}.png"))
+    return path("numbers")
+
+
+@once
+def orders(folder):
+    """One network of three channels as RGB and as BGR, in f32 and quantized on pictures that look the same to both."""
+    numbers()
+    for order, calib in ("rgb", "turned"), ("bgr", "calib"):
+        code, _, err = run("import", networks()[1], "-o", path(order + ".kfx"), "--color", order, "--mean", str(MEAN),
+                           "--std", str(STD), "--crop-pct", "1")
+        check(f"import {order}", code == 0, err)
+        quantize(order + ".kfx", calib, order + "8.kfx")
+    return path("rgb.kfx"), path("bgr.kfx"), path("rgb8.kfx"), path("bgr8.kfx")
+
+
+@case
+def bgr():
+    """A BGR network over pictures is an RGB network over the same pictures with red and blue changed."""
+    files, (_, f32, _, int8) = numbers(), orders()
+    quantize("bgr.kfx", "numbers", "npy8.kfx")
+    check("u8 files [H,W,3] calibrate a BGR network as pictures do", file_of("npy8.kfx") == file_of("bgr8.kfx"))
+    for i, name in enumerate(pictures()[:4]):
+        for model in "{}.kfx", "{}8.kfx":
+            rgb, want = path(model.format("rgb")), classify(path(model.format("bgr")), name)
+            check(f"{model}: BGR is RGB turned", (want == classify(rgb, path(f"turned/{i}.png"))).all(), want)
+            check(f"{model}: colours count", not (want == classify(rgb, name)).all(), want)
+            y = softmax(logits(path(model.format("bgr")), np.load(f"{files}/{i}.npy")))
+            check(f"{model}: run takes the picture as classify does", np.abs(want - y).max() < 1e-6, (want, y))
+    code, _, err = run("compare", f32, int8, "--data", path("calib"))
+    check("compare BGR", code == 0, err)
+
+
+@case
+def gray_numbers():
+    numbers()
+    single()
+    quantize("f32.kfx", "calib", "files8.kfx")
+    quantize("f32.kfx", "numbers", "npy8gray.kfx")
+    check("u8 files [H,W,3] calibrate a grey network as pictures do", file_of("npy8gray.kfx") == file_of("files8.kfx"))
+
+
+def many(model, x):
+    """N images in one file give what they give alone, to the bit."""
+    alone = [logits(model, x[i:i + 1]) for i in range(len(x))]
+    for threads in "1", "2", "3":
+        for n in 2, 3, 7:
+            np.save(path("in.npy"), x[:n])
+            code, _, err = run("run", model, path("in.npy"), "-o", path("out.npy"), "--threads", threads)
+            y = np.load(path("out.npy"))
+            check(f"{n} images on {threads} threads", code == 0 and y.shape == (n, CLASSES) and (y == alone[:n]).all(),
+                  err)
+
+
+def refused(what, x, word):
+    np.save(path("in.npy"), x)
+    code, _, err = run("run", single(), path("in.npy"), "-o", path("out.npy"))
+    check(f"{what} is refused", code == 1 and word in err, (code, err))
+
+
+@case
+def many_images():
+    x = np.random.default_rng(3).standard_normal([7, 3, SIDE, SIDE]).astype(np.float32)
+    one = np.ascontiguousarray(x[:, :1])
+    many(single(), one)
+    many(orders()[3], x)
+    refused("no image", one[:0], "first extent is 0")
+    refused("a wrong side of three images", one[:3, :, 1:], "image 0 of 3")
 
 
 sys.exit(run_cases())
