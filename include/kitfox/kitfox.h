@@ -166,16 +166,16 @@ KF_API void kf_session_destroy(kf_session **session);
  * asked for, or the default. Fewer than that could be started where the two differ. */
 KF_API int32_t kf_session_threads(const kf_session *session, int32_t *wanted);
 
-/** Raw tensors in, raw tensors out, in the model's declared order and layout. Inputs: f32 as declared (mostly NCHW); a
- *  model with u8 pixel input also takes u8 (as declared, or N,H,W,C where N,C,H,W is declared), and f32 with its
- *  normalization undone and rounded. Outputs: caller's f32
- *  buffers of the declared size. Allocates nothing. */
+/** Raw tensors in, raw tensors out, in the model's declared order and layout; colours in the model's own order. Inputs:
+ * f32 as declared (mostly NCHW); a model with u8 pixel input also takes u8 (as declared, or N,H,W,C where N,C,H,W is
+ * declared), and f32 with its normalization undone and rounded. Outputs: caller's f32 buffers of the declared size.
+ * Allocates nothing. */
 KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                 kf_error *err);
-/** Exactly input-sized RGB8 pixels, `stride` bytes a row; networks of one channel with KF_COLOR_GRAY see their luma.
- *  ARGUMENT: a stride below 3 * width. `scores` gets output 0 (class count f32: logits, or probabilities when the
- * network ends in softmax). Allocates nothing. UNSUPPORTED: the model has no picture input, or one channel and another
- * color than GRAY. */
+/** Exactly input-sized RGB8 pixels, `stride` bytes a row. Callers never convert colours: networks of BGR see them
+ *  swapped, networks of one channel with KF_COLOR_GRAY see their luma. `scores` gets output 0 (class count f32: logits,
+ *  or probabilities when the network ends in softmax). Allocates nothing. ARGUMENT: a stride below 3 * width.
+ *  UNSUPPORTED: the model has no picture input, or one channel and another color than GRAY. */
 KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, size_t stride, float *scores,
                                     size_t n_scores, kf_error *err);
 /** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes). Allocates only for

@@ -31,9 +31,14 @@ def verbs(top):
     for name in ("frog", "ship"):
         os.makedirs(os.path.join(data, name))
         os.symlink(os.path.join(EXAMPLES, name + ".jpg"), os.path.join(data, name, name + ".jpg"))
+    three = os.path.join(top, "three.npy")
+    with open(three, "wb") as f:
+        header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 64, 64), }".ljust(117) + "\n"
+        f.write(b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header.encode() + bytes(3 * 3 * 64 * 64 * 4))
     plain = {"classify": [FROG], "info": ["--json", INTEGERS], "check": [SE], "eval": ["--data", data], "zoo": [],
              "compare": [WEIGHTS, INTEGERS, "--data", data], "verify": [CHECKED], "bench": ["-n", "2"]}
-    write = {"import": [SE], "simplify": [SE], "export": [SE], "quantize": [SE, "--calib", data]}
+    write = {"import": [SE], "simplify": [SE], "export": [SE], "quantize": [SE, "--calib", data],
+             "run": [WEIGHTS, three]}
     return {**{name: ([name, *args], None, False) for name, args in plain.items()},
             **{name: ([name, *args], None, True) for name, args in write.items()},
             "classify --json": (["classify", "--json", FROG], None, False),
