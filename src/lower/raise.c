@@ -147,6 +147,7 @@ static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
     r->g->inputs[r->g->n_inputs++] = v;
     r->value[in->tensor] = v;
     KF_TRY(kf__raise_quant(r, &r->p->tensors[in->tensor], &r->g->values[v].quant));
+    if (r->g->values[v].quant) r->g->values[v].quant->pixels = in->pixels;
     if (in->layout == 1) { /* NHWC as declared */
         kf__vid moved = kf__graph_add_value(r->g, "", KF_F32, &want);
         kf__node *n =

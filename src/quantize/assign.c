@@ -249,7 +249,8 @@ kf_status kf__assign_input(kf__sim *s, const kf__qsamples *samples) {
     size_t n = kf__sim_shape_of(g, g->inputs[0]).count;
     float lo = 0, hi = 0;
     if (!q) KF_FAIL_MEMORY(s->err, sizeof *q);
-    if (s->pixels || samples->pixels) return KF_OK; /* scale 1, zero point 0 */
+    q->pixels = s->pixels || samples->pixels;
+    if (q->pixels) return KF_OK; /* scale 1, zero point 0 */
     for (size_t k = 0; k < samples->n; k++)
         for (size_t i = 0; i < n; i++) {
             float x = ((const float *)samples->data[k])[i];

@@ -19,12 +19,12 @@ typedef struct kf__quant {
     int32_t channels;     /* 0: per tensor; else length of the vectors below (axis 1 of activations, 0 of weights) */
     const float *scales;  /* [channels] */
     const int32_t *zeros; /* [channels], activations only */
+    bool pixels;          /* of an input: unchanged pixels of a picture, with scale 1 and zero point 0 */
 } kf__quant;
 
-/** Are these unchanged pixels of a picture? The layer that reads them subtracts the mean. */
-static inline bool kf__quant_is_pixels(const kf__quant *q) {
-    return q && q->dtype == KF_U8 && q->scale == 1.0f && q->zero == 0 && !q->channels;
-}
+/** Are these unchanged pixels of a picture? The layer that reads them subtracts the mean. This is stored where it is
+ *  known and never inferred: other numbers may have scale 1 and zero point 0 by chance. */
+static inline bool kf__quant_is_pixels(const kf__quant *q) { return q && q->pixels; }
 
 /** Scale and zero point of channel c. */
 static inline float kf__q_scale(const kf__quant *q, int64_t c) { return q->channels ? q->scales[c] : q->scale; }
