@@ -112,6 +112,25 @@ typedef struct kf_raw_form {
 KF_API kf_status kf_samples_load_raw(const char *folder, size_t limit, const kf_raw_form *form, kf_samples *out,
                                      kf_error *err);
 
+/** What samples are like. */
+typedef struct kf_sample_facts {
+    size_t size; /**< sizeof of this structure, set by the caller before the call */
+    size_t samples;
+    size_t distinct; /**< that differ from each other: so many pictures the samples are worth, at most */
+    size_t flat;     /**< of one colour, or one number, each */
+    double lo, hi;   /**< the smallest and the largest of all numbers, as they are */
+    double clipped;  /**< percent of the values that are 0 or 255 as pixels; 0 where the samples are no pictures */
+} kf_sample_facts;
+
+/** Could the loaded samples calibrate a network that takes pictures as `how` says? (NULL, or not valid: it takes raw
+ *  tensors.) Typical mistakes are told to `notice` (may be NULL), a sentence each: samples that repeat, that have one
+ *  colour, that cover little of the range, or that are clipped; float32 that was normalized otherwise; a file far out
+ *  of the others' range; mean and std in another unit. `out` may be NULL. ARGUMENT, where the outcome would mean
+ *  nothing: numbers that are not finite or beyond 1e15 (the text names the file), float32 pixels that are not
+ *  normalized or are so twice, a preprocessing that makes numbers beyond 300. MEMORY. Thread safe. */
+KF_API kf_status kf_samples_check(const kf_samples *samples, const kf_preprocess *how, kf_message_fn notice, void *user,
+                                  kf_sample_facts *out, kf_error *err);
+
 /** Read an NPY file of version 1 to 3 ("-" is standard input): little-endian float32 or uint8 in C order, at most
  *  KF_MAX_RANK dimensions and 4 GiB. The caller releases out->data with free(); it is NULL on failure. IO, FORMAT,
  *  UNSUPPORTED (another version, type or order), MEMORY. Thread safe. */

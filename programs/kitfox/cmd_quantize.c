@@ -144,6 +144,7 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st == KF_OK) st = pictures_find(o->calib, o->list, o->limit, p, err);
     for (int i = 0; st == KF_OK && i < 2; i++) st = cli_output_apart(&out[i], (const char *const *)p->paths, p->n, err);
     if (st == KF_OK) st = pictures_load(p, &info.preprocess, err);
+    if (st == KF_OK) st = kf_samples_check(p, &info.preprocess, cli_note, NULL, NULL, err);
     if (st == KF_OK) st = quantize_search_labels(&o->search, *g, o->calib, p, err);
     if (st == KF_OK) st = quantize_report_begin(&o->report, o->model, *g, &o->q, err);
     if (st == KF_OK) st = quantize_pace_begin(&o->pace, *g, err);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/plausible.h"
 #include "rdk/rdk.h"
 
 /* Calibration pixels are full range whatever the camera gives; stretched wrongly, or not at all, all of them lie
@@ -82,11 +83,39 @@ static kf_status load_raw(kf__rdk_job *j, const kf_tensor *in, bool pixels, kf_e
     return kf_samples_load_raw(c->calibration, j->o.limit, &f, j->samples, err);
 }
 
+/* mean_value and scale_value in the unit that the file has them in: (x - mean) * scale of pixels x. */
+static kf_status check_norm(kf__rdk_job *j, kf_error *err) {
+    static const char *const WHAT[] = {
+        [KF__NORM_FAR] = "is scale_value a standard deviation, or the inverse of one of 0..1? it is 1 / (255 * std)",
+        [KF__NORM_WIDE] = "is scale_value a standard deviation of 0..1? it is 1 / (255 * std)",
+        [KF__NORM_MEAN] = "is mean_value one of 0..1? it is 255 times that",
+        [KF__NORM_NARROW] = "is scale_value divided by 255 twice? it is 1 / (255 * std)"};
+    const kf_rdk_config *c = j->c;
+    const kf__norm is = kf__plausible_norm(c->mean, c->scale, c->trained == KF_INPUT_GRAY ? 1 : 3);
+    const char *key = is.kind == KF__NORM_MEAN ? "mean_value" : "scale_value";
+    char text[400];
+    if (!c->normalizes || is.kind == KF__NORM_FINE) return KF_OK;
+    snprintf(text, sizeof text, "%.150s: (x - mean_value) * scale_value of pixels lies in %.4g..%.4g; %s",
+             kf_rdk_place(c, key), is.lo, is.hi, WHAT[is.kind]);
+    if (is.kind == KF__NORM_FAR) KF_FAIL(err, KF_ERR_ARGUMENT, "%s", text);
+    kf__rdk_note(j, text);
+    return KF_OK;
+}
+
+static void on_mistake(void *user, const char *text) {
+    kf__rdk_job *j = user;
+    char whole[KF_ERROR_TEXT];
+    snprintf(whole, sizeof whole, "%.150s: %s", kf_rdk_place(j->c, "cal_data_dir"), text);
+    kf__rdk_note(j, whole);
+}
+
 kf_status kf__rdk_calibration(kf__rdk_job *j, const kf_tensor *in, kf_error *err) {
     const kf_rdk_config *c = j->c;
     bool pixels = kf__rdk_color(c) && in->rank == 4 && in->shape[1] == 3;
+    KF_TRY(check_norm(j, err));
     if (c->random) return random_samples(j, in, pixels, err);
     kf_status st = c->pictures ? load_pictures(j, err) : load_raw(j, in, pixels, err);
+    if (st == KF_OK) st = kf_samples_check(j->samples, NULL, on_mistake, j, NULL, err);
     if (st != KF_OK) return kf__rdk_at(j, "cal_data_dir", st, err);
     if (j->samples->n < 20)
         kf__rdk_note(j, "fewer than 20 calibration files; 50 to 200 typical ones give better ranges");
