@@ -62,6 +62,9 @@ void cli_note_threads(int started, int wanted);
 void cli_fewer_threads(void *user, int32_t started, int32_t wanted);
 /** kf_session_create with `threads` (0: default), and that note. */
 kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err);
+/** What float32 has to be for a network with this preprocessing: "(pixel / 255 - mean) / std, ..."; empty where it has
+ * none. */
+void cli_floats(const kf_preprocess *p, char *text, size_t room);
 /** Monotonic milliseconds. */
 double cli_now_ms(void);
 /** One JSON object as one line on standard output; releases it. NULL, which jansson gives where a text is not UTF-8, is

@@ -104,6 +104,7 @@ static void print_tensor(const char *what, const kf_tensor *t) {
 }
 
 static void print_text(const kf_model *m, const kf_model_info *info, const options *o) {
+    char floats[300];
     kf_tensor t;
     kf_error err;
     kf_step_info s = {.size = sizeof s};
@@ -113,6 +114,8 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
     for (int i = 0; i < info->n_inputs && kf_model_input(m, i, &t, &err) == KF_OK; i++) print_tensor("input", &t);
     for (int i = 0; i < info->n_outputs && kf_model_output(m, i, &t, &err) == KF_OK; i++) print_tensor("output", &t);
     print_preprocess(&info->preprocess);
+    cli_floats(&info->preprocess, floats, sizeof floats);
+    if (*floats) printf("%-14s%s\n", "float32 input", floats);
     if (info->input_range) printf("%-14s%s\n", "NV12 range", "limited (16..235)");
     printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters,
            (long long)info->stored_parameters);

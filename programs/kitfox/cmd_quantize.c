@@ -158,7 +158,7 @@ static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
     if (st != KF_OK) return st;
     if (o->nodes || o->common.json) quantize_print_nodes(*g, o->common.json);
     quantize_print_search(*g, o->common.json, o->nodes);
-    return quantize_print_summary(*g, o->out, p->n, (cli_now_ms() - start) / 1e3, &o->report, &o->pace, o->common.json,
+    return quantize_print_summary(*g, o->out, p, (cli_now_ms() - start) / 1e3, &o->report, &o->pace, o->common.json,
                                   err);
 }
 

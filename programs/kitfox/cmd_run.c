@@ -90,6 +90,26 @@ static bool is_picture(const tensors *t, const kf_preprocess *p) {
            in->shape[1] == p->width && in->shape[2] == 3;
 }
 
+/* Bytes that the model does not take, and floats that look like something else: what it does take. */
+static kf_status check_first(const kf_model *m, const char *arg, tensors *t, kf_error *err) {
+    kf_model_info info = {.size = sizeof info};
+    kf_tensor want;
+    kf_error odd;
+    char floats[300], *path = (char *)arg;
+    kf_model_get_info(m, &info);
+    KF_TRY(first_input(m, &t->in[0], &want, err));
+    cli_floats(&info.preprocess, floats, sizeof floats);
+    bool bytes = t->in[0].dtype == KF_U8;
+    if (bytes && want.dtype != KF_U8 && !is_picture(t, &info.preprocess))
+        return cli_error(err, KF_ERR_SHAPE, "%.600s: uint8 given; %s takes float32%s%s", arg, want.name,
+                         info.preprocess.valid ? ", or an RGB picture of its size as uint8 [H,W,3]; float32 is " : "",
+                         info.preprocess.valid ? floats : "");
+    const kf_samples one = {.paths = &path, .n = 1, .tensors = t->in};
+    if (bytes || t->n > 1 || !info.preprocess.valid) return KF_OK;
+    if (kf_samples_check(&one, &info.preprocess, NULL, NULL, NULL, &odd) == KF_ERR_ARGUMENT) cli_note(NULL, odd.text);
+    return KF_OK;
+}
+
 static kf_status run_one(kf_session *s, const kf_model *m, tensors *t, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     kf_model_get_info(m, &info);
@@ -129,6 +149,7 @@ static kf_status run(const options *o, const kf_model *m, kf_error *err) {
     kf_session *s = NULL;
     kf_status st = cli_session(m, o->common.threads, &s, err); /* which knows what is too much for this machine */
     if (st == KF_OK) st = read_inputs(o, &t, err);
+    if (st == KF_OK) st = check_first(m, o->args[1], &t, err);
     if (st == KF_OK) st = make_output(m, &t, err);
     if (st == KF_OK && t.images == 1) st = run_one(s, m, &t, err);
     kf_session_destroy(&s);
@@ -155,7 +176,10 @@ int cmd_run(int argc, char **argv) {
                               "MODEL IN.npy... -o OUT.npy",
                               "Raw tensors in and out, float32 and NCHW as the model declares; several inputs as "
                               "NAME=FILE. A first extent of N times the declared one holds N images, which share all "
-                              "cores. A uint8 file [H,W,3] is an RGB picture of the input's size.",
+                              "cores. A uint8 file [H,W,3] is an RGB picture of the input's size. A quantized "
+                              "model also takes uint8 pixels, NCHW or NHWC, in its own order of channels. float32 is "
+                              "normalized, (pixel / 255 - mean) / std, for quantized models too; kitfox info has the "
+                              "mean and the std.",
                               children,
                               NULL,
                               NULL};

@@ -29,8 +29,9 @@ kf_status check_yaml(const char *path, const cli_common *common, const yaml_fram
 
 /** On standard output: the node table that scripts of the zoo's users search for, or one JSON object a line. */
 void quantize_print_nodes(const kf_graph *g, bool json);
-/** The last line or object: what was written, how far it agrees with float, and whether it is the faster. */
-kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds,
+/** The last line or object: what was written, how far it agrees with float and how much that says, and whether it is
+ * the faster. */
+kf_status quantize_print_summary(const kf_graph *g, const char *out, const kf_samples *given, double seconds,
                                  const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err);
 /** Ranking and outcome of the search, or JSON objects; a notice on standard error when the target was not met. Nothing
  *  for a graph that had no target. `all`: the whole ranking. */

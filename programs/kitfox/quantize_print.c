@@ -64,22 +64,36 @@ void quantize_print_search(const kf_graph *g, bool json, bool all) {
         r.drop, r.cosine, r.held_out, r.int16_macs);
 }
 
-kf_status quantize_print_summary(const kf_graph *g, const char *out, size_t given, double seconds,
+/* What the agreement on these samples says of others: the 95 % interval of as many as differ. */
+static kf_status interval(const kf_samples *given, int32_t used, double agreement, kf_sample_facts *f, double ends[2],
+                          kf_error *err) {
+    *f = (kf_sample_facts){.size = sizeof *f};
+    KF_TRY(kf_samples_check(given, NULL, NULL, NULL, f, err));
+    size_t n = f->distinct < (size_t)used ? f->distinct : (size_t)used;
+    kf_proportion_interval((size_t)lround(agreement / 100 * (double)n), n, &ends[0], &ends[1]);
+    return KF_OK;
+}
+
+kf_status quantize_print_summary(const kf_graph *g, const char *out, const kf_samples *given, double seconds,
                                  const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err) {
-    double agreement, sqnr;
+    double agreement, sqnr, ends[2];
     int32_t samples;
-    kf_status st = kf_graph_quantized_summary(g, &agreement, &sqnr, &samples, err);
-    if (st != KF_OK) return st;
+    kf_sample_facts f;
+    KF_TRY(kf_graph_quantized_summary(g, &agreement, &sqnr, &samples, err));
+    KF_TRY(interval(given, samples, agreement, &f, ends, err));
     if (json) {
-        json_t *o =
-            json_pack("{s:s,s:i,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "agreement", agreement, "sqnr_db",
-                      cli_real(sqnr), "seconds", seconds, "bytes", (json_int_t)compared_file_bytes(out));
+        json_t *o = json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "distinct",
+                              (json_int_t)f.distinct, "agreement", agreement, "agreement_low", 100 * ends[0],
+                              "agreement_high", 100 * ends[1], "sqnr_db", cli_real(sqnr), "seconds", seconds, "bytes",
+                              (json_int_t)compared_file_bytes(out));
         quantize_report_tell(r, o);
         quantize_pace_tell(pace, o);
         cli_print_json(o);
     } else {
-        printf("%s: %d of %zu samples, top-1 agreement with float %.2f %% on them, output SQNR %.2f dB, %.1f s\n", out,
-               samples, given, agreement, sqnr, seconds);
+        printf(
+            "%s: %d of %zu samples, top-1 agreement with float %.2f %% on them (95 %% interval for others like them: "
+            "%.1f to %.1f %%), output SQNR %.2f dB, %.1f s\n",
+            out, samples, given->n, agreement, 100 * ends[0], 100 * ends[1], sqnr, seconds);
         quantize_report_tell(r, NULL);
         quantize_pace_tell(pace, NULL);
     }

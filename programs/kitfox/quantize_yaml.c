@@ -73,7 +73,7 @@ kf_status quantize_yaml(const char *path, const cli_common *common, const kf_qua
     if (st == KF_OK) {
         quantize_print_nodes(done.graph, common->json);
         quantize_print_search(done.graph, common->json, false);
-        st = quantize_print_summary(done.graph, done.path, done.samples.n, (cli_now_ms() - start) / 1e3, r, &s.pace,
+        st = quantize_print_summary(done.graph, done.path, &done.samples, (cli_now_ms() - start) / 1e3, r, &s.pace,
                                     common->json, err);
     }
     quantize_pace_free(&s.pace);
