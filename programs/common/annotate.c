@@ -80,9 +80,12 @@ static cairo_status_t put(void *file, const unsigned char *data, unsigned int n)
     return fwrite(data, 1, n, file) == n ? CAIRO_STATUS_SUCCESS : CAIRO_STATUS_WRITE_ERROR;
 }
 
-/* The picture scaled to 640 pixels of width at most, rows of bars below. */
+/* The picture, scaled to a width of 320 to 640 pixels, and below it one bar for each score. */
 static bool draw(const kf_image *image, const kf_score *top, size_t n, FILE *out) {
-    double scale = image->width > 640 ? 640.0 / image->width : image->width < 320 ? 320.0 / image->width : 1, row = 34;
+    const double row = 34;
+    double scale = 1;
+    if (image->width > 640) scale = 640.0 / image->width;
+    if (image->width < 320) scale = 320.0 / image->width;
     int width = (int)(image->width * scale + 0.5), height = (int)(image->height * scale + 0.5),
         rows = n > 5 ? 5 : (int)n;
     cairo_surface_t *picture = to_surface(image),

@@ -124,7 +124,8 @@ static kf_status set_picture(kf_graph *g, const options *o, kf_error *err) {
     if (st == KF_OK) st = kf_graph_input(g, 0, &in, err);
     if (st == KF_OK) st = picture_of(&info, o, &p, err);
     if (st != KF_OK) return st;
-    int64_t height = in.rank == 4 ? in.shape[2] : p.height, width = in.rank == 4 ? in.shape[3] : p.width;
+    int64_t height = in.rank == 4 ? in.shape[2] : p.height;
+    int64_t width = in.rank == 4 ? in.shape[3] : p.width;
     if (o->resize && (width != height || o->resize < width))
         return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "--resize needs a square input, and at least its size");
     if (o->resize) {

@@ -137,7 +137,8 @@ static void print_cpus(bool as_json) {
         int usable = kf_cpu_level_usable(i);
         bool now = strcmp(name, kf_cpu_name()) == 0;
         json_array_append_new(list, json_pack("{s:s,s:b,s:b}", "name", name, "usable", usable, "now", now));
-        if (!as_json) printf("%-10s %s%s\n", name, usable ? "usable" : "unusable", now ? " now" : "");
+        const char *state = usable ? "usable" : "unusable";
+        if (!as_json) printf("%-10s %s%s\n", name, state, now ? " now" : "");
     }
     if (as_json) cli_print_json(json_pack("{s:O}", "cpus", list));
     json_decref(list);

@@ -37,6 +37,7 @@ kf_status kf_error_prefix(kf_error *err, kf_status status, const char *fmt, ...)
 }
 
 kf_status kf__error_limit(kf_error *err, const char *what, double have, double most, const char *option) {
-    return kf_error_set(err, KF_ERR_LIMIT, "%s: %.0f; at most %.0f are accepted%s%s", what, have, most,
-                        option ? "; to raise that: " : "", option ? option : "");
+    if (!option) return kf_error_set(err, KF_ERR_LIMIT, "%s: %.0f; at most %.0f are accepted", what, have, most);
+    return kf_error_set(err, KF_ERR_LIMIT, "%s: %.0f; at most %.0f are accepted; to raise that: %s", what, have, most,
+                        option);
 }

@@ -23,7 +23,10 @@ kf_status kf_image_from_nv12(const kf_nv12 *f, kf_image *out, kf_error *err) {
     return KF_OK;
 }
 
-static inline uint8_t round8(double v) { return (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v + 0.5); }
+static inline uint8_t round8(double v) {
+    if (v > 255) return 255;
+    return (uint8_t)(v < 0 ? 0 : v + 0.5);
+}
 
 kf_status kf_image_to_nv12(const kf_image *in, int32_t limited, uint8_t *out, size_t bytes, kf_error *err) {
     if (!in || !in->pixels || !out || in->width % 2 || in->height % 2 || in->width < 2 || in->height < 2)

@@ -122,7 +122,8 @@ kf_status kf__image_resize_box(const kf_image *in, int32_t width, int32_t height
 
 kf_status kf_image_resize(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const float *box,
                           kf_image *out, kf_error *err) {
-    double b[4] = {0, 0, in ? in->width : 0, in ? in->height : 0};
+    double b[4] = {0};
+    if (in) b[2] = in->width, b[3] = in->height;
     if (box)
         for (int i = 0; i < 4; i++) b[i] = (double)box[i];
     return kf__image_resize_box(in, width, height, filter, b, out, err);

@@ -238,7 +238,9 @@ static kf_status softmax_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n
     if (o->opset >= 13) return KF_OK;
     KF_TRY(infer_prefix(o));
     const kf__shape *s = input_shape(o, n, 0);
-    for (int i = s ? n->attrs.axis + (n->attrs.axis < 0 ? s->rank : 0) + 1 : 0; s && i < s->rank; i++)
+    if (!s) return KF_OK;
+    int axis = n->attrs.axis < 0 ? n->attrs.axis + s->rank : n->attrs.axis;
+    for (int i = axis + 1; i < s->rank; i++)
         if (i > 0 && s->dim[i] != 1)
             KF_FAIL(o->err, KF_ERR_UNSUPPORTED,
                     "before opset 13 it runs over several axes here; only one is supported; export with opset 13");
@@ -412,8 +414,10 @@ static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
         advice = "the model is already quantized; import the float model and use `kitfox quantize`";
     if (strcmp(p->op_type, "If") == 0 || strcmp(p->op_type, "Loop") == 0 || strcmp(p->op_type, "Scan") == 0)
         advice = "control flow cannot be compiled; export with a fixed input shape";
-    KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "operator %s%s%s (opset %d) is not supported; no kernel for it; %s",
-            p->domain && *p->domain ? p->domain : "", p->domain && *p->domain ? "." : "", p->op_type, o->opset, advice);
+    const char *domain = p->domain ? p->domain : "";
+    const char *dot = *domain ? "." : "";
+    KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "operator %s%s%s (opset %d) is not supported; no kernel for it; %s", domain,
+            dot, p->op_type, o->opset, advice);
 }
 
 bool kf__onnx_known(const Onnx__NodeProto *p) {

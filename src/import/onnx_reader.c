@@ -46,16 +46,35 @@ enum {
     KIND_LEAF
 };
 
+static int model_child(uint64_t field) {
+    if (field == 7) return KIND_GRAPH;
+    if (field == 20) return KIND_TRAINING;
+    return field == 25 ? KIND_FUNCTION : KIND_LEAF;
+}
+
+static int function_child(uint64_t field) {
+    if (field == 7) return KIND_NODE;
+    if (field == 11) return KIND_ATTR;
+    return field == 12 ? KIND_VALUE : KIND_LEAF;
+}
+
+static int graph_child(uint64_t field) {
+    if (field == 1) return KIND_NODE;
+    return field >= 11 && field <= 13 ? KIND_VALUE : KIND_LEAF;
+}
+
+static int attribute_child(uint64_t field) {
+    if (field == 6 || field == 11) return KIND_GRAPH;
+    return field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
+}
+
 static int child_kind(int kind, uint64_t field) {
-    if (kind == KIND_MODEL)
-        return field == 7 ? KIND_GRAPH : field == 20 ? KIND_TRAINING : field == 25 ? KIND_FUNCTION : KIND_LEAF;
+    if (kind == KIND_MODEL) return model_child(field);
     if (kind == KIND_TRAINING) return field == 1 || field == 2 ? KIND_GRAPH : KIND_LEAF; /* initialization, algorithm */
-    if (kind == KIND_FUNCTION)
-        return field == 7 ? KIND_NODE : field == 11 ? KIND_ATTR : field == 12 ? KIND_VALUE : KIND_LEAF;
-    if (kind == KIND_GRAPH) return field == 1 ? KIND_NODE : field >= 11 && field <= 13 ? KIND_VALUE : KIND_LEAF;
+    if (kind == KIND_FUNCTION) return function_child(field);
+    if (kind == KIND_GRAPH) return graph_child(field);
     if (kind == KIND_NODE) return field == 5 ? KIND_ATTR : KIND_LEAF;
-    if (kind == KIND_ATTR)
-        return field == 6 || field == 11 ? KIND_GRAPH : field == 14 || field == 15 ? KIND_TYPE : KIND_LEAF;
+    if (kind == KIND_ATTR) return attribute_child(field);
     if (kind == KIND_VALUE) return field == 2 ? KIND_TYPE : KIND_LEAF;
     if (kind == KIND_TYPE && (field == 1 || field == 8)) return KIND_TENSOR_TYPE;
     if (kind == KIND_TYPE)

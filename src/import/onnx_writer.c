@@ -107,9 +107,8 @@ static kf_status model(kf__onnx_out *w, kf__message_list *in, kf__message_list *
     Onnx__GraphProto p = ONNX__GRAPH_PROTO__INIT;
     Onnx__OperatorSetIdProto opset = ONNX__OPERATOR_SET_ID_PROTO__INIT, *opsets[] = {&opset};
     m.has_ir_version = 1;
-    m.ir_version = w->quantized        ? (w->opset < 21 ? 7 : 10)
-                   : g->ir_version > 0 ? g->ir_version
-                                       : DEFAULT_IR; /* quantized: those that came with opset 13 and 21 */
+    m.ir_version = g->ir_version > 0 ? g->ir_version : DEFAULT_IR;
+    if (w->quantized) m.ir_version = w->opset < 21 ? 7 : 10; /* those that came with opset 13 and 21 */
     opset.domain = borrow("");
     opset.has_version = 1;
     opset.version = w->opset;

@@ -92,7 +92,8 @@ static void activate(stage *s, const kf__activation *act, const float *k, int64_
             return;
         }
         s->at = x;
-        times(s, "_times_k", "_k", k ? k : &sixth, k ? n_k : 1);
+        if (!k) k = &sixth, n_k = 1;
+        times(s, "_times_k", "_k", k, n_k);
         then(s, "Mul", "_act", gate); /* f32 products commute */
         return;
     case KF_ACT_HARDSIGMOID:
@@ -236,6 +237,8 @@ static void sum(stage *s, const layer *l, bool wide) {
     }
 }
 
+static const char *weight_base(const stage *s, const kf__value *x) { return *x->name ? x->name : s->n->name; }
+
 /* Integers of a weight constant as f32, perhaps under another shape. */
 static const char *weights(stage *s, kf__vid v, const kf__shape *shape) {
     kf__value x = s->w->g->values[v];
@@ -243,7 +246,7 @@ static const char *weights(stage *s, kf__vid v, const kf__shape *shape) {
     if (!q) return "";
     *q = (kf__quant){.dtype = x.dtype, .scale = 1};
     x.quant = q;
-    return kf__out_weight(s->w, *x.name ? x.name : s->n->name, &x, shape ? shape : &x.shape);
+    return kf__out_weight(s->w, weight_base(s, &x), &x, shape ? shape : &x.shape);
 }
 
 /* Weights of a layer; those of 16 bits in two parts, signed high and unsigned low bytes. */
@@ -264,7 +267,7 @@ static void set_weights(stage *s, kf__vid v, const kf__shape *shape, layer *l) {
             int32_t whole = ((const int16_t *)x->data)[i], low = whole & 255;
             bytes[i] = k ? (uint8_t)low : (uint8_t)((whole - low) / 256);
         }
-        char *base = kf__arena_printf(&s->w->arena, "%s_%s", *x->name ? x->name : s->n->name, k ? "low" : "high");
+        char *base = kf__arena_printf(&s->w->arena, "%s_%s", weight_base(s, x), k ? "low" : "high");
         l->weights[k] = base ? kf__out_weight(s->w, base, &part, shape) : "";
     }
 }
@@ -319,11 +322,17 @@ static kf_status weighted(stage *s) {
 
 /* ---- squeeze and excite, pools ----------------------------------------------------------------------------------- */
 
+/* Scales that a stage applies: one for each channel of its output or of its input, otherwise one. */
+static int64_t scale_count(const kf__quant *in, const kf__quant *out) {
+    if (out && out->channels) return out->channels;
+    return in->channels ? in->channels : 1;
+}
+
 /* Sum over the image, times s_in / (H * W * s). */
 static void pool(stage *s, const kf__quant *to) {
     const kf__shape *x = &s->w->g->values[s->n->in[0]].shape;
     double hw = (double)(x->dim[2] * x->dim[3]);
-    int64_t n = to && to->channels ? to->channels : s->in->channels ? s->in->channels : 1;
+    int64_t n = scale_count(s->in, to);
     float *m = room(s, n);
     for (int64_t c = 0; m && c < n; c++)
         m[c] = (float)((double)kf__q_scale(s->in, c) / (hw * (to ? (double)kf__q_scale(to, c) : 1.0)));
@@ -383,7 +392,7 @@ static void avg_pool(stage *s) {
 
 static void act(stage *s) {
     const kf__activation *a = &s->n->attrs.act;
-    int64_t n = s->out && s->out->channels ? s->out->channels : s->in->channels ? s->in->channels : 1, n_k = 0;
+    int64_t n = scale_count(s->in, s->out), n_k = 0;
     float *m = room(s, n);
     if (kf__q_direct(s->n, s->out)) {
         for (int64_t c = 0; m && c < n; c++)

@@ -155,8 +155,8 @@ static const char *gather(kf__onnx_out *w, const char *base, const char *table, 
     int64_t *list = kf__out_alloc(w, (size_t)count * sizeof *list);
     for (int64_t i = 0; list && i < count; i++) list[i] = index[i];
     const char *out = kf__out_fresh(w, base, axis == 2 ? "_rows" : "_map");
-    const char *in[] = {
-        table, list ? kf__out_vector(w, base, axis == 2 ? "_row_class" : "_column_class", KF_I64, count, list) : ""};
+    const char *suffix = axis == 2 ? "_row_class" : "_column_class";
+    const char *in[] = {table, list ? kf__out_vector(w, base, suffix, KF_I64, count, list) : ""};
     kf__out_attr_int(w, kf__out_node(w, "Gather", kf__out_node_name(w, base, "/Gather"), in, 2, &out, 1), "axis", axis);
     return out;
 }

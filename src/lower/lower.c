@@ -349,16 +349,20 @@ static kf_status lower_ends(lowering *l) {
 
 static const char *copy_text(kf__program *p, const char *s) { return s ? kf__arena_strdup(&p->arena, s) : NULL; }
 
+/* The file's name without what follows its last dot; a name that starts with its only dot is kept. */
+static const char *file_stem(kf__program *p, const char *name) {
+    const char *dot = strrchr(name, '.');
+    return kf__arena_strndup(&p->arena, name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+}
+
 static kf_status lower_meta(lowering *l) {
     const kf__meta *m = &l->g->meta;
     kf__pmeta *to = &l->p->meta;
     to->preprocess = m->preprocess;
     to->input_range = m->input_range;
-    const char *dot = m->source ? strrchr(m->source, '.') : NULL; /* exporters call every graph "torch_jit" */
-    size_t stem = dot && dot > m->source ? (size_t)(dot - m->source) : m->source ? strlen(m->source) : 0;
-    to->name = m->arch ? copy_text(l->p, m->arch)
-               : stem  ? kf__arena_strndup(&l->p->arena, m->source, stem)
-                       : copy_text(l->p, l->g->name);
+    if (m->arch) to->name = copy_text(l->p, m->arch);
+    else if (m->source && *m->source) to->name = file_stem(l->p, m->source); /* exporters name graphs "torch_jit" */
+    else to->name = copy_text(l->p, l->g->name);
     to->arch = copy_text(l->p, m->arch);
     to->source = copy_text(l->p, m->source);
     to->producer = copy_text(l->p, m->producer);

@@ -34,11 +34,16 @@ static float by_direct(double s_in, double s_out, double extra) { return kf__mul
 
 static kf_status put_scales(lowering *l, const char *node, const char *role, const kf__quant *in, const kf__quant *out,
                             scale_fn *fn, double extra, int32_t *to) {
-    int32_t n = out && out->channels ? out->channels : in && in->channels ? in->channels : 1;
+    int32_t n = 1;
+    if (in && in->channels) n = in->channels;
+    if (out && out->channels) n = out->channels;
     float *m = kf__arena_array(&l->p->arena, (size_t)n, sizeof *m);
     if (!m) KF_FAIL_MEMORY(l->err, n * 4);
-    for (int32_t c = 0; c < n; c++)
-        m[c] = fn(in ? (double)kf__q_scale(in, c) : 1.0, out ? (double)kf__q_scale(out, c) : 1.0, extra);
+    for (int32_t c = 0; c < n; c++) {
+        double scale_in = in ? (double)kf__q_scale(in, c) : 1.0;
+        double scale_out = out ? (double)kf__q_scale(out, c) : 1.0;
+        m[c] = fn(scale_in, scale_out, extra);
+    }
     return put_vector(l, node, role, KF_F32, m, n, to);
 }
 

@@ -28,10 +28,9 @@ kf_status kf__raise_reshape(kf__raising *r, kf__vid v, const kf__shape *shape, c
     kf__vid in[2] = {v, flatten ? KF_NO_VALUE : kf__graph_add_const(r->g, made_up, KF_I64, &list, shape->dim)};
     kf__quant *quant = r->g->values[v].quant;
     *out = kf__graph_add_value(r->g, made_up, KF_F32, shape);
-    kf__node *n =
-        *out >= 0 && (flatten || in[1] >= 0)
-            ? kf__graph_add_node(r->g, flatten ? KF_OP_FLATTEN : KF_OP_RESHAPE, node, in, flatten ? 1 : 2, out, 1)
-            : NULL;
+    if (*out < 0 || (!flatten && in[1] < 0)) return no_memory(r);
+    kf__op op = flatten ? KF_OP_FLATTEN : KF_OP_RESHAPE;
+    kf__node *n = kf__graph_add_node(r->g, op, node, in, flatten ? 1 : 2, out, 1);
     if (!n) return no_memory(r);
     n->attrs.axis = 1;
     r->g->values[*out].quant = quant;

@@ -51,9 +51,12 @@ static kf_status from_matrix(kf__graph *g, kf__node *n, bool *changed, kf_error 
     bool transposed = gemm && n->attrs.trans_b, ok;
     int64_t o = g->values[n->in[1]].shape.dim[transposed ? 0 : 1];
     kf__vid in[3] = {n->in[0], -1, -1};
-    KF_TRY(bias_of(g, gemm ? kf__match_in(n, 2) : KF_NO_VALUE, o, gemm ? n->attrs.beta : 1.0f, &in[2], &ok, err));
+    kf__vid bias = gemm ? kf__match_in(n, 2) : KF_NO_VALUE;
+    float alpha = gemm ? n->attrs.alpha : 1.0f, beta = 1.0f;
+    if (gemm) beta = n->attrs.beta;
+    KF_TRY(bias_of(g, bias, o, beta, &in[2], &ok, err));
     if (!ok) return KF_OK;
-    KF_TRY(weights_ok(g, n->in[1], transposed, gemm ? n->attrs.alpha : 1.0f, &in[1], err));
+    KF_TRY(weights_ok(g, n->in[1], transposed, alpha, &in[1], err));
     n->op = KF_OP_FC;
     n->attrs.act = (kf__activation){0};
     n->attrs.trans_a = n->attrs.trans_b = 0;

@@ -34,7 +34,8 @@ static kf_status fuse_add(kf__graph *g, kf__node *add, bool *changed, kf_error *
     kf__node *a = takes_residual(g, add->in[0], add->in[1]), *b = takes_residual(g, add->in[1], add->in[0]);
     if (!a && !b) return KF_OK;
     /* The later one: the other summand is ready by then, so no result has to be kept for it. */
-    kf__node *conv = !a ? b : !b ? a : a > b ? a : b;
+    kf__node *conv = b;
+    if (a && (!b || a > b)) conv = a;
     kf__vid residual = conv == a ? add->in[1] : add->in[0];
     kf__vid in[4] = {conv->in[0], conv->in[1], kf__match_in(conv, 2), residual};
     KF_TRY(kf__rewrite_inputs(g, conv, in, 4, err));

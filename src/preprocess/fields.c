@@ -145,7 +145,8 @@ const char *kf__field_needs(const kf_field *f, bool user, char to[KF_FIELD_TEXT]
     double lo = -f->lo > hi ? -hi : f->lo;
     size_t at = 0, room = KF_FIELD_TEXT;
     for (int32_t i = 0; f->words && at < room && i <= (int32_t)f->hi; i++) {
-        const char *between = i == 0 ? "" : i == (int32_t)f->hi ? " or " : ", ";
+        const char *between = i == (int32_t)f->hi ? " or " : ", ";
+        if (i == 0) between = "";
         at += (size_t)snprintf(to + at, room - at, "%s%s", between, f->words[i]);
     }
     if (f->words) return to;

@@ -69,6 +69,8 @@ static void add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
     }
 }
 
+static int64_t magnitude(int64_t v) { return v < 0 ? -v : v; }
+
 /* k weights from `at` on, at distance `step`. Inputs have a magnitude of at most `raw`, and of `top` after the zero
  * point is subtracted. */
 static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, size_t step, int64_t k, int64_t zero,
@@ -82,7 +84,7 @@ static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, 
     }
     for (int64_t r = 0; r < rows; r++) {
         int64_t b = bias ? bias[r * n_out + o] : 0, folded = b - zero * sum;
-        if (mass * top + (b < 0 ? -b : b) > INT32_MAX || mass * raw + (folded < 0 ? -folded : folded) > INT32_MAX)
+        if (mass * top + magnitude(b) > INT32_MAX || mass * raw + magnitude(folded) > INT32_MAX)
             STEP_FAIL(err, s, "channel %lld: the accumulator could overflow", (long long)o);
     }
     return KF_OK;
@@ -101,8 +103,10 @@ __attribute__((noinline)) static kf_status check_layer(const kf__program *p, con
     const kf__quant q = x ? kf__ptensor_quant(p, x) : (kf__quant){0};
     for (int64_t o = 0; o < n_out; o++) {
         int64_t zero = kf__q_zero(&q, o);
-        KF_TRY(no_overflow(s, w, depthwise ? (size_t)o : (size_t)(o * k), depthwise ? (size_t)n_out : 1, k, zero, raw,
-                           b ? b->data : NULL, rows, o, n_out, err));
+        size_t at = (size_t)(depthwise ? o : o * k);
+        size_t step = depthwise ? (size_t)n_out : 1;
+        const int32_t *bias = b ? b->data : NULL;
+        KF_TRY(no_overflow(s, w, at, step, k, zero, raw, bias, rows, o, n_out, err));
     }
     return KF_OK;
 }

@@ -147,7 +147,8 @@ static bool rows_fit(layer_job *j, const int32_t *q, float *scale, double most) 
 static void choose_scales(layer_job *j, const kf__moments *m, float *scale, int32_t qmax, double most) {
     float top = 0;
     for (size_t r = 0; r < j->l.o; r++) {
-        const float *diag = m ? m->hq + (m->blocks > 1 ? r * m->k * m->k : 0) : NULL, *row = j->rows + r * j->l.k;
+        const float *diag = m ? m->hq : NULL, *row = j->rows + r * j->l.k;
+        if (m && m->blocks > 1) diag += r * m->k * m->k;
         scale[r] = qmax > 127 ? wide_scale(row, j->l.k, most) : kf__weight_scale(row, j->l.k, diag, j->l.k + 1, qmax);
         for (size_t i = 0; qmax == 127 && i < j->l.k; i++) top = fmaxf(top, fabsf(row[i]) / 127);
         if (qmax > 127) top = fmaxf(top, scale[r]);

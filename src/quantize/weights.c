@@ -121,8 +121,8 @@ static void multiply(void *ctx, int worker, int workers) {
 
 kf_status kf__moments_collect(kf__sim *s, const kf__sim_layer *l, const kf__node *n, kf__arena *arena,
                               kf__moments *out) {
-    size_t width = l->depthwise ? l->o * l->k : l->k,
-           most = l->depthwise ? DEPTHWISE_ROWS * 256 / (l->o > 256 ? l->o : 256) : SAMPLE_ROWS;
+    size_t width = l->depthwise ? l->o * l->k : l->k, most = SAMPLE_ROWS;
+    if (l->depthwise) most = DEPTHWISE_ROWS * 256 / (l->o > 256 ? l->o : 256);
     picks p = {0};
     KF_TRY(pick(s, l, most, arena, &p));
     *out = (kf__moments){.k = l->k, .blocks = l->depthwise ? l->o : 1};

@@ -127,7 +127,9 @@ static kf_status run_pool(kf__ref_node *r) {
         int32_t top;
         window(r, plane, y, x, c, &top, &sum, &count);
         if (is_max) {
-            kf__ref_put(r->out, i, top < r->out_q->qmin ? r->out_q->qmin : top > r->out_q->qmax ? r->out_q->qmax : top);
+            if (top > r->out_q->qmax) top = r->out_q->qmax;
+            if (top < r->out_q->qmin) top = r->out_q->qmin;
+            kf__ref_put(r->out, i, top);
             continue;
         }
         double s_out = r->out_q ? (double)kf__q_scale(r->out_q, c) : 1.0;

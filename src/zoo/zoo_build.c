@@ -162,7 +162,8 @@ static kf_status squeeze_excite(builder *b, const char *key, const char *where, 
     kf__vid kept = b->x, scale[2];
     text(name, sizeof name, timm ? "%s/ReduceMean" : "%s/avgpool/GlobalAveragePool", where);
     kf__attrs mean = {.keepdims = 1, .n_axes = 2, .axes = {2, 3}};
-    KF_TRY(node(b, timm ? KF_OP_REDUCE_MEAN : KF_OP_GLOBAL_AVG_POOL, name, &b->x, 1, timm ? &mean : NULL, &b->x));
+    if (timm) KF_TRY(node(b, KF_OP_REDUCE_MEAN, name, &b->x, 1, &mean, &b->x));
+    else KF_TRY(node(b, KF_OP_GLOBAL_AVG_POOL, name, &b->x, 1, NULL, &b->x));
     b->h = b->w = 1;
     conv_spec s = {.key = k, .node = at, .act_node = act_at, .out = reduced, .kernel = 1, .stride = 1, .act = act};
     text(k, sizeof k, "%s.%s", key, timm ? "conv_reduce" : "fc1");

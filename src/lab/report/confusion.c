@@ -137,7 +137,8 @@ static double label_room(const page *p) {
 
 static void heat_map(const page *p) {
     int32_t n = p->n_classes;
-    double size = n <= FEW ? n * SIDE : n, margin = n <= FEW ? label_room(p) : n * 0.06;
+    double size = n, margin = n * 0.06;
+    if (n <= FEW) size = n * SIDE, margin = label_room(p);
     fputs("<h2>Heat map</h2>\n<p>Rows are the true classes, columns what they were taken for. The darker, the larger "
           "the share of the row.</p>\n",
           p->f);
@@ -181,9 +182,12 @@ static void pairs(page *p) {
     fputs("</table>\n", p->f);
 }
 
+/* Classes without pictures come last. */
+static double accuracy(const row *r) { return r->n ? (double)r->right / (double)r->n : 2; }
+
 static int by_accuracy(const void *a, const void *b) {
     const row *x = a, *y = b;
-    double u = x->n ? (double)x->right / (double)x->n : 2, v = y->n ? (double)y->right / (double)y->n : 2;
+    double u = accuracy(x), v = accuracy(y);
     return u != v ? (u > v) - (u < v) : (x->class > y->class) - (x->class < y->class);
 }
 

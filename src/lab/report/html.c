@@ -46,7 +46,9 @@ void kf__html_head(FILE *f, const char *title, const char *style) {
 static void base64(FILE *f, const uint8_t *p, size_t n) {
     static const char DIGIT[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)p[i] << 16 | (i + 1 < n ? (uint32_t)p[i + 1] << 8 : 0) | (i + 2 < n ? p[i + 2] : 0);
+        uint32_t v = (uint32_t)p[i] << 16;
+        if (i + 1 < n) v |= (uint32_t)p[i + 1] << 8;
+        if (i + 2 < n) v |= p[i + 2];
         fputc(DIGIT[v >> 18], f);
         fputc(DIGIT[v >> 12 & 63], f);
         fputc(i + 1 < n ? DIGIT[v >> 6 & 63] : '=', f);
@@ -62,7 +64,8 @@ bool kf__html_thumbnail(FILE *f, const kf_image *image, int32_t side) {
     kf_error err;
     void *data;
     size_t n;
-    w = w ? w : 1, h = h ? h : 1;
+    if (!w) w = 1;
+    if (!h) h = 1;
     if (kf_image_resize(image, w, h, KF_FILTER_BILINEAR, NULL, &small, &err) != KF_OK) return false;
     bool ok = kf_image_encode_jpeg(&small, 75, &data, &n, &err) == KF_OK;
     kf_image_free(&small);

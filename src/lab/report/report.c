@@ -99,7 +99,8 @@ static const char *const KIND[] = {"right to wrong", "wrong to right", "both wro
 static int kind_of(const kf_compared_picture *a) {
     if (a->said[0] == a->said[1]) return -1;
     if (a->truth < 0) return 3;
-    return a->said[0] == a->truth ? 0 : a->said[1] == a->truth ? 1 : 2;
+    if (a->said[0] == a->truth) return 0;
+    return a->said[1] == a->truth ? 1 : 2;
 }
 
 static void class_name(FILE *f, const report *r, long k) {

@@ -24,7 +24,10 @@ static int32_t find(const kf_graph *g, const char *name, kf_quantized_node *q) {
 }
 
 /* NAN and exact values come last. */
-static double rank(double x) { return isfinite(x) ? x : isnan(x) ? 1e300 : 1e299; }
+static double rank(double x) {
+    if (isfinite(x)) return x;
+    return isnan(x) ? 1e300 : 1e299;
+}
 
 static int by_sqnr(const void *a, const void *b) {
     const row *x = a, *y = b;

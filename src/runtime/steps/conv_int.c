@@ -178,7 +178,9 @@ kf_status kf__pack_matrix_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     const int32_t *table;
     bool spatial = k->to->worker == conv_worker; /* then `own` is a conv, which begins with its product */
-    KF_TRY(kf__product_pack(k, p, spatial ? (size_t)w->group : 1, spatial ? (size_t)w->kh : 1, &table));
+    size_t groups = spatial ? (size_t)w->group : 1;
+    size_t runs = spatial ? (size_t)w->kh : 1;
+    KF_TRY(kf__product_pack(k, p, groups, runs, &table));
     if (!spatial || !k->s->border_bias) return KF_OK;
     conv *q = (conv *)(void *)p;
     q->table = table;

@@ -17,7 +17,8 @@ const float *kf__vector_f32(const kf__vectors *v, const kf__pconst *c, float oth
     float *to = vector(v, 1);
     size_t have = c ? c->bytes / sizeof *to : 0;
     if (!to) return NULL;
-    FOR_CHANNELS(v, i, ch) to[i] = have == 0 ? other : ((const float *)c->data)[ch < have ? ch : 0];
+    const float *from = have ? c->data : &other;
+    FOR_CHANNELS(v, i, ch) to[i] = from[ch < have ? ch : 0];
     return to;
 }
 
