@@ -193,7 +193,7 @@ static inline bool kf__dwconv_u8_fast(int32_t kh, int32_t kw, int32_t sh, int32_
 /** Output rows that a vector kernel computes together (two if that needs no further quad), and quads of input rows
  * that they read. */
 static inline int32_t kf__dwconv_u8_rows(int32_t k, int32_t s) { return (k + s + 3) / 4 == (k + 3) / 4 ? 2 : 1; }
-static inline int32_t kf__dwconv_u8_fours(int32_t k) { return (k + 3) / 4; }
+static inline int32_t kf__dwconv_u8_quads(int32_t k) { return (k + 3) / 4; }
 /** The same for PAIRS: output rows computed together, and the first channel of a block of 16. The last block ends
  * with the last channel. */
 static inline int32_t kf__dwconv_u8_pair_rows(int32_t k, int32_t s) { return k == 5 && s == 1 ? 1 : 2; }

@@ -106,7 +106,7 @@ size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t
     if (layout == KF_QLAYOUT_PLAIN) return (size_t)(k * k) * c;
     if (layout == KF_QLAYOUT_PAIRS)
         return kf__round_up(c, 16) * (size_t)(k * ((k + 1) / 2) * kf__dwconv_u8_pair_rows(k, s)) * 4;
-    return kf__round_up(c, block) * (size_t)(k * kf__dwconv_u8_fours(k) * kf__dwconv_u8_rows(k, s)) * 4;
+    return kf__round_up(c, block) * (size_t)(k * kf__dwconv_u8_quads(k) * kf__dwconv_u8_rows(k, s)) * 4;
 }
 
 void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to) {
@@ -121,13 +121,13 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
     char *at = to;
     for (size_t c0 = 0; c0 < c; c0 += block)
         for (int32_t kx = 0; kx < k; kx++)
-            for (int32_t four = 0; four < kf__dwconv_u8_fours(k); four++)
+            for (int32_t quad = 0; quad < kf__dwconv_u8_quads(k); quad++)
                 for (int32_t r = 0; r < kf__dwconv_u8_rows(k, s); r++, at += 4 * block)
                     for (size_t i = 0; i < block; i++) {
                         size_t ch = c0 + kf__dwconv_q_order(block, i);
                         int8_t taps[4] = {0};
                         for (int32_t t = 0; t < 4; t++) {
-                            int32_t ky = four * 4 + t - r * s;
+                            int32_t ky = quad * 4 + t - r * s;
                             if (ch < c && ky >= 0 && ky < k) taps[t] = w[(size_t)(ky * k + kx) * c + ch];
                         }
                         memcpy(at + 4 * i, taps, 4);

@@ -69,11 +69,11 @@ def quantized(folder, model, side, name):
 
 
 def every_rung(path, exact):
-    for rung in [None, *levels()]:
+    for level in [None, *levels()]:
         for threads in ("1", "3"):
-            code, out, err = run("verify", path, "--json", "-t", threads, env={"KITFOX_CPU": rung} if rung else None)
+            code, out, err = run("verify", path, "--json", "-t", threads, env={"KITFOX_CPU": level} if level else None)
             r = json.loads(out) if code == 0 else {}
-            check(f"{os.path.basename(path)} on {rung or 'the best'}, {threads} threads", code == 0 and r["agrees"] and r["identical"] == exact and r["steps"] > 5 and (not exact or r["exact"] == r["steps"]), (out, err))
+            check(f"{os.path.basename(path)} on {level or 'the best'}, {threads} threads", code == 0 and r["agrees"] and r["identical"] == exact and r["steps"] > 5 and (not exact or r["exact"] == r["steps"]), (out, err))
 
 
 @once

@@ -1,5 +1,5 @@
 /* The bit contract as hashes: every tensor of the quantized built-in network on five pictures under four whole-number
- * transforms, by every kernel rung on one and two threads and by the integer oracle, against
+ * transforms, by the kernels of every level on one and two threads and by the integer oracle, against
  * tests/golden/everyday10_int8.hashes. Links libkitfoxc and libkitfoximg. `--model` and `--hashes` print both files as
  * they were made, `--pixels` the inputs, for the numpy check. Owner rule: tests free all. */
 #include <setjmp.h>

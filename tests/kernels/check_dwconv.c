@@ -1,5 +1,5 @@
 /* Check and benchmark of the f32 depthwise row kernel: every depthwise layer of large_100 and small_100, odd
- * geometries. Every rung is compared with double precision, between guard pages; --bench prints ns and share of the
+ * geometries. Every level is compared with double precision, between guard pages; --bench prints ns and share of the
  * limit. Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "lines.h"
@@ -94,7 +94,7 @@ static void check_shape(shape s, unsigned absent, unsigned turn, kf__random *r) 
     job j = job_new(s, absent, r);
     j.d.rows = j.rows;
     kf__epilogue e = epilogue_of(turn, j.bias.at, j.residual.at, s.c);
-    for (int i = 0, n = rungs(level); i < n; i++, cases++) {
+    for (int i = 0, n = usable_levels(level); i < n; i++, cases++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         memset(j.out.at, CANARY, j.out.count * sizeof(float));
@@ -108,7 +108,7 @@ static void check_shape(shape s, unsigned absent, unsigned turn, kf__random *r) 
 static void bench(void) {
     kf__cpu_level level[KF_CPU_LEVELS];
     kf__random r = {1};
-    for (int i = 0, n = rungs(level); i < n; i++) {
+    for (int i = 0, n = usable_levels(level); i < n; i++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         double limit = fma_limit(level[i]);

@@ -1,5 +1,5 @@
 /* Check of the f32 kernels that sweep memory: scale by a gate, column sums, add and activation, planes to pixels.
- * Every rung is compared with double precision, between guard pages; --bench prints ns and bytes a ns.
+ * Every level is compared with double precision, between guard pages; --bench prints ns and bytes a ns.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "lines.h"
@@ -50,7 +50,7 @@ static void check_interleave(size_t n, kf__random *r) {
     kf__cpu_level level[KF_CPU_LEVELS];
     guarded x = guard_new(3 * n), out = guard_new(3 * n);
     fill(&x, r);
-    for (int i = 0, count = rungs(level); i < count; i++) {
+    for (int i = 0, count = usable_levels(level); i < count; i++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         MEET(k, interleave_f32);
@@ -67,7 +67,7 @@ static void check_shape(size_t rows_n, size_t c, unsigned turn, kf__random *r) {
     guarded gate = guard_new(c), sums = guard_new(c);
     fill(&x, r), fill(&y, r), fill(&gate, r);
     kf__epilogue e = epilogue_of(turn, NULL, NULL, 0);
-    for (int i = 0, n = rungs(level); i < n; i++) {
+    for (int i = 0, n = usable_levels(level); i < n; i++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         MEET(k, scale_f32), MEET(k, colsum_f32), MEET(k, eltwise_f32);
@@ -89,7 +89,7 @@ static void check_shape(size_t rows_n, size_t c, unsigned turn, kf__random *r) {
 static void bench(void) {
     kf__cpu_level level[KF_CPU_LEVELS];
     kf__random r = {1};
-    for (int i = 0, n = rungs(level); i < n; i++) {
+    for (int i = 0, n = usable_levels(level); i < n; i++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         printf("%s, %s, %s: ns and bytes/ns each\n", k.scale_f32_name, k.colsum_f32_name, k.eltwise_f32_name);

@@ -1,6 +1,6 @@
 /* Check and benchmark of the f32 GEMM: every pointwise, SE and classifier shape of large_100 and small_100, remainders,
  * rows in pieces.
- * Every rung is compared with double precision, between guard pages; --bench prints ns and share of the limit.
+ * Every level is compared with double precision, between guard pages; --bench prints ns and share of the limit.
  * Owner rule: frees what each case maps. */
 #include "harness.h"
 #include "lines.h"
@@ -141,7 +141,7 @@ static void check_shape(shape s, size_t gap, unsigned turn, kf__random *r) {
     kf__cpu_level level[KF_CPU_LEVELS];
     job j = job_new(s, gap, r);
     kf__epilogue e = epilogue_of(turn, j.bias.at, j.residual.at, j.ldc);
-    for (int i = 0, n = rungs(level); i < n; i++, cases++) {
+    for (int i = 0, n = usable_levels(level); i < n; i++, cases++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         memset(j.out.at, CANARY, j.out.count * sizeof(float));
@@ -170,7 +170,7 @@ static void check_pieces(shape s, size_t pieces, size_t step, unsigned turn, kf_
     kf__gemm_rows rows = {.at = at, .pieces = pieces, .len = len, .step = step};
     kf__epilogue e = epilogue_of(turn, j.bias.at, j.residual.at, j.ldc);
     kf__cpu_level level[KF_CPU_LEVELS];
-    for (int i = 0, n = rungs(level); i < n; i++, cases++) {
+    for (int i = 0, n = usable_levels(level); i < n; i++, cases++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         memset(j.out.at, CANARY, j.out.count * sizeof(float));
@@ -185,7 +185,7 @@ static void check_pieces(shape s, size_t pieces, size_t step, unsigned turn, kf_
 static void bench(void) {
     kf__cpu_level level[KF_CPU_LEVELS];
     kf__random r = {1};
-    for (int i = 0, n = rungs(level); i < n; i++) {
+    for (int i = 0, n = usable_levels(level); i < n; i++) {
         kf__kernels k;
         kf__kernels_select(level[i], &k);
         double limit = fma_limit(level[i]);

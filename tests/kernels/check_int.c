@@ -39,7 +39,7 @@ static int failures, cases;
 
 /* The kernels of AVX-VNNI in the encoding that AVX-512 machines run, see int_avxvnni.c; that of AMX on a model of
  * tiles, see int_amx.c. */
-enum { EVEX_TWIN = KF_CPU_LEVELS, TILE_TWIN, RUNGS };
+enum { EVEX_VARIANT = KF_CPU_LEVELS, TILE_MODEL, VARIANTS };
 #if defined(__x86_64__)
 extern kf__gemm_u8_fn kf_k_gemm_u8_avxvnni_evex;
 extern kf__dwconv_q_fn kf_k_dwconv_u8_avxvnni_evex;
@@ -49,28 +49,28 @@ extern kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
 extern unsigned kf_k_tiles_amx_model(bool *left);
 #endif
 
-static void select_rung(int rung, kf__kernels_int *k) {
-    kf__kernels_select_int(rung == EVEX_TWIN   ? KF_CPU_AVXVNNI
-                           : rung == TILE_TWIN ? KF_CPU_AVX512VNNI
-                                               : (kf__cpu_level)rung,
+static void select_variant(int variant, kf__kernels_int *k) {
+    kf__kernels_select_int(variant == EVEX_VARIANT ? KF_CPU_AVXVNNI
+                           : variant == TILE_MODEL ? KF_CPU_AVX512VNNI
+                                                   : (kf__cpu_level)variant,
                            k);
 #if defined(KF_AMX)
-    if (rung == TILE_TWIN) k->gemm_u8 = kf_k_gemm_u8_amx_model, k->gemm_u8_name = "gemm_u8_amx_model";
+    if (variant == TILE_MODEL) k->gemm_u8 = kf_k_gemm_u8_amx_model, k->gemm_u8_name = "gemm_u8_amx_model";
 #endif
 #if defined(__x86_64__)
-    if (rung != EVEX_TWIN) return;
+    if (variant != EVEX_VARIANT) return;
     k->gemm_u8 = kf_k_gemm_u8_avxvnni_evex, k->dwconv_u8 = kf_k_dwconv_u8_avxvnni_evex;
 #endif
 }
 
-static int int_rungs(int *out) {
-    bool twins = kf__cpu_level_contains(kf__cpu_level_now(), KF_CPU_AVX512VNNI);
+static int int_variants(int *out) {
+    bool has_avx512 = kf__cpu_level_contains(kf__cpu_level_now(), KF_CPU_AVX512VNNI);
     int n = 0;
     for (int i = 0; i < KF_CPU_LEVELS; i++)
         if (kf__cpu_allowed((kf__cpu_level)i) && kf__cpu_usable((kf__cpu_level)i)) out[n++] = i;
-    if (twins) out[n++] = EVEX_TWIN;
+    if (has_avx512) out[n++] = EVEX_VARIANT;
 #if defined(KF_AMX)
-    if (twins) out[n++] = TILE_TWIN;
+    if (has_avx512) out[n++] = TILE_MODEL;
 #endif
     return n;
 }
@@ -102,10 +102,10 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     parameters_fill(&p, s.n, 40.0 / (i16 ? 3e8 : 2e5), out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, s.n, out);
     if (turn % 7) kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         size_t packed_bytes =
             i16 ? kf__gemm_i16_packed(wide, s.n, s.k) : kf__gemm_u8_packed(k.gemm_layout, k.gemm_group, s.n, s.k);
         bytes packed = bytes_new(packed_bytes);
@@ -117,7 +117,7 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
             k.gemm_i16(s.m, s.n, s.k, (const int16_t *)(const void *)a.at, s.k, packed.at, wide, to, s.n, &q);
         } else {
             kf__gemm_u8_pack(k.gemm_layout, k.gemm_group, s.n, s.k, w, packed.at);
-            size_t runs = s.k % 8 == 0 && turn % 2 ? s.k / 4 : 1; /* the same rows, cut into fours */
+            size_t runs = s.k % 8 == 0 && turn % 2 ? s.k / 4 : 1; /* the same rows, cut into quads */
             MEET(k, gemm_u8);
             k.gemm_u8(s.m, s.n, s.k / runs, runs, s.k / runs, a.at, s.k, packed.at, to, s.n, &q);
         }
@@ -145,10 +145,10 @@ static void check_windows(unsigned turn, kf__random *r) {
     parameters_fill(&p, n, 40.0 / 2e5, out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, n, out);
     if (turn % 7) kf__requant_bound(&q, 2147483648.0, n, 16, p.lo8, p.hi8);
-    int level[RUNGS];
-    for (int i = 0, count = int_rungs(level); i < count; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, count = int_variants(level); i < count; i++, cases++) {
         kf__kernels_int kernels;
-        select_rung(level[i], &kernels);
+        select_variant(level[i], &kernels);
         bytes packed = bytes_new(kf__gemm_u8_packed(kernels.gemm_layout, kernels.gemm_group, n, depth));
         kf__gemm_u8_pack(kernels.gemm_layout, kernels.gemm_group, n, depth, w, packed.at);
         memset(got.at, CANARY, got.n);
@@ -193,10 +193,10 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
                       .c = v.c,
                       .pad = pads.at,
                       .scratch = scratch};
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         bytes packed = bytes_new(kf__dwconv_u8_packed(k.dw_layout, k.dw_block, v.k, v.s, v.c));
         kf__dwconv_u8_pack(k.dw_layout, k.dw_block, v.k, v.s, v.c, w, packed.at);
         parameters_order(&p, v.c, k.dw_block, &ordered);
@@ -251,10 +251,10 @@ static void check_dwconv16(window v, unsigned turn, kf__random *r) {
                       .c = v.c,
                       .pad = pads.at,
                       .w = w.at};
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         d.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
         for (d.y0 = 0; d.y0 < ho; d.y0 = d.y1) {
@@ -304,10 +304,10 @@ static void check_dwconv_any(window v, unsigned turn, kf__random *r) {
                       .c = v.c,
                       .pad = pads.at,
                       .w = w.at};
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         d.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
         MEET(k, dwconv_any);
@@ -347,10 +347,10 @@ static void check_affine_sum(size_t rows, size_t c, unsigned turn, kf__random *r
                       .c = c,
                       .ld_in = c,
                       .ld_out = c};
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         bytes *sum = i ? &sum_got : &sum_want;
         a.out = i ? got.at : want.at;
         memset(sum->at, 0, sum->n);
@@ -394,10 +394,10 @@ static void check_affine_real(size_t rows, size_t c, unsigned turn, kf__random *
                       .c = c,
                       .ld_in = c,
                       .ld_out = c};
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         a.out = i ? got.at : want.at;
         MEET(k, affine_q);
         k.affine_q(&a);
@@ -447,10 +447,10 @@ static void check_eltwise(size_t rows, size_t c, unsigned turn, kf__random *r) {
                        .rows = rows,
                        .c = c};
     if (e.b) e.b_zero = pb.zero, e.b_scale = pb.mul;
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         e.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
         MEET(k, eltwise_q);
@@ -490,10 +490,10 @@ static void check_pool(size_t c, unsigned turn, kf__random *r) {
                     .flo = p.flo,
                     .fhi = p.fhi,
                     .zero = p.zero};
-    int level[RUNGS];
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         w.out = i ? got.at : want.at;
         memset(got.at, CANARY, got.n);
         MEET(k, pool_q);
@@ -522,10 +522,10 @@ static void check_pixels(size_t n, unsigned turn, kf__random *r) {
         want.at[planes ? 3 * (i % n) + k : i] = (uint8_t)(back > 0 ? back < 255 ? lrint(back) : 255 : 0);
         flat.at[i] = (uint8_t)kf__random_range(r, 0, 255);
     }
-    int level[RUNGS];
-    for (int i = 0, rungs = int_rungs(level); i < rungs; i++, cases++) {
+    int level[VARIANTS];
+    for (int i = 0, variants = int_variants(level); i < variants; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         const float *at = (const float *)(const void *)x.at;
         MEET(k, pixels);
         k.pixels(n, (const float *const[]){at, at + n, at + 2 * n}, planes, std, mean, top, got.at);
@@ -557,16 +557,16 @@ static void check_packing(size_t group, size_t n, size_t k, kf__random *r) {
     guard_free(&packed.g);
 }
 
-/* The traps of the numerics page with their published numbers, on every rung. */
+/* The traps of the numerics page with their published numbers, on every level. */
 static void check_traps(void) {
     static const uint8_t A[3] = {210, 198, 234};
     static const int8_t B[3] = {-81, -80, 127};
     static const float X[7] = {-4, -3, -1.5f, 0, 1, 3, 6}, Y[7] = {0, 0, -0.375f, 0, 0.66667f, 3, 6};
-    int level[RUNGS];
+    int level[VARIANTS];
     parameters p = parameters_new(7);
-    for (int i = 0, n = int_rungs(level); i < n; i++, cases++) {
+    for (int i = 0, n = int_variants(level); i < n; i++, cases++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
+        select_variant(level[i], &k);
         uint8_t packed[256] = {0};
         float out[7];
         kf__requant q = {.bias = p.bias, .mul = p.mul, .k = p.k, .out = KF_F32};
@@ -637,12 +637,12 @@ static void bench_depthwise(const kf__kernels_int *k, window v, double limit, kf
 }
 
 static void bench(void) {
-    int level[RUNGS];
+    int level[VARIANTS];
     kf__random r = {1};
-    for (int i = 0, n = int_rungs(level); i < n; i++) {
+    for (int i = 0, n = int_variants(level); i < n; i++) {
         kf__kernels_int k;
-        select_rung(level[i], &k);
-        if (level[i] == KF_CPU_AVX512 || level[i] == TILE_TWIN)
+        select_variant(level[i], &k);
+        if (level[i] == KF_CPU_AVX512 || level[i] == TILE_MODEL)
             continue; /* its kernels of bytes are those of AVX2; a model */
         double limit = dot_limit((kf__cpu_level)level[i], level[i] == KF_CPU_AVX512VNNI);
         if (i) printf("limit of %s: %.1f MAC/ns\n", k.gemm_u8_name, limit);
@@ -683,7 +683,7 @@ static void gemms(void) {
                            (size_t)kf__random_range(&r, 1, 50)},
                    i, i % 3 == 2, &r);
     for (unsigned i = 0; i < 200;
-         i++) /* several steps of tiles, the last of which may overlap; some depths are no fours */
+         i++) /* several steps of tiles, the last of which may overlap; some depths are not whole quads */
         check_gemm((shape){(size_t)kf__random_range(&r, 1, 120), (size_t)kf__random_range(&r, 1, 70),
                            i % 8 ? 4 * (size_t)kf__random_range(&r, 1, 80) : (size_t)kf__random_range(&r, 60, 200)},
                    i, false, &r);
@@ -769,8 +769,8 @@ int main(int argc, char **argv) {
     check_traps();
 #if defined(KF_AMX)
     bool left;
-    bool twins = kf__cpu_level_contains(kf__cpu_level_now(), KF_CPU_AVX512VNNI);
-    if (twins && kf_k_tiles_amx_model(&left) == 0) failures++, puts("the model of tiles was not used");
+    bool has_avx512 = kf__cpu_level_contains(kf__cpu_level_now(), KF_CPU_AVX512VNNI);
+    if (has_avx512 && kf_k_tiles_amx_model(&left) == 0) failures++, puts("the model of tiles was not used");
 #endif
     failures += unmet(CHECK_INT);
     printf("int: %d cases, %d failures\n", cases, failures);

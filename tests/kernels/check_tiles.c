@@ -26,7 +26,7 @@ typedef struct config {
     uint8_t rows[16];
 } config;
 
-/* As the kernel's: 5 rows of A, 3 fours of k. */
+/* As the kernel's: 5 rows of A, 3 quads of k. */
 static config good_config(void) {
     config c = {.palette = 1};
     for (int t = 0; t < 8; t++) c.bytes[t] = (t & ~1) == 4 ? 12 : 64, c.rows[t] = t < 6 ? 5 : 3;

@@ -1,4 +1,4 @@
-/* What every kernel check shares: guarded memory, canaries, the double-precision activation, rungs and timing.
+/* What every kernel check shares: guarded memory, canaries, the double-precision activation, levels and timing.
  * May include any header of src/.
  * Owner rule: guarded blocks live until the program ends or guard_free. */
 #ifndef KF_KERNELS_HARNESS_H
@@ -105,7 +105,7 @@ static inline kf__epilogue epilogue_of(unsigned turn, const float *bias, const f
 static inline bool close_enough(double got, double want, double mass) { return fabs(got - want) <= 4e-6 * (mass + 1); }
 
 /** Levels that this machine may run; of those whose f32 kernels are the same the first. Scalar is always there. */
-static inline int rungs(kf__cpu_level *out) {
+static inline int usable_levels(kf__cpu_level *out) {
     kf__kernels last = {0}, here = {0};
     int n = 0;
     for (int i = 0; i < KF_CPU_LEVELS; i++) {
@@ -144,7 +144,8 @@ static inline double now_ns(void) {
 /** Exact multiply-adds of bytes (SSE4.1, AVX2: of pairs of i16) per nanosecond on this CPU, 512 bits or fewer; of AMX
  *  by tiles. 0: no yardstick. */
 double dot_limit(kf__cpu_level level, bool wide);
-/** Multiply-adds a nanosecond that independent FMAs reach on this rung, measured now; 0 where there is no such unit. */
+/** Multiply-adds a nanosecond that independent FMAs reach at this level, measured now; 0 where there is no such unit.
+ */
 double fma_limit(kf__cpu_level level);
 
 #endif

@@ -50,8 +50,8 @@ __attribute__((target("sse4.1"), always_inline)) static inline __m128i pairs128(
 }
 LIMIT_INT(pairs_sse4, "sse4.1", __m128i, _mm_set1_epi32, pairs128)
 LIMIT_INT(pairs_avx2, "avx2", __m256i, _mm256_set1_epi32, pairs)
-LIMIT_INT(fours_avx512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, _mm512_dpbusd_epi32)
-LIMIT_INT(fours_evex256, "avx512f,avx512vl,avx512vnni", __m256i, _mm256_set1_epi32, _mm256_dpbusd_epi32)
+LIMIT_INT(quads_avx512, "avx512f,avx512vnni", __m512i, _mm512_set1_epi32, _mm512_dpbusd_epi32)
+LIMIT_INT(quads_evex256, "avx512f,avx512vl,avx512vnni", __m256i, _mm256_set1_epi32, _mm256_dpbusd_epi32)
 
 #if defined(KF_AMX)
 /* Products of whole tiles, two by two as the kernel has them; the operands stay where they are. */
@@ -84,12 +84,12 @@ double dot_limit(kf__cpu_level level, bool wide) {
         BENCH(ns, tiles_amx());
         return 4.0 * 16 * 16 * 64 * STEPS / ns;
     }
-    bool fours = level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI ||
-                 level >= KF_CPU_LEVELS; /* beyond the last: the twins */
-    bool vnni = fours && kf__cpu_usable(KF_CPU_AVX512VNNI);
+    bool quads = level == KF_CPU_AVX512VNNI || level == KF_CPU_AVXVNNI ||
+                 level >= KF_CPU_LEVELS; /* beyond the last: the variants of the checks */
+    bool vnni = quads && kf__cpu_usable(KF_CPU_AVX512VNNI);
     if (!vnni) BENCH(ns, pairs_avx2(out));
-    else if (wide) BENCH(ns, fours_avx512(out));
-    else BENCH(ns, fours_evex256(out));
+    else if (wide) BENCH(ns, quads_avx512(out));
+    else BENCH(ns, quads_evex256(out));
     return (vnni ? wide ? 64.0 : 32.0 : 16.0) * CHAINS * STEPS / ns;
 }
 #else

@@ -10,7 +10,7 @@
 
 enum { SIGNED_GROUP = 8, SIGNED_OFFSET = 128 };
 
-/* [ceil(n / 16)][ceil(k / 8)][16][8] i8 by u8 inputs less 128; the rounding is the scalar kernel's, on panels of fours
+/* [ceil(n / 16)][ceil(k / 8)][16][8] i8 by u8 inputs less 128; the rounding is the scalar kernel's, on panels of quads
  * and without offset. */
 static inline void gemm_u8_signed_groups(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,
                                          size_t lda, const void *b, void *c, size_t ldc, const kf__requant *q) {

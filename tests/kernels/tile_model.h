@@ -80,7 +80,7 @@ static inline void tile_model_zero(int t) {
     memset(tiles.data[t], 0, sizeof tiles.data[t]);
 }
 
-/* TDPBUSD: unsigned bytes of a by signed ones of b, fours summed into i32 that wrap. */
+/* TDPBUSD: unsigned bytes of a by signed ones of b, quads summed into i32 that wrap. */
 static inline void tile_model_dpbusd(int c, int a, int b) {
     tile_model_valid(c), tile_model_valid(a), tile_model_valid(b);
     TILE_MUST(c != a && c != b && a != b);

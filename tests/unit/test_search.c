@@ -284,7 +284,7 @@ static double logit_error(const kf__graph *g, kf__dense in, const float *logits,
 }
 
 /* The same for a whole network with pixels, squeeze and excite, residuals: the built-in one. The simulation sums in
- * f32, in another order on every rung; a value that lies on the edge between two steps of an early map may fall to the
+ * f32, in another order at every level; a value that lies on the edge between two steps of an early map may fall to the
  * other side and take later ones with it, up to the noise of 8 bits (0.035 was seen on one picture without FMA). */
 static void trial_equals_oracle_on_pixels(void **state) {
     enum { N = 8, PIXELS = 64 * 64, LABELS = 10 };
@@ -326,10 +326,10 @@ static void trial_equals_oracle_on_pixels(void **state) {
         }
         assert_true(logit_error(graph->g, (kf__dense){.dtype = KF_F32, .shape = S(1, 3, 64, 64), .data = real},
                                 logits[0][k], LABELS) < 1e-4);
-        double apart =
+        double error =
             logit_error(q, (kf__dense){.dtype = KF_U8, .shape = S(1, 3, 64, 64), .data = planes}, logits[1][k], LABELS);
-        assert_true(apart < 0.06);
-        edges += !(apart < 0.01);
+        assert_true(error < 0.06);
+        edges += !(error < 0.01);
     }
     assert_in_range(edges, 0, 1);
     kf__graph_destroy(&q);

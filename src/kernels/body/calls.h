@@ -6,9 +6,9 @@
 #define INLINE static inline __attribute__((always_inline))
 /* One copy for all callers, even if they pass constants. */
 #if defined(__clang__)
-#define APART static __attribute__((noinline))
+#define NOINLINE static __attribute__((noinline))
 #else
-#define APART static __attribute__((noinline, noclone))
+#define NOINLINE static __attribute__((noinline, noclone))
 #endif
 
 #endif

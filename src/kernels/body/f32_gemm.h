@@ -135,7 +135,7 @@ INLINE void finish_half(const int mr, const product *p, size_t row, size_t at, t
 }
 
 /* Finish mr rows of sums that lie in memory, for the columns from..min(to, n). */
-APART void finish_buffer(const product *p, size_t row, size_t mr, size_t from, size_t to, const float *buffer) {
+NOINLINE void finish_buffer(const product *p, size_t row, size_t mr, size_t from, size_t to, const float *buffer) {
     const kf__epilogue *e = p->e;
     if (to > p->n) to = p->n;
     for (size_t i = 0; i < mr; i++, buffer += BUFFER_LD)

@@ -20,7 +20,7 @@ typedef struct dw_pass {
 
 /* One quad of rows: all four vectors of a block (J == 4), or the first or last two. `used`: rows of the quad that
  * any output reads. */
-INLINE void load_four(const int J, bool high, const int used, const uint8_t *const *at, LANES lanes, V *to) {
+INLINE void load_quad(const int J, bool high, const int used, const uint8_t *const *at, LANES lanes, V *to) {
     V v[4], ab, cd;
     UNROLL for (int r = 0; r < 4; r++) v[r] = r < used ? load_lanes(at[r], lanes) : SET1I(0);
     if (J == 4 || high) {
@@ -88,7 +88,7 @@ enum { SUMS = GENERAL + 1 }; /* kind of a strip whose epilogue is a second loop 
  * Otherwise the sums move up by one register after each column. */
 INLINE void dw_strip(const int kind, const int k, const int s, const int R, const int J, bool high, const dw_pass *p) {
     enum { STEP = 4, MOST = 5 };
-    const int fours = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k, slots = RING ? live : 1;
+    const int quads = (k + 3) / 4, live = (k + s - 1) / s, used = (R - 1) * s + k, slots = RING ? live : 1;
     const bool paired = RING && R == 2; /* the second row uses the weights of the first on shifted lanes */
     const size_t j0 = high ? 2 : 0;
     const V *w = (const V *)(const void *)p->w + j0;
@@ -102,7 +102,7 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
     V acc[MOST][2][4], x[2][4], *sums = p->sums + j0;
     dw_params at_col;
     if (kind != SUMS) dw_params_at(kind, q, p->c0, &at_col);
-    UNROLL for (int r = 0; r < 4 * fours; r++) at[r] = p->at[r] + (ptrdiff_t)sx * (ptrdiff_t)p->step[r];
+    UNROLL for (int r = 0; r < 4 * quads; r++) at[r] = p->at[r] + (ptrdiff_t)sx * (ptrdiff_t)p->step[r];
     UNROLL for (int r = 0; r < 4; r++) pads[r] = pad;
     UNROLL for (int j = 0; j < J; j++) {
         V bias = LOADV(q->bias + col + (size_t)(j * VL));
@@ -115,18 +115,18 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                 const int reach = live - phase;
                 const uint8_t *const *rows_at = sx >= 0 && sx < w_in ? at : pads;
                 HIDE(w); /* otherwise the compiler keeps the address of every tap on the stack */
-                UNROLL for (int f = 0; f < fours; f++) {
+                UNROLL for (int f = 0; f < quads; f++) {
                     if (J == 2) HIDE(high);
-                    load_four(J, high, used - f * 4 < 4 ? used - f * 4 : 4, rows_at == at ? at + f * 4 : pads, lanes,
+                    load_quad(J, high, used - f * 4 < 4 ? used - f * 4 : 4, rows_at == at ? at + f * 4 : pads, lanes,
                               x[f]);
                 }
                 if (!paired) {
-                    UNROLL for (int i = 0; i < reach * fours; i++) {
+                    UNROLL for (int i = 0; i < reach * quads; i++) {
                         const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase,
                                   o = RING ? (slot + i % reach + phase) % live : i % reach;
                         UNROLL for (int r = 0; kx < k && r < R; r++) {
                             UNROLL for (int j = 0; j < J; j++) {
-                                const V *tap = w + ((kx * fours + f) * R + r) * STEP + j;
+                                const V *tap = w + ((kx * quads + f) * R + r) * STEP + j;
                                 DOT_AT(acc[o][r][j], x[f][j], tap);
                             }
                         }
@@ -135,12 +135,12 @@ INLINE void dw_strip(const int kind, const int k, const int s, const int R, cons
                 if (paired) {
                     UNROLL for (int j = 0; j < J; j++) {
                         V below[2];
-                        UNROLL for (int f = 0; f < fours; f++) below[f] =
-                            ROWS_DOWN(x[f][j], f + 1 < fours ? x[f + 1][j] : SET1I(0), s);
-                        UNROLL for (int i = 0; i < reach * fours; i++) {
+                        UNROLL for (int f = 0; f < quads; f++) below[f] =
+                            ROWS_DOWN(x[f][j], f + 1 < quads ? x[f + 1][j] : SET1I(0), s);
+                        UNROLL for (int i = 0; i < reach * quads; i++) {
                             const int f = i / reach, kx = (reach - 1 - i % reach) * s + phase,
                                       o = (slot + i % reach + phase) % live;
-                            const V *tap = w + (kx * fours + f) * 2 * STEP + j;
+                            const V *tap = w + (kx * quads + f) * 2 * STEP + j;
                             if (kx < k) DOT_PAIR(acc[o][0][j], acc[o][1][j], x[f][j], below[f], tap);
                         }
                     }
@@ -185,9 +185,9 @@ INLINE void finish_strip(const int kind, const int R, const dw_pass *p) {
             if (p->y + r < p->d->y1) dw_store(kind, lo, hi, &at_col, p, at, lanes);
         }
 }
-APART void finish_strip_plain(int R, const dw_pass *p) { finish_strip(PLAIN_Q, R, p); }
-APART void finish_strip_hswish(int R, const dw_pass *p) { finish_strip(HSWISH_Q, R, p); }
-APART void finish_strip_general(int R, const dw_pass *p) { finish_strip(GENERAL, R, p); }
+NOINLINE void finish_strip_plain(int R, const dw_pass *p) { finish_strip(PLAIN_Q, R, p); }
+NOINLINE void finish_strip_hswish(int R, const dw_pass *p) { finish_strip(HSWISH_Q, R, p); }
+NOINLINE void finish_strip_general(int R, const dw_pass *p) { finish_strip(GENERAL, R, p); }
 
 #ifdef FOLD_BODY
 enum { FOLDS = 1 };
@@ -224,8 +224,8 @@ INLINE void dw_block(const int k, const int s, const int R, const int J, int kin
 }
 
 INLINE void dwconv(const int k, const int s, const int R, const int J, const kf__dwconv_q *d, const kf__requant *q) {
-    const int fours = (k + 3) / 4;
-    size_t weights = (size_t)(k * fours * R) * BLOCK * 4;
+    const int quads = (k + 3) / 4;
+    size_t weights = (size_t)(k * quads * R) * BLOCK * 4;
     const int kind = kind_of(q);
     const bool whole = FOLDS && k == 3 && kind == PLAIN_Q && d->c <= 16; /* rows, where no sums are kept */
     const int32_t strip = whole ? d->w_out : KF_DW_STRIP;
@@ -236,7 +236,7 @@ INLINE void dwconv(const int k, const int s, const int R, const int J, const kf_
             for (p.c0 = 0; p.c0 < d->c; p.c0 += BLOCK) {
                 p.n = d->c - p.c0 < BLOCK ? d->c - p.c0 : BLOCK;
                 p.w = (const char *)d->w + p.c0 / BLOCK * weights;
-                for (int r = 0; r < fours * 4; r++) {
+                for (int r = 0; r < quads * 4; r++) {
                     int32_t sy = p.y * s - d->pt + r;
                     bool inside = sy >= 0 && sy < d->h_in;
                     p.at[r] = (inside ? (const uint8_t *)d->in + (size_t)sy * (size_t)d->w_in * d->c
@@ -249,10 +249,10 @@ INLINE void dwconv(const int k, const int s, const int R, const int J, const kf_
         }
 }
 
-APART void dw31(const kf__dwconv_q *d, const kf__requant *q) { dwconv(3, 1, 2, DW3_J, d, q); }
-APART void dw32(const kf__dwconv_q *d, const kf__requant *q) { dwconv(3, 2, 1, DW3_J, d, q); }
-APART void dw51(const kf__dwconv_q *d, const kf__requant *q) { dwconv(5, 1, 2, 2, d, q); }
-APART void dw52(const kf__dwconv_q *d, const kf__requant *q) { dwconv(5, 2, 2, 2, d, q); }
+NOINLINE void dw31(const kf__dwconv_q *d, const kf__requant *q) { dwconv(3, 1, 2, DW3_J, d, q); }
+NOINLINE void dw32(const kf__dwconv_q *d, const kf__requant *q) { dwconv(3, 2, 1, DW3_J, d, q); }
+NOINLINE void dw51(const kf__dwconv_q *d, const kf__requant *q) { dwconv(5, 1, 2, 2, d, q); }
+NOINLINE void dw52(const kf__dwconv_q *d, const kf__requant *q) { dwconv(5, 2, 2, 2, d, q); }
 
 void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
     if (d->kh == 3 && d->sh == 1) dw31(d, q);

@@ -37,7 +37,7 @@ static size_t eltwise_run(const kf__eltwise_q *e, size_t n) {
 void NAME(eltwise_q)(const kf__eltwise_q *e) { kf__eltwise_q_by(eltwise_run, e); }
 
 /* Sum of the taps of n channels, or the largest. */
-APART V pool_taps(const kf__pool_q *w, size_t j, size_t n) {
+NOINLINE V pool_taps(const kf__pool_q *w, size_t j, size_t n) {
     V sum = SET1I(0), top = SET1I(INT32_MIN);
     for (size_t r = 0; r < w->rows; r++)
         for (size_t t = 0; t < w->columns; t++) {

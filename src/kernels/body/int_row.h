@@ -21,7 +21,7 @@ INLINE void step_i16(const int mr, const int np, V (*acc)[4 * W], const int16_t 
  * fastest. Each column has four sums, because dependent products wait for each other. */
 INLINE void row_i16(const int size, size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col,
                     size_t row, void *c, size_t ldc, const kf__requant *q) {
-    const size_t step = (size_t)(KF_QPANEL * 2 * size), fours = k / 8 * 4;
+    const size_t step = (size_t)(KF_QPANEL * 2 * size), unrolled = k / 8 * 4;
     V sums[4 * W];
     for (size_t p = 0; p < panels; p++) {
         V s[4][1][4 * W];
@@ -30,7 +30,7 @@ INLINE void row_i16(const int size, size_t panels, size_t n, size_t k, const int
             s[0][0][j] = LOADV(q->bias + col + p * KF_QPANEL + (size_t)(j * VL));
             s[1][0][j] = s[2][0][j] = s[3][0][j] = SET1I(0);
         }
-        for (; g < fours; g += 4) {
+        for (; g < unrolled; g += 4) {
             UNROLL for (int x = 0; x < 4; x++, b += step)
                 step_i16(1, 1, s[x], a + (g + (size_t)x) * 2, 0, b, 0, size, 4);
         }

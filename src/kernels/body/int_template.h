@@ -52,7 +52,7 @@ INLINE F hswish(F x, F k) { return MULF(CLAMP6(ADDF(x, SETF(3.0f))), MULF(x, k))
 
 INLINE V round_q(F x, const params *p) { return ADDI(RNE(MINF(MAXF(x, p->flo), p->fhi)), p->zero); }
 
-APART F activate(F x, const kf__requant *q, F k) {
+NOINLINE F activate(F x, const kf__requant *q, F k) {
     switch (q->act.kind) {
     case KF_ACT_CLIP: return MINF(MAXF(x, SETF(q->act.lo)), SETF(q->act.hi));
     case KF_ACT_HSWISH: return hswish(x, k);
@@ -73,8 +73,8 @@ APART F activate(F x, const kf__requant *q, F k) {
 }
 
 /* Steps 2 to 5 of any epilogue; n lanes are stored. */
-APART void finish_general(const V *acc, const kf__requant *q, const params *p, size_t at, size_t at_residual, void *out,
-                          size_t n) {
+NOINLINE void finish_general(const V *acc, const kf__requant *q, const params *p, size_t at, size_t at_residual,
+                             void *out, size_t n) {
     F x = MULF(CVT(*acc), p->mul);
     if (q->fbias) x = ADDF(x, p->fbias);
     x = activate(x, q, p->k);
@@ -177,8 +177,8 @@ INLINE void finish_memory(const int kind, int mr, int nv, const V *acc, size_t n
 }
 
 /* The tile's sums come from memory: shared code for single rows, and for rare epilogues of all tiles. */
-APART void finish_slow(int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc,
-                       const kf__requant *q) {
+NOINLINE void finish_slow(int mr, int nv, const V *acc, size_t n, size_t col, size_t row, void *c, size_t ldc,
+                          const kf__requant *q) {
     switch (kind_of(q)) {
     case PLAIN_Q: finish_memory(PLAIN_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
     case HSWISH_Q: finish_memory(HSWISH_Q, mr, nv, acc, n, col, row, c, ldc, q); break;
@@ -223,7 +223,7 @@ INLINE void step_u8(const int mr, const int nv, V (*acc)[4 * W], const uint8_t *
 }
 
 /* The last bytes of m rows, each filled up to four. */
-APART void copy_ends(int m, const uint8_t *a, size_t lda, size_t bytes, uint32_t *to) {
+NOINLINE void copy_ends(int m, const uint8_t *a, size_t lda, size_t bytes, uint32_t *to) {
     for (int i = 0; i < m; i++) {
         to[i] = 0;
         for (size_t t = 0; t < bytes; t++) to[i] |= (uint32_t)a[(size_t)i * lda + t] << 8 * t;
@@ -258,8 +258,8 @@ INLINE bool again(const size_t full, const size_t nv, size_t left, size_t depth)
 
 /* Rows i0..i1-1 of nv vectors of columns. */
 #define ROWS(nv, full)                                                                                                 \
-    APART void rows_u8_##nv(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a,    \
-                            size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q) {       \
+    NOINLINE void rows_u8_##nv(size_t i0, size_t i1, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, \
+                               size_t lda, const void *at, size_t col, void *c, size_t ldc, const kf__requant *q) {    \
         size_t i = i0, next = (nv) * ((runs * k + 3) / 4) * VL * 4 * (1 + SPLIT),                                      \
                share = i0 || n - col <= (nv)*VL ? 0 : next * (full) / (i1 - i0) + 1;                                   \
         const char *ahead = (const char *)at + next;                                                                   \

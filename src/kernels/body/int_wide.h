@@ -23,8 +23,8 @@ INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16
 typedef void rows_i16(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at, size_t col, void *c,
                       size_t ldc, const kf__requant *q);
 #define ROWS_I16(np, full, size)                                                                                       \
-    APART void rows_i16_##np##_##size(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at,      \
-                                      size_t col, void *c, size_t ldc, const kf__requant *q) {                         \
+    NOINLINE void rows_i16_##np##_##size(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const char *at,   \
+                                         size_t col, void *c, size_t ldc, const kf__requant *q) {                      \
         size_t i = 0;                                                                                                  \
         for (; i + (full) <= m; i += (full)) tile_i16(full, np, n, k, a + i * lda, lda, at, size, col, i, c, ldc, q);  \
         for (; i < m; i++) row_i16(size, np, n, k, a + i * lda, at, col, i, c, ldc, q);                                \
@@ -95,8 +95,8 @@ INLINE void dw16(const int kh, const int kw, const kf_dtype type, const kf__dwco
     }
 }
 
-APART void dw16_3(const kf__dwconv_q *d, const kf__requant *q) { dw16(3, 3, KF_I16, d, q); }
-APART void dw16_any(const kf__dwconv_q *d, const kf__requant *q) { dw16(d->kh, d->kw, d->in_type, d, q); }
+NOINLINE void dw16_3(const kf__dwconv_q *d, const kf__requant *q) { dw16(3, 3, KF_I16, d, q); }
+NOINLINE void dw16_any(const kf__dwconv_q *d, const kf__requant *q) { dw16(d->kh, d->kw, d->in_type, d, q); }
 
 void NAME(dwconv_i16)(const kf__dwconv_q *d, const kf__requant *q) {
     if (d->kh * d->kw > DW16_TAPS) kf_k_dwconv_i16_scalar(d, q);
@@ -116,7 +116,7 @@ static bool is_run(const kf__affine_q *a) {
     return true;
 }
 
-APART void affine_run(const kf__affine_q *a) {
+NOINLINE void affine_run(const kf__affine_q *a) {
     size_t n = a->rows * a->c, i = 0;
     params p = {.mul = SETF(a->mul[0]), .flo = SETF(a->flo[0]), .fhi = SETF(a->fhi[0]), .zero = SET1I(a->zero[0])};
     V minus = SET1I(-a->in_zero[0]);

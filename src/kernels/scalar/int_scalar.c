@@ -33,10 +33,10 @@ static void finish(const kf__requant *q, size_t c, int32_t acc, void *out, size_
 
 void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
                          const void *b, void *c, size_t ldc, const kf__requant *q) {
-    size_t depth = runs * k, fours = (depth + 3) / 4;
+    size_t depth = runs * k, quads = (depth + 3) / 4;
     for (size_t i = 0; i < m; i++)
         for (size_t j0 = 0; j0 < n; j0 += KF_QPANEL) {
-            const int8_t *panel = (const int8_t *)b + j0 * fours * 4;
+            const int8_t *panel = (const int8_t *)b + j0 * quads * 4;
             uint32_t acc[KF_QPANEL] = {0};
             for (size_t run = 0, x = 0; run < runs; run++) {
                 const uint8_t *from = a + i * lda + run * ld_run;

@@ -10,14 +10,14 @@
 #ifdef KF_TILE_MODEL
 #include KF_TILE_MODEL
 #define NAME(base) kf_k_##base##_amx_model
-#define PAYS(m, fours, steps) true /* the check runs every product that tiles can compute */
+#define PAYS(m, quads, steps) true /* the check runs every product that tiles can compute */
 kf__gemm_u8_fn kf_k_gemm_u8_amx_model;
 #else
 #define NAME(base) kf_k_##base##_amx
 /* A row costs VNNI half a cycle for each quad of 16 columns. It costs tiles one cycle for each step, one to store
  * the sums and about one to reload them. With few rows, a tile of weights is loaded for little work. An estimate,
  * not measured. */
-#define PAYS(m, fours, steps) ((m) >= 8 && (fours) > 2 * ((steps) + 2))
+#define PAYS(m, quads, steps) ((m) >= 8 && (quads) > 2 * ((steps) + 2))
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
@@ -33,7 +33,7 @@ typedef struct product {
     const char *b;
     void *c;
     const kf__requant *q;
-    size_t rows, fours, steps, depth; /* rows of a tile; of one run: quads, steps, and quads per step */
+    size_t rows, quads, steps, depth; /* rows of a tile; of one run: quads, steps, and quads per step */
     size_t panel;                     /* bytes */
 } product;
 
@@ -80,8 +80,8 @@ INLINE void sums_of(const int mr, const int np, const product *p, const size_t a
     if (mr == 2 && np == 2) _tile_loadd(3, bias + TILE, 0);
     for (size_t run = 0; run < p->runs; run++)
         for (size_t s = 0; s < p->steps; s++, b += p->depth * LINE) {
-            bool again = (s + 1) * p->depth > p->fours; /* one run then */
-            size_t x = run * p->ld_run + (again ? p->fours - p->depth : s * p->depth) * 4;
+            bool again = (s + 1) * p->depth > p->quads; /* one run then */
+            size_t x = run * p->ld_run + (again ? p->quads - p->depth : s * p->depth) * 4;
             const uint8_t *a[2] = {p->a + at[0] * p->lda + x, p->a + at[1] * p->lda + x};
             multiply(mr, np, a, p->lda, again ? last : b, again ? TILE * LINE : p->panel);
         }
@@ -95,10 +95,10 @@ INLINE void sums_of(const int mr, const int np, const product *p, const size_t a
 /* Weights of the last step for np panels: zeros for the quads that earlier steps counted, then the remaining
  * weights. */
 static void fill_last(const product *p, size_t np, const char *b, char *last) {
-    size_t left = p->fours - (p->steps - 1) * p->depth;
+    size_t left = p->quads - (p->steps - 1) * p->depth;
     for (size_t j = 0; j < np; j++, last += TILE * LINE, b += p->panel) {
         memset(last, 0, (p->depth - left) * LINE);
-        memcpy(last + (p->depth - left) * LINE, b + (p->fours - left) * LINE, left * LINE);
+        memcpy(last + (p->depth - left) * LINE, b + (p->quads - left) * LINE, left * LINE);
     }
     SEEN(last);
 }
@@ -109,7 +109,7 @@ INLINE void panels(const int np, const product *p, size_t i0, size_t i1, size_t 
     _Alignas(LINE) int32_t sums[2 * TILE][2 * TILE];
     _Alignas(LINE) char last[2 * TILE * LINE];
     const char *b = p->b + col / KF_QPANEL * p->panel;
-    if (p->steps * p->depth > p->fours) fill_last(p, (size_t)np, b, last);
+    if (p->steps * p->depth > p->quads) fill_last(p, (size_t)np, b, last);
     for (size_t i = i0, end; i < i1; i = end) {
         size_t top = p->m - p->rows, at[2] = {i < top ? i : top, i + p->rows < top ? i + p->rows : top};
         end = i + 2 * p->rows < i1 ? i + 2 * p->rows : i1;
@@ -126,10 +126,10 @@ static void two_panels(const product *p, size_t i0, size_t i1, size_t col) { pan
 
 void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
                    const void *b, void *c, size_t ldc, const kf__requant *q) {
-    size_t fours = k / 4, steps = (fours + TILE - 1) / TILE, down = (m + TILE - 1) / TILE;
+    size_t quads = k / 4, steps = (quads + TILE - 1) / TILE, down = (m + TILE - 1) / TILE;
     if (k % 4 == 0 && runs > 1) /* only a last run may be read twice */
-        while (fours % steps) steps++;
-    if (k % 4 || !PAYS(m, runs * fours, runs * steps)) {
+        while (quads % steps) steps++;
+    if (k % 4 || !PAYS(m, runs * quads, runs * steps)) {
         kf_k_gemm_u8_avx512vnni(m, n, k, runs, ld_run, a, lda, b, c, ldc, q);
         return;
     }
@@ -145,10 +145,10 @@ void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, con
                  c,
                  q,
                  (m + down - 1) / down,
-                 fours,
+                 quads,
                  steps,
-                 (fours + steps - 1) / steps,
-                 runs * fours * LINE};
+                 (quads + steps - 1) / steps,
+                 runs * quads * LINE};
     configure(p.rows, p.depth);
     for (size_t i0 = 0; i0 < m;
          i0 += BLOCK * p.rows) { /* a block of A stays in the near caches while all panels use it */

@@ -26,8 +26,8 @@
 #define DOT2(acc, x, w) _mm512_dpwssd_epi32(acc, x, w)
 #include "kernels/body/int_row.h"
 
-APART void row_i8(size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col, void *c,
-                  const kf__requant *q) {
+NOINLINE void row_i8(size_t panels, size_t n, size_t k, const int16_t *a, const char *b, size_t col, void *c,
+                     const kf__requant *q) {
     row_i16(1, panels, n, k, a, b, col, 0, c, n, q);
 }
 
@@ -46,8 +46,8 @@ void NAME(gemm_i16)(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, 
 }
 
 /* The common kinds, four rows at a time. Returns the rows done. */
-INLINE size_t finish_fours(const int kind, const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col,
-                           size_t n, void *c, size_t ldc, const kf__requant *q) {
+INLINE size_t finish_four_rows(const int kind, const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col,
+                               size_t n, void *c, size_t ldc, const kf__requant *q) {
     size_t i = 0;
     for (; i + 4 <= rows; i += 4) {
         V acc[4][4 * W];
@@ -61,9 +61,9 @@ void kf_k_finish_q_avx512vnni(const int32_t *sums, size_t ld, size_t rows, size_
                               size_t ldc, const kf__requant *q) {
     size_t done = 0;
     switch (kind_of(q)) {
-    case PLAIN_Q: done = finish_fours(PLAIN_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
-    case HSWISH_Q: done = finish_fours(HSWISH_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
-    case RESIDUAL_Q: done = finish_fours(RESIDUAL_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
+    case PLAIN_Q: done = finish_four_rows(PLAIN_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
+    case HSWISH_Q: done = finish_four_rows(HSWISH_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
+    case RESIDUAL_Q: done = finish_four_rows(RESIDUAL_Q, sums, ld, rows, row, col, n, c, ldc, q); break;
     default: break;
     }
     for (; done < rows; done++) {

@@ -3,7 +3,7 @@
  * Owner rule: pure functions. */
 
 /* Lane l of the group at pixel x is pixel x + l * s. */
-APART V gather_group(const uint8_t *at, size_t step, int32_t x, int s, const dw_pass *p) {
+NOINLINE V gather_group(const uint8_t *at, size_t step, int32_t x, int s, const dw_pass *p) {
     const __mmask16 lanes = (__mmask16)first64(p->n);
     __m128i v[4];
     UNROLL for (int l = 0; l < 4; l++) {
@@ -37,7 +37,7 @@ INLINE void fold_params(const int kind, const kf__requant *q, size_t c0, dw_para
 }
 
 /* Quad f of the rows under the group of four pixels at column x: four vectors. */
-INLINE void fold_four(const int f, const int used, const int s, const dw_pass *p, int32_t x, V *to) {
+INLINE void fold_quad(const int f, const int used, const int s, const dw_pass *p, int32_t x, V *to) {
     V v[4] = {0};
     UNROLL for (int r = 0; r < 4; r++) if (f * 4 + r < used) v[r] =
         load_group(p->at[f * 4 + r], p->step[f * 4 + r], x, s, p);
@@ -46,9 +46,9 @@ INLINE void fold_four(const int f, const int used, const int s, const dw_pass *p
 }
 
 /* The same for all phases and quads. */
-APART void fold_load(int fours, int used, int s, const dw_pass *p, int32_t x, V (*to)[8]) {
+NOINLINE void fold_load(int quads, int used, int s, const dw_pass *p, int32_t x, V (*to)[8]) {
     for (int phase = 0; phase < s; phase++)
-        for (int f = 0; f < fours; f++) fold_four(f, used, s, p, x + phase, to[phase] + f * 4);
+        for (int f = 0; f < quads; f++) fold_quad(f, used, s, p, x + phase, to[phase] + f * 4);
 }
 
 /* Bytes of four pixels from column x on of output row r. */
@@ -75,11 +75,11 @@ INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass 
     dw_params at_col;
     for (int i = 0; i < 3 * R * 4; i++) taps[i] = REPEAT((const V *)(const void *)p->w + i);
     fold_params(kind, p->q, p->c0, &at_col);
-    UNROLL for (int phase = 0; phase < s; phase++) fold_four(0, used, s, p, left + phase, now[phase]);
+    UNROLL for (int phase = 0; phase < s; phase++) fold_quad(0, used, s, p, left + phase, now[phase]);
     for (int32_t x = 0; x < p->width; x += 4) {
         V sums[2][4];
         UNROLL for (int phase = 0; phase < s; phase++)
-            fold_four(0, used, s, p, left + (x + 4) * s + phase, next[phase]);
+            fold_quad(0, used, s, p, left + (x + 4) * s + phase, next[phase]);
         UNROLL for (int j = 0; j < 4; j++) sums[0][j] = sums[1][j] = REPEAT(p->q->bias + p->c0 + j * VL);
         UNROLL for (int kx = 0; kx < 3; kx++) {
             UNROLL for (int j = 0; j < 4; j++) {
@@ -96,27 +96,27 @@ INLINE void fold3_strip(const int kind, const int s, const int R, const dw_pass 
     }
 }
 
-APART void fold31_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 1, 2, p); }
-APART void fold32_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 2, 1, p); }
+NOINLINE void fold31_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 1, 2, p); }
+NOINLINE void fold32_plain(const dw_pass *p) { fold3_strip(PLAIN_Q, 2, 1, p); }
 
 /* Like dw_strip with SUMS, four output columns at a time. Taps further right are lanes of this group and of the
  * next. */
 INLINE void fold_strip(const int k, const int s, const int R, const dw_pass *p) {
-    const int fours = (k + 3) / 4, used = (R - 1) * s + k;
+    const int quads = (k + 3) / 4, used = (R - 1) * s + k;
     const int32_t left = p->x0 * s - p->d->pl;
     const V ramp = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     V group[2][2][8], *sums = p->sums, bias[4];
     int now = 0;
     for (int j = 0; j < 4; j++) bias[j] = REPEAT(p->q->bias + p->c0 + j * VL);
-    fold_load(fours, used, s, p, left, group[now]);
+    fold_load(quads, used, s, p, left, group[now]);
     for (int32_t x = 0; x < p->width; x += 4, now = !now) {
         V a[4], b[4];
         const V *w = (const V *)(const void *)p->w;
-        fold_load(fours, used, s, p, left + (x + 4) * s, group[!now]);
+        fold_load(quads, used, s, p, left + (x + 4) * s, group[!now]);
         UNROLL for (int j = 0; j < 4; j++) a[j] = b[j] = bias[j];
         for (int kx = 0; kx < k; kx++) {
             V from = ADDI(ramp, SET1I(kx / s * 4));
-            for (int f = 0; f < fours; f++, w += R * 4) {
+            for (int f = 0; f < quads; f++, w += R * 4) {
                 const V *low = group[now][kx % s] + f * 4, *high = group[!now][kx % s] + f * 4;
                 const V *second = R == 2 ? w + 4 : w; /* with one row, b is not used */
                 UNROLL for (int j = 0; j < 4; j++) {
@@ -134,7 +134,7 @@ INLINE void fold_strip(const int k, const int s, const int R, const dw_pass *p) 
     }
 }
 
-APART void dw_fold(int k, int s, int R, const dw_pass *p) { fold_strip(k, s, R, p); }
+NOINLINE void dw_fold(int k, int s, int R, const dw_pass *p) { fold_strip(k, s, R, p); }
 
 INLINE void finish_fold(const int kind, const int R, const dw_pass *p) {
     const V *sums = p->sums;
@@ -143,5 +143,5 @@ INLINE void finish_fold(const int kind, const int R, const dw_pass *p) {
     for (int32_t x = 0; x < p->width; x += 4)
         for (int r = 0; r < R; r++, sums += 4) fold_store(kind, sums, &at_col, p, x, r);
 }
-APART void finish_fold_plain(int R, const dw_pass *p) { finish_fold(PLAIN_Q, R, p); }
-APART void finish_fold_hswish(int R, const dw_pass *p) { finish_fold(HSWISH_Q, R, p); }
+NOINLINE void finish_fold_plain(int R, const dw_pass *p) { finish_fold(PLAIN_Q, R, p); }
+NOINLINE void finish_fold_hswish(int R, const dw_pass *p) { finish_fold(HSWISH_Q, R, p); }

@@ -18,7 +18,7 @@ typedef struct pair_pass {
 } pair_pass;
 
 /* Only layers with fewer than sixteen channels come here. */
-APART __m128i load_few(const uint8_t *p, size_t n) {
+NOINLINE __m128i load_few(const uint8_t *p, size_t n) {
     __m128i x = _mm_setzero_si128();
     if (n == 8) x = _mm_loadl_epi64((const void *)p);
     else memcpy(&x, p, n);
@@ -131,9 +131,9 @@ INLINE void pair_finish(const int kind, int R, const pair_pass *p) {
         }
     }
 }
-APART void pair_finish_plain(int R, const pair_pass *p) { pair_finish(PLAIN_Q, R, p); }
-APART void pair_finish_hswish(int R, const pair_pass *p) { pair_finish(HSWISH_Q, R, p); }
-APART void pair_finish_general(int R, const pair_pass *p) {
+NOINLINE void pair_finish_plain(int R, const pair_pass *p) { pair_finish(PLAIN_Q, R, p); }
+NOINLINE void pair_finish_hswish(int R, const pair_pass *p) { pair_finish(HSWISH_Q, R, p); }
+NOINLINE void pair_finish_general(int R, const pair_pass *p) {
     const V *sums = p->sums;
     for (int32_t x = 0; x < p->width; x++)
         for (int r = 0; r < R; r++, sums += 2) {
@@ -147,10 +147,10 @@ APART void pair_finish_general(int R, const pair_pass *p) {
         }
 }
 
-APART void pair_31(const pair_pass *p) { pair_strip(3, 1, 2, p); }
-APART void pair_32(const pair_pass *p) { pair_strip(3, 2, 2, p); }
-APART void pair_51(const pair_pass *p) { pair_strip(5, 1, 1, p); }
-APART void pair_52(const pair_pass *p) { pair_strip(5, 2, 2, p); }
+NOINLINE void pair_31(const pair_pass *p) { pair_strip(3, 1, 2, p); }
+NOINLINE void pair_32(const pair_pass *p) { pair_strip(3, 2, 2, p); }
+NOINLINE void pair_51(const pair_pass *p) { pair_strip(5, 1, 1, p); }
+NOINLINE void pair_52(const pair_pass *p) { pair_strip(5, 2, 2, p); }
 
 void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
     const int k = d->kh, s = d->sh, R = kf__dwconv_u8_pair_rows(k, s), kind = kind_of(q), used = (R - 1) * s + k;

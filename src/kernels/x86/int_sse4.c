@@ -144,7 +144,7 @@ INLINE void interleave(const char *a, const char *b, const size_t size, const bo
 }
 
 /* Weights of a block of channels by pairs of taps. */
-APART void dw_weights(const kf__dwconv_q *d, size_t size, size_t c0, size_t n, V (*to)[4]) {
+NOINLINE void dw_weights(const kf__dwconv_q *d, size_t size, size_t c0, size_t n, V (*to)[4]) {
     const size_t line = d->c * size;
     const char *at = (const char *)d->w + c0 * size, zeros[32] = {0};
     for (int t = 0, taps = d->kh * d->kw; t < taps; t += 2, at += 2 * line, to++) {
@@ -176,7 +176,7 @@ INLINE void dw_block(const size_t size, const dw_piece *p, const kf__requant *q,
 
 /* Any window of fewer than 2 * MAX_PAIRS taps. The last block of channels ends with the last channel and overlaps the
  * one before it. */
-APART void dwconv(size_t weight_size, const kf__dwconv_q *d, const kf__requant *q) {
+NOINLINE void dwconv(size_t weight_size, const kf__dwconv_q *d, const kf__requant *q) {
     dw_piece p = {
         .d = d, .size = d->in_type == KF_U8 ? 1 : 2, .weight_size = weight_size, .pairs = (d->kh * d->kw + 1) / 2};
     for (int32_t y = d->y0; y < d->y1; y++)

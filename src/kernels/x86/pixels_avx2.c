@@ -6,7 +6,7 @@
 #include "kernels/kernels_int.h"
 
 #define INLINE static inline __attribute__((always_inline))
-#define APART static __attribute__((noinline)) /* called for groups of sixteen and for the rest */
+#define NOINLINE static __attribute__((noinline)) /* called for groups of sixteen and for the rest */
 
 /* Sixteen values; group g of four uses constant g % 3 from `first` on. For NaN, max returns its second operand. */
 INLINE __m128i bytes16(const float *x, const __m256d *std, const __m256d *mean, __m256d top, int first) {
@@ -41,7 +41,7 @@ typedef struct factors {
     __m256d std[3], mean[3], top;
 } factors;
 
-APART void planes16(const float *const x[3], size_t i, const factors *f, uint8_t *to) {
+NOINLINE void planes16(const float *const x[3], size_t i, const factors *f, uint8_t *to) {
     __m128i v[3];
     for (int k = 0; k < 3; k++) {
         __m256d std[3] = {f->std[k], f->std[k], f->std[k]}, mean[3] = {f->mean[k], f->mean[k], f->mean[k]};
@@ -50,7 +50,7 @@ APART void planes16(const float *const x[3], size_t i, const factors *f, uint8_t
     store48(v, to);
 }
 
-APART void pixels16(const float *x, const factors *f, uint8_t *to) {
+NOINLINE void pixels16(const float *x, const factors *f, uint8_t *to) {
     for (int o = 0; o < 3; o++)
         _mm_storeu_si128((void *)(to + 16 * o), bytes16(x + 16 * o, f->std, f->mean, f->top, o));
 }
