@@ -6,7 +6,7 @@
 #include "graph/qrules.h"
 #include "quantize/assign.h"
 #include "quantize/detail.h"
-#include "quantize/seal.h"
+#include "quantize/store.h"
 #include "quantize/layer_steps.h"
 #include "quantize/weights.h"
 
@@ -118,10 +118,10 @@ static kf_status pool(kf__sim *s, kf__vid x, kf__arena *a, dense *d) {
     return KF_OK;
 }
 
-static kf_status seal(kf__sim *s, kf__node *n, int at, const dense *d) {
+static kf_status store(kf__sim *s, kf__node *n, int at, const dense *d) {
     const kf__sim_layer l = {.window = KF_WINDOW_ONE, .o = d->o, .k = d->k};
-    KF_TRY(kf__seal_weights(s, n, at, &l, d->q, d->scale, 127));
-    return kf__seal_bias(s, n, at + 1, d->o, d->bias, d->s_in, d->scale, false);
+    KF_TRY(kf__store_weights(s, n, at, &l, d->q, d->scale, 127));
+    return kf__store_bias(s, n, at + 1, d->o, d->bias, d->s_in, d->scale, false);
 }
 
 /* One quantized layer on one row of real inputs, which are rounded as it rounds them. */
@@ -189,8 +189,8 @@ static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
         memcpy(kf__sim_at(s, k, y)->g, two.yq + k * two.o, two.o * sizeof(float));
     }
     if (s->alone) KF_TRY(alone(s, n, &one, &two, a));
-    KF_TRY(seal(s, n, 1, &one));
-    return seal(s, n, 3, &two);
+    KF_TRY(store(s, n, 1, &one));
+    return store(s, n, 3, &two);
 }
 
 kf_status kf__step_gate(kf__sim *s, size_t index) {

@@ -8,7 +8,7 @@
 #include "preprocess/pixel.h"
 #include "quantize/assign.h"
 #include "quantize/detail.h"
-#include "quantize/seal.h"
+#include "quantize/store.h"
 #include "quantize/layer_steps.h"
 #include "quantize/weights.h"
 
@@ -202,10 +202,10 @@ static kf_status record_noise(layer_job *j, size_t index, const kf__quant *in) {
     return kf__sim_pack(j->s, &j->l, j->rows_q);
 }
 
-static kf_status seal(layer_job *j, kf__node *n, const int32_t *q, const float *scale, int32_t qmax) {
-    KF_TRY(kf__seal_weights(j->s, n, 1, &j->l, q, scale, qmax));
-    if (reads_pixels(j)) return kf__seal_pixel_bias(j->s, n, &j->l, q, j->bias_q, scale);
-    return kf__seal_bias(j->s, n, 2, j->l.o, j->bias_q, j->s_in, scale, j->s->graph->values[n->out[0]].quant == NULL);
+static kf_status store(layer_job *j, kf__node *n, const int32_t *q, const float *scale, int32_t qmax) {
+    KF_TRY(kf__store_weights(j->s, n, 1, &j->l, q, scale, qmax));
+    if (reads_pixels(j)) return kf__store_pixel_bias(j->s, n, &j->l, q, j->bias_q, scale);
+    return kf__store_bias(j->s, n, 2, j->l.o, j->bias_q, j->s_in, scale, j->s->graph->values[n->out[0]].quant == NULL);
 }
 
 static kf_status run_layer(layer_job *j, size_t index) {
@@ -251,7 +251,7 @@ static kf_status run_layer(layer_job *j, size_t index) {
         j->alone = s->alone_done = true;
         kf__pool_run(s->pool, run_samples, j);
     }
-    return seal(j, &g->nodes[index], q, scale, qmax);
+    return store(j, &g->nodes[index], q, scale, qmax);
 }
 
 kf_status kf__step_layer(kf__sim *s, size_t index) {

@@ -1,6 +1,6 @@
 /* Writes integers into the graph, in the forms that docs/NUMERICS.md names.
- * Owner rule: see seal.h. */
-#include "quantize/seal.h"
+ * Owner rule: see store.h. */
+#include "quantize/store.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,8 +18,8 @@ static kf_status set_input(kf__sim *s, kf__node *n, int index, kf__vid v) {
     return KF_OK;
 }
 
-kf_status kf__seal_weights(kf__sim *s, kf__node *n, int index, const kf__sim_layer *l, const int32_t *q,
-                           const float *scale, int32_t qmax) {
+kf_status kf__store_weights(kf__sim *s, kf__node *n, int index, const kf__sim_layer *l, const int32_t *q,
+                            const float *scale, int32_t qmax) {
     kf__graph *g = s->graph;
     kf_dtype dtype = qmax > 127 ? KF_I16 : KF_I8;
     const kf__shape shape = g->values[n->in[index]].shape;
@@ -52,8 +52,8 @@ kf_status kf__seal_weights(kf__sim *s, kf__node *n, int index, const kf__sim_lay
 /* A little less than the type's range, because corrections are added later. */
 static int32_t to_i32(double x) { return (int32_t)kf__whole(rint(x), -2147483000, 2147483000, 0); }
 
-kf_status kf__seal_bias(kf__sim *s, kf__node *n, int index, size_t o, const double *bias, const float *s_in,
-                        const float *scale, bool as_float) {
+kf_status kf__store_bias(kf__sim *s, kf__node *n, int index, size_t o, const double *bias, const float *s_in,
+                         const float *scale, bool as_float) {
     kf__shape shape = kf__shape_make(1, (int64_t[]){(int64_t)o});
     int32_t *data = kf__mem_alloc(NULL, o * sizeof *data);
     char name[256];
@@ -84,8 +84,8 @@ static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q
     }
 }
 
-kf_status kf__seal_pixel_bias(kf__sim *s, kf__node *n, const kf__sim_layer *l, const int32_t *q, const double *bias,
-                              const float *scale) {
+kf_status kf__store_pixel_bias(kf__sim *s, kf__node *n, const kf__sim_layer *l, const int32_t *q, const double *bias,
+                               const float *scale) {
     size_t most = (l->y.h > l->y.w ? l->y.h : l->y.w) + 1;
     const kf__axis down = kf__window_rows(&l->window), across = kf__window_columns(&l->window);
     kf__taps *taps = kf__mem_alloc(NULL, 2 * most * sizeof *taps);

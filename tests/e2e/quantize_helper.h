@@ -1,5 +1,5 @@
-/* A plain min-max quantizer for tests: runs the float oracle, takes each value's range, seals weights symmetric per
- * channel. Not the product's quantizer: enough to make real quantized graphs of any fused network. Owner rule:
+/* A plain min-max quantizer for tests: runs the float oracle, takes each value's range, quantizes weights symmetrically
+ * per channel. Not the product's quantizer: enough to make real quantized graphs of any fused network. Owner rule:
  * everything lives in the graph's arena. */
 #ifndef KF_TESTS_QUANTIZE_HELPER_H
 #define KF_TESTS_QUANTIZE_HELPER_H
