@@ -504,8 +504,8 @@ kf_status kf__out_exact_inputs(kf__onnx_out *w) {
         const kf__shape *shape = &w->g->values[v].shape;
         if (!q) continue;
         const char *raw = kf__out_name(w, v), *out = kf__out_fresh(w, raw, "_units");
-        const kf__node door = {.op = KF_OP_IDENTITY, .name = raw};
-        stage s = {w, &door, NULL, q, raw, out, shape->rank > 1 ? shape->dim[1] : 1, shape->rank};
+        const kf__node input = {.op = KF_OP_IDENTITY, .name = raw};
+        stage s = {w, &input, NULL, q, raw, out, shape->rank > 1 ? shape->dim[1] : 1, shape->rank};
         if (kf__quant_is_pixels(q)) KF_TRY(kf__out_pixels(w, v, raw, &s.at));
         else times_inverse(&s);
         round_output(&s);

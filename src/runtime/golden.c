@@ -137,13 +137,13 @@ kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
 
 /* Relative difference of a summed step, in its length and in its sum under random signs; the latter shows any error
  * of that size. */
-static double apart(const kf__golden_step *want, const kf__golden_step *got) {
+static double step_difference(const kf__golden_step *want, const kf__golden_step *got) {
     double most = fmax(fabs(want->norm - got->norm), fabs(want->dot - got->dot));
     if (most == 0) return 0;
     return want->norm > 0 ? most / want->norm : INFINITY;
 }
 
-static double scores_apart(const kf__golden *g, const float *got) {
+static double scores_difference(const kf__golden *g, const float *got) {
     double most = 0, largest = 1e-30;
     for (int32_t i = 0; i < g->n_scores; i++) {
         most = fmax(most, isfinite(got[i]) ? fabs(g->scores[i] - (double)got[i]) : INFINITY);
@@ -171,12 +171,12 @@ static void compare(const run *r, const float *scores, kf__golden_result *out) {
                 *out = (kf__golden_result){out->compared, out->exact, i, 0, 0};
             continue;
         }
-        double d = same ? apart(want, got) : INFINITY, tolerance = tolerance_of(r, p->steps[i].out);
+        double d = same ? step_difference(want, got) : INFINITY, tolerance = tolerance_of(r, p->steps[i].out);
         if (!(d <= tolerance)) out->first = i;
         if (!(d <= tolerance) || d > out->difference) out->difference = d, out->tolerance = tolerance;
     }
     for (int32_t i = 0; i < p->n_steps && out->first < 0 && g->n_scores; i++) {
-        double d = scores_apart(g, scores), tolerance = tolerance_of(r, p->outputs[0].tensor);
+        double d = scores_difference(g, scores), tolerance = tolerance_of(r, p->outputs[0].tensor);
         if (p->steps[i].out == p->outputs[0].tensor && !(d <= tolerance))
             out->first = i, out->difference = d, out->tolerance = tolerance;
     }

@@ -105,10 +105,11 @@ void kf__session_one_step(struct kf_session *s, int32_t step) {
 void kf__session_steps(struct kf_session *s) {
     kf__fp_state caller = kf__fp_enter();
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
-    bool apart = s->ms || s->probe || s->watch || s->replaced >= 0; /* watching single steps disables joined steps */
+    bool one_by_one =
+        s->ms || s->probe || s->watch || s->replaced >= 0; /* watching single steps disables joined steps */
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         const kf__prepared *step = &s->m->steps[i];
-        if (!apart && step->run_with_next) {
+        if (!one_by_one && step->run_with_next) {
             kf__fence_step(&s->exec, i, i + 1);
             step->run_with_next(&s->exec, step);
             i++;

@@ -1,6 +1,6 @@
-# The ONNX road and the safetensors road give the same program and the same constants.
+# An ONNX file and a checkpoint of the same network give the same program and the same constants.
 # What may differ is "meta": source file, producer, and the ONNX file's own element count.
-# Usage: test_roads.py KITFOX ROOT. Pairs outside the project are compared where they exist.
+# Usage: test_import_sources.py KITFOX ROOT. Pairs outside the project are compared where they exist.
 import json
 import os
 import struct

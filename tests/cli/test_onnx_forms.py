@@ -152,8 +152,8 @@ def same(verb, source, folder, shape=None, *options):
     check(what + " keeps names and versions", names(old) == names(new) and old.ir_version == new.ir_version
           and old.opset_import[0].version == new.opset_import[0].version, (names(new), new.ir_version))
     feed = {names(old)[0][0]: random.standard_normal(shape or [d.dim_value for d in new.graph.input[0].type.tensor_type.shape.dim]).astype("float32")}
-    apart = max(abs(a - b).max() / abs(a).max() for a, b in zip(outputs(source, feed), outputs(out, feed)))
-    check(what + " computes the same", apart <= 1e-5, apart)
+    error = max(abs(a - b).max() / abs(a).max() for a, b in zip(outputs(source, feed), outputs(out, feed)))
+    check(what + " computes the same", error <= 1e-5, error)
     return new
 
 
@@ -209,8 +209,8 @@ def compiled(source, folder, *options):
     numpy.save(os.path.join(folder, "x.npy"), feed[i.name])
     subprocess.run([KITFOX, "run", kfx, os.path.join(folder, "x.npy"), "-o", os.path.join(folder, "y.npy")], check=True, capture_output=True)
     have = outputs(out, feed)[0]
-    apart = [abs(want.reshape(have.shape) - have).max() / abs(want).max() for want in (outputs(source, feed)[0], numpy.load(os.path.join(folder, "y.npy")))]
-    check(what + " gives the scores of the source and of the compiled model", max(apart) <= 1e-5, apart)
+    errors = [abs(want.reshape(have.shape) - have).max() / abs(want).max() for want in (outputs(source, feed)[0], numpy.load(os.path.join(folder, "y.npy")))]
+    check(what + " gives the scores of the source and of the compiled model", max(errors) <= 1e-5, errors)
     names = {w.name for w in new.graph.initializer}
     if os.path.basename(source) == "mobilenetv3_large_100.onnx":
         check(what + ": layers are called as in timm", {"conv_stem.weight", "blocks.0.0.conv_dw.weight", "blocks.2.0.se.conv_reduce.bias",

@@ -137,7 +137,7 @@ def refusals(folder, path):
 
 @case
 def tensors(folder):
-    """A network that takes numbers, not pixels: its input is rounded once at the door."""
+    """A network that takes numbers, not pixels: its first node rounds the input once."""
     data, model = os.path.join(folder, "npy"), os.path.join(folder, "t.kfx")
     os.mkdir(data)
     inputs = [random.normal(0, 1, (1, 3, 64, 64)).astype("float32") for _ in range(8)]

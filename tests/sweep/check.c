@@ -146,7 +146,7 @@ static void compare_step(void *user, int32_t step, const float *data) {
 }
 
 /* Relative length of the difference; infinite where one is not finite. */
-static double apart(const float *got, const float *want, size_t n, double least) {
+static double relative_error(const float *got, const float *want, size_t n, double least) {
     double d = 0, all = 0;
     for (size_t i = 0; i < n; i++) {
         d += ((double)got[i] - (double)want[i]) * ((double)got[i] - (double)want[i]);
@@ -169,7 +169,7 @@ typedef struct runs {
 static bool same_output(work *w, const runs *x, const kf__program *p, const float *got, size_t n) {
     bool soft = p->outputs[0].probabilities;
     if (x->integer && !soft) return memcmp(got, x->want->data, n * sizeof *got) == 0;
-    double d = apart(got, x->want->data, n, 1e-3 * x->o->magnitude), bound = x->integer ? 1e-4 : 1e-5;
+    double d = relative_error(got, x->want->data, n, 1e-3 * x->o->magnitude), bound = x->integer ? 1e-4 : 1e-5;
     if (d / bound > w->to->worst) w->to->worst = d / bound;
     return d <= bound;
 }

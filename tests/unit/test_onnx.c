@@ -41,18 +41,18 @@ static void run(kf_graph *g, float *x, float *y, size_t n) {
 }
 
 /* Each layer is wrapped by a graph, a node and an attribute; heads are written backwards, innermost first. */
-static void test_nesting_is_bounded_on_every_road(void **state) {
+static void test_nesting_is_bounded_in_every_kind_of_graph(void **state) {
     (void)state;
     enum { LAYERS = 20000, ROOM = 1 << 20 };
-    static const int ROADS[][3] = {{7, 0}, {20, 1}, {20, 2}, {25, 7, 5}}; /* graph, training graphs, function's node */
-    for (size_t road = 0; road < KF_COUNT(ROADS); road++) {
+    static const int PATHS[][3] = {{7, 0}, {20, 1}, {20, 2}, {25, 7, 5}}; /* graph, training graphs, function's node */
+    for (size_t path = 0; path < KF_COUNT(PATHS); path++) {
         uint8_t *data = malloc(ROOM);
         assert_non_null(data);
         size_t at = ROOM;
         int fields[LAYERS * 3 + 4], n = 0;
-        fields[n++] = ROADS[road][0];
-        for (int k = 1; k < 3 && ROADS[road][k]; k++) fields[n++] = ROADS[road][k];
-        if (road == 3) fields[n++] = 6;
+        fields[n++] = PATHS[path][0];
+        for (int k = 1; k < 3 && PATHS[path][k]; k++) fields[n++] = PATHS[path][k];
+        if (path == 3) fields[n++] = 6;
         for (int i = 0; i < LAYERS; i++) fields[n++] = 1, fields[n++] = 5, fields[n++] = 6;
         while (n-- > 0) {
             buf head = {0};
@@ -288,7 +288,7 @@ static void test_a_graph_is_given_once(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_nesting_is_bounded_on_every_road),
+        cmocka_unit_test(test_nesting_is_bounded_in_every_kind_of_graph),
         cmocka_unit_test(test_training_batch_norm_is_refused),
         cmocka_unit_test(test_training_dropout_is_refused),
         cmocka_unit_test(test_kernel_shape_through_identity),

@@ -78,7 +78,7 @@ static kf__dense run(const kf__graph *g, kf__arena *arena) {
 }
 
 /* The largest difference of output 0 over its largest magnitude. */
-static double apart(const kf__graph *a, const kf__graph *b) {
+static double relative_error(const kf__graph *a, const kf__graph *b) {
     kf__arena arena;
     kf__arena_init(&arena, NULL);
     kf__dense x = run(a, &arena), y = run(b, &arena);
@@ -113,7 +113,7 @@ static void test_a_real_file_round_trips(void **state) {
     (void)state;
     kf__graph *g = everyday10(), *back = read_back(g), *again = read_back(back);
     same_graph(g, back);
-    assert_true(apart(g, back) == 0);
+    assert_true(relative_error(g, back) == 0);
     kf__strbuf first = {0}, second = {0}; /* ids settle after one trip */
     kf__graph_dump(back, &first);
     kf__graph_dump(again, &second);
@@ -133,8 +133,8 @@ static void test_every_level_of_rewriting_can_be_written(void **state) {
         kf_error err = {0};
         gb_ok(kf__passes_run(g, (kf__pass_level)level, &err), &err);
         kf__graph *back = read_back(g);
-        assert_true(apart(g, back) < 1e-6);
-        assert_true(apart(file, back) < 1e-6);
+        assert_true(relative_error(g, back) < 1e-6);
+        assert_true(relative_error(file, back) < 1e-6);
         assert_true(gb_count(back, KF_OP_ACT) + gb_count(back, KF_OP_SE_GATE) + gb_count(back, KF_OP_FC) == 0);
         kf__graph_destroy(&file);
         kf__graph_destroy(&g);
@@ -177,7 +177,7 @@ static void test_activations_at_old_and_new_opsets(void **state) {
         for (int opset = 9; opset <= 17; opset += 8) {
             kf__graph *g = activation(CASES[i].kind, CASES[i].lo, CASES[i].hi, opset), *back = read_back(g);
             assert_int_equal(gb_last(back)->op, opset == 9 ? CASES[i].at_9 : CASES[i].at_17);
-            assert_true(apart(g, back) < 1e-6);
+            assert_true(relative_error(g, back) < 1e-6);
             kf__graph_destroy(&g);
             kf__graph_destroy(&back);
         }
@@ -211,7 +211,7 @@ static void test_fused_stages_come_in_order(void **state) {
         assert_int_equal(back->n_inputs, 1);
         assert_string_equal(back->values[back->inputs[0]].name, "x");
         assert_int_equal(back->ir_version, 3);
-        assert_true(apart(g, back) < 1e-6);
+        assert_true(relative_error(g, back) < 1e-6);
         for (size_t i = 0; i < back->n_nodes; i++)
             for (size_t k = 0; k < i; k++) assert_string_not_equal(back->nodes[i].name, back->nodes[k].name);
         kf__graph_destroy(&g);

@@ -154,7 +154,7 @@ static void test_batch_norm_order(void **state) {
     const float *fw = g->values[g->nodes[0].in[1]].data, *fb = g->values[g->nodes[0].in[2]].data;
     for (int i = 0; i < 2; i++) {
         float v = var[i] + 1e-3f, root = sqrtf(v), s = gamma[i] / root, t = mean[i] * s;
-        assert_true(fw[i] == w[i] * s); /* to the bit: two import roads must give the same bytes */
+        assert_true(fw[i] == w[i] * s); /* to the bit: ONNX and checkpoint must give the same bytes */
         assert_true(fb[i] == beta[i] - t);
     }
     kf__graph_destroy(&g);

@@ -55,7 +55,7 @@ static kf__graph *end(kf__graph *g, kf__vid x, int64_t channels) {
 }
 
 /* Relative distance of `got` from what the graph gives. */
-static double apart(const kf__graph *g, kf_dtype type, void *in, const float *got) {
+static double relative_error(const kf__graph *g, kf_dtype type, void *in, const float *got) {
     kf_error err = {0};
     kf__arena a;
     kf__dense x = {.dtype = type, .shape = S(1, C, H, W), .data = in}, y;
@@ -93,9 +93,9 @@ static void check(kf__graph *g, const kf__graph *q, const kf__qsamples *s) {
     kf__graph_destroy(&copy);
     for (size_t k = 0; k < SAMPLES; k++) {
         void *in = s->pixels ? (void *)planes[k] : (void *)real[k];
-        assert_true(apart(g, KF_F32, real[k], logits[0][k]) < 1e-4);
-        assert_true(apart(q, s->pixels ? KF_U8 : KF_F32, in, logits[1][k]) < 0.01);
-        assert_true(apart(g, KF_F32, real[k], logits[1][k]) < 0.03);
+        assert_true(relative_error(g, KF_F32, real[k], logits[0][k]) < 1e-4);
+        assert_true(relative_error(q, s->pixels ? KF_U8 : KF_F32, in, logits[1][k]) < 0.01);
+        assert_true(relative_error(g, KF_F32, real[k], logits[1][k]) < 0.03);
     }
 }
 

@@ -52,7 +52,7 @@ static void randomize(tensors *t, uint64_t *state) {
 /* Largest difference over the largest magnitude; infinite where only one of the two is a number. */
 static double difference(const kf_tensor *a, const kf_tensor *b) {
     const float *x = a->data, *y = b->data;
-    double apart = 0, size = 1e-30;
+    double largest = 0, size = 1e-30;
     if (a->bytes != b->bytes) return INFINITY;
     for (size_t i = 0; i < a->bytes / sizeof *x; i++) {
         if (x[i] == y[i] || (isnan(x[i]) && isnan(y[i]))) {
@@ -60,10 +60,10 @@ static double difference(const kf_tensor *a, const kf_tensor *b) {
             continue;
         }
         if (!isfinite(x[i]) || !isfinite(y[i])) return INFINITY;
-        apart = fmax(apart, fabs((double)x[i] - (double)y[i]));
+        largest = fmax(largest, fabs((double)x[i] - (double)y[i]));
         size = fmax(size, fabs((double)x[i]));
     }
-    return apart / size;
+    return largest / size;
 }
 
 /* Whole pixels for the first network, the same normalized for the second. */
