@@ -1,5 +1,5 @@
 /* Chooses an instruction set: from the table of levels, what the machine has, the environment, and the user's limit.
- * Owner rule: one limit and one bar for the process, and the features found so far. */
+ * Owner rule: static state: the user's limit, the disabled level and the features found so far. */
 #include "cpu/cpu.h"
 
 #include <sched.h>

@@ -54,7 +54,7 @@ bool kf__cpu_allowed(kf__cpu_level level);
  * for the whole process: from then on, sigaltstack refuses stacks too small for that state. No lower level asks. */
 bool kf__cpu_usable(kf__cpu_level level);
 /** Are all of these features usable? The machine is probed once for each (CPUID takes 50 microseconds under a
- * hypervisor). Limit and bar are ignored. Thread-safe. */
+ * hypervisor). The limit and disabled levels are ignored. Thread-safe. */
 bool kf__cpu_has(uint32_t features);
 /** `level` failed its check: it and the levels that contain it are not usable from now on. KF_CPU_LEVELS undoes
  * that; KF_CPU_SCALAR itself stays usable. Thread-safe. */

@@ -164,8 +164,8 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 /** Does this kernel of QUADS weights give the scalar kernel's bytes on a product with every remainder? Takes a fraction
  * of a millisecond. */
 bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm);
-/** Puts `gemm` into a table of QUADS weights if it agrees. Otherwise leaves the table as it is, bars `level` and
- * returns false. */
+/** Puts `gemm` into a table of QUADS weights if it agrees. Otherwise it leaves the table as it is, disables `level`
+ * for the whole process and returns false. */
 bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
 /** The same; the comparison runs once per process. Thread-safe. */
 void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);

@@ -121,7 +121,7 @@ kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
     float scores[KF_GOLDEN_SCORES];
     kf_status st = run_once(&r, 1, scores, &g.n_scores, err);
     kf__mem_free(NULL, r.bound);
-    if (st == KF_ERR_LIMIT) return KF_OK; /* it may be written nevertheless: whoever runs it sets the limits */
+    if (st == KF_ERR_LIMIT) return KF_OK; /* the file gets no vector */
     KF_TRY(st);
     for (int32_t i = 0; i < g.n_steps; i++)
         g.steps[i].norm = short_number(g.steps[i].norm), g.steps[i].dot = short_number(g.steps[i].dot);

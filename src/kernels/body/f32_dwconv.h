@@ -75,7 +75,7 @@ INLINE void dw_columns(const int n, const int k, const int s, const kf__dwconv_r
     for (size_t block = 0; done < d->c; block++, taps += d->kh * d->kw * KF_DWCONV_PANEL)
         for (int j = 0; j < KF_DWCONV_PANEL; j += VL) {
             size_t ch = kf__dwconv_first(d->c, block) + (size_t)j;
-            if (ch + VL <= done || ch >= d->c) continue; /* by the block before; outside */
+            if (ch + VL <= done || ch >= d->c) continue; /* done by the block before, or outside the row */
             if (n > 0 && ch + VL <= d->c) dw_vector(n, k, s, d, e, x, ch, taps + j);
             else
                 for (int q = 0; q < (n > 0 ? n : 1); q++)

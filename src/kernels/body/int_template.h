@@ -205,7 +205,7 @@ INLINE void finish(const int mr, const int nv, V (*acc)[4 * W], size_t n, size_t
 }
 
 #ifndef WIDE_ONLY
-/* One four of k. */
+/* One quad of k. */
 INLINE void step_u8(const int mr, const int nv, V (*acc)[4 * W], const uint8_t *a, size_t lda, const char *b,
                     size_t panel) {
     V w[4 * W], odd[4 * W];
@@ -243,7 +243,7 @@ INLINE void tile_u8(const int mr, const int nv, size_t n, size_t k, size_t runs,
     }
     for (size_t run = 0; run < runs; run++, a += ld_run - k)
         for (size_t g = 0; g < k / 4; g++, a += 4, b += STEP) step_u8(mr, nv, acc, a, lda, b, panel);
-    if (k % 4) { /* one run then */
+    if (k % 4) { /* only products of one run have a rest */
         uint32_t ends[MOST_ROWS];
         copy_ends(mr, a - (ld_run - k), lda, k % 4, ends);
         step_u8(mr, nv, acc, (const uint8_t *)ends, 4, b, panel);

@@ -80,7 +80,7 @@ INLINE void sums_of(const int mr, const int np, const product *p, const size_t a
     if (mr == 2 && np == 2) _tile_loadd(3, bias + TILE, 0);
     for (size_t run = 0; run < p->runs; run++)
         for (size_t s = 0; s < p->steps; s++, b += p->depth * LINE) {
-            bool again = (s + 1) * p->depth > p->quads; /* one run then */
+            bool again = (s + 1) * p->depth > p->quads; /* only in products of one run */
             size_t x = run * p->ld_run + (again ? p->quads - p->depth : s * p->depth) * 4;
             const uint8_t *a[2] = {p->a + at[0] * p->lda + x, p->a + at[1] * p->lda + x};
             multiply(mr, np, a, p->lda, again ? last : b, again ? TILE * LINE : p->panel);
