@@ -38,7 +38,7 @@ kf_status kf__threads_check(const char *call, int32_t threads, kf_error *err) {
     return KF_OK;
 }
 
-/** Bytes that a model may take where nobody says: these, and so many more for each byte of its file. */
+/** The default memory limit of a model: this many bytes, plus this many for each byte of its file. */
 enum { MODEL_ALWAYS = 64 << 20, MODEL_EACH = 32 };
 
 static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, unsigned flags, kf_model **out,
@@ -340,8 +340,8 @@ size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) 
     for (size_t i = 0; !probabilities && i < n; i++) sum += x[i] = expf(x[i] - best);
     for (size_t i = 0; !probabilities && i < n; i++) x[i] /= sum;
     if (k > n) k = n;
-    for (size_t j = 0; j < k;
-         j++) { /* one pass for each place: the best that comes after the place before; ties to the lower index */
+    /* One pass for each place finds the best score after that of the place before. Ties go to the lower index. */
+    for (size_t j = 0; j < k; j++) {
         int32_t at = -1;
         for (size_t i = 0; i < n; i++) {
             bool after = j == 0
@@ -349,7 +349,7 @@ size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) 
                              : x[i] < top[j - 1].score || (x[i] == top[j - 1].score && (int32_t)i > top[j - 1].index);
             if (after && (at < 0 || x[i] > x[at])) at = (int32_t)i;
         }
-        if (at < 0) return j; /* the rest is not a number */
+        if (at < 0) return j; /* all remaining scores are NaN */
         top[j] = (kf_score){.index = at, .score = x[at]};
     }
     return k;
@@ -360,7 +360,7 @@ kf_status kf_session_classify(kf_session *s, const kf_image *image, size_t k, kf
     kf_tensor out;
     kf_image fit;
     KF_TRY(kf_model_output(s->m, 0, &out, err));
-    if (s->m->p->meta.preprocess.valid) KF_TRY(check_picture(s, err)); /* before there is a picture of that size */
+    if (s->m->p->meta.preprocess.valid) KF_TRY(check_picture(s, err)); /* before its allocation */
     KF_TRY(kf_image_preprocess(image, &s->m->p->meta.preprocess, &fit, err));
     size_t classes = out.bytes / sizeof(float);
     kf_status st = kf_session_run_rgb(s, fit.pixels, fit.stride, s->scores, classes, err);

@@ -26,7 +26,7 @@ kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err) {
     kf__program *p;
     void *data;
     size_t bytes;
-    kf_model *m; /* runs once, for the golden vector */
+    kf_model *m; /* runs once, to record the golden vector */
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     KF_TRY(kf__lower(graph->g, &p, err));
     KF_TRY(kf__model_create_at(p, KF_CPU_SCALAR, NULL, &m, err));

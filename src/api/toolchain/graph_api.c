@@ -10,7 +10,7 @@
 #include "os/file.h"
 #include "preprocess/preprocess.h"
 
-/* Protobuf has lengths of 31 bits, a checkpoint of this family a few ten megabytes. */
+/* Protobuf has lengths of 31 bits. A checkpoint of this family takes some tens of megabytes. */
 #define KF_IMPORT_MAX_FILE ((size_t)4 << 30)
 
 void kf_import_options_init(kf_import_options *options) { *options = (kf_import_options){.size = sizeof *options}; }

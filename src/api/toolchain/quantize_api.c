@@ -50,7 +50,7 @@ static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t ind
     return KF_OK;
 }
 
-/* What a name of an option asks of its node. Values without an integer form are left alone by the quantizer. */
+/* What an option requests of the node that it names. The quantizer does not change values without an integer form. */
 typedef enum request { READS_AND_WRITES, WRITES, WEIGHTS } request;
 
 static bool mark_node(const kf__node *n, size_t index, request what, kf__qoptions *q) {
@@ -110,7 +110,7 @@ static kf_status mark_all(kf__graph *g, const kf_quantize_options *o, kf__qoptio
     return mark(g, WEIGHTS, o->int16_weights, o->n_int16_weights, q, err);
 }
 
-/* Once in a call, which runs the quantizer several times while it searches. */
+/* Reports this once per call, although a search runs the quantizer several times. */
 typedef struct teller {
     const kf_quantize_options *o;
     bool said;
@@ -163,7 +163,7 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     teller t = {.o = o};
     q.fewer = fewer, q.fewer_user = &t;
     const kf__qsamples s = {.data = data, .n = n, .pixels = samples[0].dtype == KF_U8};
-    graph->quantized = true; /* whatever comes: a graph half done must not be used */
+    graph->quantized = true; /* also after a failure: a half-quantized graph must not be used */
     const kf__qtarget target = {
         .drop = o->target_drop, .cosine = o->target_cosine, .max_macs = o->max_int16_macs, .labels = o->labels};
     graph->searched = target.drop >= 0 || target.cosine > 0;
