@@ -32,7 +32,7 @@ static bool ends(const char *s, const char *tail) {
     return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
-/* The same tensor, whichever wrapper saved it. */
+/* The tensor's name without the prefix that training wrappers add. */
 static const kf__container_tensor *find(const source *s, const char *name) {
     static const char *const PREFIX[] = {"", "module.", "model.", "state_dict."};
     char text[256];
@@ -93,7 +93,7 @@ static kf_status fetch(void *user, const char *name, const kf__shape *shape, con
         kf_error why = {0};
         kf_status st = locate(s, name, shape, &t, &why);
         if (st != KF_OK && s->first.status == KF_OK) s->first = why;
-        return KF_OK; /* the builder continues with zeros */
+        return KF_OK; /* the builder continues with zeros, so that the next difference is found too */
     }
     KF_TRY(locate(s, name, shape, &t, err));
     return s->purpose == READ ? widen(s, t, ends(name, ".running_var"), data, err) : KF_OK;

@@ -341,7 +341,7 @@ static kf_status read_split(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) 
     int64_t parts = attr_int(p, "num_outputs", n->n_out);
     if (parts != n->n_out)
         KF_FAIL(o->err, KF_ERR_FORMAT, "num_outputs is %lld; the node has %d outputs", (long long)parts, n->n_out);
-    bool given = find(p, "num_outputs") && o->opset >= 18; /* before, the attribute means nothing */
+    bool given = find(p, "num_outputs") && o->opset >= 18; /* earlier opsets have no such attribute */
     n->attrs.num_outputs = given ? n->n_out : 0;
     KF_TRY(axis_attr(o, p, 0, n));
     return axes_attr(o, p, "split", n);
@@ -366,7 +366,7 @@ static kf_status read_shape(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) 
     int64_t end = attr_int(p, "end", INT64_MAX);
     if (end == 0) KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "end = 0 gives an empty shape, which no layer can use");
     n->attrs.start = (int32_t)kf__max_i64(-KF_MAX_RANK, kf__min_i64(attr_int(p, "start", 0), KF_MAX_RANK));
-    n->attrs.end = end > KF_MAX_RANK ? 0 : (int32_t)kf__max_i64(-KF_MAX_RANK - 1, end); /* both are cut to the rank */
+    n->attrs.end = end > KF_MAX_RANK ? 0 : (int32_t)kf__max_i64(-KF_MAX_RANK - 1, end); /* both are clamped */
     return KF_OK;
 }
 

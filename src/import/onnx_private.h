@@ -13,8 +13,8 @@ typedef struct kf__onnx {
     kf_error *err;
     int opset;
     int32_t node_index;
-    bool no_memory;  /* a named value got no number: memory ran out, the file is not at fault */
-    size_t inferred; /* nodes of the graph whose outputs have their shapes already */
+    bool no_memory;  /* memory ran out while a value was numbered; the file is valid */
+    size_t inferred; /* nodes whose output shapes are inferred already */
     kf__name_index values;
 } kf__onnx;
 

@@ -19,7 +19,7 @@ typedef struct kf__onnx_out {
     const kf__graph *g;
     kf_error *err;
     kf__arena arena;
-    bool failed; /* an allocation did */
+    bool failed; /* an allocation failed */
     int opset;
     unsigned serial;     /* makes names unique */
     const char **names;  /* [n_values], NULL until the value is named */

@@ -73,7 +73,7 @@ static kf_status constant(builder *b, const char *prefix, const char *leaf, int 
     return KF_OK;
 }
 
-/* x -> act(x). h-swish is spelled as the two ONNX nodes of an opset below 14. */
+/* x -> act(x). h-swish becomes two ONNX nodes, as in opsets below 14. */
 static kf_status activation(builder *b, nonlinearity act, const char *where) {
     char name[2 * NAME];
     if (act == LINEAR) return KF_OK;
