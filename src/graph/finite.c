@@ -43,7 +43,7 @@ static bool computes(const kf__graph *g, const kf__node *n) {
     return !constant && !chooses;
 }
 
-/* The node divides by the root of variance and epsilon. */
+/* The node divides by the root of variance plus epsilon, which must be positive. */
 static kf_status check_variance(const kf__graph *g, const kf__node *n, kf_error *err) {
     const kf__value *v = n->op == KF_OP_BATCH_NORM && n->n_in > 4 && n->in[4] >= 0 ? &g->values[n->in[4]] : NULL;
     size_t count;

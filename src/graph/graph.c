@@ -64,7 +64,7 @@ kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf
     return &g->nodes[g->n_nodes++];
 }
 
-/* The list doubles when it is full, because very many nodes may be fused into one, one by one. */
+/* The list doubles when it is full: thousands of nodes may be fused into one, one at a time. */
 kf_status kf__graph_merge_sources(kf__graph *g, kf__node *into, const kf__node *from, kf_error *err) {
     int32_t n = into->n_sources + from->n_sources;
     if (n > into->cap_sources) {

@@ -222,7 +222,7 @@ static kf_status infer_concat(const ctx *c, kf__shape *out) {
         kf__shape fits = s;
         if (v->shape.rank == s.rank) fits.dim[ax] = v->shape.dim[ax];
         KF_TRY(check_shape(c, k, &fits));
-        s.dim[ax] += v->shape.dim[ax]; /* 64 extents of 2^40 at most */
+        s.dim[ax] += v->shape.dim[ax]; /* cannot overflow: 64 extents of 2^40 at most */
     }
     *out = s;
     return KF_OK;
@@ -308,7 +308,7 @@ static kf_status infer_flatten(const ctx *c, kf__shape *out) {
     if (ax != x->shape.rank) KF_TRY(kf__operand_axis(c, c->n->attrs.axis, x->shape.rank, &ax));
     *out = kf__shape_make(2, (int64_t[]){1, 1});
     for (int i = 0; i < x->shape.rank; i++)
-        out->dim[i >= ax] *= x->shape.dim[i]; /* both are parts of a product that fits */
+        out->dim[i >= ax] *= x->shape.dim[i]; /* cannot overflow: both are factors of a product that fits */
     return KF_OK;
 }
 
@@ -395,7 +395,7 @@ static kf_status infer_split(const ctx *c, kf__shape *out) {
     KF_TRY(kf__operand_axis(c, c->n->attrs.axis, x->shape.rank, &ax));
     KF_TRY(split_sizes(c, x->shape.dim[ax], &sizes, &have));
     for (int k = 0; have && k < c->n->n_out; k++) {
-        if (c->n->out[k] < 0) continue; /* nobody reads this part */
+        if (c->n->out[k] < 0) continue; /* no node reads this part */
         kf__value *v = &c->g->values[c->n->out[k]];
         v->shape = x->shape;
         v->shape.dim[ax] = sizes.v[k];

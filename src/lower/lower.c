@@ -244,7 +244,7 @@ static kf_status all_inputs(lowering *l, const kf__node *n, kf__step *s) {
 #define fill_AVG_POOL one_input
 #define fill_MAX_POOL one_input
 #define fill_SOFTMAX one_input
-#define fill_TO_NCHW one_input /* reshapes that move elements; see lower_node */
+#define fill_TO_NCHW one_input /* only reshapes that move elements are steps; see lower_node */
 
 static kf_status fill_NONE(lowering *l, const kf__node *n, kf__step *s) {
     KF_FAIL(l->err, KF_ERR_INTERNAL, "%s: no step for it", n->name);
@@ -331,7 +331,7 @@ static kf_status lower_ends(lowering *l) {
         KF_TRY(float_twin(l, quantized, &in->tensor));
         KF_TRY(kf__lower_convert(l, v->name, v->quant, true, in->tensor, quantized));
     }
-    for (size_t i = 0; i < g->n_nodes; i++) /* report this first: every other oddity follows from it */
+    for (size_t i = 0; i < g->n_nodes; i++) /* reported first, because other complaints would only follow from it */
         if (is_qdq(&g->nodes[i])) return lower_node(l, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) KF_TRY(lower_node(l, &g->nodes[i]));

@@ -88,7 +88,7 @@ static kf_status fold_node(kf__graph *g, kf__node *n, bool *done, kf_error *err)
     for (int i = 0; st == KF_OK && i < n->n_out; i++)
         if (n->out[i] >= 0) st = set_const(g, n->out[i], &out[i], &local);
     kf__arena_free(&scratch);
-    if (st == KF_ERR_UNSUPPORTED) return KF_OK; /* no evaluator: the node stays */
+    if (st == KF_ERR_UNSUPPORTED) return KF_OK; /* without an evaluator, the node stays */
     if (st != KF_OK) {
         if (err) *err = local;
         return kf_error_prefix(err, st, "%s", n->name);
