@@ -108,7 +108,7 @@ static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, cons
     s->graph = g, s->err = err, s->pixels = samples->pixels;
     KF_TRY(kf__assign_input(s, samples));
     KF_TRY(kf__sim_open(s, g, samples, o, err));
-    if (!s->pixels) /* the quantized network starts from the rounded input */
+    if (!s->pixels) /* the quantized network starts from the rounded input, too */
         for (size_t k = 0; k < s->samples; k++) kf__sim_store(s, k, g->inputs[0], kf__sim_at(s, k, g->inputs[0])->f);
     for (size_t v = 0; v < g->n_values; v++) {
         size_t n = kf__sim_shape_of(g, (kf__vid)v).count;

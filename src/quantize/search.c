@@ -22,7 +22,7 @@ typedef struct search {
     kf__qsearch *out;
     kf__arena arena;
     uint8_t *wide, *wide_weights; /* as the caller gave them */
-    kf__qcandidate **order;       /* the promotions, first first */
+    kf__qcandidate **order;       /* the promotions, in the order in which they are made */
     size_t n_order;
     size_t from, to; /* thousandths of progress of the stage at hand */
     kf_error *err;

@@ -7,8 +7,8 @@
 
 /** The target on every fourth sample; these calibrate nothing during the search. */
 typedef struct kf__qtarget {
-    double drop;           /* percent points of top-1 lost (of agreement without labels), at most; below 0: not asked */
-    double cosine;         /* of the logits, all held-out samples together, at least; 0: not asked */
+    double drop;           /* most percent points of top-1 (or agreement) to lose; below 0: no such target */
+    double cosine;         /* least cosine of the logits, all held-out samples together; 0: no such target */
     double max_macs;       /* percent of the network's MACs that may read i16 or hold i16 weights */
     const int32_t *labels; /* [samples], or NULL */
 } kf__qtarget;

@@ -93,7 +93,7 @@ kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, co
     for (size_t c = 0; c < 3; c++) s->mean[c] = kf__pixel_mean(&g->meta.preprocess, c);
     kf__sim_shape x = kf__sim_shape_of(g, g->inputs[0]);
     KF_TRY(kf__sim_alloc(s, g->inputs[0], g->values[g->inputs[0]].quant && !s->pixels));
-    for (size_t i = 0; i < s->samples; i++) /* spread over the whole list when not all fit */
+    for (size_t i = 0; i < s->samples; i++) /* if not all samples fit, those used are spread over the whole list */
         take_sample(s, samples->data[i * samples->n / s->samples], kf__sim_at(s, i, g->inputs[0]), &x);
     return KF_OK;
 }
@@ -147,7 +147,7 @@ kf_status kf__sim_check_finite(const kf__sim *s, const kf__node *n) {
 void kf__sim_release(kf__sim *s, int32_t i) {
     const kf__node *n = &s->graph->nodes[i];
     for (int in = 0; in < n->n_in; in++) {
-        kf__vid v = n->in[in]; /* constants made since then are not tracked here */
+        kf__vid v = n->in[in]; /* values made after kf__sim_open have no entry */
         if (v < 0 || (size_t)v >= s->n_values || s->last_use[v] != i) continue;
         for (size_t k = 0; k < s->samples; k++) free_value(kf__sim_at(s, k, v));
     }

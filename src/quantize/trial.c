@@ -24,8 +24,8 @@ static float weight_at(const kf__value *w, size_t i, size_t row) {
     return q * kf__q_scale(w->quant, (int64_t)row);
 }
 
-/* Real rows [O][kh][kw][I/g] of either network; the float one's of the pixel layer for pixels without their mean, as
- * the quantizer's. */
+/* Real weight rows [O][kh][kw][I/g] of either network. The float rows of the pixel layer are for pixels minus their
+ * mean, as in the quantizer. */
 static void fill_rows(const kf__trial *t, const kf__node *n, const kf__value *w, const kf__sim_layer *l, float *rows) {
     const kf__filters f = kf__sim_filters(l);
     bool pixels = w->dtype == KF_F32 && reads_pixels(t, n);
@@ -53,7 +53,7 @@ static float mean_taken(const kf__trial *t, const kf__sim_layer *l, const float 
     return (float)sum;
 }
 
-/* `unit`: real value of one unit of an I32 bias, but for the row's own scale. */
+/* `unit`: real value of one unit of an I32 bias, without the row's own scale. */
 static float bias_at(const kf__value *b, const kf__value *w, size_t o, float unit) {
     if (!b) return 0;
     if (b->dtype == KF_F32) return ((const float *)b->data)[o];
@@ -315,7 +315,7 @@ static kf_status run_all(worker *w, size_t sample, int which) {
     return KF_OK;
 }
 
-/* The nodes after the changed one that depend on it; all else is as in `base`. */
+/* Recomputes the nodes that depend on the changed one. All other values are those of `base`. */
 static kf_status run_change(worker *w, const kf__trial_change *c) {
     const kf__graph *g = w->t->sim.graph;
     kf_status st = run_node(w, c->node, c->weights ? 2 : 0, !c->weights, w->other[g->nodes[c->node].out[0]]);
@@ -335,11 +335,11 @@ static kf_status run_change(worker *w, const kf__trial_change *c) {
 typedef struct job {
     worker *workers;
     int which;
-    float *logits; /* all of one network; or NULL: errors */
+    float *logits; /* gets the logits of one network; NULL: errors are computed */
     const float *want;
     const kf__trial_change *changes;
     size_t n;
-    atomic_bool *stopped; /* progress asked for that */
+    atomic_bool *stopped; /* the progress callback asked to stop */
     double *error;        /* [samples][n]: summed in sample order afterwards */
 } job;
 

@@ -100,7 +100,7 @@ static void multiply(void *ctx, int worker, int workers) {
     const moment_job *j = ctx;
     const kf__epilogue none = {0};
     size_t k = j->m->k;
-    if (j->m->blocks == 1) { /* threads share the rows of H */
+    if (j->m->blocks == 1) { /* each worker computes some rows of H */
         size_t from = k * (size_t)worker / (size_t)workers, to = k * ((size_t)worker + 1) / (size_t)workers;
         if (to == from) return;
         j->s->k.gemm_f32(to - from, k, j->n, j->tq + from * j->n, j->n, j->packed_q, j->m->hq + from * k, k, &none);
