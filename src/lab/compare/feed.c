@@ -19,7 +19,7 @@ kf_status kf__feed_load(const kf_comparison *w, size_t i, kf__feed *in, kf_error
         return kf_npy_read(path, &in->tensor, err);
     }
     kf_image_options_init(&io);
-    io.no_exif = 1; /* as training pipelines read pictures */
+    io.no_exif = 1; /* training pipelines ignore the EXIF orientation */
     return kf_image_load(path, &io, &in->full, err);
 }
 

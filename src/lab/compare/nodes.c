@@ -94,10 +94,10 @@ static kf_status match(job *j, kf_error *err) {
 /* ---- channels that B keeps in another scale ---------------------------------------------------------------------- */
 
 enum {
-    SPARSE = 4,
-    LEARN = 8,
-    FEW = 4
-}; /* one channel in so many; pictures that tell; values of a channel that it takes */
+    SPARSE = 4, /* a node is rescaled if one channel in so many is */
+    LEARN = 8,  /* pictures that the decision is made on, at most */
+    FEW = 4     /* values of a channel that the decision needs, at least */
+};
 
 static size_t channels_of(const kf_compared_node *n) { return (size_t)n->info[0].shape[3]; }
 
@@ -231,9 +231,9 @@ static kf_status picture(void *ctx, void *state, size_t i, kf_error *err) {
 /* ---- which nodes are rescaled ------------------------------------------------------------------------------------ */
 
 /* Weights scaled across layers leave the network the same and its inner values not: channel c of B is f[c] times that
- * of A. A node counts as rescaled where, alone on A's values, a quarter of its channels give A's almost exactly at less
- * than half or more than twice the size. Errors that add up along the way play no part in that, so a bad quantization
- * is not taken for it. */
+ * of A. A node counts as rescaled where, alone on A's values, a quarter of its channels give A's almost exactly at
+ * less than half or more than twice the size. Errors accumulated in earlier nodes play no part in this test, so a bad
+ * quantization is not mistaken for rescaling. */
 static void judge(const job *j, size_t k, double (*sum)[3]) {
     size_t c = channels_of(&j->w->nodes[k]), off = 0;
     float *factor = j->factor + j->first[k];
@@ -332,7 +332,7 @@ kf_status kf__compare_nodes(kf_comparison *w, const kf_compare_options *o, kf_er
     kf__crew crew = kf__feed_crew(o);
     crew.n = w->node_images, crew.one = picture, crew.ctx = &j;
     crew.before = w->samples->n, crew.total = w->samples->n + w->node_images;
-    crew.fewer_threads = NULL; /* the pictures' crew has said it */
+    crew.fewer_threads = NULL; /* the crew over the pictures has reported it */
     kf_status st = match(&j, err);
     if (st == KF_OK) st = make_room(&j, err);
     if (st == KF_OK) st = learn(&j, err);

@@ -1,4 +1,4 @@
-/* The part of kf_compare that looks at nodes.
+/* The comparison node by node, a part of kf_compare.
  * Owner rule: the comparison owns what is filled in. */
 #ifndef KITFOX_LAB_NODES_H
 #define KITFOX_LAB_NODES_H

@@ -1,4 +1,4 @@
-/* Threads that take one item at a time.
+/* The parallel loop of crew.h.
  * Owner rule: every item has its own slot in the caller's results, so threads never share one. */
 #include "evaluate/crew.h"
 

@@ -1,4 +1,4 @@
-/* Items worked off by some threads, each with a state of its own (a session, or two).
+/* A parallel loop: threads take one item at a time. Each thread has a state of its own (one or two sessions).
  * Owner rule: borrows everything for one call; a state is closed by the thread that opened it. */
 #ifndef KITFOX_LAB_CREW_H
 #define KITFOX_LAB_CREW_H
@@ -18,8 +18,8 @@ typedef struct kf__crew {
     void *user;
 } kf__crew;
 
-/** Work off all items, in any order; the first failure stops the rest and is the result. CANCELLED: `progress` gave
- *  another value than 0. */
+/** Process all items, in any order. The first failure stops the others and is returned. CANCELLED: `progress` returned
+ * non-zero. */
 kf_status kf__crew_run(const kf__crew *crew, kf_error *err);
 
 #endif

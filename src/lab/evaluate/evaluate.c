@@ -64,7 +64,8 @@ static void close_session(void *state) {
     kf_session_destroy(&s);
 }
 
-/* A picture that fails is counted as failed, and the others go on; but where memory is short, no picture is to blame.
+/* A picture that cannot be read is counted as failed, and the others go on. Out of memory is not the picture's fault
+ * and ends the evaluation.
  */
 static kf_status classify(void *ctx, void *state, size_t i, kf_error *err) {
     work *w = ctx;

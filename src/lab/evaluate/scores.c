@@ -7,7 +7,7 @@
 
 enum { DIGITS = 10 }; /* a float has at most 9 */
 
-/* Labels that are not UTF-8 and scores that are no numbers cannot stand in JSON. */
+/* JSON cannot hold labels that are not UTF-8, nor scores that are NaN or infinite. */
 static json_t *entry(const kf_score *s) {
     double score = (double)s->score;
     json_t *label = s->label ? json_string(s->label) : NULL;

@@ -46,7 +46,8 @@ static kf_status read_file(const char *path, size_t w, size_t h, kf_rdk_luma *l,
     return st;
 }
 
-/* Frames in a narrower range than the file says, or pixels past it. A tenth of a percent may be noise of the camera. */
+/* Why the frames do not have the range that the file states; NULL: they may have. A tenth of a percent of the pixels
+ * may lie outside: noise of the camera. */
 static const char *judge(const kf_rdk_luma *l, bool limited) {
     if (!limited && l->lo >= 16 && l->hi <= 235)
         return "like limited range, but the file says regular (full); set input_space_and_range: bt601_video, or check "

@@ -21,7 +21,7 @@ kf_status kf__rdk_at(const kf__rdk_job *j, const char *key, kf_status st, kf_err
 
 /* ---- the graph --------------------------------------------------------------------------------------------------- */
 
-/* The network's input has to be what the file says; NV12 has one chroma pair for 2x2 pixels. */
+/* The network's input must match the file. NV12 has one chroma pair for 2x2 pixels, so both sides must be even. */
 static kf_status check_input(const kf__rdk_job *j, const kf_tensor *in, kf_error *err) {
     const kf_rdk_config *c = j->c;
     int64_t want = c->trained == KF_INPUT_GRAY ? 1 : 3;
@@ -115,7 +115,7 @@ static const char **sorted_names(const kf_graph *g, size_t *count, kf_error *err
     return names;
 }
 
-/* Names are judged here, where their places are known. */
+/* Names are checked here, where their lines and columns are known. */
 static kf_status check_int16(const kf__rdk_job *j, kf_error *err) {
     const kf_rdk_config *c = j->c;
     size_t count = 0;
@@ -207,7 +207,7 @@ static void end(kf__rdk_job *j) {
     kf_graph_destroy(&j->g);
 }
 
-/* Everything that can be judged before work begins. */
+/* All checks that need no quantization. */
 static kf_status prepare(kf__rdk_job *j, kf_tensor *in, kf_error *err) {
     KF_TRY(import(j, err));
     KF_TRY(kf_graph_input(j->g, 0, in, err));
@@ -271,7 +271,7 @@ kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *opt
         free(j);
         KF_RDK_FAIL_MEMORY(err);
     }
-    j->samples = &out->samples; /* where stages see them, for as long as the result lives */
+    j->samples = &out->samples; /* the samples live as long as the result */
     kf_status st = begin(j, config, options, err);
     if (st == KF_OK) st = work(j, err);
     if (st == KF_OK) out->graph = j->g, j->g = NULL;
@@ -299,7 +299,7 @@ kf_status kf_rdk_check(const kf_rdk_config *config, const kf_rdk_options *option
     j->samples = &own;
     kf_status st = begin(j, config, options, err);
     if (st == KF_OK) st = prepare(j, input, err);
-    input->name = NULL; /* the graph's, which goes */
+    input->name = NULL; /* owned by the graph, which is destroyed below */
     *samples = own.n;
     end(j);
     kf_samples_free(&own);

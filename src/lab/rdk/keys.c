@@ -182,7 +182,7 @@ static bool append(kf__rdk_memory *m, const char *const **list, int32_t *n, size
     return true;
 }
 
-/* Notices are told once the whole file was read. */
+/* Notices are reported after the whole file was read. */
 static kf_status say(config *c, kf__qmark at, const char *name, const char *what) {
     const char *text = kf__rdk_printf(&c->memory, "%s:%d:%d: %s %s", c->file, at.line, at.column, name, what);
     if (!append(&c->memory, &c->out.notices, &c->out.n_notices, &c->notices_cap, text)) KF_RDK_FAIL_MEMORY(c->err);
@@ -232,7 +232,8 @@ static kf_status read_numbers(config *c, key k, kf__yaml_type type) {
     return KF_OK;
 }
 
-/* "a;" is a list of one: the marks behind the last item go; so do spaces around a word of the table. */
+/* "a;" is a list of one item: separators after the last item are dropped, and so are spaces around a word of the
+ * table. */
 static kf_status strip_list(config *c, key k, const kf__yaml_node *n) {
     kind type = INFO[k].type;
     bool list = type == LIST || type == NUMBERS || type == INPUTS;
@@ -255,9 +256,9 @@ static bool fits(kind type, kf__yaml_type have) {
 static kf_status read_scalar(config *c, key k, const kf__yaml_node *n, const char *want) {
     value *v = &c->v[k];
     kf__yaml_type type = kf__yaml_scalar_type(n, &v->truth, &v->number);
-    if (type == KF_YAML_NULL || !*n->text) return KF_OK; /* '' means: as if it were not there */
+    if (type == KF_YAML_NULL || !*n->text) return KF_OK; /* '' counts as absent */
     KF_TRY(strip_list(c, k, n));
-    if (!*v->text) return KF_OK; /* ';' alone: a list of nothing */
+    if (!*v->text) return KF_OK; /* ';' alone: an empty list */
     v->at = n->at;
     if (!fits(INFO[k].type, type))
         FAIL_KEY(c, k, KF_ERR_FORMAT, "'%.60s'; it must be %s; write it without quotes", n->text, want);

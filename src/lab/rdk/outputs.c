@@ -99,7 +99,7 @@ static void remove_dump(const char *folder, const char *input) {
 static kf_status write_dump(const kf_samples *p, const char *folder, const char *input, kf_error *err) {
     char sub[MOST + 512], path[MOST + 600];
     dump_folder(folder, input, sub);
-    remove_dump(folder, input); /* of a run that was killed */
+    remove_dump(folder, input); /* left by a run that was killed */
     if (mkdir(folder, 0777) != 0 || mkdir(sub, 0777) != 0)
         KF_FAIL(err, KF_ERR_IO, "%.600s: cannot be made; %s", sub, strerror(errno));
     for (size_t i = 0; i < p->n; i++) {

@@ -31,10 +31,10 @@ typedef struct kf__rdk_job {
     char *log_text;
     size_t log_bytes;
     const char **every; /* all nodes, for all_int16 */
-    bool stopped;       /* progress asked for it */
+    bool stopped;       /* the progress callback asked to stop */
 } kf__rdk_job;
 
-/** A line for the caller and the log. */
+/** Report one line to the caller and to the log. */
 void kf__rdk_note(kf__rdk_job *j, const char *text);
 /** "PLACE: key: " before the text of an error that does not name the file. Returns `st`. */
 kf_status kf__rdk_at(const kf__rdk_job *j, const char *key, kf_status st, kf_error *err);

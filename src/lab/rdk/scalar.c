@@ -1,5 +1,6 @@
 /* What a plain scalar stands for: YAML 1.1 by PyYAML's rules, one function a rule, and numbers that Python leaves
- * texts. A rule looks at the text alone and gives the value; what none takes is text. Owner rule: nothing is kept. */
+ * texts. A rule reads the text alone and returns its value. A scalar that no rule accepts is text. Owner rule: nothing
+ * is kept. */
 #include "rdk/yaml.h"
 
 #include <math.h>
@@ -79,7 +80,7 @@ static bool read_int(const char *t, double *out) {
     return read_base(p, 8, out);
 }
 
-/* 1.5, 1., .5, 1.5e+3 and 1_000.5 of Python; 1e-5, 1.5e3 and -.5 too, which are numbers to whoever wrote them. */
+/* 1.5, 1., .5, 1.5e+3 and 1_000.5 of Python; 1e-5, 1.5e3 and -.5 too, which their authors meant as numbers. */
 static bool read_float(const char *t, double *out) {
     const char *p = t + sign_of(t);
     size_t whole = *p >= '0' && *p <= '9' ? strspn(p, DIGITS "_") : 0;

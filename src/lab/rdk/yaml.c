@@ -237,7 +237,7 @@ static size_t blank_length(const char *p, size_t left) {
     return left >= 3 && (memcmp(p, "\xe2\x80\xa8", 3) == 0 || memcmp(p, "\xe2\x80\xa9", 3) == 0) ? 3 : 0;
 }
 
-/* What the parser is not given: too many bytes, UTF-16, and long blanks, which it clears again for every word. */
+/* Refused before the parser runs: too many bytes, UTF-16, and long blanks, which it clears again for every word. */
 static kf_status check_text(builder *b) {
     if (b->n > KF_YAML_MAX_BYTES)
         KF_FAIL(b->err, KF_ERR_LIMIT, "%s:1:1: %zu bytes; a configuration has at most %d; is this the right file?",

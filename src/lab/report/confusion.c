@@ -19,7 +19,7 @@ enum {
 typedef kf_confusion_cell cell;
 
 typedef struct row {
-    int32_t class, rival; /* rival: what it is taken for most often, -1 when never wrong */
+    int32_t class, rival; /* rival: the class that it is most often confused with, -1 if it is never wrong */
     size_t n, right, lost;
 } row;
 

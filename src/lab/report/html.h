@@ -11,14 +11,15 @@
 /** `s` between tags or in a double-quoted attribute: markup escaped, control characters as spaces, what is not UTF-8 as
  * U+FFFD. */
 void kf__html_text(FILE *f, const char *s);
-/** Document head up to the opened body: title, styles, and a policy that lets the page load nothing. `style` is added
- * to the house's. */
+/** Document head up to the opened body: title, styles, and a policy that lets the page load nothing. `style` is
+ * appended to the styles of all pages. */
 void kf__html_head(FILE *f, const char *title, const char *style);
-/** An <img> of at most `side` pixels a side, a JPEG in a data URI. What happens to fail leaves the page without it.
- * False then. */
+/** An <img> of at most `side` pixels a side, a JPEG in a data URI. If a step fails, the page has no thumbnail and the
+ * result is false. */
 bool kf__html_thumbnail(FILE *f, const kf_image *image, int32_t side);
 /** Histogram with the range that integers hold, as inline SVG: solid lines at the widest range, dashed ones at the
- * narrowest, the part outside the widest in another colour. Heights go by the square root of the count. */
+ * narrowest, the part outside the widest in another colour. Heights are proportional to the square root of the count.
+ */
 void kf__html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label);
 /** Lines over the nodes in their order, as inline SVG; values that are not finite are passed over. At most 4 lines. */
 void kf__html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n,

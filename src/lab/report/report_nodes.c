@@ -7,7 +7,7 @@
 #include "report/html.h"
 #include "report/report.h"
 
-/* A node of the table: from the pair, and from the quantizer's record where there is one. */
+/* A node of the table: from the comparison, and from the quantizer's record if there is one. */
 typedef struct row {
     const kf_compared_node *n;
     double cosine, sqnr, alone_cosine, alone_sqnr;
@@ -82,8 +82,8 @@ static void only_table(FILE *f, const report *r) {
     fputs("</table>\n", f);
 }
 
-/* Errors of single nodes hardly know of each other, so their powers nearly add up; each node's share of the sum is what
- * it is to blame for. */
+/* Errors of single nodes are nearly uncorrelated, so their powers nearly add up. A node's share of the sum is its
+ * contribution to the whole error. */
 static void cost_table(FILE *f, row *rows, size_t n, const report *r) {
     double total = 0, macs = 0;
     size_t measured = 0;
