@@ -82,7 +82,7 @@ kf_status cli_error_in(kf_error *err, kf_status st, const char *file) {
     return st;
 }
 
-/* Judged as a long: cut to an int first, 2^32 + 1 would pass as 1. */
+/* Compared as a long: after a cast to int, 2^32 + 1 would pass as 1. */
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi) {
     char *end;
     errno = 0;
@@ -238,7 +238,7 @@ kf_status cli_dataset(const char *data, const char *list, const kf_model *m, kf_
     return kf_dataset_open(data, &o, out, err);
 }
 
-/* What a compiled model carries was settled when it was imported; an option that would be dropped is refused instead.
+/* A compiled model holds what its import decided. An option that would have no effect is refused.
  */
 static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {
     const char *option = NULL;

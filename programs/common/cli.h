@@ -12,7 +12,7 @@
 /** Exit statuses of the contract. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/** Options that several verbs take; filled by cli_common_parser. */
+/** Options that several verbs have. cli_common_parser fills them. */
 typedef struct cli_common {
     const char *labels, *preprocess, *input_shape, *arch;
     int threads;
@@ -30,7 +30,7 @@ typedef struct cli_common {
  * input is a cli_common. */
 extern const struct argp cli_common_argp;
 
-/** The two options of limits alone, for verbs that have their own forms of the others. Its input is a cli_common too.
+/** Only the two options of limits, for verbs that parse the others themselves. Its input is a cli_common too.
  */
 extern const struct argp cli_limits_argp;
 
@@ -67,14 +67,14 @@ kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error
 void cli_floats(const kf_preprocess *p, char *text, size_t room);
 /** Monotonic milliseconds. */
 double cli_now_ms(void);
-/** One JSON object as one line on standard output; releases it. NULL, which jansson gives where a text is not UTF-8, is
- * said on standard error and remembered by cli_json_lost. */
+/** One JSON object as one line on standard output; releases it. NULL, which jansson returns for a text that is not
+ * UTF-8, is reported on standard error and remembered by cli_json_lost. */
 void cli_print_json(json_t *object);
 bool cli_json_lost(void);
 /** kf_scores_json as a value for json_pack. */
 json_t *cli_scores(const kf_score *top, size_t n);
-/** From now on an allocation that fails inside jansson ends the program with a message: jansson does not look at all of
- * them, and goes on with text that lacks what was to be added. */
+/** From now on an allocation that fails inside jansson ends the program with a message: jansson ignores some failures
+ * and continues with incomplete text. */
 void cli_guard_json(void);
 
 /** A first argument is a model by its suffix, or by the built-in name. */

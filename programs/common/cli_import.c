@@ -1,5 +1,5 @@
-/* What kitfox has and kitfox-run has not: MODEL arguments that are imported, and the built-in model.
- * programs/kitfox-run/no_import.c is the other form of this file.
+/* What only kitfox has: MODEL arguments that are imported, and the built-in model. programs/kitfox-run/no_import.c is
+ * the other form of this file.
  * Owner rule: see cli.h. */
 #include <stdio.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* Files of the program: inputs that are read whole, outputs that are judged before the work, `-` for the standard
+/* Files of the program: inputs that are read whole, outputs that are checked before the work, `-` for the standard
  * streams. Owner rule: each function says who frees what. */
 #ifndef KITFOX_FILES_H
 #define KITFOX_FILES_H
@@ -31,7 +31,7 @@ kf_status cli_write(const char *path, const void *data, size_t bytes, kf_error *
  */
 kf_status cli_write_stream(const char *path, FILE *f, char **text, size_t *bytes, kf_error *err);
 
-/** An output that is to be judged. */
+/** An output to check before the work. */
 typedef struct cli_output {
     const char *path;   /**< NULL: none */
     const char *option; /**< for messages */

@@ -115,7 +115,7 @@ static kf_status picture_of(const kf_graph_info *info, const options *o, kf_prep
     return KF_OK;
 }
 
-/* What was given replaces the file's or the architecture's, the rest stays. */
+/* Options replace what the file or the architecture states. All other members stay. */
 static kf_status set_picture(kf_graph *g, const options *o, kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
     kf_tensor in;

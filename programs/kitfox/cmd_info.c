@@ -129,7 +129,8 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
                (long long)s.parameters, s.name);
 }
 
-/* One line each, words that scripts can split: NAME, usable or unusable, and "now" for the one in use. */
+/* One line for each level, in words that scripts can split: NAME, usable or unusable, and "now" for the level in use.
+ */
 static void print_cpus(bool as_json) {
     json_t *list = json_array();
     for (int i = 0; kf_cpu_level_name(i); i++) {
