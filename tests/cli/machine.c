@@ -1,6 +1,6 @@
-/* A machine that fails on request, loaded before the program (LD_PRELOAD) by test_machine.py: MACHINE_THREADS=n starts
- * the first n threads and refuses the others; MACHINE_MALLOC=n refuses the n-th allocation after the start, and that
- * alone. Owner rule: the counters live as long as the process. */
+/* Simulates a machine that fails on request; loaded before the program (LD_PRELOAD) by test_machine.py:
+ * MACHINE_THREADS=n starts the first n threads and refuses the others; MACHINE_MALLOC=n refuses the n-th allocation
+ * after the start, and that alone. Owner rule: the counters live as long as the process. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>

@@ -1,4 +1,4 @@
-"""The numbers of compare and quantize --report, computed apart from the program: float values by ONNX Runtime, quantized layers by numpy
+"""The numbers of compare and quantize --report, computed independently of the program: float values by ONNX Runtime, quantized layers by numpy
 from the integers in the model file. Usage: report_oracle.py KITFOX ROOT, with numpy, onnx, onnxruntime and PIL; test_report.py calls it.
 """
 import base64

@@ -1,4 +1,4 @@
-# Files that once went wrong: what must be refused is, with a reason, and what is legal runs. In a build with sanitizers
+# Files that once failed: illegal ones must be refused with a reason, legal ones must run. In a build with sanitizers
 # each run is also held to its memory. Usage: test_cases.py KITFOX
 import os
 import re

@@ -82,7 +82,7 @@ def summary(page):
     return {r[0]: r[1:] for r in page.tables["summary"][1:]}
 
 
-# ---- statistics, apart from the program ------------------------------------------------------------------------------------
+# ---- statistics, independently of the program ------------------------------------------------------------------------------------
 
 
 def mcnemar(lost, won):
@@ -391,7 +391,7 @@ def tensors(top):
     check("compare: what reads it still has a row alone", all(r["alone_sqnr_db"] is None or r["alone_sqnr_db"] > 5 for r in again[1:] if "alone_sqnr_db" in r) and any(r.get("node") == "/conv_stem/Conv" for r in again), again[1:3])
     check("compare: bad quantization is not taken for rescaled channels", again[0]["cosine"] < 0.95 and not any(r.get("rescaled") for r in again), [r["node"] for r in again[1:] if r.get("rescaled")])
     parsed, text = read(page)
-    check("page: conversions are listed apart, samples by name", parsed.tables["only"][1:] == [["data.quantize", "quantize", "B"]] and "data:image" not in text, parsed.tables.get("only"))
+    check("page: conversions have a list of their own, samples are listed by name", parsed.tables["only"][1:] == [["data.quantize", "quantize", "B"]] and "data:image" not in text, parsed.tables.get("only"))
 
 
 @case

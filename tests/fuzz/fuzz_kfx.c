@@ -48,7 +48,7 @@ static void run(const kf_model *model) {
     if (kf_model_verify(model, 1, &v, NULL) == KF_OK && (v.first >= info.n_steps || (v.first >= 0 && !v.name))) abort();
 }
 
-/* Is what it asks for little? What the file says about itself is not asked. */
+/* Is one run of the program cheap? Computed from the steps, because the file's own statements may be wrong. */
 static bool bounded(const uint8_t *data, size_t size, kf_error *err) {
     kf__program *p;
     double bytes;

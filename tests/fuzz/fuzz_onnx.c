@@ -218,7 +218,7 @@ static void write_file(const char *path, const void *data, size_t size) {
 }
 
 /* The network in a folder of its own, with 512 bytes of weights that it may name: "w.bin". The folder is gone before
- * anything is run: a campaign ends its processes without asking them. */
+ * anything is run: a campaign kills its processes. */
 static void from_folder(const uint8_t *data, size_t size) {
     uint8_t weights[512];
     char folder[200], model_path[256], weights_path[256];
@@ -261,7 +261,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     return 0;
 }
 
-/* A byte in another value, or what comes after it gone: what no message survives. */
+/* Changes one byte or cuts the file there: damage that no message survives. */
 static size_t damage(uint8_t *data, size_t size, unsigned seed) {
     size_t at = size ? seed % size : 0;
     if (size == 0 || seed >> 28 == 0) return at;

@@ -54,8 +54,8 @@ static void see(void *user, int32_t step, const float *data) {
     s->step[step] = h;
 }
 
-/* Every kind of input, looked at, and one more run that is not: only there do pairs of steps run as one. False: no such
- * session. */
+/* Runs every kind of input while watching each step, then once unwatched: only then do pairs of steps run joined.
+ * False: no such session. */
 static bool run_session(const kf_model *m, int threads, digests *d) {
     kf_session_options o;
     kf_session *s;
@@ -97,7 +97,7 @@ static void compare(const kf__program *p, const digests *want, const digests *go
         }
 }
 
-/* The file again with what every step gives on the scalar kernels; NULL where that cannot be had. */
+/* The file with the golden vector of the scalar kernels; NULL if the vector cannot be made. */
 static void *with_golden(const uint8_t *data, size_t size, size_t *bytes) {
     kf__program *p;
     struct kf_model *m;

@@ -1,5 +1,5 @@
-/* An ONNX file taken apart and put together again: a tree of protobuf messages and their fields, lengths always right.
- * Knows of ONNX which fields are messages, which are texts and which are packed numbers; nothing of what they mean.
+/* An ONNX file parsed and rebuilt: a tree of protobuf messages and their fields, lengths always right. It knows which
+ * ONNX fields are messages, texts and packed numbers, but not what they mean.
  * Owner rule: the tree lives in the arena of its reading, which the caller frees; bytes not changed are borrowed. */
 #ifndef ONNX_WIRE_H
 #define ONNX_WIRE_H

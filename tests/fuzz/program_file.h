@@ -1,5 +1,5 @@
-/* A model file taken apart and put together again: the program as JSON, tensors with their bytes, the right hash.
- * For tests that change what a well-formed file says (docs/FORMAT.md).
+/* A model file parsed and rebuilt: the program as JSON, tensors with their bytes, the right hash. For tests that
+ * change what a well-formed file says (docs/FORMAT.md).
  * Owner rule: pf_close releases what pf_open filled; pf_build's bytes are the caller's. */
 #ifndef PROGRAM_FILE_H
 #define PROGRAM_FILE_H

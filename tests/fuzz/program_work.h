@@ -1,5 +1,5 @@
-/* What one run of a program costs, for targets that have to stay quick, and inputs to run on.
- * What the file says about itself is not asked.
+/* What one run of a program costs, for targets that have to stay quick, and inputs to run on. Computed from the steps,
+ * not from what the file states.
  * Owner rule: nothing is kept. */
 #ifndef PROGRAM_WORK_H
 #define PROGRAM_WORK_H

@@ -1,5 +1,5 @@
-/* Check of what stands around the tiles' kernel: the model's own arithmetic and refusals, and the proof that the kernel
- * passes before it is used, with kernels that deserve to fail it. The kernel itself is checked by check_int. Owner
+/* Check of what stands around the tiles' kernel: the model's own arithmetic and refusals, and the proof that the
+ * kernel passes before it is used, with kernels that must fail it. The kernel itself is checked by check_int. Owner
  * rule: nothing is kept. */
 #include <sys/wait.h>
 #include <unistd.h>

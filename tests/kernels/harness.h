@@ -69,7 +69,7 @@ static inline void fill(guarded *g, kf__random *r) {
 
 static inline double clampd(double x, double lo, double hi) { return x < lo ? lo : x > hi ? hi : x; }
 
-/** Activations as ONNX states them, in double, written apart from requant.h. */
+/** Activations as ONNX states them, in double, written independently of requant.h. */
 static inline double act_double(kf__act act, double x, double lo, double hi) {
     switch (act) {
     case KF_ACT_CLIP: return clampd(x, lo, hi);
@@ -142,7 +142,7 @@ static inline double now_ns(void) {
     } while (0)
 
 /** Exact multiply-adds of bytes (SSE4.1, AVX2: of pairs of i16) per nanosecond on this CPU, 512 bits or fewer; of AMX
- *  by tiles. 0: no yardstick. */
+ * by tiles. 0: unknown. */
 double dot_limit(kf__cpu_level level, bool wide);
 /** Multiply-adds a nanosecond that independent FMAs reach at this level, measured now; 0 where there is no such unit.
  */

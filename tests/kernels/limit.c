@@ -1,6 +1,5 @@
-/* The yardstick of the benchmarks: how many multiply-adds a nanosecond the units do with nothing in their way, f32
- * and bytes.
- * Functions carry their own instruction set, so the file needs no flags.
+/* The limit that benchmarks compare with: multiply-adds per nanosecond that the units reach when nothing else slows
+ * them, f32 and bytes. Functions carry their own instruction set, so the file needs no flags.
  * Owner rule: pure measurement. */
 #include "harness.h"
 

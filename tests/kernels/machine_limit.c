@@ -1,5 +1,5 @@
-/* The yardstick alone, as one JSON line: what this CPU multiplies and adds in a nanosecond at most, f32 and bytes.
- * bench/run.sh reads it for the table of steps; KITFOX_CPU lowers the level.
+/* The limits of limit.c as one JSON line: most multiply-adds per nanosecond of this CPU, f32 and bytes. bench/run.sh
+ * reads it for the table of steps; KITFOX_CPU lowers the level.
  * Owner rule: pure measurement. */
 #include "harness.h"
 

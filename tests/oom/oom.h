@@ -18,9 +18,9 @@ typedef struct fixture {
     char *checkpoint, *written, *compiled;
 } fixture;
 
-/** How a case takes memory. OOM_NONE: it has to succeed, and not to ask for any at all. OOM_ANY: each failure has to be
- * reported: what goes on may have lost something. OOM_OTHER: libjpeg, stdio or qsort is part of it, which have a way
- * with less. OOM_JSON: jansson is, which goes on with half a text where one buffer does not grow and stops at an
+/** How a case takes memory. OOM_NONE: it must succeed, and without a request for memory. OOM_ANY: it must report each
+ * failure, because a call that goes on may have lost something. OOM_OTHER: it uses libjpeg, stdio or qsort, which can
+ * work with less. OOM_JSON: it uses jansson, which continues with half a text if one buffer cannot grow, or stops at an
  * assertion; only lasting failures end it in order. */
 typedef enum oom_memory { OOM_NONE, OOM_ANY, OOM_OTHER, OOM_JSON } oom_memory;
 

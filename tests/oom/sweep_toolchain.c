@@ -235,7 +235,7 @@ static kf_status do_open(fixture *f, kf_error *err) {
     return st;
 }
 
-/* Its own process ends with it: afterwards nothing is written any more. */
+/* Runs in a process of its own, because afterwards nothing can be written any more. */
 static kf_status do_write(fixture *f, kf_error *err) {
     kf_status st = kf_file_check(f->written, err);
     if (st == KF_OK) st = kf_file_write(f->written, "some", 4, 0, err);

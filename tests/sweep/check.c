@@ -56,7 +56,7 @@ static bool took(work *w, kf_status st, const char *stage, const kf_error *err) 
     return false;
 }
 
-/* Asked once: under a hypervisor the question takes longer than a network. */
+/* Determined once: under a hypervisor, CPUID takes longer than running a network. */
 int sweep_levels(kf__cpu_level *to) {
     static kf__cpu_level levels[KF_CPU_LEVELS];
     static int n;
@@ -219,7 +219,8 @@ static void run_levels(work *w, const runs *x) {
 
 /* ---- border classes ------------------------------------------------------------ */
 
-/* docs/NUMERICS.md again, without src/tensor: both oracles and the runtime ask there, and would be wrong together. */
+/* Computes rules of docs/NUMERICS.md without src/tensor, which both oracles and the runtime share and could be wrong
+ * together. */
 static uint64_t taps_inside(const kf__axis *a, int32_t in, int32_t at) {
     uint64_t bits = 0;
     for (int32_t t = 0; t < a->taps; t++) {

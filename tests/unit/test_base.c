@@ -1,5 +1,5 @@
-/* Unit tests of the base and tensor floors: hash vectors, half floats, arena, reader, rounding rules.
- * Outside truth: FIPS 180-4 vectors, IEEE-754 values, and the compiler's own conversions.
+/* Unit tests of src/base and src/tensor: hash vectors, half floats, arena, reader, rounding rules. References: FIPS
+ * 180-4 vectors, IEEE-754 values, and the compiler's own conversions.
  * Owner rule: each test frees what it makes. */
 #include <setjmp.h>
 #include <stdarg.h>

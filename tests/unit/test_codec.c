@@ -1,5 +1,5 @@
-/* Decoders against Pillow: fixtures made by tools/make_fixtures.py, then damage of every kind.
- * Outside truth: the .rgb files hold what Pillow decodes.
+/* Decoders against Pillow: fixtures made by tools/make_fixtures.py, then damage of every kind. Reference: the .rgb
+ * files hold what Pillow decodes.
  * Owner rule: each test frees its pictures. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,4 +1,5 @@
-/* The safetensors container: what is written is read back, and every way a header can lie is refused by name.
+/* The safetensors container: what is written is read back, and every wrong statement of a header is refused, and the
+ * error names it.
  * Owner rule: each test frees what it makes. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -249,7 +249,7 @@ static void session_bytes(void **state) {
     kf_model_destroy(&m);
 }
 
-/* The model's options hold for its sessions and for verify, a session's own go before them. */
+/* A model's limits apply to its sessions and to verify. A session's own limits replace them. */
 static void by_the_model(void **state) {
     (void)state;
     kf_model *m;
@@ -377,7 +377,7 @@ static void shared_constants(void **state) {
     says(&err, "share", "42991616", "33554432"); /* 41 MiB of a constant of 1 MiB, and 16 MiB + 16 times that */
 }
 
-/* The emptiest values take the most memory for their bytes. */
+/* Empty values take the most memory per byte of text. */
 static void json_values(void **state) {
     (void)state;
     enum { BYTES = 3 * ((1 << 22) + 10) };

@@ -142,7 +142,7 @@ static void levels_contain(void **state) {
     assert_int_equal(kf__cpu_level_from_name("avx3"), -1);
 }
 
-/* What KITFOX_CPU, the limit and the bar leave: the best usable level that they contain. */
+/* The best usable level within KITFOX_CPU, the limit and the disabled level. */
 static void limits_are_sets(void **state) {
     (void)state;
     kf__cpu_level best = kf__cpu_level_best();

@@ -1,5 +1,5 @@
-/* Evaluators at the edges of their types: casts out of range, pads and slices beyond any real extent.
- * Outside truth: the values follow from the types' ranges; ONNX leaves such casts open, C leaves them undefined.
+/* Evaluators at the edges of their types: casts out of range, pads and slices beyond any real extent. Reference: the
+ * values follow from the types' ranges; ONNX leaves such casts open, C leaves them undefined.
  * Owner rule: one arena a test. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,6 @@
-/* Files under the hands of others: cut, longer, written to or replaced while they are read; links, pipes, modes;
- * signals in the middle of a write. System calls are interposed, so that each moment is met and none is left to chance.
+/* Files that others change meanwhile: cut, extended, written to or replaced while they are read; links, pipes, modes;
+ * signals in the middle of a write. System calls are interposed, so that each moment is met and none is left to
+ * chance.
  * Owner rule: each test works in a folder of its own and removes it. */
 #include <errno.h>
 #include <fcntl.h>
@@ -340,7 +341,7 @@ static void on_signal(int number) {
     raise(number);
 }
 
-/* Ended at each moment of a write, in turn: the old file or the new one, and no third. */
+/* A process killed at each moment of a write leaves the old file or the new one, never a mixture. */
 static void ended(void **state) {
     (void)state;
     int last = 0, seen_new = 0;

@@ -1,5 +1,5 @@
-/* Resizing, cropping and NV12 against outside truth: Pillow's crops in ../shared and the BT.601 formulas in double.
- * The golden part is skipped, with one line, where ../shared is missing.
+/* Resizing, cropping and NV12 against other implementations: Pillow's crops in ../shared and the BT.601 formulas in
+ * double. The golden part is skipped, with one line, where ../shared is missing.
  * Owner rule: each test frees its pictures. */
 #include <setjmp.h>
 #include <stdarg.h>

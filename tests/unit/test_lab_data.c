@@ -176,7 +176,7 @@ static void csv(void **state) {
     open_data(NULL, 0, KF_ERR_IO);
 }
 
-/* The structure of an older caller, of a newer one, and one that was never filled. */
+/* The structure of an older caller, of a newer one, and an uninitialised one. */
 static void sizes(void **state) {
     (void)state;
     struct {

@@ -80,7 +80,7 @@ static void *write_program(bool integer, size_t *bytes, float *scores) {
     return file;
 }
 
-/* What borrowed ended with the loading: copied where a kernel reads it, gone where it was packed. */
+/* Nothing borrows from the file after loading: constants that kernels read are copied, packed ones are released. */
 static void nothing_borrowed(const struct kf_model *m, const char *file, size_t bytes) {
     for (int32_t i = 0; i < m->p->n_consts; i++) {
         const kf__pconst *c = &m->p->consts[i];

@@ -1,5 +1,5 @@
 /* The ONNX reader on small hand-made models: hostile nesting, training forms, old and new spellings of one operator.
- * Outside truth: the ONNX operator pages; expected numbers follow from them by hand.
+ * Reference: the ONNX operator pages; expected numbers follow from them by hand.
  * Owner rule: each test destroys what it imports. */
 #include <math.h>
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /* The ONNX writer: what is written reads back as the same graph, and fused graphs compute what they did.
- * Outside truth for the forms is in tests/cli/test_onnx_forms.py (onnx.checker, ONNX Runtime); here bits are compared.
+ * tests/cli/test_onnx_forms.py compares with onnx.checker and ONNX Runtime; this file compares bits.
  * Owner rule: each test destroys what it makes. */
 #include "graph_builder.h"
 

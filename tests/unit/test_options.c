@@ -1,5 +1,5 @@
 /* Structures with a size, ranges of options, and missing pointers: every public call that takes them, by tables.
- * A caller of another version is played by cutting the structure short or making it longer.
+ * Cutting the structure short, or making it longer, stands for a caller of another version.
  * Owner rule: each test destroys what it makes. */
 #include "graph_builder.h"
 

@@ -13,7 +13,7 @@
 
 enum { H = 14, W = 11, C = 3, SAMPLES = 12, CLASSES = 5, COUNT = H * W * C };
 
-/* Far apart, so that no channel passes for another. */
+/* Values differ widely, so that no channel can be mistaken for another. */
 static const kf_preprocess PREPROCESS = {
     .valid = 1, .width = W, .height = H, .crop_pct = 1, .mean = {0.1, 0.5, 0.8}, .std = {0.1, 0.3, 0.9}};
 

@@ -1,6 +1,6 @@
 /* Raising: program to graph. A graph that is lowered and raised computes the same numbers, to the bit in the reference
- * executor. Outside truth for real models is in tests/cli/test_onnx_forms.py (ONNX Runtime). Owner rule: each test
- * destroys what it makes. */
+ * executor. tests/cli/test_onnx_forms.py compares real models with ONNX Runtime. Owner rule: each test destroys what
+ * it makes. */
 #include "graph_builder.h"
 
 #include <fenv.h>

@@ -1,4 +1,5 @@
-/* Quantization by a configuration, from C: the outputs are all there or none of them is, and who stops it gets that.
+/* Quantization by a configuration, from C: all outputs are written or none, and a callback that stops it gets
+ * CANCELLED.
  * Owner rule: each test releases what it made and empties the folder. */
 #include <setjmp.h>
 #include <stdarg.h>

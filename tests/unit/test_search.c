@@ -15,7 +15,7 @@ enum { SIDE = 12, CHANNELS = 16, SAMPLES = 16, CLASSES = 5, ELEMENTS = 3 * SIDE 
 static float inputs[SAMPLES][ELEMENTS];
 static const void *data[SAMPLES];
 
-/* Waves of a few frequencies: pixels hang together, as in pictures. */
+/* Waves of a few frequencies: neighbouring pixels are correlated, as in photos. */
 static kf__qsamples make_samples(void) {
     kf__random r = {11};
     for (size_t s = 0; s < SAMPLES; s++) {

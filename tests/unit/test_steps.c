@@ -446,7 +446,7 @@ static void names(void **state) {
     assert_int_equal(kf__step_op_from_name("reshape"), KF_STEP_OP_COUNT);
 }
 
-/* What lowering of ONNX nodes leaves in fields that nothing reads is no fault. */
+/* Lowering may leave any value in fields that nothing reads. */
 static void left_over(void **state) {
     (void)state;
     const kf__window one = KF_WINDOW_ONE, tap = {1, 1, 2, 3, 1, 1, 1, 0, 0, 0, 0},

@@ -141,7 +141,7 @@ static void broken_vector(void **state) {
     }
 }
 
-/* Files of today are met by the readers and kernels of ever. KITFOX_WRITE_GOLDEN=1 writes them anew. */
+/* Every later reader and kernel must accept the model files of today. KITFOX_WRITE_GOLDEN=1 writes them anew. */
 static void old_files(void **state) {
     (void)state;
     for (int integer = 0; integer < 2; integer++) {
