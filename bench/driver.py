@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The peer benchmark: converts each model for each engine, lets them take turns, writes one Markdown report.
+"""The benchmark against other engines: converts each model for each engine, times them in turns, writes one Markdown report.
 
 Run by run.sh, which prepares the peers' interpreter and the kitfox program. Standard library only.
 """

@@ -57,7 +57,7 @@ def pinned(command, cpus, env=None):
             end = (time.perf_counter() - start) * 1e3
         finally:
             watch.cancel()
-            if p.poll() is None:  # interrupted: the child has a session of its own and did not get the signal
+            if p.poll() is None:  # interrupted: the child is in another process session and did not get the signal
                 os.killpg(p.pid, signal.SIGKILL)
         if p.returncode:
             err.seek(0)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make tests/fuzz/corpus/safetensors: the first tensors of a network in every storage form, and the lies a header can tell.
+"""Make tests/fuzz/corpus/safetensors: the first tensors of a network in every storage form, and headers that are wrong in every way.
 
 No checkpoint fits in a few kilobytes, so each file ends early: the reader gets to the first tensor that is missing. The .json files are
 forms of the description beside a checkpoint. The results are committed. Run from the repository root.
