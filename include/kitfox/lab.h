@@ -25,6 +25,9 @@ typedef struct kf_labels {
 KF_API kf_status kf_labels_load(const char *path, kf_message_fn notice, void *user, kf_labels *out, kf_error *err);
 /** Release and empty. NULL is accepted. */
 KF_API void kf_labels_free(kf_labels *labels);
+/** ARGUMENT, with both numbers, unless there are as many labels as output 0 of the model has elements. NULL and an
+ * empty list fit every model. Thread safe. */
+KF_API kf_status kf_labels_check(const kf_labels *labels, const kf_model *model, kf_error *err);
 
 /* ---- labelled pictures ------------------------------------------------------------------------------------------- */
 

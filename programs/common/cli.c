@@ -107,6 +107,24 @@ size_t cli_bytes(struct argp_state *state, const char *option, const char *arg) 
     return (size_t)n << shift;
 }
 
+int cli_numbers(struct argp_state *state, const char *option, const char *arg, int hi, int *numbers, int most) {
+    char *end;
+    for (int i = 0; i < most; arg = end + 1) {
+        long n = strtol(arg, &end, 10);
+        if (end == arg || n < 1 || n > hi || (*end && *end != ','))
+            argp_error(state, "%s: numbers from 1 to %d with commas are needed", option, hi);
+        numbers[i++] = (int)n;
+        if (!*end) return i;
+    }
+    argp_error(state, "%s: at most %d numbers", option, most);
+    return 0;
+}
+
+const char *cli_base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
 void cli_frame_size(struct argp_state *state, const char *option, const char *arg, long *width, long *height) {
     char *end;
     errno = 0;
@@ -138,14 +156,6 @@ void cli_print_json(json_t *object) {
 }
 
 bool cli_json_lost(void) { return lost; }
-
-json_t *cli_scores(const kf_score *top, size_t n) {
-    char *text = NULL;
-    kf_scores_json(top, n, &text, NULL);
-    json_t *list = text ? json_loads(text, 0, NULL) : NULL;
-    free(text);
-    return list;
-}
 
 static void *take_or_end(size_t bytes) {
     void *p = malloc(bytes);

@@ -53,6 +53,10 @@ enum { CLI_KEY_MAX_FOLD = 900 };
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);
 /** Bytes, from 1 on: a number, and K, M or G for 2^10, 2^20 or 2^30 of them; else a usage error. */
 size_t cli_bytes(struct argp_state *state, const char *option, const char *arg);
+/** "1,2,4" into at most `most` numbers of 1 to `hi`; else a usage error. Returns how many. */
+int cli_numbers(struct argp_state *state, const char *option, const char *arg, int hi, int *numbers, int most);
+/** The part of a path behind its last slash. */
+const char *cli_base_name(const char *path);
 /** "WxH" of NV12 frames: both even and in 2..KF_IMAGE_MAX_SIDE; else a usage error. */
 void cli_frame_size(struct argp_state *state, const char *option, const char *arg, long *width, long *height);
 /** A note on standard error, once in the life of the program, when fewer threads were started than wanted. Thread safe.
@@ -73,6 +77,8 @@ void cli_print_json(json_t *object);
 bool cli_json_lost(void);
 /** kf_scores_json as a value for json_pack. */
 json_t *cli_scores(const kf_score *top, size_t n);
+/** The same for people: a line a class, with a bar; in colour on a terminal unless NO_COLOR is set. */
+void cli_print_scores(const kf_score *top, size_t n);
 /** From now on an allocation that fails inside jansson ends the program with a message: jansson ignores some failures
  * and continues with incomplete text. */
 void cli_guard_json(void);

@@ -139,6 +139,11 @@ void cli_signals_wait(void) { waiting = 1; }
 
 int cli_signals_waited(void) { return waited != 0; }
 
+int cli_stop(void *user, size_t done, size_t total) {
+    (void)user, (void)done, (void)total;
+    return cli_signals_waited();
+}
+
 void cli_signals_go(void) {
     waiting = 0;
     if (waited) end(waited);

@@ -52,5 +52,7 @@ void cli_signals_wait(void);
 void cli_signals_go(void);
 /** 1: one is waiting. What progress callbacks return. */
 int cli_signals_waited(void);
+/** The same as `progress` of options. */
+int cli_stop(void *user, size_t done, size_t total);
 
 #endif

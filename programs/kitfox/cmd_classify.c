@@ -1,15 +1,13 @@
 /* kitfox classify [MODEL] IMAGE...: top-k labels of each picture.
- * Owner rule: one model and one session for all pictures. */
-#include <math.h>
+ * Owner rule: one model and its labels for all pictures. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "common/annotate.h"
 #include "common/cli.h"
 #include "common/files.h"
+#include "kitfox/bench.h"
 
-enum { MAX_K = 1000, KEY_NO_EXIF = 1000 };
+enum { KEY_NO_EXIF = 1000 };
 
 typedef struct options {
     cli_common common;
@@ -32,7 +30,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
-    case 'k': o->k = cli_number(state, "-k", arg, 1, MAX_K); return 0;
+    case 'k': o->k = cli_number(state, "-k", arg, 1, KF_MAX_TOP); return 0;
     case 'a': o->annotate = arg; return 0;
     case KEY_NO_EXIF: o->no_exif = true; return 0;
     case ARGP_KEY_ARGS:
@@ -43,57 +41,34 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static void print_json(const char *path, const kf_score *top, size_t n, double ms, const char *error) {
-    if (error) cli_print_json(json_pack("{s:s,s:s}", "image", path, "error", error));
-    else cli_print_json(json_pack("{s:s,s:o,s:f}", "image", path, "top", cli_scores(top, n), "ms", ms));
+typedef struct printing {
+    const options *o;
+    bool failed;
+} printing;
+
+static void print_error(printing *p, const char *path, const char *why) {
+    p->failed = true;
+    if (p->o->common.json) cli_print_json(json_pack("{s:s,s:s}", "image", path, "error", why));
+    else cli_say("%s", why);
 }
 
-static void print_text(const char *path, const kf_score *top, size_t n, double ms) {
-    bool color = isatty(1) && !getenv("NO_COLOR");
-    printf("%s  (%.2f ms)\n", path, ms);
-    for (size_t i = 0; i < n; i++) {
-        char bar[24 * 3 + 1] = "";
-        double share = fmin(fmax((double)top[i].score, 0), 1); /* scores need not be probabilities */
-        int full = (int)(share * 24 + 0.5), at = 0;
-        for (int b = 0; b < 24; b++)
-            at += snprintf(bar + at, sizeof bar - (size_t)at, "%s", b < full ? "\xe2\x96\x88" : "\xc2\xb7");
-        printf("  %s%s%s %6.2f %%  %4d  %s\n", color ? "\033[32m" : "", bar, color ? "\033[0m" : "",
-               (double)top[i].score * 100, top[i].index, top[i].label ? top[i].label : "");
+static int print_picture(void *user, const kf_classified *c) {
+    printing *p = user;
+    const options *o = p->o;
+    kf_error err = {0};
+    if (c->error) {
+        print_error(p, c->path, c->error);
+        return 0;
     }
-}
-
-static kf_status one(const options *o, kf_session *s, const char *path, kf_error *err) {
-    kf_image_options io;
-    kf_image image;
-    kf_score top[MAX_K];
-    size_t n = 0;
-    kf_image_options_init(&io);
-    io.no_exif = o->no_exif;
-    kf_status st = kf_image_load(path, &io, &image, err);
-    if (st != KF_OK) return st;
-    double start = cli_now_ms();
-    st = kf_session_classify(s, &image, (size_t)o->k, top, &n, err);
-    double ms = cli_now_ms() - start;
-    for (size_t i = 0; o->labels.n && i < n; i++) top[i].label = o->labels.items[top[i].index];
-    if (st == KF_OK && o->common.json) print_json(path, top, n, ms, NULL);
-    else if (st == KF_OK) print_text(path, top, n, ms);
-    if (st == KF_OK && o->annotate) st = cli_annotate(&image, path, top, n, o->annotate, err);
-    kf_image_free(&image);
-    return st;
-}
-
-/* Labels given on the command line replace the model's; their number must fit. */
-static kf_status check_labels(const kf_model *m, const options *o, kf_error *err) {
-    kf_tensor out;
-    if (!o->labels.n) return KF_OK;
-    kf_status st = kf_model_output(m, 0, &out, err);
-    if (st != KF_OK) return st;
-    size_t classes = out.bytes / sizeof(float);
-    if ((size_t)o->labels.n == classes) return KF_OK;
-    err->status = KF_ERR_ARGUMENT;
-    snprintf(err->text, sizeof err->text, "%s: %d labels; the model has %zu classes; use the list that belongs to it",
-             o->common.labels, o->labels.n, classes);
-    return err->status;
+    if (o->common.json) {
+        cli_print_json(json_pack("{s:s,s:o,s:f}", "image", c->path, "top", cli_scores(c->top, c->n), "ms", c->ms));
+    } else {
+        printf("%s  (%.2f ms)\n", c->path, c->ms);
+        cli_print_scores(c->top, c->n);
+    }
+    if (o->annotate && cli_annotate(c->image, c->path, c->top, c->n, o->annotate, &err) != KF_OK)
+        print_error(p, c->path, err.text);
+    return 0;
 }
 
 /* A name is judged for every picture, a folder by the first. */
@@ -110,6 +85,14 @@ static kf_status check_output(const options *o, int first, kf_error *err) {
     return st;
 }
 
+static kf_status run(const options *o, const kf_model *m, int first, printing *p, kf_error *err) {
+    kf_classify_options co;
+    kf_classify_options_init(&co);
+    co.top = (int32_t)o->k, co.threads = o->common.threads, co.no_exif = o->no_exif, co.labels = &o->labels;
+    co.picture = print_picture, co.fewer_threads = cli_fewer_threads, co.user = p;
+    return kf_classify_files(m, (const char *const *)o->args + first, (size_t)(o->n_args - first), &co, NULL, err);
+}
+
 int cmd_classify(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS,
@@ -123,29 +106,23 @@ int cmd_classify(int argc, char **argv) {
     kf_error err = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     const char *model = o.n_args > 0 && cli_is_model(o.args[0]) ? o.args[0] : NULL;
-    int first = model ? 1 : 0, failed = 0;
+    int first = model ? 1 : 0;
     if (o.n_args - first < 1) {
         cli_say("no picture given; %s classify [MODEL] IMAGE...; see --help", cli_program);
         return EXIT_USAGE;
     }
     kf_model *m = NULL;
-    kf_session *s = NULL;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
     kf_status st = check_output(&o, first, &err);
     if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, cli_note, NULL, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
-    if (st == KF_OK) st = check_labels(m, &o, &err);
-    if (st == KF_OK) st = cli_session(m, o.common.threads, &s, &err);
-    if (st != KF_OK) failed = cli_fail(&err);
-    for (int i = first; st == KF_OK && i < o.n_args; i++) {
-        if (one(&o, s, o.args[i], &err) == KF_OK) continue;
-        failed = EXIT_FAILED;
-        if (o.common.json) print_json(o.args[i], NULL, 0, 0, err.text);
-        else cli_fail(&err);
-    }
-    kf_session_destroy(&s);
+    if (st == KF_OK && (st = kf_labels_check(&o.labels, m, &err)) != KF_OK)
+        kf_error_prefix(&err, st, "%.600s", o.common.labels);
+    printing p = {&o, false};
+    if (st == KF_OK) st = run(&o, m, first, &p, &err);
+    if (st != KF_OK) cli_fail(&err);
     kf_model_destroy(&m);
     kf_labels_free(&o.labels);
-    return failed;
+    return st != KF_OK || p.failed ? EXIT_FAILED : EXIT_DONE;
 }

@@ -1,15 +1,15 @@
 /* kitfox stream MODEL --nv12 WxH: raw NV12 camera frames on standard input, one JSON line a frame on standard output.
  * The range of the model is the default, so that frames mean what calibration meant.
- * Owner rule: one frame buffer and one session for the whole stream. */
+ * Owner rule: labels live until the end of the stream. */
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
+#include "kitfox/bench.h"
 
-enum { MAX_K = 1000, KEY_NV12 = 1000, KEY_RANGE, KEY_EVERY, KEY_STRIDE };
+enum { KEY_NV12 = 1000, KEY_RANGE, KEY_EVERY, KEY_STRIDE };
 
 typedef struct options {
     cli_common common;
@@ -32,7 +32,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
-    case 'k': o->k = cli_number(state, "-k", arg, 1, MAX_K); return 0;
+    case 'k': o->k = cli_number(state, "-k", arg, 1, KF_MAX_TOP); return 0;
     case KEY_NV12: cli_frame_size(state, "--nv12", arg, &o->width, &o->height); return 0;
     case KEY_EVERY: o->every = cli_number(state, "--every", arg, 1, INT_MAX); return 0;
     case KEY_STRIDE: o->stride = cli_number(state, "--stride", arg, 2, 1 << 20); return 0;
@@ -53,69 +53,38 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static void print_line(long long frame, const kf_score *top, size_t n, double ms) {
-    cli_print_json(json_pack("{s:I,s:o,s:f}", "frame", (json_int_t)frame, "top", cli_scores(top, n), "ms", ms));
+typedef struct printing {
+    kf_error err; /* of standard output */
+} printing;
+
+static int print_line(void *user, const kf_stream_frame *f) {
+    printing *p = user;
+    cli_print_json(
+        json_pack("{s:I,s:o,s:f}", "frame", (json_int_t)f->index, "top", cli_scores(f->top, f->n), "ms", f->ms));
+    if (fflush(stdout) == 0) return 0;
+    return cli_error(&p->err, KF_ERR_IO, "standard output: cannot write; %s; check its reader", strerror(errno));
 }
 
-/* KF_OK with *got 0 at the end of the stream. */
-static kf_status read_frame(unsigned char *data, size_t bytes, long long frame, size_t *got, kf_error *err) {
-    errno = 0;
-    *got = fread(data, 1, bytes, stdin);
-    if (ferror(stdin))
-        return cli_error(err, KF_ERR_IO, "standard input: frame %lld cannot be read; %s; check its source", frame,
-                         strerror(errno));
-    if (*got && *got < bytes)
-        return cli_error(err, KF_ERR_FORMAT,
-                         "standard input: frame %lld ends after %zu of %zu bytes; the stream was cut, or its frames "
-                         "have another size; check --nv12 and --stride",
-                         frame, *got, bytes);
-    if (!*got && frame == 0)
-        return cli_error(err, KF_ERR_FORMAT, "standard input: no frame; it is empty; check the program that feeds it");
-    return KF_OK;
-}
-
-static kf_status run(const options *o, kf_session *s, int limited, kf_error *err) {
-    size_t stride = (size_t)(o->stride ? o->stride : o->width), luma = stride * (size_t)o->height,
-           bytes = luma + luma / 2, got = 0, n;
-    kf_score top[MAX_K];
-    unsigned char *data = malloc(bytes);
-    if (!data)
-        return cli_error(err, KF_ERR_MEMORY, "standard input: out of memory for a frame of %zu bytes; check --nv12",
-                         bytes);
-    const kf_nv12 f = {(int32_t)o->width, (int32_t)o->height, data, data + luma, stride, stride, limited};
-    kf_status st = KF_OK;
-    for (long long frame = 0; st == KF_OK; frame++) {
-        st = read_frame(data, bytes, frame, &got, err);
-        if (st != KF_OK || !got) break;
-        if (frame % o->every) continue;
-        double start = cli_now_ms();
-        st = kf_session_classify_nv12(s, &f, (size_t)o->k, top, &n, err);
-        double ms = cli_now_ms() - start;
-        for (size_t i = 0; st == KF_OK && o->labels.n && i < n; i++)
-            top[i].label = top[i].index < o->labels.n ? o->labels.items[top[i].index] : NULL;
-        if (st == KF_OK) print_line(frame, top, n, ms);
-        if (st == KF_OK && fflush(stdout) != 0)
-            st = cli_error(err, KF_ERR_IO, "standard output: cannot write; %s; check its reader", strerror(errno));
-    }
-    free(data);
-    return st;
-}
-
-/* Raw tensors have no preprocessing; said before the first frame is read. */
-static kf_status check_model(const options *o, const kf_model *m, const kf_model_info *info, kf_error *err) {
-    kf_tensor out;
-    kf_status st = kf_model_output(m, 0, &out, err);
-    if (st == KF_OK && !info->preprocess.valid)
-        return cli_error(err, KF_ERR_UNSUPPORTED,
-                         "%.600s: the model has no picture input; frames cannot be fed; import it with --preprocess",
-                         o->model ? o->model : "everyday10");
-    if (st == KF_OK && o->labels.n && (size_t)o->labels.n != out.bytes / sizeof(float))
-        return cli_error(err, KF_ERR_ARGUMENT,
-                         "%.600s: %d labels; the model has %zu classes; use the list that belongs to it",
-                         o->common.labels, o->labels.n, out.bytes / sizeof(float));
-    if (st == KF_OK && o->range >= 0 && o->range != info->input_range)
+static void note_range(const options *o, const kf_model *m) {
+    static const char *const NAMES[] = {"full", "limited"};
+    kf_model_info info = {.size = sizeof info};
+    kf_model_get_info(m, &info);
+    if (info.preprocess.valid && o->range >= 0 && o->range != info.input_range)
         fprintf(stderr, "%s: note: --range %s, but the model was made for %s range; accuracy may suffer\n", cli_program,
-                o->range ? "limited" : "full", info->input_range ? "limited" : "full");
+                NAMES[o->range], NAMES[info.input_range]);
+}
+
+static kf_status run(const options *o, const kf_model *m, kf_error *err) {
+    kf_stream_options so;
+    printing p = {{KF_OK, ""}};
+    kf_stream_options_init(&so);
+    so.width = (int32_t)o->width, so.height = (int32_t)o->height, so.stride = (int32_t)o->stride;
+    so.every = (int32_t)o->every, so.top = (int32_t)o->k, so.range = o->range, so.threads = o->common.threads;
+    so.labels = &o->labels, so.frame = print_line, so.fewer_threads = cli_fewer_threads, so.user = &p;
+    note_range(o, m);
+    kf_status st = kf_stream(m, &so, NULL, err);
+    if (st == KF_ERR_CANCELLED) *err = p.err;
+    if (st == KF_ERR_UNSUPPORTED) kf_error_prefix(err, st, "%.600s", o->model ? o->model : "everyday10");
     return st;
 }
 
@@ -135,18 +104,14 @@ int cmd_stream(int argc, char **argv) {
     options o = {.k = 5, .every = 1, .range = -1};
     kf_error err = {0};
     kf_model *m = NULL;
-    kf_session *s = NULL;
-    kf_model_info info = {.size = sizeof info};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
     kf_status st = o.common.labels ? kf_labels_load(o.common.labels, cli_note, NULL, &o.labels, &err) : KF_OK;
     if (st == KF_OK) st = cli_load_model(o.model, &import, &m, &err);
-    if (st == KF_OK) kf_model_get_info(m, &info);
-    if (st == KF_OK) st = check_model(&o, m, &info, &err);
-    if (st == KF_OK) st = cli_session(m, o.common.threads, &s, &err);
-    if (st == KF_OK) st = run(&o, s, o.range >= 0 ? o.range : info.input_range, &err);
-    kf_session_destroy(&s);
+    if (st == KF_OK && (st = kf_labels_check(&o.labels, m, &err)) != KF_OK)
+        kf_error_prefix(&err, st, "%.600s", o.common.labels);
+    if (st == KF_OK) st = run(&o, m, &err);
     kf_model_destroy(&m);
     kf_labels_free(&o.labels);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);

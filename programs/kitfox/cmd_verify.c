@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "common/cli.h"
+#include "kitfox/bench.h"
 
 typedef struct options {
     cli_common common;
@@ -24,41 +25,45 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 }
 
 static void print_json(const char *name, const kf_verify_report *r) {
-    json_t *o = json_pack("{s:s,s:b,s:b,s:i,s:i,s:s,s:f,s:f}", "model", name, "agrees", r->first < 0, "identical",
-                          r->first < 0 && r->exact == r->steps, "steps", r->steps, "exact", r->exact, "isa",
-                          kf_cpu_name(), "difference", r->difference, "tolerance", r->tolerance);
-    if (r->first >= 0)
+    kf_verdict v = kf_verify_verdict(r);
+    json_t *o = json_pack("{s:s,s:b,s:b,s:i,s:i,s:s,s:f,s:f}", "model", name, "agrees", v != KF_DIFFERS, "identical",
+                          v == KF_IDENTICAL, "steps", r->steps, "exact", r->exact, "isa", kf_cpu_name(), "difference",
+                          r->difference, "tolerance", r->tolerance);
+    if (v == KF_DIFFERS)
         json_object_set_new(
             o, "step",
             json_pack("{s:i,s:s,s:s,s:s}", "index", r->first, "name", r->name, "op", r->op, "kernel", r->kernel));
     cli_print_json(o);
 }
 
+static void print_text(const char *name, const kf_verify_report *r) {
+    kf_verdict v = kf_verify_verdict(r);
+    if (v == KF_IDENTICAL) printf("%s: identical, all %d steps byte for byte (%s)\n", name, r->steps, kf_cpu_name());
+    if (v == KF_AGREES)
+        printf("%s: agrees, %d of %d steps byte for byte, the others within %.0e (largest difference %.1e, %s)\n", name,
+               r->exact, r->steps, r->tolerance, r->difference, kf_cpu_name());
+}
+
+static kf_status differs(const char *name, const kf_verify_report *r, kf_error *err) {
+    char how[80] = "its bytes are others";
+    if (r->tolerance > 0)
+        snprintf(how, sizeof how, "relative difference %.2e, at most %.0e is allowed", r->difference, r->tolerance);
+    return cli_error(err, KF_ERR_CORRUPT,
+                     "%.300s: step %d, %.200s (%s, kernel %s on %s), is the first that differs; %s; try "
+                     "KITFOX_CPU=scalar, and please report it",
+                     name, r->first, r->name, r->op, r->kernel, kf_cpu_name(), how);
+}
+
 static kf_status one(const char *name, const options *o, kf_error *err) {
     kf_model *m = NULL;
     kf_verify_report r = {.size = sizeof r};
-    kf_status st = cli_load_model(name, &o->common, &m, err);
     const char *shown = name ? name : "everyday10";
-    if (st == KF_OK && (st = kf_model_verify(m, o->common.threads, &r, err)) != KF_OK) {
-        char why[400];
-        snprintf(why, sizeof why, "%.390s", err->text);
-        cli_error_at(err, st, shown, why);
-    }
-    if (st == KF_OK && o->common.json) print_json(shown, &r);
-    else if (st == KF_OK && r.first < 0 && r.exact == r.steps)
-        printf("%s: identical, all %d steps byte for byte (%s)\n", shown, r.steps, kf_cpu_name());
-    else if (st == KF_OK && r.first < 0)
-        printf("%s: agrees, %d of %d steps byte for byte, the others within %.0e (largest difference %.1e, %s)\n",
-               shown, r.exact, r.steps, r.tolerance, r.difference, kf_cpu_name());
-    if (st == KF_OK && r.first >= 0) {
-        char how[80] = "its bytes are others";
-        if (r.tolerance > 0)
-            snprintf(how, sizeof how, "relative difference %.2e, at most %.0e is allowed", r.difference, r.tolerance);
-        st = cli_error(err, KF_ERR_CORRUPT,
-                       "%.300s: step %d, %.200s (%s, kernel %s on %s), is the first that differs; %s; try "
-                       "KITFOX_CPU=scalar, and please report it",
-                       shown, r.first, r.name, r.op, r.kernel, kf_cpu_name(), how);
-    }
+    KF_TRY(cli_load_model(name, &o->common, &m, err));
+    kf_status st = kf_model_verify(m, o->common.threads, &r, err);
+    if (st != KF_OK) kf_error_prefix(err, st, "%.600s", shown);
+    else if (o->common.json) print_json(shown, &r);
+    else print_text(shown, &r);
+    if (st == KF_OK && kf_verify_verdict(&r) == KF_DIFFERS) st = differs(shown, &r, err);
     kf_model_destroy(&m);
     return st;
 }

@@ -83,7 +83,7 @@ def table(folder):
     row = json.loads(out)
     check("a row without data has no accuracies", rc == 0 and row["float_top1"] is None and row["quantized_top1"] is None and row["threads"] == 2, out + err)
     info = json.loads(run("info", "--json")[1].splitlines()[0])
-    check("size, classes and parameters are the model's", row["size"] == "64x64" and row["classes"] == 10 and near(row["parameters_m"] * 1e6, info["parameters"]), row)
+    check("size, classes and parameters are the model's", row["size"] == "64x64" and row["classes"] == 10 and near(row["parameters_m"] * 1e6, info["stored"]), row)
     rc, text, err = run("bench", "--table", "-n", "8", "--threads", "2", "--data", data)
     want = json.loads(run("eval", "--data", data, "--json")[1])["top1"]
     cells = [c.strip() for c in text.splitlines()[-1].strip("|").split("|")]

@@ -15,8 +15,6 @@ import sys
 # here, a new file has none.
 SEVERAL = {
     "programs/common/fetch.c": 1,
-    "programs/kitfox/bench_forms.c": 1,
-    "programs/kitfox/cmd_bench.c": 5,
     "programs/kitfox/cmd_check.c": 3,
     "programs/kitfox/cmd_classify.c": 1,
     "programs/kitfox/cmd_stream.c": 1,

@@ -1,0 +1,55 @@
+/* Clock, sessions and names of classes for timing, files and frames.
+ * Owner rule: see answers.h. */
+#include "run/answers.h"
+
+#include <time.h>
+
+double kf__now_ms(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+kf_status kf__answers_session(const kf_model *m, int32_t threads,
+                              void (*fewer_threads)(void *user, int32_t started, int32_t wanted), void *user,
+                              kf_session **out, kf_error *err) {
+    kf_session_options o;
+    int32_t wanted;
+    kf_session_options_init(&o);
+    o.threads = threads;
+    KF_TRY(kf_session_create(m, &o, out, err));
+    int32_t started = kf_session_threads(*out, &wanted);
+    if (started < wanted && fewer_threads) fewer_threads(user, started, wanted);
+    return KF_OK;
+}
+
+kf_status kf_labels_check(const kf_labels *labels, const kf_model *model, kf_error *err) {
+    kf_tensor out;
+    if (!labels || !labels->n) return KF_OK;
+    KF_TRY(kf_model_output(model, 0, &out, err));
+    size_t classes = out.bytes / sizeof(float);
+    if ((size_t)labels->n == classes) return KF_OK;
+    KF_FAIL(err, KF_ERR_ARGUMENT, "%d labels; the model has %zu classes; use the list that belongs to it", labels->n,
+            classes);
+}
+
+void kf__answers_name(const kf_labels *labels, kf_score *top, size_t n) {
+    if (!labels || !labels->n) return;
+    for (size_t i = 0; i < n; i++) top[i].label = top[i].index < labels->n ? labels->items[top[i].index] : NULL;
+}
+
+kf_status kf__answers_range(const char *option, int64_t value, int64_t lo, int64_t hi, kf_error *err) {
+    if (value >= lo && value <= hi) return KF_OK;
+    KF_FAIL(err, KF_ERR_ARGUMENT, "%s %lld; %lld to %lld is needed", option, (long long)value, (long long)lo,
+            (long long)hi);
+}
+
+kf_status kf__answers_room(const char *type, size_t given, size_t needed, kf_error *err) {
+    if (given >= needed && given <= 4096) return KF_OK;
+    KF_FAIL(err, KF_ERR_ARGUMENT, "%s: size %zu; set it to sizeof(%s), %zu here", type, given, type, needed);
+}
+
+kf_verdict kf_verify_verdict(const kf_verify_report *report) {
+    if (report->first >= 0) return KF_DIFFERS;
+    return report->exact == report->steps ? KF_IDENTICAL : KF_AGREES;
+}
