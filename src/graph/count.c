@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "graph/qrules.h"
+
 static int64_t elements(const kf__graph *g, kf__vid v) {
     size_t n;
     return v >= 0 && kf__shape_count(&g->values[v].shape, &n) && n <= (size_t)1 << 50 ? (int64_t)n : 0;
@@ -66,10 +68,16 @@ static bool learned(const kf__graph *g, const kf__node *n, int k) {
     return false;
 }
 
+/* Numbers that input k of the node holds. A quantized layer over pixels has its bias once for each class of border: it
+ * is one bias. */
+static int64_t numbers(const kf__graph *g, const kf__node *n, int k) {
+    return k == 2 && kf__q_border_bias(g, n) ? g->values[n->in[k]].shape.dim[1] : elements(g, n->in[k]);
+}
+
 int64_t kf__node_parameters(const kf__graph *g, const kf__node *n) {
     int64_t sum = 0;
     for (int k = 0; k < n->n_in; k++)
-        if (learned(g, n, k)) sum = plus(sum, elements(g, n->in[k]));
+        if (learned(g, n, k)) sum = plus(sum, numbers(g, n, k));
     return sum;
 }
 
@@ -85,7 +93,7 @@ kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters
         for (int k = 0; k < n->n_in; k++) {
             if (!learned(g, n, k) || seen[n->in[k]]) continue;
             seen[n->in[k]] = true;
-            p = plus(p, elements(g, n->in[k]));
+            p = plus(p, numbers(g, n, k));
         }
     }
     free(seen);
@@ -100,7 +108,7 @@ kf_status kf__graph_count_architecture(const kf__graph *g, int64_t *parameters, 
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         if (!n->dead && n->op == KF_OP_CONV && n->n_in > 2 && n->in[2] >= 0)
-            *parameters = plus(*parameters, elements(g, n->in[2]));
+            *parameters = plus(*parameters, numbers(g, n, 2));
     }
     return KF_OK;
 }
