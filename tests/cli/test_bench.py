@@ -3,13 +3,19 @@
 
 Called by meson with the program's path; KITFOX_SOURCE is the source root. Prints one line a check.
 """
+import functools
 import json
 import os
 import re
+import shutil
+import signal
+import subprocess
 import sys
 
-from kit import EXAMPLES, SHARED, case, check, levels, run, run_cases
+import tiny_onnx
+from kit import EXAMPLES, KITFOX, ROOT, case, check, levels, run, run_cases
 
+SANITIZED = "sanitized" in sys.argv
 CLASSES = {"airplane": 0, "automobile": 1, "frog": 6, "ship": 8, "truck": 9}
 
 
@@ -91,12 +97,12 @@ def table(folder):
     check("float accuracy is that of eval", cells[4] == "%.2f %%" % want and cells[5] == "-" and 0 <= want <= 80, text)
     check("times are numbers above 0", all(float(cells[i].split()[0]) > 0 for i in (6, 7, 8)), text)
     check("two threads give at most twice what their latency says", 0 < row["fps"] <= 2 * 1000 / row["ms_many"] * 1.001, row)
-    small, onnx = os.path.join(folder, "int8.kfx"), os.path.join(SHARED, "models", "everyday10.onnx")
-    if not os.path.exists(onnx):
-        print("skip  quantized models: ../shared is missing")
-        return
+    small, onnx = os.path.join(folder, "int8.kfx"), os.path.join(ROOT, "data", "everyday10.onnx")
     rc, out, err = run("quantize", onnx, "--calib", EXAMPLES, "-o", small)
     check("quantize", rc == 0, err)
+    counts = [[json.loads(run("info", m, "--json")[1].splitlines()[0])[k] for k in ("parameters", "stored", "macs")]
+              for m in (onnx, small)]
+    check("quantizing changes no count", counts[0] == counts[1] and counts[0][0] == 1528106, counts)
     rc, out, err = run("bench", "--table", small, "-n", "8", "--threads", "1", "--data", data, "--float", onnx, "--json")
     row = json.loads(out or "{}")
     accuracy = [json.loads(run("eval", m, "--data", data, "--json")[1])["top1"] for m in (small, onnx)]
@@ -113,6 +119,54 @@ def table(folder):
         last = json.loads(out.splitlines()[-1])
         check(f"quantize times both forms, level {cpu or 'default'}", rc == 0 and 0 < last["ms"] < 1000 and 0 < last["float_ms"] < 1000, out[-400:] + err)
         check("it says so where the quantized model is slower, and only there", ("slower" in err) == (last["ms"] > last["float_ms"]), out[-400:] + err)
+
+
+@functools.lru_cache(maxsize=None)
+def large():
+    """A network of one layer over pictures of 2048 pixels a side: 50 MB of input."""
+    g = tiny_onnx.Graph([1, 3, 2048, 2048])
+    g.conv(3, 3), g.add("Relu")
+    return g.bytes([1, 3, 1024, 1024])
+
+
+def peaks(*models, before=()):
+    p = subprocess.run([*before, KITFOX, "bench", "-n", "1", "--json", *models], capture_output=True, timeout=300)
+    return [json.loads(line)["rss_mib"] for line in p.stdout.splitlines()], p.stderr.decode()
+
+
+@case
+def memory(folder):
+    path = os.path.join(folder, "large.onnx")
+    with open(path, "wb") as f:
+        f.write(large())
+    (alone,), err = peaks("everyday10")
+    both, more = peaks(path, "everyday10")
+    check("the first model takes more", len(both) == 2 and both[0] > alone + 60, (alone, both, err + more))
+    if SANITIZED:
+        print("skip  peaks of the second model: a sanitizer keeps what was freed")
+        return
+    check("the second one's peak is its own", abs(both[1] - alone) < 0.25 * alone + 4, (alone, both))
+    locked = ["unshare", "--mount", "sh", "-c", "mount --bind -o ro /proc /proc && exec \"$@\"", "sh"]
+    if not shutil.which("unshare") or subprocess.run([*locked, "true"], capture_output=True).returncode:
+        print("skip  a system that keeps the peak: no mount namespace here")
+        return
+    both, err = peaks(path, "everyday10", before=locked)
+    check("no figure where the peak cannot be reset", len(both) == 2 and both[0] > alone + 60 and both[1] is None, (both, err))
+    p = subprocess.run([*locked, KITFOX, "bench", "-n", "1", "everyday10", "everyday10"], capture_output=True, text=True)
+    check("in words", "peak RSS not measured" in p.stdout.splitlines()[1] and "MiB" in p.stdout.splitlines()[0], p.stdout + p.stderr)
+
+
+@case
+def interrupted(folder):
+    path = os.path.join(folder, "large.onnx")
+    with open(path, "wb") as f:
+        f.write(large())
+    p = subprocess.Popen([KITFOX, "bench", "-n", "1000", "everyday10", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    first = p.stdout.readline()
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=120)
+    check("Ctrl-C keeps what was measured and ends", b"everyday10 " in first and out == b"" and p.returncode == -signal.SIGINT,
+          (first, out, err, p.returncode))
 
 
 @case
