@@ -1,58 +1,56 @@
-/* Classify many pictures on several threads: one model for all, a session of one core for each thread.
- * Build: cc batch.c $(pkg-config --cflags --libs kitfoximg kitfox) -pthread
- * Run:   ./batch model.kfx THREADS picture... */
-#include <pthread.h>
+/* Classify many pictures on all cores: each core computes one picture at a time.
+ * Build: cc batch.c $(pkg-config --cflags --libs kitfoxlab)
+ * Run:   ./batch model.kfx THREADS picture... (0 threads: every core) */
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kitfox/kitfox.h"
+#include "kitfox/batch.h"
 
-enum { MAX_THREADS = 64 };
+enum { AT_ONCE = 64 }; /* decoded pictures that are in memory together */
 
-typedef struct worker {
-    const kf_model *model; /* read only, so threads share it */
-    char **paths;
-    int n, first, step; /* pictures first, first + step, ... */
-    int failed;
-} worker;
-
-static void *run(void *arg) {
-    worker *w = (worker *)arg;
-    kf_error err = {KF_OK, ""}; /* as the session, of this thread alone */
-    kf_session *session = NULL;
-    kf_session_options options;
-    kf_session_options_init(&options);
-    options.threads = 1;
-    kf_status created = kf_session_create(w->model, &options, &session, &err);
-    for (int i = w->first; i < w->n; i += w->step) {
-        kf_image image = {0, 0, 0, NULL};
-        kf_score top[1];
-        size_t n = 0;
-        kf_status st = created;
-        if (st == KF_OK) st = kf_image_load(w->paths[i], NULL, &image, &err);
-        if (st == KF_OK) st = kf_session_classify(session, &image, 1, top, &n, &err);
-        if (st == KF_OK) printf("%s: %s %.4f\n", w->paths[i], top[0].label ? top[0].label : "?", (double)top[0].score);
-        else w->failed = 1, fprintf(stderr, "%s\n", err.text);
-        kf_image_free(&image);
+/* Read up to AT_ONCE pictures, from paths[*next] on; those that cannot be read are told and passed over. */
+static size_t load(char **paths, int n, int *next, kf_image *images, const char **names, int *failed) {
+    kf_error err = {KF_OK, ""};
+    size_t count = 0;
+    for (; *next < n && count < AT_ONCE; ++*next) {
+        names[count] = paths[*next];
+        if (kf_image_load(names[count], NULL, &images[count], &err) == KF_OK) count++;
+        else *failed = 1, fprintf(stderr, "%s\n", err.text);
     }
-    kf_session_destroy(&session);
-    return NULL;
+    return count;
+}
+
+static kf_status classify(kf_batch *batch, char **paths, int n, int *failed, kf_error *err) {
+    kf_image images[AT_ONCE];
+    const char *names[AT_ONCE];
+    kf_score top[AT_ONCE];
+    size_t found[AT_ONCE], count;
+    for (int next = 0; (count = load(paths, n, &next, images, names, failed)) > 0;) {
+        kf_status st = kf_batch_classify(batch, images, count, 1, top, found, err);
+        for (size_t i = 0; i < count; i++) {
+            kf_image_free(&images[i]);
+            if (st != KF_OK) continue;
+            printf("%s: %s %.4f\n", names[i], top[i].label ? top[i].label : "?", (double)top[i].score);
+        }
+        if (st != KF_OK) return st;
+    }
+    return KF_OK;
 }
 
 int main(int argc, char **argv) {
-    pthread_t threads[MAX_THREADS];
-    worker workers[MAX_THREADS];
     kf_error err = {KF_OK, ""};
     kf_model *model = NULL;
-    int count = argc > 3 ? atoi(argv[2]) : 0, failed = 0, started = 0;
-    if (count < 1 || count > MAX_THREADS)
-        return fprintf(stderr, "usage: %s MODEL.kfx THREADS PICTURE...\n", argv[0]), 2;
-    if (kf_model_load(argv[1], NULL, &model, &err) != KF_OK) return fprintf(stderr, "%s\n", err.text), 1;
-    for (int i = 0; i < count; i++) workers[i] = (worker){model, argv + 3, argc - 3, i, count, 0};
-    while (started < count - 1 && !pthread_create(&threads[started], NULL, run, &workers[started])) started++;
-    for (int i = started; i < count; i++) run(&workers[i]); /* the last one, and those that could not be started */
-    for (int i = 0; i < started; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < count; i++) failed |= workers[i].failed;
+    kf_batch *batch = NULL;
+    kf_batch_options options;
+    int failed = 0;
+    kf_batch_options_init(&options);
+    if (argc < 4) return fprintf(stderr, "usage: %s MODEL.kfx THREADS PICTURE...\n", argv[0]), 2;
+    options.threads = atoi(argv[2]);
+    kf_status st = kf_model_load(argv[1], NULL, &model, &err);
+    if (st == KF_OK) st = kf_batch_create(model, &options, &batch, &err);
+    if (st == KF_OK) st = classify(batch, argv + 3, argc - 3, &failed, &err);
+    if (st != KF_OK) fprintf(stderr, "%s\n", err.text);
+    kf_batch_destroy(&batch);
     kf_model_destroy(&model);
-    return failed;
+    return st != KF_OK || failed;
 }

@@ -17,7 +17,7 @@ EVERY = sys.argv[1] == "all"
 BUILD, MODEL, MESON, CC = sys.argv[2], os.path.abspath(sys.argv[3]), sys.argv[4], sys.argv[5:]
 ROOT = os.path.abspath(os.environ.get("KITFOX_SOURCE", "."))
 PICTURE = os.path.join(ROOT, "examples", "pictures", "ship.jpg")
-NEEDS = {"classify": ["kitfoximg", "kitfox"], "batch": ["kitfoximg", "kitfox"], "stream": ["kitfox"],
+NEEDS = {"classify": ["kitfoximg", "kitfox"], "batch": ["kitfoxlab"], "stream": ["kitfoxlab"],
          "quantize": ["kitfoximg", "kitfoxc"]}
 ALL = ["kitfox", "kitfoxc", "kitfoximg", "kitfoxlab"]
 CXX = shutil.which("c++")
@@ -124,7 +124,8 @@ def headers(found):
     """What is not built has no header."""
     check("compile.h with the toolchain", ("compile.h" in found) == ("libkitfoxc.a" in found))
     check("codec.h with the codecs", ("codec.h" in found) == ("libkitfoximg.a" in found))
-    check("lab.h with its library", ("lab.h" in found) == ("libkitfoxlab.a" in found))
+    for name in ("lab.h", "bench.h", "batch.h"):
+        check(f"{name} with its library", (name in found) == ("libkitfoxlab.a" in found))
 
 
 def main():

@@ -117,7 +117,8 @@ kf_status kf_bench_pair(const kf_model *const models[2], int (*progress)(void *u
 }
 
 int32_t kf_bench_slower(const kf_bench_pace *a, const kf_bench_pace *b) {
-    const kf_bench_pace *q = a->quantized ? a : b, *f = a->quantized ? b : a;
+    const kf_bench_pace *q = a->quantized ? a : b;
+    const kf_bench_pace *f = a->quantized ? b : a;
     if (!q->quantized || f->quantized || q->threads != f->threads || q->macs != f->macs) return 0;
     int64_t difference = llabs(q->parameters - f->parameters);
     return difference * 100 <= b->parameters && q->median > f->median;
