@@ -297,6 +297,37 @@ def killed(top):
     check("killed: the next run goes on", code == 0 and arrived(folder) and row["resumed"] and ranges() == [("bytes=9000-", '"v1"')], (err, os.listdir(folder)))
 
 
+def given_up(what, folder, number, ready, *args):
+    """A signal when `ready` says so: it ends the program as such signals do, and the folder is as empty as before."""
+    p = subprocess.Popen([KITFOX, "pull", NAME, "-o", folder, "--mirror", server.url, *args], env=ENV,
+                         stderr=subprocess.DEVNULL)
+    for _ in range(400):
+        if ready() or p.poll() is not None:
+            break
+        time.sleep(0.02)
+    running = p.poll() is None
+    p.send_signal(number)
+    try:
+        code = p.wait(20)
+    except subprocess.TimeoutExpired:
+        p.kill()
+        code = p.wait()
+    left = os.listdir(folder)
+    check(f"{what}: ended by the signal, nothing is left", running and code == -number and left == [], (code, left))
+
+
+@case
+def stopped(top):
+    folder = os.path.join(top, "stopped") + "/"
+    part = os.path.join(folder, "model.safetensors.part")
+    serve([broken(BODY, 9000, stall=5, ETag='"v1"')])
+    given_up("Ctrl-C in a transfer", folder, signal.SIGINT,
+             lambda: os.path.exists(part) and os.path.getsize(part) == 9000, "--timeout", "30")
+    serve([broken(BODY, 9000, ETag='"v1"')])
+    given_up("SIGTERM between attempts", folder, signal.SIGTERM,
+             lambda: sum("model" in path for path, _, _ in server.seen) == 1 and read(part), "--wait", "20000")
+
+
 @case
 def old_libraries(top):
     try:

@@ -124,7 +124,7 @@ def headers(found):
     """What is not built has no header."""
     check("compile.h with the toolchain", ("compile.h" in found) == ("libkitfoxc.a" in found))
     check("codec.h with the codecs", ("codec.h" in found) == ("libkitfoximg.a" in found))
-    for name in ("lab.h", "bench.h", "batch.h"):
+    for name in ("lab.h", "bench.h", "batch.h", "pull.h"):
         check(f"{name} with its library", (name in found) == ("libkitfoxlab.a" in found))
 
 

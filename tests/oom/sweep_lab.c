@@ -12,6 +12,7 @@
 
 #include "kitfox/batch.h"
 #include "kitfox/lab.h"
+#include "kitfox/pull.h"
 
 static kf_status do_paired(fixture *f, kf_error *err) {
     double lo, hi;
@@ -270,6 +271,8 @@ static void remove_files(const fixture *f) {
                                         "rdk.onnx",
                                         "rdk.yaml",
                                         "rdk.nv12",
+                                        "config.json",
+                                        "weights",
                                         "new.part",
                                         "new"};
     char path[1024];
@@ -340,6 +343,26 @@ static kf_status do_replace(fixture *f, kf_error *err) {
     return st;
 }
 
+/* What is there already: no network and no libcurl. */
+static kf_status do_pull(fixture *f, kf_error *err) {
+    static const char CONFIG[] = "{\"architecture\":\"mobilenetv3_small_050\"}";
+    static const unsigned char WEIGHTS[] = {2, 0, 0, 0, 0, 0, 0, 0, '{', '}'};
+    kf_weights w = {.size = sizeof w};
+    kf_pull_options o;
+    kf_pull_result r;
+    kf_pull_options_init(&o);
+    put(f, "config.json", CONFIG, sizeof CONFIG - 1);
+    o.output = put(f, "weights", WEIGHTS, sizeof WEIGHTS);
+    kf_status st = kf_pull_options_check(&o, err);
+    if (st == KF_OK) st = kf_weights_get(0, &w, err);
+    if (st == KF_OK) st = kf_weights_find("mobilenetv3_small_050", &w, err);
+    if (st == KF_OK) st = kf_pull(w.name, &o, &r, err);
+    if (st == KF_OK && r.bytes != sizeof WEIGHTS) st = KF_ERR_INTERNAL;
+    if (st == KF_OK) kf_pull_result_free(&r);
+    remove_files(f);
+    return st;
+}
+
 const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"batch", do_batch, OOM_ANY},
                             {"labels", do_labels, OOM_ANY},
@@ -359,6 +382,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"rdk check", do_rdk_check, OOM_OTHER},
                             {"compare graphs", do_written, OOM_ANY},
                             {"replace", do_replace, OOM_OTHER},
+                            {"pull", do_pull, OOM_JSON},
                             {0}};
 #else
 const oom_case oom_lab[] = {{0}};
