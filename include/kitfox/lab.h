@@ -502,6 +502,38 @@ KF_API const char *kf_quantized_type(kf_dtype dtype);
  *  KF_MAX_DIFFERENCE, or above KF_MAX_DIFFERENCE_QUANTIZED where `before` is quantized. LIMIT: more than 64 inputs or
  *  outputs. UNSUPPORTED: one that is not f32. MEMORY. */
 KF_API kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs, double *worst, kf_error *err);
+
+/** How kf_rewrite works. Fill with kf_rewrite_options_init, then change fields. */
+typedef struct kf_rewrite_options {
+    size_t size;             /**< sizeof(kf_rewrite_options), set by the init function */
+    kf_optimize_level level; /**< KF_OPTIMIZE_SIMPLIFY (default), or KF_OPTIMIZE_FUSE: what compiles, spelled out */
+    kf_qdq_form form;        /**< of a quantized model; default KF_QDQ_EXACT */
+    int32_t runs;            /**< random inputs of kf_graph_compare; 0: none; default 3 */
+    const kf_import_options *import; /**< of the model; callbacks are called once for each thing. NULL (default) */
+    /** Called from the calling thread when a step is done: the model read, the new one made, each of the runs. Non-zero
+     *  stops: CANCELLED. NULL (default): not called. */
+    int (*progress)(void *user, size_t done, size_t total);
+    void *user; /**< of progress */
+} kf_rewrite_options;
+KF_API void kf_rewrite_options_init(kf_rewrite_options *options);
+
+/** What kf_rewrite did. */
+typedef struct kf_rewrite_result {
+    size_t size;                       /**< sizeof of this structure, set by the caller before the call */
+    int32_t nodes_before, nodes_after; /**< in the files; for a checkpoint, of the graph that was built for it */
+    int32_t opset;                     /**< of the new file */
+    int32_t inexact; /**< 1: a quantized model in KF_QDQ_EXACT differs by more than KF_MAX_DIFFERENCE: some number of it
+                          is not exact in float32 */
+    double max_difference; /**< of kf_graph_compare; 0 without runs */
+} kf_rewrite_result;
+
+/** Read `model` as kf_graph_import does, optimize it, make an ONNX file, read that back, compare both as
+ *  kf_graph_compare does, and only then write these very bytes to `out` as kf_file_write does with `sync`. `options`
+ * and `result` may be NULL. ARGUMENT also where `out` is a file that is read (by device and inode). CANCELLED and all
+ *  other errors: `out` is as it was. Errors of import, optimization, comparison and writing. Thread safe. */
+KF_API kf_status kf_rewrite(const char *model, const char *out, const kf_rewrite_options *options,
+                            kf_rewrite_result *result, kf_error *err);
+
 /** Give the complete file `part` the name `path` in the same folder: a link is followed and stays, a file that is
  *  replaced leaves its mode (and its owner where that is allowed), anything but a regular file is refused. `part` stays
  *  on failure. ARGUMENT, IO. Thread safe. */

@@ -55,6 +55,7 @@ KF_API kf_status kf_pull_options_check(const kf_pull_options *options, kf_error 
 
 /** What is there now. */
 typedef struct kf_pull_result {
+    size_t size;         /**< sizeof of this structure, set by the caller before the call */
     char *file, *config; /**< paths of weights and configuration */
     char *source;        /**< URL of the weights; NULL: they were there already */
     uint64_t bytes;      /**< of the weights */

@@ -96,6 +96,8 @@ typedef struct cli_importing {
     kf_import_options options;
     kf_preprocess preprocess;
     kf_labels labels;
+    const cli_common *common;
+    kf_error apart; /* ARGUMENT: the import read a file that is one of common->outputs */
 } cli_importing;
 kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *err);
 /** Import for compiling or checking. */

@@ -10,21 +10,15 @@
 const char cli_program[] = "kitfox";
 
 /* Files beside the model are inputs too. */
-typedef struct beside {
-    const cli_common *c;
-    kf_error *err;
-    kf_status status;
-} beside;
-
 static void on_file(void *user, const char *path) {
-    beside *b = user;
-    for (size_t i = 0; b->status == KF_OK && i < b->c->n_outputs; i++)
-        b->status = cli_output_apart(&b->c->outputs[i], &path, 1, b->err);
+    cli_importing *i = user;
+    for (size_t k = 0; i->apart.status == KF_OK && k < i->common->n_outputs; k++)
+        cli_output_apart(&i->common->outputs[k], &path, 1, &i->apart);
 }
 
 kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *err) {
     kf_import_options *o = &out->options;
-    *out = (cli_importing){0};
+    *out = (cli_importing){.common = c};
     kf_import_options_init(o);
     o->input_shape = c->input_shape;
     o->arch = c->arch;
@@ -32,6 +26,8 @@ kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *
     o->notice = cli_note;
     o->node = c->node;
     o->node_user = c->node_user;
+    o->file = on_file;
+    o->file_user = out;
     if (c->preprocess) {
         const char *name = strncmp(c->preprocess, "timm:", 5) == 0 ? c->preprocess + 5 : c->preprocess;
         KF_TRY(kf_preprocess_by_name(name, &out->preprocess, err));
@@ -45,18 +41,14 @@ kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *
 }
 
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err) {
-    kf_error why;
-    beside files = {c, &why, KF_OK};
     cli_importing i;
     KF_TRY(cli_import_options(c, &i, err));
-    i.options.file = on_file;
-    i.options.file_user = &files;
     kf_status st = kf_graph_import(path, &i.options, out, err);
     kf_labels_free(&i.labels);
-    if (st != KF_OK || files.status == KF_OK) return st;
+    if (st != KF_OK || i.apart.status == KF_OK) return st;
     kf_graph_destroy(out);
-    *err = why;
-    return files.status;
+    *err = i.apart;
+    return err->status;
 }
 
 kf_status cli_compile(const char *arg, const cli_common *c, const kf_model_options *o, kf_model **out, kf_error *err) {

@@ -1,11 +1,7 @@
-/* ONNX in, ONNX out: the verbs simplify and export. What is checked are the bytes that will be written.
+/* ONNX in, ONNX out: the verbs simplify and export, which are kf_rewrite.
  * The check runs both networks in the reference executor; nothing is written when they differ.
- * Owner rule: graphs and tensors are released here. */
-#include <limits.h>
-#include <math.h>
+ * Owner rule: nothing is kept. */
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "common/cli.h"
 #include "common/files.h"
@@ -55,68 +51,51 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-/* ---- the verbs --------------------------------------------------------------------------------------------------- */
-
-static void report(const options *o, const kf_graph_info *before, const kf_graph_info *after, double worst) {
+static void report(const options *o, const kf_rewrite_result *r) {
     if (o->json) {
-        json_t *j =
-            json_pack("{s:s,s:s,s:i,s:i,s:i,s:i}", "input", o->in, "output", o->out, "opset", after->opset,
-                      "nodes_before", before->file_nodes, "nodes_after", after->file_nodes, "checked", o->check);
-        json_object_set_new(j, "max_difference", o->check ? json_real(worst) : json_null());
+        json_t *j = json_pack("{s:s,s:s,s:i,s:i,s:i,s:i}", "input", o->in, "output", o->out, "opset", r->opset,
+                              "nodes_before", r->nodes_before, "nodes_after", r->nodes_after, "checked", o->check);
+        json_object_set_new(j, "max_difference", o->check ? json_real(r->max_difference) : json_null());
         cli_print_json(j);
         return;
     }
     FILE *to = cli_talk(o->out);
-    fprintf(to, "%s: %d nodes\n%s: %d nodes, opset %d", o->in, before->file_nodes, o->out, after->file_nodes,
-            after->opset);
-    if (o->check) fprintf(to, "; %d random inputs, largest difference %.2g", o->check, worst);
+    fprintf(to, "%s: %d nodes\n%s: %d nodes, opset %d", o->in, r->nodes_before, o->out, r->nodes_after, r->opset);
+    if (o->check) fprintf(to, "; %d random inputs, largest difference %.2g", o->check, r->max_difference);
     fputc('\n', to);
 }
 
-/* The file once more, optimized, as bytes and read back from them. The first import gave the notices. */
-static kf_status rewrite(const options *o, kf_optimize_level level, kf_graph **after, kf_graph **back, kf_error *err) {
-    kf_import_options io;
-    void *data = NULL;
-    size_t bytes;
-    kf_import_options_init(&io);
-    io.input_shape = o->input_shape;
-    io.arch = o->arch;
-    io.max_fold_bytes = (uint64_t)o->max_fold_bytes;
-    kf_status st = kf_graph_import(o->in, &io, after, err);
-    if (st == KF_OK) st = kf_graph_optimize(*after, level, err);
-    if (st == KF_OK) st = kf_graph_set_qdq_form(*after, o->form, err);
-    if (st == KF_OK) st = kf_graph_write_onnx(*after, &data, &bytes, err);
-    if (st == KF_OK) st = kf_graph_import_onnx_memory(data, bytes, NULL, back, err);
-    free(data);
-    return cli_error_in(err, st, o->in);
+/* Signals end the program at any time: the library's file has a temporary name until it is whole. */
+static kf_status rewrite(const options *o, kf_optimize_level level, kf_rewrite_result *r, kf_error *err) {
+    const cli_output out = {o->out, "-o", true};
+    const cli_common common = {.input_shape = o->input_shape,
+                               .arch = o->arch,
+                               .max_fold_bytes = o->max_fold_bytes,
+                               .outputs = &out,
+                               .n_outputs = 1};
+    cli_importing import;
+    kf_rewrite_options how;
+    kf_rewrite_options_init(&how);
+    KF_TRY(cli_outputs_check(&out, 1, &o->in, 1, err));
+    KF_TRY(cli_import_options(&common, &import, err));
+    how.level = level, how.form = o->form, how.runs = o->check, how.import = &import.options;
+    kf_status st = kf_rewrite(o->in, cli_output_name(o->out), &how, r, err);
+    if (import.apart.status != KF_OK) *err = import.apart; /* it has the option's name */
+    return st;
 }
 
 int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc) {
     const struct argp argp = {OPTIONS, parse, "MODEL -o OUT.onnx", doc, NULL, NULL, NULL};
     options o = {.check = 3};
     kf_error err = {0};
-    kf_graph *before = NULL, *after = NULL, *back = NULL;
-    kf_graph_info a = {.size = sizeof a}, b = {.size = sizeof b};
-    double worst = 0;
+    kf_rewrite_result r = {.size = sizeof r};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    const cli_output out = {o.out, "-o", true};
-    const cli_common common = {.input_shape = o.input_shape, .arch = o.arch, .outputs = &out, .n_outputs = 1};
-    kf_status st = cli_outputs_check(&out, 1, &o.in, 1, &err);
-    if (st == KF_OK) st = cli_import(o.in, &common, &before, &err);
-    if (st == KF_OK) st = kf_graph_get_info(before, &a, &err);
-    if (!a.file_nodes) a.file_nodes = a.n_nodes; /* a checkpoint: the graph that was built for it */
-    if (st == KF_OK) st = rewrite(&o, level, &after, &back, &err);
-    if (st == KF_OK) st = kf_graph_get_info(back, &b, &err);
-    if (st == KF_OK) st = cli_error_in(&err, kf_graph_compare(before, back, o.check, &worst, &err), o.out);
-    if (st == KF_OK && a.quantized && o.form == KF_QDQ_EXACT && worst > KF_MAX_DIFFERENCE)
+    if (rewrite(&o, level, &r, &err) != KF_OK) return cli_fail(&err);
+    if (r.inexact)
         fprintf(stderr,
                 "kitfox: note: %s: differs by %.3g of the largest output; some number of this network is not exact in "
                 "float32\n",
-                o.out, worst);
-    if (st == KF_OK) st = kf_graph_save_onnx(after, cli_output_name(o.out), &err);
-    if (st == KF_OK) report(&o, &a, &b, worst);
-    kf_graph_destroy(&back);
-    kf_graph_destroy(&after);
-    kf_graph_destroy(&before);
-    return st == KF_OK ? EXIT_DONE : cli_fail(&err);
+                o.out, r.max_difference);
+    report(&o, &r);
+    return EXIT_DONE;
 }

@@ -110,7 +110,7 @@ static void notice(void *user, const char *text) {
 
 static int pull(const char *name, options *o) {
     kf_weights w = {.size = sizeof w};
-    kf_pull_result done;
+    kf_pull_result done = {.size = sizeof done};
     kf_error err;
     if (kf_weights_find(name, &w, &err) != KF_OK) return cli_fail(&err);
     cli_signals_wait(); /* the first one gives the transfer up and removes what came, a second one ends at once */

@@ -440,9 +440,9 @@ def signals(p):
     ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     os.makedirs(p("sig"))
     shutil.copy(CHECKPOINT, p("c.safetensors"))
-    lines = ("import @c.safetensors -o @sig/a",)
+    lines = ("import @c.safetensors -o @sig/a", "simplify @c.safetensors --check 0 -o @sig/b")
     if FULL:
-        lines += ("simplify @c.safetensors --check 0 -o @sig/b", "QUANTIZE -o @sig/c")
+        lines += ("QUANTIZE -o @sig/c",)
         write(p("q.yaml"), YAML.replace("working_dir: '.'", "working_dir: 'sig/out'"))
         lines += ("quantize @q.yaml",)
     verbs = [p.args(line) for line in lines]

@@ -336,6 +336,19 @@ static kf_status do_written(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status do_rewrite(fixture *f, kf_error *err) {
+    kf_rewrite_options o;
+    kf_rewrite_result r = {.size = sizeof r};
+    char path[1024];
+    snprintf(path, sizeof path, "%s/new", f->folder);
+    kf_rewrite_options_init(&o);
+    o.runs = 1;
+    kf_status st = kf_rewrite(put(f, "rdk.onnx", f->onnx, f->onnx_bytes), path, &o, &r, err);
+    if (st == KF_OK && r.nodes_before < r.nodes_after) st = KF_ERR_INTERNAL;
+    remove_files(f);
+    return st;
+}
+
 static kf_status do_replace(fixture *f, kf_error *err) {
     const char *path = put(f, "new", "a", 1);
     kf_status st = kf_file_replace(put(f, "new.part", "b", 1), path, err);
@@ -349,7 +362,7 @@ static kf_status do_pull(fixture *f, kf_error *err) {
     static const unsigned char WEIGHTS[] = {2, 0, 0, 0, 0, 0, 0, 0, '{', '}'};
     kf_weights w = {.size = sizeof w};
     kf_pull_options o;
-    kf_pull_result r;
+    kf_pull_result r = {.size = sizeof r};
     kf_pull_options_init(&o);
     put(f, "config.json", CONFIG, sizeof CONFIG - 1);
     o.output = put(f, "weights", WEIGHTS, sizeof WEIGHTS);
@@ -381,6 +394,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"rdk", do_rdk, OOM_JSON},
                             {"rdk check", do_rdk_check, OOM_OTHER},
                             {"compare graphs", do_written, OOM_ANY},
+                            {"rewrite", do_rewrite, OOM_OTHER},
                             {"replace", do_replace, OOM_OTHER},
                             {"pull", do_pull, OOM_JSON},
                             {0}};

@@ -97,7 +97,7 @@ static void test_table(void **state) {
 
 static void refuse(void (*change)(kf_pull_options *o), const char *word) {
     kf_pull_options o;
-    kf_pull_result out = {.bytes = 1};
+    kf_pull_result out = {.size = sizeof out, .bytes = 1};
     kf_error err = {0};
     kf_pull_options_init(&o);
     o.output = goal;
@@ -118,7 +118,7 @@ static void other_url(kf_pull_options *o) { o->mirror = "ftp://localhost"; }
 static void no_size(kf_pull_options *o) { o->size = 0; }
 
 static void test_refused(void **state) {
-    kf_pull_result out;
+    kf_pull_result out = {.size = sizeof out};
     kf_error err;
     (void)state;
     refuse(no_tries, "--retries");
@@ -131,6 +131,8 @@ static void test_refused(void **state) {
     assert_int_equal(kf_pull(NULL, NULL, &out, &err), KF_ERR_ARGUMENT);
     assert_int_equal(kf_pull(NAME, NULL, NULL, &err), KF_ERR_ARGUMENT);
     assert_int_equal(kf_pull("mobilenetv3_huge", NULL, &out, &err), KF_ERR_ARGUMENT);
+    out.size = 0;
+    assert_int_equal(kf_pull(NAME, NULL, &out, &err), KF_ERR_ARGUMENT);
     kf_pull_result_free(NULL);
 }
 
@@ -156,7 +158,7 @@ static kf_status pull(count *c, kf_pull_result *out, kf_error *err) {
 
 static void test_pull(void **state) {
     count c = {0};
-    kf_pull_result out;
+    kf_pull_result out = {.size = sizeof out};
     kf_error err = {0};
     (void)state;
     kf_status st = pull(&c, &out, &err);

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool is_dash(const char *path) { return strcmp(path, "-") == 0; }
@@ -37,6 +38,16 @@ kf_status kf__stream_take(FILE *f, char **text, const size_t *bytes, void **out,
 
 kf_status kf__no_memory(const char *path, kf_error *err) {
     return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory; free some", path);
+}
+
+kf_status kf__output_apart(const char *path, const char *const *inputs, size_t n, kf_error *err) {
+    struct stat out, in;
+    if (stat(path, &out) != 0 || !S_ISREG(out.st_mode)) return KF_OK;
+    for (size_t i = 0; i < n; i++)
+        if (inputs[i] && stat(inputs[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+            KF_FAIL(err, KF_ERR_ARGUMENT, "%.400s: that is the input %.400s; it would be lost; give another name", path,
+                    inputs[i]);
+    return KF_OK;
 }
 
 kf_status kf__text_open(const char *path, FILE **out, kf_error *err) {

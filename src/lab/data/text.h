@@ -29,5 +29,8 @@ size_t kf__utf8(const char *text);
 /** Close a stream of open_memstream; `*text` and `*bytes` are its own. The caller releases *out with free(). MEMORY
  *  where it failed; *out is NULL then. */
 kf_status kf__stream_take(FILE *f, char **text, const size_t *bytes, void **out, size_t *out_bytes, kf_error *err);
+/** Is the file that will be written none of these, by device and inode? NULL entries and names that lead nowhere are
+ *  passed over. ARGUMENT. */
+kf_status kf__output_apart(const char *path, const char *const *inputs, size_t n, kf_error *err);
 
 #endif

@@ -26,21 +26,15 @@ bool kf__pull_exists(const char *path) {
     return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* A caller of an older version has a shorter structure. */
 static kf_status hand_out(const kf_weights *from, kf_weights *out, kf_error *err) {
     kf_weights full = *from;
     char folder[KF__PULL_PATH], path[KF__PULL_PATH + 32];
-    size_t size = out->size;
-    if (size < offsetof(kf_weights, name) || size > 4096)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_weights: size %zu is not that of the structure; set it before the call",
-                size);
-    full.size = size;
+    full.size = sizeof full;
     if (kf__pull_cache(full.name, folder)) {
         snprintf(path, sizeof path, "%s/%s", folder, full.file);
         full.cached = kf__pull_exists(path);
     }
-    memcpy(out, &full, size < sizeof full ? size : sizeof full);
-    return KF_OK;
+    return kf_info_write(out, &full, "kf_weights", err);
 }
 
 kf_status kf_weights_get(int32_t index, kf_weights *out, kf_error *err) {

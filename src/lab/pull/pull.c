@@ -26,7 +26,7 @@ typedef struct job {
     kf_pull_options options;
     part file, config;
     bool keep_config; /* the one that is there */
-    kf_pull_result *out;
+    kf_pull_result result;
     kf_error *err;
 } job;
 
@@ -65,11 +65,12 @@ kf_status kf_pull_options_check(const kf_pull_options *options, kf_error *err) {
 }
 
 void kf_pull_result_free(kf_pull_result *result) {
-    if (!result) return;
-    free(result->file);
-    free(result->config);
-    free(result->source);
-    *result = (kf_pull_result){0};
+    kf_pull_result r = {.size = sizeof r}, empty = r;
+    if (!result || kf_info_write(&r, result, "kf_pull_result", NULL) != KF_OK) return;
+    free(r.file);
+    free(r.config);
+    free(r.source);
+    kf_info_write(result, &empty, "kf_pull_result", NULL);
 }
 
 /* ---- places ------------------------------------------------------------------------------------------------------ */
@@ -144,7 +145,7 @@ static kf_status check_places(job *j) {
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 static kf_status fill(job *j, const char *source) {
-    kf_pull_result *r = j->out;
+    kf_pull_result *r = &j->result;
     r->file = strdup(j->file.path), r->config = strdup(j->config.path);
     if (source) r->source = strdup(source);
     if (!r->file || !r->config || (source && !r->source))
@@ -262,16 +263,18 @@ static kf_status pull(job *j, const char *name) {
 
 kf_status kf_pull(const char *name, const kf_pull_options *options, kf_pull_result *out, kf_error *err) {
     kf_error own;
+    const kf_pull_result empty = {.size = sizeof empty};
     if (!err) err = &own;
-    if (out) *out = (kf_pull_result){0};
-    if (!name || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_pull: `name` and `out` are needed");
+    KF_TRY(kf_info_write(out, &empty, "kf_pull_result", err));
+    if (!name) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_pull: `name` is needed");
     job *j = calloc(1, sizeof *j);
     if (!j) KF_FAIL(err, KF_ERR_MEMORY, "%.200s: out of memory; free some", name);
-    *j = (job){.weights.size = sizeof j->weights, .out = out, .err = err};
+    *j = (job){.weights.size = sizeof j->weights, .result = empty, .err = err};
     j->file.got.fd = j->config.got.fd = -1;
     kf_status st = read_options(&j->options, options, err);
     if (st == KF_OK) st = pull(j, name);
-    if (st != KF_OK) kf_pull_result_free(out);
+    if (st == KF_OK) st = kf_info_write(out, &j->result, "kf_pull_result", err);
+    if (st != KF_OK) kf_pull_result_free(&j->result);
     free(j);
     return st;
 }

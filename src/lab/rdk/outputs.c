@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "data/text.h"
 #include "rdk/rdk.h"
 
 enum { N_OUTPUTS = 5, MOST = 4096 };
@@ -33,17 +34,6 @@ static kf_status name_outputs(const kf_rdk_config *c, outputs *o, kf_error *err)
 
 /* ---- before the work --------------------------------------------------------------------------------------------- */
 
-/* By device and inode; names that lead nowhere are passed over. */
-static kf_status check_apart(const char *path, const char *const *inputs, size_t n, kf_error *err) {
-    struct stat out, in;
-    if (stat(path, &out) != 0 || !S_ISREG(out.st_mode)) return KF_OK;
-    for (size_t i = 0; i < n; i++)
-        if (inputs[i] && stat(inputs[i], &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
-            KF_FAIL(err, KF_ERR_ARGUMENT, "%.400s: that is the input %.400s; it would be lost; give another name", path,
-                    inputs[i]);
-    return KF_OK;
-}
-
 /* The folder need not be there yet: then the first one that has to be made is tried. */
 static kf_status check_folder(char *path, kf_error *err) {
     struct stat there;
@@ -59,9 +49,9 @@ static kf_status check(const kf__rdk_job *j, outputs *o, kf_error *err) {
     const char *const files[] = {j->c->model, kf_rdk_place(j->c, NULL)};
     KF_TRY(name_outputs(j->c, o, err));
     for (int i = 0; i < N_OUTPUTS; i++) {
-        KF_TRY(check_apart(o->path[i], files, 2, err));
-        KF_TRY(check_apart(o->path[i], j->o.inputs, j->o.n_inputs, err));
-        KF_TRY(check_apart(o->path[i], (const char *const *)j->samples->paths, j->samples->n, err));
+        KF_TRY(kf__output_apart(o->path[i], files, 2, err));
+        KF_TRY(kf__output_apart(o->path[i], j->o.inputs, j->o.n_inputs, err));
+        KF_TRY(kf__output_apart(o->path[i], (const char *const *)j->samples->paths, j->samples->n, err));
     }
     return check_folder(o->path[0], err);
 }

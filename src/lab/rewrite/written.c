@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-#include "kitfox/lab.h"
+#include "rewrite/written.h"
 
 enum { MAX_TENSORS = 64 };
 
@@ -78,7 +78,13 @@ static void pixels_of(const kf_preprocess *p, const kf_tensor *normalized, kf_te
     }
 }
 
-static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, double *worst, kf_error *err) {
+kf_status kf__step_done(kf__steps *steps, kf_error *err) {
+    if (!steps->progress || steps->progress(steps->user, ++steps->done, steps->total) == 0) return KF_OK;
+    KF_FAIL(err, KF_ERR_CANCELLED, "%.600s: stopped by the caller; nothing was written", steps->what);
+}
+
+static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, kf__steps *steps, double *worst,
+                              kf_error *err) {
     kf_graph_info a = {.size = sizeof a}, b = {.size = sizeof b};
     tensors in = {.n = 0}, raw = {.n = 0}, want = {.n = 0}, have = {.n = 0};
     uint64_t state = 20;
@@ -98,6 +104,7 @@ static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, doubl
             kf_graph_run_reference(before, a.pixels ? raw.item : in.item, (size_t)in.n, want.item, (size_t)want.n, err);
         if (st == KF_OK) st = kf_graph_run_reference(after, in.item, (size_t)in.n, have.item, (size_t)have.n, err);
         for (int i = 0; st == KF_OK && i < have.n; i++) *worst = fmax(*worst, difference(&want.item[i], &have.item[i]));
+        if (st == KF_OK) st = kf__step_done(steps, err);
     }
     release(&in);
     release(&raw);
@@ -107,12 +114,18 @@ static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, doubl
 }
 
 kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs, double *worst, kf_error *err) {
+    kf__steps untold = {0};
+    return kf__graph_compare(before, after, runs, &untold, worst, err);
+}
+
+kf_status kf__graph_compare(kf_graph *before, kf_graph *after, int32_t runs, kf__steps *steps, double *worst,
+                            kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
     if (!before || !after || !worst || runs < 0)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_compare: two graphs, worst, and runs of 0 or more are needed");
     *worst = 0;
     if (!runs) return KF_OK;
-    KF_TRY(compare_runs(before, after, runs, worst, err));
+    KF_TRY(compare_runs(before, after, runs, steps, worst, err));
     KF_TRY(kf_graph_get_info(before, &info, err));
     double most = info.quantized ? KF_MAX_DIFFERENCE_QUANTIZED : KF_MAX_DIFFERENCE;
     if (*worst > most)
