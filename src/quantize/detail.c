@@ -108,7 +108,7 @@ kf_status kf__detail_after(kf__sim *s, const kf__node *n, kf__arena *arena, floa
         }
         for (int i = 0; i < 4; i++) sum[i] += s->alone[k][i];
     }
-    to->alone_cosine = sum[0] > 0 && sum[1] > 0 ? sum[2] / sqrt(sum[0] * sum[1]) : sum[0] == sum[1];
+    to->alone_cosine = kf__cosine(sum[0], sum[1], sum[2]);
     to->alone_sqnr = sum[3] > 0 ? 10 * log10(sum[0] / sum[3]) : INFINITY;
     for (int k = 0; k < count; k++) add_ranges(s->graph->values[n->in[at[k]]].quant, to->weights);
     return spread(s, v, arena, to);

@@ -162,6 +162,7 @@ static kf_status observe(groups *e) {
         for (size_t c = 0; c < d.c; c++) pw[c] /= (float)(e->s.samples * d.h * d.w);
         trust(e, n, d.c, r);
         kf__sim_release(&e->s, (int32_t)i);
+        KF_TRY(kf__quantize_tell(e->o, 0, g->n_nodes, e->s.err));
     }
     return KF_OK;
 }
@@ -356,6 +357,7 @@ static kf_status run(groups *e, const kf__qsamples *samples, kf_error *err) {
             kf__arena_init(&scratch, NULL);
             kf_status st = balance(e, (kf__vid)v, &scratch);
             kf__arena_free(&scratch);
+            if (st == KF_OK) st = kf__quantize_tell(e->o, 0, g->n_nodes, e->s.err);
             if (st != KF_OK) return st;
         }
     return KF_OK;

@@ -2,8 +2,6 @@
  * Owner rule: see quantize.h. */
 #include "quantize/quantize.h"
 
-#include <math.h>
-
 #include "quantize/assign.h"
 #include "quantize/detail.h"
 #include "quantize/equalize.h"
@@ -20,6 +18,11 @@ kf__qoptions kf__qoptions_default(void) {
                           .equalize = true,
                           .threads = 1,
                           .memory = (size_t)700 << 20};
+}
+
+kf_status kf__quantize_tell(const kf__qoptions *o, size_t done, size_t total, kf_error *err) {
+    if (!o->progress || !o->progress(o->user, done, total)) return KF_OK;
+    KF_FAIL(err, KF_ERR_CANCELLED, "quantize: stopped after %zu of %zu nodes, as the caller asked", done, total);
 }
 
 static kf_status check_activation(const kf__node *n, kf_error *err) {
@@ -39,13 +42,12 @@ static void measure(const kf__sim *s, kf__vid v, float *scratch, kf__qnode *to) 
     double ff = 0, qq = 0, fq = 0, dd = 0;
     for (size_t k = 0; k < s->samples; k++) {
         const float *f = kf__sim_at(s, k, v)->f, *q = kf__sim_real(s, k, v, scratch);
-        float a = 0, b = 0, c = 0, d = 0;
         for (size_t i = 0; i < n; i++) {
-            a += f[i] * f[i], b += q[i] * q[i], c += f[i] * q[i], d += (f[i] - q[i]) * (f[i] - q[i]);
+            double a = (double)f[i], b = (double)q[i];
+            ff += a * a, qq += b * b, fq += a * b, dd += (a - b) * (a - b);
         }
-        ff += (double)a, qq += (double)b, fq += (double)c, dd += (double)d;
     }
-    to->cosine = ff > 0 && qq > 0 ? fq / sqrt(ff * qq) : ff == qq;
+    to->cosine = kf__cosine(ff, qq, fq);
     to->sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY;
     const kf__quant *q = s->graph->values[v].quant;
     to->dtype = q ? q->dtype : KF_F32;
@@ -95,9 +97,7 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
         }
         if (i + 1 == g->n_nodes && r) summarize(s, scratch, r);
         kf__sim_release(s, (int32_t)i);
-        if (s->o->progress && s->o->progress(s->o->user, i + 1, g->n_nodes))
-            KF_FAIL(s->err, KF_ERR_CANCELLED, "quantize: stopped after %zu of %zu nodes, as the caller asked", i + 1,
-                    g->n_nodes);
+        KF_TRY(kf__quantize_tell(s->o, i + 1, g->n_nodes, s->err));
     }
     return KF_OK;
 }

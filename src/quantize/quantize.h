@@ -4,6 +4,8 @@
 #ifndef KF_QUANTIZE_H
 #define KF_QUANTIZE_H
 
+#include <math.h>
+
 #include "graph/graph.h"
 
 /** How an activation's range is found from the histogram of its float values. */
@@ -44,6 +46,18 @@ typedef struct kf__qoptions {
     void (*fewer)(void *user, int started, int wanted);
     void *fewer_user;
 } kf__qoptions;
+
+/** Tell `progress`, where there is one. CANCELLED: it asked to stop. */
+kf_status kf__quantize_tell(const kf__qoptions *o, size_t done, size_t total, kf_error *err);
+
+/** Cosine of two vectors by their powers and their product; 1 where both are 0, 0 where one is. In [-1, 1] also where
+ * the sums were rounded. */
+static inline double kf__cosine(double aa, double bb, double ab) {
+    if (!(aa > 0 && bb > 0)) return aa == bb;
+    double c = ab / sqrt(aa * bb);
+    if (c > 1) return 1;
+    return c < -1 ? -1 : c; /* NaN stays */
+}
 
 /** Every technique on, MSE ranges, one thread. */
 kf__qoptions kf__qoptions_default(void);

@@ -25,6 +25,7 @@ typedef struct search {
     kf__qcandidate **order;       /* the promotions, in the order in which they are made */
     size_t n_order;
     size_t from, to; /* thousandths of progress of the stage at hand */
+    size_t at;       /* what was told last */
     kf_error *err;
 } search;
 
@@ -77,9 +78,11 @@ static int64_t added_macs(const search *s, const kf__qcandidate *c, uint8_t *wid
 /* ---- measuring --------------------------------------------------------------------------------------------------- */
 
 static int stage_progress(void *user, size_t done, size_t total) {
-    const search *s = user;
+    search *s = user;
+    size_t now = s->from + (s->to - s->from) * done / total;
     if (!s->o->progress) return 0;
-    return s->o->progress(s->o->user, s->from + (s->to - s->from) * done / total, 1000);
+    if (now > s->at) s->at = now; /* stages overlap: it never goes back */
+    return s->o->progress(s->o->user, s->at, 1000);
 }
 
 static kf_status stage(search *s, size_t from, size_t to) {
@@ -109,7 +112,7 @@ static kf__qscore score(const search *s, const float *f, const float *q, size_t 
     }
     s->out->float_top1 = 100 * right / n;
     return (kf__qscore){.drop = 100 * ((s->labels ? right : n) - kept) / n,
-                        .cosine = ff > 0 && qq > 0 ? fq / sqrt(ff * qq) : ff == qq,
+                        .cosine = kf__cosine(ff, qq, fq),
                         .sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY};
 }
 
@@ -121,6 +124,7 @@ static bool meets(const search *s, const kf__qscore *x) {
 static kf_status score_graph(search *s, kf__graph *q, kf__qscore *out) {
     kf__trial t;
     KF_TRY(kf__trial_open(&t, s->g, q, &s->held, s->o->threads, s->err));
+    t.progress = stage_progress, t.user = s;
     size_t classes = t.classes;
     float *logits = kf__mem_alloc(NULL, 2 * s->held.n * classes * sizeof *logits);
     kf_status st =
@@ -353,7 +357,9 @@ kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarge
         .g = g, .target = target, .o = o, .out = out, .wide = o->wide, .wide_weights = o->wide_weights, .err = err};
     *out = (kf__qsearch){0};
     kf__arena_init(&s.arena, NULL);
-    kf_status st = o->equalize ? kf__equalize(g, samples, o, NULL, err) : KF_OK;
+    kf__qoptions first = *o;
+    first.progress = stage_progress, first.user = &s;
+    kf_status st = o->equalize ? kf__equalize(g, samples, &first, NULL, err) : KF_OK;
     o->equalize = false; /* once for all trials: they compare the quantized weights with the float ones */
     if (st == KF_OK) st = run(&s, samples);
     if (st == KF_OK && out->n) {

@@ -349,12 +349,20 @@ static double squared(const float *a, const float *b, size_t n) {
     return sum;
 }
 
+static kf_status tell(const job *j, worker *w, size_t done, size_t total) {
+    const kf__trial *t = w->t;
+    bool first = w == j->workers; /* the one on the calling thread */
+    if (first && t->progress && t->progress(t->user, done, total)) atomic_store(j->stopped, true);
+    if (!atomic_load(j->stopped)) return KF_OK;
+    KF_FAIL(&w->err, KF_ERR_CANCELLED, "quantize: stopped while measuring, as the caller asked");
+}
+
 static kf_status one_sample(const job *j, worker *w, size_t sample) {
     const kf__trial *t = w->t;
     KF_TRY(run_all(w, sample, j->which));
     if (j->logits) {
         memcpy(j->logits + sample * t->classes, w->base[t->logits], t->classes * sizeof(float));
-        return KF_OK;
+        return tell(j, w, sample, t->samples->n);
     }
     const float *want = j->want + sample * t->classes;
     double *error = j->error + sample * j->n;
@@ -362,11 +370,7 @@ static kf_status one_sample(const job *j, worker *w, size_t sample) {
         KF_TRY(run_change(w, &j->changes[i]));
         error[i] = squared(w->changed[t->logits] ? w->other[t->logits] : w->base[t->logits], want, t->classes);
         memset(w->changed, 0, w->sim.n_values);
-        bool first = w == j->workers; /* the one on the calling thread */
-        if (first && t->progress && t->progress(t->user, sample * j->n + i, t->samples->n * j->n))
-            atomic_store(j->stopped, true);
-        if (atomic_load(j->stopped))
-            KF_FAIL(&w->err, KF_ERR_CANCELLED, "quantize: stopped while measuring, as the caller asked");
+        KF_TRY(tell(j, w, sample * j->n + i, t->samples->n * j->n));
     }
     return KF_OK;
 }

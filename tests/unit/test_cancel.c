@@ -11,11 +11,13 @@ enum { SIDE = 8, PIXELS = SIDE * SIDE * 3, SAMPLES = 8 };
 
 typedef struct count {
     size_t calls, stop_at; /* stop_at: the call that asks to stop, 1-based; 0: none */
+    size_t before, last;   /* calls before the first node was done; what the last one said */
 } count;
 
 static int on_progress(void *user, size_t done, size_t total) {
     count *c = user;
-    assert_true(done <= total);
+    assert_true(done >= c->last && done <= total);
+    c->before += done == 0, c->last = done;
     assert_true(c->stop_at == 0 || c->calls < c->stop_at);
     return ++c->calls == c->stop_at;
 }
@@ -50,6 +52,7 @@ static void stop_everywhere(double cosine, int32_t threads, size_t least) {
     count whole = {0};
     gb_ok(quantize(&whole, cosine, threads, &err), &err);
     assert_true(whole.calls >= least);
+    assert_true(whole.before >= 4); /* each node is observed before channels are scaled */
     for (size_t at = 1; at <= whole.calls; at += 1 + whole.calls / 64) {
         count c = {.stop_at = at};
         err = (kf_error){0};
