@@ -15,7 +15,7 @@ static kf_status evaluate(const kf_model *model, const char *folder, kf_error *e
     kf_dataset_options how;
     kf_dataset *data;
     kf_evaluate_options options;
-    kf_evaluation e;
+    kf_evaluation e = {.size = sizeof e};
     kf_dataset_options_init(&how);
     how.model = model; /* folders named like its labels are these classes */
     KF_TRY(kf_dataset_open(folder, &how, &data, err));
@@ -32,7 +32,7 @@ static kf_status evaluate(const kf_model *model, const char *folder, kf_error *e
 
 static kf_status compare(const kf_model *a, const kf_model *b, const char *folder, kf_error *err) {
     kf_samples samples;
-    kf_comparison c;
+    kf_comparison c = {.size = sizeof c};
     KF_TRY(kf_samples_find(folder, NULL, 0, &samples, err));
     kf_status st = kf_compare(a, b, &samples, NULL, &c, err);
     if (st == KF_OK)

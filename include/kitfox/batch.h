@@ -22,7 +22,8 @@ typedef struct kf_batch_options {
     size_t size;                   /**< sizeof(kf_batch_options), set by the init function */
     const kf_allocator *allocator; /**< of sessions and threads; NULL: malloc */
     kf_pool *pool;                 /**< threads to share; outlives the batch. NULL: threads of its own */
-    int32_t threads; /**< 1 to 64; 0 (default): as kf_pool_create has it. Does not count where a pool is given */
+    int32_t threads; /**< at most KF_MAX_THREADS; 0 (default): as kf_pool_create has it. Does not count where a pool is
+                        given */
     /** Most bytes that all sessions of the batch may take together: one for each thread, with activations of its own.
      *  0 (default): kf_model_info.max_session_bytes. */
     size_t max_session_bytes;

@@ -156,7 +156,7 @@ typedef struct kf_evaluate_options {
     size_t size;     /**< sizeof(kf_evaluate_options), set by the init function */
     int32_t threads; /**< pictures at once, each with a session of one thread; 0 (default): every core; at most 64 */
     int32_t top;     /**< predictions for each picture, 1..1000, default 5; top-5 is counted in any case */
-    size_t limit;    /**< only so many pictures, the first ones; 0 (default): all */
+    size_t limit;    /**< only so many pictures, spread evenly over the data set; 0 (default): all */
     /** Called from the calling thread after each picture of its own; another value than 0 stops: CANCELLED. NULL: not
      *  called. */
     int (*progress)(void *user, size_t done, size_t total);
@@ -176,9 +176,10 @@ typedef struct kf_confusion_cell {
     size_t count;
 } kf_confusion_cell;
 
-/** The outcome. Pictures that cannot be read are counted in `failed` alone; without any other, `images` and all
- *  percentages are 0. */
+/** The outcome. Set `size` before the call. Pictures that cannot be read are counted in `failed` alone; without any
+ * other, `images` and all percentages are 0. */
 typedef struct kf_evaluation {
+    size_t size;              /**< sizeof of this structure, set by the caller before the call */
     size_t images, failed;    /**< classified, and not */
     double top1, top5;        /**< percent of `images` */
     double low, high;         /**< 95 % interval of top1 in percent: kf_proportion_interval */
@@ -190,9 +191,9 @@ typedef struct kf_evaluation {
 
 /** Classify the pictures of `dataset` and count. Decoding leaves the EXIF orientation alone, as published accuracies
  *  do. `options` may be NULL: defaults. Results do not depend on `threads`. The caller releases `out` with
- *  kf_evaluation_free; it is empty on failure. ARGUMENT (no pictures, a class that the model does not have, an option
- *  outside its range), LIMIT (as kf_session_create), CANCELLED, MEMORY. Thread safe: model and data set are only
- *  read. */
+ *  kf_evaluation_free; it is empty on failure. ARGUMENT (no `size`, no pictures, a class that the model does not have,
+ *  an option outside its range), LIMIT (as kf_session_create), CANCELLED, MEMORY. Thread safe: model and data set are
+ * only read. */
 KF_API kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf_evaluate_options *options,
                              kf_evaluation *out, kf_error *err);
 /** Release and empty. NULL is accepted. */
@@ -241,7 +242,7 @@ typedef struct kf_compared_picture {
 typedef struct kf_compared_node {
     const char *name;
     int32_t step[2];      /**< index in each model; -1: it is not there, or its output has another size there */
-    kf_step_info info[2]; /**< of the sides that have it */
+    const kf_step_info *info[2]; /**< the step in A and in B; NULL where it is not there */
     double cosine, sqnr;  /**< of its outputs, both networks run from the picture; SQNR in dB, INFINITY where they are
                              equal; NAN: it is in one model only */
     double alone_cosine, alone_sqnr; /**< of B's node on A's inputs; NAN where it was not measured */
@@ -265,6 +266,7 @@ typedef struct kf_comparison_summary {
 
 /** The outcome. Models and samples are the caller's and have to live as long as it is used. */
 typedef struct kf_comparison {
+    size_t size; /**< sizeof of this structure, set by the caller before the call */
     const kf_model *models[2];
     const kf_samples *samples;
     size_t classes;                /**< outputs of either model */
@@ -277,11 +279,11 @@ typedef struct kf_comparison {
 /** Run A, the reference, and B over all samples: files, or their tensors where they are loaded (u8 [H,W,3] in
  *  RGB or [H,W,1] of grey, or f32 as the models' input). `options` may be NULL: defaults. Results do not depend on
  *  `threads`. The caller releases `out` with kf_comparison_free; it is empty on failure. Errors name the sample.
- *  ARGUMENT (outputs of different sizes, no samples, a class that the models do not have), IO, FORMAT, LIMIT,
- *  UNSUPPORTED, SHAPE, CANCELLED, MEMORY. Thread safe. */
+ *  ARGUMENT (`size` is not set, outputs of different sizes, no samples, a class that the models do not have), IO,
+ * FORMAT, LIMIT, UNSUPPORTED, SHAPE, CANCELLED, MEMORY. Thread safe. */
 KF_API kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *samples,
                             const kf_compare_options *options, kf_comparison *out, kf_error *err);
-/** Release and empty. NULL is accepted. */
+/** Release and empty; `size` stays. NULL is accepted. */
 KF_API void kf_comparison_free(kf_comparison *comparison);
 
 /** Classes of samples that were found in `folder`: by its labels.csv or its class folders, if kf_dataset_fits says that

@@ -65,14 +65,14 @@ static void print_node_json(const kf_compared_node *n) {
     if (n->step[0] < 0 || n->step[1] < 0) {
         int side = n->step[0] < 0;
         cli_print_json(
-            json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side].op, "only_in", side ? "b" : "a"));
+            json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side]->op, "only_in", side ? "b" : "a"));
         return;
     }
-    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "node", n->name, "type", n->info[1].op,
-                             "dtype_a", kf_dtype_name(n->info[0].dtype), "dtype_b", kf_dtype_name(n->info[1].dtype),
+    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "node", n->name, "type", n->info[1]->op,
+                             "dtype_a", kf_dtype_name(n->info[0]->dtype), "dtype_b", kf_dtype_name(n->info[1]->dtype),
                              "cosine", n->cosine, "sqnr_db", cli_real(n->sqnr), "alone_cosine",
                              cli_real(n->alone_cosine), "alone_sqnr_db", cli_real(n->alone_sqnr), "cost_sqnr_db",
-                             cli_real(n->cost), "macs", (json_int_t)n->info[1].macs, "rescaled", n->rescaled));
+                             cli_real(n->cost), "macs", (json_int_t)n->info[1]->macs, "rescaled", n->rescaled));
 }
 
 /* A column of dB: exact outputs have no error. */
@@ -85,11 +85,11 @@ static const char *decibels(double x, char *to, size_t size) {
 static void print_node(const kf_compared_node *n) {
     char s[3][32];
     if (n->step[0] < 0 || n->step[1] < 0) {
-        printf("%-48.48s %-12s only in %s\n", n->name, n->info[n->step[0] < 0].op, n->step[0] < 0 ? "B" : "A");
+        printf("%-48.48s %-12s only in %s\n", n->name, n->info[n->step[0] < 0]->op, n->step[0] < 0 ? "B" : "A");
         return;
     }
-    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s%s\n", n->name, n->info[1].op, kf_dtype_name(n->info[0].dtype),
-           kf_dtype_name(n->info[1].dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
+    printf("%-48.48s %-12s %-4s %-4s %9.6f %8s %8s %8s%s\n", n->name, n->info[1]->op, kf_dtype_name(n->info[0]->dtype),
+           kf_dtype_name(n->info[1]->dtype), n->cosine, decibels(n->sqnr, s[0], sizeof s[0]),
            decibels(n->alone_sqnr, s[1], sizeof s[1]), decibels(n->cost, s[2], sizeof s[2]),
            n->rescaled ? "  rescaled" : "");
 }

@@ -114,7 +114,7 @@ int cmd_compare(int argc, char **argv) {
     kf_model *m[2] = {NULL, NULL};
     kf_error err = {0};
     int64_t *truth = NULL;
-    kf_comparison w = {0};
+    kf_comparison w = {.size = sizeof w};
     kf_compare_options how;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     char csv[4096];

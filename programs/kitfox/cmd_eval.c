@@ -21,7 +21,7 @@ typedef struct options {
 static const struct argp_option OPTIONS[] = {
     {"data", 'd', "DIR", 0, "class folders, or pictures with a labels.csv (required)", 0},
     {"list", KEY_LIST, "FILE", 0, "only the pictures on its lines: file, or file,class_index", 0},
-    {"limit", KEY_LIMIT, "N", 0, "the first N pictures only", 0},
+    {"limit", KEY_LIMIT, "N", 0, "N of the pictures, spread evenly over the classes", 0},
     {"predictions", KEY_PREDICTIONS, "OUT.csv", 0, "file,class_index,top1,...,top5", 0},
     {"confusion", KEY_CONFUSION, "OUT.html", 0, "a page with the confusion matrix and the accuracy of each class", 0},
     {0},
@@ -137,7 +137,7 @@ static kf_status check_pictures(const kf_dataset *d, const options *o, kf_error 
 
 static kf_status evaluate(const kf_model *m, const kf_dataset *d, const options *o, kf_error *err) {
     table t = {NULL, NULL, 0};
-    kf_evaluation e;
+    kf_evaluation e = {.size = sizeof e};
     kf_evaluate_options how;
     kf_evaluate_options_init(&how);
     how.threads = o->common.threads, how.limit = (size_t)o->limit;

@@ -88,9 +88,11 @@ static kf_status fill(kf_batch *b, const kf_batch_options *o, kf_error *err) {
 kf_status kf_batch_create(const kf_model *model, const kf_batch_options *options, kf_batch **out, kf_error *err) {
     kf_batch_options o;
     if (!model || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_batch_create: model and out are needed");
-    kf_batch_options_init(&o);
-    if (options) o = *options;
     *out = NULL;
+    kf_batch_options_init(&o);
+    KF_TRY(kf_options_read(&o, options, "kf_batch_options", err));
+    if (o.threads < 0 || o.threads > KF_MAX_THREADS)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_batch_create: %d threads; 0 to %d are needed", o.threads, KF_MAX_THREADS);
     kf_batch *b = calloc(1, sizeof *b);
     if (!b) KF_FAIL(err, KF_ERR_MEMORY, "out of memory: %zu bytes", sizeof *b);
     b->model = model;

@@ -108,7 +108,7 @@ static kf_status do_npy(fixture *f, kf_error *err) {
 static kf_status do_evaluate(fixture *f, kf_error *err) {
     kf_dataset_options how;
     kf_dataset *d = NULL;
-    kf_evaluation e = {0};
+    kf_evaluation e = {.size = sizeof e};
     kf_evaluate_options o;
     kf_evaluate_options_init(&o);
     double lo, hi;
@@ -135,7 +135,7 @@ static kf_status do_evaluate(fixture *f, kf_error *err) {
 static kf_status do_compare(fixture *f, kf_error *err) {
     kf_samples s;
     kf_compare_options o;
-    kf_comparison c = {0};
+    kf_comparison c = {.size = sizeof c};
     kf_comparison_page_options p;
     void *html = NULL;
     int64_t *found = NULL;
@@ -156,7 +156,7 @@ static kf_status do_compare(fixture *f, kf_error *err) {
 
 static kf_status do_page(fixture *f, kf_error *err) {
     kf_confusion_cell cells[] = {{0, 0, 3}, {0, 1, 2}};
-    const kf_evaluation e = {.images = 5, .classes = 2, .cells = cells, .n_cells = 2};
+    const kf_evaluation e = {.size = sizeof e, .images = 5, .classes = 2, .cells = cells, .n_cells = 2};
     void *html;
     size_t bytes;
     kf_status st = kf_evaluation_page(&e, f->model, "title", "summary", &html, &bytes, err);

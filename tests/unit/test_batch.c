@@ -216,6 +216,13 @@ static void memory_limit(void **state) {
     assert_int_equal(kf_batch_create(g.m, &o, &b, &err), KF_ERR_LIMIT);
     o.max_operations = 0, o.threads = 65;
     assert_int_equal(kf_batch_create(g.m, &o, &b, &err), KF_ERR_ARGUMENT);
+    assert_true(strstr(err.text, "65") && strstr(err.text, "64"));
+    o.threads = 1, o.size = 3;
+    assert_int_equal(kf_batch_create(g.m, &o, &b, &err), KF_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "kf_batch_options"));
+    o.size = offsetof(kf_batch_options, max_session_bytes), o.max_session_bytes = 1; /* of a caller that is older */
+    assert_int_equal(kf_batch_create(g.m, &o, &b, &err), KF_OK);
+    kf_batch_destroy(&b);
     kf_session_destroy(&s);
     kf_model_destroy(&g.m);
 }

@@ -93,26 +93,45 @@ static void check_pictures(const kf_comparison *c) {
     assert_true(fabs(c->summary.sqnr - 10 * log10(a2 / d2)) < 1e-9);
 }
 
-static int count_calls(void *user, size_t done, size_t total) {
-    size_t *calls = user;
-    assert_true(done <= total && total == files.n + 2);
-    return ++*calls == 6;
+typedef struct heard {
+    size_t calls, last, stop_at; /* stop_at: the call that asks to stop; 0: none */
+} heard;
+
+static int hear(void *user, size_t done, size_t total) {
+    heard *h = user;
+    assert_true(done >= h->last && done <= total && total == files.n + 2);
+    h->last = done;
+    return ++h->calls == h->stop_at;
+}
+
+/* At every call: the status is CANCELLED, nothing is called afterwards, nothing is left. */
+static void stop_everywhere(kf_compare_options *o, size_t calls) {
+    kf_error err;
+    assert_true(calls > files.n + 2 + 10); /* the nodes' scales are learnt node by node */
+    for (size_t at = 1; at <= calls; at += 1 + calls / 12) {
+        heard h = {.stop_at = at};
+        kf_comparison c = {.size = sizeof c};
+        o->user = &h;
+        assert_int_equal(kf_compare(models[0], models[1], &files, o, &c, &err), KF_ERR_CANCELLED);
+        assert_true(h.calls == at && !c.pictures && !c.nodes && strstr(err.text, "of 6"));
+    }
 }
 
 static void two_models(void **state) {
     (void)state;
     kf_compare_options o;
-    kf_comparison c[2];
+    kf_comparison c[2] = {{.size = sizeof c[0]}, {.size = sizeof c[0]}};
     kf_error err;
-    size_t calls = 7;
+    heard h = {0};
     int64_t labels[4] = {-1, -1, -1, -1};
     float out[2][CLASSES];
     outputs(0, out);
     labels[0] = largest(out[1]), labels[2] = (largest(out[0]) + 1) % CLASSES;
     kf_compare_options_init(&o);
-    o.labels = labels, o.node_images = 2, o.progress = count_calls, o.user = &calls;
+    o.labels = labels, o.node_images = 2, o.progress = hear, o.user = &h;
     for (int i = 0; i < 2; i++) { /* files on one thread, tensors on three */
         o.threads = i ? 3 : 1;
+        o.progress = i ? NULL : hear;
         assert_int_equal(kf_compare(models[0], models[1], i ? &tensors : &files, &o, &c[i], &err), KF_OK);
         assert_true(c[i].classes == CLASSES && c[i].node_images == 2 && c[i].n_nodes > 10);
         check_pictures(&c[i]);
@@ -126,15 +145,14 @@ static void two_models(void **state) {
         assert_true(n->step[0] >= 0 || n->step[1] >= 0);
     }
     for (int i = 0; i < 2; i++) kf_comparison_free(&c[i]);
-    calls = 0, o.threads = 1; /* the sixth call is in the nodes */
-    assert_int_equal(kf_compare(models[0], models[1], &files, &o, &c[0], &err), KF_ERR_CANCELLED);
-    assert_true(calls == 6 && !c[0].pictures && !c[0].nodes && strstr(err.text, "6 of 6"));
+    o.threads = 1, o.progress = hear;
+    stop_everywhere(&o, h.calls);
 }
 
 static void itself(void **state) {
     (void)state;
     kf_compare_options o;
-    kf_comparison c;
+    kf_comparison c = {.size = sizeof c};
     kf_error err;
     kf_compare_options_init(&o);
     o.node_images = 1;
@@ -143,6 +161,12 @@ static void itself(void **state) {
     assert_true(isinf(c.summary.sqnr) && c.summary.labelled == 0 && c.summary.p == 0);
     for (size_t k = 0; k < c.n_nodes; k++) assert_true(isinf(c.nodes[k].sqnr) && isinf(c.nodes[k].cost));
     kf_comparison_free(&c);
+    c.size = 3;
+    assert_int_equal(kf_compare(models[0], models[0], &files, &o, &c, &err), KF_ERR_ARGUMENT);
+    assert_true(strstr(err.text, "kf_comparison") && c.size == 3);
+    c.size = sizeof c, o.threads = KF_MAX_THREADS + 1;
+    assert_int_equal(kf_compare(models[0], models[0], &files, &o, &c, &err), KF_ERR_ARGUMENT);
+    assert_true(strstr(err.text, "65") && strstr(err.text, "64"));
     o.threads = -1;
     assert_int_equal(kf_compare(models[0], models[0], &files, &o, &c, &err), KF_ERR_ARGUMENT);
     int64_t bad[4] = {0, CLASSES, 0, 0};
@@ -154,10 +178,10 @@ static void itself(void **state) {
 /* The page escapes what it is given, and loads nothing. */
 static void pages(void **state) {
     (void)state;
-    kf_comparison c;
+    kf_comparison c = {.size = sizeof c};
     kf_comparison_page_options o;
     kf_confusion_cell cells[] = {{0, 0, 3}, {0, 4, 2}};
-    const kf_evaluation e = {.images = 5, .classes = CLASSES, .cells = cells, .n_cells = 2};
+    const kf_evaluation e = {.size = sizeof e, .images = 5, .classes = CLASSES, .cells = cells, .n_cells = 2};
     void *html;
     size_t bytes;
     kf_error err;

@@ -121,7 +121,7 @@ static void counts(void **state) {
     for (int32_t threads = 1; threads <= 3; threads += 2) {
         heard h = {.order = ""};
         kf_evaluate_options o = options(&h, threads);
-        kf_evaluation e;
+        kf_evaluation e = {.size = sizeof e};
         kf_error err;
         double lo, hi;
         o.top = 7;
@@ -152,7 +152,7 @@ static void stops(void **state) {
     kf_dataset *d = make(RANK, 0);
     heard h = {.stop_at = 2};
     kf_evaluate_options o = options(&h, 1);
-    kf_evaluation e;
+    kf_evaluation e = {.size = sizeof e};
     kf_error err;
     assert_int_equal(kf_evaluate(model, d, &o, &e, &err), KF_ERR_CANCELLED);
     assert_true(h.calls == 2 && h.predictions == 0 && e.images == 0 && !e.cells && strstr(err.text, "2 of 4"));
@@ -160,6 +160,12 @@ static void stops(void **state) {
     o.limit = 3;
     assert_int_equal(kf_evaluate(model, d, &o, &e, &err), KF_OK);
     assert_true(e.images == 3 && e.top1 == 100 && h.calls == 3);
+    assert_string_equal(h.order, "rgb.pngcolour.ppmlossless.webp"); /* of four: 0, 1 and 2, spread evenly */
+    kf_evaluation_free(&e);
+    h = (heard){.stop_at = 0};
+    o.limit = 2;
+    assert_int_equal(kf_evaluate(model, d, &o, &e, &err), KF_OK);
+    assert_string_equal(h.order, "rgb.pnglossless.webp");
     kf_evaluation_free(&e);
     kf_dataset_destroy(&d);
 }
@@ -169,14 +175,17 @@ static void refusals(void **state) {
     static const int RANK[PICTURES] = {0, 0, CLASSES, 0};
     kf_dataset *d = make(RANK, 0);
     kf_evaluate_options o;
-    kf_evaluation e;
+    kf_evaluation e = {.size = sizeof e};
     kf_error err;
     assert_int_equal(kf_evaluate(model, d, NULL, &e, &err), KF_ERR_ARGUMENT);
     assert_true(strstr(err.text, NAMES[2]) && strstr(err.text, "class 10"));
     kf_evaluate_options_init(&o);
     o.limit = 2, o.top = 0;
     assert_int_equal(kf_evaluate(model, d, &o, &e, &err), KF_ERR_ARGUMENT);
-    o.top = 1, o.threads = -1;
+    o.top = 1, o.threads = KF_MAX_THREADS + 1;
+    assert_int_equal(kf_evaluate(model, d, &o, &e, &err), KF_ERR_ARGUMENT);
+    assert_true(strstr(err.text, "65") && strstr(err.text, "64"));
+    o.threads = -1;
     assert_int_equal(kf_evaluate(model, d, &o, &e, &err), KF_ERR_ARGUMENT);
     kf_dataset_destroy(&d);
     FILE *f = fopen(csv, "w");

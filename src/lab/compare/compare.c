@@ -24,7 +24,7 @@ void kf_comparison_free(kf_comparison *comparison) {
     if (!comparison) return;
     free(comparison->pictures);
     free(comparison->nodes);
-    *comparison = (kf_comparison){0};
+    *comparison = (kf_comparison){.size = comparison->size};
 }
 
 /* ---- answers ----------------------------------------------------------------------------------------------------- */
@@ -69,6 +69,15 @@ static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
     return st;
 }
 
+double kf__compare_cosine(const double sums[4]) {
+    if (!(sums[0] > 0 && sums[1] > 0)) return sums[0] == sums[1];
+    double c = sums[2] / sqrt(sums[0] * sums[1]);
+    if (c > 1) return 1; /* rounded */
+    return c < -1 ? -1 : c;
+}
+
+double kf__compare_sqnr(const double sums[4]) { return sums[3] > 0 ? 10 * log10(sums[0] / sums[3]) : INFINITY; }
+
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 static kf_comparison_summary summarize(const kf_comparison *w) {
@@ -88,8 +97,7 @@ static kf_comparison_summary summarize(const kf_comparison *w) {
         for (int k = 0; k < 2; k++) hit[k] += right[k], five[k] += a->top5[k];
     }
     s.identical = sum[3] == 0;
-    s.cosine = sum[0] > 0 && sum[1] > 0 ? sum[2] / sqrt(sum[0] * sum[1]) : sum[0] == sum[1];
-    s.sqnr = s.identical ? INFINITY : 10 * log10(sum[0] / sum[3]);
+    s.cosine = kf__compare_cosine(sum), s.sqnr = kf__compare_sqnr(sum);
     if (!s.labelled) return s;
     double n = (double)s.labelled;
     for (int k = 0; k < 2; k++) s.top1[k] = 100 * (double)hit[k] / n, s.top5[k] = 100 * (double)five[k] / n;
@@ -105,7 +113,8 @@ static kf_comparison_summary summarize(const kf_comparison *w) {
 static kf_status check(const job *j, kf_error *err) {
     kf_comparison *w = j->w;
     kf_tensor out[2];
-    if (j->o.threads < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "%d threads; at least 0 are needed", j->o.threads);
+    if (j->o.threads < 0 || j->o.threads > KF_MAX_THREADS)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%d threads; 0 to %d are needed", j->o.threads, KF_MAX_THREADS);
     if (w->samples->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "there are no samples to compare on");
     for (int i = 0; i < 2; i++) KF_TRY(kf_model_output(w->models[i], 0, &out[i], err));
     if (out[0].bytes != out[1].bytes)
@@ -136,12 +145,15 @@ static kf_status run(job *j, kf_error *err) {
 
 kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *samples, const kf_compare_options *options,
                      kf_comparison *out, kf_error *err) {
-    job j = {.w = out};
-    *out = (kf_comparison){.models = {a, b}, .samples = samples};
+    const kf_comparison none = {.size = sizeof none};
+    kf_comparison w = {.size = sizeof w, .models = {a, b}, .samples = samples};
+    job j = {.w = &w};
+    KF_TRY(kf_info_write(out, &none, "kf_comparison", err));
     kf_compare_options_init(&j.o);
     kf_status st = kf_options_read(&j.o, options, "kf_compare_options", err);
     if (st == KF_OK) st = run(&j, err);
-    if (st != KF_OK) kf_comparison_free(out);
+    if (st == KF_OK) return kf_info_write(out, &w, "kf_comparison", err);
+    kf_comparison_free(&w);
     return st;
 }
 

@@ -40,9 +40,6 @@ static void add(double *to, const float *a, const float *b, size_t n) {
     }
 }
 
-static double cosine(const double *s) { return s[0] > 0 && s[1] > 0 ? s[2] / sqrt(s[0] * s[1]) : s[0] == s[1]; }
-static double sqnr(const double *s) { return s[3] > 0 ? 10 * log10(s[0] / s[3]) : INFINITY; }
-
 static size_t count(const kf_step_info *s) { return (size_t)(s->shape[0] * s->shape[1] * s->shape[2] * s->shape[3]); }
 
 /* ---- which node is which ----------------------------------------------------------------------------------------- */
@@ -58,36 +55,52 @@ static int32_t twin(const job *j, const kf_step_info *a) {
     return -1;
 }
 
-static kf_status match(job *j, kf_error *err) {
+/* One block: the nodes, then the facts about their steps. */
+static kf_status make_nodes(job *j, kf_step_info **info, kf_error *err) {
     kf_comparison *w = j->w;
+    bool failed = false;
     for (int side = 0; side < 2; side++) {
-        kf_model_info info = {.size = sizeof info};
-        kf_model_get_info(w->models[side], &info);
-        j->steps[side] = info.n_steps, j->inputs[side] = info.n_inputs;
-        j->node_of[side] = malloc(((size_t)info.n_steps + 1) * sizeof *j->node_of[side]);
-        for (int32_t i = 0; j->node_of[side] && i < info.n_steps; i++) j->node_of[side][i] = -1;
+        kf_model_info m = {.size = sizeof m};
+        kf_model_get_info(w->models[side], &m);
+        j->steps[side] = m.n_steps, j->inputs[side] = m.n_inputs;
+        j->node_of[side] = malloc(((size_t)m.n_steps + 1) * sizeof *j->node_of[side]);
+        failed = failed || !j->node_of[side];
+        for (int32_t i = 0; !failed && i < m.n_steps; i++) j->node_of[side][i] = -1;
     }
-    w->nodes = calloc((size_t)j->steps[0] + (size_t)j->steps[1] + 1, sizeof *w->nodes);
-    if (!w->nodes || !j->node_of[0] || !j->node_of[1])
-        return kf_error_set(err, KF_ERR_MEMORY, "out of memory for the nodes");
+    size_t most = (size_t)j->steps[0] + (size_t)j->steps[1] + 1;
+    w->nodes = calloc(most, sizeof *w->nodes + 2 * sizeof **info);
+    if (failed || !w->nodes) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the nodes");
+    *info = (kf_step_info *)(w->nodes + most);
+    return KF_OK;
+}
+
+/* Step i of one side as a node; A's gets its twin. */
+static kf_status add_node(job *j, int side, int32_t i, kf_step_info *info, kf_error *err) {
+    kf_comparison *w = j->w;
+    kf_compared_node *n = &w->nodes[w->n_nodes];
+    *n = (kf_compared_node){
+        .step = {-1, -1}, .cosine = NAN, .sqnr = NAN, .alone_cosine = NAN, .alone_sqnr = NAN, .cost = NAN};
+    for (int k = 0; k < 2; k++) info[k].size = sizeof info[k];
+    KF_TRY(kf_model_step(w->models[side], i, &info[side], err));
+    n->name = info[side].name;
+    n->step[side] = i;
+    if (side == 0) n->step[1] = twin(j, &info[0]);
+    if (side == 0 && n->step[1] >= 0) KF_TRY(kf_model_step(w->models[1], n->step[1], &info[1], err));
+    for (int k = 0; k < 2; k++) {
+        if (n->step[k] < 0) continue;
+        j->node_of[k][n->step[k]] = (int32_t)w->n_nodes;
+        n->info[k] = &info[k];
+    }
+    w->n_nodes++;
+    return KF_OK;
+}
+
+static kf_status match(job *j, kf_error *err) {
+    kf_step_info *info = NULL;
+    KF_TRY(make_nodes(j, &info, err));
     for (int side = 0; side < 2; side++)
-        for (int32_t i = 0; i < j->steps[side]; i++) {
-            if (side == 1 && j->node_of[1][i] >= 0) continue;
-            kf_compared_node *n = &w->nodes[w->n_nodes];
-            *n = (kf_compared_node){
-                .step = {-1, -1}, .cosine = NAN, .sqnr = NAN, .alone_cosine = NAN, .alone_sqnr = NAN, .cost = NAN};
-            n->info[0].size = n->info[1].size = sizeof n->info[0];
-            kf_status st = kf_model_step(w->models[side], i, &n->info[side], err);
-            if (st != KF_OK) return st;
-            n->name = n->info[side].name;
-            n->step[side] = i;
-            if (side == 0) n->step[1] = twin(j, &n->info[0]);
-            for (int k = 0; k < 2; k++)
-                if (n->step[k] >= 0) j->node_of[k][n->step[k]] = (int32_t)w->n_nodes;
-            if (side == 0 && n->step[1] >= 0) st = kf_model_step(w->models[1], n->step[1], &n->info[1], err);
-            if (st != KF_OK) return st;
-            w->n_nodes++;
-        }
+        for (int32_t i = 0; i < j->steps[side]; i++)
+            if (side == 0 || j->node_of[1][i] < 0) KF_TRY(add_node(j, side, i, info + 2 * j->w->n_nodes, err));
     return KF_OK;
 }
 
@@ -99,16 +112,16 @@ enum {
     FEW = 4     /* values of a channel that the decision needs, at least */
 };
 
-static size_t channels_of(const kf_compared_node *n) { return (size_t)n->info[0].shape[3]; }
+static size_t channels_of(const kf_compared_node *n) { return (size_t)n->info[0]->shape[3]; }
 
 static bool same_channels(const kf_compared_node *n) {
-    return n->step[0] >= 0 && n->step[1] >= 0 && n->info[0].shape[3] == n->info[1].shape[3];
+    return n->step[0] >= 0 && n->step[1] >= 0 && n->info[0]->shape[3] == n->info[1]->shape[3];
 }
 
 /* B's values of a rescaled node in A's units (`to_a`), or A's in B's. */
 static void change_units(const job *j, size_t node, float *x, bool to_a) {
     const kf_compared_node *n = &j->w->nodes[node];
-    size_t c = channels_of(n), count_ = count(&n->info[0]);
+    size_t c = channels_of(n), count_ = count(n->info[0]);
     const float *f = j->factor + j->first[node];
     for (size_t i = 0; n->rescaled && i < count_; i++) x[i] = to_a ? x[i] / f[i % c] : x[i] * f[i % c];
 }
@@ -136,7 +149,7 @@ static void forget(values *v) {
 static const float *for_b(const job *j, int32_t node, const values *a, float **copy, bool *failed) {
     const kf_compared_node *n = &j->w->nodes[node];
     const float *x = value(a, n->step[0]);
-    size_t size = count(&n->info[0]);
+    size_t size = count(n->info[0]);
     if (!n->rescaled) return x;
     if (!(*copy = malloc(size * sizeof **copy))) return *failed = true, x;
     memcpy(*copy, x, size * sizeof **copy);
@@ -150,8 +163,8 @@ static kf_status run_alone(const job *j, size_t at, kf_session *b, const values 
     const float *in[16];
     float *copy[16] = {NULL};
     bool failed = false;
-    for (int32_t k = 0; k < n->info[1].n_in; k++) {
-        int32_t from = n->info[1].in[k], node = from < 0 ? -1 : j->node_of[1][from];
+    for (int32_t k = 0; k < n->info[1]->n_in; k++) {
+        int32_t from = n->info[1]->in[k], node = from < 0 ? -1 : j->node_of[1][from];
         in[k] =
             node >= 0 && j->w->nodes[node].step[0] >= 0 ? for_b(j, node, &v[0], &copy[k], &failed) : value(&v[1], from);
     }
@@ -170,10 +183,10 @@ static kf_status alone(const job *j, size_t i, kf_session *const *s, const value
         const kf_compared_node *n = &w->nodes[k];
         sums *to = &j->all[i * w->n_nodes + k];
         if (n->step[0] < 0 || n->step[1] < 0) continue;
-        float *out = malloc(count(&n->info[1]) * sizeof *out + 1);
+        float *out = malloc(count(n->info[1]) * sizeof *out + 1);
         if (!out) return kf_error_set(err, KF_ERR_MEMORY, "out of memory for the values of %.200s", n->name);
         st = run_alone(j, k, s[1], v, out, err);
-        if (st == KF_OK) add(to->v[ALONE], value(&v[0], n->step[0]), out, count(&n->info[0]));
+        if (st == KF_OK) add(to->v[ALONE], value(&v[0], n->step[0]), out, count(n->info[0]));
         if (st == KF_OK) st = kf_session_replace(s[0], n->step[0], out, err);
         if (st == KF_OK) st = kf__feed_forward(w, 0, s[0], in, changed, err);
         if (st == KF_OK) add(to->v[COST], plain, changed, w->classes);
@@ -206,7 +219,7 @@ static void compare_outputs(const job *j, size_t i, const values *v) {
         if (n->step[0] < 0 || n->step[1] < 0) continue;
         float *b = v[1].at[v[1].inputs + n->step[1]];
         change_units(j, k, b, true);
-        add(j->all[i * j->w->n_nodes + k].v[OUTPUT], value(&v[0], n->step[0]), b, count(&n->info[0]));
+        add(j->all[i * j->w->n_nodes + k].v[OUTPUT], value(&v[0], n->step[0]), b, count(n->info[0]));
     }
 }
 
@@ -249,7 +262,7 @@ static void judge(const job *j, size_t k, double (*sum)[3]) {
 /* Node k alone on each picture; the nodes before it have been judged. */
 static kf_status learn_node(const job *j, size_t k, kf_session *b, values (*v)[2], size_t pictures_, kf_error *err) {
     const kf_compared_node *n = &j->w->nodes[k];
-    size_t c = channels_of(n), size = count(&n->info[0]);
+    size_t c = channels_of(n), size = count(n->info[0]);
     double(*sum)[3] = calloc(c + 1, sizeof *sum);
     float *out = malloc(size * sizeof *out + 1);
     kf_status st =
@@ -268,6 +281,13 @@ static kf_status learn_node(const job *j, size_t k, kf_session *b, values (*v)[2
     return st;
 }
 
+/* No picture more is done, but this takes as long as some. */
+static kf_status ask(const job *j, kf_error *err) {
+    size_t done = j->w->samples->n, total = done + j->w->node_images;
+    if (!j->o->progress || !j->o->progress(j->o->user, done, total)) return KF_OK;
+    KF_FAIL(err, KF_ERR_CANCELLED, "cancelled after %zu of %zu pictures", done, total);
+}
+
 static kf_status learn_all(const job *j, kf_session *const *s, values (*v)[2], float *out, kf_error *err) {
     size_t n = j->w->node_images < LEARN ? j->w->node_images : LEARN;
     kf_status st = KF_OK;
@@ -276,10 +296,13 @@ static kf_status learn_all(const job *j, kf_session *const *s, values (*v)[2], f
         st = kf__feed_load(j->w, p * j->w->samples->n / n, &in, err);
         if (st == KF_OK) st = run_both(j, s, v[p], &in, out, err);
         kf__feed_unload(&in);
+        if (st == KF_OK) st = ask(j, err);
     }
-    for (int32_t i = 0; st == KF_OK && i < j->steps[1]; i++)
+    for (int32_t i = 0; st == KF_OK && i < j->steps[1]; i++) {
         if (same_channels(&j->w->nodes[j->node_of[1][i]]))
             st = learn_node(j, (size_t)j->node_of[1][i], s[1], v, n, err);
+        if (st == KF_OK) st = ask(j, err);
+    }
     return st;
 }
 
@@ -307,10 +330,10 @@ static void conclude(const job *j) {
         for (size_t i = 0; i < w->node_images; i++)
             for (int c = 0; c < KINDS * 4; c++) t.v[c / 4][c % 4] += j->all[i * w->n_nodes + k].v[c / 4][c % 4];
         if (n->step[0] < 0 || n->step[1] < 0) continue;
-        n->cosine = cosine(t.v[OUTPUT]), n->sqnr = sqnr(t.v[OUTPUT]);
+        n->cosine = kf__compare_cosine(t.v[OUTPUT]), n->sqnr = kf__compare_sqnr(t.v[OUTPUT]);
         if (!j->o->costs) continue;
-        n->alone_cosine = cosine(t.v[ALONE]), n->alone_sqnr = sqnr(t.v[ALONE]);
-        n->cost = sqnr(t.v[COST]);
+        n->alone_cosine = kf__compare_cosine(t.v[ALONE]), n->alone_sqnr = kf__compare_sqnr(t.v[ALONE]);
+        n->cost = kf__compare_sqnr(t.v[COST]);
     }
 }
 

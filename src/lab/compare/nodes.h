@@ -8,4 +8,9 @@
 /** Fill nodes and n_nodes from w->node_images samples, spread evenly. */
 kf_status kf__compare_nodes(kf_comparison *w, const kf_compare_options *o, kf_error *err);
 
+/** Of sums as kf_compared_picture has them. The cosine is 1 where both sides are 0, and never beyond 1. SQNR in dB,
+ *  INFINITY where the sides are equal. */
+double kf__compare_cosine(const double sums[4]);
+double kf__compare_sqnr(const double sums[4]);
+
 #endif

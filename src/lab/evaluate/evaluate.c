@@ -30,7 +30,7 @@ void kf_evaluate_options_init(kf_evaluate_options *options) {
 void kf_evaluation_free(kf_evaluation *evaluation) {
     if (!evaluation) return;
     free(evaluation->cells);
-    *evaluation = (kf_evaluation){0};
+    *evaluation = (kf_evaluation){.size = evaluation->size};
 }
 
 static double seconds_now(void) {
@@ -43,9 +43,12 @@ void kf_proportion_interval(size_t hits, size_t n, double *lo, double *hi) {
     const double z = 1.959963984540054; /* 97.5 % of the normal distribution */
     double m = (double)n, p = (double)hits / m, d = 1 + z * z / m;
     double centre = (p + z * z / (2 * m)) / d, half = z / d * sqrt(p * (1 - p) / m + z * z / (4 * m * m));
-    *lo = centre - half;
-    *hi = centre + half;
+    *lo = hits ? centre - half : 0; /* exactly; the difference is not */
+    *hi = hits < n ? centre + half : 1;
 }
+
+/* Picture i of those that are kept, spread evenly over the data set. */
+static const kf__dataset_one *item_of(const work *w, size_t i) { return &w->d->items[i * w->d->n / w->n]; }
 
 /* ---- pictures ---------------------------------------------------------------------------------------------------- */
 
@@ -75,7 +78,7 @@ static kf_status classify(void *ctx, void *state, size_t i, kf_error *err) {
     size_t n = 0;
     kf_image_options_init(&io);
     io.no_exif = 1; /* published accuracies are measured that way */
-    const char *path = w->d->items[i].path;
+    const char *path = item_of(w, i)->path;
     kf_status st = kf_image_load(path, &io, &image, &why);
     if (st == KF_OK) {
         st = kf_session_classify(state, &image, w->top, w->scores + i * w->top, &n, &why);
@@ -101,7 +104,7 @@ static kf_status count_cells(const work *w, kf_evaluation *e, kf_error *err) {
     kf_confusion_cell *c = malloc((w->n + 1) * sizeof *c);
     if (!c) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the confusion matrix of %zu pictures", w->n);
     for (size_t i = 0; i < w->n; i++)
-        if (w->found[i]) c[all++] = (kf_confusion_cell){(int32_t)w->d->items[i].truth, w->scores[i * w->top].index, 1};
+        if (w->found[i]) c[all++] = (kf_confusion_cell){(int32_t)item_of(w, i)->truth, w->scores[i * w->top].index, 1};
     qsort(c, all, sizeof *c, by_cell);
     for (size_t i = 0; i < all; i++) {
         if (n && by_cell(&c[i], &c[n - 1]) == 0) c[n - 1].count++;
@@ -120,8 +123,8 @@ static void count_hits(const work *w, kf_evaluation *e, double seconds) {
             continue;
         }
         e->images++;
-        hit1 += s[0].index == w->d->items[i].truth;
-        for (size_t k = 0; k < w->found[i] && k < TOP; k++) hit5 += s[k].index == w->d->items[i].truth;
+        hit1 += s[0].index == item_of(w, i)->truth;
+        for (size_t k = 0; k < w->found[i] && k < TOP; k++) hit5 += s[k].index == item_of(w, i)->truth;
     }
     if (!e->images) return;
     double n = (double)e->images;
@@ -133,7 +136,7 @@ static void count_hits(const work *w, kf_evaluation *e, double seconds) {
 
 static void tell_predictions(const work *w) {
     for (size_t i = 0; w->o.prediction && i < w->n; i++) {
-        const kf__dataset_one *it = &w->d->items[i];
+        const kf__dataset_one *it = item_of(w, i);
         const kf_prediction p = {{it->path, it->name, it->truth}, w->scores + i * w->top, w->found[i], w->errors[i]};
         w->o.prediction(w->o.user, &p);
     }
@@ -142,12 +145,13 @@ static void tell_predictions(const work *w) {
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static kf_status check(const work *w, size_t classes, kf_error *err) {
-    if (w->o.threads < 0 || w->o.top < 1 || w->o.top > MAX_TOP)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "threads %d and top %d; at least 0, and 1 to %d are needed", w->o.threads,
-                w->o.top, MAX_TOP);
+    if (w->o.threads < 0 || w->o.threads > KF_MAX_THREADS)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%d threads; 0 to %d are needed", w->o.threads, KF_MAX_THREADS);
+    if (w->o.top < 1 || w->o.top > MAX_TOP)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "top %d; 1 to %d are needed", w->o.top, MAX_TOP);
     if (w->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "the data set has no pictures");
     for (size_t i = 0; i < w->n; i++) {
-        const kf__dataset_one *it = &w->d->items[i];
+        const kf__dataset_one *it = item_of(w, i);
         if (it->truth < 0 || (uint64_t)it->truth >= classes)
             KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: class %lld is out of range; the model has %zu classes", it->path,
                     (long long)it->truth, classes);
@@ -182,8 +186,9 @@ static kf_status run(work *w, kf_evaluation *e, kf_error *err) {
 kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf_evaluate_options *options,
                       kf_evaluation *out, kf_error *err) {
     work w = {.m = model, .d = dataset, .n = dataset->n};
+    kf_evaluation e = {.size = sizeof e};
     kf_tensor scores;
-    *out = (kf_evaluation){0};
+    KF_TRY(kf_info_write(out, &e, "kf_evaluation", err));
     kf_evaluate_options_init(&w.o);
     KF_TRY(kf_options_read(&w.o, options, "kf_evaluate_options", err));
     KF_TRY(kf_model_output(model, 0, &scores, err));
@@ -191,12 +196,13 @@ kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf
     w.top = w.o.top > TOP ? (size_t)w.o.top : TOP;
     size_t classes = scores.bytes / sizeof(float);
     KF_TRY(check(&w, classes, err));
-    out->classes = (int32_t)classes;
-    kf_status st = run(&w, out, err);
+    e.classes = (int32_t)classes;
+    kf_status st = run(&w, &e, err);
     for (size_t i = 0; w.errors && i < w.n; i++) free(w.errors[i]);
     free(w.errors);
     free(w.found);
     free(w.scores);
-    if (st != KF_OK) kf_evaluation_free(out);
+    if (st == KF_OK) return kf_info_write(out, &e, "kf_evaluation", err);
+    kf_evaluation_free(&e);
     return st;
 }

@@ -52,13 +52,13 @@ static void node_table(FILE *f, row *rows, size_t n) {
         kf__html_text(f, p->name);
         if (p->rescaled) fputs(" (rescaled)", f);
         fputs("</td><td class=\"t\">", f);
-        kf__html_text(f, p->info[1].op);
-        fprintf(f, "</td><td>%s</td><td>%s</td>", kf_dtype_name(p->info[0].dtype), kf_dtype_name(p->info[1].dtype));
+        kf__html_text(f, p->info[1]->op);
+        fprintf(f, "</td><td>%s</td><td>%s</td>", kf_dtype_name(p->info[0]->dtype), kf_dtype_name(p->info[1]->dtype));
         kf__report_number(f, rows[i].cosine, 6);
         kf__report_number(f, rows[i].sqnr, 2);
         kf__report_number(f, rows[i].alone_cosine, 6);
         kf__report_number(f, rows[i].alone_sqnr, 2);
-        fprintf(f, "<td>%.3f</td></tr>\n", (double)p->info[1].macs / 1e6);
+        fprintf(f, "<td>%.3f</td></tr>\n", (double)p->info[1]->macs / 1e6);
     }
     fputs("</table>\n", f);
 }
@@ -76,7 +76,7 @@ static void only_table(FILE *f, const report *r) {
         if (shared(p)) continue;
         fputs("<tr><td>", f);
         kf__html_text(f, p->name);
-        fprintf(f, "</td><td class=\"t\">%s</td><td>%s</td></tr>\n", p->info[p->step[0] >= 0 ? 0 : 1].op,
+        fprintf(f, "</td><td class=\"t\">%s</td><td>%s</td></tr>\n", p->info[p->step[0] >= 0 ? 0 : 1]->op,
                 p->step[0] >= 0 ? "A" : "B");
     }
     fputs("</table>\n", f);
@@ -90,7 +90,7 @@ static void cost_table(FILE *f, row *rows, size_t n, const report *r) {
     for (size_t i = 0; i < n; i++) {
         measured += !isnan(rows[i].n->cost);
         if (isfinite(rows[i].n->cost)) total += pow(10, -rows[i].n->cost / 10);
-        macs += (double)rows[i].n->info[1].macs;
+        macs += (double)rows[i].n->info[1]->macs;
     }
     if (!measured) return;
     qsort(rows, n, sizeof *rows, by_cost);
@@ -109,7 +109,7 @@ static void cost_table(FILE *f, row *rows, size_t n, const report *r) {
         fputs("</td>", f);
         kf__report_number(f, cost, 2);
         fprintf(f, "<td>%.1f %%</td><td>%.1f %%</td></tr>\n", isfinite(cost) ? 100 * pow(10, -cost / 10) / total : 0,
-                macs > 0 ? 100 * (double)rows[i].n->info[1].macs / macs : 0);
+                macs > 0 ? 100 * (double)rows[i].n->info[1]->macs / macs : 0);
     }
     fputs("</table>\n", f);
 }
