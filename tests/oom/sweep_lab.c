@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "kitfox/batch.h"
+#include "kitfox/bench.h"
 #include "kitfox/lab.h"
 #include "kitfox/pull.h"
 
@@ -207,6 +208,78 @@ static kf_status do_batch(fixture *f, kf_error *err) {
     return st;
 }
 
+/* One session on the calling thread, for the same reason. */
+static kf_status do_bench(fixture *f, kf_error *err) {
+    kf_bench_options o;
+    kf_bench_result r = {.size = sizeof r};
+    kf_bench_summary s;
+    double ms[2];
+    kf_bench_options_init(&o);
+    o.frames = 2, o.profile = 1;
+    kf_status st = kf_bench(f->model, &o, &r, err);
+    if (st == KF_OK) st = kf_bench_summarize(&r, 1, &s, err);
+    if (st == KF_OK && (!r.n_steps || s.median > r.summary.highest)) st = KF_ERR_INTERNAL;
+    if (st == KF_OK) st = kf_bench_pair((const kf_model *const[]){f->model, f->model}, NULL, NULL, ms, err);
+    kf_bench_free(&r);
+    return st;
+}
+
+static kf_status do_row(fixture *f, kf_error *err) {
+    kf_bench_row_options o;
+    kf_bench_row row = {.size = sizeof row};
+    kf_bench_row_options_init(&o);
+    o.frames = 2, o.sessions = 1;
+    return kf_bench_table(f->model, &o, &row, err);
+}
+
+static kf_status do_judge(fixture *f, kf_error *err) {
+    const kf_verify_report r = {.size = sizeof r, .steps = 1, .exact = 1, .first = -1};
+    const kf_bench_pace p = {.quantized = 1};
+    (void)f;
+    if (kf_verify_verdict(&r) != KF_IDENTICAL || kf_bench_slower(&p, &p))
+        KF_FAIL(err, KF_ERR_INTERNAL, "another verdict");
+    return KF_OK;
+}
+
+static kf_status do_peak(fixture *f, kf_error *err) {
+    (void)f, (void)err;
+    kf_peak_reset(NULL); /* where it cannot, it says so: another system may not have it */
+    if (kf_peak_bytes() <= 0) KF_FAIL(err, KF_ERR_INTERNAL, "no peak");
+    return KF_OK;
+}
+
+static int count_failure(void *user, const kf_classified *c) {
+    if (c->error) kf_error_set(user, KF_ERR_MEMORY, "%s", c->error);
+    return c->error != NULL;
+}
+
+static kf_status do_files(fixture *f, kf_error *err) {
+    kf_classify_options o;
+    kf_labels l = {0};
+    const char *path = source(f, "data/pictures/rgb.png");
+    kf_error why = {KF_OK, ""};
+    kf_classify_options_init(&o);
+    o.threads = 1, o.picture = count_failure, o.user = &why;
+    kf_status st = kf_labels_check(&l, f->model, err);
+    if (st == KF_OK) st = kf_classify_files(f->model, &path, 1, &o, NULL, err);
+    if (st == KF_ERR_CANCELLED && err) *err = why, st = why.status;
+    return st;
+}
+
+static kf_status do_stream(fixture *f, kf_error *err) {
+    static const unsigned char FRAME[8 * 8 * 3 / 2] = {3};
+    kf_stream_options o;
+    int ends[2];
+    kf_stream_options_init(&o);
+    o.width = o.height = 8, o.threads = 1;
+    if (pipe(ends) != 0 || write(ends[1], FRAME, sizeof FRAME) != (ssize_t)sizeof FRAME) abort();
+    close(ends[1]);
+    o.fd = ends[0];
+    kf_status st = kf_stream(f->model, &o, NULL, err);
+    close(ends[0]);
+    return st;
+}
+
 static void hear(void *user, const char *text) { (void)user, (void)text; }
 
 static kf_status do_config(fixture *f, kf_error *err) {
@@ -378,6 +451,12 @@ static kf_status do_pull(fixture *f, kf_error *err) {
 
 const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"batch", do_batch, OOM_ANY},
+                            {"bench", do_bench, OOM_ANY},
+                            {"row of the table", do_row, OOM_ANY},
+                            {"verdicts", do_judge, OOM_NONE},
+                            {"peak of the memory", do_peak, OOM_OTHER},
+                            {"files", do_files, OOM_OTHER},
+                            {"stream", do_stream, OOM_ANY},
                             {"labels", do_labels, OOM_ANY},
                             {"labels in JSON", do_json_labels, OOM_JSON},
                             {"data set", do_dataset, OOM_OTHER},
