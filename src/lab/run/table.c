@@ -57,7 +57,7 @@ static void look(void *user, const kf_prediction *p) {
 static kf_status accuracy(const kf_model *m, const kf_bench_row_options *o, double *top1, kf_error *err) {
     counting c = {.o = o};
     kf_evaluate_options eo;
-    kf_evaluation e;
+    kf_evaluation e = {.size = sizeof e};
     kf_evaluate_options_init(&eo);
     eo.progress = progress, eo.fewer_threads = fewer, eo.prediction = look, eo.user = &c;
     KF_TRY(kf_evaluate(m, o->dataset, &eo, &e, err));
