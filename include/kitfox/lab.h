@@ -351,6 +351,7 @@ typedef struct kf_rdk_config {
     const char *model;       /**< onnx_model */
     const char *prefix;      /**< of the output files; default "model" */
     const char *working_dir; /**< output folder; default "model_output" beside the file */
+    const char *input_name;  /**< of the network's input; NULL: not named */
     const char *input_shape; /**< NULL: the model's own */
     kf_input_kind trained;   /**< what the network was trained on */
     kf_input_kind runtime;   /**< what it will be fed */

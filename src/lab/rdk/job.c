@@ -207,11 +207,23 @@ static void end(kf__rdk_job *j) {
     kf_graph_destroy(&j->g);
 }
 
+/* A name of another network's input: nothing is read by it, but the file may be meant for another model. */
+static void check_name(kf__rdk_job *j, const kf_tensor *in) {
+    const kf_rdk_config *c = j->c;
+    char text[400];
+    if (!c->input_name || !*c->input_name || strcmp(c->input_name, in->name) == 0) return;
+    snprintf(text, sizeof text,
+             "%.150s: input_name is '%.80s', but the input of the network is '%.80s'; correct it, or onnx_model",
+             kf_rdk_place(c, "input_name"), c->input_name, in->name);
+    kf__rdk_note(j, text);
+}
+
 /* All checks that need no quantization. */
 static kf_status prepare(kf__rdk_job *j, kf_tensor *in, kf_error *err) {
     KF_TRY(import(j, err));
     KF_TRY(kf_graph_input(j->g, 0, in, err));
     KF_TRY(check_input(j, in, err));
+    check_name(j, in);
     KF_TRY(set_int16(j, err));
     return kf__rdk_calibration(j, in, err);
 }

@@ -535,6 +535,7 @@ static kf_status read_input(config *c) {
         KF_TRY(say_key(
             c, K_TYPE_TRAIN,
             "yuv444: the model takes normalized tensors (kitfox run); pictures and frames are not turned into them"));
+    c->out.input_name = given(c, K_INPUT_NAME) ? text_of(c, K_INPUT_NAME) : NULL;
     c->out.input_shape = given(c, K_SHAPE) ? text_of(c, K_SHAPE) : NULL;
     if (given(c, K_BATCH) && !(batch->number >= 1 && batch->number <= 4096))
         FAIL_KEY(c, K_BATCH, KF_ERR_ARGUMENT, "%s; it lies in 1..4096; write 1", batch->text);
