@@ -103,7 +103,7 @@ typedef struct kf_raw_form {
     const kf_tensor *input; /**< the network's input; a file has exactly as many numbers. Borrowed for the call */
     int32_t pixels; /**< 1: values are 0..255 and become u8 [H,W,3] in RGB; 0: they become f32 of the input's shape */
     int32_t bgr;    /**< 1: the channels of the files are in the order B, G, R */
-    int32_t normalize;      /**< 1: f32 becomes (x - mean[c]) * scale[c] */
+    int32_t normalize; /**< 1: f32 becomes (x - mean[c]) * scale[c] */
     double mean[3], scale[3];
     int32_t camera; /**< pixels go through a camera frame, which halves their chroma: 0 no, 1 NV12 of full range, 2 NV12
                        of limited range */
