@@ -48,10 +48,10 @@ compiler_parameters:
 
 
 def run(*args, stdin=None, most=None):
-    """Like kit.run, given up after 60 s, with bytes, and with a limit for the size of files."""
+    """Like kit.run, given up after ten minutes, with bytes, and with a limit for the size of files."""
     limit = (lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))) if most else None
     try:
-        p = subprocess.run([KITFOX, *args], input=stdin, capture_output=True, timeout=60, preexec_fn=limit)
+        p = subprocess.run([KITFOX, *args], input=stdin, capture_output=True, timeout=600, preexec_fn=limit)
     except subprocess.TimeoutExpired:
         return "waits", b"", ""
     return p.returncode, p.stdout, p.stderr.decode(errors="replace")
@@ -239,7 +239,7 @@ def cut_meanwhile(p):
         child = subprocess.Popen([KITFOX, "import", path, "-o", p("cut.kfx")], stderr=subprocess.PIPE)
         time.sleep(random.random() * 0.01)
         os.truncate(path, len(whole) // 2)
-        err = child.communicate(timeout=60)[1]
+        err = child.communicate(timeout=600)[1]
         if child.returncode not in (0, 1):
             bad.append((child.returncode, err))
     check("a file that is cut while it is read ends nobody", not bad, bad)
@@ -459,7 +459,7 @@ def signals(p):
             child = subprocess.Popen([KITFOX, *args], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(wait * random.random())
             child.send_signal(number)
-            child.wait(60)
+            child.wait(600)
             hit += child.returncode == -number
             wait *= 1.05 if child.returncode else 0.8
             left = [n for n in p.names() if ".kitfox-" in n or n.endswith(".part")]
@@ -470,7 +470,7 @@ def signals(p):
         hits += hit
     check("ended by a signal: that status, no temporary", not wrong and hits >= len(verbs), (hits, wrong))
     command = ["sh", "-c", 'trap "" HUP; "$0" "$@" & kill -HUP $!; wait $!', KITFOX, *verbs[0]]
-    code = subprocess.run(command, capture_output=True, timeout=60).returncode
+    code = subprocess.run(command, capture_output=True, timeout=600).returncode
     check("an ignored SIGHUP stays ignored", code == 0, code)
 
 

@@ -37,7 +37,7 @@ BODY, BODY2, CONFIG = checkpoint(1), checkpoint(2), configuration()
 SHA = hashlib.sha256(BODY).hexdigest()
 server = hs.Server()
 ENV = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-FAST = ["--wait", "1", "--timeout", "1", "--retries", "3"]
+FAST = ["--wait", "1", "--timeout", "20", "--retries", "3"]  # on a busy machine a good answer may halt for seconds
 
 
 def serve(weights, config=None, repo=REPO, hub=True):
@@ -49,7 +49,7 @@ def serve(weights, config=None, repo=REPO, hub=True):
 
 def pull(folder, *args, name=NAME, mirror=None, env=None, fast=FAST):
     p = subprocess.run([KITFOX, "pull", name, "--json", "-o", folder, "--mirror", mirror or server.url, *fast, *args], capture_output=True,
-                       env={**ENV, **(env or {})}, timeout=60)
+                       env={**ENV, **(env or {})}, timeout=600)
     err = p.stderr.decode()
     return p.returncode, json.loads(p.stdout) if p.returncode == 0 else p.stdout.decode(), err
 
@@ -108,11 +108,11 @@ def simple(top):
 def resumed(top):
     half, tag = len(BODY) // 2, {"ETag": '"v1"'}
     old = {"Last_Modified": hs.OLD}
-    young = {"Last_Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 5))}
+    young = {"Last_Modified": time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 3600))}
     all_the_same = [good(BODY, **tag)]
     cases = {  # answers, ranges asked for, resumed
         "goes on after a cut": ([broken(BODY, half, **tag)] + all_the_same, [(f"bytes={half}-", '"v1"')], True),
-        "goes on after a stall": ([broken(BODY, half, stall=4, **tag)] + all_the_same, [(f"bytes={half}-", '"v1"')], True),
+        "goes on after a stall": ([broken(BODY, half, stall=60, **tag)] + all_the_same, [(f"bytes={half}-", '"v1"')], True),
         "goes on by an old date": ([broken(BODY, half, **old), good(BODY, **old)], [(f"bytes={half}-", hs.OLD)], True),
         "not by a young date": ([broken(BODY, half, **young), good(BODY, **young)], [], False),
         "not by a weak tag": ([broken(BODY, half, ETag='W/"v1"'), good(BODY, ETag='W/"v1"')], [], False),
@@ -131,7 +131,8 @@ def resumed(top):
         early = []
         serve(answers)
         server.during = lambda: early.extend(n for n in os.listdir(folder) if not ".part" in n)
-        code, row, err = pull(folder, fast=["--wait", "1", "--timeout", "1", "--retries", "5"])
+        timeout = "1" if "stall" in what else "20"
+        code, row, err = pull(folder, fast=["--wait", "1", "--timeout", timeout, "--retries", "5"])
         check("resume: " + what, code == 0 and arrived(folder) and row["resumed"] == again, (row, err, os.listdir(folder)))
         check("resume: " + what + ": requests", ranges() == wanted, server.seen)
         check("resume: " + what + ": no name before the end", early == [], early)
@@ -194,13 +195,13 @@ def slow(top):
     serve([dripping(BODY, 0.02, ETag='"v1"')])
     begun = time.time()
     code, _, err = pull(folder, fast=["--wait", "1", "--timeout", "1", "--retries", "1"])
-    soon = time.time() - begun < 30
+    soon = time.time() - begun < 300  # all of it would take over an hour
     check("a server that drips is given up", code == 1 and says(err, "1024 bytes .. 1 s") and soon, err)
     left = sorted(os.listdir(folder))
     check("a server that drips: what came is kept", left == ["model.safetensors.part", "model.safetensors.part.tag"], left)
     small, tiny = checkpoint(3, 8), os.path.join(top, "tiny") + "/"
     serve([dripping(small, 0.02, ETag='"v1"')])
-    code, row, err = pull(tiny, "--slowest", "5", fast=["--wait", "1", "--timeout", "1", "--retries", "1"])
+    code, row, err = pull(tiny, "--slowest", "5", fast=["--wait", "1", "--timeout", "5", "--retries", "1"])
     check("--slowest: a drip that is asked for", code == 0 and read(tiny, "model.safetensors") == small, err)
 
 
@@ -280,10 +281,10 @@ def neighbours(top):
 @case
 def killed(top):
     folder = os.path.join(top, "killed") + "/"
-    serve([broken(BODY, 9000, stall=5, ETag='"v1"'), good(BODY, ETag='"v1"')])
+    serve([broken(BODY, 9000, stall=600, ETag='"v1"'), good(BODY, ETag='"v1"')])
     p = subprocess.Popen([KITFOX, "pull", NAME, "-o", folder, "--mirror", server.url], env=ENV, stderr=subprocess.DEVNULL)
     part = os.path.join(folder, "model.safetensors.part")
-    for _ in range(200):
+    for _ in range(2000):
         if os.path.exists(part) and os.path.getsize(part) == 9000:
             break
         time.sleep(0.05)

@@ -230,7 +230,7 @@ static void memory_limit(void **state) {
 static int in_child(kf_batch *b, given *g) {
     float y[MOST][CLASSES];
     kf_tensor in = inputs(g, MOST), out = outputs(y[0], MOST);
-    alarm(20); /* a hang ends the child by a signal */
+    alarm(120); /* a hang ends the child by a signal */
     if (kf_batch_run(b, &in, 1, &out, 1, NULL) != KF_OK || memcmp(y, g->y, sizeof y) != 0) return 1;
     kf_batch_destroy(&b);
     return 0;

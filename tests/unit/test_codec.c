@@ -218,7 +218,7 @@ static void test_many_markers(void **state) {
     memcpy(full, file, 2);
     for (size_t i = 0; i < many; i++) memcpy(full + 2 + 4 * i, "\xff\xe1\0\2", 4);
     memcpy(full + 2 + 4 * many, file + 2, n - 2);
-    alarm(60); /* ends the test by a signal */
+    alarm(120); /* ends the test by a signal */
     if (kf_image_load_memory(full, n + 4 * many, NULL, &im, &err) != KF_OK) fail_msg("%s", err.text);
     alarm(0);
     assert_int_equal(im.width, 23); /* turned upright */

@@ -84,7 +84,7 @@ static char home[256];
 
 static int enter(void **state) {
     (void)state;
-    alarm(20); /* whatever waits for a pipe ends the test */
+    alarm(120); /* whatever waits for a pipe ends the test */
     return temporary_folder(home, sizeof home, "kitfox-files") && chdir(home) == 0 ? 0 : -1;
 }
 

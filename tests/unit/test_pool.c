@@ -95,7 +95,7 @@ static int threads_now(void) {
 /* A thread that was joined may be listed for a moment still. */
 static void threads_become(int want) {
     const struct timespec nap = {0, 1000000};
-    for (int i = 0; i < 2000 && threads_now() != want; i++) nanosleep(&nap, NULL);
+    for (int i = 0; i < 30000 && threads_now() != want; i++) nanosleep(&nap, NULL);
     assert_int_equal(threads_now(), want);
 }
 
@@ -229,7 +229,7 @@ static void run_within(void *user, int32_t part, int32_t parts) {
 
 static void within_a_part(void **state) {
     nested n = {.t = *state, .pool = make_pool(3)};
-    alarm(60); /* a deadlock ends the test by a signal */
+    alarm(120); /* a deadlock ends the test by a signal */
     for (int i = 0; i < 3; i++) n.s[i] = make_session(n.t->model, n.pool, 0, NULL);
     for (int turn = 0; turn < 5; turn++) kf_pool_run(n.pool, run_within, &n);
     job j = {0};
@@ -254,7 +254,7 @@ static void meet(void *user, int32_t part, int32_t parts) {
     struct timespec nap = {0, 100000};
     (void)part;
     atomic_fetch_add(&m->came, 1);
-    for (int i = 0; i < 20000 && atomic_load(&m->came) < parts; i++) nanosleep(&nap, NULL);
+    for (int i = 0; i < 300000 && atomic_load(&m->came) < parts; i++) nanosleep(&nap, NULL);
     if (atomic_load(&m->came) == parts) atomic_store(&m->met, true);
 }
 
@@ -272,20 +272,31 @@ static void threads_still_help(void **state) {
 
 /* ---- idle, forked ------------------------------------------------------------------------------------------------ */
 
+/* Milliseconds of processor time that this process uses in 300 while it sleeps: the least of some windows. Threads that
+ * another process kept from falling asleep do so in the first ones. */
+static double idle_ms(void) {
+    const struct timespec rest = {0, 300000000};
+    struct timespec a, b;
+    double least = 300;
+    for (int window = 0; window < 20 && least > 5; window++) {
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
+        nanosleep(&rest, NULL);
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
+        double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
+        if (ms < least) least = ms;
+    }
+    return least;
+}
+
 static void idle_sleeps(void **state) {
     truth *t = *state;
     kf_pool *pool = make_pool(4);
     kf_session *s[8];
-    struct timespec a, b, nap = {0, 20000000}, rest = {0, 300000000};
     for (int i = 0; i < 8; i++) {
         s[i] = make_session(t->model, pool, 0, NULL);
         assert_int_equal(wrong_of(t, s[i]), 0);
     }
-    nanosleep(&nap, NULL);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &a);
-    nanosleep(&rest, NULL);
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
-    double ms = (double)(b.tv_sec - a.tv_sec) * 1e3 + (double)(b.tv_nsec - a.tv_nsec) * 1e-6;
+    double ms = idle_ms();
     if (ms > 5) fail_msg("an idle pool used %.1f ms of processor time in 300", ms);
     for (int i = 0; i < 8; i++) kf_session_destroy(&s[i]);
     kf_pool_destroy(&pool);
@@ -293,7 +304,7 @@ static void idle_sleeps(void **state) {
 
 static int in_child(truth *t, kf_pool *pool, kf_session *s) {
     job j = {0};
-    alarm(30); /* a hang ends the child by a signal */
+    alarm(120); /* a hang ends the child by a signal */
     if (wrong_of(t, s)) return 1;
     kf_pool_run(pool, count, &j);
     for (int k = 0; k < 3; k++)

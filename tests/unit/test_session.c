@@ -571,7 +571,7 @@ static void nhwc_is_not_turned(void **state) {
 static int scores_in_child(kf_model *m, kf_session *s, const uint8_t *x, const float want[5]) {
     float y[5];
     kf_session *own = NULL;
-    alarm(60); /* a hang ends the child by a signal */
+    alarm(120); /* a hang ends the child by a signal */
     if (kf_session_run_rgb(s, x, 24, y, 5, NULL) != KF_OK || memcmp(y, want, sizeof y) != 0) return 1;
     kf_session_destroy(&s);
 #if !defined(__SANITIZE_THREAD__) /* which lets such a child start no threads */
