@@ -195,6 +195,8 @@ static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const floa
     return KF_OK;
 }
 
+/* Chooses the quantization of v from its float values in all samples: i16 if `wide`, else u8 with one scale, or with
+ * one for each channel if `channels`. */
 static kf_status from_values(kf__sim *s, kf__vid v, bool wide, bool channels, kf__quant **out) {
     fill_job j = {.s = s, .v = v, .d = kf__sim_shape_of(s->graph, v), .channels = channels};
     kf__arena scratch;
@@ -237,6 +239,8 @@ kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
     bool wide = d.h * d.w == 1 || (s->o->wide && s->o->wide[v]);
     bool channels = !wide && s->o->channel_scales && kf__assign_channels_allowed(g, v);
     KF_TRY(from_values(s, v, wide, channels, &g->values[v].quant));
+    /* A step has one pair of clip bounds. Scales per channel that would need several pairs are replaced by one
+     * scale. */
     if (kf__q_uniform_bounds(n, g->values[v].quant)) return KF_OK;
     return from_values(s, v, false, false, &g->values[v].quant);
 }

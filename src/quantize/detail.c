@@ -35,6 +35,7 @@ static void reach(kf__histogram *h, float x) {
     h->hi = fmaxf(h->hi, x);
 }
 
+/* Two passes: the first finds the range of the histogram, the second fills it. */
 kf_status kf__detail_before(kf__sim *s, const kf__node *n, kf__arena *arena, kf__qnode *to) {
     int at[2], count = weight_inputs(n, at);
     memset(s->alone, 0, s->samples * sizeof *s->alone);
@@ -81,6 +82,7 @@ static void add_ranges(const kf__quant *q, kf__qhistogram *to) {
     }
 }
 
+/* The histogram of v's float values over all samples, and the ranges that its quantization can hold. */
 static kf_status spread(kf__sim *s, kf__vid v, kf__arena *arena, kf__qnode *to) {
     size_t n = kf__sim_shape_of(s->graph, v).count;
     kf__qhistogram *q = to->values = kf__arena_zalloc(arena, sizeof *q);
@@ -97,6 +99,7 @@ static kf_status spread(kf__sim *s, kf__vid v, kf__arena *arena, kf__qnode *to) 
     return KF_OK;
 }
 
+/* sum: float power, own power, product and error power, as kf__sim.alone lists them. */
 kf_status kf__detail_after(kf__sim *s, const kf__node *n, kf__arena *arena, float *scratch, kf__qnode *to) {
     kf__vid v = n->out[0];
     double sum[4] = {0};

@@ -78,6 +78,7 @@ static void link_sum(groups *e, const kf__node *n) {
     if (!homogeneous(&n->attrs.post_act)) fix(e, n->out[0]);
 }
 
+/* Which values around the node must have the same factors (join), and which must keep theirs at 1 (fix). */
 static void link_node(groups *e, const kf__node *n) {
     kf__sim_shape y = kf__sim_shape_of(e->g, n->out[0]);
     bool through = false;
@@ -107,6 +108,7 @@ static void link_node(groups *e, const kf__node *n) {
     for (int k = 0; !through && k < n->n_out; k++) fix(e, n->out[k]);
 }
 
+/* Groups by union-find. Graph inputs and outputs are fixed: scaling them would change the interface. */
 static kf_status find_groups(groups *e) {
     kf__graph *g = e->g;
     e->parent = kf__arena_array(&e->arena, g->n_values, sizeof *e->parent);
@@ -203,6 +205,8 @@ typedef struct reader {
     double signal;   /* power of what the column sums carry */
 } reader;
 
+/* What one reader contributes to the estimate of the error: largest weight and power of each of its columns, and the
+ * power of its sums. */
 static kf_status reader_of(groups *e, const kf__node *n, reader *r, kf__arena *a) {
     size_t channels = kf__sim_shape_of(e->g, n->in[0]).c;
     *r = (reader){.at = column_of(e->g, n), .x = n->in[0], .channels = channels};
@@ -258,6 +262,8 @@ static double reader_cost(const groups *e, const reader *r, const float *s, floa
     return r->signal > 0 ? (act + WEIGHT_SHARE * weight) / r->signal : 0;
 }
 
+/* Multiplies channel c of the group by s[c]: rows and biases of the layers that make it by s[c], columns of the layers
+ * that read it by 1 / s[c]. Observed ranges and powers follow. */
 static void apply(groups *e, kf__vid root, size_t channels, const float *s) {
     kf__graph *g = e->g;
     for (size_t i = 0; i < g->n_nodes; i++) {
@@ -303,6 +309,8 @@ static void candidate(const groups *e, const reader *readers, size_t n, double a
         s[c] = s[c] > 0 && most > 0 ? (float)fmin(fmax((double)s[c] * top / most, 1.0 / MOST_SCALE), MOST_SCALE) : 1;
 }
 
+/* Tries EXPONENTS + 1 values of the exponent a and applies the factors with the least estimated error, if they are
+ * worth it. A group that was scaled in an earlier round may change without that condition. */
 static kf_status balance(groups *e, kf__vid root, kf__arena *a) {
     size_t channels = kf__sim_shape_of(e->g, root).c, n = 0;
     float *s = kf__arena_array(a, 3 * channels, sizeof *s), *best = s + channels, *work = best + channels;
@@ -343,6 +351,8 @@ static kf_status own_weights(groups *e) {
     return KF_OK;
 }
 
+/* Observe once, then balance every group in several rounds: the factors of one group depend on those of its
+ * neighbours. */
 static kf_status run(groups *e, const kf__qsamples *samples, kf_error *err) {
     kf__graph *g = e->g;
     KF_TRY(kf__sim_open(&e->s, g, samples, e->o, err));

@@ -77,6 +77,8 @@ static void summarize(const kf__sim *s, float *scratch, kf__qreport *r) {
     r->samples = s->samples;
 }
 
+/* Every node in graph order: its inputs are quantized already, so each layer can correct the errors of those before
+ * it. Activations are released after their last reader. */
 static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *scratch) {
     kf__graph *g = s->graph;
     for (size_t i = 0; i < g->n_nodes; i++) {
@@ -102,6 +104,7 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
     return KF_OK;
 }
 
+/* `scratch` holds the real values of the largest activation, for the measures of the report. */
 static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf__arena *arena,
                      kf__qreport *r, kf_error *err) {
     size_t most = 0;

@@ -17,6 +17,7 @@ kf__sim_shape kf__sim_shape_of(const kf__graph *g, kf__vid v) {
     return out;
 }
 
+/* The simulation runs one picture at a time: one input, no batch, ranks of images and vectors only. */
 static kf_status check_graph(const kf__graph *g, kf_error *err) {
     if (g->n_inputs != 1)
         KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
@@ -72,6 +73,7 @@ static void take_sample(kf__sim *s, const void *data, kf__sim_value *to, const k
     if (to->g) memcpy(to->g, to->f, x->count * sizeof *to->g);
 }
 
+/* Uses as many samples as the memory limit allows; peak_bytes is the need of one sample. */
 kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, const kf__qoptions *o, kf_error *err) {
     *s = (kf__sim){.graph = g, .o = o, .n_values = g->n_values, .pixels = samples->pixels, .err = err};
     kf__arena_init(&s->arena, NULL);
@@ -175,6 +177,7 @@ void kf__sim_round(const kf__sim *s, kf__vid v, float *x) {
         }
 }
 
+/* Step 5 of docs/NUMERICS.md: times the inverse scale, clamp, round, add the zero point. */
 void kf__sim_store(const kf__sim *s, size_t sample, kf__vid v, const float *x) {
     kf__sim_value *to = kf__sim_at(s, sample, v);
     kf__sim_shape d = kf__sim_shape_of(s->graph, v);

@@ -3,6 +3,7 @@
  * Owner rule: see sim.h. */
 #include "quantize/sim.h"
 
+/* A fully connected layer becomes a 1x1 convolution of one pixel with all inputs as channels. */
 kf_status kf__sim_layer_of(kf__sim *s, const kf__node *n, kf__sim_layer *l) {
     const kf__shape *w = &s->graph->values[n->in[1]].shape;
     *l = (kf__sim_layer){.window = n->attrs.window,
@@ -49,6 +50,7 @@ void kf__sim_row(const kf__sim_layer *l, const float *x, size_t oy, size_t ox, f
         }
 }
 
+/* Row by row; rows outside the image are NULL, which the kernel reads as zeros. */
 static void run_depthwise(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y) {
     const kf__window *a = &l->window;
     const kf__epilogue none = {0};
@@ -73,6 +75,7 @@ static void run_depthwise(const kf__sim *s, const kf__sim_layer *l, const float 
     }
 }
 
+/* Three ways: depthwise rows, one product for 1x1 convolutions, patches of one output row for the others. */
 void kf__sim_run(const kf__sim *s, const kf__sim_layer *l, const float *x, float *y, float *scratch) {
     const kf__epilogue none = {0};
     if (l->depthwise) {

@@ -150,6 +150,8 @@ static kf_status alone(kf__sim *s, const kf__node *n, const dense *one, const de
     return KF_OK;
 }
 
+/* Pool, first layer, second layer, each in both networks. Ranges of the i16 values get headroom (1.5 and 2 times the
+ * largest value seen), because 16 bits have steps to spare. */
 static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
     kf__graph *g = s->graph;
     kf__node *n = &g->nodes[index];

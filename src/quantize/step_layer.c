@@ -48,6 +48,8 @@ static void epilogue(const layer_job *j, size_t sample, float *y, float *res_scr
         }
 }
 
+/* One pass over the worker's samples. Sums over pixels are kept for the bias correction; the output is written only in
+ * the pass that finishes the layer. */
 static void run_samples(void *ctx, int worker, int workers) {
     layer_job *j = ctx;
     float *x_scratch = j->buffers + (size_t)worker * j->buffer, *y = x_scratch + j->l.x.count, *res = y + j->l.y.count,
@@ -79,6 +81,7 @@ static void mean_of(const layer_job *j, double *mean) {
 
 static bool reads_pixels(const layer_job *j) { return j->s->pixels && j->n->in[0] == j->s->graph->inputs[0]; }
 
+/* Weights in the order of rows. Those of the pixel layer are divided by 255 std, because it reads pixels. */
 static void fill_rows(layer_job *j, const float *w) {
     const kf__filters f = kf__sim_filters(&j->l);
     const kf_preprocess *p = &j->s->graph->meta.preprocess;
@@ -91,6 +94,7 @@ static void fill_rows(layer_job *j, const float *w) {
             }
 }
 
+/* Allocates the scratch of one layer: rows and biases of both networks, sums by sample, and buffers by worker. */
 static kf_status prepare(layer_job *j) {
     kf__graph *g = j->s->graph;
     const kf__node *n = j->n;
@@ -208,6 +212,9 @@ static kf_status store(layer_job *j, kf__node *n, const int32_t *q, const float 
     return kf__store_bias(j->s, n, 2, j->l.o, j->bias_q, j->s_in, scale, j->s->graph->values[n->out[0]].quant == NULL);
 }
 
+/* The passes over the samples: 1. float network, which gives the range of the output; 2. quantized network without
+ * bias correction, which gives the difference of the means; 3. quantized network, final; 4. if a report wants it, the
+ * quantized layer on float inputs. */
 static kf_status run_layer(layer_job *j, size_t index) {
     kf__sim *s = j->s;
     kf__graph *g = s->graph;

@@ -53,6 +53,7 @@ static void pool(const plain *p, const float *x) {
     }
 }
 
+/* The usual kinds have loops here; the reference evaluator takes the rest. */
 static kf_status compute(plain *p, const float *const *x) {
     const kf__attrs *a = &p->n->attrs;
     size_t n = p->y.count, c = p->y.c;
@@ -99,6 +100,7 @@ static kf_status one_network(plain *p, size_t sample, bool quantized) {
     return KF_OK;
 }
 
+/* The float network first, because its values give the range with which the quantized one is rounded. */
 static kf_status run(plain *p) {
     kf__graph *g = p->s->graph;
     kf__vid y = p->n->out[0];

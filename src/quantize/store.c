@@ -36,6 +36,7 @@ kf_status kf__store_weights(kf__sim *s, kf__node *n, int index, const kf__sim_la
                 else ((int16_t *)(void *)data)[at] = (int16_t)x;
             }
     char name[256];
+    /* A new constant: others may read the float one. */
     snprintf(name, sizeof name, "%.200s.q%d", n->name, index);
     kf__vid v = kf__graph_add_const(g, name, dtype, &shape, data);
     kf__mem_free(NULL, data);
@@ -84,6 +85,7 @@ static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q
     }
 }
 
+/* A table with one row for each pair of a vertical and a horizontal border class. */
 kf_status kf__store_pixel_bias(kf__sim *s, kf__node *n, const kf__sim_layer *l, const int32_t *q, const double *bias,
                                const float *scale) {
     size_t most = (l->y.h > l->y.w ? l->y.h : l->y.w) + 1;

@@ -60,6 +60,7 @@ static float bias_at(const kf__value *b, const kf__value *w, size_t o, float uni
     return (float)((double)((const int32_t *)b->data)[o] * (double)unit * (double)kf__q_scale(w->quant, (int64_t)o));
 }
 
+/* Packs the layer's weights of the float network (side 0) and of the quantized one (side 1), both as real numbers. */
 static kf_status prepare_layer(kf__trial *t, size_t index) {
     kf__trial_layer *to = &t->layers[index];
     KF_TRY(kf__sim_layer_of(&t->sim, &t->real->nodes[index], &to->l));
@@ -108,6 +109,7 @@ static kf_status prepare_gate(kf__trial *t, size_t index) {
     return KF_OK;
 }
 
+/* The grid of v as floats, so that rounding needs no lookups in the graph. */
 static kf_status prepare_grid(kf__trial *t, kf__vid v) {
     const kf__quant *q = t->sim.graph->values[v].quant;
     size_t c = kf__sim_shape_of(t->sim.graph, v).c;
@@ -125,6 +127,7 @@ static kf_status prepare_grid(kf__trial *t, kf__vid v) {
     return KF_OK;
 }
 
+/* A final softmax is left out: the logits before it show errors that probabilities hide. */
 static kf_status prepare(kf__trial *t, int threads) {
     kf__graph *g = t->sim.graph;
     KF_TRY(kf__pool_create(threads < 1 ? 1 : threads, NULL, &t->sim.pool, t->sim.err));
@@ -162,6 +165,7 @@ void kf__trial_close(kf__trial *t) {
     *t = (kf__trial){0};
 }
 
+/* Side 2 of a layer: float weights plus the rounding noise of the 8-bit ones. */
 kf_status kf__trial_noise(kf__trial *t, const kf__qnoise *noise) {
     for (size_t i = 0; i < t->sim.graph->n_nodes; i++) {
         kf__trial_layer *to = &t->layers[i];
@@ -195,6 +199,7 @@ typedef struct worker {
     kf_status st;
 } worker;
 
+/* One layer with the weights of side `which`, then activation, residual and last clip. */
 static void run_layer(worker *w, const kf__node *n, const kf__trial_layer *layer, int which, const float *const *x,
                       float *y) {
     const kf__attrs *a = &n->attrs;
@@ -226,6 +231,7 @@ static void round_i16(const kf__quant *q, size_t n, float *x) {
     for (size_t i = 0; i < n; i++) x[i] = (float)kf__quantize_clamped(x[i] * inv, 0, q->qmin, q->qmax) * q->scale;
 }
 
+/* The pooled and the hidden values are rounded to i16 in the quantized network only. */
 static void run_gate(worker *w, const kf__node *n, const kf__trial_layer *layer, int which, const float *x, float *y) {
     kf__sim_shape d = kf__sim_shape_of(w->sim.graph, n->in[0]);
     size_t hidden = (size_t)w->sim.graph->values[n->in[1]].shape.dim[0];
@@ -271,6 +277,8 @@ static kf_status run_node(worker *w, size_t index, int weights, bool round, floa
 
 /* ---- whole networks ---------------------------------------------------------------------------------------------- */
 
+/* A worker has two buffers for every activation: one for the unchanged network and one for the network with a change.
+ * 16 more floats let kernels read whole vectors. */
 static kf_status worker_open(worker *w, kf__trial *t) {
     const kf__graph *g = t->sim.graph;
     size_t values = t->real->n_values, scratch = 0;
@@ -349,7 +357,8 @@ static double squared(const float *a, const float *b, size_t n) {
     return sum;
 }
 
-static kf_status tell(const job *j, worker *w, size_t done, size_t total) {
+/* Calls the progress callback, on the calling thread only, and stops every worker when it asks to. */
+static kf_status report(const job *j, worker *w, size_t done, size_t total) {
     const kf__trial *t = w->t;
     bool first = w == j->workers; /* the one on the calling thread */
     if (first && t->progress && t->progress(t->user, done, total)) atomic_store(j->stopped, true);
@@ -357,12 +366,13 @@ static kf_status tell(const job *j, worker *w, size_t done, size_t total) {
     KF_FAIL(&w->err, KF_ERR_CANCELLED, "quantize: stopped while measuring, as the caller asked");
 }
 
+/* Either copies the logits, or measures the error that each change alone causes. */
 static kf_status one_sample(const job *j, worker *w, size_t sample) {
     const kf__trial *t = w->t;
     KF_TRY(run_all(w, sample, j->which));
     if (j->logits) {
         memcpy(j->logits + sample * t->classes, w->base[t->logits], t->classes * sizeof(float));
-        return tell(j, w, sample, t->samples->n);
+        return report(j, w, sample, t->samples->n);
     }
     const float *want = j->want + sample * t->classes;
     double *error = j->error + sample * j->n;
@@ -370,7 +380,7 @@ static kf_status one_sample(const job *j, worker *w, size_t sample) {
         KF_TRY(run_change(w, &j->changes[i]));
         error[i] = squared(w->changed[t->logits] ? w->other[t->logits] : w->base[t->logits], want, t->classes);
         memset(w->changed, 0, w->sim.n_values);
-        KF_TRY(tell(j, w, sample * j->n + i, t->samples->n * j->n));
+        KF_TRY(report(j, w, sample * j->n + i, t->samples->n * j->n));
     }
     return KF_OK;
 }
@@ -382,6 +392,7 @@ static void run_samples(void *ctx, int index, int workers) {
         w->st = one_sample(j, w, s);
 }
 
+/* One worker for each thread of the pool. The first error found is reported. */
 static kf_status run(kf__trial *t, job *j) {
     int n = kf__pool_size(t->sim.pool);
     atomic_bool stopped = false;

@@ -13,6 +13,7 @@ enum { SAMPLE_ROWS = 8192, DEPTHWISE_ROWS = 4096, SWEEPS = 30 };
  * show. */
 static const double RIDGE = 0.4, LEAST_RIDGE = 0.02, GAIN_MOST = 1.25;
 
+/* Tries 51 clips, from the largest weight down to half of it. */
 float kf__weight_scale(const float *row, size_t k, const float *diag, size_t step, int32_t qmax) {
     float top = 0, best = 0;
     double least = INFINITY;
@@ -39,6 +40,7 @@ typedef struct picks {
     uint32_t *sample, *y, *x; /* sorted by sample */
 } picks;
 
+/* Positions (sample, y, x) to collect moments from, spread evenly, with a fixed seed so that results repeat. */
 static kf_status pick(const kf__sim *s, const kf__sim_layer *l, size_t most, kf__arena *a, picks *p) {
     size_t positions = l->y.h * l->y.w, all = positions * s->samples;
     kf__random random = {.state = 12345};
@@ -96,6 +98,7 @@ typedef struct moment_job {
     float *packed_f, *packed_q;
 } moment_job;
 
+/* H and C of one block: a matrix product for plain layers, small loops for each channel of depthwise ones. */
 static void multiply(void *ctx, int worker, int workers) {
     const moment_job *j = ctx;
     const kf__epilogue none = {0};
@@ -119,6 +122,7 @@ static void multiply(void *ctx, int worker, int workers) {
             }
 }
 
+/* Values of both networks at the picked positions, packed as right-hand sides of the products. */
 kf_status kf__moments_collect(kf__sim *s, const kf__sim_layer *l, const kf__node *n, kf__arena *arena,
                               kf__moments *out) {
     size_t width = l->depthwise ? l->o * l->k : l->k, most = SAMPLE_ROWS;
@@ -169,6 +173,8 @@ static void fit_gain(const kf__weight_job *w, size_t o, const float *h, const fl
     if (s > old / GAIN_MOST && s < old * GAIN_MOST) w->scale[o] = (float)s;
 }
 
+/* Starts from rounding to nearest. Then each integer in turn moves to the minimum of the error along its axis; g keeps
+ * the gradient up to date. Stops when a sweep moves nothing, or after SWEEPS sweeps. */
 static void round_row(const kf__weight_job *w, size_t o, double *g) {
     const float *row = w->rows + o * w->k, *h, *c;
     int32_t *q = w->q + o * w->k;
