@@ -31,6 +31,7 @@ static uint64_t elements(const kf__graph *g, kf__vid v) {
     return kf__shape_count(&g->values[v].shape, &n) ? n : UINT64_MAX;
 }
 
+/* Layers cost their multiply-adds; other operators cost so much for each element of input and output. */
 uint64_t kf__graph_work(const kf__graph *g, const kf__node *n) {
     uint64_t out = 0, in = n->n_in > 0 ? elements(g, n->in[0]) : 0, each = WORK_MOVE;
     for (int k = 0; k < n->n_out; k++) out = plus(out, elements(g, n->out[k]));
@@ -79,6 +80,7 @@ kf_status kf__graph_charge(kf__graph *g, const char *name, uint64_t bytes, uint6
     return KF_OK;
 }
 
+/* Every reader of a constant after the first one costs a copy. */
 kf_status kf__graph_check_copies(kf__graph *g, kf_error *err) {
     bool *seen = calloc(g->n_values + 1, sizeof *seen);
     if (!seen) KF_FAIL_MEMORY(err, g->n_values);

@@ -81,6 +81,7 @@ int64_t kf__node_parameters(const kf__graph *g, const kf__node *n) {
     return sum;
 }
 
+/* `seen` marks constants that were counted, because several nodes may share one. */
 kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters, int64_t *activations, kf_error *err) {
     int64_t m = 0, p = 0, a = 0;
     bool *seen = calloc(g->n_values ? g->n_values : 1, sizeof *seen);

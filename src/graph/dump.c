@@ -14,6 +14,7 @@ static void dump_value(const kf__graph *g, kf__vid v, kf__strbuf *out) {
                       kf__shape_text(&x->shape, shape, sizeof shape));
 }
 
+/* One line for each live node: outputs = OP(inputs) act KIND # name. */
 void kf__graph_dump(const kf__graph *g, kf__strbuf *out) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];

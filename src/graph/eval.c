@@ -61,6 +61,7 @@ kf_status kf__eval_node(const kf__node *node, const kf__dense *const *in, int n_
     if (n_in < 1 || !in[0])
         KF_FAIL(err, KF_ERR_FORMAT, "%s (%s): input 0 is missing", node->name, kf__op_name(node->op));
     KF_TRY(infer_outputs(node, in, n_in, out, n_out, err));
+    /* An output without elements needs no evaluator, and evaluators may assume that there is one. */
     if (all_empty(out, n_out)) {
         for (int k = 0; k < n_out; k++) KF_TRY(kf__eval_alloc(&out[k], arena, err));
         return KF_OK;

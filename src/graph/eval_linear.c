@@ -31,6 +31,7 @@ static double at(const kf__dense *t, size_t c) {
     return kf__eval_get(t, kf__shape_count(&t->shape, &n) && n == 1 ? 0 : c);
 }
 
+/* Both directions: q = clamp(rint(x / s) + z), and x = (q - z) * s. Along `axis`, element i belongs to channel c. */
 kf_status kf__eval_linear(const kf__eval *e) {
     const kf__node *n = e->n;
     const kf__dense *x = e->in[0], *scale = e->n_in > 1 ? e->in[1] : NULL;

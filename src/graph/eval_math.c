@@ -11,6 +11,7 @@ static double clip(double x, double lo, double hi) {
     return x > hi ? hi : x;
 }
 
+/* Formulas of tensor/activation.h in double. */
 double kf__eval_activation(const kf__activation *a, double x) {
     switch (a->kind) {
     case KF_ACT_CLIP: return clip(x, (double)a->lo, (double)a->hi);
@@ -178,6 +179,7 @@ kf_status kf__eval_add(const kf__eval *e) {
 
 /* ---- selection and ranges ---------------------------------------------------------------------------------------- */
 
+/* All three inputs are broadcast to the result. */
 kf_status kf__eval_where(const kf__eval *e) {
     const kf__dense *const *in = e->in;
     const kf__shape *shape = &e->out->shape;
@@ -192,6 +194,7 @@ kf_status kf__eval_where(const kf__eval *e) {
     return KF_OK;
 }
 
+/* Inference has computed the count from start, limit and step, so only start and step are read. */
 kf_status kf__eval_range(const kf__eval *e) {
     size_t count;
     KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));

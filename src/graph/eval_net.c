@@ -39,6 +39,7 @@ static void conv_plane(const kf__window *a, const kf__dense *x, const float *w, 
     }
 }
 
+/* One output plane at a time: bias, taps, activation, residual, last clip. */
 kf_status kf__eval_conv(const kf__eval *e) {
     const kf__attrs *attrs = &e->n->attrs;
     const kf__window *a = &attrs->window;
@@ -64,6 +65,7 @@ kf_status kf__eval_conv(const kf__eval *e) {
     return KF_OK;
 }
 
+/* (x - mean) * gamma / sqrt(variance + epsilon) + beta, by channel. */
 kf_status kf__eval_batch_norm(const kf__eval *e) {
     const kf__dense *const *in = e->in, *out = e->out;
     KF_TRY(begin(e, e->n_in));
@@ -80,6 +82,7 @@ kf_status kf__eval_batch_norm(const kf__eval *e) {
     return KF_OK;
 }
 
+/* An average counts the taps inside the image, or with count_include_pad also those in the padding. */
 kf_status kf__eval_pool(const kf__eval *e) {
     const kf__node *n = e->n;
     const kf__window *a = &n->attrs.window;
@@ -154,6 +157,7 @@ kf_status kf__eval_reduce(const kf__eval *e) {
     return KF_OK;
 }
 
+/* Gemm, MatMul and FC. FC stores its weights as [N,K], like Gemm with trans_b. */
 kf_status kf__eval_matmul(const kf__eval *e) {
     const kf__node *n = e->n;
     const kf__attrs *t = &n->attrs;
@@ -190,6 +194,7 @@ static void dense_layer(const double *x, size_t k, const float *w, const float *
     }
 }
 
+/* t holds the means of c channels, then r hidden values, then c gates. */
 kf_status kf__eval_se_gate(const kf__eval *e) {
     const kf__node *n = e->n;
     const kf__dense *const *in = e->in, *out = e->out;
@@ -211,6 +216,7 @@ kf_status kf__eval_se_gate(const kf__eval *e) {
     return KF_OK;
 }
 
+/* The largest value is subtracted first, so exp cannot overflow. */
 kf_status kf__eval_softmax(const kf__eval *e) {
     const kf__dense *x = e->in[0], *out = e->out;
     int r = x->shape.rank, ax = e->n->attrs.axis < 0 ? e->n->attrs.axis + r : e->n->attrs.axis;

@@ -39,6 +39,7 @@ static int64_t get_int(const kf__dense *t, size_t i) {
                                       : to_integer(kf__eval_get(t, i), INT32_MIN, INT32_MAX));
 }
 
+/* Store a number as the tensor's type; integers saturate. */
 void kf__eval_put(kf__dense *t, size_t i, double v) {
     switch (t->dtype) {
     case KF_F32: ((float *)t->data)[i] = (float)v; break;
@@ -96,6 +97,7 @@ static void gather_strided(const kf__dense *in, kf__dense *out, int64_t base, co
     }
 }
 
+/* A slice is a walk with an offset and a stride for each axis. */
 kf_status kf__eval_slice(const kf__eval *e) {
     int64_t step[KF_MAX_RANK], base = 0;
     const kf__dense *const *in = e->in, *x = in[0];
@@ -136,6 +138,7 @@ kf_status kf__eval_expand(const kf__eval *e) {
     return KF_OK;
 }
 
+/* Negative indices count from the end, as in ONNX. */
 kf_status kf__eval_gather(const kf__eval *e) {
     const kf__dense *x = e->in[0], *idx = e->in[1];
     int ax = norm_axis(e->n->attrs.axis, x->shape.rank);
@@ -156,6 +159,7 @@ kf_status kf__eval_gather(const kf__eval *e) {
     return KF_OK;
 }
 
+/* `at` is where the current input begins along the axis. */
 kf_status kf__eval_concat(const kf__eval *e) {
     kf__dense *out = e->out;
     KF_TRY(kf__eval_alloc(out, e->arena, e->err));
@@ -173,6 +177,7 @@ kf_status kf__eval_concat(const kf__eval *e) {
     return KF_OK;
 }
 
+/* Fills the result with the pad value, then copies each input element to its shifted place. */
 kf_status kf__eval_pad(const kf__eval *e) {
     const kf__dense *x = e->in[0], *pads = e->n_in > 1 ? e->in[1] : NULL;
     const kf__attrs *a = &e->n->attrs;
@@ -262,6 +267,7 @@ kf_status kf__eval_split(const kf__eval *e) {
     return KF_OK;
 }
 
+/* Output index modulo input extent, axis by axis from the last. */
 kf_status kf__eval_tile(const kf__eval *e) {
     const kf__dense *x = e->in[0];
     kf__dense *out = e->out;

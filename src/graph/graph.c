@@ -47,6 +47,7 @@ kf__vid kf__graph_add_const(kf__graph *g, const char *name, kf_dtype dtype, cons
     return v;
 }
 
+/* The node array may move, so pointers to other nodes are invalid afterwards. */
 kf__node *kf__graph_add_node(kf__graph *g, kf__op op, const char *name, const kf__vid *in, int n_in, const kf__vid *out,
                              int n_out) {
     if (!kf__mem_grow((void **)&g->nodes, &g->cap_nodes, g->n_nodes + 1, sizeof *g->nodes)) return NULL;
@@ -97,6 +98,7 @@ static void sorting_close(sorting *s) {
     free(s->needed);
 }
 
+/* Node i needs the producers of its inputs: entries first[i] to first[i + 1] of `node`. */
 static bool sorting_open(const kf__graph *g, sorting *s) {
     size_t n = g->n_nodes, edges = 0;
     for (size_t i = 0; i < n; i++) edges += (size_t)g->nodes[i].n_in;
@@ -137,6 +139,7 @@ static size_t mark_needed(const kf__graph *g, sorting *s) {
     return wanted;
 }
 
+/* Copies the nodes in their new order and renumbers producers. Nodes that are not in `order` are dropped. */
 static kf_status apply_order(kf__graph *g, const int32_t *order, size_t n, kf_error *err) {
     kf__node *sorted = malloc((n ? n : 1) * sizeof *sorted);
     if (!sorted) KF_FAIL_MEMORY(err, n * sizeof *sorted);
@@ -160,6 +163,7 @@ static void set_producers(kf__graph *g) {
             if (g->nodes[i].out[k] >= 0) g->values[g->nodes[i].out[k]].producer = (int32_t)i;
 }
 
+/* Marks what the outputs need, sorts it, and keeps only that. */
 kf_status kf__graph_compact(kf__graph *g, kf_error *err) {
     sorting s;
     size_t placed = 0;
@@ -200,6 +204,7 @@ static kf_status clone_value(kf__graph *to, kf__value *v, kf_error *err) {
     return KF_OK;
 }
 
+/* `n` is a shallow copy on entry; everything that it points to is copied into the other arena. */
 static kf_status clone_node(kf__graph *to, kf__node *n, kf_error *err) {
     kf__arena *a = &to->arena;
     n->name = kf__arena_strdup(a, n->name);
@@ -216,6 +221,7 @@ static kf_status clone_node(kf__graph *to, kf__node *n, kf_error *err) {
 
 static const char *clone_text(kf__graph *to, const char *s) { return s ? kf__arena_strdup(&to->arena, s) : NULL; }
 
+/* Nodes and values keep their numbers, so a clone can be compared with its original by index. */
 static kf_status clone_into(const kf__graph *g, kf__graph *to, kf_error *err) {
     if (!kf__mem_grow((void **)&to->nodes, &to->cap_nodes, g->n_nodes + 1, sizeof *to->nodes) ||
         !kf__mem_grow((void **)&to->values, &to->cap_values, g->n_values + 1, sizeof *to->values))

@@ -45,6 +45,7 @@ static kf_status check_shape(const ctx *c, int k, const kf__shape *want) {
     return KF_OK;
 }
 
+/* Aligns the shapes at their last axes; an extent of 1 is repeated. */
 static kf_status broadcast(const ctx *c, const kf__shape *a, const kf__shape *b, kf__shape *out) {
     if (a->rank < 0 || b->rank < 0) {
         out->rank = -1;
@@ -74,6 +75,7 @@ static kf_status check_pixels(const ctx *c) {
     return KF_OK;
 }
 
+/* The result of a convolution or a pooling: [batch, channels, rows, columns]. */
 static kf_status infer_window(const ctx *c, int64_t channels, bool ceil_mode, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     const kf__window *a = &c->n->attrs.window;
@@ -89,6 +91,7 @@ static kf_status infer_window(const ctx *c, int64_t channels, bool ceil_mode, kf
     return KF_OK;
 }
 
+/* Input 3, if there is one, is a residual that has the shape of the result. */
 static kf_status infer_conv(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0), *w = in_value(c, 1);
     const kf__window *a = &c->n->attrs.window;
@@ -134,6 +137,7 @@ static kf_status infer_matmul(const ctx *c, kf__shape *out) {
     return check_addend(c, out);
 }
 
+/* Without axes, all axes are reduced. */
 static kf_status infer_reduce(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     kf__ints axes;
@@ -152,6 +156,7 @@ static kf_status infer_reduce(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* In the target, 0 copies an extent of the input, and a single -1 takes what is left. */
 static kf_status infer_reshape(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     kf__ints to;
@@ -179,6 +184,7 @@ static kf_status infer_reshape(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* Without axes, all axes with one element are dropped. */
 static kf_status infer_squeeze(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     kf__ints axes;
@@ -196,6 +202,7 @@ static kf_status infer_squeeze(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* The axes number the dimensions of the result, not of the input. */
 static kf_status infer_unsqueeze(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     kf__ints axes;
@@ -212,6 +219,7 @@ static kf_status infer_unsqueeze(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* All extents agree except along the axis, where they add up. */
 static kf_status infer_concat(const ctx *c, kf__shape *out) {
     kf__shape s = in_value(c, 0)->shape;
     int ax;
@@ -228,6 +236,7 @@ static kf_status infer_concat(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* Axes and steps may be absent: then the first n axes, in steps of 1. */
 static kf_status infer_slice(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     kf__ints list[4]; /* starts, ends, axes, steps */
@@ -254,6 +263,7 @@ static kf_status infer_slice(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* Pads list all starts, then all ends. Negative ones cut elements off. */
 static kf_status infer_pad(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     kf__ints pads;
@@ -285,6 +295,7 @@ static kf_status infer_gather(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* Without a permutation, the axes are reversed. */
 static kf_status infer_transpose(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     const kf__attrs *a = &c->n->attrs;
@@ -530,6 +541,7 @@ static kf_status check_extents(const ctx *c, const kf__shape *s) {
     return KF_OK;
 }
 
+/* The shape rule runs only if the first input's shape is known. */
 static kf_status infer_node(kf__graph *g, kf__node *n, kf_error *err) {
     ctx c = {g, n, err};
     kf__shape out = {.rank = -1};

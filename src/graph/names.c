@@ -7,6 +7,7 @@
 
 static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
+/* Sorts the list, then drops repeated names in place. */
 kf_status kf__names_make(const char *const *names, int32_t n, kf__arena *arena, kf__names *out, kf_error *err) {
     *out = (kf__names){0};
     if (n < 1) return KF_OK;

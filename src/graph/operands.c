@@ -80,6 +80,7 @@ static bool is_quantized_bias(const kf__inferring *c, const kf__value *v) {
     return v->dtype == KF_I32 && weights && weights->quant;
 }
 
+/* Types of quantized values and ranks that are not known yet pass. */
 static kf_status check_operand(const kf__inferring *c, int k, const want *w) {
     const kf__value *v = kf__operand(c, k);
     if (!v || is_quantized_bias(c, v)) return KF_OK;
@@ -95,6 +96,7 @@ static kf_status check_operand(const kf__inferring *c, int k, const want *w) {
                  type_text(w->type, first, second));
 }
 
+/* A rule string has one word for each input; a word with + also stands for all that follow. */
 kf_status kf__operands_check(const kf__inferring *c) {
     const kf__node *n = c->n;
     const kf__op_info *op = &kf__op_table[n->op];
@@ -117,6 +119,7 @@ kf_status kf__operands_check(const kf__inferring *c) {
 
 int32_t kf__op_outputs(kf__op op) { return RULES[op]->outputs; }
 
+/* Only constants have a list. Numbers are clamped, so that later sums cannot overflow. */
 kf_status kf__operand_ints(const kf__inferring *c, int k, int most, kf__ints *out, bool *have) {
     const kf__value *v = kf__operand(c, k);
     size_t n = 0;

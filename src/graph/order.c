@@ -75,6 +75,7 @@ static void sort_by_sweep(walk *w, const kf__needs *p, const bool *wanted, int32
         if (counts(wanted, (int32_t)i)) order[w->first[w->sweep[i]]++] = (int32_t)i;
 }
 
+/* `order` is written only if every wanted node was placed. */
 kf_status kf__order_nodes(const kf__needs *p, const bool *wanted, int32_t *order, size_t *placed, kf_error *err) {
     walk w;
     size_t want = 0;

@@ -89,6 +89,7 @@ int kf__graph_uses(const kf__graph *g, kf__vid v, int32_t *only) {
     return uses;
 }
 
+/* Drops entries that are out of date while it walks, so that the next call is faster. */
 int kf__graph_few_uses(const kf__graph *g, kf__vid v, int32_t *only) {
     struct kf__uses *u = g->uses;
     *only = -1;
@@ -123,6 +124,7 @@ static void replace_outputs(kf__graph *g, kf__vid from, kf__vid to) {
         if (g->outputs[i] == from) g->outputs[i] = to;
 }
 
+/* With an index, the cost is that of the readers of `from`; without one, that of all nodes. */
 void kf__graph_replace_uses(kf__graph *g, kf__vid from, kf__vid to) {
     struct kf__uses *u = g->uses;
     if (from == to) return;
@@ -158,6 +160,7 @@ static int64_t found_uses(const kf__graph *g, int32_t *seen) {
     return sum;
 }
 
+/* For debug builds: every use must be reachable through the index. */
 kf_status kf__graph_verify_uses(const kf__graph *g, kf_error *err) {
     if (!g->uses) return KF_OK;
     int64_t want = 0;

@@ -2,6 +2,7 @@
  * Owner rule: reads the graph; inference may refine value shapes. */
 #include "graph/graph.h"
 
+/* Producers come before their readers, and values name the node that makes them. */
 static kf_status check_node(const kf__graph *g, size_t i, kf_error *err) {
     const kf__node *n = &g->nodes[i];
     if ((unsigned)n->op >= KF_OP_COUNT) KF_FAIL(err, KF_ERR_INTERNAL, "%s: unknown operator %d", n->name, n->op);
