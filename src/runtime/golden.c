@@ -65,6 +65,7 @@ static double short_number(double x) {
     return strtod(text, NULL);
 }
 
+/* Probe of a step: records the hash of its bytes, or two sums if kernels may differ in the last bits. */
 static void see(void *user, int32_t index, const float *data) {
     run *r = user;
     const kf__step *s = &r->m->p->steps[index];
@@ -92,6 +93,7 @@ static void see(void *user, int32_t index, const float *data) {
     if (!isfinite(squares)) g->kind = KF_GOLDEN_NONE; /* nothing to compare: the input is no picture */
 }
 
+/* Runs the synthetic input and takes up to KF_GOLDEN_SCORES scores, spread evenly over the output. */
 static kf_status run_once(run *r, int threads, float scores[KF_GOLDEN_SCORES], int32_t *n_scores, kf_error *err) {
     const kf__program *p = r->m->p;
     const kf__ptensor *y = &p->tensors[p->outputs[0].tensor];
@@ -112,6 +114,7 @@ static kf_status run_once(run *r, int threads, float scores[KF_GOLDEN_SCORES], i
     return st;
 }
 
+/* Sums and scores are rounded to a few digits, so that every compiler writes the same file. */
 kf_status kf__golden_make(struct kf_model *m, kf_error *err) {
     kf__program *p = m->p;
     kf__golden g = {.n_steps = p->n_steps};
@@ -156,6 +159,7 @@ static double tolerance_of(const run *r, int32_t tensor) {
     return r->bound[tensor] == ROUNDED || r->m->p->meta.quantized ? TOLERANCE_ROUNDED : TOLERANCE;
 }
 
+/* Stops at the first step that differs: all later steps would differ, too. Scores are compared last. */
 static void compare(const run *r, const float *scores, kf__golden_result *out) {
     const kf__program *p = r->m->p;
     const kf__golden *g = &p->meta.golden;

@@ -5,6 +5,7 @@
 #include "preprocess/pixel.h"
 #include "runtime/session.h"
 
+/* Planes become pixels (NCHW to NHWC) unless the data has that order already. */
 void kf__session_put_f32(struct kf_session *s, int32_t index, const float *data, bool nhwc) {
     const kf__pinput *in = &s->m->p->inputs[index];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
@@ -43,6 +44,7 @@ static void put_pixels3(const struct kf_session *s, const kf__ptensor *t, const 
     }
 }
 
+/* Bytes in pixel order are copied; three channels have kernels; other channel counts take the loop. */
 void kf__session_put_pixels(struct kf_session *s, int32_t index, const void *data, bool f32, bool nhwc) {
     const kf__pinput *in = &s->m->p->inputs[index];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];
@@ -87,6 +89,8 @@ static float *put_row(const kf_preprocess *p, const uint8_t *rgb, size_t n, cons
     return to;
 }
 
+/* A pixel input takes the bytes in its own colour order. An f32 input takes normalized values from a table of 256 per
+ * channel. */
 void kf__session_put_rgb(struct kf_session *s, const uint8_t *rgb, size_t stride) {
     const kf__pinput *in = &s->m->p->inputs[0];
     const kf__ptensor *t = &s->m->p->tensors[in->tensor];

@@ -137,6 +137,7 @@ kf_status kf__model_create_at(kf__program *p, kf__cpu_level level, const kf_allo
     return kf__model_create_with(p, level, &kernels, &kernels_int, a, out, err);
 }
 
+/* The program is destroyed on every failure, so the caller never has to. */
 kf_status kf__model_create_with(kf__program *p, kf__cpu_level level, const kf__kernels *kernels,
                                 const kf__kernels_int *kernels_int, const kf_allocator *a, struct kf_model **out,
                                 kf_error *err) {

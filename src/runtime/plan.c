@@ -51,6 +51,8 @@ static int by_key(const void *a, const void *b) {
     return x->to < y->to ? -1 : x->to > y->to;
 }
 
+/* A tensor lives from the step that makes it to the last that reads it. Joined steps keep their input for one step
+ * more. */
 static void lifetimes(planning *g) {
     const kf__program *p = g->p;
     for (int32_t t = 0; t < p->n_tensors; t++) {
@@ -108,6 +110,7 @@ static void place(planning *g, int32_t t, size_t *total) {
     for (size_t node = g->leaves + slot; node > 0 && g->latest[node] < l->last; node /= 2) g->latest[node] = l->last;
 }
 
+/* Places the tensors one by one, the largest first. */
 static kf_status plan(planning *g, kf__arena *arena, size_t *total, kf_error *err) {
     const kf__program *p = g->p;
     size_t n = (size_t)p->n_tensors;

@@ -25,6 +25,7 @@ void kf__release_step(const struct kf_model *m, int32_t index) {
     }
 }
 
+/* A constant stays wanted if a step reads it unpacked, or if it holds scales or zero points of a tensor. */
 kf_status kf__release_file(struct kf_model *m, kf_error *err) {
     kf__program *p = m->p;
     bool *wanted = kf__mem_zalloc(NULL, (size_t)p->n_consts + 1);

@@ -39,6 +39,7 @@ static kf__limits limits_of(const struct kf_model *m, const kf__limits *own) {
     return l;
 }
 
+/* Checks the limits first. The block holds, in this order: activations, scratch of each worker, scores, times. */
 kf_status kf__session_create_within(const struct kf_model *m, const kf__limits *limits, kf__pool *pool, int threads,
                                     bool profile, const kf_allocator *a, struct kf_session **out, kf_error *err) {
     const kf__limits most = limits_of(m, limits);
@@ -102,11 +103,11 @@ void kf__session_one_step(struct kf_session *s, int32_t step) {
     kf__fp_leave(caller);
 }
 
+/* Two steps may run joined, row by row. Whoever watches single steps sees each of them, so nothing is joined then. */
 void kf__session_steps(struct kf_session *s) {
     kf__fp_state caller = kf__fp_enter();
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
-    bool one_by_one =
-        s->ms || s->probe || s->watch || s->replaced >= 0; /* watching single steps disables joined steps */
+    bool one_by_one = s->ms || s->probe || s->watch || s->replaced >= 0;
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
         const kf__prepared *step = &s->m->steps[i];
         if (!one_by_one && step->run_with_next) {

@@ -22,6 +22,7 @@ void kf__session_real(const struct kf_session *s, int32_t t, float *to) {
     }
 }
 
+/* Rounds as the step itself would have stored the values. */
 void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
     kf__fence_open(&s->exec, t); /* a caller that runs one step supplies all of its inputs */
     const kf__ptensor *x = &s->m->p->tensors[t];

@@ -33,6 +33,7 @@ static void im2col_row(const kf__job *j, size_t image, int32_t y, size_t first_c
             }
 }
 
+/* Rows of outputs are divided among workers. Each row of each group is one product of its patches. */
 static void patches_worker(void *job, int worker, int workers) {
     const kf__job *j = job;
     size_t ow = (size_t)j->out->w, oh = (size_t)j->out->h, oc = (size_t)j->out->c, groups = (size_t)j->s->window.group;
@@ -107,6 +108,7 @@ static void direct_worker(void *job, int worker, int workers) {
         }
 }
 
+/* Pointwise: one product. Few rows and no dilation: runs of a ring of rows. Everything else: patches. */
 kf_status kf__prepare_conv_f32(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     size_t channels = (size_t)(k->in->c / w->group);

@@ -116,6 +116,7 @@ static void conv_row(const kf__job *j, size_t image, int32_t y, size_t g, const 
     }
 }
 
+/* `line` is 0 where patches are copied; otherwise all groups share the copied rows. */
 static void conv_worker(void *job, int worker, int workers) {
     const kf__job *j = job;
     const conv *q = j->p->own;
@@ -134,6 +135,7 @@ static void conv_worker(void *job, int worker, int workers) {
 
 /* ---- making ready ------------------------------------------------------------------------------------------------ */
 
+/* Chooses between runs of copied rows and patches, and reserves scratch for either. */
 kf_status kf__prepare_conv_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     const kf__pconst *weights = kf__prepare_const(k, KF_CONST_W);

@@ -2,6 +2,7 @@
  * Owner rule: see step_kinds.h. */
 #include "runtime/steps/step_kinds.h"
 
+/* Output row `row` of the batch from its kernel rows; NULL stands for a row of padding. */
 void kf__dwconv_f32_row(const kf__job *j, size_t row, const float *const *rows) {
     const kf__window *w = &j->s->window;
     size_t c = (size_t)j->in->c, row_out = (size_t)j->out->w * c;
@@ -21,6 +22,7 @@ void kf__dwconv_f32_row(const kf__job *j, size_t row, const float *const *rows) 
     j->x->m->kernels.dwconv_f32(&d, &e);
 }
 
+/* Finds the input rows of each output row of the worker's share. */
 static void worker_of_rows(void *job, int worker, int workers) {
     const kf__job *j = job;
     const kf__window *w = &j->s->window;

@@ -11,6 +11,7 @@ typedef struct dwconv {
     const void *w, *pad; /* pad: what a tap outside the image reads */
 } dwconv;
 
+/* Shares are even numbers of rows, because kernels compute two rows at once. One call per image. */
 static void worker_of_rows(void *job, int worker, int workers) {
     const kf__job *j = job;
     const dwconv *q = j->p->own;
@@ -54,6 +55,7 @@ static bool is_usual(const kf__preparing *k, const dwconv *q) {
            kf__dwconv_u8_fast(w->kh, w->kw, w->sh, w->sw, w->dh, w->dw);
 }
 
+/* The layout of the weights and the order of the parameters follow from the kernel. */
 static void choose(kf__preparing *k, dwconv *q) {
     const kf__kernels_int *kernels = &k->m->kernels_int;
     q->layout = KF_QLAYOUT_PLAIN, q->block = 16;
@@ -69,6 +71,7 @@ static void choose(kf__preparing *k, dwconv *q) {
     }
 }
 
+/* Reads shapes and types only; packing reads the weights. */
 kf_status kf__prepare_dwconv_int(kf__preparing *k) {
     const kf__window *w = &k->s->window;
     const kf__pconst *weights = kf__prepare_const(k, KF_CONST_W);
@@ -96,6 +99,7 @@ static void pack_weights(const kf__preparing *k, const dwconv *q, const kf__pcon
     }
 }
 
+/* Packs the weights and fills every vector that the kernel reads: padding, epilogue, bias. */
 kf_status kf__pack_dwconv_int(kf__preparing *k) {
     dwconv *q = k->to->own;
     const kf__pconst *w = kf__prepare_const(k, KF_CONST_W), *b = kf__prepare_const(k, KF_CONST_BIAS);

@@ -23,6 +23,7 @@ static void factors(size_t n, const float *restrict scale, const float *restrict
     for (size_t i = 0; i < n; i++) to[i] = scale[i] * gate[i] * inv[i];
 }
 
+/* x * gate: the gate's channels become the factors of one affine step for each image. */
 static void scale_worker(void *job, int worker, int workers) {
     const kf__job *j = job;
     const kf__affine *own = j->p->own;
@@ -93,6 +94,7 @@ typedef struct eltwise {
     const float *scale[2];
 } eltwise;
 
+/* ADD, MUL and ACT: one kernel call over the worker's pixels. */
 static void eltwise_worker(void *job, int worker, int workers) {
     const kf__job *j = job;
     const eltwise *own = j->p->own;

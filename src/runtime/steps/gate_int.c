@@ -9,6 +9,7 @@ kf__means kf__means_at(void *scratch, size_t c) {
     return m;
 }
 
+/* Sums in parts whose 32-bit sums cannot overflow. Maps of one part skip the 64-bit sums. */
 void kf__means_int(const kf__job *j, size_t image, const float *restrict mul, const kf__means *to) {
     size_t hw = (size_t)j->in->h * (size_t)j->in->w, c = (size_t)j->in->c;
     const char *x = j->src + image * hw * c * j->in_size;
@@ -106,6 +107,7 @@ static void row_product(row_job r) {
     else kf__pool_run(r.j->x->pool, row_worker, &r);
 }
 
+/* On the calling thread: rows of one image are too short to divide. */
 static void run_gate(const kf__exec *x, const kf__prepared *s) {
     kf__job j = kf__job_of(x, s);
     const gate *g = s->own;
@@ -124,6 +126,7 @@ static void run_gate(const kf__exec *x, const kf__prepared *s) {
     }
 }
 
+/* Both matrices lie in one packed block, the first layer's before the second's. */
 kf_status kf__prepare_gate_int(kf__preparing *k) {
     const kf__pconst *w = kf__prepare_const(k, KF_CONST_W), *w2 = kf__prepare_const(k, KF_CONST_W2);
     size_t c = (size_t)k->out->c;

@@ -29,6 +29,7 @@ kf_status kf__pack_matrix_f32(kf__preparing *k) {
     return KF_OK;
 }
 
+/* Many rows are divided by rows, few rows by columns, so that every worker has whole tiles. */
 void kf__gemm_f32_worker(void *job, int worker, int workers) {
     const kf__job *j = job;
     const kf__kernels *kernels = &j->x->m->kernels;

@@ -23,6 +23,7 @@ typedef struct pair {
     kf__job conv, dw;
 } pair;
 
+/* A ring of kh wide rows: slot r holds row r modulo kh. Each row of the wide tensor is computed once per worker. */
 static void pair_worker(void *ctx, int worker, int workers) {
     const pair *p = ctx;
     const kf__job *j = &p->conv;

@@ -33,6 +33,7 @@ bool kf__vector_inputs(const kf__vectors *v, const kf__ptensor *t, const int32_t
     return true;
 }
 
+/* Bounds are stored minus the zero point, because kernels clamp before they add it. */
 bool kf__vector_rounding(const kf__vectors *v, const kf__ptensor *t, kf__requant *r) {
     float *lo = vector(v, 1), *hi = lo ? vector(v, 1) : NULL;
     int32_t *z = hi ? vector(v, 1) : NULL;
@@ -48,6 +49,7 @@ bool kf__vector_rounding(const kf__vectors *v, const kf__ptensor *t, kf__requant
     return true;
 }
 
+/* A direct step has steps 2 and 5 of the contract in one multiplier, so it needs no activation. */
 bool kf__vector_epilogue(const kf__vectors *v, kf__requant *r) {
     const kf__preparing *k = v->k;
     const kf__step *s = k->s;
@@ -63,6 +65,7 @@ bool kf__vector_epilogue(const kf__vectors *v, kf__requant *r) {
     return r->mul && r->k;
 }
 
+/* Kernels sum raw inputs, so the bias takes over what the zero point contributes. */
 int32_t *kf__vector_bias(const kf__vectors *v, const kf__pconst *w, const kf__pconst *b, const kf__ptensor *in,
                          bool depthwise, int32_t offset) {
     size_t rows = b ? kf__pconst_count(b) / v->n : 1, ld = kf__qpad(v->n);

@@ -15,6 +15,7 @@
 POOLING(take_most, from[k] > to[k] ? from[k] : to[k])
 POOLING(take_sum, to[k] + from[k])
 
+/* One output pixel. Averages count padding only if the step says so. */
 static void pool_pixel(const kf__job *j, const float *image, int32_t yo, int32_t xo, float *to) {
     const kf__window *w = &j->s->window;
     bool is_max = j->s->op == KF_STEP_MAX_POOL;

@@ -7,6 +7,7 @@ typedef struct pool {
     kf__requant rq;
 } pool;
 
+/* One kernel call for each output pixel, with the taps that lie inside the image. */
 static void pool_worker(void *job, int worker, int workers) {
     const kf__job *j = job;
     const pool *own = j->p->own;

@@ -40,6 +40,7 @@ void kf__product_choose(kf__preparing *k, const kf__pconst *w, kf__product *p) {
     k->to->kernel = p->i16 ? kernels->gemm_i16_name : kernels->gemm_u8_name;
 }
 
+/* Group by group. Runs are filled up to the kernel's group of k where that is needed. */
 kf_status kf__panels_pack(kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs,
                           char *to) {
     const kf__kernels_int *kernels = &k->m->kernels_int;
@@ -91,6 +92,7 @@ static double largest_sum(const kf__vectors *v, const kf__pconst *w, const int32
     return input * weight * (double)depth_of(w, v->n) + bias;
 }
 
+/* Bounds let the kernel saturate instead of clamping, where no sum can leave i32. */
 kf_status kf__product_bound(const kf__vectors *v, const kf__pconst *w, const int32_t *table, size_t classes,
                             kf__requant *r) {
     const kf__preparing *k = v->k;
@@ -105,6 +107,7 @@ kf_status kf__product_bound(const kf__vectors *v, const kf__pconst *w, const int
     return KF_OK;
 }
 
+/* Weights, epilogue and bias of a convolution or fully connected layer. */
 kf_status kf__product_pack(kf__preparing *k, kf__product *p, size_t groups, size_t runs, const int32_t **table) {
     const kf__pconst *w = kf__prepare_const(k, KF_CONST_W), *b = kf__prepare_const(k, KF_CONST_BIAS);
     const kf__vectors v = {k, (size_t)k->out->c, 16};

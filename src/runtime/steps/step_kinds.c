@@ -40,6 +40,7 @@ void kf__prepare_workers(kf__preparing *k, void (*worker)(void *job, int worker,
     k->to->worker = worker;
 }
 
+/* Addresses and types of one step, looked up once for all of its workers. */
 kf__job kf__job_of(const kf__exec *x, const kf__prepared *p) {
     const kf__step *s = p->step;
     return (kf__job){.x = x,
