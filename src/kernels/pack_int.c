@@ -66,6 +66,7 @@ static void pack_pairs(size_t size, size_t k, const char *w, char *to) {
         }
 }
 
+/* Whole panels have a fast path; the last panel and an odd k are filled up with zeros. */
 void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to) {
     size_t at = 0, size = wide ? 2 : 1, whole = k % 2 ? 0 : n / KF_QPANEL * KF_QPANEL;
     for (size_t j0 = 0; j0 < whole; j0 += KF_QPANEL, at += KF_QPANEL * k)

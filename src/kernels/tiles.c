@@ -23,6 +23,8 @@ static void product(kf__gemm_u8_fn *gemm, int turn, const uint8_t *a, const int8
     else gemm(M, N, K, 1, 0, a, K, b, c, N, &q);
 }
 
+/* Four products: plain rows and overlapping runs, each rounded to bytes and as sums. One more float behind the result
+ * shows a store beyond it. */
 bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm) {
     uint8_t a[M * K];
     int8_t b[PANELS * KF_QPANEL * K];

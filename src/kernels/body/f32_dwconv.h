@@ -130,6 +130,7 @@ ROW(5, 1, NULL)
 ROW(5, 2, NULL)
 #undef ROW
 
+/* The usual windows have functions of their own. The others, and rows with wide padding, go column by column. */
 void NAME(dwconv_f32)(const kf__dwconv_row *d, const kf__epilogue *e) {
     int32_t beyond =
         (d->w_out - 1) * d->sw - d->pl + d->kw - d->w_in; /* columns that the last window reaches past the row */

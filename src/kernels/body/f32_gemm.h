@@ -154,6 +154,7 @@ INLINE void keep(const int mr, const int nv, const int half, const tile *t, floa
     }
 }
 
+/* A full tile: sums, epilogue and stores, all in registers. */
 INLINE void full(const int mr, const int nv, const int half, const product *p, size_t row, size_t col) {
     tile t;
     /* With few multiply-adds per output, stores to memory outside the near caches would stall the tiles. So the
@@ -260,6 +261,7 @@ INLINE void row_of(const int wide, const product *p, const float *a, size_t col)
     finish_buffer(p, 0, 1, col, col + (size_t)(wide * VL), buffer);
 }
 
+/* Plain rows are rows of one piece. A single row has a path of its own, which reads the weights once and in order. */
 void NAME(gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,
                     const kf__epilogue *e) {
     kf__gemm_rows rows = {.at = &a, .pieces = 1, .len = k, .step = lda};

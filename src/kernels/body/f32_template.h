@@ -27,6 +27,7 @@ static inline bool is_relu(const kf__epilogue *e) {
     return e->act.kind == KF_ACT_CLIP && e->act.hi == __builtin_inff();
 }
 
+/* `act` is the same for a whole call, so the branches are predicted. */
 INLINE V activate(V x, kf__act act, V lo, V hi) {
     switch (act) {
     case KF_ACT_CLIP: return clip(x, lo, hi);
@@ -83,6 +84,7 @@ void NAME(scale_f32)(size_t rows_n, size_t c, const float *x, const float *gate,
     }
 }
 
+/* Four vectors of channels at a time, so that additions of one channel do not wait for each other. */
 void NAME(colsum_f32)(size_t rows_n, size_t c, const float *x, float *sums) {
     size_t j = 0;
     for (; j + 4 * VL <= c; j += 4 * VL) {

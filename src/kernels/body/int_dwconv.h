@@ -223,6 +223,8 @@ INLINE void dw_block(const int k, const int s, const int R, const int J, int kin
     }
 }
 
+/* Strip by strip, block by block: the rows of a strip stay in the first-level cache while all blocks of channels use
+ * them. Rows outside the image point to the zero points, with a step of 0. */
 INLINE void dwconv(const int k, const int s, const int R, const int J, const kf__dwconv_q *d, const kf__requant *q) {
     const int quads = (k + 3) / 4;
     size_t weights = (size_t)(k * quads * R) * BLOCK * 4;

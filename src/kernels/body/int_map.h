@@ -49,6 +49,7 @@ NOINLINE V pool_taps(const kf__pool_q *w, size_t j, size_t n) {
     return w->largest ? top : sum;
 }
 
+/* The zero point is subtracted once from the sum of the taps. */
 void NAME(pool_q)(const kf__pool_q *w) {
     const int32_t zeros = (int32_t)(w->rows * w->columns) * w->in_zero;
     for (size_t j = 0; j < w->c; j += VL) {

@@ -288,6 +288,7 @@ ROWS(1, MR_HALF)
 #endif
 #endif
 
+/* Rows in blocks, columns in groups of panels. PICK chooses how many panels a tile has. */
 void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
                    const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t panel = (runs * k + 3) / 4 * KF_QPANEL * 4 * (1 + SPLIT);

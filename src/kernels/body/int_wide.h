@@ -6,6 +6,7 @@
 
 /* ---- GEMM of i16 inputs ------------------------------------------------------------------------------------------ */
 
+/* mr rows by np panels of 16-bit inputs: pairs of k, and a single last one if k is odd. */
 INLINE void tile_i16(const int mr, const int np, size_t n, size_t k, const int16_t *a, size_t lda, const char *b,
                      const int size, size_t col, size_t row, void *c, size_t ldc, const kf__requant *q) {
     V acc[MOST_ROWS][4 * W];
@@ -72,6 +73,7 @@ INLINE V dw16_sum(const int kh, const int kw, const kf_dtype type, const kf__dwc
     return acc;
 }
 
+/* One row of outputs for n channels; the weights of all taps stay in registers or on the stack. */
 INLINE void dw16_block(const int kh, const int kw, const kf_dtype type, const kf__dwconv_q *d, const kf__requant *q,
                        int kind, int32_t y, size_t c0, size_t n) {
     V w[DW16_TAPS], bias = LOADV(q->bias + c0), low = SET1I(0xffff);
@@ -116,6 +118,7 @@ static bool is_run(const kf__affine_q *a) {
     return true;
 }
 
+/* Parameters are the same for all channels here, so the rows are one run of numbers. */
 NOINLINE void affine_run(const kf__affine_q *a) {
     size_t n = a->rows * a->c, i = 0;
     params p = {.mul = SETF(a->mul[0]), .flo = SETF(a->flo[0]), .fhi = SETF(a->fhi[0]), .zero = SET1I(a->zero[0])};
@@ -175,6 +178,7 @@ static bool all_small(const float *mul, size_t n) {
     return most < 0x4a800000; /* 2^22 */
 }
 
+/* Four forms: scalar code, one run of numbers, bytes to bytes, and one vector of channels at a time. */
 void NAME(affine_q)(const kf__affine_q *a) {
     if (a->out_type == KF_F32 || ((a->in_type == KF_F32 || a->c < VL) && !is_run(a))) {
         kf_k_affine_q_scalar(a);
@@ -217,6 +221,7 @@ INLINE void colsum_words(const size_t regs, size_t rows, size_t c, const uint8_t
     }
 }
 
+/* Bytes are summed in 16 bits first; 16-bit values, and what is left, in 32. */
 void NAME(colsum_q)(kf_dtype type, size_t rows, size_t c, const void *x, int32_t *sums) {
     size_t j = 0;
     for (; type == KF_U8 && j + 4 * VL <= c; j += 4 * VL) colsum_words(2, rows, c, (const uint8_t *)x + j, sums + j);

@@ -8,6 +8,7 @@ static float finish(float x, const kf__epilogue *e, float residual) {
     return kf__activate(e->post.kind, x, e->post.lo, e->post.hi);
 }
 
+/* Row by row, panel by panel; sums in the order of depth. */
 void kf_k_conv_f32_scalar(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc,
                           const kf__epilogue *e) {
     for (size_t i = 0; i < m; i++)
@@ -30,6 +31,7 @@ void kf_k_gemm_f32_scalar(size_t m, size_t n, size_t k, const float *a, size_t l
     kf_k_conv_f32_scalar(m, n, &rows, b, c, ldc, e);
 }
 
+/* Taps outside the row, and rows that are NULL, contribute nothing. */
 void kf_k_dwconv_f32_scalar(const kf__dwconv_row *d, const kf__epilogue *e) {
     for (int32_t x = 0; x < d->w_out; x++)
         for (size_t ch = 0; ch < d->c; ch++) {

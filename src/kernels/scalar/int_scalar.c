@@ -31,6 +31,7 @@ static void finish(const kf__requant *q, size_t c, int32_t acc, void *out, size_
     else put(out, q->out, at, round_q(x, q->flo[c], q->fhi[c], q->zero[c]));
 }
 
+/* Weight x of column j is byte x % 4 of quad x / 4. Products fit 16 bits, and sums are proved to fit 32. */
 void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
                          const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t depth = runs * k, quads = (depth + 3) / 4;
@@ -50,6 +51,7 @@ void kf_k_gemm_u8_scalar(size_t m, size_t n, size_t k, size_t runs, size_t ld_ru
         }
 }
 
+/* Weight x of column j is element x % 2 of pair x / 2. */
 void kf_k_gemm_i16_scalar(size_t m, size_t n, size_t k, const int16_t *a, size_t lda, const void *b, bool wide, void *c,
                           size_t ldc, const kf__requant *q) {
     size_t pairs = (k + 1) / 2;
@@ -95,6 +97,7 @@ static void dwconv(const kf__dwconv_q *d, bool wide, const kf__requant *q) {
 void kf_k_dwconv_u8_scalar(const kf__dwconv_q *d, const kf__requant *q) { dwconv(d, false, q); }
 void kf_k_dwconv_i16_scalar(const kf__dwconv_q *d, const kf__requant *q) { dwconv(d, true, q); }
 
+/* out = round(clamp((in - in_zero) * mul)) + zero; an f32 output is the product itself. */
 void kf_k_affine_q_scalar(const kf__affine_q *a) {
     for (size_t i = 0; i < a->rows; i++)
         for (size_t j = 0; j < a->c; j++) {
@@ -116,6 +119,7 @@ static float real_of(const void *p, kf_dtype type, size_t i, int32_t zero, float
     return type == KF_F32 ? ((const float *)p)[i] : (float)(get(p, type, i) - zero) * scale;
 }
 
+/* In the order of the contract: real values, sum or product, activation, scale of the output, rounding. */
 void kf_k_eltwise_q_scalar(const kf__eltwise_q *e) {
     const kf__requant *q = e->q;
     for (size_t i = 0; i < e->rows; i++)
@@ -139,6 +143,7 @@ static bool is_one(const void *vector, size_t c) {
     return !vector || memcmp(vector, (const char *)vector + 4, (c - 1) * 4) == 0;
 }
 
+/* If all channels have the same parameters, `run` takes what fills registers, and the rest counts as one channel. */
 void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e) {
     const kf__requant *q = e->q;
     const void *const vectors[] = {
@@ -156,6 +161,7 @@ void kf__eltwise_q_by(kf__eltwise_run_fn *run, const kf__eltwise_q *e) {
     if (rest.rows) kf_k_eltwise_q_scalar(&rest);
 }
 
+/* A window without taps inside the image gives the zero point as a mean. */
 void kf_k_pool_q_scalar(const kf__pool_q *w) {
     for (size_t j = 0; j < w->c; j++) {
         int64_t sum = 0;

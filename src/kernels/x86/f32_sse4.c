@@ -26,6 +26,7 @@ static inline row16 load16(const float *p) {
 static inline void store16(float *p, row16 r) { EACH _mm_storeu_ps(p + 4 * j, r.v[j]); }
 static inline __m128 clip(__m128 x, float lo, float hi) { return _mm_min_ps(_mm_max_ps(x, SET1(lo)), SET1(hi)); }
 
+/* The usual activations in vectors, the rare ones lane by lane. */
 static row16 activate(row16 x, kf__act act, float lo, float hi) {
     float lane[16];
     if (act == KF_ACT_NONE) return x;
@@ -82,6 +83,7 @@ static void tile(const kf__gemm_rows *a, size_t i, size_t step, const float *b, 
     acc[0] = s, acc[1] = t;
 }
 
+/* Two rows at a time by one panel. */
 void kf_k_conv_f32_sse4(size_t m, size_t n, const kf__gemm_rows *a, const float *b, float *c, size_t ldc,
                         const kf__epilogue *e) {
     for (size_t i0 = 0; i0 < m; i0 += 64) /* a block of rows stays in the first-level cache while all panels use it */
@@ -123,6 +125,7 @@ static int find_taps(const kf__dwconv_row *d, int32_t x, tap *to) {
 
 enum { MAX_TAPS = 64 };
 
+/* Finds the taps of a column once and uses them for all blocks of channels. */
 void kf_k_dwconv_f32_sse4(const kf__dwconv_row *d, const kf__epilogue *e) {
     tap taps[MAX_TAPS];
     if (d->c < KF_DWCONV_PANEL || d->kh * d->kw > MAX_TAPS) {
@@ -181,6 +184,7 @@ void kf_k_eltwise_f32_sse4(size_t n, const float *a, const float *b, float *out,
     if (i < n) kf_k_eltwise_f32_scalar(n - i, a + i, b ? b + i : NULL, out + i, e);
 }
 
+/* Four pixels at a time: twelve floats in three registers. */
 void kf_k_interleave_f32_sse4(size_t n, const float *const x[3], float *to) {
     size_t i = 0;
     for (; i + 4 <= n; i += 4, to += 12) {

@@ -124,6 +124,7 @@ INLINE void panels(const int np, const product *p, size_t i0, size_t i1, size_t 
 static void one_panel(const product *p, size_t i0, size_t i1, size_t col) { panels(1, p, i0, i1, col); }
 static void two_panels(const product *p, size_t i0, size_t i1, size_t col) { panels(2, p, i0, i1, col); }
 
+/* Rows and depth are divided into equal tiles, so that no tile is nearly empty. */
 void NAME(gemm_u8)(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
                    const void *b, void *c, size_t ldc, const kf__requant *q) {
     size_t quads = k / 4, steps = (quads + TILE - 1) / TILE, down = (m + TILE - 1) / TILE;

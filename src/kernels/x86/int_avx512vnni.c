@@ -57,6 +57,7 @@ INLINE size_t finish_four_rows(const int kind, const int32_t *sums, size_t ld, s
     return i;
 }
 
+/* The common epilogues four rows at a time; rare ones, and rows that are left, one by one. */
 void kf_k_finish_q_avx512vnni(const int32_t *sums, size_t ld, size_t rows, size_t row, size_t col, size_t n, void *c,
                               size_t ldc, const kf__requant *q) {
     size_t done = 0;

@@ -152,6 +152,7 @@ NOINLINE void pair_32(const pair_pass *p) { pair_strip(3, 2, 2, p); }
 NOINLINE void pair_51(const pair_pass *p) { pair_strip(5, 1, 1, p); }
 NOINLINE void pair_52(const pair_pass *p) { pair_strip(5, 2, 2, p); }
 
+/* Sums of a strip first, then their epilogue in a second loop, so that the registers suffice for the sums. */
 void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) {
     const int k = d->kh, s = d->sh, R = kf__dwconv_u8_pair_rows(k, s), kind = kind_of(q), used = (R - 1) * s + k;
     void (*strip)(const pair_pass *) = k == 3 ? (s == 1 ? pair_31 : pair_32) : s == 1 ? pair_51 : pair_52;

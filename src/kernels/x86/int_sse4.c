@@ -97,6 +97,7 @@ typedef struct dw_piece {
     const char *tap[COLUMNS][2 * MAX_PAIRS]; /* at channel 0 */
 } dw_piece;
 
+/* The address of every tap; taps outside the image read the zero points. */
 static void dw_find(dw_piece *p, int32_t y, int32_t x0) {
     const kf__dwconv_q *d = p->d;
     const size_t pixel = d->c * p->size;
@@ -205,6 +206,7 @@ void NAME(dwconv_i16)(const kf__dwconv_q *d, const kf__requant *q) {
 
 /* ---- elementwise ------------------------------------------------------------------------------------------------- */
 
+/* Vectors between integer types only; conversions from and to f32 are scalar. */
 void NAME(affine_q)(const kf__affine_q *a) {
     if (a->in_type == KF_F32 || a->out_type == KF_F32) {
         kf_k_affine_q_scalar(a);

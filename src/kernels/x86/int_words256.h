@@ -69,9 +69,11 @@ static inline void store_u8(uint8_t *p, V v, size_t n) {
         memcpy(p, &v, n);
     }
 }
+/* 2 * VL signed bytes to words. */
 static inline V load_bytes(const void *p) { return _mm256_cvtepi8_epi16(_mm_loadu_si128(p)); }
 /* 2 * VL unsigned bytes to words. */
 static inline V load_words(const void *p) { return _mm256_cvtepu8_epi16(_mm_loadu_si128(p)); }
+/* n integers at `at` as i32 lanes. */
 static inline V load_q(const void *p, kf_dtype type, size_t at, size_t n) {
     __m128i x = _mm_setzero_si128();
     if (type == KF_U8) {

@@ -55,6 +55,7 @@ NOINLINE void pixels16(const float *x, const factors *f, uint8_t *to) {
         _mm_storeu_si128((void *)(to + 16 * o), bytes16(x + 16 * o, f->std, f->mean, f->top, o));
 }
 
+/* The last group goes through a buffer, so that nothing outside the rows is touched. */
 void kf_k_pixels_avx2(size_t n, const float *const x[3], bool planes, const double std[3], const double mean[3],
                       double top, uint8_t *to) {
     float rest[48] = {0};

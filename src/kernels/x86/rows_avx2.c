@@ -27,6 +27,7 @@ static inline __m128i spread(__m128i c, int which, int n) {
     return _mm_shuffle_epi8(c, _mm_loadu_si128((const void *)from));
 }
 
+/* Luma and chroma in fixed point with 16 fraction bits; 32768 rounds. */
 void kf_k_nv12_avx2(const uint8_t *luma, const uint8_t *chroma, int32_t width, int limited, uint8_t *rgb) {
     const kf__nv12_range c = KF_NV12_RANGE[limited];
     const __m256i rv = _mm256_set1_epi32(c.rv), gu = _mm256_set1_epi32(c.gu), gv = _mm256_set1_epi32(c.gv),
