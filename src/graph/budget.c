@@ -73,7 +73,7 @@ kf_status kf__graph_charge(kf__graph *g, const char *name, uint64_t bytes, uint6
                 name, (unsigned long long)g->fold_bytes, (unsigned long long)g->max_fold_bytes, RAISE);
     if (g->fold_work > times(g->max_fold_bytes, WORK_FOR_BYTE))
         KF_FAIL(err, KF_ERR_LIMIT,
-                "%s: computing constants would take %llu multiply-adds or as much; at most %llu are allowed, %d for a "
+                "%s: computing constants would cost as much as %llu multiply-adds; at most %llu are allowed, %d for a "
                 "byte; %s",
                 name, (unsigned long long)g->fold_work, (unsigned long long)times(g->max_fold_bytes, WORK_FOR_BYTE),
                 WORK_FOR_BYTE, RAISE);

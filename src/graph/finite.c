@@ -51,7 +51,7 @@ static kf_status check_variance(const kf__graph *g, const kf__node *n, kf_error 
     for (size_t i = 0; i < count; i++)
         if (!(((const float *)v->data)[i] + n->attrs.epsilon > 0))
             KF_FAIL(err, KF_ERR_FORMAT,
-                    "tensor %s: element %zu and epsilon are not above 0 in sum, which a variance must be", v->name, i);
+                    "tensor %s: element %zu plus epsilon is not above 0; a variance cannot be negative", v->name, i);
     return KF_OK;
 }
 

@@ -196,7 +196,8 @@ static kf_status infer_squeeze(const ctx *c, kf__shape *out) {
     out->rank = 0;
     for (int i = 0; i < x->shape.rank; i++) {
         int64_t dim = x->shape.dim[i];
-        if (pick[i] && dim != 1) NODE_FAIL(c, "axis %d has %lld elements; only axes of 1 can go", i, (long long)dim);
+        if (pick[i] && dim != 1)
+            NODE_FAIL(c, "axis %d has %lld elements; only axes of 1 element can be removed", i, (long long)dim);
         if (!(pick[i] || (axes.n == 0 && dim == 1))) out->dim[out->rank++] = dim;
     }
     return KF_OK;
@@ -306,7 +307,7 @@ static kf_status infer_transpose(const ctx *c, kf__shape *out) {
     for (int i = 0; i < r; i++) {
         int64_t from = a->n_axes ? a->axes[i] : r - 1 - i;
         if (from < 0 || from >= r || taken[from])
-            NODE_FAIL(c, "%lld in the permutation is out of range or there twice", (long long)from);
+            NODE_FAIL(c, "%lld in the permutation is out of range or repeated", (long long)from);
         taken[from] = true;
         out->dim[i] = x->shape.dim[from];
     }

@@ -136,7 +136,7 @@ kf_status kf__onnx_check_depth(const uint8_t *data, size_t bytes, kf_error *err)
                 MAX_DEPTH);
     if (twice)
         KF_FAIL(err, KF_ERR_FORMAT,
-                "a message that is there once at most is given again; no writer does that; the file may be hostile");
+                "a message occurs twice that may occur once; no writer does that; the file may be hostile");
     return KF_OK;
 }
 

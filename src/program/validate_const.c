@@ -45,7 +45,7 @@ static kf_status check_const(const kf__program *p, const kf__step *s, const kf__
     kf__length l;
     if (i < -1 || i >= p->n_consts) STEP_FAIL(err, s, "constant %d (%s) is out of range", i, ROLES[rule->role]);
     if (i < 0 && need == KF_NEED_MUST) STEP_FAIL(err, s, "its %s is missing", ROLES[rule->role]);
-    if (i >= 0 && need == KF_NEED_NEVER) STEP_FAIL(err, s, "it has no %s as it is", ROLES[rule->role]);
+    if (i >= 0 && need == KF_NEED_NEVER) STEP_FAIL(err, s, "a step like this takes no %s", ROLES[rule->role]);
     if (i < 0) return KF_OK;
     const kf__pconst *c = &p->consts[i];
     if (!(kf__types_of(c->dtype) & (form ? rule->types : KF_TYPES_F32)))

@@ -24,14 +24,14 @@ static bool scale_ok(float s) { return s >= KF_SCALE_MIN && s <= KF_SCALE_MAX; }
 /* Scales and zero points per channel. */
 static kf_status check_channels(const kf__program *p, const kf__ptensor *t, int32_t most_zero, kf_error *err) {
     const float *s = floats(p, t->scales, t->c);
-    if (t->scales != -1 && !s) TENSOR_FAIL(err, t, "scales are not one f32 a channel");
+    if (t->scales != -1 && !s) TENSOR_FAIL(err, t, "scales are not one f32 per channel");
     for (int32_t c = 0; s && c < t->c; c++)
         if (!scale_ok(s[c])) TENSOR_FAIL(err, t, "scale %g of channel %d is not in 1e-30..1e30", (double)s[c], c);
     if (t->zeros == -1) return KF_OK;
     if (!s || t->zeros < 0 || t->zeros >= p->n_consts) TENSOR_FAIL(err, t, "zero points without scales");
     const kf__pconst *z = &p->consts[t->zeros];
     if (z->dtype != KF_I32 || z->bytes != (size_t)t->c * sizeof(int32_t) || !z->data)
-        TENSOR_FAIL(err, t, "zeros are not one i32 a channel");
+        TENSOR_FAIL(err, t, "zeros are not one i32 per channel");
     for (int32_t c = 0; c < t->c; c++) {
         int32_t v = ((const int32_t *)z->data)[c];
         if (v < 0 || v > most_zero) TENSOR_FAIL(err, t, "zero point %d of channel %d", v, c);
