@@ -212,6 +212,13 @@ static kf_status take_input(kf__onnx *o, kf__vid id, int32_t elem_type) {
     return KF_OK;
 }
 
+/* The extent of dimension i that the file declares; 0: it is free. */
+static int64_t declared_extent(const Onnx__TypeProto__Tensor *t, size_t i) {
+    if (!t->shape || i >= t->shape->n_dim) return 0;
+    const Onnx__TensorShapeProto__Dimension *d = t->shape->dim[i];
+    return d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ? d->dim_value : 0;
+}
+
 static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool only) {
     const char *name = vi->name ? vi->name : "";
     kf__vid id = kf__onnx_value(o, name);
@@ -235,10 +242,7 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
         KF_FAIL(o->err, KF_ERR_SHAPE, "input %s has %zu dimensions, --input-shape gives %d", name, rank, n);
     v->shape.rank = n ? n : (int)rank;
     for (int i = 0; i < v->shape.rank; i++) {
-        int64_t own =
-            (size_t)i < rank && t->shape->dim[i]->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE
-                ? t->shape->dim[i]->dim_value
-                : 0;
+        int64_t own = declared_extent(t, (size_t)i);
         if (n && own > 0 && own != given[i])
             KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is %lld in the file, --input-shape says %lld", name,
                     i, (long long)own, (long long)given[i]);

@@ -150,8 +150,17 @@ static kf_status alone(kf__sim *s, const kf__node *n, const dense *one, const de
     return KF_OK;
 }
 
-/* Pool, first layer, second layer, each in both networks. Ranges of the i16 values get headroom (1.5 and 2 times the
- * largest value seen), because 16 bits have steps to spare. */
+/* Rounds the inputs of one layer to i16. The range gets headroom over the largest value seen in either network. */
+static kf_status round_inputs(kf__sim *s, const dense *d, float headroom, kf__quant **out) {
+    size_t n = s->samples * d->k;
+    float top = headroom * fmaxf(largest(d->xf, n), largest(d->xq, n));
+    KF_TRY(kf__assign_i16(s->graph, top, kf__assign_limit(d->k, 127), out, s->err));
+    round_all(d->xq, n, *out);
+    return KF_OK;
+}
+
+/* Pool, first layer, second layer, each in both networks. 16 bits have steps to spare, so their ranges get much
+ * headroom. */
 static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
     kf__graph *g = s->graph;
     kf__node *n = &g->nodes[index];
@@ -177,14 +186,10 @@ static kf_status run_gate(kf__sim *s, size_t index, kf__arena *a) {
     }
     bool integer = g->values[n->in[0]].quant != NULL;
     if (!integer) KF_FAIL(s->err, KF_ERR_UNSUPPORTED, "%s: its input is not quantized", n->name);
-    KF_TRY(kf__assign_i16(g, 1.5f * fmaxf(largest(one.xf, s->samples * one.k), largest(one.xq, s->samples * one.k)),
-                          kf__assign_limit(one.k, 127), &n->attrs.pool_quant, s->err));
-    round_all(one.xq, s->samples * one.k, n->attrs.pool_quant);
+    KF_TRY(round_inputs(s, &one, 1.5f, &n->attrs.pool_quant));
     KF_TRY(run_dense(s, &one, n->attrs.pool_quant->scale));
     two.xf = one.yf, two.xq = one.yq;
-    KF_TRY(kf__assign_i16(g, 2 * fmaxf(largest(two.xf, s->samples * two.k), largest(two.xq, s->samples * two.k)),
-                          kf__assign_limit(two.k, 127), &n->attrs.hidden_quant, s->err));
-    round_all(two.xq, s->samples * two.k, n->attrs.hidden_quant);
+    KF_TRY(round_inputs(s, &two, 2, &n->attrs.hidden_quant));
     KF_TRY(run_dense(s, &two, n->attrs.hidden_quant->scale));
     for (size_t k = 0; k < s->samples; k++) {
         memcpy(kf__sim_at(s, k, y)->f, two.yf + k * two.o, two.o * sizeof(float));

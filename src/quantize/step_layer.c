@@ -212,32 +212,15 @@ static kf_status store(layer_job *j, kf__node *n, const int32_t *q, const float 
     return kf__store_bias(j->s, n, 2, j->l.o, j->bias_q, j->s_in, scale, j->s->graph->values[n->out[0]].quant == NULL);
 }
 
-/* The passes over the samples: 1. float network, which gives the range of the output; 2. quantized network without
- * bias correction, which gives the difference of the means; 3. quantized network, final; 4. if a report wants it, the
- * quantized layer on float inputs. */
-static kf_status run_layer(layer_job *j, size_t index) {
+/* The passes of the quantized network: 1. without bias correction, for the difference of the means; 2. the final one;
+ * 3. if a report wants it, the quantized layer on float inputs. `mean_f`: mean output of the float network. */
+static kf_status quantized_passes(layer_job *j, size_t index, const kf__quant *in, const double *mean_f) {
     kf__sim *s = j->s;
-    kf__graph *g = s->graph;
-    kf__vid y = j->n->out[0];
     int32_t qmax = s->o->wide_weights && s->o->wide_weights[index] ? 32767 : 127;
-    double *mean_f = j->bias + 2 * j->l.o, *mean_q = kf__arena_array(&j->scratch, j->l.o, sizeof *mean_q);
+    double *mean_q = kf__arena_array(&j->scratch, j->l.o, sizeof *mean_q);
     int32_t *q = kf__arena_array(&j->scratch, j->l.o * j->l.k, sizeof *q);
     float *scale = kf__arena_array(&j->scratch, j->l.o, sizeof *scale);
     if (!q || !scale || !mean_q) KF_FAIL_MEMORY(s->err, j->l.o * j->l.k * sizeof *q);
-    KF_TRY(kf__sim_alloc(s, y, !s->float_only && kf__assign_is_quantized(g, j->n, y)));
-    KF_TRY(kf__sim_pack(s, &j->l, j->rows));
-    j->finish = true;
-    kf__pool_run(s->pool, run_samples, j);
-    if (s->float_only) return KF_OK;
-    mean_of(j, mean_f);
-    KF_TRY(kf__assign_quant(s, j->n, y));
-    const kf__quant *in = g->values[j->n->in[0]].quant;
-    memcpy(j->bias_q, j->bias, j->l.o * sizeof *j->bias);
-    j->quantized = true;
-    if (!in) { /* the input is f32: so are the weights */
-        kf__pool_run(s->pool, run_samples, j);
-        return KF_OK;
-    }
     for (size_t c = 0; c < j->l.o; c++) {
         int64_t channel = j->l.depthwise ? (int64_t)c : 0;
         j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, channel);
@@ -258,7 +241,28 @@ static kf_status run_layer(layer_job *j, size_t index) {
         j->alone = s->alone_done = true;
         kf__pool_run(s->pool, run_samples, j);
     }
-    return store(j, &g->nodes[index], q, scale, qmax);
+    return store(j, &s->graph->nodes[index], q, scale, qmax);
+}
+
+/* The float network first, because its values give the range of the output. */
+static kf_status run_layer(layer_job *j, size_t index) {
+    kf__sim *s = j->s;
+    kf__graph *g = s->graph;
+    kf__vid y = j->n->out[0];
+    double *mean_f = j->bias + 2 * j->l.o;
+    KF_TRY(kf__sim_alloc(s, y, !s->float_only && kf__assign_is_quantized(g, j->n, y)));
+    KF_TRY(kf__sim_pack(s, &j->l, j->rows));
+    j->finish = true;
+    kf__pool_run(s->pool, run_samples, j);
+    if (s->float_only) return KF_OK;
+    mean_of(j, mean_f);
+    KF_TRY(kf__assign_quant(s, j->n, y));
+    const kf__quant *in = g->values[j->n->in[0]].quant;
+    memcpy(j->bias_q, j->bias, j->l.o * sizeof *j->bias);
+    j->quantized = true;
+    if (in) return quantized_passes(j, index, in, mean_f);
+    kf__pool_run(s->pool, run_samples, j); /* the input is f32: so are the weights */
+    return KF_OK;
 }
 
 kf_status kf__step_layer(kf__sim *s, size_t index) {
