@@ -176,6 +176,7 @@ static inline kf_status qh_quantize(kf__graph *g, kf__dense *inputs, size_t n_in
     kf__vid first = g->inputs[0];
     g->values[first].quant = qh_new(g, KF_U8, r[first]);
     if (pixels) g->values[first].quant->scale = 1, g->values[first].quant->zero = 0;
+    g->values[first].quant->pixels = pixels;
     int turn = 0;
     for (size_t i = 0; i < g->n_nodes; i++) {
         kf__node *n = &g->nodes[i];

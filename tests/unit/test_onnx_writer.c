@@ -225,7 +225,8 @@ static void test_what_cannot_be_written_says_so(void **state) {
     void *data;
     size_t bytes;
     kf__graph *g = activation(KF_ACT_SIGMOID, 0, 0, 13);
-    kf__quant q = {.dtype = KF_U8, .scale = 1, .qmax = 255}; /* pixels, and no word about their normalization */
+    /* pixels, and no word about their normalization */
+    kf__quant q = {.dtype = KF_U8, .scale = 1, .qmax = 255, .pixels = true};
     g->values[g->inputs[0]].quant = &q;
     assert_int_equal(kf__onnx_write(g, &data, &bytes, &err), KF_ERR_UNSUPPORTED);
     assert_non_null(strstr(err.text, "--preprocess"));
