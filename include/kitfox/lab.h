@@ -241,10 +241,10 @@ typedef struct kf_compared_picture {
 /** One node. Nodes of A and B belong together by name and size. Strings belong to the models. */
 typedef struct kf_compared_node {
     const char *name;
-    int32_t step[2];      /**< index in each model; -1: it is not there, or its output has another size there */
+    int32_t step[2];             /**< index in each model; -1: it is not there, or its output has another size there */
     const kf_step_info *info[2]; /**< the step in A and in B; NULL where it is not there */
-    double cosine, sqnr;  /**< of its outputs, both networks run from the picture; SQNR in dB, INFINITY where they are
-                             equal; NAN: it is in one model only */
+    double cosine, sqnr; /**< of its outputs, both networks run from the picture; SQNR in dB, INFINITY where they are
+                            equal; NAN: it is in one model only */
     double alone_cosine, alone_sqnr; /**< of B's node on A's inputs; NAN where it was not measured */
     int32_t rescaled; /**< 1: B keeps its channels in other scales than A (weights scaled across layers); it is compared
                          in A's units */
