@@ -15,8 +15,6 @@ import sys
 # here, a new file has none.
 SEVERAL = {
     "programs/kitfox/cmd_check.c": 3,
-    "programs/kitfox/cmd_classify.c": 1,
-    "programs/kitfox/cmd_stream.c": 1,
     "src/lab/data/dataset.c": 1,
     "src/lab/data/raw.c": 2,
     "src/lab/data/text.c": 1,
