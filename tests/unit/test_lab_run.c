@@ -3,6 +3,7 @@
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
 
+#include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -74,6 +75,21 @@ static void possible(const kf_bench_result *r) {
     assert_true(s->total <= r->sessions * s->wall * 1.000001);
 }
 
+/* Called by `progress`; asks to stop at call `most`, and notes calls from another thread than the test's. */
+typedef struct stopper {
+    size_t calls, most, last, total;
+    int elsewhere;
+} stopper;
+
+static pthread_t here;
+
+static int stop_after(void *user, size_t done, size_t total) {
+    stopper *s = user;
+    s->last = done, s->total = total;
+    if (!pthread_equal(pthread_self(), here)) s->elsewhere = 1;
+    return ++s->calls >= s->most;
+}
+
 static void times(void **state) {
     (void)state;
     kf_model *m = small_model(1);
@@ -83,11 +99,14 @@ static void times(void **state) {
     kf_model_get_info(m, &info);
     kf_bench_options_init(&o);
     for (int32_t sessions = 1; sessions <= 3; sessions++) {
+        stopper all = {.most = 1000};
+        o.progress = stop_after, o.user = &all;
         o.sessions = sessions, o.frames = 7, o.scaling = sessions > 1, o.profile = sessions == 1;
         assert_int_equal(kf_bench(m, &o, &r, NULL), KF_OK);
         assert_true(r.sessions == sessions && r.frames == 7 && r.threads == 1);
         assert_int_equal(r.n_steps, sessions == 1 ? info.n_steps : 0);
         possible(&r);
+        assert_true(all.calls > 3 && !all.elsewhere); /* at least those of the warm-up */
         double steps = 0;
         for (int32_t i = 0; i < r.n_steps; i++) steps += r.step_ms[i];
         assert_true(steps <= r.summary.highest);
@@ -105,16 +124,6 @@ static void times(void **state) {
     assert_true(ms[0] > 0 && ms[1] > 0);
     kf_bench_free(NULL);
     kf_model_destroy(&m);
-}
-
-typedef struct stopper {
-    size_t calls, most, last, total;
-} stopper;
-
-static int stop_after(void *user, size_t done, size_t total) {
-    stopper *s = user;
-    s->last = done, s->total = total;
-    return ++s->calls >= s->most;
 }
 
 static void cancelled(void **state) {
@@ -437,6 +446,7 @@ static void verdicts(void **state) {
 }
 
 int main(void) {
+    here = pthread_self();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statistics), cmocka_unit_test(times), cmocka_unit_test(cancelled),  cmocka_unit_test(refused),
         cmocka_unit_test(slower),     cmocka_unit_test(rows),  cmocka_unit_test(peaks),      cmocka_unit_test(files),
