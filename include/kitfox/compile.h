@@ -27,7 +27,8 @@ typedef struct kf_import_options {
     void *notice_user;
     const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognised by its tensors */
     /** Called for each node of an ONNX file, in its order, before any is translated: also when the import then fails at
-     * one of them. `known` is 0 for an operator that cannot be imported. Strings live for the call. NULL: none. */
+     * one of them. `op` has its domain before it where that is not ONNX's own ("com.microsoft.FusedConv"). `known` is 0
+     * for an operator that cannot be imported. Strings live for the call. NULL: none. */
     void (*node)(void *user, const char *name, const char *op, int32_t known);
     void *node_user;
     /** Most bytes that rewrites make of the file's constants, by folding, and by copies for every node that reads one;

@@ -506,6 +506,44 @@ KF_API const char *kf_quantized_type(kf_dtype dtype);
  *  outputs. UNSUPPORTED: one that is not f32. MEMORY. */
 KF_API kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs, double *worst, kf_error *err);
 
+/** What becomes of a node of a file when it is compiled. */
+typedef enum kf_node_fate {
+    KF_FATE_SUPPORTED = 0,   /**< a step of its own */
+    KF_FATE_FUSED = 1,       /**< part of another node's step */
+    KF_FATE_FOLDED = 2,      /**< computed beforehand, or without effect */
+    KF_FATE_UNSUPPORTED = 3, /**< there is no step for it */
+    KF_FATE_UNJUDGED = 4,    /**< another node keeps the file from being imported */
+    KF_FATE_COUNT
+} kf_node_fate;
+/** "supported", "fused", "folded", "unsupported", "not judged"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_node_fate_name(kf_node_fate fate);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_node_fate_from_name(const char *name, kf_node_fate *out, kf_error *err);
+
+/** A node of the file. */
+typedef struct kf_checked_node {
+    char *name;   /**< "" where the file has none and the import failed */
+    char *op;     /**< with its domain before it where that is not ONNX's own: "com.microsoft.nchwc.Conv" */
+    char *detail; /**< FUSED: the name of the step; UNSUPPORTED: why; SUPPORTED: its own name; else "" */
+    int64_t shape[KF_MAX_RANK]; /**< of output 0 */
+    int32_t rank;               /**< 0 where the import failed */
+    kf_node_fate fate;
+} kf_checked_node;
+/** What kf_check found. The caller releases it with kf_check_result_free. */
+typedef struct kf_check_result {
+    size_t size;            /**< sizeof of this structure, set by the caller before the call */
+    kf_checked_node *nodes; /**< [n], in the order of the file */
+    size_t n;
+    size_t count[KF_FATE_COUNT]; /**< nodes of each verdict */
+} kf_check_result;
+/** Can `path` be compiled? `options` as for kf_graph_import (`node` is not called); NULL: defaults. OK also where nodes
+ *  are unsupported. Where the import fails at an operator that is not known here, `out` has all nodes beside the error:
+ *  UNSUPPORTED or UNJUDGED; else it is empty on failure. Errors: as kf_graph_import and kf_graph_optimize. Nothing is
+ *  written. Thread safe. */
+KF_API kf_status kf_check(const char *path, const kf_import_options *options, kf_check_result *out, kf_error *err);
+/** Release and empty. NULL is accepted. */
+KF_API void kf_check_result_free(kf_check_result *result);
+
 /** How kf_rewrite works. Fill with kf_rewrite_options_init, then change fields. */
 typedef struct kf_rewrite_options {
     size_t size;             /**< sizeof(kf_rewrite_options), set by the init function */

@@ -1,10 +1,8 @@
 /* kitfox check IN.onnx: can it be compiled? One verdict per node of the file, before anything is written.
- * The file is imported twice: as it is, and optimized; a node's fate is read off the second graph's sources.
- * Owner rule: both graphs are destroyed here. */
+ * Owner rule: what kf_check found is released here. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "kitfox/quantize.h"
 
@@ -27,9 +25,6 @@ static bool add_frames(options *o, char *path) {
     return grown != NULL;
 }
 
-typedef enum fate { SUPPORTED, FUSED, FOLDED, UNSUPPORTED, UNJUDGED } fate;
-static const char *const FATES[] = {"supported", "fused", "folded", "unsupported", "not judged"};
-
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
@@ -51,97 +46,48 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-/* What became of the node called `name`; *detail is the step it went into, or the reason. */
-static fate fate_of(const kf_graph *fused, const char *name, const char **detail) {
-    kf_node_info n = {.size = sizeof n};
-    *detail = "";
-    for (int32_t i = 0; kf_graph_node(fused, i, &n, NULL) == KF_OK; i++)
-        for (int32_t k = 0; k < n.n_sources; k++) {
-            if (strcmp(n.sources[k], name) != 0) continue;
-            *detail = n.supported ? n.name : n.reason;
-            return !n.supported ? UNSUPPORTED : strcmp(n.name, name) == 0 ? SUPPORTED : FUSED;
-        }
-    return FOLDED;
+/* "1x3x224x224" */
+static void shape_text(const kf_checked_node *n, char text[96]) {
+    text[0] = '\0';
+    for (int i = 0, at = 0; i < n->rank && at < 80; i++)
+        at += snprintf(text + at, 96 - (size_t)at, "%s%lld", i ? "x" : "", (long long)n->shape[i]);
 }
 
-static void print_row(const kf_node_info *n, fate f, const char *detail, bool json) {
-    char shape[96] = "";
-    for (int i = 0, at = 0; i < n->rank && at < 80; i++)
-        at += snprintf(shape + at, sizeof shape - (size_t)at, "%s%lld", i ? "x" : "", (long long)n->shape[i]);
-    if (!json) {
-        printf("%-11s  %-20s %-18s %s%s%s\n", FATES[f], n->op, shape, n->name,
-               f == FUSED         ? "  into "
-               : f == UNSUPPORTED ? "  because "
-                                  : "",
-               f == FUSED || f == UNSUPPORTED ? detail : "");
+static void print_node(const kf_checked_node *n, bool json) {
+    char shape[96];
+    const char *verdict = kf_node_fate_name(n->fate), *link = "", *detail = "";
+    shape_text(n, shape);
+    if (json) {
+        cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", n->name, "op", n->op, "shape", shape, "verdict",
+                                 verdict, "detail", n->detail));
         return;
     }
-    json_t *j = json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", n->name, "op", n->op, "shape", shape, "verdict", FATES[f],
-                          "detail", f == FOLDED ? "" : detail);
-    cli_print_json(j);
+    if (n->fate == KF_FATE_FUSED) link = "  into ", detail = n->detail;
+    if (n->fate == KF_FATE_UNSUPPORTED) link = "  because ", detail = n->detail;
+    printf("%-11s  %-20s %-18s %s%s%s\n", verdict, n->op, shape, n->name, link, detail);
 }
 
-/* The nodes of a file whose import fails: what can be said of each without the graph. */
-typedef struct scan {
-    struct seen {
-        char *name, *op;
-        bool known;
-    } * nodes;
-    size_t n, unknown;
-} scan;
-
-static void seen_node(void *user, const char *name, const char *op, int32_t known) {
-    scan *s = user;
-    struct seen *grown = realloc(s->nodes, (s->n + 1) * sizeof *grown);
-    if (!grown) return;
-    s->nodes = grown;
-    s->nodes[s->n++] = (struct seen){strdup(name), strdup(op), known};
-    s->unknown += !known;
+static void print_counts(const kf_check_result *r, bool imported) {
+    const size_t *count = r->count;
+    if (imported)
+        printf("%zu supported, %zu fused, %zu folded, %zu unsupported\n", count[KF_FATE_SUPPORTED],
+               count[KF_FATE_FUSED], count[KF_FATE_FOLDED], count[KF_FATE_UNSUPPORTED]);
+    else if (r->n)
+        printf("%zu of %zu nodes have operators that cannot be imported; the others were not judged\n",
+               count[KF_FATE_UNSUPPORTED], r->n);
 }
 
-static void print_scan(const scan *s, bool json) {
-    for (size_t i = 0; i < s->n; i++) {
-        const struct seen *x = &s->nodes[i];
-        const kf_node_info n = {.name = x->name ? x->name : "", .op = x->op ? x->op : ""};
-        print_row(&n, x->known ? UNJUDGED : UNSUPPORTED, x->known ? "" : "there is no such operator here", json);
-    }
-    if (!json)
-        printf("%zu of %zu nodes have operators that cannot be imported; the others were not judged\n", s->unknown,
-               s->n);
-}
-
-static void free_scan(scan *s) {
-    for (size_t i = 0; i < s->n; i++) {
-        free(s->nodes[i].name);
-        free(s->nodes[i].op);
-    }
-    free(s->nodes);
-}
-
-/* Counts the verdicts; KF_OK also where some nodes are unsupported. */
-static kf_status check_onnx(options *o, int count[5], kf_error *err) {
-    kf_graph *file = NULL, *fused = NULL;
-    kf_node_info n = {.size = sizeof n};
-    scan s = {0};
-    o->common.node = seen_node;
-    o->common.node_user = &s;
-    kf_status st = cli_import(o->in, &o->common, &file, err);
-    if (st != KF_OK && s.unknown) print_scan(&s, o->common.json);
-    free_scan(&s);
-    o->common.node = NULL;
-    if (st == KF_OK) st = cli_import(o->in, &o->common, &fused, err);
-    if (st == KF_OK) st = kf_graph_optimize(fused, KF_OPTIMIZE_FUSE, err);
-    for (int32_t i = 0; st == KF_OK && kf_graph_node(file, i, &n, NULL) == KF_OK; i++) {
-        const char *detail;
-        fate f = fate_of(fused, n.name, &detail);
-        count[f]++;
-        print_row(&n, f, detail, o->common.json);
-    }
-    if (st == KF_OK && !o->common.json)
-        printf("%d supported, %d fused, %d folded, %d unsupported\n", count[SUPPORTED], count[FUSED], count[FOLDED],
-               count[UNSUPPORTED]);
-    kf_graph_destroy(&fused);
-    kf_graph_destroy(&file);
+/* KF_OK also where some nodes are unsupported; *fits says whether all can be compiled. */
+static kf_status check_onnx(const char *path, const cli_common *c, bool *fits, kf_error *err) {
+    cli_importing i;
+    kf_check_result r = {.size = sizeof r};
+    KF_TRY(cli_import_options(c, &i, err));
+    kf_status st = kf_check(path, &i.options, &r, err);
+    for (size_t k = 0; k < r.n; k++) print_node(&r.nodes[k], c->json);
+    if (!c->json) print_counts(&r, st == KF_OK);
+    *fits = r.count[KF_FATE_UNSUPPORTED] == 0;
+    kf_check_result_free(&r);
+    kf_labels_free(&i.labels);
     return st;
 }
 
@@ -159,13 +105,13 @@ int cmd_check(int argc, char **argv) {
                               NULL};
     options o = {0};
     kf_error err = {0};
-    int count[5] = {0};
+    bool fits = true;
+    kf_status st = KF_OK;
     int usage = argp_parse(&argp, argc, argv, 0, NULL, &o);
-    kf_status st = usage                    ? KF_OK
-                   : quantize_is_yaml(o.in) ? check_yaml(o.in, &o.common, &o.frames, &err)
-                                            : check_onnx(&o, count, &err);
+    if (!usage && quantize_is_yaml(o.in)) st = check_yaml(o.in, &o.common, &o.frames, &err);
+    else if (!usage) st = check_onnx(o.in, &o.common, &fits, &err);
     free(o.frames.paths);
     if (usage) return EXIT_USAGE;
     if (st != KF_OK) return cli_fail(&err);
-    return count[UNSUPPORTED] ? EXIT_FAILED : EXIT_DONE;
+    return fits ? EXIT_DONE : EXIT_FAILED;
 }

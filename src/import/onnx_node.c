@@ -410,6 +410,9 @@ static kf_status constant_node(kf__onnx *o, const Onnx__NodeProto *p) {
 
 static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
     const char *advice = "export with the standard operators of MobileNet-type networks";
+    if (p->domain && (strcmp(p->domain, "com.microsoft") == 0 || strncmp(p->domain, "com.microsoft.", 14) == 0))
+        advice = "ONNX Runtime's optimizer wrote it for itself; import the file that it optimized, or save that with "
+                 "ORT_ENABLE_BASIC";
     if (strcmp(p->op_type, "DynamicQuantizeLinear") == 0 || strncmp(p->op_type, "QLinear", 7) == 0)
         advice = "the model is already quantized; import the float model and use `kitfox quantize`";
     if (strcmp(p->op_type, "If") == 0 || strcmp(p->op_type, "Loop") == 0 || strcmp(p->op_type, "Scan") == 0)
@@ -418,6 +421,14 @@ static kf_status unsupported(kf__onnx *o, const Onnx__NodeProto *p) {
     const char *dot = *domain ? "." : "";
     KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "operator %s%s%s (opset %d) is not supported; no kernel for it; %s", domain,
             dot, p->op_type, o->opset, advice);
+}
+
+const char *kf__onnx_op_name(const Onnx__NodeProto *p, char room[KF__ONNX_OP_NAME]) {
+    const char *op = p->op_type ? p->op_type : "";
+    bool standard = !p->domain || !*p->domain || strcmp(p->domain, "ai.onnx") == 0;
+    if (standard) return op;
+    snprintf(room, KF__ONNX_OP_NAME, "%.120s.%.120s", p->domain, op);
+    return room;
 }
 
 bool kf__onnx_known(const Onnx__NodeProto *p) {

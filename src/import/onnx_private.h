@@ -33,6 +33,9 @@ kf_status kf__onnx_node(kf__onnx *o, const Onnx__NodeProto *p);
 kf_status kf__onnx_sequence(kf__onnx *o, const Onnx__GraphProto *p, int32_t *order);
 /** Is the operator one of ours? Its attributes may still be refused. */
 bool kf__onnx_known(const Onnx__NodeProto *p);
+/** Its operator for people, with the domain before it where that is not ONNX's own; in the file or in `room`. */
+enum { KF__ONNX_OP_NAME = 256 };
+const char *kf__onnx_op_name(const Onnx__NodeProto *p, char room[KF__ONNX_OP_NAME]);
 /** Value of a name, made on first use. -1 when out of memory; the empty name is KF_NO_VALUE. */
 kf__vid kf__onnx_value(kf__onnx *o, const char *name);
 /** FORMAT when something makes the value already: an input, a constant, a node. */

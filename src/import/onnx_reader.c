@@ -352,9 +352,10 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     o->g->inputs = kf__arena_array(&o->g->arena, p->n_input + 1, sizeof *o->g->inputs);
     o->g->outputs = kf__arena_array(&o->g->arena, p->n_output + 1, sizeof *o->g->outputs);
     if (!o->g->name || !o->g->inputs || !o->g->outputs) KF_FAIL_MEMORY(o->err, p->n_input * sizeof *o->g->inputs);
+    char op[KF__ONNX_OP_NAME];
     for (size_t i = 0; o->options->node && i < p->n_node; i++)
         o->options->node(o->options->node_user, p->node[i]->name ? p->node[i]->name : "",
-                         p->node[i]->op_type ? p->node[i]->op_type : "", kf__onnx_known(p->node[i]));
+                         kf__onnx_op_name(p->node[i], op), kf__onnx_known(p->node[i]));
     KF_TRY(load_initializers(o, p));
     o->g->meta.source_nodes = (int32_t)kf__min_i64((int64_t)p->n_node, INT32_MAX);
     KF_TRY(declare_inputs(o, p));

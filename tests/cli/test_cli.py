@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 
+import tiny_onnx
 from kit import EXAMPLES, KITFOX, ROOT, SHARED, case, check, levels, run, run_cases
 
 NAMES = ["airplane", "automobile", "frog", "ship", "truck"]
@@ -216,6 +217,32 @@ def verdicts(folder):
           and len(bad) == onnx.count(b"\x0bHardSigmoid") and "SoftSigmoid" in err, (code, len(table), len(bad), err))
     code, _, err = run("check", os.path.join(ROOT, "examples", "pictures", "frog.jpg"))
     check("check: not a model", code == 1 and "not an ONNX model" in err, err)
+
+
+@case
+def foreign_domains(folder):
+    """An operator of another domain is named with it; ONNX Runtime's own say where they come from."""
+    path = os.path.join(folder, "foreign.onnx")
+    for op, domain, hint in (("FusedConv", "com.microsoft", True), ("Conv", "com.microsoft.nchwc", True),
+                             ("Relu", "com.microsoftish", False), ("Scaler", "ai.onnx.ml", False),
+                             ("HardSwish", "my.own", False), ("Relu", "ai.onnx", None)):
+        g = tiny_onnx.Graph([1, 3, 8, 8])
+        name = g.add(op)
+        g.nodes[-1] += tiny_onnx._bytes(7, domain)
+        g.add("Relu")
+        with open(path, "wb") as f:
+            f.write(g.bytes([1, 3, 8, 8]))
+        code, out, err = run("check", path, "--json")
+        row = json.loads(out.splitlines()[0])
+        if hint is None:
+            check(f"check: {domain} is ONNX's own", code == 0 and row["op"] == "Relu", (out, err))
+            continue
+        named = row["op"] == f"{domain}.{op}" and row["name"] == name and row["verdict"] == "unsupported"
+        check(f"check: {domain}.{op} is named with its domain", code == 1 and named, out)
+        told = [("ORT_ENABLE_BASIC" in text) == hint for text in (row["detail"], err)]
+        check(f"    with where it comes from{'' if hint else ', which is not known'}", all(told), (row, err))
+        code, _, err = run("import", path, "-o", os.path.join(folder, "never.kfx"))
+        check("    by import too", code == 1 and f"{domain}.{op}" in err and ("ORT_ENABLE_BASIC" in err) == hint, err)
 
 
 @case

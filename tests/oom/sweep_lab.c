@@ -409,6 +409,17 @@ static kf_status do_written(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status do_check(fixture *f, kf_error *err) {
+    kf_check_result r = {.size = sizeof r};
+    kf_node_fate v;
+    kf_status st = kf_node_fate_from_name(kf_node_fate_name(KF_FATE_FUSED), &v, err);
+    if (st == KF_OK) st = kf_check(put(f, "rdk.onnx", f->onnx, f->onnx_bytes), NULL, &r, err);
+    if (st == KF_OK && (r.n == 0 || r.count[KF_FATE_UNSUPPORTED])) st = KF_ERR_INTERNAL;
+    kf_check_result_free(&r);
+    remove_files(f);
+    return st;
+}
+
 static kf_status do_rewrite(fixture *f, kf_error *err) {
     kf_rewrite_options o;
     kf_rewrite_result r = {.size = sizeof r};
@@ -473,6 +484,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"rdk", do_rdk, OOM_JSON},
                             {"rdk check", do_rdk_check, OOM_OTHER},
                             {"compare graphs", do_written, OOM_ANY},
+                            {"check", do_check, OOM_ANY},
                             {"rewrite", do_rewrite, OOM_OTHER},
                             {"replace", do_replace, OOM_OTHER},
                             {"pull", do_pull, OOM_JSON},

@@ -1,5 +1,5 @@
 /* kf_rewrite: what it tells, what it refuses, and callbacks that stop at every step: the status is CANCELLED and the
- * file that was there is as it was.
+ * file that was there is as it was. kf_check: its counts, and the nodes of a file that cannot be imported.
  * Owner rule: the folder of the test is removed at the end. */
 #include "graph_builder.h"
 
@@ -140,8 +140,69 @@ static void test_beside(void **state) {
     unlink(json), unlink(checkpoint);
 }
 
+static void test_check(void **state) {
+    kf_error err = {0};
+    kf_check_result r = {.size = sizeof r};
+    size_t sum = 0;
+    (void)state;
+    gb_ok(kf_check(model, NULL, &r, &err), &err);
+    for (int v = 0; v < KF_FATE_COUNT; v++) sum += r.count[v];
+    assert_true(sum == r.n && r.n > 5 && r.count[KF_FATE_FUSED] > 0 && r.count[KF_FATE_UNSUPPORTED] == 0);
+    for (size_t i = 0; i < r.n; i++) {
+        const kf_checked_node *n = &r.nodes[i];
+        assert_true(n->op[0] && n->rank > 0 && n->shape[0] == 1);
+        assert_int_equal(n->fate == KF_FATE_FOLDED, n->detail[0] == 0);
+    }
+    kf_check_result_free(&r);
+    assert_true(r.n == 0 && r.nodes == NULL && r.size == sizeof r);
+    kf_check_result_free(&r);
+    assert_int_equal(kf_check("no/such.onnx", NULL, &r, &err), KF_ERR_IO);
+    assert_int_equal(r.n, 0);
+    assert_int_equal(kf_check(NULL, NULL, &r, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_check(model, NULL, NULL, &err), KF_ERR_ARGUMENT);
+    r.size = 0;
+    assert_int_equal(kf_check(model, NULL, &r, &err), KF_ERR_ARGUMENT);
+    kf_check_result_free(NULL);
+}
+
+/* Half of the file's operators get names that nobody has. */
+static void test_unknown(void **state) {
+    kf_error err = {0};
+    kf_check_result r = {.size = sizeof r};
+    void *data = NULL;
+    size_t bytes, changed = 0;
+    (void)state;
+    gb_ok(kf_file_read(model, 1 << 20, &data, &bytes, &err), &err);
+    for (char *p = data; p + 6 < (char *)data + bytes; p++)
+        if (memcmp(p, "\x04Relu", 5) == 0) memcpy(p + 1, "Rolu", 4), changed++;
+    assert_true(changed > 0);
+    gb_ok(kf_file_write(out, data, bytes, 0, &err), &err);
+    free(data);
+    assert_int_equal(kf_check(out, NULL, &r, &err), KF_ERR_UNSUPPORTED);
+    assert_non_null(strstr(err.text, "Rolu"));
+    assert_int_equal(r.count[KF_FATE_UNSUPPORTED], changed);
+    assert_int_equal(r.count[KF_FATE_UNJUDGED], r.n - changed);
+    kf_check_result_free(&r);
+}
+
+static void test_verdicts(void **state) {
+    kf_node_fate v = KF_FATE_COUNT;
+    kf_error err = {0};
+    (void)state;
+    for (int i = 0; i < KF_FATE_COUNT; i++) {
+        gb_ok(kf_node_fate_from_name(kf_node_fate_name((kf_node_fate)i), &v, &err), &err);
+        assert_int_equal(v, i);
+    }
+    assert_null(kf_node_fate_name(KF_FATE_COUNT));
+    assert_int_equal(kf_node_fate_from_name("fine", &v, &err), KF_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "not judged"));
+    assert_int_equal(kf_node_fate_from_name(NULL, &v, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(v, KF_FATE_UNJUDGED);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stops), cmocka_unit_test(test_refused),
-                                       cmocka_unit_test(test_beside)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_stops),   cmocka_unit_test(test_refused),
+                                       cmocka_unit_test(test_beside),  cmocka_unit_test(test_check),
+                                       cmocka_unit_test(test_unknown), cmocka_unit_test(test_verdicts)};
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }
