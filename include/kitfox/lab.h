@@ -493,6 +493,15 @@ KF_API kf_status kf_search_table(const kf_graph *graph, int32_t all, char **text
 /** Data type of a row of the node table: "int8", "int16" or "float". Static. Thread safe. */
 KF_API const char *kf_quantized_type(kf_dtype dtype);
 
+/* ---- preprocessing ----------------------------------------------------------------------------------------------- */
+
+/** Replace members of a graph's preprocessing: those of `given` whose bit is set in `fields` (as kf_preprocess_copy
+ *  takes them), the rest stays what the file or the architecture states. `resize` > 0: the short side in pixels before
+ *  the centre is cut out, instead of crop_pct; the network's input has to be square and at most that size. A network of
+ *  one channel needs color (KF_COLOR_GRAY), mean and std. ARGUMENT: these, or what kf_graph_set_preprocess refuses. */
+KF_API kf_status kf_graph_change_picture(kf_graph *graph, const kf_preprocess *given, uint32_t fields, int32_t resize,
+                                         kf_error *err);
+
 /* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 /** Largest differences, relative to the largest value of the output, that kf_graph_compare lets pass. A quantized

@@ -1,6 +1,5 @@
 /* kitfox import IN -o OUT.kfx: compile once, ship one file.
  * Owner rule: the output appears whole or not at all. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -100,44 +99,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-/* The preprocessing that options change: the model's own, or the defaults for grey pictures. */
-static kf_status picture_of(const kf_graph_info *info, const options *o, kf_preprocess *p, kf_error *err) {
-    *p = info->preprocess;
-    if (p->valid) return KF_OK;
-    if (!gives(o, "color") || o->given.color != KF_COLOR_GRAY)
-        return cli_error_at(err, KF_ERR_ARGUMENT, o->in,
-                            "its input is not a picture of three channels; options of "
-                            "pictures do not apply; if it is grey, give --color gray too");
-    if (!gives(o, "mean") || !gives(o, "std"))
-        return cli_error_at(err, KF_ERR_ARGUMENT, o->in,
-                            "--color gray needs --mean and --std; nothing else knows them");
-    kf_preprocess_init(p);
-    return KF_OK;
-}
-
-/* Options replace what the file or the architecture states. All other members stay. */
-static kf_status set_picture(kf_graph *g, const options *o, kf_error *err) {
-    kf_graph_info info = {.size = sizeof info};
-    kf_tensor in;
-    kf_preprocess p;
-    kf_status st = kf_graph_get_info(g, &info, err);
-    if (st == KF_OK) st = kf_graph_input(g, 0, &in, err);
-    if (st == KF_OK) st = picture_of(&info, o, &p, err);
-    if (st != KF_OK) return st;
-    int64_t height = in.rank == 4 ? in.shape[2] : p.height;
-    int64_t width = in.rank == 4 ? in.shape[3] : p.width;
-    if (o->resize && (width != height || o->resize < width))
-        return cli_error_at(err, KF_ERR_ARGUMENT, o->in, "--resize needs a square input, and at least its size");
-    if (o->resize) {
-        p.crop_pct = (double)width / o->resize;
-        while (floor((double)width / p.crop_pct) < o->resize) /* the quotient must not round down */
-            p.crop_pct = nextafter(p.crop_pct, 0);
-        p.crop = KF_CROP_CENTER;
-    }
-    kf_preprocess_copy(&p, &o->given, o->fields);
-    return kf_graph_set_preprocess(g, &p, err);
-}
-
 int cmd_import(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     option_list list;
@@ -152,7 +113,7 @@ int cmd_import(int argc, char **argv) {
     kf_status st = cli_outputs_check(&out, 1, (const char *const[]){o.in, o.common.labels}, 2, &err);
     o.common.outputs = &out, o.common.n_outputs = 1;
     if (st == KF_OK) st = cli_import(o.in, &o.common, &g, &err);
-    if (st == KF_OK && (o.fields || o.resize)) st = set_picture(g, &o, &err);
+    if (st == KF_OK && (o.fields || o.resize)) st = kf_graph_change_picture(g, &o.given, o.fields, o.resize, &err);
     if (st == KF_OK) st = kf_graph_save(g, cli_output_name(o.out), &err);
     kf_graph_destroy(&g);
     if (cli_error_in(&err, st, o.in) != KF_OK) return cli_fail(&err);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "kitfox/info.h"
 
 enum { KEY_NODES = 1000, KEY_CPUS };
 
@@ -34,34 +35,6 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static json_t *tensor_json(const kf_tensor *t) {
-    json_t *shape = json_array();
-    for (int i = 0; i < t->rank; i++) json_array_append_new(shape, json_integer(t->shape[i]));
-    return json_pack("{s:s,s:s,s:o}", "name", t->name, "dtype", kf_dtype_name(t->dtype), "shape", shape);
-}
-
-/* A member of the preprocessing: a number, a word, or a list. */
-static json_t *field_json(const kf_preprocess *p, const kf_field *f) {
-    if (f->words) return json_string(f->words[(int)kf_preprocess_get(p, f, 0)]);
-    json_t *list = json_array();
-    for (int i = 0; i < f->n; i++) {
-        double x = kf_preprocess_get(p, f, i);
-        json_array_append_new(list, f->kind == KF_FIELD_INTEGER ? json_integer((json_int_t)x) : json_real(x));
-    }
-    if (f->n > 1) return list;
-    json_t *one = json_incref(json_array_get(list, 0));
-    json_decref(list);
-    return one;
-}
-
-static json_t *preprocess_json(const kf_preprocess *p) {
-    if (!p->valid) return json_null();
-    json_t *o = json_object();
-    const kf_field *f;
-    for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++) json_object_set_new(o, f->key, field_json(p, f));
-    return o;
-}
-
 static void print_preprocess(const kf_preprocess *p) {
     const kf_field *f;
     printf("%-14s", "preprocess");
@@ -80,9 +53,9 @@ static void print_json(const kf_model *m, const kf_model_info *info, const optio
     json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i,s:s}", "name", info->name, "parameters",
                           (json_int_t)info->parameters, "stored", (json_int_t)info->stored_parameters, "macs",
                           (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes", info->n_steps,
-                          "input", tensor_json(&in), "output", tensor_json(&out), "preprocess",
-                          preprocess_json(&info->preprocess), "quantized", info->quantized, "labels", info->n_labels,
-                          "nv12_range", info->input_range ? "limited" : "full");
+                          "input", info_tensor_json(&in), "output", info_tensor_json(&out), "preprocess",
+                          info_preprocess_json(&info->preprocess), "quantized", info->quantized, "labels",
+                          info->n_labels, "nv12_range", info->input_range ? "limited" : "full");
     if (o->nodes) {
         json_t *list = json_array();
         kf_step_info s = {.size = sizeof s};
@@ -129,22 +102,6 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
                (long long)s.parameters, s.name);
 }
 
-/* One line for each level, in words that scripts can split: NAME, usable or unusable, and "now" for the level in use.
- */
-static void print_cpus(bool as_json) {
-    json_t *list = json_array();
-    for (int i = 0; kf_cpu_level_name(i); i++) {
-        const char *name = kf_cpu_level_name(i);
-        int usable = kf_cpu_level_usable(i);
-        bool now = strcmp(name, kf_cpu_name()) == 0;
-        json_array_append_new(list, json_pack("{s:s,s:b,s:b}", "name", name, "usable", usable, "now", now));
-        const char *state = usable ? "usable" : "unusable";
-        if (!as_json) printf("%-10s %s%s\n", name, state, now ? " now" : "");
-    }
-    if (as_json) cli_print_json(json_pack("{s:O}", "cpus", list));
-    json_decref(list);
-}
-
 int cmd_info(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
@@ -156,7 +113,7 @@ int cmd_info(int argc, char **argv) {
     kf_model_info info = {.size = sizeof info};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     if (o.cpus) {
-        print_cpus(o.common.json);
+        info_print_cpus(o.common.json);
         return EXIT_DONE;
     }
     if (cli_load_model(o.model, &o.common, &m, &err) != KF_OK) return cli_fail(&err);

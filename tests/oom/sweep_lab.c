@@ -409,6 +409,16 @@ static kf_status do_written(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status do_change_picture(fixture *f, kf_error *err) {
+    kf_graph *g = NULL;
+    kf_preprocess p;
+    kf_preprocess_init(&p);
+    kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &g, err);
+    if (st == KF_OK) st = kf_graph_change_picture(g, &p, 0, 9, err);
+    kf_graph_destroy(&g);
+    return st;
+}
+
 static kf_status do_check(fixture *f, kf_error *err) {
     kf_check_result r = {.size = sizeof r};
     kf_node_fate v;
@@ -484,6 +494,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"rdk", do_rdk, OOM_JSON},
                             {"rdk check", do_rdk_check, OOM_OTHER},
                             {"compare graphs", do_written, OOM_ANY},
+                            {"change picture", do_change_picture, OOM_ANY},
                             {"check", do_check, OOM_ANY},
                             {"rewrite", do_rewrite, OOM_OTHER},
                             {"replace", do_replace, OOM_OTHER},

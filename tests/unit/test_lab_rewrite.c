@@ -140,6 +140,38 @@ static void test_beside(void **state) {
     unlink(json), unlink(checkpoint);
 }
 
+static uint32_t bit(const char *key) {
+    const kf_field *f;
+    for (int32_t k = 0; (f = kf_preprocess_field(k)) != NULL; k++)
+        if (strcmp(f->key, key) == 0) return (uint32_t)1 << k;
+    fail_msg("no member %s", key);
+    return 0;
+}
+
+static void test_picture(void **state) {
+    kf_graph *g = NULL;
+    kf_error err = {0};
+    kf_graph_info info = {.size = sizeof info}, old = info;
+    kf_preprocess given;
+    (void)state;
+    kf_preprocess_init(&given);
+    given.mean[1] = 0.25;
+    gb_ok(kf_graph_import(model, NULL, &g, &err), &err);
+    gb_ok(kf_graph_get_info(g, &old, &err), &err);
+    int32_t side = old.preprocess.width;
+    for (int32_t resize = side; resize < side + 300; resize++) { /* the short side is met whatever is divided */
+        gb_ok(kf_graph_change_picture(g, &given, bit("mean"), resize, &err), &err);
+        gb_ok(kf_graph_get_info(g, &info, &err), &err);
+        assert_int_equal((int32_t)floor(side / info.preprocess.crop_pct), resize);
+    }
+    assert_true(info.preprocess.mean[1] == 0.25 && info.preprocess.std[0] == old.preprocess.std[0]);
+    assert_int_equal(kf_graph_change_picture(g, &given, 0, side - 1, &err), KF_ERR_ARGUMENT);
+    assert_non_null(strstr(err.text, "--resize"));
+    assert_int_equal(kf_graph_change_picture(g, &given, 0, -1, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_graph_change_picture(NULL, &given, 0, 0, &err), KF_ERR_ARGUMENT);
+    kf_graph_destroy(&g);
+}
+
 static void test_check(void **state) {
     kf_error err = {0};
     kf_check_result r = {.size = sizeof r};
@@ -203,6 +235,7 @@ static void test_verdicts(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stops),   cmocka_unit_test(test_refused),
                                        cmocka_unit_test(test_beside),  cmocka_unit_test(test_check),
-                                       cmocka_unit_test(test_unknown), cmocka_unit_test(test_verdicts)};
+                                       cmocka_unit_test(test_unknown), cmocka_unit_test(test_verdicts),
+                                       cmocka_unit_test(test_picture)};
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }

@@ -1,0 +1,50 @@
+/* Parts of kitfox info: tensors and preprocessing as JSON, instruction sets.
+ * Owner rule: see info.h. */
+#include "kitfox/info.h"
+
+#include <stdio.h>
+#include <string.h>
+
+json_t *info_tensor_json(const kf_tensor *t) {
+    json_t *shape = json_array();
+    for (int i = 0; i < t->rank; i++) json_array_append_new(shape, json_integer(t->shape[i]));
+    return json_pack("{s:s,s:s,s:o}", "name", t->name, "dtype", kf_dtype_name(t->dtype), "shape", shape);
+}
+
+/* A member of the preprocessing: a number, a word, or a list. */
+static json_t *field_json(const kf_preprocess *p, const kf_field *f) {
+    if (f->words) return json_string(f->words[(int)kf_preprocess_get(p, f, 0)]);
+    json_t *list = json_array();
+    for (int i = 0; i < f->n; i++) {
+        double x = kf_preprocess_get(p, f, i);
+        json_array_append_new(list, f->kind == KF_FIELD_INTEGER ? json_integer((json_int_t)x) : json_real(x));
+    }
+    if (f->n > 1) return list;
+    json_t *one = json_incref(json_array_get(list, 0));
+    json_decref(list);
+    return one;
+}
+
+json_t *info_preprocess_json(const kf_preprocess *p) {
+    if (!p->valid) return json_null();
+    json_t *o = json_object();
+    const kf_field *f;
+    for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++) json_object_set_new(o, f->key, field_json(p, f));
+    return o;
+}
+
+/* One line for each level, in words that scripts can split: NAME, usable or unusable, and "now" for the level in use.
+ */
+void info_print_cpus(bool as_json) {
+    json_t *list = json_array();
+    for (int i = 0; kf_cpu_level_name(i); i++) {
+        const char *name = kf_cpu_level_name(i);
+        int usable = kf_cpu_level_usable(i);
+        bool now = strcmp(name, kf_cpu_name()) == 0;
+        json_array_append_new(list, json_pack("{s:s,s:b,s:b}", "name", name, "usable", usable, "now", now));
+        const char *state = usable ? "usable" : "unusable";
+        if (!as_json) printf("%-10s %s%s\n", name, state, now ? " now" : "");
+    }
+    if (as_json) cli_print_json(json_pack("{s:O}", "cpus", list));
+    json_decref(list);
+}
