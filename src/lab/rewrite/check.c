@@ -69,7 +69,8 @@ static const char *why_unknown(const char *op) {
 }
 
 static void on_node(void *user, const char *name, const char *op, int32_t known) {
-    add(user, name, op, known ? "" : why_unknown(op), known ? KF_FATE_UNJUDGED : KF_FATE_UNSUPPORTED);
+    if (known) add(user, name, op, "", KF_FATE_UNJUDGED);
+    else add(user, name, op, why_unknown(op), KF_FATE_UNSUPPORTED);
 }
 
 /* ---- a file that can --------------------------------------------------------------------------------------------- */
