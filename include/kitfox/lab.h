@@ -262,6 +262,9 @@ typedef struct kf_comparison_summary {
     size_t lost, won;             /**< labelled samples from right to wrong, from wrong to right */
     double p;                     /**< kf_mcnemar */
     double difference, low, high; /**< B's top-1 less A's in points, and its 95 % interval: kf_paired_interval */
+    double agreement, in_top5;    /**< `same` and `other5` in percent of `images`; NAN where `ranked` is 0 */
+    int32_t ranked; /**< 1: the outputs rank classes, so that `same` and `other5` mean something. 0: a map of several
+                         positions, one number, or pooled features without labels */
 } kf_comparison_summary;
 
 /** The outcome. Models and samples are the caller's and have to live as long as it is used. */
@@ -423,9 +426,13 @@ KF_API kf_status kf_rdk_get(const kf_rdk_config *config, int32_t index, kf_rdk_e
 /** Where kf_rdk_quantize stands when it calls `stage`. */
 typedef enum kf_rdk_stage {
     KF_RDK_READY = 0,     /**< the float graph is optimized, the samples are loaded, the outputs can be written */
-    KF_RDK_QUANTIZED = 1, /**< the graph is quantized; nothing is written yet */
+    KF_RDK_QUANTIZED = 1, /**< the graph is quantized and judged; nothing is written yet */
     KF_RDK_WRITING = 2 /**< the outputs are written next, which takes a second at most and is not to be interrupted */
 } kf_rdk_stage;
+
+/** Where a quantized network is judged: see kf_judge below. */
+typedef struct kf_judge kf_judge;
+typedef struct kf_judge_options kf_judge_options;
 
 /** How to quantize. Fill with kf_rdk_options_init, then change fields. Callbacks come from the calling thread. */
 typedef struct kf_rdk_options {
@@ -443,7 +450,9 @@ typedef struct kf_rdk_options {
     /** Called at each stage, with the graph and the samples, which stay the library's. A status other than KF_OK ends
      *  the work with it; then `err` has to be filled. NULL (default): none. */
     kf_status (*stage)(void *user, kf_rdk_stage stage, kf_graph *graph, const kf_samples *samples, kf_error *err);
-    void *user; /**< of the three */
+    void *user;                    /**< of the three */
+    const kf_judge_options *judge; /**< test pictures, limits of the compiled models, and callbacks of kf_judge_measure.
+                                        NULL (default): defaults, with threads and progress of the above */
 } kf_rdk_options;
 KF_API void kf_rdk_options_init(kf_rdk_options *options);
 
@@ -452,6 +461,7 @@ typedef struct kf_rdk_result {
     kf_graph *graph;    /**< quantized; see kf_graph_quantized_summary and kf_quantized_table */
     char *path;         /**< of the compiled model */
     kf_samples samples; /**< what calibrated it; `stage` saw them at this very place */
+    kf_judge *judge;    /**< measured; there from KF_RDK_READY on, also for `stage` */
 } kf_rdk_result;
 
 /** Do what the configuration says: import, edges, preprocessing, calibration data, quantization. Into `working_dir`
@@ -492,6 +502,71 @@ KF_API kf_status kf_quantized_table(const kf_graph *graph, char **text, kf_error
 KF_API kf_status kf_search_table(const kf_graph *graph, int32_t all, char **text, kf_error *err);
 /** Data type of a row of the node table: "int8", "int16" or "float". Static. Thread safe. */
 KF_API const char *kf_quantized_type(kf_dtype dtype);
+
+/** Classes of calibration samples for kf_quantize_options.labels, by the labels.csv or the class folders of `folder`.
+ *  `graph` is float; it is optimized, and compiled within `limits` (NULL: defaults). *labels is [samples->n] and the
+ * caller's to free(). It is NULL where some sample has none: then `target_drop` counts answers that float gives
+ * differently, and `notice` (may be NULL) is told so. It is also told where a held-out sample weighs more than
+ * `target_drop` points. IO, FORMAT, LIMIT, MEMORY. */
+KF_API kf_status kf_search_labels(kf_graph *graph, const kf_model_options *limits, const kf_samples *samples,
+                                  const char *folder, double target_drop, kf_message_fn notice, void *user,
+                                  int32_t **labels, kf_error *err);
+
+/* A quantized network is judged beside its float form: the compiled models run, as they will at the user's, over the
+ * calibration samples and over test pictures.
+ *
+ *     kf_judge_create(graph, NULL, &judge, &err);
+ *     kf_graph_quantize(graph, samples.tensors, samples.n, NULL, &err);
+ *     kf_judge_measure(judge, graph, &samples, &err);
+ *     kf_judge_get(judge, &judgement, &err);
+ */
+
+/** How to judge. Fill with kf_judge_options_init, then change fields. Callbacks come from the calling thread. */
+struct kf_judge_options {
+    size_t size;                   /**< sizeof(kf_judge_options), set by the init function */
+    const char *data;              /**< folder of test pictures, with labels or without; NULL (default): none */
+    int32_t threads;               /**< as in kf_compare_options */
+    size_t node_images;            /**< samples for the nodes, of the test pictures where there are some; 0 (default) */
+    const kf_model_options *model; /**< limits of both models; it has to live as long as the judge. NULL (default) */
+    kf_message_fn notice;          /**< told why test pictures have no labels. NULL (default): nobody is */
+    /** After each picture; `total` counts all comparisons. Non-zero stops: KF_ERR_CANCELLED. NULL (default): none. */
+    int (*progress)(void *user, size_t done, size_t total);
+    void (*fewer_threads)(void *user, int32_t started, int32_t wanted); /**< as in kf_compare_options */
+    void *user;                                                         /**< of the three */
+};
+KF_API void kf_judge_options_init(kf_judge_options *options);
+
+/** Before quantizing: keeps `graph`, which is optimized, as a compiled float model, and lists the test pictures.
+ *  `options` may be NULL: defaults. *out is NULL on failure, else the caller destroys it. ARGUMENT, IO, FORMAT, LIMIT,
+ *  UNSUPPORTED, MEMORY. */
+KF_API kf_status kf_judge_create(kf_graph *graph, const kf_judge_options *options, kf_judge **out, kf_error *err);
+/** The test pictures, which belong to the judge; NULL where no folder was given. */
+KF_API const kf_samples *kf_judge_tests(const kf_judge *judge);
+/** After quantizing: both models over `calibration`, whose tensors are loaded, and over the test pictures; then each
+ *  is timed for half a second at most. `calibration` has to live as long as kf_judge_page is called. Errors as
+ *  kf_compare; ARGUMENT: `graph` was not quantized. */
+KF_API kf_status kf_judge_measure(kf_judge *judge, kf_graph *graph, const kf_samples *calibration, kf_error *err);
+
+/** What was measured. */
+typedef struct kf_judgement {
+    size_t size;          /**< sizeof of this structure, set by the caller before the call */
+    size_t samples, used; /**< calibration samples that were compared, and that the quantizer had memory for */
+    size_t distinct;      /**< samples that differ from each other: kf_sample_facts */
+    double agreement;     /**< percent of the samples with the same best class; NAN: the outputs rank no classes */
+    double low, high;     /**< 95 % interval of it for other samples like these, by as many as are distinct; or NAN */
+    double cosine, sqnr;  /**< of the outputs of all samples together; dB, INFINITY where they are equal */
+    double float_ms, ms;  /**< one frame of the float and of the quantized model, on one thread of this machine */
+    const kf_comparison_summary *tests; /**< on the test pictures; NULL without. Belongs to the judge */
+} kf_judgement;
+/** ARGUMENT: nothing was measured, or out->size is not set. */
+KF_API kf_status kf_judge_get(const kf_judge *judge, kf_judgement *out, kf_error *err);
+/** kf_comparison_page about the test pictures, else about the calibration samples, with the quantizer's record of the
+ *  nodes (`detail`). `model` and `output` are the names of both files. The caller releases *html with free(); it is
+ *  NULL on failure. ARGUMENT, MEMORY. */
+KF_API kf_status kf_judge_page(const kf_judge *judge, const kf_graph *graph, const char *model, const char *output,
+                               void **html, size_t *bytes, kf_error *err);
+/** NULL, and a pointer to NULL, are accepted; *judge becomes NULL. */
+KF_API void kf_judge_destroy(kf_judge **judge);
 
 /* ---- preprocessing ----------------------------------------------------------------------------------------------- */
 

@@ -266,12 +266,16 @@ static kf_status refuse_import_options(const char *name, const cli_common *c, kf
     return err->status;
 }
 
+void cli_model_options(const cli_common *c, kf_model_options *out) {
+    kf_model_options_init(out);
+    out->max_model_bytes = out->max_session_bytes = c->max_memory;
+    out->max_operations = c->max_operations;
+}
+
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err) {
     bool builtin = !arg || strcmp(arg, "everyday10") == 0;
     kf_model_options o;
-    kf_model_options_init(&o);
-    o.max_model_bytes = o.max_session_bytes = c->max_memory;
-    o.max_operations = c->max_operations;
+    cli_model_options(c, &o);
     if (!builtin && cli_is_imported(arg)) return cli_compile(arg, c, &o, out, err);
     kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
     if (st != KF_OK) return st;

@@ -87,6 +87,8 @@ void cli_guard_json(void);
 bool cli_is_model(const char *arg);
 /** Is this MODEL argument imported (.onnx, .safetensors), not loaded? */
 bool cli_is_imported(const char *arg);
+/** The limits that the command line gave. */
+void cli_model_options(const cli_common *c, kf_model_options *out);
 /** Load .kfx, .onnx or the built-in model (NULL or "everyday10"). The caller destroys the model. Options of `c` that
  * only an import can honour are refused for a compiled model. */
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err);

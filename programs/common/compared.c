@@ -7,18 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/files.h"
 
 json_t *cli_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
 
 json_t *compared_json(const kf_comparison_summary *s) {
-    double n = (double)s->images;
     bool known = s->labelled > 0;
-    json_t *o = json_pack("{s:I,s:f,s:f,s:f,s:o,s:b,s:I}", "images", (json_int_t)s->images, "agreement",
-                          100 * (double)s->same / n, "top1_in_top5", 100 * (double)s->other5 / n, "cosine", s->cosine,
-                          "sqnr_db", cli_real(s->sqnr), "identical", s->identical, "labelled", (json_int_t)s->labelled);
+    json_t *o = json_pack("{s:I,s:o,s:o,s:f,s:o,s:b,s:I}", "images", (json_int_t)s->images, "agreement",
+                          cli_real(s->agreement), "top1_in_top5", cli_real(s->in_top5), "cosine", s->cosine, "sqnr_db",
+                          cli_real(s->sqnr), "identical", s->identical, "labelled", (json_int_t)s->labelled);
     const struct {
         const char *key;
         double value;
@@ -32,19 +30,26 @@ json_t *compared_json(const kf_comparison_summary *s) {
     return o;
 }
 
+/* Percent points with their sign; what rounds to nothing is not below it. */
+static const char *points(double x, char text[16]) {
+    snprintf(text, 16, "%+.2f", x);
+    if (strcmp(text, "-0.00") == 0) text[0] = '+';
+    return text;
+}
+
 void compared_print(const kf_comparison_summary *s) {
-    double n = (double)s->images;
-    if (s->identical) printf("%zu pictures: outputs identical\n", s->images);
-    else
-        printf(
-            "%zu pictures: top-1 agreement %.2f %%, A's top-1 in B's top-5 %.2f %%, output cosine %.6f, SQNR %.2f dB\n",
-            s->images, 100 * (double)s->same / n, 100 * (double)s->other5 / n, s->cosine, s->sqnr);
+    char difference[3][16];
+    printf("%zu pictures: ", s->images);
+    if (!s->identical && s->ranked)
+        printf("top-1 agreement %.2f %%, A's top-1 in B's top-5 %.2f %%, ", s->agreement, s->in_top5);
+    if (s->identical) puts("outputs identical");
+    else printf("output cosine %.6f, SQNR %.2f dB\n", s->cosine, s->sqnr);
     if (!s->labelled) return;
     printf("%zu labelled: top-1 A %.2f %%, B %.2f %%; top-5 A %.2f %%, B %.2f %%\n", s->labelled, s->top1[0],
            s->top1[1], s->top5[0], s->top5[1]);
     printf("flips: %zu right to wrong, %zu wrong to right, McNemar's exact p %.4g\n", s->lost, s->won, s->p);
-    printf("B - A: %+.2f points, 95 %% interval %+.2f to %+.2f (Tango's paired score interval)\n", s->difference,
-           s->low, s->high);
+    printf("B - A: %s points, 95 %% interval %s to %s (Tango's paired score interval)\n",
+           points(s->difference, difference[0]), points(s->low, difference[1]), points(s->high, difference[2]));
 }
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
@@ -114,16 +119,16 @@ kf_status compared_print_nodes(const kf_comparison *w, bool json, kf_error *err)
 
 static int progress(void *user, size_t done, size_t total) {
     (void)user;
-    if (isatty(2) && done % 4 == 1) fprintf(stderr, "\rpictures: %zu of %zu", done, total);
-    return 0;
+    return cli_progress("pictures", done, total);
 }
 
 kf_status compared_run(const kf_model *const *m, const pictures *p, kf_compare_options *o, kf_comparison *out,
                        kf_error *err) {
     o->progress = progress;
     o->fewer_threads = cli_fewer_threads;
+    cli_cancel_on();
     kf_status st = kf_compare(m[0], m[1], p, o, out, err);
-    if (isatty(2)) fprintf(stderr, "\r%60s\r", "");
+    cli_cancel_off();
     return st;
 }
 

@@ -3,7 +3,6 @@
 #include "common/files.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -109,42 +108,4 @@ kf_status cli_outputs_check(const cli_output *o, size_t n, const char *const *in
         if (st != KF_OK) return st;
     }
     return KF_OK;
-}
-
-/* ---- signals ----------------------------------------------------------------------------------------------------- */
-
-static volatile sig_atomic_t waiting, waited;
-
-static void end(int number) {
-    kf_file_abandon();
-    signal(number, SIG_DFL);
-    raise(number); /* blocked until the handler returns */
-}
-
-static void on_signal(int number) {
-    if (waiting && !waited) waited = number;
-    else end(number);
-}
-
-void cli_signals_install(void) {
-    static const int ENDS[] = {SIGINT, SIGTERM, SIGHUP};
-    struct sigaction old, new = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&new.sa_mask);
-    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
-        if (sigaction(ENDS[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN) sigaction(ENDS[i], &new, NULL);
-    signal(SIGXFSZ, SIG_IGN);
-}
-
-void cli_signals_wait(void) { waiting = 1; }
-
-int cli_signals_waited(void) { return waited != 0; }
-
-int cli_stop(void *user, size_t done, size_t total) {
-    (void)user, (void)done, (void)total;
-    return cli_signals_waited();
-}
-
-void cli_signals_go(void) {
-    waiting = 0;
-    if (waited) end(waited);
 }

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "common/cancel.h"
 #include "kitfox/compile.h"
 
 /** Largest JSON inputs in bytes: the parser takes up to 45 times as much memory. */
@@ -43,16 +44,5 @@ kf_status cli_outputs_check(const cli_output *o, size_t n, const char *const *in
 /** Is it one of these inputs, by device and inode? ARGUMENT then. NULL entries, "-" and names that lead nowhere are
  * passed over. */
 kf_status cli_output_apart(const cli_output *o, const char *const *inputs, size_t n, kf_error *err);
-
-/** From now on SIGINT, SIGTERM and SIGHUP remove temporary files before they end the program, where they were not
- * ignored; a file that grows past RLIMIT_FSIZE is an error and no signal. */
-void cli_signals_install(void);
-/** Files that belong together get their names: one such signal waits until cli_signals_go. A second one does not. */
-void cli_signals_wait(void);
-void cli_signals_go(void);
-/** 1: one is waiting. What progress callbacks return. */
-int cli_signals_waited(void);
-/** The same as `progress` of options. */
-int cli_stop(void *user, size_t done, size_t total);
 
 #endif

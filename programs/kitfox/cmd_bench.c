@@ -135,12 +135,12 @@ int cmd_bench(int argc, char **argv) {
         const char *name = cli_base_name(arg ? arg : "everyday10");
         kf_model *m = NULL;
         kf_status st = load(&o, arg, &m, i == 0, &err);
-        cli_signals_wait();
+        cli_cancel_on();
         if (st == KF_OK && o.table) st = table(&o, m, name, i == 0, &err);
         else if (st == KF_OK) st = bench(&o, m, name, &err);
         kf_model_destroy(&m);
         fflush(stdout);
-        cli_signals_go();
+        cli_cancel_off();
         if (st != KF_OK) return cli_fail(&err);
     }
     return EXIT_DONE;

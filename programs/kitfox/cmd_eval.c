@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/files.h"
@@ -58,8 +57,7 @@ typedef struct table {
 
 static int progress(void *user, size_t done, size_t total) {
     (void)user;
-    if (isatty(2) && done % 16 == 1) fprintf(stderr, "\r%zu of %zu pictures", done, total);
-    return 0;
+    return cli_progress("pictures", done, total);
 }
 
 /* A name with a comma or a quote is quoted, as it is read. */
@@ -145,8 +143,9 @@ static kf_status evaluate(const kf_model *m, const kf_dataset *d, const options 
     if (o->predictions && !(t.f = open_memstream(&t.text, &t.bytes)))
         return cli_error_at(err, KF_ERR_MEMORY, o->predictions, "out of memory; free some");
     if (t.f) fputs("file,class_index,top1,top2,top3,top4,top5\n", t.f);
+    cli_cancel_on();
     kf_status st = kf_evaluate(m, d, &how, &e, err);
-    if (isatty(2)) fprintf(stderr, "\r%40s\r", "");
+    cli_cancel_off();
     if (t.f && st == KF_OK) st = cli_write_stream(o->predictions, t.f, &t.text, &t.bytes, err);
     else if (t.f) fclose(t.f), free(t.text);
     if (st == KF_OK) st = print(m, o, &e, err);

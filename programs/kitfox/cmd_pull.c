@@ -99,7 +99,7 @@ static void report(const char *name, const kf_pull_result *r, bool json) {
 static int progress(void *user, uint64_t done, uint64_t total) {
     options *o = user;
     cli_bar_bytes(&o->bar, done, total);
-    return cli_signals_waited();
+    return cli_cancelled();
 }
 
 static void notice(void *user, const char *text) {

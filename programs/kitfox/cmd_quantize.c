@@ -1,11 +1,9 @@
 /* kitfox quantize MODEL --calib DIR -o OUT.kfx, or CONFIG.yaml: post-training quantization, with a table of what it
- * cost where. Owner rule: the output appears whole or not at all. */
-#include <math.h>
+ * cost where. Arguments alone.
+ * Owner rule: strings belong to the command line. */
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "common/files.h"
+#include "common/cancel.h"
 #include "kitfox/quantize.h"
 
 enum {
@@ -22,15 +20,9 @@ enum {
 };
 
 typedef struct options {
-    cli_common common;
-    const char *model, *out, *calib, *list, *ranges; /* ranges: the option that chose them */
-    size_t limit;
-    kf_quantize_options q;
+    quantize_job job;
+    const char *ranges; /* the option that chose them */
     const char *int16[MAX_INT16];
-    quantize_search search;
-    bool nodes;
-    quantize_report report;
-    quantize_pace pace;
 } options;
 
 static const struct argp_option OPTIONS[] = {
@@ -55,8 +47,8 @@ static const struct argp_option OPTIONS[] = {
 };
 
 static error_t parse_switch(options *o, int key) {
-    int32_t *flags[] = {&o->q.per_channel, &o->q.channel_scales, &o->q.bias_correction,
-                        &o->q.rounding,    &o->q.cross,          &o->q.equalize};
+    int32_t *flags[] = {&o->job.q.per_channel, &o->job.q.channel_scales, &o->job.q.bias_correction,
+                        &o->job.q.rounding,    &o->job.q.cross,          &o->job.q.equalize};
     if (key < KEY_FLAG || key >= KEY_FLAG + 6) return ARGP_ERR_UNKNOWN;
     *flags[key - KEY_FLAG] = 0;
     return 0;
@@ -64,16 +56,16 @@ static error_t parse_switch(options *o, int key) {
 
 /* The file says these things; an option that would contradict it is refused. */
 static void refuse_beside_yaml(struct argp_state *state, const options *o) {
-    const char *option = o->out                  ? "--output"
-                         : o->calib              ? "--calib"
-                         : o->list               ? "--calib-list"
-                         : o->ranges             ? o->ranges
-                         : o->q.n_int16          ? "--int16"
-                         : o->common.preprocess  ? "--preprocess"
-                         : o->common.input_shape ? "--input-shape"
-                         : o->common.arch        ? "--arch"
-                                                 : NULL;
-    if (option) argp_error(state, "%s does not apply beside a YAML file; %s says it", option, o->model);
+    const char *option = o->job.out                  ? "--output"
+                         : o->job.calib              ? "--calib"
+                         : o->job.list               ? "--calib-list"
+                         : o->ranges                 ? o->ranges
+                         : o->job.q.n_int16          ? "--int16"
+                         : o->job.common.preprocess  ? "--preprocess"
+                         : o->job.common.input_shape ? "--input-shape"
+                         : o->job.common.arch        ? "--arch"
+                                                     : NULL;
+    if (option) argp_error(state, "%s does not apply beside a YAML file; %s says it", option, o->job.model);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -81,36 +73,36 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     char *end = NULL;
     kf_error err;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common, state->child_inputs[1] = &o->search; return 0;
-    case 'o': o->out = arg; return 0;
-    case 'c': o->calib = arg; return 0;
-    case 'n': o->nodes = true; return 0;
-    case KEY_LIST: o->list = arg; return 0;
-    case KEY_LIMIT: o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000); return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->job.common, state->child_inputs[1] = &o->job.search; return 0;
+    case 'o': o->job.out = arg; return 0;
+    case 'c': o->job.calib = arg; return 0;
+    case 'n': o->job.nodes = true; return 0;
+    case KEY_LIST: o->job.list = arg; return 0;
+    case KEY_LIMIT: o->job.limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000); return 0;
     case KEY_METHOD:
         o->ranges = "--method";
-        if (kf_range_method_from_name(arg, &o->q.range, &err) != KF_OK) argp_error(state, "--method: %s", err.text);
+        if (kf_range_method_from_name(arg, &o->job.q.range, &err) != KF_OK) argp_error(state, "--method: %s", err.text);
         return 0;
     case KEY_PERCENTILE:
         o->ranges = "--max-percentile";
-        o->q.percentile = strtod(arg, &end);
-        if (*end || end == arg || !(o->q.percentile >= 50 && o->q.percentile <= 100))
+        o->job.q.percentile = strtod(arg, &end);
+        if (*end || end == arg || !(o->job.q.percentile >= 50 && o->job.q.percentile <= 100))
             argp_error(state, "--max-percentile %s: 50 to 100 is needed", arg);
         return 0;
-    case KEY_REPORT: o->report.path = arg; return 0;
-    case KEY_DATA: o->report.data = arg; return 0;
-    case KEY_GAIN: o->q.gain = 1; return 0;
+    case KEY_REPORT: o->job.report = arg; return 0;
+    case KEY_DATA: o->job.data = arg; return 0;
+    case KEY_GAIN: o->job.q.gain = 1; return 0;
     case KEY_INT16:
-        if (o->q.n_int16 == MAX_INT16) argp_error(state, "--int16: at most %d nodes", MAX_INT16);
-        o->int16[o->q.n_int16++] = arg;
+        if (o->job.q.n_int16 == MAX_INT16) argp_error(state, "--int16: at most %d nodes", MAX_INT16);
+        o->int16[o->job.q.n_int16++] = arg;
         return 0;
     case ARGP_KEY_ARG:
-        if (o->model) argp_error(state, "%s: one model only", arg);
-        o->model = arg;
+        if (o->job.model) argp_error(state, "%s: one model only", arg);
+        o->job.model = arg;
         return 0;
     case ARGP_KEY_END:
-        if (o->model && quantize_is_yaml(o->model)) refuse_beside_yaml(state, o);
-        else if (!o->model || !o->out || !o->calib)
+        if (o->job.model && quantize_is_yaml(o->job.model)) refuse_beside_yaml(state, o);
+        else if (!o->job.model || !o->job.out || !o->job.calib)
             argp_error(state, "MODEL, --calib DIR and -o OUT.kfx, or CONFIG.yaml, are needed");
         return 0;
     default: return parse_switch(o, key);
@@ -119,47 +111,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static int progress(void *user, size_t done, size_t total) {
     (void)user;
-    if (!isatty(2)) return cli_signals_waited();
-    fprintf(stderr, "\rquantizing %3zu of %zu nodes", done, total);
-    if (done == total) fprintf(stderr, "\r%40s\r", "");
-    return cli_signals_waited();
-}
-
-static kf_status check_outputs(const options *o, const cli_output out[2], kf_error *err) {
-    char csv[2][4096];
-    snprintf(csv[0], sizeof csv[0], "%.4000s/labels.csv", o->calib);
-    snprintf(csv[1], sizeof csv[1], "%.4000s/labels.csv", o->report.data ? o->report.data : o->calib);
-    return cli_outputs_check(out, 2, (const char *const[]){o->model, o->list, o->common.labels, csv[0], csv[1]}, 5,
-                             err);
-}
-
-static kf_status run(options *o, kf_graph **g, pictures *p, kf_error *err) {
-    kf_graph_info info = {.size = sizeof info};
-    double start = cli_now_ms();
-    const cli_output out[] = {{o->out, "-o", false}, {o->report.path, "--report", false}};
-    kf_status st = check_outputs(o, out, err);
-    o->common.outputs = out, o->common.n_outputs = 2;
-    if (st == KF_OK) st = cli_import(o->model, &o->common, g, err);
-    if (st == KF_OK) st = kf_graph_get_info(*g, &info, err);
-    if (st == KF_OK) st = pictures_find(o->calib, o->list, o->limit, p, err);
-    for (int i = 0; st == KF_OK && i < 2; i++) st = cli_output_apart(&out[i], (const char *const *)p->paths, p->n, err);
-    if (st == KF_OK) st = pictures_load(p, &info.preprocess, err);
-    if (st == KF_OK) st = kf_samples_check(p, &info.preprocess, cli_note, NULL, NULL, err);
-    if (st == KF_OK) st = quantize_search_labels(&o->search, *g, o->calib, p, err);
-    if (st == KF_OK) st = quantize_report_begin(&o->report, o->model, *g, &o->q, err);
-    if (st == KF_OK) st = quantize_pace_begin(&o->pace, *g, err);
-    cli_signals_wait(); /* the first one stops at the next node or trial, a second one at once */
-    if (st == KF_OK) st = kf_graph_quantize(*g, p->tensors, p->n, &o->q, err);
-    cli_signals_go();
-    if (st == KF_OK) st = quantize_report_measure(&o->report, *g, p, err);
-    if (st == KF_OK) st = quantize_pace_measure(&o->pace, *g, err);
-    if (st == KF_OK) st = kf_graph_save(*g, o->out, err);
-    if (st == KF_OK) st = quantize_report_write(&o->report, *g, o->out, err);
-    if (st != KF_OK) return st;
-    if (o->nodes || o->common.json) quantize_print_nodes(*g, o->common.json);
-    quantize_print_search(*g, o->common.json, o->nodes);
-    return quantize_print_summary(*g, o->out, p, (cli_now_ms() - start) / 1e3, &o->report, &o->pace, o->common.json,
-                                  err);
+    return cli_progress("quantizing, nodes", done, total);
 }
 
 int cmd_quantize(int argc, char **argv) {
@@ -167,24 +119,16 @@ int cmd_quantize(int argc, char **argv) {
     const struct argp argp = {
         OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx\nCONFIG.yaml", "Post-training quantization to 8 bits.", children,
         NULL,    NULL};
-    options o = {.limit = 200};
-    o.search.q = &o.q;
-    pictures p = {0};
+    options o = {.job.limit = 200};
+    quantize_job *job = &o.job;
     kf_error err = {0};
-    kf_graph *g = NULL;
-    kf_quantize_options_init(&o.q);
-    o.q.progress = progress;
-    o.q.fewer_threads = cli_fewer_threads;
+    job->search.q = &job->q;
+    kf_quantize_options_init(&job->q);
+    job->q.progress = progress;
+    job->q.fewer_threads = cli_fewer_threads;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    o.q.int16_nodes = o.int16;
-    o.q.threads = o.common.threads;
-    o.report.threads = o.common.threads;
-    kf_status st = quantize_is_yaml(o.model) ? quantize_yaml(o.model, &o.common, &o.q, o.limit, &o.report, &err)
-                                             : run(&o, &g, &p, &err);
-    quantize_report_free(&o.report);
-    quantize_pace_free(&o.pace);
-    pictures_free(&p);
-    quantize_search_free(&o.search);
-    kf_graph_destroy(&g);
+    job->q.int16_nodes = o.int16;
+    job->q.threads = job->common.threads;
+    kf_status st = quantize_is_yaml(job->model) ? quantize_yaml(job, &err) : quantize_model(job, &err);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);
 }

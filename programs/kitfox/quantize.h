@@ -1,21 +1,44 @@
-/* What the two ways into the verb quantize share.
- * Owner rule: nothing is kept. */
+/* What the two ways into the verb quantize share: a model with options, and a YAML file.
+ * Owner rule: a job borrows its strings; each way releases what it makes. */
 #ifndef KITFOX_QUANTIZE_VERB_H
 #define KITFOX_QUANTIZE_VERB_H
 
-#include <stdio.h>
-
-#include "common/pictures.h"
+#include "common/compared.h"
 #include "kitfox/lab.h"
-#include "kitfox/quantize_pace.h"
-#include "kitfox/quantize_report.h"
+
+/** Options of 16-bit storage: nodes by name, and the search for a target. The child parser's input. */
+enum { QUANTIZE_MOST_NAMES = 256 };
+typedef struct quantize_search {
+    kf_quantize_options *q; /* gets the parsed options */
+    const char *outputs[QUANTIZE_MOST_NAMES], *weights[QUANTIZE_MOST_NAMES];
+    bool limited, given; /* --max-int16-macs; a target */
+} quantize_search;
+extern const struct argp quantize_search_argp;
+
+/** What the command line says. */
+typedef struct quantize_job {
+    cli_common common;
+    const char *model, *out, *calib, *list; /* model: the YAML file of that way, which has no others of these */
+    const char *report, *data;              /* --report, --data; NULL: none */
+    size_t limit;
+    kf_quantize_options q;
+    quantize_search search;
+    bool nodes;
+    kf_model_options limits; /* of what is compiled to be judged: quantize_judging */
+} quantize_job;
 
 /** By its suffix. */
 bool quantize_is_yaml(const char *name);
-/** kitfox quantize CONFIG.yaml: everything from the file, outputs into its working_dir. `q` holds the switches of the
- *  command line. */
-kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit,
-                        quantize_report *r, kf_error *err);
+/** kitfox quantize MODEL: one output file, and a page. */
+kf_status quantize_model(quantize_job *job, kf_error *err);
+/** kitfox quantize CONFIG.yaml: everything from the file, outputs into its working_dir. */
+kf_status quantize_yaml(quantize_job *job, kf_error *err);
+
+/** How the job's network is judged. The options point into the job. */
+void quantize_judging(quantize_job *job, kf_judge_options *how);
+/** The page, where one is wanted: `model` was quantized, `out` is the written file. */
+kf_status quantize_write_page(const quantize_job *job, const kf_judge *judge, const kf_graph *g, const char *model,
+                              const char *out, kf_error *err);
 
 /** Raw NV12 frames of the command line. `width` 0: they have the network's size. */
 typedef struct yaml_frames {
@@ -29,25 +52,10 @@ kf_status check_yaml(const char *path, const cli_common *common, const yaml_fram
 
 /** On standard output: the node table that scripts of the zoo's users search for, or one JSON object a line. */
 void quantize_print_nodes(const kf_graph *g, bool json);
-/** The last line or object: what was written, how far it agrees with float and how much that says, and whether it is
- * the faster. */
-kf_status quantize_print_summary(const kf_graph *g, const char *out, const kf_samples *given, double seconds,
-                                 const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err);
+/** The last line or object: what was written, how far it agrees with float, and whether it is the faster. */
+kf_status quantize_print_summary(const quantize_job *job, const kf_judge *judge, const char *out, double seconds,
+                                 kf_error *err);
 /** Ranking and outcome of the search, or JSON objects; a notice on standard error when the target was not met. Nothing
  *  for a graph that had no target. `all`: the whole ranking. */
 void quantize_print_search(const kf_graph *g, bool json, bool all);
-
-/** Options of 16-bit storage: nodes by name, and the search for a target. The child parser's input. */
-enum { QUANTIZE_MOST_NAMES = 256 };
-typedef struct quantize_search {
-    kf_quantize_options *q; /* gets the parsed options */
-    const char *outputs[QUANTIZE_MOST_NAMES], *weights[QUANTIZE_MOST_NAMES];
-    int32_t *labels;
-    bool limited, given; /* --max-int16-macs; a target */
-} quantize_search;
-extern const struct argp quantize_search_argp;
-/** With --target-drop: classes of the pictures into s->q->labels where the folder has a labels.csv or class folders for
- * all of them; else a notice. Optimizes the graph. quantize_search_free releases. */
-kf_status quantize_search_labels(quantize_search *s, kf_graph *g, const char *folder, const pictures *p, kf_error *err);
-void quantize_search_free(quantize_search *s);
 #endif

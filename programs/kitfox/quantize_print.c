@@ -1,10 +1,13 @@
-/* What the verb quantize prints: the node table, the search, and the last line.
+/* What the verb quantize tells: the node table, the search, the last line, and the page.
  * Owner rule: nothing is kept. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/files.h"
 #include "kitfox/quantize.h"
+
+enum { NODE_IMAGES = 20 }; /* pictures for the nodes of the page */
 
 /* Text of the library, whole. */
 static void print_text(kf_status st, char *text, const kf_error *err) {
@@ -29,8 +32,6 @@ void quantize_print_nodes(const kf_graph *g, bool json) {
                                  cli_real(n.alone_cosine), "alone_sqnr_db", cli_real(n.alone_sqnr)));
 }
 
-static json_t *decibel(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-
 static void print_search_json(const kf_graph *g, const kf_search_result *r) {
     kf_search_candidate c = {.size = sizeof c};
     kf_error err;
@@ -42,8 +43,8 @@ static void print_search_json(const kf_graph *g, const kf_search_result *r) {
                              r->held_out, "drop_of", r->labelled ? "accuracy" : "agreement", "float_top1",
                              r->labelled ? json_real(r->float_top1) : json_null(), "promoted", r->promoted, "drop_int8",
                              r->drop_before, "drop", r->drop, "cosine_int8", r->cosine_before, "cosine", r->cosine,
-                             "sqnr_db_int8", decibel(r->sqnr_before), "sqnr_db", decibel(r->sqnr), "int16_macs_percent",
-                             r->int16_macs));
+                             "sqnr_db_int8", cli_real(r->sqnr_before), "sqnr_db", cli_real(r->sqnr),
+                             "int16_macs_percent", r->int16_macs));
 }
 
 void quantize_print_search(const kf_graph *g, bool json, bool all) {
@@ -64,38 +65,60 @@ void quantize_print_search(const kf_graph *g, bool json, bool all) {
         r.drop, r.cosine, r.held_out, r.int16_macs);
 }
 
-/* What the agreement on these samples says of others: the 95 % interval of as many as differ. */
-static kf_status interval(const kf_samples *given, int32_t used, double agreement, kf_sample_facts *f, double ends[2],
-                          kf_error *err) {
-    *f = (kf_sample_facts){.size = sizeof *f};
-    KF_TRY(kf_samples_check(given, NULL, NULL, NULL, f, err));
-    size_t n = f->distinct < (size_t)used ? f->distinct : (size_t)used;
-    kf_proportion_interval((size_t)lround(agreement / 100 * (double)n), n, &ends[0], &ends[1]);
+static void print_line(const kf_judgement *r, const char *out, double seconds) {
+    printf("%s: %zu of %zu samples, ", out, r->used, r->samples);
+    if (isnan(r->agreement)) printf("output cosine with float %.6f", r->cosine);
+    else printf("top-1 agreement with float %.2f %%", r->agreement);
+    if (isnan(r->agreement)) printf(" on them");
+    else printf(" on them (95 %% interval for others like them: %.1f to %.1f %%)", r->low, r->high);
+    printf(", output SQNR %.2f dB, %.1f s\n", r->sqnr, seconds);
+}
+
+kf_status quantize_print_summary(const quantize_job *job, const kf_judge *judge, const char *out, double seconds,
+                                 kf_error *err) {
+    kf_judgement r = {.size = sizeof r};
+    KF_TRY(kf_judge_get(judge, &r, err));
+    if (job->common.json) {
+        cli_print_json(json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:f,s:I,s:o,s:f,s:f}", "output", out, "samples",
+                                 (json_int_t)r.used, "distinct", (json_int_t)r.distinct, "agreement",
+                                 cli_real(r.agreement), "agreement_low", cli_real(r.low), "agreement_high",
+                                 cli_real(r.high), "sqnr_db", cli_real(r.sqnr), "seconds", seconds, "bytes",
+                                 (json_int_t)compared_file_bytes(out), "test",
+                                 r.tests ? compared_json(r.tests) : json_null(), "float_ms", r.float_ms, "ms", r.ms));
+    } else {
+        print_line(&r, out, seconds);
+        if (r.tests) printf("on %s:\n", job->data);
+        if (r.tests) compared_print(r.tests);
+    }
+    if (r.ms > r.float_ms)
+        fprintf(stderr,
+                "kitfox: note: the quantized model is slower than its float form on this CPU (%s, threads 1): %.3f and "
+                "%.3f ms\n",
+                kf_cpu_name(), r.ms, r.float_ms);
     return KF_OK;
 }
 
-kf_status quantize_print_summary(const kf_graph *g, const char *out, const kf_samples *given, double seconds,
-                                 const quantize_report *r, const quantize_pace *pace, bool json, kf_error *err) {
-    double agreement, sqnr, ends[2];
-    int32_t samples;
-    kf_sample_facts f;
-    KF_TRY(kf_graph_quantized_summary(g, &agreement, &sqnr, &samples, err));
-    KF_TRY(interval(given, samples, agreement, &f, ends, err));
-    if (json) {
-        json_t *o = json_pack("{s:s,s:i,s:I,s:f,s:f,s:f,s:o,s:f,s:I}", "output", out, "samples", samples, "distinct",
-                              (json_int_t)f.distinct, "agreement", agreement, "agreement_low", 100 * ends[0],
-                              "agreement_high", 100 * ends[1], "sqnr_db", cli_real(sqnr), "seconds", seconds, "bytes",
-                              (json_int_t)compared_file_bytes(out));
-        quantize_report_tell(r, o);
-        quantize_pace_tell(pace, o);
-        cli_print_json(o);
-    } else {
-        printf(
-            "%s: %d of %zu samples, top-1 agreement with float %.2f %% on them (95 %% interval for others like them: "
-            "%.1f to %.1f %%), output SQNR %.2f dB, %.1f s\n",
-            out, samples, given->n, agreement, 100 * ends[0], 100 * ends[1], sqnr, seconds);
-        quantize_report_tell(r, NULL);
-        quantize_pace_tell(pace, NULL);
-    }
-    return KF_OK;
+static int progress(void *user, size_t done, size_t total) {
+    (void)user;
+    return cli_progress("pictures", done, total);
+}
+
+void quantize_judging(quantize_job *job, kf_judge_options *how) {
+    cli_model_options(&job->common, &job->limits);
+    kf_judge_options_init(how);
+    how->data = job->data, how->threads = job->common.threads;
+    how->node_images = job->report ? NODE_IMAGES : 0;
+    how->model = &job->limits;
+    how->notice = cli_note, how->progress = progress, how->fewer_threads = cli_fewer_threads;
+}
+
+kf_status quantize_write_page(const quantize_job *job, const kf_judge *judge, const kf_graph *g, const char *model,
+                              const char *out, kf_error *err) {
+    void *html;
+    size_t bytes;
+    if (!job->report) return KF_OK;
+    KF_TRY(kf_judge_page(judge, g, model, out, &html, &bytes, err));
+    kf_status st = cli_write(job->report, html, bytes, err);
+    free(html);
+    return st;
 }

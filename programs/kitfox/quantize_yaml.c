@@ -1,4 +1,4 @@
-/* kitfox quantize CONFIG.yaml: the work is kf_rdk_quantize's; here are the page, the pace, and what is printed.
+/* kitfox quantize CONFIG.yaml: the work is kf_rdk_quantize's; here are the page and what is printed.
  * Owner rule: the configuration, labels and the result are released here. */
 #include <string.h>
 
@@ -7,10 +7,8 @@
 
 typedef struct state {
     const kf_rdk_config *c;
-    const cli_common *common;
-    kf_quantize_options q;
-    quantize_report *report;
-    quantize_pace pace;
+    quantize_job *job;
+    const kf_rdk_result *result;
 } state;
 
 bool quantize_is_yaml(const char *name) {
@@ -20,63 +18,61 @@ bool quantize_is_yaml(const char *name) {
 
 static int progress(void *user, size_t done, size_t total) {
     const state *s = user;
-    return s->q.progress(NULL, done, total);
+    return s->job->q.progress(NULL, done, total);
 }
 
 /* The page may replace no input. */
 static kf_status check_report(const state *s, const kf_samples *samples, kf_error *err) {
-    const char *const inputs[] = {s->c->model, kf_rdk_place(s->c, NULL), s->common->labels};
-    const cli_output page = {s->report->path, "--report", false};
+    const char *const inputs[] = {s->c->model, kf_rdk_place(s->c, NULL), s->job->common.labels};
+    const cli_output page = {s->job->report, "--report", false};
+    const kf_samples *tests = kf_judge_tests(s->result->judge);
     KF_TRY(cli_output_apart(&page, (const char *const *)samples->paths, samples->n, err));
+    if (tests) KF_TRY(cli_output_apart(&page, (const char *const *)tests->paths, tests->n, err));
     return cli_outputs_check(&page, 1, inputs, 3, err);
 }
 
+/* Ctrl-C stops the quantizer and the judge, ends the program between them and the files, and waits for all files. */
 static kf_status stage(void *user, kf_rdk_stage at, kf_graph *g, const kf_samples *samples, kf_error *err) {
-    state *s = user;
-    kf_quantize_options q = s->q;
+    (void)g;
     if (at == KF_RDK_READY) {
-        KF_TRY(check_report(s, samples, err));
-        KF_TRY(quantize_report_begin(s->report, s->c->model, g, &q, err));
-        return quantize_pace_begin(&s->pace, g, err);
+        KF_TRY(check_report(user, samples, err));
+        cli_cancel_on();
     }
-    if (at == KF_RDK_QUANTIZED) {
-        KF_TRY(quantize_report_measure(s->report, g, samples, err));
-        return quantize_pace_measure(&s->pace, g, err);
-    }
-    cli_signals_wait();
+    if (at == KF_RDK_QUANTIZED) cli_cancel_off();
+    if (at == KF_RDK_WRITING) cli_signals_wait();
     return KF_OK;
 }
 
-static kf_status quantize(state *s, const kf_import_options *import, size_t limit, kf_rdk_result *r, kf_error *err) {
+static kf_status quantize(state *s, const kf_import_options *import, kf_rdk_result *r, kf_error *err) {
+    quantize_job *job = s->job;
     kf_rdk_options o;
+    kf_judge_options how;
     kf_rdk_options_init(&o);
-    s->q.detail = s->report->path != NULL;
-    o.import = import, o.quantize = &s->q, o.limit = limit;
-    o.inputs = &s->common->labels, o.n_inputs = 1;
-    o.notice = cli_note, o.stage = stage, o.user = s;
-    if (s->q.progress) o.progress = progress;
+    quantize_judging(job, &how);
+    job->q.detail = job->report != NULL;
+    o.import = import, o.quantize = &job->q, o.judge = &how, o.limit = job->limit;
+    o.inputs = &job->common.labels, o.n_inputs = 1;
+    o.notice = cli_note, o.stage = stage, o.progress = progress, o.user = s;
     kf_status st = kf_rdk_quantize(s->c, &o, r, err);
-    cli_signals_go();
-    return st == KF_OK ? quantize_report_write(s->report, r->graph, r->path, err) : st;
+    if (st == KF_OK) st = quantize_write_page(job, r->judge, r->graph, s->c->model, r->path, err);
+    cli_cancel_off();
+    return st;
 }
 
-kf_status quantize_yaml(const char *path, const cli_common *common, const kf_quantize_options *q, size_t limit,
-                        quantize_report *r, kf_error *err) {
+kf_status quantize_yaml(quantize_job *job, kf_error *err) {
     kf_rdk_config *c = NULL;
     kf_rdk_result done = {0};
     cli_importing i = {0};
     double start = cli_now_ms();
-    kf_status st = kf_rdk_load(path, cli_note, NULL, &c, err);
-    if (st == KF_OK) st = cli_import_options(common, &i, err);
-    state s = {.c = c, .common = common, .q = *q, .report = r};
-    if (st == KF_OK) st = quantize(&s, &i.options, limit, &done, err);
+    kf_status st = kf_rdk_load(job->model, cli_note, NULL, &c, err);
+    if (st == KF_OK) st = cli_import_options(&job->common, &i, err);
+    state s = {c, job, &done};
+    if (st == KF_OK) st = quantize(&s, &i.options, &done, err);
     if (st == KF_OK) {
-        quantize_print_nodes(done.graph, common->json);
-        quantize_print_search(done.graph, common->json, false);
-        st = quantize_print_summary(done.graph, done.path, &done.samples, (cli_now_ms() - start) / 1e3, r, &s.pace,
-                                    common->json, err);
+        quantize_print_nodes(done.graph, job->common.json);
+        quantize_print_search(done.graph, job->common.json, false);
+        st = quantize_print_summary(job, done.judge, done.path, (cli_now_ms() - start) / 1e3, err);
     }
-    quantize_pace_free(&s.pace);
     kf_rdk_result_free(&done);
     kf_labels_free(&i.labels);
     kf_rdk_free(&c);

@@ -383,6 +383,48 @@ static kf_status do_rdk(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status judged(kf_graph *g, const kf_judge_options *how, const kf_samples *s, kf_error *err) {
+    kf_judge *j = NULL;
+    kf_judgement r = {.size = sizeof r};
+    kf_quantize_options q;
+    void *html = NULL;
+    size_t bytes;
+    kf_quantize_options_init(&q);
+    q.threads = 1, q.rounding = 0, q.equalize = 0, q.bias_correction = 0;
+    kf_status st = kf_judge_create(g, how, &j, err);
+    if (st == KF_OK && kf_judge_tests(j)->n != s->n) st = KF_ERR_INTERNAL;
+    if (st == KF_OK) st = kf_graph_quantize(g, s->tensors, s->n, &q, err);
+    if (st == KF_OK) st = kf_judge_measure(j, g, s, err);
+    if (st == KF_OK) st = kf_judge_get(j, &r, err);
+    if (st == KF_OK && (r.samples != s->n || !r.tests)) st = KF_ERR_INTERNAL;
+    if (st == KF_OK) st = kf_judge_page(j, g, "a.onnx", "a.kfx", &html, &bytes, err);
+    free(html);
+    kf_judge_destroy(&j);
+    return st;
+}
+
+static kf_status do_judge(fixture *f, kf_error *err) {
+    kf_graph *g = NULL;
+    kf_graph_info info = {.size = sizeof info};
+    kf_judge_options how;
+    kf_samples s = {0};
+    int32_t *labels = NULL;
+    char folder[1024];
+    snprintf(folder, sizeof folder, "%s", source(f, "data/pictures"));
+    kf_judge_options_init(&how);
+    how.data = folder, how.threads = 1;
+    kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &g, err);
+    if (st == KF_OK) st = kf_graph_get_info(g, &info, err);
+    if (st == KF_OK) st = kf_samples_find(folder, NULL, 0, &s, err);
+    if (st == KF_OK) st = kf_samples_load(&s, &info.preprocess, err);
+    if (st == KF_OK) st = kf_search_labels(g, NULL, &s, folder, 1, NULL, NULL, &labels, err);
+    free(labels);
+    if (st == KF_OK) st = judged(g, &how, &s, err);
+    kf_samples_free(&s);
+    kf_graph_destroy(&g);
+    return st;
+}
+
 static kf_status do_rdk_check(fixture *f, kf_error *err) {
     static const unsigned char FRAME[8 * 8 * 3 / 2] = {3};
     kf_rdk_config *c = NULL;
@@ -492,6 +534,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"config", do_config, OOM_ANY},
                             {"other configs", do_other_configs, OOM_OTHER},
                             {"rdk", do_rdk, OOM_JSON},
+                            {"judge", do_judge, OOM_OTHER},
                             {"rdk check", do_rdk_check, OOM_OTHER},
                             {"compare graphs", do_written, OOM_ANY},
                             {"change picture", do_change_picture, OOM_ANY},

@@ -2,6 +2,7 @@
  * One pair of sessions on each thread; every sample has its own slot, so sums do not depend on the threads.
  * Owner rule: kf_comparison_free releases what kf_compare made; models and samples are borrowed. */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +81,28 @@ double kf__compare_sqnr(const double sums[4]) { return sums[3] > 0 ? 10 * log10(
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
+/* Pooled values are features: a classifier follows them. */
+static bool ends_in_pool(const kf_model *m, int32_t steps) {
+    static const char *const KEEP[] = {"to_nchw", "quantize", "dequantize"};
+    kf_step_info s = {.size = sizeof s};
+    for (int32_t i = steps - 1; i >= 0 && kf_model_step(m, i, &s, NULL) == KF_OK; i = s.in[0]) {
+        bool keeps = false;
+        for (size_t k = 0; k < sizeof KEEP / sizeof *KEEP; k++) keeps = keeps || strcmp(s.op, KEEP[k]) == 0;
+        if (!keeps) return strstr(s.op, "pool") != NULL;
+    }
+    return false;
+}
+
+static bool ranks_classes(const kf_comparison *w) {
+    kf_model_info info = {.size = sizeof info};
+    kf_tensor out;
+    kf_model_get_info(w->models[0], &info);
+    if (w->classes < 2 || kf_model_output(w->models[0], 0, &out, NULL) != KF_OK) return false;
+    for (int32_t d = 2; d < out.rank; d++)
+        if (out.shape[d] != 1) return false;
+    return kf_model_label(w->models[0], 0) || !ends_in_pool(w->models[0], info.n_steps);
+}
+
 static kf_comparison_summary summarize(const kf_comparison *w) {
     kf_comparison_summary s = {.images = w->samples->n};
     size_t hit[2] = {0}, five[2] = {0};
@@ -97,6 +120,9 @@ static kf_comparison_summary summarize(const kf_comparison *w) {
         for (int k = 0; k < 2; k++) hit[k] += right[k], five[k] += a->top5[k];
     }
     s.identical = sum[3] == 0;
+    s.ranked = s.labelled || ranks_classes(w);
+    s.agreement = s.ranked ? 100 * (double)s.same / (double)s.images : NAN;
+    s.in_top5 = s.ranked ? 100 * (double)s.other5 / (double)s.images : NAN;
     s.cosine = kf__compare_cosine(sum), s.sqnr = kf__compare_sqnr(sum);
     if (!s.labelled) return s;
     double n = (double)s.labelled;

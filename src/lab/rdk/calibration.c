@@ -48,6 +48,9 @@ static kf_status random_samples(kf__rdk_job *j, const kf_tensor *in, bool pixels
     p->tensors = calloc(N, sizeof *p->tensors);
     if (!p->paths || !p->tensors) KF_RDK_FAIL_MEMORY(err);
     while (p->n < N) {
+        char name[40];
+        snprintf(name, sizeof name, "random numbers %zu", p->n + 1); /* where others have a path */
+        if (!(p->paths[p->n] = strdup(name))) KF_RDK_FAIL_MEMORY(err);
         kf_tensor *t = &p->tensors[p->n++];
         size_t count = 1;
         for (int i = 0; i < in->rank; i++) count *= (size_t)in->shape[i];

@@ -191,6 +191,10 @@ static kf_status begin(kf__rdk_job *j, const kf_rdk_config *c, const kf_rdk_opti
     j->c = c;
     kf_quantize_options_init(&j->q);
     KF_TRY(kf_options_read(&j->q, j->o.quantize, "kf_quantize_options", err));
+    kf_judge_options_init(&j->how);
+    KF_TRY(kf_options_read(&j->how, j->o.judge, "kf_judge_options", err));
+    if (!j->o.judge) j->how.threads = j->q.threads;
+    if (!j->o.judge) j->how.progress = j->o.progress, j->how.user = j->o.user;
     j->log = open_memstream(&j->log_text, &j->log_bytes);
     if (!j->log) KF_RDK_FAIL_MEMORY(err);
     for (int32_t i = 0; i < c->n_notices; i++) fprintf(j->log, "note: %s\n", c->notices[i]);
@@ -241,6 +245,12 @@ static kf_status quantize(kf__rdk_job *j, kf_error *err) {
     return KF_OK;
 }
 
+static kf_status judge(kf__rdk_job *j, kf_error *err) {
+    kf_status st = kf_judge_measure(*j->judge, j->g, j->samples, err);
+    if (st != KF_ERR_CANCELLED) return st;
+    KF_FAIL(err, st, "%s: stopped by the caller; nothing was written", j->c->model);
+}
+
 /* QDQ ONNX of what was quantized, read back and run: it has to give the same numbers. */
 static kf_status make_qdq(kf__rdk_job *j, kf_error *err) {
     kf_graph *back = NULL;
@@ -257,8 +267,10 @@ static kf_status work(kf__rdk_job *j, kf_error *err) {
     KF_TRY(prepare(j, &in, err));
     KF_TRY(kf__rdk_outputs_check(j, err));
     KF_TRY(kf_graph_write_onnx(j->g, &j->optimized.data, &j->optimized.bytes, err));
+    KF_TRY(kf_judge_create(j->g, &j->how, j->judge, err));
     KF_TRY(stage(j, KF_RDK_READY, err));
     KF_TRY(quantize(j, err));
+    KF_TRY(judge(j, err));
     KF_TRY(stage(j, KF_RDK_QUANTIZED, err));
     KF_TRY(make_qdq(j, err));
     KF_TRY(stage(j, KF_RDK_WRITING, err));
@@ -283,6 +295,7 @@ kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *opt
         free(j);
         KF_RDK_FAIL_MEMORY(err);
     }
+    j->judge = &out->judge;
     j->samples = &out->samples; /* the samples live as long as the result */
     kf_status st = begin(j, config, options, err);
     if (st == KF_OK) st = work(j, err);
@@ -295,6 +308,7 @@ kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *opt
 
 void kf_rdk_result_free(kf_rdk_result *result) {
     if (!result) return;
+    kf_judge_destroy(&result->judge);
     kf_graph_destroy(&result->graph);
     kf_samples_free(&result->samples);
     free(result->path);

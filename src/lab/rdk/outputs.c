@@ -1,6 +1,7 @@
 /* The outputs of a quantization: a compiled model, three ONNX files, a log, and the calibration data if asked for.
  * Owner rule: outputs get their names only after all of them are written; until then nothing of them is to be seen. */
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -118,18 +119,19 @@ kf_status kf_file_replace(const char *part, const char *path, kf_error *err) {
 }
 
 static kf_status log_text(const kf__rdk_job *j, char **text, size_t *bytes, kf_error *err) {
-    double agreement, sqnr;
-    int32_t samples;
+    kf_judgement r = {.size = sizeof r};
     char *nodes = NULL, *search = NULL;
     const char *from = j->c->random ? "random numbers" : j->c->calibration;
-    KF_TRY(kf_graph_quantized_summary(j->g, &agreement, &sqnr, &samples, err));
+    KF_TRY(kf_judge_get(*j->judge, &r, err));
     kf_status st = kf_quantized_table(j->g, &nodes, err);
     if (st == KF_OK) st = kf_search_table(j->g, 1, &search, err);
     FILE *f = st == KF_OK ? open_memstream(text, bytes) : NULL;
     if (f) {
-        fprintf(f, "model: %s\n%scalibration data: %s, %d of %zu files\n\n%s%s", j->c->model, j->log_text, from,
-                samples, j->samples->n, nodes, search);
-        fprintf(f, "\ntop-1 agreement with float %.2f %% on them, output SQNR %.2f dB\n", agreement, sqnr);
+        fprintf(f, "model: %s\n%scalibration data: %s, %zu of %zu files\n\n%s%s", j->c->model, j->log_text, from,
+                r.used, r.samples, nodes, search);
+        if (isnan(r.agreement)) fprintf(f, "\noutput cosine %.6f with float on them", r.cosine);
+        else fprintf(f, "\ntop-1 agreement with float %.2f %% on them", r.agreement);
+        fprintf(f, ", output SQNR %.2f dB\n", r.sqnr);
     }
     bool ok = f && !ferror(f);
     if (f && (fclose(f) != 0 || !*text)) ok = false;

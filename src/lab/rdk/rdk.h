@@ -24,7 +24,9 @@ typedef struct kf__rdk_job {
     const kf_rdk_config *c;
     kf_rdk_options o;
     kf_quantize_options q;
+    kf_judge_options how;
     kf_graph *g;
+    kf_judge **judge;    /* the result's */
     kf_samples *samples; /* the result's, or a check's own */
     kf__rdk_onnx original, optimized, quantized;
     FILE *log; /* a memory stream of `log_text`: notices, one a line */

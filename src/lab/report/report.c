@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "compare/feed.h"
 #include "data/text.h"
@@ -25,7 +26,15 @@ static void two(FILE *f, const char *what, double a, double b) {
     fprintf(f, "<tr><td>%s</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", what, a, b);
 }
 
+/* Percent points with their sign; what rounds to nothing is not below it. */
+static const char *points(double x, char text[16]) {
+    snprintf(text, 16, "%+.2f", x);
+    if (strcmp(text, "-0.00") == 0) text[0] = '+';
+    return text;
+}
+
 static void labelled_rows(FILE *f, const kf_comparison_summary *s) {
+    char text[3][16];
     fprintf(f, "<tr><td>with a label</td><td colspan=\"2\">%zu</td></tr>\n", s->labelled);
     two(f, "top-1", s->top1[0], s->top1[1]);
     two(f, "top-5", s->top5[0], s->top5[1]);
@@ -35,12 +44,13 @@ static void labelled_rows(FILE *f, const kf_comparison_summary *s) {
             s->lost, s->won);
     fprintf(f, "<tr><td>McNemar's exact p</td><td colspan=\"2\">%.4g</td></tr>\n", s->p);
     fprintf(f,
-            "<tr><td>top-1, B - A</td><td colspan=\"2\">%+.2f points</td></tr>\n<tr><td>its 95 %% interval</td><td "
-            "colspan=\"2\">%+.2f to %+.2f points</td></tr>\n",
-            s->difference, s->low, s->high);
+            "<tr><td>top-1, B - A</td><td colspan=\"2\">%s points</td></tr>\n<tr><td>its 95 %% interval</td><td "
+            "colspan=\"2\">%s to %s points</td></tr>\n",
+            points(s->difference, text[0]), points(s->low, text[1]), points(s->high, text[2]));
 }
 
 static void verdict(FILE *f, const kf_comparison_summary *s) {
+    char text[2][16];
     if (!s->labelled) {
         fputs("<p id=\"verdict\">These pictures have no labels, so nothing is said about right and wrong: agreement "
               "counts equal answers, and accuracies, McNemar's test and the interval are left out.</p>\n",
@@ -51,8 +61,8 @@ static void verdict(FILE *f, const kf_comparison_summary *s) {
     if (s->low <= 0 && s->high >= 0)
         fprintf(f,
                 "The interval holds 0: on %zu pictures the difference in top-1 cannot be told from none. It may be as "
-                "low as %+.2f and as high as %+.2f points.",
-                s->labelled, s->low, s->high);
+                "low as %s and as high as %s points.",
+                s->labelled, points(s->low, text[0]), points(s->high, text[1]));
     else fprintf(f, "The interval leaves out 0: B is %s than A.", s->difference < 0 ? "worse" : "better");
     fputs(" The interval is Tango's score interval for paired proportions (Stat. Med. 17, 1998); the test counts only "
           "pictures whose answer changed side.</p>\n",
@@ -68,7 +78,6 @@ static void sizes(FILE *f, const report *r) {
 }
 
 static void summary(FILE *f, const report *r, const kf_comparison_summary *s) {
-    double n = (double)s->images;
     fputs("<p>A: ", f);
     kf__html_text(f, r->o.names[0]);
     fputs("<br>B: ", f);
@@ -76,11 +85,12 @@ static void summary(FILE *f, const report *r, const kf_comparison_summary *s) {
     fputs("</p>\n<p>", f);
     kf__html_text(f, r->o.basis);
     fputs("</p>\n<h2>Summary</h2>\n<table id=\"summary\"><tr><th></th><th>A</th><th>B</th></tr>\n", f);
-    fprintf(f,
-            "<tr><td>pictures</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>same top-1</td><td colspan=\"2\">%.2f "
-            "%%</td></tr>\n",
-            s->images, 100 * (double)s->same / n);
-    fprintf(f, "<tr><td>A's top-1 in B's top-5</td><td colspan=\"2\">%.2f %%</td></tr>\n", 100 * (double)s->other5 / n);
+    fprintf(f, "<tr><td>pictures</td><td colspan=\"2\">%zu</td></tr>\n", s->images);
+    if (s->ranked)
+        fprintf(f,
+                "<tr><td>same top-1</td><td colspan=\"2\">%.2f %%</td></tr>\n"
+                "<tr><td>A's top-1 in B's top-5</td><td colspan=\"2\">%.2f %%</td></tr>\n",
+                s->agreement, s->in_top5);
     if (s->labelled) labelled_rows(f, s);
     fprintf(f, "<tr><td>output cosine</td><td colspan=\"2\">%.6f</td></tr>\n", s->cosine);
     if (s->identical) fputs("<tr><td>output SQNR</td><td colspan=\"2\">exact</td></tr>\n", f);
