@@ -8,8 +8,9 @@
 
 #include "common/cli.h"
 #include "common/files.h"
+#include "kitfox/predictions.h"
 
-enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, KEY_CONFUSION, KEY_LIST, TOP = 5 };
+enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, KEY_CONFUSION, KEY_LIST };
 
 typedef struct options {
     cli_common common;
@@ -48,37 +49,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 /* ---- output ------------------------------------------------------------------------------------------------------ */
 
-/* Where predictions go while they come. */
-typedef struct table {
-    FILE *f; /* of --predictions; NULL: none */
-    char *text;
-    size_t bytes;
-} table;
-
 static int progress(void *user, size_t done, size_t total) {
     (void)user;
     return cli_progress("pictures", done, total);
-}
-
-/* A name with a comma or a quote is quoted, as it is read. */
-static void put_name(FILE *f, const char *s) {
-    bool quote = strpbrk(s, ",\"") != NULL;
-    if (quote) fputc('"', f);
-    for (; *s; s++) {
-        if (*s == '"') fputc('"', f);
-        fputc(*s, f);
-    }
-    if (quote) fputc('"', f);
-}
-
-static void prediction(void *user, const kf_prediction *p) {
-    FILE *f = ((table *)user)->f;
-    if (p->error) cli_say("%s", p->error);
-    if (!f) return;
-    put_name(f, p->item.name);
-    fprintf(f, ",%lld", (long long)p->item.truth);
-    for (size_t k = 0; k < TOP; k++) fprintf(f, ",%d", k < p->n ? p->top[k].index : -1);
-    fputc('\n', f);
 }
 
 static kf_status write_confusion(const kf_model *m, const options *o, const kf_evaluation *e, const char *summary,
@@ -134,20 +107,17 @@ static kf_status check_pictures(const kf_dataset *d, const options *o, kf_error 
 }
 
 static kf_status evaluate(const kf_model *m, const kf_dataset *d, const options *o, kf_error *err) {
-    table t = {NULL, NULL, 0};
+    predictions t = {0};
     kf_evaluation e = {.size = sizeof e};
     kf_evaluate_options how;
     kf_evaluate_options_init(&how);
     how.threads = o->common.threads, how.limit = (size_t)o->limit;
-    how.progress = progress, how.prediction = prediction, how.fewer_threads = cli_fewer_threads, how.user = &t;
-    if (o->predictions && !(t.f = open_memstream(&t.text, &t.bytes)))
-        return cli_error_at(err, KF_ERR_MEMORY, o->predictions, "out of memory; free some");
-    if (t.f) fputs("file,class_index,top1,top2,top3,top4,top5\n", t.f);
+    how.progress = progress, how.prediction = predictions_add, how.fewer_threads = cli_fewer_threads, how.user = &t;
+    KF_TRY(predictions_begin(&t, o->predictions, err));
     cli_cancel_on();
     kf_status st = kf_evaluate(m, d, &how, &e, err);
     cli_cancel_off();
-    if (t.f && st == KF_OK) st = cli_write_stream(o->predictions, t.f, &t.text, &t.bytes, err);
-    else if (t.f) fclose(t.f), free(t.text);
+    st = predictions_end(&t, st, err);
     if (st == KF_OK) st = print(m, o, &e, err);
     kf_evaluation_free(&e);
     return st;

@@ -83,6 +83,9 @@ def comparing():
     code, text, err = run("compare", "everyday10", quantized, "--data", EXAMPLES, "--json")
     check("compare: float with quantized", code == 0 and rows(text)[0]["agreement"] == 100 and not rows(text)[0]["identical"], (text, err))
     code, _, err = run("compare", "everyday10", "--data", EXAMPLES)
+    said, row = plain()[2][-1], rows(text)[0]
+    same = abs(said["sqnr_db"] - row["sqnr_db"]) < 1e-9 and said["agreement"] == row["agreement"]
+    check("quantize prints what compare measures of the file", same, (said, row))
     check("compare: one model is too few", code == 2, err)
 
 

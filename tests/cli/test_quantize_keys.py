@@ -107,6 +107,7 @@ def edges(top):
     check("output_nodes", code == 0 and job.info()["output"]["shape"] == [1, 5] and "/Softmax_7" not in out, out + err)
     code, out, err = job.run(edit(("  working_dir", "  output_nodes: /Flatten_5\n  working_dir")))
     check("    features", code == 0 and job.info()["output"]["shape"] == [1, 12], out + err)
+    check("    features have a cosine, and no best class", "output cosine with float" in out and "top-1" not in out, out)
     for value, what in {"/Gemm_7": "there is no such node", "/Gemm_6;/Gemm_6": "it is named twice"}.items():
         text = edit(("  working_dir", f"  output_nodes: {value}\n  working_dir"))
         code, out, err = job.run(text)

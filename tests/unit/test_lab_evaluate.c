@@ -209,6 +209,13 @@ static void wilson(void **state) {
         kf_proportion_interval(ROWS[i].n - ROWS[i].hits, ROWS[i].n, &l2, &h2);
         assert_true(fabs(lo + h2 - 1) < 1e-12 && fabs(hi + l2 - 1) < 1e-12);
     }
+    for (size_t n = 1; n < 300; n++) { /* no percentage below 0 or above 100, by no rounding */
+        double lo, hi;
+        kf_proportion_interval(0, n, &lo, &hi);
+        assert_true(lo == 0 && !signbit(lo) && hi < 1);
+        kf_proportion_interval(n, n, &lo, &hi);
+        assert_true(hi == 1 && lo > 0);
+    }
 }
 
 static void scores(void **state) {
