@@ -225,6 +225,12 @@ static void npy(void **state) {
     assert_true(back.rank == 2 && back.shape[0] == 2 && back.shape[1] == 3 && back.bytes == sizeof x);
     assert_memory_equal(back.data, x, sizeof x);
     free(back.data);
+    t.dtype = KF_U8, t.shape[1] = 12;
+    assert_int_equal(kf_npy_write(in("y.npy"), &t, &err), KF_OK);
+    assert_int_equal(kf_npy_read(in("y.npy"), &back, &err), KF_OK);
+    assert_true(back.dtype == KF_U8 && back.rank == 2 && back.shape[1] == 12 && back.bytes == sizeof x);
+    assert_memory_equal(back.data, x, sizeof x);
+    free(back.data);
     t.dtype = KF_I32;
     assert_int_equal(kf_npy_write(in("y.npy"), &t, &err), KF_ERR_ARGUMENT);
     free(t.data);

@@ -28,7 +28,8 @@ static void hear(void *user, const char *text) {
 static int photo(int k, int i) {
     uint32_t s = (uint32_t)(k * COUNT + i + 1) * 2654435761u;
     s ^= s >> 15, s *= 2246822519u, s ^= s >> 13;
-    return i == 0 ? 0 : i == 1 ? 255 : (int)(s % 246) + 5;
+    if (i < 2) return 255 * i;
+    return (int)(s % 246) + 5;
 }
 
 static kf_preprocess how(void) {
