@@ -142,6 +142,10 @@ def yaml(top):
         code, _, err = run("check", "c.yaml", cwd=top)
         notes = [line for line in err.splitlines() if "fewer than 20" not in line and "optimize_level" not in line]
         check(f"YAML, {what}", code == status and says(err, words) and len(notes) == (words != ""), (code, err))
+    with open(os.path.join(top, "c.yaml"), "w", encoding="utf-8") as f:
+        f.write(YAML.format(**good).replace("  cal_data_type: uint8", "  preprocess_on: True"))
+    code, _, err = run("check", "c.yaml", cwd=top)
+    check("YAML, raw files for pictures", code == 1 and says(err, "holds no pictures .. preprocess_on: False"), (code, err))
 
 
 @once

@@ -206,8 +206,7 @@ static void labels(void **state) {
     (void)state;
     int64_t *found;
     kf_error err;
-    assert_int_equal(kf_samples_labels(&files, in_root("tests/fuzz/corpus"), models[0], NULL, NULL, &found, &err),
-                     KF_OK);
+    assert_int_equal(kf_samples_labels(&files, in_root("tests/data"), models[0], NULL, NULL, &found, &err), KF_OK);
     assert_null(found); /* folders, but not of classes */
     assert_int_equal(kf_samples_labels(&files, "/nowhere", models[0], NULL, NULL, &found, &err), KF_ERR_IO);
 }

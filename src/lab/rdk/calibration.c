@@ -68,7 +68,9 @@ static kf_status random_samples(kf__rdk_job *j, const kf_tensor *in, bool pixels
 static kf_status load_pictures(kf__rdk_job *j, kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
     KF_TRY(kf_graph_get_info(j->g, &info, err));
-    KF_TRY(kf_samples_find(j->c->calibration, NULL, j->o.limit, j->samples, err));
+    kf_error why;
+    kf_status st = kf_samples_find(j->c->calibration, NULL, j->o.limit, j->samples, &why);
+    if (st != KF_OK) KF_FAIL(err, st, "%.800s; files of raw numbers need preprocess_on: False", why.text);
     return kf_samples_load(j->samples, &info.preprocess, err);
 }
 
