@@ -88,6 +88,10 @@ tier asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=f
 if [ $full = yes ]; then
   export KITFOX_PEERS=$TRUTH
   INTEGER=(hashes hashes-numpy int8 int format session verify ref)
+  # What runs networks on the level that the machine chose; other tests take every level by themselves, or none.
+  NETWORKS=(exec session pool batch verify image nv12 preprocess lab-evaluate lab-compare goldens runtime int8 hashes)
+  NETWORKS+=(cases examples kitfox-run eval-verb verify-verb stream bench-verb onnx-peers)
+  TESTS=("${NETWORKS[@]}")
   for level in $(lower_levels); do
     KITFOX_CPU=$level tier gcc
   done
@@ -104,7 +108,7 @@ if [ $full = yes ]; then
     skipped=$((skipped + 1))
   fi
   export KITFOX_PEERS=none
-  TESTS=(os session verify hashes int8 runtime eval-verb) SLOWER=10
+  TESTS=(os pool session batch verify hashes int8 runtime eval-verb) SLOWER=10
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
   campaign
   emulated_x86
