@@ -403,7 +403,7 @@ static kf_status judged(kf_graph *g, const kf_judge_options *how, const kf_sampl
     return st;
 }
 
-static kf_status do_judge(fixture *f, kf_error *err) {
+static kf_status do_quantized(fixture *f, kf_error *err) {
     kf_graph *g = NULL;
     kf_graph_info info = {.size = sizeof info};
     kf_judge_options how;
@@ -534,7 +534,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"config", do_config, OOM_ANY},
                             {"other configs", do_other_configs, OOM_OTHER},
                             {"rdk", do_rdk, OOM_JSON},
-                            {"judge", do_judge, OOM_OTHER},
+                            {"judge", do_quantized, OOM_OTHER},
                             {"rdk check", do_rdk_check, OOM_OTHER},
                             {"compare graphs", do_written, OOM_ANY},
                             {"change picture", do_change_picture, OOM_ANY},
