@@ -62,7 +62,8 @@ static kf_status do_listed(fixture *f, kf_error *err) {
     char list[4200];
     snprintf(list, sizeof list, "%s", source(f, "fuzz/corpus/labels/labels.csv"));
     o.list = list;
-    kf_status st = kf_dataset_open(source(f, "data/pictures"), &o, &d, err);
+    /* Few entries: qsort allocates for many, and goes on without. */
+    kf_status st = kf_dataset_open(source(f, "fuzz"), &o, &d, err);
     kf_dataset_destroy(&d);
     return st;
 }
