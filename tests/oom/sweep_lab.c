@@ -233,7 +233,7 @@ static kf_status do_row(fixture *f, kf_error *err) {
     return kf_bench_table(f->model, &o, &row, err);
 }
 
-static kf_status do_judge(fixture *f, kf_error *err) {
+static kf_status do_verdicts(fixture *f, kf_error *err) {
     const kf_verify_report r = {.size = sizeof r, .steps = 1, .exact = 1, .first = -1};
     const kf_bench_pace p = {.quantized = 1};
     (void)f;
@@ -517,7 +517,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"batch", do_batch, OOM_ANY},
                             {"bench", do_bench, OOM_ANY},
                             {"row of the table", do_row, OOM_ANY},
-                            {"verdicts", do_judge, OOM_NONE},
+                            {"verdicts", do_verdicts, OOM_NONE},
                             {"peak of the memory", do_peak, OOM_OTHER},
                             {"files", do_files, OOM_OTHER},
                             {"stream", do_stream, OOM_ANY},
