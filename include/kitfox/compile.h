@@ -5,7 +5,9 @@
 #ifndef KITFOX_COMPILE_H
 #define KITFOX_COMPILE_H
 
+#include "kitfox/graph_types.h"
 #include "kitfox/kitfox.h"
+#include "kitfox/quantize_types.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -13,33 +15,6 @@ extern "C" {
 
 typedef struct kf_graph kf_graph;
 
-typedef void (*kf_message_fn)(void *user, const char *text);
-
-typedef struct kf_import_options {
-    size_t size; /**< sizeof(kf_import_options), set by the init function */
-    const char
-        *input_shape; /**< "1x3x224x224", or "NAME=1x3x48x192" per input separated by ';'; NULL: the file's own */
-    const kf_preprocess *
-        preprocess; /**< NULL: what the file says, else that of the architecture, else ImageNet's for a picture input */
-    const char *const *labels; /**< NULL: what the file says, else none */
-    int32_t n_labels;
-    kf_message_fn notice; /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
-    void *notice_user;
-    const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognised by its tensors */
-    /** Called for each node of an ONNX file, in its order, before any is translated: also when the import then fails at
-     * one of them. `op` has its domain before it where that is not ONNX's own ("com.microsoft.FusedConv"). `known` is 0
-     * for an operator that cannot be imported. Strings live for the call. NULL: none. */
-    void (*node)(void *user, const char *name, const char *op, int32_t known);
-    void *node_user;
-    /** Most bytes that rewrites make of the file's constants, by folding, and by copies for every node that reads one;
-     * four multiply-adds (or arithmetic that takes as long) are allowed for each byte. 0 (default): 256 MiB, and 16
-     * times the bytes of the constants in the file. Beyond it kf_graph_optimize, and what optimizes, gives LIMIT. */
-    uint64_t max_fold_bytes;
-    /** Called with the path of each file that is read beside the first: external data of an ONNX file (once for each
-     * tensor), the JSON of a checkpoint. NULL: none. */
-    void (*file)(void *user, const char *path);
-    void *file_user;
-} kf_import_options;
 KF_API void kf_import_options_init(kf_import_options *options);
 
 /** Read an ONNX file, a safetensors checkpoint of timm's or torchvision's MobileNetV3, or a compiled model (told apart
@@ -64,8 +39,6 @@ KF_API kf_status kf_graph_import_tensors(const kf_tensor *tensors, size_t n, con
                                          const kf_import_options *options, kf_graph **out, kf_error *err);
 KF_API void kf_graph_destroy(kf_graph **graph);
 
-/** Which rewrites to run: SIMPLIFY stays within ONNX operators, FUSE goes on to the fused operators that compile. */
-typedef enum kf_optimize_level { KF_OPTIMIZE_SIMPLIFY = 0, KF_OPTIMIZE_FUSE = 1, KF_OPTIMIZE_COUNT } kf_optimize_level;
 /** "simplify", "fuse"; NULL for a value that is no enumerator. Thread safe. */
 KF_API const char *kf_optimize_level_name(kf_optimize_level level);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
@@ -112,14 +85,6 @@ KF_API kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error 
 /** The same bytes in memory. The caller releases *data with free(). */
 KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err);
 
-/** How the two calls above write quantized graphs. */
-typedef enum kf_qdq_form {
-    KF_QDQ_EXACT = 0,  /**< default: scales of 1 and every multiplier of docs/NUMERICS.md as an operator of its own: the
-                          runtime's own bits */
-    KF_QDQ_SCALES = 1, /**< real scales in QuantizeLinear and DequantizeLinear, what other toolchains fuse: equal up to
-                          f32 rounding */
-    KF_QDQ_COUNT
-} kf_qdq_form;
 /** "exact", "scales"; NULL for a value that is no enumerator. Thread safe. */
 KF_API const char *kf_qdq_form_name(kf_qdq_form form);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
@@ -164,60 +129,11 @@ typedef struct kf_node_info {
 } kf_node_info;
 KF_API kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err);
 
-/** How the range of an activation is chosen from what the samples show. */
-typedef enum kf_range_method {
-    KF_RANGE_MSE = 0,        /**< least squared error (default) */
-    KF_RANGE_MAX = 1,        /**< everything that was seen */
-    KF_RANGE_PERCENTILE = 2, /**< `percentile` percent of the values are kept */
-    KF_RANGE_KL = 3,         /**< least Kullback-Leibler divergence */
-    KF_RANGE_COUNT
-} kf_range_method;
 /** "mse", "max", "percentile", "kl"; NULL for a value that is no enumerator. Thread safe. */
 KF_API const char *kf_range_method_name(kf_range_method method);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
 KF_API kf_status kf_range_method_from_name(const char *name, kf_range_method *out, kf_error *err);
 
-typedef struct kf_quantize_options {
-    size_t size; /**< sizeof(kf_quantize_options), set by the init function */
-    kf_range_method range;
-    double percentile;       /**< 50..100, default 99.99; KF_RANGE_PERCENTILE only */
-    int32_t per_channel;     /**< 1 (default): one weight scale per output channel; 0: one per layer */
-    int32_t channel_scales;  /**< 1 (default): one activation scale per channel where every reader allows it */
-    int32_t bias_correction; /**< 1 (default): mean outputs of each layer made those of the float network */
-    int32_t rounding;        /**< 1 (default): weights rounded by the layer's output error; 0: to nearest */
-    int32_t cross; /**< 1 (default): that rounding also makes up for the error of the layers before; 0: it does not */
-    int32_t equalize; /**< 1 (default): channels scaled between layers where one scale fits them badly; same float
-                         function; 0: not */
-    int32_t gain;     /**< 1: after `rounding`, weight scales refitted to the layer's output error; 0 (default): as the
-                         float weights have it */
-    int32_t threads;  /**< at most KF_MAX_THREADS; 0 (default): as kf_session_options. Where fewer can be started, the
-                         work goes on with these */
-    const char *const *int16_nodes; /**< names of nodes (of the file, fused ones included) that read and write i16 */
-    int32_t n_int16;
-    const char *const *int16_outputs; /**< names of nodes that only write i16: their readers then read it */
-    int32_t n_int16_outputs;
-    const char *const *int16_weights; /**< names of convolutions and fully connected layers whose weights are i16; they
-                                         run on the i16 kernels */
-    int32_t n_int16_weights;
-    /** A target starts the search for what to store in 16 bits (docs/QUANTIZATION.md). It is judged on every fourth
-     * sample, which calibrates nothing until the end; with both, both must be met. A target that cannot be met is no
-     * error: see kf_graph_search_result. */
-    double target_drop;    /**< at most so many percent points of top-1 may be lost: of accuracy with `labels`, else of
-                              agreement with float.    Below 0 (default): not asked */
-    double target_cosine;  /**< least cosine between float and quantized logits, 0..1. 0 (default): not asked */
-    double max_int16_macs; /**< percent of the network's multiply-adds that may be 16-bit, 0..100, default 10. Pooled
-                              vectors, 16-bit always, do not count */
-    const int32_t *labels; /**< class of each sample, or NULL; for target_drop */
-    int32_t
-        detail; /**< 1: also measure each node alone and keep histograms, a pass more through every layer; default 0 */
-    /** Called from the calling thread with `total` 1000 with a target, else the number of nodes. Not 0 stops the call
-     * with CANCELLED; then the graph must be destroyed. NULL: none. */
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
-    /** Called once, from the calling thread, where fewer threads can be started than wanted; the result is the same.
-     * NULL: none. */
-    void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
-} kf_quantize_options;
 KF_API void kf_quantize_options_init(kf_quantize_options *options);
 
 /** Post-training quantization in place; docs/QUANTIZATION.md has the method. `samples`: typical inputs, 50 to 200
@@ -232,30 +148,8 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
 KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples,
                                    const kf_quantize_options *options, kf_error *err);
 
-/** One row of the quantizer's report: node `index` of the graph, measured on the samples against the float network. */
-typedef struct kf_quantized_node {
-    size_t size;           /**< sizeof of this structure, set by the caller before the call */
-    const char *name, *op; /**< owned by the graph */
-    kf_dtype dtype;        /**< of its output */
-    double threshold;      /**< largest magnitude that its output can hold; 0 where it stays f32 */
-    double cosine;         /**< similarity of float and quantized output, errors accumulated */
-    double sqnr;           /**< signal to error ratio in dB, errors accumulated */
-    int64_t macs;
-    double alone_cosine, alone_sqnr; /**< with `detail`: the node's own error, integer weights and rounded output on the
-                                        float network's inputs; NAN without */
-} kf_quantized_node;
 /** ARGUMENT past the last node, or for a graph that was not quantized. */
 KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err);
-/** How float values are spread, and what the integers chosen for them can hold. Owned by the graph. */
-typedef struct kf_quantized_histogram {
-    size_t size;          /**< sizeof of this structure, set by the caller before the call */
-    double lo, hi;        /**< of the bins: everything seen, and 0 */
-    const uint32_t *bins; /**< [n_bins], equal widths; exact zeros are not in them */
-    int32_t n_bins;
-    uint64_t zeros;           /**< exact zeros */
-    int32_t ranges;           /**< scales: 0 where it stays f32, 1, or one a channel */
-    double wide[2], tight[2]; /**< [lo, hi] that can be held: the most over the channels, and the least */
-} kf_quantized_histogram;
 /** Of node `index`, after quantizing with `detail`: its output (`weights` 0), or its weights (1; a squeeze-and-excite
  * branch: both matrices; the layer that reads u8 pixels: divided by 255 std). ARGUMENT: past the last node, or none was
  * kept. */
@@ -266,33 +160,9 @@ KF_API kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t ind
 KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples,
                                             kf_error *err);
 
-/** What the search for a target came to, measured on the held-out samples before they joined the calibration. */
-typedef struct kf_search_result {
-    size_t size;        /**< sizeof of this structure, set by the caller before the call */
-    int32_t met;        /**< 1: the target was reached */
-    int32_t labelled;   /**< 1: drops are of top-1 accuracy; 0: of top-1 agreement with float */
-    int32_t held_out;   /**< samples */
-    int32_t candidates; /**< ranked; 0 when 8 bits meet the target */
-    int32_t promoted;
-    double drop_before, drop; /**< percent points: all 8 bits, and with what was promoted; below 0: better than float */
-    double cosine_before, cosine; /**< of the logits */
-    double sqnr_before, sqnr;     /**< of the logits, dB */
-    double float_top1;            /**< percent; with labels, else 0 */
-    double int16_macs;            /**< percent of all multiply-adds that are 16-bit now, named nodes included */
-} kf_search_result;
 /** ARGUMENT for a graph that was not quantized with a target. */
 KF_API kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result *out, kf_error *err);
 
-/** Something that the search could promote: what node `node` writes, or its weights. */
-typedef struct kf_search_candidate {
-    size_t size;      /**< sizeof of this structure, set by the caller before the call */
-    const char *node; /**< owned by the graph */
-    int32_t weights;  /**< 1: weights; 0: output */
-    int32_t place;    /**< 1, 2, ... in the order of promotion; 0: stays 8-bit */
-    double gain;  /**< error power that its rounding alone puts into the logits, in percent of the 8-bit network's; they
-                     need not add up to 100 */
-    int64_t macs; /**< multiply-adds that become 16-bit with it, alone */
-} kf_search_candidate;
 /** Candidate `index`, 0-based: the promoted ones in order, then by gain. ARGUMENT past the last. */
 KF_API kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out,
                                            kf_error *err);

@@ -127,8 +127,6 @@ KF_API void kf_pool_destroy(kf_pool **pool);
 /** Threads of the pool, the caller of a run included; of NULL 1. `wanted` (may be NULL) gets how many were asked for.
  *  Fewer than that could be started where the two differ. Thread safe. */
 KF_API int32_t kf_pool_threads(const kf_pool *pool, int32_t *wanted);
-/** Part `part` of `parts` of a job. */
-typedef void (*kf_pool_fn)(void *user, int32_t part, int32_t parts);
 /** Call `fn` once for each part 0 .. kf_pool_threads - 1, on the pool's threads and the caller's, and return after the
  *  last. One thread may take several parts, so that a part must not wait for another. `fn` may run sessions that use
  * the same pool. On a pool that works for somebody else, or is NULL, the caller computes all parts. Allocates nothing.
@@ -190,10 +188,6 @@ KF_API kf_status kf_session_classify_nv12(kf_session *session, const kf_nv12 *fr
                                           kf_error *err);
 /** Step times of the last run (profile = 1). */
 KF_API kf_status kf_session_step(const kf_session *session, int32_t index, kf_step_info *out, kf_error *err);
-/** Sees the output of step `step` right after it ran, and before the first step each input k of the model as step -1 -
- * k: `n` real numbers in storage order (N,H,W,C), valid for the call. What is stored as integers comes as (q - zero
- * point) * scale. */
-typedef void (*kf_step_fn)(void *user, int32_t step, const float *values, size_t n);
 /** Show every step's output of the runs from now on to `fn`, called from the running thread; NULL ends it. Runs slow
  * down. Allocates room for the largest output. Errors: ARGUMENT, LIMIT (max_session_bytes), MEMORY (then nothing
  * changed). */

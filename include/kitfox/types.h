@@ -57,6 +57,15 @@ typedef struct kf_allocator {
     void (*free)(void *user, void *ptr);
 } kf_allocator;
 
+/* ---- callbacks ------------------------------------------------------------------------------------------------- */
+
+/** Part `part` of `parts` of a job. */
+typedef void (*kf_pool_fn)(void *user, int32_t part, int32_t parts);
+/** Sees the output of step `step` right after it ran, and before the first step each input k of the model as step -1 -
+ * k: `n` real numbers in storage order (N,H,W,C), valid for the call. What is stored as integers comes as (q - zero
+ * point) * scale. */
+typedef void (*kf_step_fn)(void *user, int32_t step, const float *values, size_t n);
+
 /* ---- structures that may grow ------------------------------------------------------------------------------------ */
 /* Structures of options and of information begin with `size_t size`: sizeof of the structure as the caller was
  * compiled. A later version only appends members, so that callers and libraries of different versions fit together. */

@@ -144,7 +144,7 @@ static kf_status tell_others(source *s, int32_t plain, const kf__checkpoint_opti
     const kf__zoo_arch *v;
     const char *name = kf__zoo_at(plain)->name;
     char text[512];
-    for (int32_t i = plain + 1; (v = kf__zoo_at(i)) && o->notice; i++) {
+    for (int32_t i = plain + 1; (v = kf__zoo_at(i)) && o->asked.notice; i++) {
         kf_error why = {0};
         kf__graph *none;
         kf_status st = walk(s, v, FIT, 0, &none, &why);
@@ -154,7 +154,7 @@ static kf_status tell_others(source *s, int32_t plain, const kf__checkpoint_opti
             text, sizeof text,
             "the tensors fit %s and %s, which differ in padding and epsilon; %s is taken; --arch NAME says which it is",
             name, v->name, name);
-        o->notice(o->notice_user, text);
+        o->asked.notice(o->asked.notice_user, text);
     }
     return KF_OK;
 }
@@ -182,10 +182,10 @@ static kf_status fail_nearest(source *s, kf_error *err) {
 
 static kf_status choose(source *s, const kf__checkpoint_options *o, int32_t side, kf__graph **out, kf_error *err) {
     const kf__zoo_arch *v;
-    if (o->arch) {
-        if (!(v = kf__zoo_find(o->arch)))
+    if (o->asked.arch) {
+        if (!(v = kf__zoo_find(o->asked.arch)))
             KF_FAIL(err, KF_ERR_ARGUMENT, "architecture \"%.80s\" is not known; kitfox zoo lists those that are",
-                    o->arch);
+                    o->asked.arch);
         return walk(s, v, READ, side, out, err);
     }
     for (int32_t i = 0; (v = kf__zoo_at(i)); i++) {
@@ -200,9 +200,9 @@ static kf_status choose(source *s, const kf__checkpoint_options *o, int32_t side
 
 static kf_status read_side(const kf__checkpoint_options *o, int32_t *side, kf_error *err) {
     int h = o->side, w = h, end = 0;
-    if (o->input_shape && (sscanf(o->input_shape, "1x3x%dx%d%n", &h, &w, &end) != 2 || o->input_shape[end] || h != w ||
-                           h < 32 || h > 4096))
-        KF_FAIL(err, KF_ERR_ARGUMENT, "input shape %s: 1x3xNxN with N from 32 to 4096 is needed", o->input_shape);
+    if (o->asked.input_shape && (sscanf(o->asked.input_shape, "1x3x%dx%d%n", &h, &w, &end) != 2 ||
+                                 o->asked.input_shape[end] || h != w || h < 32 || h > 4096))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "input shape %s: 1x3xNxN with N from 32 to 4096 is needed", o->asked.input_shape);
     *side = h;
     return KF_OK;
 }

@@ -3,13 +3,11 @@
 #ifndef KF_CHECKPOINT_H
 #define KF_CHECKPOINT_H
 #include "graph/graph.h"
+#include "kitfox/graph_types.h"
 
 typedef struct kf__checkpoint_options {
-    const char *arch;                             /* a zoo name; NULL: the first variant that every tensor fits */
-    const char *input_shape;                      /* "1x3xNxN"; NULL: `side` */
-    int32_t side;                                 /* pixels; 0: the architecture's own */
-    void (*notice)(void *user, const char *text); /* says when several variants fit; NULL: dropped */
-    void *notice_user;
+    kf_import_options asked; /* arch, input_shape and notice count here */
+    int32_t side;            /* pixels where `input_shape` is NULL; 0: the architecture's own */
 } kf__checkpoint_options;
 
 /** Tensors of a checkpoint as they lie in memory. Borrowed. */

@@ -10,13 +10,13 @@
 enum { MAX_DEPTH = 24 };
 
 void kf__onnx_notice(const kf__onnx *o, const char *fmt, ...) {
-    if (!o->options->notice) return;
+    if (!o->options->asked.notice) return;
     char text[512];
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    o->options->notice(o->options->notice_user, text);
+    o->options->asked.notice(o->options->asked.notice_user, text);
 }
 
 static bool varint(kf__reader *r, uint64_t *out) {
@@ -231,10 +231,10 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
     const Onnx__TypeProto__Tensor *t = vi->type->tensor_type;
     size_t rank = t->shape ? t->shape->n_dim : 0;
     int64_t given[KF_MAX_RANK];
-    int n = given_shape(o->options->input_shape, name, only, given);
+    int n = given_shape(o->options->asked.input_shape, name, only, given);
     if (n < 0)
         KF_FAIL(o->err, KF_ERR_ARGUMENT, "--input-shape %s: cannot read; write 1x3x224x224 or NAME=1x3x224x224",
-                o->options->input_shape);
+                o->options->asked.input_shape);
     if (!t->shape && !n)
         KF_FAIL(o->err, KF_ERR_SHAPE,
                 "input %s: the file declares no shape; give it with --input-shape, as in 1x3x224x224", name);
@@ -353,8 +353,8 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     o->g->outputs = kf__arena_array(&o->g->arena, p->n_output + 1, sizeof *o->g->outputs);
     if (!o->g->name || !o->g->inputs || !o->g->outputs) KF_FAIL_MEMORY(o->err, p->n_input * sizeof *o->g->inputs);
     char op[KF__ONNX_OP_NAME];
-    for (size_t i = 0; o->options->node && i < p->n_node; i++)
-        o->options->node(o->options->node_user, p->node[i]->name ? p->node[i]->name : "",
+    for (size_t i = 0; o->options->asked.node && i < p->n_node; i++)
+        o->options->asked.node(o->options->asked.node_user, p->node[i]->name ? p->node[i]->name : "",
                          kf__onnx_op_name(p->node[i], op), kf__onnx_known(p->node[i]));
     KF_TRY(load_initializers(o, p));
     o->g->meta.source_nodes = (int32_t)kf__min_i64((int64_t)p->n_node, INT32_MAX);

@@ -4,6 +4,7 @@
 #define KF_ONNX_READER_H
 
 #include "graph/graph.h"
+#include "kitfox/graph_types.h"
 
 /** Highest IR version whose rules are known here; newer files import with a notice. */
 #define KF_ONNX_KNOWN_IR 10
@@ -12,14 +13,7 @@
 
 typedef struct kf__onnx_options {
     const char *path;        /* of the file, for external data beside it; NULL refuses external data */
-    const char *input_shape; /* "1x3x224x224" or "name=1x3x48x192;..." or NULL */
-    void (*notice)(void *user, const char *text);
-    void *notice_user;
-    void (*node)(void *user, const char *name, const char *op,
-                 int32_t known); /* each node of the file, before any is translated; or NULL */
-    void *node_user;
-    void (*file)(void *user, const char *path); /* each file with external data, before it is read; or NULL */
-    void *file_user;
+    kf_import_options asked; /* input_shape, notice, node and file count here */
 } kf__onnx_options;
 
 /** Parse, check and translate. Errors: FORMAT, UNSUPPORTED, SHAPE, LIMIT, IO (external data), MEMORY. */

@@ -96,7 +96,7 @@ static kf_status external(kf__onnx *o, const Onnx__TensorProto *t, size_t bytes,
     int folder = slash ? (int)(slash + 1 - model) : 0;
     char *path = kf__arena_printf(&o->g->arena, "%.*s%s", folder, model, location);
     if (!path) KF_FAIL_MEMORY(o->err, strlen(location));
-    if (o->options->file) o->options->file(o->options->file_user, path);
+    if (o->options->asked.file) o->options->asked.file(o->options->asked.file_user, path);
     kf_status st = kf__file_read_beside(model, path, at, to, bytes, o->err);
     return st == KF_OK ? st : kf_error_prefix(o->err, st, "tensor %s", name);
 }

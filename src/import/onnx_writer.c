@@ -161,14 +161,14 @@ static kf_status write_graph(kf__onnx_out *w, kf__message_list lists[3], void **
 }
 
 kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err) {
-    return kf__onnx_write_form(g, KF_QDQ_FORM_EXACT, data, bytes, err);
+    return kf__onnx_write_form(g, KF_QDQ_EXACT, data, bytes, err);
 }
 
-kf_status kf__onnx_write_form(const kf__graph *g, kf__qdq_form form, void **data, size_t *bytes, kf_error *err) {
+kf_status kf__onnx_write_form(const kf__graph *g, kf_qdq_form form, void **data, size_t *bytes, kf_error *err) {
     *data = NULL;
     *bytes = 0;
     kf__onnx_out w = {
-        .g = g, .err = err, .opset = g->opset > 0 ? g->opset : DEFAULT_OPSET, .exact = form == KF_QDQ_FORM_EXACT};
+        .g = g, .err = err, .opset = g->opset > 0 ? g->opset : DEFAULT_OPSET, .exact = form == KF_QDQ_EXACT};
     kf__message_list lists[3] = {{0}};
     kf__arena_init(&w.arena, NULL);
     kf_status st = kf__out_qdq_begin(&w);

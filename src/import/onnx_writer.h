@@ -4,6 +4,7 @@
 #define KF_ONNX_WRITER_H
 
 #include "graph/graph.h"
+#include "kitfox/graph_types.h"
 
 /** Serialize a graph, as imported or after any pass, with standard operators alone: fused operators are spelled out
  *  again. Opset, IR version, node names and the names of inputs and outputs are the graph's; every other value gets a
@@ -12,14 +13,7 @@
  * where the graph takes pixels. Its opset is 13, or 21 where 16 bits occur (IR version 7 or 10). `*data` is malloc'ed.
  * Errors: UNSUPPORTED (a form that the opset cannot express, pixels without preprocessing), LIMIT (2 GiB, the most that
  * protobuf holds), MEMORY. */
-/** How a quantized graph is written; float graphs have one form. */
-typedef enum kf__qdq_form {
-    KF_QDQ_FORM_EXACT, /* integers with scale 1 and the multipliers of docs/NUMERICS.md between them: the same bytes
-                          come out */
-    KF_QDQ_FORM_SCALES /* real scales in QuantizeLinear, plain float operators: the same up to f32 rounding before each
-                          rounding */
-} kf__qdq_form;
-kf_status kf__onnx_write_form(const kf__graph *g, kf__qdq_form form, void **data, size_t *bytes, kf_error *err);
+kf_status kf__onnx_write_form(const kf__graph *g, kf_qdq_form form, void **data, size_t *bytes, kf_error *err);
 /** In exact form. */
 kf_status kf__onnx_write(const kf__graph *g, void **data, size_t *bytes, kf_error *err);
 

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 /* About 20 to 50 microseconds: longer than the gap between two steps of one image, far shorter than between frames. */
-enum { SPINS = 2000, MAX_THREADS = 64 };
+enum { SPINS = 2000 };
 
 /* A ticket is the number of the job and the number of its parts that have been taken, in one word: so nobody can take a
  * part of a job that has ended. */
@@ -31,11 +31,11 @@ struct kf_pool {
     atomic_int sleepers;
     atomic_bool stop;
     atomic_bool busy; /* of a shared pool: the threads work for one caller */
-    kf__pool_fn *fn;  /* written before the ticket, read after a part was taken */
+    kf_pool_fn fn;    /* written before the ticket, read after a part was taken */
     void *ctx;
     pthread_mutex_t mutex;
     pthread_cond_t wake;
-    pthread_t workers[MAX_THREADS];
+    pthread_t workers[KF_MAX_THREADS];
 };
 
 double kf__clock_seconds(void) {
@@ -103,7 +103,7 @@ static void announce(kf__pool *p, unsigned taken) {
     pthread_mutex_unlock(&p->mutex);
 }
 
-void kf__pool_run(kf__pool *p, kf__pool_fn *fn, void *ctx) {
+void kf__pool_run(kf__pool *p, kf_pool_fn fn, void *ctx) {
     int parts = kf__pool_size(p);
     if (parts == 1 || (p->shared && atomic_exchange_explicit(&p->busy, true, memory_order_acquire))) {
         for (int part = 0; part < parts; part++) fn(ctx, part, parts);
@@ -131,9 +131,9 @@ kf_status kf__pool_create(int threads, const kf_allocator *a, kf__pool **out, kf
     pthread_mutex_init(&p->mutex, NULL);
     pthread_cond_init(&p->wake, NULL);
     *out = p;
-    if (threads > MAX_THREADS) threads = MAX_THREADS;
+    if (threads > KF_MAX_THREADS) threads = KF_MAX_THREADS;
     p->wanted = threads;
-    atomic_store(&p->ticket, (uint64_t)MAX_THREADS); /* no part of job 0 is left */
+    atomic_store(&p->ticket, (uint64_t)KF_MAX_THREADS); /* no part of job 0 is left */
     while (p->threads < threads && pthread_create(&p->workers[p->threads], NULL, worker_main, p) == 0) p->threads++;
     return KF_OK;
 }
@@ -143,7 +143,7 @@ void kf__pool_destroy(kf__pool **pool) {
     kf__pool *p = *pool;
     if (getpid() == p->process) {
         atomic_store(&p->stop, true);
-        announce(p, MAX_THREADS);
+        announce(p, KF_MAX_THREADS);
         pthread_mutex_lock(&p->mutex);
         pthread_cond_broadcast(&p->wake);
         pthread_mutex_unlock(&p->mutex);

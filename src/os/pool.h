@@ -7,9 +7,6 @@
 
 typedef struct kf_pool kf__pool; /* kf_pool of the public header */
 
-/** fn(ctx, worker, workers): do the share `worker` of the job. Each share is done once; one thread may do several. */
-typedef void kf__pool_fn(void *ctx, int worker, int workers);
-
 /** A pool of `threads` >= 1 workers, the caller included, and at most 64. Where the system starts no more threads, it
  * has as many as there are. MEMORY: not even the pool. A child of fork has none of the threads: there the caller does
  * every share, and kf__pool_destroy frees without joining. */
@@ -23,7 +20,7 @@ int kf__pool_size(const kf__pool *pool);
 int kf__pool_wanted(const kf__pool *pool);
 /** Run fn for every share and wait for all. Allocates nothing. Workers spin for some microseconds for the next job,
  * then sleep. Where a shared pool works for another caller already, this one does all its shares itself. */
-void kf__pool_run(kf__pool *pool, kf__pool_fn *fn, void *ctx);
+void kf__pool_run(kf__pool *pool, kf_pool_fn fn, void *ctx);
 /** Monotonic seconds. */
 double kf__clock_seconds(void);
 

@@ -2,14 +2,17 @@
  * Owner rule: the graph owns everything; the tables here are constant. */
 #include "passes/passes.h"
 
+/* Levels of passes.def. The middle one is on the way to the last: no graph stays there. */
+enum level { SIMPLIFY, RECOGNIZE, FUSE };
+
 typedef kf_status (*pass_fn)(kf__graph *g, bool *changed, kf_error *err);
 
 static const struct {
     const char *name;
     pass_fn run;
-    kf__pass_level level;
+    enum level level;
 } PASSES[] = {
-#define KF_PASS(suffix, lvl) {#suffix, kf__pass_##suffix, KF_PASS_LEVEL_##lvl},
+#define KF_PASS(suffix, lvl) {#suffix, kf__pass_##suffix, lvl},
 #include "passes/passes.def"
 #undef KF_PASS
 };
@@ -39,7 +42,7 @@ static kf_status run_one(kf__graph *g, size_t i, bool *changed, kf_error *err) {
     return KF_OK;
 }
 
-static kf_status run_level(kf__graph *g, kf__pass_level level, kf_error *err) {
+static kf_status run_level(kf__graph *g, enum level level, kf_error *err) {
     for (int round = 0; round < MAX_ROUNDS; round++) {
         bool changed = false;
         for (size_t i = 0; i < KF_COUNT(PASSES); i++)
@@ -50,15 +53,16 @@ static kf_status run_level(kf__graph *g, kf__pass_level level, kf_error *err) {
             (int)MAX_ROUNDS);
 }
 
-kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err) {
+kf_status kf__passes_run(kf__graph *g, kf_optimize_level level, kf_error *err) {
     KF_TRY(kf__graph_compact(g, err));
     KF_TRY(kf__graph_infer(g, err));
     kf__graph_set_budget(g);
     kf_status st = KF_OK;
-    for (int l = KF_PASS_LEVEL_SIMPLIFY; st == KF_OK && l <= (int)level; l++) st = run_level(g, (kf__pass_level)l, err);
+    const enum level last = level == KF_OPTIMIZE_FUSE ? FUSE : SIMPLIFY;
+    for (int l = SIMPLIFY; st == KF_OK && l <= (int)last; l++) st = run_level(g, (enum level)l, err);
     kf__graph_drop_uses(g);
     KF_TRY(st);
     st = kf__graph_check_finite(g, err);
     if (st != KF_OK) return kf_error_prefix(err, st, "after folding constants");
-    return level == KF_PASS_LEVEL_FUSE ? kf__graph_check_copies(g, err) : KF_OK;
+    return level == KF_OPTIMIZE_FUSE ? kf__graph_check_copies(g, err) : KF_OK;
 }

@@ -4,14 +4,11 @@
 #define KF_PASSES_H
 
 #include "graph/graph.h"
-
-/** SIMPLIFY stays within ONNX operators. RECOGNIZE goes on to the operators that several ONNX nodes form; FUSE makes
- * the fused operators of ops.def. */
-typedef enum kf__pass_level { KF_PASS_LEVEL_SIMPLIFY = 0, KF_PASS_LEVEL_RECOGNIZE, KF_PASS_LEVEL_FUSE } kf__pass_level;
+#include "kitfox/graph_types.h"
 
 /** Infer shapes, then run all passes up to `level` until nothing changes. In debug builds kf__graph_verify runs after
  * each pass. Idempotent. On an error the graph may be partly rewritten but stays well-formed enough to destroy. */
-kf_status kf__passes_run(kf__graph *g, kf__pass_level level, kf_error *err);
+kf_status kf__passes_run(kf__graph *g, kf_optimize_level level, kf_error *err);
 
 /* Every pass: one rewrite over the whole graph; sets *changed when it did something, leaves dead nodes for
  * kf__graph_compact. */

@@ -183,7 +183,7 @@ static kf_status by_channel(kf__sim *s, fill_job *j, const float *lo, const floa
     if (kf__assign_seen_enough(s, &j->d)) wa = wb = 0;
     for (size_t c = 0; c < j->d.c; c++) {
         float a, b;
-        kf__range_choose(&j->h[c], s->o->range, s->o->percentile, 255, &a, &b);
+        kf__range_choose(&j->h[c], s->o->asked.range, s->o->asked.percentile, 255, &a, &b);
         a = fminf(a, wa), b = fmaxf(b, wb);
         kf__range_to_u8(a, b, fmaxf(top / 255 * 1e-3f, 1e-12f), &scales[c], &zeros[c]);
     }
@@ -218,7 +218,7 @@ static kf_status from_values(kf__sim *s, kf__vid v, bool wide, bool channels, kf
         j.channels = false;
         j.h->lo = a, j.h->hi = b;
         kf__pool_run(s->pool, fill, &j);
-        kf__range_choose(j.h, s->o->range, s->o->percentile, 255, &a, &b);
+        kf__range_choose(j.h, s->o->asked.range, s->o->asked.percentile, 255, &a, &b);
         j.channels = channels;
         if (channels) memset(j.h, 0, sizeof *j.h), st = by_channel(s, &j, lo, hi, a, b, *out);
         else kf__range_to_u8(a, b, 1e-12f, &(*out)->scale, &(*out)->zero);
@@ -237,7 +237,7 @@ kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v) {
         return KF_OK;
     }
     bool wide = d.h * d.w == 1 || (s->o->wide && s->o->wide[v]);
-    bool channels = !wide && s->o->channel_scales && kf__assign_channels_allowed(g, v);
+    bool channels = !wide && s->o->asked.channel_scales && kf__assign_channels_allowed(g, v);
     KF_TRY(from_values(s, v, wide, channels, &g->values[v].quant));
     /* A step has one pair of clip bounds. Scales per channel that would need several pairs are replaced by one
      * scale. */

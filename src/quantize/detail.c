@@ -68,18 +68,29 @@ void kf__detail_alone(const kf__sim *s, size_t sample, kf__vid v, float *y) {
 }
 
 /* The ranges that a quantization's scales span, each [(qmin - z) * s, (qmax - z) * s]. */
-static void add_ranges(const kf__quant *q, kf__qhistogram *to) {
+static void add_ranges(const kf__quant *q, kf_quantized_histogram *to) {
     for (int32_t c = 0; q && c < (q->channels ? q->channels : 1); c++, to->ranges++) {
         float scale = q->channels ? q->scales[c] : q->scale;
         int32_t z = q->channels && q->zeros ? q->zeros[c] : q->zero;
-        float range[2] = {(float)(q->qmin - z) * scale, (float)(q->qmax - z) * scale};
+        const double range[2] = {(double)((float)(q->qmin - z) * scale), (double)((float)(q->qmax - z) * scale)};
         for (int side = 0; side < 2; side++) {
-            bool first = to->ranges == 0, wider = fabsf(range[side]) > fabsf(to->wide[side]),
-                 tighter = fabsf(range[side]) < fabsf(to->tight[side]);
+            bool first = to->ranges == 0, wider = fabs(range[side]) > fabs(to->wide[side]),
+                 tighter = fabs(range[side]) < fabs(to->tight[side]);
             if (first || wider) to->wide[side] = range[side];
             if (first || tighter) to->tight[side] = range[side];
         }
     }
+}
+
+static void finish(const kf__quant *q, kf__qhistogram *to) {
+    kf_quantized_histogram *is = &to->is;
+    add_ranges(q, is);
+    is->size = sizeof *is;
+    is->lo = (double)to->h.lo;
+    is->hi = (double)to->h.hi;
+    is->bins = to->h.bins;
+    is->n_bins = KF_HISTOGRAM_BINS;
+    is->zeros = to->h.zeros;
 }
 
 /* The histogram of v's float values over all samples, and the ranges that its quantization can hold. */
@@ -95,7 +106,7 @@ static kf_status spread(kf__sim *s, kf__vid v, kf__arena *arena, kf__qnode *to) 
                 else reach(&q->h, f[i]);
             }
         }
-    add_ranges(s->graph->values[v].quant, q);
+    finish(s->graph->values[v].quant, q);
     return KF_OK;
 }
 
@@ -111,8 +122,8 @@ kf_status kf__detail_after(kf__sim *s, const kf__node *n, kf__arena *arena, floa
         }
         for (int i = 0; i < 4; i++) sum[i] += s->alone[k][i];
     }
-    to->alone_cosine = kf__cosine(sum[0], sum[1], sum[2]);
-    to->alone_sqnr = sum[3] > 0 ? 10 * log10(sum[0] / sum[3]) : INFINITY;
-    for (int k = 0; k < count; k++) add_ranges(s->graph->values[n->in[at[k]]].quant, to->weights);
+    to->is.alone_cosine = kf__cosine(sum[0], sum[1], sum[2]);
+    to->is.alone_sqnr = sum[3] > 0 ? 10 * log10(sum[0] / sum[3]) : INFINITY;
+    for (int k = 0; k < count; k++) finish(s->graph->values[n->in[at[k]]].quant, to->weights);
     return spread(s, v, arena, to);
 }

@@ -10,9 +10,7 @@
 /** Float values (or weights) of a node, and the ranges that its integers can hold. */
 typedef struct kf__qhistogram {
     kf__histogram h;
-    float wide[2],
-        tight[2];   /* [lo, hi]: the largest and the smallest range of any channel; equal with one scale, 0, 0 in f32 */
-    int32_t ranges; /* how many scales; 0: f32 */
+    kf_quantized_histogram is; /* complete after kf__detail_after; its bins are those of `h` */
 } kf__qhistogram;
 
 /** Allocate. From then on `s->alone` is set, and `before` and `after` have to be called around each node. */

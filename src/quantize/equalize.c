@@ -210,7 +210,7 @@ typedef struct reader {
 static kf_status reader_of(groups *e, const kf__node *n, reader *r, kf__arena *a) {
     size_t channels = kf__sim_shape_of(e->g, n->in[0]).c;
     *r = (reader){.at = column_of(e->g, n), .x = n->in[0], .channels = channels};
-    r->by_channel = e->o->channel_scales && kf__assign_channels_allowed(e->g, n->in[0]);
+    r->by_channel = e->o->asked.channel_scales && kf__assign_channels_allowed(e->g, n->in[0]);
     r->power = kf__arena_zalloc(a, 2 * channels * sizeof *r->power);
     if (!r->power) KF_FAIL_MEMORY(e->s.err, 2 * channels * sizeof *r->power);
     r->largest = r->power + channels;

@@ -106,13 +106,14 @@ static void by_kl(const kf__histogram *h, int levels, float *lo, float *hi) {
     *hi = (float)fmax(0, (double)h->lo + ((double)h->hi - (double)h->lo) * at / KF_HISTOGRAM_BINS);
 }
 
-void kf__range_choose(const kf__histogram *h, kf__qrange how, double percentile, int levels, float *lo, float *hi) {
+void kf__range_choose(const kf__histogram *h, kf_range_method how, double percentile, int levels, float *lo,
+                      float *hi) {
     *lo = fminf(0, h->lo);
     *hi = fmaxf(0, h->hi);
     if (!(h->hi > h->lo)) return;
-    if (how == KF_QRANGE_MSE) by_mse(h, levels, lo, hi);
-    else if (how == KF_QRANGE_PERCENTILE) by_percentile(h, percentile, lo, hi);
-    else if (how == KF_QRANGE_KL) by_kl(h, levels, lo, hi);
+    if (how == KF_RANGE_MSE) by_mse(h, levels, lo, hi);
+    else if (how == KF_RANGE_PERCENTILE) by_percentile(h, percentile, lo, hi);
+    else if (how == KF_RANGE_KL) by_kl(h, levels, lo, hi);
 }
 
 void kf__range_to_u8(float lo, float hi, float tiny, float *scale, int32_t *zero) {

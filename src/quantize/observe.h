@@ -18,7 +18,7 @@ typedef struct kf__histogram {
 void kf__histogram_add(kf__histogram *h, float x);
 
 /** The part of the histogram to keep with `levels` steps (255 for u8): *lo <= 0 <= *hi. */
-void kf__range_choose(const kf__histogram *h, kf__qrange how, double percentile, int levels, float *lo, float *hi);
+void kf__range_choose(const kf__histogram *h, kf_range_method how, double percentile, int levels, float *lo, float *hi);
 /** u8 with a zero point that represents 0 exactly; scale at least `tiny`. */
 void kf__range_to_u8(float lo, float hi, float tiny, float *scale, int32_t *zero);
 

@@ -7,21 +7,28 @@
 #include "quantize/equalize.h"
 #include "quantize/layer_steps.h"
 
+kf_quantize_options kf__quantize_defaults(void) {
+    return (kf_quantize_options){.size = sizeof(kf_quantize_options),
+                                 .range = KF_RANGE_MSE,
+                                 .percentile = 99.99,
+                                 .per_channel = 1,
+                                 .channel_scales = 1,
+                                 .bias_correction = 1,
+                                 .rounding = 1,
+                                 .cross = 1,
+                                 .equalize = 1,
+                                 .target_drop = -1,
+                                 .max_int16_macs = 10};
+}
+
 kf__qoptions kf__qoptions_default(void) {
-    return (kf__qoptions){.range = KF_QRANGE_MSE,
-                          .percentile = 99.99,
-                          .per_channel = true,
-                          .channel_scales = true,
-                          .bias_correction = true,
-                          .rounding = true,
-                          .cross = true,
-                          .equalize = true,
-                          .threads = 1,
-                          .memory = (size_t)700 << 20};
+    kf__qoptions o = {.asked = kf__quantize_defaults(), .memory = (size_t)700 << 20};
+    o.asked.threads = 1;
+    return o;
 }
 
 kf_status kf__quantize_tell(const kf__qoptions *o, size_t done, size_t total, kf_error *err) {
-    if (!o->progress || !o->progress(o->user, done, total)) return KF_OK;
+    if (!o->asked.progress || !o->asked.progress(o->asked.user, done, total)) return KF_OK;
     KF_FAIL(err, KF_ERR_CANCELLED, "quantize: stopped after %zu of %zu nodes, as the caller asked", done, total);
 }
 
@@ -37,7 +44,7 @@ static kf_status check_activation(const kf__node *n, kf_error *err) {
 }
 
 /* Float and quantized output of one node, over all samples. */
-static void measure(const kf__sim *s, kf__vid v, float *scratch, kf__qnode *to) {
+static void measure(const kf__sim *s, kf__vid v, float *scratch, kf_quantized_node *to) {
     size_t n = kf__sim_shape_of(s->graph, v).count;
     double ff = 0, qq = 0, fq = 0, dd = 0;
     for (size_t k = 0; k < s->samples; k++) {
@@ -54,7 +61,7 @@ static void measure(const kf__sim *s, kf__vid v, float *scratch, kf__qnode *to) 
     for (int32_t c = 0; q && c < (q->channels ? q->channels : 1); c++) {
         float scale = q->channels ? q->scales[c] : q->scale;
         int32_t z = q->channels ? q->zeros[c] : q->zero, up = q->qmax - z, down = z - q->qmin;
-        to->threshold = fmaxf(to->threshold, scale * (float)(up > down ? up : down));
+        to->threshold = fmax(to->threshold, (double)(scale * (float)(up > down ? up : down)));
     }
 }
 
@@ -68,7 +75,7 @@ static size_t top1(const float *x, size_t n) {
 static void summarize(const kf__sim *s, float *scratch, kf__qreport *r) {
     kf__vid v = s->graph->outputs[0];
     size_t n = kf__sim_shape_of(s->graph, v).count, same = 0;
-    kf__qnode all = {0};
+    kf_quantized_node all = {0};
     measure(s, v, scratch, &all);
     for (size_t k = 0; k < s->samples; k++)
         same += top1(kf__sim_at(s, k, v)->f, n) == top1(kf__sim_real(s, k, v, scratch), n);
@@ -86,15 +93,18 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
         int64_t macs = kf__node_macs(g, n);
         KF_TRY(check_activation(n, s->err));
         if (r)
-            r->nodes[i] =
-                (kf__qnode){.name = n->name, .op = n->op, .macs = macs, .alone_cosine = NAN, .alone_sqnr = NAN};
+            r->nodes[i].is = (kf_quantized_node){.size = sizeof(kf_quantized_node),
+                                                 .op = kf__op_name(n->op),
+                                                 .macs = macs,
+                                                 .alone_cosine = NAN,
+                                                 .alone_sqnr = NAN};
         if (s->alone) KF_TRY(kf__detail_before(s, n, arena, &r->nodes[i]));
         kf_status st = kf__step_node(s, i);
         if (st != KF_OK) return kf_error_prefix(s->err, st, "quantize");
         n = &g->nodes[i];
         if (r) {
-            r->nodes[i].name = n->name;
-            measure(s, n->out[0], scratch, &r->nodes[i]);
+            r->nodes[i].is.name = n->name;
+            measure(s, n->out[0], scratch, &r->nodes[i].is);
             if (s->alone) KF_TRY(kf__detail_after(s, n, arena, scratch, &r->nodes[i]));
         }
         if (i + 1 == g->n_nodes && r) summarize(s, scratch, r);
@@ -123,7 +133,7 @@ static kf_status run(kf__sim *s, kf__graph *g, const kf__qsamples *samples, cons
         r->nodes = kf__arena_zalloc(arena, (g->n_nodes + 1) * sizeof *r->nodes);
     }
     if (!scratch || (r && !r->nodes)) KF_FAIL_MEMORY(err, most * sizeof *scratch);
-    if (r && o->detail) KF_TRY(kf__detail_open(s));
+    if (r && o->asked.detail) KF_TRY(kf__detail_open(s));
     return run_nodes(s, r, arena, scratch);
 }
 
@@ -134,7 +144,7 @@ kf_status kf__quantize(kf__graph *g, const kf__qsamples *samples, const kf__qopt
         KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
     if (samples->n == 0)
         KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
-    if (o->equalize) KF_TRY(kf__equalize(g, samples, o, NULL, err));
+    if (o->asked.equalize) KF_TRY(kf__equalize(g, samples, o, NULL, err));
     kf_status st = run(&s, g, samples, o, arena, report, err);
     kf__sim_close(&s);
     return st;

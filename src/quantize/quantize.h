@@ -7,14 +7,7 @@
 #include <math.h>
 
 #include "graph/graph.h"
-
-/** How an activation's range is found from the histogram of its float values. */
-typedef enum kf__qrange {
-    KF_QRANGE_MSE,        /* least mean squared error */
-    KF_QRANGE_MAX,        /* everything that was seen */
-    KF_QRANGE_PERCENTILE, /* `percentile` percent of the mass is kept, the same share cut at both ends */
-    KF_QRANGE_KL          /* least Kullback-Leibler divergence of the clipped histogram */
-} kf__qrange;
+#include "kitfox/quantize_types.h"
 
 /** Rounding noise of a layer: its 8-bit minus its best 16-bit weights, and minus its mean output. The search ranks
  * candidates by it. */
@@ -23,25 +16,14 @@ typedef struct kf__qnoise {
     float *bias; /* [O] */
 } kf__qnoise;
 
+/** What the caller asked for, and what only the library sets. Of `asked` the search's members, the lists of names and
+ * `fewer_threads` are not read here. */
 typedef struct kf__qoptions {
-    kf__qrange range;
-    double percentile;    /* 50..100; default 99.99 */
-    bool per_channel;     /* weights: one scale per output channel instead of one per tensor */
-    bool channel_scales;  /* activations that only depthwise convolutions, pools and SE read: one scale per channel */
-    bool bias_correction; /* each layer's mean output is made that of the float network, prefix quantized */
-    bool rounding;        /* weights rounded by coordinate descent on the layer's output error instead of to nearest */
-    bool gain;            /* after rounding, each row's scale is refitted to its integers by the same error */
-    bool equalize;        /* channels scaled between layers so that one scale fits a whole tensor */
-    bool cross;    /* ... with the float network's inputs as the target, so that it also undoes the prefix's error */
-    int threads;   /* >= 1 */
-    size_t memory; /* bytes for the samples' activations; fewer samples are used beyond it */
-    uint8_t *wide; /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
-    uint8_t *wide_weights; /* [n_nodes], or NULL: 1 = this node's weights are i16 */
-    kf__qnoise *noise;     /* [n_nodes], or NULL: filled, in the graph's arena */
-    bool detail;           /* also record each node's own error and histograms: one more pass through every layer */
-    /** Called from the calling thread, done of total nodes; not 0 stops with KF_ERR_CANCELLED. NULL: none. */
-    int (*progress)(void *user, size_t done, size_t total);
-    void *user;
+    kf_quantize_options asked; /* threads >= 1 */
+    size_t memory;             /* bytes for the samples' activations; fewer samples are used beyond it */
+    uint8_t *wide;             /* [n_values] of the graph, or NULL: 1 = this activation is i16 */
+    uint8_t *wide_weights;     /* [n_nodes], or NULL: 1 = this node's weights are i16 */
+    kf__qnoise *noise;         /* [n_nodes], or NULL: filled, in the graph's arena */
     /** Called from the calling thread if fewer threads start than wanted. NULL: none. */
     void (*fewer)(void *user, int started, int wanted);
     void *fewer_user;
@@ -59,21 +41,15 @@ static inline double kf__cosine(double aa, double bb, double ab) {
     return c < -1 ? -1 : c; /* NaN stays */
 }
 
-/** Every technique on, MSE ranges, one thread. */
+/** What kf_quantize_options_init gives. */
+kf_quantize_options kf__quantize_defaults(void);
+/** The same with one thread. */
 kf__qoptions kf__qoptions_default(void);
 
 /** The result for one node. Measures compare the quantized network with the float one on the samples, errors
  * accumulated. */
 typedef struct kf__qnode {
-    const char *name;
-    kf__op op;
-    kf_dtype dtype;  /* of its output: U8, I16 or F32 */
-    float threshold; /* largest real magnitude that its output can hold; 0: f32 */
-    double cosine;   /* between float and quantized output, all samples together */
-    double sqnr;     /* 10 log10(signal power / error power), dB */
-    int64_t macs;
-    double alone_cosine,
-        alone_sqnr; /* with `detail`: its own error on the float network's inputs (detail.h); else NAN */
+    kf_quantized_node is;
     struct kf__qhistogram *values, *weights; /* with `detail`: of the float network; NULL where there are none */
 } kf__qnode;
 

@@ -13,13 +13,19 @@
 enum { RANKING_SAMPLES = 24, LEAST_SAMPLES = 8 };
 static const double LEAST_GAIN = 0.1; /* percent: less is not worth another 16-bit tensor */
 
+/* Measured on the held-out samples against the float network. */
+typedef struct score {
+    double drop, cosine, sqnr; /* percent points, ..., dB */
+} score;
+
 typedef struct search {
     const kf__graph *g;
-    const kf__qtarget *target;
-    kf__qoptions *o, own; /* own: for the trials, with progress of their own */
+    const kf_quantize_options *target; /* its members for the search */
+    kf__qoptions *o, own;              /* own: for the trials, with progress of their own */
     kf__qsamples train, ranking, held;
     const int32_t *labels; /* [held.n] */
     kf__qsearch *out;
+    score before, after; /* all 8 bits; with what is promoted */
     kf__arena arena;
     uint8_t *wide, *wide_weights; /* as the caller gave them */
     kf__qcandidate **order;       /* the promotions, in the order in which they are made */
@@ -62,7 +68,7 @@ static int64_t wide_macs(const kf__graph *g, const uint8_t *wide, const uint8_t 
 }
 
 static void promote(const kf__graph *g, const kf__qcandidate *c, uint8_t *wide, uint8_t *wide_weights, uint8_t on) {
-    if (c->weights) wide_weights[c->node] = on;
+    if (c->is.weights) wide_weights[c->node] = on;
     else wide[g->nodes[c->node].out[0]] = on;
 }
 
@@ -80,9 +86,9 @@ static int64_t added_macs(const search *s, const kf__qcandidate *c, uint8_t *wid
 static int stage_progress(void *user, size_t done, size_t total) {
     search *s = user;
     size_t now = s->from + (s->to - s->from) * done / total;
-    if (!s->o->progress) return 0;
+    if (!s->o->asked.progress) return 0;
     if (now > s->at) s->at = now; /* stages overlap: it never goes back */
-    return s->o->progress(s->o->user, s->at, 1000);
+    return s->o->asked.progress(s->o->asked.user, s->at, 1000);
 }
 
 static kf_status stage(search *s, size_t from, size_t to) {
@@ -101,7 +107,7 @@ static size_t top1(const float *x, size_t n) {
 
 /* The quantized network against the float one on the held-out samples. With labels, `drop` is lost accuracy; without,
  * it is lost agreement. */
-static kf__qscore score(const search *s, const float *f, const float *q, size_t classes) {
+static score score_of(const search *s, const float *f, const float *q, size_t classes) {
     double ff = 0, qq = 0, fq = 0, dd = 0, kept = 0, right = 0, n = (double)s->held.n;
     for (size_t k = 0; k < s->held.n; k++, f += classes, q += classes) {
         for (size_t i = 0; i < classes; i++) {
@@ -112,35 +118,35 @@ static kf__qscore score(const search *s, const float *f, const float *q, size_t 
         kept += s->labels ? b == (size_t)s->labels[k] : a == b;
         right += s->labels && a == (size_t)s->labels[k];
     }
-    s->out->float_top1 = 100 * right / n;
-    return (kf__qscore){.drop = 100 * ((s->labels ? right : n) - kept) / n,
-                        .cosine = kf__cosine(ff, qq, fq),
-                        .sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY};
+    s->out->is.float_top1 = 100 * right / n;
+    return (score){.drop = 100 * ((s->labels ? right : n) - kept) / n,
+                   .cosine = kf__cosine(ff, qq, fq),
+                   .sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY};
 }
 
-static bool meets(const search *s, const kf__qscore *x) {
-    return (s->target->drop < 0 || x->drop <= s->target->drop + 1e-9) &&
-           (s->target->cosine <= 0 || x->cosine >= s->target->cosine);
+static bool meets(const search *s, const score *x) {
+    return (s->target->target_drop < 0 || x->drop <= s->target->target_drop + 1e-9) &&
+           (s->target->target_cosine <= 0 || x->cosine >= s->target->target_cosine);
 }
 
 /* Runs both networks on the held-out samples and scores them. */
-static kf_status score_graph(search *s, kf__graph *q, kf__qscore *out) {
+static kf_status score_graph(search *s, kf__graph *q, score *out) {
     kf__trial t;
-    KF_TRY(kf__trial_open(&t, s->g, q, &s->held, s->o->threads, s->err));
+    KF_TRY(kf__trial_open(&t, s->g, q, &s->held, s->o->asked.threads, s->err));
     t.progress = stage_progress, t.user = s;
     size_t classes = t.classes;
     float *logits = kf__mem_alloc(NULL, 2 * s->held.n * classes * sizeof *logits);
     kf_status st =
         logits ? kf__trial_logits(&t, 0, logits) : kf_error_set(s->err, KF_ERR_MEMORY, "out of memory for logits");
     if (st == KF_OK) st = kf__trial_logits(&t, 1, logits + s->held.n * classes);
-    if (st == KF_OK) *out = score(s, logits, logits + s->held.n * classes, classes);
+    if (st == KF_OK) *out = score_of(s, logits, logits + s->held.n * classes, classes);
     kf__mem_free(NULL, logits);
     kf__trial_close(&t);
     return st;
 }
 
 /* The network with the first n promotions, quantized on the samples that are not held out. The caller destroys *q. */
-static kf_status try_prefix(search *s, size_t n, kf__graph **q, kf__qscore *out) {
+static kf_status try_prefix(search *s, size_t n, kf__graph **q, score *out) {
     memcpy(s->own.wide, s->wide, s->g->n_values);
     memcpy(s->own.wide_weights, s->wide_weights, s->g->n_nodes);
     for (size_t i = 0; i < n; i++) promote(s->g, s->order[i], s->own.wide, s->own.wide_weights, 1);
@@ -150,7 +156,7 @@ static kf_status try_prefix(search *s, size_t n, kf__graph **q, kf__qscore *out)
     return st == KF_OK ? score_graph(s, *q, out) : st;
 }
 
-static kf_status try_and_drop(search *s, size_t n, kf__qscore *out) {
+static kf_status try_and_drop(search *s, size_t n, score *out) {
     kf__graph *q;
     kf_status st = try_prefix(s, n, &q, out);
     kf__graph_destroy(&q);
@@ -166,8 +172,11 @@ static void list_candidates(search *s, const kf__graph *q) {
         const kf__node *n = &g->nodes[i];
         const kf__quant *out = q->values[n->out[0]].quant;
         if (out && out->dtype == KF_U8 && has_choice(g, n->out[0]))
-            r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i};
-        if (s->own.noise[i].rows) r->list[r->n++] = (kf__qcandidate){.name = n->name, .node = i, .weights = true};
+            r->list[r->is.candidates++] =
+                (kf__qcandidate){.is = {.size = sizeof(kf_search_candidate), .node = n->name}, .node = i};
+        if (s->own.noise[i].rows)
+            r->list[r->is.candidates++] =
+                (kf__qcandidate){.is = {.size = sizeof(kf_search_candidate), .node = n->name, .weights = 1}, .node = i};
     }
 }
 
@@ -182,17 +191,17 @@ static double squared_error(const float *a, const float *b, size_t n) {
 static kf_status measure_errors(search *s, kf__trial *t, double *error, double *whole) {
     kf__qsearch *r = s->out;
     size_t n = s->ranking.n * t->classes;
-    kf__trial_change *changes = kf__arena_array(&s->arena, r->n + 1, sizeof *changes);
+    kf__trial_change *changes = kf__arena_array(&s->arena, r->is.candidates + 1, sizeof *changes);
     float *logits = kf__arena_array(&s->arena, 2 * n, sizeof *logits);
     if (!changes || !logits) KF_FAIL_MEMORY(s->err, n * sizeof *logits);
-    for (size_t i = 0; i < r->n; i++)
-        changes[i] = (kf__trial_change){.node = r->list[i].node, .weights = r->list[i].weights};
+    for (int32_t i = 0; i < r->is.candidates; i++)
+        changes[i] = (kf__trial_change){.node = r->list[i].node, .weights = r->list[i].is.weights};
     t->progress = stage_progress, t->user = s;
     KF_TRY(kf__trial_noise(t, s->own.noise));
     KF_TRY(kf__trial_logits(t, 0, logits));
     KF_TRY(kf__trial_logits(t, 1, logits + n));
     *whole = squared_error(logits, logits + n, n);
-    return kf__trial_errors(t, logits, changes, r->n, error);
+    return kf__trial_errors(t, logits, changes, r->is.candidates, error);
 }
 
 /* The gain of a candidate is the error that its rounding alone causes in the logits, in percent of the error of the
@@ -200,14 +209,14 @@ static kf_status measure_errors(search *s, kf__trial *t, double *error, double *
 static kf_status measure_gains(search *s, kf__graph *q) {
     kf__qsearch *r = s->out;
     kf__trial t;
-    double *error = kf__arena_array(&s->arena, r->n + 1, sizeof *error), whole = 0;
-    if (!error) KF_FAIL_MEMORY(s->err, r->n * sizeof *error);
-    KF_TRY(kf__trial_open(&t, s->g, q, &s->ranking, s->o->threads, s->err));
+    double *error = kf__arena_array(&s->arena, r->is.candidates + 1, sizeof *error), whole = 0;
+    if (!error) KF_FAIL_MEMORY(s->err, r->is.candidates * sizeof *error);
+    KF_TRY(kf__trial_open(&t, s->g, q, &s->ranking, s->o->asked.threads, s->err));
     kf_status st = measure_errors(s, &t, error, &whole);
     kf__trial_close(&t);
-    for (size_t i = 0; st == KF_OK && i < r->n; i++) {
-        r->list[i].gain = whole > 0 ? 100 * error[i] / whole : 0;
-        r->list[i].macs = added_macs(s, &r->list[i], s->wide, s->wide_weights);
+    for (int32_t i = 0; st == KF_OK && i < r->is.candidates; i++) {
+        r->list[i].is.gain = whole > 0 ? 100 * error[i] / whole : 0;
+        r->list[i].is.macs = added_macs(s, &r->list[i], s->wide, s->wide_weights);
     }
     return st;
 }
@@ -216,8 +225,8 @@ static kf_status measure_gains(search *s, kf__graph *q) {
 static double worth(const search *s, const kf__qcandidate *c, int64_t macs) {
     const kf__node *n = &s->g->nodes[c->node];
     size_t elements = kf__sim_shape_of(s->g, n->out[0]).count;
-    if (c->weights && !kf__shape_count(&s->g->values[n->in[1]].shape, &elements)) elements = 0;
-    return c->gain / ((double)macs + (double)elements + 1);
+    if (c->is.weights && !kf__shape_count(&s->g->values[n->in[1]].shape, &elements)) elements = 0;
+    return c->is.gain / ((double)macs + (double)elements + 1);
 }
 
 /* Best gain per cost first, given what is already promoted, as long as the limit of MACs allows. */
@@ -227,9 +236,9 @@ static void plan(search *s, int64_t limit, uint8_t *wide, uint8_t *wide_weights)
         kf__qcandidate *best = NULL;
         double most = 0;
         int64_t spent = wide_macs(s->g, wide, wide_weights);
-        for (size_t i = 0; i < r->n; i++) {
+        for (int32_t i = 0; i < r->is.candidates; i++) {
             kf__qcandidate *c = &r->list[i];
-            if (c->place || c->gain < LEAST_GAIN) continue;
+            if (c->is.place || c->is.gain < LEAST_GAIN) continue;
             int64_t more = added_macs(s, c, wide, wide_weights);
             if (spent + more > limit || worth(s, c, more) <= most) continue;
             best = c, most = worth(s, c, more);
@@ -237,7 +246,7 @@ static void plan(search *s, int64_t limit, uint8_t *wide, uint8_t *wide_weights)
         if (!best) return;
         promote(s->g, best, wide, wide_weights, 1);
         s->order[s->n_order++] = best;
-        best->place = (int32_t)s->n_order;
+        best->is.place = (int32_t)s->n_order;
     }
 }
 
@@ -281,8 +290,8 @@ static kf_status split(search *s, const kf__qsamples *all) {
     KF_TRY(take(s, &s->held, all, held, every_fourth));
     KF_TRY(take(s, &s->train, all, train, the_others));
     KF_TRY(take(s, &s->ranking, &s->train, train < RANKING_SAMPLES ? train : RANKING_SAMPLES, spread));
-    s->out->held_out = held;
-    s->out->labelled = s->target->labels != NULL;
+    s->out->is.held_out = (int32_t)held;
+    s->out->is.labelled = s->target->labels != NULL;
     if (!s->target->labels) return KF_OK;
     int32_t *labels = kf__arena_array(&s->arena, held, sizeof *labels);
     if (!labels) KF_FAIL_MEMORY(s->err, held * sizeof *labels);
@@ -301,29 +310,30 @@ static kf_status shorten(search *s) {
     kf__qsearch *r = s->out;
     size_t lo = 0, hi = s->n_order;
     KF_TRY(stage(s, 350, 480));
-    r->after = r->before;
+    s->after = s->before;
     if (hi == 0) return KF_OK;
-    kf__qscore x;
+    score x;
     KF_TRY(try_and_drop(s, hi, &x));
-    r->met = meets(s, &x);
-    if (!r->met && (x.drop > r->before.drop || (x.drop == r->before.drop && x.cosine < r->before.cosine))) return KF_OK;
-    r->after = x, r->promoted = hi;
-    while (r->met && hi - lo > 1) {
+    r->is.met = meets(s, &x);
+    if (!r->is.met && (x.drop > s->before.drop || (x.drop == s->before.drop && x.cosine < s->before.cosine)))
+        return KF_OK;
+    s->after = x, r->is.promoted = (int32_t)hi;
+    while (r->is.met && hi - lo > 1) {
         size_t mid = (lo + hi) / 2;
         KF_TRY(stage(s, s->to, s->to + (860 - s->to) / 4));
         KF_TRY(try_and_drop(s, mid, &x));
         if (!meets(s, &x)) lo = mid;
-        else hi = mid, r->after = x, r->promoted = mid;
+        else hi = mid, s->after = x, r->is.promoted = (int32_t)mid;
     }
     return KF_OK;
 }
 
 static int by_place(const void *a, const void *b) {
     const kf__qcandidate *x = a, *y = b;
-    double p = x->place ? 1.0 / x->place : 0;
-    double q = y->place ? 1.0 / y->place : 0;
+    double p = x->is.place ? 1.0 / x->is.place : 0;
+    double q = y->is.place ? 1.0 / y->is.place : 0;
     if (p != q) return p < q ? 1 : -1;
-    if (x->gain != y->gain) return x->gain < y->gain ? 1 : -1;
+    if (x->is.gain != y->is.gain) return x->is.gain < y->is.gain ? 1 : -1;
     return (x->node > y->node) - (x->node < y->node);
 }
 
@@ -336,50 +346,54 @@ static kf_status run(search *s, const kf__qsamples *samples) {
     KF_TRY(split(s, samples));
     KF_TRY(kf__graph_count(s->g, &total, NULL, NULL, s->err));
     s->own = *s->o;
-    s->own.progress = stage_progress, s->own.user = s;
+    s->own.asked.progress = stage_progress, s->own.asked.user = s;
     s->own.wide = kf__arena_copy(&s->arena, s->wide, s->g->n_values);
     s->own.wide_weights = kf__arena_copy(&s->arena, s->wide_weights, s->g->n_nodes);
     if (!s->own.wide || !s->own.wide_weights) KF_FAIL_MEMORY(s->err, s->g->n_values);
     KF_TRY(stage(s, 0, 130));
     if (!(s->own.noise = kf__arena_zalloc(&s->arena, s->g->n_nodes * sizeof *s->own.noise)))
         KF_FAIL_MEMORY(s->err, s->g->n_nodes * sizeof *s->own.noise);
-    kf_status st = try_prefix(s, 0, &q, &r->before);
-    r->met = st == KF_OK && meets(s, &r->before);
-    r->after = r->before;
+    kf_status st = try_prefix(s, 0, &q, &s->before);
+    r->is.met = st == KF_OK && meets(s, &s->before);
+    s->after = s->before;
     if (st == KF_OK) st = stage(s, 130, 350);
-    if (st == KF_OK && !r->met) st = rank(s, q, kf__whole((double)total * s->target->max_macs / 100, 0, INT64_MAX, 0));
+    if (st == KF_OK && !r->is.met)
+        st = rank(s, q, kf__whole((double)total * s->target->max_int16_macs / 100, 0, INT64_MAX, 0));
     kf__graph_destroy(&q);
     s->own.noise = NULL;
-    if (st == KF_OK && !r->met) st = shorten(s);
+    if (st == KF_OK && !r->is.met) st = shorten(s);
     if (st != KF_OK) return st;
     for (size_t i = 0; i < s->n_order; i++) {
-        if (i < r->promoted) promote(s->g, s->order[i], s->o->wide, s->o->wide_weights, 1);
-        else s->order[i]->place = 0;
+        if ((int32_t)i < r->is.promoted) promote(s->g, s->order[i], s->o->wide, s->o->wide_weights, 1);
+        else s->order[i]->is.place = 0;
     }
-    r->macs = total > 0 ? 100 * (double)wide_macs(s->g, s->o->wide, s->o->wide_weights) / (double)total : 0;
+    r->is.drop_before = s->before.drop, r->is.drop = s->after.drop;
+    r->is.cosine_before = s->before.cosine, r->is.cosine = s->after.cosine;
+    r->is.sqnr_before = s->before.sqnr, r->is.sqnr = s->after.sqnr;
+    r->is.int16_macs = total > 0 ? 100 * (double)wide_macs(s->g, s->o->wide, s->o->wide_weights) / (double)total : 0;
     return KF_OK;
 }
 
 /* Equalizes once, searches, then quantizes with what was found on all samples. */
-kf_status kf__search(kf__graph *g, const kf__qsamples *samples, const kf__qtarget *target, kf__qoptions *o,
-                     kf__arena *arena, kf__qsearch *out, kf__qreport *report, kf_error *err) {
+kf_status kf__search(kf__graph *g, const kf__qsamples *samples, kf__qoptions *o, kf__arena *arena, kf__qsearch *out,
+                     kf__qreport *report, kf_error *err) {
     search s = {
-        .g = g, .target = target, .o = o, .out = out, .wide = o->wide, .wide_weights = o->wide_weights, .err = err};
-    *out = (kf__qsearch){0};
+        .g = g, .target = &o->asked, .o = o, .out = out, .wide = o->wide, .wide_weights = o->wide_weights, .err = err};
+    *out = (kf__qsearch){.is = {.size = sizeof out->is}};
     kf__arena_init(&s.arena, NULL);
     kf__qoptions first = *o;
-    first.progress = stage_progress, first.user = &s;
-    kf_status st = o->equalize ? kf__equalize(g, samples, &first, NULL, err) : KF_OK;
-    o->equalize = false; /* once for all trials: they compare the quantized weights with the float ones */
+    first.asked.progress = stage_progress, first.asked.user = &s;
+    kf_status st = o->asked.equalize ? kf__equalize(g, samples, &first, NULL, err) : KF_OK;
+    o->asked.equalize = 0; /* once for all trials: they compare the quantized weights with the float ones */
     if (st == KF_OK) st = run(&s, samples);
-    if (st == KF_OK && out->n) {
-        qsort(out->list, out->n, sizeof *out->list, by_place);
-        out->list = kf__arena_copy(arena, out->list, out->n * sizeof *out->list);
+    if (st == KF_OK && out->is.candidates) {
+        qsort(out->list, (size_t)out->is.candidates, sizeof *out->list, by_place);
+        out->list = kf__arena_copy(arena, out->list, (size_t)out->is.candidates * sizeof *out->list);
         if (!out->list) st = kf_error_set(err, KF_ERR_MEMORY, "out of memory");
     }
     if (st == KF_OK) {
         kf__qoptions last = *o;
-        last.progress = stage_progress, last.user = &s;
+        last.asked.progress = stage_progress, last.asked.user = &s;
         st = stage(&s, 860, 1000);
         if (st == KF_OK) st = kf__quantize(g, samples, &last, arena, report, err);
     }

@@ -81,7 +81,7 @@ kf_status kf__sim_open(kf__sim *s, kf__graph *g, const kf__qsamples *samples, co
         KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples were given; some 50 to 200 typical inputs are needed");
     KF_TRY(check_graph(g, err));
     kf__kernels_select(kf__cpu_level_now(), &s->k);
-    KF_TRY(kf__pool_create(o->threads < 1 ? 1 : o->threads, NULL, &s->pool, err));
+    KF_TRY(kf__pool_create(o->asked.threads < 1 ? 1 : o->asked.threads, NULL, &s->pool, err));
     int started = kf__pool_size(s->pool), wanted = kf__pool_wanted(s->pool);
     if (o->fewer && started < wanted) o->fewer(o->fewer_user, started, wanted);
     s->last_use = kf__arena_array(&s->arena, g->n_values, sizeof *s->last_use);

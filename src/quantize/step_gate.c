@@ -62,7 +62,7 @@ static kf_status run_dense(kf__sim *s, dense *d, float s_in) {
             d->yq[i * d->o + o] = (float)q;
             gap += (f - q) / (double)n;
         }
-        if (s->o->bias_correction) d->bias[o] += gap;
+        if (s->o->asked.bias_correction) d->bias[o] += gap;
         for (size_t i = 0; i < n; i++) {
             float *f = &d->yf[i * d->o + o], *q = &d->yq[i * d->o + o];
             *f = kf__activate(d->act->kind, *f + d->b[o], d->act->lo, d->act->hi);

@@ -157,7 +157,7 @@ static void choose_scales(layer_job *j, const kf__moments *m, float *scale, int3
         for (size_t i = 0; qmax == 127 && i < j->l.k; i++) top = fmaxf(top, fabsf(row[i]) / 127);
         if (qmax > 127) top = fmaxf(top, scale[r]);
     }
-    for (size_t r = 0; !j->s->o->per_channel && r < j->l.o; r++) scale[r] = top;
+    for (size_t r = 0; !j->s->o->asked.per_channel && r < j->l.o; r++) scale[r] = top;
     kf__step_guard(scale, j->l.o, j->s_in, j->bias);
 }
 
@@ -174,8 +174,8 @@ static kf_status quantize_weights(layer_job *j, const kf__quant *in, int32_t *q,
                               .k = j->l.k,
                               .qmax = qmax,
                               .m = j->look ? m : NULL,
-                              .cross = o->cross && !reads_pixels(j),
-                              .gain = o->gain && o->per_channel,
+                              .cross = o->asked.cross && !reads_pixels(j),
+                              .gain = o->asked.gain && o->asked.per_channel,
                               .ridge = kf__weights_ridge(j->l.k, j->s->samples)};
     do KF_TRY(kf__weights_round(j->s, &w));
     while (!rows_fit(j, q, scale, most));
@@ -202,7 +202,7 @@ static kf_status record_noise(layer_job *j, size_t index, const kf__quant *in) {
     KF_TRY(kf__sim_pack(j->s, &j->l, to->rows));
     kf__pool_run(j->s->pool, run_samples, j);
     mean_of(j, mean);
-    for (size_t o = 0; o < j->l.o; o++) to->bias[o] = j->s->o->bias_correction ? -(float)mean[o] : 0;
+    for (size_t o = 0; o < j->l.o; o++) to->bias[o] = j->s->o->asked.bias_correction ? -(float)mean[o] : 0;
     return kf__sim_pack(j->s, &j->l, j->rows_q);
 }
 
@@ -225,12 +225,12 @@ static kf_status quantized_passes(layer_job *j, size_t index, const kf__quant *i
         int64_t channel = j->l.depthwise ? (int64_t)c : 0;
         j->s_in[c] = reads_pixels(j) ? 1.0f : kf__q_scale(in, channel);
     }
-    j->look = s->o->rounding && j->l.y.h * j->l.y.w * s->samples >= 4 * j->l.k;
+    j->look = s->o->asked.rounding && j->l.y.h * j->l.y.w * s->samples >= 4 * j->l.k;
     j->finish = false;
     if (j->look) KF_TRY(kf__moments_collect(s, &j->l, j->n, &j->scratch, &j->moments));
     KF_TRY(quantize_weights(j, in, q, scale, qmax));
     if (s->o->noise && qmax == 127) KF_TRY(record_noise(j, index, in));
-    if (s->o->bias_correction) {
+    if (s->o->asked.bias_correction) {
         kf__pool_run(s->pool, run_samples, j);
         mean_of(j, mean_q);
         for (size_t c = 0; c < j->l.o; c++) j->bias_q[c] = j->bias[c] + mean_f[c] - mean_q[c];

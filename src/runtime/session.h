@@ -9,9 +9,6 @@
 #define KF_SESSION_BYTES ((size_t)(SIZE_MAX / 2 < INT64_C(4) << 30 ? SIZE_MAX / 2 : INT64_C(4) << 30))
 #define KF_OPERATIONS (INT64_C(1) << 38)
 
-/** kf_step_fn of the public header, which this folder may not include. */
-typedef void (*kf__watch_fn)(void *user, int32_t step, const float *values, size_t n);
-
 struct kf_session {
     const kf_allocator *allocator;
     const struct kf_model *m;
@@ -23,7 +20,7 @@ struct kf_session {
     void (*probe)(void *user, int32_t step, const float *data); /* internal: called with every output; a caller that
                                                                    keeps pointers needs a plan that shares no memory */
     void *probe_user;
-    kf__watch_fn watch; /* public probe: real values of every output, or NULL */
+    kf_step_fn watch; /* public probe: real values of every output, or NULL */
     void *watch_user;
     float *real;      /* room for the largest output while watched */
     int32_t replaced; /* step whose output is replaced by the caller's, or -1 */
@@ -53,7 +50,7 @@ void kf__session_real(const struct kf_session *s, int32_t t, float *to);
 /** The other way: rounded as it is stored. */
 void kf__session_put_real(struct kf_session *s, int32_t t, const float *from);
 /** Call `fn` with every step's output from now on (NULL: no longer). MEMORY: nothing changed. */
-kf_status kf__session_watch(struct kf_session *s, kf__watch_fn fn, void *user, kf_error *err);
+kf_status kf__session_watch(struct kf_session *s, kf_step_fn fn, void *user, kf_error *err);
 /** Run step `step` whose inputs are in place. */
 void kf__session_one_step(struct kf_session *s, int32_t step);
 

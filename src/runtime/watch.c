@@ -42,7 +42,7 @@ void kf__session_put_real(struct kf_session *s, int32_t t, const float *from) {
     }
 }
 
-kf_status kf__session_watch(struct kf_session *s, kf__watch_fn fn, void *user, kf_error *err) {
+kf_status kf__session_watch(struct kf_session *s, kf_step_fn fn, void *user, kf_error *err) {
     size_t most = 1;
     for (int32_t t = 0; t < s->m->p->n_tensors; t++)
         if (s->m->p->tensors[t].made != KF_NEVER_MADE && kf__session_count(s, t) > most) most = kf__session_count(s, t);

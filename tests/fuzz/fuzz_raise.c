@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void write_and_read(const kf__graph *g, kf__qdq_form form) {
+static void write_and_read(const kf__graph *g, kf_qdq_form form) {
     kf__graph *back;
     kf_error err = {0};
     void *data;
@@ -34,8 +34,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     kf_error err = {0};
     if (kf__format_read(data, size, NULL, KF_READ_SKIP_HASH, &p, &err) != KF_OK) return 0;
     if (kf__raise(p, &g, &err) == KF_OK) {
-        write_and_read(g, KF_QDQ_FORM_EXACT);
-        write_and_read(g, KF_QDQ_FORM_SCALES);
+        write_and_read(g, KF_QDQ_EXACT);
+        write_and_read(g, KF_QDQ_SCALES);
         kf__graph_destroy(&g);
     } else if (!err.text[0]) {
         abort();

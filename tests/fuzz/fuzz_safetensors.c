@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (size_t i = 0; i < 2; i++) {
         kf_error err = {0};
         kf__graph *g;
-        kf__checkpoint_options o = {.arch = ARCHS[i], .side = 32};
+        kf__checkpoint_options o = {.asked.arch = ARCHS[i], .side = 32};
         if (kf__checkpoint_read(data, size, &o, &g, &err) != KF_OK && !err.text[0]) abort();
         kf__graph_destroy(&g);
     }

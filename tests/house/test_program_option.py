@@ -39,7 +39,7 @@ def main():
         found = {name for _, _, names in os.walk(os.path.join(folder, "to")) for name in names}
         wanted = {"kitfox-run", "libkitfox.a", "libkitfoximg.a", "kitfox.h", "kitfoximg.pc"}
         check("installed", code == 0 and wanted <= found, text + str(found))
-        other = {"compile.h", "lab.h", "bench.h", "batch.h", "kitfox", "libkitfoxc.a", "kitfoxc.pc"}
+        other = {"compile.h", "graph_types.h", "quantize_types.h", "lab.h", "bench.h", "batch.h", "kitfox", "libkitfoxc.a", "kitfoxc.pc"}
         check("and no more", not found & other, str(found))
     return failures > 0
 

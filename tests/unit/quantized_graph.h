@@ -40,7 +40,7 @@ static inline kf__graph *quantized_graph(int wide_every, kf__act hidden) {
     gb_last(g)->attrs.alpha = gb_last(g)->attrs.beta = 1, gb_last(g)->attrs.trans_b = 1;
     gb_output(g, b);
     gb_ok(kf__graph_infer(g, &err), &err);
-    gb_ok(kf__passes_run(g, KF_PASS_LEVEL_FUSE, &err), &err);
+    gb_ok(kf__passes_run(g, KF_OPTIMIZE_FUSE, &err), &err);
     assert_int_equal(gb_count(g, KF_OP_SE_GATE), 1);
     kf__arena_init(&arena, NULL);
     kf__dense in = {0};

@@ -186,8 +186,8 @@ static cost measure(const series *s, int n) {
     uint64_t last = kf__graph_looks;
     if (kf__onnx_read(m.data, m.len, &options, &g, &err) != KF_OK) fail_msg("%s: %s", s->name, err.text);
     c.read = looks_since(&last);
-    if (kf__passes_run(g, KF_PASS_LEVEL_SIMPLIFY, &err) != KF_OK) fail_msg("%s: %s", s->name, err.text);
-    if (kf__passes_run(g, KF_PASS_LEVEL_FUSE, &err) != KF_OK) fail_msg("%s: %s", s->name, err.text);
+    if (kf__passes_run(g, KF_OPTIMIZE_SIMPLIFY, &err) != KF_OK) fail_msg("%s: %s", s->name, err.text);
+    if (kf__passes_run(g, KF_OPTIMIZE_FUSE, &err) != KF_OK) fail_msg("%s: %s", s->name, err.text);
     c.rewrite = looks_since(&last);
     if (kf__onnx_write(g, &data, &bytes, &err) != KF_OK) fail_msg("%s: %s", s->name, err.text);
     c.write = looks_since(&last);

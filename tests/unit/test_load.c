@@ -42,7 +42,7 @@ static kf__program *wide_program(bool integer, int64_t tail) {
     gb_last(g)->attrs.alpha = gb_last(g)->attrs.beta = 1, gb_last(g)->attrs.trans_b = 1;
     gb_output(g, b);
     gb_ok(kf__graph_infer(g, &err), &err);
-    gb_ok(kf__passes_run(g, KF_PASS_LEVEL_FUSE, &err), &err);
+    gb_ok(kf__passes_run(g, KF_OPTIMIZE_FUSE, &err), &err);
     kf__dense in = {0};
     gb_ok(kf__ref_alloc(&in, KF_F32, &g->values[g->inputs[0]].shape, &g->arena, &err), &err);
     kf__random r = {.state = 3};

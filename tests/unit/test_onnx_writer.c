@@ -128,10 +128,10 @@ static void test_a_real_file_round_trips(void **state) {
 
 static void test_every_level_of_rewriting_can_be_written(void **state) {
     (void)state;
-    for (int level = KF_PASS_LEVEL_SIMPLIFY; level <= KF_PASS_LEVEL_FUSE; level++) {
+    for (int level = KF_OPTIMIZE_SIMPLIFY; level <= KF_OPTIMIZE_FUSE; level++) {
         kf__graph *file = everyday10(), *g = everyday10();
         kf_error err = {0};
-        gb_ok(kf__passes_run(g, (kf__pass_level)level, &err), &err);
+        gb_ok(kf__passes_run(g, (kf_optimize_level)level, &err), &err);
         kf__graph *back = read_back(g);
         assert_true(relative_error(g, back) < 1e-6);
         assert_true(relative_error(file, back) < 1e-6);
@@ -267,7 +267,7 @@ static kf__dense run_pixels(const kf__graph *g, const kf_preprocess *normalize, 
     return out;
 }
 
-static kf__graph *read_form(const kf__graph *g, kf__qdq_form form) {
+static kf__graph *read_form(const kf__graph *g, kf_qdq_form form) {
     kf_error err = {0};
     void *data;
     size_t bytes;
@@ -289,7 +289,7 @@ static const kf__node *named(const kf__graph *g, const char *name) {
 static void test_quantized_graphs(void **state) {
     (void)state;
     for (int k = 0; k < 8; k++) {
-        kf__qdq_form form = k & 4 ? KF_QDQ_FORM_SCALES : KF_QDQ_FORM_EXACT;
+        kf_qdq_form form = k & 4 ? KF_QDQ_SCALES : KF_QDQ_EXACT;
         kf__graph *g = quantized_graph(k & 1 ? 2 : 0, k & 2 ? KF_ACT_CLIP : KF_ACT_HSWISH), *back = read_form(g, form);
         kf__arena arena;
         kf__arena_init(&arena, NULL);
@@ -297,8 +297,7 @@ static void test_quantized_graphs(void **state) {
         float top = 0;
         for (int i = 0; i < 5; i++) top = fmaxf(top, fabsf(((float *)a.data)[i]));
         for (int i = 0; i < 5; i++)
-            assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) <=
-                        (form == KF_QDQ_FORM_EXACT ? 0 : 0.05f * top));
+            assert_true(fabsf(((float *)a.data)[i] - ((float *)b.data)[i]) <= (form == KF_QDQ_EXACT ? 0 : 0.05f * top));
         kf__arena_free(&arena);
         assert_int_equal(back->opset, 21);
         assert_int_equal(back->ir_version, 10);
@@ -315,11 +314,11 @@ static void test_quantized_graphs(void **state) {
         for (size_t i = 0; i < back->n_nodes; i++) { /* no scale but 1 in exact form */
             const kf__node *n = &back->nodes[i];
             const float *scale = n->op == KF_OP_QUANTIZE ? back->values[n->in[1]].data : NULL;
-            if (scale && form == KF_QDQ_FORM_EXACT) assert_true(scale[0] == 1.0f);
+            if (scale && form == KF_QDQ_EXACT) assert_true(scale[0] == 1.0f);
             const kf__value *x = &back->values[n->in[0]];
             wide_weights |= n->op == KF_OP_DEQUANTIZE && x->data && x->dtype == KF_I16;
         }
-        assert_int_equal(wide_weights, (k & 1) && form == KF_QDQ_FORM_SCALES); /* exact: in two bytes */
+        assert_int_equal(wide_weights, (k & 1) && form == KF_QDQ_SCALES); /* exact: in two bytes */
         kf__graph_destroy(&back);
         kf__graph_destroy(&g);
     }
@@ -337,7 +336,7 @@ static void test_quantized_activations(void **state) {
         kf__arena arena;
         g->values[g->inputs[0]].quant = &in;
         g->values[g->outputs[0]].quant = &out;
-        kf__graph *back = read_form(g, KF_QDQ_FORM_EXACT);
+        kf__graph *back = read_form(g, KF_QDQ_EXACT);
         kf__arena_init(&arena, NULL);
         kf__dense a = run(g, &arena), b = run(back, &arena);
         for (int i = 0; i < 18; i++)
@@ -372,7 +371,7 @@ static void test_the_lowest_opset_and_quantized_outputs(void **state) {
         gb_ok(kf__graph_infer(g, &err), &err);
         g->values[x].quant = &in;
         g->values[g->outputs[0]].quant = &out;
-        kf__graph *back = read_form(g, (kf__qdq_form)form);
+        kf__graph *back = read_form(g, (kf_qdq_form)form);
         assert_int_equal(back->opset, 13);
         assert_int_equal(back->ir_version, 7);
         assert_string_equal(back->values[back->outputs[0]].name, "a_out");

@@ -23,14 +23,14 @@ static void run(const kf__graph *g, const float *x, float *y, size_t n_out) {
     kf__arena_free(&arena);
 }
 
-static void optimize(kf__graph *g, kf__pass_level level) {
+static void optimize(kf__graph *g, kf_optimize_level level) {
     kf_error err = {0};
     gb_ok(kf__passes_run(g, level, &err), &err);
     gb_ok(kf__graph_verify(g, &err), &err);
 }
 
 /** Same numbers before and after; returns nothing, fails otherwise. x is a fixed ramp. */
-static void optimize_and_compare(kf__graph *g, kf__pass_level level, size_t n_out) {
+static void optimize_and_compare(kf__graph *g, kf_optimize_level level, size_t n_out) {
     size_t n_in = 0;
     kf_error err = {0};
     gb_ok(kf__graph_infer(g, &err), &err);
@@ -88,7 +88,7 @@ static void test_hswish_spellings(void **state) {
     for (int form = 0; form < 9; form++) {
         kf__graph *g = gb_new();
         gb_output(g, spell(g, gb_input(g, "x", S(1, 7)), form));
-        optimize(g, KF_PASS_LEVEL_FUSE);
+        optimize(g, KF_OPTIMIZE_FUSE);
         if (g->n_nodes != 1 || g->nodes[0].op != KF_OP_ACT || g->nodes[0].attrs.act.kind != KF_ACT_HSWISH)
             fail_msg("spelling %d: %zu nodes, the last is %s", form, g->n_nodes, kf__op_name(gb_last(g)->op));
         float y[7];
@@ -104,7 +104,7 @@ static void test_slope_one_fifth_is_no_hswish(void **state) {
     kf__graph *g = gb_new();
     kf__vid x = gb_input(g, "x", S(1, 7));
     gb_output(g, NODE(g, MUL, "m", x, hsigmoid_op(g, x, 0.2f)));
-    optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 7);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 7);
     assert_int_equal(g->n_nodes, 2);
     assert_int_equal(gb_find(g, KF_OP_ACT)->attrs.act.kind, KF_ACT_HARDSIGMOID);
     float one[7] = {1}, y[7];
@@ -120,7 +120,7 @@ static void test_wrong_constants_stay(void **state) {
         kf__vid x = gb_input(g, "x", S(1, 7)), other = NODE(g, NEG, "neg", x);
         kf__vid c = relu6(g, NODE(g, ADD, "a", x, gb_scalar(g, form == 0 ? 2 : 3)), 0);
         gb_output(g, NODE(g, DIV, "d", NODE(g, MUL, "m", form == 2 ? other : x, c), gb_scalar(g, form == 1 ? 5 : 6)));
-        optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 7);
+        optimize_and_compare(g, KF_OPTIMIZE_FUSE, 7);
         for (size_t i = 0; i < g->n_nodes; i++) assert_true(g->nodes[i].attrs.act.kind != KF_ACT_HSWISH);
         kf__graph_destroy(&g);
     }
@@ -131,7 +131,7 @@ static void test_silu(void **state) {
     kf__graph *g = gb_new();
     kf__vid x = gb_input(g, "x", S(1, 5));
     gb_output(g, NODE(g, MUL, "m", NODE(g, SIGMOID, "s", x), x));
-    optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 5);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 5);
     assert_int_equal(g->n_nodes, 1);
     assert_int_equal(g->nodes[0].attrs.act.kind, KF_ACT_SILU);
     kf__graph_destroy(&g);
@@ -148,7 +148,7 @@ static void test_batch_norm_order(void **state) {
     gb_output(g, NODE(g, BATCH_NORM, "bn", c, gb_const(g, S(2), gamma), gb_const(g, S(2), beta),
                       gb_const(g, S(2), mean), gb_const(g, S(2), var)));
     gb_last(g)->attrs.epsilon = 1e-3f;
-    optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, 8);
+    optimize_and_compare(g, KF_OPTIMIZE_SIMPLIFY, 8);
     assert_int_equal(g->n_nodes, 1);
     assert_string_equal(g->values[g->outputs[0]].name, "bn_out");
     const float *fw = g->values[g->nodes[0].in[1]].data, *fb = g->values[g->nodes[0].in[2]].data;
@@ -167,7 +167,7 @@ static void test_lone_batch_norm(void **state) {
     gb_output(g, NODE(g, BATCH_NORM, "bn", x, gb_const(g, S(2), F(2, 3)), gb_const(g, S(2), F(1, -1)),
                       gb_const(g, S(2), F(0.5f, 0)), gb_const(g, S(2), F(1, 4))));
     gb_last(g)->attrs.epsilon = 1e-5f;
-    optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 18);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 18);
     assert_int_equal(gb_find(g, KF_OP_CONV)->attrs.window.group, 2);
     kf__graph_destroy(&g);
 }
@@ -179,7 +179,7 @@ static void test_shape_subgraph_vanishes(void **state) {
     kf__vid n = NODE(g, GATHER, "gather", shape, gb_ints(g, I(0), 1));
     kf__vid target = NODE(g, CONCAT, "concat", n, gb_ints(g, I(-1), 1));
     gb_output(g, NODE(g, RESHAPE, "reshape", x, target));
-    optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, 16);
+    optimize_and_compare(g, KF_OPTIMIZE_SIMPLIFY, 16);
     assert_int_equal(g->n_nodes, 1);
     assert_int_equal(g->values[g->outputs[0]].shape.dim[1], 16);
     kf__graph_destroy(&g);
@@ -191,7 +191,7 @@ static void test_identity_keeps_output_name(void **state) {
     kf__vid x = gb_input(g, "x", S(1, 3));
     kf__vid r = NODE(g, RELU, "relu", NODE(g, DROPOUT, "drop", x));
     gb_output(g, NODE(g, IDENTITY, "probs", NODE(g, ADD, "add", r, gb_scalar(g, 0))));
-    optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, 3);
+    optimize_and_compare(g, KF_OPTIMIZE_SIMPLIFY, 3);
     assert_int_equal(g->n_nodes, 1);
     assert_string_equal(g->values[g->outputs[0]].name, "probs_out");
     kf__graph_destroy(&g);
@@ -201,7 +201,7 @@ static void test_identity_of_input_to_output_stays(void **state) {
     (void)state;
     kf__graph *g = gb_new();
     gb_output(g, NODE(g, IDENTITY, "copy", gb_input(g, "x", S(1, 3))));
-    optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, 3);
+    optimize_and_compare(g, KF_OPTIMIZE_SIMPLIFY, 3);
     assert_string_equal(g->values[g->outputs[0]].name, "copy_out");
     kf__graph_destroy(&g);
 }
@@ -218,7 +218,7 @@ static void test_pads(void **state) {
         if (kind)
             gb_last(g)->attrs.window = (kf__window){.kh = 3, .kw = 3, .sh = 2, .sw = 2, .dh = 1, .dw = 1, .group = 1};
         gb_output(g, y);
-        optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, kind == 0 ? 3 * 2 * 3 : 2 * 2 * 3);
+        optimize_and_compare(g, KF_OPTIMIZE_SIMPLIFY, kind == 0 ? 3 * 2 * 3 : 2 * 2 * 3);
         assert_int_equal(gb_count(g, KF_OP_PAD), kind == 3 ? 1 : 0);
         if (kind != 3)
             assert_true(gb_last(g)->attrs.window.pl == 1 && gb_last(g)->attrs.window.pb == 1 &&
@@ -232,7 +232,7 @@ static void test_duplicates(void **state) {
     kf__graph *g = gb_new();
     kf__vid x = gb_input(g, "x", S(1, 3));
     gb_output(g, NODE(g, ADD, "sum", NODE(g, MUL, "a", x, gb_scalar(g, 2)), NODE(g, MUL, "b", x, gb_scalar(g, 2))));
-    optimize_and_compare(g, KF_PASS_LEVEL_SIMPLIFY, 3);
+    optimize_and_compare(g, KF_OPTIMIZE_SIMPLIFY, 3);
     assert_int_equal(g->n_nodes, 2);
     kf__graph_destroy(&g);
 }
@@ -245,7 +245,7 @@ static void test_huge_fold_is_refused(void **state) {
     gb_input(g, "x", S(1));
     gb_output(g, big);
     kf_error err = {0};
-    kf_status st = kf__passes_run(g, KF_PASS_LEVEL_SIMPLIFY, &err); /* 4 TiB: must neither fold nor crash */
+    kf_status st = kf__passes_run(g, KF_OPTIMIZE_SIMPLIFY, &err); /* 4 TiB: must neither fold nor crash */
     assert_true(st != KF_OK || gb_count(g, KF_OP_CONSTANT_OF_SHAPE) == 1);
     kf__graph_destroy(&g);
 }
@@ -261,7 +261,7 @@ static void test_reduce_mean(void **state) {
         gb_last(g)->attrs.n_axes = 2;
         gb_last(g)->attrs.axes[0] = -1;
         gb_last(g)->attrs.axes[1] = 2;
-        optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 3);
+        optimize_and_compare(g, KF_OPTIMIZE_FUSE, 3);
         assert_int_equal(gb_count(g, KF_OP_GLOBAL_AVG_POOL), 1);
         assert_int_equal(gb_count(g, KF_OP_FLATTEN), keep ? 0 : 1);
         kf__graph_destroy(&g);
@@ -282,7 +282,7 @@ static void test_fully_connected(void **state) {
             gb_last(g)->attrs.trans_b = form == 2;
         }
         gb_output(g, y);
-        optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 8);
+        optimize_and_compare(g, KF_OPTIMIZE_FUSE, 8);
         assert_int_equal(g->n_nodes, 1);
         assert_int_equal(g->nodes[0].op, KF_OP_FC);
         assert_int_equal(g->values[g->nodes[0].in[1]].shape.dim[0], 4);
@@ -299,7 +299,7 @@ static void test_head_convolution(void **state) {
     kf__vid f = NODE(g, FLATTEN, "flat", c);
     gb_last(g)->attrs.axis = 1;
     gb_output(g, f);
-    optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 5);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 5);
     assert_int_equal(gb_count(g, KF_OP_CONV), 0);
     assert_int_equal(gb_find(g, KF_OP_FC)->attrs.act.kind, KF_ACT_HSWISH);
     assert_string_equal(g->values[g->outputs[0]].name, "flat_out");
@@ -329,7 +329,7 @@ static void test_squeeze_excite(void **state) {
         kf__graph *g = gb_new();
         float alpha = form & 2 ? 0.2f : 1.0f / 6.0f;
         gb_output(g, squeeze_excite(g, gb_input(g, "x", S(1, 4, 3, 3)), form & 1, alpha));
-        optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 36);
+        optimize_and_compare(g, KF_OPTIMIZE_FUSE, 36);
         assert_int_equal(g->n_nodes, 2);
         const kf__node *gate = gb_find(g, KF_OP_SE_GATE);
         assert_non_null(gate);
@@ -347,7 +347,7 @@ static void test_gate_of_another_tensor_is_no_se(void **state) {
     kf__vid y = squeeze_excite(g, x, false, 1.0f / 6.0f);
     gb_last(g)->in[0] = other;
     gb_output(g, y);
-    optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 36);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 36);
     assert_int_equal(gb_count(g, KF_OP_SE_GATE), 0);
     kf__graph_destroy(&g);
 }
@@ -361,7 +361,7 @@ static void test_residual_and_post_act(void **state) {
     kf__vid b =
         NODE(g, RELU, "inner", gb_conv(g, "second", a, gb_random(g, S(2, 2, 3, 3)), gb_random(g, S(2)), 1, 1, 1));
     gb_output(g, NODE(g, RELU, "outer", NODE(g, ADD, "sum", a, b)));
-    optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 18);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 18);
     assert_int_equal(g->n_nodes, 2);
     const kf__node *n = gb_last(g);
     assert_string_equal(n->name, "second");
@@ -377,7 +377,7 @@ static void test_two_readers_block_fusion(void **state) {
     kf__graph *g = gb_new();
     kf__vid c = gb_conv(g, "conv", gb_input(g, "x", S(1, 2, 3, 3)), gb_random(g, S(2, 2, 1, 1)), -1, 1, 0, 1);
     gb_output(g, NODE(g, ADD, "sum", c, NODE(g, RELU, "relu", c)));
-    optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 18);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 18);
     assert_int_equal(gb_find(g, KF_OP_CONV)->attrs.act.kind, KF_ACT_NONE);
     assert_int_equal(gb_count(g, KF_OP_ADD), 1);
     kf__graph_destroy(&g);
@@ -387,10 +387,10 @@ static void test_settles(void **state) {
     (void)state;
     kf__graph *g = gb_new();
     gb_output(g, squeeze_excite(g, spell(g, gb_input(g, "x", S(1, 4, 3, 3)), 3), true, 0.2f));
-    optimize(g, KF_PASS_LEVEL_FUSE);
+    optimize(g, KF_OPTIMIZE_FUSE);
     kf__strbuf one = {0}, two = {0};
     kf__graph_dump(g, &one);
-    optimize(g, KF_PASS_LEVEL_FUSE);
+    optimize(g, KF_OPTIMIZE_FUSE);
     kf__graph_dump(g, &two);
     assert_string_equal(one.data, two.data);
     kf__strbuf_free(&one);
@@ -408,7 +408,7 @@ static void test_counts(void **state) {
     for (int round = 0; round < 2; round++) { /* before and after fusion alike */
         int64_t macs, params, acts;
         kf_error err = {0};
-        if (round) optimize(g, KF_PASS_LEVEL_FUSE);
+        if (round) optimize(g, KF_OPTIMIZE_FUSE);
         gb_ok(kf__graph_infer(g, &err), &err);
         gb_ok(kf__graph_count(g, &macs, &params, &acts, &err), &err);
         assert_int_equal(macs, 4 * 16 * 27 + 8 + 8);
@@ -468,7 +468,7 @@ static void test_random_graphs_keep_their_numbers(void **state) {
             made[n] = random_step(g, &r, made[kf__random_range(&r, 0, 3) ? n - 1 : kf__random_range(&r, 0, n - 1)],
                                   made[kf__random_range(&r, 0, n - 1)]);
         gb_output(g, made[n - 1]);
-        optimize_and_compare(g, KF_PASS_LEVEL_FUSE, 4 * 36);
+        optimize_and_compare(g, KF_OPTIMIZE_FUSE, 4 * 36);
         kf__graph_destroy(&g);
     }
 }

@@ -103,7 +103,7 @@ static kf__graph *quantize(const kf__graph *g, const kf__qsamples *s, kf__qrepor
     kf_error err = {0};
     kf__graph *q;
     kf__qoptions o = kf__qoptions_default();
-    o.detail = report != NULL;
+    o.asked.detail = report != NULL;
     gb_ok(kf__graph_clone(g, &q, &err), &err);
     gb_ok(kf__quantize(q, s, &o, &q->arena, report, &err), &err);
     return q;
@@ -270,8 +270,8 @@ static void histograms_of_odd_ranges(void **state) {
         for (size_t k = 0; k < KF_COUNT(x); k++) kf__histogram_add(&h, x[k]);
         for (size_t b = 0; b < KF_HISTOGRAM_BINS; b++) sum += h.bins[b];
         assert_int_equal(sum, KF_COUNT(x));
-        for (int how = KF_QRANGE_MSE; how <= KF_QRANGE_KL; how++)
-            kf__range_choose(&h, (kf__qrange)how, 99.9, 255, &lo, &hi);
+        for (int how = KF_RANGE_MSE; how <= KF_RANGE_KL; how++)
+            kf__range_choose(&h, (kf_range_method)how, 99.9, 255, &lo, &hi);
     }
 }
 

@@ -55,7 +55,7 @@ static kf__graph *there_and_back(kf__graph *g) {
     kf__program *p;
     kf__graph *back;
     kf__arena arena;
-    gb_ok(kf__passes_run(g, KF_PASS_LEVEL_FUSE, &err), &err);
+    gb_ok(kf__passes_run(g, KF_OPTIMIZE_FUSE, &err), &err);
     gb_ok(kf__lower(g, &p, &err), &err);
     gb_ok(kf__raise(p, &back, &err), &err);
     kf__program_destroy(&p);

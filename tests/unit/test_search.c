@@ -75,7 +75,7 @@ static kf__graph *network(void) {
 
 static kf__qoptions options(kf__graph *g) {
     kf__qoptions o = kf__qoptions_default();
-    o.equalize = false; /* it would cure what these networks suffer from */
+    o.asked.equalize = false; /* it would cure what these networks suffer from */
     o.wide = kf__arena_zalloc(&g->arena, g->n_values);
     o.wide_weights = kf__arena_zalloc(&g->arena, g->n_nodes);
     assert_true(o.wide && o.wide_weights);
@@ -84,8 +84,8 @@ static kf__qoptions options(kf__graph *g) {
 
 static const kf__qcandidate *strongest(const kf__qsearch *r) {
     const kf__qcandidate *top = &r->list[0];
-    for (size_t i = 1; i < r->n; i++)
-        if (r->list[i].gain > top->gain) top = &r->list[i];
+    for (int32_t i = 1; i < r->is.candidates; i++)
+        if (r->list[i].is.gain > top->is.gain) top = &r->list[i];
     return top;
 }
 
@@ -111,19 +111,21 @@ static void finds_the_output(void **state) {
     kf__qreport report;
     spoil_output(g);
     kf__qoptions o = options(g);
-    const kf__qtarget target = {.drop = -1, .cosine = 0.999, .max_macs = 60};
-    gb_ok(kf__search(g, &s, &target, &o, &g->arena, &r, &report, &err), &err);
-    assert_int_equal(r.held_out, SAMPLES / 4);
-    assert_true(r.before.cosine < 0.999);
-    assert_string_equal(strongest(&r)->name, "first");
-    assert_false(strongest(&r)->weights);
-    assert_true(strongest(&r)->place > 0);
-    assert_true(r.met && r.after.cosine >= 0.999 && r.after.sqnr > r.before.sqnr + 6);
+    o.asked.target_drop = -1;
+    o.asked.target_cosine = 0.999;
+    o.asked.max_int16_macs = 60;
+    gb_ok(kf__search(g, &s, &o, &g->arena, &r, &report, &err), &err);
+    assert_int_equal(r.is.held_out, SAMPLES / 4);
+    assert_true(r.is.cosine_before < 0.999);
+    assert_string_equal(strongest(&r)->is.node, "first");
+    assert_false(strongest(&r)->is.weights);
+    assert_true(strongest(&r)->is.place > 0);
+    assert_true(r.is.met && r.is.cosine >= 0.999 && r.is.sqnr > r.is.sqnr_before + 6);
     assert_int_equal(g->values[node(g, "first")->out[0]].quant->dtype, KF_I16);
     assert_int_equal(g->values[node(g, "deep")->out[0]].quant->dtype, KF_U8);
     assert_int_equal(report.samples, SAMPLES); /* the held-out ones calibrate in the end */
-    for (size_t i = 0; i < r.n; i++)
-        assert_true(i < r.promoted ? r.list[i].place == (int32_t)i + 1 : r.list[i].place == 0);
+    for (int32_t i = 0; i < r.is.candidates; i++)
+        assert_true(i < r.is.promoted ? r.list[i].is.place == i + 1 : r.list[i].is.place == 0);
     kf__graph_destroy(&g);
 }
 
@@ -137,13 +139,15 @@ static void finds_the_weights(void **state) {
     scale_weights(g, "wide", 5, false, 400);
     scale_weights(g, "deep", 5, false, 1 / 400.0f);
     kf__qoptions o = options(g);
-    o.rounding = false; /* would make up for most of it */
-    o.per_channel = false;
-    const kf__qtarget target = {.drop = -1, .cosine = 0.9995, .max_macs = 80};
-    gb_ok(kf__search(g, &s, &target, &o, &g->arena, &r, NULL, &err), &err);
-    assert_string_equal(strongest(&r)->name, "wide");
-    assert_true(strongest(&r)->weights && strongest(&r)->place == 1);
-    assert_true(r.met && r.promoted == 1);
+    o.asked.rounding = false; /* would make up for most of it */
+    o.asked.per_channel = false;
+    o.asked.target_drop = -1;
+    o.asked.target_cosine = 0.9995;
+    o.asked.max_int16_macs = 80;
+    gb_ok(kf__search(g, &s, &o, &g->arena, &r, NULL, &err), &err);
+    assert_string_equal(strongest(&r)->is.node, "wide");
+    assert_true(strongest(&r)->is.weights && strongest(&r)->is.place == 1);
+    assert_true(r.is.met && r.is.promoted == 1);
     assert_int_equal(g->values[node(g, "wide")->in[1]].dtype, KF_I16);
     kf__graph_destroy(&g);
 }
@@ -155,11 +159,13 @@ static void eight_bits_may_do(void **state) {
     kf__qsamples s = make_samples();
     kf__qsearch r;
     kf__qoptions o = options(g);
-    const kf__qtarget target = {.drop = -1, .cosine = 0.9, .max_macs = 60};
-    gb_ok(kf__search(g, &s, &target, &o, &g->arena, &r, NULL, &err), &err);
-    assert_true(r.met);
-    assert_int_equal(r.promoted, 0);
-    assert_int_equal(r.n, 0);
+    o.asked.target_drop = -1;
+    o.asked.target_cosine = 0.9;
+    o.asked.max_int16_macs = 60;
+    gb_ok(kf__search(g, &s, &o, &g->arena, &r, NULL, &err), &err);
+    assert_true(r.is.met);
+    assert_int_equal(r.is.promoted, 0);
+    assert_int_equal(r.is.candidates, 0);
     assert_int_equal(g->values[node(g, "first")->out[0]].quant->dtype, KF_U8);
     kf__graph_destroy(&g);
 }
@@ -175,12 +181,14 @@ static void the_limit_binds(void **state) {
     int64_t total;
     gb_ok(kf__graph_count(g, &total, NULL, NULL, &err), &err);
     double reader = 100.0 * (double)kf__node_macs(g, node(g, "wide")) / (double)total;
-    const kf__qtarget target = {.drop = -1, .cosine = 0.9999, .max_macs = reader * 0.9};
-    gb_ok(kf__search(g, &s, &target, &o, &g->arena, &r, NULL, &err), &err);
-    assert_false(r.met);
-    assert_true(r.macs <= reader * 0.9);
-    assert_string_equal(strongest(&r)->name, "first");
-    assert_int_equal(strongest(&r)->place, 0);
+    o.asked.target_drop = -1;
+    o.asked.target_cosine = 0.9999;
+    o.asked.max_int16_macs = reader * 0.9;
+    gb_ok(kf__search(g, &s, &o, &g->arena, &r, NULL, &err), &err);
+    assert_false(r.is.met);
+    assert_true(r.is.int16_macs <= reader * 0.9);
+    assert_string_equal(strongest(&r)->is.node, "first");
+    assert_int_equal(strongest(&r)->is.place, 0);
     assert_int_equal(g->values[node(g, "first")->out[0]].quant->dtype, KF_U8);
     kf__graph_destroy(&g);
 }
@@ -208,13 +216,16 @@ static void labels_count(void **state) {
         kf__qsearch r;
         gb_ok(kf__graph_clone(g, &q, &err), &err);
         kf__qoptions o = options(q);
-        const kf__qtarget target = {.drop = 100, .max_macs = 60, .labels = turn ? wrong : labels};
+        o.asked.target_drop = 100;
+        o.asked.target_cosine = 0;
+        o.asked.max_int16_macs = 60;
+        o.asked.labels = turn ? wrong : labels;
         if (turn == 2) wrong[5] = CLASSES;
-        kf_status st = kf__search(q, &s, &target, &o, &q->arena, &r, NULL, &err);
+        kf_status st = kf__search(q, &s, &o, &q->arena, &r, NULL, &err);
         if (turn < 2) {
             assert_int_equal(st, KF_OK);
-            assert_true(r.labelled && r.float_top1 == (turn ? 0 : 100));
-            assert_true(turn ? r.before.drop <= 0 : r.before.drop >= 0);
+            assert_true(r.is.labelled && r.is.float_top1 == (turn ? 0 : 100));
+            assert_true(turn ? r.is.drop_before <= 0 : r.is.drop_before >= 0);
         } else {
             assert_int_equal(st, KF_ERR_ARGUMENT);
             assert_non_null(strstr(err.text, "sample 5"));
@@ -230,9 +241,11 @@ static void too_few_samples(void **state) {
     kf__qsamples s = make_samples();
     kf__qsearch r;
     kf__qoptions o = options(g);
-    const kf__qtarget target = {.drop = 1, .max_macs = 10};
+    o.asked.target_drop = 1;
+    o.asked.target_cosine = 0;
+    o.asked.max_int16_macs = 10;
     s.n = 7;
-    assert_int_equal(kf__search(g, &s, &target, &o, &g->arena, &r, NULL, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf__search(g, &s, &o, &g->arena, &r, NULL, &err), KF_ERR_ARGUMENT);
     assert_non_null(strstr(err.text, "8"));
     kf__graph_destroy(&g);
 }

@@ -26,22 +26,17 @@ static kf_status describe(const kf__sidecar *s, const kf_import_options *options
     return kf__graph_describe(g, &o, err);
 }
 
-static kf__checkpoint_options from(const kf_import_options *o) {
-    return (kf__checkpoint_options){
-        .arch = o->arch, .input_shape = o->input_shape, .notice = o->notice, .notice_user = o->notice_user};
-}
-
 kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
                                 kf__graph **out, kf_error *err) {
     kf__sidecar s;
     *out = NULL;
     KF_TRY(kf__sidecar_read(path, &s, err));
     if (s.path && options->file) options->file(options->file_user, s.path);
-    kf__checkpoint_options o = from(options);
-    o.side = s.side;
-    if (!o.arch) o.arch = s.arch;
+    kf__checkpoint_options o = {.asked = *options, .side = s.side};
+    if (!o.asked.arch) o.asked.arch = s.arch;
     kf_status st = kf__checkpoint_read(data, bytes, &o, out, err);
-    if (o.arch && o.arch == s.arch && (st == KF_ERR_ARGUMENT || st == KF_ERR_UNSUPPORTED || st == KF_ERR_SHAPE))
+    if (o.asked.arch && o.asked.arch == s.arch &&
+        (st == KF_ERR_ARGUMENT || st == KF_ERR_UNSUPPORTED || st == KF_ERR_SHAPE))
         kf_error_prefix(err, st, "%s by %s", s.arch, s.path);
     if (st == KF_OK && (st = describe(&s, options, *out, err)) != KF_OK) kf__graph_destroy(out);
     kf__sidecar_free(&s);
@@ -53,14 +48,13 @@ kf_status kf_graph_import_tensors(const kf_tensor *tensors, size_t n, const char
     if (!tensors || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_import_tensors: tensors and out are needed");
     const kf__checkpoint_tensors all = {tensors, n};
     const kf__sidecar none = {0};
-    kf_import_options full;
+    kf__checkpoint_options o = {0};
     kf__graph *g;
     *out = NULL;
-    KF_TRY(kf__import_options_read(&full, options, err));
-    if (arch) full.arch = arch;
-    const kf__checkpoint_options o = from(&full);
+    KF_TRY(kf__import_options_read(&o.asked, options, err));
+    if (arch) o.asked.arch = arch;
     KF_TRY(kf__checkpoint_take(&all, &o, &g, err));
-    kf_status st = describe(&none, &full, g, err);
+    kf_status st = describe(&none, &o.asked, g, err);
     if (st == KF_OK) return kf__graph_wrap(g, out, err);
     kf__graph_destroy(&g);
     return st;

@@ -104,14 +104,7 @@ kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error 
 
 static kf_status import_onnx(const void *data, size_t bytes, const char *path, const kf_import_options *options,
                              kf_graph **out, kf_error *err) {
-    const kf__onnx_options o = {.path = path,
-                                .input_shape = options->input_shape,
-                                .notice = options->notice,
-                                .notice_user = options->notice_user,
-                                .node = options->node,
-                                .node_user = options->node_user,
-                                .file = options->file,
-                                .file_user = options->file_user};
+    const kf__onnx_options o = {.path = path, .asked = *options};
     kf__graph *g;
     KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
     kf_status st = kf__graph_describe(g, options, err);

@@ -12,7 +12,7 @@ struct kf_graph {
     kf__graph *g;
     int level; /* -1 as imported, else the highest kf_optimize_level done */
     bool quantized;
-    kf__qdq_form form;
+    kf_qdq_form form;
     kf__qreport report; /* of the quantizer; lives in the graph's arena */
     kf__qsearch search; /* the same, where a target was set */
     bool searched;

@@ -15,7 +15,7 @@ kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_er
 kf_status kf_graph_set_qdq_form(kf_graph *graph, kf_qdq_form form, kf_error *err) {
     if (!graph || (form != KF_QDQ_EXACT && form != KF_QDQ_SCALES))
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_qdq_form: a graph and a form of kf_qdq_form are needed");
-    graph->form = form == KF_QDQ_EXACT ? KF_QDQ_FORM_EXACT : KF_QDQ_FORM_SCALES;
+    graph->form = form;
     return KF_OK;
 }
 

@@ -11,8 +11,7 @@ kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_optimize: a graph and a level of kf_optimize_level are needed");
     if (graph->level >= (int)level) return KF_OK;
     kf__fp_state caller = kf__fp_enter(); /* constants are folded */
-    kf_status st =
-        kf__passes_run(graph->g, level == KF_OPTIMIZE_FUSE ? KF_PASS_LEVEL_FUSE : KF_PASS_LEVEL_SIMPLIFY, err);
+    kf_status st = kf__passes_run(graph->g, level, err);
     kf__fp_leave(caller);
     KF_TRY(st);
     graph->level = (int)level;

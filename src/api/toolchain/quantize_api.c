@@ -7,18 +7,7 @@
 #include "graph/names.h"
 #include "quantize/detail.h"
 
-void kf_quantize_options_init(kf_quantize_options *options) {
-    *options = (kf_quantize_options){.size = sizeof *options,
-                                     .percentile = 99.99,
-                                     .per_channel = 1,
-                                     .channel_scales = 1,
-                                     .bias_correction = 1,
-                                     .rounding = 1,
-                                     .cross = 1,
-                                     .equalize = 1,
-                                     .target_drop = -1,
-                                     .max_int16_macs = 10};
-}
+void kf_quantize_options_init(kf_quantize_options *options) { *options = kf__quantize_defaults(); }
 
 static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t index, kf_dtype dtype, kf_error *err) {
     const kf__shape *s = &g->values[g->inputs[0]].shape;
@@ -152,22 +141,14 @@ static kf_status quantize(kf_graph *graph, const kf_tensor *samples, size_t n, c
     }
     KF_TRY(turn_colors(&g->meta.preprocess, samples, n, data, block, err));
     KF_TRY(mark_all(g, o, &q, err));
-    q.range = (kf__qrange)o->range;
-    q.percentile = o->percentile;
-    q.per_channel = o->per_channel, q.channel_scales = o->channel_scales;
-    q.equalize = o->equalize, q.gain = o->gain;
-    q.bias_correction = o->bias_correction, q.rounding = o->rounding, q.cross = o->cross;
-    q.threads = o->threads ? o->threads : kf__cpu_default_threads();
-    q.detail = o->detail;
-    q.progress = o->progress, q.user = o->user;
+    q.asked = *o;
+    if (!q.asked.threads) q.asked.threads = kf__cpu_default_threads();
     teller t = {.o = o};
     q.fewer = fewer, q.fewer_user = &t;
     const kf__qsamples s = {.data = data, .n = n, .pixels = samples[0].dtype == KF_U8};
     graph->quantized = true; /* also after a failure: a half-quantized graph must not be used */
-    const kf__qtarget target = {
-        .drop = o->target_drop, .cosine = o->target_cosine, .max_macs = o->max_int16_macs, .labels = o->labels};
-    graph->searched = target.drop >= 0 || target.cosine > 0;
-    if (graph->searched) return kf__search(g, &s, &target, &q, &g->arena, &graph->search, &graph->report, err);
+    graph->searched = o->target_drop >= 0 || o->target_cosine > 0;
+    if (graph->searched) return kf__search(g, &s, &q, &g->arena, &graph->search, &graph->report, err);
     return kf__quantize(g, &s, &q, &g->arena, &graph->report, err);
 }
 
@@ -234,18 +215,7 @@ kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quant
     if (!graph || !out || index < 0 || (size_t)index >= graph->report.n_nodes)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_node: node %d; the report has %zu", index,
                 graph ? graph->report.n_nodes : (size_t)0);
-    const kf__qnode *n = &graph->report.nodes[index];
-    const kf_quantized_node is = {.size = sizeof is,
-                                  .name = n->name,
-                                  .op = kf__op_name(n->op),
-                                  .dtype = n->dtype,
-                                  .threshold = (double)n->threshold,
-                                  .cosine = n->cosine,
-                                  .sqnr = n->sqnr,
-                                  .macs = n->macs,
-                                  .alone_cosine = n->alone_cosine,
-                                  .alone_sqnr = n->alone_sqnr};
-    return kf_info_write(out, &is, "kf_quantized_node", err);
+    return kf_info_write(out, &graph->report.nodes[index].is, "kf_quantized_node", err);
 }
 
 kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights,
@@ -256,16 +226,7 @@ kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int
                                         : graph->report.nodes[index].values;
     if (!q)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_histogram: node %d has none; quantize with `detail`", index);
-    const kf_quantized_histogram is = {.size = sizeof is,
-                                       .lo = (double)q->h.lo,
-                                       .hi = (double)q->h.hi,
-                                       .bins = q->h.bins,
-                                       .n_bins = KF_HISTOGRAM_BINS,
-                                       .zeros = q->h.zeros,
-                                       .ranges = q->ranges,
-                                       .wide = {(double)q->wide[0], (double)q->wide[1]},
-                                       .tight = {(double)q->tight[0], (double)q->tight[1]}};
-    return kf_info_write(out, &is, "kf_quantized_histogram", err);
+    return kf_info_write(out, &q->is, "kf_quantized_histogram", err);
 }
 
 kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples,
@@ -281,30 +242,12 @@ kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, d
 kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result *out, kf_error *err) {
     if (!graph || !out || !graph->searched)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_result: the graph was not quantized with a target");
-    const kf__qsearch *r = &graph->search;
-    const kf_search_result is = {.size = sizeof is,
-                                 .met = r->met,
-                                 .labelled = r->labelled,
-                                 .held_out = (int32_t)r->held_out,
-                                 .candidates = (int32_t)r->n,
-                                 .promoted = (int32_t)r->promoted,
-                                 .drop_before = r->before.drop,
-                                 .drop = r->after.drop,
-                                 .cosine_before = r->before.cosine,
-                                 .cosine = r->after.cosine,
-                                 .sqnr_before = r->before.sqnr,
-                                 .sqnr = r->after.sqnr,
-                                 .float_top1 = r->float_top1,
-                                 .int16_macs = r->macs};
-    return kf_info_write(out, &is, "kf_search_result", err);
+    return kf_info_write(out, &graph->search.is, "kf_search_result", err);
 }
 
 kf_status kf_graph_search_candidate(const kf_graph *graph, int32_t index, kf_search_candidate *out, kf_error *err) {
-    if (!graph || !out || !graph->searched || index < 0 || (size_t)index >= graph->search.n)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_candidate: candidate %d; the search has %zu", index,
-                graph && graph->searched ? graph->search.n : (size_t)0);
-    const kf__qcandidate *c = &graph->search.list[index];
-    const kf_search_candidate is = {
-        .size = sizeof is, .node = c->name, .weights = c->weights, .gain = c->gain, .macs = c->macs, .place = c->place};
-    return kf_info_write(out, &is, "kf_search_candidate", err);
+    if (!graph || !out || !graph->searched || index < 0 || index >= graph->search.is.candidates)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_search_candidate: candidate %d; the search has %d", index,
+                graph && graph->searched ? graph->search.is.candidates : 0);
+    return kf_info_write(out, &graph->search.list[index].is, "kf_search_candidate", err);
 }
