@@ -53,14 +53,15 @@ KF_API void kf_model_options_init(kf_model_options *options);
  *  regular file, and for one that changes meanwhile), FORMAT, CORRUPT (hash), LIMIT (max_bytes, max_model_bytes, or
  * what no network has: docs/FORMAT.md), UNSUPPORTED, MEMORY. `*out` is NULL on failure. */
 KF_API kf_status kf_model_load(const char *path, const kf_model_options *options, kf_model **out, kf_error *err);
-/** The same from memory; the bytes are copied. */
+/** The same from `bytes` bytes at `data`, which are copied. max_bytes does not count. Errors: as kf_model_load but IO.
+ */
 KF_API kf_status kf_model_load_memory(const void *data, size_t bytes, const kf_model_options *options, kf_model **out,
                                       kf_error *err);
 /** Read a regular file of at most `max_bytes` bytes whole. One zero byte follows the last; the caller releases *data
  * with free(). It never waits: IO for a pipe, a device, a directory, and for a file that changes while it is read.
  * LIMIT, MEMORY. Thread safe. */
 KF_API kf_status kf_file_read(const char *path, size_t max_bytes, void **data, size_t *bytes, kf_error *err);
-/** Destroy after the last session that uses it. */
+/** Destroy after the last session that uses it. NULL, and a pointer to NULL, are accepted; *model becomes NULL. */
 KF_API void kf_model_destroy(kf_model **model);
 
 /** What `info` prints. Pointers are owned by the model. */
@@ -81,7 +82,7 @@ KF_API kf_status kf_model_get_info(const kf_model *model, kf_model_info *info);
 /** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
 KF_API kf_status kf_model_input(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
 KF_API kf_status kf_model_output(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
-/** Label of a class or NULL. */
+/** Label of class `index`, owned by the model. NULL: it has none, or the index is out of range. Thread safe. */
 KF_API const char *kf_model_label(const kf_model *model, int32_t index);
 
 /** One step of the program, for `info --nodes` and profiles. Strings are owned by the model. */
@@ -94,6 +95,7 @@ typedef struct kf_step_info {
     double ms;            /**< last run's time when profiling, else 0 */
     int32_t n_in, in[16]; /**< what it reads: the step whose output it is, or -1 - k for input k of the model */
 } kf_step_info;
+/** Step `index`, 0-based, in the order of execution. ARGUMENT past the last, or out->size is not set. Thread safe. */
 KF_API kf_status kf_model_step(const kf_model *model, int32_t index, kf_step_info *out, kf_error *err);
 
 /** How a model's golden vector was met: what each step gave for one made-up input (docs/FORMAT.md) when the model was
@@ -133,6 +135,7 @@ KF_API int32_t kf_pool_threads(const kf_pool *pool, int32_t *wanted);
  *  Thread safe. */
 KF_API void kf_pool_run(kf_pool *pool, kf_pool_fn fn, void *user);
 
+/** How to run. Fill with kf_session_options_init, then change members. */
 typedef struct kf_session_options {
     size_t size;                   /**< sizeof(kf_session_options), set by the init function */
     const kf_allocator *allocator; /**< NULL: malloc */
@@ -159,15 +162,18 @@ KF_API void kf_session_options_init(kf_session_options *options);
  * or a run more than max_operations; the text has both numbers. Errors: ARGUMENT, LIMIT, MEMORY. */
 KF_API kf_status kf_session_create(const kf_model *model, const kf_session_options *options, kf_session **out,
                                    kf_error *err);
+/** NULL, and a pointer to NULL, are accepted; *session becomes NULL. */
 KF_API void kf_session_destroy(kf_session **session);
-/** Threads that share an image, the caller's included. `wanted` (may be NULL) gets how many `threads` of the options
- * asked for, or the default. Fewer than that could be started where the two differ. */
+/** Threads that share an image, the caller's included; of NULL 1. `wanted` (may be NULL) gets how many `threads` of the
+ * options asked for, or the default. Fewer than that could be started where the two differ. */
 KF_API int32_t kf_session_threads(const kf_session *session, int32_t *wanted);
 
 /** Raw tensors in, raw tensors out, in the model's declared order and layout; colours in the model's own order. Inputs:
- * f32 as declared (mostly NCHW); a model with u8 pixel input also takes u8 (as declared, or N,H,W,C where N,C,H,W is
- * declared), and f32 with its normalization undone and rounded. Outputs: caller's f32 buffers of the declared size.
- * Allocates nothing. */
+ *  f32 as declared (mostly NCHW); a model with u8 pixel input also takes u8 (as declared, or N,H,W,C where N,C,H,W is
+ *  declared), and f32 with its normalization undone and rounded. Outputs: the caller's f32 buffers of the declared size; fewer than the model has
+ * are enough. A tensor belongs to the input or output of its name, or where `name` is NULL of its position. Allocates
+ *  nothing. Errors: ARGUMENT (counts), SHAPE (another shape or type, no data, too few bytes; the text names the tensor
+ *  and both numbers). */
 KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                 kf_error *err);
 /** Exactly input-sized RGB8 pixels, `stride` bytes a row. Callers never convert colours: networks of BGR see them
@@ -186,7 +192,8 @@ KF_API kf_status kf_session_classify(kf_session *session, const kf_image *image,
  */
 KF_API kf_status kf_session_classify_nv12(kf_session *session, const kf_nv12 *frame, size_t k, kf_score *top, size_t *n,
                                           kf_error *err);
-/** Step times of the last run (profile = 1). */
+/** Step `index` as kf_model_step gives it, with the time that it took in the last run in `ms` (profile = 1; else 0).
+ * ARGUMENT: no such step, or out->size is not set. */
 KF_API kf_status kf_session_step(const kf_session *session, int32_t index, kf_step_info *out, kf_error *err);
 /** Show every step's output of the runs from now on to `fn`, called from the running thread; NULL ends it. Runs slow
  * down. Allocates room for the largest output. Errors: ARGUMENT, LIMIT (max_session_bytes), MEMORY (then nothing
@@ -201,9 +208,12 @@ KF_API kf_status kf_session_replace(kf_session *session, int32_t step, const flo
  * Allocates nothing. */
 KF_API kf_status kf_session_run_step(kf_session *session, int32_t step, const float *const *in, float *out,
                                      kf_error *err);
-/** Softmax in place, ascending order, then top-k. `scores` are logits unless `probabilities`. */
+/** The `k` largest of `n` scores, best first; ties go to the lower index; NaN is left out. `scores` are logits, which
+ * become probabilities in place (softmax, summed in ascending order), unless `probabilities` is not 0. `top` has room
+ * for `k` entries; their labels are NULL. Returns how many were found: at most min(k, n). Pointers have to be valid.
+ * Thread safe. */
 KF_API size_t kf_top_k(float *scores, size_t n, int probabilities, size_t k, kf_score *top);
-/** Bytes of the session's arena and of the model's packed weights. */
+/** Bytes that a session takes beside its model, and that a model takes for packed weights. 0 for NULL. Thread safe. */
 KF_API size_t kf_session_bytes(const kf_session *session);
 KF_API size_t kf_model_bytes(const kf_model *model);
 

@@ -347,6 +347,11 @@ typedef enum kf_input_kind {
     KF_INPUT_FEATUREMAP = 4,
     KF_INPUT_NV12 = 5
 } kf_input_kind;
+/** The word of the YAML file: "rgb", "bgr", "yuv444", "gray", "featuremap", "nv12"; NULL for a value that is no
+ * enumerator. Thread safe. */
+KF_API const char *kf_input_kind_name(kf_input_kind kind);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_input_kind_from_name(const char *name, kf_input_kind *out, kf_error *err);
 
 /** What a YAML file says that the RDK zoo's quantizer reads. Paths are absolute or relative to the current folder (in
  *  the file they are relative to the file). Strings and lists belong to the configuration. Read it, never write it. */
@@ -408,6 +413,10 @@ typedef enum kf_entry_type {
     KF_ENTRY_LIST = 5,
     KF_ENTRY_MAPPING = 6
 } kf_entry_type;
+/** "null", "bool", "int", "float", "text", "list", "mapping"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_entry_type_name(kf_entry_type type);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_entry_type_from_name(const char *name, kf_entry_type *out, kf_error *err);
 /** Most keys around a value, itself included. */
 #define KF_RDK_DEPTH 18
 /** One value of the file, and where it stands. Strings belong to the configuration. */
@@ -429,6 +438,10 @@ typedef enum kf_rdk_stage {
     KF_RDK_QUANTIZED = 1, /**< the graph is quantized and judged; nothing is written yet */
     KF_RDK_WRITING = 2 /**< the outputs are written next, which takes a second at most and is not to be interrupted */
 } kf_rdk_stage;
+/** "ready", "quantized", "writing"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_rdk_stage_name(kf_rdk_stage stage);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_rdk_stage_from_name(const char *name, kf_rdk_stage *out, kf_error *err);
 
 /** Where a quantized network is judged: see kf_judge below. */
 typedef struct kf_judge kf_judge;

@@ -1,6 +1,8 @@
 /* What kf_preprocess means in detail: its members as a table, names of its enumerators, its arithmetic.
  * For programs that show, set or reproduce preprocessing; sessions apply it by themselves.
- * Owner rule: tables and strings are static. Every function is thread safe and allocates nothing. */
+ * Owner rule: tables and strings are static. Every function is thread safe and allocates nothing.
+ * Pointer rule: functions that return kf_status refuse NULL with ARGUMENT. The others compute one value among many and
+ * do not look: their pointers have to be valid. */
 #ifndef KITFOX_PREPROCESS_H
 #define KITFOX_PREPROCESS_H
 

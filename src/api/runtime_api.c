@@ -132,7 +132,7 @@ kf_status kf_model_output(const kf_model *m, int32_t i, kf_tensor *out, kf_error
 }
 
 const char *kf_model_label(const kf_model *m, int32_t i) {
-    return i >= 0 && i < m->p->meta.n_labels ? m->p->meta.labels[i] : NULL;
+    return m && i >= 0 && i < m->p->meta.n_labels ? m->p->meta.labels[i] : NULL;
 }
 
 static kf_status step_info(const kf_model *m, int32_t i, double ms, kf_step_info *out, kf_error *err) {
@@ -190,9 +190,9 @@ void kf_pool_run(kf_pool *pool, kf_pool_fn fn, void *user) { kf__pool_run(pool, 
 int32_t kf_pool_threads(const kf_pool *pool, int32_t *wanted) { return threads_of(pool, wanted); }
 
 void kf_session_destroy(kf_session **s) { kf__session_destroy(s); }
-int32_t kf_session_threads(const kf_session *s, int32_t *wanted) { return threads_of(s->exec.pool, wanted); }
-size_t kf_session_bytes(const kf_session *s) { return s->bytes; }
-size_t kf_model_bytes(const kf_model *m) { return m->weights_bytes; }
+int32_t kf_session_threads(const kf_session *s, int32_t *wanted) { return threads_of(s ? s->exec.pool : NULL, wanted); }
+size_t kf_session_bytes(const kf_session *s) { return s ? s->bytes : 0; }
+size_t kf_model_bytes(const kf_model *m) { return m ? m->weights_bytes : 0; }
 
 kf_status kf_session_step(const kf_session *s, int32_t i, kf_step_info *out, kf_error *err) {
     NEED(err, s && i >= 0 && i < s->m->p->n_steps, "no such step");

@@ -15,6 +15,7 @@ static kf_status read_size(const void *from, const char *type, size_t *size, kf_
 
 kf_status kf_options_read(void *to, const void *from, const char *type, kf_error *err) {
     size_t ours, theirs;
+    if (!to) KF_FAIL(err, KF_ERR_ARGUMENT, "%s is NULL", type);
     if (!from) return KF_OK;
     memcpy(&ours, to, sizeof ours);
     KF_TRY(read_size(from, type, &theirs, err));
@@ -30,7 +31,7 @@ kf_status kf_options_read(void *to, const void *from, const char *type, kf_error
 
 kf_status kf_info_write(void *to, const void *from, const char *type, kf_error *err) {
     size_t ours, theirs;
-    if (!to) KF_FAIL(err, KF_ERR_ARGUMENT, "%s is NULL", type);
+    if (!to || !from) KF_FAIL(err, KF_ERR_ARGUMENT, "%s is NULL", type);
     memcpy(&ours, from, sizeof ours);
     KF_TRY(read_size(to, type, &theirs, err));
     if (theirs > ours) memset((char *)to + ours, 0, theirs - ours);

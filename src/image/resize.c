@@ -111,8 +111,10 @@ kf_status kf__image_resize_box(const kf_image *in, int32_t width, int32_t height
     if (out) *out = (kf_image){0};
     if (!out || !in || !in->pixels || in->width < 1 || in->height < 1)
         KF_FAIL(err, KF_ERR_ARGUMENT, "resize: the picture is empty");
+    if ((unsigned)filter >= KF_FILTER_COUNT) KF_FAIL(err, KF_ERR_ARGUMENT, "resize: filter %d", (int)filter);
     if (width < 1 || height < 1 || width > 1 << 15 || height > 1 << 15)
-        KF_FAIL(err, KF_ERR_LIMIT, "resize: %dx%d is out of range (1 to 32768)", width, height);
+        KF_FAIL(err, width < 1 || height < 1 ? KF_ERR_ARGUMENT : KF_ERR_LIMIT,
+                "resize: %dx%d is out of range (1 to 32768)", width, height);
     if (!(box[0] >= 0 && box[1] >= 0 && box[2] <= in->width && box[3] <= in->height && box[0] < box[2] &&
           box[1] < box[3]))
         KF_FAIL(err, KF_ERR_ARGUMENT, "resize: the box lies outside the picture");

@@ -113,8 +113,10 @@ void kf_batch_destroy(kf_batch **batch) {
     *batch = NULL;
 }
 
-int32_t kf_batch_threads(const kf_batch *b, int32_t *wanted) { return kf_pool_threads(b->pool, wanted); }
-size_t kf_batch_bytes(const kf_batch *b) { return (size_t)b->threads * kf_session_bytes(b->workers[0].session); }
+int32_t kf_batch_threads(const kf_batch *b, int32_t *wanted) { return kf_pool_threads(b ? b->pool : NULL, wanted); }
+size_t kf_batch_bytes(const kf_batch *b) {
+    return !b ? 0 : (size_t)b->threads * kf_session_bytes(b->workers[0].session);
+}
 
 /* ---- sharing out ------------------------------------------------------------------------------------------------- */
 

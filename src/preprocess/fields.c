@@ -76,7 +76,7 @@ const char *kf_color_name(kf_color color) { return name_of(AT_color, (unsigned)c
 static kf_status from_name(int32_t field, const char *name, void *value, kf_error *err) {
     char needs[KF_FIELD_TEXT];
     int32_t at = name ? kf__field_word(&FIELDS[field], name) : -1;
-    if (at < 0)
+    if (at < 0 || !value)
         KF_FAIL(err, KF_ERR_ARGUMENT, "%s '%.60s': %s is needed", FIELDS[field].member, name ? name : "",
                 kf__field_needs(&FIELDS[field], true, needs));
     memcpy(value, &at, sizeof at);
@@ -201,6 +201,7 @@ static bool parse_numbers(kf_preprocess *p, const kf_field *f, const char *text)
 
 kf_status kf_preprocess_parse(kf_preprocess *p, const kf_field *f, const char *text, kf_error *err) {
     char needs[KF_FIELD_TEXT];
+    if (!p || !f || !text) KF_FAIL(err, KF_ERR_ARGUMENT, "preprocessing: member or text is NULL");
     kf_preprocess made = *p;
     int32_t word = f->words ? kf__field_word(f, text) : -1;
     bool ok = f->words ? kf_preprocess_set(&made, f, 0, word) : parse_numbers(&made, f, text);

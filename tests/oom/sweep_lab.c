@@ -283,6 +283,17 @@ static kf_status do_stream(fixture *f, kf_error *err) {
 
 static void hear(void *user, const char *text) { (void)user, (void)text; }
 
+static kf_status do_names(fixture *f, kf_error *err) {
+    kf_input_kind input = KF_INPUT_RGB;
+    kf_entry_type entry = KF_ENTRY_NULL;
+    kf_rdk_stage stage = KF_RDK_READY;
+    (void)f;
+    KF_TRY(kf_input_kind_from_name(kf_input_kind_name(KF_INPUT_NV12), &input, err));
+    KF_TRY(kf_entry_type_from_name(kf_entry_type_name(KF_ENTRY_LIST), &entry, err));
+    KF_TRY(kf_rdk_stage_from_name(kf_rdk_stage_name(KF_RDK_WRITING), &stage, err));
+    return input == KF_INPUT_NV12 && entry == KF_ENTRY_LIST && stage == KF_RDK_WRITING ? KF_OK : KF_ERR_INTERNAL;
+}
+
 static kf_status do_config(fixture *f, kf_error *err) {
     kf_rdk_config *c = NULL;
     kf_rdk_entry e;
@@ -532,6 +543,7 @@ const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"compare", do_compare, OOM_OTHER},
                             {"page", do_page, OOM_OTHER},
                             {"scores", do_scores, OOM_JSON},
+                            {"names", do_names, OOM_NONE},
                             {"config", do_config, OOM_ANY},
                             {"other configs", do_other_configs, OOM_OTHER},
                             {"rdk", do_rdk, OOM_JSON},

@@ -2,7 +2,7 @@
  * Owner rule: static data. */
 #include "graph_builder.h"
 
-#include "kitfox/compile.h"
+#include "kitfox/lab.h"
 
 /* Values have four bytes, as every enumeration of the interface. */
 #define PAIR(type)                                                                                                     \
@@ -21,6 +21,10 @@ PAIR(color)
 PAIR(range_method)
 PAIR(optimize_level)
 PAIR(qdq_form)
+PAIR(field_kind)
+PAIR(input_kind)
+PAIR(entry_type)
+PAIR(rdk_stage)
 
 static const struct {
     const char *(*to)(int32_t v);
@@ -36,6 +40,10 @@ static const struct {
     {range_method_to, range_method_from, KF_RANGE_COUNT, "kl"},
     {optimize_level_to, optimize_level_from, KF_OPTIMIZE_COUNT, "fuse"},
     {qdq_form_to, qdq_form_from, KF_QDQ_COUNT, "scales"},
+    {field_kind_to, field_kind_from, KF_FIELD_WORD + 1, "word"},
+    {input_kind_to, input_kind_from, KF_INPUT_NV12 + 1, "nv12"},
+    {entry_type_to, entry_type_from, KF_ENTRY_MAPPING + 1, "mapping"},
+    {rdk_stage_to, rdk_stage_from, KF_RDK_WRITING + 1, "writing"},
 };
 
 static void test_round_trip(void **state) {

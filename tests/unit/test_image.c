@@ -126,7 +126,7 @@ static void test_resize_invariants(void **state) {
         kf_image_free(&b);
     }
     kf_error err;
-    assert_int_equal(kf_image_resize(&a, 0, 5, KF_FILTER_BILINEAR, NULL, &b, &err), KF_ERR_LIMIT);
+    assert_int_equal(kf_image_resize(&a, 0, 5, KF_FILTER_BILINEAR, NULL, &b, &err), KF_ERR_ARGUMENT);
     const float outside[4] = {0, 0, 20, 31};
     assert_int_equal(kf_image_resize(&a, 5, 5, KF_FILTER_BILINEAR, outside, &b, &err), KF_ERR_ARGUMENT);
     kf_image_free(&a);

@@ -220,12 +220,14 @@ kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quant
 
 kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights,
                                        kf_quantized_histogram *out, kf_error *err) {
-    bool known = graph && out && index >= 0 && (size_t)index < graph->report.n_nodes;
+    bool known = graph && out && index >= 0 && (size_t)index < graph->report.n_nodes && (weights == 0 || weights == 1);
     const kf__qhistogram *q = !known    ? NULL
                               : weights ? graph->report.nodes[index].weights
                                         : graph->report.nodes[index].values;
     if (!q)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantized_histogram: node %d has none; quantize with `detail`", index);
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "kf_graph_quantized_histogram: node %d has none with `weights` %d; quantize with `detail`", index,
+                weights);
     return kf_info_write(out, &q->is, "kf_quantized_histogram", err);
 }
 

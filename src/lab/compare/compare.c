@@ -171,6 +171,8 @@ static kf_status run(job *j, kf_error *err) {
 
 kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *samples, const kf_compare_options *options,
                      kf_comparison *out, kf_error *err) {
+    if (!a || !b || !samples || !out)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_compare: two models, samples and out are needed");
     const kf_comparison none = {.size = sizeof none};
     kf_comparison w = {.size = sizeof w, .models = {a, b}, .samples = samples};
     job j = {.w = &w};
@@ -185,6 +187,8 @@ kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *sam
 
 kf_status kf_samples_labels(const kf_samples *samples, const char *folder, const kf_model *model, kf_message_fn notice,
                             void *user, int64_t **labels, kf_error *err) {
+    if (!samples || !folder || !model || !labels)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_samples_labels: samples, folder, model and labels are needed");
     kf_dataset_options o;
     kf_dataset *d;
     kf_tensor out;

@@ -226,6 +226,7 @@ static kf_status index_paths(kf_dataset *d, const char *folder, kf_error *err) {
 }
 
 kf_status kf_dataset_open(const char *folder, const kf_dataset_options *options, kf_dataset **out, kf_error *err) {
+    if (!folder || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_dataset_open: folder and out are needed");
     kf_dataset_options o;
     struct stat there;
     kf_dataset_options_init(&o);
@@ -246,11 +247,12 @@ kf_status kf_dataset_open(const char *folder, const kf_dataset_options *options,
 
 /* ---- questions --------------------------------------------------------------------------------------------------- */
 
-size_t kf_dataset_count(const kf_dataset *dataset) { return dataset->n; }
+size_t kf_dataset_count(const kf_dataset *dataset) { return dataset ? dataset->n : 0; }
 
-size_t kf_dataset_folders(const kf_dataset *dataset) { return dataset->folders; }
+size_t kf_dataset_folders(const kf_dataset *dataset) { return dataset ? dataset->folders : 0; }
 
 kf_status kf_dataset_get(const kf_dataset *dataset, size_t index, kf_dataset_item *out, kf_error *err) {
+    if (!dataset || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_dataset_get: dataset and out are needed");
     if (index >= dataset->n)
         KF_FAIL(err, KF_ERR_ARGUMENT, "picture %zu is out of range; the data set has %zu", index, dataset->n);
     const kf__dataset_one *it = &dataset->items[index];
@@ -259,6 +261,7 @@ kf_status kf_dataset_get(const kf_dataset *dataset, size_t index, kf_dataset_ite
 }
 
 int64_t kf_dataset_class_of(const kf_dataset *dataset, const char *path) {
+    if (!dataset || !path) return -1;
     size_t lo = 0, hi = dataset->n;
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
@@ -278,6 +281,7 @@ static bool is_label(const kf_model *m, const char *name, size_t n) {
 }
 
 int32_t kf_dataset_fits(const kf_dataset *dataset, const kf_model *model) {
+    if (!dataset) return 0;
     kf_tensor out;
     bool named = dataset->n > 0;
     if (dataset->csv) return dataset->n > 0;

@@ -109,6 +109,7 @@ static void drop_background(const char *path, kf_labels *l, kf_message_fn notice
 }
 
 kf_status kf_labels_load(const char *path, kf_message_fn notice, void *user, kf_labels *out, kf_error *err) {
+    if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_labels_load: path and out are needed");
     char *text;
     size_t bytes;
     const reading r = {path, out, err};

@@ -84,6 +84,7 @@ static kf_status read_data(FILE *f, const char *path, size_t bytes, void **out, 
 }
 
 kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
+    if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_npy_read: path and out are needed");
     *out = (kf_tensor){.dtype = KF_F32};
     FILE *f;
     KF_TRY(kf__text_open(path, &f, err));
@@ -107,6 +108,7 @@ kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
 }
 
 kf_status kf_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
+    if (!path || !t) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_npy_write: path and tensor are needed");
     char header[256];
     if (t->dtype != KF_U8 && t->dtype != KF_F32)
         KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: elements of type %s; f32 and u8 can be written", path,

@@ -218,6 +218,8 @@ static kf_status find(const char *folder, size_t limit, kf_samples *out, kf_erro
 }
 
 kf_status kf_samples_load_raw(const char *folder, size_t limit, const kf_raw_form *f, kf_samples *out, kf_error *err) {
+    if (!folder || !f || !f->input || !out)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_samples_load_raw: folder, form with input, and out are needed");
     shape s = shape_of(f);
     *out = (kf_samples){0};
     kf_status st = find(folder, limit, out, err);

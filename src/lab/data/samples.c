@@ -79,6 +79,7 @@ void kf__samples_keep(kf_samples *p, size_t limit) {
 }
 
 kf_status kf_samples_find(const char *folder, const char *list, size_t limit, kf_samples *out, kf_error *err) {
+    if (!folder || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_samples_find: folder and out are needed");
     *out = (kf_samples){0};
     kf_status st = list ? read_list(out, folder, list, err) : walk(out, folder, 0, err);
     if (st == KF_OK && out->n == 0)
@@ -110,6 +111,7 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
 }
 
 kf_status kf_samples_load(kf_samples *p, const kf_preprocess *how, kf_error *err) {
+    if (!p || !how) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_samples_load: samples and how are needed");
     p->tensors = calloc(p->n, sizeof *p->tensors);
     if (!p->tensors) return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory", p->paths[0]);
     for (size_t i = 0; i < p->n; i++) {
@@ -131,6 +133,7 @@ kf_status kf_samples_load(kf_samples *p, const kf_preprocess *how, kf_error *err
 }
 
 void kf_samples_free(kf_samples *p) {
+    if (!p) return;
     for (size_t i = 0; i < p->n; i++) {
         free(p->paths[i]);
         if (p->tensors) free(p->tensors[i].data);

@@ -185,6 +185,7 @@ static kf_status run(work *w, kf_evaluation *e, kf_error *err) {
 
 kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf_evaluate_options *options,
                       kf_evaluation *out, kf_error *err) {
+    if (!model || !dataset || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_evaluate: model, dataset and out are needed");
     work w = {.m = model, .d = dataset, .n = dataset->n};
     kf_evaluation e = {.size = sizeof e};
     kf_tensor scores;

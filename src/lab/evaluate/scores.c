@@ -17,6 +17,7 @@ static json_t *entry(const kf_score *s) {
 }
 
 kf_status kf_scores_json(const kf_score *top, size_t n, char **text, kf_error *err) {
+    if ((!top && n) || !text) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_scores_json: scores and text are needed");
     json_t *list = json_array();
     int lost = !list;
     for (size_t i = 0; !lost && i < n; i++) lost = json_array_append_new(list, entry(&top[i]));

@@ -216,6 +216,8 @@ static void classes(page *p) {
 
 kf_status kf_evaluation_page(const kf_evaluation *evaluation, const kf_model *model, const char *title,
                              const char *summary, void **html, size_t *bytes, kf_error *err) {
+    if (!evaluation || !title || !summary || !html || !bytes)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_evaluation_page: evaluation, title, summary, html and bytes are needed");
     char *text = NULL;
     size_t n = 0, cells = evaluation->n_cells;
     page p = {.model = model,

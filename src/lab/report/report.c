@@ -221,6 +221,8 @@ void kf_comparison_page_options_init(kf_comparison_page_options *options) {
 
 kf_status kf_comparison_page(const kf_comparison *comparison, const kf_comparison_page_options *options, void **html,
                              size_t *bytes, kf_error *err) {
+    if (!comparison || !html || !bytes)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_comparison_page: comparison, html and bytes are needed");
     report r = {.w = comparison};
     char *text = NULL;
     size_t n = 0;
