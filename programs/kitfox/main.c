@@ -2,6 +2,7 @@
  * Owner rule: nothing is kept between verbs. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cli.h"
@@ -14,6 +15,28 @@ static void usage(FILE *to) {
     fprintf(to, "Usage: %s VERB [OPTIONS] ARGUMENTS\n\n", cli_program);
     for (const cli_verb *v = cli_verbs; v->name; v++) fprintf(to, "  %-10s %s\n", v->name, v->does);
     fprintf(to, "\n%s VERB --help explains each verb. %s\n", cli_program, models);
+    fprintf(to, "KITFOX_CPU=NAME limits the instruction set (%s info --cpus lists the names),\n", cli_program);
+    fprintf(to, "KITFOX_THREADS=N sets the number of threads where no option does.\n");
+}
+
+/* The libraries read these variables and pass over what they cannot use. Say so: they limit speed in silence. */
+static void note_environment(void) {
+    const char *cpu = getenv("KITFOX_CPU"), *threads = getenv("KITFOX_THREADS");
+    bool known = !cpu || !*cpu;
+    for (int i = 0; !known && kf_cpu_level_name(i); i++) known = strcmp(kf_cpu_level_name(i), cpu) == 0;
+    if (!known) {
+        char names[256] = "";
+        for (int i = 0; kf_cpu_level_name(i); i++)
+            snprintf(names + strlen(names), sizeof names - strlen(names), " %s", kf_cpu_level_name(i));
+        fprintf(stderr, "%s: note: KITFOX_CPU=%.40s is no instruction set for this machine; known are%s\n", cli_program,
+                cpu, names);
+    }
+    if (!threads || !*threads) return;
+    char *end;
+    long n = strtol(threads, &end, 10);
+    if (*end || n < 1 || n > KF_MAX_THREADS)
+        fprintf(stderr, "%s: note: KITFOX_THREADS=%.40s is no number of threads; 1 to %d are possible\n", cli_program,
+                threads, KF_MAX_THREADS);
 }
 
 /* Results that did not arrive are a failure: a full disk must not look like success. */
@@ -42,6 +65,7 @@ int main(int argc, char **argv) {
     argp_err_exit_status = EXIT_USAGE;
     cli_guard_json();
     cli_signals_install();
+    note_environment();
     for (const cli_verb *v = cli_verbs; v->name; v++)
         if (strcmp(argv[1], v->name) == 0) {
             static char name[64];

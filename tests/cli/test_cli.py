@@ -53,6 +53,20 @@ def instruction_sets():
 
 
 @case
+def environment():
+    said = lambda name, value: run("info", "--cpus", env={name: value})
+    for name, bad, good in (("KITFOX_CPU", ("bogus", "AVX2"), ("scalar", "")),
+                            ("KITFOX_THREADS", ("abc", "0", "-4", "4x", "65"), ("1", "64", ""))):
+        for value in bad:
+            code, _, err = said(name, value)
+            check(f"{name}={value}: a note", code == 0 and f"note: {name}={value} is no" in err, (code, err))
+        for value in good:
+            check(f"{name}={value}: no note", said(name, value)[2] == "", value)
+    code, out, _ = run("--help")
+    check("--help names both variables", code == 0 and "KITFOX_CPU=" in out and "KITFOX_THREADS=" in out, out)
+
+
+@case
 def annotated(folder):
     code, _, err = run("classify", "--annotate", os.path.join(folder, "%s.png"), os.path.join(EXAMPLES, "frog.jpg"))
     with open(os.path.join(folder, "frog.png"), "rb") as f:
