@@ -231,6 +231,10 @@ typedef enum kf_verdict {
     KF_AGREES = 1,    /**< steps of f32 are within their tolerance, the others gave the same bytes */
     KF_DIFFERS = 2    /**< a step does not: this machine computes something else than the file says */
 } kf_verdict;
+/** "identical", "agrees", "differs"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_verdict_name(kf_verdict verdict);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_verdict_from_name(const char *name, kf_verdict *out, kf_error *err);
 /** Thread safe. */
 KF_API kf_verdict kf_verify_verdict(const kf_verify_report *report);
 

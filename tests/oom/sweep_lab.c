@@ -287,11 +287,15 @@ static kf_status do_names(fixture *f, kf_error *err) {
     kf_input_kind input = KF_INPUT_RGB;
     kf_entry_type entry = KF_ENTRY_NULL;
     kf_rdk_stage stage = KF_RDK_READY;
+    kf_verdict verdict = KF_IDENTICAL;
     (void)f;
     KF_TRY(kf_input_kind_from_name(kf_input_kind_name(KF_INPUT_NV12), &input, err));
     KF_TRY(kf_entry_type_from_name(kf_entry_type_name(KF_ENTRY_LIST), &entry, err));
     KF_TRY(kf_rdk_stage_from_name(kf_rdk_stage_name(KF_RDK_WRITING), &stage, err));
-    return input == KF_INPUT_NV12 && entry == KF_ENTRY_LIST && stage == KF_RDK_WRITING ? KF_OK : KF_ERR_INTERNAL;
+    KF_TRY(kf_verdict_from_name(kf_verdict_name(KF_AGREES), &verdict, err));
+    return verdict == KF_AGREES && input == KF_INPUT_NV12 && entry == KF_ENTRY_LIST && stage == KF_RDK_WRITING
+               ? KF_OK
+               : KF_ERR_INTERNAL;
 }
 
 static kf_status do_config(fixture *f, kf_error *err) {

@@ -2,6 +2,7 @@
  * Owner rule: static data. */
 #include "graph_builder.h"
 
+#include "kitfox/bench.h"
 #include "kitfox/lab.h"
 
 /* Values have four bytes, as every enumeration of the interface. */
@@ -25,6 +26,7 @@ PAIR(field_kind)
 PAIR(input_kind)
 PAIR(entry_type)
 PAIR(rdk_stage)
+PAIR(verdict)
 
 static const struct {
     const char *(*to)(int32_t v);
@@ -43,6 +45,7 @@ static const struct {
     {field_kind_to, field_kind_from, KF_FIELD_WORD + 1, "word"},
     {input_kind_to, input_kind_from, KF_INPUT_NV12 + 1, "nv12"},
     {entry_type_to, entry_type_from, KF_ENTRY_MAPPING + 1, "mapping"},
+    {verdict_to, verdict_from, KF_DIFFERS + 1, "differs"},
     {rdk_stage_to, rdk_stage_from, KF_RDK_WRITING + 1, "writing"},
 };
 

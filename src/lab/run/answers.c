@@ -1,5 +1,6 @@
 /* Clock, sessions and names of classes for timing, files and frames.
  * Owner rule: see answers.h. */
+#include <string.h>
 #include "run/answers.h"
 
 #include <time.h>
@@ -52,4 +53,17 @@ kf_status kf__answers_room(const char *type, size_t given, size_t needed, kf_err
 kf_verdict kf_verify_verdict(const kf_verify_report *report) {
     if (report->first >= 0) return KF_DIFFERS;
     return report->exact == report->steps ? KF_IDENTICAL : KF_AGREES;
+}
+
+static const char *const VERDICTS[] = {[KF_IDENTICAL] = "identical", [KF_AGREES] = "agrees", [KF_DIFFERS] = "differs"};
+
+const char *kf_verdict_name(kf_verdict verdict) { return (unsigned)verdict <= KF_DIFFERS ? VERDICTS[verdict] : NULL; }
+
+kf_status kf_verdict_from_name(const char *name, kf_verdict *out, kf_error *err) {
+    for (int32_t i = 0; name && out && i <= KF_DIFFERS; i++)
+        if (strcmp(name, VERDICTS[i]) == 0) {
+            *out = (kf_verdict)i;
+            return KF_OK;
+        }
+    KF_FAIL(err, KF_ERR_ARGUMENT, "verdict '%.60s': it is none of identical, agrees, differs", name ? name : "");
 }
