@@ -62,9 +62,9 @@ KF_API kf_status kf_graph_set_outputs(kf_graph *graph, const char *const *nodes,
  * KF_COLOR_GRAY. */
 KF_API kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preprocess, kf_error *err);
 
-/** Range of the NV12 frames that the model will be fed: 0 BT.601 full (default), 1 limited. It goes into the compiled
- * model as kf_model_info.input_range, where `kitfox stream` finds it; it changes no number. ARGUMENT for another value.
- */
+/** Range of the NV12 frames that the model will be fed: 0 BT.601 full, 1 limited; not known until this call. It goes
+ * into the compiled model as kf_model_info.input_range, where `kitfox stream` finds it; it changes no number. ARGUMENT
+ * for another value. */
 KF_API kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err);
 
 /** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
@@ -108,6 +108,11 @@ typedef struct kf_graph_info {
     kf_preprocess preprocess;
     int32_t quantized; /**< 1: kf_graph_quantize did it, or it came from a quantized .kfx file */
     int32_t pixels;    /**< 1: quantized, and the input is pixels 0..255, in f32 or u8, not normalized numbers */
+    int32_t input_range, input_range_known; /**< this and the rest as in kf_model_info */
+    kf_takes takes;
+    kf_scores_kind scores;
+    kf_origin preprocess_origin;
+    const char *preprocess_source;
 } kf_graph_info;
 KF_API kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err);
 /** Name, dtype, shape of an input or output; data is NULL. */

@@ -36,6 +36,7 @@ typedef struct kf_import_options {
      * tensor), the JSON of a checkpoint. NULL: none. */
     void (*file)(void *user, const char *path);
     void *file_user;
+    kf_scores_kind scores; /**< what output 0 means; 0 (default): found from the last operators of the network */
 } kf_import_options;
 
 /** Which rewrites to run: SIMPLIFY stays within ONNX operators, FUSE goes on to the fused operators that compile. */

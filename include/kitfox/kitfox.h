@@ -46,6 +46,7 @@ typedef struct kf_model_options {
      *  kf_session_options. */
     size_t max_session_bytes;
     int64_t max_operations; /**< not negative */
+    kf_scores_kind scores;  /**< what output 0 means, in place of what the file says; 0 (default): as the file says */
 } kf_model_options;
 KF_API void kf_model_options_init(kf_model_options *options);
 
@@ -74,8 +75,13 @@ typedef struct kf_model_info {
     int32_t quantized;         /**< 1: integer program */
     int32_t n_inputs, n_outputs, n_steps, n_labels;
     kf_preprocess preprocess;
-    int32_t input_range;      /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
-    size_t max_session_bytes; /**< limit of sessions whose own options say nothing */
+    int32_t input_range;           /**< of the NV12 frames that it was made for: 0 BT.601 full, 1 limited */
+    size_t max_session_bytes;      /**< limit of sessions whose own options say nothing */
+    int32_t input_range_known;     /**< 0: nobody said what frames it was made for, and input_range is 0 */
+    kf_takes takes;                /**< what input 0 takes */
+    kf_scores_kind scores;         /**< what output 0 gives */
+    kf_origin preprocess_origin;   /**< who said how pictures are prepared */
+    const char *preprocess_source; /**< from what that was recognized, a file or an architecture; else NULL */
 } kf_model_info;
 /** ARGUMENT: no model, or info->size is not set (kf_info_write); nothing is written then. Thread safe. */
 KF_API kf_status kf_model_get_info(const kf_model *model, kf_model_info *info);
@@ -170,10 +176,10 @@ KF_API int32_t kf_session_threads(const kf_session *session, int32_t *wanted);
 
 /** Raw tensors in, raw tensors out, in the model's declared order and layout; colours in the model's own order. Inputs:
  *  f32 as declared (mostly NCHW); a model with u8 pixel input also takes u8 (as declared, or N,H,W,C where N,C,H,W is
- *  declared), and f32 with its normalization undone and rounded. Outputs: the caller's f32 buffers of the declared size; fewer than the model has
- * are enough. A tensor belongs to the input or output of its name, or where `name` is NULL of its position. Allocates
- *  nothing. Errors: ARGUMENT (counts), SHAPE (another shape or type, no data, too few bytes; the text names the tensor
- *  and both numbers). */
+ *  declared), and f32 with its normalization undone and rounded. Outputs: the caller's f32 buffers of the declared
+ * size; fewer than the model has are enough. A tensor belongs to the input or output of its name, or where `name` is
+ * NULL of its position. Allocates nothing. Errors: ARGUMENT (counts), SHAPE (another shape or type, no data, too few
+ * bytes; the text names the tensor and both numbers). */
 KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                 kf_error *err);
 /** Exactly input-sized RGB8 pixels, `stride` bytes a row. Callers never convert colours: networks of BGR see them
@@ -208,6 +214,12 @@ KF_API kf_status kf_session_replace(kf_session *session, int32_t step, const flo
  * Allocates nothing. */
 KF_API kf_status kf_session_run_step(kf_session *session, int32_t step, const float *const *in, float *out,
                                      kf_error *err);
+/** Turn n scores of `kind` into probabilities, in place and in ascending order, then into the k best classes, best
+ *  first; ties go to the lower index. `*found` gets min(k, n). Every verb and kf_session_classify rank by this
+ * function. KF_SCORES_UNKNOWN counts as logits. Labels are NULL. Allocates nothing, thread safe. UNSUPPORTED: features
+ * are no scores of classes; a score is NaN or infinite (of KF_SCORES_LOG -infinity is a probability of 0). */
+KF_API kf_status kf_scores_rank(kf_scores_kind kind, float *scores, size_t n, size_t k, kf_score *top, size_t *found,
+                                kf_error *err);
 /** The `k` largest of `n` scores, best first; ties go to the lower index; NaN is left out. `scores` are logits, which
  * become probabilities in place (softmax, summed in ascending order), unless `probabilities` is not 0. `top` has room
  * for `k` entries; their labels are NULL. Returns how many were found: at most min(k, n). Pointers have to be valid.

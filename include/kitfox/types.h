@@ -107,6 +107,42 @@ typedef enum kf_color {
     KF_COLOR_COUNT
 } kf_color;
 
+/** Which Pillow the resize equals, to the bit. Pillow 13 filters rows before columns where the height shrinks by more
+ *  than twice as many pixels as the width; before, columns of a row always came first. Accuracies that are published
+ *  were measured before. */
+typedef enum kf_pillow { KF_PILLOW_BEFORE_13 = 0, KF_PILLOW_13 = 1, KF_PILLOW_COUNT } kf_pillow;
+
+/* ---- what numbers mean; stored in model files, 0: not known ------------------------------------------------------ */
+
+/** What an input of a model takes. */
+typedef enum kf_takes {
+    KF_TAKES_UNKNOWN = 0,
+    KF_TAKES_PIXELS = 1,     /**< values of 0..255 in the channel order of kf_preprocess.color */
+    KF_TAKES_NORMALIZED = 2, /**< (pixel / 255 - mean) / std, as kf_preprocess says */
+    KF_TAKES_FEATURES = 3,   /**< numbers that are no picture */
+    KF_TAKES_COUNT
+} kf_takes;
+
+/** What the scores of an output mean. */
+typedef enum kf_scores_kind {
+    KF_SCORES_UNKNOWN = 0,       /**< read as logits */
+    KF_SCORES_LOGITS = 1,        /**< softmax makes them probabilities */
+    KF_SCORES_PROBABILITIES = 2, /**< of one class among all; their sum is 1 */
+    KF_SCORES_INDEPENDENT = 3,   /**< a probability for each class by itself (sigmoid); their sum means nothing */
+    KF_SCORES_LOG = 4,           /**< logarithms of probabilities */
+    KF_SCORES_FEATURES = 5,      /**< an embedding or a feature map: no scores of classes */
+    KF_SCORES_KIND_COUNT
+} kf_scores_kind;
+
+/** Where the preprocessing of a model comes from. */
+typedef enum kf_origin {
+    KF_ORIGIN_UNKNOWN = 0,
+    KF_ORIGIN_GIVEN = 1,      /**< by whoever imported the model */
+    KF_ORIGIN_RECOGNIZED = 2, /**< from a file beside the model, or from the architecture's name */
+    KF_ORIGIN_ASSUMED = 3,    /**< nobody said anything: ImageNet's */
+    KF_ORIGIN_COUNT
+} kf_origin;
+
 /** Everything between a decoded picture and the input tensor. Lives in the model file.
  *  The network sees (pixel / 255 - mean[c]) / std[c], pixel in 0..255, channel c in the order given by `color`; of GRAY
  *  mean[0] and std[0] count. Ranges, names and defaults of all members: kf_preprocess_field in preprocess.h. */
@@ -118,6 +154,7 @@ typedef struct kf_preprocess {
     kf_crop crop;     /**< default KF_CROP_CENTER */
     kf_filter filter; /**< default KF_FILTER_BICUBIC */
     kf_color color;   /**< default KF_COLOR_RGB */
+    kf_pillow pillow; /**< default KF_PILLOW_BEFORE_13 */
     double mean[3];   /**< in [0, 1] pixel units, finite; default ImageNet 0.485 0.456 0.406 */
     double std[3];    /**< in [0, 1] pixel units, finite, > 0; default ImageNet 0.229 0.224 0.225 */
 } kf_preprocess;

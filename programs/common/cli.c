@@ -166,7 +166,7 @@ static void *take_or_end(size_t bytes) {
 
 void cli_guard_json(void) { json_set_alloc_funcs(take_or_end, free); }
 
-enum { MAX_MEMORY = 0x4d01, MAX_OPERATIONS }; /* options without a letter */
+enum { MAX_MEMORY = 0x4d01, MAX_OPERATIONS, SCORES }; /* options without a letter */
 
 static const struct argp_option LIMITS[] = {
     {"max-memory", MAX_MEMORY, "BYTES", 0,
@@ -194,10 +194,18 @@ static const struct argp_option OPTIONS[] = {
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for ONNX files with free dimensions", 10},
     {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 10},
     {"max-fold-bytes", CLI_KEY_MAX_FOLD, "N", 0, CLI_MAX_FOLD_HELP, 10},
+    {"scores", SCORES, "WHAT", 0,
+     "what the first output gives: logits, probabilities, independent, log or features (default: as the model says)",
+     10},
     {"threads", 't', "N", 0, "cores for one picture (default: all usable, at most 4)", 10},
     {"json", 'j', NULL, 0, "one JSON object a line", 10},
     {0},
 };
+
+static void parse_scores(cli_common *c, const char *arg, struct argp_state *state) {
+    kf_error err;
+    if (kf_scores_from_name(arg, &c->scores, &err) != KF_OK) argp_error(state, "--scores: %s", err.text);
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     cli_common *c = state->input;
@@ -207,6 +215,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 's': c->input_shape = arg; return 0;
     case 'a': c->arch = arg; return 0;
     case 'j': c->json = true; return 0;
+    case SCORES: parse_scores(c, arg, state); return 0;
     case ARGP_KEY_INIT: state->child_inputs[0] = c; return 0;
     case CLI_KEY_MAX_FOLD: c->max_fold_bytes = (long)cli_bytes(state, "--max-fold-bytes", arg); return 0;
     case 't': c->threads = (int)cli_number(state, "--threads", arg, 1, 64); return 0;
@@ -270,6 +279,7 @@ void cli_model_options(const cli_common *c, kf_model_options *out) {
     kf_model_options_init(out);
     out->max_model_bytes = out->max_session_bytes = c->max_memory;
     out->max_operations = c->max_operations;
+    out->scores = c->scores;
 }
 
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err) {

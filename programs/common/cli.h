@@ -19,6 +19,7 @@ typedef struct cli_common {
     size_t max_memory;      /* of a model, and of each of its sessions; 0: the library's limits */
     int64_t max_operations; /* of one run; 0: the library's limit */
     long max_fold_bytes;    /* of kf_import_options */
+    kf_scores_kind scores;  /* 0: as the model says */
     bool json;
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
     void *node_user;

@@ -23,6 +23,7 @@ kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *
     o->input_shape = c->input_shape;
     o->arch = c->arch;
     o->max_fold_bytes = (uint64_t)c->max_fold_bytes;
+    o->scores = c->scores;
     o->notice = cli_note;
     o->node = c->node;
     o->node_user = c->node_user;

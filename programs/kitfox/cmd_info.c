@@ -46,16 +46,40 @@ static void print_preprocess(const kf_preprocess *p) {
     puts(p->valid ? "" : "none (raw tensors)");
 }
 
+/* Who said how pictures are prepared, and what numbers mean. What nobody knows is left out. */
+static void print_meaning(const kf_model_info *info) {
+    const char *from = info->preprocess_source;
+    const bool assumed = info->preprocess_origin == KF_ORIGIN_ASSUMED;
+    if (info->preprocess_origin) printf("%-14s%s", "", kf_origin_name(info->preprocess_origin));
+    if (info->preprocess_origin && from) printf(" from %s", from);
+    if (assumed) printf(": nothing says how pictures are prepared; see --preprocess");
+    if (info->preprocess_origin) putchar('\n');
+    if (info->takes) printf("%-14s%s\n", "takes", kf_takes_name(info->takes));
+    if (info->scores) printf("%-14s%s\n", "scores", kf_scores_name(info->scores));
+    if (info->input_range_known) printf("%-14s%s\n", "NV12 range", info->input_range ? "limited (16..235)" : "full");
+}
+
+static void set_meaning(json_t *j, const kf_model_info *info) {
+    const char *range = info->input_range ? "limited" : "full";
+    json_object_set_new(j, "nv12_range", json_string(info->input_range_known ? range : "unknown"));
+    json_object_set_new(j, "takes", json_string(kf_takes_name(info->takes)));
+    json_object_set_new(j, "scores", json_string(kf_scores_name(info->scores)));
+    json_object_set_new(j, "preprocess_origin", json_string(kf_origin_name(info->preprocess_origin)));
+    json_t *source = info->preprocess_source ? json_string(info->preprocess_source) : NULL;
+    json_object_set_new(j, "preprocess_source", source ? source : json_null());
+}
+
 static void print_json(const kf_model *m, const kf_model_info *info, const options *o) {
     kf_tensor in, out;
     kf_error err;
     if (kf_model_input(m, 0, &in, &err) != KF_OK || kf_model_output(m, 0, &out, &err) != KF_OK) return;
-    json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i,s:s}", "name", info->name, "parameters",
+    json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i}", "name", info->name, "parameters",
                           (json_int_t)info->parameters, "stored", (json_int_t)info->stored_parameters, "macs",
                           (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes", info->n_steps,
                           "input", info_tensor_json(&in), "output", info_tensor_json(&out), "preprocess",
                           info_preprocess_json(&info->preprocess), "quantized", info->quantized, "labels",
-                          info->n_labels, "nv12_range", info->input_range ? "limited" : "full");
+                          info->n_labels);
+    set_meaning(j, info);
     if (o->nodes) {
         json_t *list = json_array();
         kf_step_info s = {.size = sizeof s};
@@ -89,7 +113,7 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
     print_preprocess(&info->preprocess);
     cli_floats(&info->preprocess, floats, sizeof floats);
     if (*floats) printf("%-14s%s\n", "float32 input", floats);
-    if (info->input_range) printf("%-14s%s\n", "NV12 range", "limited (16..235)");
+    print_meaning(info);
     printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters,
            (long long)info->stored_parameters);
     printf("%-14s%lld (%.1f M), activations %lld\n", "MACs", (long long)info->macs, (double)info->macs / 1e6,

@@ -69,7 +69,7 @@ static void note_range(const options *o, const kf_model *m) {
     static const char *const NAMES[] = {"full", "limited"};
     kf_model_info info = {.size = sizeof info};
     kf_model_get_info(m, &info);
-    if (info.preprocess.valid && o->range >= 0 && o->range != info.input_range)
+    if (info.preprocess.valid && info.input_range_known && o->range >= 0 && o->range != info.input_range)
         fprintf(stderr, "%s: note: --range %s, but the model was made for %s range; accuracy may suffer\n", cli_program,
                 NAMES[o->range], NAMES[info.input_range]);
 }

@@ -11,8 +11,10 @@ kf_status kf__model_options_read(kf_model_options *to, const kf_model_options *f
 /** ARGUMENT unless `threads` is 0 (default) to 64. `call` begins the message. */
 kf_status kf__threads_check(const char *call, int32_t threads, kf_error *err);
 
-static inline kf__limits kf__limits_of(const kf_model_options *o) {
-    return (kf__limits){o->max_model_bytes, o->max_session_bytes, o->max_operations};
+/** What the options say about a program that is to become a model: its limits, and what its first output means. */
+static inline void kf__program_options(kf__program *p, const kf_model_options *o) {
+    p->limits = (kf__limits){o->max_model_bytes, o->max_session_bytes, o->max_operations};
+    if (o->scores) p->outputs[0].scores = (int32_t)o->scores;
 }
 
 #endif

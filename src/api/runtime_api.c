@@ -29,6 +29,7 @@ static kf_status check_operations(int64_t most, kf_error *err) {
 kf_status kf__model_options_read(kf_model_options *to, const kf_model_options *from, kf_error *err) {
     kf_model_options_init(to);
     KF_TRY(kf_options_read(to, from, "kf_model_options", err));
+    if ((unsigned)to->scores >= KF_SCORES_KIND_COUNT) KF_FAIL(err, KF_ERR_ARGUMENT, "scores: %d", (int)to->scores);
     return check_operations(to->max_operations, err);
 }
 
@@ -47,7 +48,7 @@ static kf_status model_from(const void *data, size_t bytes, const kf_model_optio
     const kf_allocator *a = o->allocator;
     if (o->skip_hash) flags |= KF_READ_SKIP_HASH;
     KF_TRY(kf__format_read(data, bytes, a, flags | KF_READ_BORROW, &p, err)); /* kf__model_create ends the borrowing */
-    p->limits = kf__limits_of(o);
+    kf__program_options(p, o);
     if (!p->limits.model_bytes) p->limits.model_bytes = MODEL_ALWAYS + MODEL_EACH * bytes;
     return kf__model_create(p, a, out, err);
 }
@@ -105,8 +106,12 @@ kf_status kf_model_get_info(const kf_model *model, kf_model_info *info) {
                               .n_labels = p->meta.n_labels,
                               .preprocess = p->meta.preprocess,
                               .input_range = p->meta.input_range,
-                              .max_session_bytes =
-                                  p->limits.session_bytes ? p->limits.session_bytes : KF_SESSION_BYTES};
+                              .max_session_bytes = p->limits.session_bytes ? p->limits.session_bytes : KF_SESSION_BYTES,
+                              .input_range_known = p->meta.range_known,
+                              .takes = (kf_takes)p->inputs[0].takes,
+                              .scores = (kf_scores_kind)p->outputs[0].scores,
+                              .preprocess_origin = (kf_origin)p->meta.origin,
+                              .preprocess_source = p->meta.preprocess_source};
     return kf_info_write(info, &is, "kf_model_info", NULL);
 }
 
@@ -334,11 +339,31 @@ kf_status kf_session_run_step(kf_session *s, int32_t step, const float *const *i
     return KF_OK;
 }
 
-size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) {
+static void softmax(float *x, size_t n) {
     float best = -INFINITY, sum = 0;
     for (size_t i = 0; i < n; i++) best = x[i] > best ? x[i] : best;
-    for (size_t i = 0; !probabilities && i < n; i++) sum += x[i] = expf(x[i] - best);
-    for (size_t i = 0; !probabilities && i < n; i++) x[i] /= sum;
+    for (size_t i = 0; i < n; i++) sum += x[i] = expf(x[i] - best);
+    for (size_t i = 0; i < n; i++) x[i] /= sum;
+}
+
+kf_status kf_scores_rank(kf_scores_kind kind, float *x, size_t n, size_t k, kf_score *top, size_t *found,
+                         kf_error *err) {
+    NEED(err, x && top && found && (unsigned)kind < KF_SCORES_KIND_COUNT, "kind, scores, top and found are needed");
+    if (kind == KF_SCORES_FEATURES)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                "the model gives features (%zu numbers), no scores of classes; use `kitfox run`, or say --scores", n);
+    for (size_t i = 0; i < n; i++) {
+        if (!isfinite(x[i]) && (kind != KF_SCORES_LOG || x[i] != -INFINITY))
+            KF_FAIL(err, KF_ERR_UNSUPPORTED, "the score of class %zu is not finite (%g); weights or input are broken",
+                    i, (double)x[i]);
+        if (kind == KF_SCORES_LOG) x[i] = expf(x[i]);
+    }
+    *found = kf_top_k(x, n, kind > KF_SCORES_LOGITS, k, top);
+    return KF_OK;
+}
+
+size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) {
+    if (!probabilities) softmax(x, n);
     if (k > n) k = n;
     /* One pass for each place finds the best score after that of the place before. Ties go to the lower index. */
     for (size_t j = 0; j < k; j++) {
@@ -366,7 +391,7 @@ kf_status kf_session_classify(kf_session *s, const kf_image *image, size_t k, kf
     kf_status st = kf_session_run_rgb(s, fit.pixels, fit.stride, s->scores, classes, err);
     kf_image_free(&fit);
     KF_TRY(st);
-    *n = kf_top_k(s->scores, classes, s->m->p->outputs[0].probabilities, k, top);
+    KF_TRY(kf_scores_rank((kf_scores_kind)s->m->p->outputs[0].scores, s->scores, classes, k, top, n, err));
     for (size_t i = 0; i < *n; i++) top[i].label = kf_model_label(s->m, top[i].index);
     return KF_OK;
 }

@@ -6,7 +6,9 @@
 
 #include "program/program.h"
 
-#define KF_FORMAT_VERSION 1
+/** The newest version; the oldest is 1. A program that says nothing of what version 2 knows is written as version 1,
+ * which readers of before take, and whose bytes stay as they were. */
+#define KF_FORMAT_VERSION 2
 /** How every model file continues after its 8 length bytes; 64 hex digits of the hash follow. */
 #define KF_FORMAT_PREFIX "{\"__metadata__\":{\"kitfox.hash\":\""
 

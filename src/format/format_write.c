@@ -95,7 +95,18 @@ static json_t *preprocess_json(const kf_preprocess *p, bool *bad) {
     return o;
 }
 
-static json_t *meta_json(const kf__pmeta *m, bool *bad) {
+/* Does the program say anything that version 1 has no words for? */
+static bool needs_version_2(const kf__program *p) {
+    const kf__pmeta *m = &p->meta;
+    bool more = m->origin || m->preprocess_source || m->preprocess.pillow || (m->range_known && !m->input_range);
+    for (int32_t i = 0; i < p->n_inputs; i++)
+        more |= p->inputs[i].takes != (p->inputs[i].pixels ? KF_TAKES_PIXELS : KF_TAKES_UNKNOWN);
+    for (int32_t i = 0; i < p->n_outputs; i++)
+        more |= p->outputs[i].scores && p->outputs[i].scores != KF_SCORES_PROBABILITIES;
+    return more;
+}
+
+static json_t *meta_json(const kf__pmeta *m, bool newer, bool *bad) {
     json_t *o = json_object(), *labels = json_array();
     *bad |= put_text(o, "name", m->name);
     *bad |= put_text(o, "arch", m->arch);
@@ -107,7 +118,9 @@ static json_t *meta_json(const kf__pmeta *m, bool *bad) {
     *bad |= put(o, "macs", json_integer(m->macs));
     *bad |= put(o, "activations", json_integer(m->activations));
     *bad |= put(o, "quantized", json_integer(m->quantized));
-    *bad |= put(o, "input_range", json_integer(m->input_range));
+    if (!newer || m->range_known) *bad |= put(o, "input_range", json_integer(m->input_range));
+    if (m->origin) *bad |= put(o, "preprocess_origin", json_integer(m->origin));
+    *bad |= put_text(o, "preprocess_source", m->preprocess_source);
     if (m->preprocess.valid) *bad |= put(o, "preprocess", preprocess_json(&m->preprocess, bad));
     for (int32_t i = 0; i < m->n_labels; i++) *bad |= add(labels, json_string(m->labels[i]));
     *bad |= put(o, "labels", labels);
@@ -115,7 +128,7 @@ static json_t *meta_json(const kf__pmeta *m, bool *bad) {
     return o;
 }
 
-static json_t *inputs_json(const kf__program *p, bool *bad) {
+static json_t *inputs_json(const kf__program *p, bool newer, bool *bad) {
     json_t *list = json_array();
     for (int32_t i = 0; i < p->n_inputs; i++) {
         const kf__pinput *in = &p->inputs[i];
@@ -125,12 +138,13 @@ static json_t *inputs_json(const kf__program *p, bool *bad) {
         *bad |= put_sizes(o, "shape", in->shape, in->rank);
         *bad |= put(o, "layout", json_integer(in->layout));
         *bad |= put(o, "pixels", json_integer(in->pixels));
+        if (newer && in->takes) *bad |= put(o, "takes", json_integer(in->takes));
         *bad |= add(list, o);
     }
     return list;
 }
 
-static json_t *outputs_json(const kf__program *p, bool *bad) {
+static json_t *outputs_json(const kf__program *p, bool newer, bool *bad) {
     json_t *list = json_array();
     for (int32_t i = 0; i < p->n_outputs; i++) {
         const kf__poutput *out = &p->outputs[i];
@@ -138,7 +152,8 @@ static json_t *outputs_json(const kf__program *p, bool *bad) {
         *bad |= put_text(o, "name", out->name);
         *bad |= put(o, "tensor", json_integer(out->tensor));
         *bad |= put_sizes(o, "shape", out->shape, out->rank);
-        *bad |= put(o, "probabilities", json_integer(out->probabilities));
+        if (newer) *bad |= put(o, "scores", json_integer(out->scores));
+        else *bad |= put(o, "probabilities", json_integer(out->scores == KF_SCORES_PROBABILITIES));
         *bad |= add(list, o);
     }
     return list;
@@ -146,15 +161,15 @@ static json_t *outputs_json(const kf__program *p, bool *bad) {
 
 static char *program_text(const kf__program *p) {
     json_t *root = json_object(), *tensors = json_array(), *consts = json_array(), *steps = json_array();
-    bool bad = put(root, "version", json_integer(KF_FORMAT_VERSION));
+    bool newer = needs_version_2(p), bad = put(root, "version", json_integer(newer ? KF_FORMAT_VERSION : 1));
     for (int32_t i = 0; i < p->n_tensors; i++)
         if (add(tensors, tensor_json(&p->tensors[i], &bad))) bad = true;
     for (int32_t i = 0; i < p->n_consts; i++) bad |= add(consts, json_string(p->consts[i].name));
     for (int32_t i = 0; i < p->n_steps; i++)
         if (add(steps, step_json(&p->steps[i], &bad))) bad = true;
-    if (put(root, "meta", meta_json(&p->meta, &bad))) bad = true;
-    if (put(root, "inputs", inputs_json(p, &bad))) bad = true;
-    if (put(root, "outputs", outputs_json(p, &bad))) bad = true;
+    if (put(root, "meta", meta_json(&p->meta, newer, &bad))) bad = true;
+    if (put(root, "inputs", inputs_json(p, newer, &bad))) bad = true;
+    if (put(root, "outputs", outputs_json(p, newer, &bad))) bad = true;
     if (put(root, "tensors", tensors)) bad = true;
     if (put(root, "consts", consts)) bad = true;
     if (put(root, "steps", steps)) bad = true;

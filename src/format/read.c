@@ -37,6 +37,14 @@ static kf_status get_i32(const reading *r, const json_t *o, const char *key, int
     return KF_OK;
 }
 
+/* One of the numbers 0 .. count - 1. */
+static kf_status get_word(const reading *r, const json_t *o, const char *key, int64_t count, int32_t *out) {
+    int64_t v = *out;
+    KF_TRY(get_i64(r, o, key, 0, count - 1, &v));
+    *out = (int32_t)v;
+    return KF_OK;
+}
+
 static bool real_of(const json_t *v, double *out) {
     const char *s = json_string_value(v);
     if (s && (strcmp(s, "inf") == 0 || strcmp(s, "-inf") == 0)) *out = s[0] == '-' ? -INFINITY : INFINITY;
@@ -187,7 +195,7 @@ static kf_status read_preprocess(const reading *r, const json_t *j, kf_preproces
 
 static kf_status read_meta(const reading *r, const json_t *j) {
     kf__pmeta *m = &r->p->meta;
-    int64_t range = 0;
+    int64_t range = -1;
     if (!json_is_object(j)) BAD(r, "not an object");
     KF_TRY(get_text(r, j, "name", &m->name));
     KF_TRY(get_text(r, j, "arch", &m->arch));
@@ -200,7 +208,10 @@ static kf_status read_meta(const reading *r, const json_t *j) {
     KF_TRY(get_i64(r, j, "activations", 0, INT64_MAX, &m->activations));
     KF_TRY(get_i32(r, j, "quantized", &m->quantized));
     KF_TRY(get_i64(r, j, "input_range", 0, 1, &range));
-    m->input_range = (int32_t)range;
+    m->input_range = range > 0;
+    m->range_known = range > 0 || (range == 0 && r->p->version > 1); /* version 1 always says 0 or 1 */
+    KF_TRY(get_word(r, j, "preprocess_origin", KF_ORIGIN_COUNT, &m->origin));
+    KF_TRY(get_text(r, j, "preprocess_source", &m->preprocess_source));
     KF_TRY(read_preprocess(r, json_object_get(j, "preprocess"), &m->preprocess));
     KF_TRY(kf__format_golden_read(json_object_get(j, "golden"), r->p->n_steps, &r->p->arena, &m->golden, r->err));
     return get_texts(r, j, "labels", MAX_ITEMS, &m->labels, &m->n_labels);
@@ -220,13 +231,17 @@ static kf_status read_input(const reading *r, const json_t *j, kf__pinput *in) {
     *in = (kf__pinput){0};
     KF_TRY(read_end(r, j, &in->name, &in->tensor, &in->rank, in->shape));
     KF_TRY(get_i32(r, j, "layout", &in->layout));
-    return get_i32(r, j, "pixels", &in->pixels);
+    KF_TRY(get_i32(r, j, "pixels", &in->pixels));
+    if (in->pixels) in->takes = KF_TAKES_PIXELS;
+    return get_word(r, j, "takes", in->pixels ? KF_TAKES_PIXELS + 1 : KF_TAKES_COUNT, &in->takes);
 }
 
 static kf_status read_output(const reading *r, const json_t *j, kf__poutput *out) {
     *out = (kf__poutput){0};
     KF_TRY(read_end(r, j, &out->name, &out->tensor, &out->rank, out->shape));
-    return get_i32(r, j, "probabilities", &out->probabilities);
+    KF_TRY(get_i32(r, j, "probabilities", &out->scores)); /* of version 1 */
+    if (out->scores) out->scores = KF_SCORES_PROBABILITIES;
+    return get_word(r, j, "scores", KF_SCORES_KIND_COUNT, &out->scores);
 }
 
 /* The tensor of a name. Our writer keeps the order of the list; the search is for files from other writers. A name
@@ -281,12 +296,11 @@ static kf_status read_consts(const reading *r, const json_t *root) {
 
 static kf_status read_program(const reading *r, const json_t *root) {
     kf__program *p = r->p;
-    int64_t version = 0;
-    KF_TRY(get_i64(r, root, "version", 0, INT32_MAX, &version));
-    if (version != KF_FORMAT_VERSION)
+    KF_TRY(get_i32(r, root, "version", &p->version));
+    if (p->version < 1 || p->version > KF_FORMAT_VERSION)
         KF_FAIL(r->err, KF_ERR_UNSUPPORTED,
-                "version %lld; this library reads version %d; use a newer one or import the model again",
-                (long long)version, KF_FORMAT_VERSION);
+                "version %d; this library reads 1 to %d; use a newer one or import the model again", p->version,
+                KF_FORMAT_VERSION);
     KF_TRY(read_consts(r, root));
     READ_LIST(r, root, "tensors", p->tensors, p->n_tensors, read_tensor);
     READ_LIST(r, root, "steps", p->steps, p->n_steps, read_step);

@@ -248,6 +248,7 @@ static kf_status clone_into(const kf__graph *g, kf__graph *to, kf_error *err) {
     to->meta.arch = clone_text(to, g->meta.arch);
     to->meta.source = clone_text(to, g->meta.source);
     to->meta.producer = clone_text(to, g->meta.producer);
+    to->meta.preprocess_source = clone_text(to, g->meta.preprocess_source);
     to->meta.task = clone_text(to, g->meta.task);
     const char **labels = kf__arena_array(&to->arena, (size_t)g->meta.n_labels + 1, sizeof *labels);
     if (!labels) KF_FAIL_MEMORY(err, sizeof *labels);

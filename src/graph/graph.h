@@ -138,7 +138,12 @@ typedef struct kf__node {
 /** Preprocessing, labels and provenance that travel with the network. */
 typedef struct kf__meta {
     kf_preprocess preprocess;
-    int32_t input_range; /* range of the NV12 frames that it will get: 0 full, 1 limited */
+    int32_t input_range;           /* range of the NV12 frames that it will get: 0 full, 1 limited */
+    int32_t range_known;           /* 0: nobody said so */
+    int32_t origin;                /* kf_origin of `preprocess` */
+    const char *preprocess_source; /* what it was recognized from, or NULL */
+    int32_t takes;                 /* kf_takes of input 0; 0: as kf__graph_takes finds it */
+    int32_t scores;                /* kf_scores_kind of output 0; 0: as kf__graph_scores finds it */
     int32_t n_labels;
     const char **labels;
     const char *arch;          /* "mobilenetv3_large_100" or NULL */
@@ -311,6 +316,14 @@ kf_status kf__graph_count(const kf__graph *g, int64_t *macs, int64_t *parameters
 /** Parameters before batch norms were folded, as timm counts them: of a fused graph, what kf__graph_count says plus one
  *  (gamma) for every output channel of a CONV with a bias. SE layers and FC never had a batch norm. */
 kf_status kf__graph_count_architecture(const kf__graph *g, int64_t *parameters, kf_error *err);
+
+/* ---- what numbers mean (meaning.c) ------------------------------------------------------------------------------- */
+
+/** What output `output` gives: meta.scores for the first, if somebody said so; else found from the operators that made
+ *  it. Shapes are inferred. UNKNOWN where neither helps. */
+kf_scores_kind kf__graph_scores(const kf__graph *g, size_t output);
+/** What input `input` takes: pixels where the quantizer was fed pixels, meta.takes, or what the preprocessing says. */
+kf_takes kf__graph_takes(const kf__graph *g, size_t input);
 
 /* ---- text (dump.c) ----------------------------------------------------------------------------------------------- */
 

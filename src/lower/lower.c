@@ -323,6 +323,7 @@ static kf_status lower_ends(lowering *l) {
         if (v->dtype != KF_F32)
             KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "input %s is %s; f32 is supported", v->name, kf_dtype_name(v->dtype));
         for (int k = 0; k < v->shape.rank; k++) in->shape[k] = v->shape.dim[k];
+        in->takes = (int32_t)kf__graph_takes(g, i);
         KF_TRY(new_tensor(l, g->inputs[i], &in->tensor));
         if (!v->quant) continue;
         in->pixels = kf__quant_is_pixels(v->quant);
@@ -342,7 +343,7 @@ static kf_status lower_ends(lowering *l) {
         KF_TRY(float_view(l, g->outputs[i], &out->tensor));
         if (out->tensor < 0) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "output %s is a constant", v->name);
         for (int k = 0; k < v->shape.rank; k++) out->shape[k] = v->shape.dim[k];
-        out->probabilities = v->producer >= 0 && g->nodes[v->producer].op == KF_OP_SOFTMAX;
+        out->scores = (int32_t)kf__graph_scores(g, i);
     }
     return KF_OK;
 }
@@ -360,6 +361,9 @@ static kf_status lower_meta(lowering *l) {
     kf__pmeta *to = &l->p->meta;
     to->preprocess = m->preprocess;
     to->input_range = m->input_range;
+    to->range_known = m->range_known;
+    to->origin = m->origin;
+    to->preprocess_source = copy_text(l->p, m->preprocess_source);
     if (m->arch) to->name = copy_text(l->p, m->arch);
     else if (m->source && *m->source) to->name = file_stem(l->p, m->source); /* exporters name graphs "torch_jit" */
     else to->name = copy_text(l->p, l->g->name);

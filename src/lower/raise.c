@@ -185,6 +185,11 @@ static kf_status raise_meta(kf__raising *r) {
     r->g->name = kf__arena_strdup(&r->g->arena, from->name ? from->name : "");
     to->preprocess = from->preprocess;
     to->input_range = from->input_range;
+    to->range_known = from->range_known;
+    to->origin = from->origin;
+    to->preprocess_source = copy_text(r->g, from->preprocess_source);
+    to->takes = r->p->inputs[0].takes;
+    to->scores = r->p->outputs[0].scores;
     to->arch = copy_text(r->g, from->arch);
     to->source = copy_text(r->g, from->source);
     to->producer = copy_text(r->g, from->producer);

@@ -53,7 +53,8 @@ static const kf_field FIELDS[N_FIELDS] = {
 };
 
 _Static_assert(N_FIELDS <= 32, "kf_preprocess_copy names fields by the bits of a word");
-_Static_assert(sizeof(kf_crop) == 4 && sizeof(kf_filter) == 4 && sizeof(kf_color) == 4, "words are read as int32_t");
+_Static_assert(sizeof(kf_crop) == 4 && sizeof(kf_filter) == 4 && sizeof(kf_color) == 4 && sizeof(kf_pillow) == 4,
+               "words are read as int32_t");
 
 /* ---- names ----------------------------------------------------------------------------------- */
 

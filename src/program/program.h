@@ -93,6 +93,7 @@ typedef struct kf__pinput {
     int64_t shape[KF_MAX_RANK]; /* declared shape, e.g. 1x3x224x224 */
     int32_t layout;             /* 0: NCHW as declared; 1: NHWC as declared; 2: plain (rank 2, C) */
     int32_t pixels;             /* 1: the tensor is u8 pixels; normalisation lives in the first step's weights */
+    int32_t takes;              /* kf_takes */
 } kf__pinput;
 
 typedef struct kf__poutput {
@@ -100,7 +101,7 @@ typedef struct kf__poutput {
     int32_t tensor; /* always f32 */
     int32_t rank;
     int64_t shape[KF_MAX_RANK];
-    int32_t probabilities; /* 1: the graph ends in softmax; classify must not apply another */
+    int32_t scores; /* kf_scores_kind */
 } kf__poutput;
 
 /** The result of one step for the synthetic input of docs/FORMAT.md. */
@@ -125,8 +126,11 @@ typedef struct kf__pmeta {
     const char **labels;
     const char *name, *arch, *source, *producer, *kitfox; /* kitfox: version that compiled it */
     int64_t parameters, stored_parameters, macs, activations;
-    int32_t quantized;   /* 1: integer program */
-    int32_t input_range; /* 0 full, 1 limited: expectation for NV12 frames */
+    int32_t quantized;             /* 1: integer program */
+    int32_t input_range;           /* 0 full, 1 limited: expectation for NV12 frames */
+    int32_t range_known;           /* 0: nobody said so */
+    int32_t origin;                /* kf_origin of `preprocess` */
+    const char *preprocess_source; /* or NULL */
     kf__golden golden;
 } kf__pmeta;
 
@@ -144,6 +148,7 @@ typedef struct kf__program {
     kf__pinput *inputs;
     kf__poutput *outputs;
     int32_t n_tensors, n_consts, n_steps, n_inputs, n_outputs;
+    int32_t version; /* of the file that it was read from; else 0 */
     kf__pmeta meta;
     kf__limits limits; /* of the model that is made of it */
     bool drops; /* borrowed constants are in a copy of the file that nobody else reads; packed ones are released */

@@ -170,8 +170,12 @@ static kf_status do_scores(fixture *f, kf_error *err) {
     static const kf_score TOP[] = {{3, 0.5F, "frog"}, {1, 0.25F, NULL}};
     char *text;
     (void)f;
+    kf_scores_kind kind = KF_SCORES_UNKNOWN;
     kf_status st = kf_scores_json(TOP, 2, &text, err);
     free(text);
+    if (st == KF_OK) st = kf_scores_from_name(kf_scores_name(KF_SCORES_LOG), &kind, err);
+    if (st == KF_OK && !kf_takes_name(KF_TAKES_PIXELS)) st = KF_ERR_INTERNAL;
+    if (st == KF_OK && !kf_origin_name(KF_ORIGIN_GIVEN)) st = KF_ERR_INTERNAL;
     return st;
 }
 

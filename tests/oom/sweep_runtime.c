@@ -140,7 +140,8 @@ static kf_status do_run_alone(fixture *f, kf_error *err) {
     kf_score top[2];
     kf_status st = run(f->session, err);
     if (st == KF_OK) st = kf_session_run_rgb(f->session, pixels, 24, y, 4, err);
-    return st == KF_OK && kf_top_k(y, 4, 0, 2, top) == 2 ? KF_OK : KF_ERR_INTERNAL;
+    if (st == KF_OK && kf_top_k(y, 4, 0, 2, top) != 2) st = KF_ERR_INTERNAL;
+    return st == KF_OK ? kf_scores_rank(KF_SCORES_PROBABILITIES, y, 4, 2, top, &(size_t){0}, err) : st;
 }
 
 static kf_status do_cpu(fixture *f, kf_error *err) {

@@ -167,7 +167,7 @@ typedef struct runs {
 
 /* docs/NUMERICS.md: float outputs within 1e-5 of the double reference; integer ones equal, except behind a softmax. */
 static bool same_output(work *w, const runs *x, const kf__program *p, const float *got, size_t n) {
-    bool soft = p->outputs[0].probabilities;
+    bool soft = p->outputs[0].scores == KF_SCORES_PROBABILITIES;
     if (x->integer && !soft) return memcmp(got, x->want->data, n * sizeof *got) == 0;
     double d = relative_error(got, x->want->data, n, 1e-3 * x->o->magnitude), bound = x->integer ? 1e-4 : 1e-5;
     if (d / bound > w->to->worst) w->to->worst = d / bound;

@@ -23,7 +23,16 @@ static kf_status describe(const kf__sidecar *s, const kf_import_options *options
         kf_preprocess_copy(&p, &s->given, s->fields);
         o.preprocess = &p;
     }
-    return kf__graph_describe(g, &o, err);
+    KF_TRY(kf__graph_describe(g, &o, err));
+    if (options->preprocess) return KF_OK;
+    const char *from = g->meta.arch;
+    if (s->fields) {
+        const char *slash = strrchr(s->path, '/');
+        from = slash ? slash + 1 : s->path;
+    }
+    g->meta.origin = KF_ORIGIN_RECOGNIZED;
+    if (!(g->meta.preprocess_source = kf__arena_strdup(&g->arena, from))) KF_FAIL_MEMORY(err, strlen(from));
+    return KF_OK;
 }
 
 kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,

@@ -17,7 +17,7 @@ kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_
     KF_TRY(kf__model_options_read(&o, options, err));
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     KF_TRY(kf__lower(graph->g, &p, err));
-    p->limits = kf__limits_of(&o);
+    kf__program_options(p, &o);
     return kf__model_create(p, o.allocator, out, err);
 }
 

@@ -18,7 +18,13 @@ kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err)
                         .file_nodes = g->meta.source_nodes,
                         .n_labels = g->meta.n_labels,
                         .preprocess = g->meta.preprocess,
-                        .quantized = graph->quantized};
+                        .quantized = graph->quantized,
+                        .input_range = g->meta.input_range,
+                        .input_range_known = g->meta.range_known,
+                        .preprocess_origin = (kf_origin)g->meta.origin,
+                        .preprocess_source = g->meta.preprocess_source};
+    if (g->n_inputs) is.takes = kf__graph_takes(g, 0);
+    if (g->n_outputs) is.scores = kf__graph_scores(g, 0);
     const kf__quant *q = g->n_inputs ? g->values[g->inputs[0]].quant : NULL;
     is.pixels = kf__quant_is_pixels(q);
     for (size_t i = 0; i < g->n_nodes; i++) is.n_nodes += !g->nodes[i].dead;

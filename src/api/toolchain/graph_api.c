@@ -21,6 +21,8 @@ kf_status kf__import_options_read(kf_import_options *to, const kf_import_options
     if (to->n_labels < 0 || (to->n_labels && !to->labels))
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_import_options: %d labels; 0 or more, and then `labels`, are needed",
                 to->n_labels);
+    if ((unsigned)to->scores >= KF_SCORES_KIND_COUNT)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_import_options: scores is %d; a kf_scores_kind is needed", (int)to->scores);
     for (int32_t i = 0; i < to->n_labels; i++)
         if (!to->labels[i]) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_import_options: label %d is missing", i);
     return KF_OK;
@@ -52,7 +54,9 @@ static void default_preprocess(kf__graph *g) {
     kf_preprocess_init(&p);
     p.width = (int32_t)s->dim[3];
     p.height = (int32_t)s->dim[2];
-    if (kf__preprocess_check(&p, s->dim[1], NULL) == KF_OK) g->meta.preprocess = p;
+    if (kf__preprocess_check(&p, s->dim[1], NULL) != KF_OK) return;
+    g->meta.preprocess = p;
+    g->meta.origin = KF_ORIGIN_ASSUMED;
 }
 
 static kf_status apply_labels(kf__graph *g, const char *const *labels, int32_t n, kf_error *err) {
@@ -75,6 +79,9 @@ static kf_status set_preprocess(kf__graph *g, const kf_preprocess *p, kf_error *
     }
     KF_TRY(kf__preprocess_check(&set, s->rank == 4 ? s->dim[1] : 0, err));
     g->meta.preprocess = set;
+    g->meta.origin = KF_ORIGIN_GIVEN;
+    g->meta.preprocess_source = NULL;
+    g->meta.takes = KF_TAKES_UNKNOWN; /* follows from the preprocessing again */
     return KF_OK;
 }
 
@@ -82,6 +89,9 @@ kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *preproce
     if (!graph) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_preprocess: a graph is needed");
     if (!preprocess) {
         graph->g->meta.preprocess = (kf_preprocess){0};
+        graph->g->meta.origin = KF_ORIGIN_UNKNOWN;
+        graph->g->meta.preprocess_source = NULL;
+        graph->g->meta.takes = KF_TAKES_UNKNOWN;
         return KF_OK;
     }
     return set_preprocess(graph->g, preprocess, err);
@@ -91,6 +101,7 @@ kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err
     if (!graph || range < 0 || range > 1)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_input_range: a graph, and 0 (full) or 1 (limited), are needed");
     graph->g->meta.input_range = range;
+    graph->g->meta.range_known = 1;
     return KF_OK;
 }
 
@@ -98,6 +109,7 @@ kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error 
     if (o->preprocess) KF_TRY(set_preprocess(g, o->preprocess, err));
     default_preprocess(g);
     g->max_fold_bytes = o->max_fold_bytes;
+    if (o->scores) g->meta.scores = (int32_t)o->scores;
     if (o->labels) KF_TRY(apply_labels(g, o->labels, o->n_labels, err));
     return KF_OK;
 }

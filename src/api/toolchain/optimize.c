@@ -57,6 +57,7 @@ kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32
     const kf__edges e = {types, n_types, names, n_names};
     int32_t count = 0;
     KF_TRY(check_edges(graph, &e, err));
+    graph->g->meta.scores = KF_SCORES_UNKNOWN; /* of an output that may change */
     KF_TRY(kf__edges_remove(graph->g, &e, &count, err));
     if (removed) *removed = count;
     return KF_OK;
@@ -68,6 +69,7 @@ kf_status kf_graph_set_outputs(kf_graph *graph, const char *const *nodes, int32_
     if (graph->level >= 0)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "kf_graph_set_outputs: the graph is optimized already; its nodes are no longer those of the file");
+    graph->g->meta.scores = KF_SCORES_UNKNOWN; /* of another output */
     return kf__edges_cut(graph->g, nodes, n, err);
 }
 
