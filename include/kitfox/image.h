@@ -52,15 +52,16 @@ KF_API kf_status kf_image_create(int32_t width, int32_t height, kf_image *out, k
 /** Free the pixels and empty *image. NULL is accepted. Only for pixels that a kf_image function made. */
 KF_API void kf_image_free(kf_image *image);
 
-/** Resize as Pillow's Image.resize (antialiased, 8-bit fixed-point passes). `box` is x0,y0,x1,y1 in source pixels or
- * NULL: the whole picture. `width` and `height` are 1 to 32768 pixels. The caller frees *out with kf_image_free; its
- * pixels are NULL on failure. Errors: ARGUMENT (no picture, a side below 1, no such filter, a box outside the picture),
- * LIMIT (a side over 32768), MEMORY. Thread safe. */
+/** Resize as Pillow's Image.resize before Pillow 13 (antialiased, 8-bit fixed-point passes). `box` is x0,y0,x1,y1 in
+ * source pixels or NULL: the whole picture. `width` and `height` are 1 to 32768 pixels. The caller frees *out with
+ * kf_image_free; its pixels are NULL on failure. Errors: ARGUMENT (no picture, a side below 1, no such filter, a box
+ * outside the picture), LIMIT (a side over 32768), MEMORY. Thread safe. */
 KF_API kf_status kf_image_resize(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const float *box,
                                  kf_image *out, kf_error *err);
-/** Resize and crop as `p` says (timm's rounding). The result is RGB of p->width x p->height pixels; mean and std are
- * not applied. The caller frees *out with kf_image_free. Errors: ARGUMENT (no picture, p->valid is 0, a member outside
- * its range), LIMIT (the resized picture is too large), MEMORY. Thread safe. */
+/** Resize and crop as `p` says (timm's rounding), as Pillow before 13 or 13 (p->pillow). The result is RGB of p->width
+ * x p->height pixels; mean and std are not applied. Only what the crop leaves is computed, so a strip 300 times as wide
+ * as high costs no more. The caller frees *out with kf_image_free. Errors: ARGUMENT (no picture, p->valid is 0, a
+ * member outside its range), LIMIT (the resized picture would have a side over 2^30 pixels), MEMORY. Thread safe. */
 KF_API kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err);
 /** NV12 to RGB8 by BT.601 in 16-bit fixed point, rounded to nearest and clipped to 0..255; each chroma pair serves its
  * 2x2 pixels. The same bytes on every machine. Full range (JFIF): R = Y + 1.402 V', G = Y - 0.344136 U' - 0.714136 V',

@@ -88,22 +88,27 @@ kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_ima
         KF_FAIL(err, KF_ERR_ARGUMENT, "the model has no picture preprocessing; import it with --preprocess");
     KF_TRY(kf__preprocess_check(p, 0, err));
     int32_t w, h;
-    kf_image whole;
+    kf_image seen;
     resized_size(in, p, &w, &h);
-    const double box[4] = {0, 0, in->width, in->height};
-    KF_TRY(kf__image_resize_box(in, w, h, p->filter, box, &whole, err));
-    if (w == p->width && h == p->height) {
-        *out = whole;
+    bool pad = p->crop == KF_CROP_FIT_PAD;
+    int32_t x0 = pad ? 0 : round_half_even((w - (double)p->width) / 2),
+            y0 = pad ? 0 : round_half_even((h - (double)p->height) / 2);
+    int32_t x = x0 > 0 ? x0 : 0, y = y0 > 0 ? y0 : 0; /* of a strip only what the crop leaves is resized */
+    const kf__resize r = {{w, h},
+                          p->filter,
+                          p->pillow,
+                          {0, 0, in->width, in->height},
+                          {x, y, x + (w < p->width ? w : p->width), y + (h < p->height ? h : p->height)}};
+    KF_TRY(kf__image_resize(in, &r, &seen, err));
+    if (seen.width == p->width && seen.height == p->height) {
+        *out = seen;
         return KF_OK;
     }
     kf_status st = kf_image_create(p->width, p->height, out, err);
     if (st == KF_OK) {
-        bool pad = p->crop == KF_CROP_FIT_PAD;
-        int32_t x0 = pad ? 0 : round_half_even((w - p->width) / 2.0),
-                y0 = pad ? 0 : round_half_even((h - p->height) / 2.0);
-        if (w < p->width || h < p->height) fill(p, out);
-        copy_rect(&whole, x0, y0, out);
+        fill(p, out);
+        copy_rect(&seen, x0 - x, y0 - y, out);
     }
-    kf_image_free(&whole);
+    kf_image_free(&seen);
     return st;
 }

@@ -78,8 +78,12 @@ static void test_endless_sides(void **state) {
         p.crop = (kf_crop)crop;
         p.crop_pct = 1e-300;
         assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_ERR_LIMIT);
-        p.crop_pct = 1e-5;
+        p.crop_pct = 1e-9;
         assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_ERR_LIMIT);
+        p.crop_pct = 1e-5; /* only the part that is seen is computed */
+        assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_OK);
+        for (size_t i = 0; i < out.stride * 8; i++) assert_int_equal(out.pixels[i], 7);
+        kf_image_free(&out);
     }
     p.crop_pct = 0;
     assert_int_equal(kf_image_preprocess(&in, &p, &out, &err), KF_ERR_ARGUMENT);
