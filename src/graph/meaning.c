@@ -79,7 +79,7 @@ static kf_scores_kind meaning(const walk *w, const kf__node *n) {
         return (double)w->lo <= low && w->hi >= 0 ? KF_SCORES_LOG : KF_SCORES_UNKNOWN;
     if (w->log || w->pooled) return act == KF_ACT_HSWISH || act == KF_ACT_SILU ? KF_SCORES_FEATURES : KF_SCORES_UNKNOWN;
     if (n->op == KF_OP_SOFTMAX) return share && !w->affine ? KF_SCORES_PROBABILITIES : KF_SCORES_UNKNOWN;
-    if (act == KF_ACT_SIGMOID || act == KF_ACT_HARDSIGMOID)
+    if (act == KF_ACT_SIGMOID || act == KF_ACT_HSIGMOID || act == KF_ACT_HARDSIGMOID)
         return share && !w->affine ? KF_SCORES_INDEPENDENT : KF_SCORES_UNKNOWN;
     if (act == KF_ACT_HSWISH || act == KF_ACT_SILU) return KF_SCORES_FEATURES;
     bool whole = act == KF_ACT_NONE && w->lo == -INFINITY && w->hi == INFINITY;

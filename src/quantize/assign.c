@@ -13,22 +13,21 @@
  * maps of 14 x 14 do not. */
 enum { ENOUGH = 40000 };
 
-/* Does only float arithmetic follow (softmax, an output), perhaps through a reshape? */
-static bool ends_in_float(const kf__graph *g, kf__vid v) {
+bool kf__assign_ends_in_float(const kf__graph *g, kf__vid v) {
     for (size_t k = 0; k < g->n_outputs; k++)
         if (g->outputs[k] == v) return true;
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             const kf__node *n = &g->nodes[i];
             if (n->in[k] != v) continue;
-            if (n->op == KF_OP_SOFTMAX) return true;
-            if (k == 0 && kf__op_keeps_integers(n->op) && ends_in_float(g, n->out[0])) return true;
+            if (n->op == KF_OP_SOFTMAX || kf__head_is_float(g, n)) return true;
+            if (k == 0 && kf__op_keeps_integers(n->op) && kf__assign_ends_in_float(g, n->out[0])) return true;
         }
     return false;
 }
 
 bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v) {
-    return kf__op_table[n->op].output != KF_OUTPUT_FLOAT && !ends_in_float(g, v);
+    return kf__op_table[n->op].output != KF_OUTPUT_FLOAT && !kf__assign_ends_in_float(g, v);
 }
 
 /* Does the node keep the first input's channels separate, so that each may have its own scale? */

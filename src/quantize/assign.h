@@ -11,6 +11,12 @@
 kf_status kf__assign_quant(kf__sim *s, const kf__node *n, kf__vid v);
 /** Will v be stored as integers? Known before its values are. */
 bool kf__assign_is_quantized(const kf__graph *g, const kf__node *n, kf__vid v);
+/** Does only float arithmetic follow (a softmax, a sigmoid head, an output), perhaps through a reshape? */
+bool kf__assign_ends_in_float(const kf__graph *g, kf__vid v);
+/** Is it an activation without integer rule that only outputs follow? It runs in f32. */
+bool kf__head_is_float(const kf__graph *g, const kf__node *n);
+/** Give such activations that were fused into a layer a node of their own. Sorts the nodes again. */
+kf_status kf__head_split(kf__graph *g, kf_error *err);
 /** May v have scales per channel? Yes if every reader keeps channels separate; the result is then exact. */
 bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v);
 /** Do the samples show every channel of such a map at enough positions to trust its own range? */

@@ -32,7 +32,8 @@ kf_status kf__quantize_tell(const kf__qoptions *o, size_t done, size_t total, kf
     KF_FAIL(err, KF_ERR_CANCELLED, "quantize: stopped after %zu of %zu nodes, as the caller asked", done, total);
 }
 
-static kf_status check_activation(const kf__node *n, kf_error *err) {
+static kf_status check_activation(const kf__graph *g, const kf__node *n, kf_error *err) {
+    if (kf__head_is_float(g, n)) return KF_OK;
     const kf__activation *a[3] = {&n->attrs.act, &n->attrs.post_act, &n->attrs.gate_act};
     for (int i = 0; i < 3; i++)
         if (kf__activation_by_expf(a[i]))
@@ -91,7 +92,7 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];
         int64_t macs = kf__node_macs(g, n);
-        KF_TRY(check_activation(n, s->err));
+        KF_TRY(check_activation(g, n, s->err));
         if (r)
             r->nodes[i].is = (kf_quantized_node){.size = sizeof(kf_quantized_node),
                                                  .op = kf__op_name(n->op),

@@ -127,7 +127,19 @@ static kf_status prepare_grid(kf__trial *t, kf__vid v) {
     return KF_OK;
 }
 
-/* A final softmax is left out: the logits before it show errors that probabilities hide. */
+/* What softmax or a sigmoid head reads, however the output is shaped afterwards: these logits show errors that
+ * probabilities hide. Else the output. */
+static kf__vid logits_of(const kf__graph *g) {
+    kf__vid v = g->outputs[0];
+    for (int32_t at = g->values[v].producer; at >= 0; at = g->values[v].producer) {
+        const kf__node *n = &g->nodes[at];
+        if (n->op == KF_OP_SOFTMAX || kf__head_is_float(g, n)) return n->in[0];
+        if (!kf__op_is_view(n->op)) break;
+        v = n->in[0];
+    }
+    return g->outputs[0];
+}
+
 static kf_status prepare(kf__trial *t, int threads) {
     kf__graph *g = t->sim.graph;
     KF_TRY(kf__pool_create(threads < 1 ? 1 : threads, NULL, &t->sim.pool, t->sim.err));
@@ -140,9 +152,7 @@ static kf_status prepare(kf__trial *t, int threads) {
         if (is_layer(&g->nodes[i])) KF_TRY(prepare_layer(t, i));
         if (kf__op_is_gate(g->nodes[i].op)) KF_TRY(prepare_gate(t, i));
     }
-    t->logits = g->outputs[0];
-    int32_t last = g->values[t->logits].producer;
-    if (last >= 0 && g->nodes[last].op == KF_OP_SOFTMAX) t->logits = g->nodes[last].in[0];
+    t->logits = logits_of(g);
     t->classes = kf__sim_shape_of(g, t->logits).count;
     return KF_OK;
 }

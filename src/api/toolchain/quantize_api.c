@@ -5,6 +5,7 @@
 #include "cpu/cpu.h"
 #include "cpu/fp.h"
 #include "graph/names.h"
+#include "quantize/assign.h"
 #include "quantize/detail.h"
 
 void kf_quantize_options_init(kf_quantize_options *options) { *options = kf__quantize_defaults(); }
@@ -203,6 +204,7 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     if (samples[0].dtype != KF_F32 && !(samples[0].dtype == KF_U8 && graph->g->meta.preprocess.valid))
         KF_FAIL(err, KF_ERR_ARGUMENT,
                 "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
+    KF_TRY(kf__head_split(graph->g, err));
     kf__fp_state caller = kf__fp_enter();
     uint8_t *block = NULL;
     kf_status st = quantize(graph, samples, n, &o, &block, err);
