@@ -73,12 +73,12 @@ static void print_json(const kf_model *m, const kf_model_info *info, const optio
     kf_tensor in, out;
     kf_error err;
     if (kf_model_input(m, 0, &in, &err) != KF_OK || kf_model_output(m, 0, &out, &err) != KF_OK) return;
-    json_t *j = json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i}", "name", info->name, "parameters",
-                          (json_int_t)info->parameters, "stored", (json_int_t)info->stored_parameters, "macs",
-                          (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes", info->n_steps,
-                          "input", info_tensor_json(&in), "output", info_tensor_json(&out), "preprocess",
-                          info_preprocess_json(&info->preprocess), "quantized", info->quantized, "labels",
-                          info->n_labels);
+    json_t *j =
+        json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i}", "name", info->name, "parameters",
+                  (json_int_t)info->parameters, "stored", (json_int_t)info->stored_parameters, "macs",
+                  (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes", info->n_steps, "input",
+                  info_tensor_json(&in), "output", info_tensor_json(&out), "preprocess",
+                  info_preprocess_json(&info->preprocess), "quantized", info->quantized, "labels", info->n_labels);
     set_meaning(j, info);
     if (o->nodes) {
         json_t *list = json_array();

@@ -100,7 +100,7 @@ static bool needs_version_2(const kf__program *p) {
     const kf__pmeta *m = &p->meta;
     bool more = m->origin || m->preprocess_source || m->preprocess.pillow || (m->range_known && !m->input_range);
     for (int32_t i = 0; i < p->n_inputs; i++)
-        more |= p->inputs[i].takes != (p->inputs[i].pixels ? KF_TAKES_PIXELS : KF_TAKES_UNKNOWN);
+        more |= p->inputs[i].takes && !p->inputs[i].pixels; /* else `pixels` says the same */
     for (int32_t i = 0; i < p->n_outputs; i++)
         more |= p->outputs[i].scores && p->outputs[i].scores != KF_SCORES_PROBABILITIES;
     return more;

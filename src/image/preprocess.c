@@ -93,12 +93,9 @@ kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_ima
     bool pad = p->crop == KF_CROP_FIT_PAD;
     int32_t x0 = pad ? 0 : round_half_even((w - (double)p->width) / 2),
             y0 = pad ? 0 : round_half_even((h - (double)p->height) / 2);
-    int32_t x = x0 > 0 ? x0 : 0, y = y0 > 0 ? y0 : 0; /* of a strip only what the crop leaves is resized */
-    const kf__resize r = {{w, h},
-                          p->filter,
-                          p->pillow,
-                          {0, 0, in->width, in->height},
-                          {x, y, x + (w < p->width ? w : p->width), y + (h < p->height ? h : p->height)}};
+    int32_t x = (int32_t)kf__max_i64(x0, 0), y = (int32_t)kf__max_i64(y0, 0); /* only what the crop leaves is resized */
+    const int32_t right = x + (int32_t)kf__min_i64(w, p->width), bottom = y + (int32_t)kf__min_i64(h, p->height);
+    const kf__resize r = {{w, h}, p->filter, p->pillow, {0, 0, in->width, in->height}, {x, y, right, bottom}};
     KF_TRY(kf__image_resize(in, &r, &seen, err));
     if (seen.width == p->width && seen.height == p->height) {
         *out = seen;
