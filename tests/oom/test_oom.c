@@ -48,7 +48,8 @@ int main(int argc, char **argv) {
     int ready = f.folder && prepare(&f, &err);
     if (!ready) bad++, printf("%s\n", err.text);
     for (size_t i = 0; ready && i < sizeof ALL / sizeof *ALL; i++)
-        for (const oom_case *c = ALL[i]; c->name; c++) bad += oom_sweep(c, &f, argc > 2);
+        for (const oom_case *c = ALL[i]; c->name; c++)
+            if (argc < 4 || strcmp(c->name, argv[3]) == 0) bad += oom_sweep(c, &f, argc > 2);
     kf_session_destroy(&f.session);
     kf_model_destroy(&f.model);
     if (f.written) remove(f.written);
