@@ -355,7 +355,7 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     char op[KF__ONNX_OP_NAME];
     for (size_t i = 0; o->options->asked.node && i < p->n_node; i++)
         o->options->asked.node(o->options->asked.node_user, p->node[i]->name ? p->node[i]->name : "",
-                         kf__onnx_op_name(p->node[i], op), kf__onnx_known(p->node[i]));
+                               kf__onnx_op_name(p->node[i], op), kf__onnx_known(p->node[i]));
     KF_TRY(load_initializers(o, p));
     o->g->meta.source_nodes = (int32_t)kf__min_i64((int64_t)p->n_node, INT32_MAX);
     KF_TRY(declare_inputs(o, p));
