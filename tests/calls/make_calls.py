@@ -41,7 +41,7 @@ NAMED = {
     "kf_graph_search_candidate.graph": "quantized",
 }
 # Pointers that may be NULL, by call and parameter or by parameter: the header says so.
-OPTIONAL = set("""err options allocator notice user sync progress wanted removed list fn
+OPTIONAL = set("""err options limits allocator notice user sync progress wanted removed list fn
 kf_graph_set_preprocess.preprocess kf_graph_import_tensors.arch kf_image_resize.box kf_cpu_limit.name
 kf_graph_quantized_summary.agreement kf_graph_quantized_summary.sqnr kf_graph_quantized_summary.samples
 kf_options_read.from kf_graph_remove_edges.types kf_graph_remove_edges.names kf_model_load.options
@@ -71,7 +71,7 @@ LEFT_OUT = {
 
 
 # Calls whose room for a result is looked at after arguments that no value here meets.
-NEEDS_MORE = ["kf_samples_check", "kf_weights_find"]
+NEEDS_MORE = ["kf_samples_check", "kf_weights_find", "kf_judge_get"]
 
 
 def declarations(path):

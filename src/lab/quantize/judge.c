@@ -149,6 +149,7 @@ static int64_t file_bytes(const char *path) {
 kf_status kf_judge_page(const kf_judge *judge, const kf_graph *graph, const char *model, const char *output,
                         void **html, size_t *bytes, kf_error *err) {
     char title[600], basis[1400];
+    if (!html || !bytes) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_judge_page: html and bytes are needed");
     *html = NULL, *bytes = 0;
     if (!judge || !judge->models[QUANTIZED])
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_judge_page: nothing was measured; call kf_judge_measure first");
