@@ -212,9 +212,9 @@ KF_API kf_status kf_scores_json(const kf_score *top, size_t n, char **text, kf_e
 
 /** "logits", "probabilities", "independent", "log", "features", "unknown"; NULL for another value. Static text. Thread
  *  safe, as all of these. */
-KF_API const char *kf_scores_name(kf_scores_kind kind);
+KF_API const char *kf_scores_kind_name(kf_scores_kind kind);
 /** The way back, without "unknown". ARGUMENT, with the names that there are: another name; *out is unchanged. */
-KF_API kf_status kf_scores_from_name(const char *name, kf_scores_kind *out, kf_error *err);
+KF_API kf_status kf_scores_kind_from_name(const char *name, kf_scores_kind *out, kf_error *err);
 /** "pixels", "normalized", "features", "unknown"; NULL for another value. */
 KF_API const char *kf_takes_name(kf_takes takes);
 /** "given", "recognized", "assumed", "unknown"; NULL for another value. */

@@ -204,7 +204,7 @@ static const struct argp_option OPTIONS[] = {
 
 static void parse_scores(cli_common *c, const char *arg, struct argp_state *state) {
     kf_error err;
-    if (kf_scores_from_name(arg, &c->scores, &err) != KF_OK) argp_error(state, "--scores: %s", err.text);
+    if (kf_scores_kind_from_name(arg, &c->scores, &err) != KF_OK) argp_error(state, "--scores: %s", err.text);
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {

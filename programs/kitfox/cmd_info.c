@@ -55,7 +55,7 @@ static void print_meaning(const kf_model_info *info) {
     if (assumed) printf(": nothing says how pictures are prepared; see --preprocess");
     if (info->preprocess_origin) putchar('\n');
     if (info->takes) printf("%-14s%s\n", "takes", kf_takes_name(info->takes));
-    if (info->scores) printf("%-14s%s\n", "scores", kf_scores_name(info->scores));
+    if (info->scores) printf("%-14s%s\n", "scores", kf_scores_kind_name(info->scores));
     if (info->input_range_known) printf("%-14s%s\n", "NV12 range", info->input_range ? "limited (16..235)" : "full");
 }
 
@@ -63,7 +63,7 @@ static void set_meaning(json_t *j, const kf_model_info *info) {
     const char *range = info->input_range ? "limited" : "full";
     json_object_set_new(j, "nv12_range", json_string(info->input_range_known ? range : "unknown"));
     json_object_set_new(j, "takes", json_string(kf_takes_name(info->takes)));
-    json_object_set_new(j, "scores", json_string(kf_scores_name(info->scores)));
+    json_object_set_new(j, "scores", json_string(kf_scores_kind_name(info->scores)));
     json_object_set_new(j, "preprocess_origin", json_string(kf_origin_name(info->preprocess_origin)));
     json_t *source = info->preprocess_source ? json_string(info->preprocess_source) : NULL;
     json_object_set_new(j, "preprocess_source", source ? source : json_null());

@@ -16,13 +16,15 @@ static const char *const ORIGINS[KF_ORIGIN_COUNT] = {[KF_ORIGIN_UNKNOWN] = "unkn
                                                      [KF_ORIGIN_RECOGNIZED] = "recognized",
                                                      [KF_ORIGIN_ASSUMED] = "assumed"};
 
-const char *kf_scores_name(kf_scores_kind kind) { return (unsigned)kind < KF_SCORES_KIND_COUNT ? SCORES[kind] : NULL; }
+const char *kf_scores_kind_name(kf_scores_kind kind) {
+    return (unsigned)kind < KF_SCORES_KIND_COUNT ? SCORES[kind] : NULL;
+}
 
 const char *kf_takes_name(kf_takes takes) { return (unsigned)takes < KF_TAKES_COUNT ? TAKES[takes] : NULL; }
 
 const char *kf_origin_name(kf_origin origin) { return (unsigned)origin < KF_ORIGIN_COUNT ? ORIGINS[origin] : NULL; }
 
-kf_status kf_scores_from_name(const char *name, kf_scores_kind *out, kf_error *err) {
+kf_status kf_scores_kind_from_name(const char *name, kf_scores_kind *out, kf_error *err) {
     for (int i = KF_SCORES_LOGITS; name && i < KF_SCORES_KIND_COUNT; i++)
         if (strcmp(SCORES[i], name) == 0) {
             *out = (kf_scores_kind)i;
