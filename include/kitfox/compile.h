@@ -177,6 +177,11 @@ KF_API const char *kf_field_kind_name(kf_field_kind kind);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
 KF_API kf_status kf_field_kind_from_name(const char *name, kf_field_kind *out, kf_error *err);
 
+/** "before-13", "13"; NULL for a value that is no enumerator. Thread safe. */
+KF_API const char *kf_pillow_name(kf_pillow pillow);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
+KF_API kf_status kf_pillow_from_name(const char *name, kf_pillow *out, kf_error *err);
+
 /** kf_dtype_name and kf_status_name the other way. ARGUMENT, with the names that there are: another name; *out is
  *  unchanged. Thread safe. */
 KF_API kf_status kf_dtype_from_name(const char *name, kf_dtype *out, kf_error *err);

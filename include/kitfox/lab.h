@@ -217,8 +217,12 @@ KF_API const char *kf_scores_kind_name(kf_scores_kind kind);
 KF_API kf_status kf_scores_kind_from_name(const char *name, kf_scores_kind *out, kf_error *err);
 /** "pixels", "normalized", "features", "unknown"; NULL for another value. */
 KF_API const char *kf_takes_name(kf_takes takes);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. */
+KF_API kf_status kf_takes_from_name(const char *name, kf_takes *out, kf_error *err);
 /** "given", "recognized", "assumed", "unknown"; NULL for another value. */
 KF_API const char *kf_origin_name(kf_origin origin);
+/** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. */
+KF_API kf_status kf_origin_from_name(const char *name, kf_origin *out, kf_error *err);
 
 /* ---- comparison -------------------------------------------------------------------------------------------------- */
 

@@ -36,7 +36,7 @@ NAMED = {
     "kf_session_classify.top": "scores", "kf_samples_load.how": "&preprocess", "hex": "room.bytes",
     "kf_preprocess_by_name.name": "\"mobilenetv3_small_100\"", "kf_cpu_limit.name": "\"scalar\"",
     "kf_color_from_rgb.to": "room.bytes", "kf_color_to_rgb.rgb": "room.bytes", "kf_graph_set_outputs.n": "1",
-    "kf_image_resize.box": "NULL", "kf_model_verify.model": "verified", "kf_graph_quantized_node.graph": "quantized",
+    "kf_scores_kind_from_name.name": "\"log\"", "kf_image_resize.box": "NULL", "kf_model_verify.model": "verified", "kf_graph_quantized_node.graph": "quantized",
     "kf_graph_quantized_histogram.graph": "quantized", "kf_graph_search_result.graph": "quantized",
     "kf_graph_search_candidate.graph": "quantized",
 }
@@ -116,7 +116,7 @@ def lookup(table, call, name):
 
 def value(call, kind, name):
     named = lookup(NAMED, call, name)
-    if call.endswith("_from_name") and name == "name":
+    if call.endswith("_from_name") and name == "name" and not named:
         enum = call[:-len("_from_name")]
         return f"{enum}_name(({enum})0)"
     if named:

@@ -292,10 +292,14 @@ static kf_status do_names(fixture *f, kf_error *err) {
     kf_entry_type entry = KF_ENTRY_NULL;
     kf_rdk_stage stage = KF_RDK_READY;
     kf_verdict verdict = KF_IDENTICAL;
+    kf_takes takes = KF_TAKES_UNKNOWN;
+    kf_origin origin = KF_ORIGIN_UNKNOWN;
     (void)f;
     KF_TRY(kf_input_kind_from_name(kf_input_kind_name(KF_INPUT_NV12), &input, err));
     KF_TRY(kf_entry_type_from_name(kf_entry_type_name(KF_ENTRY_LIST), &entry, err));
     KF_TRY(kf_rdk_stage_from_name(kf_rdk_stage_name(KF_RDK_WRITING), &stage, err));
+    KF_TRY(kf_takes_from_name(kf_takes_name(KF_TAKES_PIXELS), &takes, err));
+    KF_TRY(kf_origin_from_name(kf_origin_name(KF_ORIGIN_GIVEN), &origin, err));
     KF_TRY(kf_verdict_from_name(kf_verdict_name(KF_AGREES), &verdict, err));
     return verdict == KF_AGREES && input == KF_INPUT_NV12 && entry == KF_ENTRY_LIST && stage == KF_RDK_WRITING
                ? KF_OK

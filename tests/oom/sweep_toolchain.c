@@ -56,11 +56,13 @@ static kf_status do_enums(fixture *f, kf_error *err) {
     kf_dtype dtype = 0;
     kf_status status = KF_OK;
     kf_field_kind kind = KF_FIELD_INTEGER;
+    kf_pillow pillow = KF_PILLOW_BEFORE_13;
     (void)f;
     kf_status st = kf_range_method_from_name(kf_range_method_name(KF_RANGE_KL), &range, err);
     if (st == KF_OK) st = kf_optimize_level_from_name(kf_optimize_level_name(KF_OPTIMIZE_FUSE), &level, err);
     if (st == KF_OK) st = kf_qdq_form_from_name(kf_qdq_form_name(KF_QDQ_SCALES), &form, err);
     if (st == KF_OK) st = kf_dtype_from_name(kf_dtype_name(KF_I16), &dtype, err);
+    if (st == KF_OK) st = kf_pillow_from_name(kf_pillow_name(KF_PILLOW_13), &pillow, err);
     if (st == KF_OK) st = kf_field_kind_from_name(kf_field_kind_name(KF_FIELD_WORD), &kind, err);
     if (st == KF_OK) st = kf_status_from_name(kf_status_name(KF_ERR_IO), &status, err);
     return st == KF_OK && (form != KF_QDQ_SCALES || dtype != KF_I16 || status != KF_ERR_IO) ? KF_ERR_INTERNAL : st;

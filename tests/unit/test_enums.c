@@ -27,6 +27,9 @@ PAIR(input_kind)
 PAIR(entry_type)
 PAIR(rdk_stage)
 PAIR(verdict)
+PAIR(pillow)
+PAIR(takes)
+PAIR(origin)
 
 static const struct {
     const char *(*to)(int32_t v);
@@ -46,6 +49,9 @@ static const struct {
     {input_kind_to, input_kind_from, KF_INPUT_NV12 + 1, "nv12"},
     {entry_type_to, entry_type_from, KF_ENTRY_MAPPING + 1, "mapping"},
     {verdict_to, verdict_from, KF_DIFFERS + 1, "differs"},
+    {pillow_to, pillow_from, KF_PILLOW_COUNT, "13"},
+    {takes_to, takes_from, KF_TAKES_COUNT, "features"},
+    {origin_to, origin_from, KF_ORIGIN_COUNT, "assumed"},
     {rdk_stage_to, rdk_stage_from, KF_RDK_WRITING + 1, "writing"},
 };
 

@@ -51,9 +51,15 @@ const char *kf_qdq_form_name(kf_qdq_form form) { return (unsigned)form < KF_QDQ_
 
 const char *kf_field_kind_name(kf_field_kind kind) { return (unsigned)kind < KF_COUNT(KINDS) ? KINDS[kind] : NULL; }
 
+static const char *const PILLOWS[] = {[KF_PILLOW_BEFORE_13] = "before-13", [KF_PILLOW_13] = "13"};
+_Static_assert(KF_COUNT(PILLOWS) == KF_PILLOW_COUNT, "every enumerator has a name");
+
+const char *kf_pillow_name(kf_pillow pillow) { return (unsigned)pillow < KF_PILLOW_COUNT ? PILLOWS[pillow] : NULL; }
+
 FROM_NAME(range_method, "range method", KF_RANGE_COUNT)
 FROM_NAME(optimize_level, "level of optimization", KF_OPTIMIZE_COUNT)
 FROM_NAME(qdq_form, "form of QDQ", KF_QDQ_COUNT)
 FROM_NAME(field_kind, "kind of member", KF_COUNT(KINDS))
+FROM_NAME(pillow, "version of Pillow", KF_PILLOW_COUNT)
 FROM_NAME(dtype, "element type", KF_DTYPE_COUNT)
 FROM_NAME(status, "status", KF_ERR_CANCELLED + 1)

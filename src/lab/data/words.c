@@ -25,11 +25,36 @@ const char *kf_takes_name(kf_takes takes) { return (unsigned)takes < KF_TAKES_CO
 const char *kf_origin_name(kf_origin origin) { return (unsigned)origin < KF_ORIGIN_COUNT ? ORIGINS[origin] : NULL; }
 
 kf_status kf_scores_kind_from_name(const char *name, kf_scores_kind *out, kf_error *err) {
-    for (int i = KF_SCORES_LOGITS; name && i < KF_SCORES_KIND_COUNT; i++)
+    for (int i = KF_SCORES_LOGITS; name && out && i < KF_SCORES_KIND_COUNT; i++)
         if (strcmp(SCORES[i], name) == 0) {
             *out = (kf_scores_kind)i;
             return KF_OK;
         }
     KF_FAIL(err, KF_ERR_ARGUMENT, "scores '%.60s': logits, probabilities, independent, log or features is needed",
             name ? name : "");
+}
+
+/* Index of `name` in `words`, or -1. */
+static int word_at(const char *const *words, int n, const char *name) {
+    for (int i = 0; name && i < n; i++)
+        if (strcmp(words[i], name) == 0) return i;
+    return -1;
+}
+
+kf_status kf_takes_from_name(const char *name, kf_takes *out, kf_error *err) {
+    int at = word_at(TAKES, KF_TAKES_COUNT, name);
+    if (at < 0 || !out)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "takes '%.60s': unknown, pixels, normalized or features is needed",
+                name ? name : "");
+    *out = (kf_takes)at;
+    return KF_OK;
+}
+
+kf_status kf_origin_from_name(const char *name, kf_origin *out, kf_error *err) {
+    int at = word_at(ORIGINS, KF_ORIGIN_COUNT, name);
+    if (at < 0 || !out)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "origin '%.60s': unknown, given, recognized or assumed is needed",
+                name ? name : "");
+    *out = (kf_origin)at;
+    return KF_OK;
 }
