@@ -41,7 +41,8 @@ def make(cc, folder, name, functions):
         f.write("#include <stdlib.h>\n")
         f.writelines(f"{result} {call}({arguments}) {{ abort(); }}\n"
                      for result, call, arguments in declarations() if call in functions)
-    subprocess.run(cc + ["-std=c11", "-g", "-O0", "-fPIC", "-shared", "-I", include, "-o", library, source], check=True)
+    subprocess.run(cc + ["-std=c11", "-g", "-O0", "-fPIC", "-shared", "-I", include, "-ffile-prefix-map=" + folder + "=.",
+                         "-o", library, source], check=True)
     dump = os.path.join(folder, name + ".abi")
     subprocess.run(DUMP + ["--out-file", dump, library], check=True)
     return dump
