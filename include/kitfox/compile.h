@@ -67,6 +67,11 @@ KF_API kf_status kf_graph_set_preprocess(kf_graph *graph, const kf_preprocess *p
  * for another value. */
 KF_API kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err);
 
+/** Replace the names of the classes, which are copied; n 0: it has none. ARGUMENT unless there are as many as output 0
+ * has elements, where its shape is known: it may need kf_graph_optimize first. (kf_graph_name_classes of lab.h takes
+ * lists with a background line, too.) MEMORY: as it was. */
+KF_API kf_status kf_graph_set_labels(kf_graph *graph, const char *const *labels, int32_t n, kf_error *err);
+
 /** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
 KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err);
 /** Same, written as a .kfx file (by kf_file_write with `sync`) with a golden vector for kf_model_verify: the network

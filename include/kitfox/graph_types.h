@@ -18,9 +18,9 @@ typedef struct kf_import_options {
         *input_shape; /**< "1x3x224x224", or "NAME=1x3x48x192" per input separated by ';'; NULL: the file's own */
     const kf_preprocess *
         preprocess; /**< NULL: what the file says, else that of the architecture, else ImageNet's for a picture input */
-    const char *const *labels; /**< NULL: what the file says, else none */
-    int32_t n_labels;
-    kf_message_fn notice; /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
+    const char *const *labels; /**< one for each element of output 0; NULL: what the file says, else none */
+    int32_t n_labels;          /**< 0 with `labels`: no names, whatever the file says */
+    kf_message_fn notice;      /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
     void *notice_user;
     const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognised by its tensors */
     /** Called for each node of an ONNX file, in its order, before any is translated: also when the import then fails at

@@ -19,14 +19,27 @@ typedef struct kf_labels {
 } kf_labels;
 
 /** Read a label file of at most 8 MiB ("-" is standard input): one name a line, "7:name" a line, a JSON list, or a JSON
- *  object from index to name (or to [id, name], as Keras has it). Of 1001 labels the first is a background class that
- *  MobileNetV3 does not have: it is dropped, and `notice` (may be NULL) is told. The caller releases `out` with
- *  kf_labels_free; it is empty on failure. IO, LIMIT (size), FORMAT (no label list, not UTF-8), MEMORY. Thread safe. */
-KF_API kf_status kf_labels_load(const char *path, kf_message_fn notice, void *user, kf_labels *out, kf_error *err);
+ *  object from index to name (or to [id, name], as Keras has it). Indices begin at 0. The caller releases `out` with
+ *  kf_labels_free; it is empty on failure. IO, LIMIT (size), FORMAT (no label list, not UTF-8, numbered from 1),
+ *  MEMORY. Thread safe. */
+KF_API kf_status kf_labels_load(const char *path, kf_labels *out, kf_error *err);
 /** Release and empty. NULL is accepted. */
 KF_API void kf_labels_free(kf_labels *labels);
-/** ARGUMENT, with both numbers, unless there are as many labels as output 0 of the model has elements. NULL and an
- * empty list fit every model. Thread safe. */
+/** Make a list that was loaded fit the classes of the model, output 0. A list of one label more whose first line is a
+ *  background class (background, dummy, none and the like, in any case) loses that line. A list of one label fewer gets
+ *  it where class 0 of the model is a background class: its own labels say so, or the list is ImageNet's. `notice` (may
+ *  be NULL) is told of both. NULL and an empty list fit every model. ARGUMENT, with both numbers: any other list.
+ * MEMORY.
+ */
+KF_API kf_status kf_labels_fit(kf_labels *labels, const kf_model *model, kf_message_fn notice, void *user,
+                               kf_error *err);
+/** Give a graph the labels, which stay the caller's, by the same rule. An empty list takes those away that it has. No
+ *  label of the graph tells here of a background class. A graph whose classes are not known without it is optimized,
+ *  as kf_graph_compile would. NULL graph or labels: ARGUMENT. Errors as kf_labels_fit and kf_graph_optimize. */
+KF_API kf_status kf_graph_name_classes(kf_graph *graph, const kf_labels *labels, kf_message_fn notice, void *user,
+                                       kf_error *err);
+/** ARGUMENT, with both numbers, unless there are as many labels as the model has classes: elements of output 0. NULL
+ * and an empty list fit every model. Thread safe. */
 KF_API kf_status kf_labels_check(const kf_labels *labels, const kf_model *model, kf_error *err);
 
 /* ---- labelled pictures ------------------------------------------------------------------------------------------- */
@@ -39,10 +52,14 @@ typedef struct kf_dataset_options {
     size_t size;      /**< sizeof(kf_dataset_options), set by the init function */
     const char *list; /**< a file ("-" is standard input) of at most 64 MiB: only the pictures on its lines, "file" or
                          "file,class_index", in that order; NULL (default): all pictures */
-    const kf_model *model; /**< class folders that are named like its labels take their indices; NULL (default): none */
+    const kf_model *model; /**< class folders are its classes, see kf_dataset_open; NULL (default): 0, 1, ... in
+                              alphabetical order */
     size_t limit;          /**< keep so many pictures, spread evenly; 0 (default): all */
-    kf_message_fn notice;  /**< told of each line that cannot be read, ten at most; NULL (default): nobody is */
+    kf_message_fn notice;  /**< told of each line that cannot be read, ten at most, and of folders in alphabetical
+                              order; NULL (default): nobody is */
     void *user;
+    int32_t optional; /**< 1: folders of which none is named like a class may be dates or cameras: kf_dataset_fits says
+                         0 then; 0 (default): they are an error */
 } kf_dataset_options;
 KF_API void kf_dataset_options_init(kf_dataset_options *options);
 
@@ -54,10 +71,13 @@ typedef struct kf_dataset_item {
 } kf_dataset_item;
 
 /** List the pictures of `folder`: those of its labels.csv ("file,class_index"; a header is optional, further columns
- *  are ignored, names with commas stand in double quotes), else those of its class folders, which are classes 0, 1, ...
- *  in sorted order. `options` may be NULL: defaults. No picture is opened. `*out` is NULL on failure, else the caller
- *  destroys it. ARGUMENT (options of another version), IO, FORMAT (a line that cannot be read), LIMIT (a list of more
- *  than 64 MiB), MEMORY. Thread safe. */
+ *  are ignored, names with commas stand in double quotes), else those of its class folders. With a model, a folder is
+ * the class whose label it has as its name: exactly, in any case, or by the label's first synonym, up to its comma.
+ * Synset ids ("n01440764") are matched with labels that begin with one, and with ImageNet's classes. Where no folder
+ * matches and there are as many as classes, their order decides, and `notice` hears of it. `options` may be NULL:
+ * defaults. No picture is opened. `*out` is NULL on failure, else the caller destroys it. ARGUMENT (options of another
+ * version; a folder whose name is no label's, with the nearest label; one whose name two labels have), IO, FORMAT (a
+ * line that cannot be read), LIMIT (a list of more than 64 MiB), MEMORY. Thread safe. */
 KF_API kf_status kf_dataset_open(const char *folder, const kf_dataset_options *options, kf_dataset **out,
                                  kf_error *err);
 /** NULL, and a pointer to NULL, are accepted; *dataset becomes NULL. */
@@ -70,9 +90,9 @@ KF_API size_t kf_dataset_folders(const kf_dataset *dataset);
 KF_API kf_status kf_dataset_get(const kf_dataset *dataset, size_t index, kf_dataset_item *out, kf_error *err);
 /** Class of the picture with exactly this path, or -1. */
 KF_API int64_t kf_dataset_class_of(const kf_dataset *dataset, const char *path);
-/** 1 if its classes are those of `model`: they come from a labels.csv, or every class folder with pictures is named
- *  like a label, or there are as many folders as classes. 0 otherwise: folders may also be dates or cameras. */
-KF_API int32_t kf_dataset_fits(const kf_dataset *dataset, const kf_model *model);
+/** 1 if it has pictures whose classes are those of the model it was opened with: by a labels.csv, or by class folders.
+ *  0 otherwise: folders may also be dates or cameras. */
+KF_API int32_t kf_dataset_fits(const kf_dataset *dataset);
 
 /* ---- samples: what calibration, comparison and tests feed to a network ------------------------------------------- */
 

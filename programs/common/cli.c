@@ -2,6 +2,7 @@
  * Owner rule: see cli.h. */
 #include "common/cli.h"
 #include "common/files.h"
+#include "common/kinds.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -226,17 +227,31 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 static const struct argp_child COMMON_CHILDREN[] = {{&cli_limits_argp, 0, NULL, 0}, {0}};
 const struct argp cli_common_argp = {.options = OPTIONS, .parser = parse, .children = COMMON_CHILDREN};
 
-static bool has_suffix(const char *s, const char *suffix) {
-    size_t n = strlen(s), m = strlen(suffix);
-    return n > m && strcmp(s + n - m, suffix) == 0;
-}
-
 bool cli_is_model(const char *arg) {
-    return has_suffix(arg, ".kfx") || has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors") ||
-           strcmp(arg, "everyday10") == 0;
+    cli_kind kind = cli_kind_of(arg);
+    return strcmp(arg, "everyday10") == 0 || (kind != CLI_UNKNOWN && kind != CLI_PICTURE);
 }
 
-bool cli_is_imported(const char *arg) { return has_suffix(arg, ".onnx") || has_suffix(arg, ".safetensors"); }
+bool cli_is_imported(const char *arg) {
+    cli_kind kind = cli_kind_of(arg);
+    return strcmp(arg, "everyday10") != 0 && (kind == CLI_SOURCE || kind == CLI_TORCH);
+}
+
+kf_status cli_labels(const char *path, const kf_model *m, kf_labels *labels, kf_error *err) {
+    kf_tensor out;
+    if (path) {
+        kf_status st = kf_labels_fit(labels, m, cli_note, NULL, err);
+        return st == KF_OK ? st : kf_error_prefix(err, st, "%.600s", path);
+    }
+    KF_TRY(kf_model_output(m, 0, &out, err));
+    size_t classes = out.bytes / sizeof(float);
+    if (kf_model_label(m, 0) || (classes != 1000 && classes != 1001)) return KF_OK;
+    fprintf(stderr,
+            "%s: note: the model has no names for its %zu classes; --labels FILE gives them (docs/CLI.md says where "
+            "ImageNet's are)\n",
+            cli_program, classes);
+    return KF_OK;
+}
 
 void cli_note(void *user, const char *text) {
     (void)user;

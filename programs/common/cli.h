@@ -103,6 +103,8 @@ typedef struct cli_importing {
     kf_error apart; /* ARGUMENT: the import read a file that is one of common->outputs */
 } cli_importing;
 kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *err);
+/** Give the graph the labels that cli_import_options read; errors name their file. */
+kf_status cli_import_labels(cli_importing *i, kf_graph *g, kf_error *err);
 /** Import for compiling or checking. */
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err);
 
@@ -113,6 +115,9 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
 /** Notices of the library on standard error: "kitfox: note: text", and "kitfox: text". */
 void cli_note(void *user, const char *text);
 void cli_line(void *user, const char *text);
+/** After the model was loaded: make `labels`, read from --labels `path`, fit it; errors name the file. Without a path,
+ * a note on standard error where the model has no names either. */
+kf_status cli_labels(const char *path, const kf_model *m, kf_labels *labels, kf_error *err);
 /** The labelled pictures of folder `data`, or those of `list` (NULL: all): kf_dataset_open; lines that cannot be read
  * go to standard error. */
 kf_status cli_dataset(const char *data, const char *list, const kf_model *m, kf_dataset **out, kf_error *err);

@@ -6,6 +6,7 @@
 
 #include "common/cli.h"
 #include "common/files.h"
+#include "common/kinds.h"
 
 const char cli_program[] = "kitfox";
 
@@ -35,21 +36,30 @@ kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *
         o->preprocess = &out->preprocess;
     }
     if (!c->labels) return KF_OK;
-    KF_TRY(kf_labels_load(c->labels, cli_note, NULL, &out->labels, err));
+    KF_TRY(kf_labels_load(c->labels, &out->labels, err));
     o->labels = (const char *const *)out->labels.items;
     o->n_labels = out->labels.n;
     return KF_OK;
 }
 
+kf_status cli_import_labels(cli_importing *i, kf_graph *g, kf_error *err) {
+    if (!i->labels.n) return KF_OK;
+    kf_status st = kf_graph_name_classes(g, &i->labels, cli_note, NULL, err);
+    return st == KF_OK ? st : kf_error_prefix(err, st, "%.600s", i->common->labels);
+}
+
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err) {
     cli_importing i;
+    *out = NULL;
+    KF_TRY(cli_refuse_torch(path, err));
     KF_TRY(cli_import_options(c, &i, err));
+    i.options.n_labels = 0; /* they are given below: one line may be a background class */
     kf_status st = kf_graph_import(path, &i.options, out, err);
+    if (st == KF_OK && i.apart.status != KF_OK) *err = i.apart, st = err->status;
+    if (st == KF_OK) st = cli_import_labels(&i, *out, err);
     kf_labels_free(&i.labels);
-    if (st != KF_OK || i.apart.status == KF_OK) return st;
-    kf_graph_destroy(out);
-    *err = i.apart;
-    return err->status;
+    if (st != KF_OK) kf_graph_destroy(out);
+    return st;
 }
 
 kf_status cli_compile(const char *arg, const cli_common *c, const kf_model_options *o, kf_model **out, kf_error *err) {

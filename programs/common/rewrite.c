@@ -5,6 +5,7 @@
 
 #include "common/cli.h"
 #include "common/files.h"
+#include "common/kinds.h"
 
 typedef struct options {
     const char *in, *out, *input_shape, *arch;
@@ -77,6 +78,7 @@ static kf_status rewrite(const options *o, kf_optimize_level level, kf_rewrite_r
     kf_rewrite_options how;
     kf_rewrite_options_init(&how);
     KF_TRY(cli_outputs_check(&out, 1, &o->in, 1, err));
+    KF_TRY(cli_refuse_torch(o->in, err));
     KF_TRY(cli_import_options(&common, &import, err));
     how.level = level, how.form = o->form, how.runs = o->check, how.import = &import.options;
     kf_status st = kf_rewrite(o->in, cli_output_name(o->out), &how, r, err);

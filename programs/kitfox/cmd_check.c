@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/kinds.h"
 #include "kitfox/quantize.h"
 
 typedef struct options {
@@ -81,7 +82,9 @@ static void print_counts(const kf_check_result *r, bool imported) {
 static kf_status check_onnx(const char *path, const cli_common *c, bool *fits, kf_error *err) {
     cli_importing i;
     kf_check_result r = {.size = sizeof r};
+    KF_TRY(cli_refuse_torch(path, err));
     KF_TRY(cli_import_options(c, &i, err));
+    i.options.n_labels = 0; /* they make no difference to the nodes */
     kf_status st = kf_check(path, &i.options, &r, err);
     for (size_t k = 0; k < r.n; k++) print_node(&r.nodes[k], c->json);
     if (!c->json) print_counts(&r, st == KF_OK);

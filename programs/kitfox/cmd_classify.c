@@ -1,10 +1,12 @@
 /* kitfox classify [MODEL] IMAGE...: top-k labels of each picture.
  * Owner rule: one model and its labels for all pictures. */
 #include <stdio.h>
+#include <string.h>
 
 #include "common/annotate.h"
 #include "common/cli.h"
 #include "common/files.h"
+#include "common/kinds.h"
 #include "kitfox/bench.h"
 
 enum { KEY_NO_EXIF = 1000 };
@@ -93,6 +95,26 @@ static kf_status run(const options *o, const kf_model *m, int first, printing *p
     return kf_classify_files(m, (const char *const *)o->args + first, (size_t)(o->n_args - first), &co, NULL, err);
 }
 
+/* A first argument that is no picture is a model where a picture follows: a wrong name must not send the picture to the
+ * built-in network. False: a usage error was printed. */
+static bool find_model(const options *o, int *first) {
+    const char *given = o->n_args > 0 ? o->args[0] : "-";
+    bool model = cli_is_model(given);
+    if (!model && o->n_args > 1 && strcmp(given, "-") != 0)
+        model = cli_kind_of(given) == CLI_UNKNOWN && cli_kind_of(o->args[1]) == CLI_PICTURE;
+    *first = model;
+    if (o->n_args <= *first) {
+        cli_say("no picture given; %s classify [MODEL] IMAGE...; see --help", cli_program);
+        return false;
+    }
+    for (int i = 1; i < o->n_args; i++) {
+        if (!cli_is_model(o->args[i])) continue;
+        cli_say("%s: a model, where a picture is meant; %s classify [MODEL] IMAGE...", o->args[i], cli_program);
+        return false;
+    }
+    return true;
+}
+
 int cmd_classify(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS,
@@ -105,20 +127,16 @@ int cmd_classify(int argc, char **argv) {
     options o = {.k = 5};
     kf_error err = {0};
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
-    const char *model = o.n_args > 0 && cli_is_model(o.args[0]) ? o.args[0] : NULL;
-    int first = model ? 1 : 0;
-    if (o.n_args - first < 1) {
-        cli_say("no picture given; %s classify [MODEL] IMAGE...; see --help", cli_program);
-        return EXIT_USAGE;
-    }
+    int first;
+    if (!find_model(&o, &first)) return EXIT_USAGE;
+    const char *model = first ? o.args[0] : NULL;
     kf_model *m = NULL;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
     kf_status st = check_output(&o, first, &err);
-    if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, cli_note, NULL, &o.labels, &err);
+    if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
-    if (st == KF_OK && (st = kf_labels_check(&o.labels, m, &err)) != KF_OK)
-        kf_error_prefix(&err, st, "%.600s", o.common.labels);
+    if (st == KF_OK) st = cli_labels(o.common.labels, m, &o.labels, &err);
     printing p = {&o, false};
     if (st == KF_OK) st = run(&o, m, first, &p, &err);
     if (st != KF_OK) cli_fail(&err);

@@ -90,6 +90,11 @@ static kf_status load(const options *o, kf_model **m, kf_error *err) {
     return st;
 }
 
+/* The one whose labels tell what class folders are. */
+static const kf_model *named(kf_model *const *m) {
+    return kf_model_label(m[0], 0) || !kf_model_label(m[1], 0) ? m[0] : m[1];
+}
+
 static void note_preprocessing(kf_model *const *m) {
     kf_model_info i[2] = {{.size = sizeof i[0]}, {.size = sizeof i[1]}};
     for (int k = 0; k < 2; k++) kf_model_get_info(m[k], &i[k]);
@@ -126,7 +131,7 @@ int cmd_compare(int argc, char **argv) {
     if (st == KF_OK) note_preprocessing(m);
     if (st == KF_OK) st = kf_samples_find(o.data, o.list, o.limit, &p, &err);
     if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)p.paths, p.n, &err);
-    if (st == KF_OK) st = kf_samples_labels(&p, o.data, m[0], cli_note, NULL, &truth, &err);
+    if (st == KF_OK) st = kf_samples_labels(&p, o.data, named(m), cli_note, NULL, &truth, &err);
     kf_compare_options_init(&how);
     how.labels = truth, how.threads = o.common.threads;
     how.node_images = o.nodes || o.report ? o.node_images : 0;

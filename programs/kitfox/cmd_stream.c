@@ -107,10 +107,9 @@ int cmd_stream(int argc, char **argv) {
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
-    kf_status st = o.common.labels ? kf_labels_load(o.common.labels, cli_note, NULL, &o.labels, &err) : KF_OK;
+    kf_status st = o.common.labels ? kf_labels_load(o.common.labels, &o.labels, &err) : KF_OK;
     if (st == KF_OK) st = cli_load_model(o.model, &import, &m, &err);
-    if (st == KF_OK && (st = kf_labels_check(&o.labels, m, &err)) != KF_OK)
-        kf_error_prefix(&err, st, "%.600s", o.common.labels);
+    if (st == KF_OK) st = cli_labels(o.common.labels, m, &o.labels, &err);
     if (st == KF_OK) st = run(&o, m, &err);
     kf_model_destroy(&m);
     kf_labels_free(&o.labels);

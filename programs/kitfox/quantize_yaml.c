@@ -1,6 +1,7 @@
 /* kitfox quantize CONFIG.yaml: the work is kf_rdk_quantize's; here are the page and what is printed.
  * Owner rule: the configuration, labels and the result are released here. */
 #include <string.h>
+#include <strings.h>
 
 #include "common/files.h"
 #include "kitfox/quantize.h"
@@ -13,7 +14,7 @@ typedef struct state {
 
 bool quantize_is_yaml(const char *name) {
     const char *dot = strrchr(name, '.');
-    return dot && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0);
+    return dot && (strcasecmp(dot, ".yaml") == 0 || strcasecmp(dot, ".yml") == 0);
 }
 
 static int progress(void *user, size_t done, size_t total) {

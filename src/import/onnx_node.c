@@ -332,9 +332,21 @@ static kf_status read_axis(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     return axis_attr(o, p, 0, n);
 }
 
+/* A target that begins with the file's batch begins with the one that is used instead. */
+static kf_status change_batch(kf__onnx *o, const kf__node *n) {
+    if (!o->batch_file || n->n_in < 2 || n->in[1] < 0) return KF_OK;
+    kf__value *to = &o->g->values[n->in[1]];
+    if (!to->data || to->dtype != KF_I64 || to->bytes < sizeof(int64_t)) return KF_OK;
+    KF_TRY(infer_prefix(o));
+    const kf__shape *x = input_shape(o, n, 0);
+    int64_t *first = (int64_t *)to->data; /* of the arena */
+    if (x && x->rank > 0 && x->dim[0] == o->batch_now && *first == o->batch_file) *first = o->batch_now;
+    return KF_OK;
+}
+
 static kf_status read_reshape(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     n->attrs.allow_zero = attr_int(p, "allowzero", 0) != 0;
-    return KF_OK;
+    return change_batch(o, n);
 }
 
 static kf_status read_split(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {

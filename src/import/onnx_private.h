@@ -13,8 +13,9 @@ typedef struct kf__onnx {
     kf_error *err;
     int opset;
     int32_t node_index;
-    bool no_memory;  /* memory ran out while a value was numbered; the file is valid */
-    size_t inferred; /* nodes whose output shapes are inferred already */
+    int64_t batch_file, batch_now; /* the file's, where the caller gave another one; 0: its own */
+    bool no_memory;                /* memory ran out while a value was numbered; the file is valid */
+    size_t inferred;               /* nodes whose output shapes are inferred already */
     kf__name_index values;
 } kf__onnx;
 

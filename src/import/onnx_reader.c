@@ -243,7 +243,13 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
     v->shape.rank = n ? n : (int)rank;
     for (int i = 0; i < v->shape.rank; i++) {
         int64_t own = declared_extent(t, (size_t)i);
-        if (n && own > 0 && own != given[i])
+        bool batch = n && i == 0 && n > 1 && own > 0 && own != given[i] && only;
+        if (batch) {
+            o->batch_file = own, o->batch_now = given[i];
+            kf__onnx_notice(o, "input %s: the file takes %lld at a time; %lld is used, as --input-shape says", name,
+                            (long long)own, (long long)given[i]);
+        }
+        if (n && own > 0 && own != given[i] && !batch)
             KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is %lld in the file, --input-shape says %lld", name,
                     i, (long long)own, (long long)given[i]);
         v->shape.dim[i] = n ? given[i] : own;
@@ -344,6 +350,22 @@ static kf_status check_sources(kf__onnx *o) {
     return KF_OK;
 }
 
+/* Another batch than the file's reaches every output, or some node has the file's built in. */
+static kf_status check_batch(const kf__onnx *o, const Onnx__GraphProto *p) {
+    for (size_t i = 0; o->batch_file && i < p->n_output; i++) {
+        const Onnx__ValueInfoProto *vi = p->output[i];
+        const kf__value *v = &o->g->values[o->g->outputs[i]];
+        bool declared = vi->type && vi->type->value_case == ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
+        int64_t own = declared ? declared_extent(vi->type->tensor_type, 0) : 0;
+        if (v->shape.rank < 1 || (own != o->batch_file && own != 0) || v->shape.dim[0] == o->batch_now) continue;
+        KF_FAIL(o->err, KF_ERR_SHAPE,
+                "output %s still has %lld rows; a node has the file's batch built in; export the "
+                "network for one picture",
+                v->name, (long long)v->shape.dim[0]);
+    }
+    return KF_OK;
+}
+
 static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     const Onnx__GraphProto *p = m->graph;
     if (!p) KF_FAIL(o->err, KF_ERR_FORMAT, "not an ONNX model; it holds no graph; check the file");
@@ -364,6 +386,7 @@ static kf_status build(kf__onnx *o, const Onnx__ModelProto *m) {
     KF_TRY(check_sources(o));
     KF_TRY(kf__graph_compact(o->g, o->err));
     KF_TRY(kf__graph_verify(o->g, o->err));
+    KF_TRY(check_batch(o, p));
     return kf__graph_check_finite(o->g, o->err);
 }
 
@@ -399,6 +422,9 @@ kf_status kf__onnx_read(const void *data, size_t bytes, const kf__onnx_options *
     kf__name_index_free(&o.values);
     if (o.no_memory)
         st = kf_error_set(err, KF_ERR_MEMORY, "out of memory for the names of values; close other programs");
+    if (st != KF_OK && o.batch_file)
+        kf_error_prefix(err, st, "batch %lld instead of the file's %lld", (long long)o.batch_now,
+                        (long long)o.batch_file);
     if (st == KF_OK) *out = o.g;
     else kf__graph_destroy(&o.g);
     return st;

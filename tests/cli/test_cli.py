@@ -122,7 +122,7 @@ def bad_files(folder):
     shutil.copy(picture, latin)
     code, out, err = run("classify", "--json", latin)
     check("a row of JSON that cannot be is a failure", code == 1 and out == "" and "UTF-8" in err, (code, out, err))
-    code, out, err = run("classify", "--json", paths["missing"], picture)
+    code, out, err = run("classify", "--json", paths["missing"] + ".jpg", picture)
     rows = [json.loads(line) for line in out.splitlines()]
     check("classify: a failing picture does not stop the others", code == 1 and "error" in rows[0] and rows[1]["top"][0]["label"] == "frog", out)
     code, _, err = run("eval", "--data", folder)

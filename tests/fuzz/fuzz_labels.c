@@ -16,7 +16,7 @@ static char folder[200];
 static void as_labels(const char *path) {
     kf_error err = {0};
     kf_labels l;
-    if (kf_labels_load(path, NULL, NULL, &l, &err) != KF_OK) {
+    if (kf_labels_load(path, &l, &err) != KF_OK) {
         if (!err.text[0] || l.n || l.items) abort();
         return;
     }

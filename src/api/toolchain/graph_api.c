@@ -3,6 +3,7 @@
 #include "api/toolchain/graph_api.h"
 
 #include <stdlib.h>
+#include <strings.h>
 
 #include "format/format.h"
 #include "import/onnx_reader.h"
@@ -60,10 +61,11 @@ static void default_preprocess(kf__graph *g) {
 }
 
 static kf_status apply_labels(kf__graph *g, const char *const *labels, int32_t n, kf_error *err) {
-    g->meta.labels = kf__arena_array(&g->arena, (size_t)n + 1, sizeof *g->meta.labels);
-    if (!g->meta.labels) KF_FAIL_MEMORY(err, (size_t)n * sizeof *g->meta.labels);
+    const char **copy = kf__arena_array(&g->arena, (size_t)n + 1, sizeof *copy);
+    if (!copy) KF_FAIL_MEMORY(err, (size_t)n * sizeof *copy);
     for (int32_t i = 0; i < n; i++)
-        if (!(g->meta.labels[i] = kf__arena_strdup(&g->arena, labels[i]))) KF_FAIL_MEMORY(err, strlen(labels[i]));
+        if (!(copy[i] = kf__arena_strdup(&g->arena, labels[i]))) KF_FAIL_MEMORY(err, strlen(labels[i]));
+    g->meta.labels = copy;
     g->meta.n_labels = n;
     return KF_OK;
 }
@@ -105,11 +107,33 @@ kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err
     return KF_OK;
 }
 
+/* Elements of output 0, of one picture: each has a name. Shapes that need folding are known when it is optimized. */
+static kf_status check_labels(const kf__graph *g, int32_t n, kf_error *err) {
+    const kf__value *v = &g->values[g->outputs[0]];
+    size_t count = 0;
+    if (!n || v->shape.rank < 0 || !kf__shape_count(&v->shape, &count)) return KF_OK;
+    if (v->shape.rank > 1 && v->shape.dim[0] > 1) count /= (size_t)v->shape.dim[0];
+    if (count == (size_t)n) return KF_OK;
+    KF_FAIL(err, KF_ERR_ARGUMENT,
+            "%d labels; output %s has %zu elements, which are the classes; use the list that belongs to it", n, v->name,
+            count);
+}
+
+kf_status kf_graph_set_labels(kf_graph *graph, const char *const *labels, int32_t n, kf_error *err) {
+    if (!graph || n < 0 || (n && !labels))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_labels: a graph, and 0 or more labels, are needed");
+    for (int32_t i = 0; i < n; i++)
+        if (!labels[i]) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_set_labels: label %d is missing", i);
+    KF_TRY(check_labels(graph->g, n, err));
+    return apply_labels(graph->g, labels, n, err);
+}
+
 kf_status kf__graph_describe(kf__graph *g, const kf_import_options *o, kf_error *err) {
     if (o->preprocess) KF_TRY(set_preprocess(g, o->preprocess, err));
     default_preprocess(g);
     g->max_fold_bytes = o->max_fold_bytes;
     if (o->scores) g->meta.scores = (int32_t)o->scores;
+    if (o->labels) KF_TRY(check_labels(g, o->n_labels, err));
     if (o->labels) KF_TRY(apply_labels(g, o->labels, o->n_labels, err));
     return KF_OK;
 }
@@ -141,7 +165,7 @@ kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_i
 static bool is_safetensors(const char *path, const void *data, size_t bytes) {
     static const char SUFFIX[] = ".safetensors";
     size_t n = strlen(path);
-    if (n >= sizeof SUFFIX && strcmp(path + n - (sizeof SUFFIX - 1), SUFFIX) == 0) return true;
+    if (n >= sizeof SUFFIX && strcasecmp(path + n - (sizeof SUFFIX - 1), SUFFIX) == 0) return true;
     kf__reader r = {data, bytes, 0};
     uint64_t len;
     return kf__read_u64(&r, &len) && len <= bytes - 8 && bytes > 8 && ((const char *)data)[8] == '{';

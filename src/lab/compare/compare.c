@@ -195,11 +195,11 @@ kf_status kf_samples_labels(const kf_samples *samples, const char *folder, const
     char text[512];
     *labels = NULL;
     kf_dataset_options_init(&o);
-    o.model = model, o.notice = notice, o.user = user;
+    o.model = model, o.notice = notice, o.user = user, o.optional = 1;
     KF_TRY(kf_model_output(model, 0, &out, err));
     KF_TRY(kf_dataset_open(folder, &o, &d, err));
     kf_status st = KF_OK;
-    if (kf_dataset_fits(d, model)) {
+    if (kf_dataset_fits(d)) {
         *labels = malloc((samples->n + 1) * sizeof **labels);
         if (!*labels) st = kf__no_memory(folder, err);
         for (size_t i = 0; *labels && i < samples->n; i++) (*labels)[i] = kf_dataset_class_of(d, samples->paths[i]);

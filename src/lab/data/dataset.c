@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "data/classes.h"
 #include "data/samples.h"
 #include "data/text.h"
 
@@ -60,6 +61,7 @@ static kf_status list_folder(const char *folder, struct dirent ***entries, int *
     KF_FAIL(err, KF_ERR_IO, "%.600s: cannot list the pictures; %s; check permissions", folder, strerror(errno));
 }
 
+/* Its pictures have the folder's number until the folders are known. */
 static kf_status add_class(kf_dataset *d, const char *folder, const char *class, int64_t truth, kf_error *err) {
     struct dirent **files;
     char sub[4096];
@@ -77,28 +79,63 @@ static kf_status add_class(kf_dataset *d, const char *folder, const char *class,
     return st;
 }
 
-static int64_t class_of(const char *name, const kf_model *m, int64_t otherwise) {
-    for (int32_t k = 0; m && kf_model_label(m, k); k++)
-        if (strcmp(kf_model_label(m, k), name) == 0) otherwise = k;
-    return otherwise;
-}
+/* Folders of a data set while it is opened. */
+typedef struct folders {
+    char **names;     /* [n], of `entries` */
+    size_t *pictures; /* [n] */
+    int64_t *classes; /* [n] */
+    size_t n;
+} folders;
 
-/* Class folders in sorted order are classes 0, 1, ...; a folder named like a label takes that label's index. */
-static kf_status from_folders(kf_dataset *d, const char *folder, const kf_model *m, kf_error *err) {
-    struct dirent **classes;
-    int n;
-    KF_TRY(list_folder(folder, &classes, &n, err));
-    kf_status st = KF_OK;
-    for (int i = 0; i < n; i++) {
-        const char *name = classes[i]->d_name;
+static kf_status find_folders(kf_dataset *d, const char *folder, struct dirent **entries, size_t n, folders *f,
+                              kf_error *err) {
+    f->names = calloc(n + 1, sizeof *f->names);
+    f->pictures = calloc(n + 1, sizeof *f->pictures);
+    f->classes = calloc(n + 1, sizeof *f->classes);
+    if (!f->names || !f->pictures || !f->classes) return kf__no_memory(folder, err);
+    for (size_t i = 0; i < n; i++) {
         char sub[4096];
         struct stat is;
-        snprintf(sub, sizeof sub, "%s/%s", folder, name);
-        if (st == KF_OK && stat(sub, &is) == 0 && S_ISDIR(is.st_mode))
-            st = add_class(d, folder, name, class_of(name, m, (int64_t)d->folders++), err);
-        free(classes[i]);
+        size_t before = d->n;
+        snprintf(sub, sizeof sub, "%s/%s", folder, entries[i]->d_name);
+        if (stat(sub, &is) != 0 || !S_ISDIR(is.st_mode)) continue;
+        KF_TRY(add_class(d, folder, entries[i]->d_name, (int64_t)f->n, err));
+        f->names[f->n] = entries[i]->d_name;
+        f->pictures[f->n++] = d->n - before;
     }
-    free(classes);
+    return KF_OK;
+}
+
+/* Without a model, class folders in sorted order are classes 0, 1, ... */
+static kf_status name_folders(kf_dataset *d, const char *folder, const folders *f, const kf_dataset_options *o,
+                              kf_error *err) {
+    const kf__classes c = {.data = folder,
+                           .names = f->names,
+                           .pictures = f->pictures,
+                           .n = f->n,
+                           .model = o->model,
+                           .optional = o->optional,
+                           .notice = o->notice,
+                           .user = o->user};
+    d->folders = f->n;
+    if (!o->model || !d->n) return KF_OK;
+    KF_TRY(kf__classes_find(&c, f->classes, &d->fit, err));
+    for (size_t i = 0; d->fit && i < d->n; i++) d->items[i].truth = f->classes[d->items[i].truth];
+    return KF_OK;
+}
+
+static kf_status from_folders(kf_dataset *d, const char *folder, const kf_dataset_options *o, kf_error *err) {
+    struct dirent **entries;
+    folders f = {0};
+    int n;
+    KF_TRY(list_folder(folder, &entries, &n, err));
+    kf_status st = find_folders(d, folder, entries, n > 0 ? (size_t)n : 0, &f, err);
+    if (st == KF_OK) st = name_folders(d, folder, &f, o, err);
+    for (int i = 0; i < n; i++) free(entries[i]);
+    free(entries);
+    free(f.names);
+    free(f.pictures);
+    free(f.classes);
     return st;
 }
 
@@ -184,12 +221,12 @@ static kf_status from_data(kf_dataset *d, const char *folder, const kf_dataset_o
     struct stat there;
     snprintf(csv, sizeof csv, "%s/labels.csv", folder);
     d->csv = stat(csv, &there) == 0 || (errno != ENOENT && errno != ENOTDIR);
-    return d->csv ? from_lines(d, folder, csv, NULL, o, err) : from_folders(d, folder, o->model, err);
+    return d->csv ? from_lines(d, folder, csv, NULL, o, err) : from_folders(d, folder, o, err);
 }
 
 /* Only the pictures of the list, in its order. */
 static kf_status narrow(kf_dataset *d, const char *folder, const kf_dataset_options *o, kf_error *err) {
-    kf_dataset listed = {.csv = d->csv, .folders = d->folders};
+    kf_dataset listed = {.csv = d->csv, .fit = d->fit, .folders = d->folders};
     if (d->n) qsort(d->items, d->n, sizeof *d->items, by_name);
     kf_status st = from_lines(&listed, folder, o->list, d, o, err);
     clear(d);
@@ -274,19 +311,6 @@ int64_t kf_dataset_class_of(const kf_dataset *dataset, const char *path) {
     return -1;
 }
 
-static bool is_label(const kf_model *m, const char *name, size_t n) {
-    for (int32_t k = 0; kf_model_label(m, k); k++)
-        if (strlen(kf_model_label(m, k)) == n && memcmp(kf_model_label(m, k), name, n) == 0) return true;
-    return false;
-}
-
-int32_t kf_dataset_fits(const kf_dataset *dataset, const kf_model *model) {
-    if (!dataset) return 0;
-    kf_tensor out;
-    bool named = dataset->n > 0;
-    if (dataset->csv) return dataset->n > 0;
-    if (kf_model_output(model, 0, &out, NULL) != KF_OK) return 0;
-    for (size_t i = 0; i < dataset->n && named; i++)
-        named = is_label(model, dataset->items[i].name, strcspn(dataset->items[i].name, "/"));
-    return named || (dataset->n > 0 && dataset->folders == out.bytes / sizeof(float));
+int32_t kf_dataset_fits(const kf_dataset *dataset) {
+    return dataset && dataset->n > 0 && (dataset->csv || dataset->fit);
 }

@@ -17,6 +17,7 @@ struct kf_dataset {
     kf__dataset_one *items;
     size_t n, *by_path; /* [n]: the items in the order of their paths */
     bool csv;           /* classes come from a labels.csv */
+    bool fit;           /* its class folders are classes of the model it was opened with */
     size_t folders;     /* class folders, empty ones too; 0 with a labels.csv */
 };
 

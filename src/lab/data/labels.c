@@ -1,12 +1,17 @@
-/* Label files in the forms that people have: one a line, "7:name", JSON list, JSON object.
- * Owner rule: kf_labels_free releases what kf_labels_load made. */
+/* Label files in the forms that people have: one a line, "7:name", JSON list, JSON object; and which list fits a
+ * network. Owner rule: kf_labels_free releases what kf_labels_load made. */
+#include "data/labels.h"
+
+#include <ctype.h>
 #include <errno.h>
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+#include "data/synsets.h"
 #include "data/text.h"
 
 void kf_labels_free(kf_labels *labels) {
@@ -48,6 +53,23 @@ static kf_status push(const reading *r, const char *s) {
     return KF_OK;
 }
 
+static kf_status from_one(const reading *r) {
+    KF_FAIL(r->err, KF_ERR_FORMAT,
+            "%.600s: its indices begin at 1; they must begin at 0, which is the network's first class; subtract 1 from "
+            "each",
+            r->path);
+}
+
+static kf_status no_index(const reading *r, const json_t *object, size_t i) {
+    char *end;
+    const char *key = json_object_iter_key(json_object_iter((json_t *)object));
+    strtol(key ? key : "", &end, 10);
+    if (!key || end == key || *end) return no_list(r); /* its keys are no numbers */
+    if (i == 0 && json_object_get(object, "1")) return from_one(r);
+    KF_FAIL(r->err, KF_ERR_FORMAT, "%.600s: index %zu is missing; %zu names need the indices 0 to %zu", r->path, i,
+            json_object_size(object), json_object_size(object) - 1);
+}
+
 /* An object maps the decimal index to a name, or to [id, name] as Keras has it. */
 static kf_status from_object(const reading *r, const json_t *j) {
     size_t n = json_is_array(j) ? json_array_size(j) : json_object_size(j);
@@ -55,6 +77,7 @@ static kf_status from_object(const reading *r, const json_t *j) {
         char key[24];
         snprintf(key, sizeof key, "%zu", i);
         const json_t *v = json_is_array(j) ? json_array_get(j, i) : json_object_get(j, key);
+        if (!v) return no_index(r, j, i);
         if (json_is_array(v)) v = json_array_get(v, json_array_size(v) - 1);
         if (!json_is_string(v)) return no_list(r);
         KF_TRY(push(r, json_string_value(v)));
@@ -77,6 +100,7 @@ static kf_status from_json(const reading *r, const char *text, size_t bytes) {
 
 static kf_status from_text(const reading *r, char *text, size_t bytes) {
     char *at = text, *line, *end = text + bytes;
+    int32_t ahead = 0; /* lines that are numbered from 1 */
     size_t n;
     while ((line = kf__text_line(&at, end, &n)) != NULL) {
         char *s = line, *stop;
@@ -84,9 +108,12 @@ static kf_status from_text(const reading *r, char *text, size_t bytes) {
         if (r->to->n == 0 && n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) s += 3;
         s[strcspn(s, "\r")] = '\0';
         long index = strtol(s, &stop, 10);
-        if (stop != s && index == r->to->n && (*stop == ':' || *stop == ' ')) s = stop + 1 + (stop[1] == ' ');
+        bool numbered = stop != s && (*stop == ':' || *stop == ' ');
+        ahead += numbered && index == (long)r->to->n + 1;
+        if (numbered && index == r->to->n) s = stop + 1 + (stop[1] == ' ');
         if (*s) KF_TRY(push(r, s));
     }
+    if (ahead > 1 && ahead == r->to->n) return from_one(r);
     return r->to->n > 0 ? KF_OK : no_list(r);
 }
 
@@ -96,19 +123,7 @@ static bool looks_like_json(const char *text) {
     return *text == '[' || *text == '{';
 }
 
-/* TF-slim files begin with a background class that these networks do not have. */
-static void drop_background(const char *path, kf_labels *l, kf_message_fn notice, void *user) {
-    char text[512];
-    if (l->n != 1001) return;
-    snprintf(text, sizeof text, "%.300s has 1001 labels; the first (\"%.100s\") is taken as background and dropped",
-             path, l->items[0]);
-    if (notice) notice(user, text);
-    free(l->items[0]);
-    memmove(l->items, l->items + 1, 1000 * sizeof *l->items);
-    l->n = 1000;
-}
-
-kf_status kf_labels_load(const char *path, kf_message_fn notice, void *user, kf_labels *out, kf_error *err) {
+kf_status kf_labels_load(const char *path, kf_labels *out, kf_error *err) {
     if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_labels_load: path and out are needed");
     char *text;
     size_t bytes;
@@ -117,7 +132,105 @@ kf_status kf_labels_load(const char *path, kf_message_fn notice, void *user, kf_
     KF_TRY(kf__text_read(path, KF__MAX_LABELS, &text, &bytes, err));
     kf_status st = looks_like_json(text) ? from_json(&r, text, bytes) : from_text(&r, text, bytes);
     free(text);
-    if (st == KF_OK) drop_background(path, out, notice, user);
-    else kf_labels_free(out);
+    if (st != KF_OK) kf_labels_free(out);
     return st;
+}
+
+/* ---- which list fits --------------------------------------------------------------------------------------------- */
+
+size_t kf__labels_classes(const kf_tensor *scores) {
+    size_t n = scores->bytes / sizeof(float);
+    return scores->rank > 1 && scores->shape[0] > 1 ? n / (size_t)scores->shape[0] : n;
+}
+
+/* Trainers of detectors and TensorFlow count a class 0 that is nothing. */
+static bool is_background(const char *label) {
+    static const char *const WORDS[] = {
+        "background", "dummy", "none", "bg", "void", "unlabeled", "unlabelled", "null", "background class", "no class"};
+    char word[24];
+    size_t n = 0;
+    if (*label && !label[strspn(label, "?")]) return true; /* "???" of TensorFlow's detection lists */
+    for (; *label && !isalpha((unsigned char)*label); label++) {
+    }
+    for (; label[n] && n < sizeof word - 1; n++) word[n] = label[n] == '_' || label[n] == '-' ? ' ' : label[n];
+    while (n && !isalpha((unsigned char)word[n - 1])) n--;
+    word[n] = '\0';
+    for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
+        if (strcasecmp(word, WORDS[i]) == 0) return true;
+    return false;
+}
+
+bool kf__labels_imagenet(const char *first) {
+    uint32_t id;
+    if (kf__synset_read(first, &id)) return kf__synset_class(id) == 0;
+    return strncasecmp(first, "tench", 5) == 0 && !isalpha((unsigned char)first[5]);
+}
+
+static void tell(kf_message_fn notice, void *user, const char *text) {
+    if (notice) notice(user, text);
+}
+
+kf_status kf__labels_shift(const kf_labels *labels, size_t classes, const char *own, kf_message_fn notice, void *user,
+                           int *shift, kf_error *err) {
+    size_t n = (size_t)labels->n;
+    const char *first = n ? labels->items[0] : "";
+    char text[400];
+    *shift = 0;
+    if (!n || n == classes) return KF_OK;
+    bool background = is_background(first);
+    if (n == classes + 1 && background) {
+        snprintf(text, sizeof text,
+                 "the first of %zu labels (\"%.100s\") is a background class, which this network of %zu classes does "
+                 "not have; the others name classes 0 to %zu",
+                 n, first, classes, classes - 1);
+        *shift = -1;
+    } else if (n + 1 == classes && !background &&
+               ((own && is_background(own)) || (n == KF__SYNSETS && kf__labels_imagenet(first)))) {
+        snprintf(text, sizeof text,
+                 "%zu labels for %zu classes: class 0 of this network is taken as the background, and the labels name "
+                 "classes 1 to %zu",
+                 n, classes, n);
+        *shift = 1;
+    } else if (n + 1 == classes && !background) {
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "%zu labels; the model has %zu classes; use the list that belongs to it; if its class 0 is the "
+                "background, begin the list with a line \"background\"",
+                n, classes);
+    } else if (n == classes + 1) {
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "%zu labels; the model has %zu classes; the first label (\"%.100s\") is no background class; use the "
+                "list that belongs to it",
+                n, classes, first);
+    } else {
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%zu labels; the model has %zu classes; use the list that belongs to it", n,
+                classes);
+    }
+    tell(notice, user, text);
+    return KF_OK;
+}
+
+static kf_status put_background(kf_labels *l, kf_error *err) {
+    char **grown = realloc(l->items, ((size_t)l->n + 1) * sizeof *grown), *word = strdup(KF__BACKGROUND);
+    if (grown) l->items = grown;
+    if (!grown || !word) {
+        free(word);
+        KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %d labels", l->n + 1);
+    }
+    memmove(grown + 1, grown, (size_t)l->n++ * sizeof *grown);
+    grown[0] = word;
+    return KF_OK;
+}
+
+kf_status kf_labels_fit(kf_labels *labels, const kf_model *model, kf_message_fn notice, void *user, kf_error *err) {
+    kf_tensor out;
+    int shift;
+    if (!model) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_labels_fit: a model is needed");
+    if (!labels || !labels->n) return KF_OK;
+    KF_TRY(kf_model_output(model, 0, &out, err));
+    KF_TRY(kf__labels_shift(labels, kf__labels_classes(&out), kf_model_label(model, 0), notice, user, &shift, err));
+    if (shift > 0) return put_background(labels, err);
+    if (shift == 0) return KF_OK;
+    free(labels->items[0]);
+    memmove(labels->items, labels->items + 1, (size_t)--labels->n * sizeof *labels->items);
+    return KF_OK;
 }

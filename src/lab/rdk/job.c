@@ -75,10 +75,14 @@ static kf_status set_edges(kf__rdk_job *j, kf_error *err) {
     return KF_OK;
 }
 
+/* Labels name the classes of the outputs that stay. */
 static kf_status import(kf__rdk_job *j, kf_error *err) {
+    static const char *const NONE[] = {NULL};
     kf_import_options io;
     kf_import_options_init(&io);
     KF_TRY(kf_options_read(&io, j->o.import, "kf_import_options", err));
+    const kf_labels labels = {(char **)io.labels, io.n_labels};
+    if (labels.n > 0) io.labels = NONE, io.n_labels = 0;
     io.input_shape = j->c->input_shape;
     if (!io.notice) io.notice = on_notice, io.notice_user = j;
     if (access(j->c->model, R_OK) != 0) {
@@ -89,6 +93,8 @@ static kf_status import(kf__rdk_job *j, kf_error *err) {
     if (st != KF_OK) return kf__rdk_at(j, j->c->input_shape ? "input_shape" : "onnx_model", st, err);
     KF_TRY(kf_graph_write_onnx(j->g, &j->original.data, &j->original.bytes, err));
     KF_TRY(set_edges(j, err));
+    if (labels.n > 0) st = kf_graph_name_classes(j->g, &labels, io.notice, io.notice_user, err);
+    if (st != KF_OK) return kf_error_prefix(err, st, "labels");
     KF_TRY(set_preprocess(j, err));
     return kf_graph_optimize(j->g, KF_OPTIMIZE_FUSE, err);
 }

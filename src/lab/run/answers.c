@@ -5,6 +5,8 @@
 
 #include <time.h>
 
+#include "data/labels.h"
+
 double kf__now_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -28,7 +30,7 @@ kf_status kf_labels_check(const kf_labels *labels, const kf_model *model, kf_err
     kf_tensor out;
     if (!labels || !labels->n) return KF_OK;
     KF_TRY(kf_model_output(model, 0, &out, err));
-    size_t classes = out.bytes / sizeof(float);
+    size_t classes = kf__labels_classes(&out);
     if ((size_t)labels->n == classes) return KF_OK;
     KF_FAIL(err, KF_ERR_ARGUMENT, "%d labels; the model has %zu classes; use the list that belongs to it", labels->n,
             classes);
