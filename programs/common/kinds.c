@@ -13,7 +13,7 @@
 
 #include "common/cli.h"
 
-enum { HEAD = 512 };
+enum { HEAD = 512, FIRST_KEY = 64 }; /* bytes that are read; those that have a container's first key */
 
 static const struct {
     const char *suffix;
@@ -70,11 +70,11 @@ static cli_kind by_content(const char *path) {
     static const char COMPILED[] = "\"kitfox.";
     uint8_t head[HEAD] = {0};
     size_t n = read_head(path, head);
-    if (n < 16) return CLI_UNKNOWN;
+    if (n < FIRST_KEY) return CLI_UNKNOWN;
     if (is_picture(head)) return CLI_PICTURE;
     if (is_torch(head, n)) return CLI_TORCH;
     if (memcmp(head + 4, "\0\0\0\0", 4) == 0 && head[8] == '{')
-        return holds(head, n < 64 ? n : 64, COMPILED) ? CLI_COMPILED : CLI_SOURCE;
+        return holds(head, FIRST_KEY, COMPILED) ? CLI_COMPILED : CLI_SOURCE;
     return is_onnx(head) ? CLI_SOURCE : CLI_UNKNOWN;
 }
 
