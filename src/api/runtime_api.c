@@ -292,9 +292,6 @@ static kf_status check_picture(const kf_session *s, kf_error *err) {
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "the model takes one channel and does not say that it is grey; use raw "
                 "tensors (`kitfox run`) or import it with --color gray");
-    if (p->valid && t->n != 1)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED,
-                "the model takes %d pictures at a time; import it with --input-shape 1x..., for one", (int)t->n);
     if (!p->valid || t->c != kf_color_channels(p->color) || t->n != 1 || t->w != p->width || t->h != p->height)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "the model has no picture input; use raw tensors (`kitfox run`) or import it "

@@ -11,6 +11,7 @@
 #include "compare/nodes.h"
 #include "data/text.h"
 #include "evaluate/crew.h"
+#include "run/answers.h"
 
 typedef struct job {
     kf_comparison *w;
@@ -157,6 +158,8 @@ static kf_status check(const job *j, kf_error *err) {
 static kf_status run(job *j, kf_error *err) {
     kf_comparison *w = j->w;
     size_t n = w->samples->n;
+    for (int k = 0; n && k < 2; k++) /* before their outputs differ in number */
+        if (kf__feed_is_picture(w, 0)) KF_TRY(kf__answers_picture(w->models[k], err));
     KF_TRY(check(j, err));
     w->node_images = j->o.node_images < n ? j->o.node_images : n;
     w->pictures = calloc(n, sizeof *w->pictures);

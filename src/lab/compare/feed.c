@@ -6,15 +6,20 @@
 #include <string.h>
 #include <strings.h>
 
+bool kf__feed_is_picture(const kf_comparison *w, size_t i) {
+    const char *dot = w->samples->tensors ? ".npy" : strrchr(w->samples->paths[i], '.');
+    return !dot || strcasecmp(dot, ".npy") != 0;
+}
+
 kf_status kf__feed_load(const kf_comparison *w, size_t i, kf__feed *in, kf_error *err) {
-    const char *path = w->samples->paths[i], *dot = strrchr(path, '.');
+    const char *path = w->samples->paths[i];
     kf_image_options io;
     *in = (kf__feed){0};
     if (w->samples->tensors) {
         in->tensor = w->samples->tensors[i];
         return KF_OK;
     }
-    if (dot && strcasecmp(dot, ".npy") == 0) {
+    if (!kf__feed_is_picture(w, i)) {
         in->owned = true;
         return kf_npy_read(path, &in->tensor, err);
     }

@@ -14,6 +14,8 @@ typedef struct kf__feed {
     bool owned;       /* the tensor's data */
 } kf__feed;
 
+/** Is sample `i` a picture file, and no tensor? */
+bool kf__feed_is_picture(const kf_comparison *w, size_t i);
 /** Sample `i` of the comparison. Errors name the file. */
 kf_status kf__feed_load(const kf_comparison *w, size_t i, kf__feed *in, kf_error *err);
 void kf__feed_unload(kf__feed *in);

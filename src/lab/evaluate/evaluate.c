@@ -10,6 +10,7 @@
 #include "data/dataset.h"
 #include "data/text.h"
 #include "evaluate/crew.h"
+#include "run/answers.h"
 
 enum { TOP = 5, MAX_TOP = 1000 };
 
@@ -193,6 +194,7 @@ kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf
     kf_evaluate_options_init(&w.o);
     KF_TRY(kf_options_read(&w.o, options, "kf_evaluate_options", err));
     KF_TRY(kf_model_output(model, 0, &scores, err));
+    KF_TRY(kf__answers_picture(model, err));
     if (w.o.limit && w.o.limit < w.n) w.n = w.o.limit;
     w.top = w.o.top > TOP ? (size_t)w.o.top : TOP;
     size_t classes = scores.bytes / sizeof(float);

@@ -36,6 +36,17 @@ kf_status kf_labels_check(const kf_labels *labels, const kf_model *model, kf_err
             classes);
 }
 
+kf_status kf__answers_picture(const kf_model *m, kf_error *err) {
+    kf_model_info info = {.size = sizeof info};
+    kf_tensor in;
+    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_input(m, 0, &in, err));
+    if (!info.preprocess.valid || in.rank != 4 || in.shape[0] == 1) return KF_OK;
+    KF_FAIL(err, KF_ERR_UNSUPPORTED,
+            "input %s takes %lld pictures at a time; import the network with --input-shape, as in 1x3x224x224, for one",
+            in.name ? in.name : "0", (long long)in.shape[0]);
+}
+
 void kf__answers_name(const kf_labels *labels, kf_score *top, size_t n) {
     if (!labels || !labels->n) return;
     for (size_t i = 0; i < n; i++) top[i].label = top[i].index < labels->n ? labels->items[top[i].index] : NULL;

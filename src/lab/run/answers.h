@@ -12,6 +12,8 @@ double kf__now_ms(void);
 kf_status kf__answers_session(const kf_model *m, int32_t threads,
                               void (*fewer_threads)(void *user, int32_t started, int32_t wanted), void *user,
                               kf_session **out, kf_error *err);
+/** UNSUPPORTED, with the option that helps, where a network of pictures takes several at a time. */
+kf_status kf__answers_picture(const kf_model *m, kf_error *err);
 /** Put the names of `labels` (NULL, or empty: leave them alone) into `top`. */
 void kf__answers_name(const kf_labels *labels, kf_score *top, size_t n);
 /** ARGUMENT unless lo <= value <= hi; `option` is its name. */

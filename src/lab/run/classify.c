@@ -50,6 +50,7 @@ kf_status kf_classify_files(const kf_model *model, const char *const *paths, siz
     kf_classify_options_init(&w.o);
     KF_TRY(kf_options_read(&w.o, options, "kf_classify_options", err));
     KF_TRY(kf__answers_range("top", w.o.top, 1, KF_MAX_TOP, err));
+    KF_TRY(kf__answers_picture(model, err));
     KF_TRY(kf_labels_check(w.o.labels, model, err));
     KF_TRY(kf__answers_session(model, w.o.threads, w.o.fewer_threads, w.o.user, &w.s, err));
     kf_status st = all(&w, paths, n, err);

@@ -91,6 +91,7 @@ static kf_status prepare(work *w, const kf_model *m, kf_error *err) {
     if (!info.preprocess.valid)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "the model has no picture input; frames cannot be fed; import it with --preprocess");
+    KF_TRY(kf__answers_picture(m, err));
     KF_TRY(kf_labels_check(o->labels, m, err));
     size_t stride = (size_t)(o->stride ? o->stride : o->width), luma = stride * (size_t)o->height;
     w->bytes = luma + luma / 2;
