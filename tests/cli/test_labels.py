@@ -11,7 +11,7 @@ import shutil
 import sys
 
 import tiny_onnx
-from kit import EXAMPLES, ROOT, case, check, once, run, run_cases, says
+from kit import EXAMPLES, ROOT, SHARED, case, check, once, run, run_cases, says
 
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 ONNX, TIMM = os.path.join(ROOT, "data", "everyday10.onnx"), ("--preprocess", "timm:everyday10")
@@ -99,6 +99,13 @@ def thousand(top):
     for n, labels in ((1000, other), (1001, strange)):
         got = first(tiny()[n], FROG, "-l", labels)
         check(f"{n} classes: {os.path.basename(labels)} is refused", got[0] == 1 and f"model has {n} classes" in got[1], got)
+    out = os.path.join(top, "own.kfx")
+    run("import", tiny()[6], "-l", write(os.path.join(top, "l6.txt"), ["Background class"] + list("abcde")), "-o", out)
+    index = json.loads(run("classify", out, FROG, "-k", "1", "--json")[1])["top"][0]["index"]
+    got = first(out, FROG, "-l", write(os.path.join(top, "l5.txt"), list("vwxyz")))
+    check("a model whose own labels begin with the background: a list without it", got[0] == ["background", *"vwxyz"][index] and "classes 1 to 5" in got[1], (got, index))
+    got = first(tiny()[6], FROG, "-l", os.path.join(top, "l5.txt"))
+    check("a network that says nothing of a background: refused, with the way", got[0] == 1 and says(got[1], '5 labels; .. 6 classes; .. begin the list with a line "background"'), got)
     code, _, err = run("classify", tiny()[1000], FROG, FROG)
     check("no names: said once", code == 0 and err.count("no names for its 1000 classes; --labels") == 1, err)
     check("no names: not where they are given", "no names" not in run("classify", tiny()[1000], FROG, "-l", plain)[2])
@@ -261,6 +268,43 @@ def suffixes(top):
         check(f"{name} is read as YAML", code == 1 and name + ":5:" in err, (code, err))
         code, _, err = run("quantize", os.path.join(top, name))
         check(f"{name} is quantized as YAML", code == 1 and name + ":5:" in err, (code, err))
+
+
+@case
+def reported(top):
+    """What people met, with their files."""
+    met = os.path.join(SHARED, "cases", "reports")
+    model, photos = os.path.join(SHARED, "models", "tf_mobilenetv3_large_minimal_100.onnx"), os.path.join(SHARED, "data", "imagenet-sample")
+    if not os.path.exists(met) or not os.path.exists(model):
+        print("SKIP: ../shared is not here; no files of reports, no photos in synset folders")
+        return
+    p = lambda *names: os.path.join(met, *names)
+    small, kfx = ("--preprocess", "timm:mobilenetv3_small_100"), os.path.join(top, "m.kfx")
+    kit_fox = "kit fox, Vulpes macrotis"
+    check("P10-1001: classify", first(p("P10-1001", "m1001.onnx"), p("P10-1001", "frog.jpg"), *small, "-l", p("P10-1001", "l1001.txt")) == (kit_fox, ""))
+    code, _, err = run("import", p("P10-1001", "m1001.onnx"), "-o", kfx, *small, "-l", p("P10-1001", "l1001.txt"))
+    check("P10-1001: import", code == 0 and first(kfx, p("P10-1001", "frog.jpg")) == (kit_fox, ""), err)
+    got = first(p("P10-1001", "m1000.onnx"), p("P10-1001", "frog.jpg"), *small, "-l", p("P10-1001", "l1000_other.txt"))
+    check("P10-1001: a list with a line too many at its end is refused", got[0] == 1 and says(got[1], "1001 labels; .. 1000 classes; .. tench"), got)
+    got = first(ONNX, FROG, *TIMM, "-l", p("P10-labels-json", "l.json"))
+    check("P10-labels-json", got[0] == 1 and says(got[1], "begin at 1 .. begin at 0"), got)
+    check("background_not_1001", first(p("background_not_1001", "p.png"), "-l", p("background_not_1001", "n11.txt"))[0] == "frog")
+    for more in ((), ("-l", p("eval_class_count", "l5.txt"))):
+        code, out, err = run("eval", p("eval_class_count", "m.onnx"), "--data", p("eval_class_count", "d"), *small, *more)
+        check(f"eval_class_count: {more[:1]}", code == 1 and not out and "6 classes" in err, (code, out, err))
+    shape = ("--input-shape", "1x3x32x32")
+    check("G2-batch4", first(p("G2-batch4", "batch4.onnx"), p("G2-batch4", "frog.jpg"), *small, *shape)[0] is None)
+    want = {}
+    with open(os.path.join(photos, "labels.csv"), newline="") as f:
+        for row in list(csv.DictReader(f))[::50]:
+            folder = os.path.join(top, "d", row["file"][:9])
+            os.makedirs(folder)
+            os.symlink(os.path.abspath(os.path.join(photos, row["file"])), os.path.join(folder, "p.jpg"))
+            want[row["file"][:9]] = int(row["class_index"])
+    args = (model, "--preprocess", "timm:tf_mobilenetv3_large_minimal_100")
+    code, out, err = run("eval", *args, "--data", os.path.join(top, "d"), "--json")
+    check("ten ImageNet folders under a network of 1000 classes", code == 0 and json.loads(out)["images"] == 10 and json.loads(out)["top1"] >= 60, (code, out, err))
+    check("ten ImageNet folders: their classes", truths(os.path.join(top, "d"), *args, "-l", os.path.join(SHARED, "data", "imagenet_labels.json")) == (want, ""))
 
 
 sys.exit(run_cases())
