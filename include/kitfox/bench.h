@@ -158,6 +158,7 @@ typedef struct kf_classified {
     size_t n;              /**< min(top, classes); 0: it failed */
     double ms;             /**< from the decoded picture to `top` */
     const char *error;     /**< why it failed, in words that begin with the file; else NULL */
+    kf_status status;      /**< of that error; else OK */
 } kf_classified;
 
 /** How to classify files. Fill with kf_classify_options_init, then change fields. */

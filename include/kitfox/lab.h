@@ -113,6 +113,10 @@ KF_API kf_status kf_samples_find(const char *folder, const char *list, size_t li
  *  are read as they are. All have to be of one kind. After a failure only kf_samples_free may follow. The error names
  *  the file. ARGUMENT (mixed kinds; pictures where how->valid is 0), IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
 KF_API kf_status kf_samples_load(kf_samples *samples, const kf_preprocess *how, kf_error *err);
+/** The same, but files that cannot be read or decoded (IO, FORMAT, LIMIT, UNSUPPORTED, SHAPE) are taken out of
+ *  `samples`, and `skipped` is told of each; NULL: the first one ends the call. Its error, where none is left. */
+KF_API kf_status kf_samples_load_some(kf_samples *samples, const kf_preprocess *how, kf_message_fn skipped, void *user,
+                                      kf_error *err);
 /** Release and empty. NULL is accepted. */
 KF_API void kf_samples_free(kf_samples *samples);
 
@@ -186,7 +190,8 @@ typedef struct kf_evaluate_options {
     /** Called once, from the calling thread, where fewer threads can be started than wanted; results are the same.
      *  NULL: not called. */
     void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
-    void *user; /**< for the callbacks */
+    void *user;     /**< for the callbacks */
+    int32_t strict; /**< 1: the first picture that cannot be read ends the call; 0 (default): it is counted */
 } kf_evaluate_options;
 KF_API void kf_evaluate_options_init(kf_evaluate_options *options);
 
@@ -262,13 +267,16 @@ typedef struct kf_compare_options {
      *  same. NULL: not called. */
     void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
     void *user; /**< for the callbacks */
+    /** Told of each sample that cannot be read, from the calling thread, when all are done; the others count. NULL
+     *  (default): the first one ends the call with its error. */
+    kf_message_fn skipped;
 } kf_compare_options;
 KF_API void kf_compare_options_init(kf_compare_options *options);
 
 /** One sample. Side 0 is A, the reference; side 1 is B. */
 typedef struct kf_compared_picture {
     int64_t truth;   /**< its class, or -1 */
-    int32_t said[2]; /**< the class with the largest output; ties go to the lower index */
+    int32_t said[2]; /**< the class with the largest output; ties go to the lower index. -1: it was skipped */
     int32_t top5[2]; /**< 1: the truth is among the five largest */
     int32_t other5;  /**< 1: A's class is among B's five largest */
     double sums[4];  /**< over the outputs: A's squares, B's squares, their products, squares of the difference */
@@ -313,6 +321,7 @@ typedef struct kf_comparison {
     kf_compared_node *nodes;       /**< [n_nodes]: A's in order, then those that only B has */
     size_t n_nodes, node_images;   /**< node_images: samples that were used for them */
     kf_comparison_summary summary;
+    size_t skipped; /**< samples that could not be read; the summary is of the others */
 } kf_comparison;
 
 /** Run A, the reference, and B over all samples: files, or their tensors where they are loaded (u8 [H,W,3] in
@@ -502,6 +511,7 @@ typedef struct kf_rdk_options {
     void *user;                    /**< of the three */
     const kf_judge_options *judge; /**< test pictures, limits of the compiled models, and callbacks of kf_judge_measure.
                                         NULL (default): defaults, with threads and progress of the above */
+    kf_message_fn skipped;         /**< of calibration pictures, as in kf_samples_load_some */
 } kf_rdk_options;
 KF_API void kf_rdk_options_init(kf_rdk_options *options);
 
@@ -581,7 +591,8 @@ struct kf_judge_options {
     /** After each picture; `total` counts all comparisons. Non-zero stops: KF_ERR_CANCELLED. NULL (default): none. */
     int (*progress)(void *user, size_t done, size_t total);
     void (*fewer_threads)(void *user, int32_t started, int32_t wanted); /**< as in kf_compare_options */
-    void *user;                                                         /**< of the three */
+    void *user;                                                         /**< of the callbacks */
+    kf_message_fn skipped; /**< of the test pictures, as in kf_compare_options */
 };
 KF_API void kf_judge_options_init(kf_judge_options *options);
 

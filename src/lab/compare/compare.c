@@ -9,6 +9,7 @@
 
 #include "compare/feed.h"
 #include "compare/nodes.h"
+#include "data/samples.h"
 #include "data/text.h"
 #include "evaluate/crew.h"
 #include "run/answers.h"
@@ -16,6 +17,7 @@
 typedef struct job {
     kf_comparison *w;
     kf_compare_options o;
+    char **errors; /* [samples->n]: why a sample was skipped; NULL: it was not */
 } job;
 
 void kf_compare_options_init(kf_compare_options *options) {
@@ -52,10 +54,12 @@ static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
     size_t n = w->classes;
     kf_compared_picture *to = &w->pictures[i];
     kf__feed in;
+    kf_error why = {KF_OK, ""};
     float *a = malloc(2 * n * sizeof *a), *b = a + n;
     if (!a) return kf__no_memory(w->samples->paths[i], err);
-    kf_status st = kf__feed_load(w, i, &in, err);
-    for (int side = 0; side < 2 && st == KF_OK; side++) st = kf__feed_forward(w, side, s[side], &in, side ? b : a, err);
+    kf_status st = kf__feed_load(w, i, &in, &why);
+    for (int side = 0; side < 2 && st == KF_OK; side++)
+        st = kf__feed_forward(w, side, s[side], &in, side ? b : a, &why);
     kf__feed_unload(&in);
     *to = (kf_compared_picture){.truth = j->o.labels ? j->o.labels[i] : -1};
     for (size_t k = 0; st == KF_OK && k < n; k++) {
@@ -68,7 +72,9 @@ static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
     }
     if (st == KF_OK) to->other5 = in_top5(b, n, (size_t)to->said[0]);
     free(a);
-    return st;
+    if (!j->o.skipped || !kf__samples_broken(st)) return st == KF_OK ? st : kf_error_set(err, st, "%s", why.text);
+    *to = (kf_compared_picture){.truth = -1, .said = {-1, -1}};
+    return (j->errors[i] = strdup(why.text)) ? KF_OK : kf__no_memory(w->samples->paths[i], err);
 }
 
 double kf__compare_cosine(const double sums[4]) {
@@ -79,6 +85,14 @@ double kf__compare_cosine(const double sums[4]) {
 }
 
 double kf__compare_sqnr(const double sums[4]) { return sums[3] > 0 ? 10 * log10(sums[0] / sums[3]) : INFINITY; }
+
+size_t kf__compare_pick(const kf_comparison *w, size_t i, size_t n) {
+    size_t usable = w->samples->n - w->skipped, want = i * usable / n, at = 0;
+    for (size_t k = 0;; at++) {
+        bool skipped = w->pictures[at].said[0] < 0;
+        if (!skipped && k++ == want) return at;
+    }
+}
 
 /* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
@@ -105,11 +119,12 @@ static bool ranks_classes(const kf_comparison *w) {
 }
 
 static kf_comparison_summary summarize(const kf_comparison *w) {
-    kf_comparison_summary s = {.images = w->samples->n};
+    kf_comparison_summary s = {.images = w->samples->n - w->skipped};
     size_t hit[2] = {0}, five[2] = {0};
     double sum[4] = {0};
     for (size_t i = 0; i < w->samples->n; i++) {
         const kf_compared_picture *a = &w->pictures[i];
+        if (a->said[0] < 0) continue;
         for (int k = 0; k < 4; k++) sum[k] += a->sums[k];
         s.same += a->said[0] == a->said[1];
         s.other5 += a->other5;
@@ -155,19 +170,36 @@ static kf_status check(const job *j, kf_error *err) {
     return KF_OK;
 }
 
+/* All of them skipped is an error, the last one's. */
+static kf_status count_skipped(const job *j, kf_error *err) {
+    kf_comparison *w = j->w;
+    const char *last = "";
+    for (size_t i = 0; i < w->samples->n; i++) {
+        if (!j->errors[i]) continue;
+        w->skipped++;
+        last = j->errors[i];
+        j->o.skipped(j->o.user, last);
+    }
+    if (w->skipped < w->samples->n) return KF_OK;
+    KF_FAIL(err, KF_ERR_IO, "none of %zu samples can be read; %.700s", w->skipped, last);
+}
+
 static kf_status run(job *j, kf_error *err) {
     kf_comparison *w = j->w;
     size_t n = w->samples->n;
     for (int k = 0; n && k < 2; k++) /* before their outputs differ in number */
         if (kf__feed_is_picture(w, 0)) KF_TRY(kf__answers_picture(w->models[k], err));
     KF_TRY(check(j, err));
-    w->node_images = j->o.node_images < n ? j->o.node_images : n;
     w->pictures = calloc(n, sizeof *w->pictures);
-    if (!w->pictures) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %zu pictures", n);
+    j->errors = calloc(n, sizeof *j->errors);
+    if (!w->pictures || !j->errors) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %zu pictures", n);
     kf__crew crew = kf__feed_crew(&j->o);
     crew.n = n, crew.one = answer, crew.ctx = j;
-    crew.total = n + w->node_images;
+    crew.total = n + (j->o.node_images < n ? j->o.node_images : n);
     KF_TRY(kf__crew_run(&crew, err));
+    KF_TRY(count_skipped(j, err));
+    n -= w->skipped;
+    w->node_images = j->o.node_images < n ? j->o.node_images : n;
     w->summary = summarize(w);
     return w->node_images ? kf__compare_nodes(w, &j->o, err) : KF_OK;
 }
@@ -183,6 +215,8 @@ kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *sam
     kf_compare_options_init(&j.o);
     kf_status st = kf_options_read(&j.o, options, "kf_compare_options", err);
     if (st == KF_OK) st = run(&j, err);
+    for (size_t i = 0; j.errors && i < samples->n; i++) free(j.errors[i]);
+    free(j.errors);
     if (st == KF_OK) return kf_info_write(out, &w, "kf_comparison", err);
     kf_comparison_free(&w);
     return st;

@@ -231,7 +231,7 @@ static kf_status picture(void *ctx, void *state, size_t i, kf_error *err) {
     kf__feed in;
     float *out = malloc(3 * w->classes * sizeof *out);
     if (!out) return kf_error_set(err, KF_ERR_MEMORY, "out of memory for %zu classes", w->classes);
-    kf_status st = kf__feed_load(w, i * w->samples->n / w->node_images, &in, err);
+    kf_status st = kf__feed_load(w, kf__compare_pick(w, i, w->node_images), &in, err);
     if (st == KF_OK) st = run_both(j, s, v, &in, out, err);
     if (st == KF_OK) compare_outputs(j, i, v);
     if (st == KF_OK && j->o->costs) st = alone(j, i, s, v, &in, out, out + 2 * w->classes, err);
@@ -293,7 +293,7 @@ static kf_status learn_all(const job *j, kf_session *const *s, values (*v)[2], f
     kf_status st = KF_OK;
     for (size_t p = 0; st == KF_OK && p < n; p++) {
         kf__feed in;
-        st = kf__feed_load(j->w, p * j->w->samples->n / n, &in, err);
+        st = kf__feed_load(j->w, kf__compare_pick(j->w, p, n), &in, err);
         if (st == KF_OK) st = run_both(j, s, v[p], &in, out, err);
         kf__feed_unload(&in);
         if (st == KF_OK) st = ask(j, err);

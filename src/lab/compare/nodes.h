@@ -13,4 +13,7 @@ kf_status kf__compare_nodes(kf_comparison *w, const kf_compare_options *o, kf_er
 double kf__compare_cosine(const double sums[4]);
 double kf__compare_sqnr(const double sums[4]);
 
+/** The sample that stands for item i of n, spread evenly over those that were not skipped. */
+size_t kf__compare_pick(const kf_comparison *w, size_t i, size_t n);
+
 #endif

@@ -110,26 +110,48 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
     return t->data ? KF_OK : kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory", path);
 }
 
-kf_status kf_samples_load(kf_samples *p, const kf_preprocess *how, kf_error *err) {
+static kf_status load_one(const char *path, const kf_preprocess *how, kf_tensor *t, kf_error *err) {
+    const char *dot = strrchr(path, '.');
+    if (dot && strcasecmp(dot, ".npy") == 0) return kf_npy_read(path, t, err);
+    if (how->valid) return load_picture(path, how, t, err);
+    KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: the network has no picture preprocessing; give .npy files, or --preprocess",
+            path);
+}
+
+bool kf__samples_broken(kf_status st) {
+    return st == KF_ERR_IO || st == KF_ERR_FORMAT || st == KF_ERR_LIMIT || st == KF_ERR_UNSUPPORTED ||
+           st == KF_ERR_SHAPE;
+}
+
+kf_status kf_samples_load_some(kf_samples *p, const kf_preprocess *how, kf_message_fn skipped, void *user,
+                               kf_error *err) {
+    kf_error why = {KF_OK, ""};
+    size_t kept = 0;
     if (!p || !how) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_samples_load: samples and how are needed");
     p->tensors = calloc(p->n, sizeof *p->tensors);
     if (!p->tensors) return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory", p->paths[0]);
     for (size_t i = 0; i < p->n; i++) {
-        const char *dot = strrchr(p->paths[i], '.');
-        bool npy = dot && strcasecmp(dot, ".npy") == 0;
-        kf_status st = KF_OK;
-        if (npy) st = kf_npy_read(p->paths[i], &p->tensors[i], err);
-        else if (!how->valid)
-            st = kf_error_set(err, KF_ERR_ARGUMENT,
-                              "%.600s: the network has no picture preprocessing; give .npy files, or --preprocess",
-                              p->paths[i]);
-        else st = load_picture(p->paths[i], how, &p->tensors[i], err);
-        if (st == KF_OK && p->tensors[i].dtype != p->tensors[0].dtype)
-            st = kf_error_set(err, KF_ERR_ARGUMENT,
-                              "%.600s: pictures and .npy files are mixed; calibrate with one kind", p->paths[i]);
-        if (st != KF_OK) return st;
+        kf_tensor t = {0};
+        char *path = p->paths[i];
+        kf_status st = load_one(path, how, &t, &why);
+        if (st == KF_OK) {
+            p->paths[i] = p->paths[kept], p->paths[kept] = path;
+            p->tensors[kept++] = t;
+            if (t.dtype != p->tensors[0].dtype)
+                KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: pictures and .npy files are mixed; calibrate with one kind",
+                        path);
+        } else if (skipped && kf__samples_broken(st)) {
+            skipped(user, why.text);
+        } else {
+            return kf_error_set(err, st, "%s", why.text);
+        }
     }
-    return KF_OK;
+    while (kept && p->n > kept) free(p->paths[--p->n]);
+    return kept ? KF_OK : kf_error_set(err, why.status, "%s", why.text);
+}
+
+kf_status kf_samples_load(kf_samples *p, const kf_preprocess *how, kf_error *err) {
+    return kf_samples_load_some(p, how, NULL, NULL, err);
 }
 
 void kf_samples_free(kf_samples *p) {

@@ -75,6 +75,11 @@ static void on_fewer(void *user, int32_t started, int32_t wanted) {
     j->o.fewer_threads(j->o.user, started, wanted);
 }
 
+static void on_skipped(void *user, const char *text) {
+    const kf_judge *j = user;
+    j->o.skipped(j->o.user, text);
+}
+
 static kf_status compare(kf_judge *j, int which, const kf_samples *samples, kf_error *err) {
     kf_compare_options o;
     kf_compare_options_init(&o);
@@ -84,6 +89,7 @@ static kf_status compare(kf_judge *j, int which, const kf_samples *samples, kf_e
     o.node_images = last ? j->o.node_images : 0;
     if (j->o.progress) o.progress = on_progress;
     if (j->o.fewer_threads && which == CALIBRATION) o.fewer_threads = on_fewer; /* said once */
+    if (j->o.skipped) o.skipped = on_skipped;
     kf_comparison_free(&j->on[which]);
     KF_TRY(kf_compare(j->models[FLOAT], j->models[QUANTIZED], samples, &o, &j->on[which], err));
     j->before += samples->n;

@@ -71,7 +71,7 @@ static kf_status load_pictures(kf__rdk_job *j, kf_error *err) {
     kf_error why;
     kf_status st = kf_samples_find(j->c->calibration, NULL, j->o.limit, j->samples, &why);
     if (st != KF_OK) KF_FAIL(err, st, "%.800s; files of raw numbers need preprocess_on: False", why.text);
-    return kf_samples_load(j->samples, &info.preprocess, err);
+    return kf_samples_load_some(j->samples, &info.preprocess, j->o.skipped, j->o.user, err);
 }
 
 static kf_status load_raw(kf__rdk_job *j, const kf_tensor *in, bool pixels, kf_error *err) {

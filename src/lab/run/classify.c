@@ -30,7 +30,7 @@ static int one(work *w, const char *path) {
         c.ms = kf__now_ms() - begun;
     }
     if (st == KF_OK) kf__answers_name(w->o.labels, top, c.n);
-    else w->failed++, c.n = 0, c.error = why.text;
+    else w->failed++, c.n = 0, c.error = why.text, c.status = st;
     int stop = w->o.picture ? w->o.picture(w->o.user, &c) : 0;
     kf_image_free(&image);
     return stop;
