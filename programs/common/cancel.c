@@ -12,7 +12,7 @@
 /* What a signal meets. */
 enum { ENDS = 0, TOLD = 1, WAITS = 2 };
 
-static volatile sig_atomic_t state, waited, line_open;
+static volatile sig_atomic_t state, waited;
 
 static void say(const char *text) {
     if (write(STDERR_FILENO, text, strlen(text)) < 0) return; /* nobody reads it */
@@ -22,7 +22,7 @@ static void say(const char *text) {
 static void end(int number) {
     kf_file_abandon();
     if (number == SIGINT) {
-        if (line_open) say("\n");
+        if (cli_terminal_busy()) say("\n");
         say(cli_program);
         say(": stopped by Ctrl-C\n");
     }
@@ -61,15 +61,27 @@ int cli_stop(void *user, size_t done, size_t total) {
 }
 
 void cli_cancel_off(void) {
-    if (line_open) fprintf(stderr, "\r%60s\r", "");
-    line_open = 0;
+    cli_terminal_status("");
     leave();
 }
 
+void cli_time_left(double ms, double done, double all, char text[40]) {
+    double left = done > 0 ? ms * (all - done) / done / 1e3 : 0;
+    *text = '\0';
+    if (ms < 1000 || done <= 0 || done >= all) return;
+    if (left < 100) snprintf(text, 40, ", %.0f s left", left < 1 ? 1 : left);
+    else snprintf(text, 40, ", %.0f min left", left / 60);
+}
+
 int cli_progress(const char *what, size_t done, size_t total) {
-    if (isatty(STDERR_FILENO)) {
-        line_open = 1;
-        fprintf(stderr, "\r%s: %zu of %zu", what, done, total);
-    }
+    static const char *last;
+    static double begun;
+    static size_t before; /* what was done when the count began */
+    char text[160], left[40];
+    if (what != last || done < before) last = what, begun = cli_now_ms(), before = done;
+    cli_time_left(cli_now_ms() - begun, (double)(done - before), (double)(total - before), left);
+    if (total) snprintf(text, sizeof text, "%s: %zu of %zu%s", what, done, total, left);
+    else snprintf(text, sizeof text, "%s ...", what);
+    cli_terminal_status(text);
     return cli_cancelled();
 }

@@ -23,7 +23,10 @@ void cli_cancel_off(void);
 int cli_cancelled(void);
 /** The same as `progress` of options. */
 int cli_stop(void *user, size_t done, size_t total);
-/** "WHAT: done of total" where standard error is a terminal; cli_cancelled. For progress callbacks. */
+/** ", 12 s left", if `ms` were spent on `done` of `all`; empty in the first second, and where nothing can be told. */
+void cli_time_left(double ms, double done, double all, char text[40]);
+/** "WHAT: done of total, 12 s left" where standard error is a terminal; cli_cancelled. For progress callbacks. `total`
+ * 0: "WHAT ...", before the first step. */
 int cli_progress(const char *what, size_t done, size_t total);
 
 #endif

@@ -14,7 +14,8 @@
 #include <time.h>
 
 int cli_fail(const kf_error *err) {
-    fprintf(stderr, "%s: %s\n", cli_program, err->text);
+    fprintf(stderr, "%s: %s\n", cli_program, cli_shown(err->text));
+    cli_print_error(err->status, err->text);
     return EXIT_FAILED;
 }
 
@@ -31,12 +32,12 @@ kf_status cli_error_at(kf_error *err, kf_status st, const char *what, const char
 }
 
 int cli_say(const char *fmt, ...) {
+    char text[4096];
     va_list args;
     va_start(args, fmt);
-    fprintf(stderr, "%s: ", cli_program);
-    vfprintf(stderr, fmt, args);
-    fputc('\n', stderr);
+    vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
+    fprintf(stderr, "%s: %s\n", cli_program, cli_shown(text));
     return EXIT_FAILED;
 }
 
@@ -140,23 +141,18 @@ void cli_frame_size(struct argp_state *state, const char *option, const char *ar
                    arg);
 }
 
+void cli_note_skipped(size_t skipped, size_t all) {
+    char text[120];
+    snprintf(text, sizeof text, "%zu of %zu pictures cannot be read and were skipped; --strict stops at the first",
+             skipped, all);
+    if (skipped) cli_note(NULL, text);
+}
+
 double cli_now_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
-
-static bool lost;
-
-void cli_print_json(json_t *object) {
-    char *line = json_dumps(object, JSON_COMPACT | JSON_REAL_PRECISION(10));
-    if (line) puts(line);
-    else lost = true, cli_say("a line of JSON cannot be written; a name in it is not UTF-8; leave --json out");
-    free(line);
-    json_decref(object);
-}
-
-bool cli_json_lost(void) { return lost; }
 
 static void *take_or_end(size_t bytes) {
     void *p = malloc(bytes);
@@ -189,8 +185,7 @@ static error_t parse_limit(int key, char *arg, struct argp_state *state) {
 
 const struct argp cli_limits_argp = {.options = LIMITS, .parser = parse_limit};
 
-static const struct argp_option OPTIONS[] = {
-    {"labels", 'l', "FILE", 0, "class names: text, or JSON list or object", 10},
+static const struct argp_option IMPORT[] = {
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing of a timm model", 10},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for ONNX files with free dimensions", 10},
     {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 10},
@@ -198,7 +193,17 @@ static const struct argp_option OPTIONS[] = {
     {"scores", SCORES, "WHAT", 0,
      "what the first output gives: logits, probabilities, independent, log or features (default: as the model says)",
      10},
+    {0},
+};
+static const struct argp_option LABELS[] = {
+    {"labels", 'l', "FILE", 0, "class names: text, or JSON list or object", 10},
+    {0},
+};
+static const struct argp_option THREADS[] = {
     {"threads", 't', "N", 0, "cores for one picture (default: all usable, at most 4)", 10},
+    {0},
+};
+static const struct argp_option JSON[] = {
     {"json", 'j', NULL, 0, "one JSON object a line", 10},
     {0},
 };
@@ -206,6 +211,10 @@ static const struct argp_option OPTIONS[] = {
 static void parse_scores(cli_common *c, const char *arg, struct argp_state *state) {
     kf_error err;
     if (kf_scores_kind_from_name(arg, &c->scores, &err) != KF_OK) argp_error(state, "--scores: %s", err.text);
+}
+
+void cli_inputs(const struct argp_state *state, cli_common *c, int n) {
+    for (int i = 0; i < n; i++) state->child_inputs[i] = c;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
@@ -217,15 +226,28 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'a': c->arch = arg; return 0;
     case 'j': c->json = true; return 0;
     case SCORES: parse_scores(c, arg, state); return 0;
-    case ARGP_KEY_INIT: state->child_inputs[0] = c; return 0;
     case CLI_KEY_MAX_FOLD: c->max_fold_bytes = (long)cli_bytes(state, "--max-fold-bytes", arg); return 0;
     case 't': c->threads = (int)cli_number(state, "--threads", arg, 1, 64); return 0;
     default: return ARGP_ERR_UNKNOWN;
     }
 }
 
-static const struct argp_child COMMON_CHILDREN[] = {{&cli_limits_argp, 0, NULL, 0}, {0}};
-const struct argp cli_common_argp = {.options = OPTIONS, .parser = parse, .children = COMMON_CHILDREN};
+const struct argp cli_import_argp = {.options = IMPORT, .parser = parse};
+const struct argp cli_labels_argp = {.options = LABELS, .parser = parse};
+const struct argp cli_threads_argp = {.options = THREADS, .parser = parse};
+const struct argp cli_json_argp = {.options = JSON, .parser = parse};
+
+static error_t parse_all(int key, char *arg, struct argp_state *state) {
+    (void)arg;
+    if (key != ARGP_KEY_INIT) return ARGP_ERR_UNKNOWN;
+    cli_inputs(state, state->input, 5);
+    return 0;
+}
+
+static const struct argp_child ALL[] = {{&cli_labels_argp, 0, NULL, 0},  {&cli_import_argp, 0, NULL, 0},
+                                        {&cli_threads_argp, 0, NULL, 0}, {&cli_json_argp, 0, NULL, 0},
+                                        {&cli_limits_argp, 0, NULL, 0},  {0}};
+const struct argp cli_common_argp = {.parser = parse_all, .children = ALL};
 
 bool cli_is_model(const char *arg) {
     cli_kind kind = cli_kind_of(arg);
@@ -255,12 +277,12 @@ kf_status cli_labels(const char *path, const kf_model *m, kf_labels *labels, kf_
 
 void cli_note(void *user, const char *text) {
     (void)user;
-    fprintf(stderr, "%s: note: %s\n", cli_program, text);
+    fprintf(stderr, "%s: note: %s\n", cli_program, cli_shown(text));
 }
 
 void cli_line(void *user, const char *text) {
     (void)user;
-    fprintf(stderr, "%s: %s\n", cli_program, text);
+    fprintf(stderr, "%s: %s\n", cli_program, cli_shown(text));
 }
 
 kf_status cli_dataset(const char *data, const char *list, const kf_model *m, kf_dataset **out, kf_error *err) {

@@ -4,9 +4,12 @@
 #define KITFOX_CLI_H
 
 #include <argp.h>
-#include <jansson.h>
 #include <stdbool.h>
 
+#include "common/json.h"
+#include "common/parse.h"
+#include "common/terminal.h"
+#include "common/text.h"
 #include "kitfox/lab.h"
 
 /** Exit statuses of the contract. */
@@ -27,16 +30,17 @@ typedef struct cli_common {
     size_t n_outputs;
 } cli_common;
 
-/** Child parser for --labels, --preprocess, --input-shape, --threads, --json, --max-memory and --max-operations; its
- * input is a cli_common. */
-extern const struct argp cli_common_argp;
+/** Child parsers; the input of each is a cli_common. A verb takes those that have an effect in it: of imports
+ * (--preprocess, --input-shape, --arch, --max-fold-bytes), of a model's classes (--labels), of runs (--threads), of
+ * loading and running (--max-memory, --max-operations), --json, and all of them. */
+extern const struct argp cli_import_argp, cli_labels_argp, cli_threads_argp, cli_limits_argp, cli_json_argp,
+    cli_common_argp;
+/** At ARGP_KEY_INIT: the first `n` children get `c`. */
+void cli_inputs(const struct argp_state *state, cli_common *c, int n);
 
-/** Only the two options of limits, for verbs that parse the others themselves. Its input is a cli_common too.
- */
-extern const struct argp cli_limits_argp;
-
-/** "kitfox: text", or the name of this program, on standard error; returns EXIT_FAILED. */
+/** "kitfox: text", or the name of this program, on standard error, and with --json as a line; returns EXIT_FAILED. */
 int cli_fail(const kf_error *err);
+/** The same for people alone. What stands between the colon and the end of the line is shown by cli_show. */
 int cli_say(const char *fmt, ...) KF_PRINTF(1, 2);
 /** Fill `err` and return `st`. */
 kf_status cli_error(kf_error *err, kf_status st, const char *fmt, ...) KF_PRINTF(3, 4);
@@ -70,13 +74,11 @@ kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error
 /** What float32 has to be for a network with this preprocessing: "(pixel / 255 - mean) / std, ..."; empty where it has
  * none. */
 void cli_floats(const kf_preprocess *p, char *text, size_t room);
+/** A note: so many of so many pictures were skipped. Nothing for 0. */
+void cli_note_skipped(size_t skipped, size_t all);
 /** Monotonic milliseconds. */
 double cli_now_ms(void);
-/** One JSON object as one line on standard output; releases it. NULL, which jansson returns for a text that is not
- * UTF-8, is reported on standard error and remembered by cli_json_lost. */
-void cli_print_json(json_t *object);
-bool cli_json_lost(void);
-/** kf_scores_json as a value for json_pack. */
+/** kf_scores_json as a value for cli_pack. */
 json_t *cli_scores(const kf_score *top, size_t n);
 /** The same for people: a line a class, with a bar; in colour on a terminal unless NO_COLOR is set. */
 void cli_print_scores(const kf_score *top, size_t n);

@@ -10,13 +10,11 @@
 
 #include "common/files.h"
 
-json_t *cli_real(double x) { return isfinite(x) ? json_real(x) : json_null(); }
-
 json_t *compared_json(const kf_comparison_summary *s) {
     bool known = s->labelled > 0;
-    json_t *o = json_pack("{s:I,s:o,s:o,s:f,s:o,s:b,s:I}", "images", (json_int_t)s->images, "agreement",
-                          cli_real(s->agreement), "top1_in_top5", cli_real(s->in_top5), "cosine", s->cosine, "sqnr_db",
-                          cli_real(s->sqnr), "identical", s->identical, "labelled", (json_int_t)s->labelled);
+    json_t *o = cli_pack("{s:I,s:o,s:o,s:f,s:o,s:b,s:I}", "images", (json_int_t)s->images, "agreement",
+                         cli_real(s->agreement), "top1_in_top5", cli_real(s->in_top5), "cosine", s->cosine, "sqnr_db",
+                         cli_real(s->sqnr), "identical", s->identical, "labelled", (json_int_t)s->labelled);
     const struct {
         const char *key;
         double value;
@@ -24,7 +22,7 @@ json_t *compared_json(const kf_comparison_summary *s) {
                 {"top5_b", s->top5[1]},     {"mcnemar_p", s->p},         {"difference", s->difference},
                 {"difference_low", s->low}, {"difference_high", s->high}};
     for (size_t i = 0; o && i < sizeof REAL / sizeof *REAL; i++)
-        json_object_set_new(o, REAL[i].key, known ? json_real(REAL[i].value) : json_null());
+        json_object_set_new(o, REAL[i].key, known ? cli_real(REAL[i].value) : json_null());
     if (o) json_object_set_new(o, "right_to_wrong", known ? json_integer((json_int_t)s->lost) : json_null());
     if (o) json_object_set_new(o, "wrong_to_right", known ? json_integer((json_int_t)s->won) : json_null());
     return o;
@@ -69,15 +67,16 @@ static int by_sqnr(const void *a, const void *b) {
 static void print_node_json(const kf_compared_node *n) {
     if (n->step[0] < 0 || n->step[1] < 0) {
         int side = n->step[0] < 0;
-        cli_print_json(
-            json_pack("{s:s,s:s,s:s}", "node", n->name, "type", n->info[side]->op, "only_in", side ? "b" : "a"));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:s}", "kind", "node", "node", n->name, "op", n->info[side]->op,
+                                "only_in", side ? "b" : "a"));
         return;
     }
-    cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "node", n->name, "type", n->info[1]->op,
-                             "dtype_a", kf_dtype_name(n->info[0]->dtype), "dtype_b", kf_dtype_name(n->info[1]->dtype),
-                             "cosine", n->cosine, "sqnr_db", cli_real(n->sqnr), "alone_cosine",
-                             cli_real(n->alone_cosine), "alone_sqnr_db", cli_real(n->alone_sqnr), "cost_sqnr_db",
-                             cli_real(n->cost), "macs", (json_int_t)n->info[1]->macs, "rescaled", n->rescaled));
+    cli_print_json(cli_pack("{s:s,s:s,s:s,s:s,s:s,s:f,s:o,s:o,s:o,s:o,s:I,s:b}", "kind", "node", "node", n->name, "op",
+                            n->info[1]->op, "dtype_a", kf_dtype_name(n->info[0]->dtype), "dtype_b",
+                            kf_dtype_name(n->info[1]->dtype), "cosine", n->cosine, "sqnr_db", cli_real(n->sqnr),
+                            "alone_cosine", cli_real(n->alone_cosine), "alone_sqnr_db", cli_real(n->alone_sqnr),
+                            "cost_sqnr_db", cli_real(n->cost), "macs", (json_int_t)n->info[1]->macs, "rescaled",
+                            n->rescaled));
 }
 
 /* A column of dB: exact outputs have no error. */
@@ -127,6 +126,7 @@ kf_status compared_run(const kf_model *const *m, const pictures *p, kf_compare_o
     o->progress = progress;
     o->fewer_threads = cli_fewer_threads;
     cli_cancel_on();
+    cli_progress("pictures", 0, 0);
     kf_status st = kf_compare(m[0], m[1], p, o, out, err);
     cli_cancel_off();
     return st;

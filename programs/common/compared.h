@@ -5,8 +5,6 @@
 
 #include "common/pictures.h"
 
-/** A number of the JSON objects: null where it is not finite. */
-json_t *cli_real(double x);
 /** The summary's keys; those that need labels are null without. */
 json_t *compared_json(const kf_comparison_summary *s);
 /** The same for people, some lines. */

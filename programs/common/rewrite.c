@@ -15,9 +15,10 @@ typedef struct options {
     bool json;
 } options;
 
+enum { KEY_CHECK = 1000 };
 static const struct argp_option OPTIONS[] = {
     {"output", 'o', "OUT.onnx", 0, "the file to write (required)", 0},
-    {"check", 'c', "N", 0,
+    {"check", KEY_CHECK, "N", 0,
      "random inputs that have to give the same outputs before anything is written (default: 3; 0 for none)", 0},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for files with free dimensions", 0},
     {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 0},
@@ -40,7 +41,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'q':
         if (kf_qdq_form_from_name(arg, &o->form, &err) != KF_OK) argp_error(state, "--qdq: %s", err.text);
         return 0;
-    case 'c': o->check = (int)cli_number(state, "--check", arg, 0, 1000); return 0;
+    case KEY_CHECK: o->check = (int)cli_number(state, "--check", arg, 0, 1000); return 0;
     case ARGP_KEY_ARG:
         if (o->in) argp_error(state, "%s: one input only", arg);
         o->in = arg;
@@ -54,9 +55,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static void report(const options *o, const kf_rewrite_result *r) {
     if (o->json) {
-        json_t *j = json_pack("{s:s,s:s,s:i,s:i,s:i,s:i}", "input", o->in, "output", o->out, "opset", r->opset,
-                              "nodes_before", r->nodes_before, "nodes_after", r->nodes_after, "checked", o->check);
-        json_object_set_new(j, "max_difference", o->check ? json_real(r->max_difference) : json_null());
+        json_t *j = cli_pack("{s:s,s:s,s:s,s:i,s:i,s:i,s:i,s:o}", "kind", "rewritten", "model", o->in, "output", o->out,
+                             "opset", r->opset, "nodes_before", r->nodes_before, "nodes_after", r->nodes_after,
+                             "checked", o->check, "max_difference", o->check ? cli_real(r->max_difference) : NULL);
         cli_print_json(j);
         return;
     }
@@ -91,7 +92,8 @@ int cli_rewrite(int argc, char **argv, kf_optimize_level level, const char *doc)
     options o = {.check = 3};
     kf_error err = {0};
     kf_rewrite_result r = {.size = sizeof r};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
+    cli_json_beside(o.out);
     if (rewrite(&o, level, &r, &err) != KF_OK) return cli_fail(&err);
     if (r.inexact)
         fprintf(stderr,

@@ -13,10 +13,9 @@ static json_t *profile_json(const kf_bench_result *r, const kf_model *m) {
     json_t *steps = json_array();
     kf_step_info t = {.size = sizeof t};
     for (int i = 0; i < r->n_steps && kf_model_step(m, i, &t, NULL) == KF_OK; i++)
-        json_array_append_new(steps, json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:f}", "name", t.name, "op", t.op,
-                                               "kernel", t.kernel, "shape", (json_int_t)t.shape[0],
-                                               (json_int_t)t.shape[1], (json_int_t)t.shape[2], (json_int_t)t.shape[3],
-                                               "macs", (json_int_t)t.macs, "ms", r->step_ms[i]));
+        json_array_append_new(steps, cli_pack("{s:s,s:s,s:s,s:o,s:I,s:f}", "node", t.name, "op", t.op, "kernel",
+                                              t.kernel, "shape", cli_shape(t.shape, 4), "macs", (json_int_t)t.macs,
+                                              "ms", r->step_ms[i]));
     return steps;
 }
 
@@ -24,9 +23,9 @@ static void print_json(const char *name, const kf_bench_result *r, const kf_mode
     const kf_bench_summary *s = &r->summary;
     bool several = r->alone_fps > 0;
     json_t *rss = peak ? json_real((double)peak / MIB) : json_null();
-    json_t *j = json_pack("{s:s,s:i,s:s,s:f,s:f,s:f,s:o,s:s}", "model", name, "threads", r->threads, "mode",
-                          several ? "throughput" : "latency", "median_ms", s->median, "p90_ms", s->p90, "fps",
-                          several ? s->fps : s->fps_alone, "rss_mib", rss, "isa", kf_cpu_name());
+    json_t *j = cli_pack("{s:s,s:s,s:i,s:s,s:f,s:f,s:f,s:o,s:s}", "kind", "bench", "model", name, "threads", r->threads,
+                         "mode", several ? "throughput" : "latency", "median_ms", s->median, "p90_ms", s->p90, "fps",
+                         several ? s->fps : s->fps_alone, "rss_mib", rss, "isa", kf_cpu_name());
     if (several) {
         json_object_set_new(j, "sessions", json_integer(r->sessions));
         json_object_set_new(j, "scaling", json_real(r->scaling));

@@ -1,6 +1,7 @@
 /* bench --table: what a row of the reference page's table is measured on, and how it is printed.
  * Owner rule: pictures and the float model live for one row. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/files.h"
 #include "kitfox/bench_print.h"
@@ -13,15 +14,27 @@ static const char *percent_text(double x, char text[16]) {
     return text;
 }
 
-static void print_row(const char *name, const kf_bench_row *row, bool first, bool json) {
+/* "96x64" of a table: height and width. */
+static json_t *pixels(const char *input) {
+    json_t *list = json_array();
+    for (char *end; *input; input = *end ? end + 1 : end) {
+        long n = strtol(input, &end, 10);
+        if (end == input) break;
+        json_array_append_new(list, json_integer(n));
+    }
+    return list;
+}
+
+static void print_row(const char *name, const kf_bench_row *row, bool first, bool json, const char *data) {
     char a[16], b[16];
-    double parameters = (double)row->parameters / 1e6, macs = (double)row->macs / 1e6;
+    double parameters = (double)row->parameters / 1e6;
     if (json) {
-        cli_print_json(json_pack(
-            "{s:s,s:s,s:s,s:I,s:f,s:f,s:o,s:o,s:f,s:i,s:f,s:f,s:s}", "model", name, "mode", "table", "size", row->input,
-            "classes", (json_int_t)row->classes, "parameters_m", parameters, "macs_m", macs, "float_top1",
-            percent_or_null(row->float_top1), "quantized_top1", percent_or_null(row->quantized_top1), "ms_one",
-            row->ms_one, "threads", row->sessions, "ms_many", row->ms_many, "fps", row->fps, "isa", kf_cpu_name()));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:s?,s:o,s:I,s:I,s:I,s:o,s:o,s:f,s:i,s:f,s:f,s:s}", "kind", "bench",
+                                "model", name, "mode", "table", "data", data, "size", pixels(row->input), "classes",
+                                (json_int_t)row->classes, "stored", (json_int_t)row->parameters, "macs",
+                                (json_int_t)row->macs, "float_top1", percent_or_null(row->float_top1), "quantized_top1",
+                                percent_or_null(row->quantized_top1), "ms_one", row->ms_one, "threads", row->sessions,
+                                "ms_many", row->ms_many, "fps", row->fps, "isa", kf_cpu_name()));
         return;
     }
     if (first)
@@ -62,7 +75,7 @@ kf_status bench_print_table(const bench_table *o, const kf_model *m, const char 
     ro.frames = o->frames, ro.sessions = o->sessions;
     ro.progress = cli_stop, ro.fewer_threads = cli_fewer_threads;
     if (st == KF_OK) st = kf_bench_table(m, &ro, &row, err);
-    if (st == KF_OK) print_row(name, &row, first, o->common->json);
+    if (st == KF_OK) print_row(name, &row, first, o->common->json, o->data);
     kf_dataset_destroy(&pictures);
     kf_model_destroy(&other);
     return st;

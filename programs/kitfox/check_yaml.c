@@ -16,11 +16,11 @@ static json_t *value_json(const kf_rdk_entry *e) {
     case KF_ENTRY_BOOL: return json_boolean(e->number != 0);
     case KF_ENTRY_INT:
         if (e->number > -9e18 && e->number < 9e18) return json_integer((json_int_t)e->number);
-        return json_real(e->number); /* past 64 bits */
-    case KF_ENTRY_FLOAT: return json_real(e->number);
+        return cli_real(e->number); /* past 64 bits */
+    case KF_ENTRY_FLOAT: return cli_real(e->number);
     case KF_ENTRY_LIST: return json_array();
     case KF_ENTRY_MAPPING: return json_object();
-    default: return json_string(e->text);
+    default: return cli_text(e->text);
     }
 }
 
@@ -32,15 +32,10 @@ static void print_entry(const kf_rdk_entry *e, bool json) {
         return;
     }
     json_t *path = json_array();
-    for (int32_t i = 0; i < e->depth; i++) json_array_append_new(path, json_string(e->path[i]));
-    json_t *value = value_json(e);
-    if (!value) value = json_null(); /* .inf and .nan: JSON has neither */
-    json_t *o = json_pack("{s:o,s:o,s:s,s:i,s:i}", "path", path, "value", value, "type", TYPES[e->type], "line",
-                          e->line, "column", e->column);
-    char *line = json_dumps(o, JSON_COMPACT); /* numbers with all their digits, unlike measurements */
-    if (line) puts(line);
-    free(line);
-    json_decref(o);
+    for (int32_t i = 0; i < e->depth; i++) json_array_append_new(path, cli_text(e->path[i]));
+    /* numbers with all their digits, unlike measurements */
+    cli_print_json_exactly(cli_pack("{s:s,s:o,s:o,s:s,s:i,s:i}", "kind", "entry", "path", path, "value", value_json(e),
+                                    "type", TYPES[e->type], "line", e->line, "column", e->column));
 }
 
 static kf_status check_frames(const char *path, const kf_rdk_config *c, const cli_common *common, const kf_tensor *in,
@@ -53,8 +48,8 @@ static kf_status check_frames(const char *path, const kf_rdk_config *c, const cl
     KF_TRY(kf_rdk_check_frames(c, (const char *const *)f->paths, f->n, w, h, &l, err));
     const char *range = c->limited ? "limited" : "full";
     if (common->json)
-        cli_print_json(json_pack("{s:I,s:i,s:i,s:s,s:b}", "frames", (json_int_t)l.frames, "luma_min", l.lo, "luma_max",
-                                 l.hi, "range", range, "agrees", l.complaint == NULL));
+        cli_print_json(cli_pack("{s:s,s:I,s:i,s:i,s:s,s:b}", "kind", "luma", "frames", (json_int_t)l.frames, "luma_min",
+                                l.lo, "luma_max", l.hi, "range", range, "agrees", l.complaint == NULL));
     if (l.complaint)
         fprintf(stderr, "kitfox: note: %s: the luma of %zu frames lies in %d..%d, %s\n",
                 kf_rdk_place(c, "input_space_and_range"), l.frames, l.lo, l.hi, l.complaint);
@@ -85,7 +80,8 @@ kf_status check_yaml(const char *path, const cli_common *common, const yaml_fram
     for (int32_t i = 0; kf_rdk_get(c, i, &e, &end) == KF_OK; i++) print_entry(&e, common->json);
     kf_status st = check_model(c, common, &in, &samples, err);
     if (st == KF_OK && common->json)
-        cli_print_json(json_pack("{s:s,s:I}", "model", c->model, "samples", (json_int_t)samples));
+        cli_print_json(cli_pack("{s:s,s:s,s:b,s:s,s:I}", "kind", "verdict", "config", path, "fits", true, "model",
+                                c->model, "samples", (json_int_t)samples));
     else if (st == KF_OK) printf("%s: model, node names and %zu calibration samples are fine\n", path, samples);
     if (st == KF_OK && frames->n) st = check_frames(path, c, common, &in, frames, err);
     kf_rdk_free(&c);

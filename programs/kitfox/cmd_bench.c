@@ -37,9 +37,6 @@ static const struct argp_option OPTIONS[] = {
     {"data", 'd', "DIR", 0, "with --table: labelled pictures for the accuracies, as for eval", 0},
     {"rdk", KEY_RDK, NULL, 0, "the lines of hrt_model_exec perf; a thread count is that many sessions of one thread",
      0},
-    {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing, for ONNX files with --data", 0},
-    {"json", 'j', NULL, 0, "one JSON object per line", 0},
-    {"input-shape", 's', "SHAPE", 0, "for ONNX files with free dimensions", 0},
     {0},
 };
 
@@ -49,6 +46,7 @@ static void check_options(struct argp_state *state, const options *o) {
         argp_error(state, "--table, --rdk, --sessions and --profile exclude each other");
     if ((o->data || o->float_model) && !o->table) argp_error(state, "--data and --float need --table");
     if (o->float_model && !o->data) argp_error(state, "--float needs --data DIR");
+    if (o->common.preprocess && !o->data) argp_error(state, "--preprocess is for the pictures of --data DIR");
     if (o->rdk && o->common.json) argp_error(state, "--rdk is a form of its own; leave --json out");
 }
 
@@ -58,15 +56,12 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 't': o->n_counts = cli_numbers(state, "--threads", arg, KF_MAX_THREADS, o->counts, MAX_COUNTS); return 0;
     case 'S': o->n_sessions = cli_numbers(state, "--sessions", arg, KF_MAX_THREADS, o->sessions, MAX_COUNTS); return 0;
     case 'n': o->frames = (int)cli_number(state, "--frames", arg, 1, KF_BENCH_MAX_FRAMES); return 0;
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: cli_inputs(state, &o->common, 3); return 0;
     case KEY_PROFILE: o->profile = true; return 0;
     case KEY_TABLE: o->table = true; return 0;
     case KEY_RDK: o->rdk = true; return 0;
     case KEY_FLOAT: o->float_model = arg; return 0;
     case 'd': o->data = arg; return 0;
-    case 'p': o->common.preprocess = arg; return 0;
-    case 'j': o->common.json = true; return 0;
-    case 's': o->common.input_shape = arg; return 0;
     case ARGP_KEY_ARGS:
         o->models = state->argv + state->next;
         o->n_models = state->argc - state->next;
@@ -115,19 +110,20 @@ static kf_status bench(options *o, const kf_model *m, const char *name, kf_error
 /* A compiled model carries its own preprocessing: then --preprocess is for the float model beside it. */
 static kf_status load(options *o, const char *arg, kf_model **m, bool first, kf_error *err) {
     cli_common c = o->common;
-    if (o->float_model && (!arg || !cli_is_imported(arg))) c.preprocess = c.input_shape = NULL;
+    if (o->float_model && (!arg || !cli_is_imported(arg))) c.preprocess = c.input_shape = c.arch = NULL;
     o->measured = kf_peak_reset(NULL) == KF_OK || first;
     return cli_load_model(arg, &c, m, err);
 }
 
 int cmd_bench(int argc, char **argv) {
-    static const struct argp_child children[] = {{&cli_limits_argp, 0, NULL, 0}, {0}};
+    static const struct argp_child children[] = {
+        {&cli_import_argp, 0, NULL, 0}, {&cli_json_argp, 0, NULL, 0}, {&cli_limits_argp, 0, NULL, 0}, {0}};
     static const char doc[] = "Latency, frames per second and peak memory. Where a quantized model and its float form "
                               "are both given, a note says when the quantized one is the slower on this CPU.";
     const struct argp argp = {OPTIONS, parse, "[MODEL...]", doc, children, NULL, NULL};
     options o = {0};
     kf_error err = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     if (!o.frames) o.frames = o.rdk ? 200 : 100;
     if (!o.n_counts && !o.table) o.counts[o.n_counts++] = 1;
     for (int i = 0; i < o.n_models || i == 0; i++) {

@@ -29,7 +29,7 @@ static bool add_frames(options *o, char *path) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: cli_inputs(state, &o->common, 3); return 0;
     case KEY_FRAMES: return add_frames(o, arg) ? 0 : ENOMEM;
     case KEY_NV12: cli_frame_size(state, "--nv12", arg, &o->frames.width, &o->frames.height); return 0;
     case ARGP_KEY_ARG:
@@ -57,15 +57,25 @@ static void shape_text(const kf_checked_node *n, char text[96]) {
 static void print_node(const kf_checked_node *n, bool json) {
     char shape[96];
     const char *verdict = kf_node_fate_name(n->fate), *link = "", *detail = "";
-    shape_text(n, shape);
     if (json) {
-        cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:s}", "name", n->name, "op", n->op, "shape", shape, "verdict",
-                                 verdict, "detail", n->detail));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:o,s:s,s:s}", "kind", "node", "node", n->name, "op", n->op, "shape",
+                                cli_shape(n->shape, n->rank), "verdict", verdict, "detail", n->detail));
         return;
     }
+    shape_text(n, shape);
     if (n->fate == KF_FATE_FUSED) link = "  into ", detail = n->detail;
     if (n->fate == KF_FATE_UNSUPPORTED) link = "  because ", detail = n->detail;
     printf("%-11s  %-20s %-18s %s%s%s\n", verdict, n->op, shape, n->name, link, detail);
+}
+
+static void print_counts_json(const char *path, const kf_check_result *r, bool imported) {
+    const size_t *count = r->count;
+    json_int_t unsupported = (json_int_t)count[KF_FATE_UNSUPPORTED];
+    cli_print_json(cli_pack(
+        "{s:s,s:s,s:b,s:I,s:o,s:o,s:o,s:I}", "kind", "verdict", "model", path, "fits", imported && !unsupported,
+        "nodes", (json_int_t)r->n, "supported", imported ? json_integer((json_int_t)count[KF_FATE_SUPPORTED]) : NULL,
+        "fused", imported ? json_integer((json_int_t)count[KF_FATE_FUSED]) : NULL, "folded",
+        imported ? json_integer((json_int_t)count[KF_FATE_FOLDED]) : NULL, "unsupported", unsupported));
 }
 
 static void print_counts(const kf_check_result *r, bool imported) {
@@ -87,7 +97,8 @@ static kf_status check_onnx(const char *path, const cli_common *c, bool *fits, k
     i.options.n_labels = 0; /* they make no difference to the nodes */
     kf_status st = kf_check(path, &i.options, &r, err);
     for (size_t k = 0; k < r.n; k++) print_node(&r.nodes[k], c->json);
-    if (!c->json) print_counts(&r, st == KF_OK);
+    if (c->json) print_counts_json(path, &r, st == KF_OK);
+    else print_counts(&r, st == KF_OK);
     *fits = r.count[KF_FATE_UNSUPPORTED] == 0;
     kf_check_result_free(&r);
     kf_labels_free(&i.labels);
@@ -95,7 +106,8 @@ static kf_status check_onnx(const char *path, const cli_common *c, bool *fits, k
 }
 
 int cmd_check(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&cli_labels_argp, 0, NULL, 0}, {&cli_import_argp, 0, NULL, 0}, {&cli_json_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS,
                               parse,
                               "IN.onnx\nCONFIG.yaml [--frames FILE...]",
@@ -110,7 +122,7 @@ int cmd_check(int argc, char **argv) {
     kf_error err = {0};
     bool fits = true;
     kf_status st = KF_OK;
-    int usage = argp_parse(&argp, argc, argv, 0, NULL, &o);
+    int usage = cli_parse(&argp, argc, argv, &o);
     if (!usage && quantize_is_yaml(o.in)) st = check_yaml(o.in, &o.common, &o.frames, &err);
     else if (!usage) st = check_onnx(o.in, &o.common, &fits, &err);
     free(o.frames.paths);

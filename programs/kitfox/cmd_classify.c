@@ -9,22 +9,23 @@
 #include "common/kinds.h"
 #include "kitfox/bench.h"
 
-enum { KEY_NO_EXIF = 1000 };
+enum { KEY_NO_EXIF = 1000, KEY_STRICT };
 
 typedef struct options {
     cli_common common;
     kf_labels labels; /* of --labels; replace the model's */
     long k;
     const char *annotate;
-    bool no_exif;
+    bool no_exif, strict;
     char **args;
     int n_args;
 } options;
 
 static const struct argp_option OPTIONS[] = {
     {"top", 'k', "N", 0, "labels per picture (default 5)", 0},
-    {"annotate", 'a', "OUT.png", 0, "write the picture with its labels; %s in the name becomes the picture's name", 0},
+    {"annotate", 'A', "OUT.png", 0, "write the picture with its labels; %s in the name becomes the picture's name", 0},
     {"no-exif", KEY_NO_EXIF, NULL, 0, "leave the camera's orientation alone, as training pipelines do", 0},
+    {"strict", KEY_STRICT, NULL, 0, "stop at the first picture that cannot be read (default: skip and count them)", 0},
     {0},
 };
 
@@ -33,8 +34,9 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
     case 'k': o->k = cli_number(state, "-k", arg, 1, KF_MAX_TOP); return 0;
-    case 'a': o->annotate = arg; return 0;
+    case 'A': o->annotate = arg; return 0;
     case KEY_NO_EXIF: o->no_exif = true; return 0;
+    case KEY_STRICT: o->strict = true; return 0;
     case ARGP_KEY_ARGS:
         o->args = state->argv + state->next;
         o->n_args = state->argc - state->next;
@@ -45,13 +47,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 typedef struct printing {
     const options *o;
-    bool failed;
+    const char *model;
+    size_t done, skipped;
+    bool failed; /* an annotated picture could not be written */
 } printing;
 
-static void print_error(printing *p, const char *path, const char *why) {
-    p->failed = true;
-    if (p->o->common.json) cli_print_json(json_pack("{s:s,s:s}", "image", path, "error", why));
-    else cli_say("%s", why);
+static void print_error(const printing *p, const char *path, kf_status status, const char *why) {
+    if (!p->o->common.json) cli_say("%s", why);
+    else
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:o}", "kind", "picture", "model", p->model, "image", path, "error",
+                                cli_error_json(status, why)));
 }
 
 static int print_picture(void *user, const kf_classified *c) {
@@ -59,17 +64,22 @@ static int print_picture(void *user, const kf_classified *c) {
     const options *o = p->o;
     kf_error err = {0};
     if (c->error) {
-        print_error(p, c->path, c->error);
-        return 0;
+        p->skipped++;
+        print_error(p, c->path, c->status, c->error);
+        return o->strict;
     }
+    p->done++;
     if (o->common.json) {
-        cli_print_json(json_pack("{s:s,s:o,s:f}", "image", c->path, "top", cli_scores(c->top, c->n), "ms", c->ms));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:o,s:f}", "kind", "picture", "model", p->model, "image", c->path, "top",
+                                cli_scores(c->top, c->n), "ms", c->ms));
     } else {
-        printf("%s  (%.2f ms)\n", c->path, c->ms);
+        printf("%s  (%.2f ms)\n", cli_shown(c->path), c->ms);
         cli_print_scores(c->top, c->n);
     }
-    if (o->annotate && cli_annotate(c->image, c->path, c->top, c->n, o->annotate, &err) != KF_OK)
-        print_error(p, c->path, err.text);
+    if (o->annotate && cli_annotate(c->image, c->path, c->top, c->n, o->annotate, &err) != KF_OK) {
+        p->failed = true;
+        print_error(p, c->path, err.status, err.text);
+    }
     return 0;
 }
 
@@ -92,24 +102,26 @@ static kf_status run(const options *o, const kf_model *m, int first, printing *p
     kf_classify_options_init(&co);
     co.top = (int32_t)o->k, co.threads = o->common.threads, co.no_exif = o->no_exif, co.labels = &o->labels;
     co.picture = print_picture, co.fewer_threads = cli_fewer_threads, co.user = p;
-    return kf_classify_files(m, (const char *const *)o->args + first, (size_t)(o->n_args - first), &co, NULL, err);
+    kf_status st =
+        kf_classify_files(m, (const char *const *)o->args + first, (size_t)(o->n_args - first), &co, NULL, err);
+    return st == KF_ERR_CANCELLED ? KF_OK : st; /* by --strict: the picture has been named */
 }
 
 /* A first argument that is no picture is a model where a picture follows: a wrong name must not send the picture to the
  * built-in network. False: a usage error was printed. */
-static bool find_model(const options *o, int *first) {
+static bool find_model(const options *o, const char *name, int *first) {
     const char *given = o->n_args > 0 ? o->args[0] : "-";
     bool model = cli_is_model(given);
     if (!model && o->n_args > 1 && strcmp(given, "-") != 0)
         model = cli_kind_of(given) == CLI_UNKNOWN && cli_kind_of(o->args[1]) == CLI_PICTURE;
     *first = model;
     if (o->n_args <= *first) {
-        cli_say("no picture given; %s classify [MODEL] IMAGE...; see --help", cli_program);
+        cli_usage(name, "no picture given; [MODEL] IMAGE... is needed");
         return false;
     }
     for (int i = 1; i < o->n_args; i++) {
         if (!cli_is_model(o->args[i])) continue;
-        cli_say("%s: a model, where a picture is meant; %s classify [MODEL] IMAGE...", o->args[i], cli_program);
+        cli_usage(name, "%s: a model, where a picture is meant; [MODEL] IMAGE... is needed", o->args[i]);
         return false;
     }
     return true;
@@ -126,9 +138,9 @@ int cmd_classify(int argc, char **argv) {
                               NULL};
     options o = {.k = 5};
     kf_error err = {0};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     int first;
-    if (!find_model(&o, &first)) return EXIT_USAGE;
+    if (!find_model(&o, argv[0], &first)) return EXIT_USAGE;
     const char *model = first ? o.args[0] : NULL;
     kf_model *m = NULL;
     cli_common import = o.common;
@@ -137,10 +149,11 @@ int cmd_classify(int argc, char **argv) {
     if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = cli_labels(o.common.labels, m, &o.labels, &err);
-    printing p = {&o, false};
+    printing p = {.o = &o, .model = model ? model : "everyday10"};
     if (st == KF_OK) st = run(&o, m, first, &p, &err);
     if (st != KF_OK) cli_fail(&err);
     kf_model_destroy(&m);
     kf_labels_free(&o.labels);
-    return st != KF_OK || p.failed ? EXIT_FAILED : EXIT_DONE;
+    if (p.skipped && p.done) cli_note_skipped(p.skipped, p.done + p.skipped);
+    return st != KF_OK || p.failed || (p.skipped && (o.strict || !p.done)) ? EXIT_FAILED : EXIT_DONE;
 }

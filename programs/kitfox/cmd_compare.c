@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/choice.h"
 #include "common/compared.h"
 #include "common/files.h"
 
@@ -12,16 +13,15 @@ enum { KEY_NODE_IMAGES = 3000, KEY_REPORT };
 
 typedef struct options {
     cli_common common;
-    const char *a, *b, *data, *list, *report;
-    size_t limit, node_images;
+    cli_choice choice;
+    const char *a, *b, *data, *report;
+    size_t node_images;
     bool nodes;
 } options;
 
 static const struct argp_option OPTIONS[] = {
     {"data", 'd', "DIR", 0,
      "pictures, sub-folders included (required); labels come from its labels.csv or its class folders", 0},
-    {"list", 'L', "FILE", 0, "which files of DIR, one per line", 0},
-    {"limit", 'n', "N", 0, "N of them, spread evenly", 0},
     {"nodes", 'N', NULL, 0,
      "also print the nodes, worst first: the error of both networks run from the picture, of B's node alone on A's "
      "values, and what that node costs A's output",
@@ -34,11 +34,9 @@ static const struct argp_option OPTIONS[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common, state->child_inputs[1] = &o->choice; return 0;
     case 'd': o->data = arg; return 0;
-    case 'L': o->list = arg; return 0;
     case 'N': o->nodes = true; return 0;
-    case 'n': o->limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000); return 0;
     case KEY_NODE_IMAGES: o->node_images = (size_t)cli_number(state, "--node-images", arg, 1, 1000000); return 0;
     case KEY_REPORT: o->report = arg; return 0;
     case ARGP_KEY_ARG:
@@ -64,17 +62,27 @@ static kf_status write_page(const kf_comparison *w, const options *o, bool label
     snprintf(title, sizeof title, "%.200s and %.200s compared", file_name(o->a), file_name(o->b));
     snprintf(basis, sizeof basis, "On %zu pictures of %.800s%s%s.", w->summary.images, o->data,
              labels ? ", with the labels found there" : "; no labels were found there",
-             o->list ? " (those of a list)" : "");
+             o->choice.list ? " (those of a list)" : "");
     p.title = title, p.basis = basis;
     p.names[0] = o->a, p.names[1] = o->b;
     p.bytes[0] = compared_file_bytes(o->a), p.bytes[1] = compared_file_bytes(o->b);
     return compared_page(o->report, w, &p, err);
 }
 
+static void print_json(const kf_comparison *w, const options *o) {
+    json_t *all = cli_pack("{s:s,s:s,s:s,s:s,s:I}", "kind", "comparison", "model_a", o->a, "model_b", o->b, "data",
+                           o->data, "skipped", (json_int_t)w->skipped);
+    json_t *numbers = compared_json(&w->summary);
+    json_object_update(all, numbers);
+    json_decref(numbers);
+    cli_print_json(all);
+}
+
 static kf_status tell(const kf_comparison *w, const options *o, bool labels, kf_error *err) {
     if (o->report) KF_TRY(write_page(w, o, labels, err));
-    if (o->common.json) cli_print_json(compared_json(&w->summary));
+    if (o->common.json) print_json(w, o);
     else compared_print(&w->summary);
+    cli_note_skipped(w->skipped, w->samples->n);
     return o->nodes ? compared_print_nodes(w, o->common.json, err) : KF_OK;
 }
 
@@ -110,7 +118,7 @@ static void note_preprocessing(kf_model *const *m) {
 }
 
 int cmd_compare(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&cli_choice_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
         OPTIONS, parse, "A B --data DIR", "How far two models agree on pictures. A is the reference.", children,
         NULL,    NULL};
@@ -121,20 +129,22 @@ int cmd_compare(int argc, char **argv) {
     int64_t *truth = NULL;
     kf_comparison w = {.size = sizeof w};
     kf_compare_options how;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     char csv[4096];
     snprintf(csv, sizeof csv, "%.4000s/labels.csv", o.data);
     const cli_output out = {o.report, "--report", false};
-    kf_status st = cli_outputs_check(&out, 1, (const char *const[]){o.a, o.b, o.list, o.common.labels, csv}, 5, &err);
+    kf_status st =
+        cli_outputs_check(&out, 1, (const char *const[]){o.a, o.b, o.choice.list, o.common.labels, csv}, 5, &err);
     o.common.outputs = &out, o.common.n_outputs = 1;
     if (st == KF_OK) st = load(&o, m, &err);
     if (st == KF_OK) note_preprocessing(m);
-    if (st == KF_OK) st = kf_samples_find(o.data, o.list, o.limit, &p, &err);
+    if (st == KF_OK) st = kf_samples_find(o.data, o.choice.list, o.choice.limit, &p, &err);
     if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)p.paths, p.n, &err);
     if (st == KF_OK) st = kf_samples_labels(&p, o.data, named(m), cli_note, NULL, &truth, &err);
     kf_compare_options_init(&how);
     how.labels = truth, how.threads = o.common.threads;
     how.node_images = o.nodes || o.report ? o.node_images : 0;
+    if (!o.choice.strict) how.skipped = cli_line;
     if (st == KF_OK) st = compared_run((const kf_model *const *)m, &p, &how, &w, &err);
     if (st == KF_OK) st = tell(&w, &o, truth != NULL, &err);
     kf_comparison_free(&w);

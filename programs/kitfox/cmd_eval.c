@@ -1,27 +1,24 @@
 /* kitfox eval [MODEL] --data DIR: top-1 and top-5 on class folders or a labels.csv.
  * kf_evaluate does the work; here are arguments and output.
  * Owner rule: model and data set live until the end. */
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cli.h"
+#include "common/choice.h"
 #include "common/files.h"
 #include "kitfox/predictions.h"
 
-enum { KEY_LIMIT = 1000, KEY_PREDICTIONS, KEY_CONFUSION, KEY_LIST };
+enum { KEY_PREDICTIONS = 1000, KEY_CONFUSION };
 
 typedef struct options {
     cli_common common;
-    const char *model, *data, *list, *predictions, *confusion;
-    long limit;
+    cli_choice choice;
+    const char *model, *data, *predictions, *confusion;
 } options;
 
 static const struct argp_option OPTIONS[] = {
     {"data", 'd', "DIR", 0, "class folders, or pictures with a labels.csv (required)", 0},
-    {"list", KEY_LIST, "FILE", 0, "only the pictures on its lines: file, or file,class_index", 0},
-    {"limit", KEY_LIMIT, "N", 0, "N of the pictures, spread evenly over the classes", 0},
     {"predictions", KEY_PREDICTIONS, "OUT.csv", 0, "file,class_index,top1,...,top5", 0},
     {"confusion", KEY_CONFUSION, "OUT.html", 0, "a page with the confusion matrix and the accuracy of each class", 0},
     {0},
@@ -30,12 +27,10 @@ static const struct argp_option OPTIONS[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common, state->child_inputs[1] = &o->choice; return 0;
     case 'd': o->data = arg; return 0;
-    case KEY_LIST: o->list = arg; return 0;
     case KEY_CONFUSION: o->confusion = arg; return 0;
     case KEY_PREDICTIONS: o->predictions = arg; return 0;
-    case KEY_LIMIT: o->limit = cli_number(state, "--limit", arg, 1, LONG_MAX); return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "%s: one model only", arg);
         o->model = arg;
@@ -72,15 +67,16 @@ static kf_status print(const kf_model *m, const options *o, const kf_evaluation 
     char text[300];
     if (!e->images) return cli_error(err, KF_ERR_IO, "%.600s: none of %zu pictures could be read", o->data, e->failed);
     snprintf(text, sizeof text,
-             "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu failed", e->images,
-             e->top1, e->low, e->high, e->top5, e->images_per_s, e->failed);
+             "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu skipped",
+             e->images, e->top1, e->low, e->high, e->top5, e->images_per_s, e->failed);
     FILE *to = o->predictions ? cli_talk(o->predictions) : stdout;
     if (o->common.json)
-        fprintf(to,
-                "{\"images\":%zu,\"top1\":%.4f,\"top5\":%.4f,\"images_per_s\":%.2f,\"failed\":%zu,\"low\":%.4f,"
-                "\"high\":%.4f}\n",
-                e->images, e->top1, e->top5, e->images_per_s, e->failed, e->low, e->high);
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:I}", "kind", "evaluation", "model",
+                                o->model ? o->model : "everyday10", "data", o->data, "images", (json_int_t)e->images,
+                                "top1", e->top1, "top5", e->top5, "low", e->low, "high", e->high, "images_per_s",
+                                e->images_per_s, "skipped", (json_int_t)e->failed));
     else fprintf(to, "%s\n", text);
+    cli_note_skipped(e->failed, e->images + e->failed);
     return o->confusion ? write_confusion(m, o, e, text, err) : KF_OK;
 }
 
@@ -91,13 +87,14 @@ enum { N_OUTPUTS = 2 };
 static kf_status check_outputs(const options *o, const cli_output out[N_OUTPUTS], kf_error *err) {
     char csv[4096];
     snprintf(csv, sizeof csv, "%.4000s/labels.csv", o->data);
-    return cli_outputs_check(out, N_OUTPUTS, (const char *const[]){o->model, o->list, o->common.labels, csv}, 4, err);
+    return cli_outputs_check(out, N_OUTPUTS, (const char *const[]){o->model, o->choice.list, o->common.labels, csv}, 4,
+                             err);
 }
 
 static kf_status check_pictures(const kf_dataset *d, const options *o, kf_error *err) {
     kf_dataset_item it;
     if (kf_dataset_count(d) == 0)
-        return cli_error_at(err, KF_ERR_ARGUMENT, o->list ? o->list : o->data,
+        return cli_error_at(err, KF_ERR_ARGUMENT, o->choice.list ? o->choice.list : o->data,
                             "no pictures; class folders with pictures or a labels.csv are needed");
     for (size_t i = 0; (o->predictions || o->confusion) && i < kf_dataset_count(d); i++) {
         KF_TRY(kf_dataset_get(d, i, &it, err));
@@ -111,10 +108,11 @@ static kf_status evaluate(const kf_model *m, const kf_dataset *d, const options 
     kf_evaluation e = {.size = sizeof e};
     kf_evaluate_options how;
     kf_evaluate_options_init(&how);
-    how.threads = o->common.threads, how.limit = (size_t)o->limit;
+    how.threads = o->common.threads, how.limit = o->choice.limit, how.strict = o->choice.strict;
     how.progress = progress, how.prediction = predictions_add, how.fewer_threads = cli_fewer_threads, how.user = &t;
     KF_TRY(predictions_begin(&t, o->predictions, err));
     cli_cancel_on();
+    cli_progress("pictures", 0, 0);
     kf_status st = kf_evaluate(m, d, &how, &e, err);
     cli_cancel_off();
     st = predictions_end(&t, st, err);
@@ -124,19 +122,20 @@ static kf_status evaluate(const kf_model *m, const kf_dataset *d, const options 
 }
 
 int cmd_eval(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&cli_choice_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS, parse, "[MODEL] --data DIR", "Top-1 and top-5 on labelled pictures.", children,
                               NULL,    NULL};
     options o = {0};
     kf_error err = {0};
     kf_model *m = NULL;
     kf_dataset *d = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     const cli_output out[N_OUTPUTS] = {{o.predictions, "--predictions", true}, {o.confusion, "--confusion", false}};
     o.common.outputs = out, o.common.n_outputs = N_OUTPUTS;
+    cli_json_beside(o.predictions);
     kf_status st = check_outputs(&o, out, &err);
     if (st == KF_OK) st = cli_load_model(o.model, &o.common, &m, &err);
-    if (st == KF_OK) st = cli_dataset(o.data, o.list, m, &d, &err);
+    if (st == KF_OK) st = cli_dataset(o.data, o.choice.list, m, &d, &err);
     if (st == KF_OK) st = check_pictures(d, &o, &err);
     if (st == KF_OK) st = evaluate(m, d, &o, &err);
     kf_dataset_destroy(&d);

@@ -3,8 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/cli.h"
+#include "common/compared.h"
 #include "common/files.h"
+#include "kitfox/info.h"
 
 /* KEY_FIELD + k is the option of member k of the preprocessing. */
 enum { KEY_RESIZE = 1000, KEY_FIELD, MOST_FIELDS = 32, NAME_ROOM = 32 };
@@ -83,7 +84,7 @@ static bool gives(const options *o, const char *key) {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: cli_inputs(state, &o->common, 3); return 0;
     case 'o': o->out = arg; return 0;
     case KEY_RESIZE: o->resize = (int)cli_number(state, "--resize", arg, 1, 16384); return 0;
     case ARGP_KEY_ARG:
@@ -99,8 +100,20 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
+static kf_status report(const options *o, kf_graph *g, kf_error *err) {
+    kf_graph_info info = {.size = sizeof info};
+    KF_TRY(kf_graph_get_info(g, &info, err));
+    if (!o->common.json) fprintf(stderr, "%s written\n", cli_shown(o->out));
+    else
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:I,s:s?,s:o}", "kind", "imported", "model", o->in, "output", o->out,
+                                "bytes", (json_int_t)compared_file_bytes(o->out), "name", info.name, "preprocess",
+                                info_preprocess_json(&info.preprocess)));
+    return KF_OK;
+}
+
 int cmd_import(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&cli_labels_argp, 0, NULL, 0}, {&cli_import_argp, 0, NULL, 0}, {&cli_json_argp, 0, NULL, 0}, {0}};
     option_list list;
     list_options(&list);
     const char *what = "Compile an ONNX model or a safetensors checkpoint into one file with preprocessing and labels.";
@@ -108,15 +121,15 @@ int cmd_import(int argc, char **argv) {
     options o = {0};
     kf_error err = {0};
     kf_graph *g = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     const cli_output out = {o.out, "-o", true};
+    cli_json_beside(o.out);
     kf_status st = cli_outputs_check(&out, 1, (const char *const[]){o.in, o.common.labels}, 2, &err);
     o.common.outputs = &out, o.common.n_outputs = 1;
     if (st == KF_OK) st = cli_import(o.in, &o.common, &g, &err);
     if (st == KF_OK && (o.fields || o.resize)) st = kf_graph_change_picture(g, &o.given, o.fields, o.resize, &err);
     if (st == KF_OK) st = kf_graph_save(g, cli_output_name(o.out), &err);
+    if (st == KF_OK) st = report(&o, g, &err);
     kf_graph_destroy(&g);
-    if (cli_error_in(&err, st, o.in) != KF_OK) return cli_fail(&err);
-    if (!o.common.json) fprintf(stderr, "%s written\n", o.out);
-    return EXIT_DONE;
+    return cli_error_in(&err, st, o.in) == KF_OK ? EXIT_DONE : cli_fail(&err);
 }

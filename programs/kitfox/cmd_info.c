@@ -7,7 +7,7 @@
 #include "common/cli.h"
 #include "kitfox/info.h"
 
-enum { KEY_NODES = 1000, KEY_CPUS };
+enum { KEY_CPUS = 1000 };
 
 typedef struct options {
     cli_common common;
@@ -16,7 +16,7 @@ typedef struct options {
 } options;
 
 static const struct argp_option OPTIONS[] = {
-    {"nodes", KEY_NODES, NULL, 0, "one line a compiled step", 0},
+    {"nodes", 'N', NULL, 0, "one line a compiled step", 0},
     {"cpus", KEY_CPUS, NULL, 0, "instead: the instruction sets of the library, and which of them run here", 0},
     {0},
 };
@@ -24,8 +24,8 @@ static const struct argp_option OPTIONS[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
-    case KEY_NODES: o->nodes = true; return 0;
+    case ARGP_KEY_INIT: cli_inputs(state, &o->common, 4); return 0;
+    case 'N': o->nodes = true; return 0;
     case KEY_CPUS: o->cpus = true; return 0;
     case ARGP_KEY_ARG:
         if (o->model) argp_error(state, "%s: one model only", arg);
@@ -61,12 +61,11 @@ static void print_meaning(const kf_model_info *info) {
 
 static void set_meaning(json_t *j, const kf_model_info *info) {
     const char *range = info->input_range ? "limited" : "full";
-    json_object_set_new(j, "nv12_range", json_string(info->input_range_known ? range : "unknown"));
-    json_object_set_new(j, "takes", json_string(kf_takes_name(info->takes)));
-    json_object_set_new(j, "scores", json_string(kf_scores_kind_name(info->scores)));
-    json_object_set_new(j, "preprocess_origin", json_string(kf_origin_name(info->preprocess_origin)));
-    json_t *source = info->preprocess_source ? json_string(info->preprocess_source) : NULL;
-    json_object_set_new(j, "preprocess_source", source ? source : json_null());
+    json_object_set_new(j, "nv12_range", cli_text(info->input_range_known ? range : "unknown"));
+    json_object_set_new(j, "takes", cli_text(kf_takes_name(info->takes)));
+    json_object_set_new(j, "scores", cli_text(kf_scores_kind_name(info->scores)));
+    json_object_set_new(j, "preprocess_origin", cli_text(kf_origin_name(info->preprocess_origin)));
+    json_object_set_new(j, "preprocess_source", cli_text(info->preprocess_source));
 }
 
 static void print_json(const kf_model *m, const kf_model_info *info, const options *o) {
@@ -74,21 +73,20 @@ static void print_json(const kf_model *m, const kf_model_info *info, const optio
     kf_error err;
     if (kf_model_input(m, 0, &in, &err) != KF_OK || kf_model_output(m, 0, &out, &err) != KF_OK) return;
     json_t *j =
-        json_pack("{s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i}", "name", info->name, "parameters",
-                  (json_int_t)info->parameters, "stored", (json_int_t)info->stored_parameters, "macs",
-                  (json_int_t)info->macs, "activations", (json_int_t)info->activations, "nodes", info->n_steps, "input",
-                  info_tensor_json(&in), "output", info_tensor_json(&out), "preprocess",
-                  info_preprocess_json(&info->preprocess), "quantized", info->quantized, "labels", info->n_labels);
+        cli_pack("{s:s,s:s,s:s?,s:I,s:I,s:I,s:I,s:i,s:o,s:o,s:o,s:b,s:i}", "kind", "model", "model",
+                 o->model ? o->model : "everyday10", "name", info->name, "parameters", (json_int_t)info->parameters,
+                 "stored", (json_int_t)info->stored_parameters, "macs", (json_int_t)info->macs, "activations",
+                 (json_int_t)info->activations, "nodes", info->n_steps, "input", info_tensor_json(&in), "output",
+                 info_tensor_json(&out), "preprocess", info_preprocess_json(&info->preprocess), "quantized",
+                 info->quantized, "labels", info->n_labels);
     set_meaning(j, info);
     if (o->nodes) {
         json_t *list = json_array();
         kf_step_info s = {.size = sizeof s};
         for (int i = 0; i < info->n_steps && kf_model_step(m, i, &s, &err) == KF_OK; i++)
-            json_array_append_new(list,
-                                  json_pack("{s:s,s:s,s:s,s:[I,I,I,I],s:I,s:I}", "name", s.name, "op", s.op, "kernel",
-                                            s.kernel, "shape", (json_int_t)s.shape[0], (json_int_t)s.shape[1],
-                                            (json_int_t)s.shape[2], (json_int_t)s.shape[3], "macs", (json_int_t)s.macs,
-                                            "parameters", (json_int_t)s.parameters));
+            json_array_append_new(list, cli_pack("{s:s,s:s,s:s,s:o,s:I,s:I}", "node", s.name, "op", s.op, "kernel",
+                                                 s.kernel, "shape", cli_shape(s.shape, 4), "macs", (json_int_t)s.macs,
+                                                 "parameters", (json_int_t)s.parameters));
         json_object_set_new(j, "steps", list);
     }
     cli_print_json(j);
@@ -127,7 +125,11 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
 }
 
 int cmd_info(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {{&cli_labels_argp, 0, NULL, 0},
+                                          {&cli_import_argp, 0, NULL, 0},
+                                          {&cli_json_argp, 0, NULL, 0},
+                                          {&cli_limits_argp, 0, NULL, 0},
+                                          {0}};
     const struct argp argp = {
         OPTIONS,  parse, "[MODEL]", "Inputs, outputs, preprocessing, parameters and MACs of a model.",
         children, NULL,  NULL};
@@ -135,7 +137,7 @@ int cmd_info(int argc, char **argv) {
     kf_error err = {0};
     kf_model *m = NULL;
     kf_model_info info = {.size = sizeof info};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     if (o.cpus) {
         info_print_cpus(o.common.json);
         return EXIT_DONE;

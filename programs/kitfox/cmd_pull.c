@@ -80,8 +80,8 @@ static int list(bool json) {
     kf_weights w = {.size = sizeof w};
     for (int32_t i = 0; kf_weights_get(i, &w, NULL) == KF_OK; i++) {
         if (json)
-            cli_print_json(json_pack("{s:s,s:s,s:s,s:s,s:b}", "name", w.name, "repository", w.repository, "file",
-                                     w.file, "licence", w.licence, "cached", w.cached));
+            cli_print_json(cli_pack("{s:s,s:s,s:s,s:s,s:s,s:b}", "kind", "weights", "name", w.name, "repository",
+                                    w.repository, "file", w.file, "licence", w.licence, "cached", w.cached));
         else printf("%-42s %-48s %-13s%s\n", w.name, w.repository, w.licence, w.cached ? "here" : "");
     }
     return EXIT_DONE;
@@ -90,9 +90,9 @@ static int list(bool json) {
 static void report(const char *name, const kf_pull_result *r, bool json) {
     bool cached = !r->source;
     if (json)
-        cli_print_json(json_pack("{s:s,s:s,s:s,s:I,s:s,s:s?,s:b,s:b}", "name", name, "file", r->file, "config",
-                                 r->config, "bytes", (json_int_t)r->bytes, "sha256", r->sha256, "source", r->source,
-                                 "cached", cached, "resumed", r->resumed));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:s,s:I,s:s,s:s?,s:b,s:b}", "kind", "pulled", "name", name, "file",
+                                r->file, "config", r->config, "bytes", (json_int_t)r->bytes, "sha256", r->sha256,
+                                "source", r->source, "cached", cached, "resumed", r->resumed));
     else printf("%s  %s  sha256 %s%s\n", name, r->file, r->sha256, cached ? "  already there" : "");
 }
 
@@ -130,7 +130,7 @@ int cmd_pull(int argc, char **argv) {
     int status = EXIT_DONE;
     kf_pull_options_init(&o.pull);
     o.pull.progress = progress, o.pull.notice = notice, o.pull.user = &o;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     if (o.list) return list(o.json);
     for (int i = 0; i < o.n_names; i++) {
         int bad = pull(o.names[i], &o);

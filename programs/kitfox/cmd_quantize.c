@@ -8,7 +8,6 @@
 
 enum {
     KEY_LIST = 2000,
-    KEY_LIMIT,
     KEY_METHOD,
     KEY_PERCENTILE,
     KEY_INT16,
@@ -28,12 +27,11 @@ typedef struct options {
 static const struct argp_option OPTIONS[] = {
     {"output", 'o', "OUT.kfx", 0, "the quantized model (required without YAML)", 0},
     {"calib", 'c', "DIR", 0, "typical pictures, or .npy inputs (required without YAML)", 0},
-    {"calib-list", KEY_LIST, "FILE", 0, "which files of DIR, one per line", 0},
-    {"limit", KEY_LIMIT, "N", 0, "use N of them, spread evenly (default 200)", 0},
     {"method", KEY_METHOD, "mse|max|percentile|kl", 0, "how ranges are chosen (default mse)", 0},
     {"max-percentile", KEY_PERCENTILE, "P", 0, "percent of values kept, for --method percentile (default 99.99)", 0},
+    {"calib-list", KEY_LIST, "FILE", OPTION_HIDDEN, "the former name of --list", 0},
     {"int16", KEY_INT16, "NODE", 0, "this node reads and writes int16 (repeat)", 0},
-    {"nodes", 'n', NULL, 0, "print the node table (--json always does)", 0},
+    {"nodes", 'N', NULL, 0, "print the node table (--json always does)", 0},
     {"report", KEY_REPORT, "OUT.html", 0, "a page: accuracy, what each node costs, histograms, changed answers", 0},
     {"data", KEY_DATA, "DIR", 0, "test pictures to compare with float; labels from labels.csv or class folders", 0},
     {"no-per-channel", KEY_FLAG, NULL, 0, "one weight scale per layer", 1},
@@ -58,7 +56,7 @@ static error_t parse_switch(options *o, int key) {
 static void refuse_beside_yaml(struct argp_state *state, const options *o) {
     const char *option = o->job.out                  ? "--output"
                          : o->job.calib              ? "--calib"
-                         : o->job.list               ? "--calib-list"
+                         : o->job.choice.list        ? "--list"
                          : o->ranges                 ? o->ranges
                          : o->job.q.n_int16          ? "--int16"
                          : o->job.common.preprocess  ? "--preprocess"
@@ -73,12 +71,14 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     char *end = NULL;
     kf_error err;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->job.common, state->child_inputs[1] = &o->job.search; return 0;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->job.common, state->child_inputs[1] = &o->job.search,
+        state->child_inputs[2] = &o->job.choice;
+        return 0;
     case 'o': o->job.out = arg; return 0;
     case 'c': o->job.calib = arg; return 0;
-    case 'n': o->job.nodes = true; return 0;
-    case KEY_LIST: o->job.list = arg; return 0;
-    case KEY_LIMIT: o->job.limit = (size_t)cli_number(state, "--limit", arg, 1, 1000000); return 0;
+    case 'N': o->job.nodes = true; return 0;
+    case KEY_LIST: o->job.choice.list = arg; return 0;
     case KEY_METHOD:
         o->ranges = "--method";
         if (kf_range_method_from_name(arg, &o->job.q.range, &err) != KF_OK) argp_error(state, "--method: %s", err.text);
@@ -115,18 +115,23 @@ static int progress(void *user, size_t done, size_t total) {
 }
 
 int cmd_quantize(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&quantize_search_argp, 0, NULL, 0}, {0}};
-    const struct argp argp = {
-        OPTIONS, parse, "MODEL --calib DIR -o OUT.kfx\nCONFIG.yaml", "Post-training quantization to 8 bits.", children,
-        NULL,    NULL};
-    options o = {.job.limit = 200};
+    const struct argp_child children[] = {
+        {&cli_common_argp, 0, NULL, 0}, {&quantize_search_argp, 0, NULL, 0}, {&cli_choice_argp, 0, NULL, 0}, {0}};
+    const struct argp argp = {OPTIONS,
+                              parse,
+                              "MODEL --calib DIR -o OUT.kfx\nCONFIG.yaml",
+                              "Post-training quantization to 8 bits. --limit is 200 where it is not given.",
+                              children,
+                              NULL,
+                              NULL};
+    options o = {.job.choice.limit = 200};
     quantize_job *job = &o.job;
     kf_error err = {0};
     job->search.q = &job->q;
     kf_quantize_options_init(&job->q);
     job->q.progress = progress;
     job->q.fewer_threads = cli_fewer_threads;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     job->q.int16_nodes = o.int16;
     job->q.threads = job->common.threads;
     kf_status st = quantize_is_yaml(job->model) ? quantize_yaml(job, &err) : quantize_model(job, &err);

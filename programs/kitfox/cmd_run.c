@@ -25,7 +25,7 @@ static const struct argp_option OPTIONS[] = {
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: cli_inputs(state, &o->common, 4); return 0;
     case 'o': o->out = arg; return 0;
     case ARGP_KEY_ARGS:
         o->args = state->argv + state->next;
@@ -144,17 +144,28 @@ static kf_status run_many(const options *o, const kf_model *m, tensors *t, kf_er
     return st;
 }
 
+static void report(const options *o, const tensors *t, double ms) {
+    if (!o->common.json) return;
+    cli_print_json(cli_pack("{s:s,s:s,s:s,s:s,s:s,s:o,s:I,s:f}", "kind", "run", "model", o->args[0], "output", o->out,
+                            "name", t->out.name, "dtype", kf_dtype_name(t->out.dtype), "shape",
+                            cli_shape(t->out.shape, t->out.rank), "images", (json_int_t)t->images, "ms", ms));
+}
+
 static kf_status run(const options *o, const kf_model *m, kf_error *err) {
     tensors t = {0};
     kf_session *s = NULL;
+    double ms = 0;
     kf_status st = cli_session(m, o->common.threads, &s, err); /* which knows what is too much for this machine */
     if (st == KF_OK) st = read_inputs(o, &t, err);
     if (st == KF_OK) st = check_first(m, o->args[1], &t, err);
     if (st == KF_OK) st = make_output(m, &t, err);
+    if (st == KF_OK) ms = cli_now_ms();
     if (st == KF_OK && t.images == 1) st = run_one(s, m, &t, err);
     kf_session_destroy(&s);
     if (st == KF_OK && t.images != 1) st = run_many(o, m, &t, err);
+    ms = cli_now_ms() - ms;
     if (st == KF_OK) st = kf_npy_write(cli_output_name(o->out), &t.out, err);
+    if (st == KF_OK) report(o, &t, ms);
     for (size_t i = 0; i < t.n; i++) free(t.in[i].data);
     free(t.out.data);
     return st;
@@ -170,7 +181,11 @@ static kf_status check_output(const options *o, const cli_output *out, kf_error 
 }
 
 int cmd_run(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {{&cli_import_argp, 0, NULL, 0},
+                                          {&cli_threads_argp, 0, NULL, 0},
+                                          {&cli_json_argp, 0, NULL, 0},
+                                          {&cli_limits_argp, 0, NULL, 0},
+                                          {0}};
     const struct argp argp = {OPTIONS,
                               parse,
                               "MODEL IN.npy... -o OUT.npy",
@@ -186,13 +201,13 @@ int cmd_run(int argc, char **argv) {
     options o = {0};
     kf_error err = {0};
     kf_model *m = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     if (o.n_args < 2 || o.n_args > MAX_TENSORS || !o.out) {
-        cli_say("kitfox run needs MODEL IN.npy -o OUT.npy; see --help");
-        return EXIT_USAGE;
+        return cli_usage(argv[0], "MODEL IN.npy -o OUT.npy is needed");
     }
     const cli_output out = {o.out, "-o", true};
     o.common.outputs = &out, o.common.n_outputs = 1;
+    cli_json_beside(o.out);
     kf_status st = check_output(&o, &out, &err);
     if (st == KF_OK) st = cli_load_model(o.args[0], &o.common, &m, &err);
     if (st == KF_OK) st = run(&o, m, &err);

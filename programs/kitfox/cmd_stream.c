@@ -59,8 +59,8 @@ typedef struct printing {
 
 static int print_line(void *user, const kf_stream_frame *f) {
     printing *p = user;
-    cli_print_json(
-        json_pack("{s:I,s:o,s:f}", "frame", (json_int_t)f->index, "top", cli_scores(f->top, f->n), "ms", f->ms));
+    cli_print_json(cli_pack("{s:s,s:I,s:o,s:f}", "kind", "frame", "frame", (json_int_t)f->index, "top",
+                            cli_scores(f->top, f->n), "ms", f->ms));
     if (fflush(stdout) == 0) return 0;
     return cli_error(&p->err, KF_ERR_IO, "standard output: cannot write; %s; check its reader", strerror(errno));
 }
@@ -104,7 +104,7 @@ int cmd_stream(int argc, char **argv) {
     options o = {.k = 5, .every = 1, .range = -1};
     kf_error err = {0};
     kf_model *m = NULL;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
     kf_status st = o.common.labels ? kf_labels_load(o.common.labels, &o.labels, &err) : KF_OK;

@@ -15,7 +15,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
     (void)arg;
     switch (key) {
-    case ARGP_KEY_INIT: state->child_inputs[0] = &o->common; return 0;
+    case ARGP_KEY_INIT: cli_inputs(state, &o->common, 3); return 0;
     case ARGP_KEY_ARGS:
         o->args = state->argv + state->next;
         o->n_args = state->argc - state->next;
@@ -26,13 +26,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static void print_json(const char *name, const kf_verify_report *r) {
     kf_verdict v = kf_verify_verdict(r);
-    json_t *o = json_pack("{s:s,s:b,s:b,s:i,s:i,s:s,s:f,s:f}", "model", name, "agrees", v != KF_DIFFERS, "identical",
-                          v == KF_IDENTICAL, "steps", r->steps, "exact", r->exact, "isa", kf_cpu_name(), "difference",
-                          r->difference, "tolerance", r->tolerance);
+    json_t *o = cli_pack("{s:s,s:s,s:b,s:b,s:i,s:i,s:s,s:f,s:f}", "kind", "verified", "model", name, "agrees",
+                         v != KF_DIFFERS, "identical", v == KF_IDENTICAL, "steps", r->steps, "exact", r->exact, "isa",
+                         kf_cpu_name(), "difference", r->difference, "tolerance", r->tolerance);
     if (v == KF_DIFFERS)
         json_object_set_new(
             o, "step",
-            json_pack("{s:i,s:s,s:s,s:s}", "index", r->first, "name", r->name, "op", r->op, "kernel", r->kernel));
+            cli_pack("{s:i,s:s,s:s,s:s}", "index", r->first, "node", r->name, "op", r->op, "kernel", r->kernel));
     cli_print_json(o);
 }
 
@@ -69,7 +69,8 @@ static kf_status one(const char *name, const options *o, kf_error *err) {
 }
 
 int cmd_verify(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {
+        {&cli_threads_argp, 0, NULL, 0}, {&cli_json_argp, 0, NULL, 0}, {&cli_limits_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {NULL,
                               parse,
                               "[MODEL.kfx...]",
@@ -81,7 +82,7 @@ int cmd_verify(int argc, char **argv) {
                               NULL};
     options o = {0};
     int failed = EXIT_DONE;
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     for (int i = 0; i < o.n_args || i == 0; i++) {
         kf_error err = {0};
         if (one(o.n_args ? o.args[i] : NULL, &o, &err) != KF_OK) failed = cli_fail(&err);

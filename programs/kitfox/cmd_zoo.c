@@ -23,16 +23,17 @@ static void print(const kf_zoo_entry *e, bool json) {
     snprintf(input, sizeof input, "1x3x%dx%d", e->height, e->width);
     if (e->top1 > 0) snprintf(top1, sizeof top1, "%.2f", e->top1);
     if (json)
-        cli_print_json(json_pack("{s:s,s:s,s:I,s:I,s:o,s:s}", "name", e->name, "input", input, "parameters",
-                                 (json_int_t)e->parameters, "macs", (json_int_t)e->macs, "top1",
-                                 e->top1 > 0 ? json_real(e->top1) : json_null(), "source", e->source));
+        cli_print_json(cli_pack("{s:s,s:s,s:o,s:I,s:I,s:o,s:s}", "kind", "architecture", "name", e->name, "shape",
+                                cli_shape((const int64_t[]){1, 3, e->height, e->width}, 4), "parameters",
+                                (json_int_t)e->parameters, "macs", (json_int_t)e->macs, "top1",
+                                e->top1 > 0 ? json_real(e->top1) : json_null(), "source", e->source));
     else
         printf("%-34s %-14s %11lld %13lld %7s  %s\n", e->name, input, (long long)e->parameters, (long long)e->macs,
                top1, e->source);
 }
 
 int cmd_zoo(int argc, char **argv) {
-    const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {0}};
+    const struct argp_child children[] = {{&cli_json_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
         NULL,     parse,
         "",       "List the architectures that a checkpoint can have: top-1 is what their authors published.",
@@ -41,7 +42,7 @@ int cmd_zoo(int argc, char **argv) {
     options o = {0};
     kf_error err = {0};
     kf_zoo_entry e = {.size = sizeof e};
-    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0) return EXIT_USAGE;
+    if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     if (!o.common.json)
         printf("%-34s %-14s %11s %13s %7s  %s\n", "name", "input", "parameters", "MACs", "top-1 %", "source");
     int32_t i = 0;

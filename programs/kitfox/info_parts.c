@@ -6,9 +6,8 @@
 #include <string.h>
 
 json_t *info_tensor_json(const kf_tensor *t) {
-    json_t *shape = json_array();
-    for (int i = 0; i < t->rank; i++) json_array_append_new(shape, json_integer(t->shape[i]));
-    return json_pack("{s:s,s:s,s:o}", "name", t->name, "dtype", kf_dtype_name(t->dtype), "shape", shape);
+    return cli_pack("{s:s,s:s,s:o}", "name", t->name, "dtype", kf_dtype_name(t->dtype), "shape",
+                    cli_shape(t->shape, t->rank));
 }
 
 /* A member of the preprocessing: a number, a word, or a list. */
@@ -17,7 +16,7 @@ static json_t *field_json(const kf_preprocess *p, const kf_field *f) {
     json_t *list = json_array();
     for (int i = 0; i < f->n; i++) {
         double x = kf_preprocess_get(p, f, i);
-        json_array_append_new(list, f->kind == KF_FIELD_INTEGER ? json_integer((json_int_t)x) : json_real(x));
+        json_array_append_new(list, f->kind == KF_FIELD_INTEGER ? json_integer((json_int_t)x) : cli_real(x));
     }
     if (f->n > 1) return list;
     json_t *one = json_incref(json_array_get(list, 0));
@@ -41,10 +40,10 @@ void info_print_cpus(bool as_json) {
         const char *name = kf_cpu_level_name(i);
         int usable = kf_cpu_level_usable(i);
         bool now = strcmp(name, kf_cpu_name()) == 0;
-        json_array_append_new(list, json_pack("{s:s,s:b,s:b}", "name", name, "usable", usable, "now", now));
+        json_array_append_new(list, cli_pack("{s:s,s:b,s:b}", "name", name, "usable", usable, "now", now));
         const char *state = usable ? "usable" : "unusable";
         if (!as_json) printf("%-10s %s%s\n", name, state, now ? " now" : "");
     }
-    if (as_json) cli_print_json(json_pack("{s:O}", "cpus", list));
+    if (as_json) cli_print_json(cli_pack("{s:s,s:o}", "kind", "cpus", "cpus", json_incref(list)));
     json_decref(list);
 }

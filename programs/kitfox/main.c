@@ -42,14 +42,28 @@ static void note_environment(void) {
 /* Results that did not arrive are a failure: a full disk must not look like success. */
 static int finish(int status) {
     errno = 0;
-    if (cli_json_lost() && !status) status = EXIT_FAILED;
     if (fflush(stdout) == 0 && !ferror(stdout)) return status;
     int failed = cli_say("standard output: cannot write; %s; check the space where it goes",
                          errno ? strerror(errno) : "an earlier write failed");
     return status ? status : failed;
 }
 
+static int unknown_verb(const char *word) {
+    const cli_verb *near = NULL;
+    size_t best = SIZE_MAX, d;
+    for (const cli_verb *v = cli_verbs; v->name; v++)
+        if (cli_resembles(word, v->name, &d) && d < best) best = d, near = v;
+    fprintf(stderr, "%s: %s: unknown verb; ", cli_program, cli_shown(word));
+    if (near) fprintf(stderr, "did you mean %s? There are", near->name);
+    else fputs("try one of", stderr);
+    for (const cli_verb *v = cli_verbs; v->name; v++) fprintf(stderr, "%s %s", v == cli_verbs ? "" : ",", v->name);
+    fputc('\n', stderr);
+    cli_print_error(KF_ERR_ARGUMENT, "there is no such verb");
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv) {
+    cli_terminal_install();
     if (argc < 2) {
         usage(stderr);
         return EXIT_USAGE;
@@ -76,8 +90,7 @@ int main(int argc, char **argv) {
             bool silent = status == EXIT_USAGE && errno == ENOMEM; /* argp gives up without a word */
             return finish(silent ? cli_say("out of memory for the options; close other programs") : status);
         }
-    fprintf(stderr, "%s: %s: unknown verb; try one of", cli_program, argv[1]);
-    for (const cli_verb *v = cli_verbs; v->name; v++) fprintf(stderr, "%s %s", v == cli_verbs ? "" : ",", v->name);
-    fputc('\n', stderr);
-    return EXIT_USAGE;
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) cli_json_on();
+    return unknown_verb(argv[1]);
 }

@@ -3,6 +3,7 @@
 #ifndef KITFOX_QUANTIZE_VERB_H
 #define KITFOX_QUANTIZE_VERB_H
 
+#include "common/choice.h"
 #include "common/compared.h"
 #include "kitfox/lab.h"
 
@@ -18,12 +19,13 @@ extern const struct argp quantize_search_argp;
 /** What the command line says. */
 typedef struct quantize_job {
     cli_common common;
-    const char *model, *out, *calib, *list; /* model: the YAML file of that way, which has no others of these */
-    const char *report, *data;              /* --report, --data; NULL: none */
-    size_t limit;
+    const char *model, *out, *calib; /* model: the YAML file of that way, which has no others of these */
+    const char *report, *data;       /* --report, --data; NULL: none */
+    cli_choice choice;
     kf_quantize_options q;
     quantize_search search;
     bool nodes;
+    size_t skipped;          /* calibration files that could not be read */
     kf_model_options limits; /* of what is compiled to be judged: quantize_judging */
 } quantize_job;
 

@@ -18,8 +18,8 @@ static kf_status check_outputs(const quantize_job *o, const cli_output out[N_OUT
     char csv[2][4096];
     snprintf(csv[0], sizeof csv[0], "%.4000s/labels.csv", o->calib);
     snprintf(csv[1], sizeof csv[1], "%.4000s/labels.csv", o->data ? o->data : o->calib);
-    return cli_outputs_check(out, N_OUTPUTS, (const char *const[]){o->model, o->list, o->common.labels, csv[0], csv[1]},
-                             5, err);
+    return cli_outputs_check(out, N_OUTPUTS,
+                             (const char *const[]){o->model, o->choice.list, o->common.labels, csv[0], csv[1]}, 5, err);
 }
 
 static kf_status check_apart(const cli_output out[N_OUTPUTS], const kf_samples *s, kf_error *err) {
@@ -36,9 +36,14 @@ static kf_status prepare(quantize_job *o, work *w, const cli_output out[N_OUTPUT
     o->common.outputs = out, o->common.n_outputs = N_OUTPUTS;
     KF_TRY(cli_import(o->model, &o->common, &w->g, err));
     KF_TRY(kf_graph_get_info(w->g, &info, err));
-    KF_TRY(kf_samples_find(o->calib, o->list, o->limit, &w->samples, err));
+    KF_TRY(kf_samples_find(o->calib, o->choice.list, o->choice.limit, &w->samples, err));
     KF_TRY(check_apart(out, &w->samples, err));
-    KF_TRY(kf_samples_load(&w->samples, &info.preprocess, err));
+    size_t found = w->samples.n;
+    cli_progress("reading the samples", 0, 0);
+    kf_message_fn skipped = o->choice.strict ? NULL : cli_line;
+    KF_TRY(kf_samples_load_some(&w->samples, &info.preprocess, skipped, NULL, err));
+    o->skipped = found - w->samples.n;
+    cli_note_skipped(o->skipped, found);
     KF_TRY(kf_samples_check(&w->samples, &info.preprocess, cli_note, NULL, NULL, err));
     quantize_judging(o, &how);
     if (o->q.target_drop >= 0)
@@ -51,6 +56,7 @@ static kf_status prepare(quantize_job *o, work *w, const cli_output out[N_OUTPUT
 
 static kf_status quantize(const quantize_job *o, const work *w, kf_error *err) {
     cli_cancel_on(); /* Ctrl-C stops at the next node, trial or picture */
+    cli_progress("quantizing", 0, 0);
     kf_status st = kf_graph_quantize(w->g, w->samples.tensors, w->samples.n, &o->q, err);
     if (st == KF_OK) st = kf_judge_measure(w->judge, w->g, &w->samples, err);
     cli_cancel_off();

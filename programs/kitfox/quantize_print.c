@@ -26,25 +26,25 @@ void quantize_print_nodes(const kf_graph *g, bool json) {
         return;
     }
     for (int32_t i = 0; kf_graph_quantized_node(g, i, &n, &err) == KF_OK; i++)
-        cli_print_json(json_pack("{s:s,s:s,s:f,s:o,s:f,s:s,s:I,s:o,s:o}", "node", n.name, "type", n.op, "cosine",
-                                 n.cosine, "sqnr_db", cli_real(n.sqnr), "threshold", n.threshold, "datatype",
-                                 kf_quantized_type(n.dtype), "macs", (json_int_t)n.macs, "alone_cosine",
-                                 cli_real(n.alone_cosine), "alone_sqnr_db", cli_real(n.alone_sqnr)));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:f,s:o,s:f,s:s,s:I,s:o,s:o}", "kind", "node", "node", n.name, "op", n.op,
+                                "cosine", n.cosine, "sqnr_db", cli_real(n.sqnr), "threshold", n.threshold, "dtype",
+                                kf_dtype_name(n.dtype), "macs", (json_int_t)n.macs, "alone_cosine",
+                                cli_real(n.alone_cosine), "alone_sqnr_db", cli_real(n.alone_sqnr)));
 }
 
 static void print_search_json(const kf_graph *g, const kf_search_result *r) {
     kf_search_candidate c = {.size = sizeof c};
     kf_error err;
     for (int32_t i = 0; kf_graph_search_candidate(g, i, &c, &err) == KF_OK; i++)
-        cli_print_json(json_pack("{s:s,s:s,s:f,s:I,s:o}", "candidate", c.node, "what", c.weights ? "weights" : "output",
-                                 "gain", c.gain, "macs", (json_int_t)c.macs, "place",
-                                 c.place ? json_integer(c.place) : json_null()));
-    cli_print_json(json_pack("{s:b,s:i,s:s,s:o,s:i,s:f,s:f,s:f,s:f,s:o,s:o,s:f}", "target_met", r->met, "held_out",
-                             r->held_out, "drop_of", r->labelled ? "accuracy" : "agreement", "float_top1",
-                             r->labelled ? json_real(r->float_top1) : json_null(), "promoted", r->promoted, "drop_int8",
-                             r->drop_before, "drop", r->drop, "cosine_int8", r->cosine_before, "cosine", r->cosine,
-                             "sqnr_db_int8", cli_real(r->sqnr_before), "sqnr_db", cli_real(r->sqnr),
-                             "int16_macs_percent", r->int16_macs));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:f,s:I,s:o}", "kind", "candidate", "node", c.node, "what",
+                                c.weights ? "weights" : "output", "gain", c.gain, "macs", (json_int_t)c.macs, "place",
+                                c.place ? json_integer(c.place) : NULL));
+    cli_print_json(cli_pack("{s:s,s:b,s:i,s:s,s:o,s:i,s:f,s:f,s:f,s:f,s:o,s:o,s:f}", "kind", "search", "target_met",
+                            r->met, "held_out", r->held_out, "drop_of", r->labelled ? "accuracy" : "agreement",
+                            "float_top1", r->labelled ? json_real(r->float_top1) : NULL, "promoted", r->promoted,
+                            "drop_int8", r->drop_before, "drop", r->drop, "cosine_int8", r->cosine_before, "cosine",
+                            r->cosine, "sqnr_db_int8", cli_real(r->sqnr_before), "sqnr_db", cli_real(r->sqnr),
+                            "int16_macs_percent", r->int16_macs));
 }
 
 void quantize_print_search(const kf_graph *g, bool json, bool all) {
@@ -79,12 +79,13 @@ kf_status quantize_print_summary(const quantize_job *job, const kf_judge *judge,
     kf_judgement r = {.size = sizeof r};
     KF_TRY(kf_judge_get(judge, &r, err));
     if (job->common.json) {
-        cli_print_json(json_pack("{s:s,s:I,s:I,s:o,s:o,s:o,s:o,s:f,s:I,s:o,s:f,s:f}", "output", out, "samples",
-                                 (json_int_t)r.used, "distinct", (json_int_t)r.distinct, "agreement",
-                                 cli_real(r.agreement), "agreement_low", cli_real(r.low), "agreement_high",
-                                 cli_real(r.high), "sqnr_db", cli_real(r.sqnr), "seconds", seconds, "bytes",
-                                 (json_int_t)compared_file_bytes(out), "test",
-                                 r.tests ? compared_json(r.tests) : json_null(), "float_ms", r.float_ms, "ms", r.ms));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:s?,s:s?,s:I,s:I,s:o,s:o,s:o,s:o,s:f,s:I,s:o,s:f,s:f,s:I}", "kind",
+                                "quantized", "model", job->model, "output", out, "calib", job->calib, "data", job->data,
+                                "samples", (json_int_t)r.used, "distinct", (json_int_t)r.distinct, "agreement",
+                                cli_real(r.agreement), "agreement_low", cli_real(r.low), "agreement_high",
+                                cli_real(r.high), "sqnr_db", cli_real(r.sqnr), "seconds", seconds, "bytes",
+                                (json_int_t)compared_file_bytes(out), "test", r.tests ? compared_json(r.tests) : NULL,
+                                "float_ms", r.float_ms, "ms", r.ms, "skipped", (json_int_t)job->skipped));
     } else {
         print_line(&r, out, seconds);
         if (r.tests) printf("on %s:\n", job->data);
@@ -109,6 +110,7 @@ void quantize_judging(quantize_job *job, kf_judge_options *how) {
     how->data = job->data, how->threads = job->common.threads;
     how->node_images = job->report ? NODE_IMAGES : 0;
     how->model = &job->limits;
+    how->skipped = job->choice.strict ? NULL : cli_line;
     how->notice = cli_note, how->progress = progress, how->fewer_threads = cli_fewer_threads;
 }
 

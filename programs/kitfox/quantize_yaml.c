@@ -22,6 +22,12 @@ static int progress(void *user, size_t done, size_t total) {
     return s->job->q.progress(NULL, done, total);
 }
 
+static void skipped(void *user, const char *text) {
+    const state *s = user;
+    s->job->skipped++;
+    cli_line(NULL, text);
+}
+
 /* The page may replace no input. */
 static kf_status check_report(const state *s, const kf_samples *samples, kf_error *err) {
     const char *const inputs[] = {s->c->model, kf_rdk_place(s->c, NULL), s->job->common.labels};
@@ -51,8 +57,9 @@ static kf_status quantize(state *s, const kf_import_options *import, kf_rdk_resu
     kf_rdk_options_init(&o);
     quantize_judging(job, &how);
     job->q.detail = job->report != NULL;
-    o.import = import, o.quantize = &job->q, o.judge = &how, o.limit = job->limit;
+    o.import = import, o.quantize = &job->q, o.judge = &how, o.limit = job->choice.limit;
     o.inputs = &job->common.labels, o.n_inputs = 1;
+    o.skipped = job->choice.strict ? NULL : skipped;
     o.notice = cli_note, o.stage = stage, o.progress = progress, o.user = s;
     kf_status st = kf_rdk_quantize(s->c, &o, r, err);
     if (st == KF_OK) st = quantize_write_page(job, r->judge, r->graph, s->c->model, r->path, err);
@@ -70,6 +77,7 @@ kf_status quantize_yaml(quantize_job *job, kf_error *err) {
     state s = {c, job, &done};
     if (st == KF_OK) st = quantize(&s, &i.options, &done, err);
     if (st == KF_OK) {
+        cli_note_skipped(job->skipped, job->skipped + done.samples.n);
         quantize_print_nodes(done.graph, job->common.json);
         quantize_print_search(done.graph, job->common.json, false);
         st = quantize_print_summary(job, done.judge, done.path, (cli_now_ms() - start) / 1e3, err);

@@ -52,6 +52,12 @@ def says(text, pattern):
     return True
 
 
+def only_error(out):
+    """Is the output of --json one line, that of the error?"""
+    lines = [json.loads(line) for line in out.splitlines()]
+    return len(lines) == 1 and lines[0]["kind"] == "error" and set(lines[0]["error"]) == {"status", "text"}
+
+
 def case(function):
     """Declares a case. It is called with an empty folder of its own, removed afterwards, or without an argument."""
     _cases.append(function)

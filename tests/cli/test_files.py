@@ -163,7 +163,7 @@ eval @m.kfx --data @odd
 eval @m.kfx --data @data --list @pipe.txt
 quantize @pipe.onnx --calib @data -o @never
 QUANTIZE --calib-list @pipe.txt -o @never
-quantize @m.onnx -p timm:mobilenetv3_large_100 --calib @calib -o @never
+quantize @m.onnx -p timm:mobilenetv3_large_100 --calib @calib -o @never --strict
 quantize @pipe.yaml
 stream @pipe.kfx --nv12 32x32
 stream --nv12 32x32 -l @pipe.txt

@@ -51,7 +51,7 @@ def pull(folder, *args, name=NAME, mirror=None, env=None, fast=FAST):
     p = subprocess.run([KITFOX, "pull", name, "--json", "-o", folder, "--mirror", mirror or server.url, *fast, *args], capture_output=True,
                        env={**ENV, **(env or {})}, timeout=600)
     err = p.stderr.decode()
-    return p.returncode, json.loads(p.stdout) if p.returncode == 0 else p.stdout.decode(), err
+    return p.returncode, json.loads(p.stdout or b"null"), err
 
 
 def read(*path):
@@ -76,7 +76,7 @@ def simple(top):
     serve([good(BODY, ETag='"v1"')])
     code, row, err = pull(folder)
     check("both files arrive", code == 0 and arrived(folder), (row, err))
-    check("--json: keys", row == {"name": NAME, "file": folder + "/model.safetensors", "config": folder + "/config.json", "bytes": len(BODY), "sha256": SHA,
+    check("--json: keys", row == {"kind": "pulled", "name": NAME, "file": folder + "/model.safetensors", "config": folder + "/config.json", "bytes": len(BODY), "sha256": SHA,
                                   "source": f"{server.url}/{REPO}/resolve/main/model.safetensors", "cached": False, "resumed": False}, row)
     server.seen = []
     code, row, _ = pull(folder)
@@ -165,7 +165,7 @@ def refused(top):
         folder = os.path.join(top, "x-" + what.replace(" ", "-")) + "/"
         serve(answers)
         code, out, err = pull(folder)
-        check(f"refused: {what}", code == 1 and out == "" and text in err.splitlines()[-1] and err.splitlines()[-1].startswith("kitfox: "), (code, out, err))
+        check(f"refused: {what}", code == 1 and out["kind"] == "error" and text in err.splitlines()[-1] and err.splitlines()[-1].startswith("kitfox: "), (code, out, err))
         check(f"refused: {what}: nothing is left", os.listdir(folder) == [], os.listdir(folder))
     for what, config in {"not JSON": b"<html>", "a list": b"[]", "of another model": configuration("mobilenetv3_small_075"), "of another tag": configuration(tag="x"), "too large": b" " * 1100000}.items():
         folder = os.path.join(top, "c-" + what.replace(" ", "-")) + "/"

@@ -27,8 +27,8 @@ def plain(folder):
 def switches(folder):
     code, out, table, err = plain()
     check("quantize: built-in network on its pictures", code == 0 and table[-1]["agreement"] == 100 and table[-1]["sqnr_db"] > 18, (err, table[-1:]))
-    dtypes = {r["node"]: r["datatype"] for r in table if "node" in r}
-    check("quantize: convolutions are 8 bit, logits stay float", dtypes["/conv_stem/Conv"] == "int8" and dtypes["/classifier/Gemm"] == "float", dtypes)
+    dtypes = {r["node"]: r["dtype"] for r in table if "node" in r}
+    check("quantize: convolutions are 8 bit, logits stay float", dtypes["/conv_stem/Conv"] == "u8" and dtypes["/classifier/Gemm"] == "f32", dtypes)
     code, text, err = run("info", out, "--json")
     check("info: tells a quantized model", code == 0 and rows(text)[0]["quantized"], (text, err))
     top = [[t["index"] for t in r["top"][:1]] for m in ("everyday10", out)
@@ -49,8 +49,8 @@ def switches(folder):
         code, _, table, err = quantize(folder, method, "--method", method)
         check("quantize: --method " + method, code == 0 and table[-1]["sqnr_db"] > 5, (err, table[-1:]))
     code, _, table, err = quantize(folder, "wide", "--nodes", "--int16", "/bn1/act/Mul")  # a name that was fused away
-    wide = {r["node"]: r["datatype"] for r in table if "node" in r}
-    check("quantize: --int16 answers to fused names", code == 0 and wide["/conv_stem/Conv"] == "int16", (err, wide))
+    wide = {r["node"]: r["dtype"] for r in table if "node" in r}
+    check("quantize: --int16 answers to fused names", code == 0 and wide["/conv_stem/Conv"] == "i16", (err, wide))
 
 
 @case

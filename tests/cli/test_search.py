@@ -43,21 +43,21 @@ def searching(work):
     folder = pictures()
     out, hand, plain, met = (os.path.join(work, n + ".kfx") for n in ("searched", "hand", "plain", "met"))
     code, table, r, err = quantize(folder, out, "--target-cosine", "0.99999", "--max-int16-macs", "30", "--nodes")
-    ranking = [c for c in table if "candidate" in c]
+    ranking = [c for c in table if c["kind"] == "candidate"]
     promoted = [c for c in ranking if c["place"]]
     check("target: a limit of 30 percent", code == 0 and r and 0 < r["int16_macs_percent"] <= 30 and r["held_out"] == 4 and r["drop_of"] == "agreement", (err, r))
     check("target: places count up", [c["place"] for c in promoted] == list(range(1, len(promoted) + 1)) == list(range(1, r["promoted"] + 1)) and len(ranking) > len(promoted), promoted)
     rest = [c["gain"] for c in ranking[len(promoted):]]
     check("target: the others are ranked by gain", rest == sorted(rest, reverse=True), rest)
     check("target: better than 8 bits on pictures held out", r["cosine"] > r["cosine_int8"] and r["sqnr_db"] > r["sqnr_db_int8"], r)
-    dtypes = {n["node"]: n["datatype"] for n in table if "node" in n}
-    check("target: promoted outputs are int16", all(dtypes[c["candidate"]] == "int16" for c in promoted if c["what"] == "output"), dtypes)
-    by_hand = [a for c in promoted for a in ("--int16-weights" if c["what"] == "weights" else "--int16-output", c["candidate"])]
+    dtypes = {n["node"]: n["dtype"] for n in table if n["kind"] == "node"}
+    check("target: promoted outputs are int16", all(dtypes[c["node"]] == "i16" for c in promoted if c["what"] == "output"), dtypes)
+    by_hand = [a for c in promoted for a in ("--int16-weights" if c["what"] == "weights" else "--int16-output", c["node"])]
     code, _, _, err = quantize(folder, hand, *by_hand)
     check("target: the same model by hand", code == 0 and open(out, "rb").read() == open(hand, "rb").read(), err)
     code, table, _, err = quantize(folder, plain)
     code2, table2, r, err2 = quantize(folder, met, "--target-cosine", "0.5")
-    check("target: 8 bits meet it, nothing is promoted", code2 == 0 and r["target_met"] and r["promoted"] == 0 and r["int16_macs_percent"] == 0 and not any("candidate" in c for c in table2), (err2, r))
+    check("target: 8 bits meet it, nothing is promoted", code2 == 0 and r["target_met"] and r["promoted"] == 0 and r["int16_macs_percent"] == 0 and not any(c["kind"] == "candidate" for c in table2), (err2, r))
     check("target: and the model is that without a target", open(plain, "rb").read() == open(met, "rb").read())
     code, text, err = run("quantize", MODEL, "--calib", folder, "-o", met, "--target-cosine", "0.99999", "--max-int16-macs", "30")
     check("target: a table for people", code == 0 and "Place" in text and "held-out" in text and "NOT met" in text and "--nodes prints them" in text, text)
@@ -117,7 +117,7 @@ def weights(work):
     assert quantize(folder, plain)[0] == 0
     code, _, _, err = quantize(folder, out, "--int16-weights", "/bn1/act/Mul", "--int16-weights", "/classifier/Gemm", "--int16-weights", "/blocks/blocks.1/blocks.1.1/conv_dw/Conv")
     check("weights: a name that was fused away", code == 0 and open(plain, "rb").read() != open(out, "rb").read(), err)
-    kernels = {n["name"]: n["kernel"] for n in rows(run("info", out, "--nodes", "--json")[1])[0]["steps"]}
+    kernels = {n["node"]: n["kernel"] for n in rows(run("info", out, "--nodes", "--json")[1])[0]["steps"]}
     check("weights: run on the i16 kernels", all("i16" in kernels[n] for n in ("/conv_stem/Conv", "/classifier/Gemm", "/blocks/blocks.1/blocks.1.1/conv_dw/Conv")), kernels)
     same = [run("classify", out, "--json", os.path.join(folder, "3.ppm"), env={"KITFOX_CPU": cpu})[1].split('"ms"')[0]
             for cpu in levels()]

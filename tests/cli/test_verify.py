@@ -117,7 +117,8 @@ def alterations(folder):
         code, out, err = run("verify", bad)
         check(f"hash of step {k}", code == 1 and f"{bad}: step {k}, {names[k]} (" in err and says(err, "first that differs"), err)
         code, out, err = run("verify", bad, "--json")
-        check("    --json", code == 1 and json.loads(out)["step"]["name"] == names[k] and json.loads(out)["agrees"] is False, out)
+        row, last = (json.loads(line) for line in out.splitlines())
+        check("    --json", code == 1 and row["step"]["node"] == names[k] and row["agrees"] is False and last["kind"] == "error", out)
     names = [s["name"] for s in read(plain)[1]["steps"]]
 
     def sums(p):

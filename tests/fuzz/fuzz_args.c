@@ -22,9 +22,6 @@ enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
 
 static jmp_buf refusal[DEPTH];
 static int depth;
-enum { CHILDREN = 2 };
-static argp_parser_t
-    inner[1 + CHILDREN]; /* the verb's parser, that of the common options, and that of more of its own */
 
 /* argp_error does not return in the program; here it ends the parser that called it, so that argp releases what it
  * holds. */
@@ -34,36 +31,52 @@ void argp_error(const struct argp_state *state, const char *fmt, ...) {
     longjmp(refusal[depth - 1], 1);
 }
 
+/* Every parser of the tree gets a guard around it; a guard is a function, so there are so many of them. */
+enum { PARSERS = 16, CHILDREN = 8 };
+static argp_parser_t inner[PARSERS];
+static int n_inner;
+
 static error_t guarded(argp_parser_t parser, int key, char *arg, struct argp_state *state) {
     if (depth == DEPTH) abort();
+    if (!parser) return ARGP_ERR_UNKNOWN;
     error_t e = EINVAL;
     if (setjmp(refusal[depth++]) == 0) e = parser(key, arg, state);
     depth--;
     return e;
 }
 
-static error_t outer_parser(int key, char *arg, struct argp_state *state) { return guarded(inner[0], key, arg, state); }
-static error_t first_child(int key, char *arg, struct argp_state *state) { return guarded(inner[1], key, arg, state); }
-static error_t second_child(int key, char *arg, struct argp_state *state) { return guarded(inner[2], key, arg, state); }
+#define EACH(X) X(0) X(1) X(2) X(3) X(4) X(5) X(6) X(7) X(8) X(9) X(10) X(11) X(12) X(13) X(14) X(15)
+#define GUARD(i)                                                                                                       \
+    static error_t guard##i(int key, char *arg, struct argp_state *state) { return guarded(inner[i], key, arg, state); }
+EACH(GUARD)
+#define NAME(i) guard##i,
+static const argp_parser_t GUARDS[PARSERS] = {EACH(NAME)};
+
+static struct argp copies[PARSERS];
+static struct argp_child children[PARSERS][CHILDREN + 1];
+
+static const struct argp *guard(const struct argp *argp) {
+    if (n_inner == PARSERS) abort(); /* no verb has more */
+    int me = n_inner++;
+    copies[me] = *argp;
+    inner[me] = argp->parser;
+    copies[me].parser = GUARDS[me];
+    memset(children[me], 0, sizeof children[me]);
+    for (int i = 0; argp->children && argp->children[i].argp; i++) {
+        if (i == CHILDREN) abort();
+        children[me][i] = (struct argp_child){guard(argp->children[i].argp), 0, NULL, argp->children[i].group};
+        copies[me].children = children[me];
+    }
+    return &copies[me];
+}
 
 error_t argp_parse(const struct argp *argp, int argc, char **argv, unsigned flags, int *end, void *input) {
     error_t (*real)(const struct argp *, int, char **, unsigned, int *, void *);
     void *f = dlsym(RTLD_NEXT, "argp_parse");
-    struct argp copy = *argp, child[CHILDREN];
-    struct argp_child children[CHILDREN + 1] = {{0}};
     if (!f) abort();
     memcpy(&real, &f, sizeof f);
-    inner[0] = argp->parser;
-    copy.parser = outer_parser;
-    for (int i = 0; argp->children && argp->children[i].argp; i++) {
-        if (i == CHILDREN) abort(); /* no verb has more */
-        child[i] = *argp->children[i].argp;
-        children[i] = (struct argp_child){&child[i], 0, NULL, argp->children[i].group};
-        inner[1 + i] = child[i].parser;
-        child[i].parser = i ? second_child : first_child;
-        copy.children = children;
-    }
-    real(&copy, argc, argv, flags | ARGP_NO_EXIT | ARGP_NO_ERRS | ARGP_NO_HELP, end, input);
+    n_inner = 0;
+    real(guard(argp), argc, argv, flags | ARGP_NO_EXIT | ARGP_NO_ERRS | ARGP_NO_HELP, end, input);
     return EINVAL;
 }
 
