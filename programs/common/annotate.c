@@ -19,7 +19,8 @@
     X(cairo_surface_flush) X(cairo_surface_mark_dirty) X(cairo_surface_write_to_png_stream) X(cairo_surface_destroy)   \
     X(cairo_surface_status) X(cairo_create) X(cairo_destroy) X(cairo_set_source_rgb) X(cairo_rectangle)                \
     X(cairo_fill) X(cairo_select_font_face) X(cairo_set_font_size) X(cairo_move_to) X(cairo_show_text)                 \
-    X(cairo_paint) X(cairo_set_source_surface) X(cairo_scale) X(cairo_save) X(cairo_restore)
+    X(cairo_paint) X(cairo_set_source_surface) X(cairo_scale) X(cairo_save) X(cairo_restore) \
+    X(cairo_text_extents)
 /* clang-format on */
 
 static struct {
@@ -59,8 +60,26 @@ static cairo_surface_t *to_surface(const kf_image *image) {
     return s;
 }
 
+static double text_width(cairo_t *cr, const char *text) {
+    cairo_text_extents_t size;
+    c.cairo_text_extents(cr, text, &size);
+    return size.x_advance;
+}
+
+/* Shorten the text until it is no wider than `room`, by whole characters, and put an ellipsis at its end. */
+static void fit(cairo_t *cr, char *text, size_t size, double room) {
+    static const char ELLIPSIS[] = "\xe2\x80\xa6";
+    size_t n = strlen(text);
+    if (text_width(cr, text) <= room) return;
+    while (n && text_width(cr, text) > room) {
+        do n--;
+        while (n && ((unsigned char)text[n] & 0xc0) == 0x80);
+        if (n + sizeof ELLIPSIS <= size) memcpy(text + n, ELLIPSIS, sizeof ELLIPSIS);
+    }
+}
+
 static void draw_row(cairo_t *cr, const kf_score *t, double width, double y, double row, bool best) {
-    char text[160];
+    char text[600];
     double pad = row * 0.4, bar_left = pad, bar_width = width - 2 * pad;
     c.cairo_set_source_rgb(cr, 0.17, 0.19, 0.23);
     c.cairo_rectangle(cr, bar_left, y, bar_width, row * 0.82);
@@ -71,8 +90,9 @@ static void draw_row(cairo_t *cr, const kf_score *t, double width, double y, dou
     c.cairo_fill(cr);
     c.cairo_set_source_rgb(cr, 1, 1, 1);
     c.cairo_move_to(cr, bar_left + pad * 0.6, y + row * 0.58);
-    if (t->label) snprintf(text, sizeof text, "%5.1f %%   %.120s", (double)t->score * 100, t->label);
+    if (t->label) snprintf(text, sizeof text, "%5.1f %%   %.500s", (double)t->score * 100, cli_shown(t->label));
     else snprintf(text, sizeof text, "%5.1f %%   class %d", (double)t->score * 100, t->index);
+    fit(cr, text, sizeof text, bar_width - 1.2 * pad);
     c.cairo_show_text(cr, text);
 }
 
@@ -86,8 +106,7 @@ static bool draw(const kf_image *image, const kf_score *top, size_t n, FILE *out
     double scale = 1;
     if (image->width > 640) scale = 640.0 / image->width;
     if (image->width < 320) scale = 320.0 / image->width;
-    int width = (int)(image->width * scale + 0.5), height = (int)(image->height * scale + 0.5),
-        rows = n > 5 ? 5 : (int)n;
+    int width = (int)(image->width * scale + 0.5), height = (int)(image->height * scale + 0.5), rows = (int)n;
     cairo_surface_t *picture = to_surface(image),
                     *page = c.cairo_image_surface_create(CAIRO_FORMAT_RGB24, width, height + (int)(row * (rows + 0.5)));
     cairo_t *cr = c.cairo_create(page);
@@ -115,6 +134,26 @@ bool cli_annotate_name(const char *path, const char *pattern, char out[4096]) {
     int len = (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base));
     if (!hole) return snprintf(out, 4096, "%s", pattern) < 4096;
     return snprintf(out, 4096, "%.*s%.*s%s", (int)(hole - pattern), pattern, len, base, hole + 2) < 4096;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+/* Behind each name stands a zero byte and the index of its picture. */
+const char *cli_annotate_clash(const char *const *paths, size_t n, const char *pattern) {
+    char name[4096], **names = calloc(n + 1, sizeof *names);
+    size_t made = 0, found = n;
+    for (; names && made < n && cli_annotate_name(paths[made], pattern, name); made++) {
+        size_t length = strlen(name) + 1;
+        if (!(names[made] = malloc(length + sizeof made))) break;
+        memcpy(names[made], name, length);
+        memcpy(names[made] + length, &made, sizeof made);
+    }
+    if (names) qsort(names, made, sizeof *names, by_name);
+    for (size_t i = 1; i < made && found == n; i++)
+        if (strcmp(names[i - 1], names[i]) == 0) memcpy(&found, names[i] + strlen(names[i]) + 1, sizeof found);
+    for (size_t i = 0; i < made; i++) free(names[i]);
+    free(names);
+    return found < n ? paths[found] : NULL;
 }
 
 kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern,

@@ -85,8 +85,17 @@ static int print_picture(void *user, const kf_classified *c) {
 
 /* A name is judged for every picture, a folder by the first. */
 static kf_status check_output(const options *o, int first, kf_error *err) {
-    char name[4096];
+    char name[4096], note[1400];
     kf_status st = KF_OK;
+    const char *const *pictures = (const char *const *)o->args + first;
+    const char *clash = o->annotate ? cli_annotate_clash(pictures, (size_t)(o->n_args - first), o->annotate) : NULL;
+    if (clash) {
+        snprintf(note, sizeof note,
+                 "--annotate %.300s: %.600s and another picture have one output name; the last one stays; %%s in the "
+                 "name becomes the picture's, which has to differ",
+                 o->annotate, clash);
+        cli_note(NULL, note);
+    }
     for (int i = first; o->annotate && st == KF_OK && i < o->n_args; i++) {
         if (!cli_annotate_name(o->args[i], o->annotate, name))
             return cli_error_at(err, KF_ERR_LIMIT, "--annotate", "the name is too long");
