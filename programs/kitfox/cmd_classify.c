@@ -163,6 +163,6 @@ int cmd_classify(int argc, char **argv) {
     if (st != KF_OK) cli_fail(&err);
     kf_model_destroy(&m);
     kf_labels_free(&o.labels);
-    if (p.skipped && p.done) cli_note_skipped(p.skipped, p.done + p.skipped);
+    if (p.skipped && p.done && !o.strict) cli_note_skipped(p.skipped, p.done + p.skipped);
     return st != KF_OK || p.failed || (p.skipped && (o.strict || !p.done)) ? EXIT_FAILED : EXIT_DONE;
 }
