@@ -114,7 +114,8 @@ KF_API kf_status kf_samples_find(const char *folder, const char *list, size_t li
  *  the file. ARGUMENT (mixed kinds; pictures where how->valid is 0), IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
 KF_API kf_status kf_samples_load(kf_samples *samples, const kf_preprocess *how, kf_error *err);
 /** The same, but files that cannot be read or decoded (IO, FORMAT, LIMIT, UNSUPPORTED, SHAPE) are taken out of
- *  `samples`, and `skipped` is told of each; NULL: the first one ends the call. Its error, where none is left. */
+ *  `samples`, and `skipped` (may be NULL: then the first one ends the call) is told of each. Where none is left, the
+ *  last one's error. Thread safe. */
 KF_API kf_status kf_samples_load_some(kf_samples *samples, const kf_preprocess *how, kf_message_fn skipped, void *user,
                                       kf_error *err);
 /** Release and empty. NULL is accepted. */

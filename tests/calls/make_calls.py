@@ -33,7 +33,7 @@ NAMED = {
     "kf_options_read.type": "\"type\"", "kf_info_write.from": "&room", "kf_info_write.type": "\"type\"",
     "kf_zoo_get.index": "0", "kf_rdk_check_frames.width": "2", "kf_rdk_check_frames.height": "2",
     "kf_graph_import_tensors.arch": "NULL", "kf_graph_compare.runs": "1", "kf_npy_write.tensor": "&output",
-    "kf_session_classify.top": "scores", "kf_samples_load.how": "&preprocess", "hex": "room.bytes",
+    "kf_session_classify.top": "scores", "kf_samples_load.how": "&preprocess", "kf_samples_load_some.how": "&preprocess", "hex": "room.bytes",
     "kf_preprocess_by_name.name": "\"mobilenetv3_small_100\"", "kf_cpu_limit.name": "\"scalar\"",
     "kf_color_from_rgb.to": "room.bytes", "kf_color_to_rgb.rgb": "room.bytes", "kf_graph_set_outputs.n": "1",
     "kf_scores_kind_from_name.name": "\"log\"", "kf_image_resize.box": "NULL", "kf_model_verify.model": "verified", "kf_graph_quantized_node.graph": "quantized",
@@ -47,7 +47,7 @@ kf_graph_quantized_summary.agreement kf_graph_quantized_summary.sqnr kf_graph_qu
 kf_options_read.from kf_graph_remove_edges.types kf_graph_remove_edges.names kf_model_load.options
 kf_session_replace.values kf_dataset_open.list kf_error_set.fmt kf_error_prefix.fmt kf_scores_json.top
 kf_file_write.data kf_options_read.type kf_info_write.type kf_evaluation_page.model kf_graph_trim.types kf_graph_trim.names
-kf_classify_files.failed kf_labels_check.labels kf_labels_check.model kf_rewrite.result""".split())
+kf_classify_files.failed kf_samples_load_some.skipped kf_labels_check.labels kf_labels_check.model kf_rewrite.result""".split())
 # Numbers outside their range, by parameter or by call and parameter.
 BAD = {
     "index": ["-1", "1000000"], "step": ["-2", "1000000"], "threads": ["-4", "65", "100000"], "level": ["77", "-1"],
