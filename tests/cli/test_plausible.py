@@ -28,7 +28,7 @@ input_parameters:
   input_name: {name}
   input_type_rt: rgb
   input_type_train: rgb
-  input_layout_train: NHWC
+  input_layout_train: NCHW
   norm_type: data_mean_and_scale
   mean_value: {mean}
   scale_value: {scale}
@@ -126,7 +126,7 @@ def yaml(top):
     for folder, x in ("cal", pictures()), ("same", pictures(1).repeat(6, 0)):
         os.mkdir(os.path.join(top, folder))
         for i, a in enumerate(x):
-            a.tofile(os.path.join(top, folder, f"{i}.rgb"))
+            a.transpose(2, 0, 1).tofile(os.path.join(top, folder, f"{i}.rgb"))
     good = {"mean": "123.675 116.28 103.53", "scale": "0.01712475 0.017507 0.01742919", "data": "cal", "name": name}
     for what, change, status, words in (
             ("right", {}, 0, ""),

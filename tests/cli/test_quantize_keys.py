@@ -205,6 +205,65 @@ def bad(top):
 
 
 @case
+def against_the_network(top):
+    """Every key that can contradict the network, without an effect on the result: a note with its place, by both verbs."""
+    job = Job(top, "against", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], SIDE * SIDE * 3)
+    last = Job(top, "last", tiny_onnx.classifier([1, SIDE, SIDE, 3], 3, before=["Transpose"])[0], SIDE * SIDE * 3)
+    gray = Job(top, "one", tiny_onnx.classifier([1, 1, SIDE, SIDE], 1)[0], SIDE * SIDE)
+    nhwc, edge = ("layout_train: NCHW", "layout_train: NHWC"), ("  working_dir", "  remove_node_type: Transpose\n  working_dir")
+    info = "  node_info: {'/Conv_0': {'ON': BPU}, '/Conv_9': {'ON': BPU}, '/Gemm_6': {'ON': CPU, InputType: int8}}\n  working_dir"
+    names = ";".join(f"/Conv_{k}" for k in range(50, 64))
+    for j, pairs, where, words in [
+        (job, [nhwc], "NHWC", "input_layout_train is NHWC .. 'x' .. 1x3x32x32, channels first .. read as [H,W,C]; write NCHW"),
+        (job, [nhwc, ("./cal\n  cal_data_type: uint8", os.path.join(ROOT, "examples", "pictures") + "\n  preprocess_on: True")], "NHWC", "channels first; correct it"),
+        (last, [edge], "NCHW", "input_layout_train is NCHW .. 1x32x32x3, channels last .. read as [C,H,W]; write NHWC"),
+        (job, [("  norm_type", "  input_name: images\n  norm_type")], "images", "'images' .. the input of the network is 'x'"),
+        (job, [("  working_dir", info)], "'/Conv_9'", "node_info names '/Conv_9' .. no such node"),
+        (job, [("  working_dir", info)], "CPU", "ON CPU has no effect in node_info"),
+        (job, [("  working_dir", "  set_node_data_type: '/Conv_0:int8;/Conv_7:int8'\n  working_dir")], "'/Conv_0:int8", "set_node_data_type names '/Conv_7' .. no such node"),
+        (job, [("  cal_data_type", "  run_on_cpu: /Conv_0;/conv\n  cal_data_type")], "/Conv_0;/conv", "run_on_cpu names '/conv' .. no such node"),
+        (job, [("  cal_data_type", "  run_on_bpu: /Gemm\n  cal_data_type")], "/Gemm\n", "run_on_bpu names '/Gemm' .. no such node"),
+        (job, [("  cal_data_type", f"  run_on_bpu: {names}\n  cal_data_type")], None, "4 more names"),
+        (job, [("  optimize_level", "  input_source: {_default_value: ddr, data: pyramid, x: ddr}\n  optimize_level")], "data: pyramid", "input_source names 'data' .. no such input"),
+        (job, [edge], "Transpose", "no node was removed"),
+        (job, [("  working_dir", "  remove_node_name: /Relu_1\n  working_dir")], "/Relu_1", "no node was removed"),
+        (job, [("  norm_type", "  separate_batch: False\n  norm_type")], "separate_batch", "separate_batch has no meaning on a CPU"),
+        (job, [("  cal_data_dir: ./cal", "  cal_data_dir: " + os.path.join(ROOT, "examples", "pictures") + "\n  preprocess_on: True")], "uint8", "cal_data_type has no effect beside preprocess_on"),
+        (job, [], None, None), (last, [nhwc, edge], None, None),
+        (gray, [nhwc, ("rt: rgb", "rt: gray"), ("train: rgb", "train: gray")], None, None),  # the same bytes either way
+    ]:
+        text = edit(*pairs)
+        code, out, err = j.run(text, "check")
+        notes = [line for line in err.splitlines() if "no meaning" not in line and "fewer than 20" not in line and "wins over" not in line and "nodes removed" not in line and "node removed" not in line]
+        what = pairs[-1][1].strip()[:50].replace("\n", " ") if pairs else "nothing"
+        if words is None:
+            check(f"{what}: nothing to say", code == 0 and not notes, err)
+            continue
+        found = [line for line in err.splitlines() if says(line, words) and (where is None or place(text, where)[:-2] in line)]
+        check(what, code == 0 and len(found) == 1, err)
+    text = edit(nhwc)
+    code, out, err = job.run(text)
+    with open(job.path("out", "net_quantize.log")) as f:
+        check("quantize says it too, in its log as well", code == 0 and says(err, place(text, "NHWC") + ".. channels first") and "channels first" in f.read(), err)
+
+
+@case
+def not_quantizable(top):
+    """check refuses what quantize would refuse after all the work before it; so the place is named by both."""
+    job = Job(top, "four", tiny_onnx.classifier([4, 3, SIDE, SIDE], 3)[0], SIDE * SIDE * 3)
+    again = Job(top, "again", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], SIDE * SIDE * 3)
+    code, out, err = again.run(YAML)
+    os.replace(again.path("out", "net_quantized_model.onnx"), again.path("m.onnx"))
+    for verb in ("check", "quantize"):
+        for j, words in ((job, "4 pictures at a time"), (again, "quantized already")):
+            code, out, err = j.run(YAML, verb)
+            check(f"{verb}: {words}", code == 1 and "c.yaml:2:15: onnx_model: " in err and words in err, err)
+        text = edit(("  norm_type", "  std_value: 58.395 57.12 57.375\n  norm_type"))
+        code, out, err = job.run(text, verb)
+        check(f"{verb}: std_value", code == 1 and place(text, "std_value")[:-2] in err and "scale_value = 1 / std_value" in err, err)
+
+
+@case
 def bad_files(top):
     n = SIDE * SIDE * 3
     f32 = edit(("uint8", "float32"), ("./cal", "./cal_f32"))

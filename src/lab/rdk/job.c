@@ -61,7 +61,7 @@ static kf_status set_preprocess(kf__rdk_job *j, kf_error *err) {
 static kf_status set_edges(kf__rdk_job *j, kf_error *err) {
     const kf_rdk_config *c = j->c;
     int32_t removed = 0;
-    char text[120];
+    char text[300];
     if (c->n_output_nodes) {
         kf_status st = kf_graph_set_outputs(j->g, c->output_nodes, c->n_output_nodes, err);
         if (st != KF_OK) return kf__rdk_at(j, "output_nodes", st, err);
@@ -71,7 +71,10 @@ static kf_status set_edges(kf__rdk_job *j, kf_error *err) {
                                          &removed, err);
     if (st != KF_OK) return kf__rdk_at(j, c->n_remove_names ? "remove_node_name" : "remove_node_type", st, err);
     snprintf(text, sizeof text, "%d node%s removed at inputs and outputs", removed, removed == 1 ? "" : "s");
-    if (removed) kf__rdk_note(j, text);
+    if (!removed)
+        snprintf(text, sizeof text, "%.150s: no node was removed; none of these lies at an input or an output",
+                 kf_rdk_place(c, c->n_remove_types ? "remove_node_type" : "remove_node_name"));
+    kf__rdk_note(j, text);
     return KF_OK;
 }
 
@@ -92,7 +95,9 @@ static kf_status import(kf__rdk_job *j, kf_error *err) {
     kf_status st = kf_graph_import(j->c->model, &io, &j->g, err);
     if (st != KF_OK) return kf__rdk_at(j, j->c->input_shape ? "input_shape" : "onnx_model", st, err);
     KF_TRY(kf_graph_write_onnx(j->g, &j->original.data, &j->original.bytes, err));
+    KF_TRY(kf__rdk_network_check(j, err));
     KF_TRY(set_edges(j, err));
+    KF_TRY(kf__rdk_network_fits(j, err));
     if (labels.n > 0) st = kf_graph_name_classes(j->g, &labels, io.notice, io.notice_user, err);
     if (st != KF_OK) return kf_error_prefix(err, st, "labels");
     KF_TRY(set_preprocess(j, err));
@@ -101,36 +106,16 @@ static kf_status import(kf__rdk_job *j, kf_error *err) {
 
 /* ---- 16-bit nodes ------------------------------------------------------------------------------------------------ */
 
-static int by_text(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
-
-/* Every name of every node, sorted; the caller frees it. */
-static const char **sorted_names(const kf_graph *g, size_t *count, kf_error *err) {
-    kf_node_info n = {.size = sizeof n};
-    kf_error end;
-    size_t total = 0;
-    for (int32_t i = 0; kf_graph_node(g, i, &n, &end) == KF_OK; i++) total += 1 + (size_t)n.n_sources;
-    const char **names = calloc(total + 1, sizeof *names);
-    if (!names) kf_error_set(err, KF_ERR_MEMORY, "out of memory for the names of the nodes");
-    *count = total;
-    total = 0;
-    for (int32_t i = 0; names && kf_graph_node(g, i, &n, &end) == KF_OK; i++) {
-        names[total++] = n.name;
-        for (int32_t k = 0; k < n.n_sources; k++) names[total++] = n.sources[k];
-    }
-    if (names) qsort(names, total, sizeof *names, by_text);
-    return names;
-}
-
 /* Names are checked here, where their lines and columns are known. */
 static kf_status check_int16(const kf__rdk_job *j, kf_error *err) {
     const kf_rdk_config *c = j->c;
     size_t count = 0;
     kf_status st = KF_OK;
     if (!c->n_int16) return KF_OK;
-    const char **names = sorted_names(j->g, &count, err);
+    const char **names = kf__rdk_node_names(j->g, &count, err);
     if (!names) return KF_ERR_MEMORY;
     for (int32_t k = 0; st == KF_OK && k < c->n_int16; k++)
-        if (!bsearch(&c->int16_nodes[k], names, count, sizeof *names, by_text))
+        if (!bsearch(&c->int16_nodes[k], names, count, sizeof *names, kf__rdk_by_text))
             st = kf_error_set(err, KF_ERR_ARGUMENT,
                               "%s: int16 node '%.200s'; there is no such node; kitfox info --nodes lists the names",
                               c->int16_places[k], c->int16_nodes[k]);
@@ -217,23 +202,11 @@ static void end(kf__rdk_job *j) {
     kf_graph_destroy(&j->g);
 }
 
-/* A name of another network's input: nothing is read by it, but the file may be meant for another model. */
-static void check_name(kf__rdk_job *j, const kf_tensor *in) {
-    const kf_rdk_config *c = j->c;
-    char text[400];
-    if (!c->input_name || !*c->input_name || strcmp(c->input_name, in->name) == 0) return;
-    snprintf(text, sizeof text,
-             "%.150s: input_name is '%.80s', but the input of the network is '%.80s'; correct it, or onnx_model",
-             kf_rdk_place(c, "input_name"), c->input_name, in->name);
-    kf__rdk_note(j, text);
-}
-
 /* All checks that need no quantization. */
 static kf_status prepare(kf__rdk_job *j, kf_tensor *in, kf_error *err) {
     KF_TRY(import(j, err));
     KF_TRY(kf_graph_input(j->g, 0, in, err));
     KF_TRY(check_input(j, in, err));
-    check_name(j, in);
     KF_TRY(set_int16(j, err));
     return kf__rdk_calibration(j, in, err);
 }

@@ -43,6 +43,7 @@ static const char *const GROUPS[N_GROUPS] = {"model_parameters", "input_paramete
     X(RANGE, INPUT, "input_space_and_range", LIST, "regular|bt601_video", NULL)                                        \
     X(SHAPE, INPUT, "input_shape", INPUTS, NULL, NULL)                                                                 \
     X(BATCH, INPUT, "input_batch", INT, NULL, NULL)                                                                    \
+    X(SEPARATE, INPUT, "separate_batch", BOOL, NULL, "pictures are processed one by one")                              \
     X(NORM, INPUT, "norm_type", LIST, "no_preprocess|data_mean|data_scale|data_mean_and_scale", NULL)                  \
     X(MEAN, INPUT, "mean_value", NUMBERS, NULL, NULL)                                                                  \
     X(SCALE, INPUT, "scale_value", NUMBERS, NULL, NULL)                                                                \
@@ -115,7 +116,8 @@ typedef struct config {
     const char *places[N_KEYS];
     const kf__yaml_node **entries; /* values and empty containers in the order of the file */
     int32_t n_entries;
-    size_t notices_cap, int16_cap;
+    kf__rdk_mention *mentions;
+    size_t n_mentions, mentions_cap, notices_cap, int16_cap;
     kf_error *err;
 } config;
 
@@ -285,6 +287,9 @@ static kf_status read_value(config *c, key k, const kf__yaml_node *n) {
 static kf_status refuse_key(config *c, group g, const kf__yaml_node *n) {
     const key_info *near = INFO;
     int best = INT_MAX;
+    if (strcmp(n->key, "std_value") == 0) /* files for newer boards have it; the nearest word is another thing */
+        FAIL_AT(c, n->key_at, KF_ERR_ARGUMENT, "unknown key '%s' in %s; write %s", n->key, GROUPS[g],
+                "scale_value = 1 / std_value instead (0.01712475 for a std_value of 58.395)");
     for (int k = 0; k < N_KEYS; k++) {
         int d = distance(INFO[k].name, n->key) * 2 + (INFO[k].in != g);
         if (d < best) best = d, near = &INFO[k];
@@ -374,6 +379,43 @@ static kf_status add_int16(config *c, const char *name, kf__qmark at) {
     return KF_OK;
 }
 
+/* A name that has no effect; whether the network has it is seen later (network.c). */
+static kf_status mention(config *c, key k, const char *name, kf__qmark at) {
+    const char *place = kf__rdk_printf(&c->memory, "%s:%d:%d", c->file, at.line, at.column);
+    if (c->n_mentions == c->mentions_cap) {
+        size_t want = c->mentions_cap ? 2 * c->mentions_cap : 16;
+        kf__rdk_mention *grown = kf__rdk_alloc(&c->memory, want, sizeof *grown);
+        if (!grown) KF_RDK_FAIL_MEMORY(c->err);
+        if (c->n_mentions) memcpy(grown, c->mentions, c->n_mentions * sizeof *grown);
+        c->mentions = grown, c->mentions_cap = want;
+    }
+    if (!name || !place) KF_RDK_FAIL_MEMORY(c->err);
+    c->mentions[c->n_mentions++] = (kf__rdk_mention){INFO[k].name, name, place, k == K_SOURCE};
+    return KF_OK;
+}
+
+/* 'a;b', by one place for all. */
+static kf_status mention_list(config *c, key k) {
+    const char *at = text_of(c, k), *p;
+    size_t n;
+    while ((p = list_next(&at, ";", &n))) KF_TRY(mention(c, k, kf__rdk_text(&c->memory, p, n), c->v[k].at));
+    return KF_OK;
+}
+
+/* Inputs by name: {'data': 'ddr', '_default_value': 'ddr'}. */
+static kf_status mention_inputs(config *c) {
+    const kf__yaml_node *n = c->v[K_SOURCE].node;
+    for (n = n && n->kind == KF_YAML_MAPPING ? n->child : NULL; n; n = n->next)
+        if (strcmp(n->key, "_default_value") != 0) KF_TRY(mention(c, K_SOURCE, n->key, n->key_at));
+    return KF_OK;
+}
+
+const kf__rdk_mention *kf__rdk_mentions(const kf_rdk_config *pointer, size_t *n) {
+    const config *c = (const config *)pointer;
+    *n = c->n_mentions;
+    return c->mentions;
+}
+
 /* 'n1:int16;n2:int16'; names may hold colons themselves. */
 static kf_status read_pairs(config *c, key k) {
     const char *at = text_of(c, k), *p;
@@ -386,7 +428,8 @@ static kf_status read_pairs(config *c, key k) {
         if (colon < 2 || wide < 0)
             FAIL_KEY(c, k, KF_ERR_ARGUMENT, "'%.*s'; it must be NODE:int16 or NODE:int8, several separated by ';'",
                      (int)(n > 80 ? 80 : n), p);
-        if (wide) KF_TRY(add_int16(c, kf__rdk_text(&c->memory, p, colon - 1), c->v[k].at));
+        const char *name = kf__rdk_text(&c->memory, p, colon - 1);
+        KF_TRY(wide ? add_int16(c, name, c->v[k].at) : mention(c, k, name, c->v[k].at));
     }
     return KF_OK;
 }
@@ -414,8 +457,11 @@ static kf_status read_node(config *c, const kf__yaml_node *n) {
             FAIL_AT(c, k->at, KF_ERR_ARGUMENT, "%.60s '%.60s' in node_info; it is none of %s; write one of them",
                     k->key, text, words);
         wide |= !on && choice == 1;
+        if (on && choice == 1)
+            KF_TRY(say(c, k->at, "ON",
+                       "CPU has no effect in node_info; every node runs on the CPU, and this one is quantized too"));
     }
-    return wide ? add_int16(c, n->key, n->key_at) : KF_OK;
+    return wide ? add_int16(c, n->key, n->key_at) : mention(c, K_NODE_INFO, n->key, n->key_at);
 }
 
 static kf_status read_nodes(config *c) {
@@ -447,6 +493,9 @@ static kf_status read_model(config *c) {
     KF_TRY(read_path(c, text_of(c, K_ONNX_MODEL), &o->model));
     KF_TRY(read_path(c, given(c, K_WORKING_DIR) ? text_of(c, K_WORKING_DIR) : "model_output", &o->working_dir));
     KF_TRY(read_nodes(c));
+    KF_TRY(mention_list(c, K_ON_CPU));
+    KF_TRY(mention_list(c, K_ON_BPU));
+    KF_TRY(mention_inputs(c));
     KF_TRY(read_list(c, K_OUTPUT_NODES, &o->output_nodes, &o->n_output_nodes));
     KF_TRY(read_list(c, K_REMOVE_TYPE, &o->remove_types, &o->n_remove_types));
     return read_list(c, K_REMOVE_NAME, &o->remove_names, &o->n_remove_names);
@@ -559,11 +608,13 @@ static kf_status read_data(config *c) {
     bool suffix = n >= 4 && strncmp(folder + n - 4, "_f32", 4) == 0;
     o->calibration_type = suffix ? KF_F32 : KF_U8;
     if (given(c, K_CAL_TYPE)) o->calibration_type = TYPES[c->v[K_CAL_TYPE].choice];
-    if (given(c, K_CAL_TYPE) && (o->calibration_type == KF_F32) != suffix)
+    o->pictures = c->v[K_PREPROCESS_ON].truth;
+    if (given(c, K_CAL_TYPE) && o->pictures)
+        KF_TRY(say_key(c, K_CAL_TYPE, "has no effect beside preprocess_on; picture files have their own type"));
+    else if (given(c, K_CAL_TYPE) && (o->calibration_type == KF_F32) != suffix)
         KF_TRY(say_key(c, K_CAL_TYPE,
                        suffix ? "wins over the suffix _f32 of cal_data_dir"
                               : "is float32 although cal_data_dir has no suffix _f32"));
-    o->pictures = c->v[K_PREPROCESS_ON].truth;
     if (o->pictures && !is_color(o))
         FAIL_KEY(c, K_PREPROCESS_ON, KF_ERR_UNSUPPORTED,
                  "with input_type_train '%s'; pictures are read for rgb and bgr; give raw files",

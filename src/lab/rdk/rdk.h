@@ -1,5 +1,5 @@
 /* What the files of this folder share: the configuration behind kf_rdk_config, and the parts of a quantization.
- * keys.c fills the configuration, job.c gives it its effect; calibration.c and outputs.c serve job.c.
+ * keys.c fills the configuration, job.c gives it its effect; network.c, calibration.c and outputs.c serve job.c.
  * Owner rule: kf_rdk_free releases a configuration with everything in it; kf__rdk_job borrows it. */
 #ifndef KF_RDK_H
 #define KF_RDK_H
@@ -12,6 +12,14 @@
 /** Parse and check a file that is in memory; as kf_rdk_load. */
 kf_status kf__rdk_load_memory(const char *file, const char *text, size_t bytes, kf_message_fn notice, void *user,
                               kf_rdk_config **out, kf_error *err);
+
+/** A name of the file that nothing is done with. It may still be of another network. */
+typedef struct kf__rdk_mention {
+    const char *key, *name, *place; /* place: "FILE:LINE:COLUMN" */
+    bool input;                     /* of an input; else of a node */
+} kf__rdk_mention;
+/** All of them, in no order; they belong to the configuration. */
+const kf__rdk_mention *kf__rdk_mentions(const kf_rdk_config *config, size_t *n);
 
 /** ONNX in memory; `data` is released by its owner with free(). */
 typedef struct kf__rdk_onnx {
@@ -43,6 +51,15 @@ kf_status kf__rdk_at(const kf__rdk_job *j, const char *key, kf_status st, kf_err
 static inline bool kf__rdk_color(const kf_rdk_config *c) {
     return c->trained == KF_INPUT_RGB || c->trained == KF_INPUT_BGR;
 }
+
+/** Every name of every node, those of fused ones too, sorted by kf__rdk_by_text; the caller frees it. NULL: MEMORY. */
+const char **kf__rdk_node_names(const kf_graph *g, size_t *count, kf_error *err);
+int kf__rdk_by_text(const void *a, const void *b);
+/** network.c: what the file says of the network's input and of nodes, against the network `j->g` as the ONNX file has
+ *  it, edges not yet removed. Contradictions without an effect on the result become notes. */
+kf_status kf__rdk_network_check(kf__rdk_job *j, kf_error *err);
+/** Can a network of this form be quantized? After edges were removed. UNSUPPORTED: it cannot. */
+kf_status kf__rdk_network_fits(const kf__rdk_job *j, kf_error *err);
 
 /** calibration.c: fill j->samples for the network's input `in`. */
 kf_status kf__rdk_calibration(kf__rdk_job *j, const kf_tensor *in, kf_error *err);
