@@ -281,6 +281,7 @@ typedef struct kf_compared_picture {
     int32_t top5[2]; /**< 1: the truth is among the five largest */
     int32_t other5;  /**< 1: A's class is among B's five largest */
     double sums[4];  /**< over the outputs: A's squares, B's squares, their products, squares of the difference */
+    double apart[2]; /**< magnitudes of the differences: their sum, the largest */
 } kf_compared_picture;
 
 /** One node. Nodes of A and B belong together by name and size. Strings belong to the models. */
@@ -310,6 +311,9 @@ typedef struct kf_comparison_summary {
     double agreement, in_top5;    /**< `same` and `other5` in percent of `images`; NAN where `ranked` is 0 */
     int32_t ranked; /**< 1: the outputs rank classes, so that `same` and `other5` mean something. 0: a map of several
                          positions, one number, or pooled features without labels */
+    /** Distances of a sample's n outputs from A's: sum |d| / n and sqrt(sum d^2) / n, means over the samples, and the
+     *  largest |d| of all. The RDK zoo's logs have them in these units. */
+    double l1, l2, chebyshev;
 } kf_comparison_summary;
 
 /** The outcome. Models and samples are the caller's and have to live as long as it is used. */
@@ -522,14 +526,17 @@ typedef struct kf_rdk_result {
     char *path;         /**< of the compiled model */
     kf_samples samples; /**< what calibrated it; `stage` saw them at this very place */
     kf_judge *judge;    /**< measured; there from KF_RDK_READY on, also for `stage` */
+    char *log;          /**< what PREFIX_quantize.log holds */
+    const char *tables; /**< the part of it that scripts for the zoo's own quantizer search: nodes, output, last line */
 } kf_rdk_result;
 
 /** Do what the configuration says: import, edges, preprocessing, calibration data, quantization. Into `working_dir`
  *  (made if it is not there) go PREFIX.kfx, PREFIX_original_float_model.onnx, PREFIX_optimized_float_model.onnx,
- *  PREFIX_quantized_model.onnx (read back and compared), PREFIX_quantize.log and, if asked for, calibration_data: all
- * of them or none; files that are replaced keep their mode. `options` may be NULL. `*out` is empty on failure. Errors
- * name the place in the file. ARGUMENT, IO, FORMAT, UNSUPPORTED, LIMIT, SHAPE, MEMORY, and CANCELLED: nothing was
- * written. Thread safe; two calls may not share a `working_dir`. */
+ *  PREFIX_calibrated_model.onnx and PREFIX_quantized_model.onnx (one QDQ form by both names, read back and compared),
+ *  PREFIX_quantize.log and, if asked for, calibration_data: all of them or none; files that are replaced keep their
+ * mode. `options` may be NULL. `*out` is empty on failure. Errors name the place in the file. ARGUMENT, IO, FORMAT,
+ * UNSUPPORTED, LIMIT, SHAPE, MEMORY, and CANCELLED: nothing was written. Thread safe; two calls may not share a
+ * `working_dir`. */
 KF_API kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *options, kf_rdk_result *out,
                                  kf_error *err);
 /** Release and empty. NULL is accepted. */
@@ -618,6 +625,7 @@ typedef struct kf_judgement {
     double cosine, sqnr;  /**< of the outputs of all samples together; dB, INFINITY where they are equal */
     double float_ms, ms;  /**< one frame of the float and of the quantized model, on one thread of this machine */
     const kf_comparison_summary *tests; /**< on the test pictures; NULL without. Belongs to the judge */
+    double l1, l2, chebyshev;           /**< of the outputs: kf_comparison_summary */
 } kf_judgement;
 /** ARGUMENT: nothing was measured, or out->size is not set. */
 KF_API kf_status kf_judge_get(const kf_judge *judge, kf_judgement *out, kf_error *err);

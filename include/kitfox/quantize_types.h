@@ -72,6 +72,7 @@ typedef struct kf_quantized_node {
     int64_t macs;
     double alone_cosine, alone_sqnr; /**< with `detail`: the node's own error, integer weights and rounded output on the
                                         float network's inputs; NAN without */
+    double input_threshold; /**< largest magnitude that its first input can hold, 255 of pixels; 0 where that is f32 */
 } kf_quantized_node;
 
 /** How float values are spread, and what the integers chosen for them can hold. Owned by the graph. */

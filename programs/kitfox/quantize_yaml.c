@@ -1,5 +1,6 @@
 /* kitfox quantize CONFIG.yaml: the work is kf_rdk_quantize's; here are the page and what is printed.
  * Owner rule: the configuration, labels and the result are released here. */
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -11,6 +12,9 @@ typedef struct state {
     quantize_job *job;
     const kf_rdk_result *result;
 } state;
+
+/* Where the zoo's own quantizer has its log; scripts search it there. */
+static const cli_output MAKERTBIN_LOG = {"hb_mapper_makertbin.log", "the log", false};
 
 bool quantize_is_yaml(const char *name) {
     const char *dot = strrchr(name, '.');
@@ -28,11 +32,13 @@ static void skipped(void *user, const char *text) {
     cli_line(NULL, text);
 }
 
-/* The page may replace no input. */
+/* The page and the log may replace no input. */
 static kf_status check_report(const state *s, const kf_samples *samples, kf_error *err) {
     const char *const inputs[] = {s->c->model, kf_rdk_place(s->c, NULL), s->job->common.labels};
     const cli_output page = {s->job->report, "--report", false};
     const kf_samples *tests = kf_judge_tests(s->result->judge);
+    KF_TRY(cli_output_apart(&MAKERTBIN_LOG, inputs, 3, err));
+    KF_TRY(cli_output_apart(&MAKERTBIN_LOG, (const char *const *)samples->paths, samples->n, err));
     KF_TRY(cli_output_apart(&page, (const char *const *)samples->paths, samples->n, err));
     if (tests) KF_TRY(cli_output_apart(&page, (const char *const *)tests->paths, tests->n, err));
     return cli_outputs_check(&page, 1, inputs, 3, err);
@@ -67,6 +73,14 @@ static kf_status quantize(state *s, const kf_import_options *import, kf_rdk_resu
     return st;
 }
 
+static void write_log(const char *text) {
+    kf_error why;
+    char note[KF_ERROR_TEXT + 60];
+    if (cli_write(MAKERTBIN_LOG.path, text, strlen(text), &why) == KF_OK) return;
+    snprintf(note, sizeof note, "%.*s; the log beside the model is complete", KF_ERROR_TEXT, why.text);
+    cli_note(NULL, note);
+}
+
 kf_status quantize_yaml(quantize_job *job, kf_error *err) {
     kf_rdk_config *c = NULL;
     kf_rdk_result done = {0};
@@ -78,8 +92,10 @@ kf_status quantize_yaml(quantize_job *job, kf_error *err) {
     if (st == KF_OK) st = quantize(&s, &i.options, &done, err);
     if (st == KF_OK) {
         cli_note_skipped(job->skipped, job->skipped + done.samples.n);
-        quantize_print_nodes(done.graph, job->common.json);
+        write_log(done.log);
+        if (job->common.json) quantize_print_nodes(done.graph, true);
         quantize_print_search(done.graph, job->common.json, false);
+        if (!job->common.json) fputs(done.tables, stdout);
         st = quantize_print_summary(job, done.judge, done.path, (cli_now_ms() - start) / 1e3, err);
     }
     kf_rdk_result_free(&done);

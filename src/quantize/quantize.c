@@ -44,6 +44,23 @@ static kf_status check_activation(const kf__graph *g, const kf__node *n, kf_erro
     return KF_OK;
 }
 
+/* Largest real magnitude that a value can hold; 0: it is f32. */
+static float held(const kf__quant *q) {
+    float most = 0;
+    for (int32_t c = 0; q && c < (q->channels ? q->channels : 1); c++) {
+        float scale = q->channels ? q->scales[c] : q->scale;
+        int32_t z = q->channels ? q->zeros[c] : q->zero, up = q->qmax - z, down = z - q->qmin;
+        most = fmaxf(most, scale * (float)(up > down ? up : down));
+    }
+    return most;
+}
+
+static float held_by_input(const kf__graph *g, const kf__node *n) {
+    for (int32_t i = 0; i < n->n_in; i++)
+        if (n->in[i] >= 0 && !g->values[n->in[i]].data) return held(g->values[n->in[i]].quant);
+    return 0;
+}
+
 /* Float and quantized output of one node, over all samples. */
 static void measure(const kf__sim *s, kf__vid v, float *scratch, kf_quantized_node *to) {
     size_t n = kf__sim_shape_of(s->graph, v).count;
@@ -59,11 +76,7 @@ static void measure(const kf__sim *s, kf__vid v, float *scratch, kf_quantized_no
     to->sqnr = dd > 0 ? 10 * log10(ff / dd) : INFINITY;
     const kf__quant *q = s->graph->values[v].quant;
     to->dtype = q ? q->dtype : KF_F32;
-    for (int32_t c = 0; q && c < (q->channels ? q->channels : 1); c++) {
-        float scale = q->channels ? q->scales[c] : q->scale;
-        int32_t z = q->channels ? q->zeros[c] : q->zero, up = q->qmax - z, down = z - q->qmin;
-        to->threshold = fmax(to->threshold, (double)(scale * (float)(up > down ? up : down)));
-    }
+    to->threshold = (double)held(q);
 }
 
 static size_t top1(const float *x, size_t n) {
@@ -105,6 +118,7 @@ static kf_status run_nodes(kf__sim *s, kf__qreport *r, kf__arena *arena, float *
         n = &g->nodes[i];
         if (r) {
             r->nodes[i].is.name = n->name;
+            r->nodes[i].is.input_threshold = (double)held_by_input(g, n);
             measure(s, n->out[0], scratch, &r->nodes[i].is);
             if (s->alone) KF_TRY(kf__detail_after(s, n, arena, scratch, &r->nodes[i]));
         }

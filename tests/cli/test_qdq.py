@@ -181,7 +181,8 @@ def from_yaml(folder):
         return
     made = os.path.join(folder, "made", "net")
     inputs = [((random.integers(0, 256, (1, 3, 64, 64)) / numpy.float32(255) - MEAN[None, :, None, None]) / STD[None, :, None, None]).astype("float32") for _ in range(8)]
-    compare("net_quantized_model.onnx", made + "_quantized_model.onnx", inputs, [ours(folder, made + ".kfx", x) for x in inputs], 100, None)
+    for name in ("_calibrated_model.onnx", "_quantized_model.onnx"):
+        compare("net" + name, made + name, inputs, [ours(folder, made + ".kfx", x) for x in inputs], 100, None)
 
 
 @case

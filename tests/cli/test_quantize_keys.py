@@ -7,6 +7,7 @@ import array
 import json
 import math
 import os
+import re
 import struct
 import sys
 
@@ -64,9 +65,9 @@ class Job:
         for k in range(files):
             write(os.path.join(self.top, "cal", f"{k}.bin"), wave(k, n, code, lo, hi))
 
-    def run(self, text, verb="quantize"):
+    def run(self, text, verb="quantize", *args):
         write(os.path.join(self.top, "c.yaml"), text)
-        return run(verb, "c.yaml", cwd=self.top)
+        return run(verb, "c.yaml", *args, cwd=self.top)
 
     def path(self, *parts):
         return os.path.join(self.top, *parts)
@@ -245,6 +246,93 @@ def against_the_network(top):
     code, out, err = job.run(text)
     with open(job.path("out", "net_quantize.log")) as f:
         check("quantize says it too, in its log as well", code == 0 and says(err, place(text, "NHWC") + ".. channels first") and "channels first" in f.read(), err)
+
+
+def searched(text):
+    """What a script finds in the log of the zoo's own quantizer: rows of both tables, by their titles and rules."""
+    tables = {}
+    lines = text.splitlines()
+    for title in ("The main quantized node information:", "The quantized model output:"):
+        i = lines.index(title)
+        assert re.fullmatch("=+", lines[i + 1]) and re.fullmatch("-+", lines[i + 3]), lines[i:i + 4]
+        rows = lines[i + 4:]
+        rows = rows[:next(k for k, r in enumerate(rows) if re.fullmatch("=+", r))]
+        tables[title] = (re.split(r"\s{2,}|(?<=ON)\s+", lines[i + 2].strip()), [r.split() for r in rows])
+    return [tables[t] for t in tables]
+
+
+def save_npy(path, kind, shape, values):
+    head = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {tuple(shape)}, }}"
+    head += " " * (63 - (len(head) + 10) % 64) + "\n"
+    write(path, b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head.encode() + array.array({"|u1": "B", "<f4": "f"}[kind], values).tobytes())
+
+
+def answer(job, model, x):
+    code, _, err = run("run", job.path(*model), x, "-o", job.path("y.npy"))
+    assert code == 0, err
+    return array.array("f", npy(job.path("y.npy"))[1])
+
+
+def distances(job, files=6):
+    """cosine, L1, L2, Chebyshev of the outputs of m.onnx and out/net.kfx, by `run` and arithmetic alone."""
+    ab = aa = bb = l1 = l2 = far = 0.0
+    n = SIDE * SIDE
+    for k in range(files):
+        with open(job.path("cal", f"{k}.bin"), "rb") as f:
+            x = f.read()
+        save_npy(job.path("f.npy"), "<f4", [1, 3, SIDE, SIDE], [v * 0.0078125 for v in x])
+        save_npy(job.path("u.npy"), "|u1", [SIDE, SIDE, 3], [x[c * n + i] for i in range(n) for c in range(3)])
+        a, b = answer(job, ["m.onnx"], job.path("f.npy")), answer(job, ["out", "net.kfx"], job.path("u.npy"))
+        d = [abs(p - q) for p, q in zip(a, b)]
+        ab, aa, bb = ab + sum(p * q for p, q in zip(a, b)), aa + sum(p * p for p in a), bb + sum(q * q for q in b)
+        l1, l2, far = l1 + sum(d) / len(d) / files, l2 + math.sqrt(sum(v * v for v in d)) / len(d) / files, max(far, *d)
+    return [ab / math.sqrt(aa * bb), l1, l2, far]
+
+
+@case
+def log(top):
+    """The log as scripts of the zoo's users search it: on standard output, beside the model, and where that tool has it."""
+    job = Job(top, "log", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3, after=["Softmax"])[0], SIDE * SIDE * 3)
+    code, out, err = job.run(YAML)
+    with open(job.path("hb_mapper_makertbin.log")) as f:
+        whole = f.read()
+    with open(job.path("out", "net_quantize.log")) as f:
+        check("the log lies in the current folder and beside the model", code == 0 and f.read() == whole and all(line in whole.splitlines() for line in out.splitlines()[:-1]), err)
+    check("first and last lines", whole.startswith("Start Model Convert....\n") and whole.endswith("\nConvert to runtime bin file successfully!\nEnd Model Convert\n"), whole)
+    (head, rows), (head2, outputs) = searched(out)
+    check("columns", head == ["Node", "ON", "Subgraph", "Type", "Cosine Similarity", "Threshold", "DataType"] and all(len(r) == 7 for r in rows), (head, rows))
+    check("the input's row", rows[0] == ["HZ_PREPROCESS_FOR_x", "CPU", "id(0)", "HzSQuantizedPreprocess", "--", "127.000000", "int8"], rows[0])
+    check("the first layer sees normalized pixels", rows[1][0] == "/Conv_0" and float(rows[1][5]) == 1.992188, rows[1])
+    by_name = {r[0]: r for r in rows}
+    check("a float node has no subgraph and no threshold", by_name["/Softmax_7"][1:3] == ["CPU", "--"] and by_name["/Softmax_7"][5:] == ["--", "float"], by_name)
+    check("    the others have", all(r[2] == "id(0)" and float(r[5]) > 0 for r in rows if r[0] != "/Softmax_7"), rows)
+    check("columns of the output", head2 == ["Output", "Cosine Similarity", "L1 Distance", "L2 Distance", "Chebyshev Distance"] and len(outputs) == 1, (head2, outputs))
+
+    job = Job(top, "plain", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], SIDE * SIDE * 3)
+    code, out, err = job.run(YAML)
+    (_, rows), (_, outputs) = searched(out)
+    want = distances(job)
+    check("cosine and distances of the output are those of the finished model", all(abs(float(a) - b) < 2e-6 + 1e-4 * b for a, b in zip(outputs[0][1:], want)) and want[3] > 1e-4, (outputs, want))
+    code, nodes, err = job.run(YAML, "quantize", "--json")
+    held = [json.loads(line)["threshold"] for line in nodes.splitlines() if '"node"' in line]
+    check("a row's threshold is what the node before it can hold", code == 0 and len(held) == len(rows) - 1 and all(abs(float(r[5]) - h) < 1e-5 for r, h in zip(rows[2:], held)), (rows, held))
+    check("    --json prints no table", "main quantized" not in nodes, nodes)
+    with open(job.path("out", "net_calibrated_model.onnx"), "rb") as a, open(job.path("out", "net_quantized_model.onnx"), "rb") as b:
+        check("the calibrated model is the QDQ form", a.read() == b.read() != b"")
+
+    job = Job(top, "rows", tiny_onnx.mlp(24)[0], 24, "f", -2, 2)
+    code, out, err = job.run(edit(("input_type_rt: rgb", "input_type_rt: featuremap"), ("train: rgb", "train: featuremap"), ("  norm_type: data_scale\n  scale_value: 0.0078125\n", ""), ("uint8", "float32")))
+    (_, rows), _ = searched(out)
+    check("no pixels: no row for them; the first threshold is that of the samples", code == 0 and "HZ_PREPROCESS" not in out and abs(float(rows[0][5]) - 2) < 0.1, out)
+
+    os.remove(job.path("hb_mapper_makertbin.log"))
+    os.mkdir(job.path("hb_mapper_makertbin.log"))
+    code, out, err = job.run(edit(("input_type_rt: rgb", "input_type_rt: featuremap"), ("train: rgb", "train: featuremap"), ("  norm_type: data_scale\n  scale_value: 0.0078125\n", ""), ("uint8", "float32")))
+    check("a folder in the way of the log is a note", code == 0 and says(err, "note: .. hb_mapper_makertbin.log .. the log beside the model is complete"), err)
+    job = Job(top, "own", tiny_onnx.classifier([1, 3, SIDE, SIDE], 3)[0], SIDE * SIDE * 3)
+    os.symlink("m.onnx", job.path("hb_mapper_makertbin.log"))
+    code, out, err = job.run(YAML)
+    check("the log replaces no input", code == 1 and says(err, "hb_mapper_makertbin.log") and not os.path.exists(job.path("out")), (code, err))
 
 
 @case

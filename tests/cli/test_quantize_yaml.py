@@ -13,7 +13,7 @@ import sys
 from kit import EXAMPLES, ROOT, SHARED, case, check, run, run_cases, says
 
 MODEL = os.path.abspath(os.path.join(ROOT, "data", "everyday10.onnx"))
-SUFFIXES = [".kfx", "_optimized_float_model.onnx", "_original_float_model.onnx", "_quantize.log", "_quantized_model.onnx"]
+SUFFIXES = [".kfx", "_calibrated_model.onnx", "_optimized_float_model.onnx", "_original_float_model.onnx", "_quantize.log", "_quantized_model.onnx"]
 SIDE, FILES = 64, 6
 
 YAML = """model_parameters:
@@ -103,13 +103,13 @@ def good(top):
     check("a line for each key without meaning", err.count("has no meaning on a CPU") == 3 and "c.yaml:3:3: march" in err, err)
     log = job.bytes("_quantize.log").decode()
     rows = {r.split()[0]: r.split() for r in out.splitlines() if r.startswith("/")}
-    check("the node table, in the log too", out.startswith("Node ") and "Cosine Similarity" in out and all(r in log.splitlines() for r in out.splitlines()[:-1]) and "march has no meaning" in log, log)
-    check("int16 where the file says", rows["/conv_stem/Conv"][4] == "int16" and rows["/blocks/blocks.3/blocks.3.0/conv_pw/Conv"][4] == "int8", out)
+    check("the node table, in the log too", out.startswith("The main quantized node information:\n=") and "Cosine Similarity" in out and all(r in log.splitlines() for r in out.splitlines()[:-1]) and "march has no meaning" in log, log)
+    check("int16 where the file says", rows["/conv_stem/Conv"][6] == "int16" and rows["/blocks/blocks.3/blocks.3.0/conv_pw/Conv"][6] == "int8", out)
     code, out, err = run("info", os.path.join(job.top, "out/deep/net.kfx"), "--json")
     p = json.loads(out)["preprocess"] if code == 0 else {}
     want = [0.485, 0.456, 0.406, 0.229, 0.224, 0.225]
     check("mean and scale are the model's preprocessing", p and all(abs(a - b) < 1e-5 for a, b in zip(p["mean"] + p["std"], want)), out + err)
-    for suffix in SUFFIXES[1:3]:
+    for suffix in SUFFIXES[2:4]:
         code, out, err = run("compare", MODEL, os.path.join(job.top, "out/deep/net" + suffix), "--data", EXAMPLES, "--json")
         check(f"net{suffix} computes the same", code == 0 and json.loads(out.splitlines()[-1])["agreement"] == 100, out + err)
     plain = job.bytes()

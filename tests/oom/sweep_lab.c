@@ -388,6 +388,7 @@ static void remove_files(const fixture *f) {
                                         "rdk/model_original_float_model.onnx",
                                         "rdk/model_optimized_float_model.onnx",
                                         "rdk/model_quantized_model.onnx",
+                                        "rdk/model_calibrated_model.onnx",
                                         "rdk/model_quantize.log",
                                         "rdk",
                                         "rdk.onnx",

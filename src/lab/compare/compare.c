@@ -65,6 +65,7 @@ static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
     for (size_t k = 0; st == KF_OK && k < n; k++) {
         double x = (double)a[k], y = (double)b[k];
         to->sums[0] += x * x, to->sums[1] += y * y, to->sums[2] += x * y, to->sums[3] += (x - y) * (x - y);
+        to->apart[0] += fabs(x - y), to->apart[1] = fmax(to->apart[1], fabs(x - y));
     }
     for (int side = 0; st == KF_OK && side < 2; side++) {
         to->said[side] = top1(side ? b : a, n);
@@ -118,6 +119,15 @@ static bool ranks_classes(const kf_comparison *w) {
     return kf_model_label(w->models[0], 0) || !ends_in_pool(w->models[0], info.n_steps);
 }
 
+static void measure_distances(const kf_comparison *w, kf_comparison_summary *s) {
+    const double all = (double)w->samples->n * (double)w->classes;
+    for (size_t i = 0; i < w->samples->n; i++) {
+        const kf_compared_picture *a = &w->pictures[i];
+        s->l1 += a->apart[0] / all, s->l2 += sqrt(a->sums[3]) / all;
+        s->chebyshev = fmax(s->chebyshev, a->apart[1]);
+    }
+}
+
 static kf_comparison_summary summarize(const kf_comparison *w) {
     kf_comparison_summary s = {.images = w->samples->n - w->skipped};
     size_t hit[2] = {0}, five[2] = {0};
@@ -140,6 +150,7 @@ static kf_comparison_summary summarize(const kf_comparison *w) {
     s.agreement = s.ranked ? 100 * (double)s.same / (double)s.images : NAN;
     s.in_top5 = s.ranked ? 100 * (double)s.other5 / (double)s.images : NAN;
     s.cosine = kf__compare_cosine(sum), s.sqnr = kf__compare_sqnr(sum);
+    measure_distances(w, &s);
     if (!s.labelled) return s;
     double n = (double)s.labelled;
     for (int k = 0; k < 2; k++) s.top1[k] = 100 * (double)hit[k] / n, s.top5[k] = 100 * (double)five[k] / n;

@@ -143,6 +143,9 @@ kf_status kf_judge_get(const kf_judge *judge, kf_judgement *out, kf_error *err) 
                                  .sqnr = s->sqnr,
                                  .float_ms = judge->ms[FLOAT],
                                  .ms = judge->ms[QUANTIZED],
+                                 .l1 = s->l1,
+                                 .l2 = s->l2,
+                                 .chebyshev = s->chebyshev,
                                  .tests = judge->data ? &judge->on[TESTS].summary : NULL};
     return kf_info_write(out, &result, "kf_judgement", err);
 }

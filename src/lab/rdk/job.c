@@ -195,6 +195,7 @@ static kf_status begin(kf__rdk_job *j, const kf_rdk_config *c, const kf_rdk_opti
 static void end(kf__rdk_job *j) {
     if (j->log) fclose(j->log);
     free(j->log_text);
+    free(j->report);
     free(j->original.data);
     free(j->optimized.data);
     free(j->quantized.data);
@@ -278,7 +279,10 @@ kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *opt
     j->samples = &out->samples; /* the samples live as long as the result */
     kf_status st = begin(j, config, options, err);
     if (st == KF_OK) st = work(j, err);
-    if (st == KF_OK) out->graph = j->g, j->g = NULL;
+    if (st == KF_OK) {
+        out->graph = j->g, out->log = j->report, out->tables = j->report + j->tables;
+        j->g = NULL, j->report = NULL;
+    }
     end(j);
     free(j);
     if (st != KF_OK) kf_rdk_result_free(out);
@@ -291,6 +295,7 @@ void kf_rdk_result_free(kf_rdk_result *result) {
     kf_graph_destroy(&result->graph);
     kf_samples_free(&result->samples);
     free(result->path);
+    free(result->log);
     *result = (kf_rdk_result){0};
 }
 

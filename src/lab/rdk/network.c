@@ -45,16 +45,17 @@ static void check_layout(kf__rdk_job *j, const kf_tensor *in) {
     char text[500];
     if (c->trained == KF_INPUT_GRAY || c->trained == KF_INPUT_FEATUREMAP || first == last) return;
     if (last == (c->nhwc != 0)) return;
-    int n =
-        snprintf(text, sizeof text,
-                 "%.150s: input_layout_train is %s, but the input '%.80s' of the network is %lldx%lldx%lldx%lld, "
-                 "channels %s; ",
-                 kf_rdk_place(c, "input_layout_train"), c->nhwc ? "NHWC" : "NCHW", in->name, (long long)in->shape[0],
-                 (long long)in->shape[1], (long long)in->shape[2], (long long)in->shape[3], first ? "first" : "last");
+    const char *const layout[] = {"NCHW", "NHWC"}, *const files[] = {"[C,H,W]", "[H,W,C]"};
+    const char *const where[] = {"last", "first"};
+    int n = snprintf(text, sizeof text,
+                     "%.150s: input_layout_train is %s, but the input '%.80s' of the network is %lldx%lldx%lldx%lld, "
+                     "channels %s; ",
+                     kf_rdk_place(c, "input_layout_train"), layout[c->nhwc != 0], in->name, (long long)in->shape[0],
+                     (long long)in->shape[1], (long long)in->shape[2], (long long)in->shape[3], where[first]);
     if (c->pictures || c->random) snprintf(text + n, sizeof text - (size_t)n, "correct it, or onnx_model");
     else
         snprintf(text + n, sizeof text - (size_t)n, "the calibration files are read as %s; write %s if they are not",
-                 c->nhwc ? "[H,W,C]" : "[C,H,W]", c->nhwc ? "NCHW" : "NHWC");
+                 files[c->nhwc != 0], layout[c->nhwc == 0]);
     kf__rdk_note(j, text);
 }
 

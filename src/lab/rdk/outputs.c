@@ -1,7 +1,6 @@
-/* The outputs of a quantization: a compiled model, three ONNX files, a log, and the calibration data if asked for.
+/* The outputs of a quantization: a compiled model, four ONNX files, a log, and the calibration data if asked for.
  * Owner rule: outputs get their names only after all of them are written; until then nothing of them is to be seen. */
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,9 +9,10 @@
 #include "data/text.h"
 #include "rdk/rdk.h"
 
-enum { N_OUTPUTS = 5, MOST = 4096 };
-static const char *const SUFFIX[N_OUTPUTS] = {".kfx", "_original_float_model.onnx", "_optimized_float_model.onnx",
-                                              KF_RDK_QUANTIZED_ONNX, "_quantize.log"};
+enum { N_OUTPUTS = 6, MOST = 4096 };
+static const char *const SUFFIX[N_OUTPUTS] = {
+    ".kfx",          "_original_float_model.onnx", "_optimized_float_model.onnx", KF_RDK_QUANTIZED_ONNX,
+    "_quantize.log", "_calibrated_model.onnx"};
 
 typedef struct outputs {
     char path[N_OUTPUTS][MOST], part[N_OUTPUTS][MOST + 16], dump[MOST + 64], dump_part[MOST + 96];
@@ -118,38 +118,6 @@ kf_status kf_file_replace(const char *part, const char *path, kf_error *err) {
     return KF_OK;
 }
 
-static kf_status log_text(const kf__rdk_job *j, char **text, size_t *bytes, kf_error *err) {
-    kf_judgement r = {.size = sizeof r};
-    char *nodes = NULL, *search = NULL;
-    const char *from = j->c->random ? "random numbers" : j->c->calibration;
-    KF_TRY(kf_judge_get(*j->judge, &r, err));
-    kf_status st = kf_quantized_table(j->g, &nodes, err);
-    if (st == KF_OK) st = kf_search_table(j->g, 1, &search, err);
-    FILE *f = st == KF_OK ? open_memstream(text, bytes) : NULL;
-    if (f) {
-        fprintf(f, "model: %s\n%scalibration data: %s, %zu of %zu files\n\n%s%s", j->c->model, j->log_text, from,
-                r.used, r.samples, nodes, search);
-        if (isnan(r.agreement)) fprintf(f, "\noutput cosine %.6f with float on them", r.cosine);
-        else fprintf(f, "\ntop-1 agreement with float %.2f %% on them", r.agreement);
-        fprintf(f, ", output SQNR %.2f dB\n", r.sqnr);
-    }
-    bool ok = f && !ferror(f);
-    if (f && (fclose(f) != 0 || !*text)) ok = false;
-    free(nodes);
-    free(search);
-    if (st == KF_OK && !ok) KF_RDK_FAIL_MEMORY(err);
-    return st;
-}
-
-static kf_status write_log(const kf__rdk_job *j, const char *path, kf_error *err) {
-    char *text = NULL;
-    size_t bytes = 0;
-    kf_status st = log_text(j, &text, &bytes, err);
-    if (st == KF_OK) st = kf_file_write(path, text, bytes, 0, err);
-    free(text);
-    return st;
-}
-
 /* Like mkdir -p; *made says whether the last one is new. */
 static kf_status make_folder(const char *path, bool *made, kf_error *err) {
     char part[MOST];
@@ -174,7 +142,8 @@ static kf_status write_parts(const kf__rdk_job *j, const outputs *o, const char 
     KF_TRY(write_onnx(o->part[1], &j->original, err));
     KF_TRY(write_onnx(o->part[2], &j->optimized, err));
     KF_TRY(write_onnx(o->part[3], &j->quantized, err));
-    KF_TRY(write_log(j, o->part[4], err));
+    KF_TRY(kf_file_write(o->part[4], j->report, j->report_bytes, 0, err));
+    KF_TRY(write_onnx(o->part[5], &j->quantized, err)); /* quantization nodes around float operators: both are that */
     return j->c->dump ? write_dump(j->samples, o->dump_part, input, err) : KF_OK;
 }
 
@@ -202,11 +171,9 @@ static kf_status write_all(const kf__rdk_job *j, outputs *o, const char *input, 
 
 kf_status kf__rdk_outputs_write(kf__rdk_job *j, const char *input, kf_error *err) {
     outputs *o = malloc(sizeof *o);
-    if (!o || fflush(j->log) != 0) {
-        free(o);
-        KF_RDK_FAIL_MEMORY(err);
-    }
-    kf_status st = write_all(j, o, input, err);
+    if (!o) KF_RDK_FAIL_MEMORY(err);
+    kf_status st = kf__rdk_report(j, input, err);
+    if (st == KF_OK) st = write_all(j, o, input, err);
     free(o);
     return st == KF_OK ? st : kf__rdk_at(j, "working_dir", st, err);
 }

@@ -1,5 +1,6 @@
 /* What the files of this folder share: the configuration behind kf_rdk_config, and the parts of a quantization.
- * keys.c fills the configuration, job.c gives it its effect; network.c, calibration.c and outputs.c serve job.c.
+ * keys.c fills the configuration, job.c gives it its effect; network.c, calibration.c, log.c and
+ * outputs.c serve job.c.
  * Owner rule: kf_rdk_free releases a configuration with everything in it; kf__rdk_job borrows it. */
 #ifndef KF_RDK_H
 #define KF_RDK_H
@@ -40,6 +41,8 @@ typedef struct kf__rdk_job {
     FILE *log; /* a memory stream of `log_text`: notices, one a line */
     char *log_text;
     size_t log_bytes;
+    char *report; /* the whole log, with its tables from `tables` on */
+    size_t report_bytes, tables;
     const char **every; /* all nodes, for all_int16 */
     bool stopped;       /* the progress callback asked to stop */
 } kf__rdk_job;
@@ -63,6 +66,9 @@ kf_status kf__rdk_network_fits(const kf__rdk_job *j, kf_error *err);
 
 /** calibration.c: fill j->samples for the network's input `in`. */
 kf_status kf__rdk_calibration(kf__rdk_job *j, const kf_tensor *in, kf_error *err);
+
+/** log.c: fill j->report. `input` names the network's input. */
+kf_status kf__rdk_report(kf__rdk_job *j, const char *input, kf_error *err);
 
 /** outputs.c: can all outputs be written, and is none of them an input? For the time before the work. */
 kf_status kf__rdk_outputs_check(const kf__rdk_job *j, kf_error *err);
