@@ -213,6 +213,8 @@ typedef struct kf_evaluation {
     int32_t classes;          /**< of the model */
     kf_confusion_cell *cells; /**< [n_cells], ordered by truth, then by said */
     size_t n_cells;
+    char **names; /**< [classes]: the folder that all pictures of a class lie in, NULL where there are none; NULL: not
+                       every class has a folder of its own */
 } kf_evaluation;
 
 /** Classify the pictures of `dataset` and count. Decoding leaves the EXIF orientation alone, as published accuracies
@@ -350,8 +352,8 @@ KF_API kf_status kf_samples_labels(const kf_samples *samples, const char *folder
 
 /** A page about an evaluation in HTML: the confusion matrix as a heat map, the most confused pairs, the accuracy of
  * each class. It loads nothing and needs no script. `title` and `summary`, the line under it, may hold anything: they
- * are escaped. Labels are those of `model`; NULL: classes have numbers alone. The caller releases *html with free(); it
- * is NULL on failure. MEMORY. Thread safe. */
+ * are escaped. Labels are those of `model`; where it is NULL or has none, names of folders, else numbers. The caller
+ * releases *html with free(); it is NULL on failure. MEMORY. Thread safe. */
 KF_API kf_status kf_evaluation_page(const kf_evaluation *evaluation, const kf_model *model, const char *title,
                                     const char *summary, void **html, size_t *bytes, kf_error *err);
 

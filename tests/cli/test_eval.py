@@ -144,6 +144,11 @@ def recount(page_path, predictions, n_classes, label):
     check("confusion: most confused pairs", page.tables.get("pairs", [[]])[1:] == want, (page.tables.get("pairs"), want))
     svg = xml.etree.ElementTree.fromstring(text[text.index("<svg"):text.index("</svg>") + 6])
     space = "{http://www.w3.org/2000/svg}"
+    titles = [t.text for t in svg.iter(space + "text") if t.get("class") == "title"]
+    unit = "" if n_classes <= 30 else ", by index"
+    check("confusion: both axes have a title", titles == ["true class" + unit, "taken for" + unit], titles)
+    numbers = [t.text for t in svg.iter(space + "text") if t.get("class") == "axis"]
+    check("confusion: rows and columns have names or numbers", len(numbers) % 2 == 0 and sorted(numbers[::2]) == sorted(numbers[1::2]), numbers)
     if n_classes <= 30:
         cells = {(int(g.find(space + "rect").get("y")) // 20, int(g.find(space + "rect").get("x")) // 20): int(g.find(space + "text").text) for g in svg.iter(space + "g")}
         check("confusion: every cell of the map", cells == dict(count), cells)
@@ -181,6 +186,27 @@ def confusion(top):
         check("confusion: nothing confused", code == 0 and "every picture was recognized" in f.read(), err)
     code, _, err = run("--data", data, "--confusion", os.path.join(top, "no", "such.html"))
     check("confusion: unwritable", code == 1 and "cannot write" in err, err)
+
+
+@case
+def folder_names(top):
+    """Without labels, classes have the names of their folders; a folder of a list is no class."""
+    model, how = os.path.join(ROOT, "data", "everyday10.onnx"), ("--preprocess", "timm:everyday10")
+    predictions, page = os.path.join(top, "f.csv"), os.path.join(top, "f.html")
+    kinds = [f"<kind> {k}" for k in range(10)]
+    for i, k in enumerate(kinds):
+        os.makedirs(os.path.join(top, "kinds", k))
+        for n in list(CLASSES)[i % 5:i % 5 + 2]:
+            os.symlink(os.path.join(EXAMPLES, n + ".jpg"), os.path.join(top, "kinds", k, n + ".jpg"))
+    code, _, err = run(model, *how, "--data", os.path.join(top, "kinds"), "--predictions", predictions, "--confusion", page)
+    check("folder names: written", code == 0, err)
+    recount(page, predictions, 10, lambda k: kinds[k])
+    labels = write(os.path.join(top, "labels.txt"), "".join(f"label {k}\n" for k in range(10)))
+    code, _, err = run(model, *how, "--labels", labels, "--data", os.path.join(top, "kinds"), "--predictions", predictions, "--confusion", page)
+    recount(page, predictions, 10, lambda k: f"label {k}")
+    data = dataset(os.path.join(top, "listed"))
+    code, _, err = run(model, *how, "--data", data, "--predictions", predictions, "--confusion", page)
+    recount(page, predictions, 10, lambda k: f"class {k}")
 
 
 @case

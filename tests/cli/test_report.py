@@ -74,6 +74,8 @@ def read(path):
     check(f"{name}: loads nothing, runs nothing", not outside and "url(" not in text and "@import" not in text and set(re.findall(r"https?://[^\"<]*", text)) <= {"http://www.w3.org/2000/svg"}, outside)
     for svg in re.findall(r"<svg.*?</svg>", text, re.S):
         xml.etree.ElementTree.fromstring(svg)
+        drawn = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+        check(f"{name}: a plot names both axes", {"value", "\u221acount"} <= set(drawn) or {"node, in the order of the network", "SQNR, dB", "1"} <= set(drawn), drawn)
     check(f"{name}: no number is missing", not re.search(r"\bnan\b|[^a-z]inf\b", re.sub(r"base64,[^\"]*", "", text).replace("/inf", "")), re.findall(r".{30}\bnan\b.{30}", text)[:2])
     return page, text
 
@@ -323,6 +325,34 @@ def names(top):
     check("page: no name is markup", not any(t[0] in ("b", "i", "m", "o", "script") for t in parsed.tags) and "<!--" not in text, [t for t in parsed.tags if t[0] in ("b", "i", "m", "o")])
     check("page: labels are text", any("</title><script>alert(1)</script>" in r or "a & b" in r or "plain" in r or '"q"' in r or "<i>x</i>" in r for r in parsed.tables["flips"]), parsed.tables["flips"])
     check("page: model and folder are text", '<m>&".kfx' in parsed.text and '<b>&"dir' in parsed.text, parsed.text[:400])
+
+
+@case
+def names_of_classes(top):
+    """Labels first; without them folders, where each class has its own; else numbers, and a sentence that says so."""
+    data, rough, page = photos(), os.path.join(top, "rough.kfx"), os.path.join(top, "n.html")
+    model = os.path.join(ROOT, "data", "everyday10.onnx")  # it has no labels
+    how = ("--preprocess", "timm:everyday10")
+    code, _, err = run("quantize", model, *how, "--calib", EXAMPLES, "-o", rough, "--no-per-channel", "--no-rounding", "--no-equalize", "--no-bias-correction", "--method", "max")
+    assert code == 0, err
+    a, b = (predictions(m, data, top) for m in ("everyday10", rough))
+    flips = sorted(n for n in a if a[n][0] != b[n][0])[:6]
+    labels = os.path.join(top, "labels.txt")
+    with open(labels, "w") as f:
+        f.write("\n".join(f"label {k}" for k in range(10)) + "\n")
+    kinds = [f"kind {k}" for k in range(10)]
+    for what, folders, names, want in (("class folders", kinds, [], r"kind \d"), ("labels before folders", kinds, ["--labels", labels], r"label \d"),
+                                       ("one folder", ["all"], [], r"class \d"), ("folders that are no classes", ["monday", "tuesday"], [], r"class \d")):
+        for f in folders:
+            os.makedirs(os.path.join(top, what, f))
+            for n in flips:
+                shutil.copy(os.path.join(data, n), os.path.join(top, what, f, n))
+        code, out, err = run("compare", model, rough, *names, *how, "--data", os.path.join(top, what), "--report", page, "--node-images", "1")
+        check(f"{what}: runs", code == 0 and flips, err)
+        parsed, text = read(page)
+        got = {c for r in parsed.tables["flips"][1:] for c in r[3:6] if c}
+        check(f"{what}: every class has such a name", got and all(re.fullmatch(want, c) for c in got), got)
+        check(f"{what}: numbers are explained", ("no labels, so classes are numbers" in text) == (want == r"class \d"), text[-800:])
 
 
 @case

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "data/class_names.h"
 #include "data/dataset.h"
 #include "data/text.h"
 #include "evaluate/crew.h"
@@ -31,6 +32,8 @@ void kf_evaluate_options_init(kf_evaluate_options *options) {
 void kf_evaluation_free(kf_evaluation *evaluation) {
     if (!evaluation) return;
     free(evaluation->cells);
+    for (int32_t k = 0; evaluation->names && k < evaluation->classes; k++) free(evaluation->names[k]);
+    free(evaluation->names);
     *evaluation = (kf_evaluation){.size = evaluation->size};
 }
 
@@ -143,6 +146,19 @@ static void tell_predictions(const work *w) {
     }
 }
 
+/* Where the model has no labels, folders tell. */
+static kf_status name_classes(const work *w, kf_evaluation *e, kf_error *err) {
+    kf__class_names names;
+    if (w->d->csv) return KF_OK; /* the folders are something else */
+    bool ok = kf__class_names_open(&names, (size_t)e->classes);
+    for (size_t i = 0; ok && i < w->n; i++) ok = kf__class_names_add(&names, item_of(w, i)->truth, item_of(w, i)->path);
+    ok = ok && kf__class_names_end(&names);
+    if (ok && !names.mixed) e->names = names.of, names.of = NULL;
+    kf__class_names_close(&names);
+    if (!ok) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the names of %d classes", e->classes);
+    return KF_OK;
+}
+
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 static kf_status check(const work *w, size_t classes, kf_error *err) {
@@ -180,6 +196,7 @@ static kf_status run(work *w, kf_evaluation *e, kf_error *err) {
     double seconds = seconds_now() - begun;
     KF_TRY(count_cells(w, e, err));
     count_hits(w, e, seconds);
+    KF_TRY(name_classes(w, e, err));
     tell_predictions(w);
     return KF_OK;
 }

@@ -26,6 +26,7 @@ typedef struct row {
 typedef struct page {
     FILE *f;
     const kf_model *model; /* for labels; may be NULL */
+    char *const *names;    /* of folders; may be NULL */
     const char *title, *summary;
     int32_t n_classes;
     cell *cells;
@@ -33,9 +34,16 @@ typedef struct page {
     row *rows; /* one a class, those without pictures too */
 } page;
 
-static void label(const page *p, int32_t k) {
+/* NULL: it has a number alone. */
+static const char *name_of(const page *p, int32_t k) {
     const char *s = p->model ? kf_model_label(p->model, k) : NULL;
-    if (s && *s) kf__html_text(p->f, s);
+    if (s && *s) return s;
+    return p->names ? p->names[k] : NULL;
+}
+
+static void label(const page *p, int32_t k) {
+    const char *s = name_of(p, k);
+    if (s) kf__html_text(p->f, s);
     else fprintf(p->f, "class %d", k);
 }
 
@@ -69,7 +77,8 @@ static void head(const page *p) {
           "th:nth-child(2),td:nth-child(2),.t{text-align:left}meter{width:8em}svg{width:100%;max-width:56em;height:"
           "auto}\n"
           "svg text{font:9px "
-          "sans-serif}.axis{fill:#444}.frame{fill:#f7f7f7;stroke:#bbb}.grid{stroke:#ddd}.frame,.grid{stroke-width:1px;"
+          "sans-serif}.axis,.title{fill:#444}.frame{fill:#f7f7f7;stroke:#bbb}.grid{stroke:#ddd}.frame,.grid{stroke-"
+          "width:1px;"
           "vector-effect:non-scaling-stroke}\n",
           p->f);
     for (int l = 0; l < LEVELS; l++) fprintf(p->f, ".l%d{fill:hsl(215,75%%,%d%%)}", l, 88 - 7 * l);
@@ -106,6 +115,16 @@ static void few_cells(const page *p) {
     }
 }
 
+/* What rows and columns are. `side`: of the map; `room`: of the labels around it; `size`: of the letters. */
+static void axis_titles(const page *p, double side, double room, double size) {
+    const char *unit = p->n_classes <= FEW ? "" : ", by index";
+    fprintf(p->f,
+            "<text class=\"title\" style=\"font-size:%gpx\" text-anchor=\"middle\" transform=\"translate(%g,%g) "
+            "rotate(-90)\">true class%s</text><text class=\"title\" style=\"font-size:%gpx\" "
+            "text-anchor=\"middle\" x=\"%g\" y=\"%g\">taken for%s</text>\n",
+            size, -room - 0.6 * size, side / 2, unit, size, side / 2, side + room + 1.2 * size, unit);
+}
+
 /* One path a shade keeps the page small; the numbers are in the tables. */
 static void many_cells(const page *p) {
     int32_t n = p->n_classes, step = 10, side = n < 300 ? 1 : n / 300; /* a single picture stays visible */
@@ -121,15 +140,16 @@ static void many_cells(const page *p) {
     for (int32_t k = 0; k < n; k += step)
         fprintf(p->f,
                 "<path class=\"grid\" d=\"M0 %dH%dM%d 0V%d\"/><text class=\"axis\" style=\"font-size:%gpx\" x=\"%g\" "
-                "y=\"%d\" text-anchor=\"end\">%d</text>\n",
-                k, n, k, n, n * 0.015, -n * 0.005, k + (n + 99) / 100, k);
+                "y=\"%d\" text-anchor=\"end\">%d</text><text class=\"axis\" style=\"font-size:%gpx\" x=\"%d\" "
+                "y=\"%g\" text-anchor=\"middle\">%d</text>\n",
+                k, n, k, n, n * 0.015, -n * 0.005, k + (n + 99) / 100, k, n * 0.015, k, n * 1.02, k);
 }
 
 /* Room for the longest label, within reason: about 5 units a letter. */
 static double label_room(const page *p) {
     size_t longest = 8;
     for (int32_t k = 0; k < p->n_classes; k++) {
-        const char *s = p->model ? kf_model_label(p->model, k) : NULL;
+        const char *s = name_of(p, k);
         if (s && strlen(s) > longest) longest = strlen(s);
     }
     return 10 + 5.5 * (double)(longest > 40 ? 40 : longest);
@@ -137,18 +157,20 @@ static double label_room(const page *p) {
 
 static void heat_map(const page *p) {
     int32_t n = p->n_classes;
-    double size = n, margin = n * 0.06;
-    if (n <= FEW) size = n * SIDE, margin = label_room(p);
+    double size = n, room = n * 0.04, letters = n * 0.018;
+    if (n <= FEW) size = n * SIDE, room = label_room(p), letters = 9;
+    double around = room + 2 * letters;
     fputs("<h2>Heat map</h2>\n<p>Rows are the true classes, columns what they were taken for. The darker, the larger "
           "the share of the row.</p>\n",
           p->f);
     fprintf(p->f,
             "<svg role=\"img\" aria-label=\"confusion matrix\" viewBox=\"%g %g %g %g\" "
             "xmlns=\"http://www.w3.org/2000/svg\">\n",
-            -margin, -size * 0.01, size * 1.01 + margin, size * 1.02 + (n <= FEW ? margin : 0));
+            -around, -size * 0.01, size * 1.01 + around, size * 1.01 + around);
     fprintf(p->f, "<rect class=\"frame\" width=\"%g\" height=\"%g\"/>\n", size, size);
     if (n <= FEW) few_cells(p);
     else many_cells(p);
+    axis_titles(p, size, room, letters);
     fputs("</svg>\n", p->f);
 }
 
@@ -223,6 +245,7 @@ kf_status kf_evaluation_page(const kf_evaluation *evaluation, const kf_model *mo
     page p = {.model = model,
               .title = title,
               .summary = summary,
+              .names = evaluation->names,
               .n_classes = evaluation->classes,
               .n_cells = cells,
               .cells = malloc((cells + 1) * sizeof *p.cells),

@@ -21,8 +21,15 @@ bool kf__html_thumbnail(FILE *f, const kf_image *image, int32_t side);
  * narrowest, the part outside the widest in another colour. Heights are proportional to the square root of the count.
  */
 void kf__html_histogram(FILE *f, const kf_quantized_histogram *h, const char *label);
-/** Lines over the nodes in their order, as inline SVG; values that are not finite are passed over. At most 4 lines. */
-void kf__html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n,
-                    const char *unit);
+/** Lines over nodes in their order. */
+typedef struct kf__html_plot {
+    const double *const *y;   /* [lines][n] */
+    const char *const *names; /* [lines]: the legend */
+    int32_t lines;            /* at most 4 */
+    size_t n;
+    const char *title, *x_axis, *y_axis;
+} kf__html_plot;
+/** As inline SVG; values that are not finite are passed over. Nodes have numbers from 1. */
+void kf__html_lines(FILE *f, const kf__html_plot *plot);
 
 #endif

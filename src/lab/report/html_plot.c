@@ -5,7 +5,7 @@
 
 #include "report/html.h"
 
-enum { COLUMNS = 128, WIDTH = 384, HEIGHT = 80, LINES_WIDTH = 900, LINES_HEIGHT = 220 };
+enum { COLUMNS = 128, WIDTH = 384, HEIGHT = 80, SIDE = 16, LINES_WIDTH = 900, LINES_HEIGHT = 250 };
 
 /* The part of the axis that is shown: what was seen, and the range held unless that is far wider. */
 typedef struct axis {
@@ -60,9 +60,9 @@ void kf__html_histogram(FILE *f, const kf_quantized_histogram *h, const char *la
     column_sums(h, sum, &outside, &total);
     for (int i = 0; i < COLUMNS; i++) top = fmax(top, sum[i]);
     fprintf(f,
-            "<figure><svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"0 0 %d %d\" "
+            "<figure><svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"%d 0 %d %d\" "
             "xmlns=\"http://www.w3.org/2000/svg\"><title>",
-            WIDTH, HEIGHT + 14, WIDTH, HEIGHT + 14);
+            WIDTH + SIDE, HEIGHT + 14, -SIDE, WIDTH + SIDE, HEIGHT + 14);
     kf__html_text(f, label);
     fputs("</title>", f);
     if (h->hi > h->lo) columns(f, h, &a, sum, top, false), columns(f, h, &a, sum, top, true);
@@ -72,8 +72,11 @@ void kf__html_histogram(FILE *f, const kf_quantized_histogram *h, const char *la
     }
     fprintf(f,
             "<path class=\"axis\" d=\"M0 %dH%d\"/><text x=\"0\" y=\"%d\">%.4g</text><text x=\"%d\" y=\"%d\" "
-            "text-anchor=\"end\">%.4g</text></svg>\n<figcaption>",
-            HEIGHT, WIDTH, HEIGHT + 12, a.lo, WIDTH, HEIGHT + 12, a.hi);
+            "text-anchor=\"end\">%.4g</text><text x=\"%d\" y=\"%d\" text-anchor=\"middle\">value</text><text "
+            "text-anchor=\"middle\" transform=\"translate(-5,%d) rotate(-90)\">\xe2\x88\x9a"
+            "count</text></svg>\n"
+            "<figcaption>",
+            HEIGHT, WIDTH, HEIGHT + 12, a.lo, WIDTH, HEIGHT + 12, a.hi, WIDTH / 2, HEIGHT + 12, HEIGHT / 2);
     kf__html_text(f, label);
     fprintf(f, ": %.4g to %.4g", h->lo, h->hi);
     if (h->zeros) fprintf(f, ", %.1f %% exact zeros", 100 * (double)h->zeros / ((double)h->zeros + total));
@@ -92,34 +95,48 @@ static double grid_step(double span) {
     return step;
 }
 
-void kf__html_lines(FILE *f, const double *const *y, const char *const *names, int32_t lines, size_t n,
-                    const char *unit) {
+/* Grid lines with their numbers, numbers of nodes below them, and what both axes are. */
+static void line_axes(FILE *f, const double range[3], size_t n, double w, double h, const char *x, const char *y) {
+    double from = range[0], to = range[1], step = range[2], each = grid_step(n > 1 ? (double)n - 1 : 1);
+    for (double v = from; v <= to + step / 2; v += step)
+        fprintf(f, "<path class=\"grid\" d=\"M0 %.1fH%.1f\"/><text x=\"-6\" y=\"%.1f\" text-anchor=\"end\">%g</text>",
+                h * (to - v) / (to - from), w, h * (to - v) / (to - from) + 4, v);
+    for (double i = 0; i < (double)n; i += each)
+        fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>", n > 1 ? w * i / ((double)n - 1) : 0,
+                h + 14, i + 1);
+    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", w / 2, h + 30);
+    kf__html_text(f, x);
+    fprintf(f, "</text><text text-anchor=\"middle\" transform=\"translate(-36,%.1f) rotate(-90)\">", h / 2);
+    kf__html_text(f, y);
+    fputs("</text>", f);
+}
+
+void kf__html_lines(FILE *f, const kf__html_plot *p) {
     double lo = INFINITY, hi = -INFINITY;
-    for (int32_t l = 0; l < lines; l++)
-        for (size_t i = 0; i < n; i++)
-            if (isfinite(y[l][i])) lo = fmin(lo, y[l][i]), hi = fmax(hi, y[l][i]);
+    for (int32_t l = 0; l < p->lines; l++)
+        for (size_t i = 0; i < p->n; i++)
+            if (isfinite(p->y[l][i])) lo = fmin(lo, p->y[l][i]), hi = fmax(hi, p->y[l][i]);
     if (!(hi >= lo)) return;
     double step = grid_step(hi - lo), from = floor(lo / step) * step, to = ceil(hi / step) * step;
     if (to <= from) to = from + step;
     fprintf(f,
-            "<svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"-40 -16 %d %d\" "
+            "<svg role=\"img\" width=\"%d\" height=\"%d\" viewBox=\"-52 -16 %d %d\" "
             "xmlns=\"http://www.w3.org/2000/svg\"><title>",
             LINES_WIDTH, LINES_HEIGHT, LINES_WIDTH, LINES_HEIGHT);
-    kf__html_text(f, unit);
+    kf__html_text(f, p->title);
     fputs("</title>", f);
-    double w = LINES_WIDTH - 60, h = LINES_HEIGHT - 40;
-    for (double v = from; v <= to + step / 2; v += step)
-        fprintf(f, "<path class=\"grid\" d=\"M0 %.1fH%.1f\"/><text x=\"-6\" y=\"%.1f\" text-anchor=\"end\">%g</text>",
-                h * (to - v) / (to - from), w, h * (to - v) / (to - from) + 4, v);
-    for (int32_t l = 0; l < lines; l++) {
+    double w = LINES_WIDTH - 72, h = LINES_HEIGHT - 70;
+    line_axes(f, (const double[]){from, to, step}, p->n, w, h, p->x_axis, p->y_axis);
+    for (int32_t l = 0; l < p->lines; l++) {
+        const double *y = p->y[l];
         char move = 'M';
         fprintf(f, "<path class=\"line%d\" d=\"", l);
-        for (size_t i = 0; i < n; i++, move = isfinite(y[l][i - 1]) ? 'L' : move)
-            if (isfinite(y[l][i]))
-                fprintf(f, "%c%.1f %.1f", move, n > 1 ? w * (double)i / (double)(n - 1) : 0,
-                        h * (to - y[l][i]) / (to - from));
-        fprintf(f, "\"/><text class=\"key%d\" x=\"%d\" y=\"%.1f\">", l, 10 + 260 * l, h + 18);
-        kf__html_text(f, names[l]);
+        for (size_t i = 0; i < p->n; i++, move = isfinite(y[i - 1]) ? 'L' : move)
+            if (isfinite(y[i]))
+                fprintf(f, "%c%.1f %.1f", move, p->n > 1 ? w * (double)i / (double)(p->n - 1) : 0,
+                        h * (to - y[i]) / (to - from));
+        fprintf(f, "\"/><text class=\"key%d\" x=\"%d\" y=\"%.1f\">", l, 10 + 260 * l, h + 46);
+        kf__html_text(f, p->names[l]);
         fputs("</text>", f);
     }
     fputs("</svg>\n", f);

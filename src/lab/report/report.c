@@ -113,10 +113,30 @@ static int kind_of(const kf_compared_picture *a) {
     return a->said[1] == a->truth ? 1 : 2;
 }
 
-static void class_name(FILE *f, const report *r, long k) {
+static const char *label_of(const report *r, int64_t k) {
     const char *s = kf_model_label(r->w->models[0], (int32_t)k);
-    if (!s) s = kf_model_label(r->w->models[1], (int32_t)k);
-    if (s && *s) kf__html_text(f, s);
+    if (!s || !*s) s = kf_model_label(r->w->models[1], (int32_t)k);
+    return s && *s ? s : NULL;
+}
+
+/* Labels, or folders that are classes. */
+static bool has_names(const report *r) {
+    for (size_t k = 0; k < r->w->classes; k++)
+        if (label_of(r, (int64_t)k) || kf__class_names_get(&r->names, (int64_t)k)) return true;
+    return false;
+}
+
+static bool find_names(report *r) {
+    bool ok = kf__class_names_open(&r->names, r->w->classes);
+    for (size_t i = 0; ok && i < r->w->samples->n; i++)
+        ok = kf__class_names_add(&r->names, r->w->pictures[i].truth, r->w->samples->paths[i]);
+    return ok && kf__class_names_end(&r->names);
+}
+
+static void class_name(FILE *f, const report *r, long k) {
+    const char *s = label_of(r, k);
+    if (!s) s = kf__class_names_get(&r->names, k);
+    if (s) kf__html_text(f, s);
     else fprintf(f, "class %ld", k);
 }
 
@@ -137,6 +157,7 @@ static void flipped(FILE *f, const report *r) {
     if (n > THUMBNAILS)
         fprintf(f, " The first %d are shown, %zu are listed by name.", THUMBNAILS,
                 (n < NAMES ? n : NAMES) - THUMBNAILS);
+    if (n && !has_names(r)) fputs(" The models have no labels, so classes are numbers; --labels FILE names them.", f);
     fputs("</p>\n<table id=\"flips\"><tr><th>picture</th><th class=\"t\">file</th><th class=\"t\">what "
           "happened</th><th class=\"t\">label</th><th class=\"t\">A says</th><th class=\"t\">B says</th></tr>\n",
           f);
@@ -229,13 +250,18 @@ kf_status kf_comparison_page(const kf_comparison *comparison, const kf_compariso
     *html = NULL, *bytes = 0;
     kf_comparison_page_options_init(&r.o);
     KF_TRY(kf_options_read(&r.o, options, "kf_comparison_page_options", err));
-    FILE *f = open_memstream(&text, &n);
-    if (!f) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the page");
+    bool ok = find_names(&r);
+    FILE *f = ok ? open_memstream(&text, &n) : NULL;
+    if (!f) {
+        kf__class_names_close(&r.names);
+        KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the page");
+    }
     kf__html_head(f, r.o.title, STYLE);
     summary(f, &r, &comparison->summary);
     kf__report_nodes(f, &r);
     flipped(f, &r);
-    bool ok = classes(f, &r, &comparison->summary);
+    ok = classes(f, &r, &comparison->summary);
+    kf__class_names_close(&r.names);
     fputs("</body></html>\n", f);
     if (ok) return kf__stream_take(f, &text, &n, html, bytes, err);
     fclose(f);

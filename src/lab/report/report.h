@@ -5,12 +5,14 @@
 
 #include <stdio.h>
 
+#include "data/class_names.h"
 #include "kitfox/lab.h"
 
 /** What the page is made of. Names may hold anything; they are escaped. */
 typedef struct report {
     kf_comparison_page_options o;
     const kf_comparison *w;
+    kf__class_names names; /* where no model has labels */
 } report;
 
 /** report_nodes.c: the sections about nodes. */

@@ -119,8 +119,14 @@ static void chart(FILE *f, const row *rows, size_t n) {
     double *y = malloc(2 * n * sizeof *y + 1);
     if (!y) return;
     for (size_t i = 0; i < n; i++) y[i] = rows[i].sqnr, y[n + i] = rows[i].alone_sqnr;
-    kf__html_lines(f, (const double *const[]){y, y + n}, NAMES, 2, n,
-                   "SQNR in dB over the nodes in order, exact ones passed over");
+    const kf__html_plot plot = {.y = (const double *const[]){y, y + n},
+                                .names = NAMES,
+                                .lines = 2,
+                                .n = n,
+                                .title = "SQNR in dB over the nodes in order, exact ones passed over",
+                                .x_axis = "node, in the order of the network",
+                                .y_axis = "SQNR, dB"};
+    kf__html_lines(f, &plot);
     free(y);
 }
 
