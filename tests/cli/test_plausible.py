@@ -145,7 +145,7 @@ def yaml(top):
     with open(os.path.join(top, "c.yaml"), "w", encoding="utf-8") as f:
         f.write(YAML.format(**good).replace("  cal_data_type: uint8", "  preprocess_on: True"))
     code, _, err = run("check", "c.yaml", cwd=top)
-    check("YAML, raw files for pictures", code == 1 and says(err, "holds no pictures .. preprocess_on: False"), (code, err))
+    check("YAML, raw files for pictures", code == 1 and says(err, f"holds no pictures .. looks like raw 3x{SIDE}x{SIDE} uint8 .. preprocess_on: False"), (code, err))
 
 
 @once

@@ -1,7 +1,9 @@
 /* Calibration data as the file has it: raw numbers, pictures, or random numbers; and what looks odd about it.
  * Owner rule: the samples belong to the job. */
+#include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "data/plausible.h"
 #include "rdk/rdk.h"
@@ -65,13 +67,35 @@ static kf_status random_samples(kf__rdk_job *j, const kf_tensor *in, bool pixels
     return KF_OK;
 }
 
-static kf_status load_pictures(kf__rdk_job *j, kf_error *err) {
+/* Raw numbers of the input's size in the folder: "the files look like raw 3x64x64 float32; ", or nothing. */
+static void tell_raw(const char *folder, const kf_tensor *in, char *text, size_t room) {
+    static const char *const TYPES[] = {[1] = "uint8", [2] = "int16", [4] = "float32"};
+    size_t count = 1;
+    struct stat st;
+    char path[4400];
+    DIR *d = opendir(folder);
+    *text = '\0';
+    for (int i = 0; i < in->rank; i++) count *= (size_t)in->shape[i];
+    for (struct dirent *e; d && !*text && (e = readdir(d)) != NULL;) {
+        snprintf(path, sizeof path, "%.4095s/%.255s", folder, e->d_name);
+        if (stat(path, &st) != 0 || !S_ISREG(st.st_mode) || in->rank != 4) continue;
+        for (size_t size = 1; size <= 4; size *= 2)
+            if ((uint64_t)st.st_size == (uint64_t)count * size)
+                snprintf(text, room, "; '%.100s' looks like raw %lldx%lldx%lld %s", e->d_name, (long long)in->shape[1],
+                         (long long)in->shape[2], (long long)in->shape[3], TYPES[size]);
+    }
+    if (d) closedir(d);
+}
+
+static kf_status load_pictures(kf__rdk_job *j, const kf_tensor *in, kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
     KF_TRY(kf_graph_get_info(j->g, &info, err));
     kf_error why;
+    char raw[240];
     kf_status st = kf_samples_find(j->c->calibration, NULL, j->o.limit, j->samples, &why);
-    if (st != KF_OK) KF_FAIL(err, st, "%.800s; files of raw numbers need preprocess_on: False", why.text);
-    return kf_samples_load_some(j->samples, &info.preprocess, j->o.skipped, j->o.user, err);
+    if (st == KF_OK) return kf_samples_load_some(j->samples, &info.preprocess, j->o.skipped, j->o.user, err);
+    tell_raw(j->c->calibration, in, raw, sizeof raw);
+    KF_FAIL(err, st, "%.700s%s; files of raw numbers need preprocess_on: False", why.text, raw);
 }
 
 static kf_status load_raw(kf__rdk_job *j, const kf_tensor *in, bool pixels, kf_error *err) {
@@ -119,7 +143,7 @@ kf_status kf__rdk_calibration(kf__rdk_job *j, const kf_tensor *in, kf_error *err
     bool pixels = kf__rdk_color(c) && in->rank == 4 && in->shape[1] == 3;
     KF_TRY(check_norm(j, err));
     if (c->random) return random_samples(j, in, pixels, err);
-    kf_status st = c->pictures ? load_pictures(j, err) : load_raw(j, in, pixels, err);
+    kf_status st = c->pictures ? load_pictures(j, in, err) : load_raw(j, in, pixels, err);
     if (st == KF_OK) st = kf_samples_check(j->samples, NULL, on_mistake, j, NULL, err);
     if (st != KF_OK) return kf__rdk_at(j, "cal_data_dir", st, err);
     if (j->samples->n < 20)
