@@ -342,11 +342,15 @@ def names_of_classes(top):
         f.write("\n".join(f"label {k}" for k in range(10)) + "\n")
     kinds = [f"kind {k}" for k in range(10)]
     for what, folders, names, want in (("class folders", kinds, [], r"kind \d"), ("labels before folders", kinds, ["--labels", labels], r"label \d"),
-                                       ("one folder", ["all"], [], r"class \d"), ("folders that are no classes", ["monday", "tuesday"], [], r"class \d")):
+                                       ("one folder", ["all"], [], r"class \d"), ("folders that are no classes", ["monday", "tuesday"], [], r"class \d"),
+                                       ("list of one class", ["all"], [], r"class \d"), ("list of two classes", ["all"], [], r"class \d")):
         for f in folders:
             os.makedirs(os.path.join(top, what, f))
             for n in flips:
                 shutil.copy(os.path.join(data, n), os.path.join(top, what, f, n))
+        if what.startswith("list"):
+            with open(os.path.join(top, what, "labels.csv"), "w") as f:
+                f.writelines(f"all/{n},{3 + i % 2 * what.endswith('classes')}\n" for i, n in enumerate(flips))
         code, out, err = run("compare", model, rough, *names, *how, "--data", os.path.join(top, what), "--report", page, "--node-images", "1")
         check(f"{what}: runs", code == 0 and flips, err)
         parsed, text = read(page)
