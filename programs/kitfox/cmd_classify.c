@@ -164,5 +164,5 @@ int cmd_classify(int argc, char **argv) {
     kf_model_destroy(&m);
     kf_labels_free(&o.labels);
     if (p.skipped && p.done && !o.strict) cli_note_skipped(p.skipped, p.done + p.skipped);
-    return st != KF_OK || p.failed || (p.skipped && (o.strict || !p.done)) ? EXIT_FAILED : EXIT_DONE;
+    return st != KF_OK || p.failed || p.skipped ? EXIT_FAILED : EXIT_DONE;
 }

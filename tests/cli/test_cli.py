@@ -124,7 +124,7 @@ def bad_files(folder):
     check("a name that is not UTF-8 is replaced", code == 0 and json.loads(out)["image"].endswith("cr\ufffdme.jpg"), (code, out, err))
     code, out, err = run("classify", "--json", paths["missing"] + ".jpg", picture)
     rows = [json.loads(line) for line in out.splitlines()]
-    check("classify: a failing picture does not stop the others", code == 0 and rows[0]["error"]["status"] == "io" and "1 of 2 pictures" in err and rows[1]["top"][0]["label"] == "frog", out)
+    check("classify: a failing picture does not stop the others", code == 1 and rows[0]["error"]["status"] == "io" and "1 of 2 pictures" in err and rows[1]["top"][0]["label"] == "frog", out)
     code, _, err = run("eval", "--data", folder)
     check("eval: a folder without classes", code == 1 and "no pictures" in err, err)
 
