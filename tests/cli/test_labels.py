@@ -82,6 +82,38 @@ def background(top):
 
 
 @case
+def in_yaml(top):
+    """A YAML file's network gets its labels by the same rule, for the outputs that stay."""
+    p = lambda name: os.path.join(top, name)
+    shutil.copy(ONNX, p("m.onnx"))
+    shutil.copytree(EXAMPLES, p("cal"))
+    config = write(p("c.yaml"), """model_parameters:
+  onnx_model: m.onnx
+  working_dir: out
+  output_model_file_prefix: m
+input_parameters:
+  input_type_rt: rgb
+  input_layout_rt: NHWC
+  input_type_train: rgb
+  input_layout_train: NCHW
+  norm_type: data_mean_and_scale
+  mean_value: 123.675 116.28 103.53
+  scale_value: 0.01712475 0.017507 0.01742919
+calibration_parameters:
+  cal_data_dir: cal
+  preprocess_on: True
+  calibration_type: default
+compiler_parameters:
+  compile_mode: latency
+""".encode())
+    code, _, err = run("check", config, "-l", write(p("l11.txt"), ["none"] + CLASSES))
+    check("YAML: a background line", code == 0 and err.count("background class") == 1, (code, err))
+    for names in (CLASSES[1:], CLASSES + ["other"]):
+        code, _, err = run("check", config, "-l", write(p("wrong.txt"), names))
+        check(f"YAML: {len(names)} labels", code == 1 and says(err, f"labels: {len(names)} labels; .. 10 classes"), (code, err))
+
+
+@case
 def thousand(top):
     """The count 1001 alone says nothing; the first line and the network's classes do."""
     names = ["tench, Tinca tinca"] + [f"c{k}" for k in range(1, 1000)]
