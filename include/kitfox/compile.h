@@ -219,6 +219,29 @@ KF_API kf_status kf_file_check(const char *path, kf_error *err);
 /** Remove the temporary files of writes that are going on, until the process ends: for a handler of SIGINT or SIGTERM
  * that then ends it. Async-signal-safe. The library installs no handlers. */
 KF_API void kf_file_abandon(void);
+/** Who reads a file of a kind; bits of `reads` below. */
+enum {
+    KF_FILE_KFX = 1,         /**< kf_model_load, kf_graph_import */
+    KF_FILE_ONNX = 2,        /**< kf_graph_import */
+    KF_FILE_SAFETENSORS = 4, /**< kf_graph_import */
+    KF_FILE_PICTURE = 8,     /**< kf_image_load */
+    KF_FILE_NPY = 16,        /**< kf_npy_read */
+    KF_FILE_TEXT = 32        /**< kf_labels_load, kf_rdk_load and others, if it says what they need */
+};
+/** What a file is. Strings are static. */
+typedef struct kf_file_kind {
+    uint32_t reads;     /**< one KF_FILE_ bit; 0: nothing here reads it */
+    const char *what;   /**< "a Git LFS pointer, which only stands for the file" */
+    const char *advice; /**< what to do where another kind is needed: "fetch the file itself: git lfs pull" */
+} kf_file_kind;
+/** Tell a file's kind by its content: the first 4096 bytes, or all of a shorter file, are enough. It is a guess for
+ *  messages and for choosing a loader; the loader checks. NULL: not known here, also for NULL `data`. The kind is
+ *  static. Thread safe. */
+KF_API const kf_file_kind *kf_file_recognize(const void *data, size_t bytes);
+/** After a call that reads `path` failed with status `st`: if the status is about the content (FORMAT, UNSUPPORTED,
+ *  LIMIT, CORRUPT) and the file is of a known kind that is not in the bits `reads`, the text in `err` becomes
+ *  "PATH: this is WHAT; ADVICE". Returns `st` in any case. Thread safe. */
+KF_API kf_status kf_file_explain(const char *path, uint32_t reads, kf_status st, kf_error *err);
 /** SHA-256 of a file as 64 lower-case hexadecimal digits and a final 0. Errors: ARGUMENT, IO. */
 KF_API kf_status kf_file_sha256(const char *path, char hex[65], kf_error *err);
 

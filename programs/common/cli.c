@@ -326,7 +326,7 @@ kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, k
     if (!builtin && cli_is_imported(arg)) return cli_compile(arg, c, &o, out, err);
     kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
     if (st != KF_OK) return st;
-    if (!builtin) return kf_model_load(arg, &o, out, err);
+    if (!builtin) return kf_file_explain(arg, KF_FILE_KFX, kf_model_load(arg, &o, out, err), err);
     const void *data;
     size_t bytes = cli_builtin(&data);
     if (bytes) return kf_model_load_memory(data, bytes, &o, out, err);

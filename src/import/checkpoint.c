@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "container/container.h"
+#include "import/checkpoint_names.h"
 #include "zoo/zoo.h"
 
 /* The purpose of a walk over a variant's tensors. */
@@ -32,18 +33,6 @@ static bool ends(const char *s, const char *tail) {
     return n >= m && strcmp(s + n - m, tail) == 0;
 }
 
-/* The tensor's name without the prefix that training wrappers add. */
-static const kf__container_tensor *find(const source *s, const char *name) {
-    static const char *const PREFIX[] = {"", "module.", "model.", "state_dict."};
-    char text[256];
-    for (size_t i = 0; i < KF_COUNT(PREFIX); i++) {
-        snprintf(text, sizeof text, "%s%s", PREFIX[i], name);
-        const kf__container_tensor *t = kf__container_find(&s->file, text);
-        if (t) return t;
-    }
-    return NULL;
-}
-
 static kf_status check_value(const kf__container_tensor *t, float x, size_t i, bool variance, kf_error *err) {
     KF_TRY(kf__finite_element(t->name, x, i, err));
     if (variance && x < 0)
@@ -53,7 +42,7 @@ static kf_status check_value(const kf__container_tensor *t, float x, size_t i, b
 
 static kf_status locate(source *s, const char *name, const kf__shape *shape, const kf__container_tensor **out,
                         kf_error *err) {
-    const kf__container_tensor *t = find(s, name);
+    const kf__container_tensor *t = kf__container_find(&s->file, name);
     char want[96], have[96];
     s->wanted++;
     if (!t) KF_FAIL(err, KF_ERR_UNSUPPORTED, "tensor %s: missing", name);
@@ -113,7 +102,7 @@ static kf_status check_extra(source *s, const kf__zoo_arch *v, kf_error *err) {
 
 static kf_status walk(source *s, const kf__zoo_arch *v, purpose why, int32_t side, kf__graph **out, kf_error *err) {
     const char *last = v->style == KF_ZOO_TIMM ? "classifier.bias" : "classifier.3.bias";
-    const kf__container_tensor *c = find(s, last);
+    const kf__container_tensor *c = kf__container_find(&s->file, last);
     bool classes = c && c->shape.rank == 1 && c->shape.dim[0] >= 1 && c->shape.dim[0] <= 1 << 20;
     *out = NULL;
     if (!classes && why != COMPARE)
@@ -180,20 +169,29 @@ static kf_status fail_nearest(source *s, kf_error *err) {
             matched, wanted, first.text);
 }
 
+/* The first variant that every tensor fits; *out NULL and OK: none. */
 static kf_status choose(source *s, const kf__checkpoint_options *o, int32_t side, kf__graph **out, kf_error *err) {
     const kf__zoo_arch *v;
-    if (o->asked.arch) {
-        if (!(v = kf__zoo_find(o->asked.arch)))
-            KF_FAIL(err, KF_ERR_ARGUMENT, "architecture \"%.80s\" is not known; kitfox zoo lists those that are",
-                    o->asked.arch);
-        return walk(s, v, READ, side, out, err);
-    }
+    if (o->asked.arch) return walk(s, kf__zoo_find(o->asked.arch), READ, side, out, err);
     for (int32_t i = 0; (v = kf__zoo_at(i)); i++) {
         kf_status st = walk(s, v, READ, side, out, err);
         if (st == KF_OK && (st = tell_others(s, i, o, err)) != KF_OK) kf__graph_destroy(out);
         if (st != KF_ERR_UNSUPPORTED && st != KF_ERR_SHAPE) return st;
     }
-    return fail_nearest(s, err);
+    return KF_ERR_UNSUPPORTED;
+}
+
+/* As the names are, then without what wrappers added to them. */
+static kf_status recognize(source *s, const kf__checkpoint_options *o, int32_t side, kf__graph **out, kf_error *err) {
+    bool changed;
+    if (o->asked.arch && !kf__zoo_find(o->asked.arch))
+        KF_FAIL(err, KF_ERR_ARGUMENT, "architecture \"%.80s\" is not known; kitfox zoo lists those that are",
+                o->asked.arch);
+    kf_status st = choose(s, o, side, out, err);
+    if (st != KF_ERR_UNSUPPORTED && st != KF_ERR_SHAPE) return st;
+    KF_TRY(kf__checkpoint_plain_names(&s->file, &changed, o->asked.notice, o->asked.notice_user, err));
+    if (changed) st = choose(s, o, side, out, err);
+    return st == KF_ERR_UNSUPPORTED && !o->asked.arch ? fail_nearest(s, err) : st;
 }
 
 /* ---- the two ways in --------------------------------------------------------------------------------------------- */
@@ -219,7 +217,7 @@ static kf_status take_all(source *s, const kf__checkpoint_options *o, int32_t si
     s->taken = kf__arena_zalloc(&s->file.arena, s->file.n_tensors + 1);
     if (!s->taken) KF_FAIL_MEMORY(err, s->file.n_tensors);
     kf__arena_init(&s->scratch, NULL);
-    kf_status st = choose(s, o, side, out, err);
+    kf_status st = recognize(s, o, side, out, err);
     kf__arena_free(&s->scratch);
     return st;
 }

@@ -239,6 +239,12 @@ static kf_status do_open(fixture *f, kf_error *err) {
     return st;
 }
 
+static kf_status do_explain(fixture *f, kf_error *err) {
+    kf_status st = kf_file_explain(f->compiled, KF_FILE_ONNX, KF_ERR_FORMAT, err);
+    const kf_file_kind *k = kf_file_recognize(f->onnx, f->onnx_bytes);
+    return st == KF_ERR_FORMAT && (!k || k->reads == KF_FILE_ONNX) ? KF_OK : KF_ERR_INTERNAL;
+}
+
 /* Runs in a process of its own, because afterwards nothing can be written any more. */
 static kf_status do_write(fixture *f, kf_error *err) {
     kf_status st = kf_file_check(f->written, err);
@@ -277,5 +283,6 @@ const oom_case oom_toolchain[] = {{"import", do_import, OOM_ANY},
                                   {"hash", do_hash, OOM_NONE},
                                   {"open", do_open, OOM_NONE},
                                   {"write", do_write, OOM_NONE},
+                                  {"explain", do_explain, OOM_NONE},
                                   {"preprocess by name", do_preprocess_name, OOM_NONE},
                                   {0}};

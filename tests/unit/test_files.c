@@ -460,6 +460,30 @@ static void public_calls(void **state) {
     assert_int_equal(entries(), 1);
 }
 
+/* A kind is told by content, and only about the content; what the loader reads itself keeps its own words. */
+static void kinds(void **state) {
+    (void)state;
+    static const char POINTER[] = "version https://git-lfs.github.com/spec/v1\n";
+    const char header[] = {(char)0x80, 3, 0, 0, 0, 0, 0, 0, '{', '"'}; /* a length that looks like a pickle */
+    kf_error err = {KF_OK, "as it was"};
+    assert_null(kf_file_recognize(NULL, 0));
+    assert_null(kf_file_recognize("\1\2", 2));
+    assert_int_equal(kf_file_recognize(header, sizeof header)->reads, KF_FILE_SAFETENSORS);
+    assert_int_equal(kf_file_recognize("a\nb\n", 4)->reads, KF_FILE_TEXT);
+    assert_int_equal(kf_file_recognize(POINTER, sizeof POINTER - 1)->reads, 0);
+    assert_int_equal(kf_file_write("pointer", POINTER, sizeof POINTER - 1, 0, &err), KF_OK);
+    assert_int_equal(kf_file_explain(NULL, 0, KF_ERR_FORMAT, &err), KF_ERR_FORMAT);
+    assert_int_equal(kf_file_explain("pointer", 0, KF_ERR_IO, &err), KF_ERR_IO);
+    assert_int_equal(kf_file_explain("pointer", 0, KF_OK, &err), KF_OK);
+    assert_int_equal(kf_file_explain("nothing there", 0, KF_ERR_FORMAT, &err), KF_ERR_FORMAT);
+    assert_int_equal(kf_file_explain(".", 0, KF_ERR_FORMAT, &err), KF_ERR_FORMAT);
+    assert_string_equal(err.text, "as it was");
+    assert_int_equal(kf_file_explain("pointer", 0, KF_ERR_FORMAT, NULL), KF_ERR_FORMAT);
+    assert_int_equal(kf_file_explain("pointer", KF_FILE_ONNX, KF_ERR_FORMAT, &err), KF_ERR_FORMAT);
+    assert_non_null(strstr(err.text, "pointer: this is a Git LFS pointer"));
+    unlink("pointer");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, enter, leave)
@@ -473,6 +497,7 @@ int main(void) {
         T(no_room),
         T(bad_disk),
         T(public_calls),
+        T(kinds),
         T(inside_and_outside),
         T(linked_store),
         T(ended) /* the last: nothing is written after it */};

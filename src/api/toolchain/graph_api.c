@@ -160,15 +160,13 @@ kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_i
     return import_onnx(data, bytes, NULL, &o, out, err);
 }
 
-/* Eight bytes of header length, then JSON: no protobuf of an ONNX model begins like that. The name counts too, so that
- * a damaged checkpoint is not called a damaged ONNX file. */
+/* The name decides where the content does not, so that a damaged checkpoint is not called a damaged ONNX file. */
 static bool is_safetensors(const char *path, const void *data, size_t bytes) {
     static const char SUFFIX[] = ".safetensors";
+    const kf_file_kind *k = kf_file_recognize(data, bytes);
     size_t n = strlen(path);
-    if (n >= sizeof SUFFIX && strcasecmp(path + n - (sizeof SUFFIX - 1), SUFFIX) == 0) return true;
-    kf__reader r = {data, bytes, 0};
-    uint64_t len;
-    return kf__read_u64(&r, &len) && len <= bytes - 8 && bytes > 8 && ((const char *)data)[8] == '{';
+    if (k && k->reads) return k->reads == KF_FILE_SAFETENSORS;
+    return n >= sizeof SUFFIX && strcasecmp(path + n - (sizeof SUFFIX - 1), SUFFIX) == 0;
 }
 
 static kf_status import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
@@ -220,7 +218,10 @@ kf_status kf_graph_import(const char *path, const kf_import_options *options, kf
     else if (is_safetensors(path, f.data, f.size)) st = import_checkpoint(path, f.data, f.size, &o, out, err);
     else st = import_onnx(f.data, f.size, path, &o, out, err);
     kf__file_free(&f);
-    if (st != KF_OK) return kf_error_prefix(err, st, "%s", path);
+    if (st != KF_OK) {
+        kf_error_prefix(err, st, "%s", path);
+        return kf_file_explain(path, KF_FILE_KFX | KF_FILE_ONNX | KF_FILE_SAFETENSORS, st, err);
+    }
     (*out)->g->meta.source = kf__arena_strdup(&(*out)->g->arena, slash ? slash + 1 : path);
     return KF_OK;
 }

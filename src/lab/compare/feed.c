@@ -25,7 +25,7 @@ kf_status kf__feed_load(const kf_comparison *w, size_t i, kf__feed *in, kf_error
     }
     kf_image_options_init(&io);
     io.no_exif = 1; /* training pipelines ignore the EXIF orientation */
-    return kf_image_load(path, &io, &in->full, err);
+    return kf_file_explain(path, KF_FILE_PICTURE, kf_image_load(path, &io, &in->full, err), err);
 }
 
 void kf__feed_unload(kf__feed *in) {

@@ -130,10 +130,15 @@ kf_status kf_labels_load(const char *path, kf_labels *out, kf_error *err) {
     const reading r = {path, out, err};
     *out = (kf_labels){0};
     KF_TRY(kf__text_read(path, KF__MAX_LABELS, &text, &bytes, err));
+    const kf_file_kind *k = kf_file_recognize(text, bytes);
+    if (k && !k->reads) { /* a page or a pointer has lines too, but no names */
+        free(text);
+        KF_FAIL(err, KF_ERR_FORMAT, "%.400s: this is %s; %s", path, k->what, k->advice);
+    }
     kf_status st = looks_like_json(text) ? from_json(&r, text, bytes) : from_text(&r, text, bytes);
     free(text);
     if (st != KF_OK) kf_labels_free(out);
-    return st;
+    return kf_file_explain(path, KF_FILE_TEXT, st, err);
 }
 
 /* ---- which list fits --------------------------------------------------------------------------------------------- */

@@ -104,7 +104,7 @@ kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     if (st != KF_OK) *out = (kf_tensor){.dtype = KF_F32};
     free(header);
     kf__text_close(f);
-    return st;
+    return kf_file_explain(path, KF_FILE_NPY, st, err);
 }
 
 kf_status kf_npy_write(const char *path, const kf_tensor *t, kf_error *err) {

@@ -98,7 +98,7 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
     kf_image_options_init(&io);
     io.no_exif = 1; /* as training pipelines read pictures */
     kf_status st = kf_image_load(path, &io, &full, err);
-    if (st != KF_OK) return st;
+    if (st != KF_OK) return kf_file_explain(path, KF_FILE_PICTURE, st, err);
     st = kf_image_preprocess(&full, how, &crop, err);
     kf_image_free(&full);
     if (st != KF_OK) return st;

@@ -88,6 +88,7 @@ static kf_status classify(void *ctx, void *state, size_t i, kf_error *err) {
         st = kf_session_classify(state, &image, w->top, w->scores + i * w->top, &n, &why);
         kf_image_free(&image);
     }
+    kf_file_explain(path, KF_FILE_PICTURE, st, &why);
     if (st == KF_ERR_MEMORY || (st != KF_OK && w->o.strict)) return kf_error_set(err, st, "%s", why.text);
     if (st == KF_OK) w->found[i] = n;
     else if (!(w->errors[i] = strdup(why.text))) return kf__no_memory(path, err);

@@ -746,7 +746,7 @@ kf_status kf_rdk_load(const char *path, kf_message_fn notice, void *user, kf_rdk
     KF_TRY(kf_file_read(path, KF_YAML_MAX_BYTES, &text, &bytes, err));
     kf_status st = kf__rdk_load_memory(path, text, bytes, notice, user, out, err);
     free(text);
-    return st;
+    return kf_file_explain(path, KF_FILE_TEXT, st, err);
 }
 
 void kf_rdk_free(kf_rdk_config **pointer) {

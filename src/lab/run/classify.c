@@ -23,6 +23,7 @@ static int one(work *w, const char *path) {
     kf_image_options_init(&io);
     io.no_exif = w->o.no_exif;
     kf_status st = kf_image_load(path, &io, &image, &why);
+    kf_file_explain(path, KF_FILE_PICTURE, st, &why);
     if (st == KF_OK) {
         double begun = kf__now_ms();
         c.image = &image;
