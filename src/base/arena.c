@@ -98,10 +98,10 @@ char *kf__arena_printf(kf__arena *a, const char *fmt, ...) {
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = kf__text_vprint(NULL, 0, fmt, args);
     va_end(args);
     char *p = n < 0 ? NULL : kf__arena_alloc(a, (size_t)n + 1);
-    if (p) vsnprintf(p, (size_t)n + 1, fmt, again);
+    if (p) kf__text_vprint(p, (size_t)n + 1, fmt, again);
     va_end(again);
     return p;
 }

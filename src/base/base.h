@@ -109,6 +109,13 @@ char *kf__arena_strdup(kf__arena *a, const char *s);
 char *kf__arena_strndup(kf__arena *a, const char *s, size_t n);
 char *kf__arena_printf(kf__arena *a, const char *fmt, ...) KF_PRINTF(2, 3);
 
+/* ---- numbers as text, whatever the locale (locale.c) ------------------------------------------------------------- */
+
+/** strtod, vsnprintf and snprintf with a point. Thread safe. */
+double kf__text_real(const char *text, char **end);
+int kf__text_vprint(char *to, size_t room, const char *fmt, va_list args);
+int kf__text_print(char *to, size_t room, const char *fmt, ...) KF_PRINTF(3, 4);
+
 /* ---- growing text (strbuf.c) ------------------------------------------------------------------------------------- */
 
 /** Text under construction. Zero-initialise; `failed` sticks after an allocation failure so only the end is checked. */

@@ -18,7 +18,7 @@ kf_status kf_error_set(kf_error *err, kf_status status, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
     err->status = status;
-    vsnprintf(err->text, sizeof err->text, fmt, args);
+    kf__text_vprint(err->text, sizeof err->text, fmt, args);
     va_end(args);
     return status;
 }
@@ -28,7 +28,7 @@ kf_status kf_error_prefix(kf_error *err, kf_status status, const char *fmt, ...)
     char prefix[KF_ERROR_TEXT], joined[2 * KF_ERROR_TEXT + 4];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(prefix, sizeof prefix, fmt, args);
+    kf__text_vprint(prefix, sizeof prefix, fmt, args);
     va_end(args);
     snprintf(joined, sizeof joined, "%s: %s", prefix, err->text);
     memcpy(err->text, joined, sizeof err->text - 1);

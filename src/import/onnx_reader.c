@@ -14,7 +14,7 @@ void kf__onnx_notice(const kf__onnx *o, const char *fmt, ...) {
     char text[512];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    kf__text_vprint(text, sizeof text, fmt, args);
     va_end(args);
     o->options->asked.notice(o->options->asked.notice_user, text);
 }

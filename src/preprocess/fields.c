@@ -148,14 +148,14 @@ const char *kf__field_needs(const kf_field *f, bool user, char to[KF_FIELD_TEXT]
     for (int32_t i = 0; f->words && at < room && i <= (int32_t)f->hi; i++) {
         const char *between = i == (int32_t)f->hi ? " or " : ", ";
         if (i == 0) between = "";
-        at += (size_t)snprintf(to + at, room - at, "%s%s", between, f->words[i]);
+        at += (size_t)kf__text_print(to + at, room - at, "%s%s", between, f->words[i]);
     }
     if (f->words) return to;
     const char *what = f->kind == KF_FIELD_INTEGER ? "a whole number" : "a number";
-    if (lo == ABOVE_0 && hi == DBL_MAX) snprintf(to, room, "%s above 0", what);
-    else if (lo == ABOVE_0) snprintf(to, room, "%s above 0, at most %g", what, hi);
-    else if (hi == DBL_MAX) snprintf(to, room, "a finite number");
-    else snprintf(to, room, "%s from %g to %g", what, lo, hi);
+    if (lo == ABOVE_0 && hi == DBL_MAX) kf__text_print(to, room, "%s above 0", what);
+    else if (lo == ABOVE_0) kf__text_print(to, room, "%s above 0, at most %g", what, hi);
+    else if (hi == DBL_MAX) kf__text_print(to, room, "a finite number");
+    else kf__text_print(to, room, "%s from %g to %g", what, lo, hi);
     return to;
 }
 
@@ -190,7 +190,7 @@ static bool parse_numbers(kf_preprocess *p, const kf_field *f, const char *text)
     int32_t n = 0;
     char *end = NULL;
     for (const char *s = text; n < f->n; s = end + 1) {
-        double v = strtod(s, &end);
+        double v = kf__text_real(s, &end);
         if (end == s || !kf__field_take(p, f, n, v)) return false;
         n++;
         if (*end != ',') break;

@@ -61,8 +61,8 @@ static double value_at(const void *data, size_t i, kf_dtype type) {
 /* Six digits, so that files do not depend on the last bits of a math library. */
 static double short_number(double x) {
     char text[40];
-    snprintf(text, sizeof text, "%.5e", x);
-    return strtod(text, NULL);
+    kf__text_print(text, sizeof text, "%.5e", x);
+    return kf__text_real(text, NULL);
 }
 
 /* Probe of a step: records the hash of its bytes, or two sums if kernels may differ in the last bits. */

@@ -24,7 +24,7 @@ enum { NAME = 128 };
 static void KF_PRINTF(3, 4) text(char *to, size_t size, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    vsnprintf(to, size, fmt, args);
+    kf__text_vprint(to, size, fmt, args);
     va_end(args);
 }
 

@@ -3,7 +3,6 @@
 #include "api/toolchain/graph_api.h"
 
 #include <stdlib.h>
-#include <strings.h>
 
 #include "format/format.h"
 #include "import/onnx_reader.h"
@@ -166,7 +165,7 @@ static bool is_safetensors(const char *path, const void *data, size_t bytes) {
     const kf_file_kind *k = kf_file_recognize(data, bytes);
     size_t n = strlen(path);
     if (k && k->reads) return k->reads == KF_FILE_SAFETENSORS;
-    return n >= sizeof SUFFIX && strcasecmp(path + n - (sizeof SUFFIX - 1), SUFFIX) == 0;
+    return n >= sizeof SUFFIX && strcmp(path + n - (sizeof SUFFIX - 1), SUFFIX) == 0;
 }
 
 static kf_status import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,

@@ -1,6 +1,7 @@
 /* Samples from pictures, .npy files and tensors into either model.
  * Owner rule: pictures are decoded one at a time and released. */
 #include "compare/feed.h"
+#include "data/plain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 
 bool kf__feed_is_picture(const kf_comparison *w, size_t i) {
     const char *dot = w->samples->tensors ? ".npy" : strrchr(w->samples->paths[i], '.');
-    return !dot || strcasecmp(dot, ".npy") != 0;
+    return !dot || !kf__lab_same(dot, ".npy", SIZE_MAX);
 }
 
 kf_status kf__feed_load(const kf_comparison *w, size_t i, kf__feed *in, kf_error *err) {

@@ -2,12 +2,12 @@
  * Owner rule: see classes.h. */
 #include "data/classes.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "data/labels.h"
+#include "data/plain.h"
 #include "data/synsets.h"
 
 enum { NONE = -1, SEVERAL = -2, LONGEST = 64 };
@@ -15,7 +15,7 @@ enum { NONE = -1, SEVERAL = -2, LONGEST = 64 };
 /* ---- one name ---------------------------------------------------------------------------------------------------- */
 
 /* Words are written with blanks in labels and with underscores in names of folders. */
-static int fold(char c) { return c == '_' ? ' ' : tolower((unsigned char)c); }
+static int fold(char c) { return c == '_' ? ' ' : kf__lab_small(c); }
 
 static bool alike(const char *a, size_t n, const char *b, size_t m) {
     for (size_t i = 0; n == m && i < n; i++)

@@ -13,6 +13,7 @@
 
 #include "data/synsets.h"
 #include "data/text.h"
+#include "data/plain.h"
 
 void kf_labels_free(kf_labels *labels) {
     if (!labels) return;
@@ -155,20 +156,20 @@ static bool is_background(const char *label) {
     char word[24];
     size_t n = 0;
     if (*label && !label[strspn(label, "?")]) return true; /* "???" of TensorFlow's detection lists */
-    for (; *label && !isalpha((unsigned char)*label); label++) {
+    for (; *label && !kf__lab_letter(*label); label++) {
     }
     for (; label[n] && n < sizeof word - 1; n++) word[n] = label[n] == '_' || label[n] == '-' ? ' ' : label[n];
-    while (n && !isalpha((unsigned char)word[n - 1])) n--;
+    while (n && !kf__lab_letter(word[n - 1])) n--;
     word[n] = '\0';
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)
-        if (strcasecmp(word, WORDS[i]) == 0) return true;
+        if (kf__lab_same(word, WORDS[i], SIZE_MAX)) return true;
     return false;
 }
 
 bool kf__labels_imagenet(const char *first) {
     uint32_t id;
     if (kf__synset_read(first, &id)) return kf__synset_class(id) == 0;
-    return strncasecmp(first, "tench", 5) == 0 && !isalpha((unsigned char)first[5]);
+    return kf__lab_same(first, "tench", 5) && !kf__lab_letter(first[5]);
 }
 
 static void tell(kf_message_fn notice, void *user, const char *text) {

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/plain.h"
+
 /* Squares of larger numbers, added over the 1e8 values of a large layer, are no f32 any more (3.4e38). */
 #define MAX_VALUE 1e15
 /* Interpolation may leave 0..255 by a quarter of the range, as in raw.c. Beyond a whole range on either side the
@@ -147,8 +149,8 @@ static kf_status check_norm(const kf_preprocess *how, int32_t n, kf_message_fn n
     for (int32_t c = 0; c < n; c++) mean[c] = 255 * (double)how->mean[c], scale[c] = 1 / (255 * (double)how->std[c]);
     kf__norm is = kf__plausible_norm(mean, scale, n);
     if (is.kind == KF__NORM_FINE) return KF_OK;
-    snprintf(text, sizeof text, "the preprocessing makes %.4g..%.4g of a picture's 0..255; %s", is.lo, is.hi,
-             WHAT[is.kind]);
+    kf__lab_print(text, sizeof text, "the preprocessing makes %.4g..%.4g of a picture's 0..255; %s", is.lo, is.hi,
+                  WHAT[is.kind]);
     if (is.kind == KF__NORM_FAR) KF_FAIL(err, KF_ERR_ARGUMENT, "%s", text);
     notice(user, text);
     return KF_OK;
@@ -186,10 +188,10 @@ static kf_status check_floats(const span *a, kf_message_fn notice, void *user, k
     else if (a->lo >= 0 && a->hi <= 1 && a->want_lo < -0.5) looks = "look divided by 255, but not normalized";
     else if (a->p_lo < -OVERSHOOT || a->p_hi > 255 + OVERSHOOT) looks = "go far beyond those of a picture";
     if (!looks) return KF_OK;
-    snprintf(text, sizeof text,
-             "the values of the samples lie in %.4g..%.4g and %s; with this model's preprocessing they lie in "
-             "%.4g..%.4g; %s, or say how the network takes pictures (kitfox import --mean, --std)",
-             a->lo, a->hi, looks, a->want_lo, a->want_hi, ADVICE);
+    kf__lab_print(text, sizeof text,
+                  "the values of the samples lie in %.4g..%.4g and %s; with this model's preprocessing they lie in "
+                  "%.4g..%.4g; %s, or say how the network takes pictures (kitfox import --mean, --std)",
+                  a->lo, a->hi, looks, a->want_lo, a->want_hi, ADVICE);
     if (far || twice) KF_FAIL(err, KF_ERR_ARGUMENT, "%s", text);
     notice(user, text);
     return KF_OK;
@@ -213,10 +215,11 @@ static void tell_repeated(const kf_samples *from, const kf_sample_facts *f, kf_m
 static void tell_plain(const scan *s, const span *a, const kf_sample_facts *f, kf_message_fn notice, void *user) {
     char text[400];
     if (s->pictures && a->p_hi - a->p_lo < LEAST_RANGE) {
-        snprintf(text, sizeof text,
-                 "all calibration pictures lie in %.0f..%.0f of 0..255%s; give pictures like those that the model will "
-                 "see",
-                 a->p_lo, a->p_hi, a->p_hi <= 1 ? " and are black, or were divided by 255" : "");
+        kf__lab_print(
+            text, sizeof text,
+            "all calibration pictures lie in %.0f..%.0f of 0..255%s; give pictures like those that the model will "
+            "see",
+            a->p_lo, a->p_hi, a->p_hi <= 1 ? " and are black, or were divided by 255" : "");
         notice(user, text);
     } else if (2 * f->flat > f->samples) {
         snprintf(text, sizeof text,
@@ -225,9 +228,10 @@ static void tell_plain(const scan *s, const span *a, const kf_sample_facts *f, k
         notice(user, text);
     }
     if (!s->pictures || f->clipped <= 100 * MOST_CLIPPED || 2 * f->flat > f->samples) return;
-    snprintf(text, sizeof text,
-             "%.0f %% of all calibration pixels are 0 or 255; photos have a few percent; are the pictures clipped?",
-             f->clipped);
+    kf__lab_print(
+        text, sizeof text,
+        "%.0f %% of all calibration pixels are 0 or 255; photos have a few percent; are the pictures clipped?",
+        f->clipped);
     notice(user, text);
 }
 
@@ -240,9 +244,10 @@ static void tell_outlier(scan *s, const kf_samples *from, kf_message_fn notice, 
     qsort(s->largest, n, sizeof *s->largest, by_size);
     double middle = s->largest[(n - 1) / 2], top = s->largest[n - 1];
     if (!(middle > 0 && top > OUTLIER * middle)) return;
-    snprintf(text, sizeof text,
-             "%.500s: values up to %.4g, while half of the calibration samples stay within %.4g; is the file damaged?",
-             from->paths[worst], top, middle);
+    kf__lab_print(
+        text, sizeof text,
+        "%.500s: values up to %.4g, while half of the calibration samples stay within %.4g; is the file damaged?",
+        from->paths[worst], top, middle);
     notice(user, text);
 }
 

@@ -10,12 +10,13 @@
 
 #include "data/samples.h"
 #include "data/text.h"
+#include "data/plain.h"
 
 static bool known(const char *name) {
     static const char *const SUFFIX[] = {".jpg", ".jpeg", ".png", ".webp", ".ppm", ".pgm", ".npy"};
     const char *dot = strrchr(name, '.');
     for (size_t i = 0; dot && i < sizeof SUFFIX / sizeof *SUFFIX; i++)
-        if (strcasecmp(dot, SUFFIX[i]) == 0) return true;
+        if (kf__lab_same(dot, SUFFIX[i], SIZE_MAX)) return true;
     return false;
 }
 
@@ -112,7 +113,7 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
 
 static kf_status load_one(const char *path, const kf_preprocess *how, kf_tensor *t, kf_error *err) {
     const char *dot = strrchr(path, '.');
-    if (dot && strcasecmp(dot, ".npy") == 0) return kf_npy_read(path, t, err);
+    if (dot && kf__lab_same(dot, ".npy", SIZE_MAX)) return kf_npy_read(path, t, err);
     if (how->valid) return load_picture(path, how, t, err);
     KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: the network has no picture preprocessing; give .npy files, or --preprocess",
             path);

@@ -2,7 +2,8 @@
  * set. Class 0 first: the ids are sorted, and so are the classes. */
 #include "data/synsets.h"
 
-#include <ctype.h>
+#include "data/plain.h"
+
 #include <stdlib.h>
 
 enum { DIGITS = 8 };
@@ -110,7 +111,7 @@ bool kf__synset_read(const char *name, uint32_t *id) {
         x = 10 * x + (uint32_t)(name[i] - '0');
     }
     *id = x;
-    return !isalnum((unsigned char)name[1 + DIGITS]);
+    return !kf__lab_letter(name[1 + DIGITS]) && !(name[1 + DIGITS] >= '0' && name[1 + DIGITS] <= '9');
 }
 
 static int by_id(const void *a, const void *b) {

@@ -11,10 +11,11 @@
 #include <unistd.h>
 
 #include "pull/transfer.h"
+#include "data/plain.h"
 
 static bool header_value(const char *line, size_t n, const char *name, char *out, size_t cap) {
     size_t m = strlen(name);
-    if (n <= m || strncasecmp(line, name, m) != 0) return false;
+    if (n <= m || !kf__lab_same(line, name, m)) return false;
     while (m < n && (line[m] == ' ' || line[m] == '\t')) m++;
     while (n > m && (line[n - 1] == '\r' || line[n - 1] == '\n' || line[n - 1] == ' ')) n--;
     if (n - m >= cap) return false;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "pull/transfer.h"
+#include "data/plain.h"
 
 /* These bytes are never resumed: without a tag the next attempt begins at 0. The empty part itself goes in leave(). */
 static void drop_part(kf__transfer *t) {
@@ -50,7 +51,7 @@ static verdict because(verdict v, kf_error *err, kf_status st, const char *place
     char why[400];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(why, sizeof why, fmt, args);
+    kf__lab_vprint(why, sizeof why, fmt, args);
     va_end(args);
     kf_error_set(err, st, "%.600s: %s", place, why);
     return v;
@@ -139,7 +140,7 @@ static kf_status wait_for_next(kf__transfer *t, long ms, kf_error *err) {
 static void note(const kf__transfer *t, int next, long ms, const kf_error *err) {
     char text[KF_ERROR_TEXT + 64];
     if (!t->f->notice) return;
-    snprintf(text, sizeof text, "%s; attempt %d of %d in %.1f s", err->text, next, t->f->tries, (double)ms / 1000);
+    kf__lab_print(text, sizeof text, "%s; attempt %d of %d in %.1f s", err->text, next, t->f->tries, (double)ms / 1000);
     t->f->notice(t->f->user, text);
 }
 

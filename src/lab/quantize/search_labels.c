@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "data/text.h"
+#include "data/plain.h"
 
 static const char INSTEAD[] = "the drop is the share of pictures that float answers differently";
 
@@ -22,10 +23,11 @@ static void tell_steps(const listener *l, size_t samples, double drop) {
     char text[300];
     size_t held = samples / 4;
     if (!held || drop * (double)held >= 100) return;
-    snprintf(text, sizeof text,
-             "%zu samples are held out and one is %.2f points: a drop of %g asks that none is lost; more samples, or "
-             "--target-cosine, judge finer",
-             held, 100.0 / (double)held, drop);
+    kf__lab_print(
+        text, sizeof text,
+        "%zu samples are held out and one is %.2f points: a drop of %g asks that none is lost; more samples, or "
+        "--target-cosine, judge finer",
+        held, 100.0 / (double)held, drop);
     tell(l, text);
 }
 

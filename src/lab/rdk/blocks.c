@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/plain.h"
+
 typedef struct kf__rdk_block {
     struct kf__rdk_block *next;
     max_align_t data[];
@@ -33,9 +35,9 @@ char *kf__rdk_printf(kf__rdk_memory *m, const char *fmt, ...) {
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = kf__lab_vprint(NULL, 0, fmt, args);
     char *text = n < 0 ? NULL : kf__rdk_alloc(m, (size_t)n + 1, 1);
-    if (text) vsnprintf(text, (size_t)n + 1, fmt, again);
+    if (text) kf__lab_vprint(text, (size_t)n + 1, fmt, again);
     va_end(again);
     va_end(args);
     return text;

@@ -7,6 +7,7 @@
 
 #include "data/plausible.h"
 #include "rdk/rdk.h"
+#include "data/plain.h"
 
 /* Calibration pixels are full range whatever the camera gives; stretched wrongly, or not at all, all of them lie
  * in 16..235. */
@@ -22,11 +23,12 @@ static void tell_range(kf__rdk_job *j) {
         }
     }
     if (lo < 15.5 || hi > 235.5) return;
-    snprintf(text, sizeof text,
-             "%.150s: the luma of all calibration pictures lies in %.0f..%.0f, like limited range, but the file says "
-             "regular (full); set input_space_and_range: bt601_video if the camera is limited, and write pictures "
-             "stretched to 0..255",
-             kf_rdk_place(j->c, "input_space_and_range"), lo, hi);
+    kf__lab_print(
+        text, sizeof text,
+        "%.150s: the luma of all calibration pictures lies in %.0f..%.0f, like limited range, but the file says "
+        "regular (full); set input_space_and_range: bt601_video if the camera is limited, and write pictures "
+        "stretched to 0..255",
+        kf_rdk_place(j->c, "input_space_and_range"), lo, hi);
     kf__rdk_note(j, text);
 }
 
@@ -124,8 +126,8 @@ static kf_status check_norm(kf__rdk_job *j, kf_error *err) {
     const char *key = is.kind == KF__NORM_MEAN ? "mean_value" : "scale_value";
     char text[400];
     if (!c->normalizes || is.kind == KF__NORM_FINE) return KF_OK;
-    snprintf(text, sizeof text, "%.150s: (x - mean_value) * scale_value of pixels lies in %.4g..%.4g; %s",
-             kf_rdk_place(c, key), is.lo, is.hi, WHAT[is.kind]);
+    kf__lab_print(text, sizeof text, "%.150s: (x - mean_value) * scale_value of pixels lies in %.4g..%.4g; %s",
+                  kf_rdk_place(c, key), is.lo, is.hi, WHAT[is.kind]);
     if (is.kind == KF__NORM_FAR) KF_FAIL(err, KF_ERR_ARGUMENT, "%s", text);
     kf__rdk_note(j, text);
     return KF_OK;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "rdk/rdk.h"
+#include "data/plain.h"
 
 _Static_assert(KF_YAML_MAX_DEPTH <= KF_RDK_DEPTH, "a path holds every key around a value");
 
@@ -219,7 +220,7 @@ static kf_status read_numbers(config *c, key k, kf__yaml_type type) {
         bool none = strncmp(p, "None", 4) == 0;
         double x = 0;
         if (none) end += 4;
-        else x = strtod(p, &end);
+        else x = kf__lab_real(p, &end);
         if (end != p + n)
             FAIL_KEY(c, k, KF_ERR_ARGUMENT, "'%.60s'; it must be numbers separated by spaces; %s", v->text,
                      "write 123.675 116.28 103.53, or None for an input without");

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "rdk/rdk.h"
+#include "data/plain.h"
 
 /* Every line of a table is as wide. */
 static void rule(FILE *f, char of) {
@@ -22,7 +23,7 @@ static double normalized_threshold(const kf_rdk_config *c) {
 static void print_row(FILE *f, const char *name, const char *subgraph, const char *type, const char *cosine,
                       double threshold, const char *dtype) {
     char held[40] = "--";
-    if (threshold > 0) snprintf(held, sizeof held, "%.6f", threshold);
+    if (threshold > 0) kf__lab_print(held, sizeof held, "%.6f", threshold);
     fprintf(f, "%-64s %-4s %-9s %-23s %-18s %-12s %s\n", name, "CPU", subgraph, type, cosine, held, dtype);
 }
 
@@ -46,7 +47,7 @@ static void print_nodes(FILE *f, const kf__rdk_job *j, const char *input, bool p
         id += is && !integer;
         integer = is;
         snprintf(subgraph, sizeof subgraph, "id(%d)", id);
-        snprintf(cosine, sizeof cosine, "%.6f", n.cosine);
+        kf__lab_print(cosine, sizeof cosine, "%.6f", n.cosine);
         if (i == 0 && pixels) threshold = normalized_threshold(j->c);
         print_row(f, n.name, is ? subgraph : "--", n.op, cosine, threshold, kf_quantized_type(n.dtype));
     }
@@ -62,7 +63,7 @@ static void print_output(FILE *f, const kf__rdk_job *j, const kf_judgement *r) {
     fprintf(f, "%-64s %-18s %-12s %-12s %s\n", "Output", "Cosine Similarity", "L1 Distance", "L2 Distance",
             "Chebyshev Distance");
     rule(f, '-');
-    fprintf(f, "%-64s %-18.6f %-12.6f %-12.6f %.6f\n", out.name, r->cosine, r->l1, r->l2, r->chebyshev);
+    kf__lab_write(f, "%-64s %-18.6f %-12.6f %-12.6f %.6f\n", out.name, r->cosine, r->l1, r->l2, r->chebyshev);
     rule(f, '=');
 }
 
@@ -77,9 +78,9 @@ static void print_all(FILE *f, kf__rdk_job *j, const char *input, const kf_judge
     j->tables = j->report_bytes;
     print_nodes(f, j, input, pixels);
     print_output(f, j, r);
-    if (isnan(r->agreement)) fprintf(f, "output cosine %.6f with float on them", r->cosine);
-    else fprintf(f, "top-1 agreement with float %.2f %% on them", r->agreement);
-    fprintf(f, ", output SQNR %.2f dB\nConvert to runtime bin file successfully!\nEnd Model Convert\n", r->sqnr);
+    if (isnan(r->agreement)) kf__lab_write(f, "output cosine %.6f with float on them", r->cosine);
+    else kf__lab_write(f, "top-1 agreement with float %.2f %% on them", r->agreement);
+    kf__lab_write(f, ", output SQNR %.2f dB\nConvert to runtime bin file successfully!\nEnd Model Convert\n", r->sqnr);
 }
 
 kf_status kf__rdk_report(kf__rdk_job *j, const char *input, kf_error *err) {

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/plain.h"
+
 #define DIGITS "0123456789"
 
 static bool one_of(const char *t, const char *const *words) {
@@ -38,11 +40,11 @@ static bool read_base(const char *p, int base, double *out) {
 static bool read_decimal(const char *p, double *out) {
     char plain[256];
     size_t n = 0;
-    if (!strchr(p, '_')) return *out = strtod(p, NULL), true;
+    if (!strchr(p, '_')) return *out = kf__lab_real(p, NULL), true;
     for (; *p && n < sizeof plain - 1; p++)
         if (*p != '_') plain[n++] = *p;
     plain[n] = 0;
-    *out = strtod(plain, NULL);
+    *out = kf__lab_real(plain, NULL);
     return !*p;
 }
 

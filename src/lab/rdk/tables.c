@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "rdk/rdk.h"
+#include "data/plain.h"
 
 enum { SHOWN = 20 };
 
@@ -11,7 +12,8 @@ static void print_nodes(FILE *f, const kf_graph *g) {
     kf_error end;
     fprintf(f, "%-60s %-18s %-18s %-12s %s\n", "Node", "Type", "Cosine Similarity", "Threshold", "DataType");
     for (int32_t i = 0; kf_graph_quantized_node(g, i, &n, &end) == KF_OK; i++)
-        fprintf(f, "%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold, kf_quantized_type(n.dtype));
+        kf__lab_write(f, "%-60s %-18s %-18.6f %-12.6f %s\n", n.name, n.op, n.cosine, n.threshold,
+                      kf_quantized_type(n.dtype));
 }
 
 static void print_candidates(FILE *f, const kf_graph *g, const kf_search_result *r, bool all) {
@@ -22,8 +24,8 @@ static void print_candidates(FILE *f, const kf_graph *g, const kf_search_result 
         char place[16] = "-";
         if (c.place) snprintf(place, sizeof place, "%d", c.place);
         if (all || c.place || i < SHOWN)
-            fprintf(f, "%5s  %-8s %8.2f %12lld  %s\n", place, c.weights ? "weights" : "output", c.gain,
-                    (long long)c.macs, c.node);
+            kf__lab_write(f, "%5s  %-8s %8.2f %12lld  %s\n", place, c.weights ? "weights" : "output", c.gain,
+                          (long long)c.macs, c.node);
         else if (i == SHOWN || i == r->promoted)
             fprintf(f, "       ... %d more; --nodes prints them\n", r->candidates - i);
     }
@@ -32,13 +34,13 @@ static void print_candidates(FILE *f, const kf_graph *g, const kf_search_result 
 static void print_search(FILE *f, const kf_graph *g, const kf_search_result *r, bool all) {
     const char *what = r->labelled ? "of accuracy" : "of agreement with float";
     print_candidates(f, g, r, all);
-    fprintf(f, "search, on %d held-out samples%s (one is %.2f points):\n", r->held_out,
-            r->labelled ? " with labels" : "", 100.0 / r->held_out);
-    fprintf(f, "  all int8:  %.2f points %s lost, cosine %.6f, SQNR %.2f dB\n", r->drop_before, what, r->cosine_before,
-            r->sqnr_before);
+    kf__lab_write(f, "search, on %d held-out samples%s (one is %.2f points):\n", r->held_out,
+                  r->labelled ? " with labels" : "", 100.0 / r->held_out);
+    kf__lab_write(f, "  all int8:  %.2f points %s lost, cosine %.6f, SQNR %.2f dB\n", r->drop_before, what,
+                  r->cosine_before, r->sqnr_before);
     if (r->candidates)
-        fprintf(f, "  %d promoted: %.2f points %s lost, cosine %.6f, SQNR %.2f dB, %.2f %% of MACs in int16\n",
-                r->promoted, r->drop, what, r->cosine, r->sqnr, r->int16_macs);
+        kf__lab_write(f, "  %d promoted: %.2f points %s lost, cosine %.6f, SQNR %.2f dB, %.2f %% of MACs in int16\n",
+                      r->promoted, r->drop, what, r->cosine, r->sqnr, r->int16_macs);
     const char *how = r->promoted || !r->met ? "" : " without int16";
     fprintf(f, "  the target is %s%s\n", r->met ? "met" : "NOT met", how);
 }

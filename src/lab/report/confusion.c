@@ -8,6 +8,7 @@
 
 #include "data/text.h"
 #include "report/html.h"
+#include "data/plain.h"
 
 enum {
     LEVELS = 10,
@@ -118,11 +119,11 @@ static void few_cells(const page *p) {
 /* What rows and columns are. `side`: of the map; `room`: of the labels around it; `size`: of the letters. */
 static void axis_titles(const page *p, double side, double room, double size) {
     const char *unit = p->n_classes <= FEW ? "" : ", by index";
-    fprintf(p->f,
-            "<text class=\"title\" style=\"font-size:%gpx\" text-anchor=\"middle\" transform=\"translate(%g,%g) "
-            "rotate(-90)\">true class%s</text><text class=\"title\" style=\"font-size:%gpx\" "
-            "text-anchor=\"middle\" x=\"%g\" y=\"%g\">taken for%s</text>\n",
-            size, -room - 0.6 * size, side / 2, unit, size, side / 2, side + room + 1.2 * size, unit);
+    kf__lab_write(p->f,
+                  "<text class=\"title\" style=\"font-size:%gpx\" text-anchor=\"middle\" transform=\"translate(%g,%g) "
+                  "rotate(-90)\">true class%s</text><text class=\"title\" style=\"font-size:%gpx\" "
+                  "text-anchor=\"middle\" x=\"%g\" y=\"%g\">taken for%s</text>\n",
+                  size, -room - 0.6 * size, side / 2, unit, size, side / 2, side + room + 1.2 * size, unit);
 }
 
 /* One path a shade keeps the page small; the numbers are in the tables. */
@@ -138,11 +139,12 @@ static void many_cells(const page *p) {
         fputs("\"/>\n", p->f);
     }
     for (int32_t k = 0; k < n; k += step)
-        fprintf(p->f,
-                "<path class=\"grid\" d=\"M0 %dH%dM%d 0V%d\"/><text class=\"axis\" style=\"font-size:%gpx\" x=\"%g\" "
-                "y=\"%d\" text-anchor=\"end\">%d</text><text class=\"axis\" style=\"font-size:%gpx\" x=\"%d\" "
-                "y=\"%g\" text-anchor=\"middle\">%d</text>\n",
-                k, n, k, n, n * 0.015, -n * 0.005, k + (n + 99) / 100, k, n * 0.015, k, n * 1.02, k);
+        kf__lab_write(
+            p->f,
+            "<path class=\"grid\" d=\"M0 %dH%dM%d 0V%d\"/><text class=\"axis\" style=\"font-size:%gpx\" x=\"%g\" "
+            "y=\"%d\" text-anchor=\"end\">%d</text><text class=\"axis\" style=\"font-size:%gpx\" x=\"%d\" "
+            "y=\"%g\" text-anchor=\"middle\">%d</text>\n",
+            k, n, k, n, n * 0.015, -n * 0.005, k + (n + 99) / 100, k, n * 0.015, k, n * 1.02, k);
 }
 
 /* Room for the longest label, within reason: about 5 units a letter. */
@@ -163,11 +165,11 @@ static void heat_map(const page *p) {
     fputs("<h2>Heat map</h2>\n<p>Rows are the true classes, columns what they were taken for. The darker, the larger "
           "the share of the row.</p>\n",
           p->f);
-    fprintf(p->f,
-            "<svg role=\"img\" aria-label=\"confusion matrix\" viewBox=\"%g %g %g %g\" "
-            "xmlns=\"http://www.w3.org/2000/svg\">\n",
-            -around, -size * 0.01, size * 1.01 + around, size * 1.01 + around);
-    fprintf(p->f, "<rect class=\"frame\" width=\"%g\" height=\"%g\"/>\n", size, size);
+    kf__lab_write(p->f,
+                  "<svg role=\"img\" aria-label=\"confusion matrix\" viewBox=\"%g %g %g %g\" "
+                  "xmlns=\"http://www.w3.org/2000/svg\">\n",
+                  -around, -size * 0.01, size * 1.01 + around, size * 1.01 + around);
+    kf__lab_write(p->f, "<rect class=\"frame\" width=\"%g\" height=\"%g\"/>\n", size, size);
     if (n <= FEW) few_cells(p);
     else many_cells(p);
     axis_titles(p, size, room, letters);
@@ -199,7 +201,7 @@ static void pairs(page *p) {
         label(p, c->truth);
         fputs("</td><td class=\"t\">", p->f);
         label(p, c->said);
-        fprintf(p->f, "</td><td>%.1f %%</td></tr>\n", 100.0 * (double)c->count / (double)p->rows[c->truth].n);
+        kf__lab_write(p->f, "</td><td>%.1f %%</td></tr>\n", 100.0 * (double)c->count / (double)p->rows[c->truth].n);
     }
     fputs("</table>\n", p->f);
 }
@@ -225,10 +227,10 @@ static void classes(page *p) {
         double share = 100.0 * (double)r->right / (double)r->n;
         fprintf(p->f, "<tr><td>%d</td><td>", r->class);
         label(p, r->class);
-        fprintf(p->f,
-                "</td><td>%zu</td><td>%zu</td><td>%.2f %%</td><td><meter min=\"0\" max=\"100\" "
-                "value=\"%.2f\"></meter></td><td class=\"t\">",
-                r->n, r->right, share, share);
+        kf__lab_write(p->f,
+                      "</td><td>%zu</td><td>%zu</td><td>%.2f %%</td><td><meter min=\"0\" max=\"100\" "
+                      "value=\"%.2f\"></meter></td><td class=\"t\">",
+                      r->n, r->right, share, share);
         if (r->rival >= 0) label(p, r->rival), fprintf(p->f, " (%zu)", r->lost);
         fputs("</td></tr>\n", p->f);
     }

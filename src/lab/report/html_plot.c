@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "report/html.h"
+#include "data/plain.h"
 
 enum { COLUMNS = 128, WIDTH = 384, HEIGHT = 80, SIDE = 16, LINES_WIDTH = 900, LINES_HEIGHT = 250 };
 
@@ -36,7 +37,7 @@ static void column_sums(const kf_quantized_histogram *h, double *sum, double *ou
 
 static void clip_line(FILE *f, const axis *a, double at, const char *class) {
     double x = place(a, at);
-    if (x >= 0 && x <= WIDTH) fprintf(f, "<path class=\"%s\" d=\"M%.1f 0V%d\"/>", class, x, HEIGHT);
+    if (x >= 0 && x <= WIDTH) kf__lab_write(f, "<path class=\"%s\" d=\"M%.1f 0V%d\"/>", class, x, HEIGHT);
 }
 
 /* The columns of one colour as one path. */
@@ -48,8 +49,8 @@ static void columns(FILE *f, const kf_quantized_histogram *h, const axis *a, con
         double centre = h->lo + (i + 0.5) * step;
         bool here = h->ranges && (centre < h->wide[0] || centre > h->wide[1]);
         if (sum[i] > 0 && here == outside)
-            fprintf(f, "M%.1f %dv-%.1fh%.2fV%dz", place(a, h->lo + i * step), HEIGHT,
-                    fmax(0.5, HEIGHT * sqrt(sum[i] / top)), width, HEIGHT);
+            kf__lab_write(f, "M%.1f %dv-%.1fh%.2fV%dz", place(a, h->lo + i * step), HEIGHT,
+                          fmax(0.5, HEIGHT * sqrt(sum[i] / top)), width, HEIGHT);
     }
     fputs("\"/>", f);
 }
@@ -70,21 +71,21 @@ void kf__html_histogram(FILE *f, const kf_quantized_histogram *h, const char *la
         clip_line(f, &a, h->wide[side], "wide");
         if (h->ranges > 1 && h->tight[side] != h->wide[side]) clip_line(f, &a, h->tight[side], "tight");
     }
-    fprintf(f,
-            "<path class=\"axis\" d=\"M0 %dH%d\"/><text x=\"0\" y=\"%d\">%.4g</text><text x=\"%d\" y=\"%d\" "
-            "text-anchor=\"end\">%.4g</text><text x=\"%d\" y=\"%d\" text-anchor=\"middle\">value</text><text "
-            "text-anchor=\"middle\" transform=\"translate(-5,%d) rotate(-90)\">\xe2\x88\x9a"
-            "count</text></svg>\n"
-            "<figcaption>",
-            HEIGHT, WIDTH, HEIGHT + 12, a.lo, WIDTH, HEIGHT + 12, a.hi, WIDTH / 2, HEIGHT + 12, HEIGHT / 2);
+    kf__lab_write(f,
+                  "<path class=\"axis\" d=\"M0 %dH%d\"/><text x=\"0\" y=\"%d\">%.4g</text><text x=\"%d\" y=\"%d\" "
+                  "text-anchor=\"end\">%.4g</text><text x=\"%d\" y=\"%d\" text-anchor=\"middle\">value</text><text "
+                  "text-anchor=\"middle\" transform=\"translate(-5,%d) rotate(-90)\">\xe2\x88\x9a"
+                  "count</text></svg>\n"
+                  "<figcaption>",
+                  HEIGHT, WIDTH, HEIGHT + 12, a.lo, WIDTH, HEIGHT + 12, a.hi, WIDTH / 2, HEIGHT + 12, HEIGHT / 2);
     kf__html_text(f, label);
-    fprintf(f, ": %.4g to %.4g", h->lo, h->hi);
-    if (h->zeros) fprintf(f, ", %.1f %% exact zeros", 100 * (double)h->zeros / ((double)h->zeros + total));
+    kf__lab_write(f, ": %.4g to %.4g", h->lo, h->hi);
+    if (h->zeros) kf__lab_write(f, ", %.1f %% exact zeros", 100 * (double)h->zeros / ((double)h->zeros + total));
     if (h->ranges == 0) fputs("; stays float", f);
-    else fprintf(f, "; held: %.4g to %.4g", h->wide[0], h->wide[1]);
+    else kf__lab_write(f, "; held: %.4g to %.4g", h->wide[0], h->wide[1]);
     if (h->ranges > 1)
-        fprintf(f, " (widest of %d channels; narrowest %.4g to %.4g)", h->ranges, h->tight[0], h->tight[1]);
-    if (h->ranges && total > 0) fprintf(f, ", %.3g %% of the other values outside", 100 * outside / total);
+        kf__lab_write(f, " (widest of %d channels; narrowest %.4g to %.4g)", h->ranges, h->tight[0], h->tight[1]);
+    if (h->ranges && total > 0) kf__lab_write(f, ", %.3g %% of the other values outside", 100 * outside / total);
     fputs("</figcaption></figure>\n", f);
 }
 
@@ -99,14 +100,15 @@ static double grid_step(double span) {
 static void line_axes(FILE *f, const double range[3], size_t n, double w, double h, const char *x, const char *y) {
     double from = range[0], to = range[1], step = range[2], each = grid_step(n > 1 ? (double)n - 1 : 1);
     for (double v = from; v <= to + step / 2; v += step)
-        fprintf(f, "<path class=\"grid\" d=\"M0 %.1fH%.1f\"/><text x=\"-6\" y=\"%.1f\" text-anchor=\"end\">%g</text>",
-                h * (to - v) / (to - from), w, h * (to - v) / (to - from) + 4, v);
+        kf__lab_write(
+            f, "<path class=\"grid\" d=\"M0 %.1fH%.1f\"/><text x=\"-6\" y=\"%.1f\" text-anchor=\"end\">%g</text>",
+            h * (to - v) / (to - from), w, h * (to - v) / (to - from) + 4, v);
     for (double i = 0; i < (double)n; i += each)
-        fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>", n > 1 ? w * i / ((double)n - 1) : 0,
-                h + 14, i + 1);
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", w / 2, h + 30);
+        kf__lab_write(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">%g</text>",
+                      n > 1 ? w * i / ((double)n - 1) : 0, h + 14, i + 1);
+    kf__lab_write(f, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", w / 2, h + 30);
     kf__html_text(f, x);
-    fprintf(f, "</text><text text-anchor=\"middle\" transform=\"translate(-36,%.1f) rotate(-90)\">", h / 2);
+    kf__lab_write(f, "</text><text text-anchor=\"middle\" transform=\"translate(-36,%.1f) rotate(-90)\">", h / 2);
     kf__html_text(f, y);
     fputs("</text>", f);
 }
@@ -133,9 +135,9 @@ void kf__html_lines(FILE *f, const kf__html_plot *p) {
         fprintf(f, "<path class=\"line%d\" d=\"", l);
         for (size_t i = 0; i < p->n; i++, move = isfinite(y[i - 1]) ? 'L' : move)
             if (isfinite(y[i]))
-                fprintf(f, "%c%.1f %.1f", move, p->n > 1 ? w * (double)i / (double)(p->n - 1) : 0,
-                        h * (to - y[i]) / (to - from));
-        fprintf(f, "\"/><text class=\"key%d\" x=\"%d\" y=\"%.1f\">", l, 10 + 260 * l, h + 46);
+                kf__lab_write(f, "%c%.1f %.1f", move, p->n > 1 ? w * (double)i / (double)(p->n - 1) : 0,
+                              h * (to - y[i]) / (to - from));
+        kf__lab_write(f, "\"/><text class=\"key%d\" x=\"%d\" y=\"%.1f\">", l, 10 + 260 * l, h + 46);
         kf__html_text(f, p->names[l]);
         fputs("</text>", f);
     }

@@ -11,24 +11,25 @@
 #include "compare/feed.h"
 #include "data/text.h"
 #include "report/html.h"
+#include "data/plain.h"
 
 enum { THUMBNAILS = 60, NAMES = 1000, SIDE = 112 }; /* of flipped pictures: with their picture; in all; pixels a side */
 
 void kf__report_number(FILE *f, double x, int digits) {
     if (isnan(x)) fputs("<td></td>", f);
     else if (isinf(x)) fputs("<td>exact</td>", f);
-    else fprintf(f, "<td>%.*f</td>", digits, x);
+    else kf__lab_write(f, "<td>%.*f</td>", digits, x);
 }
 
 /* ---- summary ----------------------------------------------------------------------------------------------------- */
 
 static void two(FILE *f, const char *what, double a, double b) {
-    fprintf(f, "<tr><td>%s</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", what, a, b);
+    kf__lab_write(f, "<tr><td>%s</td><td>%.2f %%</td><td>%.2f %%</td></tr>\n", what, a, b);
 }
 
 /* Percent points with their sign; what rounds to nothing is not below it. */
 static const char *points(double x, char text[16]) {
-    snprintf(text, 16, "%+.2f", x);
+    kf__lab_print(text, 16, "%+.2f", x);
     if (strcmp(text, "-0.00") == 0) text[0] = '+';
     return text;
 }
@@ -42,7 +43,7 @@ static void labelled_rows(FILE *f, const kf_comparison_summary *s) {
             "<tr><td>right to wrong</td><td colspan=\"2\">%zu</td></tr>\n<tr><td>wrong to right</td><td "
             "colspan=\"2\">%zu</td></tr>\n",
             s->lost, s->won);
-    fprintf(f, "<tr><td>McNemar's exact p</td><td colspan=\"2\">%.4g</td></tr>\n", s->p);
+    kf__lab_write(f, "<tr><td>McNemar's exact p</td><td colspan=\"2\">%.4g</td></tr>\n", s->p);
     fprintf(f,
             "<tr><td>top-1, B - A</td><td colspan=\"2\">%s points</td></tr>\n<tr><td>its 95 %% interval</td><td "
             "colspan=\"2\">%s to %s points</td></tr>\n",
@@ -71,10 +72,10 @@ static void verdict(FILE *f, const kf_comparison_summary *s) {
 
 static void sizes(FILE *f, const report *r) {
     if (r->o.bytes[0] <= 0 || r->o.bytes[1] <= 0) return;
-    fprintf(f,
-            "<tr><td>file size</td><td>%lld bytes</td><td>%lld bytes</td></tr>\n<tr><td>size, A / B</td><td "
-            "colspan=\"2\">%.2f</td></tr>\n",
-            (long long)r->o.bytes[0], (long long)r->o.bytes[1], (double)r->o.bytes[0] / (double)r->o.bytes[1]);
+    kf__lab_write(f,
+                  "<tr><td>file size</td><td>%lld bytes</td><td>%lld bytes</td></tr>\n<tr><td>size, A / B</td><td "
+                  "colspan=\"2\">%.2f</td></tr>\n",
+                  (long long)r->o.bytes[0], (long long)r->o.bytes[1], (double)r->o.bytes[0] / (double)r->o.bytes[1]);
 }
 
 static void summary(FILE *f, const report *r, const kf_comparison_summary *s) {
@@ -87,14 +88,14 @@ static void summary(FILE *f, const report *r, const kf_comparison_summary *s) {
     fputs("</p>\n<h2>Summary</h2>\n<table id=\"summary\"><tr><th></th><th>A</th><th>B</th></tr>\n", f);
     fprintf(f, "<tr><td>pictures</td><td colspan=\"2\">%zu</td></tr>\n", s->images);
     if (s->ranked)
-        fprintf(f,
-                "<tr><td>same top-1</td><td colspan=\"2\">%.2f %%</td></tr>\n"
-                "<tr><td>A's top-1 in B's top-5</td><td colspan=\"2\">%.2f %%</td></tr>\n",
-                s->agreement, s->in_top5);
+        kf__lab_write(f,
+                      "<tr><td>same top-1</td><td colspan=\"2\">%.2f %%</td></tr>\n"
+                      "<tr><td>A's top-1 in B's top-5</td><td colspan=\"2\">%.2f %%</td></tr>\n",
+                      s->agreement, s->in_top5);
     if (s->labelled) labelled_rows(f, s);
-    fprintf(f, "<tr><td>output cosine</td><td colspan=\"2\">%.6f</td></tr>\n", s->cosine);
+    kf__lab_write(f, "<tr><td>output cosine</td><td colspan=\"2\">%.6f</td></tr>\n", s->cosine);
     if (s->identical) fputs("<tr><td>output SQNR</td><td colspan=\"2\">exact</td></tr>\n", f);
-    else fprintf(f, "<tr><td>output SQNR</td><td colspan=\"2\">%.2f dB</td></tr>\n", s->sqnr);
+    else kf__lab_write(f, "<tr><td>output SQNR</td><td colspan=\"2\">%.2f dB</td></tr>\n", s->sqnr);
     sizes(f, r);
     fputs("</table>\n", f);
     verdict(f, s);
@@ -198,9 +199,10 @@ static void class_rows(FILE *f, const report *r, const tally *t) {
         other++;
         fputs("<tr><td>", f);
         class_name(f, r, (long)k);
-        fprintf(f, "</td><td>%zu</td><td>%.2f %%</td><td>%.2f %%</td><td>%zu</td><td>%zu</td><td>%.3g</td></tr>\n",
-                t[k].n, 100 * (double)t[k].right[0] / n, 100 * (double)t[k].right[1] / n, t[k].lost, t[k].won,
-                kf_mcnemar(t[k].lost, t[k].won));
+        kf__lab_write(f,
+                      "</td><td>%zu</td><td>%.2f %%</td><td>%.2f %%</td><td>%zu</td><td>%zu</td><td>%.3g</td></tr>\n",
+                      t[k].n, 100 * (double)t[k].right[0] / n, 100 * (double)t[k].right[1] / n, t[k].lost, t[k].won,
+                      kf_mcnemar(t[k].lost, t[k].won));
     }
     fprintf(f, "</table>\n<p>%zu of %zu classes have flips. %zu of %zu classes have no pictures here.</p>\n", other,
             r->w->classes, empty, r->w->classes);

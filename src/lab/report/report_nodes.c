@@ -6,6 +6,7 @@
 
 #include "report/html.h"
 #include "report/report.h"
+#include "data/plain.h"
 
 /* A node of the table: from the comparison, and from the quantizer's record if there is one. */
 typedef struct row {
@@ -58,7 +59,7 @@ static void node_table(FILE *f, row *rows, size_t n) {
         kf__report_number(f, rows[i].sqnr, 2);
         kf__report_number(f, rows[i].alone_cosine, 6);
         kf__report_number(f, rows[i].alone_sqnr, 2);
-        fprintf(f, "<td>%.3f</td></tr>\n", (double)p->info[1]->macs / 1e6);
+        kf__lab_write(f, "<td>%.3f</td></tr>\n", (double)p->info[1]->macs / 1e6);
     }
     fputs("</table>\n", f);
 }
@@ -108,8 +109,9 @@ static void cost_table(FILE *f, row *rows, size_t n, const report *r) {
         kf__html_text(f, rows[i].n->name);
         fputs("</td>", f);
         kf__report_number(f, cost, 2);
-        fprintf(f, "<td>%.1f %%</td><td>%.1f %%</td></tr>\n", isfinite(cost) ? 100 * pow(10, -cost / 10) / total : 0,
-                macs > 0 ? 100 * (double)rows[i].n->info[1]->macs / macs : 0);
+        kf__lab_write(f, "<td>%.1f %%</td><td>%.1f %%</td></tr>\n",
+                      isfinite(cost) ? 100 * pow(10, -cost / 10) / total : 0,
+                      macs > 0 ? 100 * (double)rows[i].n->info[1]->macs / macs : 0);
     }
     fputs("</table>\n", f);
 }
