@@ -42,7 +42,7 @@ static kf_status each(const kf__eval *e, unary_fn *fn) {
     static double unary_##id(const kf__attrs *a, double x) { return expression; }                                      \
     kf_status kf__eval_##id(const kf__eval *e) { return each(e, unary_##id); }
 
-UNARY(relu, x > 0 ? x : 0)
+UNARY(relu, x <= 0 ? 0 : x)
 UNARY(hard_sigmoid, clip((double)a->alpha *x + (double)a->beta, 0, 1))
 UNARY(hard_swish, x *clip(x / 6 + 0.5, 0, 1))
 UNARY(sigmoid, 1 / (1 + exp(-x)))
@@ -156,8 +156,9 @@ BINARY(sub, exact_sub, a - b)
 BINARY(mul, exact_mul, a *b)
 BINARY(div, exact_div, a / b)
 BINARY(mod, exact_mod, a - b * floor(a / b))
-BINARY(min, exact_min, a < b ? a : b)
-BINARY(max, exact_max, a > b ? a : b)
+/* NaN wins, whichever it is. */
+BINARY(min, exact_min, a < b || a != a ? a : b)
+BINARY(max, exact_max, a > b || a != a ? a : b)
 BINARY(pow, NULL, pow(a, b))
 BINARY(equal, NULL, a == b)
 BINARY(less, NULL, a < b)

@@ -102,7 +102,7 @@ kf_status kf__eval_pool(const kf__eval *e) {
                         int64_t sy = top + (int64_t)ky * a->dh, sx = left + (int64_t)kx * a->dw;
                         double v = (double)((const float *)x->data)[(p * ih + sy) * iw + sx];
                         if (!is_max) acc += v;
-                        else if (v > acc) acc = v;
+                        else if (v > acc || v != v) acc = v; /* NaN is the largest, and stays */
                     }
                 if (n->attrs.count_include_pad) count = kf__window_padded_taps(a, top, left, ih, iw);
                 if (!is_max) acc = count ? acc / count : 0;

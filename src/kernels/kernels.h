@@ -37,6 +37,13 @@ typedef struct kf__epilogue {
     kf__ahead *ahead;      /* advanced by the kernel; one per thread; NULL: no prefetch */
 } kf__epilogue;
 
+/** What to add to a number before its clip, of which one bound may be 0: 0 makes 0 of -0, as kf__clip does; -0 changes
+ * nothing. Clips of vectors return the number where it equals a bound, so that NaN stays NaN. */
+static inline float kf__zero_before_clip(const kf__epilogue *e) {
+    const kf__activation *c = e->act.kind == KF_ACT_NONE ? &e->post : &e->act;
+    return c->kind == KF_ACT_CLIP && (c->lo == 0 || c->hi == 0) ? 0.0f : -0.0f;
+}
+
 /** c[m,n] = epilogue(a[m,k] * w[n,k]^T). `b` is packed by kf__gemm_f32_pack. lda, ldc >= k, n. Rows are independent, so
  *  threads split m; panels are independent, so they may split n at multiples of KF_GEMM_PANEL. */
 typedef void kf__gemm_f32_fn(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c,

@@ -54,6 +54,12 @@ static inline float kf__clampf(float x, float lo, float hi) {
     return x < hi ? x : hi;
 }
 
+/** The same for a real value, where NaN stays NaN. A bound wins where both are zeros, so ReLU of -0 is 0. */
+static inline float kf__clip(float x, float lo, float hi) {
+    x = x <= lo ? lo : x;
+    return x >= hi ? hi : x;
+}
+
 /** h-swish with the factor `k`: (f32)(1/6) for an f32 result, (f32)(1 / (6 * s_out)) when rounding comes next. */
 static inline float kf__hswish(float x, float k) {
     float t = x + 3.0f;
@@ -61,15 +67,15 @@ static inline float kf__hswish(float x, float k) {
     return t * (x * k);
 }
 
-static inline float kf__hsigmoid(float x) { return kf__clampf(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f); }
+static inline float kf__hsigmoid(float x) { return kf__clip(x + 3.0f, 0.0f, 6.0f) * (1.0f / 6.0f); }
 
 /** Any activation on one f32 value, in the contract's operation order. */
 static inline float kf__activate(kf__act act, float x, float lo, float hi) {
     switch (act) {
-    case KF_ACT_CLIP: return kf__clampf(x, lo, hi);
+    case KF_ACT_CLIP: return kf__clip(x, lo, hi);
     case KF_ACT_HSWISH: return kf__hswish(x, 1.0f / 6.0f);
     case KF_ACT_HSIGMOID: return kf__hsigmoid(x);
-    case KF_ACT_HARDSIGMOID: return kf__clampf(x * lo + hi, 0.0f, 1.0f); /* lo = alpha, hi = beta */
+    case KF_ACT_HARDSIGMOID: return kf__clip(x * lo + hi, 0.0f, 1.0f); /* lo = alpha, hi = beta */
     case KF_ACT_SIGMOID: return 1.0f / (1.0f + expf(-x));
     case KF_ACT_SILU: return x / (1.0f + expf(-x));
     case KF_ACT_NONE:

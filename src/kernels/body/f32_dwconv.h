@@ -7,7 +7,7 @@ INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *
                       MASK mask, V *acc) {
     size_t at = (size_t)x * d->c + ch;
     float *to = d->out + at;
-    if (is_relu(e)) UNROLL for (int q = 0; q < n; q++) acc[q] = MAX(acc[q], SET1(e->act.lo));
+    if (is_relu(e)) UNROLL for (int q = 0; q < n; q++) acc[q] = MAX(SET1(e->act.lo), acc[q]);
     else if (e->act.kind == KF_ACT_CLIP)
         UNROLL for (int q = 0; q < n; q++) acc[q] = clip(acc[q], SET1(e->act.lo), SET1(e->act.hi));
     else if (e->act.kind == KF_ACT_HSWISH) UNROLL for (int q = 0; q < n; q++) acc[q] = hswish(acc[q]);

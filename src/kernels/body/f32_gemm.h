@@ -90,7 +90,7 @@ INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row
     const kf__epilogue *e = p->e;
 #define EACH(expression)                                                                                               \
     UNROLL for (int i = 0; i < mr; i++) UNROLL for (int j = 0; j < nv; j++) t->v[i][j] = (expression)
-    if (is_relu(e)) EACH(MAX(t->v[i][j], SET1(e->act.lo)));
+    if (is_relu(e)) EACH(MAX(SET1(e->act.lo), t->v[i][j]));
     else if (e->act.kind == KF_ACT_CLIP) EACH(clip(t->v[i][j], SET1(e->act.lo), SET1(e->act.hi)));
     else if (e->act.kind == KF_ACT_HSWISH) EACH(hswish(t->v[i][j]));
 #undef EACH
@@ -120,7 +120,7 @@ INLINE void finish_half(const int mr, const product *p, size_t row, size_t at, t
     HMASK mask = HTAIL(p->n - at);
     float *to = p->c + row * p->ldc + at;
 #define EACH(expression) UNROLL for (int i = 0; i < mr; i++) t->half[i] = (expression)
-#define HCLIP(x, lo, hi) HMIN(HMAX(x, lo), hi)
+#define HCLIP(x, lo, hi) HMIN(hi, HMAX(lo, x))
     if (e->act.kind == KF_ACT_CLIP) EACH(HCLIP(t->half[i], HSET1(e->act.lo), HSET1(e->act.hi)));
     else if (e->act.kind == KF_ACT_HSWISH) EACH(HMUL(HCLIP(HFMA(t->half[i], sixth, half), zero, one), t->half[i]));
     if (e->residual) EACH(HADD(t->half[i], HLOADM(e->residual + (row + (size_t)i) * e->ld_residual + at, mask)));

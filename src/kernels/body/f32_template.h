@@ -19,7 +19,8 @@
 #define HZERO ZERO
 #endif
 
-INLINE V clip(V x, V lo, V hi) { return MIN(MAX(x, lo), hi); }
+/* MIN and MAX return their second operand where one is NaN: x is the second, so that NaN stays NaN. */
+INLINE V clip(V x, V lo, V hi) { return MIN(hi, MAX(lo, x)); }
 INLINE V hswish(V x) { return MUL(clip(FMA(x, SET1(1.0f / 6.0f), SET1(0.5f)), ZERO, SET1(1.0f)), x); }
 
 /* One instruction less for ReLU, whose upper bound is infinite. */
@@ -32,8 +33,8 @@ INLINE V activate(V x, kf__act act, V lo, V hi) {
     switch (act) {
     case KF_ACT_CLIP: return clip(x, lo, hi);
     case KF_ACT_HSWISH: return hswish(x);
-    case KF_ACT_HSIGMOID: return MUL(MIN(MAX(ADD(x, SET1(3.0f)), ZERO), SET1(6.0f)), SET1(1.0f / 6.0f));
-    case KF_ACT_HARDSIGMOID: return MIN(MAX(ADD(MUL(x, lo), hi), ZERO), SET1(1.0f));
+    case KF_ACT_HSIGMOID: return MUL(clip(ADD(x, SET1(3.0f)), ZERO, SET1(6.0f)), SET1(1.0f / 6.0f));
+    case KF_ACT_HARDSIGMOID: return clip(ADD(MUL(x, lo), hi), ZERO, SET1(1.0f));
     case KF_ACT_SIGMOID:
     case KF_ACT_SILU: break; /* lane by lane: see below */
     case KF_ACT_NONE:
@@ -68,7 +69,7 @@ INLINE V finish(V x, const kf__epilogue *e, const float *residual, MASK mask) {
     else if (e->act.kind == KF_ACT_HSWISH) x = hswish(x);
     else if (e->act.kind != KF_ACT_NONE) x = activate_any(x, e);
     if (residual) x = ADD(x, LOADM(residual, mask));
-    if (e->post.kind == KF_ACT_CLIP) x = MIN(MAX(x, SET1(e->post.lo)), SET1(e->post.hi));
+    if (e->post.kind == KF_ACT_CLIP) x = clip(x, SET1(e->post.lo), SET1(e->post.hi));
     return x;
 }
 
@@ -102,10 +103,12 @@ void NAME(colsum_f32)(size_t rows_n, size_t c, const float *x, float *sums) {
 }
 
 void NAME(eltwise_f32)(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e) {
+    const V zero = SET1(kf__zero_before_clip(e));
     size_t i = 0;
     for (; i + VL <= n; i += VL)
-        STORE(out + i, finish(b ? ADD(LOAD(a + i), LOAD(b + i)) : LOAD(a + i), e, NULL, TAIL(VL)));
+        STORE(out + i, finish(ADD(b ? ADD(LOAD(a + i), LOAD(b + i)) : LOAD(a + i), zero), e, NULL, TAIL(VL)));
     if (i == n) return;
     MASK mask = TAIL(n - i);
-    STOREM(out + i, mask, finish(b ? ADD(LOADM(a + i, mask), LOADM(b + i, mask)) : LOADM(a + i, mask), e, NULL, mask));
+    V x = b ? ADD(LOADM(a + i, mask), LOADM(b + i, mask)) : LOADM(a + i, mask);
+    STOREM(out + i, mask, finish(ADD(x, zero), e, NULL, mask));
 }

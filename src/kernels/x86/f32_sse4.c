@@ -24,7 +24,8 @@ static inline row16 load16(const float *p) {
     return r;
 }
 static inline void store16(float *p, row16 r) { EACH _mm_storeu_ps(p + 4 * j, r.v[j]); }
-static inline __m128 clip(__m128 x, float lo, float hi) { return _mm_min_ps(_mm_max_ps(x, SET1(lo)), SET1(hi)); }
+/* Both return their second operand where one is NaN: x is the second, so that NaN stays NaN. */
+static inline __m128 clip(__m128 x, float lo, float hi) { return _mm_min_ps(SET1(hi), _mm_max_ps(SET1(lo), x)); }
 
 /* The usual activations in vectors, the rare ones lane by lane. */
 static row16 activate(row16 x, kf__act act, float lo, float hi) {
@@ -175,10 +176,12 @@ void kf_k_colsum_f32_sse4(size_t rows, size_t c, const float *x, float *sums) {
 
 void kf_k_eltwise_f32_sse4(size_t n, const float *a, const float *b, float *out, const kf__epilogue *e) {
     const kf__epilogue only = {.act = e->act, .post = e->post};
+    const __m128 zero = SET1(kf__zero_before_clip(e));
     size_t i = 0;
     for (; i + 16 <= n; i += 16) {
         row16 x = load16(a + i);
         if (b) EACH x.v[j] = _mm_add_ps(x.v[j], _mm_loadu_ps(b + i + 4 * j));
+        EACH x.v[j] = _mm_add_ps(x.v[j], zero);
         finish(&x, &only, NULL, out + i, 16);
     }
     if (i < n) kf_k_eltwise_f32_scalar(n - i, a + i, b ? b + i : NULL, out + i, e);

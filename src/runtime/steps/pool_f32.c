@@ -12,7 +12,7 @@
             for (size_t k = i; k < i + 16; k++) to[k] = (expression);                                                  \
         for (size_t k = i; k < n; k++) to[k] = (expression);                                                           \
     }
-POOLING(take_most, from[k] > to[k] ? from[k] : to[k])
+POOLING(take_most, from[k] > to[k] || from[k] != from[k] ? from[k] : to[k]) /* NaN is the largest, and stays */
 POOLING(take_sum, to[k] + from[k])
 
 /* One output pixel. Averages count padding only if the step says so. */
