@@ -150,7 +150,9 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
  *  of them, all of one kind. Either u8 pictures of the input's size, [height, width, 3] in RGB whatever colours the
  *  network wants, or [height, width, 1] where it wants KF_COLOR_GRAY: the model then takes pixels and normalizes in
  *  its first layer's weights. Or f32 of the input's shape. Optimizes the graph first. Takes seconds, with a
- *  target some minutes; memory stays below 1 GB (fewer samples are used beyond that).
+ *  target some minutes; memory stays below 1 GB (fewer samples are used beyond that). The same samples and
+ *  options give the same integers on every instruction set with fused multiply-add ("avx2" and up) and with any number
+ *  of threads; "sse4" and "scalar" may give others, as they round the sums of f32 layers differently.
  *  ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or limit out
  *  of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a network
  *  that cannot be quantized, or already is. CANCELLED: `progress` asked for it. On any failure after the checks the
