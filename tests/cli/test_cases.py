@@ -2,6 +2,7 @@
 # each run is also held to its memory. Usage: test_cases.py KITFOX
 import os
 import re
+import struct
 import sys
 
 from kfx_file import Program
@@ -59,6 +60,23 @@ def quantized(p, dtype, n, h, w, c, **quant):
     low, high = p.tensors[q]["qmin"], p.tensors[q]["qmax"]
     p.step("quantize", [x], q, {"inv": p.floats(1)}, qlo=low, qhi=high)
     return q
+
+
+@case
+def not_finite(folder):
+    """NaN in, NaN out, through a whole network with ReLU, h-swish and gates; one pixel is enough."""
+    model, x, y = os.path.join(ROOT, "data", "everyday10.safetensors"), os.path.join(folder, "x.npy"), os.path.join(folder, "y.npy")
+    for what, hole in (("NaN", float("nan")), ("a difference of infinities", float("inf"))):
+        values = [0.25] * (3 * 64 * 64)
+        values[777], values[778] = hole, -hole
+        text = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 64, 64), }".ljust(117) + "\n"
+        with open(x, "wb") as f:
+            f.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(text)) + text.encode() + struct.pack(f"<{len(values)}f", *values))
+        for level in levels():
+            code, _, err = run("run", model, x, "-o", y, env={"KITFOX_CPU": level})
+            with open(y, "rb") as f:
+                got = struct.unpack("<10f", f.read()[-40:])
+            check(f"{what}: no finite score on {level}", code == 0 and all(g != g for g in got), (code, err, got))
 
 
 @case
