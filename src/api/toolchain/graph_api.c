@@ -142,7 +142,7 @@ static kf_status import_onnx(const void *data, size_t bytes, const char *path, c
     const kf__onnx_options o = {.path = path, .asked = *options};
     kf__graph *g;
     KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
-    kf_status st = kf__graph_describe(g, options, err);
+    kf_status st = kf__graph_recognize(g, path, options, err);
     if (st != KF_OK) {
         kf__graph_destroy(&g);
         return st;

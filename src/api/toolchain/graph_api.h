@@ -25,6 +25,9 @@ kf_status kf__graph_wrap(kf__graph *g, kf_graph **out, kf_error *err);
 
 /** Preprocessing, labels and defaults of `options` into the graph's description. */
 kf_status kf__graph_describe(kf__graph *g, const kf_import_options *options, kf_error *err);
+/** The same for an ONNX graph that was read from `path` (NULL: from memory): preprocessing that nobody gives is looked
+ *  for in the JSON beside it, in names, and in the padding (recognize.c). */
+kf_status kf__graph_recognize(kf__graph *g, const char *path, const kf_import_options *options, kf_error *err);
 /** A safetensors checkpoint in memory, read from `path`, beside which its JSON file may lie. */
 kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
                                 kf__graph **out, kf_error *err);
