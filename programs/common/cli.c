@@ -232,7 +232,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-const struct argp cli_import_argp = {.options = IMPORT, .parser = parse};
+static error_t parse_import(int key, char *arg, struct argp_state *state) {
+    if (key == ARGP_KEY_INIT) cli_inputs(state, state->input, 1);
+    return parse(key, arg, state);
+}
+
+static const struct argp_child PICTURES[] = {{&cli_picture_argp, 0, NULL, 0}, {0}};
+const struct argp cli_import_argp = {.options = IMPORT, .parser = parse_import, .children = PICTURES};
 const struct argp cli_labels_argp = {.options = LABELS, .parser = parse};
 const struct argp cli_threads_argp = {.options = THREADS, .parser = parse};
 const struct argp cli_json_argp = {.options = JSON, .parser = parse};
@@ -297,7 +303,8 @@ kf_status cli_dataset(const char *data, const char *list, const kf_model *m, kf_
 /* A compiled model holds what its import decided. An option that would have no effect is refused.
  */
 static kf_status refuse_import_options(const char *name, const cli_common *c, kf_error *err) {
-    const char *option = NULL;
+    char name_of[CLI_OPTION_ROOM];
+    const char *option = cli_picture_option(&c->picture, name_of);
     if (c->max_fold_bytes) option = "--max-fold-bytes";
     if (c->arch) option = "--arch";
     if (c->labels) option = "--labels";
@@ -319,6 +326,16 @@ void cli_model_options(const cli_common *c, kf_model_options *out) {
     out->scores = c->scores;
 }
 
+static kf_status load_compiled(const char *arg, const cli_common *c, const kf_model_options *o, kf_model **out,
+                               kf_error *err) {
+    kf_model_info info = {.size = sizeof info};
+    KF_TRY(kf_file_explain(arg, KF_FILE_KFX, kf_model_load(arg, o, out, err), err));
+    if (!c->pictures || kf_model_get_info(*out, &info) != KF_OK) return KF_OK;
+    const cli_prepared p = {info.preprocess_origin, info.preprocess_source, &info.preprocess, true, false};
+    cli_tell_preprocess(arg, &p, &c->picture);
+    return KF_OK;
+}
+
 kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, kf_error *err) {
     bool builtin = !arg || strcmp(arg, "everyday10") == 0;
     kf_model_options o;
@@ -326,7 +343,7 @@ kf_status cli_load_model(const char *arg, const cli_common *c, kf_model **out, k
     if (!builtin && cli_is_imported(arg)) return cli_compile(arg, c, &o, out, err);
     kf_status st = refuse_import_options(builtin ? "everyday10" : arg, c, err);
     if (st != KF_OK) return st;
-    if (!builtin) return kf_file_explain(arg, KF_FILE_KFX, kf_model_load(arg, &o, out, err), err);
+    if (!builtin) return load_compiled(arg, c, &o, out, err);
     const void *data;
     size_t bytes = cli_builtin(&data);
     if (bytes) return kf_model_load_memory(data, bytes, &o, out, err);

@@ -15,6 +15,13 @@
 /** Exit statuses of the contract. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
+/** What the options of pictures say. */
+typedef struct cli_picture {
+    kf_preprocess given;
+    uint32_t fields; /* of `given`, as kf_preprocess_copy takes them */
+    int32_t resize;  /* 0: not given */
+} cli_picture;
+
 /** Options that several verbs have. cli_common_parser fills them. */
 typedef struct cli_common {
     const char *labels, *preprocess, *input_shape, *arch;
@@ -24,6 +31,8 @@ typedef struct cli_common {
     long max_fold_bytes;    /* of kf_import_options */
     kf_scores_kind scores;  /* 0: as the model says */
     bool json;
+    bool pictures; /* the verb prepares pictures: it says where how to do so was guessed */
+    cli_picture picture;
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
     void *node_user;
     const struct cli_output *outputs; /* an import that reads one of them is refused: see cli_output_apart */
@@ -37,6 +46,28 @@ extern const struct argp cli_import_argp, cli_labels_argp, cli_threads_argp, cli
     cli_common_argp;
 /** At ARGP_KEY_INIT: the first `n` children get `c`. */
 void cli_inputs(const struct argp_state *state, cli_common *c, int n);
+
+/** --resize, --bgr, and an option for each member of kf_preprocess_field, as --mean; its input is a cli_common. Part of
+ *  cli_import_argp. cli_picture_begin fills the table; call it once, before anything is parsed. */
+extern const struct argp cli_picture_argp;
+void cli_picture_begin(void);
+/** Does it give the member with this key, as "mean"? */
+bool cli_picture_gives(const cli_picture *p, const char *key);
+/** The first option that was given, or NULL; `name` may hold it. */
+enum { CLI_OPTION_ROOM = 40 };
+const char *cli_picture_option(const cli_picture *p, char name[CLI_OPTION_ROOM]);
+
+/** Where the preprocessing of a model comes from. */
+typedef struct cli_prepared {
+    kf_origin origin;
+    const char *source; /* or NULL */
+    const kf_preprocess *preprocess;
+    bool beside;   /* a JSON file beside it belongs to it, as that of a checkpoint does: no guess */
+    bool imported; /* now; else it was loaded, and what was recognized was said when it was made */
+} cli_prepared;
+/** The one note about preprocessing that nobody stated: what was assumed, or recognized from what. Once for a model;
+ *  nothing where `given` has mean and std. */
+void cli_tell_preprocess(const char *name, const cli_prepared *p, const cli_picture *given);
 
 /** "kitfox: text", or the name of this program, on standard error, and with --json as a line; returns EXIT_FAILED. */
 int cli_fail(const kf_error *err);

@@ -48,6 +48,27 @@ kf_status cli_import_labels(cli_importing *i, kf_graph *g, kf_error *err) {
     return st == KF_OK ? st : kf_error_prefix(err, st, "%.600s", i->common->labels);
 }
 
+/* Options change what the file says, what was recognized, and what was assumed alike. */
+static kf_status prepare(const char *path, const cli_common *c, kf_graph *g, kf_error *err) {
+    const cli_picture *given = &c->picture;
+    kf_graph_info info = {.size = sizeof info};
+    KF_TRY(kf_graph_get_info(g, &info, err));
+    const char *dot = strrchr(path, '.');
+    bool is_onnx = dot && strcmp(dot, ".onnx") == 0;
+    const cli_prepared p = {info.preprocess_origin, info.preprocess_source, &info.preprocess, !is_onnx,
+                            cli_is_imported(path)};
+    if (c->pictures) cli_tell_preprocess(path, &p, given);
+    bool normalizes = c->preprocess || cli_picture_gives(given, "mean") || cli_picture_gives(given, "std");
+    if (info.quantized && info.pixels && normalizes)
+        return cli_error(
+            err, KF_ERR_ARGUMENT,
+            "%.600s: --%s does not apply; mean and std are in the weights of a quantized model; give it to "
+            "kitfox quantize with the float model",
+            path, c->preprocess ? "preprocess" : "mean and --std");
+    if (!given->fields && !given->resize) return KF_OK;
+    return kf_graph_change_picture(g, &given->given, given->fields, given->resize, err);
+}
+
 kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_error *err) {
     cli_importing i;
     *out = NULL;
@@ -58,6 +79,7 @@ kf_status cli_import(const char *path, const cli_common *c, kf_graph **out, kf_e
     if (st == KF_OK && i.apart.status != KF_OK) *err = i.apart, st = err->status;
     if (st == KF_OK) st = cli_import_labels(&i, *out, err);
     kf_labels_free(&i.labels);
+    if (st == KF_OK) st = prepare(path, c, *out, err);
     if (st != KF_OK) kf_graph_destroy(out);
     return st;
 }

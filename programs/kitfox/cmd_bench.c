@@ -44,6 +44,10 @@ static const struct argp_option OPTIONS[] = {
 static void check_options(struct argp_state *state, const options *o) {
     if (o->table + o->rdk + (o->n_sessions > 0) + o->profile > 1)
         argp_error(state, "--table, --rdk, --sessions and --profile exclude each other");
+    char name[CLI_OPTION_ROOM];
+    const char *picture = cli_picture_option(&o->common.picture, name);
+    if (picture && !o->data)
+        argp_error(state, "%s needs --table and --data; other measurements read no picture", picture);
     if ((o->data || o->float_model) && !o->table) argp_error(state, "--data and --float need --table");
     if (o->float_model && !o->data) argp_error(state, "--float needs --data DIR");
     if (o->common.preprocess && !o->data) argp_error(state, "--preprocess is for the pictures of --data DIR");
@@ -110,7 +114,10 @@ static kf_status bench(options *o, const kf_model *m, const char *name, kf_error
 /* A compiled model carries its own preprocessing: then --preprocess is for the float model beside it. */
 static kf_status load(options *o, const char *arg, kf_model **m, bool first, kf_error *err) {
     cli_common c = o->common;
-    if (o->float_model && (!arg || !cli_is_imported(arg))) c.preprocess = c.input_shape = c.arch = NULL;
+    if (o->float_model && (!arg || !cli_is_imported(arg))) {
+        c.preprocess = c.input_shape = c.arch = NULL;
+        c.picture = (cli_picture){0};
+    }
     o->measured = kf_peak_reset(NULL) == KF_OK || first;
     return cli_load_model(arg, &c, m, err);
 }
@@ -124,6 +131,7 @@ int cmd_bench(int argc, char **argv) {
     options o = {0};
     kf_error err = {0};
     if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
+    o.common.pictures = o.data != NULL;
     if (!o.frames) o.frames = o.rdk ? 200 : 100;
     if (!o.n_counts && !o.table) o.counts[o.n_counts++] = 1;
     for (int i = 0; i < o.n_models || i == 0; i++) {

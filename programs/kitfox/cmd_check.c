@@ -28,6 +28,7 @@ static bool add_frames(options *o, char *path) {
 
 static error_t parse(int key, char *arg, struct argp_state *state) {
     options *o = state->input;
+    char name[CLI_OPTION_ROOM];
     switch (key) {
     case ARGP_KEY_INIT: cli_inputs(state, &o->common, 3); return 0;
     case KEY_FRAMES: return add_frames(o, arg) ? 0 : ENOMEM;
@@ -39,6 +40,8 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         o->in = arg;
         return 0;
     case ARGP_KEY_END:
+        if (cli_picture_option(&o->common.picture, name))
+            argp_error(state, "%s does not apply; no picture is read", cli_picture_option(&o->common.picture, name));
         if (!o->in) argp_error(state, "IN.onnx or CONFIG.yaml is needed");
         else if (!quantize_is_yaml(o->in) && (o->frames.n || o->frames.width))
             argp_error(state, "--frames and --nv12 are for a YAML file; %s is none", o->in);

@@ -91,6 +91,7 @@ static kf_status load(const options *o, kf_model **m, kf_error *err) {
     const char *name[2] = {o->a, o->b};
     cli_common plain = o->common;
     plain.labels = plain.preprocess = plain.input_shape = plain.arch = NULL;
+    plain.picture = (cli_picture){0};
     bool any = cli_is_imported(o->a) || cli_is_imported(o->b);
     kf_status st = KF_OK;
     for (int i = 0; i < 2 && st == KF_OK; i++)
@@ -122,7 +123,7 @@ int cmd_compare(int argc, char **argv) {
     const struct argp argp = {
         OPTIONS, parse, "A B --data DIR", "How far two models agree on pictures. A is the reference.", children,
         NULL,    NULL};
-    options o = {.node_images = 20};
+    options o = {.node_images = 20, .common.pictures = true};
     kf_samples p = {0};
     kf_model *m[2] = {NULL, NULL};
     kf_error err = {0};

@@ -65,16 +65,19 @@ static kf_status write_confusion(const kf_model *m, const options *o, const kf_e
 
 static kf_status print(const kf_model *m, const options *o, const kf_evaluation *e, kf_error *err) {
     char text[300];
+    kf_model_info info = {.size = sizeof info};
+    KF_TRY(kf_model_get_info(m, &info));
     if (!e->images) return cli_error(err, KF_ERR_IO, "%.600s: none of %zu pictures could be read", o->data, e->failed);
     snprintf(text, sizeof text,
              "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu skipped",
              e->images, e->top1, e->low, e->high, e->top5, e->images_per_s, e->failed);
     FILE *to = o->predictions ? cli_talk(o->predictions) : stdout;
     if (o->common.json)
-        cli_print_json(cli_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:I}", "kind", "evaluation", "model",
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:I,s:f,s:f,s:f,s:f,s:f,s:I,s:s}", "kind", "evaluation", "model",
                                 o->model ? o->model : "everyday10", "data", o->data, "images", (json_int_t)e->images,
                                 "top1", e->top1, "top5", e->top5, "low", e->low, "high", e->high, "images_per_s",
-                                e->images_per_s, "skipped", (json_int_t)e->failed));
+                                e->images_per_s, "skipped", (json_int_t)e->failed, "preprocess_origin",
+                                kf_origin_name(info.preprocess_origin)));
     else fprintf(to, "%s\n", text);
     cli_note_skipped(e->failed, e->images + e->failed);
     return o->confusion ? write_confusion(m, o, e, text, err) : KF_OK;
@@ -125,7 +128,7 @@ int cmd_eval(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&cli_choice_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS, parse, "[MODEL] --data DIR", "Top-1 and top-5 on labelled pictures.", children,
                               NULL,    NULL};
-    options o = {0};
+    options o = {.common.pictures = true};
     kf_error err = {0};
     kf_model *m = NULL;
     kf_dataset *d = NULL;

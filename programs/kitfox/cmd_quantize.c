@@ -56,12 +56,15 @@ static error_t parse_switch(options *o, int key) {
 
 /* The file says these things; an option that would contradict it is refused. */
 static void refuse_beside_yaml(struct argp_state *state, const options *o) {
+    char name[CLI_OPTION_ROOM];
+    const char *picture = cli_picture_option(&o->job.common.picture, name);
     const char *option = o->job.out                  ? "--output"
                          : o->job.calib              ? "--calib"
                          : o->job.choice.list        ? "--list"
                          : o->ranges                 ? o->ranges
                          : o->job.q.n_int16          ? "--int16"
                          : o->job.common.preprocess  ? "--preprocess"
+                         : picture                   ? picture
                          : o->job.common.input_shape ? "--input-shape"
                          : o->job.common.arch        ? "--arch"
                                                      : NULL;
@@ -140,7 +143,7 @@ int cmd_quantize(int argc, char **argv) {
                               children,
                               NULL,
                               NULL};
-    options o = {.job.choice.limit = 200};
+    options o = {.job.choice.limit = 200, .job.common.pictures = true};
     quantize_job *job = &o.job;
     kf_error err = {0};
     job->search.q = &job->q;

@@ -78,6 +78,7 @@ int main(int argc, char **argv) {
     }
     argp_err_exit_status = EXIT_USAGE;
     cli_guard_json();
+    cli_picture_begin();
     cli_signals_install();
     note_environment();
     for (const cli_verb *v = cli_verbs; v->name; v++)

@@ -40,10 +40,14 @@ static const kf__zoo_arch *arch_in(const char *text, size_t n) {
     return best;
 }
 
+static const char *file_name(const char *path) {
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    return slash ? slash + 1 : path;
+}
+
 static const kf__zoo_arch *arch_of_file(const char *path) {
-    const char *slash = path ? strrchr(path, '/') : NULL, *name = slash ? slash + 1 : path;
-    const char *dot = name ? strrchr(name, '.') : NULL;
-    return name ? arch_in(name, dot ? (size_t)(dot - name) : strlen(name)) : NULL;
+    const char *name = file_name(path);
+    return name ? arch_in(name, strlen(name)) : NULL;
 }
 
 /* ---- padding ----------------------------------------------------------------------------------------------------- */
@@ -128,7 +132,7 @@ static bool gives(const kf__sidecar *s, const char *key) {
  * network with TensorFlow's padding is wrong: the padding belongs to the weights. */
 static kf_status find(kf__graph *g, const char *path, const kf_import_options *o, const kf__sidecar *s,
                       kf_preprocess *p, const char **from, kf_error *err) {
-    const char *slash = s->path ? strrchr(s->path, '/') : NULL, *json = slash ? slash + 1 : s->path;
+    const char *json = file_name(s->path);
     const kf__zoo_arch *a = s->arch ? kf__zoo_find(s->arch) : NULL;
     *from = a ? json : NULL;
     if (!a && (a = arch_of_file(path)) == NULL && g->name) a = arch_in(g->name, strlen(g->name));
