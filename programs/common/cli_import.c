@@ -60,11 +60,10 @@ static kf_status prepare(const char *path, const cli_common *c, kf_graph *g, kf_
     if (c->pictures) cli_tell_preprocess(path, &p, given);
     bool normalizes = c->preprocess || cli_picture_gives(given, "mean") || cli_picture_gives(given, "std");
     if (info.quantized && info.pixels && normalizes)
-        return cli_error(
-            err, KF_ERR_ARGUMENT,
-            "%.600s: --%s does not apply; mean and std are in the weights of a quantized model; give it to "
-            "kitfox quantize with the float model",
-            path, c->preprocess ? "preprocess" : "mean and --std");
+        return cli_error(err, KF_ERR_ARGUMENT,
+                         "%.600s: mean and std are in the weights of a quantized model; give %s to kitfox quantize "
+                         "with the float model",
+                         path, c->preprocess ? "--preprocess" : "--mean and --std");
     if (!given->fields && !given->resize) return KF_OK;
     return kf_graph_change_picture(g, &given->given, given->fields, given->resize, err);
 }

@@ -7,9 +7,10 @@
 
 #include "common/choice.h"
 #include "common/files.h"
+#include "kitfox/doctor.h"
 #include "kitfox/predictions.h"
 
-enum { KEY_PREDICTIONS = 1000, KEY_CONFUSION };
+enum { KEY_PREDICTIONS = 1000, KEY_CONFUSION, KEY_NO_DOCTOR };
 
 typedef struct options {
     cli_common common;
@@ -21,6 +22,8 @@ static const struct argp_option OPTIONS[] = {
     {"data", 'd', "DIR", 0, "class folders, or pictures with a labels.csv (required)", 0},
     {"predictions", KEY_PREDICTIONS, "OUT.csv", 0, "file,class_index,top1,...,top5", 0},
     {"confusion", KEY_CONFUSION, "OUT.html", 0, "a page with the confusion matrix and the accuracy of each class", 0},
+    {"no-doctor", KEY_NO_DOCTOR, NULL, 0,
+     "leave out the check whether 20 pictures score better with other preprocessing", 0},
     {0},
 };
 
@@ -29,6 +32,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     switch (key) {
     case ARGP_KEY_INIT: state->child_inputs[0] = &o->common, state->child_inputs[1] = &o->choice; return 0;
     case 'd': o->data = arg; return 0;
+    case KEY_NO_DOCTOR: o->common.no_doctor = true; return 0;
     case KEY_CONFUSION: o->confusion = arg; return 0;
     case KEY_PREDICTIONS: o->predictions = arg; return 0;
     case ARGP_KEY_ARG:
@@ -141,6 +145,7 @@ int cmd_eval(int argc, char **argv) {
     if (st == KF_OK) st = cli_dataset(o.data, o.choice.list, m, &d, &err);
     if (st == KF_OK) st = check_pictures(d, &o, &err);
     if (st == KF_OK) st = evaluate(m, d, &o, &err);
+    if (st == KF_OK && o.model && !o.common.no_doctor) doctor_look_dataset(o.model, m, d, o.common.threads);
     kf_dataset_destroy(&d);
     kf_model_destroy(&m);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);

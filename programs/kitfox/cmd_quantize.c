@@ -16,6 +16,7 @@ enum {
     KEY_REPORT,
 
     KEY_GAIN,
+    KEY_NO_DOCTOR,
     KEY_FLAG,
     MAX_INT16 = 256
 };
@@ -36,6 +37,8 @@ static const struct argp_option OPTIONS[] = {
     {"nodes", 'N', NULL, 0, "print the node table (--json always does)", 0},
     {"report", KEY_REPORT, "OUT.html", 0, "a page: accuracy, what each node costs, histograms, changed answers", 0},
     {"data", 'd', "DIR", 0, "test pictures to compare with float; labels from labels.csv or class folders", 0},
+    {"no-doctor", KEY_NO_DOCTOR, NULL, 0,
+     "leave out the check whether 20 pictures score better with other preprocessing", 0},
     {"no-per-channel", KEY_FLAG, NULL, 0, "one weight scale per layer", 1},
     {"no-channel-scales", KEY_FLAG + 1, NULL, 0, "one activation scale per tensor everywhere", 1},
     {"no-bias-correction", KEY_FLAG + 2, NULL, 0, "leave biases as they are", 1},
@@ -96,6 +99,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
         return 0;
     case KEY_REPORT: o->job.report = arg; return 0;
     case 'd': o->job.data = arg; return 0;
+    case KEY_NO_DOCTOR: o->job.common.no_doctor = true; return 0;
     case KEY_GAIN: o->job.q.gain = 1; return 0;
     case KEY_INT16:
         if (o->job.q.n_int16 == MAX_INT16) argp_error(state, "--int16: at most %d nodes", MAX_INT16);

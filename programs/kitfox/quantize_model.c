@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "common/files.h"
+#include "kitfox/doctor.h"
 #include "kitfox/quantize.h"
 
 enum { N_OUTPUTS = 2 };
@@ -51,7 +52,9 @@ static kf_status prepare(quantize_job *o, work *w, const cli_output out[N_OUTPUT
                                 err));
     o->q.labels = w->labels, o->q.detail = o->report != NULL;
     KF_TRY(kf_judge_create(w->g, &how, &w->judge, err));
-    return check_apart(out, kf_judge_tests(w->judge), err);
+    KF_TRY(check_apart(out, kf_judge_tests(w->judge), err));
+    doctor_look_graph(o->model, w->g, &o->common, &w->samples);
+    return KF_OK;
 }
 
 static kf_status quantize(const quantize_job *o, const work *w, kf_error *err) {

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "common/files.h"
+#include "kitfox/doctor.h"
 #include "kitfox/quantize.h"
 
 typedef struct state {
@@ -46,9 +47,10 @@ static kf_status check_report(const state *s, const kf_samples *samples, kf_erro
 
 /* Ctrl-C stops the quantizer and the judge, ends the program between them and the files, and waits for all files. */
 static kf_status stage(void *user, kf_rdk_stage at, kf_graph *g, const kf_samples *samples, kf_error *err) {
-    (void)g;
     if (at == KF_RDK_READY) {
-        KF_TRY(check_report(user, samples, err));
+        const state *s = user;
+        KF_TRY(check_report(s, samples, err));
+        doctor_look_graph(s->c->model, g, &s->job->common, samples);
         cli_cancel_on();
     }
     if (at == KF_RDK_QUANTIZED) cli_cancel_off();
