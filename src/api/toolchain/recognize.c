@@ -80,17 +80,22 @@ static padding look(const kf__graph *g) {
 }
 
 /* Every strided convolution has to agree: one alone may be somebody's own choice. PyTorch computes the padding of each
- * layer from its input by a chain of nodes, which folds away in a copy. Whatever hinders that is met again when the
- * network itself is optimized, so that it is no error here. */
-static bool pads_as_tensorflow(const kf__graph *g, uint64_t max_fold_bytes) {
+ * layer from its input by a chain of nodes, which folds away in a copy. What hinders that is met again when the network
+ * itself is optimized, so that only missing memory is an error here. */
+static kf_status find_padding(const kf__graph *g, uint64_t max_fold_bytes, bool *tensorflow, kf_error *err) {
     padding p = look(g);
-    kf__graph *copy;
-    if (p.open && kf__graph_clone(g, &copy, NULL) == KF_OK) {
+    if (p.open) {
+        kf__graph *copy;
+        kf_error why = {KF_OK, ""};
+        KF_TRY(kf__graph_clone(g, &copy, err));
         copy->max_fold_bytes = max_fold_bytes;
-        if (kf__passes_run(copy, KF_OPTIMIZE_SIMPLIFY, NULL) == KF_OK) p = look(copy);
+        kf_status st = kf__passes_run(copy, KF_OPTIMIZE_SIMPLIFY, &why);
+        if (st == KF_OK) p = look(copy);
         kf__graph_destroy(&copy);
+        if (st == KF_ERR_MEMORY) KF_FAIL(err, st, "%s", why.text);
     }
-    return p.same > 0 && p.other == 0 && !p.sigmoid;
+    *tensorflow = p.same > 0 && p.other == 0 && !p.sigmoid;
+    return KF_OK;
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -136,7 +141,9 @@ static kf_status find(kf__graph *g, const char *path, const kf_import_options *o
     const kf__zoo_arch *a = s->arch ? kf__zoo_find(s->arch) : NULL;
     *from = a ? json : NULL;
     if (!a && (a = arch_of_file(path)) == NULL && g->name) a = arch_in(g->name, strlen(g->name));
-    if (!*from && !(a && a->same_padding) && pads_as_tensorflow(g, o->max_fold_bytes)) {
+    bool tensorflow = false;
+    if (!*from && !(a && a->same_padding)) KF_TRY(find_padding(g, o->max_fold_bytes, &tensorflow, err));
+    if (tensorflow) {
         a = kf__zoo_find(TENSORFLOW);
         *from = "TensorFlow's padding in the network";
     } else if (a && !*from) *from = kf__arena_printf(&g->arena, "the name %s", a->name);
