@@ -48,7 +48,8 @@ static bool is_picture(const uint8_t *d) {
 /* A zip of pickles, or the pickle of old versions. */
 static bool is_torch(const uint8_t *d, size_t n) {
     if (memcmp(d, "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20", 10) == 0) return true;
-    return memcmp(d, "PK\3\4", 4) == 0 && (holds(d, n, "/data.pkl") || holds(d, n, "/.format_version"));
+    bool script = holds(d, n, "/code/__torch__"); /* the import names it */
+    return memcmp(d, "PK\3\4", 4) == 0 && !script && (holds(d, n, "/data.pkl") || holds(d, n, "/.format_version"));
 }
 
 /* A protobuf whose first field is the IR version, and whose second is one that a model has. */

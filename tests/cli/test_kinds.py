@@ -94,7 +94,7 @@ def models(folder):
 @case
 def other_loaders(folder):
     """Labels, YAML, tensors and pictures."""
-    for name in ("lfs", "html", "torch", "gzip"):
+    for name in ("lfs", "html", "keras", "gzip"):
         content, words = KINDS[name]
         labels = write(folder, "labels.txt", content)
         code, _, err = run("import", SOURCE, "-o", os.path.join(folder, "m.kfx"), "--labels", labels)
