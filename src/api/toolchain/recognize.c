@@ -2,7 +2,6 @@
  * of a published network, or TensorFlow's SAME padding. Calls import, zoo and passes.
  * Owner rule: the graph copies what it keeps; the sidecar and the copy of the graph end with the call. */
 #include <stdio.h>
-#include <strings.h>
 
 #include "api/toolchain/graph_api.h"
 #include "import/sidecar.h"
@@ -16,6 +15,17 @@
 
 static bool joins(char c) { return c == '\0' || c == '.' || c == '-' || c == '_'; }
 
+/* The same n bytes, with A to Z as a to z whatever the locale. */
+static bool same(const char *a, const char *b, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        int x = (unsigned char)a[i], y = (unsigned char)b[i];
+        if (x >= 'A' && x <= 'Z') x += 'a' - 'A';
+        if (y >= 'A' && y <= 'Z') y += 'a' - 'A';
+        if (x != y) return false;
+    }
+    return true;
+}
+
 /* Does `text`, of `n` characters, say `name`? At its start, or behind the library it comes from: in "keras_NAME" it is
  * another network. What follows has to be parted from it, so that large_100 is not found in large_1000. */
 static bool says(const char *text, size_t n, const char *name) {
@@ -23,8 +33,8 @@ static bool says(const char *text, size_t n, const char *name) {
     size_t length = strlen(name);
     for (size_t i = 0; i < KF_COUNT(BEFORE); i++) {
         size_t skip = strlen(BEFORE[i]);
-        if (skip + length > n || strncasecmp(text, BEFORE[i], skip) != 0) continue;
-        if (strncasecmp(text + skip, name, length) != 0) continue;
+        if (skip + length > n || !same(text, BEFORE[i], skip)) continue;
+        if (!same(text + skip, name, length)) continue;
         if (skip + length == n || joins(text[skip + length])) return true;
     }
     return false;
