@@ -33,7 +33,7 @@ typedef struct cli_common {
     bool json;
     bool pictures; /* the verb prepares pictures: it says where how to do so was guessed */
     cli_picture picture;
-    bool no_doctor; /* no hint about other preprocessing */
+    bool no_doctor;                                                            /* no hint about other preprocessing */
     void (*node)(void *user, const char *name, const char *op, int32_t known); /* of kf_import_options */
     void *node_user;
     const struct cli_output *outputs; /* an import that reads one of them is refused: see cli_output_apart */
