@@ -45,9 +45,16 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
+static kf_origin origin_of(const kf_model *m) {
+    kf_model_info info = {.size = sizeof info};
+    if (!m || kf_model_get_info(m, &info) != KF_OK) return KF_ORIGIN_UNKNOWN;
+    return info.preprocess_origin;
+}
+
 typedef struct printing {
     const options *o;
     const char *model;
+    kf_origin origin; /* of its preprocessing */
     size_t done, skipped;
     bool failed; /* an annotated picture could not be written */
 } printing;
@@ -70,8 +77,9 @@ static int print_picture(void *user, const kf_classified *c) {
     }
     p->done++;
     if (o->common.json) {
-        cli_print_json(cli_pack("{s:s,s:s,s:s,s:o,s:f}", "kind", "picture", "model", p->model, "image", c->path, "top",
-                                cli_scores(c->top, c->n), "ms", c->ms));
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:o,s:f,s:s}", "kind", "picture", "model", p->model, "image", c->path,
+                                "top", cli_scores(c->top, c->n), "ms", c->ms, "preprocess_origin",
+                                kf_origin_name(p->origin)));
     } else {
         printf("%s  (%.2f ms)\n", cli_shown(c->path), c->ms);
         cli_print_scores(c->top, c->n);
@@ -158,7 +166,7 @@ int cmd_classify(int argc, char **argv) {
     if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = cli_labels(o.common.labels, m, &o.labels, &err);
-    printing p = {.o = &o, .model = model ? model : "everyday10"};
+    printing p = {.o = &o, .model = model ? model : "everyday10", .origin = origin_of(m)};
     if (st == KF_OK) st = run(&o, m, first, &p, &err);
     if (st != KF_OK) cli_fail(&err);
     kf_model_destroy(&m);

@@ -75,6 +75,12 @@ static void print_json(const kf_comparison *w, const options *o) {
     json_t *numbers = compared_json(&w->summary);
     json_object_update(all, numbers);
     json_decref(numbers);
+    for (int k = 0; k < 2; k++) {
+        kf_model_info info = {.size = sizeof info};
+        kf_model_get_info(w->models[k], &info);
+        json_object_set_new(all, k ? "preprocess_origin_b" : "preprocess_origin_a",
+                            json_string(kf_origin_name(info.preprocess_origin)));
+    }
     cli_print_json(all);
 }
 

@@ -38,9 +38,10 @@ static kf_status report(const options *o, kf_graph *g, kf_error *err) {
     KF_TRY(kf_graph_get_info(g, &info, err));
     if (!o->common.json) fprintf(stderr, "%s written\n", cli_shown(o->out));
     else
-        cli_print_json(cli_pack("{s:s,s:s,s:s,s:I,s:s?,s:o}", "kind", "imported", "model", o->in, "output", o->out,
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:I,s:s?,s:o,s:s}", "kind", "imported", "model", o->in, "output", o->out,
                                 "bytes", (json_int_t)compared_file_bytes(o->out), "name", info.name, "preprocess",
-                                info_preprocess_json(&info.preprocess)));
+                                info_preprocess_json(&info.preprocess), "preprocess_origin",
+                                kf_origin_name(info.preprocess_origin)));
     return KF_OK;
 }
 

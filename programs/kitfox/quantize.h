@@ -25,6 +25,7 @@ typedef struct quantize_job {
     kf_quantize_options q;
     quantize_search search;
     bool nodes;
+    kf_origin origin;        /* of the network's preprocessing */
     size_t skipped;          /* calibration files that could not be read */
     kf_model_options limits; /* of what is compiled to be judged: quantize_judging */
 } quantize_job;

@@ -79,13 +79,14 @@ kf_status quantize_print_summary(const quantize_job *job, const kf_judge *judge,
     kf_judgement r = {.size = sizeof r};
     KF_TRY(kf_judge_get(judge, &r, err));
     if (job->common.json) {
-        cli_print_json(cli_pack("{s:s,s:s,s:s,s:s?,s:s?,s:I,s:I,s:o,s:o,s:o,s:o,s:f,s:I,s:o,s:f,s:f,s:I}", "kind",
+        cli_print_json(cli_pack("{s:s,s:s,s:s,s:s?,s:s?,s:I,s:I,s:o,s:o,s:o,s:o,s:f,s:I,s:o,s:f,s:f,s:I,s:s}", "kind",
                                 "quantized", "model", job->model, "output", out, "calib", job->calib, "data", job->data,
                                 "samples", (json_int_t)r.used, "distinct", (json_int_t)r.distinct, "agreement",
                                 cli_real(r.agreement), "agreement_low", cli_real(r.low), "agreement_high",
                                 cli_real(r.high), "sqnr_db", cli_real(r.sqnr), "seconds", seconds, "bytes",
                                 (json_int_t)compared_file_bytes(out), "test", r.tests ? compared_json(r.tests) : NULL,
-                                "float_ms", r.float_ms, "ms", r.ms, "skipped", (json_int_t)job->skipped));
+                                "float_ms", r.float_ms, "ms", r.ms, "skipped", (json_int_t)job->skipped,
+                                "preprocess_origin", kf_origin_name(job->origin)));
     } else {
         print_line(&r, out, seconds);
         if (r.tests) printf("on %s:\n", job->data);

@@ -48,8 +48,11 @@ static kf_status check_report(const state *s, const kf_samples *samples, kf_erro
 /* Ctrl-C stops the quantizer and the judge, ends the program between them and the files, and waits for all files. */
 static kf_status stage(void *user, kf_rdk_stage at, kf_graph *g, const kf_samples *samples, kf_error *err) {
     if (at == KF_RDK_READY) {
+        kf_graph_info info = {.size = sizeof info};
+        KF_TRY(kf_graph_get_info(g, &info, err));
         const state *s = user;
         KF_TRY(check_report(s, samples, err));
+        s->job->origin = info.preprocess_origin;
         doctor_look_graph(s->c->model, g, &s->job->common, samples);
         cli_cancel_on();
     }
