@@ -50,6 +50,7 @@ typedef struct kf_bench_summary {
     double wall;            /**< from the common start to the last end */
     double fps;             /**< frames per second of all sessions together: frames / wall */
     double fps_alone;       /**< frames per second of one session by its median latency */
+    double reserved[4];     /**< 0; room for members of later versions */
 } kf_bench_summary;
 
 /** One measurement. */

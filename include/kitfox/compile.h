@@ -49,8 +49,8 @@ KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_
  * they touch an input or an output of the graph, again and again until none is left there. The input or output keeps
  * its name and takes the shape within. Before any kf_graph_optimize. `removed` (may be NULL) gets their number.
  * ARGUMENT: another type, no such node; UNSUPPORTED: optimized. */
-KF_API kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32_t n_types,
-                                       const char *const *names, int32_t n_names, int32_t *removed, kf_error *err);
+KF_API kf_status kf_graph_trim(kf_graph *graph, const char *const *types, int32_t n_types, const char *const *names,
+                               int32_t n_names, int32_t *removed, kf_error *err);
 /** The first outputs of these nodes become the graph's outputs, in this order; what only the old ones needed goes,
  * labels too when they no longer fit. Before any kf_graph_optimize. ARGUMENT: no such node, one twice, n below 1;
  * UNSUPPORTED: optimized. */

@@ -84,7 +84,7 @@ typedef struct kf_model_info {
     const char *preprocess_source; /**< from what that was recognized, a file or an architecture; else NULL */
 } kf_model_info;
 /** ARGUMENT: no model, or info->size is not set (kf_info_write); nothing is written then. Thread safe. */
-KF_API kf_status kf_model_get_info(const kf_model *model, kf_model_info *info);
+KF_API kf_status kf_model_get_info(const kf_model *model, kf_model_info *info, kf_error *err);
 /** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
 KF_API kf_status kf_model_input(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
 KF_API kf_status kf_model_output(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);

@@ -111,13 +111,16 @@ typedef struct kf_samples {
 KF_API kf_status kf_samples_find(const char *folder, const char *list, size_t limit, kf_samples *out, kf_error *err);
 /** Fill `tensors`: pictures are decoded (EXIF orientation left alone), resized and cropped as `how` says; .npy files
  *  are read as they are. All have to be of one kind. After a failure only kf_samples_free may follow. The error names
- *  the file. ARGUMENT (mixed kinds; pictures where how->valid is 0), IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
-KF_API kf_status kf_samples_load(kf_samples *samples, const kf_preprocess *how, kf_error *err);
+ *  the file. `progress` (may be NULL) is called from the calling thread after each file; non-zero stops: CANCELLED.
+ *  ARGUMENT (mixed kinds; pictures where how->valid is 0), IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+KF_API kf_status kf_samples_load(kf_samples *samples, const kf_preprocess *how,
+                                 int (*progress)(void *user, size_t done, size_t total), void *user, kf_error *err);
 /** The same, but files that cannot be read or decoded (IO, FORMAT, LIMIT, UNSUPPORTED, SHAPE) are taken out of
  *  `samples`, and `skipped` (may be NULL: then the first one ends the call) is told of each. Where none is left, the
  *  last one's error. Thread safe. */
-KF_API kf_status kf_samples_load_some(kf_samples *samples, const kf_preprocess *how, kf_message_fn skipped, void *user,
-                                      kf_error *err);
+KF_API kf_status kf_samples_load_some(kf_samples *samples, const kf_preprocess *how,
+                                      int (*progress)(void *user, size_t done, size_t total), kf_message_fn skipped,
+                                      void *user, kf_error *err);
 /** Release and empty. NULL is accepted. */
 KF_API void kf_samples_free(kf_samples *samples);
 
@@ -284,6 +287,7 @@ typedef struct kf_compared_picture {
     int32_t other5;  /**< 1: A's class is among B's five largest */
     double sums[4];  /**< over the outputs: A's squares, B's squares, their products, squares of the difference */
     double apart[2]; /**< magnitudes of the differences: their sum, the largest */
+    double reserved[2]; /**< 0; room for members of later versions */
 } kf_compared_picture;
 
 /** One node. Nodes of A and B belong together by name and size. Strings belong to the models. */
@@ -298,6 +302,7 @@ typedef struct kf_compared_node {
                          in A's units */
     double cost;      /**< SQNR in dB of A's output when this node alone is B's; INFINITY: no change; NAN: not
                          measured */
+    double reserved[4]; /**< 0; room for members of later versions */
 } kf_compared_node;
 
 /** The whole in numbers. Without labels everything from top1 on is 0. */
@@ -316,6 +321,7 @@ typedef struct kf_comparison_summary {
     /** Distances of a sample's n outputs from A's: sum |d| / n and sqrt(sum d^2) / n, means over the samples, and the
      *  largest |d| of all. The RDK zoo's logs have them in these units. */
     double l1, l2, chebyshev;
+    double reserved[8]; /**< 0; room for members of later versions */
 } kf_comparison_summary;
 
 /** The outcome. Models and samples are the caller's and have to live as long as it is used. */
@@ -433,7 +439,7 @@ typedef struct kf_rdk_config {
     int32_t all_int16;               /**< 1: every node */
     const char *const *output_nodes; /**< they replace the outputs */
     int32_t n_output_nodes;
-    const char *const *remove_types; /**< for kf_graph_remove_edges */
+    const char *const *remove_types; /**< for kf_graph_trim */
     int32_t n_remove_types;
     const char *const *remove_names; /**< likewise */
     int32_t n_remove_names;
@@ -473,6 +479,7 @@ KF_API kf_status kf_entry_type_from_name(const char *name, kf_entry_type *out, k
 #define KF_RDK_DEPTH 18
 /** One value of the file, and where it stands. Strings belong to the configuration. */
 typedef struct kf_rdk_entry {
+    size_t size;                    /**< sizeof of this structure, set by the caller before the call */
     const char *path[KF_RDK_DEPTH]; /**< group, key, then keys and decimal indices further down */
     int32_t depth;                  /**< of `path` */
     kf_entry_type type;
@@ -480,8 +487,8 @@ typedef struct kf_rdk_entry {
     double number;        /**< BOOL (0, 1), INT, FLOAT */
     int32_t line, column; /**< of the value, 1-based */
 } kf_rdk_entry;
-/** Value `index` in the order of the file, 0-based; keys that have no meaning here included. ARGUMENT past the last.
- *  Thread safe. */
+/** Value `index` in the order of the file, 0-based; keys that have no meaning here included. ARGUMENT past the last,
+ *  or out->size is not set. Thread safe. */
 KF_API kf_status kf_rdk_get(const kf_rdk_config *config, int32_t index, kf_rdk_entry *out, kf_error *err);
 
 /** Where kf_rdk_quantize stands when it calls `stage`. */
@@ -524,6 +531,7 @@ KF_API void kf_rdk_options_init(kf_rdk_options *options);
 
 /** What came of it. The caller releases it with kf_rdk_result_free. */
 typedef struct kf_rdk_result {
+    size_t size;        /**< sizeof of this structure, set by the caller before the call */
     kf_graph *graph;    /**< quantized; see kf_graph_quantized_summary and kf_quantized_table */
     char *path;         /**< of the compiled model */
     kf_samples samples; /**< what calibrated it; `stage` saw them at this very place */
@@ -541,7 +549,7 @@ typedef struct kf_rdk_result {
  * `working_dir`. */
 KF_API kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *options, kf_rdk_result *out,
                                  kf_error *err);
-/** Release and empty. NULL is accepted. */
+/** Release and empty; `size` stays. NULL is accepted. */
 KF_API void kf_rdk_result_free(kf_rdk_result *result);
 /** Would it work? Goes as far as kf_rdk_quantize does before it quantizes: model, node names, calibration files. Writes
  *  nothing. *input gets dtype and shape of the network's input (name and data NULL), *samples the number of calibration
@@ -551,6 +559,7 @@ KF_API kf_status kf_rdk_check(const kf_rdk_config *config, const kf_rdk_options 
 
 /** Luma of raw NV12 frames, and whether it fits the range that a configuration names. */
 typedef struct kf_rdk_luma {
+    size_t size; /**< sizeof of this structure, set by the caller before the call */
     size_t frames;
     int32_t lo, hi;           /**< least and largest luma, 0..255 */
     uint64_t outside, pixels; /**< pixels outside 16..235, and all */
@@ -656,10 +665,13 @@ KF_API kf_status kf_graph_change_picture(kf_graph *graph, const kf_preprocess *g
 #define KF_MAX_DIFFERENCE_QUANTIZED 0.1
 /** Run `runs` random inputs (the same at every call, in -2..2) through `before`, and through `after`, what was written
  *  of it and read back. Both run in the reference executor, which is slow. Where `before` takes pixels, `after` gets
- *  the same ones normalized. *worst: the largest difference over the largest output. INTERNAL: it is above
+ *  the same ones normalized. *worst: the largest difference over the largest output. `progress` (may be NULL) is
+ *  called from the calling thread after each run; non-zero stops: CANCELLED. INTERNAL: it is above
  *  KF_MAX_DIFFERENCE, or above KF_MAX_DIFFERENCE_QUANTIZED where `before` is quantized. LIMIT: more than 64 inputs or
  *  outputs. UNSUPPORTED: one that is not f32. MEMORY. */
-KF_API kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs, double *worst, kf_error *err);
+KF_API kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs,
+                                  int (*progress)(void *user, size_t done, size_t total), void *user, double *worst,
+                                  kf_error *err);
 
 /** What becomes of a node of a file when it is compiled. */
 typedef enum kf_node_fate {
@@ -683,6 +695,7 @@ typedef struct kf_checked_node {
     int64_t shape[KF_MAX_RANK]; /**< of output 0 */
     int32_t rank;               /**< 0 where the import failed */
     kf_node_fate fate;
+    const void *reserved[4]; /**< NULL; room for members of later versions */
 } kf_checked_node;
 /** What kf_check found. The caller releases it with kf_check_result_free. */
 typedef struct kf_check_result {

@@ -157,6 +157,8 @@ typedef struct kf_preprocess {
     kf_pillow pillow; /**< default KF_PILLOW_BEFORE_13 */
     double mean[3];   /**< in [0, 1] pixel units, finite; default ImageNet 0.485 0.456 0.406 */
     double std[3];    /**< in [0, 1] pixel units, finite, > 0; default ImageNet 0.229 0.224 0.225 */
+    /** 0, else ARGUMENT: room for members of later versions, whose 0 means what this version does. */
+    int32_t reserved[8];
 } kf_preprocess;
 
 /** One entry of a top-k list. */

@@ -121,7 +121,7 @@ static int progress(void *user, size_t done, size_t total) {
     return cli_progress("pictures", done, total);
 }
 
-kf_status compared_run(const kf_model *const *m, const pictures *p, kf_compare_options *o, kf_comparison *out,
+kf_status compared_run(const kf_model *const *m, const kf_samples *p, kf_compare_options *o, kf_comparison *out,
                        kf_error *err) {
     o->progress = progress;
     o->fewer_threads = cli_fewer_threads;

@@ -3,7 +3,8 @@
 #ifndef KITFOX_COMPARED_H
 #define KITFOX_COMPARED_H
 
-#include "common/pictures.h"
+#include "common/cli.h"
+#include "kitfox/lab.h"
 
 /** The summary's keys; those that need labels are null without. */
 json_t *compared_json(const kf_comparison_summary *s);
@@ -12,7 +13,7 @@ void compared_print(const kf_comparison_summary *s);
 /** The nodes, worst first, as lines of a table or of JSON. MEMORY. */
 kf_status compared_print_nodes(const kf_comparison *w, bool json, kf_error *err);
 /** kf_compare with a line about the progress where standard error is a terminal. */
-kf_status compared_run(const kf_model *const *m, const pictures *p, kf_compare_options *o, kf_comparison *out,
+kf_status compared_run(const kf_model *const *m, const kf_samples *p, kf_compare_options *o, kf_comparison *out,
                        kf_error *err);
 /** Bytes of a model's file, of the built-in one for NULL or its name; 0 where it cannot be told. */
 int64_t compared_file_bytes(const char *path);

@@ -61,7 +61,7 @@ void bench_print(const char *name, const kf_bench_result *r, const kf_model *m, 
 
 void bench_note_slower(bench_paces *paces, const char *name, const kf_bench_result *r, const kf_model *m) {
     kf_model_info info = {.size = sizeof info};
-    if (paces->n == sizeof paces->seen / sizeof *paces->seen || kf_model_get_info(m, &info) != KF_OK) return;
+    if (paces->n == sizeof paces->seen / sizeof *paces->seen || kf_model_get_info(m, &info, NULL) != KF_OK) return;
     kf_bench_pace *now = &paces->seen[paces->n++];
     *now = (kf_bench_pace){name, info.macs, info.parameters, info.quantized, r->threads, r->summary.median};
     for (const kf_bench_pace *p = paces->seen; p < now; p++) {

@@ -51,7 +51,7 @@ static void print_row(const char *name, const kf_bench_row *row, bool first, boo
 static kf_status open_data(const bench_table *o, const kf_model *m, kf_dataset **pictures, kf_model **other,
                            kf_error *err) {
     kf_model_info info = {.size = sizeof info};
-    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_get_info(m, &info, err));
     if (!o->data) return KF_OK;
     KF_TRY(cli_dataset(o->data, NULL, m, pictures, err));
     if (!kf_dataset_count(*pictures))
@@ -59,7 +59,7 @@ static kf_status open_data(const bench_table *o, const kf_model *m, kf_dataset *
                             "no pictures; class folders with pictures or a labels.csv are needed");
     if (!o->float_model || !info.quantized) return KF_OK;
     KF_TRY(cli_load_model(o->float_model, o->common, other, err));
-    KF_TRY(kf_model_get_info(*other, &info));
+    KF_TRY(kf_model_get_info(*other, &info, err));
     if (!info.quantized) return KF_OK;
     return cli_error_at(err, KF_ERR_ARGUMENT, o->float_model, "is quantized itself; give the float model");
 }

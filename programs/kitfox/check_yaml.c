@@ -7,9 +7,6 @@
 #include "common/files.h"
 #include "kitfox/quantize.h"
 
-static const char *const TYPES[] = {"null", "bool", "int",    "float",
-                                    "text", "list", "mapping"}; /* in the order of kf_entry_type */
-
 static json_t *value_json(const kf_rdk_entry *e) {
     switch (e->type) {
     case KF_ENTRY_NULL: return json_null();
@@ -28,14 +25,14 @@ static void print_entry(const kf_rdk_entry *e, bool json) {
     if (!json) {
         printf("%4d:%-4d ", e->line, e->column);
         for (int32_t i = 0; i < e->depth; i++) printf("%s%s", i ? "." : "", e->path[i]);
-        printf(" = %s (%s)\n", e->text, TYPES[e->type]);
+        printf(" = %s (%s)\n", e->text, kf_entry_type_name(e->type));
         return;
     }
     json_t *path = json_array();
     for (int32_t i = 0; i < e->depth; i++) json_array_append_new(path, cli_text(e->path[i]));
     /* numbers with all their digits, unlike measurements */
     cli_print_json_exactly(cli_pack("{s:s,s:o,s:o,s:s,s:i,s:i}", "kind", "entry", "path", path, "value", value_json(e),
-                                    "type", TYPES[e->type], "line", e->line, "column", e->column));
+                                    "type", kf_entry_type_name(e->type), "line", e->line, "column", e->column));
 }
 
 static kf_status check_frames(const char *path, const kf_rdk_config *c, const cli_common *common, const kf_tensor *in,
@@ -44,7 +41,7 @@ static kf_status check_frames(const char *path, const kf_rdk_config *c, const cl
     const int row = first ? 2 : 1;
     int32_t w = own ? (int32_t)in->shape[row + 1] : (int32_t)f->width;
     int32_t h = own ? (int32_t)in->shape[row] : (int32_t)f->height;
-    kf_rdk_luma l;
+    kf_rdk_luma l = {.size = sizeof l};
     KF_TRY(kf_rdk_check_frames(c, (const char *const *)f->paths, f->n, w, h, &l, err));
     const char *range = c->limited ? "limited" : "full";
     if (common->json)
@@ -72,7 +69,7 @@ static kf_status check_model(const kf_rdk_config *c, const cli_common *common, k
 
 kf_status check_yaml(const char *path, const cli_common *common, const yaml_frames *frames, kf_error *err) {
     kf_rdk_config *c = NULL;
-    kf_rdk_entry e;
+    kf_rdk_entry e = {.size = sizeof e};
     kf_tensor in = {0};
     kf_error end;
     size_t samples = 0;

@@ -112,7 +112,7 @@ static const kf_model *named(kf_model *const *m) {
 
 static void note_preprocessing(kf_model *const *m) {
     kf_model_info i[2] = {{.size = sizeof i[0]}, {.size = sizeof i[1]}};
-    for (int k = 0; k < 2; k++) kf_model_get_info(m[k], &i[k]);
+    for (int k = 0; k < 2; k++) kf_model_get_info(m[k], &i[k], NULL);
     const kf_preprocess *a = &i[0].preprocess, *b = &i[1].preprocess;
     bool same = a->valid == b->valid;
     const kf_field *f;

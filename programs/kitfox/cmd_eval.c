@@ -59,7 +59,7 @@ static kf_status write_confusion(const kf_model *m, const options *o, const kf_e
     kf_model_info info = {.size = sizeof info};
     void *html;
     size_t bytes;
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     snprintf(title, sizeof title, "%.200s on %.300s", info.name && info.name[0] ? info.name : "model", o->data);
     KF_TRY(kf_evaluation_page(e, m, title, summary, &html, &bytes, err));
     kf_status st = cli_write(o->confusion, html, bytes, err);

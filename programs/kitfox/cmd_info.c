@@ -143,7 +143,7 @@ int cmd_info(int argc, char **argv) {
         return EXIT_DONE;
     }
     if (cli_load_model(o.model, &o.common, &m, &err) != KF_OK) return cli_fail(&err);
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     if (o.common.json) print_json(m, &info, &o);
     else print_text(m, &info, &o);
     kf_model_destroy(&m);

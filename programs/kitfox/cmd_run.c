@@ -60,7 +60,7 @@ static kf_status read_inputs(const options *o, tensors *t, kf_error *err) {
 /* What the model declares for the first tensor. */
 static kf_status first_input(const kf_model *m, const kf_tensor *t, kf_tensor *declared, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     for (int32_t i = 0; t->name && i < info.n_inputs; i++) {
         kf_status st = kf_model_input(m, i, declared, err);
         if (st != KF_OK || strcmp(declared->name, t->name) == 0) return st;
@@ -96,7 +96,7 @@ static kf_status check_first(const kf_model *m, const char *arg, tensors *t, kf_
     kf_tensor want;
     kf_error odd;
     char floats[300], *path = (char *)arg;
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     KF_TRY(first_input(m, &t->in[0], &want, err));
     cli_floats(&info.preprocess, floats, sizeof floats);
     bool bytes = t->in[0].dtype == KF_U8;
@@ -112,7 +112,7 @@ static kf_status check_first(const kf_model *m, const char *arg, tensors *t, kf_
 
 static kf_status run_one(kf_session *s, const kf_model *m, tensors *t, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     const kf_preprocess *p = &info.preprocess;
     if (!is_picture(t, p)) return kf_session_run(s, t->in, t->n, &t->out, 1, err);
     return kf_session_run_rgb(s, t->in[0].data, 3 * (size_t)p->width, t->out.data, t->out.bytes / sizeof(float), err);

@@ -68,7 +68,7 @@ static int print_line(void *user, const kf_stream_frame *f) {
 static void note_range(const options *o, const kf_model *m) {
     static const char *const NAMES[] = {"full", "limited"};
     kf_model_info info = {.size = sizeof info};
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     if (info.preprocess.valid && info.input_range_known && o->range >= 0 && o->range != info.input_range)
         fprintf(stderr, "%s: note: --range %s, but the model was made for %s range; accuracy may suffer\n", cli_program,
                 NAMES[o->range], NAMES[info.input_range]);

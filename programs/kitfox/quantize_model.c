@@ -29,6 +29,11 @@ static kf_status check_apart(const cli_output out[N_OUTPUTS], const kf_samples *
     return KF_OK;
 }
 
+static int on_file(void *user, size_t done, size_t total) {
+    (void)user;
+    return cli_progress("reading the samples", done, total);
+}
+
 /* Everything that may be refused comes before the work. */
 static kf_status prepare(quantize_job *o, work *w, const cli_output out[N_OUTPUTS], kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
@@ -41,9 +46,8 @@ static kf_status prepare(quantize_job *o, work *w, const cli_output out[N_OUTPUT
     KF_TRY(kf_samples_find(o->calib, o->choice.list, o->choice.limit, &w->samples, err));
     KF_TRY(check_apart(out, &w->samples, err));
     size_t found = w->samples.n;
-    cli_progress("reading the samples", 0, 0);
     kf_message_fn skipped = o->choice.strict ? NULL : cli_line;
-    KF_TRY(kf_samples_load_some(&w->samples, &info.preprocess, skipped, NULL, err));
+    KF_TRY(kf_samples_load_some(&w->samples, &info.preprocess, on_file, skipped, NULL, err));
     o->skipped = found - w->samples.n;
     cli_note_skipped(o->skipped, found);
     KF_TRY(kf_samples_check(&w->samples, &info.preprocess, cli_note, NULL, NULL, err));

@@ -88,7 +88,7 @@ static void write_log(const char *text) {
 
 kf_status quantize_yaml(quantize_job *job, kf_error *err) {
     kf_rdk_config *c = NULL;
-    kf_rdk_result done = {0};
+    kf_rdk_result done = {.size = sizeof done};
     cli_importing i = {0};
     double start = cli_now_ms();
     kf_status st = kf_rdk_load(job->model, cli_note, NULL, &c, err);

@@ -86,8 +86,8 @@ kf_status kf_file_read(const char *path, size_t max_bytes, void **data, size_t *
 
 void kf_model_destroy(kf_model **model) { kf__model_destroy(model); }
 
-kf_status kf_model_get_info(const kf_model *model, kf_model_info *info) {
-    if (!model) return KF_ERR_ARGUMENT;
+kf_status kf_model_get_info(const kf_model *model, kf_model_info *info, kf_error *err) {
+    if (!model) return kf_info_write(info, NULL, "kf_model", err); /* the text: it is NULL */
     const kf__program *p = model->p;
     const kf_model_info is = {.size = sizeof is,
                               .name = p->meta.name,
@@ -112,7 +112,7 @@ kf_status kf_model_get_info(const kf_model *model, kf_model_info *info) {
                               .scores = (kf_scores_kind)p->outputs[0].scores,
                               .preprocess_origin = (kf_origin)p->meta.origin,
                               .preprocess_source = p->meta.preprocess_source};
-    return kf_info_write(info, &is, "kf_model_info", NULL);
+    return kf_info_write(info, &is, "kf_model_info", err);
 }
 
 static kf_status describe(const kf__program *p, const char *name, int32_t tensor, int32_t rank, const int64_t *shape,

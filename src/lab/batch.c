@@ -70,7 +70,7 @@ static kf_status make_sessions(kf_batch *b, const kf_batch_options *o, size_t mo
 static kf_status fill(kf_batch *b, const kf_batch_options *o, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     kf_tensor out;
-    kf_model_get_info(b->model, &info);
+    kf_model_get_info(b->model, &info, NULL);
     KF_TRY(kf_model_output(b->model, 0, &out, err));
     if (!o->pool) KF_TRY(kf_pool_create(o->threads, o->allocator, &b->own_pool, err));
     b->pool = o->pool ? o->pool : b->own_pool;

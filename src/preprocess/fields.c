@@ -165,6 +165,9 @@ const char *kf__field_hint(const kf_field *f) {
 
 kf_status kf__preprocess_check(const kf_preprocess *p, int64_t channels, kf_error *err) {
     char needs[KF_FIELD_TEXT];
+    int32_t set = 0;
+    for (int i = 0; i < 8; i++) set |= p->reserved[i];
+    if (set) KF_FAIL(err, KF_ERR_ARGUMENT, "preprocessing: a reserved member is set; use a newer library");
     for (int32_t k = 0; k < N_FIELDS; k++)
         for (int32_t i = 0; i < FIELDS[k].n; i++) {
             double v = kf_preprocess_get(p, &FIELDS[k], i);

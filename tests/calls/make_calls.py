@@ -44,7 +44,7 @@ NAMED = {
 OPTIONAL = set("""err options limits allocator notice user sync progress wanted removed list fn
 kf_graph_set_preprocess.preprocess kf_graph_import_tensors.arch kf_image_resize.box kf_cpu_limit.name
 kf_graph_quantized_summary.agreement kf_graph_quantized_summary.sqnr kf_graph_quantized_summary.samples
-kf_options_read.from kf_graph_remove_edges.types kf_graph_remove_edges.names kf_model_load.options
+kf_options_read.from kf_graph_trim.types kf_graph_trim.names kf_model_load.options
 kf_session_replace.values kf_dataset_open.list kf_error_set.fmt kf_error_prefix.fmt kf_scores_json.top
 kf_file_write.data kf_options_read.type kf_info_write.type kf_evaluation_page.model kf_graph_trim.types kf_graph_trim.names
 kf_graph_set_labels.labels kf_labels_fit.labels kf_classify_files.failed kf_samples_load_some.skipped kf_labels_check.labels kf_labels_check.model kf_rewrite.result""".split())

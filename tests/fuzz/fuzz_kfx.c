@@ -32,7 +32,7 @@ static void run(const kf_model *model) {
     kf_verify_report v = {.size = sizeof v};
     kf_session_options_init(&o);
     o.threads = 1;
-    kf_model_get_info(model, &info);
+    kf_model_get_info(model, &info, NULL);
     if (kf_session_create(model, &o, &session, NULL) != KF_OK) return;
     bool fine = true;
     for (int32_t i = 0; i < info.n_inputs; i++)

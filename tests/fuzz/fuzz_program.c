@@ -161,7 +161,7 @@ static void check_own_golden(const void *data, size_t size) {
     kf_model_info info = {.size = sizeof info};
     kf_verify_report v = {.size = sizeof v};
     kf_error err = {0};
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     bool done = kf_model_verify(m, 1, &v, &err) == KF_OK;
     if (done ? v.first >= info.n_steps || v.steps > info.n_steps : !err.text[0]) abort();
     kf_model_destroy(&m);

@@ -15,7 +15,7 @@ static void notice(void *user, const char *text) {
 
 /* What loads can be listed, each value at its place, and every path begins with a group. */
 static void list(const kf_rdk_config *c) {
-    kf_rdk_entry e;
+    kf_rdk_entry e = {.size = sizeof e};
     kf_error err = {0};
     int32_t n = 0;
     while (kf_rdk_get(c, n, &e, &err) == KF_OK) {

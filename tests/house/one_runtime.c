@@ -27,7 +27,7 @@ static void steps_are_scalar(const char *which, const kf_model *m) {
     kf_step_info s = {.size = sizeof s};
     kf_model_info info = {.size = sizeof info};
     int vector = 0;
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     for (int i = 0; i < info.n_steps && kf_model_step(m, i, &s, NULL) == KF_OK; i++)
         vector += strstr(s.kernel, "avx") != NULL || strstr(s.kernel, "sse") != NULL || strstr(s.kernel, "amx") != NULL;
     check(which, info.n_steps > 0 && vector == 0);

@@ -99,7 +99,7 @@ static kf_status do_samples(fixture *f, kf_error *err) {
     kf_preprocess_init(&how);
     how.width = how.height = 4;
     kf_status st = kf_samples_find(source(f, "data/pictures"), NULL, 2, &s, err);
-    if (st == KF_OK) st = kf_samples_load_some(&s, &how, NULL, NULL, err);
+    if (st == KF_OK) st = kf_samples_load_some(&s, &how, NULL, NULL, NULL, err);
     if (st == KF_OK) st = kf_samples_check(&s, &how, NULL, NULL, NULL, err);
     kf_samples_free(&s);
     return st;
@@ -333,7 +333,7 @@ static kf_status do_names(fixture *f, kf_error *err) {
 
 static kf_status do_config(fixture *f, kf_error *err) {
     kf_rdk_config *c = NULL;
-    kf_rdk_entry e;
+    kf_rdk_entry e = {.size = sizeof e};
     char path[1024];
     snprintf(path, sizeof path, "%s/tests/fuzz/corpus/yaml/full.yaml", f->root);
     kf_status st = kf_rdk_load(path, hear, NULL, &c, err);
@@ -419,7 +419,7 @@ static kf_status do_rdk(fixture *f, kf_error *err) {
     kf_rdk_config *c = NULL;
     kf_rdk_options o;
     kf_quantize_options q;
-    kf_rdk_result r = {0};
+    kf_rdk_result r = {.size = sizeof r};
     kf_quantize_options_init(&q);
     kf_rdk_options_init(&o);
     q.threads = 1, q.rounding = 0, q.equalize = 0, q.bias_correction = 0;
@@ -467,7 +467,7 @@ static kf_status do_quantized(fixture *f, kf_error *err) {
     kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &g, err);
     if (st == KF_OK) st = kf_graph_get_info(g, &info, err);
     if (st == KF_OK) st = kf_samples_find(folder, NULL, 0, &s, err);
-    if (st == KF_OK) st = kf_samples_load(&s, &info.preprocess, err);
+    if (st == KF_OK) st = kf_samples_load(&s, &info.preprocess, NULL, NULL, err);
     if (st == KF_OK) st = kf_search_labels(g, NULL, &s, folder, 1, NULL, NULL, &labels, err);
     free(labels);
     if (st == KF_OK) st = judged(g, &how, &s, err);
@@ -479,7 +479,7 @@ static kf_status do_quantized(fixture *f, kf_error *err) {
 static kf_status do_rdk_check(fixture *f, kf_error *err) {
     static const unsigned char FRAME[8 * 8 * 3 / 2] = {3};
     kf_rdk_config *c = NULL;
-    kf_rdk_luma l;
+    kf_rdk_luma l = {.size = sizeof l};
     kf_tensor in;
     size_t samples;
     kf_status st = kf_rdk_load(config_file(f), NULL, NULL, &c, err);
@@ -496,7 +496,7 @@ static kf_status do_written(fixture *f, kf_error *err) {
     double worst;
     kf_status st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &a, err);
     if (st == KF_OK) st = kf_graph_import_onnx_memory(f->onnx, f->onnx_bytes, NULL, &b, err);
-    if (st == KF_OK) st = kf_graph_compare(a, b, 1, &worst, err);
+    if (st == KF_OK) st = kf_graph_compare(a, b, 1, NULL, NULL, &worst, err);
     kf_graph_destroy(&a);
     kf_graph_destroy(&b);
     return st;

@@ -46,7 +46,7 @@ static kf_status do_model_facts(fixture *f, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     kf_tensor t;
     kf_step_info s = {.size = sizeof s};
-    kf_model_get_info(f->model, &info);
+    kf_model_get_info(f->model, &info, NULL);
     kf_status st = kf_model_input(f->model, 0, &t, err);
     if (st == KF_OK) st = kf_model_output(f->model, 0, &t, err);
     for (int32_t i = 0; st == KF_OK && i < info.n_steps; i++) st = kf_model_step(f->model, i, &s, err);

@@ -99,7 +99,7 @@ static kf_status do_change(fixture *f, kf_error *err) {
     int32_t removed;
     kf_preprocess_init(&p);
     kf_status st = open_graph(f, &g, err);
-    if (st == KF_OK) st = kf_graph_remove_edges(g, TYPES, 2, NULL, 0, &removed, err);
+    if (st == KF_OK) st = kf_graph_trim(g, TYPES, 2, NULL, 0, &removed, err);
     if (st == KF_OK) st = kf_graph_set_outputs(g, LAST, 1, err);
     if (st == KF_OK) st = kf_graph_set_preprocess(g, &p, err);
     if (st == KF_OK) st = kf_graph_set_input_range(g, 1, err);

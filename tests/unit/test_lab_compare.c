@@ -36,8 +36,8 @@ static kf_status make_models(void) {
     q.range = KF_RANGE_PERCENTILE, q.percentile = 50; /* so bad that answers change */
     kf_status st = kf_graph_import(in_root("data/everyday10.safetensors"), NULL, &g, NULL);
     if (st == KF_OK) st = kf_graph_compile(g, NULL, &models[0], NULL);
-    if (st == KF_OK) kf_model_get_info(models[0], &info);
-    if (st == KF_OK) st = kf_samples_load(&tensors, &info.preprocess, NULL);
+    if (st == KF_OK) kf_model_get_info(models[0], &info, NULL);
+    if (st == KF_OK) st = kf_samples_load(&tensors, &info.preprocess, NULL, NULL, NULL);
     if (st == KF_OK) st = kf_graph_quantize(g, tensors.tensors, tensors.n, &q, NULL);
     if (st == KF_OK) st = kf_graph_compile(g, NULL, &models[1], NULL);
     kf_graph_destroy(&g);

@@ -282,13 +282,13 @@ static void samples(void **state) {
     assert_int_equal(s.n, 2);
     assert_true(strstr(s.paths[0], "/a.ppm") && strstr(s.paths[1], "/deep/c.ppm"));
     how.color = KF_COLOR_BGR;
-    assert_int_equal(kf_samples_load(&s, &how, &err), KF_OK);
+    assert_int_equal(kf_samples_load(&s, &how, NULL, NULL, &err), KF_OK);
     assert_true(s.tensors[1].dtype == KF_U8 && s.tensors[1].rank == 3 && s.tensors[1].bytes == sizeof RGB);
     assert_memory_equal(s.tensors[1].data, RGB, sizeof RGB); /* whatever colours the network wants */
     kf_samples_free(&s);
     assert_int_equal(kf_samples_find(in("s"), NULL, 0, &s, &err), KF_OK);
     how.valid = 0;
-    assert_int_equal(kf_samples_load(&s, &how, &err), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_samples_load(&s, &how, NULL, NULL, &err), KF_ERR_ARGUMENT);
     kf_samples_free(&s);
     for (int i = 0; i < 4; i++) drop(NAMES[i]);
     drop("s/notes.txt"), drop("s/deep"), drop("s");

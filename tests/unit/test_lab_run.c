@@ -96,7 +96,7 @@ static void times(void **state) {
     kf_model_info info = {.size = sizeof info};
     kf_bench_options o;
     kf_bench_result r = {.size = sizeof r};
-    kf_model_get_info(m, &info);
+    kf_model_get_info(m, &info, NULL);
     kf_bench_options_init(&o);
     for (int32_t sessions = 1; sessions <= 3; sessions++) {
         stopper all = {.most = 1000};

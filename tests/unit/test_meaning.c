@@ -105,7 +105,7 @@ static void model_tells(void **state) {
     for (int given = 0; given < 2; given++) {
         o.scores = given ? KF_SCORES_LOG : KF_SCORES_UNKNOWN;
         if (kf_model_load_memory(data, bytes, &o, &m, &err) != KF_OK) fail_msg("%s", err.text);
-        assert_int_equal(kf_model_get_info(m, &info), KF_OK);
+        assert_int_equal(kf_model_get_info(m, &info, NULL), KF_OK);
         assert_int_equal(info.scores, given ? KF_SCORES_LOG : KF_SCORES_INDEPENDENT);
         assert_int_equal(info.takes, KF_TAKES_UNKNOWN);
         assert_int_equal(info.preprocess_origin, KF_ORIGIN_RECOGNIZED);

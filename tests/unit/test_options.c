@@ -212,7 +212,7 @@ static void test_information(void **state) {
     kf_graph_info gi = {0};
     kf_node_info n = {0};
     kf_zoo_entry z = {0};
-    assert_int_equal(kf_model_get_info(model, &m), KF_ERR_ARGUMENT);
+    assert_int_equal(kf_model_get_info(model, &m, NULL), KF_ERR_ARGUMENT);
     assert_int_equal(kf_model_step(model, 0, &s, &err), KF_ERR_ARGUMENT);
     assert_non_null(strstr(err.text, "kf_step_info"));
     assert_int_equal(kf_session_step(session, 0, &s, &err), KF_ERR_ARGUMENT);
@@ -351,7 +351,7 @@ static void test_missing(void **state) {
     REFUSES("data", kf_graph_import_onnx_memory(NULL, 4, NULL, &h, &err));
     REFUSES("graph", kf_graph_optimize(NULL, KF_OPTIMIZE_FUSE, &err));
     REFUSES("level", kf_graph_optimize(g, (kf_optimize_level)2, &err));
-    REFUSES("lists", kf_graph_remove_edges(g, NULL, 1, NULL, 0, NULL, &err));
+    REFUSES("lists", kf_graph_trim(g, NULL, 1, NULL, 0, NULL, &err));
     REFUSES("node", kf_graph_set_outputs(g, NULL, 1, &err));
     REFUSES("graph", kf_graph_set_preprocess(NULL, NULL, &err));
     REFUSES("graph", kf_graph_set_input_range(g, 2, &err));

@@ -40,7 +40,8 @@ static void covers_the_structure(void **state) {
         assert_true((f->words != NULL) == (f->kind == KF_FIELD_WORD));
         for (int32_t i = 0; f->words && i <= (int32_t)f->hi; i++) assert_non_null(f->words[i]);
     }
-    assert_int_equal(sizeof(kf_preprocess), kf__round_up(end, sizeof(double)));
+    assert_int_equal(offsetof(kf_preprocess, reserved), kf__round_up(end, sizeof(int32_t)));
+    assert_int_equal(sizeof(kf_preprocess), offsetof(kf_preprocess, reserved) + 8 * sizeof(int32_t));
     assert_null(kf_preprocess_field(-1));
 }
 
@@ -58,6 +59,12 @@ static void defaults(void **state) {
     kf_preprocess p = whole();
     kf_error err;
     assert_int_equal(kf__preprocess_check(&p, 3, &err), KF_OK);
+    for (int i = 0; i < 8; i++) { /* what a later version may mean by it is not known here */
+        p.reserved[i] = 1;
+        assert_int_equal(kf__preprocess_check(&p, 3, &err), KF_ERR_ARGUMENT);
+        assert_non_null(strstr(err.text, "reserved"));
+        p.reserved[i] = 0;
+    }
     assert_true(p.valid && p.crop_pct == 0.875 && p.filter == KF_FILTER_BICUBIC && p.crop == KF_CROP_CENTER);
     assert_true(p.mean[0] == 0.485 && p.mean[2] == 0.406 && p.std[1] == 0.224 && p.color == KF_COLOR_RGB);
     kf_preprocess_init(&p);

@@ -136,7 +136,7 @@ static kf_status quantize(const char *yaml, seen *s, kf_rdk_result *r, kf_error 
 
 static void test_outputs(void **state) {
     seen s = {.stop_at = -1};
-    kf_rdk_result r;
+    kf_rdk_result r = {.size = sizeof r};
     kf_error err = {0};
     kf_model *m = NULL;
     (void)state;
@@ -168,7 +168,7 @@ static void test_outputs(void **state) {
 }
 
 static void expect_nothing(const char *yaml, seen s, kf_status want, const char *words, int stages) {
-    kf_rdk_result r;
+    kf_rdk_result r = {.size = sizeof r};
     kf_error err = {0};
     kf_status st = quantize(yaml, &s, &r, &err);
     if (st != want || !strstr(err.text, words)) fail_msg("%s: %s", kf_status_name(st), err.text);
@@ -206,7 +206,7 @@ static void test_stops(void **state) {
 static void test_model_is_output(void **state) {
     kf_rdk_config *c = NULL;
     kf_rdk_options o;
-    kf_rdk_result r;
+    kf_rdk_result r = {.size = sizeof r};
     kf_error err = {0};
     const char *own;
     (void)state;
@@ -235,11 +235,11 @@ static void test_compare(void **state) {
     assert_int_equal(kf_graph_import(at("m.onnx"), NULL, &b, &err), KF_OK);
     assert_int_equal(kf_graph_import(at("m.onnx"), NULL, &c, &err), KF_OK);
     assert_int_equal(kf_graph_optimize(b, KF_OPTIMIZE_FUSE, &err), KF_OK);
-    assert_int_equal(kf_graph_compare(a, b, 2, &worst, &err), KF_OK);
+    assert_int_equal(kf_graph_compare(a, b, 2, NULL, NULL, &worst, &err), KF_OK);
     assert_true(worst < KF_MAX_DIFFERENCE);
     assert_int_equal(kf_graph_node(c, 0, &first, &err), KF_OK);
     assert_int_equal(kf_graph_set_outputs(c, &first.name, 1, &err), KF_OK); /* without what follows it */
-    kf_status st = kf_graph_compare(a, c, 1, &worst, &err);
+    kf_status st = kf_graph_compare(a, c, 1, NULL, NULL, &worst, &err);
     assert_true(st == KF_ERR_INTERNAL && strstr(err.text, "please report"));
     kf_graph_destroy(&a);
     kf_graph_destroy(&b);
@@ -249,7 +249,7 @@ static void test_compare(void **state) {
 static void test_frames(void **state) {
     unsigned char frame[4 * 2 * 3 / 2];
     kf_rdk_config *c = NULL;
-    kf_rdk_luma l;
+    kf_rdk_luma l = {.size = sizeof l};
     kf_error err = {0};
     (void)state;
     assert_int_equal(kf_rdk_load(at("c.yaml"), NULL, NULL, &c, &err), KF_OK);

@@ -37,10 +37,10 @@ static kf_status check_names(kf__graph *g, const kf__edges *e, kf_error *err) {
 static kf_status check_edges(const kf_graph *graph, const kf__edges *e, kf_error *err) {
     static const char *const TYPES[] = {"Quantize", "Dequantize", "Transpose", "Cast", "Reshape", "Softmax"};
     if (!graph || (!e->types && e->n_types) || (!e->names && e->n_names) || e->n_types < 0 || e->n_names < 0)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_remove_edges: a graph and lists are needed");
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_trim: a graph and lists are needed");
     if (graph->level >= 0)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
-                "kf_graph_remove_edges: the graph is optimized already; its nodes are no longer those of the file");
+                "kf_graph_trim: the graph is optimized already; its nodes are no longer those of the file");
     for (int32_t i = 0; i < e->n_types; i++) {
         size_t k = 0;
         while (k < KF_COUNT(TYPES) && strcmp(TYPES[k], e->types[i]) != 0) k++;
@@ -52,8 +52,8 @@ static kf_status check_edges(const kf_graph *graph, const kf__edges *e, kf_error
     return check_names(graph->g, e, err);
 }
 
-kf_status kf_graph_remove_edges(kf_graph *graph, const char *const *types, int32_t n_types, const char *const *names,
-                                int32_t n_names, int32_t *removed, kf_error *err) {
+kf_status kf_graph_trim(kf_graph *graph, const char *const *types, int32_t n_types, const char *const *names,
+                        int32_t n_names, int32_t *removed, kf_error *err) {
     const kf__edges e = {types, n_types, names, n_names};
     int32_t count = 0;
     KF_TRY(check_edges(graph, &e, err));

@@ -112,7 +112,7 @@ static bool ends_in_pool(const kf_model *m, int32_t steps) {
 static bool ranks_classes(const kf_comparison *w) {
     kf_model_info info = {.size = sizeof info};
     kf_tensor out;
-    kf_model_get_info(w->models[0], &info);
+    kf_model_get_info(w->models[0], &info, NULL);
     if (w->classes < 2 || kf_model_output(w->models[0], 0, &out, NULL) != KF_OK) return false;
     for (int32_t d = 2; d < out.rank; d++)
         if (out.shape[d] != 1) return false;

@@ -61,7 +61,7 @@ kf_status kf__feed_forward(const kf_comparison *w, int side, kf_session *s, cons
     kf_model_info info = {.size = sizeof info};
     kf_image crop;
     kf_tensor out;
-    kf_model_get_info(w->models[side], &info);
+    kf_model_get_info(w->models[side], &info, NULL);
     if (in->tensor.data && in->tensor.dtype == KF_U8) return run_pixels(s, &in->tensor, to, w->classes, err);
     if (in->tensor.data) {
         kf_status st = kf_model_output(w->models[side], 0, &out, err);

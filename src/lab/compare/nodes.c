@@ -61,7 +61,7 @@ static kf_status make_nodes(job *j, kf_step_info **info, kf_error *err) {
     bool failed = false;
     for (int side = 0; side < 2; side++) {
         kf_model_info m = {.size = sizeof m};
-        kf_model_get_info(w->models[side], &m);
+        kf_model_get_info(w->models[side], &m, NULL);
         j->steps[side] = m.n_steps, j->inputs[side] = m.n_inputs;
         j->node_of[side] = malloc(((size_t)m.n_steps + 1) * sizeof *j->node_of[side]);
         failed = failed || !j->node_of[side];

@@ -124,8 +124,9 @@ bool kf__samples_broken(kf_status st) {
            st == KF_ERR_SHAPE;
 }
 
-kf_status kf_samples_load_some(kf_samples *p, const kf_preprocess *how, kf_message_fn skipped, void *user,
-                               kf_error *err) {
+kf_status kf_samples_load_some(kf_samples *p, const kf_preprocess *how,
+                               int (*progress)(void *user, size_t done, size_t total), kf_message_fn skipped,
+                               void *user, kf_error *err) {
     kf_error why = {KF_OK, ""};
     size_t kept = 0;
     if (!p || !how) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_samples_load: samples and how are needed");
@@ -146,13 +147,16 @@ kf_status kf_samples_load_some(kf_samples *p, const kf_preprocess *how, kf_messa
         } else {
             return kf_error_set(err, st, "%s", why.text);
         }
+        if (progress && progress(user, i + 1, p->n) != 0)
+            KF_FAIL(err, KF_ERR_CANCELLED, "%.600s: stopped by the caller after %zu of %zu files", path, i + 1, p->n);
     }
     while (kept && p->n > kept) free(p->paths[--p->n]);
     return kept ? KF_OK : kf_error_set(err, why.status, "%s", why.text);
 }
 
-kf_status kf_samples_load(kf_samples *p, const kf_preprocess *how, kf_error *err) {
-    return kf_samples_load_some(p, how, NULL, NULL, err);
+kf_status kf_samples_load(kf_samples *p, const kf_preprocess *how,
+                          int (*progress)(void *user, size_t done, size_t total), void *user, kf_error *err) {
+    return kf_samples_load_some(p, how, progress, NULL, user, err);
 }
 
 void kf_samples_free(kf_samples *p) {

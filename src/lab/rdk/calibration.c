@@ -95,7 +95,7 @@ static kf_status load_pictures(kf__rdk_job *j, const kf_tensor *in, kf_error *er
     kf_error why;
     char raw[240];
     kf_status st = kf_samples_find(j->c->calibration, NULL, j->o.limit, j->samples, &why);
-    if (st == KF_OK) return kf_samples_load_some(j->samples, &info.preprocess, j->o.skipped, j->o.user, err);
+    if (st == KF_OK) return kf_samples_load_some(j->samples, &info.preprocess, NULL, j->o.skipped, j->o.user, err);
     tell_raw(j->c->calibration, in, raw, sizeof raw);
     KF_FAIL(err, st, "%.700s%s; files of raw numbers need preprocess_on: False", why.text, raw);
 }

@@ -67,8 +67,10 @@ kf_status kf_rdk_check_frames(const kf_rdk_config *config, const char *const *pa
     if (config->runtime != KF_INPUT_NV12)
         KF_FAIL(err, KF_ERR_ARGUMENT, "%s: input_type_rt is not nv12; frames cannot be judged; remove --frames",
                 kf_rdk_place(config, "input_type_rt"));
-    *out = (kf_rdk_luma){.lo = 255};
-    for (size_t i = 0; i < n; i++) KF_TRY(read_file(paths[i], (size_t)width, (size_t)height, out, err));
-    out->complaint = judge(out, config->limited != 0);
-    return KF_OK;
+    kf_rdk_luma l = {.size = sizeof l};
+    KF_TRY(kf_info_write(out, &l, "kf_rdk_luma", err));
+    l.lo = 255;
+    for (size_t i = 0; i < n; i++) KF_TRY(read_file(paths[i], (size_t)width, (size_t)height, &l, err));
+    l.complaint = judge(&l, config->limited != 0);
+    return kf_info_write(out, &l, "kf_rdk_luma", err);
 }

@@ -67,8 +67,8 @@ static kf_status set_edges(kf__rdk_job *j, kf_error *err) {
         if (st != KF_OK) return kf__rdk_at(j, "output_nodes", st, err);
     }
     if (!c->n_remove_types && !c->n_remove_names) return KF_OK;
-    kf_status st = kf_graph_remove_edges(j->g, c->remove_types, c->n_remove_types, c->remove_names, c->n_remove_names,
-                                         &removed, err);
+    kf_status st =
+        kf_graph_trim(j->g, c->remove_types, c->n_remove_types, c->remove_names, c->n_remove_names, &removed, err);
     if (st != KF_OK) return kf__rdk_at(j, c->n_remove_names ? "remove_node_name" : "remove_node_type", st, err);
     snprintf(text, sizeof text, "%d node%s removed at inputs and outputs", removed, removed == 1 ? "" : "s");
     if (!removed)
@@ -237,7 +237,7 @@ static kf_status make_qdq(kf__rdk_job *j, kf_error *err) {
     double worst;
     KF_TRY(kf_graph_write_onnx(j->g, &j->quantized.data, &j->quantized.bytes, err));
     KF_TRY(kf_graph_import_onnx_memory(j->quantized.data, j->quantized.bytes, NULL, &back, err));
-    kf_status st = kf_graph_compare(j->g, back, 1, &worst, err);
+    kf_status st = kf_graph_compare(j->g, back, 1, NULL, NULL, &worst, err);
     kf_graph_destroy(&back);
     return st == KF_OK ? st : kf_error_prefix(err, st, "%.200s" KF_RDK_QUANTIZED_ONNX, j->c->prefix);
 }
@@ -267,7 +267,10 @@ kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *opt
                           kf_error *err) {
     char path[4096];
     if (!config || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_rdk_quantize: config and out are needed");
-    *out = (kf_rdk_result){0};
+    const kf_rdk_result none = {.size = sizeof none};
+    KF_TRY(kf_info_write(out, &none, "kf_rdk_result", err));
+    if (out->size < sizeof none) /* `stage` and the samples see the caller's own structure */
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_rdk_result: size %zu; %zu is needed", out->size, sizeof none);
     if (!kf__rdk_output_model(config, path, sizeof path))
         KF_FAIL(err, KF_ERR_IO, "%s: working_dir: the name is too long", kf_rdk_place(config, "working_dir"));
     kf__rdk_job *j = calloc(1, sizeof *j);
@@ -290,13 +293,14 @@ kf_status kf_rdk_quantize(const kf_rdk_config *config, const kf_rdk_options *opt
 }
 
 void kf_rdk_result_free(kf_rdk_result *result) {
-    if (!result) return;
+    const kf_rdk_result none = {.size = sizeof none};
+    if (!result || result->size < sizeof none) return;
     kf_judge_destroy(&result->judge);
     kf_graph_destroy(&result->graph);
     kf_samples_free(&result->samples);
     free(result->path);
     free(result->log);
-    *result = (kf_rdk_result){0};
+    kf_info_write(result, &none, "kf_rdk_result", NULL);
 }
 
 kf_status kf_rdk_check(const kf_rdk_config *config, const kf_rdk_options *options, kf_tensor *input, size_t *samples,

@@ -776,18 +776,19 @@ kf_status kf_rdk_get(const kf_rdk_config *pointer, int32_t index, kf_rdk_entry *
     bool truth = false;
     if (!c || !out || index < 0)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_rdk_get: config and out are needed, and an index of 0 or more");
-    *out = (kf_rdk_entry){0};
+    kf_rdk_entry e = {.size = sizeof e};
+    KF_TRY(kf_info_write(out, &e, "kf_rdk_entry", err));
     if (index >= c->n_entries)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_rdk_get: value %d; the file has %d", index, c->n_entries);
     const kf__yaml_node *n = c->entries[index];
-    for (const kf__yaml_node *p = n; p->parent; p = p->parent) out->depth++;
-    int32_t i = out->depth;
-    for (const kf__yaml_node *p = n; p->parent; p = p->parent) out->path[--i] = p->key; /* at most KF_YAML_MAX_DEPTH */
-    out->text = n->text ? n->text : "";
-    out->line = n->at.line, out->column = n->at.column;
-    if (n->kind == KF_YAML_SEQUENCE) out->type = KF_ENTRY_LIST;
-    else if (n->kind == KF_YAML_MAPPING) out->type = KF_ENTRY_MAPPING;
-    else out->type = TYPES[kf__yaml_scalar_type(n, &truth, &out->number)];
-    if (out->type == KF_ENTRY_BOOL) out->number = truth;
-    return KF_OK;
+    for (const kf__yaml_node *p = n; p->parent; p = p->parent) e.depth++;
+    int32_t i = e.depth;
+    for (const kf__yaml_node *p = n; p->parent; p = p->parent) e.path[--i] = p->key; /* at most KF_YAML_MAX_DEPTH */
+    e.text = n->text ? n->text : "";
+    e.line = n->at.line, e.column = n->at.column;
+    if (n->kind == KF_YAML_SEQUENCE) e.type = KF_ENTRY_LIST;
+    else if (n->kind == KF_YAML_MAPPING) e.type = KF_ENTRY_MAPPING;
+    else e.type = TYPES[kf__yaml_scalar_type(n, &truth, &e.number)];
+    if (e.type == KF_ENTRY_BOOL) e.number = truth;
+    return kf_info_write(out, &e, "kf_rdk_entry", err);
 }

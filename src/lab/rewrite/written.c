@@ -113,9 +113,11 @@ static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, kf__s
     return st;
 }
 
-kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs, double *worst, kf_error *err) {
-    kf__steps untold = {0};
-    return kf__graph_compare(before, after, runs, &untold, worst, err);
+kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs,
+                           int (*progress)(void *user, size_t done, size_t total), void *user, double *worst,
+                           kf_error *err) {
+    kf__steps told = {.progress = progress, .user = user, .what = "kf_graph_compare", .total = (size_t)runs};
+    return kf__graph_compare(before, after, runs, &told, worst, err);
 }
 
 kf_status kf__graph_compare(kf_graph *before, kf_graph *after, int32_t runs, kf__steps *steps, double *worst,

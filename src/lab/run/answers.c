@@ -39,7 +39,7 @@ kf_status kf_labels_check(const kf_labels *labels, const kf_model *model, kf_err
 kf_status kf__answers_picture(const kf_model *m, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     kf_tensor in;
-    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_get_info(m, &info, err));
     KF_TRY(kf_model_input(m, 0, &in, err));
     if (!info.preprocess.valid || in.rank != 4 || in.shape[0] == 1) return KF_OK;
     KF_FAIL(err, KF_ERR_UNSUPPORTED,

@@ -87,7 +87,7 @@ static kf_status prepare(work *w, const kf_model *m, kf_error *err) {
     const kf_stream_options *o = &w->o;
     kf_model_info info = {.size = sizeof info};
     KF_TRY(check(o, err));
-    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_get_info(m, &info, err));
     if (!info.preprocess.valid)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "the model has no picture input; frames cannot be fed; import it with --preprocess");

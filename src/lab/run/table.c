@@ -18,7 +18,7 @@ static kf_status describe(const kf_model *m, kf_bench_row *row, kf_error *err) {
     kf_tensor in, out;
     KF_TRY(kf_model_input(m, 0, &in, err));
     KF_TRY(kf_model_output(m, 0, &out, err));
-    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_get_info(m, &info, err));
     row->classes = (int64_t)(out.bytes / sizeof(float));
     row->parameters = info.stored_parameters > 0 ? info.stored_parameters : info.parameters;
     row->macs = info.macs;
@@ -71,11 +71,11 @@ static kf_status accuracy(const kf_model *m, const kf_bench_row_options *o, doub
 static kf_status accuracies(const kf_model *m, const kf_bench_row_options *o, kf_bench_row *row, kf_error *err) {
     kf_model_info info = {.size = sizeof info}, other = {.size = sizeof other};
     if (!o->dataset) return KF_OK;
-    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_get_info(m, &info, err));
     if (!info.quantized) return accuracy(m, o, &row->float_top1, err);
     KF_TRY(accuracy(m, o, &row->quantized_top1, err));
     if (!o->float_model) return KF_OK;
-    KF_TRY(kf_model_get_info(o->float_model, &other));
+    KF_TRY(kf_model_get_info(o->float_model, &other, err));
     if (other.quantized) KF_FAIL(err, KF_ERR_ARGUMENT, "the model for the float accuracy is quantized itself");
     return accuracy(o->float_model, o, &row->float_top1, err);
 }

@@ -181,7 +181,7 @@ kf_status kf__bench_run(const kf_model *m, const kf_bench_options *o, kf_bench_r
     size_t frames = (size_t)o->frames;
     *out = (kf_bench_result){.size = sizeof *out, .sessions = o->sessions, .threads = o->threads, .frames = o->frames};
     *started = 0;
-    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_get_info(m, &info, err));
     if (o->profile) out->n_steps = info.n_steps;
     size_t steps = (size_t)out->n_steps + 1;
     runner *w = calloc((size_t)o->sessions, sizeof *w);
