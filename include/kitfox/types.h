@@ -107,9 +107,9 @@ typedef enum kf_color {
     KF_COLOR_COUNT
 } kf_color;
 
-/** Which Pillow the resize equals, to the bit. Pillow 13 filters rows before columns where the height shrinks by more
- *  than twice as many pixels as the width; before, columns of a row always came first. Accuracies that are published
- *  were measured before. */
+/** Which Pillow the resize equals, to the bit. It resizes in two passes. Pillow 13 begins with the pass along columns
+ *  where the height shrinks by more than twice as many pixels as the width; before, the pass along rows was always the
+ *  first. Published accuracies were measured before (docs/NUMERICS.md). */
 typedef enum kf_pillow { KF_PILLOW_BEFORE_13 = 0, KF_PILLOW_13 = 1, KF_PILLOW_COUNT } kf_pillow;
 
 /* ---- what numbers mean; stored in model files, 0: not known ------------------------------------------------------ */
