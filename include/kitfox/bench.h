@@ -39,6 +39,7 @@ typedef struct kf_bench_options {
     int (*progress)(void *user, size_t done, size_t total);
     void *user; /**< for `progress` */
 } kf_bench_options;
+/** Defaults: see above. `options` has to be valid. Thread safe. */
 KF_API void kf_bench_options_init(kf_bench_options *options);
 
 /** Statistics of frames, in milliseconds. */
@@ -76,14 +77,15 @@ typedef struct kf_bench_result {
 KF_API kf_status kf_bench(const kf_model *model, const kf_bench_options *options, kf_bench_result *out, kf_error *err);
 /** Release and empty; `size` stays. NULL is accepted. */
 KF_API void kf_bench_free(kf_bench_result *result);
-/** Statistics of the first `frames` frames of a result. ARGUMENT: fewer than 1 or more than there are. MEMORY. Thread
- *  safe. */
+/** Statistics of the first `frames` frames of a result. ARGUMENT: fewer than 1 or more than there are,
+ *  or a pointer is NULL. MEMORY. Thread safe. */
 KF_API kf_status kf_bench_summarize(const kf_bench_result *result, int32_t frames, kf_bench_summary *out,
                                     kf_error *err);
 
 /** Time two models in turns on one thread, so that what else the machine does meets both: 7 turns of three frames, or
  *  as many as begin within half a second, but at least one. ms[k] gets the median of the turns' medians. `progress`
- *  (may be NULL) as in kf_bench_options, of turns. Errors as of kf_bench. Thread safe. */
+ *  (may be NULL) as in kf_bench_options, of turns. ARGUMENT: no models or no
+ *  room for `ms`. Other errors as of kf_bench. Thread safe. */
 KF_API kf_status kf_bench_pair(const kf_model *const models[2], int (*progress)(void *user, size_t done, size_t total),
                                void *user, double ms[2], kf_error *err);
 
@@ -91,12 +93,13 @@ KF_API kf_status kf_bench_pair(const kf_model *const models[2], int (*progress)(
 typedef struct kf_bench_pace {
     const char *name;         /**< for the caller; not read */
     int64_t macs, parameters; /**< of kf_model_info */
-    int32_t quantized, threads;
-    double median; /**< ms */
+    int32_t quantized;        /**< 1: integer program */
+    int32_t threads;          /**< cores of its session */
+    double median;            /**< latency in ms */
 } kf_bench_pace;
 /** 1 if one of the two is the quantized form of the other, both on as many threads, and is the slower one; else 0. The
  *  same network has as many multiply-adds, and parameters within 1 %: normalization that is folded into weights changes
- *  them a little. Thread safe. */
+ *  them a little. Both pointers have to be valid. Thread safe. */
 KF_API int32_t kf_bench_slower(const kf_bench_pace *a, const kf_bench_pace *b);
 
 /* ---- the reference page's table ---------------------------------------------------------------------------------- */
@@ -117,6 +120,7 @@ typedef struct kf_bench_row_options {
     void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
     void *user; /**< for both */
 } kf_bench_row_options;
+/** Defaults: see above. `options` has to be valid. Thread safe. */
 KF_API void kf_bench_row_options_init(kf_bench_row_options *options);
 
 /** A row of the table. */
@@ -176,6 +180,7 @@ typedef struct kf_classify_options {
     void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
     void *user; /**< for both */
 } kf_classify_options;
+/** Defaults: see above. `options` has to be valid. Thread safe. */
 KF_API void kf_classify_options_init(kf_classify_options *options);
 /** Classify `n` files (JPEG, PNG, WebP, PPM; "-" is standard input) one after the other. A file that fails is told and
  *  counted in *failed (may be NULL), and the others go on. `options` may be NULL. ARGUMENT (an option outside its
@@ -210,6 +215,7 @@ typedef struct kf_stream_options {
     void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
     void *user; /**< for both */
 } kf_stream_options;
+/** Defaults: see above. `options` has to be valid. Thread safe. */
 KF_API void kf_stream_options_init(kf_stream_options *options);
 
 /** What was read, also where the stream ended with an error. */
@@ -237,7 +243,7 @@ typedef enum kf_verdict {
 KF_API const char *kf_verdict_name(kf_verdict verdict);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
 KF_API kf_status kf_verdict_from_name(const char *name, kf_verdict *out, kf_error *err);
-/** Thread safe. */
+/** What a report says, in one word. `report` comes from kf_model_verify and has to be valid. Thread safe. */
 KF_API kf_verdict kf_verify_verdict(const kf_verify_report *report);
 
 #ifdef __cplusplus

@@ -13,8 +13,10 @@
 extern "C" {
 #endif
 
+/** A network while the toolchain works on it: nodes as in ONNX, weights, and what goes into the model file. */
 typedef struct kf_graph kf_graph;
 
+/** Defaults: see kf_import_options. `options` has to be valid. Thread safe. */
 KF_API void kf_import_options_init(kf_import_options *options);
 
 /** Read an ONNX file, a safetensors checkpoint of timm's or torchvision's MobileNetV3, or a compiled model (told apart
@@ -25,7 +27,8 @@ KF_API void kf_import_options_init(kf_import_options *options);
  * file's numbers do not follow from its scales by docs/NUMERICS.md). QDQ files (QuantizeLinear, DequantizeLinear) are
  * read, run in the reference executor and written; compiling them is UNSUPPORTED. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
-/** ONNX from memory; external data is refused. */
+/** The same from `bytes` bytes of an ONNX file in memory, which are copied. Weights in files of their own cannot be
+ * found: UNSUPPORTED. Other errors: as kf_graph_import but IO. `*out` is NULL on failure. Thread safe. */
 KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, const kf_import_options *options,
                                              kf_graph **out, kf_error *err);
 /** A checkpoint of timm's or torchvision's MobileNetV3 from memory: `n` tensors, each with its name as in the state
@@ -37,12 +40,17 @@ KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, con
  * MEMORY. */
 KF_API kf_status kf_graph_import_tensors(const kf_tensor *tensors, size_t n, const char *arch,
                                          const kf_import_options *options, kf_graph **out, kf_error *err);
+/** NULL, and a pointer to NULL, are accepted; *graph becomes NULL. Models that were compiled of it stay. */
 KF_API void kf_graph_destroy(kf_graph **graph);
 
 /** "simplify", "fuse"; NULL for a value that is no enumerator. Thread safe. */
 KF_API const char *kf_optimize_level_name(kf_optimize_level level);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
 KF_API kf_status kf_optimize_level_from_name(const char *name, kf_optimize_level *out, kf_error *err);
+/** Rewrite the graph so that it computes the same with fewer nodes; rounding may differ in the last bits.
+ * KF_OPTIMIZE_SIMPLIFY leaves ONNX operators alone; KF_OPTIMIZE_FUSE joins them to what the runtime executes, and does
+ * the other first. A graph that is as far already stays as it is. ARGUMENT (no such level), UNSUPPORTED, LIMIT, MEMORY;
+ * after a failure the graph must be destroyed. */
 KF_API kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *err);
 
 /** Remove nodes of these ONNX types (Quantize, Dequantize, Transpose, Cast, Reshape, Softmax) or names, but only where
@@ -72,11 +80,14 @@ KF_API kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_err
  * lists with a background line, too.) MEMORY: as it was. */
 KF_API kf_status kf_graph_set_labels(kf_graph *graph, const char *const *labels, int32_t n, kf_error *err);
 
-/** Optimize (if not done yet), lower, and make a runnable model in memory. The graph stays the caller's. */
+/** Optimize (if not done yet), choose the steps of the program, and make a model in memory. `options` may be NULL:
+ * defaults. The graph stays the caller's and may be destroyed before the model; the caller destroys `*out` with
+ * kf_model_destroy, and it is NULL on failure. UNSUPPORTED (an operator that has no step, a QDQ file; the text names
+ * the node), LIMIT (max_model_bytes), ARGUMENT, MEMORY. */
 KF_API kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_model **out, kf_error *err);
 /** Same, written as a .kfx file (by kf_file_write with `sync`) with a golden vector for kf_model_verify: the network
  *  runs once on the scalar kernels, up to a second for large ones. The same graph gives the same bytes on every
- *  machine. */
+ *  machine. Errors: as kf_graph_compile, and IO; on failure `path` is as it was. */
 KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err);
 
 /** Write the graph as it is now to an ONNX file (by kf_file_write with `sync`), with standard operators alone:
@@ -87,28 +98,33 @@ KF_API kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err)
  *  chooses how): opset 13, or 21 where 16 bits occur; its input is the float model's, normalized. UNSUPPORTED: one
  *  that takes pixels without saying how they were normalized. */
 KF_API kf_status kf_graph_save_onnx(kf_graph *graph, const char *path, kf_error *err);
-/** The same bytes in memory. The caller releases *data with free(). */
+/** The same bytes in memory. The caller releases *data with free(); it is NULL on failure. Errors: as above but IO. */
 KF_API kf_status kf_graph_write_onnx(kf_graph *graph, void **data, size_t *bytes, kf_error *err);
 
 /** "exact", "scales"; NULL for a value that is no enumerator. Thread safe. */
 KF_API const char *kf_qdq_form_name(kf_qdq_form form);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
 KF_API kf_status kf_qdq_form_from_name(const char *name, kf_qdq_form *out, kf_error *err);
-/** ARGUMENT: no such form. Float graphs have one form. */
+/** How kf_graph_save_onnx and kf_graph_write_onnx write a quantized graph from now on; default KF_QDQ_EXACT. A float
+ * graph is written the same in both. ARGUMENT: no such form. */
 KF_API kf_status kf_graph_set_qdq_form(kf_graph *graph, kf_qdq_form form, kf_error *err);
 
-/** Run the reference executor (double accumulation; exact integers when quantized). Shapes as the graph declares. Slow.
- */
+/** Run the graph as it is now in the reference executor: sums in double, exact integers where it is quantized. It is
+ * some hundred times slower than a session. `in` are the inputs in their order, f32 or the declared type, with data, of
+ * the declared shapes (dense, row-major, N,C,H,W for pictures). out[k].data is the caller's memory for output k, of
+ * out[k].bytes bytes; dtype, rank, shape and bytes are filled in. ARGUMENT (counts, no data), SHAPE (a tensor that does
+ * not fit; the text has both numbers), UNSUPPORTED, MEMORY. */
 KF_API kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out,
                                         kf_error *err);
 
+/** What a graph is, as it is now. Strings belong to the graph. */
 typedef struct kf_graph_info {
-    size_t size; /**< sizeof of this structure, set by the caller before the call */
-    const char *name, *arch, *producer;
+    size_t size;                        /**< sizeof of this structure, set by the caller before the call */
+    const char *name, *arch, *producer; /**< of the network, its architecture, the exporter; any may be NULL */
     int32_t opset, ir_version, n_inputs, n_outputs;
     int32_t n_nodes;    /**< now */
     int32_t file_nodes; /**< in the ONNX file, Constant nodes and unread ones included; 0 if it came from none */
-    int64_t parameters, stored_parameters, macs, activations;
+    int64_t parameters, stored_parameters, macs, activations; /**< as in kf_model_info; docs/COUNT.md */
     int32_t n_labels;
     kf_preprocess preprocess;
     int32_t quantized; /**< 1: kf_graph_quantize did it, or it came from a quantized .kfx file */
@@ -119,8 +135,10 @@ typedef struct kf_graph_info {
     kf_origin preprocess_origin;
     const char *preprocess_source;
 } kf_graph_info;
+/** ARGUMENT: no graph, or info->size is not set. Counts anew at each call. MEMORY. */
 KF_API kf_status kf_graph_get_info(kf_graph *graph, kf_graph_info *info, kf_error *err);
-/** Name, dtype, shape of an input or output; data is NULL. */
+/** Name, dtype and declared shape of input or output `index`, 0-based; `data` is NULL and `name` belongs to the graph.
+ * ARGUMENT past the last. */
 KF_API kf_status kf_graph_input(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err);
 KF_API kf_status kf_graph_output(const kf_graph *graph, int32_t index, kf_tensor *out, kf_error *err);
 
@@ -137,6 +155,7 @@ typedef struct kf_node_info {
     int32_t n_sources;
     const char *const *sources; /**< names of the nodes of the file that were fused into this one, its own included */
 } kf_node_info;
+/** Node `index`, 0-based, in the order of execution. ARGUMENT past the last, or out->size is not set. */
 KF_API kf_status kf_graph_node(const kf_graph *graph, int32_t index, kf_node_info *out, kf_error *err);
 
 /** "mse", "max", "percentile", "kl"; NULL for a value that is no enumerator. Thread safe. */
@@ -144,6 +163,7 @@ KF_API const char *kf_range_method_name(kf_range_method method);
 /** The way back. ARGUMENT, with the names that there are: another name; *out is unchanged. Thread safe. */
 KF_API kf_status kf_range_method_from_name(const char *name, kf_range_method *out, kf_error *err);
 
+/** Defaults: see kf_quantize_options. `options` has to be valid. Thread safe. */
 KF_API void kf_quantize_options_init(kf_quantize_options *options);
 
 /** Post-training quantization in place; docs/QUANTIZATION.md has the method. `samples`: typical inputs, 50 to 200
@@ -153,6 +173,8 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
  *  target some minutes; memory stays below 1 GB (fewer samples are used beyond that). The same samples and
  *  options give the same integers on every instruction set with fused multiply-add ("avx2" and up) and with any number
  *  of threads; "sse4" and "scalar" may give others, as they round the sums of f32 layers differently.
+ *  A sample's `name` (its file, or NULL) is what messages call it. `options` may be NULL: defaults. The samples stay the
+ *  caller's.
  *  ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or limit out
  *  of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a network
  *  that cannot be quantized, or already is. CANCELLED: `progress` asked for it. On any failure after the checks the
@@ -160,19 +182,21 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
 KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples,
                                    const kf_quantize_options *options, kf_error *err);
 
-/** ARGUMENT past the last node, or for a graph that was not quantized. */
+/** Row `index` of the quantizer's report, 0-based, in the order of execution. ARGUMENT past the last node, for a graph
+ * that was not quantized here, or out->size is not set. */
 KF_API kf_status kf_graph_quantized_node(const kf_graph *graph, int32_t index, kf_quantized_node *out, kf_error *err);
 /** Of node `index`, after quantizing with `detail`: its output (`weights` 0), or its weights (1; a squeeze-and-excite
  * branch: both matrices; the layer that reads u8 pixels: divided by 255 std). ARGUMENT: past the last node, or none was
  * kept. */
 KF_API kf_status kf_graph_quantized_histogram(const kf_graph *graph, int32_t index, int32_t weights,
                                               kf_quantized_histogram *out, kf_error *err);
-/** Share of the samples (percent) whose top-1 kept its class, SQNR of the output in dB, samples used. Any pointer may
- * be NULL. */
+/** Of the quantizer's own run: percent of the samples whose best class stayed the same, SQNR of the output in dB, and
+ * how many samples were used. Any of the three pointers may be NULL. ARGUMENT: the graph was not quantized here. */
 KF_API kf_status kf_graph_quantized_summary(const kf_graph *graph, double *agreement, double *sqnr, int32_t *samples,
                                             kf_error *err);
 
-/** ARGUMENT for a graph that was not quantized with a target. */
+/** What the search for a target came to. ARGUMENT: the graph was not quantized with a target, or out->size is not set.
+ */
 KF_API kf_status kf_graph_search_result(const kf_graph *graph, kf_search_result *out, kf_error *err);
 
 /** Candidate `index`, 0-based: the promoted ones in order, then by gain. ARGUMENT past the last. */
@@ -247,7 +271,8 @@ KF_API kf_status kf_file_explain(const char *path, uint32_t reads, kf_status st,
 /** SHA-256 of a file as 64 lower-case hexadecimal digits and a final 0. Errors: ARGUMENT, IO. */
 KF_API kf_status kf_file_sha256(const char *path, char hex[65], kf_error *err);
 
-/** Ready-made preprocessing of a timm name ("tf_mobilenetv3_large_minimal_100"). ARGUMENT if unknown. */
+/** Preprocessing of the published weights of a timm or torchvision name ("tf_mobilenetv3_large_minimal_100"), input
+ * size included. ARGUMENT: an unknown name, or no pointer; *out is unchanged. Thread safe. */
 KF_API kf_status kf_preprocess_by_name(const char *name, kf_preprocess *out, kf_error *err);
 
 #ifdef __cplusplus

@@ -28,9 +28,9 @@
 extern "C" {
 #endif
 
-typedef struct kf_model kf_model;
-typedef struct kf_session kf_session;
-typedef struct kf_pool kf_pool;
+typedef struct kf_model kf_model;     /**< a compiled network with its weights */
+typedef struct kf_session kf_session; /**< the memory and the threads that run a model */
+typedef struct kf_pool kf_pool;       /**< threads that sessions share */
 
 /** How to load. Fill with kf_model_options_init, then change fields. */
 typedef struct kf_model_options {
@@ -48,6 +48,7 @@ typedef struct kf_model_options {
     int64_t max_operations; /**< not negative */
     kf_scores_kind scores;  /**< what output 0 means, in place of what the file says; 0 (default): as the file says */
 } kf_model_options;
+/** Defaults: see above. `options` has to be valid. Thread safe. */
 KF_API void kf_model_options_init(kf_model_options *options);
 
 /** Load a .kfx file. It is read, not mapped: later changes of the file change nothing. Errors: IO (also for what is no
@@ -65,7 +66,7 @@ KF_API kf_status kf_file_read(const char *path, size_t max_bytes, void **data, s
 /** Destroy after the last session that uses it. NULL, and a pointer to NULL, are accepted; *model becomes NULL. */
 KF_API void kf_model_destroy(kf_model **model);
 
-/** What `info` prints. Pointers are owned by the model. */
+/** What a model is. Pointers are owned by the model. */
 typedef struct kf_model_info {
     size_t size; /**< sizeof of this structure, set by the caller before the call */
     const char *name, *arch, *source, *producer, *compiled_by; /**< any may be NULL */
@@ -91,14 +92,14 @@ KF_API kf_status kf_model_output(const kf_model *model, int32_t index, kf_tensor
 /** Label of class `index`, owned by the model. NULL: it has none, or the index is out of range. Thread safe. */
 KF_API const char *kf_model_label(const kf_model *model, int32_t index);
 
-/** One step of the program, for `info --nodes` and profiles. Strings are owned by the model. */
+/** One step of the program: what the runtime executes at once. Strings are owned by the model. */
 typedef struct kf_step_info {
     size_t size;                    /**< sizeof of this structure, set by the caller before the call */
     const char *name, *op, *kernel; /**< node name, step kind, kernel chosen on this CPU */
     int64_t shape[4];               /**< output n, h, w, c */
     kf_dtype dtype;                 /**< of the output */
-    int64_t macs, parameters;
-    double ms;            /**< last run's time when profiling, else 0 */
+    int64_t macs, parameters;       /**< multiply-adds of one image; learned elements */
+    double ms;                      /**< last run's time when profiling, else 0 */
     int32_t n_in, in[16]; /**< what it reads: the step whose output it is, or -1 - k for input k of the model */
 } kf_step_info;
 /** Step `index`, 0-based, in the order of execution. ARGUMENT past the last, or out->size is not set. Thread safe. */
@@ -161,6 +162,7 @@ typedef struct kf_session_options {
      *  not count. The session has scratch memory for each of the pool's threads. NULL (default): threads of its own. */
     kf_pool *pool;
 } kf_session_options;
+/** Defaults: see above. `options` has to be valid. Thread safe. */
 KF_API void kf_session_options_init(kf_session_options *options);
 
 /** Where the system does not start as many threads, the session has fewer and computes the same: see
@@ -188,8 +190,9 @@ KF_API kf_status kf_session_run(kf_session *session, const kf_tensor *in, size_t
  *  UNSUPPORTED: the model has no picture input, or one channel and another color than GRAY. */
 KF_API kf_status kf_session_run_rgb(kf_session *session, const uint8_t *rgb, size_t stride, float *scores,
                                     size_t n_scores, kf_error *err);
-/** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes). Allocates only for
- *  the resizing; kf_session_run_rgb allocates nothing. */
+/** Picture of any size to top-k, best first; ties go to the lower index. `*n` gets min(k, classes), and
+ *  labels belong to the model. Allocates only for the resizing; kf_session_run_rgb allocates nothing. UNSUPPORTED (no
+ *  picture input, outputs that are no scores), LIMIT, ARGUMENT, MEMORY. */
 KF_API kf_status kf_session_classify(kf_session *session, const kf_image *image, size_t k, kf_score *top, size_t *n,
                                      kf_error *err);
 /** NV12 frame of any even size: to RGB (kf_image_from_nv12), then as kf_session_classify does with a picture.

@@ -30,7 +30,7 @@ typedef enum kf_field_kind {
     KF_FIELD_WORD     /**< an enumerator */
 } kf_field_kind;
 
-/** A member of kf_preprocess. `valid` is none: it says whether the others count. */
+/** A member of kf_preprocess. `valid` is none: it says whether the others count. `reserved` is none either. */
 typedef struct kf_field {
     const char *member; /**< name in kf_preprocess, and key in the model file */
     const char *key;    /**< name in config.json (timm's), `kitfox info --json` and options of `kitfox import` */
@@ -47,14 +47,14 @@ typedef struct kf_field {
 
 /** Member `index` in the order of the structure; NULL past the last. There are at most 32. */
 KF_API const kf_field *kf_preprocess_field(int32_t index);
-/** Value `i` (below field->n) of a member. */
+/** Value `i` (0 to field->n - 1) of a member; an enumerator as its number. */
 KF_API double kf_preprocess_get(const kf_preprocess *p, const kf_field *field, int32_t i);
 /** Set it. 0: `value` is not legal (not in lo..hi, or not whole where it should be), and nothing changed; else 1. */
 KF_API int32_t kf_preprocess_set(kf_preprocess *p, const kf_field *field, int32_t i, double value);
 /** Set a member from text: a word, or `n` numbers between commas, or one number for all `n`. ARGUMENT, "KEY TEXT:
  *  what is needed": anything else; nothing changed. */
 KF_API kf_status kf_preprocess_parse(kf_preprocess *p, const kf_field *field, const char *text, kf_error *err);
-/** Replace in `to` every member `index` whose bit 1 << index of `fields` is set. */
+/** Replace in `to`, with values from `from`, every member `index` whose bit 1 << index of `fields` is set. */
 KF_API void kf_preprocess_copy(kf_preprocess *to, const kf_preprocess *from, uint32_t fields);
 /** All defaults, valid = 1; width and height are 0: the network knows them. */
 KF_API void kf_preprocess_init(kf_preprocess *p);

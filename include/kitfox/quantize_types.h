@@ -19,9 +19,10 @@ typedef enum kf_range_method {
     KF_RANGE_COUNT
 } kf_range_method;
 
+/** How to quantize. Fill with kf_quantize_options_init, then change fields. */
 typedef struct kf_quantize_options {
-    size_t size; /**< sizeof(kf_quantize_options), set by the init function */
-    kf_range_method range;
+    size_t size;             /**< sizeof(kf_quantize_options), set by the init function */
+    kf_range_method range;   /**< default KF_RANGE_MSE */
     double percentile;       /**< 50..100, default 99.99; KF_RANGE_PERCENTILE only */
     int32_t per_channel;     /**< 1 (default): one weight scale per output channel; 0: one per layer */
     int32_t channel_scales;  /**< 1 (default): one activation scale per channel where every reader allows it */
@@ -45,7 +46,7 @@ typedef struct kf_quantize_options {
      * sample, which calibrates nothing until the end; with both, both must be met. A target that cannot be met is no
      * error: see kf_graph_search_result. */
     double target_drop;    /**< at most so many percent points of top-1 may be lost: of accuracy with `labels`, else of
-                              agreement with float.    Below 0 (default): not asked */
+                              agreement with float. Below 0 (default): not asked */
     double target_cosine;  /**< least cosine between float and quantized logits, 0..1. 0 (default): not asked */
     double max_int16_macs; /**< percent of the network's multiply-adds that may be 16-bit, 0..100, default 10. Pooled
                               vectors, 16-bit always, do not count */
@@ -63,13 +64,13 @@ typedef struct kf_quantize_options {
 
 /** One row of the quantizer's report: node `index` of the graph, measured on the samples against the float network. */
 typedef struct kf_quantized_node {
-    size_t size;           /**< sizeof of this structure, set by the caller before the call */
-    const char *name, *op; /**< owned by the graph */
-    kf_dtype dtype;        /**< of its output */
-    double threshold;      /**< largest magnitude that its output can hold; 0 where it stays f32 */
-    double cosine;         /**< similarity of float and quantized output, errors accumulated */
-    double sqnr;           /**< signal to error ratio in dB, errors accumulated */
-    int64_t macs;
+    size_t size;                     /**< sizeof of this structure, set by the caller before the call */
+    const char *name, *op;           /**< owned by the graph */
+    kf_dtype dtype;                  /**< of its output */
+    double threshold;                /**< largest magnitude that its output can hold; 0 where it stays f32 */
+    double cosine;                   /**< similarity of float and quantized output, errors accumulated */
+    double sqnr;                     /**< signal to error ratio in dB, errors accumulated */
+    int64_t macs;                    /**< multiply-adds of one image */
     double alone_cosine, alone_sqnr; /**< with `detail`: the node's own error, integer weights and rounded output on the
                                         float network's inputs; NAN without */
     double input_threshold; /**< largest magnitude that its first input can hold, 255 of pixels; 0 where that is f32 */
@@ -88,12 +89,12 @@ typedef struct kf_quantized_histogram {
 
 /** What the search for a target came to, measured on the held-out samples before they joined the calibration. */
 typedef struct kf_search_result {
-    size_t size;        /**< sizeof of this structure, set by the caller before the call */
-    int32_t met;        /**< 1: the target was reached */
-    int32_t labelled;   /**< 1: drops are of top-1 accuracy; 0: of top-1 agreement with float */
-    int32_t held_out;   /**< samples */
-    int32_t candidates; /**< ranked; 0 when 8 bits meet the target */
-    int32_t promoted;
+    size_t size;              /**< sizeof of this structure, set by the caller before the call */
+    int32_t met;              /**< 1: the target was reached */
+    int32_t labelled;         /**< 1: drops are of top-1 accuracy; 0: of top-1 agreement with float */
+    int32_t held_out;         /**< samples */
+    int32_t candidates;       /**< ranked; 0 when 8 bits meet the target */
+    int32_t promoted;         /**< of them 16-bit now */
     double drop_before, drop; /**< percent points: all 8 bits, and with what was promoted; below 0: better than float */
     double cosine_before, cosine; /**< of the logits */
     double sqnr_before, sqnr;     /**< of the logits, dB */
