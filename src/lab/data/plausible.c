@@ -286,7 +286,8 @@ static kf_status check(scan *s, const kf_samples *from, const kf_preprocess *how
 
 kf_status kf_samples_check(const kf_samples *samples, const kf_preprocess *how, kf_message_fn notice, void *user,
                            kf_sample_facts *out, kf_error *err) {
-    kf_sample_facts facts = {0};
+    kf_sample_facts facts = {.size = sizeof facts};
+    if (out) KF_TRY(kf_info_write(out, &facts, "kf_sample_facts", err)); /* before the work */
     if (!samples || !samples->n || !samples->tensors)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_samples_check: samples with tensors are needed; see kf_samples_load");
     for (size_t k = 0; k < samples->n; k++) {

@@ -50,6 +50,8 @@ static bool is_called(const kf_weights *w, const char *name) {
 
 kf_status kf_weights_find(const char *name, kf_weights *out, kf_error *err) {
     if (!name || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_weights_find: `name` and `out` are needed");
+    const kf_weights none = {.size = sizeof none};
+    KF_TRY(kf_info_write(out, &none, "kf_weights", err));
     for (size_t i = 0; i < N_TABLE; i++)
         if (is_called(&TABLE[i], name)) return hand_out(&TABLE[i], out, err);
     KF_FAIL(err, KF_ERR_ARGUMENT,

@@ -129,6 +129,8 @@ kf_status kf_judge_measure(kf_judge *judge, kf_graph *graph, const kf_samples *c
 /* ---- the outcome ------------------------------------------------------------------------------------------------- */
 
 kf_status kf_judge_get(const kf_judge *judge, kf_judgement *out, kf_error *err) {
+    const kf_judgement none = {.size = sizeof none};
+    KF_TRY(kf_info_write(out, &none, "kf_judgement", err));
     if (!judge || !judge->models[QUANTIZED])
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_judge_get: nothing was measured; call kf_judge_measure first");
     const kf_comparison_summary *s = &judge->on[CALIBRATION].summary;

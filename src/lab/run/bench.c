@@ -27,6 +27,8 @@ static int by_value(const void *a, const void *b) {
 }
 
 kf_status kf_bench_summarize(const kf_bench_result *result, int32_t frames, kf_bench_summary *out, kf_error *err) {
+    if (!result || !out || !result->ms || !result->until)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_bench_summarize: a result of kf_bench and out are needed");
     KF_TRY(kf__answers_range("frames", frames, 1, result->frames, err));
     size_t n = (size_t)frames;
     kf_bench_summary s = {0};
@@ -103,6 +105,8 @@ kf_status kf_bench_pair(const kf_model *const models[2], int (*progress)(void *u
                         void *user, double ms[2], kf_error *err) {
     double turn[2][TURNS], start = kf__now_ms();
     size_t turns = 0;
+    if (!models || !models[0] || !models[1] || !ms)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "kf_bench_pair: two models and room for two times are needed");
     while (turns < TURNS && (turns == 0 || kf__now_ms() - start < PAIR_MS)) {
         for (int i = 0; i < 2; i++) KF_TRY(time_turn(models[i], &turn[i][turns], err));
         turns++;
