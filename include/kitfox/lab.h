@@ -281,12 +281,12 @@ KF_API void kf_compare_options_init(kf_compare_options *options);
 
 /** One sample. Side 0 is A, the reference; side 1 is B. */
 typedef struct kf_compared_picture {
-    int64_t truth;   /**< its class, or -1 */
-    int32_t said[2]; /**< the class with the largest output; ties go to the lower index. -1: it was skipped */
-    int32_t top5[2]; /**< 1: the truth is among the five largest */
-    int32_t other5;  /**< 1: A's class is among B's five largest */
-    double sums[4];  /**< over the outputs: A's squares, B's squares, their products, squares of the difference */
-    double apart[2]; /**< magnitudes of the differences: their sum, the largest */
+    int64_t truth;      /**< its class, or -1 */
+    int32_t said[2];    /**< the class with the largest output; ties go to the lower index. -1: it was skipped */
+    int32_t top5[2];    /**< 1: the truth is among the five largest */
+    int32_t other5;     /**< 1: A's class is among B's five largest */
+    double sums[4];     /**< over the outputs: A's squares, B's squares, their products, squares of the difference */
+    double apart[2];    /**< magnitudes of the differences: their sum, the largest */
     double reserved[2]; /**< 0; room for members of later versions */
 } kf_compared_picture;
 

@@ -43,6 +43,9 @@ static kf_status prepare(quantize_job *o, work *w, const cli_output out[N_OUTPUT
     KF_TRY(cli_import(o->model, &o->common, &w->g, err));
     KF_TRY(kf_graph_get_info(w->g, &info, err));
     o->origin = info.preprocess_origin;
+    if (info.quantized)
+        return cli_error_at(err, KF_ERR_UNSUPPORTED, o->model,
+                            "it is quantized already; give the float model that it was made from");
     KF_TRY(kf_samples_find(o->calib, o->choice.list, o->choice.limit, &w->samples, err));
     KF_TRY(check_apart(out, &w->samples, err));
     size_t found = w->samples.n;

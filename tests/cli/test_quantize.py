@@ -72,7 +72,7 @@ def bad_input(folder):
         code, _, err = run("quantize", ONNX, "-o", out, *args)
         check("quantize: " + name, code == want and word in err and not os.path.exists(out), (code, err))
     code, _, err = run("quantize", plain()[1], "--calib", EXAMPLES, "-o", out)
-    check("quantize: a model that is quantized already", code == 1 and not os.path.exists(out), err)
+    check("quantize: a model that is quantized already", code == 1 and plain()[1] in err and "quantized" in err and not os.path.exists(out), err)
 
 
 @case

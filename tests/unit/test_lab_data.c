@@ -262,6 +262,11 @@ static void npy(void **state) {
     drop("x.npy"), drop("y.npy");
 }
 
+static int stop_at_once(void *user, size_t done, size_t total) {
+    ++*(int *)user;
+    return done == 1 && total == 2;
+}
+
 static void samples(void **state) {
     (void)state;
     kf_samples s;
@@ -285,6 +290,18 @@ static void samples(void **state) {
     assert_int_equal(kf_samples_load(&s, &how, NULL, NULL, &err), KF_OK);
     assert_true(s.tensors[1].dtype == KF_U8 && s.tensors[1].rank == 3 && s.tensors[1].bytes == sizeof RGB);
     assert_memory_equal(s.tensors[1].data, RGB, sizeof RGB); /* whatever colours the network wants */
+    assert_string_equal(s.tensors[1].name, s.paths[1]);
+    kf_samples_free(&s);
+    assert_int_equal(kf_samples_find(in("s"), NULL, 2, &s, &err), KF_OK);
+    int calls = 0;
+    assert_int_equal(kf_samples_load(&s, &how, stop_at_once, &calls, &err), KF_ERR_CANCELLED);
+    assert_true(calls == 1 && strstr(err.text, s.paths[0]));
+    kf_samples_free(&s);
+    assert_int_equal(kf_samples_find(in("s"), NULL, 2, &s, &err), KF_OK);
+    how.crop_pct = 1e-300; /* the picture would have endless sides */
+    assert_int_equal(kf_samples_load(&s, &how, NULL, NULL, &err), KF_ERR_LIMIT);
+    assert_non_null(strstr(err.text, s.paths[0]));
+    how.crop_pct = 1;
     kf_samples_free(&s);
     assert_int_equal(kf_samples_find(in("s"), NULL, 0, &s, &err), KF_OK);
     how.valid = 0;

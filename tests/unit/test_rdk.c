@@ -225,7 +225,13 @@ static void test_model_is_output(void **state) {
     empty("out");
 }
 
+static int second_stops(void *user, size_t done, size_t total) {
+    ++*(int *)user;
+    return done == 2 && total == 3;
+}
+
 static void test_compare(void **state) {
+    int calls = 0;
     kf_graph *a = NULL, *b = NULL, *c = NULL;
     kf_error err = {0};
     double worst = 1;
@@ -237,6 +243,8 @@ static void test_compare(void **state) {
     assert_int_equal(kf_graph_optimize(b, KF_OPTIMIZE_FUSE, &err), KF_OK);
     assert_int_equal(kf_graph_compare(a, b, 2, NULL, NULL, &worst, &err), KF_OK);
     assert_true(worst < KF_MAX_DIFFERENCE);
+    assert_int_equal(kf_graph_compare(a, b, 3, second_stops, &calls, &worst, &err), KF_ERR_CANCELLED);
+    assert_int_equal(calls, 2);
     assert_int_equal(kf_graph_node(c, 0, &first, &err), KF_OK);
     assert_int_equal(kf_graph_set_outputs(c, &first.name, 1, &err), KF_OK); /* without what follows it */
     kf_status st = kf_graph_compare(a, c, 1, NULL, NULL, &worst, &err);
@@ -244,6 +252,20 @@ static void test_compare(void **state) {
     kf_graph_destroy(&a);
     kf_graph_destroy(&b);
     kf_graph_destroy(&c);
+}
+
+/* Errors about a sample call it by its file. */
+static void test_sample_name(void **state) {
+    float one = 1;
+    const kf_tensor sample = {
+        .name = "some/file.npy", .dtype = KF_F32, .rank = 1, .shape = {1}, .data = &one, .bytes = sizeof one};
+    kf_graph *g = NULL;
+    kf_error err = {0};
+    (void)state;
+    assert_int_equal(kf_graph_import(at("m.onnx"), NULL, &g, &err), KF_OK);
+    assert_int_equal(kf_graph_quantize(g, &sample, 1, NULL, &err), KF_ERR_SHAPE);
+    assert_non_null(strstr(err.text, "some/file.npy"));
+    kf_graph_destroy(&g);
 }
 
 static void test_frames(void **state) {
@@ -269,8 +291,8 @@ static void test_frames(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_outputs), cmocka_unit_test(test_stops),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_outputs),         cmocka_unit_test(test_stops),
                                        cmocka_unit_test(test_model_is_output), cmocka_unit_test(test_compare),
-                                       cmocka_unit_test(test_frames)};
+                                       cmocka_unit_test(test_frames),          cmocka_unit_test(test_sample_name)};
     return cmocka_run_group_tests(tests, setup, teardown);
 }

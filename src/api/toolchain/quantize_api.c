@@ -1,5 +1,7 @@
 /* Public calls of the quantizer: samples checked, names of int16 nodes resolved, report handed out.
  * Owner rule: the report lives in the graph's arena. */
+#include <stdio.h>
+
 #include "api/options.h"
 #include "api/toolchain/graph_api.h"
 #include "cpu/cpu.h"
@@ -10,33 +12,43 @@
 
 void kf_quantize_options_init(kf_quantize_options *options) { *options = kf__quantize_defaults(); }
 
+/* A sample as messages call it: its file, where the caller gave it that name. */
+static const char *sample_name(const kf_tensor *t, size_t index, char to[400]) {
+    if (t->name) snprintf(to, 400, "%.300s (calibration sample %zu)", t->name, index);
+    else snprintf(to, 400, "calibration sample %zu", index);
+    return to;
+}
+
+static kf_status check_pixels(const kf__graph *g, const kf_tensor *t, const char *who, size_t *bytes, kf_error *err) {
+    const kf__shape *s = &g->values[g->inputs[0]].shape;
+    int32_t c = kf_color_channels(g->meta.preprocess.color), given = t->rank == 3 && t->shape[2] == 1 ? c : 3;
+    if (s->rank != 4 || s->dim[1] != c)
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: pixels are given, but the network does not take pictures of %d channel%s", who,
+                c, c == 1 ? "" : "s");
+    if (t->rank != 3 || t->shape[2] != given || t->shape[0] != s->dim[2] || t->shape[1] != s->dim[3])
+        KF_FAIL(err, KF_ERR_SHAPE, "%s: pixels of %lld x %lld x %s are needed", who, (long long)s->dim[2],
+                (long long)s->dim[3], c == 1 ? "3 or 1" : "3");
+    *bytes = (size_t)(t->shape[0] * t->shape[1] * given);
+    return KF_OK;
+}
+
 static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t index, kf_dtype dtype, kf_error *err) {
     const kf__shape *s = &g->values[g->inputs[0]].shape;
+    char who[400];
     size_t n = 0;
+    sample_name(t, index, who);
     if (t->dtype != dtype || !t->data)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "calibration sample %zu: data is missing or of another type than sample 0",
-                index);
-    if (dtype == KF_U8) {
-        int32_t c = kf_color_channels(g->meta.preprocess.color), given = t->rank == 3 && t->shape[2] == 1 ? c : 3;
-        if (s->rank != 4 || s->dim[1] != c)
-            KF_FAIL(err, KF_ERR_SHAPE,
-                    "calibration sample %zu: pixels are given, but the network does not take "
-                    "pictures of %d channel%s",
-                    index, c, c == 1 ? "" : "s");
-        if (t->rank != 3 || t->shape[2] != given || t->shape[0] != s->dim[2] || t->shape[1] != s->dim[3])
-            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: pixels of %lld x %lld x %s are needed", index,
-                    (long long)s->dim[2], (long long)s->dim[3], c == 1 ? "3 or 1" : "3");
-        n = (size_t)(t->shape[0] * t->shape[1] * given);
-    } else {
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%s: data is missing or of another type than sample 0", who);
+    if (dtype == KF_U8) KF_TRY(check_pixels(g, t, who, &n, err));
+    else {
         kf__shape have = kf__shape_make(t->rank < 0 || t->rank > KF_MAX_RANK ? 0 : t->rank, t->shape);
         char want[96], got[96];
         if (!kf__shape_equal(&have, s) || !kf__shape_count(s, &n))
-            KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: shape %s is needed, %s was given", index,
+            KF_FAIL(err, KF_ERR_SHAPE, "%s: shape %s is needed, %s was given", who,
                     kf__shape_text(s, want, sizeof want), kf__shape_text(&have, got, sizeof got));
         n *= sizeof(float);
     }
-    if (t->bytes < n)
-        KF_FAIL(err, KF_ERR_SHAPE, "calibration sample %zu: %zu bytes are needed, %zu were given", index, n, t->bytes);
+    if (t->bytes < n) KF_FAIL(err, KF_ERR_SHAPE, "%s: %zu bytes are needed, %zu were given", who, n, t->bytes);
     return KF_OK;
 }
 
@@ -192,7 +204,10 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     if (!graph || (!samples && n)) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_quantize: graph and samples are needed");
     KF_TRY(read_options(&o, options, err));
     if (n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "no calibration samples; 50 to 200 typical inputs are needed");
-    if (graph->quantized) KF_FAIL(err, KF_ERR_UNSUPPORTED, "the graph is quantized already");
+    if (graph->quantized)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                "%.200s: the graph is quantized already; quantize the float model it came from",
+                graph->g->meta.source ? graph->g->meta.source : "kf_graph_quantize");
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     for (size_t i = 0; i < graph->g->n_nodes; i++) { /* no pass removes these */
         const kf__node *q = &graph->g->nodes[i];

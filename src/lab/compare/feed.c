@@ -15,9 +15,10 @@ bool kf__feed_is_picture(const kf_comparison *w, size_t i) {
 kf_status kf__feed_load(const kf_comparison *w, size_t i, kf__feed *in, kf_error *err) {
     const char *path = w->samples->paths[i];
     kf_image_options io;
-    *in = (kf__feed){0};
+    *in = (kf__feed){.path = path};
     if (w->samples->tensors) {
         in->tensor = w->samples->tensors[i];
+        in->tensor.name = NULL; /* that is a file, and no input of a model */
         return KF_OK;
     }
     if (!kf__feed_is_picture(w, i)) {
@@ -56,8 +57,8 @@ static kf_status run_pixels(kf_session *s, const kf_tensor *t, float *to, size_t
     return st;
 }
 
-kf_status kf__feed_forward(const kf_comparison *w, int side, kf_session *s, const kf__feed *in, float *to,
-                           kf_error *err) {
+static kf_status forward(const kf_comparison *w, int side, kf_session *s, const kf__feed *in, float *to,
+                         kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     kf_image crop;
     kf_tensor out;
@@ -73,6 +74,12 @@ kf_status kf__feed_forward(const kf_comparison *w, int side, kf_session *s, cons
     st = kf_session_run_rgb(s, crop.pixels, crop.stride, to, w->classes, err);
     kf_image_free(&crop);
     return st;
+}
+
+kf_status kf__feed_forward(const kf_comparison *w, int side, kf_session *s, const kf__feed *in, float *to,
+                           kf_error *err) {
+    kf_status st = forward(w, side, s, in, to, err);
+    return st == KF_OK ? st : kf_error_prefix(err, st, "%.600s", in->path);
 }
 
 static kf_status session(const kf_model *m, kf_session **out, kf_error *err) {

@@ -9,6 +9,7 @@
 #include "kitfox/lab.h"
 
 typedef struct kf__feed {
+    const char *path; /* of the sample; the samples' */
     kf_image full;    /* a picture file */
     kf_tensor tensor; /* data: numbers, or pixels of the input's size */
     bool owned;       /* the tensor's data */

@@ -233,6 +233,7 @@ kf_status kf_samples_load_raw(const char *folder, size_t limit, const kf_raw_for
         if (st == KF_OK)
             st =
                 f->pixels ? make_pixels(f, &s, x, &out->tensors[i], err) : make_floats(f, &s, x, &out->tensors[i], err);
+        out->tensors[i].name = out->paths[i]; /* for messages of kf_graph_quantize */
     }
     if (st == KF_OK && (f->pixels || f->normalize) && most <= 1) /* one black picture may be; all of them are not */
         st = kf_error_set(

@@ -102,7 +102,7 @@ static kf_status load_picture(const char *path, const kf_preprocess *how, kf_ten
     if (st != KF_OK) return kf_file_explain(path, KF_FILE_PICTURE, st, err);
     st = kf_image_preprocess(&full, how, &crop, err);
     kf_image_free(&full);
-    if (st != KF_OK) return st;
+    if (st != KF_OK) return kf_error_prefix(err, st, "%.600s", path);
     size_t w = (size_t)crop.width, h = (size_t)crop.height, row = 3 * w;
     *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {crop.height, crop.width, 3}, .bytes = h * row};
     uint8_t *to = t->data = malloc(t->bytes);
@@ -138,6 +138,7 @@ kf_status kf_samples_load_some(kf_samples *p, const kf_preprocess *how,
         kf_status st = load_one(path, how, &t, &why);
         if (st == KF_OK) {
             p->paths[i] = p->paths[kept], p->paths[kept] = path;
+            t.name = path; /* for messages of kf_graph_quantize */
             p->tensors[kept++] = t;
             if (t.dtype != p->tensors[0].dtype)
                 KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: pictures and .npy files are mixed; calibrate with one kind",

@@ -87,6 +87,7 @@ static kf_status classify(void *ctx, void *state, size_t i, kf_error *err) {
     if (st == KF_OK) {
         st = kf_session_classify(state, &image, w->top, w->scores + i * w->top, &n, &why);
         kf_image_free(&image);
+        if (st != KF_OK) kf_error_prefix(&why, st, "%.600s", path);
     }
     kf_file_explain(path, KF_FILE_PICTURE, st, &why);
     if (st == KF_ERR_MEMORY || (st != KF_OK && w->o.strict)) return kf_error_set(err, st, "%s", why.text);

@@ -29,6 +29,7 @@ static int one(work *w, const char *path) {
         c.image = &image;
         st = kf_session_classify(w->s, &image, (size_t)w->o.top, top, &c.n, &why);
         c.ms = kf__now_ms() - begun;
+        if (st != KF_OK) kf_error_prefix(&why, st, "%.600s", path);
     }
     if (st == KF_OK) kf__answers_name(w->o.labels, top, c.n);
     else w->failed++, c.n = 0, c.error = why.text, c.status = st;
