@@ -6,8 +6,8 @@
 #include "data/text.h"
 #include "rewrite/written.h"
 
-/* What is read beside the steps of the check: the original, and what was made of it. */
-enum { OTHER_STEPS = 2 };
+/* What is read beside the runs of the check: the original, and what was made of it. */
+enum { OTHER_PARTS = 2 };
 
 typedef struct job {
     const char *model, *out;
@@ -18,7 +18,7 @@ typedef struct job {
     void *data; /* of the new file */
     size_t bytes;
     kf_rewrite_result result;
-    kf__steps steps;
+    kf__parts parts;
     kf_status apart; /* is a file that was read the one that will be written? */
     kf_error *err;
 } job;
@@ -49,7 +49,7 @@ static kf_status read_options(job *j, const kf_rewrite_options *options) {
     j->first = j->again = j->given;
     j->first.file = on_file, j->first.file_user = j;
     j->again.notice = NULL, j->again.node = NULL, j->again.file = NULL;
-    j->steps = (kf__steps){j->o.progress, j->o.user, j->model, 0, (size_t)j->o.runs + OTHER_STEPS};
+    j->parts = (kf__parts){j->o.progress, j->o.user, j->model, 0, (size_t)j->o.runs + OTHER_PARTS};
     return KF_OK;
 }
 
@@ -63,7 +63,7 @@ static kf_status read_model(job *j) {
     j->result.nodes_before = info.file_nodes;
     if (!info.file_nodes) j->result.nodes_before = info.n_nodes; /* a checkpoint: the graph that was built for it */
     j->result.inexact = info.quantized && j->o.form == KF_QDQ_EXACT;
-    return kf__step_done(&j->steps, j->err);
+    return kf__part_done(&j->parts, j->err);
 }
 
 /* The file once more, optimized, as bytes and read back from them. */
@@ -80,10 +80,10 @@ static kf_status work(job *j) {
     kf_rewrite_result *r = &j->result;
     KF_TRY(read_model(j));
     KF_TRY(error_in(j->model, rewrite(j), j->err));
-    KF_TRY(kf__step_done(&j->steps, j->err));
+    KF_TRY(kf__part_done(&j->parts, j->err));
     KF_TRY(kf_graph_get_info(j->back, &info, j->err));
     r->nodes_after = info.file_nodes, r->opset = info.opset;
-    kf_status st = kf__graph_compare(j->before, j->back, j->o.runs, &j->steps, &r->max_difference, j->err);
+    kf_status st = kf__graph_compare(j->before, j->back, j->o.runs, &j->parts, &r->max_difference, j->err);
     KF_TRY(error_in(j->out, st, j->err));
     r->inexact = r->inexact && r->max_difference > KF_MAX_DIFFERENCE;
     return kf_file_write(j->out, j->data, j->bytes, 1, j->err);

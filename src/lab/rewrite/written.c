@@ -78,12 +78,12 @@ static void pixels_of(const kf_preprocess *p, const kf_tensor *normalized, kf_te
     }
 }
 
-kf_status kf__step_done(kf__steps *steps, kf_error *err) {
-    if (!steps->progress || steps->progress(steps->user, ++steps->done, steps->total) == 0) return KF_OK;
-    KF_FAIL(err, KF_ERR_CANCELLED, "%.600s: stopped by the caller; nothing was written", steps->what);
+kf_status kf__part_done(kf__parts *parts, kf_error *err) {
+    if (!parts->progress || parts->progress(parts->user, ++parts->done, parts->total) == 0) return KF_OK;
+    KF_FAIL(err, KF_ERR_CANCELLED, "%.600s: stopped by the caller; nothing was written", parts->what);
 }
 
-static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, kf__steps *steps, double *worst,
+static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, kf__parts *parts, double *worst,
                               kf_error *err) {
     kf_graph_info a = {.size = sizeof a}, b = {.size = sizeof b};
     tensors in = {.n = 0}, raw = {.n = 0}, want = {.n = 0}, have = {.n = 0};
@@ -104,7 +104,7 @@ static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, kf__s
             kf_graph_run_reference(before, a.pixels ? raw.item : in.item, (size_t)in.n, want.item, (size_t)want.n, err);
         if (st == KF_OK) st = kf_graph_run_reference(after, in.item, (size_t)in.n, have.item, (size_t)have.n, err);
         for (int i = 0; st == KF_OK && i < have.n; i++) *worst = fmax(*worst, difference(&want.item[i], &have.item[i]));
-        if (st == KF_OK) st = kf__step_done(steps, err);
+        if (st == KF_OK) st = kf__part_done(parts, err);
     }
     release(&in);
     release(&raw);
@@ -116,18 +116,18 @@ static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, kf__s
 kf_status kf_graph_compare(kf_graph *before, kf_graph *after, int32_t runs,
                            int (*progress)(void *user, size_t done, size_t total), void *user, double *worst,
                            kf_error *err) {
-    kf__steps told = {.progress = progress, .user = user, .what = "kf_graph_compare", .total = (size_t)runs};
+    kf__parts told = {.progress = progress, .user = user, .what = "kf_graph_compare", .total = (size_t)runs};
     return kf__graph_compare(before, after, runs, &told, worst, err);
 }
 
-kf_status kf__graph_compare(kf_graph *before, kf_graph *after, int32_t runs, kf__steps *steps, double *worst,
+kf_status kf__graph_compare(kf_graph *before, kf_graph *after, int32_t runs, kf__parts *parts, double *worst,
                             kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
     if (!before || !after || !worst || runs < 0)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_compare: two graphs, worst, and runs of 0 or more are needed");
     *worst = 0;
     if (!runs) return KF_OK;
-    KF_TRY(compare_runs(before, after, runs, steps, worst, err));
+    KF_TRY(compare_runs(before, after, runs, parts, worst, err));
     KF_TRY(kf_graph_get_info(before, &info, err));
     double most = info.quantized ? KF_MAX_DIFFERENCE_QUANTIZED : KF_MAX_DIFFERENCE;
     if (*worst > most)
