@@ -90,6 +90,16 @@ kf_status cli_output_apart(const cli_output *o, const char *const *inputs, size_
     return KF_OK;
 }
 
+kf_status cli_outputs_apart(const cli_output *o, size_t n, const kf_dataset *data, kf_error *err) {
+    kf_dataset_item it;
+    for (size_t k = 0; k < n; k++)
+        for (size_t i = 0; o[k].path && i < kf_dataset_count(data); i++) {
+            KF_TRY(kf_dataset_get(data, i, &it, err));
+            KF_TRY(cli_output_apart(&o[k], &it.path, 1, err));
+        }
+    return KF_OK;
+}
+
 static bool same_output(const char *a, const char *b) {
     struct stat x, y;
     if (strcmp(a, b) == 0) return true;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "common/cancel.h"
-#include "kitfox/compile.h"
+#include "kitfox/lab.h"
 
 /** Largest JSON inputs in bytes: the parser takes up to 45 times as much memory. */
 #define CLI_MAX_JSON ((size_t)8 << 20)
@@ -44,5 +44,7 @@ kf_status cli_outputs_check(const cli_output *o, size_t n, const char *const *in
 /** Is it one of these inputs, by device and inode? ARGUMENT then. NULL entries, "-" and names that lead nowhere are
  * passed over. */
 kf_status cli_output_apart(const cli_output *o, const char *const *inputs, size_t n, kf_error *err);
+/** Is one of the `n` outputs a picture of `data`? ARGUMENT then. */
+kf_status cli_outputs_apart(const cli_output *o, size_t n, const kf_dataset *data, kf_error *err);
 
 #endif

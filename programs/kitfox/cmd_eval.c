@@ -99,15 +99,10 @@ static kf_status check_outputs(const options *o, const cli_output out[N_OUTPUTS]
 }
 
 static kf_status check_pictures(const kf_dataset *d, const options *o, kf_error *err) {
-    kf_dataset_item it;
     if (kf_dataset_count(d) == 0)
         return cli_error_at(err, KF_ERR_ARGUMENT, o->choice.list ? o->choice.list : o->data,
                             "no pictures; class folders with pictures or a labels.csv are needed");
-    for (size_t i = 0; (o->predictions || o->confusion) && i < kf_dataset_count(d); i++) {
-        KF_TRY(kf_dataset_get(d, i, &it, err));
-        for (int k = 0; k < N_OUTPUTS; k++) KF_TRY(cli_output_apart(&o->common.outputs[k], &it.path, 1, err));
-    }
-    return KF_OK;
+    return cli_outputs_apart(o->common.outputs, N_OUTPUTS, d, err);
 }
 
 static kf_status evaluate(const kf_model *m, const kf_dataset *d, const options *o, kf_error *err) {
