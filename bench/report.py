@@ -81,7 +81,7 @@ def steps(own):
     lines = ["| step | kernel | output | M multiply-adds | ms | limit ms | of the limit |", "|---|---|---|---|---|---|---|"]
     for i, step in enumerate(own["steps"]):
         least = limit_of(step, limit)
-        lines.append("| %d %s | %s | %s | %.3f | %.4f | %s | %s |" % (i, step["name"], step["kernel"], "x".join(map(str, step["shape"][1:])), step["macs"] / 1e6,
+        lines.append("| %d %s | %s | %s | %.3f | %.4f | %s | %s |" % (i, step["node"], step["kernel"], "x".join(map(str, step["shape"][1:])), step["macs"] / 1e6,
                                                                      step["ms"], number(least, "%.4f"), number(least and 100 * least / step["ms"], "%.0f %%")))
     total, least = sum(s["ms"] for s in own["steps"]), sum(limit_of(s, limit) or 0 for s in own["steps"])
     lines.append("| all | | | %.3f | %.4f | %s | %s |" % (sum(s["macs"] for s in own["steps"]) / 1e6, total, number(least or None, "%.4f"),

@@ -173,12 +173,11 @@ KF_API void kf_quantize_options_init(kf_quantize_options *options);
  *  target some minutes; memory stays below 1 GB (fewer samples are used beyond that). The same samples and
  *  options give the same integers on every instruction set with fused multiply-add ("avx2" and up) and with any number
  *  of threads; "sse4" and "scalar" may give others, as they round the sums of f32 layers differently.
- *  A sample's `name` (its file, or NULL) is what messages call it. `options` may be NULL: defaults. The samples stay the
- *  caller's.
- *  ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or limit out
- *  of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a network
- *  that cannot be quantized, or already is. CANCELLED: `progress` asked for it. On any failure after the checks the
- *  graph must be destroyed; no file was written. */
+ *  A sample's `name` (its file, or NULL) is what messages call it. `options` may be NULL: defaults. The samples stay
+ * the caller's. ARGUMENT: no or odd samples, an unknown int16 node, int16 weights asked of a node without, a target or
+ * limit out of range, fewer than 8 samples with a target. SHAPE: samples that do not fit the input. UNSUPPORTED: a
+ * network that cannot be quantized, or already is. CANCELLED: `progress` asked for it. On any failure after the checks
+ * the graph must be destroyed; no file was written. */
 KF_API kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n_samples,
                                    const kf_quantize_options *options, kf_error *err);
 

@@ -330,7 +330,7 @@ static kf_status load_compiled(const char *arg, const cli_common *c, const kf_mo
                                kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     KF_TRY(kf_file_explain(arg, KF_FILE_KFX, kf_model_load(arg, o, out, err), err));
-    if (!c->pictures || kf_model_get_info(*out, &info) != KF_OK) return KF_OK;
+    if (!c->pictures || kf_model_get_info(*out, &info, NULL) != KF_OK) return KF_OK;
     const cli_prepared p = {info.preprocess_origin, info.preprocess_source, &info.preprocess, true, false};
     cli_tell_preprocess(arg, &p, &c->picture);
     return KF_OK;

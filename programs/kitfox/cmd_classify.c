@@ -47,7 +47,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
 
 static kf_origin origin_of(const kf_model *m) {
     kf_model_info info = {.size = sizeof info};
-    if (!m || kf_model_get_info(m, &info) != KF_OK) return KF_ORIGIN_UNKNOWN;
+    if (!m || kf_model_get_info(m, &info, NULL) != KF_OK) return KF_ORIGIN_UNKNOWN;
     return info.preprocess_origin;
 }
 

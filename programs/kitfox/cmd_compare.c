@@ -77,7 +77,7 @@ static void print_json(const kf_comparison *w, const options *o) {
     json_decref(numbers);
     for (int k = 0; k < 2; k++) {
         kf_model_info info = {.size = sizeof info};
-        kf_model_get_info(w->models[k], &info);
+        kf_model_get_info(w->models[k], &info, NULL);
         json_object_set_new(all, k ? "preprocess_origin_b" : "preprocess_origin_a",
                             json_string(kf_origin_name(info.preprocess_origin)));
     }

@@ -70,7 +70,7 @@ static kf_status write_confusion(const kf_model *m, const options *o, const kf_e
 static kf_status print(const kf_model *m, const options *o, const kf_evaluation *e, kf_error *err) {
     char text[300];
     kf_model_info info = {.size = sizeof info};
-    KF_TRY(kf_model_get_info(m, &info));
+    KF_TRY(kf_model_get_info(m, &info, err));
     if (!e->images) return cli_error(err, KF_ERR_IO, "%.600s: none of %zu pictures could be read", o->data, e->failed);
     snprintf(text, sizeof text,
              "%zu pictures  top-1 %.2f %% (95 %%: %.2f to %.2f)  top-5 %.2f %%  %.1f pictures/s  %zu skipped",

@@ -129,7 +129,7 @@ void doctor_look(const char *name, const kf_model *m, const kf_samples *samples,
     look l = {.samples = samples};
     kf_model_info info = {.size = sizeof info};
     way w[N_WAYS];
-    if (kf_model_get_info(m, &info) == KF_OK && begin(&l, m, &info, threads)) {
+    if (kf_model_get_info(m, &info, NULL) == KF_OK && begin(&l, m, &info, threads)) {
         double own = measure(&l, &info.preprocess), best = own;
         int n = other_ways(&info.preprocess, w), which = -1;
         for (int i = 0; i < n; i++) {
@@ -157,11 +157,11 @@ void doctor_look_dataset(const char *name, const kf_model *m, const kf_dataset *
     kf_dataset_item it;
     kf_model_info info = {.size = sizeof info};
     size_t count = kf_dataset_count(d), n = count < MOST ? count : MOST;
-    if (n < FEWEST || kf_model_get_info(m, &info) != KF_OK || info.quantized) return;
+    if (n < FEWEST || kf_model_get_info(m, &info, NULL) != KF_OK || info.quantized) return;
     if (!(s.paths = calloc(n, sizeof *s.paths))) return;
     for (; s.n < n; s.n++) {
         if (kf_dataset_get(d, s.n * count / n, &it, NULL) != KF_OK || !(s.paths[s.n] = strdup(it.path))) break;
     }
-    if (s.n == n && kf_samples_load(&s, &info.preprocess, NULL) == KF_OK) doctor_look(name, m, &s, threads);
+    if (s.n == n && kf_samples_load(&s, &info.preprocess, NULL, NULL, NULL) == KF_OK) doctor_look(name, m, &s, threads);
     kf_samples_free(&s);
 }

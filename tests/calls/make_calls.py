@@ -47,7 +47,7 @@ kf_graph_quantized_summary.agreement kf_graph_quantized_summary.sqnr kf_graph_qu
 kf_options_read.from kf_graph_trim.types kf_graph_trim.names kf_model_load.options
 kf_session_replace.values kf_dataset_open.list kf_error_set.fmt kf_error_prefix.fmt kf_scores_json.top
 kf_file_write.data kf_options_read.type kf_info_write.type kf_evaluation_page.model kf_graph_trim.types kf_graph_trim.names
-kf_graph_set_labels.labels kf_labels_fit.labels kf_classify_files.failed kf_samples_load_some.skipped kf_labels_check.labels kf_labels_check.model kf_rewrite.result""".split())
+kf_graph_set_labels.labels kf_labels_fit.labels kf_classify_files.failed kf_samples_load_some.skipped kf_labels_check.labels kf_labels_check.model kf_rewrite.result kf_file_explain.path""".split())
 # Numbers outside their range, by parameter or by call and parameter.
 BAD = {
     "index": ["-1", "1000000"], "frames": ["0", "-1", "2"], "step": ["-2", "1000000"], "threads": ["-4", "65", "100000"], "level": ["77", "-1"],

@@ -24,7 +24,7 @@ with tempfile.TemporaryDirectory() as folder:
     check("it runs", p.returncode == 0 and len(lines) == 2, p.stdout + p.stderr)
     e = json.loads(kit.run("eval", model, "--data", data, "--json")[1])
     check("one picture of six is in the wrong folder", e["images"] == 6 and abs(e["top1"] - 500 / 6) < 1e-3, e)
-    check("the numbers of eval", lines[0] == f"{e['images']} pictures, {e['failed']} failed: top-1 {e['top1']:.2f} % "
+    check("the numbers of eval", lines[0] == f"{e['images']} pictures, {e['skipped']} failed: top-1 {e['top1']:.2f} % "
           f"({e['low']:.2f} to {e['high']:.2f}), top-5 {e['top5']:.2f} %", lines)
     c = json.loads(kit.run("compare", model, other, "--data", data, "--json")[1])
     check("the numbers of compare", lines[1] == f"{round(c['agreement'] * c['images'] / 100)} of {c['images']} answers are the same, "

@@ -129,7 +129,7 @@ static kf_status several(const kf__classes *c, size_t i, const int32_t of[2], kf
 /* -1: no number. */
 static int64_t number_of(const char *name) {
     char *end;
-    if (!isdigit((unsigned char)*name)) return -1;
+    if (*name < '0' || *name > '9') return -1;
     long long n = strtoll(name, &end, 10);
     return *end ? -1 : n;
 }

@@ -107,7 +107,7 @@ bool kf__synset_read(const char *name, uint32_t *id) {
     uint32_t x = 0;
     if (name[0] != 'n' && name[0] != 'N') return false;
     for (int i = 1; i <= DIGITS; i++) {
-        if (!isdigit((unsigned char)name[i])) return false;
+        if (name[i] < '0' || name[i] > '9') return false;
         x = 10 * x + (uint32_t)(name[i] - '0');
     }
     *id = x;
