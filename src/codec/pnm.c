@@ -1,5 +1,7 @@
 /* PPM and PGM, plain (P2, P3) and raw (P5, P6), any maximum value up to 65535.
  * Owner rule: the picture belongs to the caller. */
+#include <math.h>
+
 #include "codec/codec.h"
 
 typedef struct cursor {
@@ -20,6 +22,9 @@ static int64_t number(cursor *c) {
     }
     return v;
 }
+
+/* As Pillow: in double, and halves go to the even number. */
+static uint8_t scaled(int64_t v, int64_t maxval) { return (uint8_t)lrint((double)v / (double)maxval * 255); }
 
 static int64_t sample(cursor *c, int raw, int64_t maxval) {
     if (!raw) return number(c);
@@ -53,7 +58,7 @@ kf_status kf__codec_pnm(const uint8_t *data, size_t bytes, const kf_image_option
                 return kf__codec_fail(err, KF_ERR_FORMAT, "PNM sample %lld is missing or above the maximum",
                                       (long long)i);
             }
-            uint8_t b = (uint8_t)((v * 255 + maxval / 2) / maxval);
+            uint8_t b = scaled(v, maxval);
             int first = channels == 3 ? k : 0;
             int count = channels == 3 ? 1 : 3;
             for (int to = first; to < first + count; to++) out->pixels[3 * i + to] = b;

@@ -63,7 +63,7 @@ static void test_formats(void **state) {
     (void)state;
     const char *names[] = {"sub0.jpg",   "sub1.jpg",    "sub2.jpg", "progressive.jpg", "grey.jpg",
                            "rgb.png",    "palette.png", "grey.png", "rgba.png",        "lossless.webp",
-                           "colour.ppm", "grey.pgm",    "one.png"};
+                           "colour.ppm", "grey.pgm",    "one.png",  "maxval.ppm"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         expect_pixels(names[i], names[i][0] == 's' || strstr(names[i], ".jpg") ? 1 : 0);
     expect_pixels("lossy.webp", 2);
