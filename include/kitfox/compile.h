@@ -265,7 +265,8 @@ typedef struct kf_file_kind {
 KF_API const kf_file_kind *kf_file_recognize(const void *data, size_t bytes);
 /** After a call that reads `path` failed with status `st`: if the status is about the content (FORMAT, UNSUPPORTED,
  *  LIMIT, CORRUPT) and the file is of a known kind that is not in the bits `reads`, the text in `err` becomes
- *  "PATH: this is WHAT; ADVICE". Returns `st` in any case. Thread safe. */
+ *  "PATH: this is WHAT; ADVICE". Returns `st` in any case, and does nothing where `path` is NULL. Thread safe.
+ */
 KF_API kf_status kf_file_explain(const char *path, uint32_t reads, kf_status st, kf_error *err);
 /** SHA-256 of a file as 64 lower-case hexadecimal digits and a final 0. Errors: ARGUMENT, IO. */
 KF_API kf_status kf_file_sha256(const char *path, char hex[65], kf_error *err);
