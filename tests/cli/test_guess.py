@@ -178,6 +178,28 @@ def options(folder):
 
 
 @case
+def yaml(folder):
+    """The file has mean and scale; how its pictures come to the network's size it does not say."""
+    named(folder, "m.onnx")
+    shutil.copytree(EXAMPLES, os.path.join(folder, "cal"))
+    config = write(folder, "c.yaml", b"""model_parameters: {onnx_model: m.onnx, working_dir: out, output_model_file_prefix: m}
+input_parameters: {input_type_rt: rgb, input_layout_rt: NHWC, input_type_train: rgb, input_layout_train: NCHW, norm_type: data_mean_and_scale,
+  mean_value: 123.675 116.28 103.53, scale_value: 0.01712475 0.017507 0.01742919}
+calibration_parameters: {cal_data_dir: cal, preprocess_on: True, calibration_type: default}
+compiler_parameters: {compile_mode: latency}
+""")
+    code, _, err = run("check", config)
+    check("YAML: how pictures are resized was assumed", code == 0 and err.count("assumed") == 1 and "bicubic" in err, (code, err))
+    os.rename(os.path.join(folder, "m.onnx"), os.path.join(folder, "mobilenetv3_small_100.onnx"))
+    with open(config) as f:
+        text = f.read().replace("m.onnx", "mobilenetv3_small_100.onnx")
+    code, _, err = run("check", write(folder, "d.yaml", text.encode()))
+    check("YAML: recognized", code == 0 and "assumed" not in err, (code, err))
+    code, _, err = run("quantize", config, "--mean", "0.5")
+    check("YAML: the file says mean and scale", code == 2 and "--mean" in err, (code, err))
+
+
+@case
 def doctor(folder):
     if not os.path.isdir(SMALL):
         print("SKIP: pictures of ten classes are not here; the hint is not tested")

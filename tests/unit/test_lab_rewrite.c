@@ -172,6 +172,30 @@ static void test_picture(void **state) {
     kf_graph_destroy(&g);
 }
 
+/* Every member that a person may set, from C and into the model. */
+static void test_members(void **state) {
+    kf_graph *g = NULL;
+    kf_model *m = NULL;
+    kf_error err = {0};
+    kf_model_info info = {.size = sizeof info};
+    kf_preprocess given;
+    (void)state;
+    kf_preprocess_init(&given);
+    given.crop = KF_CROP_FIT_PAD, given.filter = KF_FILTER_NEAREST, given.color = KF_COLOR_BGR, given.crop_pct = 0.5;
+    uint32_t fields = bit("crop_mode") | bit("interpolation") | bit("color") | bit("crop_pct");
+    gb_ok(kf_graph_import(model, NULL, &g, &err), &err);
+    gb_ok(kf_graph_change_picture(g, &given, fields, 0, &err), &err);
+    gb_ok(kf_graph_compile(g, NULL, &m, &err), &err);
+    gb_ok(kf_model_get_info(m, &info, &err), &err);
+    assert_int_equal(info.preprocess.crop, KF_CROP_FIT_PAD);
+    assert_int_equal(info.preprocess.filter, KF_FILTER_NEAREST);
+    assert_int_equal(info.preprocess.color, KF_COLOR_BGR);
+    assert_true(info.preprocess.crop_pct == 0.5);
+    assert_int_equal(info.preprocess_origin, KF_ORIGIN_GIVEN);
+    kf_model_destroy(&m);
+    kf_graph_destroy(&g);
+}
+
 static void test_check(void **state) {
     kf_error err = {0};
     kf_check_result r = {.size = sizeof r};
@@ -236,6 +260,6 @@ int main(void) {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_stops),   cmocka_unit_test(test_refused),
                                        cmocka_unit_test(test_beside),  cmocka_unit_test(test_check),
                                        cmocka_unit_test(test_unknown), cmocka_unit_test(test_verdicts),
-                                       cmocka_unit_test(test_picture)};
+                                       cmocka_unit_test(test_picture), cmocka_unit_test(test_members)};
     return cmocka_run_group_tests(tests, set_up, clean_up);
 }

@@ -43,6 +43,16 @@ static kf_status check_input(const kf__rdk_job *j, const kf_tensor *in, kf_error
     return KF_OK;
 }
 
+/* The file says mean and scale; how pictures come to the network's size is no key of it. */
+static void note_assumed(kf__rdk_job *j, const kf_graph_info *info) {
+    char text[200];
+    const kf_preprocess *p = &info->preprocess;
+    if (!j->c->pictures || !p->valid || info->preprocess_origin != KF_ORIGIN_ASSUMED) return;
+    snprintf(text, sizeof text, "assumed that pictures are resized by %s, and the centre cut with crop_pct %.4g",
+             kf_filter_name(p->filter), p->crop_pct);
+    kf__rdk_note(j, text);
+}
+
 /* mean and scale of the file as the preprocessing that goes into the model. */
 static kf_status set_preprocess(kf__rdk_job *j, kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
@@ -51,6 +61,7 @@ static kf_status set_preprocess(kf__rdk_job *j, kf_error *err) {
     if (j->c->runtime == KF_INPUT_NV12) KF_TRY(kf_graph_set_input_range(j->g, j->c->limited, err));
     kf_preprocess p = info.preprocess;
     if (!p.valid) kf_preprocess_init(&p);
+    note_assumed(j, &info);
     p.color = j->c->trained == KF_INPUT_BGR ? KF_COLOR_BGR : KF_COLOR_RGB;
     kf_preprocess_set_scale(&p, j->c->mean, j->c->scale);
     kf_status st = kf_graph_set_preprocess(j->g, &p, err);
