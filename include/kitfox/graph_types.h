@@ -16,8 +16,8 @@ typedef struct kf_import_options {
     size_t size; /**< sizeof(kf_import_options), set by the init function */
     const char
         *input_shape; /**< "1x3x224x224", or "NAME=1x3x48x192" per input separated by ';'; NULL: the file's own */
-    const kf_preprocess *
-        preprocess; /**< NULL: what the file says, else that of the architecture, else ImageNet's for a picture input */
+    const kf_preprocess
+        *preprocess; /**< NULL: what the file says, else what is recognized, else ImageNet's for a picture input */
     const char *const *labels; /**< one for each element of output 0; NULL: what the file says, else none */
     int32_t n_labels;          /**< 0 with `labels`: no names, whatever the file says */
     kf_message_fn notice;      /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */

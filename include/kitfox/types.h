@@ -138,7 +138,7 @@ typedef enum kf_scores_kind {
 typedef enum kf_origin {
     KF_ORIGIN_UNKNOWN = 0,
     KF_ORIGIN_GIVEN = 1,      /**< by whoever imported the model */
-    KF_ORIGIN_RECOGNIZED = 2, /**< from a file beside the model, or from the architecture's name */
+    KF_ORIGIN_RECOGNIZED = 2, /**< from a file beside the model, a name, or the network's own form */
     KF_ORIGIN_ASSUMED = 3,    /**< nobody said anything: ImageNet's */
     KF_ORIGIN_COUNT
 } kf_origin;
