@@ -48,7 +48,8 @@ static const char *verdict_CONCAT(const kf__graph *g, const kf__node *n) {
 
 static const char *verdict_SOFTMAX(const kf__graph *g, const kf__node *n) {
     const kf__shape *y = &g->values[n->out[0]].shape;
-    return y->rank == 2 || (n->attrs.axis == 1 && is_flat(y)) ? NULL : "softmax is supported over classes only";
+    const bool over_classes = n->attrs.axis == 1 || n->attrs.axis == 1 - y->rank;
+    return over_classes && is_flat(y) ? NULL : "softmax is supported over classes only";
 }
 
 /* A reshape of an image into classes moves its elements. */

@@ -13,6 +13,13 @@
  * maps of 14 x 14 do not. */
 enum { ENOUGH = 40000 };
 
+/* A clip of what a sigmoid made, as exporters write against a logarithm of 0: it stays f32 with its sigmoid. */
+static bool clips_sigmoid(const kf__graph *g, const kf__node *n) {
+    const int32_t made = n->n_in > 0 && n->in[0] >= 0 ? g->values[n->in[0]].producer : -1;
+    return n->op == KF_OP_ACT && n->attrs.act.kind == KF_ACT_CLIP && made >= 0 &&
+           kf__activation_by_expf(&g->nodes[made].attrs.act);
+}
+
 bool kf__assign_ends_in_float(const kf__graph *g, kf__vid v) {
     for (size_t k = 0; k < g->n_outputs; k++)
         if (g->outputs[k] == v) return true;
@@ -21,7 +28,8 @@ bool kf__assign_ends_in_float(const kf__graph *g, kf__vid v) {
             const kf__node *n = &g->nodes[i];
             if (n->in[k] != v) continue;
             if (n->op == KF_OP_SOFTMAX || kf__head_is_float(g, n)) return true;
-            if (k == 0 && kf__op_keeps_integers(n->op) && kf__assign_ends_in_float(g, n->out[0])) return true;
+            const bool same = kf__op_keeps_integers(n->op) || clips_sigmoid(g, n);
+            if (k == 0 && same && kf__assign_ends_in_float(g, n->out[0])) return true;
         }
     return false;
 }

@@ -125,14 +125,29 @@ def no_scores(folder):
 
 
 @case
+def softmax_over_one(folder):
+    """A softmax along the batch gives 1 everywhere, not probabilities: it is no softmax over classes."""
+    for axis, opset in ((0, 13), (-2, 13), (0, 11)):
+        g = tiny_onnx.Graph([1, 3, 32, 32])
+        g.conv(3, 8), g.add("GlobalAveragePool"), g.add("Flatten", axis=1), g.fc(8, 5), g.add("Softmax", axis=axis)
+        code, out, err = run("classify", write(folder, "batch.onnx", g.bytes([1, 5], opset)), PICTURE)
+        check(f"axis {axis}: refused", code == 1 and not out and says(err, "Softmax .. supported"), (code, out, err))
+
+
+@case
 def quantizes(folder):
     """A sigmoid head stays f32, and so does the scale of an average pool before the global one."""
     calib = os.path.join(folder, "c")
     os.makedirs(calib)
     for i in range(3):
         npy(os.path.join(calib, f"{i}.npy"), (1, 3, 64, 64), [math.sin(i + k * 0.37) for k in range(3 * 64 * 64)])
-    for name, kind in (("q_sigmoid_head", "independent"), ("avgpool_scales", "logits")):
-        onnx, kfx = os.path.join(CASES, name + ".onnx"), os.path.join(folder, name + ".kfx")
+    g = tiny_onnx.Graph([1, 3, 64, 64])
+    g.conv(3, 8), g.add("GlobalAveragePool"), g.add("Flatten", axis=1), g.fc(8, 5), g.add("Sigmoid")
+    g.add("Clip", g.const([], [1e-6]), g.const([], [1.0])), g.add("Identity")
+    clipped = write(folder, "clipped_sigmoid.onnx", g.bytes([1, 5]))
+    for name, kind in (("q_sigmoid_head", "independent"), ("avgpool_scales", "logits"), ("clipped_sigmoid", "independent")):
+        onnx = clipped if name == "clipped_sigmoid" else os.path.join(CASES, name + ".onnx")
+        kfx = os.path.join(folder, name + ".kfx")
         code, out, err = run("quantize", onnx, "--calib", calib, "-o", kfx)
         check(f"{name}: quantized", code == 0, err)
         check(f"{name}: {kind}", info(kfx).get("scores") == kind, info(kfx))
