@@ -28,7 +28,7 @@ static size_t eltwise_run(const kf__eltwise_q *e, size_t n) {
             store_q(e->out, q->out, i, round_q(x, &p), VL);
             continue;
         }
-        if (q->post.kind == KF_ACT_CLIP) x = MINF(MAXF(x, SETF(q->post.lo)), SETF(q->post.hi));
+        if (q->post.kind == KF_ACT_CLIP) x = clip(x, q->post.lo, q->post.hi);
         memcpy((float *)e->out + i, &x, sizeof x);
     }
     return i;

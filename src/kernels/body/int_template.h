@@ -52,12 +52,19 @@ INLINE F hswish(F x, F k) { return MULF(CLAMP6(ADDF(x, SETF(3.0f))), MULF(x, k))
 
 INLINE V round_q(F x, const params *p) { return ADDI(RNE(MINF(MAXF(x, p->flo), p->fhi)), p->zero); }
 
+/* Both words return their second operand where one is NaN: x is the second, so that NaN stays NaN. Where both are zeros
+ * the bound wins, as in kf__clip: 0 is added first, which makes 0 of -0. */
+INLINE F clip(F x, float lo, float hi) {
+    const float zero = lo == 0 || hi == 0 ? 0.0f : -0.0f;
+    return MINF(SETF(hi), MAXF(SETF(lo), ADDF(x, SETF(zero))));
+}
+
 NOINLINE F activate(F x, const kf__requant *q, F k) {
     switch (q->act.kind) {
-    case KF_ACT_CLIP: return MINF(MAXF(x, SETF(q->act.lo)), SETF(q->act.hi));
+    case KF_ACT_CLIP: return clip(x, q->act.lo, q->act.hi);
     case KF_ACT_HSWISH: return hswish(x, k);
-    case KF_ACT_HSIGMOID: return MULF(MINF(MAXF(ADDF(x, SETF(3.0f)), SETF(0.0f)), SETF(6.0f)), SETF(1.0f / 6.0f));
-    case KF_ACT_HARDSIGMOID: return MINF(MAXF(ADDF(MULF(x, SETF(q->act.lo)), SETF(q->act.hi)), SETF(0.0f)), SETF(1.0f));
+    case KF_ACT_HSIGMOID: return MULF(clip(ADDF(x, SETF(3.0f)), 0.0f, 6.0f), SETF(1.0f / 6.0f));
+    case KF_ACT_HARDSIGMOID: return clip(ADDF(MULF(x, SETF(q->act.lo)), SETF(q->act.hi)), 0.0f, 1.0f);
     case KF_ACT_SIGMOID:
     case KF_ACT_SILU: {
         float lane[VL];
@@ -91,7 +98,7 @@ NOINLINE void finish_general(const V *acc, const kf__requant *q, const params *p
         store_q(out, q->out, at, round_q(x, p), n);
         return;
     }
-    if (q->post.kind == KF_ACT_CLIP) x = MINF(MAXF(x, SETF(q->post.lo)), SETF(q->post.hi));
+    if (q->post.kind == KF_ACT_CLIP) x = clip(x, q->post.lo, q->post.hi);
     float lane[VL];
     memcpy(lane, &x, sizeof lane);
     memcpy((float *)out + at, lane, n * sizeof(float));
