@@ -36,7 +36,7 @@ KF_API kf_status kf_graph_import_onnx_memory(const void *data, size_t bytes, con
 /** A checkpoint of timm's or torchvision's MobileNetV3 from memory: `n` tensors, each with its name as in the state
  *  dictionary, dtype (F32, F16, BF16; others only where the network needs no number of them, as counters), shape and
  *  dense row-major data of any alignment. They stay the caller's and are copied. `arch` is a name of kf_zoo_get; NULL:
- *  options->arch, else recognised by the tensors. `options` as for kf_graph_import. No file is read. Errors name the
+ *  options->arch, else recognized by the tensors. `options` as for kf_graph_import. No file is read. Errors name the
  *  tensor: ARGUMENT (no name, one twice, no data, bytes that do not fit the shape, an unknown architecture), FORMAT
  * (not finite, another type), SHAPE, UNSUPPORTED (missing, left over, no architecture fits), LIMIT (4096 tensors),
  * MEMORY. */

@@ -22,7 +22,7 @@ typedef struct kf_import_options {
     int32_t n_labels;          /**< 0 with `labels`: no names, whatever the file says */
     kf_message_fn notice;      /**< warnings ("IR version 12 is newer than ..."); NULL: dropped */
     void *notice_user;
-    const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognised by its tensors */
+    const char *arch; /**< of a safetensors checkpoint: a timm name; NULL: recognized by its tensors */
     /** Called for each node of an ONNX file, in its order, before any is translated: also when the import then fails at
      * one of them. `op` has its domain before it where that is not ONNX's own ("com.microsoft.FusedConv"). `known` is 0
      * for an operator that cannot be imported. Strings live for the call. NULL: none. */

@@ -188,7 +188,7 @@ const struct argp cli_limits_argp = {.options = LIMITS, .parser = parse_limit};
 static const struct argp_option IMPORT[] = {
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing of a timm model", 10},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for ONNX files with free dimensions", 10},
-    {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 10},
+    {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognized)", 10},
     {"max-fold-bytes", CLI_KEY_MAX_FOLD, "N", 0, CLI_MAX_FOLD_HELP, 10},
     {"scores", SCORES, "WHAT", 0,
      "what the first output gives: logits, probabilities, independent, log or features (default: as the model says)",

@@ -21,7 +21,7 @@ static const struct argp_option OPTIONS[] = {
     {"check", KEY_CHECK, "N", 0,
      "random inputs that have to give the same outputs before anything is written (default: 3; 0 for none)", 0},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for files with free dimensions", 0},
-    {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognised)", 0},
+    {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognized)", 0},
     {"max-fold-bytes", CLI_KEY_MAX_FOLD, "N", 0, CLI_MAX_FOLD_HELP, 0},
     {"qdq", 'q', "exact|scales", 0,
      "of a quantized model: arithmetic equal to the bit (default), or real scales as other toolchains read them", 0},

@@ -13,7 +13,7 @@
 
 #include "common/cli.h"
 
-enum { NARROW = 100, LEAST = 20, INDENT = 4 };
+enum { NARROW = 100, TABLE = 64, LEAST = 20, INDENT = 4 };
 
 /* ---- the terminal ------------------------------------------------------------------------------------------------ */
 
@@ -68,16 +68,22 @@ static size_t line_length(const char *s, size_t n) {
     return end ? (size_t)(end - s) : n;
 }
 
-/* One word and the spaces before it; a line that has to break does so in the spaces, and long runs of them shrink. */
+/* One word and the spaces before it; a line that has to break does so in the spaces. Long runs of them shrink where the
+ * terminal is too narrow for columns of a table. */
 static bool fold_word(sink *k, const char *s, size_t spaces, size_t n) {
-    static const char BREAK[] = "\n    ";
-    size_t gap = spaces > 2 && k->column ? 2 : spaces, width = width_of(s + spaces, n - spaces);
+    static const char BREAK[] = "\n    ", SPACES[] = "                                ";
+    bool shrink = k->columns < TABLE && k->column;
+    size_t gap = spaces > 2 && shrink ? 2 : spaces, width = width_of(s + spaces, n - spaces);
     if (k->column > INDENT && k->column + gap + width > k->columns) {
         if (!put(k->fd, BREAK, sizeof BREAK - 1)) return false;
         k->column = INDENT, gap = 0;
     }
     k->column += gap + width;
-    return put(k->fd, "                ", gap < 16 ? gap : 16) && put(k->fd, s + spaces, n - spaces);
+    for (size_t n_put; gap; gap -= n_put) {
+        n_put = gap < sizeof SPACES - 1 ? gap : sizeof SPACES - 1;
+        if (!put(k->fd, SPACES, n_put)) return false;
+    }
+    return put(k->fd, s + spaces, n - spaces);
 }
 
 static bool fold_line(sink *k, const char *s, size_t n) {

@@ -8,6 +8,9 @@
 #include "import/name_index.h"
 #include "zoo/zoo.h"
 
+/* The smallest network has over 150 tensors. To learn all names takes as long as to build all networks, which small and
+ * damaged files are not worth. */
+enum { LEAST_TENSORS = 100 };
 enum { MAX_WORDS = 128, MAX_DROPPED = 16, MAX_NAME = 512, MAX_NOTE = 200 };
 
 /* Words of names: between dots. */
@@ -145,6 +148,7 @@ kf_status kf__checkpoint_plain_names(kf__container *c, bool *changed, void (*not
     known all = {.words = {.arena = &c->arena, .most = MAX_WORDS}};
     words dropped = {.arena = &c->arena, .most = MAX_DROPPED};
     *changed = false;
+    if (c->n_tensors < LEAST_TENSORS) return KF_OK;
     kf_status st = learn(&all, err);
     if (st == KF_OK) st = rename_all(c, &all, &dropped, changed, err);
     kf__name_index_free(&all.names);

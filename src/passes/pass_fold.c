@@ -11,7 +11,7 @@ static kf_status set_const(kf__graph *g, kf__vid v, const kf__dense *d, kf_error
     if (!kf__shape_count(&d->shape, &count))
         KF_FAIL(err, KF_ERR_SHAPE, "%s: folded shape overflows", g->values[v].name);
     size_t bytes = count * kf_dtype_size(d->dtype);
-    /* An empty tensor is a constant too, and constants are recognised by `data`. */
+    /* An empty tensor is a constant too, and constants are recognized by `data`. */
     void *copy = kf__arena_alloc(&g->arena, bytes ? bytes : 1);
     if (!copy) KF_FAIL_MEMORY(err, bytes);
     if (bytes) memcpy(copy, d->data, bytes);

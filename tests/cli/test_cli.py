@@ -213,7 +213,7 @@ def verdicts(folder):
     check("check: every node has a verdict, none unsupported", code == 0 and len(rows) == 141 and kinds["unsupported"] == 0 and kinds["fused"] > 60, (kinds, err))
     checkpoint = os.path.join(ROOT, "data", "everyday10.safetensors")
     code, _, err = run("check", checkpoint)
-    check("check: a checkpoint is recognised", code == 0, err)
+    check("check: a checkpoint is recognized", code == 0, err)
     code, _, err = run("check", checkpoint, "--arch", "mobilenetv3_large_100")
     check("check: the first tensor that does not fit is named", code == 1 and "tensor blocks." in err, err)
     code, _, err = run("check", checkpoint, "--arch", "nonsense")

@@ -83,7 +83,7 @@ static void test_equal(void **state) {
     kf_graph_destroy(&a), kf_graph_destroy(&b);
 }
 
-static void test_recognised(void **state) {
+static void test_recognized(void **state) {
     (void)state;
     kf_graph *g = NULL;
     kf_error err = {0};
@@ -125,7 +125,7 @@ static void test_faults(void **state) {
 }
 
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal), cmocka_unit_test(test_recognised),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_equal), cmocka_unit_test(test_recognized),
                                        cmocka_unit_test(test_faults)};
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

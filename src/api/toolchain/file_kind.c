@@ -122,7 +122,8 @@ static const kf_file_kind *text_kind(const uint8_t *d, size_t n) {
     static const kf_file_kind HTML = {0, "an HTML page, as servers send in place of a file",
                                       "download the file itself"};
     static const kf_file_kind XML = {0, "an XML file: a network of OpenVINO, or a server's error", SOURCE};
-    static const kf_file_kind TEXT = {KF_FILE_TEXT, "a text file", "give the file that is meant"};
+    static const kf_file_kind TEXT = {KF_FILE_TEXT, "a text file",
+                                      "a model, a picture or another kind of file is needed here"};
     if (begins(d, n, "<!doctype html") || begins(d, n, "<html") || begins(d, n, "<head")) return &HTML;
     if (begins(d, n, "<?xml") && holds(d, n, "<html")) return &HTML;
     if (begins(d, n, "<?xml") || begins(d, n, "<net ")) return &XML;
