@@ -18,10 +18,10 @@ typedef struct kf_labels {
     int32_t n;
 } kf_labels;
 
-/** Read a label file of at most 8 MiB ("-" is standard input): one name a line, "7:name" a line, a JSON list, or a JSON
- *  object from index to name (or to [id, name], as Keras has it). Indices begin at 0. The caller releases `out` with
- *  kf_labels_free; it is empty on failure. IO, LIMIT (size), FORMAT (no label list, not UTF-8, numbered from 1),
- *  MEMORY. Thread safe. */
+/** Read a label file of at most 8 MiB ("-" is standard input): one name a line, "7:name" or a table's "7,name" a line,
+ *  a JSON list, or a JSON object from index to name (or to [id, name], as Keras has it). Indices begin at 0. The caller
+ *  releases `out` with kf_labels_free; it is empty on failure. IO, LIMIT (size), FORMAT (no label list, not UTF-8,
+ *  numbered from 1 or out of order), MEMORY. Thread safe. */
 KF_API kf_status kf_labels_load(const char *path, kf_labels *out, kf_error *err);
 /** Release and empty. NULL is accepted. */
 KF_API void kf_labels_free(kf_labels *labels);

@@ -296,7 +296,7 @@ kf_status cli_dataset(const char *data, const char *list, const kf_model *m, kf_
     kf_dataset_options_init(&o);
     o.list = list;
     o.model = m;
-    o.notice = cli_line;
+    o.notice = cli_note;
     return kf_dataset_open(data, &o, out, err);
 }
 

@@ -154,6 +154,25 @@ def from_one(top):
 
 
 @case
+def lists(top):
+    """Forms that spreadsheets and editors leave: the names are the same; an order that is none is refused."""
+    table = "".join(f"{k},{n}\n" for k, n in enumerate(CLASSES))
+    quoted = "".join(f'{k},"{n}"\r\n' for k, n in enumerate(CLASSES))
+    forms = {"bom.json": "\ufeff" + json.dumps(CLASSES), "bom.txt": "\ufeff" + "\n".join(CLASSES), "t.csv": table, "head.csv": "index,name\n" + table,
+             "quoted.csv": "\ufeff" + quoted, "tab.txt": table.replace(",", "\t")}
+    for name, text in forms.items():
+        got = first(FROG, "-l", write(os.path.join(top, name), text.encode()))
+        check(f"{name}: names", got == ("frog", ""), got)
+    for sep in ",:\t ":
+        text = "".join(f"{9 - k}{sep}{n}\n" for k, n in enumerate(CLASSES[::-1]))
+        code, out, err = run("classify", FROG, "-l", write(os.path.join(top, "back.txt"), text.encode()))
+        check(f"another order, {sep!r}: refused", code == 1 and not out and says(err, "back.txt: .. order .. sort"), (code, out, err))
+    money = ["5 euro", "1,2-dichloroethane", "10 euro", *CLASSES[3:]]
+    got = first(FROG, "-l", write(os.path.join(top, "money.txt"), money))
+    check("numbers may begin names", got == ("frog", ""), got)
+
+
+@case
 def folders(top):
     p = lambda name: os.path.join(top, name)
     got = truths(pictures(p("exact"), ["truck", "frog", "airplane"]))

@@ -99,23 +99,63 @@ static kf_status from_json(const reading *r, const char *text, size_t bytes) {
     return st;
 }
 
+/* Lines with a number in front, as "7 name", "7: name", "7\tname" and "7,name" have it. */
+typedef struct numbering {
+    int32_t ahead, numbered; /* lines that are numbered from 1; all with a number */
+    long least, most;
+} numbering;
+
+/* The name on a line: what follows its number where that is the index of the class. A table's name may be quoted. */
+static char *name_of(char *s, int32_t at, numbering *n) {
+    char *stop;
+    long index = strtol(s, &stop, 10);
+    if (stop == s || !*stop || !strchr(": ,\t", *stop)) return s;
+    const bool table = *stop == ',' || *stop == '\t';
+    if (table && n->numbered != at) return s; /* names may begin so: "1,2-dichloroethane" */
+    n->ahead += index == (long)at + 1;
+    if (n->numbered == 0 || index < n->least) n->least = index;
+    if (n->numbered == 0 || index > n->most) n->most = index;
+    n->numbered++;
+    if (index != at) return s;
+    stop += 1 + (stop[1] == ' ');
+    size_t last = strlen(stop);
+    if (!table || last < 2 || stop[0] != '"' || stop[last - 1] != '"') return stop;
+    stop[last - 1] = '\0';
+    return stop + 1;
+}
+
+/* "index,name" over the lines of a table. */
+static void drop_header(kf_labels *l, const char *line, const numbering *n) {
+    if (l->n != 1 || n->numbered || (strncmp(line, "0,", 2) != 0 && strncmp(line, "0\t", 2) != 0)) return;
+    free(l->items[0]);
+    l->n = 0;
+}
+
+/* Names in another order than the classes would be taken for other classes. */
+static kf_status check_order(const reading *r, const numbering *n, bool in_order) {
+    if (n->ahead > 1 && n->ahead == r->to->n) return from_one(r);
+    if (r->to->n == 0) return no_list(r);
+    if (in_order || n->numbered < 2 || n->numbered != r->to->n || n->least != 0 || n->most != n->numbered - 1)
+        return KF_OK;
+    KF_FAIL(r->err, KF_ERR_FORMAT, "%.600s: its lines are numbered, but not in the order 0, 1, 2 ...; sort them",
+            r->path);
+}
+
 static kf_status from_text(const reading *r, char *text, size_t bytes) {
     char *at = text, *line, *end = text + bytes;
-    int32_t ahead = 0; /* lines that are numbered from 1 */
+    numbering how = {0};
+    bool in_order = true;
     size_t n;
     while ((line = kf__text_line(&at, end, &n)) != NULL) {
-        char *s = line, *stop;
         if (strlen(line) != n) return no_list(r); /* a zero byte: not text */
-        if (r->to->n == 0 && n >= 3 && memcmp(s, "\xef\xbb\xbf", 3) == 0) s += 3;
-        s[strcspn(s, "\r")] = '\0';
-        long index = strtol(s, &stop, 10);
-        bool numbered = stop != s && (*stop == ':' || *stop == ' ');
-        ahead += numbered && index == (long)r->to->n + 1;
-        if (numbered && index == r->to->n) s = stop + 1 + (stop[1] == ' ');
+        line[strcspn(line, "\r")] = '\0';
+        drop_header(r->to, line, &how);
+        const int32_t numbered = how.numbered;
+        char *s = name_of(line, r->to->n, &how);
+        in_order &= how.numbered == numbered || s != line;
         if (*s) KF_TRY(push(r, s));
     }
-    if (ahead > 1 && ahead == r->to->n) return from_one(r);
-    return r->to->n > 0 ? KF_OK : no_list(r);
+    return check_order(r, &how, in_order);
 }
 
 /* Damaged JSON would pass as strange labels. */
@@ -136,7 +176,9 @@ kf_status kf_labels_load(const char *path, kf_labels *out, kf_error *err) {
         free(text);
         KF_FAIL(err, KF_ERR_FORMAT, "%.400s: this is %s; %s", path, k->what, k->advice);
     }
-    kf_status st = looks_like_json(text) ? from_json(&r, text, bytes) : from_text(&r, text, bytes);
+    const size_t mark = bytes >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0; /* as editors of Windows write */
+    char *from = text + mark;
+    kf_status st = looks_like_json(from) ? from_json(&r, from, bytes - mark) : from_text(&r, from, bytes - mark);
     free(text);
     if (st != KF_OK) kf_labels_free(out);
     return kf_file_explain(path, KF_FILE_TEXT, st, err);
