@@ -340,8 +340,9 @@ typedef struct kf_comparison {
 /** Run A, the reference, and B over all samples: files, or their tensors where they are loaded (u8 [H,W,3] in
  *  RGB or [H,W,1] of grey, or f32 as the models' input). `options` may be NULL: defaults. Results do not depend on
  *  `threads`. The caller releases `out` with kf_comparison_free; it is empty on failure. Errors name the sample.
+ *  A sample that gives a number that is not finite is UNSUPPORTED, and skipped as one that cannot be read.
  *  ARGUMENT (`size` is not set, outputs of different sizes, no samples, a class that the models do not have), IO,
- * FORMAT, LIMIT, UNSUPPORTED, SHAPE, CANCELLED, MEMORY. Thread safe. */
+ *  FORMAT, LIMIT, UNSUPPORTED, SHAPE, CANCELLED, MEMORY. Thread safe. */
 KF_API kf_status kf_compare(const kf_model *a, const kf_model *b, const kf_samples *samples,
                             const kf_compare_options *options, kf_comparison *out, kf_error *err);
 /** Release and empty; `size` stays. NULL is accepted. */

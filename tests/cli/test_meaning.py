@@ -120,6 +120,10 @@ def no_scores(folder):
     os.makedirs(os.path.join(d, "0"))
     write(os.path.join(d, "0"), "p.png", open(PICTURE, "rb").read())
     write(d, "labels.csv", b"file,class_index\n0/p.png,0\n")
+    for how in ((), ("--json",), ("--strict",)):
+        code, out, err = run("compare", huge, huge, "--data", d, *how)
+        said = json.loads(out)["error"]["text"] if how == ("--json",) and out else err
+        check(f"infinite: compare {how}", code == 1 and says(said, "p.png .. model A .. not finite") and "agreement" not in out, (code, out, err))
     code, out, err = run("eval", huge, "--data", d)
     check("infinite: eval says it, and not memory", code != 0 and "not finite" in out + err and "memory" not in out + err, (code, out, err))
 

@@ -47,6 +47,16 @@ static bool in_top5(const float *x, size_t n, size_t class) {
     return above < 5;
 }
 
+/* Numbers that are not finite have no largest one: a broken network would agree with everything. */
+static kf_status check_finite(const float *x, size_t n, char side, const char *path, kf_error *err) {
+    for (size_t k = 0; k < n; k++)
+        if (!isfinite(x[k]))
+            KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                    "%.600s: output %zu of model %c is not finite (%s); weights or input are broken", path, k, side,
+                    isnan(x[k]) ? "NaN" : "infinite");
+    return KF_OK;
+}
+
 static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
     const job *j = ctx;
     const kf_comparison *w = j->w;
@@ -60,6 +70,8 @@ static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
     kf_status st = kf__feed_load(w, i, &in, &why);
     for (int side = 0; side < 2 && st == KF_OK; side++)
         st = kf__feed_forward(w, side, s[side], &in, side ? b : a, &why);
+    for (int side = 0; side < 2 && st == KF_OK; side++)
+        st = check_finite(side ? b : a, n, "AB"[side], w -> samples -> paths[i], &why);
     kf__feed_unload(&in);
     *to = (kf_compared_picture){.truth = j->o.labels ? j->o.labels[i] : -1};
     for (size_t k = 0; st == KF_OK && k < n; k++) {
