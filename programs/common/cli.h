@@ -20,6 +20,7 @@ typedef struct cli_picture {
     kf_preprocess given;
     uint32_t fields; /* of `given`, as kf_preprocess_copy takes them */
     int32_t resize;  /* 0: not given */
+    bool bgr;        /* --bgr is given */
 } cli_picture;
 
 /** Options that several verbs have. cli_common_parser fills them. */

@@ -80,8 +80,13 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     cli_picture *p = &c->picture;
     switch (key) {
     case KEY_RESIZE: p->resize = (int32_t)cli_number(state, "--resize", arg, 1, 16384); return 0;
-    case KEY_BGR: take(p, index_of("color"), "bgr", state); return 0;
+    case KEY_BGR:
+        p->bgr = true;
+        if (!cli_picture_gives(p, "color")) take(p, index_of("color"), "bgr", state);
+        return 0;
     case ARGP_KEY_END:
+        if (p->bgr && p->given.color != KF_COLOR_BGR)
+            argp_error(state, "--bgr and --color say different things; give one of them");
         if (p->resize && cli_picture_gives(p, "crop_pct"))
             argp_error(state, "--resize and --crop-pct say the same thing; give one of them");
         return 0;

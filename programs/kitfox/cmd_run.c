@@ -57,6 +57,25 @@ static kf_status read_inputs(const options *o, tensors *t, kf_error *err) {
     return KF_OK;
 }
 
+/* The library takes the only tensor whatever its name; on a command line it is a typing error. */
+static kf_status check_names(const kf_model *m, const tensors *t, kf_error *err) {
+    kf_model_info info = {.size = sizeof info};
+    kf_tensor declared;
+    kf_model_get_info(m, &info, NULL);
+    for (size_t k = 0; k < t->n; k++) {
+        bool known = !t->in[k].name;
+        for (int32_t i = 0; i < info.n_inputs && !known; i++) {
+            KF_TRY(kf_model_input(m, i, &declared, err));
+            known = strcmp(declared.name, t->in[k].name) == 0;
+        }
+        if (known) continue;
+        KF_TRY(kf_model_input(m, 0, &declared, err));
+        return cli_error(err, KF_ERR_ARGUMENT, "%s=: the model has no such input; its first of %d is %s", t->in[k].name,
+                         info.n_inputs, declared.name);
+    }
+    return KF_OK;
+}
+
 /* What the model declares for the first tensor. */
 static kf_status first_input(const kf_model *m, const kf_tensor *t, kf_tensor *declared, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
@@ -157,12 +176,14 @@ static kf_status run(const options *o, const kf_model *m, kf_error *err) {
     double ms = 0;
     kf_status st = cli_session(m, o->common.threads, &s, err); /* which knows what is too much for this machine */
     if (st == KF_OK) st = read_inputs(o, &t, err);
+    if (st == KF_OK) st = check_names(m, &t, err);
     if (st == KF_OK) st = check_first(m, o->args[1], &t, err);
     if (st == KF_OK) st = make_output(m, &t, err);
     if (st == KF_OK) ms = cli_now_ms();
     if (st == KF_OK && t.images == 1) st = run_one(s, m, &t, err);
     kf_session_destroy(&s);
     if (st == KF_OK && t.images != 1) st = run_many(o, m, &t, err);
+    if (st == KF_ERR_SHAPE && t.n == 1) kf_error_prefix(err, st, "%.600s", o->args[1]); /* of several: its input's */
     ms = cli_now_ms() - ms;
     if (st == KF_OK) st = kf_npy_write(cli_output_name(o->out), &t.out, err);
     if (st == KF_OK) report(o, &t, ms);

@@ -81,6 +81,22 @@ def suggestions():
 
 
 @case
+def inputs(folder):
+    """A name that no input has, and a file of another shape: named, and nothing is written."""
+    npy, out = os.path.join(folder, "in.npy"), os.path.join(folder, "out.npy")
+    head = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3, 64, 2), }".ljust(117) + "\n"
+    with open(npy, "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00v\x00" + head.encode() + bytes(4 * 3 * 64 * 2))
+    for arg, words in ((f"pixels={npy}", ("pixels=", "no such input", "data")), (npy, (npy + ": data", "1x3x64x2 given", "1x3x64x64"))):
+        code, _, err = run("run", "everyday10", arg, "-o", out)
+        check(f"run {os.path.basename(arg)}", code == 1 and all(w in err for w in words) and not os.path.exists(out), (code, err))
+    for args in (("--bgr", "--color", "rgb"), ("--color", "rgb", "--bgr")):
+        code, _, err = run("info", ONNX, *args)
+        check(" ".join(args), code == 2 and "--bgr and --color say different things" in err, (code, err))
+    check("--bgr twice", run("info", ONNX, "--bgr", "--color", "bgr")[0] == 0)
+
+
+@case
 def skipped(folder):
     """One rule: what can be read counts, the others are named and counted; --strict ends at the first, and none at all is a failure, status 1. A folder with some that can be read is no failure. `classify` was given each by name: status 1."""
     good, bad = os.path.join(folder, "good"), os.path.join(folder, "bad")

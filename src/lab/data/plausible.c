@@ -173,6 +173,9 @@ static span span_of(const scan *s) {
     return r;
 }
 
+/* Photos reach black and white, a resize a little beyond or not quite there. */
+static bool is_near(double bound, double one) { return fabs(bound - one) < 0.1; }
+
 /* Floats that were not made by this preprocessing. */
 static kf_status check_floats(const span *a, kf_message_fn notice, void *user, kf_error *err) {
     static const char ADVICE[] =
@@ -186,6 +189,7 @@ static kf_status check_floats(const span *a, kf_message_fn notice, void *user, k
     else if (twice) looks = "look normalized twice";
     else if (far) looks = "look normalized twice, or with another mean and std";
     else if (a->lo >= 0 && a->hi <= 1 && a->want_lo < -0.5) looks = "look divided by 255, but not normalized";
+    else if (is_near(a->lo, -1) && is_near(a->hi, 1) && a->want_lo < -1.5) looks = "look like pixel / 127.5 - 1";
     else if (a->p_lo < -OVERSHOOT || a->p_hi > 255 + OVERSHOOT) looks = "go far beyond those of a picture";
     if (!looks) return KF_OK;
     kf__lab_print(text, sizeof text,
@@ -219,7 +223,7 @@ static void tell_plain(const scan *s, const span *a, const kf_sample_facts *f, k
             text, sizeof text,
             "all calibration pictures lie in %.0f..%.0f of 0..255%s; give pictures like those that the model will "
             "see",
-            a->p_lo, a->p_hi, a->p_hi <= 1 ? " and are black, or were divided by 255" : "");
+            round(a->p_lo) + 0.0, round(a->p_hi) + 0.0, a->p_hi <= 1 ? " and are black, or were divided by 255" : "");
         notice(user, text);
     } else if (2 * f->flat > f->samples) {
         snprintf(text, sizeof text,
@@ -251,6 +255,15 @@ static void tell_outlier(scan *s, const kf_samples *from, kf_message_fn notice, 
     notice(user, text);
 }
 
+/* An error that one file of many brings about names it. */
+static kf_status blame(const scan *s, const kf_samples *from, kf_status st, kf_error *err) {
+    size_t worst = 0, like_it = 0;
+    for (size_t k = 1; k < from->n; k++)
+        if (s->largest[k] > s->largest[worst]) worst = k;
+    for (size_t k = 0; k < from->n; k++) like_it += 10 * s->largest[k] > s->largest[worst];
+    return st != KF_OK && like_it == 1 && from->n > 1 ? kf_error_prefix(err, st, "%.500s", from->paths[worst]) : st;
+}
+
 /* ---- the check --------------------------------------------------------------------------------------------------- */
 
 static void nobody(void *user, const char *text) { (void)user, (void)text; }
@@ -277,7 +290,7 @@ static kf_status check(scan *s, const kf_samples *from, const kf_preprocess *how
         .size = sizeof *f, .samples = from->n, .distinct = 1, .flat = s->flat, .lo = a.lo, .hi = a.hi};
     for (size_t k = 1; k < from->n; k++) f->distinct += s->hashes[k] != s->hashes[k - 1];
     if (s->pictures && s->values) f->clipped = 100.0 * (double)s->clipped / (double)s->values;
-    if (valid && from->tensors[0].dtype == KF_F32) KF_TRY(check_floats(&a, notice, user, err));
+    if (valid && from->tensors[0].dtype == KF_F32) KF_TRY(blame(s, from, check_floats(&a, notice, user, err), err));
     tell_repeated(from, f, notice, user);
     tell_plain(s, &a, f, notice, user);
     tell_outlier(s, from, notice, user);
