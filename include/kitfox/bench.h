@@ -1,4 +1,5 @@
-/* What the verbs of kitfox-run do: time a model, classify picture files and camera frames, judge a golden vector.
+/* What the verbs of kitfox-run do: time a model, classify picture files and camera frames, run raw tensors, judge a
+ * golden vector.
  * Lives in libkitfoxlab and needs no more than the runtime and the codecs. Nothing here prints or knows a terminal.
  *
  *     kf_bench_result r = {.size = sizeof r};
@@ -230,6 +231,49 @@ typedef struct kf_stream_counts {
  *  last one, after those before were told), LIMIT (as kf_session_create), CANCELLED, MEMORY. Thread safe. */
 KF_API kf_status kf_stream(const kf_model *model, const kf_stream_options *options, kf_stream_counts *counts,
                            kf_error *err);
+
+/* ---- raw tensors ----------------------------------------------------------------------------------------------- */
+
+/** Most files of one run. */
+#define KF_RUN_MAX_FILES 15
+
+/** How to run raw tensors. Fill with kf_run_options_init, then change fields. */
+typedef struct kf_run_options {
+    size_t size;     /**< sizeof(kf_run_options), set by the init function */
+    int32_t threads; /**< cores for one image, and images side by side; 0 (default): as in kf_session_options */
+    /** Called with a sentence where float32 of one image looks like something else than the model takes, such as pixels
+     *  in 0..255; it is run as it is. NULL (default): not called. */
+    void (*notice)(void *user, const char *text);
+    /** Called once where fewer threads can be started than wanted; results are the same. NULL (default): not called. */
+    void (*fewer_threads)(void *user, int32_t started, int32_t wanted);
+    void *user; /**< for both */
+} kf_run_options;
+/** Defaults: see above. `options` has to be valid. Thread safe. */
+KF_API void kf_run_options_init(kf_run_options *options);
+
+/** What a model makes of tensors. */
+typedef struct kf_run_result {
+    size_t size; /**< sizeof of this structure, set by the caller before the call */
+    kf_tensor
+        output;    /**< output 0 as the model declares it, its first extent times `images`; the name is the model's */
+    size_t images; /**< that the first file holds */
+    double ms;     /**< of all images, reading not included */
+} kf_run_result;
+
+/** Run a model on `n` NPY files, 1 to KF_RUN_MAX_FILES, each the name of a file or NAME=FILE with the name of the
+ * input; without a name they are inputs in their order. Tensors are as kf_session_run takes them. A first extent of N
+ * times the declared one holds N images, which share the threads. One file of uint8 [height, width, 3] of the input's
+ * size is a picture in RGB. `options` may be NULL: defaults. The caller releases `out` with kf_run_free; it is empty on
+ *  failure. ARGUMENT (`n`, a NULL among `files`, out->size), IO, FORMAT, UNSUPPORTED (as kf_npy_read), SHAPE (as
+ *  kf_session_run and kf_batch_run; uint8 where float32 is needed), LIMIT (as kf_session_create and kf_batch_create),
+ *  MEMORY. Thread safe. */
+KF_API kf_status kf_run_files(const kf_model *model, const char *const *files, size_t n, const kf_run_options *options,
+                              kf_run_result *out, kf_error *err);
+/** Release and empty; `size` stays. NULL is accepted. */
+KF_API void kf_run_free(kf_run_result *result);
+/** What float32 has to be for a network with this preprocessing, "(pixel / 255 - mean) / std, ...", into the `room`
+ *  bytes of `text`, cut where they are too few (300 are enough); empty where it is NULL or not valid. Thread safe. */
+KF_API void kf_preprocess_floats(const kf_preprocess *preprocess, char *text, size_t room);
 
 /* ---- golden vectors ---------------------------------------------------------------------------------------------- */
 

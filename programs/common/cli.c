@@ -53,29 +53,6 @@ void cli_fewer_threads(void *user, int32_t started, int32_t wanted) {
     cli_note_threads(started, wanted);
 }
 
-kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err) {
-    kf_session_options o;
-    int32_t started, wanted;
-    kf_session_options_init(&o);
-    o.threads = threads;
-    kf_status st = kf_session_create(m, &o, out, err);
-    if (st != KF_OK) return st;
-    started = kf_session_threads(*out, &wanted);
-    cli_note_threads(started, wanted);
-    return KF_OK;
-}
-
-void cli_floats(const kf_preprocess *p, char *text, size_t room) {
-    *text = '\0';
-    if (!p->valid) return;
-    if (p->color == KF_COLOR_GRAY)
-        snprintf(text, room, "(pixel / 255 - %.4g) / %.4g, pixel: the luma in 0..255", p->mean[0], p->std[0]);
-    else
-        snprintf(text, room,
-                 "(pixel / 255 - mean) / std, mean %.4g %.4g %.4g, std %.4g %.4g %.4g, channels in the order %s",
-                 p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2], kf_color_name(p->color));
-}
-
 kf_status cli_error_in(kf_error *err, kf_status st, const char *file) {
     char text[KF_ERROR_TEXT];
     if (st == KF_OK || strstr(err->text, file)) return st;

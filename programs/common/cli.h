@@ -102,11 +102,6 @@ void cli_frame_size(struct argp_state *state, const char *option, const char *ar
 void cli_note_threads(int started, int wanted);
 /** The same as `fewer_threads` of options. */
 void cli_fewer_threads(void *user, int32_t started, int32_t wanted);
-/** kf_session_create with `threads` (0: default), and that note. */
-kf_status cli_session(const kf_model *m, int threads, kf_session **out, kf_error *err);
-/** What float32 has to be for a network with this preprocessing: "(pixel / 255 - mean) / std, ..."; empty where it has
- * none. */
-void cli_floats(const kf_preprocess *p, char *text, size_t room);
 /** A note: so many of so many pictures were skipped. Nothing for 0. */
 void cli_note_skipped(size_t skipped, size_t all);
 /** Monotonic milliseconds. */

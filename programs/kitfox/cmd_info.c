@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "kitfox/bench.h"
 #include "kitfox/info.h"
 
 enum { KEY_CPUS = 1000 };
@@ -109,7 +110,7 @@ static void print_text(const kf_model *m, const kf_model_info *info, const optio
     for (int i = 0; i < info->n_inputs && kf_model_input(m, i, &t, &err) == KF_OK; i++) print_tensor("input", &t);
     for (int i = 0; i < info->n_outputs && kf_model_output(m, i, &t, &err) == KF_OK; i++) print_tensor("output", &t);
     print_preprocess(&info->preprocess);
-    cli_floats(&info->preprocess, floats, sizeof floats);
+    kf_preprocess_floats(&info->preprocess, floats, sizeof floats);
     if (*floats) printf("%-14s%s\n", "float32 input", floats);
     print_meaning(info);
     printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters,

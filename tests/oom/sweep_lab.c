@@ -296,6 +296,29 @@ static kf_status do_files(fixture *f, kf_error *err) {
     return st;
 }
 
+/* One image by its name, then two without. */
+static kf_status do_run(fixture *f, kf_error *err) {
+    static float x[2 * 3 * 8 * 8];
+    kf_run_options o;
+    kf_run_result r = {.size = sizeof r};
+    kf_tensor in = {.dtype = KF_F32, .rank = 4, .shape = {0, 3, 8, 8}, .data = x}, want;
+    char named[2400], floats[300];
+    const char *file[] = {named, f->written};
+    kf_run_options_init(&o);
+    o.threads = 1;
+    kf_preprocess_floats(NULL, floats, sizeof floats);
+    kf_status st = kf_model_input(f->model, 0, &want, err);
+    if (st == KF_OK) snprintf(named, sizeof named, "%s=%s", want.name, f->written);
+    for (size_t n = 1; n <= 2 && st == KF_OK; n++) {
+        in.shape[0] = (int64_t)n, in.bytes = n * sizeof x / 2;
+        st = kf_npy_write(f->written, &in, err);
+        if (st == KF_OK) st = kf_run_files(f->model, &file[n - 1], 1, &o, &r, err);
+        if (st == KF_OK && (r.images != n || r.output.shape[0] != (int64_t)n)) st = KF_ERR_INTERNAL;
+        kf_run_free(&r);
+    }
+    return st;
+}
+
 static kf_status do_stream(fixture *f, kf_error *err) {
     static const unsigned char FRAME[8 * 8 * 3 / 2] = {3};
     kf_stream_options o;
@@ -566,6 +589,7 @@ static kf_status do_pull(fixture *f, kf_error *err) {
 const oom_case oom_lab[] = {{"paired statistics", do_paired, OOM_NONE},
                             {"batch", do_batch, OOM_ANY},
                             {"bench", do_bench, OOM_ANY},
+                            {"run files", do_run, OOM_OTHER},
                             {"row of the table", do_row, OOM_ANY},
                             {"verdicts", do_verdicts, OOM_NONE},
                             {"peak of the memory", do_peak, OOM_OTHER},

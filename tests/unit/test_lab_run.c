@@ -1,4 +1,5 @@
-/* The calls of bench.h: times that fit together, cancelling, peaks, rows of the table, picture files, camera frames.
+/* The calls of bench.h: times that fit together, cancelling, peaks, rows of the table, picture files, camera frames,
+ * raw tensors.
  * No time is judged: what is checked holds on any machine.
  * Owner rule: each test frees what it makes. */
 #include "program_builder.h"
@@ -301,6 +302,110 @@ static void files(void **state) {
     kf_model_destroy(&m);
 }
 
+/* ---- raw tensors ------------------------------------------------------------------------------------------------- */
+
+enum { IMAGE = 3 * 8 * 8 };
+
+typedef struct running {
+    kf_model *m;
+    kf_session *s;
+    kf_run_options o;
+    char folder[256], file[300], named[320];
+    int notices;
+} running;
+
+static void count_notice(void *user, const char *text) {
+    assert_non_null(strstr(text, "pixel"));
+    ++*(int *)user;
+}
+
+static void set_running(running *t) {
+    *t = (running){.m = small_model(1)};
+    assert_non_null(temporary_folder(t->folder, sizeof t->folder, "kitfox-run"));
+    snprintf(t->file, sizeof t->file, "%s/a.npy", t->folder);
+    snprintf(t->named, sizeof t->named, "picture=%s", t->file);
+    assert_int_equal(kf_session_create(t->m, NULL, &t->s, NULL), KF_OK);
+    kf_run_options_init(&t->o);
+    t->o.threads = 2, t->o.notice = count_notice, t->o.user = &t->notices;
+}
+
+static void end_running(running *t) {
+    unlink(t->file);
+    rmdir(t->folder);
+    kf_session_destroy(&t->s);
+    kf_model_destroy(&t->m);
+}
+
+static void put_npy(const running *r, kf_dtype type, int32_t rank, const int64_t *shape, void *data) {
+    kf_tensor t = {.dtype = type, .rank = rank, .data = data, .bytes = kf_dtype_size(type)};
+    for (int32_t i = 0; i < rank; i++) t.bytes *= (size_t)(t.shape[i] = shape[i]);
+    assert_int_equal(kf_npy_write(r->file, &t, NULL), KF_OK);
+}
+
+/* Images of one file give what each gives alone. */
+static void tensors(void **state) {
+    (void)state;
+    running t;
+    float x[3 * IMAGE], y[CLASSES];
+    kf_run_result r = {.size = sizeof r};
+    set_running(&t);
+    for (int i = 0; i < 3 * IMAGE; i++) x[i] = (float)(i * 37 % 101) / 50 - 1;
+    for (int64_t n = 1; n <= 3; n++) {
+        const char *path = n == 2 ? t.named : t.file;
+        put_npy(&t, KF_F32, 4, (const int64_t[]){n, 3, 8, 8}, x);
+        assert_int_equal(kf_run_files(t.m, &path, 1, &t.o, &r, NULL), KF_OK);
+        assert_true(r.images == (size_t)n && r.output.shape[0] == n && r.output.bytes == (size_t)n * sizeof y);
+        for (int64_t i = 0; i < n; i++) {
+            kf_tensor in = {.dtype = KF_F32, .rank = 4, .shape = {1, 3, 8, 8}, .bytes = sizeof x / 3}, out = r.output;
+            in.data = x + i * IMAGE, out.shape[0] = 1, out.data = y, out.bytes = sizeof y;
+            assert_int_equal(kf_session_run(t.s, &in, 1, &out, 1, NULL), KF_OK);
+            assert_memory_equal(y, (float *)r.output.data + i * CLASSES, sizeof y);
+        }
+        kf_run_free(&r);
+    }
+    assert_int_equal(t.notices, 0);
+    end_running(&t);
+}
+
+static void no_run(const running *t, const kf_run_options *o, size_t n, kf_status why, const char *word) {
+    const char *files[KF_RUN_MAX_FILES + 1] = {t->file};
+    kf_run_result r = {.size = sizeof r, .images = 7};
+    kf_error err = {0};
+    assert_int_equal(kf_run_files(t->m, files, n, o, &r, &err), why);
+    has(&err, word);
+    assert_true(!r.output.data && !r.images);
+}
+
+/* Bytes are a picture or refused; floats like pixels are run, with a notice. */
+static void bytes_or_floats(void **state) {
+    (void)state;
+    running t;
+    uint8_t rgb[IMAGE];
+    float x[IMAGE], y[CLASSES];
+    kf_run_result r = {.size = sizeof r};
+    set_running(&t);
+    const char *path = t.file;
+    for (int i = 0; i < IMAGE; i++) x[i] = rgb[i] = (uint8_t)(i * 71);
+    put_npy(&t, KF_U8, 3, (const int64_t[]){8, 8, 3}, rgb);
+    assert_int_equal(kf_run_files(t.m, &path, 1, &t.o, &r, NULL), KF_OK);
+    assert_int_equal(kf_session_run_rgb(t.s, rgb, 24, y, CLASSES, NULL), KF_OK);
+    assert_memory_equal(y, r.output.data, sizeof y);
+    kf_run_free(&r);
+    put_npy(&t, KF_U8, 4, (const int64_t[]){1, 3, 8, 8}, rgb);
+    no_run(&t, &t.o, 1, KF_ERR_SHAPE, "uint8 given; picture takes float32, or an RGB picture");
+    put_npy(&t, KF_F32, 4, (const int64_t[]){1, 3, 8, 8}, x);
+    assert_int_equal(kf_run_files(t.m, &path, 1, &t.o, &r, NULL), KF_OK);
+    assert_int_equal(t.notices, 1);
+    kf_run_free(&r);
+    no_run(&t, NULL, KF_RUN_MAX_FILES + 1, KF_ERR_ARGUMENT, "16 files; 1 to 15");
+    no_run(&t, NULL, 2, KF_ERR_ARGUMENT, "file 1 of 2 is NULL");
+    t.o.threads = -1;
+    no_run(&t, &t.o, 1, KF_ERR_ARGUMENT, "-1");
+    unlink(t.file);
+    no_run(&t, NULL, 1, KF_ERR_IO, "a.npy");
+    end_running(&t);
+}
+
 /* ---- frames ------------------------------------------------------------------------------------------------------ */
 
 enum { FRAMES = 5 };
@@ -448,9 +553,11 @@ static void verdicts(void **state) {
 int main(void) {
     here = pthread_self();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statistics), cmocka_unit_test(times), cmocka_unit_test(cancelled),  cmocka_unit_test(refused),
-        cmocka_unit_test(slower),     cmocka_unit_test(rows),  cmocka_unit_test(peaks),      cmocka_unit_test(files),
-        cmocka_unit_test(frames),     cmocka_unit_test(ended), cmocka_unit_test(impossible), cmocka_unit_test(verdicts),
+        cmocka_unit_test(statistics),      cmocka_unit_test(times),    cmocka_unit_test(cancelled),
+        cmocka_unit_test(refused),         cmocka_unit_test(slower),   cmocka_unit_test(rows),
+        cmocka_unit_test(peaks),           cmocka_unit_test(files),    cmocka_unit_test(tensors),
+        cmocka_unit_test(bytes_or_floats), cmocka_unit_test(frames),   cmocka_unit_test(ended),
+        cmocka_unit_test(impossible),      cmocka_unit_test(verdicts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
