@@ -128,7 +128,7 @@ static bool draw(const kf_image *image, const kf_score *top, size_t n, FILE *out
     return st == CAIRO_STATUS_SUCCESS;
 }
 
-bool cli_annotate_name(const char *path, const char *pattern, char out[4096]) {
+static bool annotated_name(const char *path, const char *pattern, char out[4096]) {
     const char *base = strrchr(path, '/') ? strrchr(path, '/') + 1 : path, *hole = strstr(pattern, "%s");
     const char *dot = strrchr(base, '.');
     int len = (int)(dot && dot != base ? (size_t)(dot - base) : strlen(base));
@@ -138,11 +138,12 @@ bool cli_annotate_name(const char *path, const char *pattern, char out[4096]) {
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-/* Behind each name stands a zero byte and the index of its picture. */
-const char *cli_annotate_clash(const char *const *paths, size_t n, const char *pattern) {
+/* One picture whose output another one of the `n` would replace; NULL: there is none. Behind each name stands a zero
+ * byte and the index of its picture. */
+static const char *find_clash(const char *const *paths, size_t n, const char *pattern) {
     char name[4096], **names = calloc(n + 1, sizeof *names);
     size_t made = 0, found = n;
-    for (; names && made < n && cli_annotate_name(paths[made], pattern, name); made++) {
+    for (; names && made < n && annotated_name(paths[made], pattern, name); made++) {
         size_t length = strlen(name) + 1;
         if (!(names[made] = malloc(length + sizeof made))) break;
         memcpy(names[made], name, length);
@@ -162,11 +163,36 @@ kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *
     size_t bytes = 0;
     kf_status st = load_cairo(err);
     if (st != KF_OK) return st;
-    if (!cli_annotate_name(path, pattern, out))
+    if (!annotated_name(path, pattern, out))
         return cli_error_at(err, KF_ERR_LIMIT, "--annotate", "the name is too long");
     FILE *f = open_memstream(&png, &bytes);
     if (f && draw(image, top, n, f)) return cli_write_stream(out, f, &png, &bytes, err);
     if (f) fclose(f);
     free(png);
     return cli_error_at(err, KF_ERR_MEMORY, out, "out of memory for the annotated picture; free some");
+}
+
+static void note_clash(const char *const *pictures, size_t n, const char *pattern) {
+    char note[1400];
+    const char *clash = find_clash(pictures, n, pattern);
+    if (!clash) return;
+    snprintf(note, sizeof note,
+             "--annotate %.300s: %.600s and another picture have one output name; the last one stays; %%s in the "
+             "name becomes the picture's, which has to differ",
+             pattern, clash);
+    cli_note(NULL, note);
+}
+
+kf_status cli_annotate_check(const char *pattern, const char *const *args, size_t n, size_t first, const char *labels,
+                             kf_error *err) {
+    char name[4096];
+    note_clash(args + first, n - first, pattern);
+    for (size_t i = first; i < n; i++) {
+        if (!annotated_name(args[i], pattern, name))
+            return cli_error_at(err, KF_ERR_LIMIT, "--annotate", "the name is too long");
+        const cli_output out = {name, "--annotate", false};
+        KF_TRY(cli_output_apart(&out, args, n, err));
+        if (i == first) KF_TRY(cli_outputs_check(&out, 1, &labels, 1, err));
+    }
+    return KF_OK;
 }

@@ -3,14 +3,15 @@
 #ifndef KITFOX_ANNOTATE_H
 #define KITFOX_ANNOTATE_H
 
-#include <stdbool.h>
+#include <stddef.h>
 
 #include "kitfox/compile.h"
 
-/** The name that the annotated form of `path` gets; false when it is too long. */
-bool cli_annotate_name(const char *path, const char *pattern, char out[4096]);
-/** One picture whose output another one of the `n` would replace; NULL: there is none. */
-const char *cli_annotate_clash(const char *const *paths, size_t n, const char *pattern);
+/** Before the work: may the annotated forms of the pictures args[first] to args[n - 1] be written? A name is judged for
+ * every picture, a folder by the first; `args` and the file `labels` (NULL: none) are what an output must not replace.
+ * A note tells that two pictures have one output. LIMIT (a name is too long), or as cli_outputs_check. */
+kf_status cli_annotate_check(const char *pattern, const char *const *args, size_t n, size_t first, const char *labels,
+                             kf_error *err);
 /** Draw all `n` labels with score bars under the picture; long ones end in an ellipsis. "%s" in `pattern` becomes the
  * picture's base name. */
 kf_status cli_annotate(const kf_image *image, const char *path, const kf_score *top, size_t n, const char *pattern,

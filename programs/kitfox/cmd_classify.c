@@ -1,13 +1,12 @@
-/* kitfox classify [MODEL] IMAGE...: top-k labels of each picture.
+/* kitfox classify [MODEL] IMAGE...: top-k labels of each picture. Arguments alone.
  * Owner rule: one model and its labels for all pictures. */
-#include <stdio.h>
 #include <string.h>
 
 #include "common/annotate.h"
 #include "common/cli.h"
-#include "common/files.h"
 #include "common/kinds.h"
 #include "kitfox/bench.h"
+#include "kitfox/classify_print.h"
 
 enum { KEY_NO_EXIF = 1000, KEY_STRICT };
 
@@ -51,74 +50,11 @@ static kf_origin origin_of(const kf_model *m) {
     return info.preprocess_origin;
 }
 
-typedef struct printing {
-    const options *o;
-    const char *model;
-    kf_origin origin; /* of its preprocessing */
-    size_t done, skipped;
-    bool failed; /* an annotated picture could not be written */
-} printing;
-
-static void print_error(const printing *p, const char *path, kf_status status, const char *why) {
-    if (!p->o->common.json) cli_say("%s", why);
-    else
-        cli_print_json(cli_pack("{s:s,s:s,s:s,s:o}", "kind", "picture", "model", p->model, "image", path, "error",
-                                cli_error_json(status, why)));
-}
-
-static int print_picture(void *user, const kf_classified *c) {
-    printing *p = user;
-    const options *o = p->o;
-    kf_error err = {0};
-    if (c->error) {
-        p->skipped++;
-        print_error(p, c->path, c->status, c->error);
-        return o->strict;
-    }
-    p->done++;
-    if (o->common.json) {
-        cli_print_json(cli_pack("{s:s,s:s,s:s,s:o,s:f,s:s}", "kind", "picture", "model", p->model, "image", c->path,
-                                "top", cli_scores(c->top, c->n), "ms", c->ms, "preprocess_origin",
-                                kf_origin_name(p->origin)));
-    } else {
-        printf("%s  (%.2f ms)\n", cli_shown(c->path), c->ms);
-        cli_print_scores(c->top, c->n);
-    }
-    if (o->annotate && cli_annotate(c->image, c->path, c->top, c->n, o->annotate, &err) != KF_OK) {
-        p->failed = true;
-        print_error(p, c->path, err.status, err.text);
-    }
-    return 0;
-}
-
-/* A name is judged for every picture, a folder by the first. */
-static kf_status check_output(const options *o, int first, kf_error *err) {
-    char name[4096], note[1400];
-    kf_status st = KF_OK;
-    const char *const *pictures = (const char *const *)o->args + first;
-    const char *clash = o->annotate ? cli_annotate_clash(pictures, (size_t)(o->n_args - first), o->annotate) : NULL;
-    if (clash) {
-        snprintf(note, sizeof note,
-                 "--annotate %.300s: %.600s and another picture have one output name; the last one stays; %%s in the "
-                 "name becomes the picture's, which has to differ",
-                 o->annotate, clash);
-        cli_note(NULL, note);
-    }
-    for (int i = first; o->annotate && st == KF_OK && i < o->n_args; i++) {
-        if (!cli_annotate_name(o->args[i], o->annotate, name))
-            return cli_error_at(err, KF_ERR_LIMIT, "--annotate", "the name is too long");
-        const cli_output out = {name, "--annotate", false};
-        st = cli_output_apart(&out, (const char *const *)o->args, (size_t)o->n_args, err);
-        if (st == KF_OK && i == first) st = cli_outputs_check(&out, 1, &o->common.labels, 1, err);
-    }
-    return st;
-}
-
-static kf_status run(const options *o, const kf_model *m, int first, printing *p, kf_error *err) {
+static kf_status run(const options *o, const kf_model *m, int first, classify_printing *p, kf_error *err) {
     kf_classify_options co;
     kf_classify_options_init(&co);
     co.top = (int32_t)o->k, co.threads = o->common.threads, co.no_exif = o->no_exif, co.labels = &o->labels;
-    co.picture = print_picture, co.fewer_threads = cli_fewer_threads, co.user = p;
+    co.picture = classify_print, co.fewer_threads = cli_fewer_threads, co.user = p;
     kf_status st =
         kf_classify_files(m, (const char *const *)o->args + first, (size_t)(o->n_args - first), &co, NULL, err);
     return st == KF_ERR_CANCELLED ? KF_OK : st; /* by --strict: the picture has been named */
@@ -162,11 +98,15 @@ int cmd_classify(int argc, char **argv) {
     kf_model *m = NULL;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
-    kf_status st = check_output(&o, first, &err);
+    kf_status st = KF_OK;
+    if (o.annotate)
+        st = cli_annotate_check(o.annotate, (const char *const *)o.args, (size_t)o.n_args, (size_t)first,
+                                o.common.labels, &err);
     if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = cli_labels(o.common.labels, m, &o.labels, &err);
-    printing p = {.o = &o, .model = model ? model : "everyday10", .origin = origin_of(m)};
+    classify_printing p = {.model = model ? model : "everyday10", .annotate = o.annotate, .origin = origin_of(m)};
+    p.json = o.common.json, p.strict = o.strict;
     if (st == KF_OK) st = run(&o, m, first, &p, &err);
     if (st != KF_OK) cli_fail(&err);
     kf_model_destroy(&m);
