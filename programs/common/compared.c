@@ -132,6 +132,20 @@ kf_status compared_run(const kf_model *const *m, const kf_samples *p, kf_compare
     return st;
 }
 
+void compared_note_preprocessing(const kf_model *const m[2]) {
+    kf_model_info i[2] = {{.size = sizeof i[0]}, {.size = sizeof i[1]}};
+    for (int k = 0; k < 2; k++) kf_model_get_info(m[k], &i[k], NULL);
+    const kf_preprocess *a = &i[0].preprocess, *b = &i[1].preprocess;
+    bool same = a->valid == b->valid;
+    const kf_field *f;
+    for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++)
+        for (int c = 0; c < f->n; c++)
+            same = same && fabs(kf_preprocess_get(a, f, c) - kf_preprocess_get(b, f, c)) < 1e-6;
+    if (!same)
+        fprintf(stderr, "kitfox: note: A and B prepare pictures differently, so their differences are not the weights' "
+                        "alone; --preprocess sets it for a model that is imported\n");
+}
+
 int64_t compared_file_bytes(const char *path) {
     struct stat st;
     const void *builtin;

@@ -16,7 +16,9 @@ kf_status bench_print_rdk(const kf_bench_result *r, kf_error *err);
 typedef struct bench_table {
     const cli_common *common;
     const char *data, *float_model; /**< NULL: no accuracies; none of the float form */
-    int frames, sessions;           /**< as in kf_bench_row_options */
+    int frames;                     /**< as in kf_bench_row_options */
+    const int *counts;              /**< [n_counts]: the largest is the number of sessions; none: all cores */
+    int n_counts;
 } bench_table;
 /** Measure a row and print it, behind the table's head where it is the first. */
 kf_status bench_print_table(const bench_table *o, const kf_model *m, const char *name, bool first, kf_error *err);

@@ -72,7 +72,9 @@ kf_status bench_print_table(const bench_table *o, const kf_model *m, const char 
     kf_bench_row_options_init(&ro);
     kf_status st = open_data(o, m, &pictures, &other, err);
     ro.dataset = pictures, ro.float_model = other;
-    ro.frames = o->frames, ro.sessions = o->sessions;
+    ro.frames = o->frames;
+    for (int t = 0; t < o->n_counts; t++)
+        if (o->counts[t] > ro.sessions) ro.sessions = o->counts[t];
     ro.progress = cli_stop, ro.fewer_threads = cli_fewer_threads;
     if (st == KF_OK) st = kf_bench_table(m, &ro, &row, err);
     if (st == KF_OK) print_row(name, &row, first, o->common->json, o->data);

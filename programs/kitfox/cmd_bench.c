@@ -90,9 +90,7 @@ static kf_status measure(options *o, const kf_model *m, const char *name, kf_ben
 }
 
 static kf_status table(const options *o, const kf_model *m, const char *name, bool first, kf_error *err) {
-    bench_table how = {.common = &o->common, .data = o->data, .float_model = o->float_model, .frames = o->frames};
-    for (int t = 0; t < o->n_counts; t++)
-        if (o->counts[t] > how.sessions) how.sessions = o->counts[t];
+    const bench_table how = {&o->common, o->data, o->float_model, o->frames, o->counts, o->n_counts};
     return bench_print_table(&how, m, name, first, err);
 }
 

@@ -1,9 +1,7 @@
 /* kitfox compare A B --data DIR: how far two models of one task agree on a folder of pictures, node by node, and what
  * labels say of both. Owner rule: models and pictures live until the end of the verb. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/choice.h"
 #include "common/compared.h"
@@ -50,16 +48,11 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     }
 }
 
-static const char *file_name(const char *path) {
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 static kf_status write_page(const kf_comparison *w, const options *o, bool labels, kf_error *err) {
     char title[600], basis[1200];
     kf_comparison_page_options p;
     kf_comparison_page_options_init(&p);
-    snprintf(title, sizeof title, "%.200s and %.200s compared", file_name(o->a), file_name(o->b));
+    snprintf(title, sizeof title, "%.200s and %.200s compared", cli_base_name(o->a), cli_base_name(o->b));
     snprintf(basis, sizeof basis, "On %zu pictures of %.800s%s%s.", w->summary.images, o->data,
              labels ? ", with the labels found there" : "; no labels were found there",
              o->choice.list ? " (those of a list)" : "");
@@ -110,20 +103,6 @@ static const kf_model *named(kf_model *const *m) {
     return kf_model_label(m[0], 0) || !kf_model_label(m[1], 0) ? m[0] : m[1];
 }
 
-static void note_preprocessing(kf_model *const *m) {
-    kf_model_info i[2] = {{.size = sizeof i[0]}, {.size = sizeof i[1]}};
-    for (int k = 0; k < 2; k++) kf_model_get_info(m[k], &i[k], NULL);
-    const kf_preprocess *a = &i[0].preprocess, *b = &i[1].preprocess;
-    bool same = a->valid == b->valid;
-    const kf_field *f;
-    for (int k = 0; (f = kf_preprocess_field(k)) != NULL; k++)
-        for (int c = 0; c < f->n; c++)
-            same = same && fabs(kf_preprocess_get(a, f, c) - kf_preprocess_get(b, f, c)) < 1e-6;
-    if (!same)
-        fprintf(stderr, "kitfox: note: A and B prepare pictures differently, so their differences are not the weights' "
-                        "alone; --preprocess sets it for a model that is imported\n");
-}
-
 int cmd_compare(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&cli_choice_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {
@@ -144,7 +123,7 @@ int cmd_compare(int argc, char **argv) {
         cli_outputs_check(&out, 1, (const char *const[]){o.a, o.b, o.choice.list, o.common.labels, csv}, 5, &err);
     o.common.outputs = &out, o.common.n_outputs = 1;
     if (st == KF_OK) st = load(&o, m, &err);
-    if (st == KF_OK) note_preprocessing(m);
+    if (st == KF_OK) compared_note_preprocessing((const kf_model *const *)m);
     if (st == KF_OK) st = kf_samples_find(o.data, o.choice.list, o.choice.limit, &p, &err);
     if (st == KF_OK) st = cli_output_apart(&out, (const char *const *)p.paths, p.n, &err);
     if (st == KF_OK) st = kf_samples_labels(&p, o.data, named(m), cli_note, NULL, &truth, &err);

@@ -1,7 +1,6 @@
 /* kitfox quantize MODEL --calib DIR -o OUT.kfx, or CONFIG.yaml: post-training quantization, with a table of what it
  * cost where. Arguments alone.
  * Owner rule: strings belong to the command line. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,7 +13,6 @@ enum {
     KEY_PERCENTILE,
     KEY_INT16,
     KEY_REPORT,
-
     KEY_GAIN,
     KEY_NO_DOCTOR,
     KEY_FLAG,
@@ -123,20 +121,6 @@ static int progress(void *user, size_t done, size_t total) {
     return cli_progress("quantizing, nodes", done, total);
 }
 
-/* Measuring in f32 sums with fused multiply-add at every level from avx2 on, which is listed behind those without. */
-static void note_level(void) {
-    const char *now = kf_cpu_name(), *name;
-    char text[256];
-    for (int i = 0; (name = kf_cpu_level_name(i)) && strcmp(name, "avx2") != 0; i++) {
-        if (strcmp(name, now) != 0) continue;
-        snprintf(text, sizeof text,
-                 "instruction set %s has no fused multiply-add; the same samples may give another file than on a "
-                 "machine with it (avx2 and up), where all give one; what is written runs alike everywhere",
-                 now);
-        cli_note(NULL, text);
-    }
-}
-
 int cmd_quantize(int argc, char **argv) {
     const struct argp_child children[] = {
         {&cli_common_argp, 0, NULL, 0}, {&quantize_search_argp, 0, NULL, 0}, {&cli_choice_argp, 0, NULL, 0}, {0}};
@@ -157,7 +141,7 @@ int cmd_quantize(int argc, char **argv) {
     if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     job->q.int16_nodes = o.int16;
     job->q.threads = job->common.threads;
-    note_level();
+    quantize_note_level();
     kf_status st = quantize_is_yaml(job->model) ? quantize_yaml(job, &err) : quantize_model(job, &err);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);
 }

@@ -53,6 +53,8 @@ typedef struct yaml_frames {
  *  names. */
 kf_status check_yaml(const char *path, const cli_common *common, const yaml_frames *frames, kf_error *err);
 
+/** A note where the instruction set in use may give another file than the usual ones. */
+void quantize_note_level(void);
 /** On standard output: the node table that scripts of the zoo's users search for, or one JSON object a line. */
 void quantize_print_nodes(const kf_graph *g, bool json);
 /** The last line or object: what was written, how far it agrees with float, and whether it is the faster. */
