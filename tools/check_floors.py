@@ -4,7 +4,8 @@
 Each table row gives a floor, a folder and the folders it may include. A file may include its own folder's headers and those of
 the named folders, which must lie on a lower floor. A row may also be a single header of types, which declares no function; who
 names it may include it alone. Also: every file starts with a role comment, stays under 800 lines,
-functions outside kernels stay under 100 lines, and no two files of src have the same name.
+functions outside kernels stay under 100 lines, a verb (programs/*/cmd_*.c) has at most 150 lines, and no two files of
+src have the same name.
 """
 import os
 import re
@@ -85,6 +86,18 @@ def check_size(path, text):
     return errors
 
 
+# What a verb does is the library's; what it prints has a file of its own.
+VERB = re.compile(r"programs/[^/]+/cmd_[^/]*\.c$")
+VERB_LINES = 150
+
+
+def check_verb(path, text):
+    lines = text.count("\n")
+    if not VERB.match(path) or lines <= VERB_LINES:
+        return []
+    return [f"{path}: {lines} lines, at most {VERB_LINES} for a verb; the library does the work"]
+
+
 def check_types(path, text, floors):
     """A header that has a row of its own declares no function: whoever includes it can call nothing by it."""
     return [f"{path}: declares a function"] if path in floors and "KF_API" in text else []
@@ -120,8 +133,10 @@ def main():
                     text = f.read()
                 paths.append(path)
                 errors += check_includes(path, text, floors, allowed) + check_size(path, text)
-                errors += check_types(path, text, floors)
+                errors += check_types(path, text, floors) + check_verb(path, text)
     errors += check_names(paths)
+    if not any(VERB.match(path) for path in paths):
+        errors.append("programs: no verb was found")
     print("\n".join(errors))
     print(f"{len(paths)} files, {len(errors)} violations")
     return 1 if errors else 0
