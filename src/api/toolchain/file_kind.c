@@ -122,8 +122,7 @@ static const kf_file_kind *text_kind(const uint8_t *d, size_t n) {
     static const kf_file_kind HTML = {0, "an HTML page, as servers send in place of a file",
                                       "download the file itself"};
     static const kf_file_kind XML = {0, "an XML file: a network of OpenVINO, or a server's error", SOURCE};
-    static const kf_file_kind TEXT = {KF_FILE_TEXT, "a text file",
-                                      "a model, a picture or another kind of file is needed here"};
+    static const kf_file_kind TEXT = {KF_FILE_TEXT, "a text file", "give a file of the kind that is meant"};
     if (begins(d, n, "<!doctype html") || begins(d, n, "<html") || begins(d, n, "<head")) return &HTML;
     if (begins(d, n, "<?xml") && holds(d, n, "<html")) return &HTML;
     if (begins(d, n, "<?xml") || begins(d, n, "<net ")) return &XML;

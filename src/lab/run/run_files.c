@@ -56,7 +56,24 @@ static kf_status read_inputs(work *w, const char *const *files, size_t n, kf_err
     return KF_OK;
 }
 
-/* By its name where it has one. A name that no input has is left to kf_session_run. */
+/* kf_session_run takes the only tensor whatever its name; here that is a typing error. */
+static kf_status check_names(const work *w, kf_error *err) {
+    kf_tensor declared;
+    for (size_t k = 0; k < w->n; k++) {
+        bool known = !w->in[k].name;
+        for (int32_t i = 0; i < w->n_inputs && !known; i++) {
+            KF_TRY(kf_model_input(w->m, i, &declared, err));
+            known = strcmp(declared.name, w->in[k].name) == 0;
+        }
+        if (known) continue;
+        KF_TRY(kf_model_input(w->m, 0, &declared, err));
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%s=: the model has no such input; its first of %d is %s", w->in[k].name,
+                w->n_inputs, declared.name);
+    }
+    return KF_OK;
+}
+
+/* By its name where it has one. */
 static kf_status find_first(work *w, kf_error *err) {
     for (int32_t i = 0; w->in[0].name && i < w->n_inputs; i++) {
         KF_TRY(kf_model_input(w->m, i, &w->want, err));
@@ -156,6 +173,7 @@ static kf_status run(work *w, const char *const *files, size_t n, kf_run_result 
     double begun = 0;
     kf_status st = kf__answers_session(w->m, w->o.threads, fewer, w, &s, err);
     if (st == KF_OK) st = read_inputs(w, files, n, err);
+    if (st == KF_OK) st = check_names(w, err);
     if (st == KF_OK) st = find_first(w, err);
     if (st == KF_OK) st = check_first(w, files[0], err);
     if (st == KF_OK) st = make_output(w, r, err);
@@ -164,6 +182,7 @@ static kf_status run(work *w, const char *const *files, size_t n, kf_run_result 
     kf_session_destroy(&s);
     if (st == KF_OK && r->images != 1) st = run_many(w, r, err);
     r->ms = kf__now_ms() - begun;
+    if (st == KF_ERR_SHAPE && begun > 0 && w->n == 1) kf_error_prefix(err, st, "%.600s", files[0]);
     for (size_t i = 0; i < w->n; i++) free(w->in[i].data);
     return st;
 }
