@@ -17,13 +17,17 @@ static void print_preprocess(const kf_preprocess *p) {
 }
 
 /* Who said how pictures are prepared, and what numbers mean. What nobody knows is left out. */
-static void print_meaning(const kf_model_info *info) {
+/* Where the preprocessing comes from. */
+static void print_origin(const kf_model_info *info) {
     const char *from = info->preprocess_source;
     const bool assumed = info->preprocess_origin == KF_ORIGIN_ASSUMED;
-    if (info->preprocess_origin) printf("%-14s%s", "", kf_origin_name(info->preprocess_origin));
+    if (info->preprocess_origin) printf("%-14s%s", "prepared as", kf_origin_name(info->preprocess_origin));
     if (info->preprocess_origin && from) printf(" from %s", from);
     if (assumed) printf(": nothing says how pictures are prepared; see --preprocess");
     if (info->preprocess_origin) putchar('\n');
+}
+
+static void print_meaning(const kf_model_info *info) {
     if (info->takes) printf("%-14s%s\n", "takes", kf_takes_name(info->takes));
     if (info->scores) printf("%-14s%s\n", "scores", kf_scores_kind_name(info->scores));
     if (info->input_range_known) printf("%-14s%s\n", "NV12 range", info->input_range ? "limited (16..235)" : "full");
@@ -79,6 +83,7 @@ void info_print_text(const kf_model *m, const kf_model_info *info, bool nodes) {
     for (int i = 0; i < info->n_outputs && kf_model_output(m, i, &t, &err) == KF_OK; i++) print_tensor("output", &t);
     print_preprocess(&info->preprocess);
     kf_preprocess_floats(&info->preprocess, floats, sizeof floats);
+    print_origin(info);
     if (*floats) printf("%-14s%s\n", "float32 input", floats);
     print_meaning(info);
     printf("%-14s%lld in the architecture, %lld stored in the source file\n", "parameters", (long long)info->parameters,
