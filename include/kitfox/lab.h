@@ -317,7 +317,8 @@ typedef struct kf_comparison_summary {
     double difference, low, high; /**< B's top-1 less A's in points, and its 95 % interval: kf_paired_interval */
     double agreement, in_top5;    /**< `same` and `other5` in percent of `images`; NAN where `ranked` is 0 */
     int32_t ranked; /**< 1: the outputs rank classes, so that `same` and `other5` mean something. 0: a map of several
-                         positions, one number, or pooled features without labels */
+                         positions, one number, pooled features without labels, or features by the
+                         model's own word: then no sample counts as labelled */
     /** Distances of a sample's n outputs from A's: sum |d| / n and sqrt(sum d^2) / n, means over the samples, and the
      *  largest |d| of all. The RDK zoo's logs have them in these units. */
     double l1, l2, chebyshev;

@@ -120,6 +120,14 @@ def no_scores(folder):
     os.makedirs(os.path.join(d, "0"))
     write(os.path.join(d, "0"), "p.png", open(PICTURE, "rb").read())
     write(d, "labels.csv", b"file,class_index\n0/p.png,0\n")
+    plain, q = write(folder, "plain.onnx", head()), os.path.join(folder, "q.kfx")
+    for says_features in (False, True):
+        told = ("--scores", "features") if says_features else ()
+        code, out, err = run("compare", plain, plain, "--data", d, "--json", *told)
+        said = json.loads(out or "{}")
+        check(f"compare {told}: ranks", code == 0 and (said["agreement"] is None) == (said["top1_a"] is None) == says_features, (code, out, err))
+        code, out, err = run("quantize", plain, "--calib", d, "-o", q, *told)
+        check(f"quantize {told}: ranks", code == 0 and ("top-1" in out) != says_features, (code, out, err))
     for how in ((), ("--json",), ("--strict",)):
         code, out, err = run("compare", huge, huge, "--data", d, *how)
         said = json.loads(out)["error"]["text"] if how == ("--json",) and out else err

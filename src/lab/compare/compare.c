@@ -131,6 +131,12 @@ static bool ranks_classes(const kf_comparison *w) {
     return kf_model_label(w->models[0], 0) || !ends_in_pool(w->models[0], info.n_steps);
 }
 
+/* Somebody said so, or its operators show it: neither a label nor the largest number means a class. */
+static bool gives_features(const kf_comparison *w) {
+    kf_model_info info = {.size = sizeof info};
+    return kf_model_get_info(w->models[0], &info, NULL) == KF_OK && info.scores == KF_SCORES_FEATURES;
+}
+
 static void measure_distances(const kf_comparison *w, kf_comparison_summary *s) {
     const double all = (double)w->samples->n * (double)w->classes;
     for (size_t i = 0; i < w->samples->n; i++) {
@@ -144,13 +150,14 @@ static kf_comparison_summary summarize(const kf_comparison *w) {
     kf_comparison_summary s = {.images = w->samples->n - w->skipped};
     size_t hit[2] = {0}, five[2] = {0};
     double sum[4] = {0};
+    const bool features = gives_features(w);
     for (size_t i = 0; i < w->samples->n; i++) {
         const kf_compared_picture *a = &w->pictures[i];
         if (a->said[0] < 0) continue;
         for (int k = 0; k < 4; k++) sum[k] += a->sums[k];
         s.same += a->said[0] == a->said[1];
         s.other5 += a->other5;
-        if (a->truth < 0) continue;
+        if (a->truth < 0 || features) continue;
         bool right[2] = {a->said[0] == a->truth, a->said[1] == a->truth};
         s.labelled++;
         s.lost += right[0] && !right[1];
@@ -158,7 +165,7 @@ static kf_comparison_summary summarize(const kf_comparison *w) {
         for (int k = 0; k < 2; k++) hit[k] += right[k], five[k] += a->top5[k];
     }
     s.identical = sum[3] == 0;
-    s.ranked = s.labelled || ranks_classes(w);
+    s.ranked = !features && (s.labelled || ranks_classes(w));
     s.agreement = s.ranked ? 100 * (double)s.same / (double)s.images : NAN;
     s.in_top5 = s.ranked ? 100 * (double)s.other5 / (double)s.images : NAN;
     s.cosine = kf__compare_cosine(sum), s.sqnr = kf__compare_sqnr(sum);
