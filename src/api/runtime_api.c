@@ -353,9 +353,10 @@ kf_status kf_scores_rank(kf_scores_kind kind, float *x, size_t n, size_t k, kf_s
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "the model gives features (%zu numbers), no scores of classes; use `kitfox run`, or say --scores", n);
     for (size_t i = 0; i < n; i++) {
+        const char *what = isnan(x[i]) ? "NaN" : "infinite"; /* %g prints a sign of NaN that depends on the machine */
         if (!isfinite(x[i]) && (kind != KF_SCORES_LOG || x[i] != -INFINITY))
-            KF_FAIL(err, KF_ERR_UNSUPPORTED, "the score of class %zu is not finite (%g); weights or input are broken",
-                    i, (double)x[i]);
+            KF_FAIL(err, KF_ERR_UNSUPPORTED, "the score of class %zu is not finite (%s); weights or input are broken",
+                    i, what);
         if (kind == KF_SCORES_LOG) x[i] = expf(x[i]);
     }
     *found = kf_top_k(x, n, kind > KF_SCORES_LOGITS, k, top);
