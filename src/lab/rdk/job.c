@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "data/plain.h"
 #include "rdk/rdk.h"
 
 void kf__rdk_note(kf__rdk_job *j, const char *text) {
@@ -48,8 +49,8 @@ static void note_assumed(kf__rdk_job *j, const kf_graph_info *info) {
     char text[200];
     const kf_preprocess *p = &info->preprocess;
     if (!j->c->pictures || !p->valid || info->preprocess_origin != KF_ORIGIN_ASSUMED) return;
-    snprintf(text, sizeof text, "assumed that pictures are resized by %s, and the centre cut with crop_pct %.4g",
-             kf_filter_name(p->filter), p->crop_pct);
+    kf__lab_print(text, sizeof text, "assumed that pictures are resized by %s, and the centre cut with crop_pct %.4g",
+                  kf_filter_name(p->filter), p->crop_pct);
     kf__rdk_note(j, text);
 }
 

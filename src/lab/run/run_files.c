@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/plain.h"
 #include "kitfox/batch.h"
 #include "run/answers.h"
 
@@ -33,11 +34,11 @@ void kf_preprocess_floats(const kf_preprocess *preprocess, char *text, size_t ro
     *text = '\0';
     if (!p || !p->valid) return;
     if (p->color == KF_COLOR_GRAY)
-        snprintf(text, room, "(pixel / 255 - %.4g) / %.4g, pixel: the luma in 0..255", p->mean[0], p->std[0]);
+        kf__lab_print(text, room, "(pixel / 255 - %.4g) / %.4g, pixel: the luma in 0..255", p->mean[0], p->std[0]);
     else
-        snprintf(text, room,
-                 "(pixel / 255 - mean) / std, mean %.4g %.4g %.4g, std %.4g %.4g %.4g, channels in the order %s",
-                 p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2], kf_color_name(p->color));
+        kf__lab_print(text, room,
+                      "(pixel / 255 - mean) / std, mean %.4g %.4g %.4g, std %.4g %.4g %.4g, channels in the order %s",
+                      p->mean[0], p->mean[1], p->mean[2], p->std[0], p->std[1], p->std[2], kf_color_name(p->color));
 }
 
 /* ---- what is given ----------------------------------------------------------------------------------------------- */
