@@ -71,7 +71,7 @@ static const sign SIGNS[] = {
     SIGN(0, "ftrt", 0, "an engine of TensorRT", SOURCE),
     SIGN(0, "RKNN", 0, "a model of Rockchip's RKNN", SOURCE),
     SIGN(0, "7767517\n", 0, "a network of ncnn", SOURCE),
-    SIGN(0, "GGUF", 0, "a GGUF file, which holds a language model", "give a MobileNet-type network"),
+    SIGN(0, "GGUF", 0, "a GGUF file, which holds another kind of network", "give a MobileNet-type network"),
     SIGN(0,
          "\x7f"
          "ELF",
