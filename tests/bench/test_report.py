@@ -69,7 +69,7 @@ def restriction():
 
 def own_figures():
     def step(kernel, macs, ms):
-        return {"name": "n", "kernel": kernel, "shape": [1, 7, 8, 16], "macs": macs, "ms": ms}
+        return {"node": "n", "kernel": kernel, "shape": [1, 7, 8, 16], "macs": macs, "ms": ms}
     limit = {"isa": "x", "f32": 50.0, "u8": 200.0, "i16": 100.0}
     # 1e6 multiply-adds at 50, 200 and 100 a ns are 0.02, 0.005 and 0.01 ms
     for kernel, least in (("gemm_f32_avx512", 0.02), ("dwconv_u8_avx2", 0.005), ("gemm_i16_scalar", 0.01), ("affine_q_avx512", None)):
