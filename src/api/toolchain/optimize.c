@@ -102,6 +102,8 @@ static kf_status from_dense(const kf__dense *d, size_t index, kf_tensor *t, kf_e
 
 static kf_status run_in(kf__arena *arena, const kf__graph *g, const kf_tensor *in, size_t n_in, kf_tensor *out,
                         size_t n_out, kf_error *err) {
+    if (n_in != g->n_inputs) /* before they are read */
+        KF_FAIL(err, KF_ERR_ARGUMENT, "%zu inputs given; the graph has %zu", n_in, g->n_inputs);
     kf__dense *tensors = kf__arena_array(arena, n_in + n_out + 1, sizeof *tensors);
     if (!tensors) KF_FAIL_MEMORY(err, (n_in + n_out) * sizeof *tensors);
     for (size_t i = 0; i < n_in; i++) KF_TRY(to_dense(&in[i], i, &tensors[i], err));
