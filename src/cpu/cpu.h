@@ -72,7 +72,7 @@ int kf__cpu_threads(int most);
 /** Default number of threads for one image: more than 4 seldom make it faster. */
 static inline int kf__cpu_default_threads(void) { return kf__cpu_threads(4); }
 
-/* ---- one file per architecture: cpu_x86.c; cpu_none.c where there is none ---------------------------------------- */
+/* ---- one file per architecture: cpu_x86.c, cpu_arm.c; cpu_none.c where there is none ----------------------------- */
 
 /** Of the wanted features, those that chip, compiler and operating system support. Called only by kf__cpu_has. */
 uint32_t kf__cpu_detect(uint32_t asked);
