@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "api/options.h"
+#include "base/fp.h"
 #include "format/format.h"
 #include "os/file.h"
 #include "runtime/golden.h"
@@ -44,6 +45,7 @@ enum { MODEL_ALWAYS = 64 << 20, MODEL_EACH = 32 };
 
 static kf_status model_from(const void *data, size_t bytes, const kf_model_options *o, unsigned flags, kf_model **out,
                             kf_error *err) {
+    KF_FP_CONTRACT();
     kf__program *p;
     const kf_allocator *a = o->allocator;
     if (o->skip_hash) flags |= KF_READ_SKIP_HASH;
@@ -205,6 +207,7 @@ kf_status kf_session_step(const kf_session *s, int32_t i, kf_step_info *out, kf_
 }
 
 kf_status kf_model_verify(const kf_model *m, int32_t threads, kf_verify_report *out, kf_error *err) {
+    KF_FP_CONTRACT();
     kf__golden_result r;
     NEED(err, m && out, "model and out are needed");
     KF_TRY(kf__threads_check(__func__, threads, err));
@@ -260,6 +263,7 @@ static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, boo
 }
 
 kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out, kf_error *err) {
+    KF_FP_CONTRACT();
     NEED(err, s && in && out, "session, inputs and outputs are needed");
     const kf__program *p = s->m->p;
     if (n_in != (size_t)p->n_inputs)
@@ -301,6 +305,7 @@ static kf_status check_picture(const kf_session *s, kf_error *err) {
 
 kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, float *scores, size_t n_scores,
                              kf_error *err) {
+    KF_FP_CONTRACT();
     NEED(err, s && rgb && scores, "session, pixels and scores are needed");
     kf_tensor out;
     KF_TRY(kf_model_output(s->m, 0, &out, err));
@@ -329,6 +334,7 @@ kf_status kf_session_replace(kf_session *s, int32_t step, const float *values, k
 }
 
 kf_status kf_session_run_step(kf_session *s, int32_t step, const float *const *in, float *out, kf_error *err) {
+    KF_FP_CONTRACT();
     NEED(err, s && step >= 0 && step < s->m->p->n_steps && in && out,
          "a session, one of its steps, inputs and room for the output are needed");
     const kf__step *at = &s->m->p->steps[step];
@@ -348,6 +354,7 @@ static void softmax(float *x, size_t n) {
 
 kf_status kf_scores_rank(kf_scores_kind kind, float *x, size_t n, size_t k, kf_score *top, size_t *found,
                          kf_error *err) {
+    KF_FP_CONTRACT();
     NEED(err, x && top && found && (unsigned)kind < KF_SCORES_KIND_COUNT, "kind, scores, top and found are needed");
     if (kind == KF_SCORES_FEATURES)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
@@ -364,6 +371,7 @@ kf_status kf_scores_rank(kf_scores_kind kind, float *x, size_t n, size_t k, kf_s
 }
 
 size_t kf_top_k(float *x, size_t n, int probabilities, size_t k, kf_score *top) {
+    KF_FP_CONTRACT();
     if (!probabilities) softmax(x, n);
     if (k > n) k = n;
     /* One pass for each place finds the best score after that of the place before. Ties go to the lower index. */

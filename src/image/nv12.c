@@ -2,6 +2,7 @@
  * Chroma is replicated to its 2x2 block when reading and averaged when writing; RGB is clipped to 0..255.
  * Owner rule: results belong to the caller. */
 #include "base/base.h"
+#include "base/fp.h"
 #include "kernels/kernels_bytes.h"
 #include "kitfox/image.h"
 
@@ -29,6 +30,7 @@ static inline uint8_t round8(double v) {
 }
 
 kf_status kf_image_to_nv12(const kf_image *in, int32_t limited, uint8_t *out, size_t bytes, kf_error *err) {
+    KF_FP_CONTRACT();
     if (!in || !in->pixels || !out || in->width % 2 || in->height % 2 || in->width < 2 || in->height < 2)
         KF_FAIL(err, KF_ERR_ARGUMENT, "to NV12: a picture with even sides is needed");
     size_t w = (size_t)in->width, h = (size_t)in->height;

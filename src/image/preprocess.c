@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/fp.h"
 #include "image/image_private.h"
 #include "preprocess/pixel.h"
 #include "preprocess/preprocess.h"
@@ -81,6 +82,7 @@ static void resized_size(const kf_image *in, const kf_preprocess *p, int32_t *w,
 }
 
 kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err) {
+    KF_FP_CONTRACT();
     if (out) *out = (kf_image){0};
     if (!out || !in || !in->pixels || in->width < 1 || in->height < 1)
         KF_FAIL(err, KF_ERR_ARGUMENT, "the picture is empty");

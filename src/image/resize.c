@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/base.h"
+#include "base/fp.h"
 #include "image/image_private.h"
 #include "kernels/kernels_bytes.h"
 
@@ -154,6 +155,7 @@ kf_status kf__image_resize(const kf_image *in, const kf__resize *r, kf_image *ou
 
 kf_status kf_image_resize(const kf_image *in, int32_t width, int32_t height, kf_filter filter, const float *box,
                           kf_image *out, kf_error *err) {
+    KF_FP_CONTRACT();
     kf__resize r = {{width, height}, filter, KF_PILLOW_BEFORE_13, {0}, {0, 0, width, height}};
     if (in) r.box[2] = in->width, r.box[3] = in->height;
     if (box)

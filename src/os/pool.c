@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fp.h"
+
 /* About 20 to 50 microseconds: longer than the gap between two steps of one image, far shorter than between frames. */
 enum { SPINS = 2000 };
 
@@ -79,7 +81,10 @@ static void wait_for_job(kf__pool *p, uint64_t seen) {
 
 static void *worker_main(void *arg) {
     kf__pool *p = arg;
-    fesetenv(FE_DFL_ENV); /* a thread inherits its creator's rounding mode and flush flags */
+    /* A thread inherits its creator's rounding mode and flush flags. The default environment of glibc keeps bits of
+     * FPCR that were reserved once; they matter. */
+    fesetenv(FE_DFL_ENV);
+    kf__fp_enter();
     for (uint64_t seen = 0; !atomic_load(&p->stop);) {
         wait_for_job(p, seen);
         seen = job_of(atomic_load_explicit(&p->ticket, memory_order_acquire));

@@ -2,7 +2,7 @@
  * Owner rule: see session.h. */
 #include "runtime/session.h"
 
-#include "cpu/fp.h"
+#include "base/fp.h"
 #include "os/pages.h"
 #include "runtime/fence.h"
 
@@ -96,16 +96,15 @@ static void show(struct kf_session *s, int32_t step, int32_t tensor) {
 }
 
 void kf__session_one_step(struct kf_session *s, int32_t step) {
-    kf__fp_state caller = kf__fp_enter();
+    KF_FP_CONTRACT();
     kf__fence_step(&s->exec, step, step);
     s->m->steps[step].run(&s->exec, &s->m->steps[step]);
     kf__fence_idle(&s->exec, step);
-    kf__fp_leave(caller);
 }
 
 /* Two steps may run joined, row by row. Whoever watches single steps sees each of them, so nothing is joined then. */
 void kf__session_steps(struct kf_session *s) {
-    kf__fp_state caller = kf__fp_enter();
+    KF_FP_CONTRACT();
     for (int32_t k = 0; s->watch && k < s->m->p->n_inputs; k++) show(s, -1 - k, s->m->p->inputs[k].tensor);
     bool one_by_one = s->ms || s->probe || s->watch || s->replaced >= 0;
     for (int32_t i = 0; i < s->m->p->n_steps; i++) {
@@ -125,7 +124,6 @@ void kf__session_steps(struct kf_session *s) {
         if (s->probe) s->probe(s->probe_user, i, kf__exec_tensor(&s->exec, s->m->p->steps[i].out));
     }
     kf__fence_idle(&s->exec, -1);
-    kf__fp_leave(caller);
 }
 
 void kf__session_get_f32(const struct kf_session *s, int32_t index, float *to) {

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "api/toolchain/graph_api.h"
+#include "base/fp.h"
 #include "cpu/cpu.h"
 #include "format/format.h"
 #include "hash/sha256.h"
@@ -370,6 +371,47 @@ static void the_file_is_written_again(void **state) {
     kf__program_destroy(&p);
 }
 
+/* From file to scores: load, resize, run on two threads, softmax. */
+static bool scores_of_a_picture(kf_score top[10]) {
+    kf_session_options o;
+    kf_model *m = NULL;
+    kf_session *s = NULL;
+    kf_error err = {0};
+    kf_image picture = {
+        .width = SIDE - 3, .height = SIDE - 11, .pixels = inputs[1][0][0], .stride = sizeof inputs[1][0]};
+    char path[700];
+    size_t n = 0;
+    in_source(path, sizeof path, "tests/golden/everyday10_int8_v1.kfx");
+    kf_session_options_init(&o);
+    o.threads = 2;
+    bool ok = kf_model_load(path, NULL, &m, &err) == KF_OK && kf_session_create(m, &o, &s, &err) == KF_OK &&
+              kf_session_classify(s, &picture, 10, top, &n, &err) == KF_OK && n == 10;
+    for (size_t i = 0; i < n; i++) top[i].label = NULL; /* of another model each time */
+    kf_session_destroy(&s);
+    kf_model_destroy(&m);
+    return ok;
+}
+
+/* A program that flushes denormals and rounds down gets the same scores, and keeps its environment. */
+static void a_callers_environment_changes_nothing(void **state) {
+    static const int MODES[] = {FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
+    kf_score want[10], got[10];
+    memset(want, 0, sizeof want);
+    memset(got, 0, sizeof got);
+    const uint64_t before = kf__fp_control();
+    assert_true(scores_of_a_picture(want));
+    for (size_t i = 0; i < KF_COUNT(MODES); i++) {
+        fesetround(MODES[i]);
+        kf__fp_set_control(kf__fp_control() | KF_FP_FLUSH);
+        bool flushes = (kf__fp_control() & KF_FP_FLUSH) != 0, ok = scores_of_a_picture(got);
+        bool kept = fegetround() == MODES[i] && ((kf__fp_control() & KF_FP_FLUSH) != 0) == flushes;
+        kf__fp_set_control(before);
+        fesetround(FE_TONEAREST);
+        assert_true(ok && kept);
+        assert_memory_equal(want, got, sizeof want);
+    }
+}
+
 static int write_hashes(void) {
     table *t = calloc(1, sizeof *t);
     kf__program *p = program();
@@ -405,9 +447,11 @@ int main(int argc, char **argv) {
     if (strcmp(what, "--model") == 0) return write_model();
     if (strcmp(what, "--hashes") == 0) return write_hashes();
     if (strcmp(what, "--pixels") == 0) return fwrite(inputs, sizeof inputs, 1, stdout) != 1;
-    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ), cmocka_unit_test(kernels_give_the_hashes),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(inputs_differ),
+                                       cmocka_unit_test(kernels_give_the_hashes),
                                        cmocka_unit_test(a_model_of_tiles_gives_the_hashes),
                                        cmocka_unit_test(the_oracle_gives_the_hashes),
-                                       cmocka_unit_test(the_file_is_written_again)};
+                                       cmocka_unit_test(the_file_is_written_again),
+                                       cmocka_unit_test(a_callers_environment_changes_nothing)};
     return cmocka_run_group_tests(tests, load_inputs, NULL);
 }

@@ -1,7 +1,7 @@
 /* Public calls that rewrite a graph and run it in the reference executor.
  * Owner rule: see compile.h; the reference run's tensors live in an arena that ends with the call. */
 #include "api/toolchain/graph_api.h"
-#include "cpu/fp.h"
+#include "base/fp.h"
 #include "graph/names.h"
 #include "passes/passes.h"
 #include "ref/ref.h"
@@ -10,9 +10,8 @@ kf_status kf_graph_optimize(kf_graph *graph, kf_optimize_level level, kf_error *
     if (!graph || (level != KF_OPTIMIZE_SIMPLIFY && level != KF_OPTIMIZE_FUSE))
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_optimize: a graph and a level of kf_optimize_level are needed");
     if (graph->level >= (int)level) return KF_OK;
-    kf__fp_state caller = kf__fp_enter(); /* constants are folded */
+    KF_FP_CONTRACT(); /* constants are folded */
     kf_status st = kf__passes_run(graph->g, level, err);
-    kf__fp_leave(caller);
     KF_TRY(st);
     graph->level = (int)level;
     return KF_OK;
@@ -118,9 +117,8 @@ kf_status kf_graph_run_reference(kf_graph *graph, const kf_tensor *in, size_t n_
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_run_reference: graph, inputs and outputs are needed");
     kf__arena arena;
     kf__arena_init(&arena, NULL);
-    kf__fp_state caller = kf__fp_enter();
+    KF_FP_CONTRACT();
     kf_status st = run_in(&arena, graph->g, in, n_in, out, n_out, err);
-    kf__fp_leave(caller);
     kf__arena_free(&arena);
     return st;
 }

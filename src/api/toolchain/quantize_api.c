@@ -4,8 +4,8 @@
 
 #include "api/options.h"
 #include "api/toolchain/graph_api.h"
+#include "base/fp.h"
 #include "cpu/cpu.h"
-#include "cpu/fp.h"
 #include "graph/names.h"
 #include "quantize/assign.h"
 #include "quantize/detail.h"
@@ -220,11 +220,10 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
         KF_FAIL(err, KF_ERR_ARGUMENT,
                 "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
     KF_TRY(kf__head_split(graph->g, err));
-    kf__fp_state caller = kf__fp_enter();
+    KF_FP_CONTRACT();
     uint8_t *block = NULL;
     kf_status st = quantize(graph, samples, n, &o, &block, err);
     kf__mem_free(NULL, block);
-    kf__fp_leave(caller);
     return st;
 }
 
