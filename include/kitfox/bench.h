@@ -258,6 +258,9 @@ typedef struct kf_run_result {
         output;    /**< output 0 as the model declares it, its first extent times `images`; the name is the model's */
     size_t images; /**< that the first file holds */
     double ms;     /**< of all images, reading not included */
+    /** Every output, as `output` is the first of them: [n_outputs], with the names that the model declares. */
+    kf_tensor *outputs;
+    size_t n_outputs;
 } kf_run_result;
 
 /** Run a model on `n` NPY files, 1 to KF_RUN_MAX_FILES, each the name of a file or NAME=FILE with the name of the

@@ -166,8 +166,13 @@ KF_API kf_status kf_samples_check(const kf_samples *samples, const kf_preprocess
  *  KF_MAX_RANK dimensions and 4 GiB. The caller releases out->data with free(); it is NULL on failure. IO, FORMAT,
  *  UNSUPPORTED (another version, type or order), MEMORY. Thread safe. */
 KF_API kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err);
-/** Write an F32 or U8 tensor as NPY version 1, by kf_file_write. ARGUMENT (another type), IO, MEMORY. Thread safe. */
+/** Write a tensor as NPY version 1, by kf_file_write. numpy has no bfloat16: it becomes float32, which holds its
+ * values. ARGUMENT (no element type, fewer bytes than the shape needs), IO, MEMORY. Thread safe. */
 KF_API kf_status kf_npy_write(const char *path, const kf_tensor *tensor, kf_error *err);
+/** Write `n` tensors as one NPZ file, which numpy.load reads: a zip archive with an NPY file for each, not compressed.
+ *  Its key is the tensor's name, or arr_K for tensor K without one. ARGUMENT (as kf_npy_write; two tensors of one
+ *  name, a name over 1024 bytes), LIMIT (more than 65534 tensors, or 4 GiB in all), IO, MEMORY. Thread safe. */
+KF_API kf_status kf_npz_write(const char *path, const kf_tensor *tensors, size_t n, kf_error *err);
 
 /* ---- evaluation -------------------------------------------------------------------------------------------------- */
 

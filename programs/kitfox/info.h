@@ -5,6 +5,8 @@
 
 #include "common/cli.h"
 
+/** All inputs or all outputs, as in docs/JSON.md. */
+json_t *info_tensors_json(const kf_model *m, const kf_model_info *info, bool inputs);
 /** Name, type and shape of an input or output. */
 json_t *info_tensor_json(const kf_tensor *t);
 /** All members by name; null where there is no preprocessing. */

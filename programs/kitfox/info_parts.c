@@ -10,6 +10,32 @@ json_t *info_tensor_json(const kf_tensor *t) {
                     cli_shape(t->shape, t->rank));
 }
 
+/* NCHW or NHWC, of an input for pictures alone: of another tensor nobody knows. */
+static const char *layout_of(const kf_model_info *info, const kf_tensor *t) {
+    const kf_preprocess *p = &info->preprocess;
+    int64_t channels = kf_color_channels(p->color);
+    if (!p->valid || t->rank != 4) return NULL;
+    if (t->shape[1] == channels && t->shape[2] == p->height && t->shape[3] == p->width) return "NCHW";
+    return t->shape[3] == channels && t->shape[1] == p->height && t->shape[2] == p->width ? "NHWC" : NULL;
+}
+
+json_t *info_tensors_json(const kf_model *m, const kf_model_info *info, bool inputs) {
+    json_t *list = json_array();
+    int n = inputs ? info->n_inputs : info->n_outputs;
+    kf_tensor t;
+    kf_error err;
+    for (int i = 0; i < n; i++) {
+        kf_status st = inputs ? kf_model_input(m, i, &t, &err) : kf_model_output(m, i, &t, &err);
+        if (st != KF_OK) break;
+        const char *meaning = inputs ? kf_takes_name(info->takes) : kf_scores_kind_name(info->scores);
+        json_t *j = info_tensor_json(&t);
+        json_object_set_new(j, "layout", cli_text(inputs && i == 0 ? layout_of(info, &t) : NULL));
+        json_object_set_new(j, "meaning", cli_text(i == 0 ? meaning : NULL)); /* the model says it of the first */
+        json_array_append_new(list, j);
+    }
+    return list;
+}
+
 /* A member of the preprocessing: a number, a word, or a list. */
 static json_t *field_json(const kf_preprocess *p, const kf_field *f) {
     if (f->words) return json_string(f->words[(int)kf_preprocess_get(p, f, 0)]);

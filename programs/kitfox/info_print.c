@@ -52,6 +52,8 @@ void info_print_json(const kf_model *m, const kf_model_info *info, const char *m
                          (json_int_t)info->activations, "nodes", info->n_steps, "input", info_tensor_json(&in),
                          "output", info_tensor_json(&out), "preprocess", info_preprocess_json(&info->preprocess),
                          "quantized", info->quantized, "labels", info->n_labels);
+    json_object_set_new(j, "inputs", info_tensors_json(m, info, true));
+    json_object_set_new(j, "outputs", info_tensors_json(m, info, false));
     set_meaning(j, info);
     if (nodes) {
         json_t *list = json_array();

@@ -32,7 +32,7 @@ NAMED = {
     "kf_preprocess_parse.text": "\"4\"", "kf_options_read.from": "&room", "kf_options_read.to": "&room.step",
     "kf_options_read.type": "\"type\"", "kf_info_write.from": "&room", "kf_info_write.type": "\"type\"",
     "kf_zoo_get.index": "0", "kf_rdk_check_frames.width": "2", "kf_rdk_check_frames.height": "2",
-    "kf_graph_import_tensors.arch": "NULL", "kf_graph_compare.runs": "1", "kf_npy_write.tensor": "&output",
+    "kf_graph_import_tensors.arch": "NULL", "kf_graph_compare.runs": "1", "kf_npy_write.tensor": "&output", "kf_npz_write.tensors": "&output",
     "kf_session_classify.top": "scores", "kf_samples_load.how": "&preprocess", "kf_samples_load_some.how": "&preprocess", "hex": "room.bytes",
     "kf_preprocess_by_name.name": "\"mobilenetv3_small_100\"", "kf_cpu_limit.name": "\"scalar\"",
     "kf_color_from_rgb.to": "room.bytes", "kf_color_to_rgb.rgb": "room.bytes", "kf_graph_set_outputs.n": "1",

@@ -127,6 +127,7 @@ static kf_status do_npy(fixture *f, kf_error *err) {
     kf_tensor t;
     kf_status st = kf_npy_read(source(f, "fuzz/corpus/npy/matrix.npy"), &t, err);
     if (st == KF_OK) st = kf_npy_write(f->written, &t, err);
+    if (st == KF_OK) st = kf_npz_write(f->written, &t, 1, err);
     free(t.data);
     return st;
 }

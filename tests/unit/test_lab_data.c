@@ -253,7 +253,11 @@ static void npy(void **state) {
     assert_true(back.dtype == KF_U8 && back.rank == 2 && back.shape[1] == 12 && back.bytes == sizeof x);
     assert_memory_equal(back.data, x, sizeof x);
     free(back.data);
-    t.dtype = KF_I32;
+    t.dtype = KF_I32; /* 24 extents of 4 bytes, in 24 bytes */
+    assert_int_equal(kf_npy_write(in("y.npy"), &t, &err), KF_ERR_ARGUMENT);
+    t.shape[1] = 3;
+    assert_int_equal(kf_npy_write(in("y.npy"), &t, &err), KF_OK);
+    t.dtype = KF_DTYPE_NONE;
     assert_int_equal(kf_npy_write(in("y.npy"), &t, &err), KF_ERR_ARGUMENT);
     free(t.data);
     put("x.npy", file, sizeof file - 1);

@@ -1,4 +1,4 @@
-/* NPY files: little-endian float32 or uint8 in C order, versions 1 to 3.
+/* Reading NPY files: little-endian float32 or uint8 in C order, versions 1 to 3. Writing: npy_write.c.
  * The header is read as text with fixed keys; nothing is evaluated.
  * Owner rule: what kf_npy_read gives is the caller's. */
 #include <stdbool.h>
@@ -105,32 +105,4 @@ kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     free(header);
     kf__text_close(f);
     return kf_file_explain(path, KF_FILE_NPY, st, err);
-}
-
-kf_status kf_npy_write(const char *path, const kf_tensor *t, kf_error *err) {
-    if (!path || !t) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_npy_write: path and tensor are needed");
-    char header[256];
-    if (t->dtype != KF_U8 && t->dtype != KF_F32)
-        KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: elements of type %s; f32 and u8 can be written", path,
-                kf_dtype_name(t->dtype));
-    int n = snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, 'shape': (",
-                     t->dtype == KF_U8 ? "|u1" : "<f4");
-    for (int i = 0; i < t->rank; i++)
-        n += snprintf(header + n, sizeof header - (size_t)n, "%lld, ", (long long)t->shape[i]);
-    n += snprintf(header + n, sizeof header - (size_t)n, "), }");
-    int total = (10 + n + 1 + 63) / 64 * 64 - 10;
-    const unsigned char magic[10] = {
-        0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)(total & 255), (unsigned char)(total >> 8)};
-    char *text = NULL;
-    size_t bytes = 0;
-    FILE *f = open_memstream(&text, &bytes);
-    if (!f) return kf_error_set(err, KF_ERR_MEMORY, "%.600s: out of memory to write it; free some", path);
-    fwrite(magic, 1, sizeof magic, f);
-    fprintf(f, "%-*s\n", total - 1, header);
-    fwrite(t->data, 1, t->bytes, f);
-    bool ok = !ferror(f);
-    ok = fclose(f) == 0 && ok && text;
-    kf_status st = ok ? kf_file_write(path, text, bytes, 0, err) : kf__no_memory(path, err);
-    free(text);
-    return st;
 }

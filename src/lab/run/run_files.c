@@ -1,4 +1,4 @@
-/* Raw tensors from NPY files: what the first one holds, one image or many, and the first output of each.
+/* Raw tensors from NPY files: what the first one holds, one image or many, and every output of each.
  * Owner rule: tensors read here are freed here; the output is the caller's. */
 #include <stdbool.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@ typedef struct work {
     kf_run_options o;
     const kf_model *m;
     kf_preprocess preprocess;
-    int32_t n_inputs;
+    int32_t n_inputs, n_outputs;
     kf_tensor in[KF_RUN_MAX_FILES], want; /* want: what the model declares for the first */
     char names[KF_RUN_MAX_FILES][256];
     size_t n;
@@ -23,9 +23,13 @@ typedef struct work {
 void kf_run_options_init(kf_run_options *options) { *options = (kf_run_options){.size = sizeof *options}; }
 
 void kf_run_free(kf_run_result *result) {
+    const kf_run_result empty = {.size = sizeof empty};
     if (!result) return;
-    free(result->output.data);
-    *result = (kf_run_result){.size = result->size};
+    const bool all = result->size >= sizeof *result && result->outputs;
+    if (!all) free(result->output.data);
+    for (size_t i = 0; all && i < result->n_outputs; i++) free(result->outputs[i].data);
+    if (all) free(result->outputs);
+    kf_info_write(result, &empty, "kf_run_result", NULL);
 }
 
 void kf_preprocess_floats(const kf_preprocess *preprocess, char *text, size_t room) {
@@ -116,23 +120,59 @@ static kf_status check_first(work *w, const char *file, kf_error *err) {
 
 /* ---- what comes out ---------------------------------------------------------------------------------------------- */
 
-/* Count the images and make room for the first output of each. */
-static kf_status make_output(const work *w, kf_run_result *r, kf_error *err) {
-    const kf_tensor *in = &w->in[0], *want = &w->want;
-    kf_tensor *out = &r->output;
-    KF_TRY(kf_model_output(w->m, 0, out, err));
-    out->data = NULL;
-    r->images = 1;
-    if (in->rank == want->rank && want->rank > 0) r->images = (size_t)(in->shape[0] / want->shape[0]);
-    size_t each = out->bytes, n = r->images > 1 && out->rank > 0 ? r->images : 1;
-    if (n > 1) out->shape[0] *= (int64_t)n;
-    bool possible = !__builtin_mul_overflow(each, n, &out->bytes);
-    if (possible && (out->data = malloc(out->bytes))) return KF_OK;
+/* Room for output k of all images. */
+static kf_status make_output(const work *w, int32_t k, size_t images, kf_tensor *out, kf_error *err) {
+    kf_tensor declared;
+    KF_TRY(kf_model_output(w->m, k, &declared, err));
+    size_t each = declared.bytes, n = images > 1 && declared.rank > 0 ? images : 1;
+    if (n > 1) declared.shape[0] *= (int64_t)n;
+    bool possible = !__builtin_mul_overflow(each, n, &declared.bytes);
+    declared.data = possible ? malloc(declared.bytes ? declared.bytes : 1) : NULL;
+    *out = declared;
+    if (declared.data) return KF_OK;
     KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the outputs of %zu images, %zu bytes each", n, each);
 }
 
-static kf_status run_one(const work *w, kf_session *s, kf_tensor *out, kf_error *err) {
-    if (!is_picture(w)) return kf_session_run(s, w->in, w->n, out, 1, err);
+/* Count the images and make room for every output of each. */
+static kf_status make_outputs(const work *w, kf_run_result *r, kf_error *err) {
+    const kf_tensor *in = &w->in[0], *want = &w->want;
+    r->images = 1;
+    if (in->rank == want->rank && want->rank > 0) r->images = (size_t)(in->shape[0] / want->shape[0]);
+    r->outputs = calloc((size_t)w->n_outputs, sizeof *r->outputs);
+    if (!r->outputs) KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %d outputs", w->n_outputs);
+    for (int32_t k = 0; k < w->n_outputs; k++) {
+        r->n_outputs++;
+        KF_TRY(make_output(w, k, r->images, &r->outputs[k], err));
+    }
+    r->output = r->outputs[0];
+    return KF_OK;
+}
+
+/* The picture as the numbers that the input declares: what kf_session_run_rgb makes of it, but for every output. */
+static kf_status run_picture(const work *w, kf_session *s, kf_run_result *r, kf_error *err) {
+    const kf_preprocess *p = &w->preprocess;
+    kf_tensor in = w->want;
+    size_t n = (size_t)p->width * (size_t)p->height, channels = (size_t)kf_color_channels(p->color);
+    bool last = in.rank == 4 && in.shape[3] == (int64_t)channels && in.shape[1] == p->height;
+    uint8_t *pixels = malloc(3 * n);
+    float *x = in.bytes == n * channels * sizeof *x ? malloc(in.bytes) : NULL;
+    kf_status st = pixels && x ? KF_OK : kf_error_set(err, KF_ERR_MEMORY, "out of memory for the picture's numbers");
+    if (st == KF_OK) kf_color_from_rgb(p->color, w->in[0].data, n, pixels);
+    for (size_t c = 0; st == KF_OK && c < channels; c++)
+        for (size_t i = 0; i < n; i++)
+            x[last ? i * channels + c : c * n + i] =
+                (float)kf_preprocess_normalize(p, (int32_t)c, pixels[i * channels + c]);
+    in.data = x, in.dtype = KF_F32;
+    if (st == KF_OK) st = kf_session_run(s, &in, 1, r->outputs, r->n_outputs, err);
+    free(pixels);
+    free(x);
+    return st;
+}
+
+static kf_status run_one(const work *w, kf_session *s, kf_run_result *r, kf_error *err) {
+    kf_tensor *out = &r->output;
+    if (!is_picture(w)) return kf_session_run(s, w->in, w->n, r->outputs, r->n_outputs, err);
+    if (r->n_outputs > 1) return run_picture(w, s, r, err);
     return kf_session_run_rgb(s, w->in[0].data, 3 * (size_t)w->preprocess.width, out->data, out->bytes / sizeof(float),
                               err);
 }
@@ -162,7 +202,7 @@ static kf_status run_many(work *w, kf_run_result *r, kf_error *err) {
     kf_status st = make_pool(w, r->images, &pool, err);
     bo.pool = pool;
     if (st == KF_OK) st = kf_batch_create(w->m, &bo, &b, err);
-    if (st == KF_OK) st = kf_batch_run(b, w->in, w->n, &r->output, 1, err);
+    if (st == KF_OK) st = kf_batch_run(b, w->in, w->n, r->outputs, r->n_outputs, err);
     kf_batch_destroy(&b);
     kf_pool_destroy(&pool);
     return st;
@@ -177,9 +217,9 @@ static kf_status run(work *w, const char *const *files, size_t n, kf_run_result 
     if (st == KF_OK) st = check_names(w, err);
     if (st == KF_OK) st = find_first(w, err);
     if (st == KF_OK) st = check_first(w, files[0], err);
-    if (st == KF_OK) st = make_output(w, r, err);
+    if (st == KF_OK) st = make_outputs(w, r, err);
     if (st == KF_OK) begun = kf__now_ms();
-    if (st == KF_OK && r->images == 1) st = run_one(w, s, &r->output, err);
+    if (st == KF_OK && r->images == 1) st = run_one(w, s, r, err);
     kf_session_destroy(&s);
     if (st == KF_OK && r->images != 1) st = run_many(w, r, err);
     r->ms = kf__now_ms() - begun;
@@ -188,21 +228,29 @@ static kf_status run(work *w, const char *const *files, size_t n, kf_run_result 
     return st;
 }
 
+/* A caller of an earlier version knows the first output alone. */
+static void keep_first(kf_run_result *r) {
+    for (size_t k = 1; k < r->n_outputs; k++) free(r->outputs[k].data);
+    free(r->outputs);
+    r->outputs = NULL, r->n_outputs = 0;
+}
+
 kf_status kf_run_files(const kf_model *model, const char *const *files, size_t n, const kf_run_options *options,
                        kf_run_result *out, kf_error *err) {
     work w = {.m = model};
     kf_model_info info = {.size = sizeof info};
     kf_run_result r = {.size = sizeof r};
     if (!model || !files || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_run_files: model, files and out are needed");
-    KF_TRY(kf__answers_room("kf_run_result", out->size, sizeof *out, err));
-    *out = (kf_run_result){.size = out->size};
+    KF_TRY(kf__answers_room("kf_run_result", out->size, offsetof(kf_run_result, outputs), err));
+    KF_TRY(kf_info_write(out, &r, "kf_run_result", err));
     kf_run_options_init(&w.o);
     KF_TRY(kf_options_read(&w.o, options, "kf_run_options", err));
     if (n < 1 || n > KF_RUN_MAX_FILES)
         KF_FAIL(err, KF_ERR_ARGUMENT, "kf_run_files: %zu files; 1 to %d are needed", n, KF_RUN_MAX_FILES);
     KF_TRY(kf_model_get_info(model, &info, err));
-    w.preprocess = info.preprocess, w.n_inputs = info.n_inputs;
+    w.preprocess = info.preprocess, w.n_inputs = info.n_inputs, w.n_outputs = info.n_outputs;
     kf_status st = run(&w, files, n, &r, err);
+    if (st == KF_OK && out->size < sizeof *out) keep_first(&r);
     if (st == KF_OK) st = kf_info_write(out, &r, "kf_run_result", err);
     if (st != KF_OK) kf_run_free(&r);
     return st;
