@@ -127,7 +127,8 @@ static kf_status make_output(const work *w, int32_t k, size_t images, kf_tensor 
     size_t each = declared.bytes, n = images > 1 && declared.rank > 0 ? images : 1;
     if (n > 1) declared.shape[0] *= (int64_t)n;
     bool possible = !__builtin_mul_overflow(each, n, &declared.bytes);
-    declared.data = possible ? malloc(declared.bytes ? declared.bytes : 1) : NULL;
+    declared.data = NULL;
+    if (possible) declared.data = malloc(declared.bytes ? declared.bytes : 1);
     *out = declared;
     if (declared.data) return KF_OK;
     KF_FAIL(err, KF_ERR_MEMORY, "out of memory for the outputs of %zu images, %zu bytes each", n, each);
