@@ -2,8 +2,8 @@
  * Owner rule: the graph owns everything; the tables here are constant. */
 #include "passes/passes.h"
 
-/* Levels of passes.def. The middle one is on the way to the last: no graph stays there. */
-enum level { SIMPLIFY, RECOGNIZE, FUSE };
+/* Levels of passes.def. Those in the middle are on the way to the last: no graph stays there. */
+enum level { SIMPLIFY, RECOGNIZE, JOIN, FUSE };
 
 typedef kf_status (*pass_fn)(kf__graph *g, bool *changed, kf_error *err);
 
@@ -46,7 +46,8 @@ static kf_status run_level(kf__graph *g, enum level level, kf_error *err) {
     for (int round = 0; round < MAX_ROUNDS; round++) {
         bool changed = false;
         for (size_t i = 0; i < KF_COUNT(PASSES); i++)
-            if (PASSES[i].level == level) KF_TRY(run_one(g, i, &changed, err));
+            if (PASSES[i].level == level || (level == JOIN && PASSES[i].level == RECOGNIZE))
+                KF_TRY(run_one(g, i, &changed, err));
         if (!changed) return KF_OK;
     }
     KF_FAIL(err, KF_ERR_INTERNAL, "optimize: the rewrites did not settle after %d rounds; please report this model",
