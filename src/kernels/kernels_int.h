@@ -161,14 +161,13 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);
 
 /* ---- proof (tiles.c): a kernel that few machines run is compared with the scalar one before it is used ----------- */
 
-/** Does this kernel of QUADS weights give the scalar kernel's bytes on a product with every remainder? Takes a fraction
- * of a millisecond. */
-bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm);
-/** Puts `gemm` into a table of QUADS weights if it agrees. Otherwise it leaves the table as it is, disables `level`
- * for the whole process and returns false. */
-bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
+/** Does gemm_u8 of this table, with the table's facts, give the scalar kernel's bytes on a product with every
+ * remainder? Takes a fraction of a millisecond. */
+bool kf__gemm_u8_agrees(const kf__kernels_int *k);
+/** The same; if it does not, `level` is disabled for the whole process. */
+bool kf__kernels_prove(const kf__kernels_int *k, kf__cpu_level level);
 /** The same; the comparison runs once per process. Thread-safe. */
-void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out);
+bool kf__kernels_proved(const kf__kernels_int *k, kf__cpu_level level);
 
 /* ---- packing (pack_int.c) ---------------------------------------------------------------------------------------- */
 

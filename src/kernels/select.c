@@ -35,12 +35,16 @@ void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out) {
 #define KF_KERNEL_INT(check, member, function, isa, level, facts)                                                      \
     if (has[KF_CPU_##level]) TAKE(member, function, isa, facts);
 #define KF_KERNEL_PROVED(check, member, function, isa, level, facts)                                                   \
-    if (has[KF_CPU_##level])                                                                                           \
-        kf__kernels_select_proved(kf_k_##function##_##isa, #function "_" #isa, KF_CPU_##level, out);
+    if (has[KF_CPU_##level]) {                                                                                         \
+        const kf__kernels_int before = *out;                                                                           \
+        TAKE(member, function, isa, facts);                                                                            \
+        has[KF_CPU_##level] = kf__kernels_proved(out, KF_CPU_##level);                                                 \
+        if (!has[KF_CPU_##level]) *out = before;                                                                       \
+    }
 #include "kernels/kernels.def"
 }
 
-/* kf__kernels_select_proved keeps one verdict. */
+/* kf__kernels_proved keeps one verdict. */
 enum {
     PROVED = 0
 #define KF_KERNEL_PROVED(check, member, function, isa, level, facts) +1

@@ -1,6 +1,6 @@
-/* The tile kernel is proved before it is used: a process first computes a few products with it and compares the
- * bytes with the scalar kernel. Machines without tiles check it on a model of the instructions
- * (tests/kernels/tile_model.h). Owner rule: one static verdict. */
+/* A kernel that few machines run, such as the tile kernel, is proved before it is used: a process first computes a few
+ * products with it and compares the bytes with the scalar kernel. Machines without tiles check that one on a model of
+ * the instructions (tests/kernels/tile_model.h). Owner rule: one static verdict. */
 #include "kernels/kernels_int.h"
 
 #include <stdatomic.h>
@@ -10,50 +10,54 @@
 enum { M = 37, N = 40, K = 68, RUN = 32, PANELS = (N + KF_QPANEL - 1) / KF_QPANEL, ROOM = N + 2 * KF_QPAD };
 
 /* The product with plain rows, or with rows of two runs that overlap like windows of an image; rounded to bytes, or
- * as sums. */
-static void product(kf__gemm_u8_fn *gemm, int turn, const uint8_t *a, const int8_t *b, void *c) {
+ * as sums. `k` has the kernel and the order of weights it wants. */
+static void product(const kf__kernels_int *k, int turn, const uint8_t *a, const int8_t *w, void *c) {
     int32_t bias[ROOM] = {0}, zero[ROOM] = {0};
     float mul[ROOM] = {0}, lo[ROOM] = {0}, hi[ROOM] = {0};
     uint8_t lo8[ROOM] = {0}, hi8[ROOM] = {0};
+    int8_t packed[2 * PANELS * KF_QPANEL * (K + KF_GROUP_MOST)]; /* SPLIT weights take two bytes */
     kf__requant q = {.bias = bias, .mul = mul, .out = turn & 1 ? KF_U8 : KF_F32, .zero = zero, .flo = lo, .fhi = hi};
-    for (int i = 0; i < N; i++)
-        bias[i] = 977 * i - 20000, mul[i] = turn & 1 ? 0.0008f : 1, zero[i] = 100, lo[i] = -100, hi[i] = 155;
+    const size_t long_k = turn & 2 ? 2 * RUN : K;
+    for (size_t i = 0; i < N; i++) {
+        int32_t sum = 0;
+        for (size_t j = 0; j < long_k; j++) sum += w[i * long_k + j];
+        bias[i] = 977 * (int32_t)i - 20000 + k->gemm_input_offset * sum;
+        mul[i] = turn & 1 ? 0.0008f : 1, zero[i] = 100, lo[i] = -100, hi[i] = 155;
+    }
     if (turn & 1) kf__requant_bound(&q, 16777216, N, 16, lo8, hi8);
-    if (turn & 2) gemm(M, N, RUN, 2, K, a, 4, b, c, N, &q);
-    else gemm(M, N, K, 1, 0, a, K, b, c, N, &q);
+    kf__gemm_u8_pack(k->gemm_layout, k->gemm_group, N, long_k, w, packed);
+    if (turn & 2) k->gemm_u8(M, N, RUN, 2, K, a, 4, packed, c, N, &q);
+    else k->gemm_u8(M, N, K, 1, 0, a, K, packed, c, N, &q);
 }
 
 /* Four products: plain rows and overlapping runs, each rounded to bytes and as sums. One more float behind the result
  * shows a store beyond it. */
-bool kf__gemm_u8_agrees(kf__gemm_u8_fn *gemm) {
+bool kf__gemm_u8_agrees(const kf__kernels_int *k) {
     uint8_t a[M * K];
-    int8_t b[PANELS * KF_QPANEL * K];
+    int8_t w[N * K];
     float want[M * N + 1], got[M * N + 1];
+    const kf__kernels_int plain = {.gemm_u8 = kf_k_gemm_u8_scalar, .gemm_layout = KF_QLAYOUT_QUADS, .gemm_group = 4};
     kf__random r = {5};
     for (size_t i = 0; i < sizeof a; i++) a[i] = (uint8_t)kf__random_u64(&r);
-    for (size_t i = 0; i < sizeof b; i++) b[i] = (int8_t)kf__random_range(&r, -127, 127);
+    for (size_t i = 0; i < sizeof w; i++) w[i] = (int8_t)kf__random_range(&r, -127, 127);
     for (int turn = 0; turn < 4; turn++) {
         memset(want, 0, sizeof want), memset(got, 0, sizeof got);
-        product(kf_k_gemm_u8_scalar, turn, a, b, want);
-        product(gemm, turn, a, b, got);
+        product(&plain, turn, a, w, want);
+        product(k, turn, a, w, got);
         if (memcmp(want, got, sizeof want) != 0) return false;
     }
     return true;
 }
 
-bool kf__kernels_adopt(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out) {
-    if (!kf__gemm_u8_agrees(gemm)) {
-        kf__cpu_bar(level);
-        return false;
-    }
-    out->gemm_u8 = gemm, out->gemm_u8_name = name;
-    return true;
+bool kf__kernels_prove(const kf__kernels_int *k, kf__cpu_level level) {
+    if (kf__gemm_u8_agrees(k)) return true;
+    kf__cpu_bar(level);
+    return false;
 }
 
-void kf__kernels_select_proved(kf__gemm_u8_fn *gemm, const char *name, kf__cpu_level level, kf__kernels_int *out) {
+bool kf__kernels_proved(const kf__kernels_int *k, kf__cpu_level level) {
     enum { UNKNOWN, GOOD, BAD };
     static atomic_int verdict; /* of the one kernel that kernels.def marks as PROVED */
-    int known = atomic_load(&verdict);
-    if (known == UNKNOWN) atomic_store(&verdict, kf__kernels_adopt(gemm, name, level, out) ? GOOD : BAD);
-    else if (known == GOOD) out->gemm_u8 = gemm, out->gemm_u8_name = name;
+    if (atomic_load(&verdict) == UNKNOWN) atomic_store(&verdict, kf__kernels_prove(k, level) ? GOOD : BAD);
+    return atomic_load(&verdict) == GOOD;
 }

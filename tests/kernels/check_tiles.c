@@ -131,14 +131,14 @@ static void proof(void) {
     kf__kernels_int k;
     bool here = kf__cpu_usable(KF_CPU_AVX512VNNI);
     kf__kernels_select_int(here ? KF_CPU_AVX512VNNI : KF_CPU_SCALAR, &k);
-    kf__gemm_u8_fn *before = k.gemm_u8;
-    expect(kf__gemm_u8_agrees(kf_k_gemm_u8_scalar), "the scalar kernel agrees with itself");
+    kf__kernels_int other, scalar;
+    kf__kernels_select_int(KF_CPU_SCALAR, &scalar);
+    expect(kf__gemm_u8_agrees(&scalar), "the scalar kernel agrees with itself");
+    other = scalar, other.gemm_u8 = wrong_gemm;
     for (wrong = 0; wrong < WRONG; wrong++) {
         char what[80];
         snprintf(what, sizeof what, "a kernel with fault %d is refused and the level barred", wrong);
-        expect(!kf__kernels_adopt(wrong_gemm, "wrong", KF_CPU_AMX, &k) && k.gemm_u8 == before &&
-                   strcmp(k.gemm_u8_name, "wrong") != 0,
-               what);
+        expect(!kf__kernels_prove(&other, KF_CPU_AMX), what);
         expect(!kf__cpu_usable(KF_CPU_AMX) && kf__cpu_level_now() != KF_CPU_AMX && kf__cpu_level_best() != KF_CPU_AMX,
                what);
         expect(kf_cpu_limit("amx", NULL) == KF_ERR_UNSUPPORTED && kf_cpu_limit("scalar", NULL) == KF_OK &&
@@ -157,10 +157,11 @@ static void proof(void) {
         puts("tiles: the model's kernel needs AVX-512 VNNI for the rest; not on this machine");
         return;
     }
-    expect(kf__gemm_u8_agrees(k.gemm_u8), "the kernel of AVX-512 VNNI agrees");
-    expect(kf__kernels_adopt(kf_k_gemm_u8_amx_model, "model", KF_CPU_AMX, &k) && k.gemm_u8 == kf_k_gemm_u8_amx_model &&
-               strcmp(k.gemm_u8_name, "model") == 0,
-           "the tiles' kernel is adopted");
+    expect(kf__gemm_u8_agrees(&k), "the kernel of AVX-512 VNNI agrees");
+    k.gemm_u8 = kf_k_gemm_u8_amx_model;
+    expect(kf__kernels_prove(&k, KF_CPU_AMX) && kf__cpu_level_best() == best, "the tiles' kernel is proved");
+    k.gemm_input_offset = 128;
+    expect(!kf__gemm_u8_agrees(&k), "a wrong offset is seen");
 }
 
 int main(void) {
