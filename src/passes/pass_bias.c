@@ -68,11 +68,23 @@ static kf_status matmul_add(kf__graph *g, kf__node *mm, kf__node *add, kf__vid a
     return st;
 }
 
+/* The 3 of a spelled-out h-sigmoid, clip(x + 3, 0, 6) / 6: kept for the pass that recognizes it. */
+static bool begins_hsigmoid(const kf__graph *g, const kf__node *add) {
+    const kf__node *clip = kf__match_user(g, add->out[0]);
+    float three, six;
+    if (kf__match_with_scalar(g, add, &three) < 0 || three != 3.0f) return false;
+    if (!clip || clip->op != KF_OP_CLIP || clip->attrs.act.lo != 0.0f || clip->attrs.act.hi != 6.0f) return false;
+    const kf__node *over = kf__match_user(g, clip->out[0]);
+    if (!over || kf__match_with_scalar(g, over, &six) < 0) return false;
+    if (over->op == KF_OP_MUL) return kf__match_near(six, 1.0 / 6.0);
+    return over->op == KF_OP_DIV && over->in[0] == clip->out[0] && six == 6.0f;
+}
+
 kf_status kf__pass_bias(kf__graph *g, bool *changed, kf_error *err) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         kf__node *add = &g->nodes[i];
         for (int k = 0; k < 2 && !add->dead && add->op == KF_OP_ADD; k++) {
-            if (!kf__match_single(g, add->in[k])) continue;
+            if (!kf__match_single(g, add->in[k]) || begins_hsigmoid(g, add)) continue;
             kf__node *conv = kf__match_producer(g, add->in[k], KF_OP_CONV);
             kf__node *mm = kf__match_producer(g, add->in[k], KF_OP_MATMUL);
             if (conv) KF_TRY(conv_add(g, conv, add, add->in[1 - k], changed, err));
