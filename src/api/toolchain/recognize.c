@@ -1,5 +1,5 @@
 /* What an ONNX file does not say, found elsewhere: how pictures are prepared, from the JSON beside the file, the name
- * of a published network, or TensorFlow's SAME padding. Calls import, zoo and passes.
+ * of a published network, TensorFlow's SAME padding, or normalization in the network. Calls import, zoo and passes.
  * Owner rule: the graph copies what it keeps; the sidecar and the copy of the graph end with the call. */
 #include <stdio.h>
 
@@ -143,7 +143,8 @@ static bool gives(const kf__sidecar *s, const char *key) {
     return false;
 }
 
-/* Sure sources first: a statement, then what the network shows, then names. A name of PyTorch's own weights on a
+/* Sure sources first: a statement, then what the network shows, then names. A network that normalizes gets pixels as
+ * they are, whatever its name says. A name of PyTorch's own weights on a
  * network with TensorFlow's padding is wrong: the padding belongs to the weights. */
 static kf_status find(kf__graph *g, const char *path, const kf_import_options *o, const kf__sidecar *s,
                       kf_preprocess *p, const char **from, kf_error *err) {
@@ -160,6 +161,12 @@ static kf_status find(kf__graph *g, const char *path, const kf_import_options *o
     if (a && !*from) KF_FAIL_MEMORY(err, strlen(a->name));
     kf_preprocess_init(p);
     if (a) KF_TRY(kf_preprocess_by_name(a->name, p, err));
+    double white = 0;
+    KF_TRY(kf__graph_white(g, o->max_fold_bytes, &white, err));
+    if (white > 0) { /* mean 0, and a std that makes pixels of 0..1 what the network takes */
+        for (int c = 0; c < 3; c++) p->mean[c] = 0, p->std[c] = 1 / white;
+        *from = "normalization in the network";
+    }
     kf_preprocess_copy(p, &s->given, s->fields);
     if (gives(s, "mean") && gives(s, "std")) *from = json;
     return KF_OK;
