@@ -17,6 +17,11 @@ bool kf__assign_ends_in_float(const kf__graph *g, kf__vid v);
 bool kf__head_is_float(const kf__graph *g, const kf__node *n);
 /** Give such activations that were fused into a layer a node of their own. Sorts the nodes again. */
 kf_status kf__head_split(kf__graph *g, kf_error *err);
+
+/** Let the layer behind an affine map of the input read pixels, and put the map into g->meta.preprocess, which then is
+ * no legal one for pictures (std may be negative): the caller sets it back once the graph is quantized. Nothing happens
+ * without such a map (input_map.c). Call it where samples are pixels. */
+kf_status kf__input_map_take(kf__graph *g, kf_error *err);
 /** May v have scales per channel? Yes if every reader keeps channels separate; the result is then exact. */
 bool kf__assign_channels_allowed(const kf__graph *g, kf__vid v);
 /** Do the samples show every channel of such a map at enough positions to trust its own range? */

@@ -221,8 +221,11 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
                 "calibration samples: f32, or u8 pixels for a network with picture preprocessing, are needed");
     KF_TRY(kf__head_split(graph->g, err));
     KF_FP_CONTRACT();
-    uint8_t *block = NULL;
-    kf_status st = quantize(graph, samples, n, &o, &block, err);
+    const kf_preprocess declared = graph->g->meta.preprocess;
+        uint8_t *block = NULL;
+    kf_status st = samples[0].dtype == KF_U8 ? kf__input_map_take(graph->g, err) : KF_OK;
+    if (st == KF_OK) st = quantize(graph, samples, n, &o, &block, err);
+    graph->g->meta.preprocess = declared;
     kf__mem_free(NULL, block);
     return st;
 }
