@@ -47,6 +47,7 @@ UNARY(hard_sigmoid, clip((double)a->alpha *x + (double)a->beta, 0, 1))
 UNARY(hard_swish, x *clip(x / 6 + 0.5, 0, 1))
 UNARY(sigmoid, 1 / (1 + exp(-x)))
 UNARY(act, kf__eval_activation(&a->act, x))
+UNARY(leaky_relu, x < 0 ? (double)a->alpha * x : x)
 UNARY(neg, -x)
 UNARY(abs, fabs(x))
 UNARY(ceil, ceil(x))
@@ -159,12 +160,24 @@ BINARY(mod, exact_mod, a - b * floor(a / b))
 /* NaN wins, whichever it is. */
 BINARY(min, exact_min, a < b || a != a ? a : b)
 BINARY(max, exact_max, a > b || a != a ? a : b)
+BINARY(prelu, NULL, a < 0 ? a * b : a)
 BINARY(pow, NULL, pow(a, b))
 BINARY(equal, NULL, a == b)
 BINARY(less, NULL, a < b)
 BINARY(greater, NULL, a > b)
 BINARY(and, NULL, a != 0 && b != 0)
 BINARY(or, NULL, a != 0 || b != 0)
+
+BINARY(sum, exact_add, a + b)
+
+/* The sum of all inputs, divided by their number. */
+kf_status kf__eval_mean(const kf__eval *e) {
+    size_t count;
+    KF_TRY(kf__eval_sum(e));
+    if (!kf__shape_count(&e->out->shape, &count)) return KF_ERR_SHAPE;
+    for (size_t i = 0; i < count; i++) kf__eval_put(e->out, i, kf__eval_get(e->out, i) / e->n_in);
+    return KF_OK;
+}
 
 static double binary_add(double a, double b) { return a + b; }
 

@@ -111,34 +111,47 @@ kf_status kf__eval_pool(const kf__eval *e) {
     return KF_OK;
 }
 
+/* The larger of both; NaN is the largest, and stays. */
+static double larger(double most, double v) { return v > most || v != v ? v : most; }
+
+/* Mean or largest number of each channel's image. */
 kf_status kf__eval_global_pool(const kf__eval *e) {
     const kf__dense *x = e->in[0], *out = e->out;
     KF_TRY(begin(e, e->n_in));
     size_t inner = 1, planes = (size_t)(x->shape.dim[0] * x->shape.dim[1]);
     for (int i = 2; i < x->shape.rank; i++) inner *= (size_t)x->shape.dim[i];
     for (size_t p = 0; p < planes; p++) {
-        double sum = 0;
-        for (size_t i = 0; i < inner; i++) sum += (double)((const float *)x->data)[p * inner + i];
-        ((float *)out->data)[p] = (float)(sum / (double)inner);
+        const float *at = (const float *)x->data + p * inner;
+        double sum = 0, most = -INFINITY;
+        for (size_t i = 0; i < inner; i++) sum += (double)at[i], most = larger(most, (double)at[i]);
+        ((float *)out->data)[p] = (float)(e->n->op == KF_OP_GLOBAL_MAX_POOL ? most : sum / (double)inner);
     }
     return KF_OK;
 }
 
-/* Mean or sum over the axes that the output shape has lost or turned into 1. Input 1, the axes, is of integers. */
+/* What a reduction has after its last element: the sum, the largest, or their mean. */
+static double reduced(kf__op op, double sum, size_t per_result) {
+    return op == KF_OP_REDUCE_MEAN ? sum / (double)per_result : sum;
+}
+
+/* Mean, sum or largest over the axes that the output shape has lost or turned into 1. Input 1, the axes, is of
+ * integers. */
 kf_status kf__eval_reduce(const kf__eval *e) {
     const kf__node *n = e->n;
     const kf__dense *x = e->in[0], *list = e->n_in > 1 ? e->in[1] : NULL;
     kf__dense *out = e->out;
     size_t count, total;
-    bool reduced[KF_MAX_RANK] = {false};
+    bool drop[KF_MAX_RANK] = {false};
     KF_TRY(begin(e, 1));
     if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;
     double *sums = kf__arena_array(e->arena, count, sizeof *sums);
     if (!sums) KF_FAIL_MEMORY(e->err, count * sizeof *sums);
     int r = x->shape.rank, axes = list ? (int)list->shape.dim[0] : n->attrs.n_axes; /* in range, each once */
+    const bool most = n->op == KF_OP_REDUCE_MAX, all = axes == 0 && !n->attrs.noop;
+    for (size_t i = 0; most && i < count; i++) sums[i] = -INFINITY;
     for (int i = 0; i < axes; i++) {
         int64_t ax = list ? kf__whole(kf__eval_get(list, (size_t)i), -KF_MAX_RANK, KF_MAX_RANK, 0) : n->attrs.axes[i];
-        reduced[ax < 0 ? ax + r : ax] = true;
+        drop[ax < 0 ? ax + r : ax] = true;
     }
     if (!kf__shape_count(&x->shape, &total) || count == 0) return KF_OK;
     for (size_t i = 0; i < total; i++) {
@@ -146,14 +159,14 @@ kf_status kf__eval_reduce(const kf__eval *e) {
         for (int d = r - 1; d >= 0; d--) {
             size_t pos = rest % (size_t)x->shape.dim[d];
             rest /= (size_t)x->shape.dim[d];
-            if (axes == 0 || reduced[d]) continue;
+            if (all || drop[d]) continue;
             to += pos * step;
             step *= (size_t)x->shape.dim[d];
         }
-        sums[to] += kf__eval_get(x, i);
+        double v = kf__eval_get(x, i);
+        sums[to] = most ? larger(sums[to], v) : sums[to] + v;
     }
-    for (size_t i = 0; i < count; i++)
-        kf__eval_put(out, i, n->op == KF_OP_REDUCE_SUM ? sums[i] : sums[i] / (double)(total / count));
+    for (size_t i = 0; i < count; i++) kf__eval_put(out, i, reduced(n->op, sums[i], total / count));
     return KF_OK;
 }
 

@@ -115,6 +115,7 @@ typedef struct kf__attrs {
     float alpha, beta, epsilon, value;
     int32_t axis, keepdims, trans_a, trans_b, ceil_mode, count_include_pad, start, end;
     int32_t num_outputs; /* SPLIT of opset 18: as the file has it, 0 when absent */
+    int32_t noop;        /* reductions: without axes nothing is reduced; otherwise everything is */
     int32_t allow_zero;  /* RESHAPE: a 0 in the target shape is an extent, not a copy of the input's */
     kf_dtype to;
     int32_t n_axes; /* axes, permutation, split sizes, or pads of PAD (2 * rank, ONNX order) */

@@ -137,7 +137,7 @@ static kf_status infer_matmul(const ctx *c, kf__shape *out) {
     return check_addend(c, out);
 }
 
-/* Without axes, all axes are reduced. */
+/* Without axes, all axes are reduced, or none at all if the node says so. */
 static kf_status infer_reduce(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
     kf__ints axes;
@@ -147,9 +147,9 @@ static kf_status infer_reduce(const ctx *c, kf__shape *out) {
     KF_TRY(kf__operand_axes(c, &axes, x->shape.rank, drop));
     out->rank = 0;
     for (int i = 0; i < x->shape.rank; i++) {
-        bool reduced = axes.n == 0 || drop[i];
-        if (reduced && x->shape.dim[i] == 0 && c->n->op == KF_OP_REDUCE_MEAN)
-            NODE_FAIL(c, "axis %d has no elements, so there is no mean", i);
+        bool reduced = drop[i] || (axes.n == 0 && !c->n->attrs.noop);
+        if (reduced && x->shape.dim[i] == 0 && c->n->op != KF_OP_REDUCE_SUM)
+            NODE_FAIL(c, "axis %d has no elements, so there is no mean or largest one", i);
         if (reduced && !c->n->attrs.keepdims) continue;
         out->dim[out->rank++] = reduced ? 1 : x->shape.dim[i];
     }
@@ -500,6 +500,20 @@ static kf_status infer_broadcast(const ctx *c, kf__shape *out) {
         kf__shape a = *out;
         KF_TRY(broadcast(c, &a, &in_value(c, k)->shape, out));
     }
+    return KF_OK;
+}
+
+/* The slope is broadcast to the input, never the other way round. */
+static kf_status infer_prelu(const ctx *c, kf__shape *out) {
+    const kf__value *x = in_value(c, 0), *slope = in_value(c, 1);
+    char tx[96], ts[96];
+    kf__shape both;
+    if (!known(slope)) return KF_OK;
+    KF_TRY(broadcast(c, &x->shape, &slope->shape, &both));
+    if (!kf__shape_equal(&both, &x->shape))
+        NODE_FAIL(c, "a slope of shape %s does not broadcast to %s", kf__shape_text(&slope->shape, ts, sizeof ts),
+                  kf__shape_text(&x->shape, tx, sizeof tx));
+    *out = x->shape;
     return KF_OK;
 }
 

@@ -307,9 +307,13 @@ static kf_status read_hard_sigmoid(kf__onnx *o, const Onnx__NodeProto *p, kf__no
 
 static kf_status read_reduce(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     n->attrs.keepdims = attr_int(p, "keepdims", 1) != 0;
-    if (attr_int(p, "noop_with_empty_axes", 0))
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "noop_with_empty_axes is not supported");
+    n->attrs.noop = attr_int(p, "noop_with_empty_axes", 0) != 0;
     return axes_attr(o, p, "axes", n);
+}
+
+static kf_status read_leaky_relu(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.alpha = attr_float(p, "alpha", 0.01f);
+    return KF_OK;
 }
 
 static kf_status read_gemm(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {

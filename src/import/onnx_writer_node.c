@@ -186,8 +186,10 @@ static void shape(kf__onnx_out *w, const kf__node *n) {
 }
 
 static kf_status write_reduce(kf__onnx_out *w, const kf__node *n) {
+    const int since = n->op == KF_OP_REDUCE_SUM ? AXES_INPUTS : REDUCE_INPUTS;
     Onnx__NodeProto *p = NULL;
-    KF_TRY(ints_either_way(w, n, "axes", n->op == KF_OP_REDUCE_SUM ? AXES_INPUTS : REDUCE_INPUTS, &p));
+    KF_TRY(ints_either_way(w, n, "axes", since, &p));
+    if (n->attrs.noop && w->opset >= since) kf__out_attr_int(w, p, "noop_with_empty_axes", 1);
     kf__out_attr_int(w, p, "keepdims", n->attrs.keepdims);
     return KF_OK;
 }
@@ -216,6 +218,7 @@ WRITE(batch_norm, kf__out_attr_float(w, plain(w, n, 5), "epsilon", n->attrs.epsi
 WRITE(reshape, reshape(w, n))
 WRITE(clip, clip(w, n))
 WRITE(hard_sigmoid, hard_sigmoid(w, n))
+WRITE(leaky_relu, kf__out_attr_float(w, plain(w, n, 1), "alpha", n->attrs.alpha))
 WRITE(gemm, gemm(w, n))
 WRITE(axis, kf__out_attr_int(w, plain(w, n, n->n_in), "axis", n->attrs.axis))
 WRITE(transpose, transpose(w, n))

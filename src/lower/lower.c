@@ -19,6 +19,20 @@ static bool as_nhwc(const kf__shape *s, kf__ptensor *t) {
 
 static bool is_flat(const kf__shape *s) { return s->rank == 2 || (s->rank == 4 && s->dim[2] == 1 && s->dim[3] == 1); }
 
+/* Do only views and outputs read it? Then no step needs its shape. */
+static bool read_by_views(const kf__graph *g, kf__vid v) {
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        const kf__node *n = &g->nodes[i];
+        for (int k = 0; k < n->n_in && !n->dead; k++)
+            if (n->in[k] == v && (k > 0 || !kf__op_is_view(n->op))) return false;
+    }
+    return true;
+}
+
+static bool is_shapeless(const kf__graph *g, const kf__node *n) {
+    return kf__op_is_view(n->op) && g->values[n->out[0]].shape.rank >= 0 && read_by_views(g, n->out[0]);
+}
+
 /* Quantized by another tool, or by `kitfox export`. */
 static bool is_qdq(const kf__node *n) { return !n->dead && kf__op_table[n->op].role == KF_ROLE_QDQ; }
 
@@ -26,6 +40,9 @@ static bool is_qdq(const kf__node *n) { return !n->dead && kf__op_table[n->op].r
 
 static const char *verdict_NONE(const kf__graph *g, const kf__node *n) {
     if (n->op == KF_OP_PAD) return "it pads in a way that could not be merged into the next convolution";
+    if (n->op == KF_OP_PRELU) return "its slope is computed at run time, or differs along another axis than channels";
+    if (n->op == KF_OP_REDUCE_MAX) return "it reduces another axis than height and width";
+    if (kf__op_table[n->op].role == KF_ROLE_REDUCTION) return "it reduces the batch, or an axis that is no image's";
     return "there is no kernel for it";
 }
 
@@ -49,13 +66,14 @@ static const char *verdict_CONCAT(const kf__graph *g, const kf__node *n) {
 static const char *verdict_SOFTMAX(const kf__graph *g, const kf__node *n) {
     const kf__shape *y = &g->values[n->out[0]].shape;
     const bool over_classes = n->attrs.axis == 1 || n->attrs.axis == 1 - y->rank;
-    return over_classes && is_flat(y) ? NULL : "softmax is supported over classes only";
+    return over_classes && (y->rank == 4 || is_flat(y)) ? NULL : "it runs over another axis than channels or classes";
 }
 
 /* A reshape of an image into classes moves its elements. */
 static const char *verdict_TO_NCHW(const kf__graph *g, const kf__node *n) {
     const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
-    return y->rank == 2 || (is_flat(y) && is_flat(x)) ? NULL : "it reshapes into something other than a class vector";
+    if ((is_flat(y) && x->rank > 0 && y->dim[0] == x->dim[0]) || is_shapeless(g, n)) return NULL;
+    return "it reshapes into something other than a class vector";
 }
 
 #define verdict_CONV constant_weights
@@ -80,7 +98,8 @@ const char *kf__lower_verdict(const kf__graph *g, const kf__node *n) {
     const kf__value *y = &g->values[n->out[0]];
     kf__ptensor t;
     if (y->dtype != KF_F32) return "its output is not f32 and could not be folded into a constant";
-    if (!as_nhwc(&y->shape, &t)) return "its output has a rank other than 2, 3 or 4, or an unknown extent";
+    if (!as_nhwc(&y->shape, &t) && !is_shapeless(g, n))
+        return "its output has a rank other than 2, 3 or 4, or an unknown extent";
     return VERDICTS[n->op](g, n);
 }
 
@@ -158,11 +177,25 @@ static kf_status copy_matrix(lowering *l, const kf__node *n, int k, const char *
     return copy_as(l, n, k, role, &s, to);
 }
 
+/* Extents of what a view makes that no step reads: a vector for each image, whatever the rank is. */
+static bool as_vector(const lowering *l, const kf__node *n, kf__ptensor *t) {
+    size_t count = 0;
+    const int32_t from = l->tensor_of[n->in[0]];
+    if (from < 0 || !kf__shape_count(&l->g->values[n->out[0]].shape, &count)) return false;
+    t->n = l->p->tensors[from].n;
+    count /= (size_t)t->n;
+    t->h = t->w = 1;
+    t->c = (int32_t)count;
+    return count >= 1 && count <= 1 << 20;
+}
+
 static kf_status new_tensor(lowering *l, kf__vid v, int32_t *out) {
     kf__ptensor *t = &l->p->tensors[l->p->n_tensors];
     *t = (kf__ptensor){.dtype = KF_F32, .scales = -1, .zeros = -1};
     char text[96];
-    if (!as_nhwc(&l->g->values[v].shape, t))
+    const int32_t maker = l->g->values[v].producer;
+    const kf__node *view = maker >= 0 && is_shapeless(l->g, &l->g->nodes[maker]) ? &l->g->nodes[maker] : NULL;
+    if (view ? !as_vector(l, view, t) : !as_nhwc(&l->g->values[v].shape, t))
         KF_FAIL(l->err, KF_ERR_UNSUPPORTED,
                 "value %s has shape %s; images (rank 4) and class vectors (rank 2) are supported", l->g->values[v].name,
                 kf__shape_text(&l->g->values[v].shape, text, sizeof text));
@@ -296,7 +329,9 @@ static kf_status lower_node(lowering *l, const kf__node *n) {
     if (why)
         KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin,
                 n->name, kf__op_name(n->op), why);
-    if (kf__op_is_view(n->op) && is_flat(&l->g->values[n->in[0]].shape)) { /* the same numbers in the same order */
+    const int32_t x = n->in[0] >= 0 ? l->tensor_of[n->in[0]] : -1;
+    if (kf__op_is_view(n->op) && x >= 0 && l->p->tensors[x].h == 1 &&
+        l->p->tensors[x].w == 1) { /* the same numbers in the same order */
         l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
         return KF_OK;
     }

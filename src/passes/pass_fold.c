@@ -120,7 +120,7 @@ static void resolve_attrs(kf__graph *g, kf__node *n) {
         memcpy(n->attrs.axes, ints, (size_t)count * sizeof ints[0]);
         if (kf__match_scalar(g, kf__match_in(n, 2), &f)) n->attrs.value = f;
     }
-    if ((n->op == KF_OP_REDUCE_MEAN || n->op == KF_OP_REDUCE_SUM) &&
+    if ((n->op == KF_OP_REDUCE_MEAN || n->op == KF_OP_REDUCE_SUM || n->op == KF_OP_REDUCE_MAX) &&
         const_ints(g, kf__match_in(n, 1), ints, KF_MAX_RANK, &count)) {
         n->attrs.n_axes = count;
         memcpy(n->attrs.axes, ints, (size_t)count * sizeof ints[0]);

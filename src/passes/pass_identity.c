@@ -38,6 +38,13 @@ static bool already_positive(const kf__graph *g, kf__vid v) {
     return c && c->attrs.act.lo >= 0.0f;
 }
 
+/** A reduction whose list of axes is empty, and which then does nothing. */
+static bool reduces_nothing(const kf__graph *g, const kf__node *n) {
+    if (n->op != KF_OP_REDUCE_MEAN && n->op != KF_OP_REDUCE_SUM && n->op != KF_OP_REDUCE_MAX) return false;
+    bool known = kf__match_in(n, 1) < 0 || kf__match_is_const(g, n->in[1]);
+    return known && n->attrs.noop && n->attrs.n_axes == 0;
+}
+
 static bool mask_is_unused(const kf__graph *g, const kf__node *n) {
     return n->n_out < 2 || n->out[1] < 0 || kf__graph_few_uses(g, n->out[1], &(int32_t){0}) == 0;
 }
@@ -52,10 +59,12 @@ static bool copies(const kf__graph *g, const kf__node *n) {
     kf__vid x = n->in[0], y = n->out[0];
     if (n->op == KF_OP_IDENTITY) return true;
     if (n->op == KF_OP_DROPOUT) return mask_is_unused(g, n);
-    if (kf__op_is_view(n->op) || n->op == KF_OP_CAST || n->op == KF_OP_EXPAND) return same_shape(g, x, y);
+    if (kf__op_is_view(n->op) || n->op == KF_OP_CAST || n->op == KF_OP_CAST_LIKE || n->op == KF_OP_EXPAND)
+        return same_shape(g, x, y);
     if (n->op == KF_OP_TRANSPOSE) return identity_order(n);
     if (n->op == KF_OP_PAD) return no_pads(n) && same_shape(g, x, y);
-    if (n->op == KF_OP_CONCAT) return n->n_in == 1;
+    if (n->op == KF_OP_CONCAT || n->op == KF_OP_SUM || n->op == KF_OP_MEAN) return n->n_in == 1;
+    if (kf__op_table[n->op].role == KF_ROLE_REDUCTION) return reduces_nothing(g, n);
     if (n->op == KF_OP_RELU) return already_positive(g, x);
     return n->op == KF_OP_CLIP && unbounded(n);
 }

@@ -1,0 +1,198 @@
+#!/usr/bin/env python3
+"""What classifiers end with, and small operators in the middle: reductions over any axes, ranks between, slopes, several outputs.
+Each network runs as ONNX Runtime runs it, and so do the files that `simplify` and `export` make of it.
+
+Argument: the program. Needs the interpreter that KITFOX_PEERS names (onnx, onnxruntime, numpy); skips (77) without.
+"""
+import os
+import subprocess
+import sys
+
+from kit import KITFOX, PEERS, case, check, peers_have, run_cases, says
+
+if "inside" not in sys.argv:
+    if not peers_have("onnx", "onnxruntime"):
+        print("SKIP: the interpreter of KITFOX_PEERS with onnx and onnxruntime is missing")
+        sys.exit(77)
+    sys.exit(subprocess.run([PEERS, __file__, *sys.argv[1:], "inside"]).returncode)
+
+import numpy  # noqa: E402
+import onnx  # noqa: E402
+import onnxruntime  # noqa: E402
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+SHAPE = [1, 3, 8, 6]  # H and W differ, so that no axis can take the place of another
+random = numpy.random.default_rng(5)
+
+
+def net(steps, opset=18, outputs=None, shape=None, classes=7, head=True):
+    """A convolution to `classes` channels, then the steps: (operator, constants or names after the first input, attributes). A
+    step that is a str names the value so far; "@name" begins again from a name."""
+    nodes, weights, at, named = [], [], "x", {}
+
+    def const(array, dtype=None):
+        array = numpy.asarray(array, dtype or ("int64" if numpy.asarray(array).dtype.kind == "i" else "float32"))
+        weights.append(numpy_helper.from_array(array, f"w{len(weights)}"))
+        return weights[-1].name
+
+    if head:
+        nodes.append(helper.make_node("Conv", ["x", const(random.standard_normal((classes, (shape or SHAPE)[1], 3, 3))),
+                                               const(random.standard_normal(classes))], ["c"], pads=[1, 1, 1, 1], name="conv"))
+        at = "c"
+    for step in steps:
+        if isinstance(step, str):
+            if step[0] == "@":
+                at = named[step[1:]]
+            else:
+                named[step] = at
+            continue
+        op, extra, attributes = step[0], step[1] if len(step) > 1 else [], dict(step[2]) if len(step) > 2 else {}
+        parts = attributes.pop("parts", 1)
+        names = [named[e[1:]] if isinstance(e, str) and e[:1] == "@" else e if isinstance(e, str) else const(e) for e in extra]
+        out = [f"v{len(nodes)}" + (f"_{k}" if k else "") for k in range(parts)]
+        nodes.append(helper.make_node(op, [at, *names], out, name=f"{op}_{len(nodes)}", **attributes))
+        at = out[0]
+        named.update({f"{op}{k}": name for k, name in enumerate(out)})
+    ends = [named[name] for name in outputs or []] or [at]
+    graph = helper.make_graph(nodes, "tails", [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape or SHAPE)],
+                              [onnx.ValueInfoProto(name=name) for name in ends], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def runtime(path, x):
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, {"x": x})
+
+
+def kitfox(*args):
+    p = subprocess.run([KITFOX, *args], capture_output=True, text=True, timeout=120)
+    return p.returncode, p.stderr
+
+
+def near(want, got):
+    if want.shape != got.shape or want.dtype != got.dtype:
+        return f"{want.shape} {want.dtype} is wanted; {got.shape} {got.dtype} came"
+    if want.dtype.kind == "i":
+        return None if (want == got).all() else f"{want.ravel()[:8]} is wanted; {got.ravel()[:8]} came"
+    error = abs(want - got).max() / max(1.0, abs(want).max())
+    return None if error <= 1e-5 else f"differs by {error}"
+
+
+def written(path, x, want, verb, folder):
+    out = os.path.join(folder, "written.onnx")
+    status, err = kitfox(verb, path, "-o", out)
+    if status:
+        return check(f"{os.path.basename(path)}: {verb}", False, err)
+    wrong = [near(a, b) for a, b in zip(want, runtime(out, x))]
+    check(f"{os.path.basename(path)}: {verb}", not any(wrong), wrong)
+
+
+def same(name, model, folder, verbs=("simplify", "export")):
+    path, feed, out = (os.path.join(folder, name + end) for end in (".onnx", ".in.npy", ".out.npy"))
+    onnx.save(model, path)
+    x = random.standard_normal([d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]).astype("float32")
+    numpy.save(feed, x)
+    want = runtime(path, x)
+    status, err = kitfox("run", path, feed, "-o", out)
+    if status:
+        return check(name, False, err)
+    wrong = near(want[0], numpy.load(out))
+    check(name, not wrong, wrong)
+    for verb in verbs:
+        written(path, x, want, verb, folder)
+
+
+def refused(name, model, folder, pattern):
+    path = os.path.join(folder, name + ".onnx")
+    onnx.save(model, path)
+    status, err = kitfox("import", path, "-o", os.path.join(folder, name + ".kfx"))
+    check(f"{name} is refused", status == 1 and says(err, pattern), (status, err))
+
+
+FLAT = [("GlobalAveragePool",), ("Flatten", [], {"axis": 1})]
+KEEP, DROP = {"keepdims": 1}, {"keepdims": 0}
+
+
+@case
+def reductions(folder):
+    for op in ("ReduceMean", "ReduceSum", "ReduceMax"):
+        for axes in ([2, 3], [3, 2], [-1, -2], [3], [-2], [1], [1, 2, 3], [1, 3], [1, 2]):
+            if op == "ReduceMax" and {1} & set(axes):
+                continue
+            for keep in (KEEP, DROP):
+                name = f"{op}{'_'.join(map(str, axes)).replace('-', 'm')}_{keep['keepdims']}"
+                same(name, net([(op, [axes], keep)]), folder, ("export",) if axes == [2, 3] else ())
+    for axes in ([2, 3], [1], [0, 1, 2, 3]):
+        same(f"attribute_{len(axes)}", net([("ReduceMean", [], {"axes": axes, **DROP})], 13), folder)
+    same("all_axes", net([("ReduceMean", [], DROP)]), folder)
+    same("all_kept", net([("ReduceSum", [], KEEP)]), folder)
+    for opset in (13, 18):
+        same(f"noop_axes{opset}", net([("ReduceSum", [[2, 3]], {"noop_with_empty_axes": 1, **DROP})], opset), folder)
+        same(f"noop_none{opset}", net([("ReduceSum", [], {"noop_with_empty_axes": 1})] + FLAT, opset), folder)
+    same("noop_empty", net([("ReduceMean", [numpy.zeros(0, "int64")], {"noop_with_empty_axes": 1})] + FLAT), folder)
+    same("noop_last", net(FLAT + [("ReduceMean", [], {"noop_with_empty_axes": 1})]), folder)
+    same("op_noop_empty_is_all", net([("ReduceMean", [numpy.zeros(0, "int64")], KEEP)]), folder)
+    same("max_pool", net([("GlobalMaxPool",), ("Flatten",)]), folder)
+    same("vector_mean", net(FLAT + [("ReduceMean", [[1]], KEEP)]), folder)
+    same("vector_sum", net(FLAT + [("ReduceSum", [[-1]], DROP)]), folder)
+
+
+@case
+def one_after_the_other(folder):
+    mean = lambda axis, keep=DROP: ("ReduceMean", [[axis]], keep)  # noqa: E731
+    same("mean3_mean2", net([mean(3), mean(2)]), folder)
+    same("mean2_mean2", net([mean(2), mean(2)]), folder)
+    same("mean3_kept_mean2", net([mean(3, KEEP), mean(2, KEEP), ("Flatten",)]), folder)
+    same("mean3_squeeze_mean2", net([mean(3, KEEP), ("Squeeze", [[3]]), mean(2)]), folder)
+    same("flatten2_mean", net([("Reshape", [[1, 7, 48]]), mean(2)]), folder)
+    same("flatten2_mean_sum", net([("Reshape", [[1, 7, 48]]), mean(2), ("ReduceSum", [[1]], KEEP)]), folder)
+    same("mean_of_sum", net([("ReduceSum", [[3]], DROP), mean(2)]), folder)
+    same("max_of_max", net([("ReduceMax", [[3]], DROP), ("ReduceMax", [[2]], DROP)]), folder)
+    same("squeezes", net([("GlobalAveragePool",), ("Squeeze", [[3]]), ("Squeeze", [[2]])]), folder)
+    same("squeeze_relu_squeeze", net([("GlobalAveragePool",), ("Squeeze", [[3]]), ("Relu",), ("Squeeze", [[2]])]), folder)
+    same("unsqueezes", net(FLAT + [("Unsqueeze", [[2]]), ("Unsqueeze", [[3]]), ("Relu",), ("Flatten",)]), folder)
+    same("rank3_relu", net([("Reshape", [[1, 7, 48]]), ("Relu",), mean(2)]), folder)
+    same("rank1", net(FLAT + [("Squeeze", [[0]])]), folder)
+    same("rank1_softmax", net(FLAT + [("Squeeze", [[0]]), ("Softmax", [], {"axis": 0})]), folder)
+    same("rank3_softmax", net(FLAT + [("Unsqueeze", [[1]]), ("Softmax", [], {"axis": -1})]), folder)
+    same("rank4_softmax", net([("GlobalAveragePool",), ("Softmax", [], {"axis": 1}), ("Squeeze", [[2, 3]])]), folder)
+    same("map_softmax", net([("Softmax", [], {"axis": 1})]), folder)
+    same("flatten0", net([("GlobalAveragePool",), ("Flatten", [], {"axis": 0})]), folder)
+    same("rank3_end", net([("Reshape", [[1, 7, 48]])]), folder)
+    same("rank5_end", net([("Reshape", [[1, 7, 2, 4, 6]])]), folder)
+    same("matmul_rank1", net([("GlobalAveragePool",), ("Reshape", [[1, 7]]), ("MatMul", [random.standard_normal((7, 4))]),
+                              ("Reshape", [[4]])]), folder)
+
+
+@case
+def slopes(folder):
+    same("leaky", net([("LeakyRelu", [], {"alpha": 0.2})]), folder)
+    same("leaky_default", net([("LeakyRelu",), ("GlobalAveragePool",)]), folder)
+    for name, alpha in (("0", 0.0), ("negative", -0.5), ("1", 1.0), ("2", 2.0)):
+        same("leaky_" + name, net([("LeakyRelu", [], {"alpha": alpha})]), folder)
+    same("leaky_vector", net(FLAT + [("LeakyRelu", [], {"alpha": 0.3})]), folder)
+    same("leaky_rank3", net([("Reshape", [[1, 7, 48]]), ("LeakyRelu",), ("ReduceMean", [[2]], DROP)]), folder)
+    same("leaky_one_channel", net([("LeakyRelu",)], classes=1), folder)
+    for name, shape in (("channels", (7, 1, 1)), ("scalar", ()), ("one", (1,)), ("ones", (1, 1, 1)), ("rank4", (1, 7, 1, 1))):
+        same("prelu_" + name, net([("PRelu", [random.standard_normal(shape)])]), folder)
+    same("prelu_zero", net([("PRelu", [numpy.zeros((7, 1, 1))])]), folder)
+    same("prelu_vector", net(FLAT + [("PRelu", [random.standard_normal(7)])]), folder)
+    refused("prelu_pixels", net([("PRelu", [random.standard_normal((8, 6))])]), folder, "PRelu_1 .. slope")
+    refused("prelu_row", net([("PRelu", [random.standard_normal(6)])]), folder, "PRelu_1 .. slope")
+    refused("prelu_odd", net([("PRelu", [random.standard_normal((5, 1, 1))])]), folder, "PRelu_1 .. broadcast")
+
+
+@case
+def sums(folder):
+    twice = ["a", ("Relu",), "b", "@a"]
+    same("sum1", net([("Sum",)]), folder)
+    same("sum2", net([*twice, ("Sum", ["@b"])]), folder)
+    same("sum3", net([*twice, ("Sum", ["@b", "@a"])]), folder)
+    like = numpy.float32(1)
+    same("cast_like", net([("CastLike", [like]), ("GlobalAveragePool",), ("Cast", [], {"to": TensorProto.FLOAT})]), folder)
+
+
+if __name__ == "__main__":
+    sys.exit(run_cases())
