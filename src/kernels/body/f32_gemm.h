@@ -24,6 +24,8 @@ typedef struct tile {
 
 /* Vector j of the weights at column `col`: panels follow each other, a panel has KF_GEMM_PANEL / VL vectors. */
 INLINE const float *weights_at(const product *p, size_t col, int j) {
+    if (2 * VL < KF_GEMM_PANEL) /* tiles begin inside panels too */
+        return p->b + col / KF_GEMM_PANEL * KF_GEMM_PANEL * p->k + col % KF_GEMM_PANEL + j * VL;
     return p->b + (col + (size_t)(j * VL / KF_GEMM_PANEL * KF_GEMM_PANEL)) * p->k + j * VL % KF_GEMM_PANEL;
 }
 
@@ -44,6 +46,9 @@ static ptrdiff_t line_to_ask(const product *p, const float *w, size_t panels) {
     return there;
 }
 
+#ifdef SUMS
+#include SUMS
+#else
 /* One pointer serves four rows; the others are multiples of the step that an address can hold. One pointer per row
  * would need too many integer registers. */
 INLINE void sums(const int mr, const int nv, const int half, const product *p, size_t row, size_t col, ptrdiff_t ask,
@@ -84,6 +89,8 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
         }
     }
 }
+
+#endif
 
 /* Activation, residual and store of `rows` vectors of one column block, held in registers at distance `ld`. */
 INLINE void finish_tile(const int mr, const int nv, const product *p, size_t row, size_t col, tile *t) {

@@ -8,7 +8,9 @@
 #include "kernels/body/calls.h"
 
 /* Loops with constant bounds that must be unrolled; a pointer whose origin the compiler must not use. */
+#if !defined(UNROLL)
 #define UNROLL _Pragma("GCC unroll 32")
+#endif
 #define OPAQUE(pointer) __asm__("" : "+r"(pointer))
 #if !HALVES /* never reached, but compiled */
 #define H V
