@@ -99,6 +99,7 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     random_bytes(&res, 0, r);
     random_weights(w, s.n * s.k * (wide ? 2 : 1), i16 ? 0 : turn, r);
     parameters p = parameters_new(s.n);
+    int32_t *bias = calloc(kf__qpad(s.n), sizeof *bias);
     parameters_fill(&p, s.n, 40.0 / (i16 ? 3e8 : 2e5), out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, s.n, out);
     if (turn % 7) kf__requant_bound(&q, 2147483648.0, s.n, 16, p.lo8, p.hi8);
@@ -117,7 +118,9 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
             k.gemm_i16(s.m, s.n, s.k, (const int16_t *)(const void *)a.at, s.k, packed.at, wide, to, s.n, &q);
         } else {
             kf__gemm_u8_pack(k.gemm_layout, k.gemm_group, s.n, s.k, w, packed.at);
-            size_t runs = s.k % 8 == 0 && turn % 2 ? s.k / 4 : 1; /* the same rows, cut into quads */
+            bias_with_offset(bias, p.bias, w, s.n, s.k, k.gemm_input_offset);
+            q.bias = bias;
+            size_t runs = s.k % 8 == 0 && turn % 2 ? s.k / k.gemm_group : 1; /* the same rows, cut into groups */
             MEET(k, gemm_u8);
             k.gemm_u8(s.m, s.n, s.k / runs, runs, s.k / runs, a.at, s.k, packed.at, to, s.n, &q);
         }
@@ -126,14 +129,14 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
         guard_free(&packed.g);
     }
     parameters_free(&p);
-    free(w);
+    free(w), free(bias);
     guard_free(&a.g), guard_free(&res.g), guard_free(&want.g), guard_free(&got.g);
 }
 
 /* Rows in runs, as a dense convolution reads its image: windows overlap, nothing lies behind the last of them. */
 static void check_windows(unsigned turn, kf__random *r) {
     size_t m = (size_t)kf__random_range(r, 1, 70), n = (size_t)kf__random_range(r, 1, 70),
-           runs = (size_t)kf__random_range(r, 1, 5), k = 4 * (size_t)kf__random_range(r, 1, 50);
+           runs = (size_t)kf__random_range(r, 1, 5), k = KF_GROUP_MOST * (size_t)kf__random_range(r, 1, 25);
     size_t lda = (size_t)kf__random_range(r, 1, 100), ld_run = k + (size_t)kf__random_range(r, 0, 300),
            depth = runs * k;
     kf_dtype out = turn % 6 == 5 ? KF_F32 : KF_U8;
@@ -142,6 +145,7 @@ static void check_windows(unsigned turn, kf__random *r) {
     int8_t *w = malloc(n * depth);
     random_bytes(&a, turn, r), random_bytes(&res, 0, r), random_weights(w, n * depth, turn, r);
     parameters p = parameters_new(n);
+    int32_t *bias = calloc(kf__qpad(n), sizeof *bias);
     parameters_fill(&p, n, 40.0 / 2e5, out, r);
     kf__requant q = requant_of(&p, turn, true, res.at, n, out);
     if (turn % 7) kf__requant_bound(&q, 2147483648.0, n, 16, p.lo8, p.hi8);
@@ -151,6 +155,8 @@ static void check_windows(unsigned turn, kf__random *r) {
         select_variant(level[i], &kernels);
         bytes packed = bytes_new(kf__gemm_u8_packed(kernels.gemm_layout, kernels.gemm_group, n, depth));
         kf__gemm_u8_pack(kernels.gemm_layout, kernels.gemm_group, n, depth, w, packed.at);
+        bias_with_offset(bias, p.bias, w, n, depth, kernels.gemm_input_offset);
+        q.bias = bias;
         memset(got.at, CANARY, got.n);
         MEET(kernels, gemm_u8);
         kernels.gemm_u8(m, n, k, runs, ld_run, a.at, lda, packed.at, i ? got.at : want.at, n, &q);
@@ -159,7 +165,7 @@ static void check_windows(unsigned turn, kf__random *r) {
         guard_free(&packed.g);
     }
     parameters_free(&p);
-    free(w);
+    free(w), free(bias);
     guard_free(&a.g), guard_free(&res.g), guard_free(&want.g), guard_free(&got.g);
 }
 
@@ -573,6 +579,7 @@ static void check_traps(void) {
         memset(p.bias, 0, 28);
         for (int c = 0; c < 7; c++) p.mul[c] = 1, p.k[c] = 1.0f / 6.0f;
         kf__gemm_u8_pack(k.gemm_layout, k.gemm_group, 1, 3, B, packed);
+        bias_with_offset(p.bias, p.bias, B, 1, 3, k.gemm_input_offset);
         k.gemm_u8(1, 1, 3, 1, 0, A, 3, packed, out, 1, &q);
         if (out[0] != -3132) report("pair saturation", (shape){1, 1, 3}, 0);
         memset(packed, 0, sizeof packed); /* sums come from the bias alone */

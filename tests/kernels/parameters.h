@@ -60,6 +60,15 @@ static void parameters_fill(parameters *p, size_t n, double gain, kf_dtype out, 
         p->flo[i] = (float)(lo - p->zero[i]), p->fhi[i] = (float)(hi - p->zero[i]);
     }
 }
+/* Kernels with an input offset sum (a - offset) * w, and the caller adds offset * sum(w) to the bias: `bias` becomes
+ * that of w[n, k]. */
+static void bias_with_offset(int32_t *bias, const int32_t *plain, const int8_t *w, size_t n, size_t k, int32_t offset) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t sum = 0;
+        for (size_t x = 0; x < k; x++) sum += (uint32_t)w[i * k + x];
+        bias[i] = (int32_t)((uint32_t)plain[i] + (uint32_t)offset * sum);
+    }
+}
 static void parameters_order(const parameters *from, size_t n, size_t block, parameters *to) {
     for (size_t i = 0; i < kf__round_up(n, block); i++) {
         size_t c = kf__dwconv_q_order(block, i);

@@ -222,7 +222,7 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     KF_TRY(kf__head_split(graph->g, err));
     KF_FP_CONTRACT();
     const kf_preprocess declared = graph->g->meta.preprocess;
-        uint8_t *block = NULL;
+    uint8_t *block = NULL;
     kf_status st = samples[0].dtype == KF_U8 ? kf__input_map_take(graph->g, err) : KF_OK;
     if (st == KF_OK) st = quantize(graph, samples, n, &o, &block, err);
     graph->g->meta.preprocess = declared;

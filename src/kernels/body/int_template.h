@@ -50,7 +50,11 @@ INLINE int kind_of(const kf__requant *q) {
  * float is a negative integer. So the clamp to 0..6 does not use the units that add floats. */
 INLINE F hswish(F x, F k) { return MULF(CLAMP6(ADDF(x, SETF(3.0f))), MULF(x, k)); }
 
-INLINE V round_q(F x, const params *p) { return ADDI(RNE(MINF(MAXF(x, p->flo), p->fhi)), p->zero); }
+/* NaN gives the lower bound. */
+#ifndef CLAMP_Q
+#define CLAMP_Q(x, lo, hi) MINF(MAXF(x, lo), hi)
+#endif
+INLINE V round_q(F x, const params *p) { return ADDI(RNE(CLAMP_Q(x, p->flo, p->fhi)), p->zero); }
 
 /* Both words return their second operand where one is NaN: x is the second, so that NaN stays NaN. Where both are zeros
  * the bound wins, as in kf__clip: 0 is added first, which makes 0 of -0. */
