@@ -211,7 +211,8 @@ kf_status kf__affine_through(const kf__graph *g, const kf__node *n, bool behind,
         bool outside = kf__window_has_padding(&n->attrs.window) || n->attrs.ceil_mode;
         *ok = !(outside && n->attrs.count_include_pad) || no_shift(m);
     } else if (n->op == KF_OP_MAX_POOL) *ok = rising(m);
-    else if (kf__op_is_view(n->op)) return through_view(behind ? y : x, behind ? x : y, scratch, m, ok, err);
+    else if (kf__op_is_view(n->op) && behind) return through_view(y, x, scratch, m, ok, err);
+    else if (kf__op_is_view(n->op)) return through_view(x, y, scratch, m, ok, err);
     return KF_OK;
 }
 

@@ -40,9 +40,9 @@ static kf_status set_layer(job *j, kf__node *n, const float *w, const float *bia
     kf__graph *g = j->g;
     kf__shape wshape = g->values[n->in[1]].shape, bshape = kf__shape_make(1, &rows);
     kf__vid in[4] = {n->in[0], -1, -1, kf__match_in(n, 3)}, old = kf__match_in(n, 2);
-    const char *bname = old < 0 ? n->name : g->values[old].name, *suffix = old < 0 ? ".bias" : "";
     KF_TRY(kf__rewrite_const(g, g->values[n->in[1]].name, "", &wshape, w, &in[1], j->err));
-    KF_TRY(kf__rewrite_const(g, bname, suffix, &bshape, bias, &in[2], j->err));
+    if (old < 0) KF_TRY(kf__rewrite_const(g, n->name, ".bias", &bshape, bias, &in[2], j->err));
+    else KF_TRY(kf__rewrite_const(g, g->values[old].name, "", &bshape, bias, &in[2], j->err));
     *j->changed = true;
     return kf__rewrite_inputs(g, n, in, in[3] < 0 ? 3 : 4, j->err);
 }
@@ -66,14 +66,15 @@ static kf_status room(job *j, const kf__node *n, float **w, float **bias, size_t
 
 /** Fold `m`, the map of node `map`, into the layer whose result it reads. */
 static kf_status fold_behind(job *j, kf__node *layer, kf__node *map, const kf__affine *m, bool *done) {
-    float *w, *bias;
+    float *w = NULL, *bias = NULL;
     size_t count, rows;
     KF_TRY(room(j, layer, &w, &bias, &count, &rows));
     const float *old = j->g->values[layer->in[1]].data, *old_bias = NULL;
     if (kf__match_in(layer, 2) >= 0) old_bias = j->g->values[layer->in[2]].data;
     for (size_t o = 0; o < rows; o++) {
         double b = old_bias ? (double)old_bias[o] : 0;
-        for (size_t i = o * (count / rows); i < (o + 1) * (count / rows); i++) w[i] = (float)((double)old[i] * m->a[o]);
+        const size_t k = count / rows;
+        for (size_t i = o * k; i < (o + 1) * k; i++) w[i] = (float)((double)old[i] * m->a[o]);
         bias[o] = (float)(b * m->a[o] + m->b[o]);
     }
     *done = finite_floats(w, count + rows);
@@ -99,7 +100,7 @@ static bool takes_before(const kf__graph *g, const kf__node *n, const kf__affine
 }
 
 static kf_status fold_before(job *j, kf__node *layer, kf__node *map, kf__vid x, const kf__affine *m, bool *done) {
-    float *w, *bias;
+    float *w = NULL, *bias = NULL;
     size_t count, rows;
     KF_TRY(room(j, layer, &w, &bias, &count, &rows));
     const float *old = j->g->values[layer->in[1]].data, *old_bias = NULL;
@@ -162,7 +163,8 @@ static kf__node *node_behind(const kf__graph *g, kf__vid v) {
 /* `behind`: the node before n, because n stands behind it. A map may have its constant as first input. */
 static kf__node *neighbour(const kf__graph *g, const kf__node *n, bool behind) {
     int x = kf__affine_input(g, n);
-    return behind ? node_before(g, n->in[x < 0 ? 0 : x]) : node_behind(g, n->out[0]);
+    if (!behind) return node_behind(g, n->out[0]);
+    return node_before(g, n->in[x < 0 ? 0 : x]);
 }
 
 /* The number of neighbours between the map and a layer that takes it, or -1. */
@@ -277,8 +279,8 @@ static kf_status add_view(job *j, size_t index, const int64_t *axes, int n_axes,
     const char *name = kf__arena_printf(&g->arena, "%s.%s", base, behind ? "out" : "in");
     kf__vid view = name ? kf__graph_add_value(g, name, KF_F32, &wide) : KF_NO_VALUE;
     if (view < 0) KF_FAIL_MEMORY(j->err, sizeof(kf__value));
-    kf__vid from = behind ? view : narrow, to = behind ? narrow : view;
-    kf__node *n = kf__graph_add_node(g, behind ? KF_OP_SQUEEZE : KF_OP_UNSQUEEZE, name, &from, 1, &to, 1);
+    kf__node *n = behind ? kf__graph_add_node(g, KF_OP_SQUEEZE, name, &view, 1, &narrow, 1)
+                         : kf__graph_add_node(g, KF_OP_UNSQUEEZE, name, &narrow, 1, &view, 1);
     if (!n) KF_FAIL_MEMORY(j->err, sizeof(kf__node));
     n->attrs.n_axes = n_axes;
     memcpy(n->attrs.axes, axes, (size_t)n_axes * sizeof *axes);

@@ -28,7 +28,7 @@ kf_status kf__graph_describe(kf__graph *g, const kf_import_options *options, kf_
 /** The same for an ONNX graph that was read from `path` (NULL: from memory): preprocessing that nobody gives is looked
  *  for in the JSON beside it, in names, and in the padding (recognize.c). */
 kf_status kf__graph_recognize(kf__graph *g, const char *path, const kf_import_options *options, kf_error *err);
-/** 255 or 1 if the network itself normalizes pixels of 0..255 or 0..1 before its first layer; else 0 (input_map.c). */
+/** 255 or 1 if the network itself normalizes pixels of 0..255 or 0..1 before its first layer; else 0 (white.c). */
 kf_status kf__graph_white(const kf__graph *g, uint64_t max_fold_bytes, double *white, kf_error *err);
 /** A safetensors checkpoint in memory, read from `path`, beside which its JSON file may lie. */
 kf_status kf__import_checkpoint(const char *path, const void *data, size_t bytes, const kf_import_options *options,
