@@ -1,6 +1,8 @@
 /* Graph to program: NCHW becomes NHWC, OIHW becomes OHWI, every fused node becomes the step that
  * ops.def names.
  * Owner rule: see lower.h. */
+#include <float.h>
+
 #include "lower/lower_private.h"
 #include "tensor/layout.h"
 
@@ -38,7 +40,21 @@ static bool is_qdq(const kf__node *n) { return !n->dead && kf__op_table[n->op].r
 
 /* ---- what can be lowered: one function for each step that ops.def names; NULL is yes ----------------------------- */
 
+/* Of Mul, Add, Sub and Div with a constant that the rewrites left; NULL without one. */
+static const char *odd_constant(const kf__graph *g, const kf__node *n) {
+    if (n->op != KF_OP_MUL && n->op != KF_OP_ADD && n->op != KF_OP_SUB && n->op != KF_OP_DIV) return NULL;
+    const kf__value *a = &g->values[n->in[0]], *b = &g->values[n->in[1]];
+    if (!a->data && !b->data) return NULL;
+    if (n->op == KF_OP_DIV && a->data) return "it divides a constant by numbers that are computed";
+    const float *d = n->op == KF_OP_DIV && b->dtype == KF_F32 ? b->data : NULL;
+    for (size_t i = 0; d && i < b->bytes / sizeof *d; i++)
+        if (!(fabsf(d[i]) > 1 / FLT_MAX)) return "it divides by 0";
+    return "its constant is not one number for each channel";
+}
+
 static const char *verdict_NONE(const kf__graph *g, const kf__node *n) {
+    const char *constant = odd_constant(g, n);
+    if (constant) return constant;
     if (n->op == KF_OP_PAD) return "it pads in a way that could not be merged into the next convolution";
     if (n->op == KF_OP_PRELU) return "its slope is computed at run time, or differs along another axis than channels";
     if (n->op == KF_OP_REDUCE_MAX) return "it reduces another axis than height and width";
@@ -54,7 +70,7 @@ static const char *constant_weights(const kf__graph *g, const kf__node *n) {
 
 static const char *one_shape(const kf__graph *g, const kf__node *n) {
     const kf__value *a = &g->values[n->in[0]], *b = &g->values[n->in[1]];
-    if (a->data || b->data) return "one operand is a constant that no pass could fold";
+    if (a->data || b->data) return odd_constant(g, n);
     return kf__shape_equal(&a->shape, &b->shape) ? NULL : "its operands differ in shape (broadcasting)";
 }
 

@@ -230,4 +230,126 @@ def random_networks_keep_their_numbers():
     check(f"{many} random networks equal ONNX Runtime", not bad, bad[:5])
 
 
+# ---- preprocessing inside --------------------------------------------------------------------------------------------
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+SAME_CROP = ["--crop-pct", "1", "--interpolation", "bilinear"]
+
+
+def normalizing(folder, name, *maps):
+    """everyday10 behind maps of its input: (operator, constant)."""
+    model = onnx.load(os.path.join(ROOT, "data", "everyday10.onnx"))
+    graph, at, nodes = model.graph, "", []
+    given = at = graph.input[0].name
+    for n in graph.node:
+        for i, v in enumerate(n.input):
+            n.input[i] = "normalized" if v == given else v
+    for i, (op, constant) in enumerate(maps):
+        shape = (1, 3, 1, 1) if isinstance(constant, list) else ()
+        graph.initializer.append(numpy_helper.from_array(numpy.reshape(numpy.float32(constant), shape), f"map{i}"))
+        out = "normalized" if i + 1 == len(maps) else f"mapped{i}"
+        nodes.append(helper.make_node(op, [at, f"map{i}"], [out], name=f"prepare{i}"))
+        at = out
+    nodes += graph.node
+    del graph.node[:]
+    graph.node.extend(nodes)
+    path = os.path.join(folder, name + ".onnx")
+    onnx.save(model, path)
+    return path
+
+
+FORMS = {"pixels": [("Div", 255.0), ("Sub", MEAN), ("Div", STD)],
+         "folded": [("Mul", [1 / 255 / s for s in STD]), ("Add", [-m / s for m, s in zip(MEAN, STD)])],
+         "unit": [("Sub", MEAN), ("Div", STD)],
+         "caffe": [("Sub", [255 * m for m in MEAN]), ("Div", [255 * s for s in STD])]}
+
+
+@case
+def pictures_reach_a_network_that_normalizes():
+    with tempfile.TemporaryDirectory() as folder:
+        pictures = sorted(os.path.join(EXAMPLES, f) for f in os.listdir(EXAMPLES) if f.endswith(".jpg"))
+        plain = os.path.join(ROOT, "data", "everyday10.onnx")
+        want = run("classify", "-k1", plain, *pictures)[1]
+        for name, maps in FORMS.items():
+            path = normalizing(folder, name, *maps)
+            out = run("info", path)[1]
+            std = "std 1 1 1" if name == "unit" else "std 0.003922 0.003922 0.003922"
+            check(f"{name}: recognized", says(out, f"mean 0 0 0, {std} .. recognized from normalization in the network"), out)
+            code, compiled, err = run("import", path, *SAME_CROP, "-o", path + ".kfx")
+            check(f"{name}: compiles", code == 0, err)
+            got = run("compare", plain, path + ".kfx", "--data", EXAMPLES)[1]
+            found = re.search(r"SQNR ([0-9.]+) dB", got)
+            check(f"{name}: the same scores of pictures", found and float(found.group(1)) > 80, got)
+        check("pictures have answers", want.count("\n") >= len(pictures), want)
+
+
+@case
+def the_stem_reads_pixels():
+    with tempfile.TemporaryDirectory() as folder:
+        plain = os.path.join(folder, "plain.kfx")
+        code, _, err = run("quantize", os.path.join(ROOT, "data", "everyday10.onnx"), "--calib", EXAMPLES, "-o", plain, "--no-doctor")
+        check("the plain network is quantized", code == 0, err)
+        for name in "pixels", "unit":
+            path, out = normalizing(folder, name, *FORMS[name]), os.path.join(folder, name + ".kfx")
+            code, _, err = run("quantize", path, *SAME_CROP, "--calib", EXAMPLES, "-o", out, "--no-doctor")
+            check(f"{name}: is quantized", code == 0, err)
+            check(f"{name}: no step for the map", steps(out) == steps(plain), (steps(out), steps(plain)))
+            check(f"{name}: the declared input stays", "mean 0 0 0" in run("info", out)[1], run("info", out)[1])
+            got = run("compare", plain, out, "--data", EXAMPLES)[1]
+            found = re.search(r"agreement ([0-9.]+) %.*SQNR ([0-9.]+) dB", got)
+            check(f"{name}: the integers of the plain network, nearly", found and float(found.group(2)) > 20, got)
+            x = numpy.random.default_rng(1).integers(0, 256, (1, 3, 64, 64)).astype("float32") / (255 if name == "unit" else 1)
+            numpy.save(os.path.join(folder, "x.npy"), x)
+            scores = []
+            for model in path, out:
+                run("run", model, os.path.join(folder, "x.npy"), "-o", os.path.join(folder, "y.npy"))
+                scores.append(numpy.load(os.path.join(folder, "y.npy")).ravel())
+            near = numpy.corrcoef(*scores)[0, 1]
+            check(f"{name}: raw input means the same in f32 and in int8", near > 0.98, scores)
+
+
+@case
+def maps_are_quantized():
+    forms = {"relu, map, padded conv": lambda n: n.conv().add("Relu").affine("Mul").affine("Add").conv(),
+             "global pool, map": lambda n: n.conv(16).add("Relu").gap().affine("Mul").affine("Add")}
+    for name, form in forms.items():
+        with tempfile.TemporaryDirectory() as folder:
+            net = form(Net(60))
+            path, calib = (tail(net) if net.size else net.add("Relu").gemm()).file(folder), os.path.join(folder, "calib")
+            os.mkdir(calib)
+            for i in range(40):
+                numpy.save(os.path.join(calib, f"{i}.npy"), net.random.normal(size=net.shape).astype("float32"))
+            code, out, err = run("quantize", path, "--calib", calib, "-o", path + ".kfx", "--no-doctor")
+            found = re.search(r"agreement with float ([0-9.]+) %", out + err)
+            check(f"{name}: int8 gives the answers of f32", code == 0 and found and float(found.group(1)) >= 97, (out, err))
+
+
+# ---- maps that are none ----------------------------------------------------------------------------------------------
+
+@case
+def odd_constants_are_refused_by_name():
+    half = numpy.reshape([1, 0] * 4, (8, 1, 1))
+    odd = {"division by 0": ("Div", 0, "Div_2 .. divides by 0"),
+           "division by a channel of 0": ("Div", half, "Div_2 .. divides by 0"),
+           "a factor of infinity": ("Mul", numpy.inf, "Mul_2 .. not a finite number"),
+           "a shift of NaN": ("Add", numpy.nan, "Add_2 .. not a finite number"),
+           "one number a column": ("Mul", numpy.arange(16.0), "Mul_2 .. not one number for each channel"),
+           "one number a pixel": ("Add", numpy.arange(256.0).reshape(16, 16), "Add_2 .. not one number for each channel")}
+    for name, (op, constant, message) in odd.items():
+        with tempfile.TemporaryDirectory() as folder:
+            net = Net(70).conv().add("Relu")
+            path = tail(net.add(op, net.const(constant))).file(folder)
+            worst, _ = compare(path, net.random.normal(size=net.shape).astype("float32"))
+            check(f"{name}: refused", isinstance(worst, str) and says(worst, message), worst)
+    over = Net(71).conv().add("Relu")
+    with tempfile.TemporaryDirectory() as folder:
+        path = tail(over.add("Add", over.const(1)).add("Div", over.const(2), left=True)).file(folder)
+        worst, _ = compare(path, over.random.normal(size=over.shape).astype("float32"))
+        check("a constant over the input: refused", isinstance(worst, str) and says(worst, "Div_3 .. divides a constant"), worst)
+    zeros = Net(72).conv().add("Relu")
+    same("a factor of 0", tail(zeros.add("Mul", zeros.const(half)).conv()), 5)
+    small = Net(73).conv().add("Relu")
+    same("factors that only together are ordinary", tail(small.add("Mul", small.const(1e-30)).add("Mul", small.const(1e30))))
+
+
 sys.exit(run_cases())
