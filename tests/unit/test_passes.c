@@ -473,9 +473,115 @@ static void test_random_graphs_keep_their_numbers(void **state) {
     }
 }
 
+/* ---- affine maps ------------------------------------------------------------------------------------------------- */
+
+/** x of 1x4x6x6 through conv, the maps, and a convolution with padding; `maps` uses one letter for each node. */
+static kf__graph *with_maps(const char *maps, int pad) {
+    kf__graph *g = gb_new();
+    kf__vid v = gb_conv(g, "first", gb_input(g, "x", S(1, 4, 6, 6)), gb_random(g, S(4, 4, 3, 3)), -1, 1, 1, 1);
+    kf__vid by_channel[4];
+    for (int i = 0; i < 4; i++) by_channel[i] = gb_random(g, S(4, 1, 1));
+    for (const char *m = maps; *m; m++) {
+        switch (*m) {
+        case '*': v = NODE(g, MUL, "mul", v, by_channel[0]); break;
+        case '+': v = NODE(g, ADD, "add", by_channel[1], v); break;
+        case '-': v = NODE(g, SUB, "sub", by_channel[2], v); break;
+        case '/': v = NODE(g, DIV, "div", v, gb_const(g, S(1, 4, 1, 1), F(2, 0.5f, -3, 1))); break;
+        case '2': v = NODE(g, MUL, "twice", gb_scalar(g, 2), v); break;
+        case 'n': v = NODE(g, NEG, "neg", v); break;
+        case 'b': v = random_batch_norm(g, v); break;
+        default: v = NODE(g, RELU, "relu", v); break;
+        }
+    }
+    gb_output(g, gb_conv(g, "last", v, gb_random(g, S(4, 4, 3, 3)), -1, 1, pad, 1));
+    return g;
+}
+
+static void test_affine_maps(void **state) {
+    (void)state;
+    static const struct {
+        const char *maps;
+        int pad;
+        size_t convs;
+    } CASES[] = {{"*", 1, 2},        {"+", 1, 2},   {"-", 1, 2},     {"/", 1, 2},     {"n", 1, 2},
+                 {"*+-/2n*+", 1, 2}, {"*b+", 1, 2}, {"b*", 1, 2},    {"b", 1, 2},     {"bb", 1, 2},
+                 {"r2", 1, 2},       {"r*+", 0, 2}, {"r*+", 1, 3},   {"r+", 1, 3},    {"r*", 1, 2},
+                 {"rb", 1, 3},       {"rb*", 1, 3}, {"r*r/r", 1, 4}, {"r*b+b", 1, 3}, {"r2+", 0, 2}};
+    for (size_t i = 0; i < KF_COUNT(CASES); i++) {
+        kf__graph *g = with_maps(CASES[i].maps, CASES[i].pad);
+        optimize_and_compare(g, KF_OPTIMIZE_FUSE, CASES[i].pad ? 144 : 64);
+        if (gb_count(g, KF_OP_CONV) != CASES[i].convs || g->n_nodes != CASES[i].convs)
+            fail_msg("%s, padding %d: %zu nodes", CASES[i].maps, CASES[i].pad, g->n_nodes);
+        optimize(g, KF_OPTIMIZE_FUSE); /* nothing more to do */
+        assert_int_equal(g->n_nodes, CASES[i].convs);
+        kf__graph_destroy(&g);
+    }
+}
+
+/** A batch norm alone stays what it was before there was a form for maps, to the bit. */
+static void test_lone_batch_norms_do_not_move(void **state) {
+    (void)state;
+    kf__graph *g = with_maps("rb", 0);
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 64);
+    assert_int_equal(gb_count(g, KF_OP_CONV), 3);
+    kf__graph_destroy(&g);
+}
+
+static void test_two_readers_keep_the_map(void **state) {
+    (void)state;
+    kf__graph *g = gb_new();
+    kf__vid c = gb_conv(g, "conv", gb_input(g, "x", S(1, 4, 6, 6)), gb_random(g, S(4, 4, 3, 3)), -1, 1, 1, 1);
+    kf__vid m = NODE(g, MUL, "map", c, gb_random(g, S(4, 1, 1)));
+    gb_output(g, NODE(g, ADD, "sum", m, gb_conv(g, "next", c, gb_random(g, S(4, 4, 1, 1)), -1, 1, 0, 1)));
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 144);
+    assert_int_equal(gb_count(g, KF_OP_CONV), 3);
+    kf__graph_destroy(&g);
+}
+
+/** The cost of a long chain grows as its length does, not as its square. */
+static void test_long_chain_of_maps(void **state) {
+    (void)state;
+    uint64_t looks[2];
+    for (int round = 0; round < 2; round++) {
+        char maps[4001] = {0};
+        memset(maps, '+', round ? 4000 : 2000);
+        kf__graph *g = with_maps(maps, 1);
+        uint64_t before = kf__graph_looks;
+        optimize(g, KF_OPTIMIZE_FUSE);
+        looks[round] = kf__graph_looks - before;
+        assert_int_equal(g->n_nodes, 2);
+        kf__graph_destroy(&g);
+    }
+    assert_true(looks[1] < 3 * looks[0]);
+}
+
+/** Vectors and three ranks run through views; a division by 0 and a constant by pixel stay what they are. */
+static void test_maps_of_vectors(void **state) {
+    (void)state;
+    kf__graph *g = gb_new();
+    kf__vid v = NODE(g, ADD, "add", gb_input(g, "x", S(1, 4)), gb_random(g, S(4)));
+    gb_output(g, NODE(g, DIV, "div", v, gb_scalar(g, 3)));
+    optimize_and_compare(g, KF_OPTIMIZE_FUSE, 4);
+    assert_int_equal(gb_count(g, KF_OP_CONV), 1);
+    kf__graph_destroy(&g);
+    for (int i = 0; i < 2; i++) {
+        g = gb_new();
+        kf__vid x = gb_input(g, "x", S(1, 4, 6, 6));
+        gb_output(g, i ? NODE(g, DIV, "div", x, gb_scalar(g, 0)) : NODE(g, DIV, "div", x, gb_random(g, S(6, 6))));
+        optimize(g, KF_OPTIMIZE_FUSE);
+        assert_int_equal(gb_count(g, KF_OP_DIV), 1);
+        kf__graph_destroy(&g);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random_graphs_keep_their_numbers),
+        cmocka_unit_test(test_affine_maps),
+        cmocka_unit_test(test_lone_batch_norms_do_not_move),
+        cmocka_unit_test(test_two_readers_keep_the_map),
+        cmocka_unit_test(test_long_chain_of_maps),
+        cmocka_unit_test(test_maps_of_vectors),
         cmocka_unit_test(test_hswish_spellings),
         cmocka_unit_test(test_slope_one_fifth_is_no_hswish),
         cmocka_unit_test(test_wrong_constants_stay),
