@@ -30,6 +30,9 @@ static inline kf__step_op kf__lower_step_of(kf__op op) {
 }
 /** Multipliers, bounds and factors of an integer step whose weights and output tensor are in place. */
 kf_status kf__lower_integer(lowering *l, const kf__node *n, kf__step *s);
+/** Why a node that only moves numbers has no step (NULL: it has one), and how it fills the step. */
+const char *kf__lower_verdict_move(const kf__graph *g, const kf__node *n);
+kf_status kf__lower_move(lowering *l, const kf__node *n, kf__step *s);
 /** Append QUANTIZE or DEQUANTIZE from tensor `from` to tensor `to`. */
 kf_status kf__lower_convert(lowering *l, const char *name, const kf__quant *q, bool quantize, int32_t from, int32_t to);
 

@@ -95,6 +95,9 @@ static const char *shape_POOL(const kf__program *p, const kf__step *s) {
     return check_window(p, s, 1);
 }
 
+/* The places are what must fit: validate_const.c. */
+static const char *shape_ANY(const kf__program *p, const kf__step *s) { return NULL; }
+
 /* ---- lengths of constants ---- */
 
 static void vector(kf__length *l, int64_t n) { *l = (kf__length){.shape = kf__shape_make(1, &n)}; }
@@ -144,6 +147,8 @@ static void length_TAPS(const kf__program *p, const kf__step *s, kf__length *l) 
 }
 
 static void length_INPUTS(const kf__program *p, const kf__step *s, kf__length *l) { vector(l, s->n_in); }
+
+static void length_PLACES(const kf__program *p, const kf__step *s, kf__length *l) { vector(l, 5); }
 
 /* One bias per channel, for every border class if there is a table of them. */
 static void length_BIASES(const kf__program *p, const kf__step *s, kf__length *l) {
@@ -227,7 +232,7 @@ typedef void length_fn(const kf__program *p, const kf__step *s, kf__length *l);
 #define LENGTHS(X)                                                                                                     \
     X(CHANNELS)                                                                                                        \
     X(CHANNELS_OR_ONE)                                                                                                 \
-    X(CONV_WEIGHTS) X(DWCONV_WEIGHTS) X(MATRIX) X(REDUCE) X(EXPAND) X(HIDDEN) X(TAPS) X(INPUTS) X(BIASES)
+    X(CONV_WEIGHTS) X(DWCONV_WEIGHTS) X(MATRIX) X(REDUCE) X(EXPAND) X(HIDDEN) X(TAPS) X(INPUTS) X(BIASES) X(PLACES)
 #define X(id) WHEN_##id,
 enum { NEEDS(X) };
 #undef X
@@ -260,6 +265,10 @@ void kf__const_length(const kf__const_rule *rule, const kf__program *p, const kf
 }
 
 const kf__step_info *kf__step_info_of(kf__step_op op) { return &INFO[op]; }
+
+unsigned kf__const_types(const kf__const_rule *rule, int form) {
+    return form || rule->values == KF_VALUES_PLACES ? rule->types : KF_TYPES_F32;
+}
 
 const kf__const_rule *kf__const_rules(size_t *n) {
     *n = KF_COUNT(CONSTS);

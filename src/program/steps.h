@@ -75,13 +75,18 @@ typedef struct kf__length {
 } kf__length;
 
 /** The values that an f32 constant may have. */
-typedef enum kf__values { KF_VALUES_ANY, KF_VALUES_FINITE, KF_VALUES_FACTOR /* finite, not negative */ } kf__values;
+typedef enum kf__values {
+    KF_VALUES_ANY,
+    KF_VALUES_FINITE,
+    KF_VALUES_FACTOR /* finite, not negative */,
+    KF_VALUES_PLACES /* where a move begins in its input, and its strides along n, h, w, c: all inside the input */
+} kf__values;
 
 /** A row of the table, in single bytes; pointers would cost a relocation each. */
 typedef struct kf__const_rule {
     uint8_t op, role; /* kf__step_op, kf__const_role */
     uint8_t need[2];  /* by form: which rule kf__const_need applies */
-    uint8_t types;    /* kf__types in the integer form; f32 in the float form */
+    uint8_t types;    /* kf__types in the integer form; f32 in the float form, but for places */
     uint8_t length;   /* which rule kf__const_length applies */
     uint8_t values;   /* kf__values */
 } kf__const_rule;
@@ -94,6 +99,8 @@ static inline int kf__step_form_of(const kf__program *p, const kf__step *s) {
 }
 kf__need kf__const_need(const kf__const_rule *rule, const kf__program *p, const kf__step *s);
 void kf__const_length(const kf__const_rule *rule, const kf__program *p, const kf__step *s, kf__length *l);
+/** The types that the constant may have. */
+unsigned kf__const_types(const kf__const_rule *rule, int form);
 /** All rules of constants; those of one kind are consecutive. */
 const kf__const_rule *kf__const_rules(size_t *n);
 /** The bit of a type. */

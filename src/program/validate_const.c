@@ -10,6 +10,21 @@ static const char *const ROLES[KF_CONST_ROLES] = {
     [KF_CONST_K] = "k",   [KF_CONST_INV] = "inv",     [KF_CONST_FBIAS] = "fbias",
     [KF_CONST_W2] = "w2", [KF_CONST_BIAS2] = "bias2", [KF_CONST_MUL2] = "mul2"};
 
+/* Every place that the step reads lies between the first element of its input and the last. */
+static kf_status check_places(const kf__program *p, const kf__step *s, const int32_t *m, kf_error *err) {
+    const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
+    const int64_t extent[] = {y->n, y->h, y->w, y->c}, count = (int64_t)kf__ptensor_count(x);
+    int64_t low = m[0], high = m[0];
+    for (int i = 0; i < 4; i++) {
+        const int64_t far = (extent[i] - 1) * m[i + 1];
+        if (far < 0) low += far;
+        else high += far;
+    }
+    if (low < 0 || high >= count)
+        STEP_FAIL(err, s, "it reads elements %lld to %lld of %lld", (long long)low, (long long)high, (long long)count);
+    return KF_OK;
+}
+
 static kf_status check_values(const kf__step *s, const kf__pconst *c, const kf__const_rule *rule, kf_error *err) {
     const float *v = c->data;
     const char *role = ROLES[rule->role];
@@ -48,10 +63,11 @@ static kf_status check_const(const kf__program *p, const kf__step *s, const kf__
     if (i >= 0 && need == KF_NEED_NEVER) STEP_FAIL(err, s, "a step like this takes no %s", ROLES[rule->role]);
     if (i < 0) return KF_OK;
     const kf__pconst *c = &p->consts[i];
-    if (!(kf__types_of(c->dtype) & (form ? rule->types : KF_TYPES_F32)))
+    if (!(kf__types_of(c->dtype) & kf__const_types(rule, form)))
         STEP_FAIL(err, s, "constant %s (%s) must not be %s", c->name, ROLES[rule->role], kf_dtype_name(c->dtype));
     kf__const_length(rule, p, s, &l);
     KF_TRY(check_length(s, c, &l, err));
+    if (rule->values == KF_VALUES_PLACES) return check_places(p, s, c->data, err);
     return check_values(s, c, rule, err);
 }
 

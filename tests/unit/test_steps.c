@@ -124,7 +124,7 @@ static void fill_consts(kf__program *p, const form *f, kf__step *s) {
         kf__const_length(&rules[i], p, s, &l);
         for (int k = 0; k < l.shape.rank; k++)
             if (l.shape.dim[k] == 0) l.shape.dim[k] = HIDDEN; /* for the file to say */
-        s->consts[rules[i].role] = add_const(p, type_of(f->form ? rules[i].types : KF_TYPES_F32), &l.shape);
+        s->consts[rules[i].role] = add_const(p, type_of(kf__const_types(&rules[i], f->form)), &l.shape);
     }
 }
 
@@ -252,8 +252,38 @@ static void break_types(const breaking *b) {
     if (y->dtype == KF_U8) WITH(b, y->zero, 1, "zero point", 0);
 }
 
+/* Places tie the extents of input and output together: the last one that is read must exist. */
+static bool break_places(const breaking *b) {
+    size_t n;
+    const kf__const_rule *rules = kf__const_rules(&n);
+    kf__ptensor *x = &b->p->tensors[b->s->in[0]], *y = &b->p->tensors[b->s->out];
+    for (size_t i = 0; i < n; i++) {
+        if (rules[i].op != b->s->op || rules[i].values != KF_VALUES_PLACES) continue;
+        int32_t *m = (int32_t *)(uintptr_t)b->p->consts[b->s->consts[rules[i].role]].data;
+        const int32_t extent[] = {y->n, y->h, y->w, y->c}, count = x->n * x->h * x->w * x->c;
+        int32_t far = 1;
+        for (int k = 0; k < 4; k++) far += extent[k] - 1; /* base and strides are 1 */
+        for (int k = 0; k < 4; k++) {
+            if (extent[k] < 2) continue;
+            WITH(b, m[k + 1], 1 + (count - far) / (extent[k] - 1) + 1, "stride", k);
+            WITH(b, m[k + 1], -3 - far, "stride", k);
+            WITH(b, m[k + 1], INT32_MAX, "stride", k);
+            WITH(b, m[k + 1], INT32_MIN, "stride", k);
+        }
+        WITH(b, m[0], -1, "base", 0);
+        WITH(b, m[0], count - far + 1, "base", 0);
+        const kf__ptensor kept = *x;
+        x->n = x->h = x->w = 1, x->c = far;
+        step_refused(b, "extents of the input", 0);
+        *x = kept;
+        return true;
+    }
+    return false;
+}
+
 static void break_extents(const breaking *b) {
     const kf__ptensor *y = &b->p->tensors[b->s->out];
+    if (break_places(b)) return;
     for (int32_t k = 0; k <= b->s->n_in; k++) {
         kf__ptensor *t = &b->p->tensors[k < b->s->n_in ? b->s->in[k] : b->s->out];
         int32_t *d[4] = {&t->n, &t->h, &t->w, &t->c};
@@ -271,7 +301,7 @@ static void break_values(const breaking *b, const kf__pconst *c, const kf__const
     int32_t *i = (int32_t *)(uintptr_t)c->data;
     if (c->dtype == KF_I32) WITH(b, i[0], INT32_MAX, "bias that overflows", rule->role);
     if (c->dtype == KF_I32) WITH(b, i[0], INT32_MIN, "bias that overflows", rule->role);
-    if (rule->values == KF_VALUES_ANY) return;
+    if (rule->values == KF_VALUES_ANY || rule->values == KF_VALUES_PLACES) return;
     WITH(b, v[0], NAN, "NaN in", rule->role);
     WITH(b, v[0], INFINITY, "infinity in", rule->role);
     if (rule->values == KF_VALUES_FACTOR) WITH(b, v[0], -0.5f, "negative number in", rule->role);
@@ -280,7 +310,7 @@ static void break_values(const breaking *b, const kf__pconst *c, const kf__const
 static void break_const(const breaking *b, const kf__const_rule *rule) {
     kf__pconst *c = &b->p->consts[b->s->consts[rule->role]];
     const kf__pconst kept = *c;
-    const unsigned may = b->f->form ? rule->types : KF_TYPES_F32;
+    const unsigned may = kf__const_types(rule, b->f->form);
     size_t n = kept.bytes / kf_dtype_size(kept.dtype);
     for (size_t i = 0; i < KF_COUNT(CONST_TYPES); i++) {
         if (kf__types_of(CONST_TYPES[i]) & may) continue;

@@ -1,5 +1,5 @@
-/* Steps that move elements and compute nothing: joining channels (f32), and the order that ONNX flattens images in.
- * Owner rule: see step_kinds.h. */
+/* Steps that move elements and compute nothing: joining channels (f32), the order that ONNX flattens images in, and
+ * strides. Owner rule: see step_kinds.h. */
 #include "runtime/steps/step_kinds.h"
 
 static void run_concat(const kf__exec *x, const kf__prepared *s) {
@@ -30,5 +30,30 @@ static void run_to_nchw(const kf__exec *x, const kf__prepared *s) {
 
 kf_status kf__prepare_to_nchw(kf__preparing *k) {
     k->to->run = run_to_nchw;
+    return KF_OK;
+}
+
+/* Elements of one size: the compiler turns a copy of a known size into a move. */
+#define COPY(size)                                                                                                     \
+    for (int32_t c = 0; c < y->c; c++, to += (size), from += by) memcpy(to, from, (size))
+
+static void run_move(const kf__exec *x, const kf__prepared *s) {
+    kf__job j = kf__job_of(x, s);
+    const kf__ptensor *y = j.out;
+    const int32_t *m = (const int32_t *)(const void *)kf__job_const(&j, KF_CONST_W);
+    const int64_t size = (int64_t)j.in_size, by = m[4] * size;
+    char *to = j.dst;
+    for (int32_t n = 0; n < y->n; n++)
+        for (int32_t h = 0; h < y->h; h++)
+            for (int32_t w = 0; w < y->w; w++) {
+                const char *from = j.src + (m[0] + (int64_t)n * m[1] + (int64_t)h * m[2] + (int64_t)w * m[3]) * size;
+                if (size == 4) COPY(4);
+                else if (size == 2) COPY(2);
+                else COPY(1);
+            }
+}
+
+kf_status kf__prepare_move(kf__preparing *k) {
+    k->to->run = run_move;
     return KF_OK;
 }

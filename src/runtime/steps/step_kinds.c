@@ -18,6 +18,7 @@ const kf__step_kind kf__step_kinds[KF_STEP_OP_COUNT] = {
     [KF_STEP_CONCAT] = {{kf__prepare_concat_f32, kf__prepare_concat_int}, {NULL, kf__pack_concat_int}},
     [KF_STEP_SOFTMAX] = {{kf__prepare_softmax_f32, NULL}, {NULL, NULL}},
     [KF_STEP_TO_NCHW] = {{kf__prepare_to_nchw, kf__prepare_to_nchw}, {NULL, NULL}},
+    [KF_STEP_MOVE] = {{kf__prepare_move, kf__prepare_move}, {NULL, NULL}},
     [KF_STEP_QUANTIZE] = {{NULL, kf__prepare_convert_int}, {NULL, kf__pack_convert_int}},
     [KF_STEP_DEQUANTIZE] = {{NULL, kf__prepare_convert_int}, {NULL, kf__pack_convert_int}},
 };
