@@ -62,7 +62,8 @@ typedef enum kf__op_rule {
     KF_RULE_MAX_POOL,
     KF_RULE_CONCAT,
     KF_RULE_PAD,
-    KF_RULE_VIEW
+    KF_RULE_VIEW,
+    KF_RULE_MOVE /* the same numbers in other places, or some of them */
 } kf__op_rule;
 
 /** How the quantizer stores the result. */
@@ -105,7 +106,16 @@ typedef struct kf__value {
     const void *data; /* constants: elements of `dtype` (row-major); NULL otherwise */
     size_t bytes;
     kf__quant *quant; /* NULL in float graphs */
+    /* Inputs of the graph: how the model declares them. The value itself is f32 [N, C, H, W] all the same. */
+    bool nhwc;    /* [N, H, W, C] */
+    bool from_u8; /* the numbers 0..255 */
 } kf__value;
+
+/** The shape that the model declares for an input. */
+static inline kf__shape kf__value_declared(const kf__value *v) {
+    if (!v->nhwc || v->shape.rank != 4) return v->shape;
+    return kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[2], v->shape.dim[3], v->shape.dim[1]});
+}
 
 typedef struct kf__attrs {
     kf__window window;

@@ -64,6 +64,26 @@ static void append_value(kf__onnx_out *w, kf__message_list *list, kf__vid v) {
     kf__out_append(w, list, value_info(w, kf__out_name(w, v), kf__out_dtype(x->dtype), x->shape.dim, x->shape.rank));
 }
 
+/* An input as the model declares it, and the nodes that make of it what the graph reads. */
+static void input(kf__onnx_out *w, kf__message_list *list, kf__vid v) {
+    const kf__value *x = &w->g->values[v];
+    const kf__shape s = kf__value_declared(x);
+    const char *raw = kf__out_name(w, v);
+    kf__out_append(w, list, value_info(w, raw, kf__out_dtype(x->from_u8 ? KF_U8 : x->dtype), s.dim, s.rank));
+    if (x->from_u8) {
+        const char *real = kf__out_fresh(w, raw, "_f32");
+        kf__out_attr_int(w, kf__out_node(w, "Cast", kf__out_node_name(w, raw, "/Cast"), &raw, 1, &real, 1), "to",
+                         kf__out_dtype(KF_F32));
+        w->names[v] = raw = real;
+    }
+    if (x->nhwc) {
+        const char *turned = kf__out_fresh(w, raw, "_nchw");
+        Onnx__NodeProto *n = kf__out_node(w, "Transpose", kf__out_node_name(w, raw, "/Transpose"), &raw, 1, &turned, 1);
+        kf__out_attr_ints(w, n, "perm", (const int64_t[]){0, 3, 1, 2}, 4);
+        w->names[v] = turned;
+    }
+}
+
 /* Constants that written nodes, or the interface, refer to. */
 static void initializers(kf__onnx_out *w) {
     for (size_t v = 0; v < w->g->n_values; v++) {
@@ -141,7 +161,7 @@ static kf_status write_graph(kf__onnx_out *w, kf__message_list lists[3], void **
     w->constant_used = kf__out_alloc(w, g->n_values * sizeof *w->constant_used);
     if (w->failed) KF_FAIL_MEMORY(w->err, g->n_values * sizeof *w->names);
     name_values(w);
-    for (size_t i = 0; i < g->n_inputs; i++) append_value(w, &lists[0], g->inputs[i]);
+    for (size_t i = 0; i < g->n_inputs; i++) input(w, &lists[0], g->inputs[i]);
     if (w->quantized) KF_TRY(w->exact ? kf__out_exact_inputs(w) : kf__out_qdq_inputs(w));
     for (size_t i = 0; i < g->n_nodes; i++) {
         const kf__node *n = &g->nodes[i];

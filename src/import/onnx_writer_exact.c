@@ -490,6 +490,7 @@ kf_status kf__out_exact_node(kf__onnx_out *w, const kf__node *n) {
     case KF_RULE_MAX_POOL:
     case KF_RULE_PAD:
     case KF_RULE_VIEW:
+    case KF_RULE_MOVE:
     case KF_RULE_NONE: return float_node(w, n);
     }
     if (s.out) round_output(&s);

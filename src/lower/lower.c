@@ -21,6 +21,12 @@ static bool as_nhwc(const kf__shape *s, kf__ptensor *t) {
 
 static bool is_flat(const kf__shape *s) { return s->rank == 2 || (s->rank == 4 && s->dim[2] == 1 && s->dim[3] == 1); }
 
+/* Does a view keep every number where it is, as [N, C, W] and [N, C, 1, W] do? */
+static bool keeps_places(const kf__shape *x, const kf__shape *y) {
+    kf__ptensor a, b;
+    return as_nhwc(x, &a) && as_nhwc(y, &b) && a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
+}
+
 /* Do only views and outputs read it? Then no step needs its shape. */
 static bool read_by_views(const kf__graph *g, kf__vid v) {
     for (size_t i = 0; i < g->n_nodes; i++) {
@@ -89,9 +95,11 @@ static const char *verdict_SOFTMAX(const kf__graph *g, const kf__node *n) {
 static const char *verdict_TO_NCHW(const kf__graph *g, const kf__node *n) {
     const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
     if ((is_flat(y) && x->rank > 0 && y->dim[0] == x->dim[0]) || is_shapeless(g, n)) return NULL;
+    if (keeps_places(x, y)) return NULL;
     return "it reshapes into something other than a class vector";
 }
 
+#define verdict_MOVE kf__lower_verdict_move
 #define verdict_CONV constant_weights
 #define verdict_FC constant_weights
 #define verdict_SE_GATE always
@@ -285,6 +293,7 @@ static kf_status all_inputs(lowering *l, const kf__node *n, kf__step *s) {
     return KF_OK;
 }
 
+#define fill_MOVE kf__lower_move
 #define fill_SCALE all_inputs
 #define fill_ADD all_inputs
 #define fill_MUL all_inputs
@@ -340,14 +349,23 @@ static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
     return kf__lower_convert(l, n->name, l->g->values[n->out[0]].quant, true, s->out, quantized);
 }
 
+/* Is the view's result the tensor that it reads? */
+static bool stays(const lowering *l, const kf__node *n, int32_t x) {
+    const kf__shape *from = &l->g->values[n->in[0]].shape;
+    const kf__ptensor *t = &l->p->tensors[x];
+    kf__ptensor own;
+    return keeps_places(from, &l->g->values[n->out[0]].shape) && as_nhwc(from, &own) && own.n == t->n &&
+           own.h == t->h && own.w == t->w && own.c == t->c;
+}
+
 static kf_status lower_node(lowering *l, const kf__node *n) {
     const char *why = kf__lower_verdict(l->g, n);
     if (why)
         KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin,
                 n->name, kf__op_name(n->op), why);
     const int32_t x = n->in[0] >= 0 ? l->tensor_of[n->in[0]] : -1;
-    if (kf__op_is_view(n->op) && x >= 0 && l->p->tensors[x].h == 1 &&
-        l->p->tensors[x].w == 1) { /* the same numbers in the same order */
+    const bool pixel = x >= 0 && l->p->tensors[x].h == 1 && l->p->tensors[x].w == 1;
+    if (kf__op_is_view(n->op) && (pixel || (x >= 0 && stays(l, n, x)))) { /* the same numbers in the same order */
         l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
         return KF_OK;
     }
@@ -364,19 +382,35 @@ static kf_status lower_node(lowering *l, const kf__node *n) {
     return KF_OK;
 }
 
+/* A float network that takes u8: its tensor is pixels, and one step makes f32 of them. */
+static kf_status take_bytes(lowering *l, kf__vid v, kf__pinput *in) {
+    const int32_t real = in->tensor;
+    KF_TRY(float_twin(l, real, &in->tensor));
+    kf__ptensor *t = &l->p->tensors[in->tensor];
+    t->name = kf__arena_printf(&l->p->arena, "%s.u8", l->g->values[v].name);
+    if (!t->name) KF_FAIL_MEMORY(l->err, 16);
+    t->dtype = KF_U8, t->scale = 1, t->zero = 0, t->qmin = 0, t->qmax = 255;
+    in->pixels = 1;
+    in->takes = KF_TAKES_PIXELS;
+    return kf__lower_convert(l, l->g->values[v].name, NULL, false, in->tensor, real);
+}
+
 static kf_status lower_ends(lowering *l) {
     const kf__graph *g = l->g;
     kf__program *p = l->p;
     for (size_t i = 0; i < g->n_inputs; i++) {
         const kf__value *v = &g->values[g->inputs[i]];
+        const kf__shape declared = kf__value_declared(v);
         kf__pinput *in = &p->inputs[p->n_inputs++];
         *in = (kf__pinput){
             .name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank, .layout = v->shape.rank == 4 ? 0 : 2};
+        if (v->nhwc && v->shape.rank == 4) in->layout = 1;
         if (v->dtype != KF_F32)
             KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "input %s is %s; f32 is supported", v->name, kf_dtype_name(v->dtype));
-        for (int k = 0; k < v->shape.rank; k++) in->shape[k] = v->shape.dim[k];
+        for (int k = 0; k < v->shape.rank; k++) in->shape[k] = declared.dim[k];
         in->takes = (int32_t)kf__graph_takes(g, i);
         KF_TRY(new_tensor(l, g->inputs[i], &in->tensor));
+        if (!v->quant && v->from_u8) KF_TRY(take_bytes(l, g->inputs[i], in));
         if (!v->quant) continue;
         in->pixels = kf__quant_is_pixels(v->quant);
         if (in->pixels) continue;
@@ -423,7 +457,6 @@ static kf_status lower_meta(lowering *l) {
     to->source = copy_text(l->p, m->source);
     to->producer = copy_text(l->p, m->producer);
     to->kitfox = copy_text(l->p, kf_version());
-    for (int32_t i = 0; i < l->p->n_tensors; i++) to->quantized |= l->p->tensors[i].dtype != KF_F32;
     to->stored_parameters = m->source_parameters;
     to->labels = kf__arena_array(&l->p->arena, (size_t)m->n_labels + 1, sizeof *to->labels);
     if (!to->labels) KF_FAIL_MEMORY(l->err, 8);
@@ -431,7 +464,8 @@ static kf_status lower_meta(lowering *l) {
         if (!(to->labels[to->n_labels] = copy_text(l->p, m->labels[to->n_labels]))) KF_FAIL_MEMORY(l->err, 8);
     for (int32_t i = 0; i < l->p->n_steps; i++) {
         const kf__step *s = &l->p->steps[i];
-        const kf__ptensor *y = &l->p->tensors[s->out];
+        const kf__ptensor *x = &l->p->tensors[s->in[0]], *y = &l->p->tensors[s->out];
+        to->quantized |= y->dtype != KF_F32 || (x->dtype != KF_F32 && s->op != KF_STEP_DEQUANTIZE);
         to->macs += kf__step_macs(l->p, s);
         bool counts = s->op == KF_STEP_CONV || s->op == KF_STEP_DWCONV || s->op == KF_STEP_FC;
         if (counts) to->activations += (int64_t)kf__ptensor_count(y);

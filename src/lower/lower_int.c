@@ -157,6 +157,7 @@ kf_status kf__lower_integer(lowering *l, const kf__node *n, kf__step *s) {
     case KF_RULE_MAX_POOL:
     case KF_RULE_PAD:
     case KF_RULE_VIEW:
+    case KF_RULE_MOVE:
     case KF_RULE_NONE: break;
     }
     return moves_only(l, n, in, out);

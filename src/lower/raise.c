@@ -55,6 +55,7 @@ kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf
 static kf__op op_of(kf__step_op step) {
     kf__op op = 0;
     if (step == KF_STEP_DWCONV) return KF_OP_CONV;
+    if (step == KF_STEP_MOVE) return KF_OP_COUNT; /* a program does not say which operator moved */
     while (op < KF_OP_COUNT && kf__lower_step_of(op) != step) op++;
     return op;
 }
@@ -134,29 +135,27 @@ static kf_status raise_step(kf__raising *r, const kf__step *s) {
     return copy_sources(r, s, n);
 }
 
+/* A float network that takes u8 makes f32 of it first. */
+static bool only_dequantized(const kf__program *p, const kf__pinput *in) {
+    bool only = in->pixels;
+    for (int32_t i = 0; i < p->n_steps; i++)
+        for (int32_t k = 0; k < p->steps[i].n_in; k++)
+            only &= p->steps[i].in[k] != in->tensor || p->steps[i].op == KF_STEP_DEQUANTIZE;
+    return only;
+}
+
 /* The declared input, reshaped to an image if it is flat. */
 static kf_status raise_model_input(kf__raising *r, const kf__pinput *in) {
-    kf__shape declared = kf__shape_make(in->rank, in->shape),
-              want = shape_of(&r->p->tensors[in->tensor], in->rank == 2 ? 2 : 4);
-    if (in->pixels && in->layout == 1)
-        KF_FAIL(r->err, KF_ERR_UNSUPPORTED,
-                "input %s takes pixels in NHWC order; export the model it was compiled from", in->name);
+    kf__shape want = shape_of(&r->p->tensors[in->tensor], in->rank == 2 ? 2 : 4),
+              declared = in->layout == 1 ? want : kf__shape_make(in->rank, in->shape);
     kf__vid v = kf__graph_add_value(r->g, in->name, KF_F32, &declared);
     if (v < 0) return no_memory(r);
     r->g->inputs[r->g->n_inputs++] = v;
     r->value[in->tensor] = v;
-    KF_TRY(kf__raise_quant(r, &r->p->tensors[in->tensor], &r->g->values[v].quant));
+    r->g->values[v].from_u8 = only_dequantized(r->p, in);
+    if (!r->g->values[v].from_u8) KF_TRY(kf__raise_quant(r, &r->p->tensors[in->tensor], &r->g->values[v].quant));
     if (r->g->values[v].quant) r->g->values[v].quant->pixels = in->pixels;
-    if (in->layout == 1) { /* NHWC as declared */
-        kf__vid moved = kf__graph_add_value(r->g, "", KF_F32, &want);
-        kf__node *n =
-            moved >= 0 ? kf__graph_add_node(r->g, KF_OP_TRANSPOSE, "Transpose_input", &v, 1, &moved, 1) : NULL;
-        if (!n) return no_memory(r);
-        n->attrs.n_axes = 4;
-        memcpy(n->attrs.axes, ((const int64_t[]){0, 3, 1, 2}), 4 * sizeof(int64_t));
-        r->value[in->tensor] = moved;
-        return KF_OK;
-    }
+    r->g->values[v].nhwc = in->layout == 1;
     return kf__shape_equal(&declared, &want) ? KF_OK : kf__raise_reshape(r, v, &want, "", &r->value[in->tensor]);
 }
 

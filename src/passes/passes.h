@@ -16,6 +16,45 @@ kf_status kf__passes_run(kf__graph *g, kf_optimize_level level, kf_error *err);
 #include "passes/passes.def"
 #undef KF_PASS
 
+/* ---- inputs as the file declares them (inputs.c) ------------------------------------------------------------------
+ */
+
+/** Right after import: an input that the network turns from [N, H, W, C] into [N, C, H, W] becomes an input of that
+ * shape which is declared otherwise (kf__value.nhwc), and an input of u8 that is only cast to f32 becomes f32
+ * (kf__value.from_u8). The graph computes the same. */
+kf_status kf__inputs_declare(kf__graph *g, kf_error *err);
+
+/* ---- orders of axes and of channels (order.c) ---------------------------------------------------------------------
+ */
+
+/** Axis k of a result is axis from[k] of what it was made from. */
+typedef struct kf__order {
+    int n;
+    int from[KF_MAX_RANK];
+} kf__order;
+/** Is the node a Transpose, or a Reshape that does the same as one between NCHW and NHWC? */
+bool kf__order_of(const kf__graph *g, const kf__node *n, kf__order *o);
+/** Does a tensor of this shape keep its elements in place in that order? */
+bool kf__order_is_view(const kf__shape *x, const kf__order *o);
+/** The constant `v`, which has the axes of the result (fewer: the last ones), with the axes of the source. */
+kf_status kf__order_const(kf__graph *g, kf__vid v, const kf__order *o, kf__vid *out, kf_error *err);
+/** New i64 constant. */
+kf_status kf__order_ints(kf__graph *g, const char *base, const int64_t *list, int n, kf__vid *out, kf_error *err);
+/** What node `at` becomes: the same operator on other inputs, with a result of `shape`, from which `after` makes the
+ * old one. */
+typedef struct kf__sunk {
+    kf__vid in[64];
+    int n_in;
+    kf__attrs attrs;
+    kf__shape shape;
+    kf__op after;          /* a node without other inputs, or GATHER */
+    kf__attrs after_attrs; /* its attributes */
+    kf__vid after_in;      /* its second input, or KF_NO_VALUE */
+} kf__sunk;
+kf_status kf__order_sink(kf__graph *g, size_t at, const kf__sunk *s, kf_error *err);
+/** Does each element of the result depend on those at the same place only? */
+bool kf__order_elementwise(const kf__node *n);
+
 /* ---- edges on request (trim.c) ----------------------------------------------------------------------------------- */
 
 typedef struct kf__edges {

@@ -26,6 +26,8 @@ static bool remove_at_input(kf__graph *g, kf__node *n) {
             continue;
         g->values[v].shape = g->values[n->out[0]].shape;
         g->values[v].dtype = g->values[n->out[0]].dtype;
+        g->values[v].nhwc = false;
+        g->values[v].from_u8 &= n->op != KF_OP_CAST;
         kf__graph_replace_uses(g, n->out[0], v);
         n->dead = true;
         return true;

@@ -53,6 +53,7 @@ static bool treats_channels_apart(const kf__graph *g, const kf__node *n) {
     case KF_RULE_CONCAT:
     case KF_RULE_PAD:
     case KF_RULE_VIEW:
+    case KF_RULE_MOVE:
     case KF_RULE_NONE: break;
     }
     return false;

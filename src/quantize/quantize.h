@@ -60,7 +60,7 @@ typedef struct kf__qreport {
     double sqnr;             /* of the first output, dB */
 } kf__qreport;
 
-/** A sample is what the graph's only input takes: f32 NCHW, or, for a picture model (meta.preprocess valid and
+/** A sample is what the graph's only input takes: f32 as declared, or, for a picture model (meta.preprocess valid and
  * `pixels`), u8 pixels [H,W,C] in the model's channel order. */
 typedef struct kf__qsamples {
     const void *const *data;

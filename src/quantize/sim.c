@@ -73,6 +73,10 @@ void kf__sim_read(const kf__sim *s, const void *data, const kf__sim_shape *x, fl
     const uint8_t *pixels = data;
     const float *planes = data;
     size_t hw = x->h * x->w;
+    if (!s->pixels && s->graph->values[s->graph->inputs[0]].nhwc) {
+        memcpy(to, data, x->count * sizeof *to);
+        return;
+    }
     for (size_t i = 0; i < hw; i++)
         for (size_t c = 0; c < x->c; c++)
             to[i * x->c + c] = s->pixels ? (float)((double)pixels[i * x->c + c] - s->mean[c]) : planes[c * hw + i];

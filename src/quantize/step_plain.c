@@ -82,6 +82,7 @@ static kf_status compute(plain *p, const float *const *x) {
     case KF_RULE_CONCAT:
     case KF_RULE_PAD:
     case KF_RULE_VIEW:
+    case KF_RULE_MOVE:
     case KF_RULE_NONE: break;
     }
     return evaluate(p, x);

@@ -79,14 +79,42 @@ kf_status kf__ref_dequantize(const kf__dense *in, const kf__quant *q, kf__dense 
     return KF_OK;
 }
 
+/* What an input declared [N, H, W, C] gives, as [N, C, H, W]. */
+static kf_status from_nhwc(const kf__value *v, const kf__dense *in, kf__dense *to, kf__arena *arena, kf_error *err) {
+    const size_t c = (size_t)v->shape.dim[1], hw = (size_t)(v->shape.dim[2] * v->shape.dim[3]);
+    const size_t count = (size_t)v->shape.dim[0] * c * hw, size = kf_dtype_size(in->dtype);
+    KF_TRY(kf__ref_alloc(to, in->dtype, &v->shape, arena, err));
+    for (size_t i = 0; i < count; i++) {
+        const size_t from = (i / (c * hw) * hw + i % hw) * c + i / hw % c;
+        memcpy((char *)to->data + i * size, (const char *)in->data + from * size, size);
+    }
+    return KF_OK;
+}
+
+/* The numbers of an input declared u8, as f32. */
+static kf_status from_bytes(const kf__dense *in, kf__dense *to, kf__arena *arena, kf_error *err) {
+    size_t count = 0;
+    KF_TRY(kf__ref_alloc(to, KF_F32, &in->shape, arena, err));
+    if (!kf__shape_count(&in->shape, &count)) KF_FAIL(err, KF_ERR_SHAPE, "its size overflows");
+    for (size_t i = 0; i < count; i++) ((float *)to->data)[i] = ((const uint8_t *)in->data)[i];
+    return KF_OK;
+}
+
 /** Converts one graph input to its stored type. */
 static kf_status take_input(const kf__graph *g, size_t k, const kf__dense *in, kf__dense *to, kf__arena *arena,
                             kf_error *err) {
     const kf__value *v = &g->values[g->inputs[k]];
+    const kf__shape declared = kf__value_declared(v);
     char want[96], have[96];
-    if (!kf__shape_equal(&v->shape, &in->shape))
+    kf__dense turned;
+    if (!kf__shape_equal(&declared, &in->shape))
         KF_FAIL(err, KF_ERR_SHAPE, "input %s: shape %s is needed, %s was given", v->name,
-                kf__shape_text(&v->shape, want, sizeof want), kf__shape_text(&in->shape, have, sizeof have));
+                kf__shape_text(&declared, want, sizeof want), kf__shape_text(&in->shape, have, sizeof have));
+    if (v->nhwc) {
+        KF_TRY(from_nhwc(v, in, &turned, arena, err));
+        in = &turned;
+    }
+    if (v->from_u8 && !v->quant && in->dtype == KF_U8) return from_bytes(in, to, arena, err);
     kf_dtype stored = v->quant ? v->quant->dtype : v->dtype;
     if (in->dtype == stored) {
         *to = *in;

@@ -206,6 +206,12 @@ static kf_status run_view(kf__ref_node *r) {
     return KF_OK;
 }
 
+/** The evaluator moves bytes of any type. */
+static kf_status run_move(kf__ref_node *r) {
+    if (!same_quant(r->in_q[0], r->out_q)) KF_FAIL(r->err, KF_ERR_FORMAT, "a move keeps its input's scale");
+    return kf__eval_node(r->n, r->in, r->n->n_in, r->out, r->n->n_out, r->arena, r->err);
+}
+
 kf_status kf__ref_integer(kf__ref_node *r) {
     switch (kf__op_table[r->n->op].rule) {
     case KF_RULE_CONV: return kf__ref_conv(r);
@@ -220,6 +226,7 @@ kf_status kf__ref_integer(kf__ref_node *r) {
     case KF_RULE_CONCAT: return run_concat(r);
     case KF_RULE_PAD: return run_pad(r);
     case KF_RULE_VIEW: return run_view(r);
+    case KF_RULE_MOVE: return run_move(r);
     case KF_RULE_NONE: break;
     }
     KF_FAIL(r->err, KF_ERR_INTERNAL, "it has no rules on integers");

@@ -8,6 +8,7 @@
 #include "import/onnx_reader.h"
 #include "lower/raise.h"
 #include "os/file.h"
+#include "passes/passes.h"
 #include "preprocess/preprocess.h"
 
 /* Protobuf has lengths of 31 bits. A checkpoint of this family takes some tens of megabytes. */
@@ -46,6 +47,11 @@ void kf_graph_destroy(kf_graph **graph) {
     *graph = NULL;
 }
 
+/* Bytes are the pixels themselves: v / 255 - 0, times 255. */
+static void keep_bytes(const kf__graph *g, kf_preprocess *p) {
+    for (int c = 0; c < 3 && g->values[g->inputs[0]].from_u8; c++) p->mean[c] = 0, p->std[c] = 1.0 / 255;
+}
+
 /* ImageNet preprocessing for a picture input of the graph, when nothing better is known. */
 static void default_preprocess(kf__graph *g) {
     const kf__shape *s = &g->values[g->inputs[0]].shape;
@@ -54,6 +60,7 @@ static void default_preprocess(kf__graph *g) {
     kf_preprocess_init(&p);
     p.width = (int32_t)s->dim[3];
     p.height = (int32_t)s->dim[2];
+    keep_bytes(g, &p);
     if (kf__preprocess_check(&p, s->dim[1], NULL) != KF_OK) return;
     g->meta.preprocess = p;
     g->meta.origin = KF_ORIGIN_ASSUMED;
@@ -74,6 +81,7 @@ static kf_status set_preprocess(kf__graph *g, const kf_preprocess *p, kf_error *
     const kf__shape *s = &g->values[g->inputs[0]].shape;
     kf_preprocess set = *p;
     set.valid = 1;
+    keep_bytes(g, &set);
     if (s->rank == 4) {
         set.height = (int32_t)s->dim[2];
         set.width = (int32_t)s->dim[3];
@@ -142,7 +150,8 @@ static kf_status import_onnx(const void *data, size_t bytes, const char *path, c
     const kf__onnx_options o = {.path = path, .asked = *options};
     kf__graph *g;
     KF_TRY(kf__onnx_read(data, bytes, &o, &g, err));
-    kf_status st = kf__graph_recognize(g, path, options, err);
+    kf_status st = kf__inputs_declare(g, err);
+    if (st == KF_OK) st = kf__graph_recognize(g, path, options, err);
     if (st != KF_OK) {
         kf__graph_destroy(&g);
         return st;
@@ -229,11 +238,12 @@ static kf_status describe(const kf__graph *g, const kf__vid *list, size_t n, int
                           kf_error *err) {
     if (index < 0 || (size_t)index >= n) KF_FAIL(err, KF_ERR_ARGUMENT, "index %d; the graph has %zu", index, n);
     const kf__value *v = &g->values[list[index]];
-    *out = (kf_tensor){.name = v->name, .dtype = v->dtype, .rank = v->shape.rank < 0 ? 0 : v->shape.rank};
+    const kf__shape s = kf__value_declared(v);
+    *out = (kf_tensor){.name = v->name, .dtype = v->from_u8 ? KF_U8 : v->dtype, .rank = s.rank < 0 ? 0 : s.rank};
     size_t count = 0;
-    if (!kf__shape_count(&v->shape, &count)) count = 0;
-    for (int i = 0; i < out->rank; i++) out->shape[i] = v->shape.dim[i];
-    out->bytes = count * kf_dtype_size(v->dtype);
+    if (!kf__shape_count(&s, &count)) count = 0;
+    for (int i = 0; i < out->rank; i++) out->shape[i] = s.dim[i];
+    out->bytes = count * kf_dtype_size(out->dtype);
     return KF_OK;
 }
 

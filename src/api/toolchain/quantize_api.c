@@ -33,7 +33,7 @@ static kf_status check_pixels(const kf__graph *g, const kf_tensor *t, const char
 }
 
 static kf_status check_sample(const kf__graph *g, const kf_tensor *t, size_t index, kf_dtype dtype, kf_error *err) {
-    const kf__shape *s = &g->values[g->inputs[0]].shape;
+    const kf__shape declared = kf__value_declared(&g->values[g->inputs[0]]), *s = &declared;
     char who[400];
     size_t n = 0;
     sample_name(t, index, who);

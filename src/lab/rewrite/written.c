@@ -29,7 +29,7 @@ static kf_status describe(const kf_graph *g, kf_status (*get)(const kf_graph *, 
         kf_status st = get(g, i, x, err);
         if (st != KF_OK) return st;
         x->data = NULL;
-        if (x->dtype != KF_F32)
+        if (x->dtype != KF_F32 && (x->dtype != KF_U8 || get != kf_graph_input))
             KF_FAIL(err, KF_ERR_UNSUPPORTED, "%.200s: only float32 can be checked; use --check 0", x->name);
         x->data = calloc(x->bytes + 1, 1);
         if (!x->data) KF_FAIL(err, KF_ERR_MEMORY, "%.200s: out of memory for the check; use --check 0", x->name);
@@ -38,14 +38,16 @@ static kf_status describe(const kf_graph *g, kf_status (*get)(const kf_graph *, 
     return KF_OK;
 }
 
-/* Uniform in [-2, 2), the range of a normalized picture; the same numbers at every call. */
+/* Uniform in [-2, 2), the range of a normalized picture, or any byte; the same numbers at every call. */
 static void randomize(tensors *t, uint64_t *state) {
     for (int i = 0; i < t->n; i++)
-        for (size_t k = 0; k < t->item[i].bytes / sizeof(float); k++) {
+        for (size_t k = 0; k < t->item[i].bytes / kf_dtype_size(t->item[i].dtype); k++) {
             uint64_t z = *state += 0x9e3779b97f4a7c15u; /* SplitMix64 */
             z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
             z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-            ((float *)t->item[i].data)[k] = (float)((z ^ z >> 31) >> 40) * 0x1p-22f - 2.0f;
+            z ^= z >> 31;
+            if (t->item[i].dtype == KF_U8) ((uint8_t *)t->item[i].data)[k] = (uint8_t)(z >> 56);
+            else ((float *)t->item[i].data)[k] = (float)(z >> 40) * 0x1p-22f - 2.0f;
         }
 }
 
@@ -70,9 +72,11 @@ static double difference(const kf_tensor *a, const kf_tensor *b) {
 static void pixels_of(const kf_preprocess *p, const kf_tensor *normalized, kf_tensor *pixels) {
     const float *x = normalized->data;
     float *to = pixels->data;
-    size_t plane = normalized->bytes / sizeof *x / (size_t)(normalized->shape[0] * normalized->shape[1]);
+    const int64_t *s = normalized->shape, colors = kf_color_channels(p->color);
+    const bool nhwc = s[1] == p->height && s[2] == p->width && s[3] == colors && s[1] != colors;
+    size_t plane = nhwc ? 1 : (size_t)(s[2] * s[3]), channels = (size_t)(nhwc ? s[3] : s[1]);
     for (size_t i = 0; i < normalized->bytes / sizeof *x; i++) {
-        size_t c = i / plane % (size_t)normalized->shape[1] % 3;
+        size_t c = i / plane % channels % 3;
         to[i] = (float)kf_preprocess_pixel(p, (int32_t)c, (double)x[i]);
         ((float *)normalized->data)[i] = (float)kf_preprocess_normalize(p, (int32_t)c, (double)to[i]);
     }
@@ -99,9 +103,9 @@ static kf_status compare_runs(kf_graph *before, kf_graph *after, int runs, kf__p
     if (st == KF_OK) st = describe(after, kf_graph_output, b.n_outputs, &have, err);
     for (int run = 0; st == KF_OK && run < runs; run++) {
         randomize(&in, &state);
-        if (a.pixels && in.item[0].rank == 4) pixels_of(&a.preprocess, &in.item[0], &raw.item[0]);
-        st =
-            kf_graph_run_reference(before, a.pixels ? raw.item : in.item, (size_t)in.n, want.item, (size_t)want.n, err);
+        const bool pixels = a.pixels && in.item[0].dtype == KF_F32;
+        if (pixels && in.item[0].rank == 4) pixels_of(&a.preprocess, &in.item[0], &raw.item[0]);
+        st = kf_graph_run_reference(before, pixels ? raw.item : in.item, (size_t)in.n, want.item, (size_t)want.n, err);
         if (st == KF_OK) st = kf_graph_run_reference(after, in.item, (size_t)in.n, have.item, (size_t)have.n, err);
         for (int i = 0; st == KF_OK && i < have.n; i++) *worst = fmax(*worst, difference(&want.item[i], &have.item[i]));
         if (st == KF_OK) st = kf__part_done(parts, err);
