@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 
 import respell
 
-KINDS = (".jpg", ".jpeg", ".png", ".webp")
+KINDS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif")
 
 
 def model_shape(path, model):

@@ -36,6 +36,90 @@ def save(name, im, expect=None, **options):
         f.write(struct.pack("<II", *expected.size) + expected.tobytes())
 
 
+def bmp_runs(rows, four):
+    """A run-length coded BMP: encoded and absolute runs, a delta, an early end."""
+    data = bytearray()
+    w = len(rows[0])
+    for y, row in enumerate(rows):
+        if y % 3 == 0:
+            for x in range(0, w, 5):
+                part = row[x:x + 5]
+                if len(part) < 3:
+                    data += bytes([len(part), part[0] << 4 | part[0] if four else part[0]])
+                    continue
+                data += bytes([0, len(part)])
+                packed = bytes((part[i] << 4 | (part[i + 1] if i + 1 < len(part) else 0)) for i in range(0, len(part), 2)) if four else bytes(part)
+                data += packed + bytes(len(packed) % 2)
+        else:
+            for x in range(w):
+                data += bytes([1, row[x] << 4 if four else row[x]])
+        data += b"\0\0" if y % 2 or y == 0 else b""
+    data += b"\0\2\3\1" + bytes([w, 7 << 4 | 1 if four else 7]) + b"\0\0" * 2 + bytes([w, 0x31 if four else 3])
+    return bytes(data)
+
+
+def bmp(w, h, bits, pixels, compression=0, palette=b"", masks=b"", header=40, colors=0):
+    size = struct.pack("<HHHH", w, h, 1, bits) if header == 12 else struct.pack("<iiHHIIiiII", w, h, 1, bits, compression, len(pixels), 0, 0, colors, 0)
+    info = struct.pack("<I", header) + size
+    if header > 40:
+        info += masks
+        masks = b""
+    info = info.ljust(header, b"\0")
+    offset = 14 + header + len(masks) + len(palette)
+    return b"BM" + struct.pack("<IHHI", offset + len(pixels), 0, 0, offset) + info + masks + palette + pixels
+
+
+def bitmaps(im):
+    """{name: file}: what Pillow does not write itself."""
+    noise = bytes((i * 2654435761 >> 11) & 255 for i in range(4 * 13 * 9))
+    ramp = bytes(v for i in range(256) for v in (i, 255 - i, i * 7 & 255, 0))
+    core = bytes(v for i in range(256) for v in (255 - i, i, i * 5 & 255))
+    rows = [[(x * 3 + y * y) % 11 for x in range(13)] for y in range(7)]
+    masks = lambda *m: struct.pack(f"<{len(m)}I", *m)
+    return {
+        "bits1.bmp": bmp(13, 9, 1, noise[:4 * 9], palette=ramp[40:48], colors=2), "bits4.bmp": bmp(13, 9, 4, noise[:8 * 9], palette=ramp[:64]),
+        "short.bmp": bmp(13, 9, 8, noise[:16 * 9], palette=ramp[:400], colors=100), "core.bmp": bmp(13, 9, 8, noise[:16 * 9], palette=core, header=12),
+        "bits16.bmp": bmp(13, 9, 16, noise[:28 * 9]), "masks565.bmp": bmp(13, 9, 16, noise[:28 * 9], 3, masks=masks(0xf800, 0x7e0, 0x1f)),
+        "down.bmp": bmp(13, -9, 24, noise[:40 * 9]), "bits32.bmp": bmp(13, 9, 32, noise), "rgba.bmp": bmp(13, 9, 32, noise, 3, masks=masks(0xff, 0xff00, 0xff0000, 0xff000000), header=108),
+        "abgr.bmp": bmp(13, 9, 32, noise, 3, masks=masks(0xff000000, 0xff0000, 0xff00, 0xff), header=124),
+        "rle8.bmp": bmp(13, 9, 8, bmp_runs(rows, False), 1, palette=ramp[:80], colors=20), "rle4.bmp": bmp(13, 9, 4, bmp_runs(rows, True), 2, palette=ramp[:64], colors=16),
+    }
+
+
+def more_formats(im):
+    save("rgb.bmp", im)
+    save("palette.bmp", im.quantize(16))
+    files = bitmaps(im)
+    save("plain.gif", im.quantize(64))
+    save("one.gif", im.crop((0, 0, 1, 1)).quantize(2))
+    many = Image.new("L", (211, 97))
+    many.putdata([(i * i * 2654435761 >> 13) & 255 for i in range(211 * 97)])
+    save("long.gif", many.convert("P"), interlace=1)
+    save("moving.gif", im.quantize(16), save_all=True, append_images=[im.rotate(90).quantize(16)], transparency=3)
+    gif = bytearray(open(os.path.join(OUT, "plain.gif"), "rb").read())
+    gif[6:10] = struct.pack("<HH", 50, 20)  # a canvas of another size than the frame
+    files["canvas.gif"] = bytes(gif)
+    colors = 2 << (gif[10] & 7)
+    rest = bytes(gif[13 + 3 * colors:])
+    files["few.gif"] = bytes(gif[:10]) + bytes([gif[10] & 0xf8 | 1]) + bytes(gif[11:25]) + rest  # indices past the palette
+    files["grey.gif"] = bytes(gif[:10]) + bytes([gif[10] & 0x78]) + bytes(gif[11:13]) + rest  # no palette
+    save("moving.webp", im, save_all=True, append_images=[im.rotate(180)], lossless=True)
+    part = im.convert("RGBA")
+    part.putalpha(Image.linear_gradient("L").resize(im.size))
+    save("moving_alpha.webp", part, save_all=True, append_images=[part.rotate(180)], quality=70)
+    webp = bytearray(open(os.path.join(OUT, "moving.webp"), "rb").read())
+    at = webp.index(b"ANMF") + 8
+    webp[24:30] = (59).to_bytes(3, "little") + (39).to_bytes(3, "little")
+    webp[at:at + 6] = (7).to_bytes(3, "little") + (4).to_bytes(3, "little")
+    files["offset.webp"] = bytes(webp)
+    for name, data in files.items():
+        with open(os.path.join(OUT, name), "wb") as f:
+            f.write(data)
+        with open(os.path.join(OUT, name + ".rgb"), "wb") as f:
+            shown = Image.open(io.BytesIO(data)).convert("RGB")
+            f.write(struct.pack("<II", *shown.size) + shown.tobytes())
+
+
 def main():
     os.makedirs(OUT, exist_ok=True)
     im = scene()
@@ -75,6 +159,7 @@ def main():
     save("colour.ppm", im)
     save("grey.pgm", im.convert("L"))
     save("one.png", im.crop((0, 0, 1, 1)))
+    more_formats(im)
 
 
 if __name__ == "__main__":

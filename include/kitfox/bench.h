@@ -183,9 +183,9 @@ typedef struct kf_classify_options {
 } kf_classify_options;
 /** Defaults: see above. `options` has to be valid. Thread safe. */
 KF_API void kf_classify_options_init(kf_classify_options *options);
-/** Classify `n` files (JPEG, PNG, WebP, PPM; "-" is standard input) one after the other. A file that fails is told and
- *  counted in *failed (may be NULL), and the others go on. `options` may be NULL. ARGUMENT (an option outside its
- *  range, as many labels as do not fit), LIMIT (as kf_session_create), CANCELLED, MEMORY. Thread safe. */
+/** Classify `n` files (as kf_image_load reads them; "-" is standard input) one after the other. A file that fails is
+ * told and counted in *failed (may be NULL), and the others go on. `options` may be NULL. ARGUMENT (an option outside
+ * its range, as many labels as do not fit), LIMIT (as kf_session_create), CANCELLED, MEMORY. Thread safe. */
 KF_API kf_status kf_classify_files(const kf_model *model, const char *const *paths, size_t n,
                                    const kf_classify_options *options, size_t *failed, kf_error *err);
 

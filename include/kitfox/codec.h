@@ -9,13 +9,21 @@
 extern "C" {
 #endif
 
-/** Decode JPEG, PNG, WebP or PPM/PGM by content to RGB8. "-" is standard input; another path has to be a regular file
+/** Decode JPEG, PNG, WebP, BMP, GIF or PPM/PGM by content to RGB8. Of an animation that is the first frame. Alpha is
+ *  dropped. "-" is standard input; another path has to be a regular file
  *  (IO otherwise, at once) of at most 1 GiB. Time and memory are bounded by the bytes of the file and the pixels of the
  *  picture. A picture that its file ends before is FORMAT; other damage of a JPEG that leaves every pixel with some
  *  value gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
 KF_API kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err);
 KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
                                       kf_error *err);
+
+/** Name of the format, as "JPEG", that kf_image_load_memory would decode these bytes as; NULL: none. The first 12 bytes
+ *  of a file are enough. Static text; thread safe. */
+KF_API const char *kf_image_format(const void *data, size_t bytes);
+/** 1 if the name ends, in either case, as those of pictures do that kf_image_load reads (".jpg"); else 0. Folders of
+ *  pictures are listed by this. Thread safe. */
+KF_API int kf_image_has_suffix(const char *path);
 
 /** Encode as a baseline JPEG in memory, `quality` 1..100 as libjpeg counts it. The caller releases *data with free().
  * Errors: ARGUMENT, LIMIT (a side over 65500), MEMORY. Thread safe. */

@@ -104,7 +104,7 @@ typedef struct kf_samples {
                            colours the network wants; numbers are f32 or u8 as the file has them */
 } kf_samples;
 
-/** List the pictures (JPEG, PNG, WebP, PPM, PGM) and .npy files of `folder` and its sub-folders, eight levels deep at
+/** List the pictures (kf_image_has_suffix) and .npy files of `folder` and its sub-folders, eight levels deep at
  *  most, or the lines of `list` (relative to `folder`; NULL: none). With more than `limit` > 0 of them, that many are
  *  kept, spread evenly. The caller releases `out` with kf_samples_free; it is empty on failure. IO (also where there
  *  are none), LIMIT (a list of more than 64 MiB), MEMORY. Thread safe. */

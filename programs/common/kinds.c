@@ -18,19 +18,16 @@ enum { HEAD = 512, FIRST_KEY = 64 }; /* bytes that are read; those that have a c
 static const struct {
     const char *suffix;
     cli_kind kind;
-} SUFFIXES[] = {
-    {".kfx", CLI_COMPILED},   {".onnx", CLI_SOURCE},    {".safetensors", CLI_SOURCE}, {".pth", CLI_TORCH},
-    {".pt", CLI_TORCH},       {".tflite", CLI_SOURCE},  {".keras", CLI_SOURCE},       {".h5", CLI_SOURCE},
-    {".ckpt", CLI_SOURCE},    {".pb", CLI_SOURCE},      {".pkl", CLI_SOURCE},         {".ort", CLI_SOURCE},
-    {".pdmodel", CLI_SOURCE}, {".mlmodel", CLI_SOURCE}, {".engine", CLI_SOURCE},      {".mnn", CLI_SOURCE},
-    {".jpg", CLI_PICTURE},    {".jpeg", CLI_PICTURE},   {".png", CLI_PICTURE},        {".webp", CLI_PICTURE},
-    {".ppm", CLI_PICTURE},    {".pgm", CLI_PICTURE},    {".pnm", CLI_PICTURE}};
+} SUFFIXES[] = {{".kfx", CLI_COMPILED},   {".onnx", CLI_SOURCE},    {".safetensors", CLI_SOURCE}, {".pth", CLI_TORCH},
+                {".pt", CLI_TORCH},       {".tflite", CLI_SOURCE},  {".keras", CLI_SOURCE},       {".h5", CLI_SOURCE},
+                {".ckpt", CLI_SOURCE},    {".pb", CLI_SOURCE},      {".pkl", CLI_SOURCE},         {".ort", CLI_SOURCE},
+                {".pdmodel", CLI_SOURCE}, {".mlmodel", CLI_SOURCE}, {".engine", CLI_SOURCE},      {".mnn", CLI_SOURCE}};
 
 static cli_kind by_suffix(const char *path) {
     const char *dot = strrchr(cli_base_name(path), '.');
     for (size_t i = 0; dot && i < sizeof SUFFIXES / sizeof *SUFFIXES; i++)
         if (strcasecmp(dot, SUFFIXES[i].suffix) == 0) return SUFFIXES[i].kind;
-    return CLI_UNKNOWN;
+    return kf_image_has_suffix(path) ? CLI_PICTURE : CLI_UNKNOWN;
 }
 
 static bool holds(const uint8_t *d, size_t n, const char *text) {
@@ -40,9 +37,13 @@ static bool holds(const uint8_t *d, size_t n, const char *text) {
     return false;
 }
 
-static bool is_picture(const uint8_t *d) {
-    return memcmp(d, "\xff\xd8\xff", 3) == 0 || memcmp(d, "\x89PNG\r\n", 6) == 0 || memcmp(d + 8, "WEBPVP8", 7) == 0 ||
-           (d[0] == 'P' && (d[1] == '5' || d[1] == '6') && strchr(" \t\r\n#", d[2]));
+/* Two letters are too few to tell a picture by: those of PPM and PGM are followed by white space or a comment, those of
+ * BMP by a size, and by four zeros. */
+static bool is_picture(const uint8_t *d, size_t n) {
+    const char *format = kf_image_format(d, n);
+    if (!format) return false;
+    if (d[0] == 'P') return strchr(" \t\r\n#", d[2]) != NULL;
+    return d[0] != 'B' || memcmp(d + 6, "\0\0\0\0", 4) == 0;
 }
 
 /* A zip of pickles, or the pickle of old versions. */
@@ -72,7 +73,7 @@ static cli_kind by_content(const char *path) {
     uint8_t head[HEAD] = {0};
     size_t n = read_head(path, head);
     if (n < FIRST_KEY) return CLI_UNKNOWN;
-    if (is_picture(head)) return CLI_PICTURE;
+    if (is_picture(head, n)) return CLI_PICTURE;
     if (is_torch(head, n)) return CLI_TORCH;
     if (memcmp(head + 4, "\0\0\0\0", 4) == 0 && head[8] == '{')
         return holds(head, FIRST_KEY, COMPILED) ? CLI_COMPILED : CLI_SOURCE;

@@ -7,7 +7,7 @@
 
 typedef enum cli_kind {
     CLI_UNKNOWN,  /* neither, or not there */
-    CLI_PICTURE,  /* JPEG, PNG, WebP, PPM, PGM */
+    CLI_PICTURE,  /* what kf_image_load reads */
     CLI_COMPILED, /* .kfx */
     CLI_SOURCE,   /* to be imported: ONNX, safetensors, or of another toolchain, which the import refuses */
     CLI_TORCH     /* .pth, .pt */

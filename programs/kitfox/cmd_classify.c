@@ -85,7 +85,7 @@ int cmd_classify(int argc, char **argv) {
     const struct argp argp = {OPTIONS,
                               parse,
                               "[MODEL] IMAGE...",
-                              "Top-k labels of each picture (JPEG, PNG, WebP, PPM; - is standard input).",
+                              "Top-k labels of each picture (JPEG, PNG, WebP, BMP, GIF, PPM; - is standard input).",
                               children,
                               NULL,
                               NULL};

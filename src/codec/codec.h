@@ -5,10 +5,14 @@
 
 #include "kitfox/codec.h"
 
-kf_status kf__codec_jpeg(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err);
-kf_status kf__codec_png(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err);
-kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err);
-kf_status kf__codec_pnm(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err);
+/** What formats.c lists, for messages. */
+#define KF__CODEC_FORMATS "JPEG, PNG, WebP, BMP, GIF or PPM"
+
+typedef kf_status kf__codec_fn(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out,
+                               kf_error *err);
+kf__codec_fn kf__codec_bmp, kf__codec_gif, kf__codec_jpeg, kf__codec_png, kf__codec_pnm, kf__codec_webp;
+/** The decoder of these bytes, or NULL. */
+kf__codec_fn *kf__codec_for(const uint8_t *data, size_t bytes);
 /** Refuse empty and oversized pictures before pixels are allocated. */
 kf_status kf__codec_limits(int64_t width, int64_t height, const kf_image_options *o, kf_error *err);
 /** Orientation 1..8 from an EXIF block (TIFF, with or without "Exif\0\0" before it); 1 when absent or malformed. */

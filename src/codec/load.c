@@ -1,4 +1,4 @@
-/* kf_image_load: chooses the decoder by content, then applies the EXIF orientation.
+/* kf_image_load: reads the file, and hands it to the decoder of its format; EXIF orientation.
  * Owner rule: the picture belongs to the caller. */
 #include <errno.h>
 #include <stdarg.h>
@@ -101,15 +101,11 @@ kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_op
         return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_load_memory: data and out are needed");
     *out = (kf_image){0};
     KF_TRY(read_options(&o, options, err));
-    const uint8_t *p = data;
     if (bytes == 0)
-        return kf__codec_fail(err, KF_ERR_FORMAT, "the file is empty; a JPEG, PNG, WebP or PPM picture is needed");
-    if (bytes >= 3 && p[0] == 0xff && p[1] == 0xd8 && p[2] == 0xff) return kf__codec_jpeg(p, bytes, &o, out, err);
-    if (bytes >= 8 && memcmp(p, "\x89PNG\r\n\x1a\n", 8) == 0) return kf__codec_png(p, bytes, &o, out, err);
-    if (bytes >= 12 && memcmp(p, "RIFF", 4) == 0 && memcmp(p + 8, "WEBP", 4) == 0)
-        return kf__codec_webp(p, bytes, &o, out, err);
-    if (bytes >= 2 && p[0] == 'P' && strchr("2356", p[1]) && p[1]) return kf__codec_pnm(p, bytes, &o, out, err);
-    return kf__codec_fail(err, KF_ERR_UNSUPPORTED, "not a JPEG, PNG, WebP or PPM picture; convert it first");
+        return kf__codec_fail(err, KF_ERR_FORMAT, "the file is empty; a " KF__CODEC_FORMATS " picture is needed");
+    kf__codec_fn *decode = kf__codec_for(data, bytes);
+    if (decode) return decode(data, bytes, &o, out, err);
+    return kf__codec_fail(err, KF_ERR_UNSUPPORTED, "not a " KF__CODEC_FORMATS " picture; convert it first");
 }
 
 /* Standard input to its end. */

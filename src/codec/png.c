@@ -1,12 +1,9 @@
-/* PNG through libspng and WebP through libwebp: to RGB8, alpha dropped as Pillow's convert("RGB") does.
+/* PNG through libspng: to RGB8, alpha dropped as Pillow's convert("RGB") does.
  * Owner rule: the picture belongs to the caller. */
 #include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <spng.h>
-#include <webp/decode.h>
 
 #include "codec/codec.h"
 
@@ -24,18 +21,6 @@ static kf_status png_error(int code, kf_error *err) {
     return kf__codec_fail(err, code == SPNG_EMEM ? KF_ERR_MEMORY : KF_ERR_FORMAT, "PNG cannot be decoded; %s; %s",
                           spng_strerror(code),
                           code == SPNG_EMEM ? "close other programs" : "the file may be truncated");
-}
-
-/* The EXIF chunk of a RIFF container; chunks are padded to even lengths. */
-static int webp_orientation(const uint8_t *data, size_t bytes) {
-    for (size_t at = 12; at + 8 <= bytes;) {
-        size_t len =
-            (size_t)data[at + 4] | (size_t)data[at + 5] << 8 | (size_t)data[at + 6] << 16 | (size_t)data[at + 7] << 24;
-        if (len > bytes - at - 8) return 1;
-        if (memcmp(data + at, "EXIF", 4) == 0) return kf__codec_exif_orientation(data + at + 8, len);
-        at += 8 + len + (len & 1);
-    }
-    return 1;
 }
 
 static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, const kf_image_options *o, int *orientation,
@@ -74,49 +59,6 @@ kf_status kf__codec_png(const uint8_t *data, size_t bytes, const kf_image_option
     kf_status st = decode_png(c, data, bytes, o, &orientation, out, err);
     spng_ctx_free(c);
     if (st == KF_OK) st = kf__codec_orient(out, orientation, err);
-    if (st != KF_OK) kf_image_free(out);
-    return st;
-}
-
-/* Is there memory for what a lossless picture needs besides its pixels: 4 bytes each, and tables? libwebp 1.2.4
- * follows an uninitialised pointer if its tables cannot be allocated. */
-static bool has_room(const kf_image *im) {
-    void *volatile block = malloc(4 * (size_t)im->width * (size_t)im->height + (4 << 20));
-    free(block);
-    return block != NULL;
-}
-
-/* Like WebPDecodeRGBInto, but distinguishes damage from lack of memory. */
-static VP8StatusCode decode_webp(const uint8_t *data, size_t bytes, kf_image *out) {
-    WebPDecoderConfig c;
-    if (!WebPInitDecoderConfig(&c)) return VP8_STATUS_INVALID_PARAM;
-    if (!has_room(out)) return VP8_STATUS_OUT_OF_MEMORY;
-    c.output.colorspace = MODE_RGB;
-    c.output.is_external_memory = 1;
-    c.output.u.RGBA.rgba = out->pixels;
-    c.output.u.RGBA.stride = (int)out->stride;
-    c.output.u.RGBA.size = out->stride * (size_t)out->height;
-    errno = 0;
-    VP8StatusCode code = WebPDecode(data, bytes, &c);
-    return code != VP8_STATUS_OK && errno == ENOMEM ? VP8_STATUS_OUT_OF_MEMORY : code;
-}
-
-kf_status kf__codec_webp(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err) {
-    int w, h;
-    if (!WebPGetInfo(data, bytes, &w, &h))
-        return kf__codec_fail(err, KF_ERR_FORMAT, "WebP header cannot be read; the file may be truncated");
-    kf_status st = kf__codec_limits(w, h, o, err);
-    if (st != KF_OK) return st;
-    st = kf_image_create(w, h, out, err);
-    if (st != KF_OK) return st;
-    VP8StatusCode code = decode_webp(data, bytes, out);
-    if (code != VP8_STATUS_OK) {
-        bool memory = code == VP8_STATUS_OUT_OF_MEMORY;
-        kf_image_free(out);
-        return kf__codec_fail(err, memory ? KF_ERR_MEMORY : KF_ERR_FORMAT, "WebP cannot be decoded; %s",
-                              memory ? "out of memory" : "the file may be truncated or animated");
-    }
-    if (!o->no_exif) st = kf__codec_orient(out, webp_orientation(data, bytes), err);
     if (st != KF_OK) kf_image_free(out);
     return st;
 }

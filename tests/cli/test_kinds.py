@@ -50,7 +50,7 @@ KINDS = {  # content, words of the message
     "tar": (b"model.onnx".ljust(257, b"\0") + b"ustar\x0000", "tar archive .. unpack"),
     "png": (b"\x89PNG\r\n\x1a\n" + bytes(40), "PNG picture"),
     "jpeg": (b"\xff\xd8\xff\xe0" + bytes(40), "JPEG picture"),
-    "gif": (b"GIF89a" + bytes(40), "GIF picture .. convert"),
+    "gif": (b"GIF89a" + bytes(40), "GIF picture .. where a picture is meant"),
     "npy": (b"\x93NUMPY\1\0" + bytes(40), "NumPy"),
     "text": (b"conv_stem: 3\nclasses: 10\n", "text file"),
 }

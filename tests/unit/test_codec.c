@@ -71,6 +71,54 @@ static void test_formats(void **state) {
     expect_pixels("grey16.png", 0); /* the upper byte; see src/codec/png.c for why not Pillow's clipping */
 }
 
+/* The kinds of BMP, the first frames of GIF and of animated WebP. */
+static void test_more_formats(void **state) {
+    (void)state;
+    const char *names[] = {"rgb.bmp",    "palette.bmp",  "bits1.bmp", "bits4.bmp",   "short.bmp",  "core.bmp",
+                           "bits16.bmp", "masks565.bmp", "down.bmp",  "bits32.bmp",  "rgba.bmp",   "abgr.bmp",
+                           "rle8.bmp",   "rle4.bmp",     "plain.gif", "one.gif",     "long.gif",   "moving.gif",
+                           "canvas.gif", "few.gif",      "grey.gif",  "moving.webp", "offset.webp"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) expect_pixels(names[i], 0);
+    expect_pixels("moving_alpha.webp", 2);
+}
+
+/* A header that promises pixels which the file does not have is refused by its numbers, before anything is allocated.
+ */
+static void test_empty_promises(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        size_t at, n; /* the little-endian member that becomes `value` */
+        unsigned value;
+        kf_status want;
+    } CASES[] = {
+        {"rgb.bmp", 18, 4, 9000, KF_ERR_FORMAT},
+        {"rgb.bmp", 18, 4, 0x7fffffff, KF_ERR_LIMIT},
+        {"rgb.bmp", 22, 4, 0x80000000, KF_ERR_LIMIT},
+        {"rgb.bmp", 22, 4, 0, KF_ERR_FORMAT},
+        {"rgb.bmp", 14, 4, 41, KF_ERR_UNSUPPORTED},
+        {"rgb.bmp", 28, 2, 2, KF_ERR_UNSUPPORTED},
+        {"rgb.bmp", 30, 4, 4, KF_ERR_UNSUPPORTED},
+        {"rgb.bmp", 10, 4, 0xffffffff, KF_ERR_FORMAT},
+        {"rle8.bmp", 28, 2, 4, KF_ERR_UNSUPPORTED},
+        {"plain.gif", 6, 2, 65535, KF_ERR_LIMIT},
+        {"canvas.gif", 6, 2, 0, KF_OK},
+        {"moving.webp", 24, 3, 0xffffff, KF_ERR_LIMIT},
+        {"offset.webp", 24, 4, 30, KF_ERR_FORMAT},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        size_t n;
+        kf_image im;
+        kf_error err = {0};
+        unsigned char *file = slurp(CASES[i].name, &n);
+        memcpy(file + CASES[i].at, &CASES[i].value, CASES[i].n);
+        kf_status st = kf_image_load_memory(file, n, NULL, &im, &err);
+        if (st != CASES[i].want) fail_msg("%s, case %zu: %s", CASES[i].name, i, err.text);
+        kf_image_free(&im);
+        free(file);
+    }
+}
+
 /* Damage that still gives a picture: Pillow decodes these two, and so do we. */
 static void test_tolerated_damage(void **state) {
     (void)state;
@@ -107,8 +155,8 @@ static void test_no_exif_keeps_the_sensor_view(void **state) {
 /* Every prefix is refused or decodes whole (a few trailing bytes may be optional); never a crash. */
 static void test_truncation(void **state) {
     (void)state;
-    const char *names[] = {"sub2.jpg",      "progressive.jpg", "rgba.png",   "palette.png",
-                           "lossless.webp", "lossy.webp",      "colour.ppm", "cmyk.jpg"};
+    const char *names[] = {"sub2.jpg",   "progressive.jpg", "rgba.png", "palette.png", "lossless.webp", "lossy.webp",
+                           "colour.ppm", "cmyk.jpg",        "rle8.bmp", "rle4.bmp",    "short.bmp",     "plain.gif"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         size_t n, accepted = 0;
         unsigned char *file = slurp(names[k], &n);
@@ -135,7 +183,7 @@ static void test_limits(void **state) {
     assert_int_equal(kf_image_load_memory(huge, sizeof huge - 1, NULL, &im, &err), KF_ERR_LIMIT);
     assert_non_null(strstr(err.text, "30000x30000"));
     assert_int_equal(kf_image_load_memory("", 0, NULL, &im, &err), KF_ERR_FORMAT);
-    assert_int_equal(kf_image_load_memory("GIF89a......", 12, NULL, &im, &err), KF_ERR_UNSUPPORTED);
+    assert_int_equal(kf_image_load_memory("8BPS\0\1......", 12, NULL, &im, &err), KF_ERR_UNSUPPORTED);
     assert_int_equal(kf_image_load("/nonexistent/x.jpg", NULL, &im, &err), KF_ERR_IO);
     assert_int_equal(kf_image_load("/", NULL, &im, &err), KF_ERR_IO);
 }
@@ -274,11 +322,12 @@ static void test_pnm_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),      cmocka_unit_test(test_tolerated_damage),
-        cmocka_unit_test(test_orientations), cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
-        cmocka_unit_test(test_truncation),   cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_pnm_forms),    cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_scans),        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_formats),        cmocka_unit_test(test_more_formats),
+        cmocka_unit_test(test_empty_promises), cmocka_unit_test(test_tolerated_damage),
+        cmocka_unit_test(test_orientations),   cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
+        cmocka_unit_test(test_truncation),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_pnm_forms),      cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_scans),          cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_many_markers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

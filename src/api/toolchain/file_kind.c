@@ -44,7 +44,7 @@ static const sign SIGNS[] = {
     SIGN(0, "P5\n", KF_FILE_PICTURE, "a PGM picture", PICTURE),
     SIGN(0, "P3\n", KF_FILE_PICTURE, "a PPM picture", PICTURE),
     SIGN(0, "P6\n", KF_FILE_PICTURE, "a PPM picture", PICTURE),
-    SIGN(0, "GIF8", 0, "a GIF picture", CONVERT),
+    SIGN(0, "GIF8", KF_FILE_PICTURE, "a GIF picture", PICTURE),
     SIGN(0, "II*\0", 0, "a TIFF picture", CONVERT),
     SIGN(0, "MM\0*", 0, "a TIFF picture", CONVERT),
     SIGN(4, "ftypavif", 0, "an AVIF picture", CONVERT),

@@ -13,11 +13,8 @@
 #include "data/plain.h"
 
 static bool known(const char *name) {
-    static const char *const SUFFIX[] = {".jpg", ".jpeg", ".png", ".webp", ".ppm", ".pgm", ".npy"};
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof SUFFIX / sizeof *SUFFIX; i++)
-        if (kf__lab_same(dot, SUFFIX[i], SIZE_MAX)) return true;
-    return false;
+    return kf_image_has_suffix(name) || (dot && kf__lab_same(dot, ".npy", SIZE_MAX));
 }
 
 bool kf__samples_add(kf_samples *p, const char *folder, const char *name) {
@@ -84,10 +81,11 @@ kf_status kf_samples_find(const char *folder, const char *list, size_t limit, kf
     *out = (kf_samples){0};
     kf_status st = list ? read_list(out, folder, list, err) : walk(out, folder, 0, err);
     if (st == KF_OK && out->n == 0)
-        st = kf_error_set(err, KF_ERR_IO,
-                          "%.600s: holds no pictures (JPEG, PNG, WebP, PPM) and no .npy files; calibration needs 50 to "
-                          "200 typical ones",
-                          list ? list : folder);
+        st = kf_error_set(
+            err, KF_ERR_IO,
+            "%.600s: holds no pictures (JPEG, PNG, WebP, BMP, GIF, PPM) and no .npy files; calibration needs 50 to "
+            "200 typical ones",
+            list ? list : folder);
     if (st == KF_OK) kf__samples_keep(out, limit);
     else kf_samples_free(out);
     return st;
