@@ -18,6 +18,12 @@ KF_API kf_status kf_image_load(const char *path, const kf_image_options *options
 KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
                                       kf_error *err);
 
+/** Change what kf_image_options_init's limits mean for pictures that are loaded from now on: `max_pixels` in all, and
+ * the larger of KF_IMAGE_MAX_SIDE and the smaller of `max_pixels` and 2^20 for a side. For calls that load pictures
+ *  themselves, such as kf_classify_files; a limit that the options change by themselves stays. 0: as at the beginning.
+ *  ARGUMENT: below 0 or over 2^32. Not thread safe: call it before pictures are loaded. */
+KF_API kf_status kf_image_limit(int64_t max_pixels, kf_error *err);
+
 /** Name of the format, as "JPEG", that kf_image_load_memory would decode these bytes as; NULL: none. The first 12 bytes
  *  of a file are enough. Static text; thread safe. */
 KF_API const char *kf_image_format(const void *data, size_t bytes);

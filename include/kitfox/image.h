@@ -39,8 +39,10 @@ typedef struct kf_nv12 {
 typedef struct kf_image_options {
     size_t size;        /**< sizeof(kf_image_options), set by the init function */
     int32_t no_exif;    /**< 1: leave the EXIF orientation alone (what training pipelines do) */
-    int32_t max_side;   /**< pixels of the longer side, at least 1; default KF_IMAGE_MAX_SIDE. More is LIMIT */
-    int64_t max_pixels; /**< width times height, at least 1; default KF_IMAGE_MAX_PIXELS. More is LIMIT */
+    int32_t max_side;   /**< pixels of the longer side, at least 1; default KF_IMAGE_MAX_SIDE. More is LIMIT; see
+                           kf_image_limit */
+    int64_t max_pixels; /**< width times height, at least 1; default KF_IMAGE_MAX_PIXELS. More is LIMIT; see
+                           kf_image_limit */
     int32_t
         max_scans; /**< of a JPEG, default KF_IMAGE_MAX_SCANS; each may be some bytes and costs time for every pixel */
 } kf_image_options;

@@ -86,6 +86,10 @@ size_t cli_bytes(struct argp_state *state, const char *option, const char *arg) 
     return (size_t)n << shift;
 }
 
+void cli_max_pixels(struct argp_state *state, const char *arg) {
+    kf_image_limit(cli_number(state, "--max-pixels", arg, 1, (long)1 << 32), NULL);
+}
+
 int cli_numbers(struct argp_state *state, const char *option, const char *arg, int hi, int *numbers, int most) {
     char *end;
     for (int i = 0; i < most; arg = end + 1) {

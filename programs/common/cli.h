@@ -87,6 +87,11 @@ kf_status cli_error_in(kf_error *err, kf_status st, const char *file);
 enum { CLI_KEY_MAX_FOLD = 900 };
 #define CLI_MAX_FOLD_HELP "most bytes of constants made from those of the file (default: 256 MiB and 16 times theirs)"
 
+/** The option --max-pixels of every verb that reads pictures: its key and its help; cli_max_pixels takes it. */
+enum { CLI_KEY_MAX_PIXELS = 901 };
+#define CLI_MAX_PIXELS_HELP "most pixels of a picture, width times height (default 100000000, and 16384 a side)"
+void cli_max_pixels(struct argp_state *state, const char *arg);
+
 /** A number of an option; outside [lo, hi] it is a usage error in the option's name. */
 long cli_number(struct argp_state *state, const char *option, const char *arg, long lo, long hi);
 /** Bytes, from 1 on: a number, and K, M or G for 2^10, 2^20 or 2^30 of them; else a usage error. */

@@ -24,6 +24,7 @@ static const struct argp_option OPTIONS[] = {
     {"top", 'k', "N", 0, "labels per picture (default 5)", 0},
     {"annotate", 'A', "OUT.png", 0, "write the picture with its labels; %s in the name becomes the picture's name", 0},
     {"no-exif", KEY_NO_EXIF, NULL, 0, "leave the camera's orientation alone, as training pipelines do", 0},
+    {"max-pixels", CLI_KEY_MAX_PIXELS, "N", 0, CLI_MAX_PIXELS_HELP, 0},
     {"strict", KEY_STRICT, NULL, 0, "stop at the first picture that cannot be read (default: skip and count them)", 0},
     {0},
 };
@@ -36,6 +37,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 'A': o->annotate = arg; return 0;
     case KEY_NO_EXIF: o->no_exif = true; return 0;
     case KEY_STRICT: o->strict = true; return 0;
+    case CLI_KEY_MAX_PIXELS: cli_max_pixels(state, arg); return 0;
     case ARGP_KEY_ARGS:
         o->args = state->argv + state->next;
         o->n_args = state->argc - state->next;

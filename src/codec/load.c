@@ -12,6 +12,9 @@
 
 /* A file or a stream; a picture of KF_IMAGE_MAX_PIXELS without compression has 0.3 GiB. */
 #define MAX_BYTES ((size_t)1 << 30)
+/* To what kf_image_limit may raise limits. */
+#define MOST_PIXELS ((int64_t)1 << 32)
+#define MOST_SIDE ((int64_t)1 << 20)
 
 kf_status kf__codec_fail(kf_error *err, kf_status status, const char *fmt, ...) {
     if (!err) return status;
@@ -27,9 +30,11 @@ kf_status kf__codec_limits(int64_t w, int64_t h, const kf_image_options *o, kf_e
     if (w < 1 || h < 1)
         return kf__codec_fail(err, KF_ERR_FORMAT, "the picture has no pixels (%lldx%lld)", (long long)w, (long long)h);
     if (w > o->max_side || h > o->max_side || w * h > o->max_pixels)
-        return kf__codec_fail(err, KF_ERR_LIMIT,
-                              "%lldx%lld pixels; at most %d a side and %lld in all are accepted; shrink the picture",
-                              (long long)w, (long long)h, o->max_side, (long long)o->max_pixels);
+        return kf__codec_fail(
+            err, KF_ERR_LIMIT,
+            "%lldx%lld pixels; at most %d a side and %lld in all are accepted; shrink the picture, or "
+            "raise the limit with --max-pixels (in programs: kf_image_limit)",
+            (long long)w, (long long)h, o->max_side, (long long)o->max_pixels);
     return KF_OK;
 }
 
@@ -82,6 +87,24 @@ kf_status kf__codec_orient(kf_image *image, int o, kf_error *err) {
     return KF_OK;
 }
 
+static int64_t changed_pixels; /* of kf_image_limit; 0: it was not called */
+
+kf_status kf_image_limit(int64_t max_pixels, kf_error *err) {
+    if (max_pixels < 0 || max_pixels > MOST_PIXELS)
+        return kf__codec_fail(err, KF_ERR_ARGUMENT, "kf_image_limit: %lld pixels; 0 to %lld are possible",
+                              (long long)max_pixels, (long long)MOST_PIXELS);
+    changed_pixels = max_pixels;
+    return KF_OK;
+}
+
+/* What the options leave as it is follows kf_image_limit. */
+static void apply_limit(kf_image_options *o) {
+    int64_t side = changed_pixels < MOST_SIDE ? changed_pixels : MOST_SIDE;
+    if (!changed_pixels) return;
+    if (o->max_pixels == KF_IMAGE_MAX_PIXELS) o->max_pixels = changed_pixels;
+    if (o->max_side == KF_IMAGE_MAX_SIDE && side > KF_IMAGE_MAX_SIDE) o->max_side = (int32_t)side;
+}
+
 static kf_status read_options(kf_image_options *to, const kf_image_options *from, kf_error *err) {
     kf_image_options_init(to);
     KF_TRY(kf_options_read(to, from, "kf_image_options", err));
@@ -91,6 +114,7 @@ static kf_status read_options(kf_image_options *to, const kf_image_options *from
             "kf_image_options: limits of %d for a side, %lld pixels and %d scans; each has to be 1 or "
             "more",
             to->max_side, (long long)to->max_pixels, to->max_scans);
+    apply_limit(to);
     return KF_OK;
 }
 

@@ -34,7 +34,9 @@ static kf_status decode_png(spng_ctx *c, const uint8_t *data, size_t bytes, cons
     if (!code) code = spng_set_png_buffer(c, data, bytes);
     if (!code) code = spng_get_ihdr(c, &h);
     if (code == SPNG_EUSER_WIDTH || code == SPNG_EUSER_HEIGHT)
-        return kf__codec_fail(err, KF_ERR_LIMIT, "the PNG has a side over %d pixels; shrink the picture", o->max_side);
+        return kf__codec_fail(
+            err, KF_ERR_LIMIT,
+            "the PNG has a side over %d pixels; shrink the picture, or raise the limit with --max-pixels", o->max_side);
     if (code) return png_error(code, err);
     kf_status st = kf__codec_limits(h.width, h.height, o, err);
     if (st != KF_OK) return st;

@@ -53,7 +53,7 @@ BAD = {
     "index": ["-1", "1000000"], "frames": ["0", "-1", "2"], "step": ["-2", "1000000"], "threads": ["-4", "65", "100000"], "level": ["77", "-1"],
     "form": [], "filter": ["77", "-1"], "kf_graph_set_qdq_form.form": ["77", "-1"], "range": ["-1", "2"],
     "width": ["0", "-1"], "height": ["0", "-1"], "stride": ["0"], "n_scores": ["0"], "n_types": ["-1"],
-    "n_names": ["-1"], "kf_graph_set_outputs.n": ["0", "-1"], "quality": ["0", "101"],
+    "n_names": ["-1"], "kf_graph_set_outputs.n": ["0", "-1"], "quality": ["0", "101"], "max_pixels": ["-1"],
     "kf_session_run.n_in": ["0", "2"], "kf_session_run.n_out": ["2"], "kf_image_to_nv12.bytes": ["0"],
     "kf_graph_run_reference.n_in": ["0", "2"], "kf_batch_run_rgb.n": ["0"],
     "kf_batch_classify.n": ["0"], "runs": ["-1"], "weights": ["2", "-1"],

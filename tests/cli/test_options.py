@@ -28,6 +28,7 @@ SHARED_BY = {
     "threads": {"classify", "stream", "run", "quantize", "compare", "eval", "verify", "bench"},
     "max-memory": {"classify", "stream", "run", "info", "quantize", "compare", "eval", "verify", "bench"},
     "limit": {"quantize", "compare", "eval"},
+    "max-pixels": {"quantize", "compare", "eval", "classify"},
     "list": {"quantize", "compare", "eval", "pull"},
     "strict": {"quantize", "compare", "eval", "classify"},
     "top": {"classify", "stream"},

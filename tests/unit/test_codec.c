@@ -182,6 +182,20 @@ static void test_limits(void **state) {
     const char huge[] = "P6 30000 30000 255\n";
     assert_int_equal(kf_image_load_memory(huge, sizeof huge - 1, NULL, &im, &err), KF_ERR_LIMIT);
     assert_non_null(strstr(err.text, "30000x30000"));
+    assert_non_null(strstr(err.text, "16384 a side and 100000000"));
+    assert_non_null(strstr(err.text, "--max-pixels"));
+    assert_int_equal(kf_image_limit(900000000, &err), KF_OK); /* now the samples are missing */
+    assert_int_equal(kf_image_load_memory(huge, sizeof huge - 1, NULL, &im, &err), KF_ERR_FORMAT);
+    kf_image_options own;
+    kf_image_options_init(&own);
+    own.max_pixels = 1000;
+    assert_int_equal(kf_image_load_memory(huge, sizeof huge - 1, &own, &im, &err), KF_ERR_LIMIT);
+    assert_non_null(strstr(err.text, "and 1000 in all"));
+    assert_int_equal(kf_image_limit(1000, &err), KF_OK);
+    assert_int_equal(kf_image_load_memory("P6 1001 1 255\n", 14, NULL, &im, &err), KF_ERR_LIMIT);
+    assert_int_equal(kf_image_limit(0, &err), KF_OK);
+    assert_int_equal(kf_image_load_memory("P6 1001 1 255\n", 14, NULL, &im, &err), KF_ERR_FORMAT);
+    assert_int_equal(kf_image_limit(-1, &err), KF_ERR_ARGUMENT);
     assert_int_equal(kf_image_load_memory("", 0, NULL, &im, &err), KF_ERR_FORMAT);
     assert_int_equal(kf_image_load_memory("8BPS\0\1......", 12, NULL, &im, &err), KF_ERR_UNSUPPORTED);
     assert_int_equal(kf_image_load("/nonexistent/x.jpg", NULL, &im, &err), KF_ERR_IO);
