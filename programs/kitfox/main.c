@@ -19,11 +19,25 @@ static void usage(FILE *to) {
     fprintf(to, "KITFOX_THREADS=N sets the number of threads where no option does.\n");
 }
 
-/* The libraries read these variables and pass over what they cannot use. Say so: they limit speed in silence. */
-static void note_environment(void) {
+/* Before a verb reads its options: errors as JSON if they are to be. */
+static void find_json(int argc, char **argv) {
+    for (int i = 2; i < argc; i++)
+        if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) cli_json_on();
+}
+
+/* The libraries read these variables and pass over what they cannot use. Say so: they limit speed in silence. Not 0 for
+ * an instruction set of another architecture, which is a mistake. */
+static int note_environment(int argc, char **argv) {
     const char *cpu = getenv("KITFOX_CPU"), *threads = getenv("KITFOX_THREADS");
+    kf_error err = {0};
     bool known = !cpu || !*cpu;
     for (int i = 0; !known && kf_cpu_level_name(i); i++) known = strcmp(kf_cpu_level_name(i), cpu) == 0;
+    if (!known && kf_cpu_limit(cpu, &err) == KF_ERR_UNSUPPORTED) {
+        find_json(argc, argv);
+        kf_error_prefix(&err, KF_ERR_UNSUPPORTED, "KITFOX_CPU");
+        cli_fail(&err);
+        return EXIT_USAGE;
+    }
     if (!known) {
         char names[256] = "";
         for (int i = 0; kf_cpu_level_name(i); i++)
@@ -31,12 +45,13 @@ static void note_environment(void) {
         fprintf(stderr, "%s: note: KITFOX_CPU=%.40s is no instruction set for this machine; known are%s\n", cli_program,
                 cpu, names);
     }
-    if (!threads || !*threads) return;
+    if (!threads || !*threads) return EXIT_DONE;
     char *end;
     long n = strtol(threads, &end, 10);
     if (*end || n < 1 || n > KF_MAX_THREADS)
         fprintf(stderr, "%s: note: KITFOX_THREADS=%.40s is no number of threads; 1 to %d are possible\n", cli_program,
                 threads, KF_MAX_THREADS);
+    return EXIT_DONE;
 }
 
 /* Results that did not arrive are a failure: a full disk must not look like success. */
@@ -80,7 +95,8 @@ int main(int argc, char **argv) {
     cli_guard_json();
     cli_picture_begin();
     cli_signals_install();
-    note_environment();
+    int wrong = note_environment(argc, argv);
+    if (wrong) return finish(wrong);
     for (const cli_verb *v = cli_verbs; v->name; v++)
         if (strcmp(argv[1], v->name) == 0) {
             static char name[64];
@@ -91,7 +107,6 @@ int main(int argc, char **argv) {
             bool silent = status == EXIT_USAGE && errno == ENOMEM; /* argp gives up without a word */
             return finish(silent ? cli_say("out of memory for the options; close other programs") : status);
         }
-    for (int i = 2; i < argc; i++)
-        if (strcmp(argv[i], "--json") == 0 || strcmp(argv[i], "-j") == 0) cli_json_on();
+    find_json(argc, argv);
     return unknown_verb(argv[1]);
 }

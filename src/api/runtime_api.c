@@ -419,10 +419,8 @@ const char *kf_cpu_name(void) { return kf__cpu_level_name(kf__cpu_level_now()); 
 
 /* Level `index` of this architecture, or KF_CPU_LEVELS. */
 static kf__cpu_level level_at(int index) {
-    for (int i = 0; i < KF_CPU_LEVELS && index >= 0; i++) {
-        kf__cpu_arch arch = kf__cpu_level_arch((kf__cpu_level)i);
-        if ((arch == KF_ARCH_ANY || arch == KF_ARCH_HERE) && index-- == 0) return (kf__cpu_level)i;
-    }
+    for (int i = 0; i < KF_CPU_LEVELS && index >= 0; i++)
+        if (!kf__cpu_foreign((kf__cpu_level)i) && index-- == 0) return (kf__cpu_level)i;
     return KF_CPU_LEVELS;
 }
 
@@ -433,14 +431,21 @@ const char *kf_cpu_level_name(int index) {
 
 int kf_cpu_level_usable(int index) { return kf__cpu_usable(level_at(index)); }
 
+/* The names of level_at, for a message. */
+static const char *known_levels(char known[160]) {
+    *known = '\0';
+    for (int i = 0; kf_cpu_level_name(i); i++)
+        snprintf(known + strlen(known), 160 - strlen(known), "%s%s", i ? ", " : "", kf_cpu_level_name(i));
+    return known;
+}
+
 kf_status kf_cpu_limit(const char *name, kf_error *err) {
+    char known[160];
     int level = name ? kf__cpu_level_from_name(name) : KF_CPU_LEVELS;
-    if (level < 0) {
-        char known[160] = "";
-        for (int i = 0; kf_cpu_level_name(i); i++)
-            snprintf(known + strlen(known), sizeof known - strlen(known), "%s%s", i ? ", " : "", kf_cpu_level_name(i));
-        KF_FAIL(err, KF_ERR_ARGUMENT, "unknown instruction set %s; known are %s", name, known);
-    }
+    if (level < 0) KF_FAIL(err, KF_ERR_ARGUMENT, "unknown instruction set %s; known are %s", name, known_levels(known));
+    if (name && kf__cpu_foreign((kf__cpu_level)level))
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "%s is an instruction set of another architecture; this one's are %s", name,
+                known_levels(known));
     if (name && !kf__cpu_usable((kf__cpu_level)level))
         KF_FAIL(err, KF_ERR_UNSUPPORTED, "this CPU has no %s; its best is %s", name,
                 kf__cpu_level_name(kf__cpu_level_best()));

@@ -25,7 +25,9 @@ bool kf__cpu_level_contains(kf__cpu_level a, kf__cpu_level b) {
     return (LEVELS[b].features & ~LEVELS[a].features) == 0;
 }
 
-kf__cpu_arch kf__cpu_level_arch(kf__cpu_level level) { return LEVELS[level].arch; }
+bool kf__cpu_foreign(kf__cpu_level level) {
+    return LEVELS[level].arch != KF_ARCH_ANY && LEVELS[level].arch != KF_ARCH_HERE;
+}
 
 const char *kf__cpu_level_name(kf__cpu_level level) {
     return (unsigned)level < KF_CPU_LEVELS ? LEVELS[level].name : "?";
@@ -61,7 +63,8 @@ void kf__cpu_set_limit(kf__cpu_level level) { atomic_store(&kf_cpu_choice.limit,
 bool kf__cpu_allowed(kf__cpu_level level) {
     const char *env = getenv("KITFOX_CPU");
     int asked = env ? kf__cpu_level_from_name(env) : -1;
-    if (asked >= 0 && !kf__cpu_level_contains((kf__cpu_level)asked, level)) return false;
+    if (asked >= 0 && !kf__cpu_foreign((kf__cpu_level)asked) && !kf__cpu_level_contains((kf__cpu_level)asked, level))
+        return false;
     return kf__cpu_level_contains((kf__cpu_level)atomic_load(&kf_cpu_choice.limit), level);
 }
 

@@ -36,15 +36,15 @@ typedef enum kf__cpu_level {
 
 /** Does level `a` have every feature of level `b`? A level contains itself; KF_CPU_LEVELS contains all. */
 bool kf__cpu_level_contains(kf__cpu_level a, kf__cpu_level b);
-/** The architecture of a level; KF_ARCH_ANY for the levels that run everywhere. */
-kf__cpu_arch kf__cpu_level_arch(kf__cpu_level level);
+/** Is this level of another architecture than the one that this was built for? */
+bool kf__cpu_foreign(kf__cpu_level level);
 /** "?" for KF_CPU_LEVELS. */
 const char *kf__cpu_level_name(kf__cpu_level level);
 /** -1 for an unknown word. */
 int kf__cpu_level_from_name(const char *name);
 
 /** Best usable level among those that the limit and the environment variable KITFOX_CPU contain. An unknown word there
- *  is ignored. */
+ *  is ignored, and so is a level of another architecture. */
 kf__cpu_level kf__cpu_level_now(void);
 /** The best level of the machine, whatever the limit. */
 kf__cpu_level kf__cpu_level_best(void);

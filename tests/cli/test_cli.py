@@ -62,6 +62,13 @@ def environment():
             check(f"{name}={value}: a note", code == 0 and f"note: {name}={value} is no" in err, (code, err))
         for value in good:
             check(f"{name}={value}: no note", said(name, value)[2] == "", value)
+    here = [c["name"] for c in json.loads(run("info", "--cpus", "--json")[1])["cpus"]]
+    other = "avx2" if "neon" in here else "neon"
+    code, out, err = said("KITFOX_CPU", other)
+    check(f"KITFOX_CPU={other}: an error", code == 2 and not out and "another architecture" in err, (code, err))
+    check("    it lists this architecture's", all(name in err for name in here), err)
+    code, out, _ = run("info", "--cpus", "--json", env={"KITFOX_CPU": other})
+    check("    --json", code == 2 and json.loads(out)["kind"] == "error", (code, out))
     code, out, _ = run("--help")
     check("--help names both variables", code == 0 and "KITFOX_CPU=" in out and "KITFOX_THREADS=" in out, out)
 

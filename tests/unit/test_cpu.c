@@ -155,8 +155,8 @@ static void limits_are_sets(void **state) {
         kf__cpu_set_limit(level);
         assert_int_equal(kf__cpu_level_now(), want);
         kf__cpu_set_limit(KF_CPU_LEVELS);
-        setenv("KITFOX_CPU", kf__cpu_level_name(level), 1);
-        assert_int_equal(kf__cpu_level_now(), want);
+        setenv("KITFOX_CPU", kf__cpu_level_name(level), 1); /* one of another architecture is ignored */
+        assert_int_equal(kf__cpu_level_now(), kf__cpu_foreign(level) ? best : want);
         assert_true(kf__cpu_allowed(level) && kf__cpu_allowed(KF_CPU_SCALAR));
         unsetenv("KITFOX_CPU");
         kf__cpu_bar(level);
@@ -191,6 +191,13 @@ static void public_list(void **state) {
     assert_false(kf_cpu_level_usable(n) || kf_cpu_level_usable(-1));
     assert_int_equal(kf_cpu_limit("avx3", &err), KF_ERR_ARGUMENT);
     for (int i = 0; i < n; i++) assert_non_null(strstr(err.text, kf_cpu_level_name(i)));
+    for (int i = 0; i < KF_CPU_LEVELS; i++) {
+        const char *name = kf__cpu_level_name((kf__cpu_level)i);
+        if (!kf__cpu_foreign((kf__cpu_level)i)) continue;
+        assert_int_equal(kf_cpu_limit(name, &err), KF_ERR_UNSUPPORTED);
+        assert_non_null(strstr(err.text, "another architecture"));
+        for (int k = 0; k < n; k++) assert_non_null(strstr(err.text, kf_cpu_level_name(k)));
+    }
 }
 
 /* 1 + 2^-24 is a tie, so rounding shows; 2^-140 is a denormal, so flushing shows. */
