@@ -207,7 +207,7 @@ void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, 
 /** Scratch of the u8 depthwise vector kernels in bytes, for any shape. */
 size_t kf__dwconv_u8_scratch(void);
 
-typedef kf__dwconv_q_fn kf__dwconv_u8_fn, kf__dwconv_i16_fn;
+typedef kf__dwconv_q_fn kf__dwconv_u8_fn, kf__dwconv_any_fn, kf__dwconv_i16_fn;
 #define KF_KERNEL_INT(check, member, function, isa, level, facts) kf__##function##_fn kf_k_##function##_##isa;
 #include "kernels/kernels.def"
 

@@ -133,10 +133,22 @@ static void check_gemm(shape s, unsigned turn, bool i16, kf__random *r) {
     guard_free(&a.g), guard_free(&res.g), guard_free(&want.g), guard_free(&got.g);
 }
 
+/* Elements along k that some kernel of this machine multiplies at once. */
+static size_t widest_group(void) {
+    int level[VARIANTS];
+    size_t most = 0;
+    for (int i = 0, n = int_variants(level); i < n; i++) {
+        kf__kernels_int k;
+        select_variant(level[i], &k);
+        if (k.gemm_group > most) most = k.gemm_group;
+    }
+    return most;
+}
+
 /* Rows in runs, as a dense convolution reads its image: windows overlap, nothing lies behind the last of them. */
 static void check_windows(unsigned turn, kf__random *r) {
     size_t m = (size_t)kf__random_range(r, 1, 70), n = (size_t)kf__random_range(r, 1, 70),
-           runs = (size_t)kf__random_range(r, 1, 5), k = KF_GROUP_MOST * (size_t)kf__random_range(r, 1, 25);
+           runs = (size_t)kf__random_range(r, 1, 5), k = widest_group() * (size_t)kf__random_range(r, 1, 50);
     size_t lda = (size_t)kf__random_range(r, 1, 100), ld_run = k + (size_t)kf__random_range(r, 0, 300),
            depth = runs * k;
     kf_dtype out = turn % 6 == 5 ? KF_F32 : KF_U8;

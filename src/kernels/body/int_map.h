@@ -1,6 +1,7 @@
 /* Body of the elementwise kernels (Add, Mul and activation of whole tensors) and of pooling windows. Included after
  * int_template.h, whose words and epilogue pieces it uses, with the words MAXI and MINI. AVX-512 does not use it: it
- * was no faster there.
+ * was no faster there. ELTWISE_RUN and POOL_FIRST: functions of the including file that are faster for bytes;
+ * POOL_FIRST returns how many channels it has done.
  * Owner rule: pure functions. */
 
 INLINE F real_of(const void *p, kf_dtype type, size_t i, V minus, F scale) {
@@ -34,7 +35,10 @@ static size_t eltwise_run(const kf__eltwise_q *e, size_t n) {
     return i;
 }
 
-void NAME(eltwise_q)(const kf__eltwise_q *e) { kf__eltwise_q_by(eltwise_run, e); }
+#ifndef ELTWISE_RUN
+#define ELTWISE_RUN eltwise_run
+#endif
+void NAME(eltwise_q)(const kf__eltwise_q *e) { kf__eltwise_q_by(ELTWISE_RUN, e); }
 
 /* Sum of the taps of n channels, or the largest. */
 NOINLINE V pool_taps(const kf__pool_q *w, size_t j, size_t n) {
@@ -49,10 +53,13 @@ NOINLINE V pool_taps(const kf__pool_q *w, size_t j, size_t n) {
     return w->largest ? top : sum;
 }
 
+#ifndef POOL_FIRST
+#define POOL_FIRST(w) 0
+#endif
 /* The zero point is subtracted once from the sum of the taps. */
 void NAME(pool_q)(const kf__pool_q *w) {
     const int32_t zeros = (int32_t)(w->rows * w->columns) * w->in_zero;
-    for (size_t j = 0; j < w->c; j += VL) {
+    for (size_t j = POOL_FIRST(w); j < w->c; j += VL) {
         size_t n = w->c - j < VL ? w->c - j : VL;
         V s = pool_taps(w, j, n);
         F x = MULF(CVT(ADDI(s, SET1I(-zeros))), SETF(w->mul));
