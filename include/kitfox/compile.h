@@ -23,11 +23,12 @@ KF_API void kf_import_options_init(kf_import_options *options);
  * by content). The graph is as in the file: not yet optimized. Beside a checkpoint, "<stem>.json" or else "config.json"
  * (timm's) says what weights cannot: architecture, input size, preprocessing, labels; what `options` gives wins.
  * FORMAT, with file and key, when that JSON is malformed. How pictures are prepared for an ONNX file is looked for in
- * such JSON, in TensorFlow's SAME padding, and in the name of the file or graph (kf_graph_info.preprocess_source says
- * where it was); JSON that does not fit the network is left alone, with a notice. A compiled model gives the fused
- * graph it was made of, at opset 11, without `input_shape` and `arch` (ARGUMENT); a quantized one its quantized graph
- * (UNSUPPORTED where the file's numbers do not follow from its scales by docs/NUMERICS.md). QDQ files (QuantizeLinear,
- * DequantizeLinear) are read, run in the reference executor and written; compiling them is UNSUPPORTED. */
+ * such JSON, in normalization inside the network, in TensorFlow's SAME padding, and in the name of the file or graph
+ * (kf_graph_info.preprocess_source says where it was); JSON that does not fit the network is left alone, with a notice.
+ * A compiled model gives the fused graph it was made of, at opset 11, without `input_shape` and `arch` (ARGUMENT); a
+ * quantized one its quantized graph (UNSUPPORTED where the file's numbers do not follow from its scales by
+ * docs/NUMERICS.md). QDQ files (QuantizeLinear, DequantizeLinear) are read, run in the reference executor and written;
+ * compiling them is UNSUPPORTED. */
 KF_API kf_status kf_graph_import(const char *path, const kf_import_options *options, kf_graph **out, kf_error *err);
 /** The same from `bytes` bytes of an ONNX file in memory, which are copied. Weights in files of their own cannot be
  * found: UNSUPPORTED. Other errors: as kf_graph_import but IO. `*out` is NULL on failure. Thread safe. */

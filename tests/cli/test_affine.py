@@ -189,6 +189,21 @@ def forms_of_exporters():
     same("a gate by a spelled-out h-sigmoid", tail(gate), 5)
 
 
+@case
+def exports_spell_maps_out():
+    nets = {"vector": Net(50, 12, 0).norm().add("Relu"), "padded": tail(Net(51).affine("Sub").affine("Div").conv()),
+            "pooled": Net(52).conv().add("Relu").gap().affine("Mul").affine("Add").add("Relu").gemm()}
+    for name, net in nets.items():
+        with tempfile.TemporaryDirectory() as folder:
+            path, x = net.file(folder), net.random.normal(size=net.shape).astype("float32")
+            _, want = compare(path, x)
+            for verb in "export", "simplify":
+                out = os.path.join(folder, verb + ".onnx")
+                code, _, err = run(verb, path, "-o", out)
+                got = onnxruntime.InferenceSession(out).run(None, {"x": x})[0] if code == 0 else None
+                check(f"{name}: {verb} gives the same numbers", code == 0 and numpy.abs(got - want).max() < 1e-5 * numpy.abs(want).max(), err)
+
+
 # ---- random networks -------------------------------------------------------------------------------------------------
 
 def random_net(seed):
