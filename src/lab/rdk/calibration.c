@@ -59,7 +59,8 @@ static kf_status random_samples(kf__rdk_job *j, const kf_tensor *in, bool pixels
         size_t count = 1;
         for (int i = 0; i < in->rank; i++) count *= (size_t)in->shape[i];
         *t = *in;
-        if (pixels) *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {in->shape[2], in->shape[3], 3}};
+        const int high = in->shape[1] == 3 ? 2 : 1; /* [N, C, H, W] or [N, H, W, C] */
+        if (pixels) *t = (kf_tensor){.dtype = KF_U8, .rank = 3, .shape = {in->shape[high], in->shape[high + 1], 3}};
         t->name = NULL, t->bytes = count * kf_dtype_size(t->dtype);
         if (!(t->data = malloc(t->bytes + 1))) KF_RDK_FAIL_MEMORY(err);
         fill_random(t, count, &state);

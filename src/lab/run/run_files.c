@@ -156,14 +156,14 @@ static kf_status run_picture(const work *w, kf_session *s, kf_run_result *r, kf_
     size_t n = (size_t)p->width * (size_t)p->height, channels = (size_t)kf_color_channels(p->color);
     bool last = in.rank == 4 && in.shape[3] == (int64_t)channels && in.shape[1] == p->height;
     uint8_t *pixels = malloc(3 * n);
-    float *x = in.bytes == n * channels * sizeof *x ? malloc(in.bytes) : NULL;
+    float *x = malloc(n * channels * sizeof *x);
     kf_status st = pixels && x ? KF_OK : kf_error_set(err, KF_ERR_MEMORY, "out of memory for the picture's numbers");
     if (st == KF_OK) kf_color_from_rgb(p->color, w->in[0].data, n, pixels);
     for (size_t c = 0; st == KF_OK && c < channels; c++)
         for (size_t i = 0; i < n; i++)
             x[last ? i * channels + c : c * n + i] =
                 (float)kf_preprocess_normalize(p, (int32_t)c, pixels[i * channels + c]);
-    in.data = x, in.dtype = KF_F32;
+    in.data = x, in.dtype = KF_F32, in.bytes = n * channels * sizeof *x;
     if (st == KF_OK) st = kf_session_run(s, &in, 1, r->outputs, r->n_outputs, err);
     free(pixels);
     free(x);

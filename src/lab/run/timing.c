@@ -63,7 +63,7 @@ static kf_status prepare(runner *w, kf_error *err) {
         KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %zu bytes of input and output; close other programs",
                 w->in.bytes + w->out.bytes);
     int64_t *s = w->in.shape;
-    if (w->in.dtype == KF_U8 && w->in.rank == 4)
+    if (w->in.dtype == KF_U8 && w->in.rank == 4 && s[1] <= 4 && s[3] > 4) /* declared [N, C, H, W] */
         memcpy(s, (int64_t[4]){s[0], s[2], s[3], s[1]}, 4 * sizeof *s); /* bytes as decoders leave them */
     make_up(&w->in);
     return KF_OK;
