@@ -10,7 +10,8 @@ typedef struct places {
 
 /* What the place of each axis of a graph's tensor costs in [N, H, W, C]; 0: it has none. */
 static void strides(const kf__shape *s, int64_t to[KF_MAX_RANK]) {
-    const int64_t c = s->rank > 1 ? s->dim[1] : 1, w = s->rank > 2 ? s->dim[s->rank - 1] : 1;
+    const int64_t c = s->rank > 1 ? s->dim[1] : 1;
+    const int64_t w = s->rank > 2 ? s->dim[s->rank - 1] : 1;
     const int64_t h = s->rank > 3 ? s->dim[2] : 1;
     const int64_t rank4[] = {h * w * c, 1, w * c, c}, rank3[] = {w * c, 1, c};
     for (int k = 0; k < KF_MAX_RANK; k++) to[k] = 0;

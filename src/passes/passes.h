@@ -24,7 +24,7 @@ kf_status kf__passes_run(kf__graph *g, kf_optimize_level level, kf_error *err);
  * (kf__value.from_u8). The graph computes the same. */
 kf_status kf__inputs_declare(kf__graph *g, kf_error *err);
 
-/* ---- orders of axes and of channels (order.c) ---------------------------------------------------------------------
+/* ---- orders of axes and of channels (turn.c) ---------------------------------------------------------------------
  */
 
 /** Axis k of a result is axis from[k] of what it was made from. */

@@ -239,7 +239,8 @@ static kf_status describe(const kf__graph *g, const kf__vid *list, size_t n, int
     if (index < 0 || (size_t)index >= n) KF_FAIL(err, KF_ERR_ARGUMENT, "index %d; the graph has %zu", index, n);
     const kf__value *v = &g->values[list[index]];
     const kf__shape s = kf__value_declared(v);
-    *out = (kf_tensor){.name = v->name, .dtype = v->from_u8 ? KF_U8 : v->dtype, .rank = s.rank < 0 ? 0 : s.rank};
+    *out = (kf_tensor){.name = v->name, .dtype = v->dtype, .rank = s.rank < 0 ? 0 : s.rank};
+    if (v->from_u8) out->dtype = KF_U8;
     size_t count = 0;
     if (!kf__shape_count(&s, &count)) count = 0;
     for (int i = 0; i < out->rank; i++) out->shape[i] = s.dim[i];

@@ -47,8 +47,9 @@ kf_status kf_graph_change_picture(kf_graph *graph, const kf_preprocess *given, u
     KF_TRY(kf_graph_input(graph, 0, &in, err));
     KF_TRY(picture_of(&info, given, fields, &p, err));
     const bool nhwc = in.rank == 4 && in.shape[1] > 4 && in.shape[3] <= 4;
-    int64_t height = in.rank == 4 ? in.shape[nhwc ? 1 : 2] : p.height;
-    int64_t width = in.rank == 4 ? in.shape[nhwc ? 2 : 3] : p.width;
+    const int high = nhwc ? 1 : 2;
+    int64_t height = in.rank == 4 ? in.shape[high] : p.height;
+    int64_t width = in.rank == 4 ? in.shape[high + 1] : p.width;
     if (resize && (width != height || resize < width))
         KF_FAIL(err, KF_ERR_ARGUMENT, "--resize needs a square input, and at least its size");
     if (resize) set_short_side(&p, width, resize);

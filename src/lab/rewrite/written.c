@@ -74,7 +74,8 @@ static void pixels_of(const kf_preprocess *p, const kf_tensor *normalized, kf_te
     float *to = pixels->data;
     const int64_t *s = normalized->shape, colors = kf_color_channels(p->color);
     const bool nhwc = s[1] == p->height && s[2] == p->width && s[3] == colors && s[1] != colors;
-    size_t plane = nhwc ? 1 : (size_t)(s[2] * s[3]), channels = (size_t)(nhwc ? s[3] : s[1]);
+    size_t plane = nhwc ? 1 : (size_t)(s[2] * s[3]);
+    const size_t channels = (size_t)(nhwc ? s[3] : s[1]);
     for (size_t i = 0; i < normalized->bytes / sizeof *x; i++) {
         size_t c = i / plane % channels % 3;
         to[i] = (float)kf_preprocess_pixel(p, (int32_t)c, (double)x[i]);

@@ -64,7 +64,7 @@ static kf_status prepare(runner *w, kf_error *err) {
                 w->in.bytes + w->out.bytes);
     int64_t *s = w->in.shape;
     if (w->in.dtype == KF_U8 && w->in.rank == 4 && s[1] <= 4 && s[3] > 4) /* declared [N, C, H, W] */
-        memcpy(s, (int64_t[4]){s[0], s[2], s[3], s[1]}, 4 * sizeof *s); /* bytes as decoders leave them */
+        memcpy(s, (int64_t[4]){s[0], s[2], s[3], s[1]}, 4 * sizeof *s);   /* bytes as decoders leave them */
     make_up(&w->in);
     return KF_OK;
 }
