@@ -89,6 +89,10 @@ KF_API kf_status kf_model_get_info(const kf_model *model, kf_model_info *info, k
 /** Name, dtype and declared shape of input or output `index`; `data` is NULL. ARGUMENT when out of range. */
 KF_API kf_status kf_model_input(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
 KF_API kf_status kf_model_output(const kf_model *model, int32_t index, kf_tensor *out, kf_error *err);
+/** The output whose scores are ranked by kf_session_classify and measured by every comparison: 0, unless the network
+ * ends in ArgMax or TopK. Then it is the scores among which these choose. Where the file does not give them, they are
+ * one more output of the model, number kf_model_info.n_outputs. 0 for NULL. Allocates nothing, thread safe. */
+KF_API int32_t kf_model_ranked(const kf_model *model);
 /** Label of class `index`, owned by the model. NULL: it has none, or the index is out of range. Thread safe. */
 KF_API const char *kf_model_label(const kf_model *model, int32_t index);
 

@@ -131,6 +131,8 @@ typedef enum kf_scores_kind {
     KF_SCORES_INDEPENDENT = 3,   /**< a probability for each class by itself (sigmoid); their sum means nothing */
     KF_SCORES_LOG = 4,           /**< logarithms of probabilities */
     KF_SCORES_FEATURES = 5,      /**< an embedding or a feature map: no scores of classes */
+    KF_SCORES_INDICES = 6,       /**< places of the largest scores, as int64 (ArgMax, TopK); not ranked themselves */
+    KF_SCORES_TOP = 7,           /**< numbers of such a choice as f32, or the largest scores in order (TopK) */
     KF_SCORES_KIND_COUNT
 } kf_scores_kind;
 

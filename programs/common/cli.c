@@ -252,7 +252,7 @@ kf_status cli_labels(const char *path, const kf_model *m, kf_labels *labels, kf_
         kf_status st = kf_labels_fit(labels, m, cli_note, NULL, err);
         return st == KF_OK ? st : kf_error_prefix(err, st, "%.600s", path);
     }
-    KF_TRY(kf_model_output(m, 0, &out, err));
+    KF_TRY(kf_model_output(m, kf_model_ranked(m), &out, err));
     size_t classes = out.bytes / sizeof(float);
     if (kf_model_label(m, 0) || (classes != 1000 && classes != 1001)) return KF_OK;
     fprintf(stderr,

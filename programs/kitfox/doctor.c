@@ -99,7 +99,8 @@ static double measure(const look *l, const kf_preprocess *p) {
 /* Memory and a session; `false`: this model, or these samples, are not to be judged. */
 static bool begin(look *l, const kf_model *m, const kf_model_info *info, int threads) {
     kf_session_options o;
-    if (kf_model_input(m, 0, &l->in, NULL) != KF_OK || kf_model_output(m, 0, &l->out, NULL) != KF_OK) return false;
+    if (kf_model_input(m, 0, &l->in, NULL) != KF_OK || kf_model_output(m, kf_model_ranked(m), &l->out, NULL) != KF_OK)
+        return false;
     bool sums = info->scores <= KF_SCORES_PROBABILITIES || info->scores == KF_SCORES_LOG; /* unknown: logits */
     bool picture = info->preprocess.valid && info->preprocess.color != KF_COLOR_GRAY && l->in.rank == 4;
     if (!sums || !picture || info->quantized || info->n_inputs != 1 || info->n_outputs != 1) return false;

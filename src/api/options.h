@@ -11,10 +11,12 @@ kf_status kf__model_options_read(kf_model_options *to, const kf_model_options *f
 /** ARGUMENT unless `threads` is 0 (default) to 64. `call` begins the message. */
 kf_status kf__threads_check(const char *call, int32_t threads, kf_error *err);
 
-/** What the options say about a program that is to become a model: its limits, and what its first output means. */
+/** What the options say about a program that is to become a model: its limits, and what the output that is ranked
+ * means. */
 static inline void kf__program_options(kf__program *p, const kf_model_options *o) {
     p->limits = (kf__limits){o->max_model_bytes, o->max_session_bytes, o->max_operations};
-    if (o->scores) p->outputs[0].scores = (int32_t)o->scores;
+    const int32_t ranked = (int32_t)(kf__program_ranked(p) - p->outputs);
+    if (o->scores) p->outputs[ranked].scores = (int32_t)o->scores;
 }
 
 #endif

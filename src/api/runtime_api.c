@@ -103,7 +103,7 @@ kf_status kf_model_get_info(const kf_model *model, kf_model_info *info, kf_error
                               .activations = p->meta.activations,
                               .quantized = p->meta.quantized,
                               .n_inputs = p->n_inputs,
-                              .n_outputs = p->n_outputs,
+                              .n_outputs = kf__program_outputs(p),
                               .n_steps = p->n_steps,
                               .n_labels = p->meta.n_labels,
                               .preprocess = p->meta.preprocess,
@@ -111,7 +111,7 @@ kf_status kf_model_get_info(const kf_model *model, kf_model_info *info, kf_error
                               .max_session_bytes = p->limits.session_bytes ? p->limits.session_bytes : KF_SESSION_BYTES,
                               .input_range_known = p->meta.range_known,
                               .takes = (kf_takes)p->inputs[0].takes,
-                              .scores = (kf_scores_kind)p->outputs[0].scores,
+                              .scores = (kf_scores_kind)kf__program_ranked(p)->scores,
                               .preprocess_origin = (kf_origin)p->meta.origin,
                               .preprocess_source = p->meta.preprocess_source};
     return kf_info_write(info, &is, "kf_model_info", err);
@@ -135,8 +135,12 @@ kf_status kf_model_input(const kf_model *m, int32_t i, kf_tensor *out, kf_error 
 kf_status kf_model_output(const kf_model *m, int32_t i, kf_tensor *out, kf_error *err) {
     NEED(err, m && out && i >= 0 && i < m->p->n_outputs, "no such output");
     const kf__poutput *o = &m->p->outputs[i];
-    return describe(m->p, o->name, o->tensor, o->rank, o->shape, out);
+    KF_TRY(describe(m->p, o->name, o->tensor, o->rank, o->shape, out));
+    if (o->scores == KF_SCORES_INDICES) out->dtype = KF_I64, out->bytes *= 2;
+    return KF_OK;
 }
+
+int32_t kf_model_ranked(const kf_model *m) { return m ? (int32_t)(kf__program_ranked(m->p) - m->p->outputs) : 0; }
 
 const char *kf_model_label(const kf_model *m, int32_t i) {
     return m && i >= 0 && i < m->p->meta.n_labels ? m->p->meta.labels[i] : NULL;
@@ -248,6 +252,7 @@ static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, boo
         memcpy(copy.shape, nhwc, sizeof nhwc);
     }
     if (declared->dtype == KF_U8 && t->dtype == KF_F32) copy.bytes *= sizeof(float);
+    if (declared->dtype == KF_I64 && t->dtype == KF_F32) copy.bytes /= 2;
     kf__shape sa = kf__shape_make(t->rank <= KF_MAX_RANK ? t->rank : 0, t->shape),
               sb = kf__shape_make(want->rank, want->shape);
     if (t->dtype != KF_F32 && t->dtype != declared->dtype)
@@ -260,6 +265,16 @@ static kf_status check_tensor(const kf_tensor *t, const kf_tensor *declared, boo
         KF_FAIL(err, KF_ERR_SHAPE, "%s: data of %zu bytes given, %zu are needed", want->name, t->data ? t->bytes : 0,
                 want->bytes);
     return KF_OK;
+}
+
+/* Whole numbers in f32 become i64 in their place, from the last one on. */
+static void widen(void *data, size_t n) {
+    while (n-- > 0) {
+        float x;
+        memcpy(&x, (char *)data + n * sizeof x, sizeof x);
+        const int64_t whole = (int64_t)x;
+        memcpy((char *)data + n * sizeof whole, &whole, sizeof whole);
+    }
 }
 
 kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_tensor *out, size_t n_out, kf_error *err) {
@@ -284,8 +299,11 @@ kf_status kf_session_run(kf_session *s, const kf_tensor *in, size_t n_in, kf_ten
         KF_TRY(check_tensor(&out[i], &want, false, err));
     }
     kf__session_steps(s);
-    for (size_t i = 0; i < n_out; i++)
-        kf__session_get_f32(s, slot_of(&out[i], i, p->n_outputs, output_name, p), out[i].data);
+    for (size_t i = 0; i < n_out; i++) {
+        const int32_t k = slot_of(&out[i], i, p->n_outputs, output_name, p);
+        kf__session_get_f32(s, k, out[i].data);
+        if (out[i].dtype == KF_I64) widen(out[i].data, kf__ptensor_count(&p->tensors[p->outputs[k].tensor]));
+    }
     return KF_OK;
 }
 
@@ -308,7 +326,7 @@ kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, f
     KF_FP_CONTRACT();
     NEED(err, s && rgb && scores, "session, pixels and scores are needed");
     kf_tensor out;
-    KF_TRY(kf_model_output(s->m, 0, &out, err));
+    KF_TRY(kf_model_output(s->m, kf_model_ranked(s->m), &out, err));
     KF_TRY(check_picture(s, err));
     if (n_scores * sizeof(float) < out.bytes)
         KF_FAIL(err, KF_ERR_ARGUMENT, "room for %zu scores, %zu are needed", n_scores, out.bytes / sizeof(float));
@@ -316,7 +334,7 @@ kf_status kf_session_run_rgb(kf_session *s, const uint8_t *rgb, size_t stride, f
     if (stride < row) KF_FAIL(err, KF_ERR_ARGUMENT, "stride of %zu bytes; a row of pixels has %zu", stride, row);
     kf__session_put_rgb(s, rgb, stride);
     kf__session_steps(s);
-    kf__session_get_f32(s, 0, scores);
+    kf__session_get_f32(s, kf_model_ranked(s->m), scores);
     return KF_OK;
 }
 
@@ -356,7 +374,7 @@ kf_status kf_scores_rank(kf_scores_kind kind, float *x, size_t n, size_t k, kf_s
                          kf_error *err) {
     KF_FP_CONTRACT();
     NEED(err, x && top && found && (unsigned)kind < KF_SCORES_KIND_COUNT, "kind, scores, top and found are needed");
-    if (kind == KF_SCORES_FEATURES)
+    if (kind >= KF_SCORES_FEATURES)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "the model gives features (%zu numbers), no scores of classes; use `kitfox run`, or say --scores", n);
     for (size_t i = 0; i < n; i++) {
@@ -393,14 +411,14 @@ kf_status kf_session_classify(kf_session *s, const kf_image *image, size_t k, kf
     NEED(err, s && image && top && n, "session, image, top and n are needed");
     kf_tensor out;
     kf_image fit;
-    KF_TRY(kf_model_output(s->m, 0, &out, err));
+    KF_TRY(kf_model_output(s->m, kf_model_ranked(s->m), &out, err));
     if (s->m->p->meta.preprocess.valid) KF_TRY(check_picture(s, err)); /* before its allocation */
     KF_TRY(kf_image_preprocess(image, &s->m->p->meta.preprocess, &fit, err));
     size_t classes = out.bytes / sizeof(float);
     kf_status st = kf_session_run_rgb(s, fit.pixels, fit.stride, s->scores, classes, err);
     kf_image_free(&fit);
     KF_TRY(st);
-    KF_TRY(kf_scores_rank((kf_scores_kind)s->m->p->outputs[0].scores, s->scores, classes, k, top, n, err));
+    KF_TRY(kf_scores_rank((kf_scores_kind)kf__program_ranked(s->m->p)->scores, s->scores, classes, k, top, n, err));
     for (size_t i = 0; i < *n; i++) top[i].label = kf_model_label(s->m, top[i].index);
     return KF_OK;
 }

@@ -11,7 +11,8 @@
 const kf__format_field kf__format_ints[] = {
     WINDOW(kh),         WINDOW(kw),    WINDOW(sh), WINDOW(sw), WINDOW(dh),       WINDOW(dw),
     WINDOW(group),      WINDOW(pt),    WINDOW(pl), WINDOW(pb), WINDOW(pr),       FIELD(count_include_pad),
-    FIELD(border_bias), FIELD(direct), FIELD(qlo), FIELD(qhi), FIELD(pool_qmax), FIELD(hidden_qmax)};
+    FIELD(border_bias), FIELD(direct), FIELD(qlo), FIELD(qhi), FIELD(pool_qmax), FIELD(hidden_qmax),
+    FIELD(selects)};
 const kf__format_field kf__format_floats[] = {FIELD(pool_mul), FIELD(hidden_inv)};
 const kf__format_field kf__format_acts[] = {FIELD(act), FIELD(post_act), FIELD(gate_act)};
 const size_t kf__format_n_ints = KF_COUNT(kf__format_ints), kf__format_n_floats = KF_COUNT(kf__format_floats),

@@ -152,6 +152,7 @@ static json_t *outputs_json(const kf__program *p, bool newer, bool *bad) {
         *bad |= put_text(o, "name", out->name);
         *bad |= put(o, "tensor", json_integer(out->tensor));
         *bad |= put_sizes(o, "shape", out->shape, out->rank);
+        if (out->added) *bad |= put(o, "added", json_integer(1));
         if (newer) *bad |= put(o, "scores", json_integer(out->scores));
         else *bad |= put(o, "probabilities", json_integer(out->scores == KF_SCORES_PROBABILITIES));
         *bad |= add(list, o);

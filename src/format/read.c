@@ -241,6 +241,7 @@ static kf_status read_output(const reading *r, const json_t *j, kf__poutput *out
     KF_TRY(read_end(r, j, &out->name, &out->tensor, &out->rank, out->shape));
     KF_TRY(get_i32(r, j, "probabilities", &out->scores)); /* of version 1 */
     if (out->scores) out->scores = KF_SCORES_PROBABILITIES;
+    KF_TRY(get_i32(r, j, "added", &out->added));
     return get_word(r, j, "scores", KF_SCORES_KIND_COUNT, &out->scores);
 }
 

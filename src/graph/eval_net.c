@@ -253,6 +253,81 @@ kf_status kf__eval_softmax(const kf__eval *e) {
     return KF_OK;
 }
 
+/* The logarithm of softmax, without the logarithm of a share that may be 0. */
+kf_status kf__eval_log_softmax(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *out = e->out;
+    int r = x->shape.rank, ax = e->n->attrs.axis < 0 ? e->n->attrs.axis + r : e->n->attrs.axis;
+    KF_TRY(begin(e, e->n_in));
+    size_t outer = 1, inner = 1, len = (size_t)x->shape.dim[ax];
+    for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
+    for (int i = ax + 1; i < r; i++) inner *= (size_t)x->shape.dim[i];
+    for (size_t row = 0; row < outer * inner; row++) {
+        const size_t at = row / inner * len * inner + row % inner;
+        const float *p = (const float *)x->data + at;
+        double top = -INFINITY, sum = 0;
+        for (size_t k = 0; k < len; k++) top = larger(top, (double)p[k * inner]);
+        for (size_t k = 0; k < len; k++) sum += exp((double)p[k * inner] - top);
+        for (size_t k = 0; k < len; k++)
+            ((float *)out->data)[at + k * inner] = (float)((double)p[k * inner] - top - log(sum));
+    }
+    return KF_OK;
+}
+
+/* Does number `a` at place i come before number `b` at place j? */
+static bool before(int32_t selects, double a, size_t i, double b, size_t j) {
+    if (a != b) return selects & KF_SELECTS_SMALLEST ? a < b : a > b;
+    return selects & KF_SELECTS_LAST ? i > j : i < j;
+}
+
+/* The place of the number that follows the one at `last` (len: none yet) in the order of `before`. */
+static size_t next_best(const kf__dense *x, int32_t selects, size_t at, size_t inner, size_t len, size_t last) {
+    size_t best = len;
+    for (size_t i = 0; i < len; i++) {
+        const double v = kf__eval_get(x, at + i * inner);
+        if (last < len && !before(selects, kf__eval_get(x, at + last * inner), last, v, i)) continue;
+        if (best == len || before(selects, v, i, kf__eval_get(x, at + best * inner), best)) best = i;
+    }
+    return best < len ? best : 0;
+}
+
+/* Places into `indices` and numbers into `values`; either may be NULL. */
+static void choose(const kf__eval *e, int ax, size_t k, kf__dense *values, kf__dense *indices) {
+    const kf__dense *x = e->in[0];
+    size_t rows, inner = 1, len = (size_t)x->shape.dim[ax];
+    if (!kf__shape_count(&x->shape, &rows) || !len) return;
+    for (int i = ax + 1; i < x->shape.rank; i++) inner *= (size_t)x->shape.dim[i];
+    rows /= len;
+    for (size_t row = 0; row < rows; row++) {
+        const size_t at = row / inner * len * inner + row % inner, to = row / inner * k * inner + row % inner;
+        for (size_t j = 0, last = len; j < k; j++) {
+            last = next_best(x, e->n->attrs.selects, at, inner, len, last);
+            if (values) kf__eval_put(values, to + j * inner, kf__eval_get(x, at + last * inner));
+            if (indices) kf__eval_put(indices, to + j * inner, (double)last);
+        }
+    }
+}
+
+kf_status kf__eval_arg(const kf__eval *e) {
+    const int r = e->in[0]->shape.rank, ax = e->n->attrs.axis < 0 ? e->n->attrs.axis + r : e->n->attrs.axis;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    choose(e, ax, 1, NULL, e->out);
+    return KF_OK;
+}
+
+/* TopK has both outputs, TOP the one that it selects. */
+kf_status kf__eval_top_k(const kf__eval *e) {
+    const int r = e->in[0]->shape.rank, ax = e->n->attrs.axis < 0 ? e->n->attrs.axis + r : e->n->attrs.axis;
+    const bool both = e->n_out > 1;
+    const bool places = e->n->op == KF_OP_TOP && e->n->attrs.selects & KF_SELECTS_INDICES;
+    KF_TRY(kf__eval_alloc(e->out, e->arena, e->err));
+    if (both) KF_TRY(kf__eval_alloc(&e->out[1], e->arena, e->err));
+    kf__dense *values = places ? NULL : e->out;
+    kf__dense *indices = both ? &e->out[1] : NULL;
+    if (places) indices = e->out;
+    choose(e, ax, (size_t)e->out[0].shape.dim[ax], values, indices);
+    return KF_OK;
+}
+
 kf_status kf__eval_scale(const kf__eval *e) {
     const kf__dense *x = e->in[0], *gate = e->in[1], *out = e->out;
     KF_TRY(begin(e, e->n_in));

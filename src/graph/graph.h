@@ -94,6 +94,11 @@ static inline bool kf__op_has_integer_rules(kf__op op) { return kf__op_table[op]
 /** Does its result consist of its first input's integers, at the same scale? */
 static inline bool kf__op_keeps_integers(kf__op op) { return kf__op_table[op].output == KF_OUTPUT_KEEP; }
 
+/** Does it take real scores and give real numbers, at the end of a network whose other layers work on integers? */
+static inline bool kf__op_is_float_head(kf__op op) {
+    return kf__op_table[op].output == KF_OUTPUT_FLOAT && !kf__op_has_integer_rules(op);
+}
+
 /** Index of a value in kf__graph.values; -1 means an absent optional input. */
 typedef int32_t kf__vid;
 #define KF_NO_VALUE (-1)
@@ -126,6 +131,7 @@ typedef struct kf__attrs {
     int32_t axis, keepdims, trans_a, trans_b, ceil_mode, count_include_pad, start, end;
     int32_t num_outputs; /* SPLIT of opset 18: as the file has it, 0 when absent */
     int32_t noop;        /* reductions: without axes nothing is reduced; otherwise everything is */
+    int32_t selects;     /* TOP_K, TOP, ARG_MAX, ARG_MIN: KF_SELECTS_* */
     int32_t allow_zero;  /* RESHAPE: a 0 in the target shape is an extent, not a copy of the input's */
     kf_dtype to;
     int32_t n_axes; /* axes, permutation, split sizes, or pads of PAD (2 * rank, ONNX order) */
@@ -282,9 +288,9 @@ static inline bool kf__graph_shape_fits(const kf__shape *s) {
     return true;
 }
 /** Infer dtype and shape of all node outputs, in order, after checking every operand. Constants give values to shape
- *  operators. Only SPLIT computes more than its first output. An error names node and reason: FORMAT (operands missing
- * or too many), SHAPE, LIMIT (a result too large for any machine). Values whose shape cannot be known yet keep rank -1
- *  (legal before constant folding). */
+ *  operators. Only SPLIT and TOP_K compute more than their first output. An error names node and reason: FORMAT
+ * (operands missing or too many), SHAPE, LIMIT (a result too large for any machine). Values whose shape cannot be known
+ * yet keep rank -1 (legal before constant folding). */
 kf_status kf__graph_infer(kf__graph *g, kf_error *err);
 /** The same for the nodes from index `first` on; those before it were inferred. */
 kf_status kf__graph_infer_from(kf__graph *g, size_t first, kf_error *err);
@@ -333,6 +339,11 @@ kf_status kf__graph_count_architecture(const kf__graph *g, int64_t *parameters, 
 /** What output `output` gives: meta.scores for the first, if somebody said so; else found from the operators that made
  *  it. Shapes are inferred. UNKNOWN where neither helps. */
 kf_scores_kind kf__graph_scores(const kf__graph *g, size_t output);
+/** What the numbers of value `v` mean, as an output. */
+kf_scores_kind kf__graph_scores_of(const kf__graph *g, kf__vid v);
+/** The value that judges a network: output 0, or, where that is an index or a choice of the largest (ArgMax, TopK), the
+ * scores among which it chooses. */
+kf__vid kf__graph_ranked(const kf__graph *g);
 /** What input `input` takes: pixels where the quantizer was fed pixels, meta.takes, or what the preprocessing says. */
 kf_takes kf__graph_takes(const kf__graph *g, size_t input);
 

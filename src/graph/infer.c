@@ -486,6 +486,34 @@ static kf_status infer_softmax(const ctx *c, kf__shape *out) {
     return kf__operand_axis(c, c->n->attrs.axis, out->rank, &ax);
 }
 
+/* The index of the largest, or smallest, along one axis. */
+static kf_status infer_arg(const ctx *c, kf__shape *out) {
+    const kf__shape *x = &in_value(c, 0)->shape;
+    int ax;
+    KF_TRY(kf__operand_axis(c, c->n->attrs.axis, x->rank, &ax));
+    if (x->dim[ax] == 0) NODE_FAIL(c, "axis %d has no elements", ax);
+    out->rank = 0;
+    for (int i = 0; i < x->rank; i++)
+        if (i != ax || c->n->attrs.keepdims) out->dim[out->rank++] = i == ax ? 1 : x->dim[i];
+    return KF_OK;
+}
+
+/* The k largest, or smallest, along one axis; k is an operand, or an attribute before opset 10. */
+static kf_status infer_top_k(const ctx *c, kf__shape *out) {
+    const kf__shape *x = &in_value(c, 0)->shape;
+    kf__ints k;
+    bool have;
+    int ax;
+    KF_TRY(kf__operand_axis(c, c->n->attrs.axis, x->rank, &ax));
+    KF_TRY(kf__operand_list(c, 1, 1, &k, &have));
+    if (!have) return KF_OK;
+    if (k.n != 1 || k.v[0] < 0 || k.v[0] > x->dim[ax])
+        NODE_FAIL(c, "k is %lld; axis %d has %lld elements", k.n ? (long long)k.v[0] : -1, ax, (long long)x->dim[ax]);
+    *out = *x;
+    out->dim[ax] = k.v[0];
+    return KF_OK;
+}
+
 static kf_status infer_size(const ctx *c, kf__shape *out) {
     out->rank = 0;
     return KF_OK;
@@ -563,11 +591,11 @@ static kf_status infer_node(kf__graph *g, kf__node *n, kf_error *err) {
     KF_TRY(kf__operands_check(&c));
     if (known(in_value(&c, 0))) KF_TRY(INFER[n->op](&c, &out));
     KF_TRY(check_extents(&c, &out));
-    int computed = n->op == KF_OP_SPLIT ? n->n_out : 1;
+    int computed = n->op == KF_OP_SPLIT || n->op == KF_OP_TOP_K ? n->n_out : 1;
     for (int k = 0; k < computed; k++) {
         if (n->out[k] < 0) continue;
         kf__value *v = &g->values[n->out[k]];
-        v->dtype = infer_dtype(&c);
+        v->dtype = n->op == KF_OP_TOP_K && k == 1 ? KF_I64 : infer_dtype(&c);
         if (out.rank >= 0) v->shape = out;
     }
     return KF_OK;

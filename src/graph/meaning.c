@@ -75,6 +75,7 @@ static kf_scores_kind meaning(const walk *w, const kf__node *n) {
     const kf__act act = act_of(n);
     const bool share = (double)w->lo <= near && (double)w->hi >= 1 - near; /* clips leave 0..1 whole */
     if (is_map(&w->g->values[n->out[0]].shape) && !w->pooled) return KF_SCORES_FEATURES;
+    if (n->op == KF_OP_LOG_SOFTMAX) return w->affine || w->log ? KF_SCORES_UNKNOWN : KF_SCORES_LOG;
     if (n->op == KF_OP_SOFTMAX && w->log && !w->affine)
         return (double)w->lo <= low && w->hi >= 0 ? KF_SCORES_LOG : KF_SCORES_UNKNOWN;
     if (w->log || w->pooled) return act == KF_ACT_HSWISH || act == KF_ACT_SILU ? KF_SCORES_FEATURES : KF_SCORES_UNKNOWN;
@@ -102,14 +103,40 @@ static kf_scores_kind walk_back(const kf__graph *g, kf__vid v) {
     return KF_SCORES_UNKNOWN;
 }
 
-kf_scores_kind kf__graph_scores(const kf__graph *g, size_t output) {
+/* The node that chooses among scores and made `v`, perhaps seen through views and casts; or NULL. */
+static const kf__node *choice_of(const kf__graph *g, kf__vid v) {
+    for (size_t step = 0; step <= g->n_nodes && v >= 0 && g->values[v].producer >= 0; step++) {
+        const kf__node *n = &g->nodes[g->values[v].producer];
+        if (n->op == KF_OP_TOP || n->op == KF_OP_TOP_K || n->op == KF_OP_ARG_MAX || n->op == KF_OP_ARG_MIN) return n;
+        if (!hands_on(n) && n->op != KF_OP_CAST) return NULL;
+        v = n->in[0];
+    }
+    return NULL;
+}
+
+kf__vid kf__graph_ranked(const kf__graph *g) {
+    const kf__node *n = choice_of(g, g->outputs[0]);
+    return n ? n->in[0] : g->outputs[0];
+}
+
+/* What a choice gives: places, or the numbers themselves. */
+static kf_scores_kind chosen(const kf__graph *g, kf__vid v) {
+    return g->values[v].dtype == KF_F32 ? KF_SCORES_TOP : KF_SCORES_INDICES;
+}
+
+kf_scores_kind kf__graph_scores_of(const kf__graph *g, kf__vid v) {
     size_t count = 0;
-    const kf__shape *s = &g->values[g->outputs[output]].shape;
-    if (output == 0 && g->meta.scores) return (kf_scores_kind)g->meta.scores;
-    kf_scores_kind found = walk_back(g, g->outputs[output]);
+    const kf__shape *s = &g->values[v].shape;
+    if (choice_of(g, v)) return chosen(g, v);
+    if (v == kf__graph_ranked(g) && g->meta.scores) return (kf_scores_kind)g->meta.scores;
+    kf_scores_kind found = walk_back(g, v);
     /* Somebody named as many classes: they are scores of some kind. */
     bool named = g->meta.n_labels > 0 && kf__shape_count(s, &count) && count == (size_t)g->meta.n_labels;
     return found == KF_SCORES_FEATURES && named ? KF_SCORES_UNKNOWN : found;
+}
+
+kf_scores_kind kf__graph_scores(const kf__graph *g, size_t output) {
+    return kf__graph_scores_of(g, g->outputs[output]);
 }
 
 /* Values of 0..255 pass the normalization unchanged. */

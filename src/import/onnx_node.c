@@ -291,6 +291,7 @@ static kf_status read_none(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
 /* no file has these */
 #define read_fc read_none
 #define read_act read_none
+#define read_top read_none
 #define read_se_gate read_none
 #define read_scale read_none
 
@@ -314,6 +315,24 @@ static kf_status read_reduce(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n)
 static kf_status read_leaky_relu(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
     n->attrs.alpha = attr_float(p, "alpha", 0.01f);
     return KF_OK;
+}
+
+/* Before opset 12 the first of equal numbers counts; ArgMin looks for the smallest. */
+static kf_status read_arg(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    n->attrs.keepdims = attr_int(p, "keepdims", 1) != 0;
+    n->attrs.selects = KF_SELECTS_INDICES;
+    if (n->op == KF_OP_ARG_MIN) n->attrs.selects |= KF_SELECTS_SMALLEST;
+    if (attr_int(p, "select_last_index", 0)) n->attrs.selects |= KF_SELECTS_LAST;
+    return axis_attr(o, p, 0, n);
+}
+
+static kf_status read_top_k(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
+    if (!attr_int(p, "largest", 1)) n->attrs.selects |= KF_SELECTS_SMALLEST;
+    if (!attr_int(p, "sorted", 1))
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "sorted = 0 leaves the order open; export with sorted = 1");
+    if (find(p, "k") && attr_int(p, "k", 0) < 1) KF_FAIL(o->err, KF_ERR_FORMAT, "attribute k is below 1");
+    if (find(p, "k")) n->attrs.n_axes = 1, n->attrs.axes[0] = kf__cut(attr_int(p, "k", 0));
+    return axis_attr(o, p, -1, n);
 }
 
 static kf_status read_gemm(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
@@ -482,9 +501,9 @@ static kf_status translate(kf__onnx *o, const Onnx__NodeProto *p, const char *na
         if (in[i] < 0 && *p->input[i]) KF_FAIL_MEMORY(o->err, sizeof(kf__value));
     }
     KF_TRY(output_values(o, p, op, out));
-    /* Only Split computes more than its first output. A node that reads another output of other operators is
+    /* Only Split and TopK compute more than their first output. A node that reads another output of other operators is
      * reported. */
-    int n_out = op == KF_OP_SPLIT ? (int)p->n_output : 1;
+    int n_out = op == KF_OP_SPLIT || op == KF_OP_TOP_K ? (int)p->n_output : 1;
     kf__node *n = kf__graph_add_node(o->g, op, name, in, (int)p->n_input, out, n_out);
     if (!n) KF_FAIL_MEMORY(o->err, sizeof *n);
     n->origin = o->node_index;

@@ -13,10 +13,13 @@ enum {
     SLICE_INPUTS = 10,
     CLIP_INPUTS = 11,
     PAD_INPUTS = 11,
+    K_INPUT = 10,
     DROPOUT_INPUTS = 12,
     AXES_INPUTS = 13,
     REDUCE_INPUTS = 18
 };
+/* First opset that can say which of equal numbers counts. */
+enum { LAST_INDEX = 12, LARGEST = 11 };
 /* First opset in which Split without sizes must give the number of parts. */
 enum { SPLIT_COUNTS = 18 };
 /* First opset in which Reshape may take a 0 as it is. */
@@ -192,6 +195,61 @@ static kf_status write_reduce(kf__onnx_out *w, const kf__node *n) {
     if (n->attrs.noop && w->opset >= since) kf__out_attr_int(w, p, "noop_with_empty_axes", 1);
     kf__out_attr_int(w, p, "keepdims", n->attrs.keepdims);
     return KF_OK;
+}
+
+static kf_status write_arg(kf__onnx_out *w, const kf__node *n) {
+    const bool last = n->attrs.selects & KF_SELECTS_LAST;
+    if (last && w->opset < LAST_INDEX)
+        KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "the last of equal numbers needs opset %d", LAST_INDEX);
+    Onnx__NodeProto *p = plain(w, n, 1);
+    kf__out_attr_int(w, p, "axis", n->attrs.axis);
+    kf__out_attr_int(w, p, "keepdims", n->attrs.keepdims);
+    if (last) kf__out_attr_int(w, p, "select_last_index", 1);
+    return KF_OK;
+}
+
+/* k is a list of one number. */
+static kf_status top_k(kf__onnx_out *w, const kf__node *n, Onnx__NodeProto *p, int64_t k) {
+    const bool smallest = n->attrs.selects & KF_SELECTS_SMALLEST;
+    if (smallest && w->opset < LARGEST)
+        KF_FAIL(w->err, KF_ERR_UNSUPPORTED, "the smallest numbers need opset %d", LARGEST);
+    kf__out_attr_int(w, p, "axis", n->attrs.axis);
+    if (smallest) kf__out_attr_int(w, p, "largest", 0);
+    if (w->opset < K_INPUT) kf__out_attr_int(w, p, "k", k);
+    return KF_OK;
+}
+
+static kf_status write_top_k(kf__onnx_out *w, const kf__node *n) {
+    int64_t k[MAX_LINKS] = {n->attrs.axes[0]};
+    int count;
+    if (w->opset >= K_INPUT && has_input(n, 1)) return top_k(w, n, plain(w, n, 2), 0);
+    if (has_input(n, 1)) KF_TRY(constant_ints(w, n, 1, k, &count));
+    Onnx__NodeProto *p =
+        w->opset < K_INPUT ? plain(w, n, 1) : with_inputs(w, n, (const char *[]){kf__out_ints(w, n->name, k, 1)}, 1);
+    return top_k(w, n, p, k[0]);
+}
+
+/* The output that TOP does not select gets a name that nobody reads; ArgMax says what of equal numbers the last is. */
+static kf_status write_top(kf__onnx_out *w, const kf__node *n) {
+    const bool places = n->attrs.selects & KF_SELECTS_INDICES, smallest = n->attrs.selects & KF_SELECTS_SMALLEST;
+    const char *last = kf__out_name(w, n->out[0]), *x = kf__out_name(w, n->in[0]), *y = last;
+    if (places && n->attrs.to == KF_F32) {
+        y = kf__out_fresh(w, last, "places");
+        const char *name = kf__out_node_name(w, n->name, "Cast");
+        kf__out_attr_int(w, kf__out_node(w, "Cast", name, &y, 1, &last, 1), "to", kf__out_dtype(KF_F32));
+    }
+    if (places && n->attrs.axes[0] == 1) {
+        Onnx__NodeProto *p = kf__out_node(w, smallest ? "ArgMin" : "ArgMax", n->name, &x, 1, &y, 1);
+        kf__out_attr_int(w, p, "axis", n->attrs.axis);
+        kf__out_attr_int(w, p, "keepdims", 1);
+        if (n->attrs.selects & KF_SELECTS_LAST) kf__out_attr_int(w, p, "select_last_index", 1);
+        return KF_OK;
+    }
+    const char *in[] = {x, w->opset < K_INPUT ? "" : kf__out_ints(w, n->name, n->attrs.axes, 1)};
+    const char *both[2];
+    both[places] = y, both[!places] = kf__out_fresh(w, y, "unread");
+    Onnx__NodeProto *p = kf__out_node(w, "TopK", n->name, in, w->opset < K_INPUT ? 1 : 2, both, 2);
+    return top_k(w, n, p, n->attrs.axes[0]);
 }
 
 /* ---- one function for each name of attributes in ops.def --------------------------------------------------------- */

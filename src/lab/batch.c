@@ -71,7 +71,7 @@ static kf_status fill(kf_batch *b, const kf_batch_options *o, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     kf_tensor out;
     kf_model_get_info(b->model, &info, NULL);
-    KF_TRY(kf_model_output(b->model, 0, &out, err));
+    KF_TRY(kf_model_output(b->model, kf_model_ranked(b->model), &out, err));
     if (!o->pool) KF_TRY(kf_pool_create(o->threads, o->allocator, &b->own_pool, err));
     b->pool = o->pool ? o->pool : b->own_pool;
     b->threads = kf_pool_threads(b->pool, NULL);
@@ -201,13 +201,14 @@ kf_status kf_batch_run(kf_batch *b, const kf_tensor *in, size_t n_in, kf_tensor 
         KF_FAIL(err, KF_ERR_ARGUMENT, "%zu inputs and %zu outputs given; the model has %d and %d", n_in, n_out,
                 b->n_inputs, b->n_outputs);
     job j = {.batch = b, .one = one_of_tensors, .in = in, .n_in = n_in, .out = out, .n_out = n_out};
+    const int32_t ranked = kf_model_ranked(b->model), n = ranked < b->n_outputs ? b->n_outputs : ranked + 1;
     kf_tensor declared, *first = b->tensors;
     for (size_t k = 0; k < n_in; k++) {
         KF_TRY(declared_of(b->model, kf_model_input, b->n_inputs, &in[k], k, &declared, err));
         KF_TRY(slice(&in[k], &declared, &j.n, &first[k], err));
     }
     for (size_t k = 0; k < n_out; k++) {
-        KF_TRY(declared_of(b->model, kf_model_output, b->n_outputs, &out[k], k, &declared, err));
+        KF_TRY(declared_of(b->model, kf_model_output, n, &out[k], k, &declared, err));
         KF_TRY(slice(&out[k], &declared, &j.n, &first[n_in + k], err));
     }
     for (int32_t i = 1; i < b->threads; i++) memcpy(b->workers[i].tensors, first, (n_in + n_out) * sizeof *first);

@@ -62,6 +62,8 @@ static const char *verdict_NONE(const kf__graph *g, const kf__node *n) {
     const char *constant = odd_constant(g, n);
     if (constant) return constant;
     if (n->op == KF_OP_PAD) return "it pads in a way that could not be merged into the next convolution";
+    if (n->op == KF_OP_ARG_MAX || n->op == KF_OP_ARG_MIN) return "it looks along another axis than classes";
+    if (n->op == KF_OP_TOP_K) return "its k is computed or above 1024, or it looks along another axis than classes";
     if (n->op == KF_OP_PRELU) return "its slope is computed at run time, or differs along another axis than channels";
     if (n->op == KF_OP_REDUCE_MAX) return "it reduces another axis than height and width";
     if (kf__op_table[n->op].role == KF_ROLE_REDUCTION) return "it reduces the batch, or an axis that is no image's";
@@ -88,7 +90,7 @@ static const char *verdict_CONCAT(const kf__graph *g, const kf__node *n) {
 static const char *verdict_SOFTMAX(const kf__graph *g, const kf__node *n) {
     const kf__shape *y = &g->values[n->out[0]].shape;
     const bool over_classes = n->attrs.axis == 1 || n->attrs.axis == 1 - y->rank;
-    return over_classes && (y->rank == 4 || is_flat(y)) ? NULL : "it runs over another axis than channels or classes";
+    return over_classes && (y->rank == 4 || is_flat(y)) ? NULL : "softmax is supported over classes only";
 }
 
 /* A reshape of an image into classes moves its elements. */
@@ -100,6 +102,8 @@ static const char *verdict_TO_NCHW(const kf__graph *g, const kf__node *n) {
 }
 
 #define verdict_MOVE kf__lower_verdict_move
+#define verdict_LOG_SOFTMAX verdict_SOFTMAX
+#define verdict_TOP always
 #define verdict_CONV constant_weights
 #define verdict_FC constant_weights
 #define verdict_SE_GATE always
@@ -121,7 +125,9 @@ const char *kf__lower_verdict(const kf__graph *g, const kf__node *n) {
         return "the file is quantized already; compile the float model that it was made from with `kitfox quantize`";
     const kf__value *y = &g->values[n->out[0]];
     kf__ptensor t;
-    if (y->dtype != KF_F32) return "its output is not f32 and could not be folded into a constant";
+    const bool whole = y->dtype == KF_I64 && (n->op == KF_OP_TOP || kf__op_is_view(n->op));
+    if (VERDICTS[n->op] == verdict_NONE) return verdict_NONE(g, n);
+    if (y->dtype != KF_F32 && !whole) return "its output is not f32 and could not be folded into a constant";
     if (!as_nhwc(&y->shape, &t) && !is_shapeless(g, n))
         return "its output has a rank other than 2, 3 or 4, or an unknown extent";
     return VERDICTS[n->op](g, n);
@@ -303,7 +309,13 @@ static kf_status all_inputs(lowering *l, const kf__node *n, kf__step *s) {
 #define fill_AVG_POOL one_input
 #define fill_MAX_POOL one_input
 #define fill_SOFTMAX one_input
+#define fill_LOG_SOFTMAX one_input
 #define fill_TO_NCHW one_input /* only reshapes that move elements are steps; see lower_node */
+
+static kf_status fill_TOP(lowering *l, const kf__node *n, kf__step *s) {
+    s->selects = n->attrs.selects;
+    return KF_OK;
+}
 
 static kf_status fill_NONE(lowering *l, const kf__node *n, kf__step *s) {
     KF_FAIL(l->err, KF_ERR_INTERNAL, "%s: no step for it", n->name);
@@ -395,6 +407,17 @@ static kf_status take_bytes(lowering *l, kf__vid v, kf__pinput *in) {
     return kf__lower_convert(l, l->g->values[v].name, NULL, false, in->tensor, real);
 }
 
+static kf_status lower_output(lowering *l, kf__vid of) {
+    const kf__value *v = &l->g->values[of];
+    kf__poutput *out = &l->p->outputs[l->p->n_outputs++];
+    *out = (kf__poutput){.name = kf__arena_strdup(&l->p->arena, v->name), .rank = v->shape.rank};
+    KF_TRY(float_view(l, of, &out->tensor));
+    if (out->tensor < 0) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "output %s is a constant", v->name);
+    for (int k = 0; k < v->shape.rank; k++) out->shape[k] = v->shape.dim[k];
+    out->scores = (int32_t)kf__graph_scores_of(l->g, of);
+    return KF_OK;
+}
+
 static kf_status lower_ends(lowering *l) {
     const kf__graph *g = l->g;
     kf__program *p = l->p;
@@ -422,15 +445,11 @@ static kf_status lower_ends(lowering *l) {
         if (is_qdq(&g->nodes[i])) return lower_node(l, &g->nodes[i]);
     for (size_t i = 0; i < g->n_nodes; i++)
         if (!g->nodes[i].dead) KF_TRY(lower_node(l, &g->nodes[i]));
-    for (size_t i = 0; i < g->n_outputs; i++) {
-        const kf__value *v = &g->values[g->outputs[i]];
-        kf__poutput *out = &p->outputs[p->n_outputs++];
-        *out = (kf__poutput){.name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank};
-        KF_TRY(float_view(l, g->outputs[i], &out->tensor));
-        if (out->tensor < 0) KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "output %s is a constant", v->name);
-        for (int k = 0; k < v->shape.rank; k++) out->shape[k] = v->shape.dim[k];
-        out->scores = (int32_t)kf__graph_scores(g, i);
-    }
+    for (size_t i = 0; i < g->n_outputs; i++) KF_TRY(lower_output(l, g->outputs[i]));
+    const kf__vid ranked = kf__graph_ranked(g); /* what an ArgMax at the end hides */
+    if (kf__graph_is_output(g, ranked)) return KF_OK;
+    KF_TRY(lower_output(l, ranked));
+    p->outputs[p->n_outputs - 1].added = 1;
     return KF_OK;
 }
 
@@ -478,13 +497,13 @@ kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err) {
     KF_TRY(kf__program_create(out, NULL, err));
     kf__program *p = l.p = *out;
     size_t nodes = g->n_nodes + 1;
-    size_t ends = g->n_inputs + g->n_outputs, views = 0; /* a conversion needs another tensor, step and constant */
+    size_t ends = g->n_inputs + g->n_outputs + 1, views = 0; /* a conversion needs another tensor, step and constant */
     for (size_t i = 0; i < g->n_nodes; i++) views += (size_t)g->nodes[i].n_in + 1;
     p->tensors = kf__arena_array(&p->arena, nodes + views + 2 * ends, sizeof *p->tensors);
     p->consts = kf__arena_array(&p->arena, nodes * 10 + views + 4 * ends, sizeof *p->consts);
     p->steps = kf__arena_array(&p->arena, nodes + views + ends, sizeof *p->steps);
     p->inputs = kf__arena_array(&p->arena, g->n_inputs + 1, sizeof *p->inputs);
-    p->outputs = kf__arena_array(&p->arena, g->n_outputs + 1, sizeof *p->outputs);
+    p->outputs = kf__arena_array(&p->arena, g->n_outputs + 2, sizeof *p->outputs);
     l.tensor_of = kf__arena_array(&p->arena, g->n_values + 1, sizeof *l.tensor_of);
     kf_status st = KF_ERR_MEMORY;
     if (!p->tensors || !p->consts || !p->steps || !p->inputs || !p->outputs || !l.tensor_of) {

@@ -64,7 +64,9 @@ static kf__op op_of(kf__step_op step) {
 static int rank_of(const kf__raising *r, const kf__step *s) {
     if (s->op == KF_STEP_FC) return 2;
     bool each = s->op == KF_STEP_ADD || s->op == KF_STEP_MUL || s->op == KF_STEP_ACT;
-    if (!each && s->op != KF_STEP_CONCAT && s->op != KF_STEP_SOFTMAX) return 4;
+    if (!each && s->op != KF_STEP_CONCAT && s->op != KF_STEP_SOFTMAX && s->op != KF_STEP_LOG_SOFTMAX &&
+        s->op != KF_STEP_TOP)
+        return 4;
     kf__vid v = r->value[s->in[0]];
     return v >= 0 && r->g->values[v].shape.rank == 2 ? 2 : 4;
 }
@@ -78,6 +80,11 @@ static void fill_attrs(const kf__raising *r, const kf__step *s, kf__node *n) {
     a->post_act = s->post_act;
     a->gate_act = s->gate_act;
     a->axis = 1; /* channels, or classes */
+    if (s->op == KF_STEP_TOP) {
+        a->selects = s->selects;
+        a->n_axes = 1, a->axes[0] = y->c;
+        a->to = s->selects & KF_SELECTS_INDICES ? KF_I64 : KF_F32;
+    }
     if (s->op == KF_STEP_MAX_POOL || s->op == KF_STEP_AVG_POOL) {
         /* A program keeps the extents, not the rounding rule behind them. */
         const kf__axis rows = kf__window_rows(&s->window), columns = kf__window_columns(&s->window);
@@ -188,7 +195,7 @@ static kf_status raise_meta(kf__raising *r) {
     to->origin = from->origin;
     to->preprocess_source = copy_text(r->g, from->preprocess_source);
     to->takes = r->p->inputs[0].takes;
-    to->scores = r->p->outputs[0].scores;
+    to->scores = kf__program_ranked(r->p)->scores;
     to->arch = copy_text(r->g, from->arch);
     to->source = copy_text(r->g, from->source);
     to->producer = copy_text(r->g, from->producer);
@@ -211,7 +218,7 @@ static kf_status raise_all(kf__raising *r) {
     KF_TRY(raise_meta(r));
     for (int32_t i = 0; i < p->n_inputs; i++) KF_TRY(raise_model_input(r, &p->inputs[i]));
     for (int32_t i = 0; i < p->n_steps; i++) KF_TRY(raise_step(r, &p->steps[i]));
-    for (int32_t i = 0; i < p->n_outputs; i++) KF_TRY(raise_model_output(r, &p->outputs[i]));
+    for (int32_t i = 0; i < kf__program_outputs(p); i++) KF_TRY(raise_model_output(r, &p->outputs[i]));
     KF_TRY(kf__graph_compact(g, r->err));
     return kf__graph_verify(g, r->err);
 }

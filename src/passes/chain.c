@@ -3,7 +3,7 @@
 #include "passes/chain.h"
 
 static const char *next_name(kf__chain *c) {
-    const char *result = c->g->values[c->g->nodes[c->base].out[0]].name;
+    const char *result = c->g->values[c->g->nodes[c->base].out[c->slot]].name;
     return kf__arena_printf(&c->g->arena, "%s_part%d", result, ++c->links);
 }
 
@@ -45,7 +45,8 @@ kf_status kf__chain_clip(kf__chain *c, float lo, float hi) {
 kf_status kf__chain_tap(kf__chain *c, bool depthwise, const float *w, const float *bias) {
     kf__shape out = *kf__chain_shape(c);
     const int64_t channels = out.dim[1];
-    kf__shape size = kf__shape_make(4, (int64_t[]){depthwise ? channels : 1, depthwise ? 1 : channels, 1, 1});
+    kf__shape size = kf__shape_make(4, (int64_t[]){1, channels, 1, 1});
+    if (depthwise) size.dim[0] = channels, size.dim[1] = 1;
     const char *base = c->g->nodes[c->base].name;
     kf__vid weights, b = KF_NO_VALUE;
     kf__node *n = NULL;
@@ -60,7 +61,7 @@ kf_status kf__chain_tap(kf__chain *c, bool depthwise, const float *w, const floa
 
 kf_status kf__chain_end(kf__chain *c) {
     kf__node *base = &c->g->nodes[c->base], *last = kf__match_any(c->g, c->at);
-    kf__vid out = base->out[0];
+    kf__vid out = base->out[c->slot];
     if (!c->links || !last) KF_FAIL(c->err, KF_ERR_INTERNAL, "%s: a chain without a node", base->name);
     KF_TRY(kf__graph_merge_sources(c->g, last, base, c->err));
     last->out[0] = out;

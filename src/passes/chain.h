@@ -8,6 +8,7 @@
 typedef struct kf__chain {
     kf__graph *g;
     size_t base; /* the node that is replaced */
+    int slot;    /* the output whose place the chain takes */
     kf__vid at;  /* the value so far */
     int links;
     kf_error *err;

@@ -29,7 +29,7 @@ static bool moves(const kf__graph *g, const kf__node *n, kf__vid *x, int *axis) 
     if (g->values[*x].shape.rank < 1) return false;
     if (kf__op_table[n->op].role == KF_ROLE_ACTIVATION && n->n_in == 1) return true;
     if (n->op == KF_OP_LEAKY_RELU) return true;
-    if (n->op != KF_OP_SOFTMAX) return false;
+    if (n->op != KF_OP_SOFTMAX && n->op != KF_OP_LOG_SOFTMAX) return false;
     *axis = axis_before(g, n, x);
     return *axis >= 0;
 }

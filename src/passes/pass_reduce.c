@@ -43,7 +43,8 @@ static bool behind_reduction(const kf__graph *g, kf__op op, kf__vid v, bool pick
 static kf_status pool(kf__chain *c, bool most, bool rows, bool columns) {
     kf__shape out = *kf__chain_shape(c);
     kf__node *n;
-    const int64_t h = rows ? out.dim[2] : 1, w = columns ? out.dim[3] : 1;
+    const int64_t h = rows ? out.dim[2] : 1;
+    const int64_t w = columns ? out.dim[3] : 1;
     const bool whole = h == out.dim[2] && w == out.dim[3];
     out.dim[2] /= h, out.dim[3] /= w;
     if (whole && !most) return kf__chain_link(c, KF_OP_GLOBAL_AVG_POOL, KF_NO_VALUE, &out, NULL);
@@ -66,7 +67,8 @@ static kf_status tap_of(kf__chain *c, bool depthwise, float factor) {
 /* Sums are means times the number of elements: exact where that is a power of two, one rounding elsewhere. */
 static kf_status reduce(kf__chain *c, kf__op op, const bool pick[KF_MAX_RANK]) {
     const kf__shape x = *kf__chain_shape(c);
-    const int64_t pixels = (pick[2] ? x.dim[2] : 1) * (pick[3] ? x.dim[3] : 1);
+    int64_t pixels = pick[2] ? x.dim[2] : 1;
+    pixels *= pick[3] ? x.dim[3] : 1;
     const bool sum = op == KF_OP_REDUCE_SUM;
     if (pick[2] || pick[3]) KF_TRY(pool(c, op == KF_OP_REDUCE_MAX, pick[2], pick[3]));
     if (sum && pixels > 1 && !pick[1]) KF_TRY(tap_of(c, true, (float)pixels));

@@ -7,7 +7,8 @@ static kf__shape broadcast(const kf__shape *a, const kf__shape *b) {
     kf__shape out = {.rank = a->rank > b->rank ? a->rank : b->rank};
     for (int i = 0; i < out.rank; i++) {
         const int ia = i - (out.rank - a->rank), ib = i - (out.rank - b->rank);
-        const int64_t da = ia < 0 ? 1 : a->dim[ia], db = ib < 0 ? 1 : b->dim[ib];
+        const int64_t da = ia < 0 ? 1 : a->dim[ia];
+        const int64_t db = ib < 0 ? 1 : b->dim[ib];
         out.dim[i] = da == 1 ? db : da;
     }
     return out;

@@ -74,6 +74,7 @@ typedef struct kf__step {
     int32_t out;
     kf__window window; /* convolutions and pools */
     int32_t count_include_pad;
+    int32_t selects;         /* TOP: KF_SELECTS_* */
     int32_t border_bias;     /* 1: BIAS has one row per border class (first layer of a quantized model) */
     int32_t direct;          /* quantized: MUL includes 1/s_out, activation is only the integer clip qlo..qhi */
     int32_t qlo, qhi;        /* inclusive output clip of step 5 in q units (already inside qmin..qmax of `out`) */
@@ -103,6 +104,8 @@ typedef struct kf__poutput {
     int32_t rank;
     int64_t shape[KF_MAX_RANK];
     int32_t scores; /* kf_scores_kind */
+    int32_t
+        added; /* 1: no output of the file; the scores behind its ArgMax or TopK. Only the last one, never the first */
 } kf__poutput;
 
 /** The result of one step for the synthetic input of docs/FORMAT.md. */
@@ -159,6 +162,16 @@ typedef struct kf__program {
 static inline size_t kf__pconst_count(const kf__pconst *c) { return c->bytes / kf_dtype_size(c->dtype); }
 static inline int32_t kf__pconst_weight(const kf__pconst *c, size_t i) {
     return c->dtype == KF_I8 ? ((const int8_t *)c->data)[i] : ((const int16_t *)c->data)[i];
+}
+/** Outputs of the file that the program was made of. */
+static inline int32_t kf__program_outputs(const kf__program *p) {
+    return p->n_outputs - p->outputs[p->n_outputs - 1].added;
+}
+/** The output whose numbers are ranked: the first that is no choice among scores. */
+static inline const kf__poutput *kf__program_ranked(const kf__program *p) {
+    int32_t i = 0;
+    while (i < p->n_outputs && p->outputs[i].scores >= KF_SCORES_INDICES) i++;
+    return &p->outputs[i < p->n_outputs ? i : 0];
 }
 /** Elements of a tensor, batch included. */
 static inline size_t kf__ptensor_count(const kf__ptensor *t) {

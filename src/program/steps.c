@@ -98,6 +98,12 @@ static const char *shape_POOL(const kf__program *p, const kf__step *s) {
 /* The places are what must fit: validate_const.c. */
 static const char *shape_ANY(const kf__program *p, const kf__step *s) { return NULL; }
 
+static const char *shape_TOP(const kf__program *p, const kf__step *s) {
+    const kf__ptensor *x = first(p, s), *y = output(p, s);
+    if (y->c > KF_MOST_SELECTED) return "it selects more numbers than the executor takes";
+    return unless(y->n == x->n && y->h == x->h && y->w == x->w && y->c <= x->c);
+}
+
 /* ---- lengths of constants ---- */
 
 static void vector(kf__length *l, int64_t n) { *l = (kf__length){.shape = kf__shape_make(1, &n)}; }
@@ -203,6 +209,7 @@ enum { /* the words of the columns of bits */
        POST_ACT = KF_READS_POST_ACT,
        GATE_ACT = KF_READS_GATE_ACT,
        COUNT_PAD = KF_READS_COUNT_PAD,
+       SELECTS = KF_READS_SELECTS,
        CLIP = KF_READS_CLIP,
        KEEPS = KF_READS_KEEPS,
        DIRECT = KF_READS_DIRECT,

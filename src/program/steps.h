@@ -46,6 +46,7 @@ typedef enum kf__fields {
     KF_READS_KEEPS = 32,    /* qlo..qhi are the output's bounds, which hold those of the first input */
     KF_READS_DIRECT = 64,   /* direct: no activation or a clip, one input, an output that is quantized (or a gate) */
     KF_READS_BORDER_BIAS = 128, /* border_bias: on pixels */
+    KF_READS_SELECTS = 512,     /* selects */
     KF_READS_GATE = 256         /* qlo..qhi of hidden values, pool_qmax, hidden_qmax, pool_mul, hidden_inv */
 } kf__fields;
 

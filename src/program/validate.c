@@ -93,6 +93,8 @@ static kf_status check_output(const kf__program *p, int32_t i, kf_error *err) {
     const kf__poutput *out = &p->outputs[i];
     const kf__ptensor *t = &p->tensors[out->tensor];
     if (t->dtype != KF_F32) KF_FAIL(err, KF_ERR_CORRUPT, "output %d is not f32", i);
+    if (out->added < 0 || out->added > (i > 0 && i == p->n_outputs - 1))
+        KF_FAIL(err, KF_ERR_CORRUPT, "output %d: only the last of several is added", i);
     if (!declared_ok(out->rank, out->shape, t))
         KF_FAIL(err, KF_ERR_CORRUPT, "output %d: declared shape does not fit its tensor", i);
     return KF_OK;

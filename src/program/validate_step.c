@@ -66,6 +66,8 @@ static kf_status check_unused(const kf__step *s, const kf__step_info *info, unsi
     bool counts = reads & KF_READS_COUNT_PAD || info->window != KF_WINDOW_NONE;
     if (s->count_include_pad < 0 || s->count_include_pad > counts)
         STEP_FAIL(err, s, "count_include_pad is out of range");
+    if (s->selects < 0 || s->selects > (reads & KF_READS_SELECTS ? KF_SELECTS_ALL : 0))
+        STEP_FAIL(err, s, "selects is out of range");
     if (s->direct < 0 || s->direct > !!(reads & KF_READS_DIRECT)) STEP_FAIL(err, s, "direct is out of range");
     if (s->border_bias < 0 || s->border_bias > !!(reads & KF_READS_BORDER_BIAS))
         STEP_FAIL(err, s, "a bias table needs a conv step over pixels");

@@ -27,7 +27,7 @@ bool kf__assign_ends_in_float(const kf__graph *g, kf__vid v) {
         for (int k = 0; k < g->nodes[i].n_in; k++) {
             const kf__node *n = &g->nodes[i];
             if (n->in[k] != v) continue;
-            if (n->op == KF_OP_SOFTMAX || kf__head_is_float(g, n)) return true;
+            if (kf__op_is_float_head(n->op) || kf__head_is_float(g, n)) return true;
             const bool same = kf__op_keeps_integers(n->op) || clips_sigmoid(g, n);
             if (k == 0 && same && kf__assign_ends_in_float(g, n->out[0])) return true;
         }

@@ -87,7 +87,7 @@ static size_t top1(const float *x, size_t n) {
 }
 
 static void summarize(const kf__sim *s, float *scratch, kf__qreport *r) {
-    kf__vid v = s->graph->outputs[0];
+    kf__vid v = kf__graph_ranked(s->graph);
     size_t n = kf__sim_shape_of(s->graph, v).count, same = 0;
     kf_quantized_node all = {0};
     measure(s, v, scratch, &all);

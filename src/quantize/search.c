@@ -295,7 +295,7 @@ static kf_status split(search *s, const kf__qsamples *all) {
     if (!s->target->labels) return KF_OK;
     int32_t *labels = kf__arena_array(&s->arena, held, sizeof *labels);
     if (!labels) KF_FAIL_MEMORY(s->err, held * sizeof *labels);
-    size_t classes = kf__sim_shape_of(s->g, s->g->outputs[0]).count;
+    size_t classes = kf__sim_shape_of(s->g, kf__graph_ranked(s->g)).count;
     for (size_t i = 0; i < all->n; i++)
         if (s->target->labels[i] < 0 || (size_t)s->target->labels[i] >= classes)
             KF_FAIL(s->err, KF_ERR_ARGUMENT, "label %d of calibration sample %zu: the network has %zu classes",

@@ -130,14 +130,14 @@ static kf_status prepare_grid(kf__trial *t, kf__vid v) {
 /* What softmax or a sigmoid head reads, however the output is shaped afterwards: these logits show errors that
  * probabilities hide. Else the output. */
 static kf__vid logits_of(const kf__graph *g) {
-    kf__vid v = g->outputs[0];
+    kf__vid v = kf__graph_ranked(g);
     for (int32_t at = g->values[v].producer; at >= 0; at = g->values[v].producer) {
         const kf__node *n = &g->nodes[at];
-        if (n->op == KF_OP_SOFTMAX || kf__head_is_float(g, n)) return n->in[0];
+        if (kf__op_is_float_head(n->op) || kf__head_is_float(g, n)) return n->in[0];
         if (!kf__op_is_view(n->op)) break;
         v = n->in[0];
     }
-    return g->outputs[0];
+    return kf__graph_ranked(g);
 }
 
 static kf_status prepare(kf__trial *t, int threads) {

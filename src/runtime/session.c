@@ -12,7 +12,7 @@ typedef struct parts {
 } parts;
 
 static parts parts_of(const struct kf_model *m, size_t workers) {
-    const kf__ptensor *y = &m->p->tensors[m->p->outputs[0].tensor];
+    const kf__ptensor *y = &m->p->tensors[kf__program_ranked(m->p)->tensor];
     parts b = {.scores = kf__round_up(kf__ptensor_count(y) * sizeof(float), KF_ALIGN)};
     size_t rest = b.scores + (size_t)m->p->n_steps * sizeof(double);
     bool fits = kf__mul_size(m->scratch_bytes, workers, &b.scratch) && kf__add_size(rest, b.scratch, &b.all) &&

@@ -41,4 +41,14 @@ static inline kf__shape kf__shape_make(int rank, const int64_t *dim) {
 /** "1x3x224x224" into `buf`; returns buf. */
 const char *kf__shape_text(const kf__shape *s, char *buf, size_t size);
 
+/** How the largest numbers of a row are chosen, as bits. */
+enum {
+    KF_SELECTS_INDICES = 1,  /* their places, not themselves */
+    KF_SELECTS_SMALLEST = 2, /* the smallest come first */
+    KF_SELECTS_LAST = 4,     /* of equal ones the last, not the first */
+    KF_SELECTS_ALL = 7
+};
+/** Most that are chosen. */
+#define KF_MOST_SELECTED 1024
+
 #endif

@@ -95,10 +95,11 @@ def same(name, model, folder, verbs=("simplify", "export")):
     x = random.standard_normal([d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim]).astype("float32")
     numpy.save(feed, x)
     want = runtime(path, x)
-    status, err = kitfox("run", path, feed, "-o", out)
+    outs = [out] if len(want) == 1 else [f"{out[:-4]}.{k}.npy" for k in range(len(want))]
+    status, err = kitfox("run", path, feed, *(word for o in outs for word in ("-o", o)))
     if status:
         return check(name, False, err)
-    wrong = near(want[0], numpy.load(out))
+    wrong = [text for a, b in zip(want, outs) if (text := near(a, numpy.load(b)))]
     check(name, not wrong, wrong)
     for verb in verbs:
         written(path, x, want, verb, folder)
@@ -192,6 +193,36 @@ def sums(folder):
     same("sum3", net([*twice, ("Sum", ["@b", "@a"])]), folder)
     like = numpy.float32(1)
     same("cast_like", net([("CastLike", [like]), ("GlobalAveragePool",), ("Cast", [], {"to": TensorProto.FLOAT})]), folder)
+
+
+@case
+def choices(folder):
+    for keep in (KEEP, DROP):
+        for axis in (1, -1):
+            same(f"argmax{axis}_{keep['keepdims']}", net(FLAT + [("ArgMax", [], {"axis": axis, **keep})]), folder)
+    same("argmin", net(FLAT + [("ArgMin", [], {"axis": 1, **DROP})]), folder)
+    same("argmax_softmax", net(FLAT + [("Softmax", [], {"axis": 1}), ("ArgMax", [], {"axis": 1, **DROP})]), folder)
+    same("argmax_pixel", net([("GlobalAveragePool",), ("ArgMax", [], {"axis": 1, **DROP})]), folder)
+    same("argmax_map", net([("ArgMax", [], {"axis": 1, **DROP})]), folder)
+    same("argmax_rank1", net(FLAT + [("Squeeze", [[0]]), ("ArgMax", [], {"axis": 0, **DROP})]), folder)
+    ties = [("Mul", [numpy.zeros((1, 7))])]
+    for last in (0, 1):
+        same(f"argmax_ties{last}", net(FLAT + ties + [("ArgMax", [], {"axis": 1, "select_last_index": last})]), folder)
+    for largest in (0, 1):
+        for ends in (["TopK0", "TopK1"], ["TopK1", "TopK0"], ["TopK1"], ["TopK0"]):
+            top = ("TopK", [[3]], {"largest": largest, "parts": 2, "axis": 1})
+            same(f"topk{largest}_{'_'.join(ends)}", net(FLAT + [top], outputs=ends), folder, ("simplify", "export") if largest else ())
+    same("topk_all", net(FLAT + ties + [("TopK", [[7]], {"parts": 2})], outputs=["TopK1"]), folder)
+    same("topk_opset9", net(FLAT + [("TopK", [], {"parts": 2, "k": 2})], 9, outputs=["TopK0", "TopK1"]), folder)
+    same("scores_too", net(FLAT + ["s", ("ArgMax", [], {"axis": 1}), "i"], outputs=["s", "i"]), folder)
+    same("log_softmax", net(FLAT + [("LogSoftmax", [], {"axis": 1})]), folder)
+    same("log_softmax_far", net(FLAT + [("Mul", [200.0]), ("LogSoftmax", [], {"axis": -1})]), folder)
+    same("log_softmax_map", net([("LogSoftmax", [], {"axis": 1})]), folder)
+    refused("argmax_batch", net(FLAT + [("ArgMax", [], {"axis": 0})], shape=[2, 3, 8, 6]), folder, "ArgMax .. another axis")
+    refused("argmax_rows", net([("ArgMax", [], {"axis": 2})]), folder, "ArgMax .. another axis")
+    refused("topk_many", net(FLAT + [("TopK", [[8]], {"parts": 2})], outputs=["TopK0"]), folder, "TopK .. k is 8 .. 7 elements")
+    unsorted = ("TopK", [[3]], {"parts": 2, "sorted": 0})
+    refused("topk_unsorted", net(FLAT + [unsorted], outputs=["TopK0"]), folder, "TopK .. sorted")
 
 
 if __name__ == "__main__":

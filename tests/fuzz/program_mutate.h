@@ -12,7 +12,8 @@ static const json_int_t PM_INTS[] = {0,     1,     2,       3,         4,   5,  
                                      65535, 65536, 1 << 20, INT32_MAX, -1,  -2,  -3,  -128, -32768, INT32_MIN};
 static const char *const PM_FIELDS[] = {"kh",          "kw",     "sh",  "sw",  "dh",        "dw",
                                         "group",       "pt",     "pl",  "pb",  "pr",        "count_include_pad",
-                                        "border_bias", "direct", "qlo", "qhi", "pool_qmax", "hidden_qmax"};
+                                        "border_bias", "direct", "qlo", "qhi", "pool_qmax", "hidden_qmax",
+                                        "selects"};
 static const double PM_NUMBERS[] = {0, 1e-30, 1e-45, 1e30, 1e38, 1e39, -1, 1e-31, 0.5, 1e308, 1, 0.004};
 
 typedef struct pm_state {

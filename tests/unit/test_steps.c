@@ -289,6 +289,7 @@ static void break_extents(const breaking *b) {
         int32_t *d[4] = {&t->n, &t->h, &t->w, &t->c};
         for (int i = 0; i < 4; i++) {
             if (k == 0 && (i == 1 || i == 2) && y->h == 1 && y->w == 1 && t->h > 1) continue; /* all of any image */
+            if (k == 0 && i == 3 && b->s->op == KF_STEP_TOP) continue;                        /* some of any number */
             *d[i] += 2;
             step_refused(b, "extent of tensor", 4 * k + i);
             *d[i] -= 2;
@@ -378,6 +379,7 @@ static void break_fields(const breaking *b) {
     kf__step *s = b->s;
     const unsigned r = reads(b->f);
     WITH(b, s->count_include_pad, 2, "count_include_pad", 2);
+    WITH(b, s->selects, r & KF_READS_SELECTS ? 8 : 1, "selects", 0);
     WITH(b, s->direct, r & KF_READS_DIRECT ? 2 : 1, "direct", 1);
     WITH(b, s->border_bias, r & KF_READS_BORDER_BIAS ? 2 : 1, "border_bias", 1);
     if (!(r & KF_READS_COUNT_PAD) && kf__step_info_of(s->op)->window == KF_WINDOW_NONE)

@@ -116,7 +116,7 @@ kf_status kf_graph_set_input_range(kf_graph *graph, int32_t range, kf_error *err
 
 /* Elements of output 0, of one picture: each has a name. Shapes that need folding are known when it is optimized. */
 static kf_status check_labels(const kf__graph *g, int32_t n, kf_error *err) {
-    const kf__value *v = &g->values[g->outputs[0]];
+    const kf__value *v = &g->values[kf__graph_ranked(g)];
     size_t count = 0;
     if (!n || v->shape.rank < 0 || !kf__shape_count(&v->shape, &count)) return KF_OK;
     if (v->shape.rank > 1 && v->shape.dim[0] > 1) count /= (size_t)v->shape.dim[0];

@@ -114,7 +114,7 @@ static kf_status find_padding(const kf__graph *g, uint64_t max_fold_bytes, bool 
  * as if it were. */
 static kf_status read_beside(const kf__graph *g, const char *path, const kf_import_options *o, kf__sidecar *s,
                              kf_error *err) {
-    const kf__shape *out = &g->values[g->outputs[0]].shape;
+    const kf__shape *out = &g->values[kf__graph_ranked(g)].shape;
     kf_error why = {KF_OK, ""};
     char text[KF_ERROR_TEXT + 32];
     *s = (kf__sidecar){0};

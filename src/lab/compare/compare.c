@@ -125,7 +125,8 @@ static bool ranks_classes(const kf_comparison *w) {
     kf_model_info info = {.size = sizeof info};
     kf_tensor out;
     kf_model_get_info(w->models[0], &info, NULL);
-    if (w->classes < 2 || kf_model_output(w->models[0], 0, &out, NULL) != KF_OK) return false;
+    if (w->classes < 2 || kf_model_output(w->models[0], kf_model_ranked(w->models[0]), &out, NULL) != KF_OK)
+        return false;
     for (int32_t d = 2; d < out.rank; d++)
         if (out.shape[d] != 1) return false;
     return kf_model_label(w->models[0], 0) || !ends_in_pool(w->models[0], info.n_steps);
@@ -188,7 +189,7 @@ static kf_status check(const job *j, kf_error *err) {
     if (j->o.threads < 0 || j->o.threads > KF_MAX_THREADS)
         KF_FAIL(err, KF_ERR_ARGUMENT, "%d threads; 0 to %d are needed", j->o.threads, KF_MAX_THREADS);
     if (w->samples->n == 0) KF_FAIL(err, KF_ERR_ARGUMENT, "there are no samples to compare on");
-    for (int i = 0; i < 2; i++) KF_TRY(kf_model_output(w->models[i], 0, &out[i], err));
+    for (int i = 0; i < 2; i++) KF_TRY(kf_model_output(w->models[i], kf_model_ranked(w->models[i]), &out[i], err));
     if (out[0].bytes != out[1].bytes)
         KF_FAIL(err, KF_ERR_ARGUMENT, "A has %zu outputs, B has %zu; models of one task can be compared",
                 out[0].bytes / sizeof(float), out[1].bytes / sizeof(float));
@@ -263,7 +264,7 @@ kf_status kf_samples_labels(const kf_samples *samples, const char *folder, const
     *labels = NULL;
     kf_dataset_options_init(&o);
     o.model = model, o.notice = notice, o.user = user, o.optional = 1;
-    KF_TRY(kf_model_output(model, 0, &out, err));
+    KF_TRY(kf_model_output(model, kf_model_ranked(model), &out, err));
     KF_TRY(kf_dataset_open(folder, &o, &d, err));
     kf_status st = KF_OK;
     if (kf_dataset_fits(d)) {

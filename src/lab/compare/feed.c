@@ -65,7 +65,7 @@ static kf_status forward(const kf_comparison *w, int side, kf_session *s, const 
     kf_model_get_info(w->models[side], &info, NULL);
     if (in->tensor.data && in->tensor.dtype == KF_U8) return run_pixels(s, &in->tensor, to, w->classes, err);
     if (in->tensor.data) {
-        kf_status st = kf_model_output(w->models[side], 0, &out, err);
+        kf_status st = kf_model_output(w->models[side], kf_model_ranked(w->models[side]), &out, err);
         out.data = to;
         return st == KF_OK ? kf_session_run(s, &in->tensor, 1, &out, 1, err) : st;
     }

@@ -159,7 +159,7 @@ kf_status kf__classes_find(const kf__classes *c, int64_t *to, bool *fit, kf_erro
     kf_tensor out;
     size_t used = 0, matched = 0, first = c->n;
     int32_t of[2] = {0, 0};
-    KF_TRY(kf_model_output(c->model, 0, &out, err));
+    KF_TRY(kf_model_output(c->model, kf_model_ranked(c->model), &out, err));
     size_t classes = kf__labels_classes(&out);
     *fit = true;
     for (size_t i = 0; i < c->n; i++) {

@@ -274,7 +274,7 @@ kf_status kf_labels_fit(kf_labels *labels, const kf_model *model, kf_message_fn 
     int shift;
     if (!model) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_labels_fit: a model is needed");
     if (!labels || !labels->n) return KF_OK;
-    KF_TRY(kf_model_output(model, 0, &out, err));
+    KF_TRY(kf_model_output(model, kf_model_ranked(model), &out, err));
     KF_TRY(kf__labels_shift(labels, kf__labels_classes(&out), kf_model_label(model, 0), notice, user, &shift, err));
     if (shift > 0) return put_background(labels, err);
     if (shift == 0) return KF_OK;

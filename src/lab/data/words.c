@@ -6,7 +6,8 @@
 
 static const char *const SCORES[KF_SCORES_KIND_COUNT] = {
     [KF_SCORES_UNKNOWN] = "unknown",         [KF_SCORES_LOGITS] = "logits", [KF_SCORES_PROBABILITIES] = "probabilities",
-    [KF_SCORES_INDEPENDENT] = "independent", [KF_SCORES_LOG] = "log",       [KF_SCORES_FEATURES] = "features"};
+    [KF_SCORES_INDEPENDENT] = "independent", [KF_SCORES_LOG] = "log",       [KF_SCORES_FEATURES] = "features",
+    [KF_SCORES_INDICES] = "indices",         [KF_SCORES_TOP] = "top"};
 static const char *const TAKES[KF_TAKES_COUNT] = {[KF_TAKES_UNKNOWN] = "unknown",
                                                   [KF_TAKES_PIXELS] = "pixels",
                                                   [KF_TAKES_NORMALIZED] = "normalized",
@@ -25,7 +26,7 @@ const char *kf_takes_name(kf_takes takes) { return (unsigned)takes < KF_TAKES_CO
 const char *kf_origin_name(kf_origin origin) { return (unsigned)origin < KF_ORIGIN_COUNT ? ORIGINS[origin] : NULL; }
 
 kf_status kf_scores_kind_from_name(const char *name, kf_scores_kind *out, kf_error *err) {
-    for (int i = KF_SCORES_LOGITS; name && out && i < KF_SCORES_KIND_COUNT; i++)
+    for (int i = KF_SCORES_LOGITS; name && out && i <= KF_SCORES_FEATURES; i++)
         if (strcmp(SCORES[i], name) == 0) {
             *out = (kf_scores_kind)i;
             return KF_OK;

@@ -212,7 +212,7 @@ kf_status kf_evaluate(const kf_model *model, const kf_dataset *dataset, const kf
     KF_TRY(kf_info_write(out, &e, "kf_evaluation", err));
     kf_evaluate_options_init(&w.o);
     KF_TRY(kf_options_read(&w.o, options, "kf_evaluate_options", err));
-    KF_TRY(kf_model_output(model, 0, &scores, err));
+    KF_TRY(kf_model_output(model, kf_model_ranked(model), &scores, err));
     KF_TRY(kf__answers_picture(model, err));
     if (w.o.limit && w.o.limit < w.n) w.n = w.o.limit;
     w.top = w.o.top > TOP ? (size_t)w.o.top : TOP;

@@ -50,7 +50,7 @@ static kf_status find(const kf_samples *samples, const char *folder, const kf_mo
     kf_tensor out;
     kf_dataset_options_init(&o);
     o.model = m, o.notice = l->notice, o.user = l->user, o.optional = 1;
-    KF_TRY(kf_model_output(m, 0, &out, err));
+    KF_TRY(kf_model_output(m, kf_model_ranked(m), &out, err));
     KF_TRY(kf_dataset_open(folder, &o, &d, err));
     int64_t classes = out.rank > 1 ? out.shape[1] : 1;
     *found = kf_dataset_fits(d) ? match(d, samples, classes, to) : 0;

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "rewrite/written.h"
 
@@ -29,8 +30,10 @@ static kf_status describe(const kf_graph *g, kf_status (*get)(const kf_graph *, 
         kf_status st = get(g, i, x, err);
         if (st != KF_OK) return st;
         x->data = NULL;
-        if (x->dtype != KF_F32 && (x->dtype != KF_U8 || get != kf_graph_input))
-            KF_FAIL(err, KF_ERR_UNSUPPORTED, "%.200s: only float32 can be checked; use --check 0", x->name);
+        const bool odd = get == kf_graph_input ? x->dtype == KF_U8 : x->dtype == KF_I64; /* ArgMax gives int64 */
+        if (x->dtype != KF_F32 && !odd)
+            KF_FAIL(err, KF_ERR_UNSUPPORTED,
+                    "%.200s: only float32, uint8 inputs and int64 outputs can be checked; use --check 0", x->name);
         x->data = calloc(x->bytes + 1, 1);
         if (!x->data) KF_FAIL(err, KF_ERR_MEMORY, "%.200s: out of memory for the check; use --check 0", x->name);
         t->n++;
@@ -55,7 +58,8 @@ static void randomize(tensors *t, uint64_t *state) {
 static double difference(const kf_tensor *a, const kf_tensor *b) {
     const float *x = a->data, *y = b->data;
     double largest = 0, size = 1e-30;
-    if (a->bytes != b->bytes) return INFINITY;
+    if (a->bytes != b->bytes || a->dtype != b->dtype) return INFINITY;
+    if (a->dtype != KF_F32) return memcmp(x, y, a->bytes) == 0 ? 0 : INFINITY;
     for (size_t i = 0; i < a->bytes / sizeof *x; i++) {
         if (x[i] == y[i] || (isnan(x[i]) && isnan(y[i]))) {
             if (isfinite(x[i])) size = fmax(size, fabs((double)x[i]));

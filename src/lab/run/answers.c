@@ -29,7 +29,7 @@ kf_status kf__answers_session(const kf_model *m, int32_t threads,
 kf_status kf_labels_check(const kf_labels *labels, const kf_model *model, kf_error *err) {
     kf_tensor out;
     if (!labels || !labels->n) return KF_OK;
-    KF_TRY(kf_model_output(model, 0, &out, err));
+    KF_TRY(kf_model_output(model, kf_model_ranked(model), &out, err));
     size_t classes = kf__labels_classes(&out);
     if ((size_t)labels->n == classes) return KF_OK;
     KF_FAIL(err, KF_ERR_ARGUMENT, "%d labels; the model has %zu classes; use the list that belongs to it", labels->n,

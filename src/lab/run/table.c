@@ -17,7 +17,7 @@ static kf_status describe(const kf_model *m, kf_bench_row *row, kf_error *err) {
     kf_model_info info = {.size = sizeof info};
     kf_tensor in, out;
     KF_TRY(kf_model_input(m, 0, &in, err));
-    KF_TRY(kf_model_output(m, 0, &out, err));
+    KF_TRY(kf_model_output(m, kf_model_ranked(m), &out, err));
     KF_TRY(kf_model_get_info(m, &info, err));
     row->classes = (int64_t)(out.bytes / sizeof(float));
     row->parameters = info.stored_parameters > 0 ? info.stored_parameters : info.parameters;

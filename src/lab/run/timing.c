@@ -57,7 +57,7 @@ static kf_status open_session(runner *w, kf_error *err) {
 static kf_status prepare(runner *w, kf_error *err) {
     KF_TRY(open_session(w, err));
     KF_TRY(kf_model_input(w->all->m, 0, &w->in, err));
-    KF_TRY(kf_model_output(w->all->m, 0, &w->out, err));
+    KF_TRY(kf_model_output(w->all->m, kf_model_ranked(w->all->m), &w->out, err));
     w->in.data = calloc(1, w->in.bytes), w->out.data = malloc(w->out.bytes);
     if (!w->in.data || !w->out.data)
         KF_FAIL(err, KF_ERR_MEMORY, "out of memory for %zu bytes of input and output; close other programs",

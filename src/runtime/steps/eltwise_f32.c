@@ -51,17 +51,19 @@ kf_status kf__prepare_product_f32(kf__preparing *k) {
     return KF_OK;
 }
 
-static void softmax(const float *x, size_t n, float *y) {
+static void softmax(const float *x, size_t n, bool log, float *y) {
     float top = x[0], sum = 0;
     for (size_t i = 1; i < n; i++) top = x[i] > top ? x[i] : top;
     for (size_t i = 0; i < n; i++) sum += y[i] = expf(x[i] - top);
-    for (size_t i = 0; i < n; i++) y[i] /= sum;
+    const float below = log ? top + logf(sum) : 0;
+    for (size_t i = 0; i < n; i++) y[i] = log ? x[i] - below : y[i] / sum;
 }
 
 static void run_softmax(const kf__exec *x, const kf__prepared *s) {
     kf__job j = kf__job_of(x, s);
     size_t c = (size_t)j.out->c, rows = kf__ptensor_count(j.out) / c;
-    for (size_t r = 0; r < rows; r++) softmax(kf__f32_of(j.src) + r * c, c, (float *)(void *)j.dst + r * c);
+    for (size_t r = 0; r < rows; r++)
+        softmax(kf__f32_of(j.src) + r * c, c, j.s->op == KF_STEP_LOG_SOFTMAX, (float *)(void *)j.dst + r * c);
 }
 
 kf_status kf__prepare_softmax_f32(kf__preparing *k) {
