@@ -73,12 +73,21 @@ static void resized_size(const kf_image *in, const kf_preprocess *p, int32_t *w,
     } else if (p->crop == KF_CROP_FIT_PAD) {
         *h = p->height;
         *w = (int32_t)kf__min_i64(p->width, (int64_t)ceil((double)p->height * in->width / in->height));
-    } else { /* scales the short (or long) side; the other keeps the ratio, truncated */
-        bool by_width = (p->crop == KF_CROP_BORDER) == (in->width >= in->height);
-        double side = by_width ? scale_w : scale_h;
-        *w = side_of(by_width ? side : side * in->width / in->height);
-        *h = side_of(by_width ? side * in->height / in->width : side);
+    } else if (p->crop == KF_CROP_CENTER && scale_w == scale_h) { /* the short side; the other is truncated */
+        bool wide = in->width >= in->height;
+        *w = side_of(wide ? scale_h * in->width / in->height : scale_w);
+        *h = side_of(wide ? scale_h : scale_w * in->height / in->width);
+    } else { /* covers the input, or fits into it: both sides are rounded */
+        double over_w = in->width / scale_w, over_h = in->height / scale_h;
+        double ratio = p->crop == KF_CROP_BORDER ? fmax(over_w, over_h) : fmin(over_w, over_h);
+        *w = side_of(nearbyint(in->width / ratio));
+        *h = side_of(nearbyint(in->height / ratio));
     }
+}
+
+/* Where the input begins in the resized picture: negative where it is wider than that. */
+static int32_t begin_of(int32_t resized, int32_t input) {
+    return resized < input ? -((input - resized) / 2) : round_half_even((resized - (double)input) / 2);
 }
 
 kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_image *out, kf_error *err) {
@@ -93,8 +102,7 @@ kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_ima
     kf_image seen;
     resized_size(in, p, &w, &h);
     bool pad = p->crop == KF_CROP_FIT_PAD;
-    int32_t x0 = pad ? 0 : round_half_even((w - (double)p->width) / 2),
-            y0 = pad ? 0 : round_half_even((h - (double)p->height) / 2);
+    int32_t x0 = pad ? 0 : begin_of(w, p->width), y0 = pad ? 0 : begin_of(h, p->height);
     int32_t x = (int32_t)kf__max_i64(x0, 0), y = (int32_t)kf__max_i64(y0, 0); /* only what the crop leaves is resized */
     const int32_t right = x + (int32_t)kf__min_i64(w, p->width), bottom = y + (int32_t)kf__min_i64(h, p->height);
     const kf__resize r = {{w, h}, p->filter, p->pillow, {0, 0, in->width, in->height}, {x, y, right, bottom}};
