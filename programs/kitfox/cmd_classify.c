@@ -6,6 +6,7 @@
 #include "common/cli.h"
 #include "common/kinds.h"
 #include "kitfox/bench.h"
+#include "kitfox/classify_list.h"
 #include "kitfox/classify_print.h"
 
 enum { KEY_NO_EXIF = 1000, KEY_STRICT };
@@ -52,15 +53,17 @@ static kf_origin origin_of(const kf_model *m) {
     return info.preprocess_origin;
 }
 
-static kf_status run(const options *o, const kf_model *m, int first, classify_printing *p, kf_error *err) {
+static kf_status run(const options *o, const kf_model *m, const kf_samples *files, classify_printing *p,
+                     kf_error *err) {
     kf_classify_options co;
     kf_classify_options_init(&co);
     co.top = (int32_t)o->k, co.threads = o->common.threads, co.no_exif = o->no_exif, co.labels = &o->labels;
     co.picture = classify_print, co.fewer_threads = cli_fewer_threads, co.user = p;
-    kf_status st =
-        kf_classify_files(m, (const char *const *)o->args + first, (size_t)(o->n_args - first), &co, NULL, err);
+    kf_status st = kf_classify_files(m, (const char *const *)files->paths, files->n, &co, NULL, err);
     return st == KF_ERR_CANCELLED ? KF_OK : st; /* by --strict: the picture has been named */
 }
+
+static bool is_picture(const char *path) { return cli_kind_of(path) == CLI_PICTURE || classify_is_folder(path); }
 
 /* A first argument that is no picture is a model where a picture follows: a wrong name must not send the picture to the
  * built-in network. False: a usage error was printed. */
@@ -68,7 +71,7 @@ static bool find_model(const options *o, const char *name, int *first) {
     const char *given = o->n_args > 0 ? o->args[0] : "-";
     bool model = cli_is_model(given);
     if (!model && o->n_args > 1 && strcmp(given, "-") != 0)
-        model = cli_kind_of(given) == CLI_UNKNOWN && cli_kind_of(o->args[1]) == CLI_PICTURE;
+        model = cli_kind_of(given) == CLI_UNKNOWN && !classify_is_folder(given) && is_picture(o->args[1]);
     *first = model;
     if (o->n_args <= *first) {
         cli_usage(name, "no picture given; [MODEL] IMAGE... is needed");
@@ -87,7 +90,8 @@ int cmd_classify(int argc, char **argv) {
     const struct argp argp = {OPTIONS,
                               parse,
                               "[MODEL] IMAGE...",
-                              "Top-k labels of each picture (JPEG, PNG, WebP, BMP, GIF, PPM; - is standard input).",
+                              "Top-k labels of each picture (JPEG, PNG, WebP, BMP, GIF, PPM; - is standard input). A "
+                              "folder stands for the pictures in it.",
                               children,
                               NULL,
                               NULL};
@@ -100,19 +104,22 @@ int cmd_classify(int argc, char **argv) {
     kf_model *m = NULL;
     cli_common import = o.common;
     import.labels = NULL; /* applied here, so that they serve compiled models too */
-    kf_status st = KF_OK;
-    if (o.annotate)
-        st = cli_annotate_check(o.annotate, (const char *const *)o.args, (size_t)o.n_args, (size_t)first,
-                                o.common.labels, &err);
+    kf_samples all = {0}; /* the model too, as --annotate must not overwrite it */
+    kf_status st = classify_list((const char *const *)o.args, o.n_args, &all, &err);
+    if (st == KF_OK && o.annotate)
+        st =
+            cli_annotate_check(o.annotate, (const char *const *)all.paths, all.n, (size_t)first, o.common.labels, &err);
     if (st == KF_OK && o.common.labels) st = kf_labels_load(o.common.labels, &o.labels, &err);
     if (st == KF_OK) st = cli_load_model(model, &import, &m, &err);
     if (st == KF_OK) st = cli_labels(o.common.labels, m, &o.labels, &err);
     classify_printing p = {.model = model ? model : "everyday10", .annotate = o.annotate, .origin = origin_of(m)};
     p.json = o.common.json, p.strict = o.strict;
-    if (st == KF_OK) st = run(&o, m, first, &p, &err);
+    const kf_samples files = {.paths = all.paths + first, .n = all.n - (size_t)first};
+    if (st == KF_OK) st = run(&o, m, &files, &p, &err);
     if (st != KF_OK) cli_fail(&err);
     kf_model_destroy(&m);
     kf_labels_free(&o.labels);
+    kf_samples_free(&all);
     if (p.skipped && p.done && !o.strict) cli_note_skipped(p.skipped, p.done + p.skipped);
     return st != KF_OK || p.failed || p.skipped ? EXIT_FAILED : EXIT_DONE;
 }

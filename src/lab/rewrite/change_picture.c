@@ -36,6 +36,18 @@ static void set_short_side(kf_preprocess *p, int64_t width, int32_t resize) {
     p->crop = KF_CROP_CENTER;
 }
 
+static kf_status check_resize(int32_t resize, int64_t width, int64_t height, kf_error *err) {
+    if (width != height)
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "--resize %d: the input is %lld x %lld pixels, and a short side is enough for a square alone; say "
+                "--crop-mode (center, squash, border, fit-pad) and --crop-pct",
+                resize, (long long)width, (long long)height);
+    if (resize < width)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "--resize %d: less than the input's side of %lld pixels", resize,
+                (long long)width);
+    return KF_OK;
+}
+
 kf_status kf_graph_change_picture(kf_graph *graph, const kf_preprocess *given, uint32_t fields, int32_t resize,
                                   kf_error *err) {
     kf_graph_info info = {.size = sizeof info};
@@ -50,8 +62,7 @@ kf_status kf_graph_change_picture(kf_graph *graph, const kf_preprocess *given, u
     const int high = nhwc ? 1 : 2;
     int64_t height = in.rank == 4 ? in.shape[high] : p.height;
     int64_t width = in.rank == 4 ? in.shape[high + 1] : p.width;
-    if (resize && (width != height || resize < width))
-        KF_FAIL(err, KF_ERR_ARGUMENT, "--resize needs a square input, and at least its size");
+    if (resize) KF_TRY(check_resize(resize, width, height, err));
     if (resize) set_short_side(&p, width, resize);
     kf_preprocess_copy(&p, given, fields);
     return kf_graph_set_preprocess(graph, &p, err);
