@@ -167,8 +167,9 @@ static size_t absolute(runs *r, size_t n, const uint8_t *p, size_t room) {
     size_t bytes = four ? (n + 1) / 2 : n;
     if (bytes > room) return 0;
     for (size_t i = 0; i < n; i++) {
-        uint8_t nibble = four ? p[i / 2] >> (i % 2 ? 0 : 4) & 15 : 0;
-        put(r, four ? nibble : p[i]);
+        uint8_t pair = p[four ? i / 2 : i], nibble = pair >> 4;
+        if (i % 2) nibble = pair & 15;
+        put(r, four ? nibble : pair);
     }
     r->x += n;
     return bytes;

@@ -102,7 +102,8 @@ kf_status kf_image_preprocess(const kf_image *in, const kf_preprocess *p, kf_ima
     kf_image seen;
     resized_size(in, p, &w, &h);
     bool pad = p->crop == KF_CROP_FIT_PAD;
-    int32_t x0 = pad ? 0 : begin_of(w, p->width), y0 = pad ? 0 : begin_of(h, p->height);
+    int32_t x0 = pad ? 0 : begin_of(w, p->width);
+    int32_t y0 = pad ? 0 : begin_of(h, p->height);
     int32_t x = (int32_t)kf__max_i64(x0, 0), y = (int32_t)kf__max_i64(y0, 0); /* only what the crop leaves is resized */
     const int32_t right = x + (int32_t)kf__min_i64(w, p->width), bottom = y + (int32_t)kf__min_i64(h, p->height);
     const kf__resize r = {{w, h}, p->filter, p->pillow, {0, 0, in->width, in->height}, {x, y, right, bottom}};

@@ -156,7 +156,7 @@ def over(name, path, number, option, *more):
     """Nothing is wrong with the file, but running it would take more than the limit: a model may be looked at."""
     code, _, err = run("info", path)
     check(f"{name}: info looks at it", code == 0, (code, err))
-    for verb in ("bench", "-n", "1"), ("run", "-o", path + ".npy", path + ".npy"):
+    for verb in ("bench", "-n", "1"), ("run", "-o", path + ".npz", path + ".npy"):
         code, _, err = run(verb[0], path, *verb[1:], *more)
         found = re.search(r"([0-9]+); at most ([0-9]+) are accepted", err)
         check(f"{name}: {verb[0]} names both numbers, and the option", code == 1 and option in err and found and

@@ -71,7 +71,7 @@ def suggestions():
     for args, text in ((["clasify"], "did you mean classify?"), (["qauntize"], "did you mean quantize?"), (["Info"], "did you mean info?"), (["xyzzy"], "try one of"),
                        (["classify", "--tpo", "3"], "did you mean --top?"), (["eval", "--dtaa=x"], "did you mean --data?"), (["compare", "--limits", "3"], "did you mean --limit?"),
                        (["zoo", "--nothing-like-it"], "there is no such option; --help"), (["zoo", "-p", "x"], "-p: there is no such option"), (["zoo", "-Nx"], "-N: there is no such"),
-                       (["classify", "--max", "3"], "which one: --max-fold-bytes, --max-memory, --max-operations?"), (["info", "--arch"], "--arch: its argument is missing"),
+                       (["classify", "--max", "3"], "which one: --max-pixels, --max-fold-bytes, --max-memory, --max-operations?"), (["info", "--arch"], "--arch: its argument is missing"),
                        (["info", "-a"], "-a: its argument is missing"), (["info", "--nodes=3"], "--nodes: takes no argument"), (["info", "--\x1b[31m"], "--\\x1b[31m: there is no such")):
         code, out, err = run(*args)
         check(" ".join(args), code == 2 and out == "" and text in err and "\x1b" not in err, (code, out, err))
