@@ -23,6 +23,7 @@ passed=0 failed=0 skipped=0
 
 ENVIRONMENT=(env) # of setup: the compiler
 TESTS=()          # names of the tests to run; none: all
+TARGETS=()        # what to build; none: all
 LEAVE=()          # suites to leave out, as options
 SLOWER=4          # factor on time limits: a busy machine fails no test
 FAILED=()         # what failed, as tier:test
@@ -34,7 +35,7 @@ build() {
   if [ ! -f "$dir/build.ninja" ]; then
     "${ENVIRONMENT[@]}" meson setup "$dir" "$@" >"$log" 2>&1 || { cat "$log"; failed=$((failed + 1)); return 1; }
   fi
-  ninja -C "$dir" -j "$jobs" >"$log" 2>&1 || { tail -40 "$log"; failed=$((failed + 1)); return 1; }
+  ninja -C "$dir" -j "$jobs" ${TARGETS[@]+"${TARGETS[@]}"} >"$log" 2>&1 || { tail -40 "$log"; failed=$((failed + 1)); return 1; }
 }
 
 # Build one configuration and add up its test results.
@@ -112,6 +113,8 @@ if [ $full = yes ]; then
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
   campaign
   emulated_x86
-  emulated_aarch64
+  emulated_aarch64 all
+else
+  emulated_kernels
 fi
 finish

@@ -1,17 +1,23 @@
 # Programs of a build on other processors, under qemu-user. Sourced by test.sh, whose counters it adds to.
-# The emulator ends a program that executes what the CPU lacks. Tests do not see ../shared: its networks take too long.
+# The emulator ends a program that executes what the CPU lacks. Most tests do not see ../shared: its networks take too long.
 
-# One result: what, then a command whose output is shown only when it fails; 77 is a skipped test, as for Meson.
+# emulated_result WHAT STATUS LOG: count and print one result; the output only of what fails. 77 is a skipped test, as for
+# Meson.
+emulated_result() {
+  case $2 in
+    0) passed=$((passed + 1)); echo "ok    $1" ;;
+    77) skipped=$((skipped + 1)); echo "SKIP  $1: $(tail -1 "$3")" ;;
+    *) failed=$((failed + 1)); FAILED+=("emulated:${1// /-}"); echo "FAIL  $1 (exit $2)"; tail -20 "$3" ;;
+  esac
+}
+
+# emulated_test WHAT COMMAND...
 emulated_test() {
   local what=$1 log=/tmp/kitfox-emulated.$$ status
   shift
   "$@" >"$log" 2>&1
   status=$?
-  case $status in
-    0) passed=$((passed + 1)); echo "ok    $what" ;;
-    77) skipped=$((skipped + 1)); echo "SKIP  $what: $(tail -1 "$log")" ;;
-    *) failed=$((failed + 1)); echo "FAIL  $what (exit $status)"; tail -20 "$log" ;;
-  esac
+  emulated_result "$what" $status "$log"
   rm -f "$log"
 }
 
@@ -26,23 +32,38 @@ classify_emulated() {
   rm -f "$top"
 }
 
-# emulate ARCH CPU BUILD TEST...: test programs of a build, by their paths under its tests folder; `classify` stands for
-# the program kitfox on the example pictures.
+# One entry of `emulate`: a test program by its path under the tests folder of the build, with arguments; `classify`
+# stands for the program kitfox on the example pictures. Only e2e/test_runtime sees ../shared.
+emulated_program() {
+  local arch=$1 cpu=$2 build=$3 root=$4 shared=
+  shift 4
+  case $1 in
+    classify) classify_emulated "$build" "qemu-$arch" -cpu "$cpu"; return ;;
+    e2e/test_runtime) shared=$PWD/../shared ;;
+  esac
+  KITFOX_EMULATED=1 KITFOX_SOURCE=$root KITFOX_SHARED=${shared:-$root/../shared} timeout 900 \
+    "qemu-$arch" -cpu "$cpu" "$build/tests/$1" "${@:2}"
+}
+
+# emulate ARCH CPU BUILD TEST...: as many at once as there are processors.
 emulate() {
-  local arch=$1 cpu=$2 build=$3 test root=/tmp/kitfox-root.$$/kitfox
+  local arch=$1 cpu=$2 build=$3 test log logs=/tmp/kitfox-logs.$$ root=/tmp/kitfox-root.$$/kitfox
   shift 3
   echo "== emulated $cpu"
-  mkdir -p "$root"
+  mkdir -p "$root" "$logs"
   for test in data examples tests; do ln -sfn "$PWD/$test" "$root/$test"; done
   for test in "$@"; do
-    case $test in
-      classify) emulated_test "$cpu classify" classify_emulated "$build" "qemu-$arch" -cpu "$cpu" ;;
-      *)
-        emulated_test "$cpu $test" env KITFOX_EMULATED=1 KITFOX_SOURCE="$root" timeout 900 \
-          "qemu-$arch" -cpu "$cpu" "$build/tests/$test" ;;
-    esac
+    while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do wait -n; done
+    log=$logs/${test//[\/ ]/-}
+    # The words of an entry are a program and its arguments.
+    { emulated_program "$arch" "$cpu" "$build" "$root" $test >"$log" 2>&1; echo $? >"$log.status"; } &
   done
-  rm -rf "/tmp/kitfox-root.$$"
+  wait
+  for test in "$@"; do
+    log=$logs/${test//[\/ ]/-}
+    emulated_result "$cpu $test" "$(cat "$log.status")" "$log"
+  done
+  rm -rf "$logs" "/tmp/kitfox-root.$$"
 }
 
 # A part of the suite that cannot run here, in one line.
@@ -66,11 +87,13 @@ emulated_x86() {
   echo "== emulated took $((SECONDS - begin)) s"
 }
 
-# Cross-built for aarch64 and run: unit tests, kernel checks, hashes and int8 on a core that has all the emulator knows,
-# some of it on an old one.
+# Cross-built for aarch64 and run on an old core, on one with dot products and on one that has all the emulator knows.
+# With `all`, the rest of the programs in C too, on the last of them.
 emulated_aarch64() {
-  local begin=$SECONDS build=build/test-aarch64 test
-  local tests=(classify "${KERNEL_CHECKS[@]}" e2e/test_hashes e2e/test_int8)
+  local begin=$SECONDS build=build/test-aarch64 core test rest=()
+  local tests=(kernels/check_int kernels/check_gemm kernels/check_dwconv kernels/check_eltwise kernels/check_bytes)
+  tests+=(kernels/check_hashes e2e/test_int8 unit/test_session unit/test_format unit/test_cpu unit/test_os classify)
+  tests+=("e2e/test_runtime everyday10 mobilenetv3_small_050")
   [ "$(uname -m)" != aarch64 ] || { skip "this machine is aarch64; nothing is cross-built for it"; return; }
   if ! install_packages "${AARCH64_PACKAGES[@]}" 2>/dev/null || ! command -v aarch64-linux-gnu-gcc >/dev/null; then
     skip "compiler, libraries and emulator for aarch64 are not here and cannot be installed"
@@ -78,22 +101,76 @@ emulated_aarch64() {
   fi
   echo "== aarch64"
   build gcc && build aarch64 --cross-file cross/aarch64-linux-gnu.ini -Dwerror=true || return
-  for test in "$build"/tests/unit/test_*; do [ -f "$test" ] && tests+=("unit/${test##*/}"); done
-  emulate aarch64 max "$build" "${tests[@]}"
+  for core in cortex-a53 neoverse-n1 max; do emulate aarch64 $core "$build" "${tests[@]}"; done
+  emulated_test "cortex-a53 with the capabilities of another core" lying_capabilities "$build/programs/kitfox"
   verify_aarch64 "$build/programs/kitfox"
-  emulate aarch64 cortex-a53 "$build" kernels/check_int e2e/test_hashes
+  import_aarch64 "$build/programs/kitfox"
+  if [ "${1:-}" = all ]; then
+    for test in "$build"/tests/{unit,e2e}/test_*; do
+      test=${test#"$build/tests/"}
+      [ -f "$build/tests/$test" ] && [[ " ${tests[*]} e2e/test_goldens e2e/test_runtime " != *" $test "* ]] && rest+=("$test")
+    done
+    emulate aarch64 max "$build" "${rest[@]}"
+  fi
   echo "== aarch64 took $((SECONDS - begin)) s"
+}
+
+# The kernels alone, with a build of the runtime: what of the above fits into the quick tier.
+emulated_kernels() {
+  local begin=$SECONDS dir=build/test-aarch64-runtime checks=(int gemm dwconv eltwise bytes hashes)
+  [ "$(uname -m)" != aarch64 ] || return
+  if ! install_packages "${AARCH64_RUNTIME_PACKAGES[@]}" 2>/dev/null || ! command -v aarch64-linux-gnu-gcc >/dev/null; then
+    skip "compiler, libraries and emulator for aarch64 are not here and cannot be installed"
+    return
+  fi
+  echo "== kernels of aarch64"
+  TARGETS=("${checks[@]/#/tests/kernels/check_}")
+  build aarch64-runtime --cross-file cross/aarch64-linux-gnu.ini -Dtoolchain=disabled -Dprogram=runtime || { TARGETS=(); return; }
+  TARGETS=()
+  emulate aarch64 max "$dir" "${checks[@]/#/kernels/check_}"
+  echo "== kernels of aarch64 took $((SECONDS - begin)) s"
+}
+
+# The auxiliary vector promises everything, as that of an emulator's host may; the identification registers know better.
+lying_capabilities() {
+  local liar=/tmp/kitfox-liar.$$.so status
+  aarch64-linux-gnu-gcc -shared -fPIC -o "$liar" tests/house/lying_capabilities.c || return 1
+  qemu-aarch64 -cpu cortex-a53 -E LD_PRELOAD="$liar" "$1" info --cpus | tee /dev/stderr | grep -q '^neon .* now$'
+  status=$?
+  rm -f "$liar"
+  return $status
 }
 
 # Golden vectors: that of the built-in model, and of a model quantized on either machine, repeated on the other byte for
 # byte.
 verify_aarch64() {
   local model=/tmp/kitfox-int8.$$.kfx native=build/test-gcc/programs/kitfox emulated=(qemu-aarch64 -cpu max "$1")
-  local quantize=(quantize data/everyday10.safetensors --calib examples/pictures -o "$model")
+  local quantize=(quantize data/everyday10.safetensors --calib examples/pictures -o)
   emulated_test "max verify" "${emulated[@]}" verify
-  emulated_test "quantize on $(uname -m)" $native "${quantize[@]}"
+  emulated_test "quantize on $(uname -m)" $native "${quantize[@]}" "$model"
   emulated_test "max verify of that" "${emulated[@]}" verify "$model"
-  emulated_test "max quantize" timeout 900 "${emulated[@]}" "${quantize[@]}"
-  emulated_test "verify of that on $(uname -m)" $native verify "$model"
-  rm -f "$model"
+  emulated_test "max quantize" timeout 900 "${emulated[@]}" "${quantize[@]}" "$model.arm"
+  emulated_test "verify of that on $(uname -m)" $native verify "$model.arm"
+  cmp -s "$model" "$model.arm" && echo "      both machines quantize to the same file" || echo "      their files differ, which is allowed"
+  rm -f "$model" "$model.arm"
+}
+
+# Both machines import each network of ../shared to the same bytes.
+import_aarch64() {
+  local model made=/tmp/kitfox-import.$$.kfx
+  for model in ../shared/models/*.onnx ../shared/models/*.safetensors ../shared/models/keras/*.onnx; do
+    [ -f "$model" ] || continue
+    emulated_test "same bytes of ${model##*/}" same_import "$1" "$model" "$made"
+  done
+  rm -f "$made" "$made.arm"
+}
+
+same_import() {
+  local options=()
+  [[ $2 = *ppocr* ]] && options=(--input-shape 1x3x48x192)
+  if ! build/test-gcc/programs/kitfox import "$2" -o "$3" "${options[@]}"; then
+    echo "this machine does not import it either"
+    return 77
+  fi
+  qemu-aarch64 -cpu max "$1" import "$2" -o "$3.arm" "${options[@]}" && cmp "$3" "$3.arm"
 }

@@ -6,9 +6,10 @@ TEST_PACKAGES=(libcmocka-dev python3 python3-venv)
 FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have
 # To build for 64-bit Arm and run that here. onnx.proto is that of the native libonnx-dev, beside which the arm64 one does
 # not configure.
-AARCH64_PACKAGES=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
-AARCH64_PACKAGES+=({libc6-dev,pkg-config,libprotobuf-c-dev,libjansson-dev,libyaml-dev}:arm64)
-AARCH64_PACKAGES+=({libjpeg62-turbo-dev,libspng-dev,libwebp-dev,libcairo2-dev,libcurl4-openssl-dev,libcmocka-dev}:arm64)
+AARCH64_RUNTIME_PACKAGES=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
+AARCH64_RUNTIME_PACKAGES+=({libc6-dev,pkg-config,libjansson-dev,libjpeg62-turbo-dev,libspng-dev,libwebp-dev,libcmocka-dev}:arm64)
+AARCH64_PACKAGES=("${AARCH64_RUNTIME_PACKAGES[@]}")
+AARCH64_PACKAGES+=({libprotobuf-c-dev,libyaml-dev,libcairo2-dev,libcurl4-openssl-dev}:arm64)
 
 # Nothing is fetched when everything is there, so the scripts work offline.
 install_packages() {

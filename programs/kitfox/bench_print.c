@@ -3,6 +3,9 @@
 #include "kitfox/bench_print.h"
 
 #include <stdio.h>
+#include <string.h>
+
+#include "common/core.h"
 
 enum { EVERY = 200, MIB = 1 << 20 };
 
@@ -26,6 +29,13 @@ static void print_json(const char *name, const kf_bench_result *r, const kf_mode
     json_t *j = cli_pack("{s:s,s:s,s:i,s:s,s:f,s:f,s:f,s:o,s:s}", "kind", "bench", "model", name, "threads", r->threads,
                          "mode", several ? "throughput" : "latency", "median_ms", s->median, "p90_ms", s->p90, "fps",
                          several ? s->fps : s->fps_alone, "rss_mib", rss, "isa", kf_cpu_name());
+    cli_core core;
+    cli_core_here(&core);
+    json_t *machine = cli_pack("{s:s,s:s}", "core", core.name, "governor", core.governor);
+    if (!*core.governor) json_object_set_new(machine, "governor", json_null());
+    json_object_update(j, machine);
+    json_decref(machine);
+    json_object_set_new(j, "mhz", core.mhz ? json_integer(core.mhz) : json_null());
     if (several) {
         json_object_set_new(j, "sessions", json_integer(r->sessions));
         json_object_set_new(j, "scaling", json_real(r->scaling));
@@ -42,6 +52,15 @@ static void print_profile(const kf_bench_result *r, const kf_model *m) {
                t.name);
 }
 
+static void print_core(void) {
+    cli_core core;
+    cli_core_here(&core);
+    printf("%s  %s", kf_cpu_name(), core.name);
+    if (core.mhz) printf(" at %ld MHz", core.mhz);
+    if (*core.governor) printf(", %s", core.governor);
+    putchar('\n');
+}
+
 void bench_print(const char *name, const kf_bench_result *r, const kf_model *m, int64_t peak, bool json) {
     const kf_bench_summary *s = &r->summary;
     bool several = r->alone_fps > 0;
@@ -54,8 +73,9 @@ void bench_print(const char *name, const kf_bench_result *r, const kf_model *m, 
     printf("threads %2d  min %7.3f  median %7.3f  p90 %7.3f ms  %8.1f FPS  ", r->threads, s->lowest, s->median, s->p90,
            several ? s->fps : s->fps_alone);
     if (several) printf("scaling %.2f  ", r->scaling);
-    if (peak) printf("peak RSS %6.1f MiB  %s\n", (double)peak / MIB, kf_cpu_name());
-    else printf("peak RSS not measured  %s\n", kf_cpu_name());
+    if (peak) printf("peak RSS %6.1f MiB  ", (double)peak / MIB);
+    else printf("peak RSS not measured  ");
+    print_core();
     print_profile(r, m);
 }
 
@@ -72,6 +92,16 @@ void bench_note_slower(bench_paces *paces, const char *name, const kf_bench_resu
                 "%s: note: %s is slower than its float form %s on this CPU (%s, threads %d): %.3f and %.3f ms\n",
                 cli_program, q->name, f->name, kf_cpu_name(), now->threads, q->median, f->median);
     }
+}
+
+void bench_note_core(void) {
+    cli_core core;
+    cli_core_here(&core);
+    if (*core.governor && strcmp(core.governor, "performance") != 0)
+        fprintf(stderr,
+                "%s: note: the frequency governor is '%s', so times depend on what ran before; for steady ones write "
+                "performance into /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor\n",
+                cli_program, core.governor);
 }
 
 /* ---- hrt_model_exec perf ----------------------------------------------------------------------------------------- */

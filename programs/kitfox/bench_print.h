@@ -7,6 +7,8 @@
 #include "kitfox/bench.h"
 
 /** A measurement of the model `name`: text with its profile, or JSON. `peak`: bytes of memory; 0: not measured. */
+/** A note when the governor of the frequency is not the one for measurements. */
+void bench_note_core(void);
 void bench_print(const char *name, const kf_bench_result *r, const kf_model *m, int64_t peak, bool json);
 
 /** The end block of `hrt_model_exec perf` and its line every 200 frames, with the same words and spacing. */

@@ -132,6 +132,7 @@ int cmd_bench(int argc, char **argv) {
     o.common.pictures = o.data != NULL;
     if (!o.frames) o.frames = o.rdk ? 200 : 100;
     if (!o.n_counts && !o.table) o.counts[o.n_counts++] = 1;
+    bench_note_core();
     for (int i = 0; i < o.n_models || i == 0; i++) {
         const char *arg = o.n_models ? o.models[i] : NULL;
         const char *name = cli_base_name(arg ? arg : "everyday10");

@@ -29,7 +29,8 @@ def latency():
     rows = [json.loads(line) for line in out.splitlines()]
     check("one JSON line a thread count", rc == 0 and [r["threads"] for r in rows] == [1, 2], out + err)
     for r in rows:
-        check("keys of the contract", list(r) == ["kind", "model", "threads", "mode", "median_ms", "p90_ms", "fps", "rss_mib", "isa"] and r["mode"] == "latency", r)
+        keys = ["kind", "model", "threads", "mode", "median_ms", "p90_ms", "fps", "rss_mib", "isa", "core", "governor", "mhz"]
+        check("keys of the contract", list(r) == keys and r["mode"] == "latency" and r["core"], r)
         check("median, p90 and FPS agree", 0 < r["median_ms"] <= r["p90_ms"] and near(r["fps"], 1000 / r["median_ms"]) and r["rss_mib"] > 1, r)
     rc, out, err = run("bench", "-n", "5", "--profile")
     steps = re.findall(r"^ *(\d+)  (\w+) .*?([0-9.]+) ms .* GMAC/s", out, re.M)

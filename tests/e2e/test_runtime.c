@@ -132,14 +132,20 @@ static void check_model(void **state) {
     assert_true(worst < c->tolerance);
 }
 
-int main(void) {
+/* Arguments: names of models; none: all. */
+int main(int argc, char **argv) {
     if (!find_shared()) {
         puts("SKIP runtime: ../shared is not there");
         return 77;
     }
     struct CMUnitTest tests[sizeof CASES / sizeof CASES[0]];
-    size_t n = sizeof CASES / sizeof CASES[0];
-    for (size_t i = 0; i < n; i++)
-        tests[i] = (struct CMUnitTest){CASES[i].model, check_model, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
+        bool wanted = argc == 1;
+        for (int k = 1; k < argc; k++) wanted |= strcmp(argv[k], CASES[i].model) == 0;
+        if (wanted)
+            tests[n++] = (struct CMUnitTest){CASES[i].model, check_model, NULL, NULL, (void *)(uintptr_t)&CASES[i]};
+    }
+    if (argc > 1 && (int)n != argc - 1) return fprintf(stderr, "there is no such model\n");
+    return _cmocka_run_group_tests("runtime", tests, n, NULL, NULL);
 }
