@@ -103,6 +103,7 @@ emulated_aarch64() {
   build gcc && build aarch64 --cross-file cross/aarch64-linux-gnu.ini -Dwerror=true || return
   for core in cortex-a53 neoverse-n1 max; do emulate aarch64 $core "$build" "${tests[@]}"; done
   emulated_test "cortex-a53 with the capabilities of another core" lying_capabilities "$build/programs/kitfox"
+  emulated_test "count of instructions" counted_aarch64
   verify_aarch64 "$build/programs/kitfox"
   import_aarch64 "$build/programs/kitfox"
   if [ "${1:-}" = all ]; then
@@ -138,6 +139,17 @@ lying_capabilities() {
   qemu-aarch64 -cpu cortex-a53 -E LD_PRELOAD="$liar" "$1" info --cpus | tee /dev/stderr | grep -q '^neon .* now$'
   status=$?
   rm -f "$liar"
+  return $status
+}
+
+# tools/count_plugin.c counts a program whose instructions are known.
+counted_aarch64() {
+  local program=/tmp/kitfox-counted.$$ status
+  aarch64-linux-gnu-gcc -nostdlib -static -o "$program" tests/house/counted.S || return 1
+  python3 tools/count_instructions.py --cpu max --json "known=$program {n}" | tee /dev/stderr |
+    grep -q '"all": 27.1, "loads": 9.0, "stores": 7.0, "dot": 4.0, "mmla": 1.0, "mlal": 2.0, "fmla": 2.0'
+  status=$?
+  rm -f "$program"
   return $status
 }
 
