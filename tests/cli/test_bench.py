@@ -38,6 +38,8 @@ def latency():
     rc, out, err = run("bench", "-n", "5", "--profile", "--json")
     row, nodes = json.loads(out or "{}"), json.loads(run("info", "--json")[1].splitlines()[0])
     check("a profile in JSON has the same steps", rc == 0 and [s["op"] for s in row["steps"]] == [op for _, op, _ in steps], out + err)
+    left = [s["kernel"] for s in row["steps"] if s["kernel"].endswith("_scalar")]
+    check("no step is left to scalar code", row["isa"] == "scalar" or not left, left)
     check("their multiply-adds are the model's", sum(s["macs"] for s in row["steps"]) == nodes["macs"], (row, nodes))
     check("their times are possible", all(s["ms"] > 0 and s["kernel"] and len(s["shape"]) == 4 for s in row["steps"]) and
           sum(s["ms"] for s in row["steps"]) <= row["p90_ms"] * 1.001 + 1e-3, row)

@@ -109,6 +109,22 @@ static void bench(void) {
     }
 }
 
+/* f32 kernels that a level above scalar leaves to scalar code; names them. */
+static int left_scalar(void) {
+    kf__cpu_level level[KF_CPU_LEVELS];
+    int count = 0;
+    for (int i = 0, n = usable_levels(level); i < n; i++) {
+        kf__kernels k;
+        if (level[i] == KF_CPU_SCALAR) continue;
+        kf__kernels_select(level[i], &k);
+#define KF_KERNEL_F32(check, member, function, isa, level_, facts)                                                     \
+    if (KF_CPU_##level_ == KF_CPU_SCALAR && strcmp(k.member##_name, #function "_scalar") == 0)                         \
+        count++, printf("%s: level %s has no other\n", k.member##_name, kf__cpu_level_name(level[i]));
+#include "kernels/kernels.def"
+    }
+    return count;
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         bench();
@@ -119,7 +135,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < 300; i++)
         check_shape((size_t)kf__random_range(&sizes, 1, 9), (size_t)kf__random_range(&sizes, 1, 50), i, &sizes);
     for (size_t n = 1; n < 40; n++) check_interleave(n, &pairs);
-    failures += unmet(CHECK_ELTWISE);
+    failures += unmet(CHECK_ELTWISE) + left_scalar();
     printf("eltwise: %d cases, %d failures\n", cases, failures);
     return failures != 0;
 }
