@@ -97,6 +97,8 @@ kf_status kf__out_pixels(kf__onnx_out *w, kf__vid v, const char *raw, const char
     const kf_preprocess *p = &w->g->meta.preprocess;
     const kf__shape *s = &w->g->values[v].shape;
     float slope[3], offset[3];
+    *out = raw;
+    if (w->g->values[v].from_u8) return KF_OK; /* they are pixels as declared */
     if (!p->valid || s->rank != 4 || s->dim[1] < 1 || s->dim[1] > 3)
         KF_FAIL(w->err, KF_ERR_UNSUPPORTED,
                 "input %s takes pixels, and how they were normalized is not known; quantize again with --preprocess",

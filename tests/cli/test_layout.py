@@ -249,12 +249,13 @@ def pictures(folder, n=24, side=32):
 
 @case
 def quantized(folder):
-    """Integers take the same layouts, types and moves: scores as those of the float network, and as the reference's."""
+    """Integers take the same layouts, types and moves, and two filters for each channel: scores as those of the float network."""
     calib, u8, f32 = pictures(folder), TensorProto.UINT8, TensorProto.FLOAT
     tail = [conv(3, 8, strides=[2, 2]), ("Relu",), conv(8, 8), ("Relu",), *HEAD]
     flipped = [*tail[:2], ("Slice", [[-1], [-99], [2], [-1]]), *tail[2:]]
     turn = ("Slice", [[-1], [-4], [3], [-1]])
-    nets = {"u8": net([("Cast", [], {"to": f32}), turn, ("Mul", [numpy.float32(1 / 255)]), P, *tail], [1, 32, 32, 3], u8),
+    nets = {"u8": net([("Cast", [], {"to": f32}), turn, ("Mul", [numpy.float32(1 / 255)]), P, conv(3, 6, group=3), ("Relu",),
+                      conv(6, 3, 1), *tail], [1, 32, 32, 3], u8),
             "f32": net([P, conv(3, 3, group=3), Q, ("Relu",), P, *flipped], [1, 32, 32, 3])}
     for name, model in nets.items():
         path, kfx, small = (os.path.join(folder, name + end) for end in (".onnx", ".kfx", ".8.kfx"))

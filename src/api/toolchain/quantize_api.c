@@ -9,6 +9,7 @@
 #include "graph/names.h"
 #include "quantize/assign.h"
 #include "quantize/detail.h"
+#include "quantize/groups.h"
 
 void kf_quantize_options_init(kf_quantize_options *options) { *options = kf__quantize_defaults(); }
 
@@ -224,6 +225,7 @@ kf_status kf_graph_quantize(kf_graph *graph, const kf_tensor *samples, size_t n,
     const kf_preprocess declared = graph->g->meta.preprocess;
     uint8_t *block = NULL;
     kf_status st = samples[0].dtype == KF_U8 ? kf__input_map_take(graph->g, err) : KF_OK;
+    if (st == KF_OK) st = kf__quantize_groups(graph->g, err);
     if (st == KF_OK) st = quantize(graph, samples, n, &o, &block, err);
     graph->g->meta.preprocess = declared;
     kf__mem_free(NULL, block);
