@@ -61,7 +61,7 @@ static const char *odd_constant(const kf__graph *g, const kf__node *n) {
 static const char *verdict_NONE(const kf__graph *g, const kf__node *n) {
     const char *constant = odd_constant(g, n);
     if (constant) return constant;
-    if (n->op == KF_OP_PAD) return "it pads in a way that could not be merged into the next convolution";
+    if (n->op == KF_OP_PAD) return "it pads the batch or the channels, cuts off, or its amounts are computed";
     if (n->op == KF_OP_ARG_MAX || n->op == KF_OP_ARG_MIN) return "it looks along another axis than classes";
     if (n->op == KF_OP_TOP_K) return "its k is computed or above 1024, or it looks along another axis than classes";
     if (n->op == KF_OP_PRELU) return "its slope is computed at run time, or differs along another axis than channels";

@@ -4,6 +4,7 @@ Each network runs as ONNX Runtime runs it, and so do the files that `simplify` a
 
 Argument: the program. Needs the interpreter that KITFOX_PEERS names (onnx, onnxruntime, numpy); skips (77) without.
 """
+import json
 import os
 import subprocess
 import sys
@@ -223,6 +224,53 @@ def choices(folder):
     refused("topk_many", net(FLAT + [("TopK", [[8]], {"parts": 2})], outputs=["TopK0"]), folder, "TopK .. k is 8 .. 7 elements")
     unsorted = ("TopK", [[3]], {"parts": 2, "sorted": 0})
     refused("topk_unsorted", net(FLAT + [unsorted], outputs=["TopK0"]), folder, "TopK .. sorted")
+
+
+@case
+def borders(folder):
+    image = lambda top, left, bottom, right: numpy.array([0, 0, top, left, 0, 0, bottom, right])  # noqa: E731
+    weights = random.standard_normal((5, 7, 3, 3))
+    for value in (0.0, 0.7, -3.0, 1e6):
+        for name, after in (("alone", []), ("conv", [("Conv", [weights])]), ("relu", [("Relu",), ("MaxPool", [], {"kernel_shape": [3, 3]})])):
+            same(f"pad_{value:g}_{name}", net([("Pad", [image(1, 0, 2, 3), numpy.float32(value)]), *after]), folder, ("export",))
+    same("pad_wide", net([("Pad", [image(9, 8, 0, 11)])]), folder)
+    same("pad_first", net([("Pad", [image(1, 1, 1, 1), numpy.float32(0.25)]), ("Conv", [random.standard_normal((5, 3, 3, 3))])], head=False),
+         folder)
+    for name, pads in (("batch", [1, 0, 0, 0, 0, 0, 0, 0]), ("channels", [0, 1, 0, 0, 0, 0, 0, 0]), ("crop", image(-1, 0, 0, 0))):
+        refused("pad_" + name, net([("Pad", [numpy.array(pads)])]), folder, "Pad_1 .. it pads the batch or the channels")
+    for mode in ("edge", "reflect"):
+        refused("pad_" + mode, net([("Pad", [image(1, 1, 1, 1)], {"mode": mode})]), folder, "Pad .. only constant padding")
+
+
+def files_of(folder, count=8):
+    for k in range(count):
+        numpy.save(os.path.join(folder, f"c{k}.npy"), random.standard_normal(SHAPE).astype("float32"))
+    return folder
+
+
+@case
+def judged_by_the_scores(folder):
+    """A quantized network gives indices; the scores behind them say how near it is to the float form."""
+    data = os.path.join(folder, "data")
+    os.mkdir(data)
+    files_of(data)
+    for name, steps in (("argmax", FLAT + [("ArgMax", [], {"axis": 1, **DROP})]), ("cast", FLAT + [("ArgMax", [], {"axis": 1}), ("Cast", [], {"to": 1})]),
+                        ("log", FLAT + [("LogSoftmax", [], {"axis": 1})]), ("leaky", [("LeakyRelu", [], {"alpha": 0.1})] + FLAT),
+                        ("prelu", [("PRelu", [numpy.linspace(-0.5, 0.5, 7).reshape(7, 1, 1)])] + FLAT),
+                        ("sum", [("ReduceSum", [[3]], DROP), ("ReduceSum", [[2]], DROP)]), ("pad", [("Pad", [numpy.array([0, 0, 1, 1, 0, 0, 1, 1]), numpy.float32(0.5)])] + FLAT)):
+        path, out = os.path.join(folder, name + ".onnx"), os.path.join(folder, name + ".kfx")
+        onnx.save(net(steps), path)
+        p = subprocess.run([KITFOX, "quantize", path, "-c", data, "-o", out, "--json"], capture_output=True, text=True)
+        check(f"{name} is quantized", p.returncode == 0, p.stderr)
+        if p.returncode:
+            continue
+        result = [json.loads(line) for line in p.stdout.splitlines()][-1]
+        check(f"{name}: agreement and SQNR", result["agreement"] >= 75 and result["sqnr_db"] > 25, result)
+        got = os.path.join(folder, name + ".npy")
+        want = runtime(path, numpy.load(os.path.join(data, "c0.npy")))[0]
+        status, err = kitfox("run", out, os.path.join(data, "c0.npy"), "-o", got)
+        check(f"{name} keeps type and shape", status == 0 and near(want, numpy.load(got)) is None or abs(want - numpy.load(got)).max() < 0.2 * max(1, abs(want).max()), err)
+        status, err = kitfox("compare", path, out, "-d", data)
 
 
 if __name__ == "__main__":
