@@ -13,6 +13,7 @@ kf__sim_shape kf__sim_shape_of(const kf__graph *g, kf__vid v) {
     kf__sim_shape out = {.h = 1, .w = 1, .c = s->rank > 1 ? (size_t)s->dim[1] : 1};
     if (s->rank == 4) out.h = (size_t)s->dim[2], out.w = (size_t)s->dim[3];
     if (s->rank == 3) out.w = (size_t)s->dim[2];
+    if ((s->rank == 1 || s->rank > 4) && !kf__shape_count(s, &out.c)) out.c = 1; /* what a view made: a vector */
     out.count = out.h * out.w * out.c;
     return out;
 }
@@ -33,7 +34,9 @@ static kf_status check_graph(const kf__graph *g, kf_error *err) {
     }
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_out; k++) {
+            if (g->nodes[i].out[k] < 0) continue;
             const kf__shape *s = &g->values[g->nodes[i].out[k]].shape;
+            if (kf__op_is_view(g->nodes[i].op) && (s->rank < 2 || s->rank > 4)) continue; /* towards an output */
             if (s->rank < 2 || s->rank > 4 || s->dim[0] != 1)
                 KF_FAIL(err, KF_ERR_UNSUPPORTED,
                         "%s: its output has rank %d or a batch above 1; quantize the network for one picture",
@@ -49,6 +52,7 @@ static void find_last_uses(kf__sim *s) {
         for (int k = 0; k < g->nodes[i].n_in; k++)
             if (g->nodes[i].in[k] >= 0) s->last_use[g->nodes[i].in[k]] = (int32_t)i;
     for (size_t k = 0; k < g->n_outputs; k++) s->last_use[g->outputs[k]] = INT32_MAX;
+    s->last_use[kf__graph_ranked(g)] = INT32_MAX; /* what a choice at the end is judged by */
 }
 
 /* Most bytes that one sample needs at a time: floats and integers of everything alive. */

@@ -19,13 +19,15 @@ static void swap_layout(const float *from, float *to, const kf__sim_shape *d, bo
         }
 }
 
-/* Through the evaluator, which wants NCHW. */
+/* Through the evaluator, which wants NCHW. Samples are f32 throughout, the places that a choice gives included. */
 static kf_status evaluate(plain *p, const float *const *x) {
     kf__arena a;
     const kf__dense *in[16] = {NULL};
     kf__dense dense[16], out = {0};
     kf__graph *g = p->s->graph;
     kf_status st = KF_OK;
+    kf__node node = *p->n;
+    if (node.op == KF_OP_TOP) node.attrs.to = KF_F32;
     kf__arena_init(&a, NULL);
     for (int k = 0; k < p->n->n_in; k++) {
         if (p->n->in[k] < 0) continue;
@@ -33,12 +35,13 @@ static kf_status evaluate(plain *p, const float *const *x) {
         in[k] = &dense[k];
         dense[k] = (kf__dense){.dtype = v->dtype, .shape = v->shape, .data = (void *)(uintptr_t)v->data};
         if (v->data) continue;
+        dense[k].dtype = KF_F32;
         kf__sim_shape d = kf__sim_shape_of(g, p->n->in[k]);
         dense[k].data = kf__arena_array(&a, d.count, sizeof(float));
         if (!dense[k].data) st = kf_error_set(p->s->err, KF_ERR_MEMORY, "out of memory");
         else swap_layout(x[k], dense[k].data, &d, true);
     }
-    if (st == KF_OK) st = kf__eval_node(p->n, in, p->n->n_in, &out, 1, &a, p->s->err);
+    if (st == KF_OK) st = kf__eval_node(&node, in, node.n_in, &out, 1, &a, p->s->err);
     if (st == KF_OK) swap_layout(out.data, p->out, &p->y, false);
     kf__arena_free(&a);
     return st;
