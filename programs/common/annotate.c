@@ -32,6 +32,10 @@ static struct {
 static kf_status load_cairo(kf_error *err) {
     static void *lib;
     if (lib) return KF_OK;
+#if defined(KF_STATIC)
+    return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate",
+                        "this program is static and loads no cairo; use kitfox, or draw from --json");
+#endif
     lib = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
     if (!lib)
         return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate",
