@@ -155,6 +155,7 @@ typedef struct kf__kernels_int {
                                multiple of it */
     int32_t gemm_input_offset; /* gemm_u8 sums (a - offset) * w, and the caller adds offset * sum(w) to the bias. 128
                                   for machines that multiply signed by signed, else 0 */
+    int32_t dw_input_offset;   /* the same of dwconv_u8 */
 } kf__kernels_int;
 /** For each entry, the last line of kernels.def whose level `cpu` contains. */
 void kf__kernels_select_int(kf__cpu_level cpu, kf__kernels_int *out);

@@ -192,7 +192,11 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
     int8_t *w = malloc(taps * v.c);
     random_bytes(&in, turn, r), random_bytes(&pads, 0, r), random_weights(w, taps * v.c, turn, r);
     parameters p = parameters_new(v.c), ordered = parameters_new(v.c);
+    int32_t *plain = calloc(kf__qpad(v.c), sizeof *plain);
+    int8_t *by_channel = malloc(taps * v.c);
+    for (size_t i = 0; i < taps * v.c; i++) by_channel[i % v.c * taps + i / v.c] = w[i];
     parameters_fill(&p, v.c, 0.002, out, r);
+    memcpy(plain, p.bias, v.c * sizeof *plain);
     void *scratch = kf__mem_alloc(NULL, kf__dwconv_u8_scratch());
     kf__dwconv_q d = {.in = in.at,
                       .in_type = KF_U8,
@@ -217,6 +221,7 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
         select_variant(level[i], &k);
         bytes packed = bytes_new(kf__dwconv_u8_packed(k.dw_layout, k.dw_block, v.k, v.s, v.c));
         kf__dwconv_u8_pack(k.dw_layout, k.dw_block, v.k, v.s, v.c, w, packed.at);
+        bias_with_offset(p.bias, plain, by_channel, v.c, taps, k.dw_input_offset);
         parameters_order(&p, v.c, k.dw_block, &ordered);
         kf__requant q = requant_of(&ordered, turn, false, NULL, 0, out);
         if (turn % 7) kf__requant_bound(&q, 255.0 * 128 * 25 + 100000, v.c, k.dw_block, ordered.lo8, ordered.hi8);
@@ -233,7 +238,7 @@ static void check_dwconv(window v, unsigned turn, kf__random *r) {
     }
     parameters_free(&p), parameters_free(&ordered);
     kf__mem_free(NULL, scratch);
-    free(w);
+    free(w), free(plain), free(by_channel);
     guard_free(&in.g), guard_free(&want.g), guard_free(&got.g), guard_free(&pads.g);
 }
 

@@ -108,3 +108,9 @@ static void tile_u8(const operand *o, size_t rows, int32_t (*sums)[KF_QPANEL]) {
           "v15", "v16", "v17", "v18", "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
           "v30", "v31");
 }
+
+/* ---- depthwise --------------------------------------------------------------------------------------------------- */
+
+#define FLIPPED(x) veorq_u8(x, vdupq_n_u8(0x80))
+#define DOT_BYTES(acc, x, w) vdotq_s32(acc, vreinterpretq_s8_s32(x), w)
+#include "kernels/arm/int_strip.h"

@@ -23,17 +23,20 @@ INLINE void residual_16(const kf__requant *q, size_t at, size_t n, F *to) {
     to[2] = MULF(CVT(vmovl_s16(vget_low_s16(high))), scale), to[3] = MULF(CVT(vmovl_high_s16(high)), scale);
 }
 
-/* Without branches: no value leaves i32 (kf__requant_bound), so saturation replaces the clamp. */
-INLINE void finish_sums_of(const int kind, const sums_of *s, void *c, size_t ldc, const kf__requant *q) {
+/* Without branches: no value leaves i32 (kf__requant_bound), so saturation replaces the clamp. `vectors`: 4, or 2 for
+ * rows of at most eight columns. */
+INLINE void finish_sums_of(const int kind, const int vectors, const sums_of *s, void *c, size_t ldc,
+                           const kf__requant *q) {
     F mul[4], k[4];
     V z[4];
-    UNROLL for (int j = 0; j < 4; j++) {
+    UNROLL for (int j = 0; j < vectors; j++) {
         const size_t at = s->col + (size_t)(4 * j);
         mul[j] = LOADF(q->mul + at), z[j] = LOADV(q->zero + at);
         k[j] = kind == HSWISH_Q ? LOADF(q->k + at) : kind == RESIDUAL_Q ? LOADF(q->inv + at) : mul[j];
     }
-    const V z01 = PACK32(z[0], z[1]), z23 = PACK32(z[2], z[3]), lo = load_limits(q->lo8 + s->col, 1),
-            hi = load_limits(q->hi8 + s->col, 1);
+    const V z01 = PACK32(z[0], z[1]), z23 = vectors == 4 ? PACK32(z[2], z[3]) : z01,
+            lo = load_limits(q->lo8 + s->col, vectors == 4 ? 1 : 2),
+            hi = load_limits(q->hi8 + s->col, vectors == 4 ? 1 : 2);
     const int32_t *sums = s->at;
     const size_t n = s->n;
     uint8_t *to = (uint8_t *)c + s->row * ldc + s->col;
@@ -41,25 +44,24 @@ INLINE void finish_sums_of(const int kind, const sums_of *s, void *c, size_t ldc
         F r[4];
         V v[4];
         if (kind == RESIDUAL_Q) residual_16(q, (s->row + i) * q->ld_residual + s->col, n, r);
-        UNROLL for (int j = 0; j < 4; j++) {
+        UNROLL for (int j = 0; j < vectors; j++) {
             F x = MULF(CVT(LOADV(sums + 4 * j)), mul[j]);
             if (kind == HSWISH_Q) x = hswish(x, k[j]);
             if (kind == RESIDUAL_Q) x = MULF(ADDF(x, r[j]), k[j]);
             v[j] = RNE(x);
         }
-        V bytes = PACK16(ADDS16(PACK32(v[0], v[1]), z01), ADDS16(PACK32(v[2], v[3]), z23));
-        store_part(to, MINU8(MAXU8(bytes, lo), hi), 0, 1, n);
+        const V low = ADDS16(PACK32(v[0], v[1]), z01), high = vectors == 4 ? ADDS16(PACK32(v[2], v[3]), z23) : low;
+        store_part(to, MINU8(MAXU8(PACK16(low, high), lo), hi), 0, vectors == 4 ? 1 : 2, n);
     }
 }
-NOINLINE void finish_sums_plain(const sums_of *s, void *c, size_t ldc, const kf__requant *q) {
-    finish_sums_of(PLAIN_Q, s, c, ldc, q);
-}
-NOINLINE void finish_sums_hswish(const sums_of *s, void *c, size_t ldc, const kf__requant *q) {
-    finish_sums_of(HSWISH_Q, s, c, ldc, q);
-}
-NOINLINE void finish_sums_residual(const sums_of *s, void *c, size_t ldc, const kf__requant *q) {
-    finish_sums_of(RESIDUAL_Q, s, c, ldc, q);
-}
+#define FINISH_SUMS(name, kind)                                                                                        \
+    NOINLINE void finish_sums_##name(const sums_of *s, void *c, size_t ldc, const kf__requant *q) {                    \
+        if (s->n <= 8) finish_sums_of(kind, 2, s, c, ldc, q);                                                          \
+        else finish_sums_of(kind, 4, s, c, ldc, q);                                                                    \
+    }
+FINISH_SUMS(plain, PLAIN_Q)
+FINISH_SUMS(hswish, HSWISH_Q)
+FINISH_SUMS(residual, RESIDUAL_Q)
 NOINLINE void finish_sums_general(const sums_of *s, void *c, size_t ldc, const kf__requant *q) {
     for (size_t j = 0; j < s->n; j += VL) {
         const size_t at = s->col + j, lanes = s->n - j < VL ? s->n - j : VL;

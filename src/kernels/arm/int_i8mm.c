@@ -71,3 +71,9 @@ static void tile_u8(const operand *o, size_t rows, int32_t (*sums)[KF_QPANEL]) {
     if (rows <= 2) tile_two(o, sums);
     else tile_four(o, sums);
 }
+
+/* ---- depthwise --------------------------------------------------------------------------------------------------- */
+
+#define FLIPPED(x) (x)
+#define DOT_BYTES(acc, x, w) vusdotq_s32(acc, vreinterpretq_u8_s32(x), w)
+#include "kernels/arm/int_strip.h"

@@ -7,6 +7,7 @@ typedef struct dwconv {
     kf__requant rq;
     bool i16;            /* weights are read as i16 */
     kf__qlayout layout;  /* of u8 kernels */
+    int32_t offset;      /* the kernel's input offset */
     size_t block;        /* channels that the kernel takes at a time: the order of the vectors */
     const void *w, *pad; /* pad: what a tap outside the image reads */
 } dwconv;
@@ -58,7 +59,7 @@ static bool is_usual(const kf__preparing *k, const dwconv *q) {
 /* The layout of the weights and the order of the parameters follow from the kernel. */
 static void choose(kf__preparing *k, dwconv *q) {
     const kf__kernels_int *kernels = &k->m->kernels_int;
-    q->layout = KF_QLAYOUT_PLAIN, q->block = 16;
+    q->layout = KF_QLAYOUT_PLAIN, q->block = 16, q->offset = 0;
     if (q->i16) {
         q->kernel = kernels->dwconv_i16, k->to->kernel = kernels->dwconv_i16_name;
     } else if (!is_usual(k, q)) {
@@ -66,6 +67,7 @@ static void choose(kf__preparing *k, dwconv *q) {
     } else {
         q->kernel = kernels->dwconv_u8, k->to->kernel = kernels->dwconv_u8_name;
         q->layout = kernels->dw_layout;
+        q->offset = kernels->dw_input_offset;
         if (q->layout != KF_QLAYOUT_PLAIN) q->block = kernels->dw_block;
         k->to->scratch_bytes = kf__dwconv_u8_scratch();
     }
@@ -112,7 +114,7 @@ kf_status kf__pack_dwconv_int(kf__preparing *k) {
     for (size_t c = 0; k->in->dtype == KF_U8 && c < v.n; c++) pad[c] = (char)(uint8_t)kf__q_zero(&in, (int64_t)c);
     q->pad = pad;
     if (!kf__vector_epilogue(&v, &q->rq)) return KF_ERR_MEMORY;
-    const int32_t *bias = kf__vector_bias(&v, w, b, k->in, true, 0);
+    const int32_t *bias = kf__vector_bias(&v, w, b, k->in, true, q->offset);
     if (!bias) return KF_ERR_MEMORY;
     q->rq.bias = bias;
     return kf__product_bound(&v, w, bias, 1, &q->rq);
