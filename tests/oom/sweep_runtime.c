@@ -48,7 +48,7 @@ static kf_status do_model_facts(fixture *f, kf_error *err) {
     kf_step_info s = {.size = sizeof s};
     kf_model_get_info(f->model, &info, NULL);
     kf_status st = kf_model_input(f->model, 0, &t, err);
-    if (st == KF_OK) st = kf_model_output(f->model, 0, &t, err);
+    if (st == KF_OK) st = kf_model_output(f->model, kf_model_ranked(f->model), &t, err);
     for (int32_t i = 0; st == KF_OK && i < info.n_steps; i++) st = kf_model_step(f->model, i, &s, err);
     return st == KF_OK && !kf_model_label(f->model, 99) && kf_model_bytes(f->model) ? KF_OK : KF_ERR_INTERNAL;
 }
