@@ -83,6 +83,7 @@ kf_status kf__order_const(kf__graph *g, kf__vid v, const kf__order *o, kf__vid *
 kf_status kf__order_ints(kf__graph *g, const char *base, const int64_t *list, int n, kf__vid *out, kf_error *err) {
     const kf__shape shape = kf__shape_make(1, (int64_t[]){n});
     const char *name = kf__arena_printf(&g->arena, "%s_list", base);
+    KF_TRY(kf__graph_charge(g, base, (uint64_t)n * sizeof *list, (uint64_t)n, err));
     *out = name ? kf__graph_add_const(g, name, KF_I64, &shape, list) : KF_NO_VALUE;
     if (*out < 0) KF_FAIL_MEMORY(err, (size_t)n * sizeof *list);
     return KF_OK;
