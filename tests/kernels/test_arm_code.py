@@ -11,7 +11,7 @@ import sys
 
 NUMBER = r"v\d+\."
 LOOPS = [
-    ("f32_neon", "", rf"fmla {NUMBER}4s, {NUMBER}4s, {NUMBER}s\[\d\]", 48),
+    ("f32_neon", "", rf"fmla {NUMBER}4s, {NUMBER}4s, {NUMBER}s\[\d\]", 96),
     ("f32_neon", "", rf"fmla {NUMBER}4s, {NUMBER}4s, {NUMBER}4s", 12),
     ("f32_neon", "scale_f32", rf"fmul {NUMBER}4s", 1),
     ("f32_neon", "eltwise_f32", rf"fadd {NUMBER}4s", 1),

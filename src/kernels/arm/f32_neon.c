@@ -50,6 +50,8 @@ static inline void store_part(float *p, size_t n, float32x4_t v) {
 #define HL 4
 #define ROWS_1 12
 #define ROWS_2 12
+/* No prefetch of output rows: it costs a quarter of a shallow tile, and stores wait in a buffer. */
+#define SHALLOW 1
 #define SUMS "kernels/arm/f32_sums_neon.h"
 /* Columns of a depthwise row at once, at most. */
 #define DW_MOST 14

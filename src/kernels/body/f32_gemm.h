@@ -12,7 +12,7 @@ typedef struct product {
     const kf__epilogue *e;
 } product;
 
-enum { BUFFER_LD = 2 * VL + HL, SHALLOW = 24 };
+enum { BUFFER_LD = 2 * VL + HL };
 /* Panels under a tile of nv vectors. */
 #define PANELS(nv) ((nv)*VL < KF_GEMM_PANEL ? 1u : (unsigned)((nv)*VL / KF_GEMM_PANEL))
 

@@ -7,6 +7,9 @@
 
 #include "kernels/body/calls.h"
 
+#if !defined(SHALLOW)
+#define SHALLOW 24 /* tiles with fewer depths prefetch output rows */
+#endif
 /* Loops with constant bounds that must be unrolled; a pointer whose origin the compiler must not use. */
 #if !defined(UNROLL)
 #define UNROLL _Pragma("GCC unroll 32")
