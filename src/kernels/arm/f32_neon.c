@@ -1,6 +1,6 @@
 /* f32 kernels for Advanced SIMD (Armv8.0): 12 x 8 GEMM tiles, 4 channels at a time elsewhere. The bodies are in
  * kernels/body/f32_template.h and what it includes; this file names the vector words. The loop of a tile is in
- * f32_sums_neon.h.
+ * f32_sums_neon.h, that of a depthwise window in f32_dwsums_neon.h.
  * Owner rule: pure functions. */
 #include <arm_neon.h>
 
@@ -55,6 +55,8 @@ static inline void store_part(float *p, size_t n, float32x4_t v) {
 #define SUMS "kernels/arm/f32_sums_neon.h"
 /* Columns of a depthwise row at once, at most. */
 #define DW_MOST 14
+#define DW_MOST_5 14
+#define DW_SUMS "kernels/arm/f32_dwsums_neon.h"
 /* Lines to prefetch for each line of a panel that is used. */
 #define ASKS 1
 #define BLOCK_ROWS 96

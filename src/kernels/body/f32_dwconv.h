@@ -20,15 +20,16 @@ INLINE void dw_finish(const int n, const kf__dwconv_row *d, const kf__epilogue *
     else UNROLL for (int q = 0; q < n; q++) STORE(to + (size_t)q * d->c, acc[q]);
 }
 
-/* Columns x..x+n of the channels from ch on: k x k taps, stride s, no dilation. At most half a window lies beyond
- * either end of the row. n, k and s are constants, so that the sums and the taps of a kernel row stay in registers. */
-INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x,
-                      size_t ch, const float *taps) {
+#ifdef DW_SUMS
+#include DW_SUMS
+#else
+/* All taps of columns that start at input column `left`: k x k, stride s, no dilation. At most half a window lies
+ * beyond either end of the row. n, k and s are constants, so that the sums and the taps of a kernel row stay in
+ * registers. */
+INLINE void dw_sums(const int n, const int k, const int s, const kf__dwconv_row *d, int32_t left, size_t ch,
+                    const float *taps, V *acc) {
     const int last = (n - 1) * s + k - 1;
-    const int32_t left = x * s - d->pl;
     const size_t c = d->c, c3 = 3 * c;
-    V acc[DW_MOST], bias = e->bias ? LOAD(e->bias + ch) : ZERO;
-    UNROLL for (int q = 0; q < n; q++) acc[q] = bias;
     for (int ky = 0; ky < k; ky++, taps += k * KF_DWCONV_PANEL) {
         if (!d->rows[ky]) continue;
         V w[5];
@@ -49,6 +50,15 @@ INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_ro
             }
         }
     }
+}
+#endif
+
+/* Columns x..x+n of the channels from ch on. */
+INLINE void dw_vector(const int n, const int k, const int s, const kf__dwconv_row *d, const kf__epilogue *e, int32_t x,
+                      size_t ch, const float *taps) {
+    V acc[DW_MOST], bias = e->bias ? LOAD(e->bias + ch) : ZERO;
+    UNROLL for (int q = 0; q < n; q++) acc[q] = bias;
+    dw_sums(n, k, s, d, x * s - d->pl, ch, taps, acc);
     dw_finish(n, d, e, x, ch, 0, TAIL(VL), acc);
 }
 
@@ -124,10 +134,19 @@ COLUMNS(14, 3, 2)
 #define MOST_31 NULL
 #define MOST_32 NULL
 #endif
+#if DW_MOST_5 >= 14
+COLUMNS(14, 5, 1)
+COLUMNS(14, 5, 2)
+#define MOST_51 dw_14_51
+#define MOST_52 dw_14_52
+#else
+#define MOST_51 NULL
+#define MOST_52 NULL
+#endif
 ROW(3, 1, MOST_31)
 ROW(3, 2, MOST_32)
-ROW(5, 1, NULL)
-ROW(5, 2, NULL)
+ROW(5, 1, MOST_51)
+ROW(5, 2, MOST_52)
 #undef ROW
 
 /* The usual windows have functions of their own. The others, and rows with wide padding, go column by column. */
