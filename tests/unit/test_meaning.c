@@ -54,7 +54,7 @@ static void lies(void **state) {
     static const struct {
         const char *from, *to, *word;
         kf_status status;
-    } EDITS[] = {{"\\\"scores\\\":3", "\\\"scores\\\":6", "scores", KF_ERR_CORRUPT},
+    } EDITS[] = {{"\\\"scores\\\":3", "\\\"scores\\\":9", "scores", KF_ERR_CORRUPT},
                  {"\\\"takes\\\":2", "\\\"takes\\\":4", "takes", KF_ERR_CORRUPT},
                  {"\\\"pixels\\\":0", "\\\"pixels\\\":1", "takes", KF_ERR_CORRUPT}, /* normalized pixels */
                  {"\\\"preprocess_origin\\\":3", "\\\"preprocess_origin\\\":4", "origin", KF_ERR_CORRUPT},
