@@ -55,6 +55,11 @@ static inline bool is_canary(const float *p) {
     return b[0] == CANARY && b[1] == CANARY && b[2] == CANARY && b[3] == CANARY;
 }
 
+/** Of `n` random cases, those to draw: an eighth where KITFOX_QUICK is set, for emulators. */
+static inline unsigned drawn(unsigned n) { return getenv("KITFOX_QUICK") ? n / 8 : n; }
+/** Is a layer of so many multiply-adds left out there? */
+static inline bool too_large(size_t macs) { return getenv("KITFOX_QUICK") && macs > 200000; }
+
 /** The generator of one family of cases, seeded by its name (FNV-1a): more cases in one family, or a new family, leave
  *  the cases of the others as they are. */
 static inline kf__random family(const char *name) {
