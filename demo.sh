@@ -4,6 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 . tools/packages.sh
 install_packages "${BUILD_PACKAGES[@]}"
+need_meson
 if [ ! -f build/demo/build.ninja ]; then
   meson setup build/demo -Dtests=false >/dev/null
 fi

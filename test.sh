@@ -14,7 +14,7 @@ case "$*" in
   "--arch aarch64") arch=aarch64 ;;
   *) echo "usage: ./test.sh [--full | --arch aarch64]" >&2; exit 2 ;;
 esac
-install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" || exit 1
+install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" && need_meson || exit 1
 [ $full = yes ] && { install_packages "${FULL_PACKAGES[@]}" || echo "going on with the tiers that need none of them"; }
 jobs=$(nproc)
 passed=0 failed=0 skipped=0

@@ -11,6 +11,19 @@ AARCH64_RUNTIME_PACKAGES+=({libc6-dev,pkg-config,libjansson-dev,libjpeg62-turbo-
 AARCH64_PACKAGES=("${AARCH64_RUNTIME_PACKAGES[@]}")
 AARCH64_PACKAGES+=({libprotobuf-c-dev,libyaml-dev,libcairo2-dev,libcurl4-openssl-dev}:arm64)
 
+# Ubuntu's name.
+grep -qs '^ID=ubuntu' /etc/os-release && BUILD_PACKAGES=("${BUILD_PACKAGES[@]/libjpeg62-turbo-dev/libjpeg-dev}" python3-venv)
+
+# Meson 1, from PyPI where the system's is older (Ubuntu 22.04).
+need_meson() {
+  local folder=${XDG_CACHE_HOME:-$HOME/.cache}/kitfox/meson
+  case $(meson --version 2>/dev/null) in [1-9]*) return 0 ;; esac
+  if [ ! -x "$folder/bin/meson" ]; then
+    python3 -m venv "$folder" && "$folder/bin/pip" install -q 'meson>=1.0' || { echo "Meson 1.0 or later is needed" >&2; return 1; }
+  fi
+  PATH=$folder/bin:$PATH
+}
+
 # Nothing is fetched when everything is there, so the scripts work offline.
 install_packages() {
   local missing=() sudo= foreign=
