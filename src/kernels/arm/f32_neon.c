@@ -43,6 +43,9 @@ static inline void store_part(float *p, size_t n, float32x4_t v) {
 
 #if defined(__clang__) /* which does not know GCC's word */
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define SEVERAL _Pragma("clang loop unroll_count(4)")
+#else
+#define SEVERAL _Pragma("GCC unroll 4")
 #endif
 
 /* Rows of a tile of one or two vectors. */
@@ -67,7 +70,7 @@ static inline void store_part(float *p, size_t n, float32x4_t v) {
 /* Four pixels at a time; a store of three registers interleaves them. */
 void kf_k_interleave_f32_neon(size_t n, const float *const x[3], float *to) {
     size_t i = 0;
-    for (; i + 4 <= n; i += 4, to += 12)
+    SEVERAL for (; i + 4 <= n; i += 4, to += 12)
         vst3q_f32(to, ((float32x4x3_t){{vld1q_f32(x[0] + i), vld1q_f32(x[1] + i), vld1q_f32(x[2] + i)}}));
     for (; i < n; i++, to += 3) to[0] = x[0][i], to[1] = x[1][i], to[2] = x[2][i];
 }

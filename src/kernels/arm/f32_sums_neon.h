@@ -92,6 +92,32 @@ INLINE void sums(const int mr, const int nv, const int half, const product *p, s
     for (size_t s = 0; s < p->a->pieces; s++, w += p->a->len * KF_GEMM_PANEL)
         piece(mr, nv, p->a->at[s] + row * p->a->step, p->a->step, w, p->a->len, ask, t);
 }
+
+/* One row: `wide` vectors of a panel, four depths a turn, two sums for each column. */
+#define OWN_ROW
+NOINLINE void finish_buffer(const product *p, size_t row, size_t mr, size_t from, size_t to, const float *buffer);
+INLINE void row_of(const int wide, const product *p, const float *a, size_t col) {
+    const float *w = weights_at(p, col, 0);
+    V acc[2][4];
+    UNROLL for (int j = 0; j < wide; j++) acc[0][j] = bias_at(p, col + (size_t)(j * VL)), acc[1][j] = ZERO;
+    size_t x = 0;
+    for (; x + 4 <= p->k; x += 4, w += 4 * KF_GEMM_PANEL) {
+        const V f = LOAD(a + x);
+#define DEPTH(d)                                                                                                       \
+    UNROLL for (int j = 0; j < wide; j++) acc[d % 2][j] =                                                              \
+        vfmaq_laneq_f32(acc[d % 2][j], LOAD(w + d * KF_GEMM_PANEL + j * VL), f, d)
+        DEPTH(0);
+        DEPTH(1);
+        DEPTH(2);
+        DEPTH(3);
+#undef DEPTH
+    }
+    for (; x < p->k; x++, w += KF_GEMM_PANEL)
+        UNROLL for (int j = 0; j < wide; j++) acc[0][j] = FMA(SET1(a[x]), LOAD(w + j * VL), acc[0][j]);
+    float buffer[4 * VL];
+    UNROLL for (int j = 0; j < wide; j++) STORE(buffer + j * VL, ADD(acc[0][j], acc[1][j]));
+    finish_buffer(p, 0, 1, col, col + (size_t)(wide * VL), buffer);
+}
 #undef FMLA
 #undef LOAD_A
 #undef LOAD_B

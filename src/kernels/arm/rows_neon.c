@@ -94,6 +94,18 @@ INLINE uint8x16_t pixel(const uint8_t *const row[ROWS], size_t at, const int32_t
                        vqmovun_s16(vcombine_s16(vqmovn_s32(rgb[2]), vqmovn_s32(rgb[3]))));
 }
 
+/* The first three of every four bytes, for n rows. */
+INLINE void store(uint8x16_t rgb, int32_t n, size_t step, uint8_t *out) {
+    const uint32x4_t words = vreinterpretq_u32_u8(rgb);
+    const uint32_t each[ROWS] = {vgetq_lane_u32(words, 0), vgetq_lane_u32(words, 1), vgetq_lane_u32(words, 2),
+                                 vgetq_lane_u32(words, 3)};
+    UNROLL for (int32_t r = 0; r < ROWS; r++, out += step) if (r < n) {
+        const uint16_t red_green = (uint16_t)each[r];
+        memcpy(out, &red_green, sizeof red_green);
+        out[2] = (uint8_t)(each[r] >> 16);
+    }
+}
+
 void kf_k_across_neon(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t,
                       int32_t width, uint8_t *to) {
     for (int32_t y = 0; y < rows; y += ROWS, in += ROWS * stride) {
@@ -102,15 +114,15 @@ void kf_k_across_neon(const uint8_t *in, size_t stride, int32_t rows, int32_t wi
         for (int32_t r = 0; r < ROWS; r++) row[r] = in + (size_t)(r < n ? r : n - 1) * stride;
         for (int32_t x = 0; x < width; x++) {
             const kf__filter_taps here = {t->size, t->bounds + 2 * x, t->k + (size_t)x * (size_t)t->size};
-            uint8_t rgb[4 * ROWS], *out = to + ((size_t)y * (size_t)width + (size_t)x) * 3;
-            size_t each = 4;
+            uint8_t *out = to + ((size_t)y * (size_t)width + (size_t)x) * 3;
             if (here.bounds[0] + (here.bounds[1] + 3) / 4 * 4 + 2 <= width_in) {
-                vst1q_u8(rgb, pixel(row, 3 * (size_t)here.bounds[0], here.k, here.bounds[1]));
-            } else { /* a load of sixteen bytes for four pixels would end outside the row */
-                kf_k_across_scalar(in, stride, n, width_in, &here, 1, rgb);
-                each = 3;
+                store(pixel(row, 3 * (size_t)here.bounds[0], here.k, here.bounds[1]), n, 3 * (size_t)width, out);
+                continue;
             }
-            for (int32_t r = 0; r < n; r++, out += 3 * (size_t)width) memcpy(out, rgb + (size_t)r * each, 3);
+            /* A load of sixteen bytes for four pixels would end outside the row. */
+            for (int32_t r = 0; r < n; r++)
+                kf_k_across_scalar(in + (size_t)r * stride, stride, 1, width_in, &here, 1,
+                                   out + 3 * (size_t)width * (size_t)r);
         }
     }
 }

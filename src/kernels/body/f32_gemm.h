@@ -244,6 +244,7 @@ void NAME(conv_f32)(size_t m, size_t n, const kf__gemm_rows *a, const float *b, 
     for (size_t i = 0; i < m; i += block) columns(&p, i, m - i < block ? m - i : block);
 }
 
+#ifndef OWN_ROW
 /* One row: WIDE vectors of columns and two depths at once. So the sums hide the latency of the multiply-adds, and
  * memory delivers several streams of weights at once. */
 INLINE void row_of(const int wide, const product *p, const float *a, size_t col) {
@@ -267,6 +268,8 @@ INLINE void row_of(const int wide, const product *p, const float *a, size_t col)
     UNROLL for (int j = 0; j < wide; j++) STORE(buffer + j * VL, ADD(acc[0][j], acc[1][j]));
     finish_buffer(p, 0, 1, col, col + (size_t)(wide * VL), buffer);
 }
+
+#endif
 
 /* Plain rows are rows of one piece. A single row has a path of its own, which reads the weights once and in order. */
 void NAME(gemm_f32)(size_t m, size_t n, size_t k, const float *a, size_t lda, const float *b, float *c, size_t ldc,

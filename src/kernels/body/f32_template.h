@@ -11,6 +11,9 @@
 #if !defined(SHALLOW)
 #define SHALLOW 24 /* tiles with fewer depths prefetch output rows */
 #endif
+#if !defined(SEVERAL)
+#define SEVERAL /* several turns at once, if an instruction set gains by that */
+#endif
 /* Loops with constant bounds that must be unrolled; a pointer whose origin the compiler must not use. */
 #if !defined(UNROLL)
 #define UNROLL _Pragma("GCC unroll 32")
@@ -86,7 +89,7 @@ INLINE V finish(V x, const kf__epilogue *e, const float *residual, MASK mask) {
 void NAME(scale_f32)(size_t rows_n, size_t c, const float *x, const float *gate, float *out) {
     for (size_t r = 0; r < rows_n; r++, x += c, out += c) {
         size_t j = 0;
-        for (; j + VL <= c; j += VL) STORE(out + j, MUL(LOAD(x + j), LOAD(gate + j)));
+        SEVERAL for (; j + VL <= c; j += VL) STORE(out + j, MUL(LOAD(x + j), LOAD(gate + j)));
         if (j < c) STOREM(out + j, TAIL(c - j), MUL(LOADM(x + j, TAIL(c - j)), LOADM(gate + j, TAIL(c - j))));
     }
 }
