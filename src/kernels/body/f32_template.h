@@ -1,10 +1,11 @@
 /* Body of the f32 kernels, compiled once per instruction set. The including file names the words: V (a vector) and VL
  * (its lanes), MASK, LOAD, LOADM, STORE, STOREM, SET1, FMA, MIN, MAX, ADD, MUL, ZERO, TAIL(n), IN_REGISTER, NAME(base),
- * HALVES and HL, ASKS, DW_MOST (and, if
- * it is not 7, DW_MOST_5 for 5x5), the ROWS_ and the BLOCK_ROWS. With HALVES, columns that fill half a panel have words
- * of their own: H (HL lanes), HMASK, HLOW (of a V), HLOAD, HLOADM, HSTORE, HSTOREM, HSET1, HFMA, HMIN, HMAX, HADD,
- * HMUL, HZERO, HTAIL(n) and HWHOLE(mask). Owner rule: pure functions; masked loads and stores keep tails inside the
- * rows. */
+ * HALVES and HL, ASKS, DW_MOST (and DW_MOST_5, if 5x5 windows take more than 7 columns), the ROWS_ and the BLOCK_ROWS.
+ * With HALVES, columns that fill half a panel have words of their own: H (HL lanes), HMASK, HLOW (of a V), HLOAD,
+ * HLOADM, HSTORE, HSTOREM, HSET1, HFMA, HMIN, HMAX, HADD, HMUL, HZERO, HTAIL(n) and HWHOLE(mask).
+ * SUMS and DW_SUMS, if there are any, name files with the loops of tiles and depthwise windows that replace those of
+ * the bodies; a file that has the loop of a single row too defines OWN_ROW.
+ * Owner rule: pure functions; masked loads and stores keep tails inside the rows. */
 
 #include "kernels/body/calls.h"
 
