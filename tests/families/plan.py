@@ -5,7 +5,15 @@ for the others, as the scripts beside this file read it.
 """
 
 # timm's smallest convolutional networks by parameters, without those that have attention
-TIMM = """""".split()
+TIMM = """starnet_s050 starnet_s100 dla46x_c dla46_c dla60x_c starnet_s150 mobilenetv3_small_050 lcnet_035 mobilenetv2_035
+lcnet_050 ese_vovnet19b_slim_dw mobilenetv4_conv_small_035 mobilenetv2_050 mnasnet_small mobilenetv3_small_075
+tf_mobilenetv3_small_075 tinynet_e tf_mobilenetv3_small_minimal_100 semnasnet_050 convnext_zepto_rms
+convnext_zepto_rms_ols mnasnet_050 mobilenetv4_conv_small_050 repghostnet_050 tinynet_d lcnet_075 tinynet_c
+mobilenetv3_small_100 tf_mobilenetv3_small_100 repghostnet_058 ghostnet_050 mobilenetv2_075 regnetx_002 cspnext_tiny""".split()
+
+TIMM_MORE = """mobilenetv1_100 mobilenetv2_100 mobilenetv3_large_100 mobilenetv4_conv_small efficientnet_lite0 mnasnet_100
+fbnetc_100 hardcorenas_a rexnet_100 mixnet_s regnety_002 repvgg_a0 mobileone_s1 fasternet_t0 ghostnet_100
+mobilenetv4_hybrid_medium edgenext_xx_small""".split()
 
 TORCHVISION = """squeezenet1_1 squeezenet1_0 shufflenet_v2_x0_5 mnasnet0_5 shufflenet_v2_x1_0 mobilenet_v3_small mnasnet0_75
 shufflenet_v2_x1_5 mobilenet_v2 mnasnet1_0 regnet_y_400mf efficientnet_b0 mobilenet_v3_large regnet_x_400mf mnasnet1_3
@@ -31,6 +39,8 @@ def names(section):
                 for exporter, k in (("old", 17), ("dynamo", 18))] + [f"torchvision/dynamo/23/channels_last/{SMALL}"]
     if section == "timm":
         return [f"timm/old/17/plain/{n}" for n in TIMM]
+    if section == "timm-more":
+        return [f"timm/old/17/plain/{n}" for n in TIMM_MORE]
     if section == "timm-dynamo":
         return [f"timm/dynamo/20/plain/{n}" for n in TIMM[:12]]
     if section == "torchvision":
@@ -48,10 +58,11 @@ SECTIONS = {
     "torch-opsets": "PyTorch: both exporters, every opset",
     "torch-forms": "PyTorch: channels_last, and fp16 weights",
     "timm": "timm's smallest convolutional networks, old exporter, opset 17",
-    "timm-dynamo": "The first of them, `dynamo=True`, opset 20",
+    "timm-more": "More families of timm, old exporter, opset 17",
+    "timm-dynamo": "timm's smallest again, `dynamo=True`, opset 20",
     "torchvision": "torchvision's classifiers of up to 30 million parameters, old exporter, opset 17",
     "keras": "Keras applications, tf2onnx, opset 13",
     "keras-opsets": "Keras applications, other opsets",
     "paddle": "PaddlePaddle, paddle2onnx",
 }
-INT8 = ("timm", "torchvision", "keras", "paddle")  # sections whose networks are quantized as well
+INT8 = ("timm", "timm-more", "torchvision", "keras", "paddle")  # sections whose networks are quantized as well

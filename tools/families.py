@@ -1,0 +1,281 @@
+#!/usr/bin/env python3
+"""Exports networks of timm, torchvision, Keras and PaddlePaddle afresh, runs them with kitfox, and compares with what the
+framework itself computed. Writes docs/FAMILIES.md, or checks against it.
+
+  tools/families.py build/dev/programs/kitfox            everything; what is exported already is kept
+  tools/families.py KITFOX --only timm --limit 5         one section, its first networks; the table on standard output
+  tools/families.py KITFOX --check                       what the page says imports has to, with the right numbers
+  tools/families.py KITFOX --install                     make the three environments first (8 GB)
+
+The environments are ~/.cache/kitfox/fresh (torch torchvision timm onnx onnxscript), keras (tensorflow-cpu tf2onnx pillow)
+and paddle (paddlepaddle paddle2onnx packaging pillow); exported files lie in ~/.cache/kitfox/families. int8 needs the
+photos of ../shared/data. Without environments or files it ends with 77, the status of a test that was skipped.
+"""
+import argparse
+import collections
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "kitfox")
+PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "truth", "bin", "python")
+try:
+    import numpy as np
+    import onnx
+except ImportError:
+    if os.environ.get("KITFOX_AGAIN") or not os.path.exists(PEERS):
+        print("SKIP: the interpreter of KITFOX_PEERS with onnx and numpy is missing")
+        sys.exit(77)
+    sys.exit(subprocess.run([PEERS, *sys.argv], env={**os.environ, "KITFOX_AGAIN": "1"}).returncode)
+
+sys.path.insert(0, os.path.join(ROOT, "tests", "families"))
+import plan  # noqa: E402
+
+FILES = os.path.join(CACHE, "families")
+PHOTOS = os.path.join(os.environ.get("KITFOX_SHARED") or os.path.join(ROOT, "..", "shared"), "data", "imagenet-sample")
+PAGE = os.path.join(ROOT, "docs", "FAMILIES.md")
+ENVIRONMENTS = {"torch": ("fresh", "torch torchvision timm onnx onnxscript onnxruntime numpy"),
+                "keras": ("keras", "tensorflow-cpu tf2onnx pillow"),
+                "paddle": ("paddle", "paddlepaddle paddle2onnx packaging pillow")}
+TOLERANCE = {"plain": 1e-4, "half": 1e-4}
+CALIBRATE, HELD = 60, 60
+
+Row = collections.namedtuple("Row", "name nodes steps difference int8 reason")
+
+
+def options():
+    p = argparse.ArgumentParser()
+    p.add_argument("kitfox")
+    p.add_argument("--only", choices=plan.SECTIONS)
+    p.add_argument("--limit", type=int, default=10**6, help="networks of a section")
+    p.add_argument("--seconds", type=float, default=3600, help="time for all; what is not done by then is left out")
+    p.add_argument("--check", action="store_true")
+    p.add_argument("--install", action="store_true")
+    p.add_argument("--no-int8", action="store_true")
+    return p.parse_args()
+
+
+def library_of(name):
+    return name.split("/")[0] if name.split("/")[0] in ENVIRONMENTS else "torch"
+
+
+def python_of(library):
+    return os.path.join(CACHE, ENVIRONMENTS[library][0], "bin", "python")
+
+
+def install():
+    for library, (folder, packages) in ENVIRONMENTS.items():
+        if not os.path.exists(python_of(library)):
+            subprocess.run([sys.executable, "-m", "venv", os.path.join(CACHE, folder)], check=True)
+            subprocess.run([python_of(library), "-m", "pip", "install", "-q", *packages.split()], check=True)
+
+
+def path_of(name):
+    return os.path.join(FILES, name.replace("/", "."))
+
+
+def export(names, seconds):
+    """Exports what is missing, as long as there is time; a library in one process."""
+    os.makedirs(FILES, exist_ok=True)
+    end = time.monotonic() + seconds
+    for library in ENVIRONMENTS:
+        missing = [n for n in names if library_of(n) == library and not os.path.exists(path_of(n) + ".json")]
+        if not missing or not os.path.exists(python_of(library)) or time.monotonic() > end:
+            continue
+        print(f"exporting {len(missing)} networks with {library}", file=sys.stderr, flush=True)
+        script = os.path.join(ROOT, "tests", "families", f"export_{library}.py")
+        try:
+            subprocess.run([python_of(library), script, FILES, PHOTOS, *missing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                           timeout=max(1, end - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            pass
+
+
+def kitfox(program, *words):
+    p = subprocess.run([program, *words], capture_output=True, text=True, timeout=600)
+    if p.returncode < 0:
+        raise SystemExit(f"FAIL  kitfox {' '.join(words)}: signal {-p.returncode}")
+    return p
+
+
+def reason_of(text):
+    """A refusal without the file's name: the node, its operator and why."""
+    lines = [line for line in text.splitlines() if "kitfox:" in line]
+    line = re.sub(r"^kitfox: (\S+\.onnx: )?", "", lines[-1] if lines else text.strip()[-200:])
+    return line.split("; see `kitfox check`")[0].replace("|", "/")[:200]
+
+
+def quantized(program, model, facts, folder):
+    """Agreement and SQNR of int8 with float on pictures that did not calibrate; or why it is not quantized."""
+    files = sorted(f for f in os.listdir(PHOTOS) if f.endswith(".JPEG"))
+    chosen = files[::max(1, len(files) // (CALIBRATE + HELD))][:CALIBRATE + HELD]
+    for name, part in (("calib", chosen[0::2]), ("held", chosen[1::2])):
+        with open(os.path.join(folder, name), "w") as f:
+            f.write("".join(line + "\n" for line in part))
+    how = ["--mean", ",".join(f"{v:.9g}" for v in facts["mean"]), "--std", ",".join(f"{v:.9g}" for v in facts["std"]), "--crop-pct", "1"]
+    fine, coarse = os.path.join(folder, "float.kfx"), os.path.join(folder, "int8.kfx")
+    p = kitfox(program, "import", model, "-o", fine, *how)
+    if p.returncode == 0:
+        p = kitfox(program, "quantize", model, "--calib", PHOTOS, "-L", os.path.join(folder, "calib"), "--no-doctor", "-o", coarse, *how)
+    if p.returncode == 0:
+        p = kitfox(program, "compare", fine, coarse, "--data", PHOTOS, "-L", os.path.join(folder, "held"), "--json")
+    if p.returncode:
+        return reason_of(p.stderr)
+    total = json.loads(p.stdout.splitlines()[-1])
+    return f"{100 * total['agreement']:.0f} %, {total['sqnr_db']:.1f} dB"
+
+
+def measured(program, name, int8):
+    """The row of one exported network; None where it is not exported yet."""
+    path = path_of(name)
+    if not os.path.exists(path + ".json"):
+        return None
+    with open(path + ".json") as f:
+        facts = json.load(f)
+    if "failed" in facts:
+        return Row(name, "", "", None, "", f"not exported: {facts['failed']}")
+    nodes = len(onnx.load(path + ".onnx").graph.node)
+    with tempfile.TemporaryDirectory(prefix="kitfox-families-") as folder:
+        out = os.path.join(folder, "out.npy")
+        p = kitfox(program, "run", path + ".onnx", path + ".in.npy", "-o", out)
+        if p.returncode:
+            return Row(name, nodes, "", None, "", reason_of(p.stderr))
+        ours, theirs = np.load(out), np.load(path + ".out.npy")
+        same = ours.size == theirs.size
+        difference = float(np.abs(ours.reshape(-1) - theirs.reshape(-1)).max() / np.abs(theirs).max()) if same else float("inf")
+        steps = json.loads(kitfox(program, "info", "--json", path + ".onnx").stdout)["nodes"]
+        how = quantized(program, path + ".onnx", facts, folder) if int8 and os.path.isdir(PHOTOS) else ""
+        return Row(name, nodes, steps, difference, how, "")
+
+
+def remembered(program, name, int8, build):
+    """The row, computed once for each build of the program."""
+    path = path_of(name) + ".row"
+    if os.path.exists(path):
+        with open(path) as f:
+            saved = json.load(f)
+        if saved["build"] == build and (not int8 or saved["int8"]):
+            return Row(*saved["row"])
+    row = measured(program, name, int8)
+    if row:
+        with open(path, "w") as f:
+            json.dump({"build": build, "int8": int8, "row": list(row)}, f)
+    return row
+
+
+def short(name):
+    """What a row is called: the network, and how it was exported where that differs within the section."""
+    parts = name.split("/")
+    how = [p for p in parts[1:-1] if p not in ("plain",)]
+    return f"`{parts[-1]}`", f"{parts[0]}, " + ", ".join(f"opset {p}" if p.isdigit() else {"pre": "preprocessing inside"}.get(p, p) for p in how)
+
+
+def right(row):
+    return row.difference is not None and row.difference <= 1e-4
+
+
+def table(rows, int8):
+    head = "| network | export | nodes | steps | difference |" + (" int8 |" if int8 else "")
+    lines = [head, "|---" * head.count(" |") + "|"]
+    for row in rows:
+        network, how = short(row.name)
+        result = row.reason if row.difference is None else f"{row.difference:.1e}" + ("" if right(row) else " **wrong**")
+        lines.append(f"| {network} | {how} | {row.nodes} | {row.steps} | {result} |" + (f" {row.int8} |" if int8 else ""))
+    return lines
+
+
+def summary(rows):
+    """n exported, n imported, the worst difference."""
+    made = [r for r in rows if not r.reason.startswith("not exported")]
+    good = [r for r in made if r.difference is not None]
+    worst = max((r.difference for r in good), default=0)
+    return f"{len(good)} of {len(made)} import; the largest difference is {worst:.1e}."
+
+
+HEAD = """# Families: networks of other exporters, tried afresh
+
+`tools/families.py KITFOX` writes this page. It exports each network with its framework, runs the file with `kitfox run`
+and compares with what the **framework itself** computed.
+
+- **Weights** are random. Every batch norm has the statistics of 24 photos and scales and offsets of its own, so that
+  folding is tested. Logits are spread over 10 classes. Inputs are 96 x 96 pixels where a network allows that.
+- **nodes**: of the file. **steps**: of the compiled program. **difference**: the largest, beside the largest output.
+- **int8**: quantized from {calibrate} photos with default options; agreement of the best class with float, and SQNR of the
+  outputs, on {held} other photos. Networks with random weights are hard on a quantizer: classes lie closer together
+  than in a trained one.
+- In place of a number: why the file was refused, with the node's name. `kitfox check MODEL.onnx` shows more.
+"""
+
+
+def page(sections, versions):
+    lines = [HEAD.format(calibrate=CALIBRATE, held=HELD), "Versions: " + "; ".join(sorted(versions)) + ".", "", "| section | result |", "|---|---|"]
+    for section, rows in sections.items():
+        lines.append(f"| {plan.SECTIONS[section]} | {summary(rows)} |")
+    for section, rows in sections.items():
+        lines += ["", f"## {plan.SECTIONS[section]}", ""] + table(rows, section in plan.INT8)
+    return "\n".join(lines) + "\n"
+
+
+def check(sections):
+    """Everything that the page says imports still does, and no number is wrong."""
+    with open(PAGE) as f:
+        listed = f.read()
+    faults = 0
+    for section, rows in sections.items():
+        for row in rows:
+            network, how = short(row.name)
+            line = re.search(re.escape(f"| {network} | {how} |") + r" \d+ \| (\d*) \|", listed)
+            imported = bool(line and line.group(1))
+            if row.difference is not None and not right(row) or row.difference is None and imported:
+                faults += 1
+                print(f"FAIL  {row.name}: {row.reason or f'difference {row.difference:.1e}'}")
+        print(f"{section}: {summary(rows)}")
+    return 1 if faults else 0
+
+
+def main():
+    o = options()
+    o.kitfox = os.path.abspath(o.kitfox)
+    if o.install:
+        install()
+    end = time.monotonic() + o.seconds
+    wanted = {s: plan.names(s)[:o.limit] for s in plan.SECTIONS if o.only in (None, s)}
+    export([n for names in wanted.values() for n in names], o.seconds * 0.6)
+    with open(o.kitfox, "rb") as f:
+        build = hashlib.sha256(f.read()).hexdigest()
+    sections, versions, late = {}, set(), 0
+    for section, names in wanted.items():
+        rows = []
+        for name in names:
+            if time.monotonic() > end:
+                late += 1
+                continue
+            rows.append(remembered(o.kitfox, name, section in plan.INT8 and not o.no_int8 and not o.check, build))
+            if os.path.exists(path_of(name) + ".json"):
+                with open(path_of(name) + ".json") as f:
+                    versions.update(json.load(f).get("versions", "").split(", "))
+        if any(rows):
+            sections[section] = [r for r in rows if r]
+    if late:
+        print(f"{late} networks left out, for lack of time", file=sys.stderr)
+    if not sections:
+        print("SKIP: no exported networks, and no environment that exports them (tools/families.py --install)")
+        return 77
+    if o.check:
+        return check(sections)
+    text = page(sections, versions - {""})
+    if o.only or o.limit < 10**6:
+        print(text)
+    else:
+        with open(PAGE, "w") as f:
+            f.write(text)
+    return 0
+
+
+sys.exit(main())
