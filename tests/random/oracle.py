@@ -13,7 +13,8 @@ from net import save
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-Verdict = collections.namedtuple("Verdict", "kind text difference")  # equal, refused, wrong, crash, unnamed, vague, invalid
+Verdict = collections.namedtuple("Verdict", "kind text difference notes", defaults=((),))  # equal, refused, form, or one of FAULTS
+Case = collections.namedtuple("Case", "model feeds program folder several files names ours theirs double plain notes")
 TOLERANCE = 1e-4
 SECONDS = 120
 
@@ -99,14 +100,14 @@ def judge_output(model, feeds, name, ours, theirs, double):
     return f"difference {d:.1e}", d
 
 
-def kitfox_run(program, folder, files, outputs, several):
+def kitfox_run(program, folder, files, outputs, several, model="model.onnx"):
     """Exit status, standard error and the outputs by name."""
     for name in outputs:
         if os.path.exists(os.path.join(folder, f"out_{name}.npy")):
             os.remove(os.path.join(folder, f"out_{name}.npy"))
     out = "out_%s.npy" if several else f"out_{outputs[0]}.npy"
     try:
-        p = subprocess.run([program, "run", "model.onnx", *files, "-o", out], cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+        p = subprocess.run([program, "run", model, *files, "-o", out], cwd=folder, capture_output=True, text=True, timeout=SECONDS)
     except subprocess.TimeoutExpired:
         return None, "no answer", {}
     found = {}
@@ -129,8 +130,14 @@ def refusal(model, text):
     return f"{named.group(2) if named else 'value'}: {re.sub(r'[0-9]+', '#', reason).strip()[:100]}"
 
 
-def judge(model, feeds, program, folder, several):
-    """Runs one network in `folder`; a Verdict."""
+def ordinary(model):
+    """Are its constants of a size that 8 bits can be expected to hold?"""
+    arrays = (np.abs(numpy_helper.to_array(t)) for t in model.graph.initializer if t.data_type == TensorProto.FLOAT)
+    return all(a.max(initial=0) < 1e3 and a[a > 0].min(initial=1) > 1e-5 for a in arrays)
+
+
+def judge(model, feeds, program, folder, several, forms=None):
+    """Runs one network in `folder`, and its other forms if forms(case) is given; a Verdict."""
     try:
         theirs = truth(model, feeds)
     except Exception as e:
@@ -155,4 +162,8 @@ def judge(model, feeds, program, folder, several):
         if fault:
             return Verdict("wrong", f"{name}: {fault}", d)
         worst = max(worst, d)
-    return Verdict("equal", "", worst)
+    if not forms:
+        return Verdict("equal", "", worst)
+    case = Case(model, feeds, program, folder, several and len(names) > 1, files, names, ours, theirs, double, ordinary(model), [])
+    fault = forms(case)
+    return Verdict("form" if fault else "equal", fault or "", worst, tuple(case.notes))

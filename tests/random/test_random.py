@@ -19,6 +19,7 @@ CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
 PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "truth", "bin", "python")
 try:
     import numpy as np
+    import forms
     import generate
     import oracle
     import reduce
@@ -29,7 +30,7 @@ except ImportError:
         sys.exit(77)
     sys.exit(subprocess.run([PEERS, *sys.argv], env={**os.environ, "KITFOX_AGAIN": "1"}).returncode)
 
-FAULTS = ("wrong", "crash", "unnamed", "invalid")
+FAULTS = ("wrong", "form", "crash", "unnamed", "invalid")
 
 
 def options():
@@ -48,14 +49,20 @@ def judged(seed, program, several):
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory(prefix="kitfox-random-") as folder:
         model, feeds = generate.network(seed)
-        return seed, oracle.judge(model, feeds, program, folder, several)
+        return seed, oracle.judge(model, feeds, program, folder, several, forms.fault_of)
 
 
-def minimal(seed, program, several, kind):
+def kind_of(verdict):
+    """What has to stay as a network is made smaller: the kind, and the form that is wrong."""
+    return verdict.kind, verdict.text.split(":")[0] if verdict.kind == "form" else ""
+
+
+def minimal(seed, program, several, verdict):
     """The network of this number made smaller, as long as the verdict is of the same kind."""
+    other = forms.fault_of if verdict.kind == "form" else None
     with tempfile.TemporaryDirectory(prefix="kitfox-random-") as folder:
         def fails(model, feeds):
-            return oracle.judge(model, feeds, program, folder, several).kind == kind
+            return kind_of(oracle.judge(model, feeds, program, folder, several, other)) == kind_of(verdict)
         return reduce.reduced(*generate.network(seed), fails)
 
 
@@ -75,7 +82,7 @@ def report(seed, verdict, o, several):
     print(f"FAIL  {verdict.kind}: {verdict.text}\n      repeat: {sys.argv[0]} {o.kitfox} --first {seed} --count 1")
     if verdict.kind == "invalid":
         return
-    model, feeds = minimal(seed, o.kitfox, several, verdict.kind)
+    model, feeds = minimal(seed, o.kitfox, several, verdict)
     print("      " + reduce.described(model).replace("\n", "\n      "), flush=True)
     if o.keep:
         keep(os.path.join(o.keep, str(seed)), model, feeds, f"{verdict.kind}: {verdict.text}")
@@ -85,13 +92,15 @@ def main():
     o = options()
     o.kitfox = os.path.abspath(o.kitfox)
     several = "%s" in subprocess.run([o.kitfox, "run", "--help"], capture_output=True, text=True).stdout
-    kinds, reasons, faults, worst = collections.Counter(), collections.Counter(), [], 0.0
+    kinds, reasons, faults, worst, quantized = collections.Counter(), collections.Counter(), [], 0.0, 0
     with concurrent.futures.ProcessPoolExecutor(o.jobs) as pool:
         jobs = [pool.submit(judged, seed, o.kitfox, several) for seed in range(o.first, o.first + o.count)]
         for job in concurrent.futures.as_completed(jobs):
             seed, verdict = job.result()
             kinds[verdict.kind] += 1
             worst = max(worst, verdict.difference) if verdict.kind == "equal" else worst
+            reasons.update(note for note in verdict.notes if note != "int8")
+            quantized += "int8" in verdict.notes
             if verdict.kind == "refused":
                 reasons[verdict.text] += 1
             elif verdict.kind in FAULTS:
@@ -101,7 +110,7 @@ def main():
     if o.refused:
         for reason, n in reasons.most_common():
             print(f"{n:6d}  {reason}")
-    print(f"{o.count} networks: {kinds['equal']} equal (largest difference {worst:.1e}), {kinds['refused']} refused, "
+    print(f"{o.count} networks: {kinds['equal']} equal (largest difference {worst:.1e}), {quantized} also in int8, {kinds['refused']} refused, "
           f"{kinds['vague']} not finite, {len(faults)} faults ({', '.join(f'{kinds[k]} {k}' for k in FAULTS)})")
     return 1 if faults or not kinds["equal"] else 0
 
