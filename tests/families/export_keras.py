@@ -47,8 +47,8 @@ def prepare(model, x, seed):
         m.beta.assign(w.normal(0, 0.2, m.beta.shape))
         m.momentum = 0.0
     for m in layers_of(model):
-        if isinstance(m, keras.layers.Normalization):
-            m.mean, m.variance = tf.constant([[[[0.485, 0.456, 0.406]]]]), tf.constant([[[[0.0524, 0.0502, 0.0506]]]])
+        if isinstance(m, keras.layers.Normalization):  # as arrays: what is captured as a tensor would become an input
+            m.mean, m.variance = (np.float32(v).reshape(1, 1, 1, 3) for v in ((0.485, 0.456, 0.406), (0.0524, 0.0502, 0.0506)))
     model(x, training=True)
     last = [m for m in layers_of(model) if isinstance(m, (keras.layers.Dense, keras.layers.Conv2D)) and m.kernel.shape[-1] == CLASSES][-1]
     soft = [m for m in layers_of(model) if getattr(m, "activation", None) is keras.activations.softmax]

@@ -16,6 +16,8 @@ from onnx.reference import ReferenceEvaluator
 Verdict = collections.namedtuple("Verdict", "kind text difference notes", defaults=((),))  # equal, refused, form, or one of FAULTS
 Case = collections.namedtuple("Case", "model feeds program folder several files names ours theirs double plain notes")
 TOLERANCE = 1e-4
+# What later stages say of a program that an earlier one made wrongly: no refusal that a person can do anything about.
+INSIDE = re.compile("does not fit input and output|is not the number of its channels|of its output do not fit|does not broadcast to")
 SECONDS = 120
 
 
@@ -120,12 +122,14 @@ def kitfox_run(program, folder, files, outputs, several, model="model.onnx"):
 
 def refusal(model, text):
     """The operator and the reason of a refusal, without the numbers; None where no node or input is named."""
-    last = [line for line in text.splitlines() if "error" in line or "kitfox" in line or ":" in line]
-    line = last[-1] if last else text
+    lines = [line for line in text.splitlines() if line.startswith("kitfox:") and "assumed" not in line and "note" not in line]
+    line = re.sub(r"^kitfox: (model.onnx: )?", "", lines[-1] if lines else text)
     named = re.search(r"\bn(\d+)_([A-Za-z]+)", line)
     if not named and not re.search(r"\b(in\d|v\d+|c\d+)", line):
         return None
-    reason = re.sub(r"\b[vc]\d+\w*|\bin\d+", "X", re.split(r"n\d+_\w+( \(\w+\))?:", line)[-1])
+    if INSIDE.search(line):
+        return None
+    reason = re.sub(r"\b[vc]\d+\w*|\bin\d+", "X", re.sub(r"^.*?n\d+_\w+(/\w+)*(\.\w+)?( \(\w+\))?:", "", line))
     reason = ";".join(reason.split(";")[:2]) if "cannot be compiled" in reason else reason.split(";")[0]
     return f"{named.group(2) if named else 'value'}: {re.sub(r'[0-9]+', '#', reason).strip()[:100]}"
 

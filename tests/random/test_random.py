@@ -40,7 +40,7 @@ def options():
     p.add_argument("--count", type=int, default=60)
     p.add_argument("--jobs", type=int, default=2)
     p.add_argument("--keep")
-    p.add_argument("--refused", action="store_true", help="count the refusals by reason")
+    p.add_argument("--refused", action="store_true", help="list the reasons of refusals, with a number that has each")
     return p.parse_args()
 
 
@@ -92,24 +92,25 @@ def main():
     o = options()
     o.kitfox = os.path.abspath(o.kitfox)
     several = "%s" in subprocess.run([o.kitfox, "run", "--help"], capture_output=True, text=True).stdout
-    kinds, reasons, faults, worst, quantized = collections.Counter(), collections.Counter(), [], 0.0, 0
+    kinds, reasons, faults, worst, quantized = collections.Counter(), {}, [], 0.0, 0
     with concurrent.futures.ProcessPoolExecutor(o.jobs) as pool:
         jobs = [pool.submit(judged, seed, o.kitfox, several) for seed in range(o.first, o.first + o.count)]
         for job in concurrent.futures.as_completed(jobs):
             seed, verdict = job.result()
             kinds[verdict.kind] += 1
             worst = max(worst, verdict.difference) if verdict.kind == "equal" else worst
-            reasons.update(note for note in verdict.notes if note != "int8")
+            for note in (note for note in verdict.notes if note != "int8"):
+                reasons.setdefault(note, []).append(seed)
             quantized += "int8" in verdict.notes
             if verdict.kind == "refused":
-                reasons[verdict.text] += 1
+                reasons.setdefault(verdict.text, []).append(seed)
             elif verdict.kind in FAULTS:
                 faults.append((seed, verdict))
     for seed, verdict in sorted(faults)[:20]:
         report(seed, verdict, o, several)
     if o.refused:
-        for reason, n in reasons.most_common():
-            print(f"{n:6d}  {reason}")
+        for reason, seeds in sorted(reasons.items(), key=lambda item: -len(item[1])):
+            print(f"{len(seeds):6d}  {reason}  (such as {min(seeds)})")
     print(f"{o.count} networks: {kinds['equal']} equal (largest difference {worst:.1e}), {quantized} also in int8, {kinds['refused']} refused, "
           f"{kinds['vague']} not finite, {len(faults)} faults ({', '.join(f'{kinds[k]} {k}' for k in FAULTS)})")
     return 1 if faults or not kinds["equal"] else 0
