@@ -93,20 +93,13 @@ static const char *verdict_SOFTMAX(const kf__graph *g, const kf__node *n) {
     return over_classes && (y->rank == 4 || is_flat(y)) ? NULL : "softmax is supported over classes only";
 }
 
-/* A reshape of an image into classes moves its elements. */
-static const char *verdict_TO_NCHW(const kf__graph *g, const kf__node *n) {
-    const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
-    if ((is_flat(y) && x->rank > 0 && y->dim[0] == x->dim[0]) || is_shapeless(g, n)) return NULL;
-    if (keeps_places(x, y)) return NULL;
-    return "it reshapes into something other than a class vector";
-}
-
 #define verdict_MOVE kf__lower_verdict_move
 #define verdict_LOG_SOFTMAX verdict_SOFTMAX
 #define verdict_TOP always
 #define verdict_CONV constant_weights
 #define verdict_FC constant_weights
 #define verdict_SE_GATE always
+#define verdict_TO_NCHW always
 #define verdict_SCALE always
 #define verdict_ACT always
 #define verdict_GLOBAL_POOL always
@@ -331,8 +324,9 @@ static kf_status fill_step(lowering *l, const kf__node *n, kf__step *s) {
     return FILLS[n->op](l, n, s);
 }
 
-static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
-    kf__step *s = &l->p->steps[l->p->n_steps];
+/* A step of the node without operands; its output is made by end_step. */
+static kf_status begin_step(lowering *l, const kf__node *n, kf__step **out) {
+    kf__step *s = *out = &l->p->steps[l->p->n_steps];
     *s = (kf__step){.n_in = 1,
                     .in = {l->tensor_of[n->in[0]]},
                     .window = n->attrs.window,
@@ -347,7 +341,10 @@ static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
     for (; s->n_sources < n->n_sources; s->n_sources++)
         if (!(s->sources[s->n_sources] = kf__arena_strdup(&l->p->arena, n->sources[s->n_sources])))
             KF_FAIL_MEMORY(l->err, 64);
-    KF_TRY(fill_step(l, n, s));
+    return KF_OK;
+}
+
+static kf_status end_step(lowering *l, const kf__node *n, bool integer, kf__step *s) {
     KF_TRY(new_tensor(l, n->out[0], &s->out));
     if (integer) KF_TRY(kf__lower_integer(l, n, s));
     if (integer && s->consts[KF_CONST_BIAS] >= 0 && l->p->consts[s->consts[KF_CONST_BIAS]].dtype == KF_F32) {
@@ -361,13 +358,59 @@ static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
     return kf__lower_convert(l, n->name, l->g->values[n->out[0]].quant, true, s->out, quantized);
 }
 
-/* Is the view's result the tensor that it reads? */
+static kf_status lower_step(lowering *l, const kf__node *n, bool integer) {
+    kf__step *s = NULL;
+    KF_TRY(begin_step(l, n, &s));
+    KF_TRY(fill_step(l, n, s));
+    return end_step(l, n, integer, s);
+}
+
+/* The numbers of an image in the order of ONNX, as a vector; the tensor that holds them. */
+static kf_status to_vector(lowering *l, const kf__node *n, bool integer, int32_t *out) {
+    kf__step *s = NULL;
+    KF_TRY(begin_step(l, n, &s));
+    const kf__ptensor *from = &l->p->tensors[s->in[0]];
+    kf__ptensor *t = &l->p->tensors[l->p->n_tensors];
+    *t = *from;
+    t->name = kf__arena_printf(&l->p->arena, "%s.flat", from->name);
+    t->c = (int32_t)(kf__ptensor_count(from) / (size_t)from->n);
+    t->h = t->w = 1;
+    s->op = KF_STEP_TO_NCHW;
+    if (!t->name) KF_FAIL_MEMORY(l->err, 16);
+    if (t->c > 1 << 20)
+        KF_FAIL(l->err, KF_ERR_LIMIT, "%s: a vector of %d numbers; 1048576 are possible", n->name, t->c);
+    *out = s->out = l->p->n_tensors++;
+    if (integer) KF_TRY(kf__lower_integer(l, n, s));
+    l->p->n_steps++;
+    return KF_OK;
+}
+
+/* A reshape. Numbers of an image that becomes a vector change their order; those that become an image do so again. */
+static kf_status lower_view(lowering *l, const kf__node *n, bool integer) {
+    kf__ptensor y;
+    int32_t x = l->tensor_of[n->in[0]];
+    const kf__ptensor *t = &l->p->tensors[x];
+    const bool in_order = t->c == 1 || (t->h == 1 && t->w == 1);
+    const bool shaped = as_nhwc(&l->g->values[n->out[0]].shape, &y) && !is_shapeless(l->g, n);
+    if (!shaped || (!(t->h == 1 && t->w == 1) && y.n == t->n && y.h == 1 && y.w == 1)) return lower_step(l, n, integer);
+    if (!in_order) KF_TRY(to_vector(l, n, integer, &x));
+    kf__step *s = NULL;
+    KF_TRY(begin_step(l, n, &s));
+    s->op = KF_STEP_MOVE;
+    s->in[0] = x;
+    KF_TRY(kf__lower_unfold(l, n, s));
+    return end_step(l, n, integer, s);
+}
+
+/* Is the view's result the tensor that it reads? Its numbers are the same in the same order, and whoever reads it sees
+ * the same extents. */
 static bool stays(const lowering *l, const kf__node *n, int32_t x) {
-    const kf__shape *from = &l->g->values[n->in[0]].shape;
+    const kf__shape *from = &l->g->values[n->in[0]].shape, *to = &l->g->values[n->out[0]].shape;
     const kf__ptensor *t = &l->p->tensors[x];
     kf__ptensor own;
-    return keeps_places(from, &l->g->values[n->out[0]].shape) && as_nhwc(from, &own) && own.n == t->n &&
-           own.h == t->h && own.w == t->w && own.c == t->c;
+    if (t->h == 1 && t->w == 1 && is_shapeless(l->g, n)) return true;
+    if (!as_nhwc(to, &own) || own.n != t->n || own.h != t->h || own.w != t->w || own.c != t->c) return false;
+    return (t->h == 1 && t->w == 1) || keeps_places(from, to);
 }
 
 static kf_status lower_node(lowering *l, const kf__node *n) {
@@ -376,8 +419,7 @@ static kf_status lower_node(lowering *l, const kf__node *n) {
         KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "node %d %s (%s): cannot be compiled; %s; see `kitfox check`", n->origin,
                 n->name, kf__op_name(n->op), why);
     const int32_t x = n->in[0] >= 0 ? l->tensor_of[n->in[0]] : -1;
-    const bool pixel = x >= 0 && l->p->tensors[x].h == 1 && l->p->tensors[x].w == 1;
-    if (kf__op_is_view(n->op) && (pixel || (x >= 0 && stays(l, n, x)))) { /* the same numbers in the same order */
+    if (kf__op_is_view(n->op) && x >= 0 && stays(l, n, x)) {
         l->tensor_of[n->out[0]] = l->tensor_of[n->in[0]];
         return KF_OK;
     }
@@ -388,7 +430,7 @@ static kf_status lower_node(lowering *l, const kf__node *n) {
         kept[k] = l->tensor_of[n->in[k]];
         KF_TRY(float_view(l, n->in[k], &l->tensor_of[n->in[k]]));
     }
-    KF_TRY(lower_step(l, n, integer));
+    KF_TRY(kf__op_is_view(n->op) ? lower_view(l, n, integer) : lower_step(l, n, integer));
     for (int k = 0; !integer && k < n->n_in && k < KF_STEP_MAX_IN; k++)
         if (n->in[k] >= 0) l->tensor_of[n->in[k]] = kept[k];
     return KF_OK;
@@ -426,7 +468,7 @@ static kf_status lower_ends(lowering *l) {
         const kf__shape declared = kf__value_declared(v);
         kf__pinput *in = &p->inputs[p->n_inputs++];
         *in = (kf__pinput){
-            .name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank, .layout = v->shape.rank == 4 ? 0 : 2};
+            .name = kf__arena_strdup(&p->arena, v->name), .rank = v->shape.rank, .layout = v->shape.rank > 2 ? 0 : 2};
         if (v->nhwc && v->shape.rank == 4) in->layout = 1;
         if (v->dtype != KF_F32)
             KF_FAIL(l->err, KF_ERR_UNSUPPORTED, "input %s is %s; f32 is supported", v->name, kf_dtype_name(v->dtype));
@@ -497,11 +539,12 @@ kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err) {
     KF_TRY(kf__program_create(out, NULL, err));
     kf__program *p = l.p = *out;
     size_t nodes = g->n_nodes + 1;
-    size_t ends = g->n_inputs + g->n_outputs + 1, views = 0; /* a conversion needs another tensor, step and constant */
+    size_t ends = g->n_inputs + g->n_outputs + 1,
+           views = 0; /* a conversion needs another tensor, step and constant, a reshape another tensor and step */
     for (size_t i = 0; i < g->n_nodes; i++) views += (size_t)g->nodes[i].n_in + 1;
-    p->tensors = kf__arena_array(&p->arena, nodes + views + 2 * ends, sizeof *p->tensors);
+    p->tensors = kf__arena_array(&p->arena, 2 * nodes + views + 2 * ends, sizeof *p->tensors);
     p->consts = kf__arena_array(&p->arena, nodes * 10 + views + 4 * ends, sizeof *p->consts);
-    p->steps = kf__arena_array(&p->arena, nodes + views + ends, sizeof *p->steps);
+    p->steps = kf__arena_array(&p->arena, 2 * nodes + views + ends, sizeof *p->steps);
     p->inputs = kf__arena_array(&p->arena, g->n_inputs + 1, sizeof *p->inputs);
     p->outputs = kf__arena_array(&p->arena, g->n_outputs + 2, sizeof *p->outputs);
     l.tensor_of = kf__arena_array(&p->arena, g->n_values + 1, sizeof *l.tensor_of);

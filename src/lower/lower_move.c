@@ -108,3 +108,20 @@ kf_status kf__lower_move(lowering *l, const kf__node *n, kf__step *s) {
     if (s->consts[KF_CONST_W] < 0) KF_FAIL_MEMORY(l->err, 20);
     return KF_OK;
 }
+
+/* A vector in the order of ONNX becomes the node's output. */
+kf_status kf__lower_unfold(lowering *l, const kf__node *n, kf__step *s) {
+    const kf__shape *y = &l->g->values[n->out[0]].shape, five = kf__shape_make(1, (int64_t[]){5});
+    const int64_t c = y->rank > 1 ? y->dim[1] : 1;
+    const int64_t h = y->rank > 3 ? y->dim[2] : 1;
+    const int64_t w = y->rank > 2 ? y->dim[y->rank - 1] : 1;
+    int32_t *to = kf__arena_array(&l->p->arena, 5, sizeof *to);
+    if (!to) KF_FAIL_MEMORY(l->err, 20);
+    if (c * h * w > INT32_MAX)
+        KF_FAIL(l->err, KF_ERR_LIMIT, "%s: an image of more than %d numbers", n->name, INT32_MAX);
+    to[1] = (int32_t)(c * h * w), to[2] = (int32_t)w, to[3] = 1, to[4] = (int32_t)(h * w);
+    s->window = (kf__window){0};
+    s->consts[KF_CONST_W] = kf__lower_const(l, n->name, "places", KF_I32, &five, to);
+    if (s->consts[KF_CONST_W] < 0) KF_FAIL_MEMORY(l->err, 20);
+    return KF_OK;
+}

@@ -93,7 +93,7 @@ typedef struct kf__pinput {
     int32_t tensor;             /* index of the activation tensor it fills */
     int32_t rank;               /* of the model's declared input */
     int64_t shape[KF_MAX_RANK]; /* declared shape, e.g. 1x3x224x224 */
-    int32_t layout;             /* 0: NCHW as declared; 1: NHWC as declared; 2: plain (rank 2, C) */
+    int32_t layout;             /* 0: NCHW or NCW as declared; 1: NHWC as declared; 2: plain (rank 2, C) */
     int32_t pixels;             /* 1: the tensor is u8 pixels; normalisation lives in the first step's weights */
     int32_t takes;              /* kf_takes */
 } kf__pinput;

@@ -79,7 +79,8 @@ static bool declared_ok(int32_t rank, const int64_t *shape, const kf__ptensor *t
 static kf_status check_input(const kf__program *p, int32_t i, kf_error *err) {
     const kf__pinput *in = &p->inputs[i];
     const kf__ptensor *t = &p->tensors[in->tensor];
-    bool known = in->layout >= 0 && in->layout <= 2 && (in->layout == 2 || in->rank == 4);
+    bool known =
+        in->layout >= 0 && in->layout <= 2 && (in->layout == 2 || in->rank == 4 || (in->layout == 0 && in->rank == 3));
     if (!known || !declared_ok(in->rank, in->shape, t))
         KF_FAIL(err, KF_ERR_CORRUPT, "input %d: declared shape does not fit its tensor", i);
     bool any_byte = t->dtype == KF_U8 && t->qmin == 0 && t->qmax == 255; /* nothing rounds pixels into bounds */

@@ -2,6 +2,7 @@
 network itself gives; int8 something like it.
 """
 import os
+import re
 import subprocess
 
 import numpy as np
@@ -36,6 +37,9 @@ def compiled(case):
 def rewritten(case, word):
     """The ONNX file that simplify or export writes, in ONNX Runtime."""
     p = verb(case.program, case.folder, word, "model.onnx", "-o", word + ".onnx")
+    if p.returncode and re.search(r"outputs differ by \d\.\d+e-05 of the largest", p.stderr):
+        case.notes.append(f"{word} refused: rounding is amplified beyond what it allows")
+        return None
     if p.returncode:
         return f"{word}: status {p.returncode}: {p.stderr[-200:]}"
     other = onnx.load(os.path.join(case.folder, word + ".onnx"))

@@ -147,6 +147,7 @@ def reduced(model, feeds, fails):
 def described(model):
     """The network as text, a line for a node."""
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    constants.update({n.output[0]: numpy_helper.to_array(n.attribute[0].t) for n in model.graph.node if n.op_type == "Constant"})
 
     def word(name):
         a = constants.get(name)
@@ -155,7 +156,7 @@ def described(model):
     for i in model.graph.input:
         kind = i.type.tensor_type
         lines.append(f"  {i.name} {[d.dim_value or d.dim_param for d in kind.shape.dim]} {TensorProto.DataType.Name(kind.elem_type)}")
-    for n in model.graph.node:
+    for n in (n for n in model.graph.node if n.op_type != "Constant"):
         attributes = " ".join(f"{a.name}={helper.get_attribute_value(a)!r:.60}" for a in n.attribute)
         lines.append(f"  {', '.join(n.output)} = {n.op_type}({', '.join(word(i) for i in n.input)}) {attributes}  # {n.name}")
     return "\n".join(lines + ["  -> " + ", ".join(o.name for o in model.graph.output)])

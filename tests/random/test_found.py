@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""Networks that were computed wrongly or refused with an internal error when test_random.py or a person tried them, in
+their smallest form. ONNX Runtime with its optimizations off says what they give.
+
+Argument: the program. Needs the interpreter that KITFOX_PEERS names (onnx, onnxruntime, numpy); skips (77) without.
+"""
+import os
+import subprocess
+import sys
+import tempfile
+
+CACHE = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+PEERS = os.environ.get("KITFOX_PEERS") or os.path.join(CACHE, "kitfox", "truth", "bin", "python")
+try:
+    import numpy as np
+    import onnx.parser
+    import forms
+    import oracle
+except ImportError:
+    if os.environ.get("KITFOX_AGAIN") or not os.path.exists(PEERS):
+        print("SKIP: the interpreter of KITFOX_PEERS with onnx, onnxruntime and numpy is missing")
+        sys.exit(77)
+    sys.exit(subprocess.run([PEERS, *sys.argv], env={**os.environ, "KITFOX_AGAIN": "1"}).returncode)
+
+# What it shows, the opset, the graph as onnx.parser reads it, and the verdict that is right.
+FOUND = [
+    ("an input of rank 3 is read in its own order", 13, "(float[1,4,10] x) => (float[1,4,10] y) { y = Relu(x) }"),
+    ("rank 3 becomes rank 4", 12, "(float[3,11,7] x) => (float[1,3,11,7] z) { y = Unsqueeze<axes = [0]>(x) z = Relu(y) }"),
+    ("a constant a channel meets rank 3", 13, "(float[1,3,9] x) => (float[1,3,9] y) <float[1,3,1] c = {1, -2, 3}> { y = Add(c, x) }"),
+    ("an image becomes rank 3 and meets a constant", 13,
+     "(float[1,4,7,11] x) => (float[1,4,77] z) <int64[3] s = {1, 4, 77}, float[1,4,1] c = {1, 2, 3, 4}> { y = Reshape(x, s) z = Add(c, y) }"),
+    ("a reduction to rank 3 meets one number", 11,
+     "(float[1,4,6,6] x) => (float[1,4,6] z) <float[1] c = {2}> { y = ReduceMean<axes = [-1], keepdims = 0>(x) z = Add(c, y) }"),
+    ("a reduction to rank 3 meets a constant of rank 2", 11,
+     "(float[1,1,10,12] x) => (float[1,1,10] z) <float[1,1] c = {2}> { y = ReduceMax<axes = [3], keepdims = 0>(x) z = Sub(y, c) }"),
+    ("a batch becomes part of a vector before a layer", 13,
+     "(float[2,3,2,2] x) => (float[1,2] z) <int64[2] s = {1, 24}, float[24,2] w = {WEIGHTS48}> { y = Relu(x) v = Reshape(y, s) z = MatMul(v, w) }"),
+    ("the batch is squeezed away before a layer", 13,
+     "(float[1,3,2,4] x) => (float[3,2] z) <int64[1] a = {0}, int64[2] s = {3, 8}, float[8,2] w = {WEIGHTS16}>"
+     " { y = Squeeze(x, a) v = Reshape(y, s) z = MatMul(v, w) }"),
+    ("a vector becomes an image", 13,
+     "(float[1,24] x) => (float[1,2,3,4] z) <int64[4] s = {1, 2, 3, 4}> { y = Reshape(x, s) z = Relu(y) }"),
+    ("an image becomes another image", 13,
+     "(float[1,4,3,2] x) => (float[1,2,4,3] z) <int64[4] s = {1, 2, 4, 3}> { w = Relu(x) y = Reshape(w, s) z = Sigmoid(y) }"),
+]
+
+
+def weights(text):
+    """WEIGHTSn as n numbers."""
+    for n in (48, 16):
+        text = text.replace(f"WEIGHTS{n}", ", ".join(f"{np.sin(k + 1.0):.4f}" for k in range(n)))
+    return text
+
+
+def main():
+    program, failed = os.path.abspath(sys.argv[1]), 0
+    for what, opset, text, *expected in FOUND:
+        model = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}]> found {weights(text)}')
+        for k, node in enumerate(model.graph.node):
+            node.name = f"n{k}_{node.op_type}"
+        feeds = {i.name: np.random.RandomState(3).randn(*(d.dim_value for d in i.type.tensor_type.shape.dim)).astype(np.float32) for i in model.graph.input}
+        with tempfile.TemporaryDirectory(prefix="kitfox-found-") as folder:
+            verdict = oracle.judge(model, feeds, program, folder, True, forms.fault_of)
+        good = verdict.kind == (expected[0] if expected else "equal")
+        failed += not good
+        print(("ok    " if good else "FAIL  ") + what + ("" if good else f": {verdict.kind}: {verdict.text}"))
+    print(f"{len(FOUND)} networks, {failed} failures")
+    return 1 if failed else 0
+
+
+sys.exit(main())
