@@ -51,10 +51,22 @@ static bool remove_at_output(kf__graph *g, kf__node *n) {
     return true;
 }
 
+/* Inputs as the file has them: import turned those that it declares [N, H, W, C], with a Transpose of its own behind. */
+static void as_in_file(kf__graph *g) {
+    static const int64_t TO_NHWC[] = {0, 2, 3, 1};
+    for (size_t i = 0; i < g->n_nodes; i++) {
+        kf__node *n = &g->nodes[i];
+        if (n->dead || n->op != KF_OP_TRANSPOSE || !g->values[n->in[0]].nhwc || n->attrs.n_axes != 4) continue;
+        if (memcmp(n->attrs.axes, TO_NHWC, sizeof TO_NHWC) == 0) remove_at_input(g, n);
+    }
+}
+
 kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, kf_error *err) {
     kf__names names;
     *removed = 0;
     KF_TRY(kf__names_make(e->names, e->n_names, &g->arena, &names, err));
+    as_in_file(g);
+    KF_TRY(kf__graph_compact(g, err));
     for (bool changed = true; changed;) {
         changed = false;
         for (size_t i = 0; i < g->n_nodes && !changed; i++) {
@@ -65,7 +77,8 @@ kf_status kf__edges_remove(kf__graph *g, const kf__edges *e, int32_t *removed, k
         *removed += changed;
         if (changed) KF_TRY(kf__graph_compact(g, err));
     }
-    return *removed ? kf__graph_infer(g, err) : KF_OK;
+    if (*removed) KF_TRY(kf__graph_infer(g, err));
+    return kf__inputs_declare(g, err);
 }
 
 /* The values of n named nodes. Of nodes with one name the last counts. */
