@@ -554,6 +554,9 @@ kf_status kf__lower(const kf__graph *g, kf__program **out, kf_error *err) {
     } else {
         for (size_t i = 0; i < g->n_values; i++) l.tensor_of[i] = -1;
         st = lower_ends(&l);
+        if (st == KF_OK && p->n_steps == 0)
+            st = kf_error_set(err, KF_ERR_UNSUPPORTED, "the network computes nothing: output %s is an input",
+                              p->n_outputs ? p->outputs[0].name : "(none)");
         if (st == KF_OK) st = lower_meta(&l);
         if (st == KF_OK) st = kf__program_validate(p, err);
     }

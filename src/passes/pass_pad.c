@@ -35,13 +35,20 @@ static bool takes_pads(const kf__graph *g, const kf__node *pad, const kf__node *
     return value == -INFINITY || (value == 0.0f && never_negative(g, pad->in[0]));
 }
 
+/* A window of a pool must hold some of the image, for ONNX and for what it computes. */
+static bool leaves_image(const kf__node *n, const int64_t p[4]) {
+    const kf__window *w = &n->attrs.window;
+    if (n->op == KF_OP_CONV) return true;
+    return w->pt + p[0] < w->kh && w->pb + p[2] < w->kh && w->pl + p[1] < w->kw && w->pr + p[3] < w->kw;
+}
+
 kf_status kf__pass_pad(kf__graph *g, bool *changed, kf_error *err) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         kf__node *pad = &g->nodes[i];
         int64_t p[4];
         if (pad->dead || pad->op != KF_OP_PAD || !spatial_pads(pad, p)) continue;
         kf__node *n = kf__match_user(g, pad->out[0]);
-        if (!n || !takes_pads(g, pad, n)) continue;
+        if (!n || !takes_pads(g, pad, n) || !leaves_image(n, p)) continue;
         n->attrs.window.pt += (int32_t)p[0];
         n->attrs.window.pl += (int32_t)p[1];
         n->attrs.window.pb += (int32_t)p[2];

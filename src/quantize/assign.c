@@ -29,6 +29,7 @@ bool kf__assign_ends_in_float(const kf__graph *g, kf__vid v) {
             if (n->in[k] != v) continue;
             if (kf__op_is_float_head(n->op) || kf__head_is_float(g, n)) return true;
             const bool same = kf__op_keeps_integers(n->op) || clips_sigmoid(g, n);
+            if (k == 1 && n->op == KF_OP_SCALE) return true; /* the step takes its gate in f32 */
             if (k == 0 && same && kf__assign_ends_in_float(g, n->out[0])) return true;
         }
     return false;

@@ -42,6 +42,18 @@ FOUND = [
      "(float[1,24] x) => (float[1,2,3,4] z) <int64[4] s = {1, 2, 3, 4}> { y = Reshape(x, s) z = Relu(y) }"),
     ("an image becomes another image", 13,
      "(float[1,4,3,2] x) => (float[1,2,4,3] z) <int64[4] s = {1, 2, 4, 3}> { w = Relu(x) y = Reshape(w, s) z = Sigmoid(y) }"),
+    ("a pad as wide as the window of a pool stays a pad", 13,
+     "(float[1,4,5,5] x) => (float[1,4,8,8] z) <int64[8] p = {0, 0, 2, 2, 0, 0, 2, 2}>"
+     " { w = Relu(x) y = Pad(w, p) z = AveragePool<kernel_shape = [2, 2], count_include_pad = 1>(y) }"),
+    ("the same before a largest value", 13,
+     "(float[1,4,5,5] x) => (float[1,4,8,8] z) <int64[8] p = {0, 0, 2, 2, 0, 0, 2, 2}>"
+     " { w = Relu(x) y = Pad(w, p) z = MaxPool<kernel_shape = [2, 2]>(y) }"),
+    ("a network without a step says so", 13, "(float[1,4,2,2] x) => (float[1,4,2,2] y) { y = Identity(x) }", "refused"),
+    ("a gate of one layer", 13,
+     "(float[1,3,4,4] x) => (float[1,3,4,4] z) <float[3,3,1,1] w = {1, 2, 3, 4, 5, 6, 7, 8, 9}>"
+     " { p = GlobalAveragePool(x) c = Conv(p, w) g = HardSigmoid<alpha = 0.1666667, beta = 0.5>(c) y = Mul(g, x) z = Relu(y) }"),
+    ("a Concat of more inputs than a step has", 13,
+     "(float[1,2,3,3] x) => (float[1,36,3,3] z) { a = Relu(x) y = Concat<axis = 1>(" + ", ".join("xa"[k % 2] for k in range(18)) + ") z = Relu(y) }"),
 ]
 
 
