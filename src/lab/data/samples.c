@@ -113,7 +113,9 @@ static kf_status load_one(const char *path, const kf_preprocess *how, kf_tensor 
     const char *dot = strrchr(path, '.');
     if (dot && kf__lab_same(dot, ".npy", SIZE_MAX)) return kf_npy_read(path, t, err);
     if (how->valid) return load_picture(path, how, t, err);
-    KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: the network has no picture preprocessing; give .npy files, or --preprocess",
+    KF_FAIL(err, KF_ERR_ARGUMENT,
+            "%.600s: the network has no picture preprocessing; give .npy files, or --preprocess (one channel: --color "
+            "gray, --mean and --std)",
             path);
 }
 
