@@ -17,7 +17,7 @@ import subprocess
 import sys
 
 LINE = re.compile(r"^\s+([0-9a-f]+):\t([^/]*)")
-FUNCTION = re.compile(r"^[0-9a-f]+ <(\w+)>:$")
+FUNCTION = re.compile(r"^[0-9a-f]+ <([\w.]+)>:$")
 BRANCH = re.compile(r"^(b\.\w+|b|cbn?z|tbn?z)\s.*?([0-9a-f]+) <")
 WORK = (("dot", re.compile(r"^(s|u|us|su)dot\s")), ("mmla", re.compile(r"^(s|u|us)mmla\s")),
         ("fma", re.compile(r"^fml[as]\s")), ("mlal", re.compile(r"^[su]ml[as]l2?\s|^[su]mull2?\s")))
