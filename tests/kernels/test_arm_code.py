@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The machine code of the kernels for Arm: the inner loop of each has the instruction that it is written for.
+"""The machine code of the kernels for Arm: the inner loop of each has the instruction that it is written for, and
+integer kernels have no fused multiply-add, which would round once where the contract rounds twice.
 
 Arguments: objdump, and the static libraries with the kernels. LOOPS has a line for each kernel: the object; the
 function, or "" where a compiler may keep the loop in a function beside it; the instruction as a pattern; how many of it
@@ -17,6 +18,17 @@ LOOPS = [
     ("f32_neon", "eltwise_f32", rf"fadd {NUMBER}4s", 1),
     ("f32_neon", "colsum_f32", rf"fadd {NUMBER}4s", 4),
     ("f32_neon", "interleave_f32", rf"st3 {{{NUMBER}4s", 1),
+    ("int_neon", "", rf"smlal2? {NUMBER}8h, {NUMBER}(8|16)b", 16),
+    ("int_neon", "", rf"sadalp {NUMBER}4s, {NUMBER}8h", 16),
+    ("int_neon", "", rf"smlal2? {NUMBER}4s, {NUMBER}[48]h, {NUMBER}h\[\d\]", 128),
+    ("int_neon", "", rf"smlal2? {NUMBER}4s, {NUMBER}[48]h, {NUMBER}[48]h", 16),
+    ("int_neon", "", rf"uaddw2? {NUMBER}8h, {NUMBER}8h, {NUMBER}(8|16)b", 2),
+    ("int_neon", "", rf"umax {NUMBER}16b", 1),
+    ("int_neon", "", rf"fcvtns {NUMBER}4s", 4),
+    ("int_dotprod", "", rf"sdot {NUMBER}4s, {NUMBER}16b, {NUMBER}4b\[\d\]", 96),
+    ("int_dotprod", "", rf"sdot {NUMBER}4s, {NUMBER}16b, {NUMBER}16b", 80),
+    ("int_i8mm", "", rf"usmmla {NUMBER}4s", 32),
+    ("int_i8mm", "", rf"usdot {NUMBER}4s", 80),
     ("rows_neon", "nv12", rf"addhn2? {NUMBER}", 12),
     ("rows_neon", "across", rf"mla {NUMBER}4s", 12),
     ("rows_neon", "down", rf"mla {NUMBER}4s", 8),
@@ -27,6 +39,7 @@ LOOPS = [
     ("sha256_sha2", "sha256", r"sha256su0 v", 1),
     ("sha256_sha2", "sha256", r"sha256su1 v", 1),
 ]
+FUSED = r"f(n?m(add|sub)|ml[as])\b"
 
 
 def objects(text):
@@ -77,4 +90,9 @@ for object_, kernel, pattern, least in LOOPS:
     bad += not good
     where = "a loop" if least else "a function"
     print(f"{'ok  ' if good else 'FAIL'} {object_} {kernel}: {pattern}: {most} in {where}, at least {max(least, 1)}")
+for object_ in sorted(found):
+    fused = [f"{name}: {text}" for name, body in found[object_] for _, text in body if re.match(FUSED, text)]
+    if object_.startswith("int_") and fused:
+        bad += 1
+        print(f"FAIL {object_}: fused multiply-add in {fused[0]}")
 sys.exit(bool(bad))
