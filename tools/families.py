@@ -44,7 +44,7 @@ ENVIRONMENTS = {"torch": ("fresh", "torch torchvision timm onnx onnxscript onnxr
                 "keras": ("keras", "tensorflow-cpu tf2onnx pillow"),
                 "paddle": ("paddle", "paddlepaddle paddle2onnx packaging pillow")}
 TOLERANCE = 1e-4  # of the largest output; three times the error of ONNX Runtime where that is more
-CALIBRATE, HELD = 40, 60
+CALIBRATE, HELD = 30, 45
 
 Row = collections.namedtuple("Row", "name nodes steps difference peer int8 reason")
 
@@ -57,7 +57,8 @@ def options():
     p.add_argument("--seconds", type=float, default=3600, help="time for all; what is not done by then is left out")
     p.add_argument("--check", action="store_true")
     p.add_argument("--install", action="store_true")
-    p.add_argument("--no-int8", action="store_true")
+    p.add_argument("--no-int8", action="store_true", help="quantize none")
+    p.add_argument("--int8", action="store_true", help="quantize every network, not only the mobile ones")
     return p.parse_args()
 
 
@@ -248,7 +249,7 @@ and compares with what the **framework itself** computed.
 - **nodes**: of the file; **steps**: of the compiled program. **difference**: the largest, beside the largest output. Networks with random weights
   amplify rounding; **ONNX Runtime's** difference, without its optimizations, shows how much.
 - **int8**: quantized from {calibrate} photos with default options; agreement of the best class with float, and SQNR of the
-  outputs, on {held} other photos. Networks with random weights are hard on a quantizer: classes lie closer together
+  outputs, on {held} other photos. Empty: not tried; `--int8` tries all. Networks with random weights are hard on a quantizer: classes lie closer together
   than in a trained one.
 - In place of a number: why the file was refused, with the node's name. `kitfox check MODEL.onnx` shows more.
 """
@@ -296,7 +297,7 @@ def main():
             if time.monotonic() > end:
                 late += 1
                 continue
-            rows.append(remembered(o.kitfox, name, section in plan.INT8 and not o.no_int8 and not o.check, build))
+            rows.append(remembered(o.kitfox, name, plan.is_quantized(section, name, o.int8) and not o.no_int8 and not o.check, build))
             if os.path.exists(path_of(name) + ".json"):
                 with open(path_of(name) + ".json") as f:
                     versions.update(json.load(f).get("versions", "").split(", "))

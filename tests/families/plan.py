@@ -65,4 +65,12 @@ SECTIONS = {
     "keras-opsets": "Keras applications, other opsets",
     "paddle": "PaddlePaddle, paddle2onnx",
 }
-INT8 = ("timm", "timm-more", "torchvision", "keras", "paddle")  # sections whose networks are quantized as well
+# What is quantized as well: it takes ten times as long as all the rest. --int8 quantizes every network of these sections.
+INT8 = ("timm", "timm-more", "torchvision", "keras", "paddle")
+MOBILE = """mobilenetv2_035 mobilenetv3_small_050 mobilenetv3_small_100 tf_mobilenetv3_small_minimal_100 lcnet_035 ghostnet_050
+ese_vovnet19b_slim_dw mobilenet_v1 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large resnet18 MobileNet MobileNetV2 MobileNetV3Small
+MobileNetV3Large MobileNetV3Small_minimalistic MobileNetV3Large_minimalistic""".split()
+
+
+def is_quantized(section, name, every):
+    return section in INT8 and (every or name.split("/")[-1] in MOBILE and "/nchw/" not in name)
