@@ -94,10 +94,40 @@ static bool skip_inner_view(kf__graph *g, kf__node *n) {
     return true;
 }
 
+/** Does a Gather take every place of its axis once and in order? Whatever shape its list has, it is a Reshape then. */
+static bool takes_in_order(const kf__graph *g, const kf__node *n) {
+    if (n->op != KF_OP_GATHER || n->n_in != 2 || !kf__match_is_const(g, n->in[1])) return false;
+    const kf__value *x = &g->values[n->in[0]], *list = &g->values[n->in[1]];
+    const int axis = n->attrs.axis < 0 ? n->attrs.axis + x->shape.rank : n->attrs.axis;
+    const bool wide = list->dtype == KF_I64;
+    if (x->data || axis < 0 || axis >= x->shape.rank || (!wide && list->dtype != KF_I32)) return false;
+    const size_t count = list->bytes / kf_dtype_size(list->dtype);
+    if (count == 0 || x->shape.dim[axis] != (int64_t)count) return false;
+    for (size_t i = 0; i < count; i++)
+        if ((wide ? ((const int64_t *)list->data)[i] : ((const int32_t *)list->data)[i]) != (int64_t)i) return false;
+    const kf__shape *y = &g->values[n->out[0]].shape;
+    for (int k = 0; k < y->rank; k++)
+        if (y->dim[k] < 1) return false;
+    return y->rank > 0;
+}
+
+static kf_status become_reshape(kf__graph *g, kf__node *n, kf_error *err) {
+    const kf__shape y = g->values[n->out[0]].shape;
+    kf__vid target;
+    KF_TRY(kf__order_ints(g, n->name, y.dim, y.rank, &target, err));
+    n->op = KF_OP_RESHAPE;
+    n->attrs = (kf__attrs){0};
+    return kf__rewrite_inputs(g, n, (kf__vid[]){n->in[0], target}, 2, err);
+}
+
 kf_status kf__pass_identity(kf__graph *g, bool *changed, kf_error *err) {
     for (size_t i = 0; i < g->n_nodes; i++) {
         kf__node *n = &g->nodes[i];
         if (n->dead || n->n_in < 1 || n->n_out < 1 || n->in[0] < 0) continue;
+        if (takes_in_order(g, n)) {
+            KF_TRY(become_reshape(g, n, err));
+            *changed = true;
+        }
         int keep = copied_input(g, n);
         if (keep >= 0 && kf__rewrite_bypass(g, n, n->in[keep])) *changed = true;
         else if (keep < 0 && skip_inner_view(g, n)) *changed = true;

@@ -49,6 +49,12 @@ FOUND = [
      "(float[1,4,5,5] x) => (float[1,4,8,8] z) <int64[8] p = {0, 0, 2, 2, 0, 0, 2, 2}>"
      " { w = Relu(x) y = Pad(w, p) z = MaxPool<kernel_shape = [2, 2]>(y) }"),
     ("a network without a step says so", 13, "(float[1,4,2,2] x) => (float[1,4,2,2] y) { y = Identity(x) }", "refused"),
+    ("a Gather of every place in order, as dynamo exports of channels_last write", 18,
+     "(float[1,4,3,3] x) => (float[1,4] z) <int64[2] a = {-1, -2}, int64[1] f = {-1}, int64[1,4,1,1] i = {0, 1, 2, 3}, int64[2] s = {1, 4}>"
+     " { m = ReduceMean<keepdims = 1>(x, a) v = Reshape(m, f) g = Gather<axis = 0>(v, i) y = Relu(g) z = Reshape(y, s) }"),
+    ("a Gather of every place out of order", 18,
+     "(float[1,4,3,3] x) => (float[1,4] z) <int64[4] i = {0, 2, 1, 3}, float[4,4] w = {WEIGHTS16}>"
+     " { m = GlobalAveragePool(x) v = Flatten(m) g = Gather<axis = 1>(v, i) z = MatMul(g, w) }"),
     ("a gate of one layer", 13,
      "(float[1,3,4,4] x) => (float[1,3,4,4] z) <float[3,3,1,1] w = {1, 2, 3, 4, 5, 6, 7, 8, 9}>"
      " { p = GlobalAveragePool(x) c = Conv(p, w) g = HardSigmoid<alpha = 0.1666667, beta = 0.5>(c) y = Mul(g, x) z = Relu(y) }"),
