@@ -15,6 +15,7 @@ case "$*" in
   *) echo "usage: ./test.sh [--full | --arch aarch64]" >&2; exit 2 ;;
 esac
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" && need_meson || exit 1
+install_packages "${PICTURE_PACKAGES[@]}" || true # their tests are skipped without
 [ $full = yes ] && { install_packages "${FULL_PACKAGES[@]}" || echo "going on with the tiers that need none of them"; }
 jobs=$(nproc)
 passed=0 failed=0 skipped=0

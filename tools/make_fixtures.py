@@ -6,8 +6,9 @@ Run from the repository root with Pillow installed; the results are committed, s
 import io
 import os
 import struct
+import zlib
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageOps
 
 OUT = "tests/data/pictures"
 
@@ -120,6 +121,77 @@ def more_formats(im):
             f.write(struct.pack("<II", *shown.size) + shown.tobytes())
 
 
+def tiff(w, h, samples, bits, photometric, order="<", planar=1, tile=None, rows=None, big=False, deflate=False, **tags):
+    """A TIFF of noise as Pillow does not write it; `tags` such as t338=[1] are added."""
+    block_w, block_h = tile or (w, rows or h)
+    blocks, n = [], 0
+    for plane in range(samples if planar == 2 else 1):
+        for y in range(0, h, block_h):
+            for _ in range(0, w, block_w):
+                row = (block_w * (1 if planar == 2 else samples) * bits + 7) // 8
+                size = row * (block_h if tile else min(block_h, h - y))
+                block = bytes((i * i * 40503 + i * 2654435761 >> 15) & 255 for i in range(n, n + size))
+                blocks.append(zlib.compress(block) if deflate else block)
+                n += size
+    at, offsets = 16 if big else 8, []
+    for block in blocks:
+        offsets.append(at)
+        at += len(block) + len(block) % 2
+    fields = {256: (4, [w]), 257: (4, [h]), 258: (3, [bits] * samples), 259: (3, [8 if deflate else 1]), 262: (3, [photometric]), 277: (3, [samples]),
+              284: (3, [planar]), 324 if tile else 273: (4, offsets), 325 if tile else 279: (4, [len(b) for b in blocks])}
+    fields.update({322: (4, [tile[0]]), 323: (4, [tile[1]])} if tile else {278: (4, [block_h])})
+    fields.update({int(name[1:]): (3, value) for name, value in tags.items()})
+    wide, room = ("Q", 8) if big else ("I", 4)
+    behind = at + (8 if big else 2) + len(fields) * (4 + 2 * room) + room
+    entries, more = struct.pack(order + ("Q" if big else "H"), len(fields)), b""
+    for tag, (kind, values) in sorted(fields.items()):
+        value = struct.pack(f"{order}{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        entries += struct.pack(order + "HH" + wide, tag, kind, len(values))
+        entries += value.ljust(room, b"\0") if len(value) <= room else struct.pack(order + wide, behind + len(more))
+        more += value if len(value) > room else b""
+    head = (b"II" if order == "<" else b"MM") + struct.pack(order + ("HHHQ" if big else "HI"), *([43, 8, 0, at] if big else [42, at]))
+    return head + b"".join(b + bytes(len(b) % 2) for b in blocks) + entries + bytes(room) + more
+
+
+def loaded_formats(im):
+    """TIFF and AVIF, which are decoded by libraries that are loaded at run time. lossless.heic is not made here: libheif
+    encoded scene() with x265, lossless, 4:4:4 and the identity matrix, and its .rgb is scene() itself."""
+    ramp = [i * 40503 & 65535 for i in range(48)]
+    made = {
+        "planar.tif": tiff(13, 9, 3, 8, 2, ">", planar=2, rows=4), "tile16.tif": tiff(37, 23, 3, 16, 2, tile=(16, 16), deflate=True),
+        "palette4.tif": tiff(13, 9, 1, 4, 3, t320=ramp), "white2.tif": tiff(13, 9, 1, 2, 0, ">"), "cmyk16.tif": tiff(13, 9, 4, 16, 5, ">", rows=2),
+        "premultiplied.tif": tiff(13, 9, 4, 8, 2, t338=[1]), "extra.tif": tiff(13, 9, 5, 8, 2, t338=[0, 0]), "big.tif": tiff(13, 9, 3, 8, 2, big=True),
+        "grey_alpha.tif": tiff(13, 9, 2, 8, 1, ">", t338=[2]), "bits1.tif": tiff(13, 9, 1, 1, 1, t266=[2]), "exif6.tif": tiff(13, 9, 3, 8, 2, t274=[6]),
+    }
+    for name, data in made.items():
+        with open(os.path.join(OUT, name), "wb") as f:
+            f.write(data)
+        shown = Image.open(io.BytesIO(data)).convert("RGB")  # Pillow turns it upright
+        with open(os.path.join(OUT, name + ".rgb"), "wb") as f:
+            f.write(struct.pack("<II", *shown.size) + shown.tobytes())
+    save("lzw.tif", im, compression="tiff_lzw", tiffinfo={317: 2})
+    save("packed.tif", im.quantize(200), compression="packbits")
+    save("fax.tif", im.convert("1"), compression="group4")
+    save("jpeg.tif", im, compression="jpeg", quality=90)
+    save("pages.tif", im, save_all=True, append_images=[im.rotate(90)])
+    save("full444.avif", im, subsampling="4:4:4", range="full", quality=80)
+    save("wide422.avif", im, subsampling="4:2:2", range="limited", quality=80)
+    save("small420.avif", im, subsampling="4:2:0", range="limited", quality=60)
+    save("grey.avif", im, subsampling="4:0:0", range="limited", quality=80)
+    rgba = im.convert("RGBA")
+    rgba.putalpha(Image.linear_gradient("L").resize(im.size))
+    save("alpha.avif", rgba, quality=80)
+    save("moving.avif", im, save_all=True, append_images=[im.rotate(180)], quality=70)
+    turned = Image.Exif()
+    for o in range(2, 9):
+        turned[0x0112] = o
+        name = os.path.join(OUT, f"exif{o}.avif")
+        im.save(name, exif=turned, subsampling="4:4:4", quality=50)
+        upright = ImageOps.exif_transpose(Image.open(name)).convert("RGB")
+        turned[0x0112] = o  # saving took it out
+        save(f"exif{o}.avif", im, expect=upright, exif=turned, subsampling="4:4:4", quality=50)
+
+
 def main():
     os.makedirs(OUT, exist_ok=True)
     im = scene()
@@ -160,6 +232,7 @@ def main():
     save("grey.pgm", im.convert("L"))
     save("one.png", im.crop((0, 0, 1, 1)))
     more_formats(im)
+    loaded_formats(im)
 
 
 if __name__ == "__main__":

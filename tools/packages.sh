@@ -3,6 +3,8 @@ BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev pro
   libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev
   fonts-dejavu-core)
 TEST_PACKAGES=(libcmocka-dev python3 python3-venv)
+# Loaded at run time, for TIFF, AVIF and HEIC: tests of these are skipped without. Debian 13 has libavif16.
+PICTURE_PACKAGES=(libtiff6 libavif15 libheif1)
 FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have
 # To build for 64-bit Arm and run that here. onnx.proto is that of the native libonnx-dev, beside which the arm64 one does
 # not configure.

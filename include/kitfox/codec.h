@@ -9,11 +9,12 @@
 extern "C" {
 #endif
 
-/** Decode JPEG, PNG, WebP, BMP, GIF or PPM/PGM by content to RGB8. Of an animation that is the first frame. Alpha is
- *  dropped. "-" is standard input; another path has to be a regular file
- *  (IO otherwise, at once) of at most 1 GiB. Time and memory are bounded by the bytes of the file and the pixels of the
- *  picture. A picture that its file ends before is FORMAT; other damage of a JPEG that leaves every pixel with some
- *  value gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
+/** Decode JPEG, PNG, WebP, BMP, GIF, PPM/PGM, TIFF, AVIF or HEIC by content to RGB8. Of an animation that is the first
+ *  frame, of a TIFF the first page. Alpha is dropped. Decoding TIFF loads libtiff 4.5, AVIF libavif (0.11 or 1.x) and
+ *  HEIC libheif; UNSUPPORTED, with the Debian package, where the library is missing. "-" is standard input; another
+ *  path has to be a regular file (IO otherwise, at once) of at most 1 GiB. Time and memory are bounded by the bytes of
+ *  the file and the pixels of the picture. A picture that its file ends before is FORMAT; other damage of a JPEG that
+ *  leaves every pixel with some value gives a picture. Errors: IO, FORMAT, LIMIT, UNSUPPORTED, MEMORY. */
 KF_API kf_status kf_image_load(const char *path, const kf_image_options *options, kf_image *out, kf_error *err);
 KF_API kf_status kf_image_load_memory(const void *data, size_t bytes, const kf_image_options *options, kf_image *out,
                                       kf_error *err);

@@ -90,8 +90,8 @@ int cmd_classify(int argc, char **argv) {
     const struct argp argp = {OPTIONS,
                               parse,
                               "[MODEL] IMAGE...",
-                              "Top-k labels of each picture (JPEG, PNG, WebP, BMP, GIF, PPM; - is standard input). A "
-                              "folder stands for the pictures in it.",
+                              "Top-k labels of each picture (JPEG, PNG, WebP, BMP, GIF, PPM, TIFF, AVIF, HEIC; - is "
+                              "standard input). A folder stands for the pictures in it.",
                               children,
                               NULL,
                               NULL};

@@ -6,11 +6,12 @@
 #include "kitfox/codec.h"
 
 /** What formats.c lists, for messages. */
-#define KF__CODEC_FORMATS "JPEG, PNG, WebP, BMP, GIF or PPM"
+#define KF__CODEC_FORMATS "JPEG, PNG, WebP, BMP, GIF, PPM, TIFF, AVIF or HEIC"
 
 typedef kf_status kf__codec_fn(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out,
                                kf_error *err);
-kf__codec_fn kf__codec_bmp, kf__codec_gif, kf__codec_jpeg, kf__codec_png, kf__codec_pnm, kf__codec_webp;
+kf__codec_fn kf__codec_avif, kf__codec_bmp, kf__codec_gif, kf__codec_heif, kf__codec_jpeg, kf__codec_png, kf__codec_pnm,
+    kf__codec_tiff, kf__codec_webp;
 /** The decoder of these bytes, or NULL. */
 kf__codec_fn *kf__codec_for(const uint8_t *data, size_t bytes);
 /** Refuse empty and oversized pictures before pixels are allocated. */

@@ -21,10 +21,20 @@ static const struct format {
     {"PPM", "P3", 2, kf__codec_pnm},
     {"PGM", "P5", 2, kf__codec_pnm},
     {"PPM", "P6", 2, kf__codec_pnm},
+    {"TIFF", "II*\0", 4, kf__codec_tiff},
+    {"TIFF", "MM\0*", 4, kf__codec_tiff},
+    {"TIFF", "II+\0", 4, kf__codec_tiff}, /* BigTIFF */
+    {"TIFF", "MM\0+", 4, kf__codec_tiff},
+    {"AVIF", "????ftypavif", 12, kf__codec_avif},
+    {"AVIF", "????ftypavis", 12, kf__codec_avif},
+    {"HEIC", "????ftyphei?", 12, kf__codec_heif},
+    {"HEIC", "????ftyphev?", 12, kf__codec_heif},
+    {"HEIF", "????ftypmif1", 12, kf__codec_heif},
+    {"HEIF", "????ftypmsf1", 12, kf__codec_heif},
 };
 
-static const char *const SUFFIXES[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp",
-                                       ".dib", ".gif",  ".ppm", ".pgm",  ".pnm"};
+static const char *const SUFFIXES[] = {".jpg", ".jpeg", ".png", ".webp", ".bmp",  ".dib",  ".gif", ".ppm",
+                                       ".pgm", ".pnm",  ".tif", ".tiff", ".avif", ".heic", ".heif"};
 
 static const struct format *find(const uint8_t *data, size_t bytes) {
     for (size_t k = 0; k < sizeof FORMATS / sizeof *FORMATS; k++) {

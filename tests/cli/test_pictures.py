@@ -102,6 +102,45 @@ def limits(folder):
     check("no number", run("classify", FROG, "--max-pixels", "0")[0] == 2)
 
 
+def promise(path, side, *more):
+    """A TIFF whose directory promises side x side pixels of RGB, and 12 bytes of them."""
+    fields = sorted({256: side, 257: side, 258: 8, 259: 1, 262: 2, 273: 8, 277: 3, 278: side, 279: 12, **dict(more)}.items())
+    with open(path, "wb") as f:
+        f.write(b"II*\0" + struct.pack("<I", 20) + bytes(range(0, 240, 20)) + struct.pack("<H", len(fields)))
+        f.write(b"".join(struct.pack("<HHII", tag, 4 if tag in (256, 257, 273, 278, 279) else 3, 1, value) for tag, value in fields) + bytes(4))
+    return path
+
+
+@case
+def loaded(folder):
+    """TIFF, AVIF and HEIC by libraries that are loaded when such a picture comes; without them, what to install."""
+    names = {"lzw.tif": "libtiff6", "full444.avif": "libavif15", "lossless.heic": "libheif1"}
+    none = os.path.join(folder, "none")
+    os.makedirs(none)
+    for library in ("libtiff.so.6", "libavif.so.15", "libavif.so.16", "libheif.so.1"):
+        open(os.path.join(none, library), "w").close()
+    want = lines("classify", os.path.join(PICTURES, "rgb.png"))[1][0]["top"]
+    for name, package in names.items():
+        code, found, err = lines("classify", os.path.join(PICTURES, name))
+        if "apt-get install " + package in err:
+            continue  # it is not there
+        check(name, code == 0 and found[0]["top"][0]["index"] == want[0]["index"] and err == "", (found, err))
+        check(name + " like PNG", name != "lzw.tif" or found[0]["top"] == want, (found, want))
+        code, _, err = run("classify", os.path.join(PICTURES, name), env={"LD_LIBRARY_PATH": none})
+        check(name + " without its library", code == 1 and "apt-get install " + package in err and name in err, err)
+    if "apt-get install libtiff6" in lines("classify", os.path.join(PICTURES, "lzw.tif"))[2]:
+        return
+    for side, options, text in ((20000, (), "--max-pixels"), (9000, (), "truncated"), (20000, ("--max-pixels", "400000000"), "truncated"), (0, (), "Bad value 0")):
+        code, _, err = run("classify", promise(os.path.join(folder, "p.tif"), side), *options)
+        check(f"a promise of {side}", code == 1 and text in err, err)
+    code, found, err = lines("classify", promise(os.path.join(folder, "w.tif"), 2, (65000, 1), (306, 5)))
+    check("warnings of libtiff are not shown", code == 0 and err == "", err)
+    code, _, err = run("classify", promise(os.path.join(folder, "c.tif"), 2, (259, 40000)))
+    check("an unknown compression", code == 1 and "compression 40000" in err, err)
+    code, _, err = run("classify", promise(os.path.join(folder, "f.tif"), 2, (339, 3), (258, 16)))
+    check("samples of another kind", code == 1 and "8 bits a sample" in err, err)
+
+
 @case
 def rectangles(folder):
     model = network(os.path.join(folder, "wide.onnx"), [1, 3, 48, 96])

@@ -3,6 +3,7 @@
  * Owner rule: each test frees its pictures. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
@@ -82,6 +83,43 @@ static void test_more_formats(void **state) {
     expect_pixels("moving_alpha.webp", 2);
 }
 
+/* Is there the library that decodes this picture? */
+static bool is_loaded(const char *name) {
+    size_t n;
+    kf_image im;
+    kf_error err = {0};
+    unsigned char *file = slurp(name, &n);
+    kf_status st = kf_image_load_memory(file, n, NULL, &im, &err);
+    kf_image_free(&im);
+    free(file);
+    return st != KF_ERR_UNSUPPORTED || !strstr(err.text, "apt-get install");
+}
+
+static void test_tiff(void **state) {
+    (void)state;
+    const char *names[] = {"planar.tif",        "tile16.tif", "palette4.tif", "white2.tif",     "cmyk16.tif",
+                           "premultiplied.tif", "extra.tif",  "big.tif",      "grey_alpha.tif", "bits1.tif",
+                           "exif6.tif",         "lzw.tif",    "packed.tif",   "fax.tif",        "pages.tif"};
+    if (!is_loaded("lzw.tif")) skip();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) expect_pixels(names[i], 0);
+    expect_pixels("jpeg.tif", 1);
+}
+
+static void test_avif(void **state) {
+    (void)state;
+    const char *names[] = {"full444.avif", "wide422.avif", "small420.avif", "grey.avif",  "alpha.avif",
+                           "moving.avif",  "exif2.avif",   "exif3.avif",    "exif4.avif", "exif5.avif",
+                           "exif6.avif",   "exif7.avif",   "exif8.avif"};
+    if (!is_loaded("grey.avif")) skip();
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) expect_pixels(names[i], 1);
+}
+
+static void test_heic(void **state) {
+    (void)state;
+    if (!is_loaded("lossless.heic")) skip();
+    expect_pixels("lossless.heic", 1);
+}
+
 /* A header that promises pixels which the file does not have is refused by its numbers, before anything is allocated.
  */
 static void test_empty_promises(void **state) {
@@ -155,8 +193,9 @@ static void test_no_exif_keeps_the_sensor_view(void **state) {
 /* Every prefix is refused or decodes whole (a few trailing bytes may be optional); never a crash. */
 static void test_truncation(void **state) {
     (void)state;
-    const char *names[] = {"sub2.jpg",   "progressive.jpg", "rgba.png", "palette.png", "lossless.webp", "lossy.webp",
-                           "colour.ppm", "cmyk.jpg",        "rle8.bmp", "rle4.bmp",    "short.bmp",     "plain.gif"};
+    const char *names[] = {"sub2.jpg",   "progressive.jpg", "rgba.png", "palette.png",   "lossless.webp",
+                           "lossy.webp", "colour.ppm",      "cmyk.jpg", "rle8.bmp",      "rle4.bmp",
+                           "short.bmp",  "plain.gif",       "lzw.tif",  "small420.avif", "lossless.heic"};
     for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
         size_t n, accepted = 0;
         unsigned char *file = slurp(names[k], &n);
@@ -336,12 +375,21 @@ static void test_pnm_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),        cmocka_unit_test(test_more_formats),
-        cmocka_unit_test(test_empty_promises), cmocka_unit_test(test_tolerated_damage),
-        cmocka_unit_test(test_orientations),   cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
-        cmocka_unit_test(test_truncation),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_pnm_forms),      cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_scans),          cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_more_formats),
+        cmocka_unit_test(test_tiff),
+        cmocka_unit_test(test_avif),
+        cmocka_unit_test(test_heic),
+        cmocka_unit_test(test_empty_promises),
+        cmocka_unit_test(test_tolerated_damage),
+        cmocka_unit_test(test_orientations),
+        cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
+        cmocka_unit_test(test_truncation),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_pnm_forms),
+        cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_scans),
+        cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_many_markers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,7 +16,6 @@ enum { HEAD = 4096 }; /* bytes that are looked at */
 #define TO_ONNX "export the network to ONNX, with tf2onnx or by model.export(\"m.onnx\", format=\"onnx\")"
 #define UNPACK "unpack it first"
 #define PICTURE "give it where a picture is meant"
-#define CONVERT "convert it to JPEG, PNG or WebP where a picture is meant"
 #define SOURCE "give the ONNX file that it was made from"
 
 /* Bytes `is` at `at`. Letters are compared as they are. */
@@ -45,10 +44,10 @@ static const sign SIGNS[] = {
     SIGN(0, "P3\n", KF_FILE_PICTURE, "a PPM picture", PICTURE),
     SIGN(0, "P6\n", KF_FILE_PICTURE, "a PPM picture", PICTURE),
     SIGN(0, "GIF8", KF_FILE_PICTURE, "a GIF picture", PICTURE),
-    SIGN(0, "II*\0", 0, "a TIFF picture", CONVERT),
-    SIGN(0, "MM\0*", 0, "a TIFF picture", CONVERT),
-    SIGN(4, "ftypavif", 0, "an AVIF picture", CONVERT),
-    SIGN(4, "ftyphei", 0, "a HEIC picture", CONVERT),
+    SIGN(0, "II*\0", KF_FILE_PICTURE, "a TIFF picture", PICTURE),
+    SIGN(0, "MM\0*", KF_FILE_PICTURE, "a TIFF picture", PICTURE),
+    SIGN(4, "ftypavi", KF_FILE_PICTURE, "an AVIF picture", PICTURE),
+    SIGN(4, "ftyphei", KF_FILE_PICTURE, "a HEIC picture", PICTURE),
     SIGN(4, "TFL3", 0, "a TensorFlow Lite model", SOURCE ", or that network as ONNX"),
     SIGN(4, "ORTM", 0, "a model in the ORT format of ONNX Runtime", SOURCE),
     SIGN(0, "\x89HDF\r\n\x1a\n", 0, "an HDF5 file, as Keras saves networks", TO_ONNX),

@@ -81,11 +81,10 @@ kf_status kf_samples_find(const char *folder, const char *list, size_t limit, kf
     *out = (kf_samples){0};
     kf_status st = list ? read_list(out, folder, list, err) : walk(out, folder, 0, err);
     if (st == KF_OK && out->n == 0)
-        st = kf_error_set(
-            err, KF_ERR_IO,
-            "%.600s: holds no pictures (JPEG, PNG, WebP, BMP, GIF, PPM) and no .npy files; calibration needs 50 to "
-            "200 typical ones",
-            list ? list : folder);
+        st = kf_error_set(err, KF_ERR_IO,
+                          "%.600s: holds no pictures (JPEG, PNG, WebP, BMP, GIF, PPM, TIFF, AVIF, HEIC) and no .npy "
+                          "files; calibration needs 50 to 200 typical ones",
+                          list ? list : folder);
     if (st == KF_OK) kf__samples_keep(out, limit);
     else kf_samples_free(out);
     return st;
