@@ -1,0 +1,189 @@
+"""Calls into the C libraries: statuses become exceptions, Python functions become callbacks.
+
+Everything in this package reaches C through `lib` and `check`. The GIL is released during each call.
+"""
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from typing import Any, Callable, Optional
+
+from ._native import ffi, lib
+
+
+class Error(Exception):
+    """What KitFox refuses or cannot do. The text says where, what and why; `status` is the name of the C status.
+
+    Subclasses are also what Python users expect: `ValueError` for arguments, formats and shapes, `OSError` for files,
+    `MemoryError` for allocations. The names of `status` are those of `kf_status_name`: "argument", "io", "format",
+    "unsupported", "limit", "memory", "shape", "corrupt", "internal", "cancelled".
+    """
+
+    status = "internal"
+
+    def __init__(self, text: str, status: Optional[str] = None):
+        super().__init__(text)
+        if status:
+            self.status = status
+
+    def __str__(self) -> str:  # OSError's own would want two arguments
+        return str(self.args[0]) if self.args else ""
+
+
+class ArgumentError(Error, ValueError):
+    """An argument is outside its documented range, or its type, shape or layout does not fit."""
+
+
+class FileError(Error, OSError):
+    """The operating system refused a file: unreadable, a directory, full."""
+
+
+class MissingFileError(FileError, FileNotFoundError):
+    """There is no such file."""
+
+
+class FormatError(Error, ValueError):
+    """Bytes of a file do not follow their format, or a checksum does not hold."""
+
+
+class UnsupportedError(Error):
+    """Well formed, but this version cannot do it."""
+
+
+class LimitError(Error):
+    """A safety limit was passed; the text has both numbers and names the option that raises it."""
+
+
+class OutOfMemoryError(Error, MemoryError):
+    """An allocation failed."""
+
+
+class Cancelled(Error):
+    """A callback asked to stop. Nothing half-written is left."""
+
+
+_CLASSES = {
+    lib.KF_ERR_ARGUMENT: ArgumentError,
+    lib.KF_ERR_IO: FileError,
+    lib.KF_ERR_FORMAT: FormatError,
+    lib.KF_ERR_UNSUPPORTED: UnsupportedError,
+    lib.KF_ERR_LIMIT: LimitError,
+    lib.KF_ERR_MEMORY: OutOfMemoryError,
+    lib.KF_ERR_SHAPE: ArgumentError,
+    lib.KF_ERR_CORRUPT: FormatError,
+    lib.KF_ERR_CANCELLED: Cancelled,
+}
+
+
+def text(pointer: Any) -> Optional[str]:
+    """A C string, or None for NULL."""
+    return None if pointer == ffi.NULL else ffi.string(pointer).decode("utf-8", "replace")
+
+
+def error(status: int, err: Any, path: Optional[str] = None) -> Error:
+    """The exception of a failed call; `path` is the file that it was about."""
+    kind = _CLASSES.get(status, Error)
+    if kind is FileError and path is not None and not os.path.lexists(path):
+        kind = MissingFileError
+    e = kind(text(err.text) or "", text(lib.kf_status_name(status)))
+    if isinstance(e, OSError):
+        e.filename = path
+        e.errno = errno.ENOENT if isinstance(e, MissingFileError) else None
+    return e
+
+
+def check(status: int, err: Any, path: Optional[str] = None) -> None:
+    """Raise unless the call succeeded."""
+    if status:
+        raise error(status, err, path)
+
+
+def new_error() -> Any:
+    """Room for the text of an error."""
+    return ffi.new("kf_error *")
+
+
+def path_bytes(path: Any) -> bytes:
+    """A path as C takes it. A `str`, `bytes` or `os.PathLike`; ValueError for one with a zero byte."""
+    raw = os.fsencode(os.fspath(path))
+    if b"\0" in raw:
+        raise ArgumentError("a path holds a zero byte")
+    return raw
+
+
+def info(kind: str) -> Any:
+    """A structure whose first member is its size."""
+    room = ffi.new(kind + " *")
+    room.size = ffi.sizeof(kind)
+    return room
+
+
+def options(kind: str) -> Any:
+    """Options with their defaults."""
+    room = ffi.new(kind + " *")
+    getattr(lib, kind + "_init")(room)
+    return room
+
+
+class Watch:
+    """What callbacks of one call do: progress, notices, and the exception that one of them raised.
+
+    Give `handle` as `user` and the functions of `lib` as callbacks; after the call, `check` raises what a callback
+    raised, or the error of the call.
+    """
+
+    def __init__(self, progress: Optional[Callable[[int, int], Any]] = None,
+                 prediction: Optional[Callable[[Any], Any]] = None):
+        self.progress = progress
+        self.prediction = prediction
+        self.raised: Optional[BaseException] = None
+        self.handle = ffi.new_handle(self)
+
+    def stop(self, function: Callable, *args: Any) -> int:
+        """Call; 1 after an exception, or where it returned False: the C code stops."""
+        if self.raised is not None:
+            return 1
+        try:
+            return 1 if function(*args) is False else 0
+        except BaseException as e:  # KeyboardInterrupt as well: it is raised again when the call is back
+            self.raised = e
+            return 1
+
+    def check(self, status: int, err: Any, path: Optional[str] = None) -> None:
+        """After the call."""
+        if self.raised is not None:
+            raise self.raised
+        check(status, err, path)
+
+
+def _nothing(done: int, total: int) -> None:
+    """Progress that nobody watches: Python handles signals while it runs, so that Ctrl-C stops the call."""
+
+
+@ffi.def_extern()
+def kf_py_progress(user, done, total):
+    watch = ffi.from_handle(user)
+    return watch.stop(watch.progress or _nothing, done, total)
+
+
+@ffi.def_extern()
+def kf_py_progress64(user, done, total):
+    watch = ffi.from_handle(user)
+    return watch.stop(watch.progress or _nothing, done, total)
+
+
+@ffi.def_extern()
+def kf_py_message(user, message):
+    said = text(message)
+    if user == ffi.NULL:
+        warnings.warn(said, stacklevel=2)
+        return
+    watch = ffi.from_handle(user)
+    watch.stop(lambda: warnings.warn(said, stacklevel=4))
+
+
+@ffi.def_extern()
+def kf_py_prediction(user, prediction):
+    watch = ffi.from_handle(user)
+    watch.stop(watch.prediction, prediction)
