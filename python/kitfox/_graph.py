@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Optional, Sequence
 
-from ._call import ArgumentError, Watch, check, error, ffi, info, lib, new_error, options, path_bytes, text
+from ._call import ArgumentError, Watch, check, ffi, info, lib, new_error, options, path_bytes, text
+
+if TYPE_CHECKING:
+    from ._model import Model
 
 
 class Graph:
@@ -38,6 +41,14 @@ class Graph:
         """Compile and write a `.kfx` file; it has its name only when it is complete. FileError, UnsupportedError."""
         err = new_error()
         check(lib.kf_graph_save(self._c, path_bytes(path), err), err, os.fsdecode(path))
+
+    def compile(self, *, threads: int = 0, labels: Any = None) -> "Model":
+        """A `Model` that runs on this machine. UnsupportedError names a node that has no kernel."""
+        from ._model import Model, _labels
+
+        out, err = ffi.new("kf_model **"), new_error()
+        check(lib.kf_graph_compile(self._c, ffi.NULL, out, err), err)
+        return Model(out[0], self._path, None, threads, _labels(labels))
 
     def __str__(self) -> str:
         raw = self._info()
@@ -122,5 +133,3 @@ def _name(g: Graph, labels: Any) -> None:
     err = new_error()
     check(lib.kf_graph_set_labels(g._c, items, len(names), err), err)
 
-
-__all__ = ["Graph", "graph", "error"]

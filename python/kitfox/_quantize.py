@@ -1,0 +1,277 @@
+"""Quantization: a float network and typical pictures in, a `.kfx` file of 8-bit integers out."""
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any, Optional, Sequence, Tuple
+
+import numpy as np
+
+from ._call import ArgumentError, UnsupportedError, Watch, check, ffi, info, lib, new_error, options, path_bytes, text
+from ._graph import Graph, graph
+from ._progress import Progress, end, follow
+
+
+@dataclass(frozen=True)
+class QuantizedNode:
+    """One node of the quantized network against float, on the calibration samples; errors accumulate along it."""
+
+    name: str
+    op: str
+    dtype: str
+    threshold: float
+    cosine: float
+    sqnr: float
+    macs: int
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """What a quantization came to. `agreement` is the percentage of the samples with the same best class.
+
+    `low` and `high` are its 95 % interval; `sqnr` is in dB; `float_ms` and `ms` time one frame on one thread.
+    `met` is None without a target, else whether the target was reached.
+    """
+
+    path: str
+    samples: int
+    agreement: float
+    low: float
+    high: float
+    cosine: float
+    sqnr: float
+    float_ms: float
+    ms: float
+    nodes: Tuple[QuantizedNode, ...]
+    met: Optional[bool] = None
+    promoted: int = 0
+    drop: Optional[float] = None
+    log: Optional[str] = None
+
+    def __str__(self) -> str:
+        return (f"{self.path}: {self.agreement:.2f} % agree with float on {self.samples} samples, "
+                f"SQNR {self.sqnr:.2f} dB, {self.ms:.2f} ms ({self.float_ms:.2f} ms in float)")
+
+    def _repr_html_(self) -> str:
+        import html
+
+        rows = "".join(f"<tr><td style='text-align:left'>{html.escape(n.name)}</td><td>{n.dtype}</td>"
+                       f"<td>{n.cosine:.6f}</td><td>{n.sqnr:.2f}</td></tr>" for n in self.nodes)
+        return (f"<p>{html.escape(str(self))}</p><details><summary>{len(self.nodes)} nodes</summary><table><tr><th>node"
+                f"</th><th>type</th><th>cosine</th><th>SQNR, dB</th></tr>{rows}</table></details>")
+
+
+class Samples:
+    """Loaded calibration samples: files of a folder, or arrays of Python."""
+
+    def __init__(self) -> None:
+        self.c = ffi.gc(ffi.new("kf_samples *"), lib.kf_samples_free)
+        self.tensors: Any = ffi.NULL
+        self.n = 0
+        self.held: list = []
+
+    def read(self, folder: str, preprocess: Any, listed: Optional[str], limit: int, watch: Watch) -> None:
+        """The pictures and .npy files of a folder. Files that cannot be read are left out, with a warning each."""
+        err = new_error()
+        name = ffi.NULL if listed is None else path_bytes(listed)
+        check(lib.kf_samples_find(path_bytes(folder), name, limit, self.c, err), err, folder)
+        status = lib.kf_samples_load_some(self.c, preprocess, lib.kf_py_progress, lib.kf_py_message, watch.handle, err)
+        watch.check(status, err, folder)
+        self.tensors, self.n = self.c.tensors, self.c.n
+
+    def take(self, arrays: Sequence[Any], size: Tuple[int, int]) -> None:
+        """Arrays: uint8 [height, width, 3] of the input's size, or float32 as the input declares it."""
+        self.held = [np.ascontiguousarray(a) for a in arrays]
+        if not self.held:
+            raise ArgumentError("no calibration samples")
+        self.tensors = ffi.new("kf_tensor[]", len(self.held))
+        self.n = len(self.held)
+        for i, a in enumerate(self.held):
+            number = {"uint8": lib.KF_U8, "float32": lib.KF_F32}.get(a.dtype.name)
+            if number is None:
+                raise ArgumentError(f"calibration sample {i} is {a.dtype}; float32 or uint8 is needed")
+            t = self.tensors[i]
+            t.dtype, t.rank, t.bytes = number, a.ndim, a.nbytes
+            t.shape[0:a.ndim] = a.shape
+            t.data = ffi.cast("void *", a.__array_interface__["data"][0])
+        self.c.tensors, self.c.n = ffi.NULL, 0  # they stay Python's
+
+
+_FLAGS = ("per_channel", "channel_scales", "bias_correction", "rounding", "cross", "equalize", "gain")
+
+
+def _names(values: Sequence[str], held: list) -> Any:
+    strings = [ffi.new("char[]", str(v).encode()) for v in values]
+    array = ffi.new("const char *[]", strings)
+    held.extend(strings)
+    held.append(array)
+    return array
+
+
+def _settings(watch: Watch, held: list, target_drop: Optional[float], target_cosine: Optional[float], method: str,
+              percentile: float, lists: dict, max_int16_macs: float, threads: int, flags: dict) -> Any:
+    q, err = options("kf_quantize_options"), new_error()
+    kind = ffi.new("kf_range_method *")
+    check(lib.kf_range_method_from_name(method.encode(), kind, err), err)
+    q.range, q.percentile, q.threads, q.max_int16_macs = kind[0], percentile, threads, max_int16_macs
+    if target_drop is not None:
+        q.target_drop = target_drop
+    if target_cosine is not None:
+        q.target_cosine = target_cosine
+    for member, values in lists.items():
+        setattr(q, member, _names(values, held))
+        setattr(q, {"int16_nodes": "n_int16"}.get(member, "n_" + member), len(values))
+    unknown = set(flags) - set(_FLAGS)
+    if unknown:
+        raise TypeError(f"quantize() has no option {sorted(unknown)[0]!r}; switches are {', '.join(_FLAGS)}")
+    for name, value in flags.items():
+        setattr(q, name, 1 if value else 0)
+    q.progress, q.user = lib.kf_py_progress, watch.handle
+    return q
+
+
+def _nodes(g: Any) -> Tuple[QuantizedNode, ...]:
+    raw, err, found = info("kf_quantized_node"), new_error(), []
+    while lib.kf_graph_quantized_node(g, len(found), raw, err) == lib.KF_OK:
+        found.append(QuantizedNode(text(raw.name) or "", text(raw.op) or "", text(lib.kf_quantized_type(raw.dtype)) or "",
+                                   raw.threshold, raw.cosine, raw.sqnr, raw.macs))
+    return tuple(found)
+
+
+def _outcome(path: str, g: Any, judge: Any, log: Optional[str] = None) -> Quantization:
+    j, err, search = info("kf_judgement"), new_error(), info("kf_search_result")
+    check(lib.kf_judge_get(judge, j, err), err)
+    searched = lib.kf_graph_search_result(g, search, err) == lib.KF_OK
+    return Quantization(path, j.samples, j.agreement, j.low, j.high, j.cosine, j.sqnr, j.float_ms, j.ms, _nodes(g),
+                        bool(search.met) if searched else None, search.promoted if searched else 0,
+                        search.drop if searched else None, log)
+
+
+def _write_page(path: Any, judge: Any, g: Any, model: str, out: str) -> None:
+    html, size, err = ffi.new("void **"), ffi.new("size_t *"), new_error()
+    check(lib.kf_judge_page(judge, g, os.fsencode(model), os.fsencode(out), html, size, err), err)
+    page = ffi.gc(html[0], lib.free)
+    check(lib.kf_file_write(path_bytes(path), page, size[0], 0, err), err, os.fsdecode(path))
+
+
+def _float_graph(model: Any, importing: dict) -> Tuple[Graph, str]:
+    if isinstance(model, Graph):
+        if importing:
+            raise ArgumentError(f"{sorted(importing)[0]}: say it where the graph is imported")
+        return model, model._path or "model"
+    return graph(model, **importing), os.fsdecode(os.fspath(model))
+
+
+def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] = None,
+             target_cosine: Optional[float] = None, max_int16_macs: float = 10.0, int16: Sequence[str] = (),
+             int16_output: Sequence[str] = (), int16_weights: Sequence[str] = (), method: str = "mse",
+             percentile: float = 99.99, calib_list: Any = None, limit: int = 200, data: Any = None, report: Any = None,
+             threads: int = 0, progress: Progress = None, importing: Optional[dict] = None,
+             **switches: bool) -> Quantization:
+    """Quantize a float network to 8 bits and write `out`, a `.kfx` file.
+
+    `model` is a file that `kitfox.graph` reads, or a `Graph`. `calib` is a folder of typical pictures (or `.npy`
+    inputs), or a sequence of arrays: uint8 [height, width, 3] of the input's size, or float32 as the input declares.
+    About 100 are enough; at most `limit` files are used, spread evenly. `calib_list` names the files to use.
+
+    `target_drop` searches for nodes to store in 16 bits until at most so many percentage points of top-1 are lost on
+    a held-out quarter; `target_cosine` until the logits' cosine is reached; at most `max_int16_macs` percent of the
+    multiply-adds become 16-bit. `int16` names such nodes. `method` is "mse", "max", "percentile" or "kl". Switches:
+    `per_channel`, `channel_scales`, `bias_correction`, `rounding`, `cross`, `equalize` (on), `gain` (off).
+
+    `data` is a folder of test pictures to compare with float, `report` a page to write. `progress` is a function of
+    (done, total), or True for a tqdm bar. `importing` holds keywords of `kitfox.graph`, such as mean and std.
+
+    Ctrl-C stops within a second and leaves no half file. Errors: ArgumentError (samples that mean nothing), FileError,
+    UnsupportedError (quantized already, a node), LimitError, Cancelled.
+    """
+    held: list = []
+    function = follow(progress, "quantizing")
+    watch = Watch(function)
+    out, err = os.fsdecode(os.fspath(out)), new_error()
+    check(lib.kf_file_check(path_bytes(out), err), err, out)
+    q = _settings(watch, held, target_drop, target_cosine, method, percentile,
+                  {"int16_nodes": tuple(int16), "int16_outputs": tuple(int16_output), "int16_weights": tuple(int16_weights)},
+                  max_int16_macs, threads, switches)
+    g, name = _float_graph(model, importing or {})
+    try:
+        return _run(g, name, calib, out, q, watch, calib_list, limit, data, report, threads, held)
+    finally:
+        end(function)
+
+
+def _run(g: Graph, name: str, calib: Any, out: str, q: Any, watch: Watch, calib_list: Any, limit: int, data: Any,
+         report: Any, threads: int, held: list) -> Quantization:
+    facts, err, samples = g._info(), new_error(), Samples()
+    if facts.quantized:
+        raise UnsupportedError(f"{name}: it is quantized already; give the float model that it was made from", "unsupported")
+    folder = isinstance(calib, (str, os.PathLike))
+    reading = Watch(watch.progress)
+    if folder:
+        samples.read(os.fsdecode(os.fspath(calib)), ffi.addressof(facts, "preprocess"), calib_list, limit, reading)
+        status = lib.kf_samples_check(samples.c, ffi.addressof(facts, "preprocess"), lib.kf_py_message, reading.handle,
+                                      ffi.NULL, err)
+        reading.check(status, err)
+    else:
+        samples.take(calib, (facts.preprocess.width, facts.preprocess.height))
+    whole = ffi.new("kf_samples *")
+    whole.paths, whole.n, whole.tensors = samples.c.paths, samples.n, samples.tensors
+    if q.target_drop >= 0 and folder:
+        labels = ffi.new("int32_t **")
+        status = lib.kf_search_labels(g._c, ffi.NULL, whole, path_bytes(calib), q.target_drop, lib.kf_py_message,
+                                      reading.handle, labels, err)
+        reading.check(status, err)
+        held.append(ffi.gc(labels[0], lib.free) if labels[0] != ffi.NULL else None)
+        q.labels = labels[0]
+    q.detail = 1 if report is not None else 0
+    judge = _judge(g, data, threads, watch, held)
+    watch.check(lib.kf_graph_quantize(g._c, samples.tensors, samples.n, q, err), err)
+    watch.check(lib.kf_judge_measure(judge, g._c, whole, err), err)
+    g.save(out)
+    if report is not None:
+        _write_page(report, judge, g._c, name, out)
+    return _outcome(out, g._c, judge)
+
+
+def _judge(g: Graph, data: Any, threads: int, watch: Watch, held: list) -> Any:
+    o, out, err = options("kf_judge_options"), ffi.new("kf_judge **"), new_error()
+    if data is not None:
+        folder = ffi.new("char[]", path_bytes(data))
+        held.append(folder)
+        o.data = folder
+    o.threads, o.progress, o.user = threads, lib.kf_py_progress, watch.handle
+    o.notice = o.skipped = lib.kf_py_message
+    held.append(o)
+    check(lib.kf_judge_create(g._c, o, out, err), err)
+    return ffi.gc(out[0], lambda p: lib.kf_judge_destroy(ffi.new("kf_judge **", p)))
+
+
+def quantize_config(path: Any, *, report: Any = None, limit: int = 200, threads: int = 0,
+                    progress: Progress = None) -> Quantization:
+    """Do what a YAML file of the RDK model zoo says: the files go into its `working_dir`, all of them or none.
+
+    `path` of the result is the `.kfx` file; `log` is what its log holds, with the tables that scripts of the zoo's
+    users search for. Keys without a meaning on a CPU give a warning. Errors begin with FILE:LINE:COLUMN.
+    """
+    function = follow(progress, "quantizing")
+    watch, err = Watch(function), new_error()
+    name = os.fsdecode(os.fspath(path))
+    config = ffi.new("kf_rdk_config **")
+    check(lib.kf_rdk_load(path_bytes(path), lib.kf_py_message, watch.handle, config, err), err, name)
+    c = ffi.gc(config[0], lambda p: lib.kf_rdk_free(ffi.new("kf_rdk_config **", p)))
+    q, o, done = options("kf_quantize_options"), options("kf_rdk_options"), info("kf_rdk_result")
+    q.threads, q.detail = threads, 1 if report is not None else 0
+    o.quantize, o.limit, o.user = q, limit, watch.handle
+    o.notice = o.skipped = lib.kf_py_message
+    o.progress = lib.kf_py_progress
+    try:
+        watch.check(lib.kf_rdk_quantize(c, o, done, err), err)
+        try:
+            out = text(done.path) or ""
+            if report is not None:
+                _write_page(report, done.judge, done.graph, text(c.model) or "", out)
+            return _outcome(out, done.graph, done.judge, text(done.log))
+        finally:
+            lib.kf_rdk_result_free(done)
+    finally:
+        end(function)
