@@ -1,0 +1,104 @@
+"""What the three stand-in modules share: a model by the board's path, NV12 frames in, float outputs out."""
+from __future__ import annotations
+
+import os
+from typing import Any, List, Tuple
+
+import numpy as np
+
+from .. import _pictures
+from .._call import ArgumentError, UnsupportedError, check, ffi, lib, new_error, path_bytes
+from .._model import Model, load
+
+MACHINE_CODE = ("{}: this is machine code of the board's accelerator (a .bin of hb_mapper); a CPU cannot run it. Quantize "
+                "the float model with the same YAML (`kitfox quantize CONFIG.yaml`) and give the .kfx file, or put it "
+                "beside this one under the same stem")
+
+
+def open_model(path: Any) -> Model:
+    """The model that a board's path means: a KitFox file, or the `.kfx` beside a `.bin`."""
+    path = os.fsdecode(os.fspath(path))
+    stem, suffix = os.path.splitext(path)
+    if suffix.lower() in (".bin", ".hbm"):
+        if os.path.isfile(stem + ".kfx"):
+            return load(stem + ".kfx")
+        if os.path.isfile(path) and not _is_kfx(path):
+            raise UnsupportedError(MACHINE_CODE.format(path), "unsupported")
+    return load(path)
+
+
+def _is_kfx(path: str) -> bool:
+    from .._model import _compiled
+
+    with open(path, "rb"):
+        return _compiled(path)
+
+
+def size(model: Model) -> Tuple[int, int]:
+    """Width and height of the pictures that the model takes."""
+    if model.preprocess is None:
+        raise UnsupportedError(f"{model.name}: this model has no picture input; feed numbers instead", "unsupported")
+    return model.preprocess.width, model.preprocess.height
+
+
+def frame_bytes(model: Model) -> int:
+    width, height = size(model)
+    if width % 2 or height % 2:
+        raise UnsupportedError(f"{model.name}: an NV12 frame needs even sides; this model takes {width}x{height}",
+                               "unsupported")
+    return width * height * 3 // 2
+
+
+def picture_to_nv12(model: Model, path: Any) -> np.ndarray:
+    """A picture file as an NV12 frame of the model's size and range, prepared as the model says."""
+    how, err = ffi.new("kf_preprocess *"), new_error()
+    p = model.preprocess
+    width, height = size(model)
+    lib.kf_preprocess_init(how)
+    how.width, how.height, how.crop_pct = width, height, p.crop_pct
+    check(lib.kf_crop_from_name(p.crop_mode.encode(), ffi.cast("kf_crop *", ffi.addressof(how, "crop")), err), err)
+    check(lib.kf_filter_from_name(p.interpolation.encode(), ffi.cast("kf_filter *", ffi.addressof(how, "filter")), err), err)
+    for c in range(3):
+        how.mean[c], how.std[c] = p.mean[c], p.std[c]
+    picture = _pictures.load(path, exif=False)
+    small = ffi.new("kf_image *")
+    check(lib.kf_image_preprocess(picture, how, small, err), err)
+    small = ffi.gc(small, lib.kf_image_free)
+    frame = np.empty(frame_bytes(model), np.uint8)
+    check(lib.kf_image_to_nv12(small, model._range, ffi.from_buffer("uint8_t[]", frame), frame.nbytes, err), err)
+    return frame
+
+
+def run_nv12(model: Model, frame: Any) -> List[np.ndarray]:
+    """Outputs of one NV12 frame of the model's size: float32, as the network gives them (logits, mostly)."""
+    data = np.ascontiguousarray(frame).reshape(-1)
+    width, height = size(model)
+    if data.dtype != np.uint8 or data.size != frame_bytes(model):
+        raise ArgumentError(f"{data.size} elements of {data.dtype}; an NV12 frame of {width}x{height} is "
+                            f"{frame_bytes(model)} of uint8")
+    nv12, rgb, err = ffi.new("kf_nv12 *"), ffi.new("kf_image *"), new_error()
+    at = data.__array_interface__["data"][0]
+    nv12.width, nv12.height, nv12.stride_y, nv12.stride_uv = width, height, width, width
+    nv12.y, nv12.uv = ffi.cast("uint8_t *", at), ffi.cast("uint8_t *", at + width * height)
+    nv12.limited = model._range
+    check(lib.kf_image_from_nv12(nv12, rgb, err), err)
+    rgb = ffi.gc(rgb, lib.kf_image_free)
+    shape = model.outputs[0].shape
+    out = np.empty(shape, np.float32)
+    session = model._session()
+    try:
+        check(lib.kf_session_run_rgb(session.c, rgb.pixels, rgb.stride, ffi.from_buffer("float[]", out), out.size, err), err)
+    finally:
+        model._idle.append(session)
+    return [out]
+
+
+def run(model: Model, arrays: List[np.ndarray]) -> List[np.ndarray]:
+    """Outputs of what a program of the board feeds: an NV12 frame (uint8, flat or [1, H * 3 / 2, W, 1]), or tensors."""
+    if len(arrays) == 1 and model.preprocess is not None and arrays[0].dtype == np.uint8:
+        if arrays[0].size == frame_bytes(model):
+            return run_nv12(model, arrays[0])
+    inputs = [np.ascontiguousarray(a).reshape(spec.shape) if a.size == np.prod(spec.shape) else a
+              for a, spec in zip(arrays, model.inputs)]
+    out = model.run(*inputs)
+    return list(out) if isinstance(out, tuple) else [out]
