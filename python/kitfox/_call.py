@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import warnings
 from typing import Any, Callable, Optional
 
@@ -34,9 +35,13 @@ class Error(Exception):
 class ArgumentError(Error, ValueError):
     """An argument is outside its documented range, or its type, shape or layout does not fit."""
 
+    status = "argument"
+
 
 class FileError(Error, OSError):
     """The operating system refused a file: unreadable, a directory, full."""
+
+    status = "io"
 
 
 class MissingFileError(FileError, FileNotFoundError):
@@ -46,21 +51,31 @@ class MissingFileError(FileError, FileNotFoundError):
 class FormatError(Error, ValueError):
     """Bytes of a file do not follow their format, or a checksum does not hold."""
 
+    status = "format"
+
 
 class UnsupportedError(Error):
     """Well formed, but this version cannot do it."""
+
+    status = "unsupported"
 
 
 class LimitError(Error):
     """A safety limit was passed; the text has both numbers and names the option that raises it."""
 
+    status = "limit"
+
 
 class OutOfMemoryError(Error, MemoryError):
     """An allocation failed."""
 
+    status = "memory"
+
 
 class Cancelled(Error):
     """A callback asked to stop. Nothing half-written is left."""
+
+    status = "cancelled"
 
 
 _CLASSES = {
@@ -74,6 +89,22 @@ _CLASSES = {
     lib.KF_ERR_CORRUPT: FormatError,
     lib.KF_ERR_CANCELLED: Cancelled,
 }
+
+
+def destroyed(pointer: Any, kind: str, destroy: Any, *kept: Any) -> Any:
+    """Own what C made: `destroy` takes the address of the pointer. `kept` lives at least as long.
+
+    Everything that is needed at the end is bound here, as nothing else may be left when the interpreter exits.
+    """
+    def end(p: Any, new: Any = ffi.new, kept: Any = kept) -> None:
+        destroy(new(kind, p))
+
+    return ffi.gc(pointer, end)
+
+
+def address(array: Any) -> Any:
+    """A pointer to a contiguous array's first byte. The array has to live as long as it is used."""
+    return ffi.cast("void *", array.__array_interface__["data"][0])
 
 
 def text(pointer: Any) -> Optional[str]:
@@ -126,6 +157,9 @@ def options(kind: str) -> Any:
     return room
 
 
+_HERE = os.path.dirname(__file__)
+
+
 class Watch:
     """What callbacks of one call do: progress, notices, and the exception that one of them raised.
 
@@ -157,33 +191,48 @@ class Watch:
         check(status, err, path)
 
 
+def warn(said: str) -> None:
+    """A warning that names the caller's own line."""
+    depth, frame = 1, sys._getframe()
+    while frame.f_back is not None and os.path.dirname(frame.f_code.co_filename).startswith(_HERE):
+        depth, frame = depth + 1, frame.f_back
+    warnings.warn(said, stacklevel=depth)
+
+
 def _nothing(done: int, total: int) -> None:
     """Progress that nobody watches: Python handles signals while it runs, so that Ctrl-C stops the call."""
 
 
-@ffi.def_extern()
-def kf_py_progress(user, done, total):
+def _raised(kind: Any, value: BaseException, traceback: Any) -> None:
+    """What reached a callback outside of `Watch.stop`: Ctrl-C in its first instructions. It must not get lost."""
+    user = traceback.tb_frame.f_locals.get("user") if traceback is not None else None
+    if user is not None and user != ffi.NULL:
+        watch = ffi.from_handle(user)
+        watch.raised = watch.raised or value
+
+
+@ffi.def_extern(error=1, onerror=_raised)
+def kf_py_progress(user: Any, done: int, total: int) -> int:
     watch = ffi.from_handle(user)
     return watch.stop(watch.progress or _nothing, done, total)
 
 
-@ffi.def_extern()
-def kf_py_progress64(user, done, total):
+@ffi.def_extern(error=1, onerror=_raised)
+def kf_py_progress64(user: Any, done: int, total: int) -> int:
     watch = ffi.from_handle(user)
     return watch.stop(watch.progress or _nothing, done, total)
 
 
-@ffi.def_extern()
-def kf_py_message(user, message):
-    said = text(message)
-    if user == ffi.NULL:
-        warnings.warn(said, stacklevel=2)
-        return
-    watch = ffi.from_handle(user)
-    watch.stop(lambda: warnings.warn(said, stacklevel=4))
+@ffi.def_extern(onerror=_raised)
+def kf_py_message(user: Any, message: Any) -> None:
+    said = text(message) or ""
+    if user != ffi.NULL:
+        ffi.from_handle(user).stop(warn, said)
+    else:
+        warn(said)
 
 
-@ffi.def_extern()
-def kf_py_prediction(user, prediction):
+@ffi.def_extern(onerror=_raised)
+def kf_py_prediction(user: Any, prediction: Any) -> None:
     watch = ffi.from_handle(user)
     watch.stop(watch.prediction, prediction)

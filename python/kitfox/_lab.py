@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass, field
 from typing import Any, Iterator, List, Optional, Tuple
 
-from ._call import ArgumentError, Watch, check as _check, ffi, info, lib, new_error, options, path_bytes, text
-from ._model import Model, load
+from ._call import Watch, check as _check, destroyed, ffi, info, lib, new_error, options, path_bytes, text
+from ._graph import import_options
+from ._model import Model, find, load
+from ._pull import download
 from ._progress import Progress, end, follow
 
 
@@ -62,12 +64,14 @@ def _page(call: Any, *args: Any) -> str:
 
 def _dataset(model: Model, data: Any, listed: Any, watch: Watch) -> Any:
     o, out, err, held = options("kf_dataset_options"), ffi.new("kf_dataset **"), new_error(), []
-    o.model, o.notice, o.user = model._c, lib.kf_py_message, watch.handle
+    o.model, o.notice, o.user = model._open(), lib.kf_py_message, watch.handle
     if listed is not None:
         held.append(ffi.new("char[]", path_bytes(listed)))
         o.list = held[0]
-    watch.check(lib.kf_dataset_open(path_bytes(data), o, out, err), err, os.fsdecode(data))
-    return ffi.gc(out[0], lambda p: lib.kf_dataset_destroy(ffi.new("kf_dataset **", p)))
+    status = lib.kf_dataset_open(path_bytes(data), o, out, err)
+    d = destroyed(out[0], "kf_dataset **", lib.kf_dataset_destroy)
+    watch.check(status, err, os.fsdecode(data))
+    return d
 
 
 def evaluate(model: Any, data: Any, *, list: Any = None, limit: int = 0, threads: int = 0, strict: bool = False,
@@ -86,19 +90,18 @@ def evaluate(model: Any, data: Any, *, list: Any = None, limit: int = 0, threads
         found.append(Prediction(text(p.item.path) or "", text(p.item.name) or "", p.item.truth, top, text(p.error)))
 
     watch = Watch(function, add)
-    d, o, e, err = _dataset(m, data, list, watch), options("kf_evaluate_options"), info("kf_evaluation"), new_error()
+    c, d, o, e, err = (m._open(), _dataset(m, data, list, watch), options("kf_evaluate_options"), info("kf_evaluation"),
+                       new_error())
     o.threads, o.limit, o.strict = threads, limit, int(strict)
     o.progress, o.prediction, o.user = lib.kf_py_progress, lib.kf_py_prediction, watch.handle
+    e = ffi.gc(e, lib.kf_evaluation_free)
     try:
-        watch.check(lib.kf_evaluate(m._c, d, o, e, err), err, os.fsdecode(data))
+        watch.check(lib.kf_evaluate(c, d, o, e, err), err, os.fsdecode(data))
     finally:
         end(function)
-    try:
-        line = f"{e.images} pictures, top-1 {e.top1:.2f} %, top-5 {e.top5:.2f} %"
-        page = _page(lib.kf_evaluation_page, e, m._c, f"{m.name} on {os.fsdecode(data)}".encode(), line.encode())
-        return Evaluation(e.images, e.failed, e.top1, e.top5, e.low, e.high, e.images_per_s, page, tuple(found))
-    finally:
-        lib.kf_evaluation_free(e)
+    line = f"{e.images} pictures, top-1 {e.top1:.2f} %, top-5 {e.top5:.2f} %"
+    page = _page(lib.kf_evaluation_page, e, c, f"{m.name} on {os.fsdecode(data)}".encode(), line.encode())
+    return Evaluation(e.images, e.failed, e.top1, e.top5, e.low, e.high, e.images_per_s, page, tuple(found))
 
 
 @dataclass(frozen=True)
@@ -153,7 +156,7 @@ def _compared(w: Any, a: Model, b: Model, basis: str) -> Comparison:
                       tuple(s.top5), s.lost, s.won, s.p, nodes, page)
 
 
-def compare(a: Any, b: Any, data: Any, *, list: Any = None, limit: int = 0, node_images: int = 0, threads: int = 0,
+def compare(a: Any, b: Any, data: Any, *, list: Any = None, limit: int = 0, node_images: int = 20, threads: int = 0,
             progress: Progress = None, **importing: Any) -> Comparison:
     """Run two models of one task over the pictures of a folder, sub-folders included; `a` is the reference.
 
@@ -161,26 +164,23 @@ def compare(a: Any, b: Any, data: Any, *, list: Any = None, limit: int = 0, node
     node (0: not). The numbers are those of `kitfox compare`.
     """
     one, two, function = _model(a, importing), _model(b, importing), follow(progress, "pictures")
+    models = one._open(), two._open()
     watch, err, folder = Watch(function), new_error(), os.fsdecode(data)
     samples = ffi.gc(ffi.new("kf_samples *"), lib.kf_samples_free)
     name = ffi.NULL if list is None else path_bytes(list)
     _check(lib.kf_samples_find(path_bytes(data), name, limit, samples, err), err, folder)
-    truth = ffi.new("int64_t **")
-    named = one if one.labels or not two.labels else two
-    watch.check(lib.kf_samples_labels(samples, path_bytes(data), named._c, lib.kf_py_message, watch.handle, truth, err),
-                err, folder)
+    truth, named = ffi.new("int64_t **"), models[0 if one.labels or not two.labels else 1]
+    status = lib.kf_samples_labels(samples, path_bytes(data), named, lib.kf_py_message, watch.handle, truth, err)
     labels = ffi.gc(truth[0], lib.free) if truth[0] != ffi.NULL else ffi.NULL
-    o, w = options("kf_compare_options"), info("kf_comparison")
+    watch.check(status, err, folder)
+    o, w = options("kf_compare_options"), ffi.gc(info("kf_comparison"), lib.kf_comparison_free)
     o.labels, o.threads, o.node_images = labels, threads, node_images
     o.progress, o.skipped, o.user = lib.kf_py_progress, lib.kf_py_message, watch.handle
     try:
-        watch.check(lib.kf_compare(one._c, two._c, samples, o, w, err), err, folder)
+        watch.check(lib.kf_compare(models[0], models[1], samples, o, w, err), err, folder)
     finally:
         end(function)
-    try:
-        return _compared(w, one, two, f"On {w.summary.images} pictures of {folder}.")
-    finally:
-        lib.kf_comparison_free(w)
+    return _compared(w, one, two, f"On {w.summary.images} pictures of {folder}.")
 
 
 @dataclass(frozen=True)
@@ -215,9 +215,9 @@ class Check:
 
 def check(path: Any, *, input_shape: Optional[str] = None) -> Check:
     """One verdict for each node of an ONNX file, before anything is written."""
-    o, out, err = options("kf_import_options"), info("kf_check_result"), new_error()
-    shape = ffi.new("char[]", input_shape.encode()) if input_shape is not None else ffi.NULL
-    o.input_shape = shape
+    held: List[Any] = []
+    out, err, watch = info("kf_check_result"), new_error(), Watch()
+    o = import_options(watch, held, input_shape, None, None)
     status = lib.kf_check(path_bytes(path), o, out, err)
     if status and not out.n:
         _check(status, err, os.fsdecode(path))
@@ -246,17 +246,16 @@ class Rewritten:
 def _rewrite(model: Any, out: Any, level: int, runs: int, form: str, input_shape: Optional[str], arch: Optional[str],
              progress: Progress) -> Rewritten:
     function = follow(progress, "rewriting")
+    held: List[Any] = []
     watch, err, how, what = Watch(function), new_error(), options("kf_rewrite_options"), info("kf_rewrite_result")
-    imports, qdq = options("kf_import_options"), ffi.new("kf_qdq_form *")
-    held = [ffi.new("char[]", s.encode()) if s is not None else ffi.NULL for s in (input_shape, arch)]
-    imports.input_shape, imports.arch = held
-    imports.notice, imports.notice_user = lib.kf_py_message, watch.handle
+    qdq = ffi.new("kf_qdq_form *")
     _check(lib.kf_qdq_form_from_name(form.encode(), qdq, err), err)
     how.level, how.form, how.runs = level, qdq[0], runs
-    setattr(how, "import", imports)
+    setattr(how, "import", import_options(watch, held, input_shape, arch, None))
     how.progress, how.user = lib.kf_py_progress, watch.handle
+    path = find(model)
     try:
-        watch.check(lib.kf_rewrite(path_bytes(model), path_bytes(out), how, what, err), err, os.fsdecode(model))
+        watch.check(lib.kf_rewrite(path_bytes(path), path_bytes(out), how, what, err), err, path)
     finally:
         end(function)
     return Rewritten(os.fsdecode(out), what.nodes_before, what.nodes_after, what.opset, what.max_difference)
@@ -304,7 +303,8 @@ class Verification:
 def verify(model: Any, *, threads: int = 0) -> Verification:
     """Run the golden vector of a model file on this machine's kernels and compare every step."""
     m, out, err = _model(model, {}), info("kf_verify_report"), new_error()
-    _check(lib.kf_model_verify(m._c, threads, out, err), err)
+    c = m._open()  # its strings are those of the report
+    _check(lib.kf_model_verify(c, threads, out, err), err)
     return Verification(text(lib.kf_verdict_name(lib.kf_verify_verdict(out))) or "", out.steps, out.exact,
                         text(out.name), out.difference)
 
@@ -339,7 +339,7 @@ def bench(model: Any, *, frames: int = 100, sessions: int = 1, threads: int = 1,
     o.frames, o.sessions, o.threads, o.profile = frames, sessions, threads, int(profile)
     o.progress, o.user = lib.kf_py_progress, watch.handle
     try:
-        watch.check(lib.kf_bench(m._c, o, r, err), err)
+        watch.check(lib.kf_bench(m._open(), o, r, err), err)
     finally:
         end(function)
     try:
@@ -399,24 +399,35 @@ def pull(name: str, *, mirror: Optional[str] = None, output: Any = None, sha256:
     """Download published weights with their configuration; the path of the checkpoint, which `kitfox.load` takes.
 
     They lie in the cache folder, or in `output`; what is there already is checked and not fetched again. `mirror` is an
-    http, https or file URL that holds REPOSITORY/FILE. Neither file has its name before it is complete and checked.
-    Needs libcurl on the machine. Errors: ArgumentError (no such name), FileError (network, disk), FormatError (not what
-    was promised), UnsupportedError (no libcurl), Cancelled.
+    http, https or file URL that holds REPOSITORY/FILE or REPOSITORY/resolve/main/FILE. Neither file has its name before
+    it is complete and checked. What a broken transfer left is gone on with by the next call. libcurl is used where the
+    machine has it, else Python's own client. Errors: ArgumentError (no such name), FileError (network, disk, other files
+    are there: `force`), FormatError (not what was promised), Cancelled.
     """
     function = follow(progress, name)
-    watch, o, out, err, held = Watch(function), options("kf_pull_options"), info("kf_pull_result"), new_error(), []
-    given = dict(mirror=mirror, output=None if output is None else os.fsdecode(output), sha256=sha256)
-    for member, value in given.items():
+    try:
+        return _pulled(name, mirror, None if output is None else os.fsdecode(output), sha256, force, Watch(function))
+    finally:
+        end(function)
+
+
+def _pulled(name: str, mirror: Optional[str], output: Optional[str], sha256: Optional[str], force: bool,
+            watch: Watch) -> str:
+    o, out, err, held = options("kf_pull_options"), info("kf_pull_result"), new_error(), []
+    for member, value in dict(mirror=mirror, output=output, sha256=sha256).items():
         if value is not None:
             held.append(ffi.new("char[]", os.fsencode(value)))
             setattr(o, member, held[-1])
     o.force = int(force)
     o.progress, o.notice, o.user = lib.kf_py_progress64, lib.kf_py_message, watch.handle
+    status = lib.kf_pull(name.encode(), o, out, err)
+    if status == lib.KF_ERR_UNSUPPORTED and watch.raised is None:  # no libcurl
+        raw = info("kf_weights")
+        _check(lib.kf_weights_find(name.encode(), raw, err), err)
+        return download(text(raw.name) or "", text(raw.repository) or "", text(raw.file) or "", mirror, output, sha256,
+                        force, watch)
     try:
-        watch.check(lib.kf_pull(name.encode(), o, out, err), err)
-    finally:
-        end(function)
-    try:
+        watch.check(status, err)
         return text(out.file) or ""
     finally:
         lib.kf_pull_result_free(out)

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 import html
 import os
-import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
@@ -11,7 +10,8 @@ from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Uni
 import numpy as np
 
 from . import _pictures
-from ._call import (ArgumentError, Error, check, ffi, info, lib, new_error, options, path_bytes, text)
+from ._call import (ArgumentError, MissingFileError, Watch, address, check, destroyed, ffi, info, lib, new_error, options,
+                    path_bytes, text)
 from ._results import Classification, ModelInfo, Preprocess, Score, Step, TensorInfo
 
 BUILT_IN = "everyday10"
@@ -31,20 +31,27 @@ _DTYPES = {np.dtype(name): number for number in range(1, lib.KF_DTYPE_COUNT)
 class _Session:
     """The memory of one run. A session belongs to one thread at a time: the model hands it out and takes it back."""
 
-    def __init__(self, model: "Model"):
-        o = options("kf_session_options")
+    def __init__(self, model: "Model", c: Any):
+        o, out, err = options("kf_session_options"), ffi.new("kf_session **"), new_error()
         o.threads = model._threads
-        out = ffi.new("kf_session **")
-        err = new_error()
-        check(lib.kf_session_create(model._c, o, out, err), err)
-        # The closure keeps the model alive until its session is gone.
-        self.c = ffi.gc(out[0], lambda p, model=model._c: lib.kf_session_destroy(ffi.new("kf_session **", p)))
+        check(lib.kf_session_create(c, o, out, err), err)
+        self.c = destroyed(out[0], "kf_session **", lib.kf_session_destroy, c)
         self.err = err
         self.n_in, self.n_out = len(model.inputs), len(model.outputs)
         self.ins = ffi.new("kf_tensor[]", self.n_in)
         self.outs = ffi.new("kf_tensor[]", self.n_out)
         self.top = ffi.new("kf_score[]", 1000)
         self.found = ffi.new("size_t *")
+        self.batch: Any = None
+
+    def run_many(self, model: Any, threads: int) -> None:
+        """Several images on all cores: a batch of the library, which has sessions of its own."""
+        if self.batch is None:
+            o, out = options("kf_batch_options"), ffi.new("kf_batch **")
+            o.threads = threads
+            check(lib.kf_batch_create(model, o, out, self.err), self.err)
+            self.batch = destroyed(out[0], "kf_batch **", lib.kf_batch_destroy, model)
+        check(lib.kf_batch_run(self.batch, self.ins, self.n_in, self.outs, self.n_out, self.err), self.err)
 
 
 def _fill(tensor: Any, array: np.ndarray, name: str) -> None:
@@ -52,34 +59,35 @@ def _fill(tensor: Any, array: np.ndarray, name: str) -> None:
     number = _DTYPES.get(array.dtype)
     if number is None:
         raise ArgumentError(f"input {name}: the type {array.dtype} is none of a model; convert it to float32 or uint8")
-    if array.ndim > 8:
-        raise ArgumentError(f"input {name}: {array.ndim} dimensions; at most 8 are possible")
+    rank = array.ndim
+    if rank > 8:
+        raise ArgumentError(f"input {name}: {rank} dimensions; at most 8 are possible")
     tensor.name = ffi.NULL
     tensor.dtype = number
-    tensor.rank = array.ndim
-    tensor.shape[0:array.ndim] = array.shape
-    tensor.data = ffi.cast("void *", array.__array_interface__["data"][0])
+    tensor.rank = rank
+    tensor.shape[0:rank] = array.shape
+    tensor.data = address(array)
     tensor.bytes = array.nbytes
 
 
 class Model:
     """A compiled network. Make one with `kitfox.load`.
 
-    Thread rule: share it between any number of threads; each call takes a session of its own. After `fork` a child
-    computes on the calling thread alone. A model pickles by its path; one that was made in memory does not.
+    Thread rule: share it between any number of threads; each call takes a session of its own, and none waits for
+    another. A child of `fork` may use the models of its parent; it makes sessions of its own. A model pickles by its
+    path; one that was made in memory does not.
     """
 
-    def __init__(self, c: Any, path: Optional[str], reload: Optional[dict], threads: int, labels: Optional[Sequence[str]]):
-        self._c = ffi.gc(c, lambda p: lib.kf_model_destroy(ffi.new("kf_model **", p)))
+    def __init__(self, c: Any, path: Optional[str], reload: Optional[dict], threads: int, labels: Any):
+        self._c = destroyed(c, "kf_model **", lib.kf_model_destroy)
         self._path = path
         self._reload = reload
         self._threads = threads
-        self._lock = threading.Lock()
         self._idle: "deque[_Session]" = deque()
         self._pid = os.getpid()
         self._read(labels)
 
-    def _read(self, labels: Optional[Sequence[str]]) -> None:
+    def _read(self, labels: Any) -> None:
         raw, err = info("kf_model_info"), new_error()
         check(lib.kf_model_get_info(self._c, raw, err), err)
         frames = (None, ("full", "limited")[raw.input_range])[raw.input_range_known]
@@ -89,6 +97,7 @@ class Model:
                               text(lib.kf_scores_kind_name(raw.scores)) or "unknown", frames,
                               lib.kf_model_bytes(self._c))
         p = raw.preprocess
+        self._how = ffi.new("kf_preprocess *", p)
         self.preprocess = None if not p.valid else Preprocess(
             p.width, p.height, p.crop_pct, text(lib.kf_crop_name(p.crop)) or "", text(lib.kf_filter_name(p.filter)) or "",
             text(lib.kf_color_name(p.color)) or "", tuple(p.mean), tuple(p.std),
@@ -97,13 +106,20 @@ class Model:
         self.inputs = self._tensors(lib.kf_model_input, raw.n_inputs)
         self.outputs = self._tensors(lib.kf_model_output, raw.n_outputs)
         self._n_steps = raw.n_steps
-        if labels is None and raw.n_labels:
-            labels = [text(lib.kf_model_label(self._c, i)) or "" for i in range(raw.n_labels)]
-        self.labels: Optional[Tuple[str, ...]] = None if labels is None else tuple(labels)
-        out = self.outputs[0]
-        self._classes = int(np.prod(out.shape[1:])) if len(out.shape) > 1 else int(np.prod(out.shape))
-        if self.labels is not None and len(self.labels) != self._classes:
-            raise ArgumentError(f"{len(self.labels)} labels, but the model has {self._classes} classes")
+        ranked = ffi.new("kf_tensor *")
+        check(lib.kf_model_output(self._c, lib.kf_model_ranked(self._c), ranked, err), err)
+        extents = list(ranked.shape)[:ranked.rank]
+        self._classes = int(np.prod(extents[1:] if len(extents) > 1 else extents))
+        self.labels = self._own_labels(raw.n_labels) if labels is None else self._given_labels(labels)
+
+    def _own_labels(self, n: int) -> Optional[Tuple[str, ...]]:
+        return tuple(text(lib.kf_model_label(self._c, i)) or "" for i in range(n)) if n else None
+
+    def _given_labels(self, labels: Any) -> Tuple[str, ...]:
+        names = labels_of(labels, self._c)
+        if len(names) != self._classes:
+            raise ArgumentError(f"{len(names)} labels, but the model has {self._classes} classes")
+        return tuple(names)
 
     def _tensors(self, get: Any, n: int) -> Tuple[TensorInfo, ...]:
         out, err, found = ffi.new("kf_tensor *"), new_error(), []
@@ -115,13 +131,20 @@ class Model:
     # ---- life ----
 
     def close(self) -> None:
-        """Release the model and its sessions now. Calls after it raise ArgumentError."""
-        with self._lock:
-            self._idle.clear()
-            single = self.__dict__.pop("_single", None)
-            self._c = None
+        """Release the model and its sessions now, those of running calls when these end. Calls after it raise
+        ArgumentError."""
+        self._c = None
+        self._idle.clear()
+        single = self.__dict__.pop("_single", None)
         if single is not None:
             single.close()
+
+    def _open(self) -> Any:
+        """The C model, as long as it is open."""
+        c = self._c
+        if c is None:
+            raise ArgumentError("this model is closed")
+        return c
 
     def __enter__(self) -> "Model":
         return self
@@ -134,15 +157,18 @@ class Model:
             raise TypeError("this model was made in memory; save it to a file first, and load that")
         return _again, (self._path, self._reload)
 
-    def _session(self) -> _Session:
-        if self._c is None:
-            raise ArgumentError("this model is closed")
-        if self._pid != os.getpid():  # a child of fork: its sessions have no threads, and the parent's are untouched
+    def _take(self) -> _Session:
+        c = self._open()
+        if self._pid != os.getpid():  # a child of fork: its parent's sessions have no threads here
             self._idle, self._pid = deque(), os.getpid()
         try:
             return self._idle.pop()
         except IndexError:
-            return _Session(self)
+            return _Session(self, c)
+
+    def _give(self, s: _Session) -> None:
+        if self._c is not None:
+            self._idle.append(s)
 
     # ---- pictures ----
 
@@ -151,13 +177,13 @@ class Model:
         return tuple(Score(top[i].index, top[i].score, labels[top[i].index] if labels else None) for i in range(n))
 
     def _one(self, x: Any, k: int, exif: bool) -> Classification:
-        image = _pictures.load(x, exif)
-        s = self._session()
+        image, held = _pictures.load(x, exif)
+        s = self._take()
         try:
             check(lib.kf_session_classify(s.c, image, k, s.top, s.found, s.err), s.err)
             return Classification(self._top(s, s.found[0]), x if isinstance(x, (str, os.PathLike)) else None)
         finally:
-            self._idle.append(s)
+            self._give(s)
 
     def classify(self, x: Any, k: int = 5, *, exif: bool = True) -> Union[Classification, List[Classification]]:
         """The `k` best classes (1 to 1000) of a picture, or of each picture of a list.
@@ -198,60 +224,66 @@ class Model:
             source = x if isinstance(x, (str, os.PathLike)) else None
             try:
                 return alone._one(x, k, exif)
-            except (Error, OSError, ValueError, MemoryError) as e:
+            except Exception as e:  # whatever a decoder raises belongs to its picture
                 return Classification((), source, e)
 
         waiting: "deque[Any]" = deque()
+        failed: Optional[Exception] = None
         with ThreadPoolExecutor(threads) as pool:
             try:
-                for x in pictures:
-                    waiting.append(pool.submit(one, x))
-                    if len(waiting) >= 2 * threads:
-                        yield waiting.popleft().result()
+                try:
+                    for x in pictures:
+                        waiting.append(pool.submit(one, x))
+                        if len(waiting) >= 2 * threads:
+                            yield waiting.popleft().result()
+                except Exception as e:  # of `pictures`: what came before it is not lost
+                    failed = e
                 while waiting:
                     yield waiting.popleft().result()
             finally:
                 for future in waiting:
                     future.cancel()
+        if failed is not None:
+            raise failed
 
     def _alone(self) -> "Model":
         """The same model whose sessions take one core each: many pictures at once are faster so."""
         if self._threads == 1:
             return self
-        with self._lock:
-            if self.__dict__.get("_single") is None:
-                single = object.__new__(Model)
-                single.__dict__.update(self.__dict__)
-                single._threads, single._idle, single._lock = 1, deque(), threading.Lock()
-                self._single = single
-            return self._single
+        single = self.__dict__.get("_single")
+        if single is None or single._c is None:
+            single = object.__new__(Model)
+            single.__dict__.update(self.__dict__)
+            single._c, single._threads, single._idle = self._open(), 1, deque()
+            self.__dict__["_single"] = single  # another thread may have made one too; one of the two is enough
+        return single  # type: ignore[no-any-return]
 
-    def nv12(self, frame: Any, size: Tuple[int, int], k: int = 5, *, limited: Optional[bool] = None) -> Classification:
+    def nv12(self, frame: Any, size: Tuple[int, int], k: int = 5, *, strides: Optional[Tuple[int, int]] = None,
+             limited: Optional[bool] = None) -> Classification:
         """Classify an NV12 camera frame of `size` = (width, height), both even.
 
-        `frame` is bytes or a uint8 array of width * height * 3 / 2 bytes. `limited` is the range of its values by BT.601
-        (16..235); default: what the model was made for, else full.
+        `frame` is bytes or a contiguous uint8 array: `height` rows of luma, then height / 2 rows of chroma. `strides`
+        are the bytes from row to row of both, at least the width; default: the width. It may also be the pair of its
+        planes, two arrays [height, width] and [height / 2, width] whose rows may lie apart. `limited` says that its
+        values have the limited range of BT.601 (16..235); default: what the model was made for, else full.
+
+        Errors: ArgumentError (size, type, too few bytes), UnsupportedError where the model takes no pictures.
         """
         _check_k(k)
         width, height = size
         if width < 2 or height < 2 or width % 2 or height % 2:
             raise ArgumentError(f"frames of {width}x{height}: both sides have to be even and at least 2")
-        data = np.frombuffer(frame, np.uint8) if not isinstance(frame, np.ndarray) else frame
-        if data.dtype != np.uint8 or not data.flags.c_contiguous:
-            raise ArgumentError("a frame is contiguous uint8")
-        if data.size != width * height * 3 // 2:
-            raise ArgumentError(f"{data.size} bytes; a frame of {width}x{height} has {width * height * 3 // 2}")
         c = ffi.new("kf_nv12 *")
-        at = data.__array_interface__["data"][0]
-        c.width, c.height, c.stride_y, c.stride_uv = width, height, width, width
-        c.y, c.uv = ffi.cast("uint8_t *", at), ffi.cast("uint8_t *", at + width * height)
+        c.width, c.height = width, height
+        held = _planes(c, frame, width, height, strides)
         c.limited = self._range if limited is None else int(limited)
-        s = self._session()
+        s = self._take()
         try:
             check(lib.kf_session_classify_nv12(s.c, c, k, s.top, s.found, s.err), s.err)
             return Classification(self._top(s, s.found[0]))
         finally:
-            self._idle.append(s)
+            self._give(s)
+            del held
 
     # ---- tensors ----
 
@@ -266,7 +298,7 @@ class Model:
         """
         if named or len(inputs) != len(self.inputs):
             inputs = self._ordered(inputs, named)
-        s = self._session()
+        s = self._take()
         try:
             held = []
             for i, value in enumerate(inputs):
@@ -279,12 +311,12 @@ class Model:
             for i, array in enumerate(outs):
                 _fill(s.outs[i], array, self.outputs[i].name)
             if n != 1:
-                self._run_many(s)
+                s.run_many(self._open(), self._threads)
             else:
                 check(lib.kf_session_run(s.c, s.ins, s.n_in, s.outs, s.n_out, s.err), s.err)
             return outs[0] if len(outs) == 1 else tuple(outs)
         finally:
-            self._idle.append(s)
+            self._give(s)
 
     __call__ = run
 
@@ -295,28 +327,19 @@ class Model:
         return inputs + tuple(named[name] for name in names[len(inputs):])
 
     def _images(self, held: List[np.ndarray]) -> int:
-        declared = self.inputs[0].shape
-        first = held[0].shape
+        declared, first = self.inputs[0].shape, held[0].shape
         if len(first) != len(declared) or not declared or first[0] == declared[0]:
             return 1
         return first[0] // declared[0] if first[0] and first[0] % declared[0] == 0 else 1
-
-    def _run_many(self, s: _Session) -> None:
-        out, err = ffi.new("kf_batch **"), s.err
-        check(lib.kf_batch_create(self._c, ffi.NULL, out, err), err)
-        try:
-            check(lib.kf_batch_run(out[0], s.ins, s.n_in, s.outs, s.n_out, err), err)
-        finally:
-            lib.kf_batch_destroy(out)
 
     # ---- what it is ----
 
     @property
     def steps(self) -> Tuple[Step, ...]:
         """The steps of the program in the order of execution."""
-        raw, err, found = info("kf_step_info"), new_error(), []
+        raw, err, found, c = info("kf_step_info"), new_error(), [], self._open()
         for i in range(self._n_steps):
-            check(lib.kf_model_step(self._c, i, raw, err), err)
+            check(lib.kf_model_step(c, i, raw, err), err)
             found.append(Step(text(raw.name) or "", text(raw.op) or "", text(raw.kernel) or "", tuple(raw.shape),
                               _dtype_name(raw.dtype), raw.macs, raw.parameters))
         return tuple(found)
@@ -324,7 +347,10 @@ class Model:
     @property
     def name(self) -> str:
         """Its name, or that of its file."""
-        return self.info.name or self.info.arch or (os.path.basename(self._path) if self._path else "model")
+        if self._path == BUILT_IN:
+            return BUILT_IN
+        file = os.path.splitext(os.path.basename(self._path))[0] if self._path else "model"
+        return self.info.name or self.info.arch or file
 
     def __str__(self) -> str:
         kind = "int8" if self.info.quantized else "float32"
@@ -359,69 +385,152 @@ def _cores() -> int:
         return max(1, min(64, os.cpu_count() or 1))
 
 
+def _planes(c: Any, frame: Any, width: int, height: int, strides: Optional[Tuple[int, int]]) -> Any:
+    """Point a kf_nv12 at a frame's two planes; what has to live as long as it is used."""
+    if isinstance(frame, (tuple, list)):
+        y, uv = (np.asarray(p) for p in frame)
+        for name, plane, shape in (("luma", y, (height, width)), ("chroma", uv, (height // 2, width))):
+            if plane.dtype != np.uint8 or plane.shape != shape or plane.strides[1] != 1 or plane.strides[0] < width:
+                raise ArgumentError(f"{name}: uint8 {list(shape)} with contiguous rows is needed; this is {plane.dtype} "
+                                    f"{list(plane.shape)} with strides {plane.strides}")
+        c.y, c.uv, c.stride_y, c.stride_uv = address(y), address(uv), y.strides[0], uv.strides[0]
+        return y, uv
+    data = frame if isinstance(frame, np.ndarray) else np.frombuffer(frame, np.uint8)
+    if data.dtype != np.uint8 or not data.flags.c_contiguous:
+        raise ArgumentError(f"a frame is contiguous uint8; this is {data.dtype}"
+                            f"{'' if data.flags.c_contiguous else ', not contiguous'}")
+    apart = (width, width) if strides is None else strides
+    if min(apart) < width:
+        raise ArgumentError(f"strides {apart}: a row has {width} bytes")
+    need = apart[0] * height + apart[1] * (height // 2 - 1) + width
+    if data.size < need or (strides is None and data.size != need):
+        raise ArgumentError(f"{data.size} bytes; a frame of {width}x{height} with strides {apart} has {need}")
+    at = data.__array_interface__["data"][0]
+    c.y, c.uv = ffi.cast("uint8_t *", at), ffi.cast("uint8_t *", at + apart[0] * height)
+    c.stride_y, c.stride_uv = apart
+    return data
+
+
 def _again(path: str, how: dict) -> Model:
     return load(path, **how)
 
 
-def _labels(labels: Any) -> Optional[Sequence[str]]:
-    """Names of classes: a sequence, or the path of a label file."""
-    if labels is None or not isinstance(labels, (str, os.PathLike)):
-        return None if labels is None else [str(label) for label in labels]
+def label_file(path: Any) -> Any:
+    """A label file as C has it."""
     out, err = ffi.new("kf_labels *"), new_error()
-    check(lib.kf_labels_load(path_bytes(labels), out, err), err, os.fsdecode(labels))
-    try:
-        return [text(out.items[i]) or "" for i in range(out.n)]
-    finally:
-        lib.kf_labels_free(out)
+    check(lib.kf_labels_load(path_bytes(path), out, err), err, os.fsdecode(path))
+    return ffi.gc(out, lib.kf_labels_free)
 
 
-def _compiled(path: str) -> bool:
-    """Is the file a compiled model? Told by its content, so that any name will do."""
+def is_file(labels: Any) -> bool:
+    return isinstance(labels, (str, os.PathLike))
+
+
+def labels_of(labels: Any, model: Any) -> List[str]:
+    """Names of classes: a sequence, or those of a label file that fit the model (a line for a background class more or
+    fewer)."""
+    if not is_file(labels):
+        return [str(label) for label in labels]
+    names, err, watch = label_file(labels), new_error(), Watch()
+    watch.check(lib.kf_labels_fit(names, model, lib.kf_py_message, watch.handle, err), err, os.fsdecode(labels))
+    return [text(names.items[i]) or "" for i in range(names.n)]
+
+
+def _head(path: str) -> bytes:
+    """The first bytes of a regular file; none of what cannot be read, of which the library then says why."""
     try:
-        with open(path, "rb") as f:
-            head = f.read(4096)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
-        return path.endswith(".kfx")  # the library says why it cannot be opened
+        return b""
+    try:
+        return os.read(fd, 4096) if os.path.isfile(path) else b""
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)
+
+
+def compiled(path: str, head: bytes) -> bool:
+    """Is it a compiled model? Told by its content, so that any name will do."""
     kind = lib.kf_file_recognize(head, len(head))
     return path.endswith(".kfx") if kind == ffi.NULL else bool(kind.reads & lib.KF_FILE_KFX)
 
 
-def load(model: Any = BUILT_IN, *, threads: int = 0, labels: Any = None, scores: Optional[str] = None,
-         max_memory: int = 0, max_operations: int = 0, **importing: Any) -> Model:
-    """Load a model: a `.kfx` file, an `.onnx` or `.safetensors` file, which is imported, or the built-in `everyday10`.
+def find(model: Any) -> str:
+    """The path of a file, of the built-in model, or of weights that `pull` has fetched, by their name."""
+    name = os.fsdecode(os.fspath(model))
+    if name == BUILT_IN:
+        return os.path.join(os.path.dirname(__file__), BUILT_IN + ".kfx")
+    if os.path.lexists(name) or os.sep in name or "." in name:
+        return name
+    raw, err = info("kf_weights"), new_error()
+    if lib.kf_weights_find(name.encode(), raw, err) != lib.KF_OK:
+        return name
+    path = cache_folder(text(raw.name) or "")
+    if path is None or not raw.cached:
+        raise MissingFileError(f"{name}: these weights are not here; kitfox.pull({name!r}) fetches them")
+    return os.path.join(path, text(raw.file) or "")
 
-    `threads` cores work on one picture (0: KITFOX_THREADS, or what affinity and quota allow, at most 4). `labels` is a
-    sequence of names or a label file. `scores` says what output 0 means ("logits", "probabilities", "independent",
-    "log", "features") in place of what the file says. `max_memory` bounds the bytes of the model and of each session,
-    `max_operations` the work of one run; 0: the library's limits. Further keywords are those of `kitfox.graph`.
 
-    Errors: MissingFileError, FileError, FormatError, UnsupportedError, LimitError; the text names the node.
+def cache_folder(name: str) -> Optional[str]:
+    """Where `pull` keeps weights, as the library has it."""
+    cache, home = os.environ.get("XDG_CACHE_HOME", ""), os.environ.get("HOME", "")
+    if cache.startswith("/"):
+        return f"{cache}/kitfox/weights/{name}"
+    return f"{home}/.cache/kitfox/weights/{name}" if home else None
 
-    >>> import kitfox
-    >>> print(kitfox.load())
-    everyday10: float32, 1x3x64x64, 10 classes, 5.1 M multiply-adds
-    """
-    how = dict(threads=threads, labels=labels, scores=scores, max_memory=max_memory, max_operations=max_operations,
-               **importing)
-    if not 0 <= threads <= 64:
-        raise ArgumentError(f"threads {threads}: 0 to 64 is possible")
-    path = os.path.join(os.path.dirname(__file__), BUILT_IN + ".kfx") if model == BUILT_IN else os.fsdecode(os.fspath(model))
-    o, out, err = options("kf_model_options"), ffi.new("kf_model **"), new_error()
+
+def _load_options(max_memory: int, max_operations: int, scores: Optional[str]) -> Any:
+    o, err = options("kf_model_options"), new_error()
     o.max_model_bytes = o.max_session_bytes = max_memory
     o.max_operations = max_operations
     if scores is not None:
         kind = ffi.new("kf_scores_kind *")
         check(lib.kf_scores_kind_from_name(scores.encode(), kind, err), err)
         o.scores = kind[0]
-    if _compiled(path):
+    return o
+
+
+def load(model: Any = BUILT_IN, *, threads: int = 0, labels: Any = None, scores: Optional[str] = None,
+         max_memory: int = 0, max_operations: int = 0, **importing: Any) -> Model:
+    """Load a model: a `.kfx` file or its bytes, what `kitfox.graph` imports, or a name.
+
+    Names are `everyday10`, which is built in, and those of weights that `kitfox.pull` has fetched. `threads` cores work
+    on one picture (0: KITFOX_THREADS, or what affinity and quota allow, at most 4). `labels` is a sequence of names or a
+    label file. `scores` says what output 0 means ("logits", "probabilities", "independent", "log", "features") in place
+    of what the file says. `max_memory` bounds the bytes of the model and of each session, `max_operations` the work of
+    one run; 0: the library's limits. Further keywords are those of `kitfox.graph`.
+
+    Errors: MissingFileError, FileError, FormatError, UnsupportedError, LimitError; the text names the node.
+
+    >>> import kitfox
+    >>> print(kitfox.load())
+    everyday10: float32, 1x3x64x64, 10 classes, 5.5 M multiply-adds
+    """
+    if not 0 <= threads <= 64:
+        raise ArgumentError(f"threads {threads}: 0 to 64 is possible")
+    o, out, err = _load_options(max_memory, max_operations, scores), ffi.new("kf_model **"), new_error()
+    memory = isinstance(model, (bytes, bytearray, memoryview))
+    path = None if memory else find(model)
+    if compiled(path or "", bytes(model[:4096]) if memory else _head(path or "")):
         if importing:
-            raise ArgumentError(f"{path} is compiled already; {', '.join(sorted(importing))}: say it where it is imported")
-        status = lib.kf_model_load(path_bytes(path), o, out, err)
-        check(lib.kf_file_explain(path_bytes(path), lib.KF_FILE_KFX, status, err), err, path)
+            raise ArgumentError(f"{path or 'the model'} is compiled already; {', '.join(sorted(importing))}: say it where "
+                                "it is imported")
+        if memory:
+            held = ffi.from_buffer(model)
+            check(lib.kf_model_load_memory(held, len(held), o, out, err), err)
+        else:
+            status = lib.kf_model_load(path_bytes(path), o, out, err)
+            check(lib.kf_file_explain(path_bytes(path), lib.KF_FILE_KFX, status, err), err, path)
     else:
         from ._graph import graph
 
-        with graph(path, **importing) as g:
-            check(lib.kf_graph_compile(g._c, o, out, err), err, path)
-    names = _labels(labels)
-    return Model(out[0], path, None if importing.get("preprocess") is not None else how, threads, names)
+        with graph(model if memory else path, **importing) as g:
+            check(lib.kf_graph_compile(g._open(), o, out, err), err, path)
+    how = dict(threads=threads, labels=labels, scores=scores, max_memory=max_memory, max_operations=max_operations,
+               **importing)
+    again = BUILT_IN if path is not None and os.fspath(model) == BUILT_IN else path and os.path.abspath(path)
+    m = Model(out[0], again, how if again else None, threads, labels)
+    if labels is not None:
+        how["labels"] = m.labels  # a file may be elsewhere, or nowhere, where the model is unpickled
+    return m

@@ -1,6 +1,7 @@
-"""Progress of long calls: the caller's function, or a bar of tqdm where that is installed and asked for."""
+"""Progress of long calls: the caller's function, or a bar of tqdm where that is installed and somebody watches."""
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable, Optional, Union
 
 Progress = Union[None, bool, Callable[[int, int], Any]]
@@ -10,7 +11,7 @@ class _Bar:
     """A tqdm bar that follows (done, total)."""
 
     def __init__(self, what: str):
-        from tqdm.auto import tqdm  # type: ignore[import-untyped]
+        from tqdm.auto import tqdm
 
         self._bar = tqdm(desc=what, leave=False)
 
@@ -24,16 +25,26 @@ class _Bar:
 
 
 def follow(progress: Progress, what: str) -> Optional[Callable[[int, int], Any]]:
-    """None and False: nobody watches. True: a tqdm bar, or nothing where tqdm is not installed. A function gets
-    (done, total); where it returns False the call stops with `Cancelled`."""
-    if progress is None or progress is False:
+    """None: a tqdm bar where tqdm is installed and somebody watches (a terminal, a notebook). True: a bar wherever tqdm
+    is. False: none. A function gets (done, total); where it returns False the call stops with `Cancelled`."""
+    if progress is False or (progress is None and not _watched()):
         return None
-    if progress is not True:
-        return progress  # type: ignore[return-value]
+    if progress is not None and progress is not True:
+        return progress
     try:
         return _Bar(what)
     except ImportError:
         return None
+
+
+def _watched() -> bool:
+    """Is standard error a terminal, or is this a notebook?"""
+    if "ipykernel" in sys.modules:
+        return True
+    try:
+        return sys.stderr is not None and sys.stderr.isatty()
+    except (AttributeError, ValueError):  # closed, or something else in its place
+        return False
 
 
 def end(function: Any) -> None:

@@ -3,11 +3,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Iterable, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ._call import ArgumentError, UnsupportedError, Watch, check, ffi, info, lib, new_error, options, path_bytes, text
+from ._call import (ArgumentError, UnsupportedError, Watch, address, check, destroyed, ffi, info, lib, new_error, options,
+                    path_bytes, text)
 from ._graph import Graph, graph
 from ._progress import Progress, end, follow
 
@@ -65,36 +66,35 @@ class Samples:
     """Loaded calibration samples: files of a folder, or arrays of Python."""
 
     def __init__(self) -> None:
-        self.c = ffi.gc(ffi.new("kf_samples *"), lib.kf_samples_free)
-        self.tensors: Any = ffi.NULL
-        self.n = 0
+        self.c: Any = ffi.NULL
         self.held: list = []
 
     def read(self, folder: str, preprocess: Any, listed: Optional[str], limit: int, watch: Watch) -> None:
         """The pictures and .npy files of a folder. Files that cannot be read are left out, with a warning each."""
         err = new_error()
         name = ffi.NULL if listed is None else path_bytes(listed)
+        self.c = ffi.gc(ffi.new("kf_samples *"), lib.kf_samples_free)
         check(lib.kf_samples_find(path_bytes(folder), name, limit, self.c, err), err, folder)
         status = lib.kf_samples_load_some(self.c, preprocess, lib.kf_py_progress, lib.kf_py_message, watch.handle, err)
         watch.check(status, err, folder)
-        self.tensors, self.n = self.c.tensors, self.c.n
 
-    def take(self, arrays: Sequence[Any], size: Tuple[int, int]) -> None:
-        """Arrays: uint8 [height, width, 3] of the input's size, or float32 as the input declares it."""
-        self.held = [np.ascontiguousarray(a) for a in arrays]
-        if not self.held:
+    def take(self, arrays: Iterable[Any]) -> None:
+        """Arrays: uint8 [height, width, 3] of the input's size, or float32 as the input declares it. They stay
+        Python's."""
+        kept = [np.ascontiguousarray(a) for a in arrays]
+        if not kept:
             raise ArgumentError("no calibration samples")
-        self.tensors = ffi.new("kf_tensor[]", len(self.held))
-        self.n = len(self.held)
-        for i, a in enumerate(self.held):
+        names = [ffi.new("char[]", f"sample {i}".encode()) for i in range(len(kept))]
+        paths, tensors = ffi.new("char *[]", names), ffi.new("kf_tensor[]", len(kept))
+        for i, a in enumerate(kept):
             number = {"uint8": lib.KF_U8, "float32": lib.KF_F32}.get(a.dtype.name)
-            if number is None:
-                raise ArgumentError(f"calibration sample {i} is {a.dtype}; float32 or uint8 is needed")
-            t = self.tensors[i]
-            t.dtype, t.rank, t.bytes = number, a.ndim, a.nbytes
+            if number is None or a.ndim > 8:
+                raise ArgumentError(f"calibration sample {i} is {a.dtype} {list(a.shape)}; float32 or uint8 is needed")
+            t = tensors[i]
+            t.name, t.dtype, t.rank, t.bytes, t.data = names[i], number, a.ndim, a.nbytes, address(a)
             t.shape[0:a.ndim] = a.shape
-            t.data = ffi.cast("void *", a.__array_interface__["data"][0])
-        self.c.tensors, self.c.n = ffi.NULL, 0  # they stay Python's
+        self.held = [kept, names, paths, tensors]
+        self.c = ffi.new("kf_samples *", dict(paths=paths, n=len(kept), tensors=tensors))
 
 
 _FLAGS = ("per_channel", "channel_scales", "bias_correction", "rounding", "cross", "equalize", "gain")
@@ -179,8 +179,10 @@ def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] =
     multiply-adds become 16-bit. `int16` names such nodes. `method` is "mse", "max", "percentile" or "kl". Switches:
     `per_channel`, `channel_scales`, `bias_correction`, `rounding`, `cross`, `equalize` (on), `gain` (off).
 
+    A `Graph` is quantized in place: it is the quantized network afterwards, and closed where the call fails.
+
     `data` is a folder of test pictures to compare with float, `report` a page to write. `progress` is a function of
-    (done, total), or True for a tqdm bar. `importing` holds keywords of `kitfox.graph`, such as mean and std.
+    (done, total), True for a tqdm bar, or False for none. `importing` holds keywords of `kitfox.graph`, such as mean.
 
     Ctrl-C stops within a second and leaves no half file. Errors: ArgumentError (samples that mean nothing), FileError,
     UnsupportedError (quantized already, a node), LimitError, Cancelled.
@@ -202,35 +204,36 @@ def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] =
 
 def _run(g: Graph, name: str, calib: Any, out: str, q: Any, watch: Watch, calib_list: Any, limit: int, data: Any,
          report: Any, threads: int, held: list) -> Quantization:
-    facts, err, samples = g._info(), new_error(), Samples()
+    c, facts, err, samples = g._open(), g._info(), new_error(), Samples()
     if facts.quantized:
         raise UnsupportedError(f"{name}: it is quantized already; give the float model that it was made from", "unsupported")
     folder = isinstance(calib, (str, os.PathLike))
     reading = Watch(watch.progress)
+    how = ffi.addressof(facts, "preprocess")
     if folder:
-        samples.read(os.fsdecode(os.fspath(calib)), ffi.addressof(facts, "preprocess"), calib_list, limit, reading)
-        status = lib.kf_samples_check(samples.c, ffi.addressof(facts, "preprocess"), lib.kf_py_message, reading.handle,
-                                      ffi.NULL, err)
-        reading.check(status, err)
+        samples.read(os.fsdecode(os.fspath(calib)), how, calib_list, limit, reading)
     else:
-        samples.take(calib, (facts.preprocess.width, facts.preprocess.height))
-    whole = ffi.new("kf_samples *")
-    whole.paths, whole.n, whole.tensors = samples.c.paths, samples.n, samples.tensors
+        samples.take(calib)
+    reading.check(lib.kf_samples_check(samples.c, how, lib.kf_py_message, reading.handle, ffi.NULL, err), err)
     if q.target_drop >= 0 and folder:
         labels = ffi.new("int32_t **")
-        status = lib.kf_search_labels(g._c, ffi.NULL, whole, path_bytes(calib), q.target_drop, lib.kf_py_message,
+        status = lib.kf_search_labels(c, ffi.NULL, samples.c, path_bytes(calib), q.target_drop, lib.kf_py_message,
                                       reading.handle, labels, err)
         reading.check(status, err)
         held.append(ffi.gc(labels[0], lib.free) if labels[0] != ffi.NULL else None)
         q.labels = labels[0]
     q.detail = 1 if report is not None else 0
     judge = _judge(g, data, threads, watch, held)
-    watch.check(lib.kf_graph_quantize(g._c, samples.tensors, samples.n, q, err), err)
-    watch.check(lib.kf_judge_measure(judge, g._c, whole, err), err)
-    g.save(out)
-    if report is not None:
-        _write_page(report, judge, g._c, name, out)
-    return _outcome(out, g._c, judge)
+    try:
+        watch.check(lib.kf_graph_quantize(c, samples.c.tensors, samples.c.n, q, err), err)
+        watch.check(lib.kf_judge_measure(judge, c, samples.c, err), err)
+        g.save(out)
+        if report is not None:
+            _write_page(report, judge, c, name, out)
+        return _outcome(out, c, judge)
+    except BaseException:
+        g.close()  # half-way changed: it is of no use
+        raise
 
 
 def _judge(g: Graph, data: Any, threads: int, watch: Watch, held: list) -> Any:
@@ -242,8 +245,8 @@ def _judge(g: Graph, data: Any, threads: int, watch: Watch, held: list) -> Any:
     o.threads, o.progress, o.user = threads, lib.kf_py_progress, watch.handle
     o.notice = o.skipped = lib.kf_py_message
     held.append(o)
-    check(lib.kf_judge_create(g._c, o, out, err), err)
-    return ffi.gc(out[0], lambda p: lib.kf_judge_destroy(ffi.new("kf_judge **", p)))
+    check(lib.kf_judge_create(g._open(), o, out, err), err)
+    return destroyed(out[0], "kf_judge **", lib.kf_judge_destroy)
 
 
 def quantize_config(path: Any, *, report: Any = None, limit: int = 200, threads: int = 0,
@@ -257,8 +260,9 @@ def quantize_config(path: Any, *, report: Any = None, limit: int = 200, threads:
     watch, err = Watch(function), new_error()
     name = os.fsdecode(os.fspath(path))
     config = ffi.new("kf_rdk_config **")
-    check(lib.kf_rdk_load(path_bytes(path), lib.kf_py_message, watch.handle, config, err), err, name)
-    c = ffi.gc(config[0], lambda p: lib.kf_rdk_free(ffi.new("kf_rdk_config **", p)))
+    status = lib.kf_rdk_load(path_bytes(path), lib.kf_py_message, watch.handle, config, err)
+    c = destroyed(config[0], "kf_rdk_config **", lib.kf_rdk_free)
+    watch.check(status, err, name)
     q, o, done = options("kf_quantize_options"), options("kf_rdk_options"), info("kf_rdk_result")
     q.threads, q.detail = threads, 1 if report is not None else 0
     o.quantize, o.limit, o.user = q, limit, watch.handle

@@ -1,12 +1,13 @@
-"""PyTorch weights without a file and without ONNX: state dictionaries and timm or torchvision modules."""
+"""PyTorch weights without ONNX: state dictionaries, timm or torchvision modules, and files of `torch.save`."""
 from __future__ import annotations
 
-from typing import Any, Mapping, Optional
+import os
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from ._call import ArgumentError, Watch, check, ffi, lib, new_error, options
-from ._graph import Graph, _change, _name
+from ._call import ArgumentError, FormatError, UnsupportedError, Watch, address, ffi, lib, new_error
+from ._graph import Graph, import_options, imported
 
 # Types whose bits numpy has no name for travel as integers of their width.
 _TORCH = {"torch.float32": "KF_F32", "torch.float16": "KF_F16", "torch.bfloat16": "KF_BF16", "torch.float64": "KF_F64",
@@ -16,7 +17,7 @@ _NUMPY = {"float32": "KF_F32", "float16": "KF_F16", "float64": "KF_F64", "uint8"
           "int16": "KF_I16", "int32": "KF_I32", "int64": "KF_I64", "bool": "KF_BOOL"}
 
 
-def _array(name: str, value: Any) -> Any:
+def _array(name: str, value: Any) -> Tuple[np.ndarray, str]:
     """A contiguous array and the name of its C type. Tensors on another device come to the CPU."""
     if hasattr(value, "detach"):
         kind = _TORCH.get(str(value.dtype))
@@ -43,52 +44,96 @@ def _tensors(state: Mapping[str, Any], held: list) -> Any:
         held.extend((array, label))
         t.name, t.dtype, t.rank, t.bytes = label, getattr(lib, kind), array.ndim, array.nbytes
         t.shape[0:array.ndim] = array.shape
-        t.data = ffi.cast("void *", array.__array_interface__["data"][0])
+        t.data = address(array)
     return c
 
 
+# What training frameworks put before each name, or around the dictionary.
+_PREFIXES = ("module.", "_orig_mod.", "model.")
+_AROUND = ("state_dict_ema", "model_ema", "state_dict", "model")
+
+
+def _bare(state: Mapping[str, Any]) -> Dict[str, Any]:
+    """The dictionary of tensors, under the names that the architecture has."""
+    for key in _AROUND:
+        if isinstance(state.get(key), Mapping):
+            return _bare(state[key])
+    found = dict(state)
+    for prefix in _PREFIXES:
+        if found and all(name.startswith(prefix) for name in found):
+            found = {name[len(prefix):]: value for name, value in found.items()}
+    return found
+
+
 def from_state_dict(state: Mapping[str, Any], arch: Optional[str] = None, *, labels: Any = None,
-                    preprocess: Optional[str] = None, resize: int = 0, **members: Any) -> Graph:
+                    preprocess: Optional[str] = None, resize: int = 0, input_shape: Optional[str] = None,
+                    **members: Any) -> Graph:
     """A `Graph` of a MobileNetV3's weights: a state dictionary of torch tensors or numpy arrays.
 
     `arch` is a name of `kitfox.zoo`; without it the architecture is recognized by the tensors. A checkpoint that holds
-    the dictionary under "state_dict" or "model" is taken as it is. Preprocessing is that of the published weights of
-    the name, unless `preprocess`, mean, std and the other keywords of `kitfox.graph` say otherwise.
+    the dictionary under "state_dict" or "model" (or their averages) is taken as it is, names that begin with "module."
+    too. Preprocessing is that of the published weights of the name, unless `preprocess`, mean, std and the other
+    keywords of `kitfox.graph` say otherwise.
 
     Give the result to `kitfox.quantize`, or call its `compile`. Errors: ArgumentError and UnsupportedError name the
     tensor.
     """
-    for key in ("state_dict", "model"):
-        if isinstance(state.get(key), Mapping):
-            state = state[key]
+    return _from(state, arch, None, labels, preprocess, resize, input_shape, members)
+
+
+def _from(state: Mapping[str, Any], arch: Optional[str], path: Optional[str], labels: Any, preprocess: Optional[str],
+          resize: int, input_shape: Optional[str], members: dict) -> Graph:
+    if not isinstance(state, Mapping):
+        raise ArgumentError(f"a state dictionary is needed; this is {type(state).__name__}")
     held: list = []
-    o, out, err, watch = options("kf_import_options"), ffi.new("kf_graph **"), new_error(), Watch()
-    o.notice, o.notice_user = lib.kf_py_message, watch.handle
-    if preprocess is not None:
-        named = ffi.new("kf_preprocess *")
-        held.append(named)
-        check(lib.kf_preprocess_by_name(preprocess.encode(), named, err), err)
-        o.preprocess = named
+    state, watch, out, err = _bare(state), Watch(), ffi.new("kf_graph **"), new_error()
+    o = import_options(watch, held, input_shape, None, preprocess)
     tensors = _tensors(state, held)
     name = ffi.NULL if arch is None else arch.encode()
-    watch.check(lib.kf_graph_import_tensors(tensors, len(state), name, o, out, err), err)
-    g = Graph(out[0], None)
-    _change(g, {k: v for k, v in members.items() if v is not None}, resize)
-    if labels is not None:
-        _name(g, labels)
-    return g
+    status = lib.kf_graph_import_tensors(tensors, len(state), name, o, out, err)
+    return imported(out, status, err, path, watch, members, resize, labels)
 
 
-def from_timm(module: Any, *, labels: Any = None) -> Graph:
+def from_timm(module: Any, *, labels: Any = None, **members: Any) -> Graph:
     """A `Graph` of a timm module (a MobileNetV3), with the preprocessing that its `pretrained_cfg` states.
 
-    The module is not changed; only its weights are read. Errors: as `from_state_dict`.
+    Keywords of `kitfox.graph`, such as mean and std, replace members of that: give them where the training used other
+    ones. The module is not changed; only its weights are read. Errors: as `from_state_dict`.
     """
-    config = getattr(module, "pretrained_cfg", None) or {}
-    arch = config.get("architecture") or getattr(module, "default_cfg", {}).get("architecture")
-    keys = {"mean": "mean", "std": "std", "crop_pct": "crop_pct", "crop_mode": "crop_mode",
-            "interpolation": "interpolation"}
-    members = {ours: config[theirs] for theirs, ours in keys.items() if config.get(theirs) is not None}
-    if "crop_mode" in members:
-        members["crop"] = members.pop("crop_mode")
-    return from_state_dict(module.state_dict(), arch, labels=labels, **members)
+    config = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}
+    if not isinstance(config, Mapping):
+        config = vars(config)
+    for ours in ("mean", "std", "crop_pct", "crop_mode", "interpolation"):
+        if config.get(ours) is not None:
+            members.setdefault(ours, config[ours])
+    size = config.get("input_size")
+    if size is not None and len(size) == 3:
+        members.setdefault("input_shape", "1x" + "x".join(str(int(n)) for n in size))
+    if labels is None and config.get("label_names"):
+        labels = config["label_names"]
+    return from_state_dict(module.state_dict(), config.get("architecture"), labels=labels, **members)
+
+
+def is_torch(path: str, head: bytes) -> bool:
+    """Is it a file of `torch.save`? By its content, or by a name whose content says nothing else."""
+    if head[:4] == b"PK\3\4":
+        return b"/data.pkl" in head or path.endswith((".pth", ".pt"))
+    return head[:2] == b"\x80\x02" and path.endswith((".pth", ".pt", ".bin", ".tar"))
+
+
+def from_file(path: str, arch: Optional[str], *, labels: Any, preprocess: Optional[str], resize: int,
+              input_shape: Optional[str], **members: Any) -> Graph:
+    """A file of `torch.save` through the user's own torch, which reads tensors and runs nothing of the file."""
+    try:
+        import torch
+    except ImportError:
+        raise UnsupportedError(f"{path}: a file of torch.save; reading it takes torch, which is not installed: pip install "
+                               "torch, or save the weights as safetensors") from None
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as e:  # torch raises what it likes
+        raise FormatError(f"{path}: torch.load(weights_only=True): {str(e).splitlines()[0] if str(e) else e!r}") from e
+    if not isinstance(state, Mapping):
+        raise FormatError(f"{path}: it holds {type(state).__name__}, no state dictionary; save module.state_dict()")
+    return _from(state, arch, os.path.abspath(path), labels, preprocess, resize, input_shape,
+                 members)

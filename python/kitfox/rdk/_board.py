@@ -7,8 +7,8 @@ from typing import Any, List, Tuple
 import numpy as np
 
 from .. import _pictures
-from .._call import ArgumentError, UnsupportedError, check, ffi, lib, new_error, path_bytes
-from .._model import Model, load
+from .._call import ArgumentError, UnsupportedError, address, check, ffi, lib, new_error
+from .._model import Model, _head, compiled, load
 
 MACHINE_CODE = ("{}: this is machine code of the board's accelerator (a .bin of hb_mapper); a CPU cannot run it. Quantize "
                 "the float model with the same YAML (`kitfox quantize CONFIG.yaml`) and give the .kfx file, or put it "
@@ -28,10 +28,7 @@ def open_model(path: Any) -> Model:
 
 
 def _is_kfx(path: str) -> bool:
-    from .._model import _compiled
-
-    with open(path, "rb"):
-        return _compiled(path)
+    return compiled("", _head(path))
 
 
 def size(model: Model) -> Tuple[int, int]:
@@ -51,20 +48,10 @@ def frame_bytes(model: Model) -> int:
 
 def picture_to_nv12(model: Model, path: Any) -> np.ndarray:
     """A picture file as an NV12 frame of the model's size and range, prepared as the model says."""
-    how, err = ffi.new("kf_preprocess *"), new_error()
-    p = model.preprocess
-    width, height = size(model)
-    lib.kf_preprocess_init(how)
-    how.width, how.height, how.crop_pct = width, height, p.crop_pct
-    check(lib.kf_crop_from_name(p.crop_mode.encode(), ffi.cast("kf_crop *", ffi.addressof(how, "crop")), err), err)
-    check(lib.kf_filter_from_name(p.interpolation.encode(), ffi.cast("kf_filter *", ffi.addressof(how, "filter")), err), err)
-    for c in range(3):
-        how.mean[c], how.std[c] = p.mean[c], p.std[c]
-    picture = _pictures.load(path, exif=False)
-    small = ffi.new("kf_image *")
-    check(lib.kf_image_preprocess(picture, how, small, err), err)
-    small = ffi.gc(small, lib.kf_image_free)
     frame = np.empty(frame_bytes(model), np.uint8)
+    picture, held = _pictures.load(path, exif=False)
+    small, err = ffi.gc(ffi.new("kf_image *"), lib.kf_image_free), new_error()
+    check(lib.kf_image_preprocess(picture, model._how, small, err), err)
     check(lib.kf_image_to_nv12(small, model._range, ffi.from_buffer("uint8_t[]", frame), frame.nbytes, err), err)
     return frame
 
@@ -76,20 +63,18 @@ def run_nv12(model: Model, frame: Any) -> List[np.ndarray]:
     if data.dtype != np.uint8 or data.size != frame_bytes(model):
         raise ArgumentError(f"{data.size} elements of {data.dtype}; an NV12 frame of {width}x{height} is "
                             f"{frame_bytes(model)} of uint8")
-    nv12, rgb, err = ffi.new("kf_nv12 *"), ffi.new("kf_image *"), new_error()
-    at = data.__array_interface__["data"][0]
+    nv12, rgb, err = ffi.new("kf_nv12 *"), ffi.gc(ffi.new("kf_image *"), lib.kf_image_free), new_error()
+    at = ffi.cast("uint8_t *", address(data))
     nv12.width, nv12.height, nv12.stride_y, nv12.stride_uv = width, height, width, width
-    nv12.y, nv12.uv = ffi.cast("uint8_t *", at), ffi.cast("uint8_t *", at + width * height)
+    nv12.y, nv12.uv = at, at + width * height
     nv12.limited = model._range
     check(lib.kf_image_from_nv12(nv12, rgb, err), err)
-    rgb = ffi.gc(rgb, lib.kf_image_free)
-    shape = model.outputs[0].shape
-    out = np.empty(shape, np.float32)
-    session = model._session()
+    out = np.empty(model.outputs[0].shape, np.float32)
+    session = model._take()
     try:
         check(lib.kf_session_run_rgb(session.c, rgb.pixels, rgb.stride, ffi.from_buffer("float[]", out), out.size, err), err)
     finally:
-        model._idle.append(session)
+        model._give(session)
     return [out]
 
 
