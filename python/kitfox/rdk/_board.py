@@ -38,6 +38,26 @@ def size(model: Model) -> Tuple[int, int]:
     return model.preprocess.width, model.preprocess.height
 
 
+def input_shape(model: Model, k: int) -> Tuple[int, ...]:
+    """Shape of input `k` as the board has it: (1, 3, height, width) of pictures, four numbers in any case."""
+    if k == 0 and model.preprocess is not None:
+        width, height = size(model)
+        return 1, 3, height, width
+    return four(model.inputs[k].shape)
+
+
+def four(shape: Tuple[int, ...]) -> Tuple[int, ...]:
+    """The board's tensors have four dimensions: (1, 1000, 1, 1) of scores."""
+    return tuple(shape) + (1,) * (4 - len(shape))
+
+
+def types(model: Model, k: int) -> Tuple[str, str]:
+    """Names of output `k`'s type: of the tensor, and of numpy."""
+    dtype = model.outputs[k].dtype
+    word = {"float32": "F32", "int64": "S64", "int32": "S32"}.get(dtype, dtype.upper())
+    return word, dtype
+
+
 def frame_bytes(model: Model) -> int:
     width, height = size(model)
     if width % 2 or height % 2:
@@ -57,7 +77,7 @@ def picture_to_nv12(model: Model, path: Any) -> np.ndarray:
 
 
 def run_nv12(model: Model, frame: Any) -> List[np.ndarray]:
-    """Outputs of one NV12 frame of the model's size: float32, as the network gives them (logits, mostly)."""
+    """Output 0 of one NV12 frame of the model's size: float32, as the network gives it (logits, mostly)."""
     data = np.ascontiguousarray(frame).reshape(-1)
     width, height = size(model)
     if data.dtype != np.uint8 or data.size != frame_bytes(model):
@@ -75,7 +95,7 @@ def run_nv12(model: Model, frame: Any) -> List[np.ndarray]:
         check(lib.kf_session_run_rgb(session.c, rgb.pixels, rgb.stride, ffi.from_buffer("float[]", out), out.size, err), err)
     finally:
         model._give(session)
-    return [out]
+    return [out.reshape(four(out.shape))]
 
 
 def run(model: Model, arrays: List[np.ndarray]) -> List[np.ndarray]:
@@ -86,4 +106,4 @@ def run(model: Model, arrays: List[np.ndarray]) -> List[np.ndarray]:
     inputs = [np.ascontiguousarray(a).reshape(spec.shape) if a.size == np.prod(spec.shape) else a
               for a, spec in zip(arrays, model.inputs)]
     out = model.run(*inputs)
-    return list(out) if isinstance(out, tuple) else [out]
+    return [a.reshape(four(a.shape)) for a in (out if isinstance(out, tuple) else (out,))]

@@ -62,10 +62,11 @@ class Infer:
         m = self._model
         self._fed, self._results = [None] * len(m.inputs), []
         pictures = m.preprocess is not None
-        self.inputs = [_Tensor(i.name, _Properties("HB_DNN_IMG_TYPE_NV12" if pictures else "HB_DNN_TENSOR_TYPE_F32",
-                                                   "HB_DNN_LAYOUT_NCHW", i.shape)) for i in m.inputs]
-        self.outputs = [_Tensor(o.name, _Properties("HB_DNN_TENSOR_TYPE_F32", "HB_DNN_LAYOUT_NCHW", o.shape))
-                        for o in m.outputs]
+        kind = "HB_DNN_IMG_TYPE_NV12" if pictures else "HB_DNN_TENSOR_TYPE_F32"
+        self.inputs = [_Tensor(i.name, _Properties(kind, "HB_DNN_LAYOUT_NCHW", _board.input_shape(m, k)))
+                       for k, i in enumerate(m.inputs)]
+        self.outputs = [_Tensor(o.name, _Properties("HB_DNN_TENSOR_TYPE_" + _board.types(m, k)[0], "HB_DNN_LAYOUT_NCHW",
+                                                    _board.four(o.shape))) for k, o in enumerate(m.outputs)]
         return True
 
     def _ready(self, idx: int) -> None:
@@ -134,19 +135,20 @@ class Infer:
             raise ArgumentError(f"output {idx}; the model has {len(self._results)}, counted from 0")
         return self._results[idx].reshape(-1)
 
-    def get_infer_res(self, idx: int, n: int) -> List[float]:
-        """The first `n` numbers of output `idx`."""
+    def get_infer_res(self, idx: int = 0, n: Optional[int] = None) -> List[float]:
+        """The first `n` numbers of output `idx`, or all."""
         out = self._result(idx)
+        n = out.size if n is None else n
         if not 0 <= n <= out.size:
             raise ArgumentError(f"{n} numbers; output {idx} has {out.size}")
         return [float(v) for v in out[:n]]
 
-    def get_infer_res_np_float32(self, idx: int, n: Optional[int] = None) -> np.ndarray:
+    def get_infer_res_np_float32(self, idx: int = 0, n: Optional[int] = None) -> np.ndarray:
         """Output `idx` as a flat array of float32, or its first `n` numbers."""
         out = self._result(idx).astype(np.float32)
         return out if n is None else out[:n]
 
-    def get_infer_res_np_int32(self, idx: int, n: Optional[int] = None) -> np.ndarray:
+    def get_infer_res_np_int32(self, idx: int = 0, n: Optional[int] = None) -> np.ndarray:
         """Output `idx` as a flat array of int32: rounded toward zero, as a cast does."""
         out = self._result(idx).astype(np.int32)
         return out if n is None else out[:n]

@@ -40,9 +40,7 @@ class HB_HBMRuntime:
     def _all(self, what: Any) -> Dict[str, Any]:
         return {name: what(m) for name, m in self._models.items()}
 
-    @property
-    def version(self) -> str:
-        return _call.text(_call.lib.kf_version()) or ""
+    version = _call.text(_call.lib.kf_version()) or ""
 
     @property
     def model_names(self) -> List[str]:
@@ -82,7 +80,7 @@ class HB_HBMRuntime:
 
     @property
     def output_shapes(self) -> Dict[str, Dict[str, List[int]]]:
-        return self._all(lambda m: {o.name: list(o.shape) for o in m.outputs})
+        return self._all(lambda m: {o.name: list(_board.four(o.shape)) for o in m.outputs})
 
     @property
     def input_dtypes(self) -> Dict[str, Dict[str, str]]:
@@ -90,7 +88,7 @@ class HB_HBMRuntime:
 
     @property
     def output_dtypes(self) -> Dict[str, Dict[str, str]]:
-        return self._all(lambda m: {o.name: "F32" for o in m.outputs})
+        return self._all(lambda m: {o.name: _board.types(m, k)[0] for k, o in enumerate(m.outputs)})
 
     @property
     def input_quants(self) -> Dict[str, Dict[str, QuantParams]]:

@@ -6,6 +6,7 @@
 """
 from __future__ import annotations
 
+import os
 from typing import Any, List, Sequence, Tuple, Union
 
 import numpy as np
@@ -37,13 +38,13 @@ class Model:
 
     def __init__(self, path: Any):
         self._model = m = _board.open_model(path)
-        self.name = m.name
+        self.name = os.path.splitext(os.path.basename(os.fsdecode(path)))[0]
         pictures = m.preprocess is not None
-        self.inputs = tuple(pyDNNTensor(i.name, TensorProperties("NV12" if pictures else "float32",
-                                                                 "uint8" if pictures else i.dtype, "NCHW", i.shape))
-                            for i in m.inputs)
-        self.outputs = tuple(pyDNNTensor(o.name, TensorProperties("float32", "float32", "NCHW", o.shape),
-                                         np.zeros(o.shape, np.float32)) for o in m.outputs)
+        self.inputs = tuple(pyDNNTensor(i.name, TensorProperties(
+            "NV12" if pictures else i.dtype, "uint8" if pictures else i.dtype, "NCHW", _board.input_shape(m, k)))
+            for k, i in enumerate(m.inputs))
+        self.outputs = tuple(pyDNNTensor(o.name, TensorProperties(o.dtype, o.dtype, "NCHW", _board.four(o.shape)),
+                                         np.zeros(_board.four(o.shape), o.dtype)) for o in m.outputs)
 
     def forward(self, arrays: Union[np.ndarray, Sequence[np.ndarray]], core_id: int = 0, priority: int = 0
                 ) -> List[pyDNNTensor]:
