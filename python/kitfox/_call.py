@@ -103,8 +103,8 @@ def destroyed(pointer: Any, kind: str, destroy: Any, *kept: Any) -> Any:
 
 
 def address(array: Any) -> Any:
-    """A pointer to a contiguous array's first byte. The array has to live as long as it is used."""
-    return ffi.cast("void *", array.__array_interface__["data"][0])
+    """A pointer to an array's first byte. The array has to live as long as it is used."""
+    return ffi.from_buffer(array) if array.flags.c_contiguous else ffi.cast("void *", array.__array_interface__["data"][0])
 
 
 def text(pointer: Any) -> Optional[str]:

@@ -9,7 +9,6 @@ from typing import Any, Iterator, List, Optional, Tuple
 from ._call import Watch, check as _check, destroyed, ffi, info, lib, new_error, options, path_bytes, text
 from ._graph import import_options
 from ._model import Model, find, load
-from ._pull import download
 from ._progress import Progress, end, follow
 
 
@@ -424,6 +423,8 @@ def _pulled(name: str, mirror: Optional[str], output: Optional[str], sha256: Opt
     if status == lib.KF_ERR_UNSUPPORTED and watch.raised is None:  # no libcurl
         raw = info("kf_weights")
         _check(lib.kf_weights_find(name.encode(), raw, err), err)
+        from ._pull import download  # urllib takes longer to import than everything else
+
         return download(text(raw.name) or "", text(raw.repository) or "", text(raw.file) or "", mirror, output, sha256,
                         force, watch)
     try:

@@ -1,11 +1,9 @@
 """Models: loading, classifying, raw tensors. One `Model` serves any number of threads."""
 from __future__ import annotations
 
-import html
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -28,6 +26,9 @@ _DTYPES = {np.dtype(name): number for number in range(1, lib.KF_DTYPE_COUNT)
            for name in [_dtype_name(number)] if name != "bf16"}
 
 
+_SCORE = ffi.sizeof("kf_score")
+
+
 class _Session:
     """The memory of one run. A session belongs to one thread at a time: the model hands it out and takes it back."""
 
@@ -43,6 +44,16 @@ class _Session:
         self.top = ffi.new("kf_score[]", 1000)
         self.found = ffi.new("size_t *")
         self.batch: Any = None
+        self.known: List[Any] = [None] * (self.n_in + self.n_out)  # what the tensors say already, but for their data
+
+    def point(self, k: int, tensor: Any, array: np.ndarray, name: str) -> None:
+        """Point input or output `k`, outputs after inputs, at a contiguous array, which stays the caller's."""
+        what = array.shape, array.dtype
+        if self.known[k] != what:
+            self.known[k] = None
+            _fill(tensor, array, name)
+            self.known[k] = what
+        tensor.data = ffi.from_buffer(array)
 
     def run_many(self, model: Any, threads: int) -> None:
         """Several images on all cores: a batch of the library, which has sessions of its own."""
@@ -55,7 +66,7 @@ class _Session:
 
 
 def _fill(tensor: Any, array: np.ndarray, name: str) -> None:
-    """Point a kf_tensor at an array, which stays the caller's."""
+    """Type and shape of a kf_tensor, as those of an array."""
     number = _DTYPES.get(array.dtype)
     if number is None:
         raise ArgumentError(f"input {name}: the type {array.dtype} is none of a model; convert it to float32 or uint8")
@@ -66,7 +77,6 @@ def _fill(tensor: Any, array: np.ndarray, name: str) -> None:
     tensor.dtype = number
     tensor.rank = rank
     tensor.shape[0:rank] = array.shape
-    tensor.data = address(array)
     tensor.bytes = array.nbytes
 
 
@@ -105,6 +115,7 @@ class Model:
         self._range = raw.input_range
         self.inputs = self._tensors(lib.kf_model_input, raw.n_inputs)
         self.outputs = self._tensors(lib.kf_model_output, raw.n_outputs)
+        self._outs = [(spec.shape, np.dtype(spec.dtype)) for spec in self.outputs]
         self._n_steps = raw.n_steps
         ranked = ffi.new("kf_tensor *")
         check(lib.kf_model_output(self._c, lib.kf_model_ranked(self._c), ranked, err), err)
@@ -172,16 +183,22 @@ class Model:
 
     # ---- pictures ----
 
-    def _top(self, s: _Session, n: int) -> Tuple[Score, ...]:
-        labels, top = self.labels, s.top
-        return tuple(Score(top[i].index, top[i].score, labels[top[i].index] if labels else None) for i in range(n))
+    def _top(self, s: _Session) -> Callable[[], Tuple[Score, ...]]:
+        """The scores of the last run, copied as they are; they become objects when somebody looks."""
+        labels, copy = self.labels, bytes(ffi.buffer(s.top, s.found[0] * _SCORE))
+
+        def make() -> Tuple[Score, ...]:
+            top = ffi.from_buffer("kf_score[]", copy)
+            return tuple(Score(t.index, t.score, labels[t.index] if labels else None) for t in top)
+
+        return make
 
     def _one(self, x: Any, k: int, exif: bool) -> Classification:
         image, held = _pictures.load(x, exif)
         s = self._take()
         try:
             check(lib.kf_session_classify(s.c, image, k, s.top, s.found, s.err), s.err)
-            return Classification(self._top(s, s.found[0]), x if isinstance(x, (str, os.PathLike)) else None)
+            return Classification(self._top(s), x if isinstance(x, (str, os.PathLike)) else None)
         finally:
             self._give(s)
 
@@ -218,6 +235,8 @@ class Model:
         return self._classify_iter(pictures, k, threads or _cores(), exif)
 
     def _classify_iter(self, pictures: Iterable[Any], k: int, threads: int, exif: bool) -> Iterator[Classification]:
+        from concurrent.futures import ThreadPoolExecutor
+
         alone = self._alone()
 
         def one(x: Any) -> Classification:
@@ -280,7 +299,7 @@ class Model:
         s = self._take()
         try:
             check(lib.kf_session_classify_nv12(s.c, c, k, s.top, s.found, s.err), s.err)
-            return Classification(self._top(s, s.found[0]))
+            return Classification(self._top(s))
         finally:
             self._give(s)
             del held
@@ -300,16 +319,13 @@ class Model:
             inputs = self._ordered(inputs, named)
         s = self._take()
         try:
-            held = []
-            for i, value in enumerate(inputs):
-                array = np.ascontiguousarray(value)
-                held.append(array)
-                _fill(s.ins[i], array, self.inputs[i].name)
-            n = self._images(held)
-            outs = [np.empty((spec.shape[0] * n, *spec.shape[1:]) if n != 1 else spec.shape, spec.dtype)
-                    for spec in self.outputs]
+            held = [np.ascontiguousarray(value) for value in inputs]
+            for i, array in enumerate(held):
+                s.point(i, s.ins[i], array, self.inputs[i].name)
+            n = self._images(held[0].shape)
+            outs = [np.empty((shape[0] * n, *shape[1:]) if n != 1 else shape, dtype) for shape, dtype in self._outs]
             for i, array in enumerate(outs):
-                _fill(s.outs[i], array, self.outputs[i].name)
+                s.point(s.n_in + i, s.outs[i], array, self.outputs[i].name)
             if n != 1:
                 s.run_many(self._open(), self._threads)
             else:
@@ -326,8 +342,10 @@ class Model:
             raise ArgumentError(f"{len(inputs) + len(named)} inputs; this model takes {len(names)}: {', '.join(names)}")
         return inputs + tuple(named[name] for name in names[len(inputs):])
 
-    def _images(self, held: List[np.ndarray]) -> int:
-        declared, first = self.inputs[0].shape, held[0].shape
+    def _images(self, first: Tuple[int, ...]) -> int:
+        declared = self.inputs[0].shape
+        if first == declared:
+            return 1
         if len(first) != len(declared) or not declared or first[0] == declared[0]:
             return 1
         return first[0] // declared[0] if first[0] and first[0] % declared[0] == 0 else 1
@@ -361,6 +379,8 @@ class Model:
         return f"<kitfox.Model {self}>"
 
     def _repr_html_(self) -> str:
+        import html
+
         p = self.preprocess
         rows = [("architecture", self.info.arch), ("numbers", "int8" if self.info.quantized else "float32"),
                 ("input", str(self.inputs[0])), ("output", "; ".join(map(str, self.outputs))),

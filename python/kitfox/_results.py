@@ -1,9 +1,8 @@
 """What calls give back: immutable, typed, one tidy line as text, bars or a card in a notebook."""
 from __future__ import annotations
 
-import html
 from dataclasses import dataclass
-from typing import Iterator, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, Optional, Sequence, Tuple, Union, overload
 
 
 @dataclass(frozen=True)
@@ -25,17 +24,35 @@ class Classification(Sequence[Score]):
     classified (only in `classify_iter`), `error` is the exception, and the sequence is empty.
     """
 
-    __slots__ = ("_top", "source", "error")
+    __slots__ = ("_made", "_make", "source", "error")
 
-    def __init__(self, top: Tuple[Score, ...], source: object = None, error: Optional[Exception] = None):
-        self._top = top
+    def __init__(self, top: Union[Tuple[Score, ...], Callable[[], Tuple[Score, ...]]], source: object = None,
+                 error: Optional[Exception] = None):
+        self._made: Optional[Tuple[Score, ...]] = top if isinstance(top, tuple) else None
+        self._make = None if isinstance(top, tuple) else top  # scores become objects when somebody looks
         self.source = source
         self.error = error
+
+    @property
+    def _top(self) -> Tuple[Score, ...]:
+        if self._made is None:
+            assert self._make is not None
+            self._made, self._make = self._make(), None
+        return self._made
+
+    def __reduce__(self) -> Any:
+        return Classification, (self._top, self.source, self.error)
 
     def __len__(self) -> int:
         return len(self._top)
 
-    def __getitem__(self, at):
+    @overload
+    def __getitem__(self, at: int) -> Score: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> Tuple[Score, ...]: ...
+
+    def __getitem__(self, at: Union[int, slice]) -> Union[Score, Tuple[Score, ...]]:
         return self._top[at]
 
     def __iter__(self) -> Iterator[Score]:
@@ -53,14 +70,17 @@ class Classification(Sequence[Score]):
 
     @property
     def label(self) -> Optional[str]:
+        """Name of the best class."""
         return self._top[0].label if self._top else None
 
     @property
-    def index(self) -> Optional[int]:
+    def index(self) -> Optional[int]:  # type: ignore[override]
+        """Number of the best class, from 0."""
         return self._top[0].index if self._top else None
 
     @property
     def score(self) -> Optional[float]:
+        """Probability of the best class."""
         return self._top[0].score if self._top else None
 
     def __str__(self) -> str:
@@ -70,6 +90,8 @@ class Classification(Sequence[Score]):
         return f"<Classification {self}>"
 
     def _repr_html_(self) -> str:
+        import html
+
         if self.error:
             return f"<p>{html.escape(str(self.error))}</p>"
         row = ("<tr><td style='text-align:left'>{}</td><td style='min-width:12em'><div style='background:#4477aa;"
