@@ -66,6 +66,19 @@ campaign() {
   fi
 }
 
+# The wheel of the Python package, in new environments without a compiler, counts as one test.
+wheels() {
+  local out
+  echo "== wheels"
+  out=$(mktemp -d)
+  if KITFOX_PROGRAM=build/test-gcc/programs/kitfox python/build_wheels.sh "$out"; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1)) FAILED+=(wheels)
+  fi
+  rm -rf "$out"
+}
+
 # The last line and the exit status.
 finish() {
   rm -f "/tmp/kitfox-build.$$"
@@ -82,7 +95,7 @@ fi
 # Outside engines judge once: what sanitizers see does not depend on them.
 export KITFOX_PEERS=$TRUTH KITFOX_MAKER=$TRUTH
 [ $full = yes ] || LEAVE=(--no-suite full) # minutes
-tier gcc
+tier gcc -Dtest_python="${TRUTH#none}"
 export KITFOX_PEERS=none
 LEAVE=(--no-suite full) # once is enough
 [ $full = yes ] || LEAVE+=(--no-suite long) # minutes under sanitizers
@@ -113,6 +126,7 @@ if [ $full = yes ]; then
   TESTS=(os pool session batch verify hashes int8 runtime eval-verb) SLOWER=10
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
   campaign
+  wheels
   emulated_x86
   emulated_aarch64 all
 else

@@ -2,7 +2,7 @@
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev
   libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev
   fonts-dejavu-core)
-TEST_PACKAGES=(libcmocka-dev python3 python3-venv)
+TEST_PACKAGES=(libcmocka-dev python3 python3-venv python3-dev)
 # Loaded at run time, for TIFF, AVIF and HEIC: tests of these are skipped without. Debian 13 has libavif16.
 PICTURE_PACKAGES=(libtiff6 libavif15 libheif1)
 FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have

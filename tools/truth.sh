@@ -6,6 +6,8 @@ find_truth() {
   for candidate in "${KITFOX_PEERS:-}" "$cache/peers/bin/python" "$cache/truth/bin/python"; do
     if [ -x "$candidate" ] && "$candidate" -c 'import numpy, onnx, onnxruntime, PIL, yaml' 2>/dev/null; then
       TRUTH=$candidate
+      # The Python package's tests need it; an older environment of ours lacks it.
+      case $TRUTH in "$cache"/*) "$TRUTH" -c 'import cffi' 2>/dev/null || timeout 100 "$TRUTH" -m pip install -q --disable-pip-version-check --retries 1 cffi >/dev/null 2>&1 ;; esac
       return
     fi
   done
