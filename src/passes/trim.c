@@ -51,7 +51,7 @@ static bool remove_at_output(kf__graph *g, kf__node *n) {
     return true;
 }
 
-/* Inputs as the file has them: import turned those that it declares [N, H, W, C], with a Transpose of its own behind. */
+/* Inputs as the file has them: import turned those that it declares [N, H, W, C], and put a Transpose behind them. */
 static void as_in_file(kf__graph *g) {
     static const int64_t TO_NHWC[] = {0, 2, 3, 1};
     for (size_t i = 0; i < g->n_nodes; i++) {

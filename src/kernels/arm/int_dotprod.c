@@ -9,7 +9,7 @@
 #include "kernels/body/int_template.h"
 
 enum { TILE_ROWS = 6, KERNEL_GROUP = 4 };
-#include "kernels/arm/int_finish.h"
+#include "kernels/arm/int_finish_arm.h"
 #include "kernels/arm/int_product.h"
 
 /* ---- tile -------------------------------------------------------------------------------------------------------- */
@@ -32,16 +32,16 @@ enum { TILE_ROWS = 6, KERNEL_GROUP = 4 };
 #define FIRST_WEIGHTS(w, base) "ld1 {v" #w ".16b}, [%[" #base "]]\n\t"
 #define QUAD(lane, base, next)                                                                                         \
     COLUMNS_0(lane)                                                                                                    \
-    WEIGHTS(6, base, o32) COLUMNS_1(lane) WEIGHTS(7, base, o48) COLUMNS_2(lane) FIRST_WEIGHTS(6, next) COLUMNS_3(lane) \
-        WEIGHTS(7, next, o16)
+    WEIGHTS(6, base, o32)                                                                                              \
+    COLUMNS_1(lane) WEIGHTS(7, base, o48) COLUMNS_2(lane) FIRST_WEIGHTS(6, next) COLUMNS_3(lane) WEIGHTS(7, next, o16)
 #define LAST_QUAD(lane, base)                                                                                          \
     COLUMNS_0(lane) WEIGHTS(6, base, o32) COLUMNS_1(lane) WEIGHTS(7, base, o48) COLUMNS_2(lane) COLUMNS_3(lane)
 #define ROW(first, second, third, fourth, at)                                                                          \
     "ldp q" #first ", q" #second ", [%[sums], #" #at "]\n\tldp q" #third ", q" #fourth ", [%[sums], #" #at " + "       \
-                                                                                                           "32]\n\t"
+    "32]\n\t"
 #define ROW_BACK(first, second, third, fourth, at)                                                                     \
     "stp q" #first ", q" #second ", [%[sums], #" #at "]\n\tstp q" #third ", q" #fourth ", [%[sums], #" #at " + "       \
-                                                                                                           "32]\n\t"
+    "32]\n\t"
 
 static void tile_u8(const operand *o, size_t rows, int32_t (*sums)[KF_QPANEL]) {
     const uint8_t *a0 = o->at[0], *a1 = o->at[1], *a2 = o->at[2], *a3 = o->at[3], *a4 = o->at[4], *a5 = o->at[5];

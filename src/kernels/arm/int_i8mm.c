@@ -9,7 +9,7 @@
 #include "kernels/body/int_template.h"
 
 enum { TILE_ROWS = 4, KERNEL_GROUP = 8 };
-#include "kernels/arm/int_finish.h"
+#include "kernels/arm/int_finish_arm.h"
 #include "kernels/arm/int_product.h"
 
 /* Eight k of two rows by the sixteen columns of a panel; a vector of weights is two columns by eight k. */

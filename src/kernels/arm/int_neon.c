@@ -10,7 +10,7 @@
 #include "kernels/body/int_template.h"
 
 enum { TILE_ROWS = 2, KERNEL_GROUP = 4 };
-#include "kernels/arm/int_finish.h"
+#include "kernels/arm/int_finish_arm.h"
 #include "kernels/arm/int_product.h"
 
 /* ---- product of bytes -------------------------------------------------------------------------------------------- */
@@ -125,8 +125,8 @@ static void tile_u8(const operand *o, size_t rows, int32_t (*sums)[KF_QPANEL]) {
     else tile_two(o, sums);
 }
 
-#include "kernels/arm/int_map.h"
+#include "kernels/arm/int_map_arm.h"
 #include "kernels/arm/int_taps.h"
-#include "kernels/arm/int_wide.h"
+#include "kernels/arm/int_wide_arm.h"
 
 void NAME(dwconv_u8)(const kf__dwconv_q *d, const kf__requant *q) { NAME(dwconv_any)(d, q); }
