@@ -19,19 +19,21 @@ enum { TILE_ROWS = 2, KERNEL_GROUP = 4 };
  * sums: those of the first row are v16 to v23, of the second v24 to v31. v0 and v1 are two quads of the first row, each
  * four times, v2 and v3 of the second; v4 to v7 are weights. Products of one vector go to v8 to v11, of the next to v12
  * to v15: a core that issues in order need not wait for a result. */
-#define MUL(to, w, a) "smull v" #to ".8h, v" #w ".8b, v" #a ".8b\n\t"
-#define MUL2(to, w, a) "smull2 v" #to ".8h, v" #w ".16b, v" #a ".16b\n\t"
-#define MLA(to, w, a) "smlal v" #to ".8h, v" #w ".8b, v" #a ".8b\n\t"
-#define MLA2(to, w, a) "smlal2 v" #to ".8h, v" #w ".16b, v" #a ".16b\n\t"
-#define ADD(to, from) "sadalp v" #to ".4s, v" #from ".8h\n\t"
-#define WEIGHTS(w, at) "ldr q" #w ", [%[b], #" #at "]\n\t"
+/* clang-format off */
+#define LINE(text) text "\n\t"
+#define MUL(to, w, a) LINE("smull v" #to ".8h, v" #w ".8b, v" #a ".8b")
+#define MUL2(to, w, a) LINE("smull2 v" #to ".8h, v" #w ".16b, v" #a ".16b")
+#define MLA(to, w, a) LINE("smlal v" #to ".8h, v" #w ".8b, v" #a ".8b")
+#define MLA2(to, w, a) LINE("smlal2 v" #to ".8h, v" #w ".16b, v" #a ".16b")
+#define ADD(to, from) LINE("sadalp v" #to ".4s, v" #from ".8h")
+#define WEIGHTS(w, at) LINE("ldr q" #w ", [%[b], #" #at "]")
 #define FIRST(p0, p1, p2, p3, w) MUL(p0, w, 0) MUL2(p1, w, 0) MUL(p2, w, 2) MUL2(p3, w, 2)
 #define SECOND(p0, p1, p2, p3, w) MLA(p0, w, 1) MLA2(p1, w, 1) MLA(p2, w, 3) MLA2(p3, w, 3)
 #define SUM(s0, s1, s2, s3, p0, p1, p2, p3) ADD(s0, p0) ADD(s1, p1) ADD(s2, p2) ADD(s3, p3)
-#define FLIP(a) "eor v" #a ".8b, v" #a ".8b, v8.8b\n\t"
-#define FOUR_TIMES(to, from, lane) "dup v" #to ".4s, v" #from ".s[" #lane "]\n\t"
-#define NONE(a, b) "movi v" #a ".4s, #0\n\tmovi v" #b ".4s, #0\n\t"
-#define BACK(a, b, at) "stp q" #a ", q" #b ", [%[part], #" #at "]\n\t"
+#define FLIP(a) LINE("eor v" #a ".8b, v" #a ".8b, v8.8b")
+#define FOUR_TIMES(to, from, lane) LINE("dup v" #to ".4s, v" #from ".s[" #lane "]")
+#define NONE(a, b) LINE("movi v" #a ".4s, #0") LINE("movi v" #b ".4s, #0")
+#define BACK(a, b, at) LINE("stp q" #a ", q" #b ", [%[part], #" #at "]")
 
 NOINLINE void tile_two(const operand *o, int32_t (*sums)[KF_QPANEL]) {
     V part[2][8];
@@ -39,44 +41,65 @@ NOINLINE void tile_two(const operand *o, int32_t (*sums)[KF_QPANEL]) {
     const int8_t *b = o->b;
     size_t x, runs = o->runs;
     __asm__ volatile(
-        NONE(16, 17) NONE(18, 19) NONE(20, 21) NONE(22, 23) NONE(24, 25) NONE(26, 27) NONE(28, 29) NONE(
-            30, 31) "1:\n\t"
-                    "mov %[x], #0\n\t"
-                    "cbz %[whole], 3f\n\t"
-                    "2:\n\t"
-                    "movi v8.8b, #128\n\t"
-                    "ldr d0, [%[a0], %[x]]\n\t"
-                    "ldr d2, [%[a1], %[x]]\n\t" WEIGHTS(4, 0) "add %[x], %[x], #8\n\t" FLIP(0) FLIP(2) WEIGHTS(5, 64)
-                        FOUR_TIMES(1, 0, 1) FOUR_TIMES(3, 2, 1) FOUR_TIMES(0, 0, 0) FOUR_TIMES(2, 2, 0) WEIGHTS(6, 16)
-                            FIRST(8, 9, 10, 11, 4) WEIGHTS(7, 80) SECOND(8, 9, 10, 11, 5) WEIGHTS(4, 32)
-                                FIRST(12, 13, 14, 15, 6) WEIGHTS(5, 96) SUM(16, 17, 24, 25, 8, 9, 10, 11) SECOND(
-                                    12, 13, 14, 15, 7) WEIGHTS(6, 48) FIRST(8, 9, 10, 11, 4) WEIGHTS(7, 112)
-                                    SUM(18, 19, 26, 27, 12, 13, 14, 15) SECOND(8, 9, 10, 11, 5) FIRST(
-                                        12, 13, 14, 15, 6) "add %[b], %[b], #128\n\t" SUM(20, 21, 28, 29, 8, 9, 10, 11)
-                                        SECOND(12, 13, 14, 15, 7) "cmp %[x], %[whole]\n\t" SUM(
-                                            22, 23, 30, 31, 12, 13, 14,
-                                            15) "b.lo 2b\n\t"
-                                                "3:\n\t"
-                                                "cmp %[x], %[k]\n\t"
-                                                "b.hs 4f\n\t"
-                                                "movi v8.8b, #128\n\t"
-                                                "ldr s0, [%[a0], %[x]]\n\t"
-                                                "ldr s2, [%[a1], %[x]]\n\t" WEIGHTS(4, 0) WEIGHTS(5, 16) WEIGHTS(6, 32)
-                                                    WEIGHTS(7, 48) FLIP(0) FLIP(2) FOUR_TIMES(0, 0, 0) FOUR_TIMES(
-                                                        2, 2, 0) FIRST(8, 9, 10, 11, 4) FIRST(12, 13, 14, 15, 5)
-                                                        SUM(16, 17, 24, 25, 8, 9, 10, 11) FIRST(8, 9, 10, 11, 6)
-                                                            SUM(18, 19, 26, 27, 12, 13, 14, 15) FIRST(12, 13, 14, 15, 7)
-                                                                SUM(20, 21, 28, 29, 8, 9, 10, 11) SUM(
-                                                                    22, 23, 30, 31, 12, 13, 14,
-                                                                    15) "add %[b], %[b], #64\n\t"
-                                                                        "4:\n\t"
-                                                                        "subs %[runs], %[runs], #1\n\t"
-                                                                        "add %[a0], %[a0], %[ld_run]\n\t"
-                                                                        "add %[a1], %[a1], %[ld_run]\n\t"
-                                                                        "b.ne 1b\n\t" BACK(16, 17, 0) BACK(18, 19, 32)
-                                                                            BACK(20, 21, 64) BACK(22, 23, 96)
-                                                                                BACK(24, 25, 128) BACK(26, 27, 160)
-                                                                                    BACK(28, 29, 192) BACK(30, 31, 224)
+        NONE(16, 17) NONE(18, 19) NONE(20, 21) NONE(22, 23) NONE(24, 25) NONE(26, 27) NONE(28, 29) NONE(30, 31)
+        "1:\n\t" /* a run */
+        LINE("mov %[x], #0")
+        LINE("cbz %[whole], 3f")
+        "2:\n\t" /* eight k */
+        LINE("movi v8.8b, #128")
+        LINE("ldr d0, [%[a0], %[x]]")
+        LINE("ldr d2, [%[a1], %[x]]")
+        WEIGHTS(4, 0)
+        LINE("add %[x], %[x], #8")
+        FLIP(0) FLIP(2)
+        WEIGHTS(5, 64)
+        FOUR_TIMES(1, 0, 1) FOUR_TIMES(3, 2, 1) FOUR_TIMES(0, 0, 0) FOUR_TIMES(2, 2, 0)
+        WEIGHTS(6, 16)
+        FIRST(8, 9, 10, 11, 4)
+        WEIGHTS(7, 80)
+        SECOND(8, 9, 10, 11, 5)
+        WEIGHTS(4, 32)
+        FIRST(12, 13, 14, 15, 6)
+        WEIGHTS(5, 96)
+        SUM(16, 17, 24, 25, 8, 9, 10, 11)
+        SECOND(12, 13, 14, 15, 7)
+        WEIGHTS(6, 48)
+        FIRST(8, 9, 10, 11, 4)
+        WEIGHTS(7, 112)
+        SUM(18, 19, 26, 27, 12, 13, 14, 15)
+        SECOND(8, 9, 10, 11, 5)
+        FIRST(12, 13, 14, 15, 6)
+        LINE("add %[b], %[b], #128")
+        SUM(20, 21, 28, 29, 8, 9, 10, 11)
+        SECOND(12, 13, 14, 15, 7)
+        LINE("cmp %[x], %[whole]")
+        SUM(22, 23, 30, 31, 12, 13, 14, 15)
+        LINE("b.lo 2b")
+        "3:\n\t" /* four k */
+        LINE("cmp %[x], %[k]")
+        LINE("b.hs 4f")
+        LINE("movi v8.8b, #128")
+        LINE("ldr s0, [%[a0], %[x]]")
+        LINE("ldr s2, [%[a1], %[x]]")
+        WEIGHTS(4, 0) WEIGHTS(5, 16) WEIGHTS(6, 32) WEIGHTS(7, 48)
+        FLIP(0) FLIP(2)
+        FOUR_TIMES(0, 0, 0) FOUR_TIMES(2, 2, 0)
+        FIRST(8, 9, 10, 11, 4)
+        FIRST(12, 13, 14, 15, 5)
+        SUM(16, 17, 24, 25, 8, 9, 10, 11)
+        FIRST(8, 9, 10, 11, 6)
+        SUM(18, 19, 26, 27, 12, 13, 14, 15)
+        FIRST(12, 13, 14, 15, 7)
+        SUM(20, 21, 28, 29, 8, 9, 10, 11)
+        SUM(22, 23, 30, 31, 12, 13, 14, 15)
+        LINE("add %[b], %[b], #64")
+        "4:\n\t"
+        LINE("subs %[runs], %[runs], #1")
+        LINE("add %[a0], %[a0], %[ld_run]")
+        LINE("add %[a1], %[a1], %[ld_run]")
+        LINE("b.ne 1b")
+        BACK(16, 17, 0) BACK(18, 19, 32) BACK(20, 21, 64) BACK(22, 23, 96)
+        BACK(24, 25, 128) BACK(26, 27, 160) BACK(28, 29, 192) BACK(30, 31, 224)
         : [a0] "+r"(a0), [a1] "+r"(a1), [b] "+r"(b), [x] "=&r"(x), [runs] "+r"(runs)
         : [part] "r"(part), [k] "r"(o->k), [whole] "r"(o->k / 8 * 8), [ld_run] "r"(o->ld_run)
         : "cc", "memory", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7", "v8", "v9", "v10", "v11", "v12", "v13", "v14",
@@ -87,6 +110,7 @@ NOINLINE void tile_two(const operand *o, int32_t (*sums)[KF_QPANEL]) {
             STOREV(sums[i] + 4 * j, ADDI(LOADV(sums[i] + 4 * j), vpaddq_s32(part[i][2 * j], part[i][2 * j + 1])));
     }
 }
+/* clang-format on */
 
 /* Four bytes of a row four times, with their top bits flipped. */
 INLINE int8x16_t row_quad(const uint8_t *at) {
