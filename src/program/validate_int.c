@@ -54,9 +54,11 @@ kf_status kf__validate_quant(const kf__program *p, const kf__ptensor *t, kf_erro
     return check_channels(p, t, most_zero, err);
 }
 
-/* Sum and sum of magnitudes of n bytes in a row. Runs of 128 fit 16 bits (128 * 128 = 2^14), which compilers turn into
- * wide adds. */
-static void add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
+/* Sum and sum of magnitudes of n bytes in a row; false if one is -128, which the format does not have: two products
+ * with it can leave the 16 bits in which kernels for Arm add them. Runs of 128 fit 16 bits (128 * 128 = 2^14), which
+ * compilers turn into wide adds. */
+static bool add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
+    int16_t least = 0;
     while (n > 0) {
         int run = n < 128 ? (int)n : 128;
         int16_t s = 0, m = 0;
@@ -64,9 +66,11 @@ static void add_bytes(const int8_t *w, int64_t n, int64_t *sum, int64_t *mass) {
             int16_t v = w[i];
             s = (int16_t)(s + v);
             m = (int16_t)(m + (v < 0 ? -v : v));
+            least = v < least ? v : least;
         }
         *sum += s, *mass += m, w += run, n -= run;
     }
+    return least > INT8_MIN;
 }
 
 static int64_t magnitude(int64_t v) { return v < 0 ? -v : v; }
@@ -76,7 +80,11 @@ static int64_t magnitude(int64_t v) { return v < 0 ? -v : v; }
 static kf_status no_overflow(const kf__step *s, const kf__pconst *w, size_t at, size_t step, int64_t k, int64_t zero,
                              int64_t raw, const int32_t *bias, int64_t rows, int64_t o, int64_t n_out, kf_error *err) {
     int64_t sum = 0, mass = 0, top = raw - zero > zero ? raw - zero : zero;
-    if (w->dtype == KF_I8 && step == 1) add_bytes((const int8_t *)w->data + at, k, &sum, &mass), k = 0;
+    if (w->dtype == KF_I8 && step == 1) {
+        if (!add_bytes((const int8_t *)w->data + at, k, &sum, &mass))
+            STEP_FAIL(err, s, "channel %lld: a weight of -128 is outside -127..127", (long long)o);
+        k = 0;
+    }
     for (int64_t i = 0; i < k; i++) {
         int64_t v = kf__pconst_weight(w, at + (size_t)i * step);
         sum += v;

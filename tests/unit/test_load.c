@@ -250,6 +250,11 @@ static void accumulator_limit(void **state) {
         assert_int_equal(kf__program_validate(p, &err), KF_ERR_CORRUPT);
         assert_non_null(strstr(err.text, "overflow"));
         *bias = was;
+        int8_t *weight = &((int8_t *)(uintptr_t)w->data)[o * k + k / 2], before = *weight;
+        *weight = INT8_MIN;
+        assert_int_equal(kf__program_validate(p, &err), KF_ERR_CORRUPT);
+        assert_non_null(strstr(err.text, "-128"));
+        *weight = before;
         tried++;
     }
     assert_int_equal(tried, 2);
