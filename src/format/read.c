@@ -348,14 +348,14 @@ static kf_status read_container(const kf__container *c, const kf_allocator *a, u
 
 kf_status kf__format_read(const void *data, size_t bytes, const kf_allocator *a, unsigned flags, kf__program **out,
                           kf_error *err) {
+    kf__container c;
+    *out = NULL;
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     KF_FAIL(
         err, KF_ERR_UNSUPPORTED,
         "model files are little-endian, and this processor is big-endian; run them on x86-64, 64-bit Arm or another "
         "little-endian machine");
 #endif
-    kf__container c;
-    *out = NULL;
     size_t prefix = sizeof KF_FORMAT_PREFIX - 1;
     if (bytes < 8 + prefix + 64)
         KF_FAIL(err, KF_ERR_FORMAT,
