@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
-"""Exports networks of timm, torchvision, Keras and PaddlePaddle afresh, runs them with kitfox, and compares with what the
-framework itself computed. Writes docs/FAMILIES.md, or checks against it.
+"""Exports networks of timm, torchvision, Keras and PaddlePaddle afresh, runs them with kitfox, and compares with what
+the framework itself computed. Writes docs/FAMILIES.md, or checks against it.
 
   tools/families.py build/dev/programs/kitfox            everything; what is exported already is kept
   tools/families.py KITFOX --only timm --limit 5         one section, its first networks; the table on standard output
   tools/families.py KITFOX --check                       what the page says imports has to, with the right numbers
   tools/families.py KITFOX --install                     make the three environments first (8 GB)
 
-The environments are ~/.cache/kitfox/fresh (torch torchvision timm onnx onnxscript), keras (tensorflow-cpu tf2onnx pillow)
-and paddle (paddlepaddle paddle2onnx packaging pillow); exported files lie in ~/.cache/kitfox/families. int8 needs the
-photos of ../shared/data. Without environments or files it ends with 77, the status of a test that was skipped.
+The environments are ~/.cache/kitfox/fresh (torch torchvision timm onnx onnxscript), keras (tensorflow-cpu tf2onnx
+pillow) and paddle (paddlepaddle paddle2onnx packaging pillow); exported files lie in ~/.cache/kitfox/families. int8 needs
+the photos of ../shared/data. Without environments or files it ends with 77, the status of a test that was skipped.
 """
+
 import argparse
 import collections
 import hashlib
@@ -40,9 +41,11 @@ import plan  # noqa: E402
 FILES = os.path.join(CACHE, "families")
 PHOTOS = os.path.join(os.environ.get("KITFOX_SHARED") or os.path.join(ROOT, "..", "shared"), "data", "imagenet-sample")
 PAGE = os.path.join(ROOT, "docs", "FAMILIES.md")
-ENVIRONMENTS = {"torch": ("fresh", "torch torchvision timm onnx onnxscript onnxruntime numpy"),
-                "keras": ("keras", "tensorflow-cpu tf2onnx pillow"),
-                "paddle": ("paddle", "paddlepaddle paddle2onnx packaging pillow")}
+ENVIRONMENTS = {
+    "torch": ("fresh", "torch torchvision timm onnx onnxscript onnxruntime numpy"),
+    "keras": ("keras", "tensorflow-cpu tf2onnx pillow"),
+    "paddle": ("paddle", "paddlepaddle paddle2onnx packaging pillow"),
+}
 TOLERANCE = 1e-4  # of the largest output; three times the error of ONNX Runtime where that is more
 CALIBRATE, HELD = 30, 45
 
@@ -92,8 +95,12 @@ def export(names, seconds):
         print(f"exporting {len(missing)} networks with {library}", file=sys.stderr, flush=True)
         script = os.path.join(ROOT, "tests", "families", f"export_{library}.py")
         try:
-            subprocess.run([python_of(library), script, FILES, PHOTOS, *missing], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                           timeout=max(1, end - time.monotonic()))
+            subprocess.run(
+                [python_of(library), script, FILES, PHOTOS, *missing],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=max(1, end - time.monotonic()),
+            )
         except subprocess.TimeoutExpired:
             pass
 
@@ -127,7 +134,14 @@ def choose(folder):
 def quantized(program, path, facts, folder):
     """Agreement and SQNR of int8 with float on pictures that did not calibrate; or why it is not quantized. Remembered
     as long as the float network compiles into the same bytes."""
-    how = ["--mean", ",".join(f"{v:.9g}" for v in facts["mean"]), "--std", ",".join(f"{v:.9g}" for v in facts["std"]), "--crop-pct", "1"]
+    how = [
+        "--mean",
+        ",".join(f"{v:.9g}" for v in facts["mean"]),
+        "--std",
+        ",".join(f"{v:.9g}" for v in facts["std"]),
+        "--crop-pct",
+        "1",
+    ]
     fine, coarse = os.path.join(folder, "float.kfx"), os.path.join(folder, "int8.kfx")
     p = kitfox(program, "import", path + ".onnx", "-o", fine, *how)
     if p.returncode:
@@ -163,8 +177,12 @@ def of_peer(path, x, truth):
     """How far ONNX Runtime is from the framework; None where it cannot run the file."""
     try:
         import onnxruntime
+
         options = onnxruntime.SessionOptions()
-        options.graph_optimization_level, options.log_severity_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL, 4
+        options.graph_optimization_level, options.log_severity_level = (
+            onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL,
+            4,
+        )
         session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         return beside(session.run(None, {session.get_inputs()[0].name: x})[0], truth)
     except Exception:
@@ -213,7 +231,9 @@ def short(name):
     """What a row is called: the network, and how it was exported where that differs within the section."""
     parts = name.split("/")
     how = [p for p in parts[1:-1] if p not in ("plain",)]
-    return f"`{parts[-1]}`", f"{parts[0]}, " + ", ".join(f"opset {p}" if p.isdigit() else {"pre": "preprocessing inside"}.get(p, p) for p in how)
+    return f"`{parts[-1]}`", f"{parts[0]}, " + ", ".join(
+        f"opset {p}" if p.isdigit() else {"pre": "preprocessing inside"}.get(p, p) for p in how
+    )
 
 
 def right(row):
@@ -225,9 +245,14 @@ def table(rows, int8):
     lines = [head, "|---" * head.count(" |") + "|"]
     for row in rows:
         network, how = short(row.name)
-        result = row.reason if row.difference is None else f"{row.difference:.1e}" + ("" if right(row) else " **wrong**")
+        result = (
+            row.reason if row.difference is None else f"{row.difference:.1e}" + ("" if right(row) else " **wrong**")
+        )
         peer = "" if row.peer is None else f"{row.peer:.1e}"
-        lines.append(f"| {network} | {how} | {row.nodes} | {row.steps} | {result} | {peer} |" + (f" {row.int8} |" if int8 else ""))
+        lines.append(
+            f"| {network} | {how} | {row.nodes} | {row.steps} | {result} | {peer} |"
+            + (f" {row.int8} |" if int8 else "")
+        )
     return lines
 
 
@@ -246,17 +271,25 @@ and compares with what the **framework itself** computed.
 
 - **Weights** are random. Every batch norm has the statistics of 24 photos and scales and offsets of its own, so that
   folding is tested. Logits are spread over 10 classes. Inputs are 96 x 96 pixels where a network allows that.
-- **nodes**: of the file; **steps**: of the compiled program. **difference**: the largest, beside the largest output. Networks with random weights
-  amplify rounding; **ONNX Runtime's** difference, without its optimizations, shows how much.
-- **int8**: quantized from {calibrate} photos with default options; agreement of the best class with float, and SQNR of the
-  outputs, on {held} other photos. Empty: not tried; `--int8` tries all. Networks with random weights are hard on a quantizer: classes lie closer together
-  than in a trained one.
+- **nodes**: of the file; **steps**: of the compiled program.
+- **difference**: the largest, beside the largest output. **ONNX Runtime's** is the same for ONNX Runtime without its
+  optimizations. Networks with random weights amplify rounding, some a thousandfold. A difference is **wrong** where
+  it is above 1e-4 and three times that of ONNX Runtime. A file with fp16 weights also rounds its input to fp16.
+- **int8**: quantized from {calibrate} photos with default options; agreement of the best class with float, and SQNR of
+  the outputs, on {held} other photos. Empty: not tried; `--int8` tries all. These numbers say little about trained
+  networks (`docs/QUANTIZATION.md` has those): what amplifies the rounding of f32 amplifies that of 8 bits too.
 - In place of a number: why the file was refused, with the node's name. `kitfox check MODEL.onnx` shows more.
 """
 
 
 def page(sections, versions):
-    lines = [HEAD.format(calibrate=CALIBRATE, held=HELD), "Versions: " + "; ".join(sorted(versions)) + ".", "", "| section | result |", "|---|---|"]
+    lines = [
+        HEAD.format(calibrate=CALIBRATE, held=HELD),
+        "Versions: " + "; ".join(sorted(versions)) + ".",
+        "",
+        "| section | result |",
+        "|---|---|",
+    ]
     for section, rows in sections.items():
         lines.append(f"| {plan.SECTIONS[section]} | {summary(rows)} |")
     for section, rows in sections.items():
@@ -287,7 +320,7 @@ def main():
     if o.install:
         install()
     end = time.monotonic() + o.seconds
-    wanted = {s: plan.names(s)[:o.limit] for s in plan.SECTIONS if o.only in (None, s)}
+    wanted = {s: plan.names(s)[: o.limit] for s in plan.SECTIONS if o.only in (None, s)}
     export([n for names in wanted.values() for n in names], o.seconds * 0.6)
     build = hashlib.sha256(b"".join(open(name, "rb").read() for name in (o.kitfox, __file__))).hexdigest()
     sections, versions, late = {}, set(), 0
@@ -297,7 +330,11 @@ def main():
             if time.monotonic() > end:
                 late += 1
                 continue
-            rows.append(remembered(o.kitfox, name, plan.is_quantized(section, name, o.int8) and not o.no_int8 and not o.check, build))
+            rows.append(
+                remembered(
+                    o.kitfox, name, plan.is_quantized(section, name, o.int8) and not o.no_int8 and not o.check, build
+                )
+            )
             if os.path.exists(path_of(name) + ".json"):
                 with open(path_of(name) + ".json") as f:
                     versions.update(json.load(f).get("versions", "").split(", "))

@@ -2,6 +2,7 @@
 
 NAME is keras/OPSET/LAYOUT/FORM/NETWORK: nhwc or nchw (--inputs-as-nchw); plain, or pre with the preprocessing inside.
 """
+
 import os
 
 os.environ.update(TF_CPP_MIN_LOG_LEVEL="3", CUDA_VISIBLE_DEVICES="", TF_ENABLE_ONEDNN_OPTS="0")
@@ -48,9 +49,15 @@ def prepare(model, x, seed):
         m.momentum = 0.0
     for m in layers_of(model):
         if isinstance(m, keras.layers.Normalization):  # as arrays: what is captured as a tensor would become an input
-            m.mean, m.variance = (np.float32(v).reshape(1, 1, 1, 3) for v in ((0.485, 0.456, 0.406), (0.0524, 0.0502, 0.0506)))
+            m.mean, m.variance = (
+                np.float32(v).reshape(1, 1, 1, 3) for v in ((0.485, 0.456, 0.406), (0.0524, 0.0502, 0.0506))
+            )
     model(x, training=True)
-    last = [m for m in layers_of(model) if isinstance(m, (keras.layers.Dense, keras.layers.Conv2D)) and m.kernel.shape[-1] == CLASSES][-1]
+    last = [
+        m
+        for m in layers_of(model)
+        if isinstance(m, (keras.layers.Dense, keras.layers.Conv2D)) and m.kernel.shape[-1] == CLASSES
+    ][-1]
     soft = [m for m in layers_of(model) if getattr(m, "activation", None) is keras.activations.softmax]
     for m in soft:
         m.activation = keras.activations.linear
@@ -71,10 +78,21 @@ def export(path, pictures, name):
     one = x[:1]
     truth = np.asarray(model(one, training=False))
     run = tf.function(lambda images: model(images, training=False))
-    tf2onnx.convert.from_function(run, input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.float32, "images")], opset=int(opset),
-                                  inputs_as_nchw=["images:0", "images"] if layout == "nchw" else None, output_path=path + ".onnx")
-    write(path, one.transpose(0, 3, 1, 2).copy() if layout == "nchw" else one, truth, mean=[-offset / factor / 255] * 3, std=[1 / factor / 255] * 3,
-          versions=f"TensorFlow {tf.__version__}, Keras {keras.__version__}, tf2onnx {tf2onnx.__version__}")
+    tf2onnx.convert.from_function(
+        run,
+        input_signature=[tf.TensorSpec([1, SIZE, SIZE, 3], tf.float32, "images")],
+        opset=int(opset),
+        inputs_as_nchw=["images:0", "images"] if layout == "nchw" else None,
+        output_path=path + ".onnx",
+    )
+    write(
+        path,
+        one.transpose(0, 3, 1, 2).copy() if layout == "nchw" else one,
+        truth,
+        mean=[-offset / factor / 255] * 3,
+        std=[1 / factor / 255] * 3,
+        versions=f"TensorFlow {tf.__version__}, Keras {keras.__version__}, tf2onnx {tf2onnx.__version__}",
+    )
 
 
 export_all(export)

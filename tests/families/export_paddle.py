@@ -2,6 +2,7 @@
 
 NAME is paddle/OPSET/plain/NETWORK.
 """
+
 import numpy as np
 import paddle
 import paddle2onnx
@@ -37,8 +38,17 @@ def export(path, pictures, name):
     model = prepare(getattr(paddle.vision.models, network)(num_classes=CLASSES), x)
     with paddle.no_grad():
         truth = model(x[:1]).numpy()
-    paddle.onnx.export(model, path, input_spec=[paddle.static.InputSpec([1, 3, SIZE, SIZE], "float32", "x")], opset_version=int(opset))
-    write(path, x[:1].numpy(), truth, mean=MEAN, std=STD, versions=f"PaddlePaddle {paddle.__version__}, paddle2onnx {paddle2onnx.__version__}")
+    paddle.onnx.export(
+        model, path, input_spec=[paddle.static.InputSpec([1, 3, SIZE, SIZE], "float32", "x")], opset_version=int(opset)
+    )
+    write(
+        path,
+        x[:1].numpy(),
+        truth,
+        mean=MEAN,
+        std=STD,
+        versions=f"PaddlePaddle {paddle.__version__}, paddle2onnx {paddle2onnx.__version__}",
+    )
 
 
 paddle.set_device("cpu")

@@ -2,6 +2,7 @@
 
 NAME is LIBRARY/EXPORTER/OPSET/FORM/NETWORK: timm or torchvision, old or dynamo, form plain, channels_last or half.
 """
+
 import warnings
 
 import numpy as np
@@ -18,7 +19,9 @@ CLASSES = 10
 def build(library, network):
     if library == "timm":
         return timm.create_model(network, num_classes=CLASSES)
-    more = {"aux_logits": False} if network == "googlenet" else {"aux_logits": True} if network == "inception_v3" else {}
+    more = (
+        {"aux_logits": False} if network == "googlenet" else {"aux_logits": True} if network == "inception_v3" else {}
+    )
     return getattr(torchvision.models, network)(num_classes=CLASSES, **more)
 
 
@@ -40,7 +43,9 @@ def prepare(model, x):
     with torch.no_grad():
         model(x)
     model.eval()
-    last = [m for m in model.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d)) and m.weight.shape[0] == CLASSES]
+    last = [
+        m for m in model.modules() if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d)) and m.weight.shape[0] == CLASSES
+    ]
     if last and last[-1].bias is not None:
         with torch.no_grad():
             mean, deviation = (torch.tensor(v) for v in standard(model(x).numpy()))
@@ -80,8 +85,17 @@ def export(path, pictures, name):
     if exporter == "old":
         torch.onnx.export(traced, (one,), path + ".onnx", opset_version=int(opset), dynamo=False)
     else:
-        torch.onnx.export(traced, (one,), path + ".onnx", opset_version=int(opset), dynamo=True, external_data=False, verbose=False)
-    write(path, one.contiguous().numpy(), truth, mean=MEAN, std=STD, versions=f"torch {torch.__version__}, timm {timm.__version__}, torchvision {torchvision.__version__}")
+        torch.onnx.export(
+            traced, (one,), path + ".onnx", opset_version=int(opset), dynamo=True, external_data=False, verbose=False
+        )
+    write(
+        path,
+        one.contiguous().numpy(),
+        truth,
+        mean=MEAN,
+        std=STD,
+        versions=f"torch {torch.__version__}, timm {timm.__version__}, torchvision {torchvision.__version__}",
+    )
 
 
 warnings.simplefilter("ignore")

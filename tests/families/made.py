@@ -3,6 +3,7 @@
 NAME.onnx, NAME.in.npy as the file declares its input, NAME.out.npy the framework's own output, NAME.json what else
 is known: how a picture becomes input, or why the exporter failed.
 """
+
 import glob
 import json
 import os
@@ -23,7 +24,12 @@ def photos(folder, size, count=24):
     files = sorted(f for end in ("JPEG", "jpg", "png") for f in glob.glob(os.path.join(folder, "*." + end)))
     if not files:
         small = np.random.RandomState(5).rand(count, 6, 6, 3)
-        return np.stack([np.asarray(Image.fromarray((p * 255).astype(np.uint8)).resize((size, size), 2)) for p in small]).astype(np.float32) / 255
+        return (
+            np.stack(
+                [np.asarray(Image.fromarray((p * 255).astype(np.uint8)).resize((size, size), 2)) for p in small]
+            ).astype(np.float32)
+            / 255
+        )
     made = []
     for k in range(count):
         picture = Image.open(files[k * len(files) // count]).convert("RGB")
@@ -56,5 +62,7 @@ def export_all(export):
         except Exception as e:
             text = (str(e).strip() or type(e).__name__).splitlines()
             with open(path + ".json", "w") as f:
-                json.dump({"failed": f"{type(e).__name__}: {text[0][:160]}", "trace": traceback.format_exc()[-3000:]}, f)
+                json.dump(
+                    {"failed": f"{type(e).__name__}: {text[0][:160]}", "trace": traceback.format_exc()[-3000:]}, f
+                )
         print(name, flush=True)

@@ -1,6 +1,7 @@
 """The same network in its other forms: compiled to a file, simplified, exported, in int8. Each has to give what the
 network itself gives; int8 something like it.
 """
+
 import os
 import re
 import subprocess
@@ -63,12 +64,16 @@ def quantized(case):
     """int8 calibrated with inputs like the one that it is tried on. A refusal is none of a fault."""
     if len(case.feeds) != 1 or not case.plain:
         return None
-    (name, x), = case.feeds.items()
+    ((name, x),) = case.feeds.items()
     calib = os.path.join(case.folder, "calib")
     os.makedirs(calib, exist_ok=True)
     w = np.random.RandomState(7)
     for k in range(6):
-        other = w.randint(0, 256, x.shape).astype(np.uint8) if x.dtype == np.uint8 else (w.randn(*x.shape) * x.std()).astype(np.float32)
+        other = (
+            w.randint(0, 256, x.shape).astype(np.uint8)
+            if x.dtype == np.uint8
+            else (w.randn(*x.shape) * x.std()).astype(np.float32)
+        )
         np.save(os.path.join(calib, f"{k}.npy"), other if k else x)
     p = verb(case.program, case.folder, "quantize", "model.onnx", "--calib", "calib", "-o", "q.kfx")
     if crashed(p):
@@ -83,7 +88,11 @@ def quantized(case):
     for output, y in ours.items():
         t = case.theirs[output]
         if t.dtype.kind == "f" and np.any(t) and (y.shape != t.shape or sqnr(y, t) < LEAST_SQNR):
-            return f"int8: {output}: {y.shape} for {t.shape}" if y.shape != t.shape else f"int8: {output}: SQNR {sqnr(y, t):.1f} dB"
+            return (
+                f"int8: {output}: {y.shape} for {t.shape}"
+                if y.shape != t.shape
+                else f"int8: {output}: SQNR {sqnr(y, t):.1f} dB"
+            )
     return None
 
 

@@ -1,10 +1,25 @@
 """Random networks by number: most are small MobileNets with up to four odd things in or around them, one in ten is odd
 things alone. What they are made of is in steps.py.
 """
+
 import numpy as np
 from net import Net
 from onnx import TensorProto
-from steps import ODD, PLAIN, PLAIN4, affine, arg_max, channel_order, conv, dense, flatten, global_pool, nothing, soft, top_k
+from steps import (
+    ODD,
+    PLAIN,
+    PLAIN4,
+    affine,
+    arg_max,
+    channel_order,
+    conv,
+    dense,
+    flatten,
+    global_pool,
+    nothing,
+    soft,
+    top_k,
+)
 
 
 def start(net, odd):

@@ -1,6 +1,7 @@
 """A small ONNX network under construction: values with their shapes, constants in every form, nodes with names that
 say their operator. The forms of operators follow the opset. test_random.py says what it is for.
 """
+
 import random
 from collections import namedtuple
 
@@ -35,7 +36,9 @@ class Net:
         else:
             self.feeds[name] = (self.w.randn(*shape) * self.r.choice((1, 1, 1, 0.3, 4))).astype(np.float32)
         declared = ["N"] + list(shape[1:]) if self.free_batch else list(shape)
-        self.inputs.append(helper.make_tensor_value_info(name, TensorProto.UINT8 if kind == "u8" else TensorProto.FLOAT, declared))
+        self.inputs.append(
+            helper.make_tensor_value_info(name, TensorProto.UINT8 if kind == "u8" else TensorProto.FLOAT, declared)
+        )
         return Value(name, tuple(shape))
 
     def output(self, value, kind=TensorProto.FLOAT):
@@ -51,10 +54,19 @@ class Net:
             array = array.astype(np.float32)
         if weight and self.half:
             self.inits.append(numpy_helper.from_array(array.astype(np.float16), name + "h"))
-            self.nodes.append(helper.make_node("Cast", [name + "h"], [name], name=f"n{len(self.nodes)}_Cast", to=TensorProto.FLOAT))
+            self.nodes.append(
+                helper.make_node("Cast", [name + "h"], [name], name=f"n{len(self.nodes)}_Cast", to=TensorProto.FLOAT)
+            )
         elif self.nodes_for_constants:
-            self.nodes.append(helper.make_node("Constant", [], [name], name=f"n{len(self.nodes)}_Constant",
-                                               value=numpy_helper.from_array(array, name)))
+            self.nodes.append(
+                helper.make_node(
+                    "Constant",
+                    [],
+                    [name],
+                    name=f"n{len(self.nodes)}_Constant",
+                    value=numpy_helper.from_array(array, name),
+                )
+            )
         else:
             self.inits.append(numpy_helper.from_array(array, name))
         return name
@@ -63,7 +75,7 @@ class Net:
         return self.constant(np.array(numbers, np.int64))
 
     def op(self, kind, inputs, shape, outputs=1, **attributes):
-        """A node; inputs are values or names. Its output, or a list of `outputs` of them with `shape` a list of shapes."""
+        """A node; inputs are values or names. Its output, or a list of `outputs` of them and of shapes."""
         names = [i.name if isinstance(i, Value) else i for i in inputs]
         made = [f"v{len(self.nodes)}" + (f"_{k}" if outputs > 1 else "") for k in range(outputs)]
         attributes = {k: v for k, v in attributes.items() if v is not None}
@@ -101,8 +113,15 @@ class Net:
         since = 13 if kind == "ReduceSum" else 18
         every = len(axes) == len(x.shape) and self.chance(0.5)
         noop = 0 if self.opset >= since and self.chance(0.3) else None
-        return self.axes_op(kind, x, shape, None if every else self.signed(axes, len(x.shape)), since, keepdims=int(keep),
-                            noop_with_empty_axes=noop)
+        return self.axes_op(
+            kind,
+            x,
+            shape,
+            None if every else self.signed(axes, len(x.shape)),
+            since,
+            keepdims=int(keep),
+            noop_with_empty_axes=noop,
+        )
 
     def transpose(self, x, perm):
         return self.op("Transpose", [x], [x.shape[p] for p in perm], perm=list(perm))
@@ -115,7 +134,7 @@ class Net:
         shape = [extent if k == axis else d for k, d in enumerate(x.shape)]
         if self.opset < 10:
             return self.op("Slice", [x], shape, axes=[axis], starts=[start], ends=[end])
-        end = -2**31 if end is None and step < 0 else 2**31 - 1 if end is None else end
+        end = -(2**31) if end is None and step < 0 else 2**31 - 1 if end is None else end
         return self.op("Slice", [x, self.ints([start]), self.ints([end]), self.ints([axis]), self.ints([step])], shape)
 
     def split(self, x, axis, sizes):
@@ -143,13 +162,18 @@ class Net:
 
     def model(self):
         graph = helper.make_graph(self.nodes, "random", self.inputs, self.outputs, self.inits)
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=IR_VERSION[self.opset],
-                                 producer_name="random")
+        return helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", self.opset)],
+            ir_version=IR_VERSION[self.opset],
+            producer_name="random",
+        )
 
 
 def save(model, feeds, folder):
     """model.onnx and an .npy file for each input in `folder`; the arguments that name them for `kitfox run`."""
     import os
+
     with open(os.path.join(folder, "model.onnx"), "wb") as f:
         f.write(model.SerializeToString())
     for name, x in feeds.items():

@@ -1,6 +1,7 @@
 """What a network should give: ONNX Runtime with its optimizations off, and the reference evaluator in double precision
 where the two disagree. Judges an answer of KitFox, or names the node at which it refused.
 """
+
 import collections
 import os
 import re
@@ -13,11 +14,15 @@ from net import save
 from onnx import TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-Verdict = collections.namedtuple("Verdict", "kind text difference notes", defaults=((),))  # equal, refused, form, or one of FAULTS
+Verdict = collections.namedtuple(
+    "Verdict", "kind text difference notes", defaults=((),)
+)  # equal, refused, form, or one of FAULTS
 Case = collections.namedtuple("Case", "model feeds program folder several files names ours theirs double plain notes")
 TOLERANCE = 1e-4
 # What later stages say of a program that an earlier one made wrongly: no refusal that a person can do anything about.
-INSIDE = re.compile("does not fit input and output|is not the number of its channels|of its output do not fit|does not broadcast to")
+INSIDE = re.compile(
+    "does not fit input and output|is not the number of its channels|of its output do not fit|does not broadcast to"
+)
 SECONDS = 120
 
 
@@ -36,7 +41,9 @@ def in_double(model, feeds):
     wide.CopyFrom(model)
     for k, t in enumerate(wide.graph.initializer):
         if t.data_type in (TensorProto.FLOAT, TensorProto.FLOAT16):
-            wide.graph.initializer[k].CopyFrom(numpy_helper.from_array(numpy_helper.to_array(t).astype(np.float64), t.name))
+            wide.graph.initializer[k].CopyFrom(
+                numpy_helper.from_array(numpy_helper.to_array(t).astype(np.float64), t.name)
+            )
     for node in wide.graph.node:
         for a in node.attribute:
             if node.op_type == "Cast" and a.name == "to" and a.i == TensorProto.FLOAT:
@@ -45,13 +52,18 @@ def in_double(model, feeds):
                 a.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(a.t).astype(np.float64), a.t.name))
     try:
         session = ReferenceEvaluator(wide)
-        return dict(zip(session.output_names, session.run(None, {n: x if x.dtype == np.uint8 else x.astype(np.float64) for n, x in feeds.items()})))
+        return dict(
+            zip(
+                session.output_names,
+                session.run(None, {n: x if x.dtype == np.uint8 else x.astype(np.float64) for n, x in feeds.items()}),
+            )
+        )
     except Exception:
         return None
 
 
 def distance(a, b):
-    """The largest difference beside the largest number of `b`; infinite where one has NaN or infinity and the other has not."""
+    """The largest difference beside the largest number of `b`; infinite where only one has NaN or infinity."""
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if not b.size:
         return 0.0
@@ -109,7 +121,9 @@ def kitfox_run(program, folder, files, outputs, several, model="model.onnx"):
             os.remove(os.path.join(folder, f"out_{name}.npy"))
     out = "out_%s.npy" if several else f"out_{outputs[0]}.npy"
     try:
-        p = subprocess.run([program, "run", model, *files, "-o", out], cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+        p = subprocess.run(
+            [program, "run", model, *files, "-o", out], cwd=folder, capture_output=True, text=True, timeout=SECONDS
+        )
     except subprocess.TimeoutExpired:
         return None, "no answer", {}
     found = {}
@@ -122,7 +136,11 @@ def kitfox_run(program, folder, files, outputs, several, model="model.onnx"):
 
 def refusal(model, text):
     """The operator and the reason of a refusal, without the numbers; None where no node or input is named."""
-    lines = [line for line in text.splitlines() if line.startswith("kitfox:") and "assumed" not in line and "note" not in line]
+    lines = [
+        line
+        for line in text.splitlines()
+        if line.startswith("kitfox:") and "assumed" not in line and "note" not in line
+    ]
     line = re.sub(r"^kitfox: (model.onnx: )?", "", lines[-1] if lines else text)
     named = re.search(r"\bn(\d+)_([A-Za-z]+)", line)
     if not named and not re.search(r"\b(in\d|v\d+|c\d+)", line):
@@ -161,6 +179,7 @@ def judge(model, feeds, program, folder, several, forms=None):
     def double():
         held or held.append(in_double(model, feeds))
         return held[0]
+
     for name in names if several else names[:1]:
         fault, d = judge_output(model, feeds, name, ours.get(name), theirs[name], double)
         if fault:
@@ -168,6 +187,19 @@ def judge(model, feeds, program, folder, several, forms=None):
         worst = max(worst, d)
     if not forms:
         return Verdict("equal", "", worst)
-    case = Case(model, feeds, program, folder, several and len(names) > 1, files, names, ours, theirs, double, ordinary(model), [])
+    case = Case(
+        model,
+        feeds,
+        program,
+        folder,
+        several and len(names) > 1,
+        files,
+        names,
+        ours,
+        theirs,
+        double,
+        ordinary(model),
+        [],
+    )
     fault = forms(case)
     return Verdict("form" if fault else "equal", fault or "", worst, tuple(case.notes))

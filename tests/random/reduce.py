@@ -1,6 +1,7 @@
 """Makes a network that KitFox computes wrongly smaller, as long as it stays wrong in the same way: ends earlier, leaves
 nodes out, starts later, has fewer numbers that matter.
 """
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -82,7 +83,12 @@ def begun(model, feeds, values):
     constants = {t.name for t in model.graph.initializer}
     for node in reversed(model.graph.node[:-1]):
         name = node.output[0]
-        if node.op_type == "Constant" or all(i in constants for i in node.input if i) or values[name].dtype.kind != "f" or len(node.output) > 1:
+        if (
+            node.op_type == "Constant"
+            or all(i in constants for i in node.input if i)
+            or values[name].dtype.kind != "f"
+            or len(node.output) > 1
+        ):
             continue
         other = copy(model)
         keep = [copy_node(n) for n in other.graph.node if name not in n.output]
@@ -97,9 +103,16 @@ def skipped(model, feeds, values):
     """The network without one node, where its first operand has its shape."""
     for k, node in enumerate(model.graph.node):
         for operand in node.input:
-            if not operand or len(node.output) > 1 or operand not in values or values[operand].dtype != values[node.output[0]].dtype:
+            if (
+                not operand
+                or len(node.output) > 1
+                or operand not in values
+                or values[operand].dtype != values[node.output[0]].dtype
+            ):
                 continue
-            if values[operand].shape != values[node.output[0]].shape or node.output[0] in [o.name for o in model.graph.output]:
+            if values[operand].shape != values[node.output[0]].shape or node.output[0] in [
+                o.name for o in model.graph.output
+            ]:
                 continue
             other = copy(model)
             del other.graph.node[k]
@@ -147,16 +160,24 @@ def reduced(model, feeds, fails):
 def described(model):
     """The network as text, a line for a node."""
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
-    constants.update({n.output[0]: numpy_helper.to_array(n.attribute[0].t) for n in model.graph.node if n.op_type == "Constant"})
+    constants.update(
+        {n.output[0]: numpy_helper.to_array(n.attribute[0].t) for n in model.graph.node if n.op_type == "Constant"}
+    )
 
     def word(name):
         a = constants.get(name)
         return name if a is None else f"{name}{list(a.shape)}" + (f"={a.reshape(-1).tolist()}" if a.size <= 4 else "")
+
     lines = [f"opset {model.opset_import[0].version}"]
     for i in model.graph.input:
         kind = i.type.tensor_type
-        lines.append(f"  {i.name} {[d.dim_value or d.dim_param for d in kind.shape.dim]} {TensorProto.DataType.Name(kind.elem_type)}")
+        lines.append(
+            f"  {i.name} {[d.dim_value or d.dim_param for d in kind.shape.dim]} "
+            + TensorProto.DataType.Name(kind.elem_type)
+        )
     for n in (n for n in model.graph.node if n.op_type != "Constant"):
         attributes = " ".join(f"{a.name}={helper.get_attribute_value(a)!r:.60}" for a in n.attribute)
-        lines.append(f"  {', '.join(n.output)} = {n.op_type}({', '.join(word(i) for i in n.input)}) {attributes}  # {n.name}")
+        lines.append(
+            f"  {', '.join(n.output)} = {n.op_type}({', '.join(word(i) for i in n.input)}) {attributes}  # {n.name}"
+        )
     return "\n".join(lines + ["  -> " + ", ".join(o.name for o in model.graph.output)])

@@ -2,6 +2,7 @@
 what a MobileNet is made of, ODD what people put around it, TAILS what they put behind it. A step that does not suit
 the value gives None.
 """
+
 import numpy as np
 
 ODD_NUMBERS = (0.0, -1.0, 1.0, 1e-6, 1e3, -0.5, 1e-20, 1e12)
@@ -33,6 +34,7 @@ def per_channel(net, x):
 
 # plain: what a MobileNet is made of
 
+
 def conv(net, x, out=None, kernel=None, stride=None, groups=1, act=True):
     if len(x.shape) != 4:
         return None
@@ -60,7 +62,11 @@ def conv(net, x, out=None, kernel=None, stride=None, groups=1, act=True):
 
 
 def depthwise(net, x):
-    return conv(net, x, out=x.shape[1], groups=x.shape[1], kernel=net.r.choice((3, 3, 5, 1))) if len(x.shape) == 4 else None
+    return (
+        conv(net, x, out=x.shape[1], groups=x.shape[1], kernel=net.r.choice((3, 3, 5, 1)))
+        if len(x.shape) == 4
+        else None
+    )
 
 
 def batch_norm(net, x):
@@ -83,14 +89,16 @@ def hard_sigmoid(net, x):
 
 
 def activation(net, x):
-    kind = net.r.choice(("Relu",) * 6 + ("Clip",) * 4 + ("HardSwish",) * 6 + ("HardSigmoid", "Sigmoid", "SiLU", "LeakyRelu", "PRelu"))
+    kind = net.r.choice(
+        ("Relu",) * 6 + ("Clip",) * 4 + ("HardSwish",) * 6 + ("HardSigmoid", "Sigmoid", "SiLU", "LeakyRelu", "PRelu")
+    )
     kind = "Tanh" if net.chance(0.01) else kind
     if kind == "Clip":
         return net.clip(x, *net.r.choice(((0, 6), (0, 6), (-1, 1), (0, 1), (-0.5, 3))))
     if kind == "HardSwish":
         if net.opset >= 14 and net.chance(0.5):
             return net.op("HardSwish", [x], x.shape)
-        return net.op("Mul", [x, hard_sigmoid(net, x)][::net.r.choice((1, -1))], x.shape)
+        return net.op("Mul", [x, hard_sigmoid(net, x)][:: net.r.choice((1, -1))], x.shape)
     if kind == "HardSigmoid":
         return hard_sigmoid(net, x)
     if kind == "SiLU":
@@ -111,7 +119,7 @@ def residual(net, x):
         y = activation(net, x)
     if y is None or y.shape != x.shape:
         return None
-    both = [x, y][::net.r.choice((1, -1))]
+    both = [x, y][:: net.r.choice((1, -1))]
     kind = net.r.choice(("Add", "Add", "Add", "Add", "Sum", "Mul", "Sub", "Max", "Min"))
     return net.op(kind, both, x.shape)
 
@@ -120,7 +128,9 @@ def squeeze_excite(net, x):
     if len(x.shape) != 4:
         return None
     n, c = x.shape[:2]
-    pooled = net.op("GlobalAveragePool", [x], [n, c, 1, 1]) if net.chance(0.5) else net.reduce("ReduceMean", x, [2, 3], True)
+    pooled = (
+        net.op("GlobalAveragePool", [x], [n, c, 1, 1]) if net.chance(0.5) else net.reduce("ReduceMean", x, [2, 3], True)
+    )
     small = conv(net, pooled, out=max(1, c // 2), kernel=1, stride=1, act=False)
     if small is None or small.shape[2:] != (1, 1):
         return None
@@ -128,7 +138,7 @@ def squeeze_excite(net, x):
     if gate is None or gate.shape != pooled.shape:
         return None
     gate = hard_sigmoid(net, gate) if net.chance(0.6) else net.op("Sigmoid", [gate], gate.shape)
-    return net.op("Mul", [x, gate][::net.r.choice((1, -1))], x.shape)
+    return net.op("Mul", [x, gate][:: net.r.choice((1, -1))], x.shape)
 
 
 def pool(net, x):
@@ -140,7 +150,15 @@ def pool(net, x):
         return None
     extents = [(e + 2 * pad - k) // stride + 1 for e in x.shape[2:]]
     include = net.r.choice((0, 1)) if kind == "AveragePool" else None
-    return net.op(kind, [x], [*x.shape[:2], *extents], kernel_shape=[k, k], strides=[stride] * 2, pads=[pad] * 4, count_include_pad=include)
+    return net.op(
+        kind,
+        [x],
+        [*x.shape[:2], *extents],
+        kernel_shape=[k, k],
+        strides=[stride] * 2,
+        pads=[pad] * 4,
+        count_include_pad=include,
+    )
 
 
 def global_pool(net, x):
@@ -175,7 +193,7 @@ def dense(net, x):
     shape = [x.shape[0], out]
     if net.chance(0.3):
         y = net.op("MatMul", [x, net.constant(w, weight=True)], shape)
-        return net.op("Add", [y, net.constant(b)][::net.r.choice((1, -1))], shape) if net.chance(0.7) else y
+        return net.op("Add", [y, net.constant(b)][:: net.r.choice((1, -1))], shape) if net.chance(0.7) else y
     turned = int(net.chance(0.7))
     inputs = [x, net.constant(w.T if turned else w, weight=True)]
     if net.chance(0.8) or net.opset < 11:
@@ -185,6 +203,7 @@ def dense(net, x):
 
 
 # odd: what people put around it
+
 
 def affine(net, x):
     """A constant on one side of Mul, Add, Sub or Div; Neg; several in a row."""
@@ -208,7 +227,11 @@ def affine(net, x):
 
 def inverse(net, x):
     """A constant divided by the value, which is no affine map."""
-    y = net.clip(x, 0.5, 2) if net.opset < 11 else net.op("Clip", [x, *(net.constant(np.float32(v)) for v in (0.5, 2))], x.shape)
+    y = (
+        net.clip(x, 0.5, 2)
+        if net.opset < 11
+        else net.op("Clip", [x, *(net.constant(np.float32(v)) for v in (0.5, 2))], x.shape)
+    )
     return net.op("Div", [net.constant(numbers(net, per_channel(net, x))), y], x.shape)
 
 
@@ -242,7 +265,11 @@ def channel_order(net, x):
     if how == 0 and net.opset >= 10:
         return net.slice(x, 1, -1, None, -1) if net.chance(0.6) else net.slice(x, 1, net.r.randrange(c), None, 1)
     if how == 1:
-        order = list(range(c))[::-1] if net.chance(0.4) else net.r.sample(range(c), c) if net.chance(0.6) else [net.r.randrange(c) for _ in range(c)]
+        order = (
+            list(range(c))[::-1]
+            if net.chance(0.4)
+            else net.r.sample(range(c), c) if net.chance(0.6) else [net.r.randrange(c) for _ in range(c)]
+        )
         return net.op("Gather", [x, net.ints(order)], x.shape, axis=1)
     first = net.r.randrange(1, c)
     sizes = [1] * c if c < 5 and net.chance(0.5) else [first, c - first]
@@ -380,10 +407,20 @@ def expand_back(net, x):
 
 # tails: what they put behind it
 
+
 def arg_max(net, x):
     axis, keep = net.r.randrange(len(x.shape)) if net.chance(0.3) else len(x.shape) - 1, net.r.choice((0, 1))
     shape = [1 if k == axis else d for k, d in enumerate(x.shape) if keep or k != axis]
-    return net.op("ArgMax", [x], shape, axis=axis - len(x.shape) if net.opset >= 11 and net.chance(0.3) else axis, keepdims=keep), 7
+    return (
+        net.op(
+            "ArgMax",
+            [x],
+            shape,
+            axis=axis - len(x.shape) if net.opset >= 11 and net.chance(0.3) else axis,
+            keepdims=keep,
+        ),
+        7,
+    )
 
 
 def top_k(net, x):
@@ -393,13 +430,44 @@ def top_k(net, x):
     if net.opset < 10:
         values, indices = net.op("TopK", [x], [shape, shape], outputs=2, axis=axis, k=k)
     else:
-        values, indices = net.op("TopK", [x, net.ints([k])], [shape, shape], outputs=2, axis=-1,
-                                 largest=0 if net.opset >= 11 and net.chance(0.2) else None)
+        values, indices = net.op(
+            "TopK",
+            [x, net.ints([k])],
+            [shape, shape],
+            outputs=2,
+            axis=-1,
+            largest=0 if net.opset >= 11 and net.chance(0.2) else None,
+        )
     net.output(values)
     return indices, 7
 
 
 PLAIN4 = (conv, conv, conv, depthwise, depthwise, residual, squeeze_excite, pool, activation, batch_norm)
 PLAIN = (dense, dense, activation)
-ODD = (affine, affine, affine, affine, inverse, transposes, transposes, channel_order, channel_order, spatial_slice, pick, reduction,
-       reduction, reshapes, reshapes, pads, pads, cast_like, concat, nothing, soft, side_output, expand_back, batch_norm, activation)
+ODD = (
+    affine,
+    affine,
+    affine,
+    affine,
+    inverse,
+    transposes,
+    transposes,
+    channel_order,
+    channel_order,
+    spatial_slice,
+    pick,
+    reduction,
+    reduction,
+    reshapes,
+    reshapes,
+    pads,
+    pads,
+    cast_like,
+    concat,
+    nothing,
+    soft,
+    side_output,
+    expand_back,
+    batch_norm,
+    activation,
+)

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Random networks with what people put around a MobileNet in random places. ONNX Runtime with its optimizations off says
-what they give: KitFox has to give the same numbers, or to refuse and name a node.
+"""Random networks with what people put around a MobileNet in random places. ONNX Runtime with its optimizations off
+says what they give: KitFox has to give the same numbers, or to refuse and name a node.
 
 Usage: test_random.py KITFOX [--first N] [--count N] [--jobs N] [--keep FOLDER] [--refused] [--unnamed]
 A network that is computed wrongly is made smaller and kept in FOLDER/SEED (model.onnx, inputs, expected) if given.
 Needs the interpreter that KITFOX_PEERS names (onnx, onnxruntime, numpy); skips (77) without.
 """
+
 import argparse
 import collections
 import concurrent.futures
@@ -61,8 +62,10 @@ def minimal(seed, program, several, verdict):
     """The network of this number made smaller, as long as the verdict is of the same kind."""
     other = forms.fault_of if verdict.kind == "form" else None
     with tempfile.TemporaryDirectory(prefix="kitfox-random-") as folder:
+
         def fails(model, feeds):
             return kind_of(oracle.judge(model, feeds, program, folder, several, other)) == kind_of(verdict)
+
         return reduce.reduced(*generate.network(seed), fails)
 
 
@@ -111,8 +114,11 @@ def main():
     if o.refused:
         for reason, seeds in sorted(reasons.items(), key=lambda item: -len(item[1])):
             print(f"{len(seeds):6d}  {reason}  (such as {min(seeds)})")
-    print(f"{o.count} networks: {kinds['equal']} equal (largest difference {worst:.1e}), {quantized} also in int8, {kinds['refused']} refused, "
-          f"{kinds['vague']} not finite, {len(faults)} faults ({', '.join(f'{kinds[k]} {k}' for k in FAULTS)})")
+    print(
+        f"{o.count} networks: {kinds['equal']} equal (largest difference {worst:.1e}), {quantized} also in int8, "
+        f"{kinds['refused']} refused, "
+        f"{kinds['vague']} not finite, {len(faults)} faults ({', '.join(f'{kinds[k]} {k}' for k in FAULTS)})"
+    )
     return 1 if faults or not kinds["equal"] else 0
 
 
