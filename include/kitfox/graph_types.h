@@ -37,6 +37,10 @@ typedef struct kf_import_options {
     void (*file)(void *user, const char *path);
     void *file_user;
     kf_scores_kind scores; /**< what output 0 means; 0 (default): found from the last operators of the network */
+    /** First extent of inputs of rank 2 and more, where an ONNX file fixes another one or leaves it free; constants of
+     * Reshape that begin with the file's follow. SHAPE where a node has the file's built in. 0 (default), and for
+     * inputs that `input_shape` names: the file's own, 1 where it is free. */
+    int32_t batch;
 } kf_import_options;
 
 /** Which rewrites to run: SIMPLIFY stays within ONNX operators, FUSE goes on to the fused operators that compile. */

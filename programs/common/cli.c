@@ -144,7 +144,7 @@ static void *take_or_end(size_t bytes) {
 
 void cli_guard_json(void) { json_set_alloc_funcs(take_or_end, free); }
 
-enum { MAX_MEMORY = 0x4d01, MAX_OPERATIONS, SCORES }; /* options without a letter */
+enum { MAX_MEMORY = 0x4d01, MAX_OPERATIONS, SCORES, BATCH }; /* options without a letter */
 
 static const struct argp_option LIMITS[] = {
     {"max-memory", MAX_MEMORY, "BYTES", 0,
@@ -169,6 +169,7 @@ const struct argp cli_limits_argp = {.options = LIMITS, .parser = parse_limit};
 static const struct argp_option IMPORT[] = {
     {"preprocess", 'p', "timm:NAME", 0, "picture preprocessing of a timm model", 10},
     {"input-shape", 's', "SHAPE", 0, "1x3x224x224, for ONNX files with free dimensions", 10},
+    {"batch", BATCH, "N", 0, "pictures at a time, where an ONNX file fixes another number (as a rule 1)", 10},
     {"arch", 'a', "NAME", 0, "timm name of a .safetensors checkpoint (default: recognized)", 10},
     {"max-fold-bytes", CLI_KEY_MAX_FOLD, "N", 0, CLI_MAX_FOLD_HELP, 10},
     {"scores", SCORES, "WHAT", 0,
@@ -206,6 +207,7 @@ static error_t parse(int key, char *arg, struct argp_state *state) {
     case 's': c->input_shape = arg; return 0;
     case 'a': c->arch = arg; return 0;
     case 'j': c->json = true; return 0;
+    case BATCH: c->batch = (int32_t)cli_number(state, "--batch", arg, 1, 1 << 24); return 0;
     case SCORES: parse_scores(c, arg, state); return 0;
     case CLI_KEY_MAX_FOLD: c->max_fold_bytes = (long)cli_bytes(state, "--max-fold-bytes", arg); return 0;
     case 't': c->threads = (int)cli_number(state, "--threads", arg, 1, 64); return 0;
@@ -289,6 +291,7 @@ static kf_status refuse_import_options(const char *name, const cli_common *c, kf
     if (c->max_fold_bytes) option = "--max-fold-bytes";
     if (c->arch) option = "--arch";
     if (c->labels) option = "--labels";
+    if (c->batch) option = "--batch";
     if (c->input_shape) option = "--input-shape";
     if (c->preprocess) option = "--preprocess";
     if (!option) return KF_OK;

@@ -31,6 +31,8 @@ typedef struct cli_common {
     int64_t max_operations; /* of one run; 0: the library's limit */
     long max_fold_bytes;    /* of kf_import_options */
     kf_scores_kind scores;  /* 0: as the model says */
+    int32_t batch;          /* --batch; 0: not given */
+    bool one;               /* the verb needs one picture at a time, whatever the file fixes */
     bool json;
     bool pictures; /* the verb prepares pictures: it says where how to do so was guessed */
     cli_picture picture;

@@ -22,6 +22,7 @@ kf_status cli_import_options(const cli_common *c, cli_importing *out, kf_error *
     *out = (cli_importing){.common = c};
     kf_import_options_init(o);
     o->input_shape = c->input_shape;
+    o->batch = c->batch || !c->one ? c->batch : 1;
     o->arch = c->arch;
     o->max_fold_bytes = (uint64_t)c->max_fold_bytes;
     o->scores = c->scores;

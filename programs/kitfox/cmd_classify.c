@@ -95,7 +95,7 @@ int cmd_classify(int argc, char **argv) {
                               children,
                               NULL,
                               NULL};
-    options o = {.k = 5, .common.pictures = true};
+    options o = {.k = 5, .common.pictures = true, .common.one = true};
     kf_error err = {0};
     if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     int first;

@@ -127,7 +127,7 @@ int cmd_eval(int argc, char **argv) {
     const struct argp_child children[] = {{&cli_common_argp, 0, NULL, 0}, {&cli_choice_argp, 0, NULL, 0}, {0}};
     const struct argp argp = {OPTIONS, parse, "[MODEL] --data DIR", "Top-1 and top-5 on labelled pictures.", children,
                               NULL,    NULL};
-    options o = {.common.pictures = true};
+    options o = {.common.pictures = true, .common.one = true};
     kf_error err = {0};
     kf_model *m = NULL;
     kf_dataset *d = NULL;

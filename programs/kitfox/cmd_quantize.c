@@ -67,6 +67,7 @@ static void refuse_beside_yaml(struct argp_state *state, const options *o) {
                          : o->job.common.preprocess  ? "--preprocess"
                          : picture                   ? picture
                          : o->job.common.input_shape ? "--input-shape"
+                         : o->job.common.batch       ? "--batch"
                          : o->job.common.arch        ? "--arch"
                                                      : NULL;
     if (option) argp_error(state, "%s does not apply beside a YAML file; %s says it", option, o->job.model);
@@ -131,7 +132,7 @@ int cmd_quantize(int argc, char **argv) {
                               children,
                               NULL,
                               NULL};
-    options o = {.job.choice.limit = 200, .job.common.pictures = true};
+    options o = {.job.choice.limit = 200, .job.common.pictures = true, .job.common.one = true};
     quantize_job *job = &o.job;
     kf_error err = {0};
     job->search.q = &job->q;

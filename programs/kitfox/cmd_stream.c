@@ -101,7 +101,7 @@ int cmd_stream(int argc, char **argv) {
                               children,
                               NULL,
                               NULL};
-    options o = {.k = 5, .every = 1, .range = -1, .common.pictures = true};
+    options o = {.k = 5, .every = 1, .range = -1, .common.pictures = true, .common.one = true};
     kf_error err = {0};
     kf_model *m = NULL;
     if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;

@@ -219,6 +219,42 @@ static int64_t declared_extent(const Onnx__TypeProto__Tensor *t, size_t i) {
     return d->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE ? d->dim_value : 0;
 }
 
+/* The batch that is used in place of the file's `own`; 0: that one stays. */
+static int64_t other_batch(const kf__onnx *o, const kf__shape *s, const int64_t *given, int64_t own, bool only) {
+    int64_t asked = o->options->asked.batch;
+    if (s->rank < 2 || own <= 0) return 0;
+    if (given) return only && own != given[0] ? given[0] : 0;
+    return asked > 0 && asked != own && (!o->batch_file || o->batch_file == own) ? asked : 0;
+}
+
+/* Extents as given, or else as the file says. */
+static kf_status take_extents(kf__onnx *o, kf__value *v, const Onnx__TypeProto__Tensor *t, const int64_t *given,
+                              bool only) {
+    int64_t batch = other_batch(o, &v->shape, given, declared_extent(t, 0), only);
+    if (batch) {
+        o->batch_file = declared_extent(t, 0), o->batch_now = batch;
+        kf__onnx_notice(o, "input %s: the file takes %lld at a time; %lld is used", v->name, (long long)o->batch_file,
+                        (long long)batch);
+    }
+    for (int i = 0; i < v->shape.rank; i++) {
+        int64_t own = declared_extent(t, (size_t)i), *to = &v->shape.dim[i];
+        *to = given ? given[i] : own;
+        if (batch && i == 0) *to = batch;
+        else if (given && own > 0 && own != given[i])
+            KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is %lld in the file, --input-shape says %lld",
+                    v->name, i, (long long)own, (long long)given[i]);
+        if (*to <= 0 && i == 0) {
+            *to = o->options->asked.batch > 0 ? o->options->asked.batch : 1;
+            kf__onnx_notice(o, "input %s: batch is free in the file; %lld is used", v->name, (long long)*to);
+        }
+        if (*to <= 0)
+            KF_FAIL(o->err, KF_ERR_SHAPE,
+                    "input %s: dimension %d is free in the file; give its size with --input-shape, as in 1x3x224x224",
+                    v->name, i);
+    }
+    return KF_OK;
+}
+
 static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool only) {
     const char *name = vi->name ? vi->name : "";
     kf__vid id = kf__onnx_value(o, name);
@@ -241,27 +277,7 @@ static kf_status declare_input(kf__onnx *o, const Onnx__ValueInfoProto *vi, bool
     if (rank > KF_MAX_RANK || (n && rank && (size_t)n != rank))
         KF_FAIL(o->err, KF_ERR_SHAPE, "input %s has %zu dimensions, --input-shape gives %d", name, rank, n);
     v->shape.rank = n ? n : (int)rank;
-    for (int i = 0; i < v->shape.rank; i++) {
-        int64_t own = declared_extent(t, (size_t)i);
-        bool batch = n && i == 0 && n > 1 && own > 0 && own != given[i] && only;
-        if (batch) {
-            o->batch_file = own, o->batch_now = given[i];
-            kf__onnx_notice(o, "input %s: the file takes %lld at a time; %lld is used, as --input-shape says", name,
-                            (long long)own, (long long)given[i]);
-        }
-        if (n && own > 0 && own != given[i] && !batch)
-            KF_FAIL(o->err, KF_ERR_SHAPE, "input %s: dimension %d is %lld in the file, --input-shape says %lld", name,
-                    i, (long long)own, (long long)given[i]);
-        v->shape.dim[i] = n ? given[i] : own;
-        if (v->shape.dim[i] <= 0 && i == 0) {
-            v->shape.dim[i] = 1;
-            kf__onnx_notice(o, "input %s: batch is free in the file; 1 is used", name);
-        }
-        if (v->shape.dim[i] <= 0)
-            KF_FAIL(o->err, KF_ERR_SHAPE,
-                    "input %s: dimension %d is free in the file; give its size with --input-shape, as in 1x3x224x224",
-                    name, i);
-    }
+    KF_TRY(take_extents(o, v, t, n ? given : NULL, only));
     return take_input(o, id, t->elem_type);
 }
 

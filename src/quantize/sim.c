@@ -23,15 +23,11 @@ static kf_status check_graph(const kf__graph *g, kf_error *err) {
     if (g->n_inputs != 1)
         KF_FAIL(err, KF_ERR_UNSUPPORTED, "the network has %zu inputs; one can be quantized", g->n_inputs);
     const kf__value *in = &g->values[g->inputs[0]];
-    if (in->shape.rank > 1 && in->shape.dim[0] > 1) {
-        char text[96];
-        kf__shape one = in->shape;
-        one.dim[0] = 1;
+    if (in->shape.rank > 1 && in->shape.dim[0] > 1)
         KF_FAIL(err, KF_ERR_UNSUPPORTED,
                 "input %s takes a batch of %lld; a network is quantized for one picture: import it with "
-                "--input-shape %s",
-                in->name, (long long)in->shape.dim[0], kf__shape_text(&one, text, sizeof text));
-    }
+                "--batch 1",
+                in->name, (long long)in->shape.dim[0]);
     for (size_t i = 0; i < g->n_nodes; i++)
         for (int k = 0; k < g->nodes[i].n_out; k++) {
             if (g->nodes[i].out[k] < 0) continue;

@@ -25,6 +25,7 @@ SHARED_BY = {
     "labels": {"classify", "stream", "info", "import", "check", "quantize", "compare", "eval"},
     "preprocess": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench"},
     "input-shape": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench", "simplify", "export"},
+    "batch": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench"},
     "threads": {"classify", "stream", "run", "quantize", "compare", "eval", "verify", "bench"},
     "max-memory": {"classify", "stream", "run", "info", "quantize", "compare", "eval", "verify", "bench"},
     "limit": {"quantize", "compare", "eval"},

@@ -162,7 +162,8 @@ def rectangles(folder):
 
 @case
 def fixed_batch(folder):
-    """--input-shape makes a batch of 4 one picture, whatever Reshape has the 4 in it; the answers are those of batch 1."""
+    """--input-shape, --batch, and verbs of pictures make a batch of 4 one picture, whatever Reshape has the 4 in it; the
+    answers are those of batch 1."""
     path = os.path.join(folder, "n.onnx")
     shape = ("--input-shape", "1x3x32x32", "--mean", "0.5", "--std", "0.5")
     want = lines("classify", network(path, [1, 3, 32, 32]), FROG, "--mean", "0.5", "--std", "0.5")[1][0]["top"]
@@ -177,9 +178,18 @@ def fixed_batch(folder):
     for k in range(5):
         os.makedirs(os.path.join(data, str(k)))
         shutil.copy(FROG, os.path.join(data, str(k)))
-    for verb in (["classify", path, FROG], ["quantize", path, "--calib", EXAMPLES, "-o", out], ["eval", path, "--data", data]):
+    network(path, [4, 3, 32, 32], [4, 8])
+    for verb in (["classify", path, FROG], ["quantize", path, "--calib", EXAMPLES, "-o", out, "--no-rounding"], ["eval", path, "--data", data]):
         code, _, err = run(*verb)
-        check(f"{verb[0]} says how", code == 1 and "--input-shape" in err and "1x3x32x32" in err, err)
+        check(f"{verb[0]} takes one at a time", code == 0 and "takes 4 at a time; 1 is used" in err, err)
+    for verb, way, rows in ((["import", path, "-o", out], ("--batch", "1"), 1), (["import", path, "-o", out], ("--batch", "3"), 3), (["import", path, "-o", out], (), 4)):
+        code, _, err = run(*verb, *way)
+        told = json.loads(run("info", out, "--json")[1])
+        check(f"{verb[0]} {way}", code == 0 and [told[k][0]["shape"][0] for k in ("inputs", "outputs")] == [rows, rows], (told, err))
+    code, _, err = run("classify", out, FROG)  # compiled for four
+    check("a compiled one says how", code == 1 and "--batch 1" in err, err)
+    code, _, err = run("classify", out, FROG, "--batch", "1")
+    check("--batch and a compiled model", code == 1 and "--batch does not apply" in err, err)
     for to in ([[2, 2, 8], [4, 8]], [[1, 32], [4, 8]], [[8, 4], [4, 8]]):
         network(path, [4, 3, 32, 32], *to)
         code, _, err = lines("classify", path, FROG, *shape)

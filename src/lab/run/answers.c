@@ -43,10 +43,8 @@ kf_status kf__answers_picture(const kf_model *m, kf_error *err) {
     KF_TRY(kf_model_input(m, 0, &in, err));
     if (!info.preprocess.valid || in.rank != 4 || in.shape[0] == 1) return KF_OK;
     KF_FAIL(err, KF_ERR_UNSUPPORTED,
-            "input %s takes %lld pictures at a time; for one at a time import the network with --input-shape "
-            "1x%lldx%lldx%lld",
-            in.name ? in.name : "0", (long long)in.shape[0], (long long)in.shape[1], (long long)in.shape[2],
-            (long long)in.shape[3]);
+            "input %s takes %lld pictures at a time; for one at a time import the network with --batch 1",
+            in.name ? in.name : "0", (long long)in.shape[0]);
 }
 
 void kf__answers_name(const kf_labels *labels, kf_score *top, size_t n) {
