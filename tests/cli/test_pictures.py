@@ -157,7 +157,10 @@ def rectangles(folder):
             check(f"{verb[0]} {mode}", code == 0 and (told["crop_mode"], told["color"], told["crop_pct"], told["mean"][0]) == (mode, "bgr", 0.9, 0.5), (told, err))
     check("four crops, four answers", len(set(tops.values())) == 4, tops)
     code, _, err = lines("classify", model, FROG, "--resize", "60")
-    check("--resize says what to use", code == 1 and all(t in err for t in ("96 x 48", "--crop-mode", "squash")), err)
+    check("--resize says what to use", code == 1 and all(t in err for t in ("96 x 48", "--crop-pct 0.8", "120 x 60", "squash")), err)
+    check("which does", run("classify", model, FROG, "--crop-pct", "0.8")[0] == 0)
+    code, _, err = lines("classify", model, FROG, "--resize", "40")
+    check("--resize below the short side", code == 1 and "less than" in err and "48" in err, err)
 
 
 @case

@@ -37,15 +37,18 @@ static void set_short_side(kf_preprocess *p, int64_t width, int32_t resize) {
 }
 
 static kf_status check_resize(int32_t resize, int64_t width, int64_t height, kf_error *err) {
-    if (width != height)
-        KF_FAIL(err, KF_ERR_ARGUMENT,
-                "--resize %d: the input is %lld x %lld pixels, and a short side is enough for a square alone; say "
-                "--crop-mode (center, squash, border, fit-pad) and --crop-pct",
-                resize, (long long)width, (long long)height);
-    if (resize < width)
+    int64_t side = width < height ? width : height;
+    if (resize < side)
         KF_FAIL(err, KF_ERR_ARGUMENT, "--resize %d: less than the input's side of %lld pixels", resize,
-                (long long)width);
-    return KF_OK;
+                (long long)side);
+    if (width == height) return KF_OK;
+    KF_FAIL(
+        err, KF_ERR_ARGUMENT,
+        "--resize %d: the input is %lld x %lld pixels, and a short side is enough for a square alone; say --crop-pct "
+        "%.4g for pictures that cover %lld x %lld, of which the middle is taken, or --crop-mode squash, border or "
+        "fit-pad",
+        resize, (long long)width, (long long)height, (double)side / resize, (long long)(width * resize / side),
+        (long long)(height * resize / side));
 }
 
 kf_status kf_graph_change_picture(kf_graph *graph, const kf_preprocess *given, uint32_t fields, int32_t resize,
