@@ -8,8 +8,9 @@ the framework itself computed. Writes docs/FAMILIES.md, or checks against it.
   tools/families.py KITFOX --install                     make the three environments first (8 GB)
 
 The environments are ~/.cache/kitfox/fresh (torch torchvision timm onnx onnxscript), keras (tensorflow-cpu tf2onnx
-pillow) and paddle (paddlepaddle paddle2onnx packaging pillow); exported files lie in ~/.cache/kitfox/families. int8 needs
-the photos of ../shared/data. Without environments or files it ends with 77, the status of a test that was skipped.
+pillow) and paddle (paddlepaddle paddle2onnx packaging pillow); exported files lie in
+~/.cache/kitfox/families. int8 needs the photos of ../shared/data. Without environments or files it ends with 77, the
+status of a test that was skipped.
 """
 
 import argparse
