@@ -264,12 +264,13 @@ typedef struct kf_run_result {
 } kf_run_result;
 
 /** Run a model on `n` NPY files, 1 to KF_RUN_MAX_FILES, each the name of a file or NAME=FILE with the name of the
- * input; without a name they are inputs in their order. Tensors are as kf_session_run takes them. A first extent of N
+ * input; without a name they are inputs in their order. An .npz archive, not compressed, stands for its arrays, whose
+ * names are those of inputs; numpy's arr_K count as none. Tensors are as kf_session_run takes them. A first extent of N
  * times the declared one holds N images, which share the threads. One file of uint8 [height, width, 3] of the input's
  * size is a picture in RGB. `options` may be NULL: defaults. The caller releases `out` with kf_run_free; it is empty on
- *  failure. ARGUMENT (`n`, a NULL among `files`, out->size), IO, FORMAT, UNSUPPORTED (as kf_npy_read), SHAPE (as
- *  kf_session_run and kf_batch_run; uint8 where float32 is needed), LIMIT (as kf_session_create and kf_batch_create),
- *  MEMORY. Thread safe. */
+ *  failure. ARGUMENT (`n`, a NULL among `files`, out->size), IO, FORMAT, UNSUPPORTED (as kf_npy_read; a compressed
+ * archive), SHAPE (as kf_session_run and kf_batch_run; uint8 where float32 is needed), LIMIT (as kf_session_create and
+ * kf_batch_create; more than KF_RUN_MAX_FILES tensors), MEMORY. Thread safe. */
 KF_API kf_status kf_run_files(const kf_model *model, const char *const *files, size_t n, const kf_run_options *options,
                               kf_run_result *out, kf_error *err);
 /** Release and empty; `size` stays. NULL is accepted. */

@@ -105,7 +105,8 @@ int cmd_run(int argc, char **argv) {
                               parse,
                               "MODEL IN.npy... -o OUT",
                               "Raw tensors in and out, float32 and NCHW as the model declares; several inputs as "
-                              "NAME=FILE. A first extent of N times the declared one holds N images, which share all "
+                              "NAME=FILE, or as IN.npz with their names. A first extent of N times the declared one "
+                              "holds N images, which share all "
                               "cores. A uint8 file [H,W,3] is an RGB picture of the input's size. A quantized "
                               "model also takes uint8 pixels, NCHW or NHWC, in its own order of channels. float32 is "
                               "normalized, (pixel / 255 - mean) / std, for quantized models too; kitfox info has the "

@@ -67,6 +67,41 @@ def every_form(folder):
 
 
 @case
+def archives(folder):
+    """Inputs from .npz: by the names of the network, or in their order where numpy made the names."""
+    two, add, _, x = networks()
+    at = lambda name: os.path.join(folder, name)
+    a, b = (numpy.random.default_rng(k).standard_normal((1, 4, 8, 8)).astype("float32") for k in (2, 3))
+    result = lambda: numpy.load(at("o.npy"))
+    numpy.savez(at("named.npz"), b=b, a=a)
+    numpy.savez(at("ordered.npz"), a, b)
+    numpy.savez(at("one.npz"), x=x)
+    for name in ("named.npz", "ordered.npz"):
+        code, _, err = run("run", add, at(name), "-o", at("o.npy"))
+        check(name, code == 0 and (result() == a + b).all(), err)
+    numpy.savez(at("half.npz"), b=b)
+    numpy.save(at("a.npy"), a)
+    code, _, err = run("run", add, "a=" + at("a.npy"), at("half.npz"), "-o", at("o.npy"))
+    check("beside a file", code == 0 and (result() == a + b).all(), err)
+    code, _, err = run("run", two, at("one.npz"), "-o", at("o.npz"))
+    back = numpy.load(at("o.npz"))
+    check("five images", code == 0 and right(back["y"], back[INNER], x), err)
+    numpy.savez_compressed(at("packed.npz"), x=x)
+    numpy.savez(at("other.npz"), z=x)
+    numpy.savez(at("many.npz"), *[x[0, 0]] * 16)
+    numpy.savez(at("double.npz"), x=x.astype("float64"))
+    with open(at("named.npz"), "rb") as f:
+        whole = f.read()
+    for name, data in (("cut.npz", whole[:-30]), ("none.npz", b""), ("text.npz", b"no archive"), ("moved.npz", whole[:-6] + b"\xff\xff\xff\x7f\0\0")):
+        with open(at(name), "wb") as f:
+            f.write(data)
+    for name, words in (("packed.npz", "not savez_compressed"), ("other.npz", "no such input"), ("many.npz", "1 to 15"), ("double.npz", "float32"),
+                        ("cut.npz", "truncated"), ("none.npz", "truncated"), ("text.npz", "truncated"), ("moved.npz", "truncated"), ("missing.npz", "No such file")):
+        code, _, err = run("run", two, at(name), "-o", at("p.npz"))
+        check(name, code == 1 and words in err and name.replace("other.npz", "z=") in err, err)
+
+
+@case
 def refused(folder):
     two, _, file, _ = networks()
     at = lambda name: os.path.join(folder, name)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/npz.h"
 #include "data/text.h"
 
 /* What follows a key of the header, spaces skipped; other writers than numpy space it differently. */
@@ -83,12 +84,9 @@ static kf_status read_data(FILE *f, const char *path, size_t bytes, void **out, 
     KF_FAIL(err, KF_ERR_FORMAT, "%.600s: the file holds fewer elements than its shape says", path);
 }
 
-kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
-    if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_npy_read: path and out are needed");
-    *out = (kf_tensor){.dtype = KF_F32};
-    FILE *f;
-    KF_TRY(kf__text_open(path, &f, err));
+kf_status kf__npy_read_stream(FILE *f, const char *path, kf_tensor *out, kf_error *err) {
     kf_status st = KF_OK;
+    *out = (kf_tensor){.dtype = KF_F32};
     char *header = read_header(f, path, &st, err);
     bool bytes = st == KF_OK && strncmp(value(header, "'descr'"), "'|u1'", 5) == 0;
     if (bytes) out->dtype = KF_U8;
@@ -103,6 +101,15 @@ kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
     if (st == KF_OK) st = read_data(f, path, out->bytes, &out->data, err);
     if (st != KF_OK) *out = (kf_tensor){.dtype = KF_F32};
     free(header);
+    return st;
+}
+
+kf_status kf_npy_read(const char *path, kf_tensor *out, kf_error *err) {
+    if (!path || !out) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_npy_read: path and out are needed");
+    *out = (kf_tensor){.dtype = KF_F32};
+    FILE *f;
+    KF_TRY(kf__text_open(path, &f, err));
+    kf_status st = kf__npy_read_stream(f, path, out, err);
     kf__text_close(f);
     return kf_file_explain(path, KF_FILE_NPY, st, err);
 }

@@ -1,10 +1,11 @@
-/* Raw tensors from NPY files: what the first one holds, one image or many, and every output of each.
+/* Raw tensors from NPY and NPZ files: what the first one holds, one image or many, and every output of each.
  * Owner rule: tensors read here are freed here; the output is the caller's. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/npz.h"
 #include "data/plain.h"
 #include "kitfox/batch.h"
 #include "run/answers.h"
@@ -47,16 +48,46 @@ void kf_preprocess_floats(const kf_preprocess *preprocess, char *text, size_t ro
 
 /* ---- what is given ----------------------------------------------------------------------------------------------- */
 
+/* Does numpy give this name to array k of savez(file, x, y)? */
+static bool is_unnamed(const char *name, size_t k) {
+    char made[32];
+    snprintf(made, sizeof made, "arr_%zu", k);
+    return strcmp(name, made) == 0;
+}
+
+/* Arrays of an archive are inputs of their names; those without one come in their order. */
+static kf_status read_archive(work *w, const char *path, kf_error *err) {
+    kf__npz npz;
+    KF_TRY(kf__npz_read(path, KF_RUN_MAX_FILES - w->n, &npz, err));
+    for (size_t k = 0; k < npz.n; k++) {
+        kf_tensor *in = &w->in[w->n];
+        *in = npz.tensors[k];
+        npz.tensors[k].data = NULL;
+        memcpy(w->names[w->n], npz.names[k], KF__NPZ_NAME);
+        in->name = is_unnamed(npz.names[k], k) ? NULL : w->names[w->n];
+        w->n++;
+    }
+    kf__npz_free(&npz);
+    return KF_OK;
+}
+
 static kf_status read_inputs(work *w, const char *const *files, size_t n, kf_error *err) {
     for (size_t i = 0; i < n; i++) {
         if (!files[i]) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_run_files: file %zu of %zu is NULL", i, n);
         const char *eq = strchr(files[i], '=');
-        kf_tensor *in = &w->in[i];
+        if (w->n == KF_RUN_MAX_FILES)
+            KF_FAIL(err, KF_ERR_LIMIT, "%.600s: more than %d tensors are given", files[i], KF_RUN_MAX_FILES);
+        if (!eq && kf__npz_named(files[i])) {
+            KF_TRY(read_archive(w, files[i], err));
+            continue;
+        }
+        kf_tensor *in = &w->in[w->n];
+        char *name = w->names[w->n];
         KF_TRY(kf_npy_read(eq ? eq + 1 : files[i], in, err));
         w->n++;
         if (!eq) continue;
-        snprintf(w->names[i], sizeof w->names[i], "%.*s", (int)(eq - files[i]), files[i]);
-        in->name = w->names[i];
+        snprintf(name, sizeof *w->names, "%.*s", (int)(eq - files[i]), files[i]);
+        in->name = name;
     }
     return KF_OK;
 }
