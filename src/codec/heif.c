@@ -110,8 +110,18 @@ static kf_status decode(const heif_handle *h, const kf_image_options *o, kf_imag
     return st;
 }
 
+/* Is "avif" one of the brands that the file is compatible with? */
+static bool is_avif(const uint8_t *data, size_t bytes) {
+    size_t box = (size_t)data[2] << 8 | data[3];
+    if (data[0] || data[1] || box > bytes) return false;
+    for (size_t at = 16; at + 4 <= box; at += 4)
+        if (memcmp(data + at, "avif", 4) == 0) return true;
+    return false;
+}
+
 kf_status kf__codec_heif(const uint8_t *data, size_t bytes, const kf_image_options *o, kf_image *out, kf_error *err) {
     heif_handle *h = NULL;
+    if (is_avif(data, bytes)) return kf__codec_avif(data, bytes, o, out, err);
     KF_TRY(kf__library_load(&library, err));
     heif_context *c = lib.alloc();
     if (!c) return kf__codec_fail(err, KF_ERR_MEMORY, "HEIC: out of memory");

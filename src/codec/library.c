@@ -14,7 +14,7 @@ static kf_status load(kf__library *l, kf_error *err) {
     return kf__codec_fail(
         err, KF_ERR_UNSUPPORTED,
         "%s pictures need %s, which a static program does not load; use kitfox, or convert the picture", l->format,
-        l->file);
+        l->file[0]);
 }
 #else
 static kf_status load(kf__library *l, kf_error *err) {

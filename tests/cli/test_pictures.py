@@ -120,6 +120,12 @@ def loaded(folder):
     for library in ("libtiff.so.6", "libavif.so.15", "libavif.so.16", "libheif.so.1"):
         open(os.path.join(none, library), "w").close()
     want = lines("classify", os.path.join(PICTURES, "rgb.png"))[1][0]["top"]
+    mixed = os.path.join(folder, "mixed")
+    os.makedirs(mixed)
+    for name, at in (("lzw.tif", "a.TIFF"), ("full444.avif", "b.avif"), ("lossless.heic", "c.heic"), ("bits1.tif", "d.tif")):
+        shutil.copy(os.path.join(PICTURES, name), os.path.join(mixed, at))
+    listed = lines("classify", mixed)
+    check("they are pictures of a folder", all(os.path.join(mixed, n) in json.dumps(listed) for n in ("a.TIFF", "b.avif", "c.heic", "d.tif")), listed)
     for name, package in names.items():
         code, found, err = lines("classify", os.path.join(PICTURES, name))
         if "apt-get install " + package in err:

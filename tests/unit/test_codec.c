@@ -114,6 +114,26 @@ static void test_avif(void **state) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) expect_pixels(names[i], 1);
 }
 
+/* A file of the general brand that holds AVIF is decoded as AVIF. */
+static void test_general_brand(void **state) {
+    (void)state;
+    size_t n;
+    kf_image as_avif, as_heif;
+    unsigned char *file = slurp("small420.avif", &n);
+    if (!is_loaded("small420.avif")) {
+        free(file);
+        skip();
+    }
+    assert_int_equal(kf_image_load_memory(file, n, NULL, &as_avif, NULL), KF_OK);
+    memcpy(file + 8, "mif1", 4);
+    assert_string_equal(kf_image_format(file, 12), "HEIF");
+    assert_int_equal(kf_image_load_memory(file, n, NULL, &as_heif, NULL), KF_OK);
+    assert_memory_equal(as_avif.pixels, as_heif.pixels, as_avif.stride * (size_t)as_avif.height);
+    kf_image_free(&as_avif);
+    kf_image_free(&as_heif);
+    free(file);
+}
+
 static void test_heic(void **state) {
     (void)state;
     if (!is_loaded("lossless.heic")) skip();
@@ -375,21 +395,14 @@ static void test_pnm_forms(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_formats),
-        cmocka_unit_test(test_more_formats),
-        cmocka_unit_test(test_tiff),
-        cmocka_unit_test(test_avif),
-        cmocka_unit_test(test_heic),
-        cmocka_unit_test(test_empty_promises),
-        cmocka_unit_test(test_tolerated_damage),
-        cmocka_unit_test(test_orientations),
-        cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
-        cmocka_unit_test(test_truncation),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_pnm_forms),
-        cmocka_unit_test(test_encode),
-        cmocka_unit_test(test_scans),
-        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_formats),        cmocka_unit_test(test_more_formats),
+        cmocka_unit_test(test_tiff),           cmocka_unit_test(test_avif),
+        cmocka_unit_test(test_heic),           cmocka_unit_test(test_general_brand),
+        cmocka_unit_test(test_empty_promises), cmocka_unit_test(test_tolerated_damage),
+        cmocka_unit_test(test_orientations),   cmocka_unit_test(test_no_exif_keeps_the_sensor_view),
+        cmocka_unit_test(test_truncation),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_pnm_forms),      cmocka_unit_test(test_encode),
+        cmocka_unit_test(test_scans),          cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_many_markers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
