@@ -250,7 +250,8 @@ def _rewrite(model: Any, out: Any, level: int, runs: int, form: str, input_shape
     qdq = ffi.new("kf_qdq_form *")
     _check(lib.kf_qdq_form_from_name(form.encode(), qdq, err), err)
     how.level, how.form, how.runs = level, qdq[0], runs
-    setattr(how, "import", import_options(watch, held, input_shape, arch, None))
+    held.append(import_options(watch, held, input_shape, arch, None))
+    setattr(how, "import", held[-1])  # borrowed, as every pointer in a structure is
     how.progress, how.user = lib.kf_py_progress, watch.handle
     path = find(model)
     try:
