@@ -8,9 +8,9 @@ import errno
 import os
 import sys
 import warnings
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, TypeVar
 
-from ._native import ffi, lib
+from ._native import ffi as ffi, lib as lib
 
 
 class Error(Exception):
@@ -174,7 +174,7 @@ class Watch:
         self.raised: Optional[BaseException] = None
         self.handle = ffi.new_handle(self)
 
-    def stop(self, function: Callable, *args: Any) -> int:
+    def stop(self, function: Callable[..., Any], *args: Any) -> int:
         """Call; 1 after an exception, or where it returned False: the C code stops."""
         if self.raised is not None:
             return 1
@@ -199,7 +199,7 @@ def warn(said: str) -> None:
     warnings.warn(said, stacklevel=depth)
 
 
-def _nothing(done: int, total: int) -> None:
+def _nothing(*_: Any) -> None:
     """Progress that nobody watches: Python handles signals while it runs, so that Ctrl-C stops the call."""
 
 
@@ -211,19 +211,29 @@ def _raised(kind: Any, value: BaseException, traceback: Any) -> None:
         watch.raised = watch.raised or value
 
 
-@ffi.def_extern(error=1, onerror=_raised)
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+def _extern(function: _F) -> _F:
+    """Make it the C function of its name. What returns a number stops the call with 1 where it raised."""
+    error = {"error": 1} if function.__annotations__["return"] == "int" else {}
+    ffi.def_extern(onerror=_raised, **error)(function)
+    return function
+
+
+@_extern
 def kf_py_progress(user: Any, done: int, total: int) -> int:
-    watch = ffi.from_handle(user)
+    watch: Watch = ffi.from_handle(user)
     return watch.stop(watch.progress or _nothing, done, total)
 
 
-@ffi.def_extern(error=1, onerror=_raised)
+@_extern
 def kf_py_progress64(user: Any, done: int, total: int) -> int:
-    watch = ffi.from_handle(user)
+    watch: Watch = ffi.from_handle(user)
     return watch.stop(watch.progress or _nothing, done, total)
 
 
-@ffi.def_extern(onerror=_raised)
+@_extern
 def kf_py_message(user: Any, message: Any) -> None:
     said = text(message) or ""
     if user != ffi.NULL:
@@ -232,7 +242,7 @@ def kf_py_message(user: Any, message: Any) -> None:
         warn(said)
 
 
-@ffi.def_extern(onerror=_raised)
+@_extern
 def kf_py_prediction(user: Any, prediction: Any) -> None:
-    watch = ffi.from_handle(user)
-    watch.stop(watch.prediction, prediction)
+    watch: Watch = ffi.from_handle(user)
+    watch.stop(watch.prediction or _nothing, prediction)

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Iterator, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Sequence, TYPE_CHECKING, Tuple
 
 from ._call import ArgumentError, Watch, check, destroyed, ffi, info, lib, new_error, options, path_bytes, text
 
@@ -46,7 +46,7 @@ class Graph:
     @property
     def nodes(self) -> int:
         """Nodes, as the graph is now."""
-        return self._info().n_nodes
+        return int(self._info().n_nodes)
 
     def save(self, path: Any) -> None:
         """Compile and write a `.kfx` file; it has its name only when it is complete. FileError, UnsupportedError."""
@@ -93,7 +93,7 @@ def graph(model: Any, *, input_shape: Optional[str] = None, arch: Optional[str] 
     path = None if memory else find(model)
     if path is not None and is_torch(path, _head(path)):
         return from_file(path, arch, labels=labels, preprocess=preprocess, resize=resize, input_shape=input_shape, **members)
-    held: list = []
+    held: List[Any] = []
     watch, out, err = Watch(), ffi.new("kf_graph **"), new_error()
     o = import_options(watch, held, input_shape, arch, preprocess)
     o.max_fold_bytes = max_fold_bytes
@@ -105,7 +105,7 @@ def graph(model: Any, *, input_shape: Optional[str] = None, arch: Optional[str] 
     return imported(out, status, err, path, watch, members, resize, labels)
 
 
-def import_options(watch: Watch, held: list, input_shape: Optional[str], arch: Optional[str],
+def import_options(watch: Watch, held: List[Any], input_shape: Optional[str], arch: Optional[str],
                    preprocess: Optional[str]) -> Any:
     """A kf_import_options; `held` keeps what it borrows."""
     o, err = options("kf_import_options"), new_error()
@@ -120,7 +120,7 @@ def import_options(watch: Watch, held: list, input_shape: Optional[str], arch: O
     return o
 
 
-def imported(out: Any, status: int, err: Any, path: Optional[str], watch: Watch, members: dict, resize: int,
+def imported(out: Any, status: int, err: Any, path: Optional[str], watch: Watch, members: Dict[str, Any], resize: int,
              labels: Any) -> Graph:
     """The outcome of an import, with what the caller says about it."""
     g = Graph(out[0], path) if out[0] != ffi.NULL else None
@@ -142,7 +142,7 @@ def _fields() -> Iterator[Tuple[int, Any]]:
         index += 1
 
 
-def _change(g: Graph, members: dict, resize: int) -> None:
+def _change(g: Graph, members: Dict[str, Any], resize: int) -> None:
     """Replace members of the preprocessing, as the command line does."""
     if not members and not resize:
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 import html as _html
 import os
 from dataclasses import dataclass, field
-from typing import Any, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ._call import Watch, check as _check, destroyed, ffi, info, lib, new_error, options, path_bytes, text
 from ._graph import import_options
@@ -12,7 +12,7 @@ from ._model import Model, find, load
 from ._progress import Progress, end, follow
 
 
-def _model(model: Any, importing: dict) -> Model:
+def _model(model: Any, importing: Dict[str, Any]) -> Model:
     return model if isinstance(model, Model) else load(model, **importing)
 
 
@@ -58,12 +58,13 @@ def _frame(page: str) -> str:
 def _page(call: Any, *args: Any) -> str:
     out, size, err = ffi.new("void **"), ffi.new("size_t *"), new_error()
     _check(call(*args, out, size, err), err)
-    return ffi.buffer(ffi.gc(out[0], lib.free), size[0])[:].decode("utf-8", "replace")
+    return bytes(ffi.buffer(ffi.gc(out[0], lib.free), size[0])).decode("utf-8", "replace")
 
 
 def _dataset(model: Model, data: Any, listed: Any, watch: Watch) -> Any:
     o, out, err, held = options("kf_dataset_options"), ffi.new("kf_dataset **"), new_error(), []
-    o.model, o.notice, o.user = model._open(), lib.kf_py_message, watch.handle
+    c = model._open()
+    o.model, o.notice, o.user = c, lib.kf_py_message, watch.handle
     if listed is not None:
         held.append(ffi.new("char[]", path_bytes(listed)))
         o.list = held[0]
@@ -379,7 +380,8 @@ class Architecture:
 
 def zoo() -> Tuple[Architecture, ...]:
     """The architectures that a checkpoint can have: what `arch` takes."""
-    raw, err, found = info("kf_zoo_entry"), new_error(), []
+    raw, err = info("kf_zoo_entry"), new_error()
+    found: List[Architecture] = []
     while lib.kf_zoo_get(len(found), raw, err) == lib.KF_OK:
         found.append(Architecture(text(raw.name) or "", (raw.width, raw.height), raw.parameters, raw.macs,
                                   raw.top1 or None, text(raw.source) or ""))
@@ -388,7 +390,8 @@ def zoo() -> Tuple[Architecture, ...]:
 
 def weights() -> Tuple[Weights, ...]:
     """The published weights that `pull` knows."""
-    raw, err, found = info("kf_weights"), new_error(), []
+    raw, err = info("kf_weights"), new_error()
+    found: List[Weights] = []
     while lib.kf_weights_get(len(found), raw, err) == lib.KF_OK:
         found.append(Weights(text(raw.name) or "", text(raw.repository) or "", text(raw.licence) or "", bool(raw.cached)))
     return tuple(found)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from typing import Any, Callable, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class Model:
     path; one that was made in memory does not.
     """
 
-    def __init__(self, c: Any, path: Optional[str], reload: Optional[dict], threads: int, labels: Any):
+    def __init__(self, c: Any, path: Optional[str], reload: Optional[Dict[str, Any]], threads: int, labels: Any):
         self._c = destroyed(c, "kf_model **", lib.kf_model_destroy)
         self._path = path
         self._reload = reload
@@ -275,7 +275,7 @@ class Model:
             single.__dict__.update(self.__dict__)
             single._c, single._threads, single._idle = self._open(), 1, deque()
             self.__dict__["_single"] = single  # another thread may have made one too; one of the two is enough
-        return single  # type: ignore[no-any-return]
+        return single
 
     def nv12(self, frame: Any, size: Tuple[int, int], k: int = 5, *, strides: Optional[Tuple[int, int]] = None,
              limited: Optional[bool] = None) -> Classification:
@@ -336,7 +336,7 @@ class Model:
 
     __call__ = run
 
-    def _ordered(self, inputs: Tuple[Any, ...], named: dict) -> Tuple[Any, ...]:
+    def _ordered(self, inputs: Tuple[Any, ...], named: Dict[str, Any]) -> Tuple[Any, ...]:
         names = [spec.name for spec in self.inputs]
         if len(inputs) + len(named) != len(names) or set(named) != set(names[len(inputs):]):
             raise ArgumentError(f"{len(inputs) + len(named)} inputs; this model takes {len(names)}: {', '.join(names)}")
@@ -431,7 +431,7 @@ def _planes(c: Any, frame: Any, width: int, height: int, strides: Optional[Tuple
     return data
 
 
-def _again(path: str, how: dict) -> Model:
+def _again(path: str, how: Dict[str, Any]) -> Model:
     return load(path, **how)
 
 

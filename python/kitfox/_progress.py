@@ -11,7 +11,7 @@ class _Bar:
     """A tqdm bar that follows (done, total)."""
 
     def __init__(self, what: str):
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
 
         self._bar = tqdm(desc=what, leave=False)
 

@@ -13,7 +13,7 @@ import struct
 import time
 import urllib.error
 import urllib.request
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ._call import ArgumentError, Cancelled, FileError, FormatError, LimitError, Watch
 from ._model import cache_folder
@@ -225,7 +225,7 @@ def _is_of(repository: str, path: str) -> bool:
             config = json.load(f)
         cfg = config.get("pretrained_cfg") or {}
         arch, _, tag = repository.partition("/")[2].partition(".")
-        return config.get("architecture") == arch and cfg.get("tag", tag) == tag
+        return bool(config.get("architecture") == arch and cfg.get("tag", tag) == tag)
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -263,7 +263,7 @@ def _places(name: str, file: str, output: Optional[str]) -> Tuple[str, str]:
 
 
 def _bring(path: str, name: str, repository: str, mirror: Optional[str], sha256: Optional[str], watch: Watch,
-           parts: list) -> str:
+           parts: List[Any]) -> str:
     """One file, from the hub's paths or a mirror's plain folders, still under its name as a part."""
     base = (mirror or HUB).rstrip("/")
     for url in [f"{base}/{repository}/resolve/main/{name}"] + ([f"{base}/{repository}/{name}"] if mirror else []):
@@ -295,7 +295,7 @@ def download(name: str, repository: str, file: str, mirror: Optional[str], outpu
         if sha256 is not None and sha256_of(path) != sha256:
             raise FormatError(f"{path}: the SHA-256 differs: {sha256} is asked for; replace it with force")
         return path
-    parts: list = []
+    parts: List[Any] = []
     kept = False
     try:
         if not keep:

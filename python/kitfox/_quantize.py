@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any, Iterable, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class Samples:
 
     def __init__(self) -> None:
         self.c: Any = ffi.NULL
-        self.held: list = []
+        self.held: List[Any] = []
 
     def read(self, folder: str, preprocess: Any, listed: Optional[str], limit: int, watch: Watch) -> None:
         """The pictures and .npy files of a folder. Files that cannot be read are left out, with a warning each."""
@@ -100,7 +100,7 @@ class Samples:
 _FLAGS = ("per_channel", "channel_scales", "bias_correction", "rounding", "cross", "equalize", "gain")
 
 
-def _names(values: Sequence[str], held: list) -> Any:
+def _names(values: Sequence[str], held: List[Any]) -> Any:
     strings = [ffi.new("char[]", str(v).encode()) for v in values]
     array = ffi.new("const char *[]", strings)
     held.extend(strings)
@@ -108,8 +108,8 @@ def _names(values: Sequence[str], held: list) -> Any:
     return array
 
 
-def _settings(watch: Watch, held: list, target_drop: Optional[float], target_cosine: Optional[float], method: str,
-              percentile: float, lists: dict, max_int16_macs: float, threads: int, flags: dict) -> Any:
+def _settings(watch: Watch, held: List[Any], target_drop: Optional[float], target_cosine: Optional[float], method: str,
+              percentile: float, lists: Dict[str, Any], max_int16_macs: float, threads: int, flags: Dict[str, Any]) -> Any:
     q, err = options("kf_quantize_options"), new_error()
     kind = ffi.new("kf_range_method *")
     check(lib.kf_range_method_from_name(method.encode(), kind, err), err)
@@ -131,7 +131,8 @@ def _settings(watch: Watch, held: list, target_drop: Optional[float], target_cos
 
 
 def _nodes(g: Any) -> Tuple[QuantizedNode, ...]:
-    raw, err, found = info("kf_quantized_node"), new_error(), []
+    raw, err = info("kf_quantized_node"), new_error()
+    found: List[QuantizedNode] = []
     while lib.kf_graph_quantized_node(g, len(found), raw, err) == lib.KF_OK:
         found.append(QuantizedNode(text(raw.name) or "", text(raw.op) or "", text(lib.kf_quantized_type(raw.dtype)) or "",
                                    raw.threshold, raw.cosine, raw.sqnr, raw.macs))
@@ -154,7 +155,7 @@ def _write_page(path: Any, judge: Any, g: Any, model: str, out: str) -> None:
     check(lib.kf_file_write(path_bytes(path), page, size[0], 0, err), err, os.fsdecode(path))
 
 
-def _float_graph(model: Any, importing: dict) -> Tuple[Graph, str]:
+def _float_graph(model: Any, importing: Dict[str, Any]) -> Tuple[Graph, str]:
     if isinstance(model, Graph):
         if importing:
             raise ArgumentError(f"{sorted(importing)[0]}: say it where the graph is imported")
@@ -166,7 +167,7 @@ def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] =
              target_cosine: Optional[float] = None, max_int16_macs: float = 10.0, int16: Sequence[str] = (),
              int16_output: Sequence[str] = (), int16_weights: Sequence[str] = (), method: str = "mse",
              percentile: float = 99.99, calib_list: Any = None, limit: int = 200, data: Any = None, report: Any = None,
-             threads: int = 0, progress: Progress = None, importing: Optional[dict] = None,
+             threads: int = 0, progress: Progress = None, importing: Optional[Dict[str, Any]] = None,
              **switches: bool) -> Quantization:
     """Quantize a float network to 8 bits and write `out`, a `.kfx` file.
 
@@ -187,7 +188,7 @@ def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] =
     Ctrl-C stops within a second and leaves no half file. Errors: ArgumentError (samples that mean nothing), FileError,
     UnsupportedError (quantized already, a node), LimitError, Cancelled.
     """
-    held: list = []
+    held: List[Any] = []
     function = follow(progress, "quantizing")
     watch = Watch(function)
     out, err = os.fsdecode(os.fspath(out)), new_error()
@@ -203,7 +204,7 @@ def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] =
 
 
 def _run(g: Graph, name: str, calib: Any, out: str, q: Any, watch: Watch, calib_list: Any, limit: int, data: Any,
-         report: Any, threads: int, held: list) -> Quantization:
+         report: Any, threads: int, held: List[Any]) -> Quantization:
     c, facts, err, samples = g._open(), g._info(), new_error(), Samples()
     if facts.quantized:
         raise UnsupportedError(f"{name}: it is quantized already; give the float model that it was made from", "unsupported")
@@ -236,7 +237,7 @@ def _run(g: Graph, name: str, calib: Any, out: str, q: Any, watch: Watch, calib_
         raise
 
 
-def _judge(g: Graph, data: Any, threads: int, watch: Watch, held: list) -> Any:
+def _judge(g: Graph, data: Any, threads: int, watch: Watch, held: List[Any]) -> Any:
     o, out, err = options("kf_judge_options"), ffi.new("kf_judge **"), new_error()
     if data is not None:
         folder = ffi.new("char[]", path_bytes(data))

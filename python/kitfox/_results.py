@@ -96,8 +96,9 @@ class Classification(Sequence[Score]):
             return f"<p>{html.escape(str(self.error))}</p>"
         row = ("<tr><td style='text-align:left'>{}</td><td style='min-width:12em'><div style='background:#4477aa;"
                "height:.9em;width:{:.2f}%'></div></td><td style='text-align:right'>{:.2f} %</td></tr>")
-        name = lambda s: html.escape(s.label if s.label is not None else f"class {s.index}")
-        return "<table>" + "".join(row.format(name(s), 100 * s.score, 100 * s.score) for s in self._top) + "</table>"
+        names = [html.escape(s.label if s.label is not None else f"class {s.index}") for s in self._top]
+        rows = [row.format(name, 100 * s.score, 100 * s.score) for name, s in zip(names, self._top)]
+        return "<table>" + "".join(rows) + "</table>"
 
 
 @dataclass(frozen=True)

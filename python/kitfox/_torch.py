@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def _array(name: str, value: Any) -> Tuple[np.ndarray, str]:
             raise ArgumentError(f"{name}: the type {value.dtype} is not read")
         value = value.detach().cpu().contiguous()
         if kind == "KF_BF16":
-            import torch  # the user's own: the tensor came from it
+            import torch  # type: ignore[import-not-found,unused-ignore]  # the user's own: the tensor came from it
 
             value = value.view(torch.int16)
         return np.ascontiguousarray(value.numpy()), kind
@@ -36,7 +36,7 @@ def _array(name: str, value: Any) -> Tuple[np.ndarray, str]:
     return array, kind
 
 
-def _tensors(state: Mapping[str, Any], held: list) -> Any:
+def _tensors(state: Mapping[str, Any], held: List[Any]) -> Any:
     c = ffi.new("kf_tensor[]", max(1, len(state)))
     for t, (name, value) in zip(c, state.items()):
         array, kind = _array(name, value)
@@ -82,10 +82,10 @@ def from_state_dict(state: Mapping[str, Any], arch: Optional[str] = None, *, lab
 
 
 def _from(state: Mapping[str, Any], arch: Optional[str], path: Optional[str], labels: Any, preprocess: Optional[str],
-          resize: int, input_shape: Optional[str], members: dict) -> Graph:
+          resize: int, input_shape: Optional[str], members: Dict[str, Any]) -> Graph:
     if not isinstance(state, Mapping):
         raise ArgumentError(f"a state dictionary is needed; this is {type(state).__name__}")
-    held: list = []
+    held: List[Any] = []
     state, watch, out, err = _bare(state), Watch(), ffi.new("kf_graph **"), new_error()
     o = import_options(watch, held, input_shape, None, preprocess)
     tensors = _tensors(state, held)

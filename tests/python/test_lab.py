@@ -188,12 +188,13 @@ compiler_parameters:
 @case
 def a_yaml_of_the_zoo(top):
     onnx, config = os.path.join(top, "m.onnx"), os.path.join(top, "c.yaml")
+    os.chdir(top)  # where the log of the verb goes
     kitfox.export_onnx(CHECKPOINT, onnx, runs=1)
     with open(config, "w") as f:
         f.write(YAML.format(model=onnx, data=EXAMPLES))
     q, said = quietly(kitfox.quantize_config, config, report=os.path.join(top, "r.html"))
     mine = read(q.path)
-    code, out, err = run("quantize", config)
+    code, out, err = run("quantize", config, cwd=top)
     check("the verb's bytes", code == 0 and read(os.path.join(top, "out", "m.kfx")) == mine, err)
     check("its log", "Cosine" in q.log and q.path.endswith("out/m.kfx") and b"<html" in read(os.path.join(top, "r.html")))
     check("a key without meaning: a warning", "compile_mode" in said or "latency" in said, said)
@@ -224,6 +225,28 @@ def progress_is_told(top):
         fails(f"{name}: an exception of progress comes out as it is", Mine, "of the caller", call, broken)
         fails(f"{name}: False stops", kitfox.Cancelled, "", call, lambda done, total: False)
     check("nothing half-written", sorted(os.listdir(top)) == ["d"], os.listdir(top))
+
+
+@case
+def ctrl_c_in_the_first_instruction_of_a_callback(top):
+    """Python raises KeyboardInterrupt wherever it is, also before a callback's first line: it must not get lost."""
+    folder = labelled(os.path.join(top, "d"))
+    hits = []
+
+    def trace(frame, event, arg):
+        if frame.f_code.co_name == "kf_py_progress" and not hits:
+            hits.append(event)
+            sys.settrace(None)
+            raise KeyboardInterrupt
+
+    sys.settrace(trace)
+    try:
+        kitfox.evaluate("everyday10", folder, threads=1)
+        check("KeyboardInterrupt comes out", False, "evaluate returned")
+    except KeyboardInterrupt:
+        check("KeyboardInterrupt comes out", hits == ["call"], hits)
+    finally:
+        sys.settrace(None)
 
 
 @case

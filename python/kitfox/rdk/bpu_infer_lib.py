@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Tuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from . import _board
 class _Properties:
     """`tensorLayout` and `tensorType` by the board's names."""
 
-    def __init__(self, kind: str, layout: str, shape: tuple):
+    def __init__(self, kind: str, layout: str, shape: Tuple[int, ...]):
         self.tensorType, self.tensorLayout, self.validShape = kind, layout, shape
 
     def __repr__(self) -> str:

@@ -28,7 +28,7 @@ class HB_HBMRuntime:
     """One or several models by name. Properties are dictionaries from the model's name, as on the board."""
 
     def __init__(self, path: Union[str, Sequence[str]]):
-        paths = path if isinstance(path, (list, tuple)) else [path]
+        paths: Sequence[Any] = path if isinstance(path, (list, tuple)) else [path]
         self._models: Dict[str, Any] = {}
         for p in paths:
             name = os.path.splitext(os.path.basename(os.fsdecode(p)))[0]
@@ -101,9 +101,11 @@ class HB_HBMRuntime:
     @property
     def input_strides(self) -> Dict[str, Dict[str, List[int]]]:
         """In bytes, of dense arrays."""
-        size = lambda m: 1 if m.preprocess is not None else 4
-        strides = lambda shape, n: [n * int(np.prod(shape[k + 1:])) for k in range(len(shape))]
-        return self._all(lambda m: {i.name: strides(self._packed(m, i), size(m)) for i in m.inputs})
+
+        def strides(shape: List[int], n: int) -> List[int]:
+            return [n * int(np.prod(shape[k + 1:])) for k in range(len(shape))]
+
+        return self._all(lambda m: {i.name: strides(self._packed(m, i), 1 if m.preprocess is not None else 4) for i in m.inputs})
 
     @property
     def input_descs(self) -> Dict[str, Dict[str, str]]:

@@ -29,7 +29,7 @@ def register() -> None:
         if not _there(name):
             package = types.ModuleType(name, "KitFox stands in for this package of the board.")
             package.pyeasy_dnn = pyeasy_dnn  # type: ignore[attr-defined]
-            package.__path__ = []  # type: ignore[attr-defined]
+            package.__path__ = []
             sys.modules[name] = package
             sys.modules[name + ".pyeasy_dnn"] = pyeasy_dnn
     if not _there("hbm_runtime"):
