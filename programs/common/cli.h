@@ -174,6 +174,8 @@ typedef struct cli_verb {
 } cli_verb;
 /** The verbs of this program; the last one has no name. */
 extern const cli_verb cli_verbs[];
+/** Names by which this program is the verb `rdk` with that tool; the last one is NULL. */
+extern const char *const cli_tools[];
 
 /** One function per verb; argv[0] is the verb. */
 int cmd_classify(int argc, char **argv);
@@ -188,6 +190,7 @@ int cmd_quantize(int argc, char **argv);
 int cmd_compare(int argc, char **argv);
 int cmd_simplify(int argc, char **argv);
 int cmd_pull(int argc, char **argv);
+int cmd_rdk(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_stream(int argc, char **argv);
 int cmd_verify(int argc, char **argv);

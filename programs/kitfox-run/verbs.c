@@ -10,3 +10,5 @@ const cli_verb cli_verbs[] = {
     {"bench", cmd_bench, "latency, frames per second, memory"},
     {NULL, NULL, NULL},
 };
+
+const char *const cli_tools[] = {NULL};

@@ -77,7 +77,23 @@ static int unknown_verb(const char *word) {
     return EXIT_USAGE;
 }
 
+/* A link with the name of a tool of the board: `hb_mapper ...` is `kitfox rdk hb_mapper ...`. */
+static char **as_tool(int *argc, char **argv) {
+    static char **grown; /* as long as the program runs */
+    for (const char *const *tool = cli_tools; *argc > 0 && *tool; tool++) {
+        if (strcmp(cli_base_name(argv[0]), *tool) != 0) continue;
+        grown = calloc((size_t)*argc + 3, sizeof *grown);
+        if (!grown) return argv;
+        grown[0] = argv[0], grown[1] = "rdk", grown[2] = (char *)*tool;
+        memcpy(grown + 3, argv + 1, (size_t)(*argc - 1) * sizeof *grown);
+        *argc += 2;
+        return grown;
+    }
+    return argv;
+}
+
 int main(int argc, char **argv) {
+    argv = as_tool(&argc, argv);
     cli_terminal_install();
     if (argc < 2) {
         usage(stderr);

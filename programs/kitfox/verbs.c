@@ -18,5 +18,8 @@ const cli_verb cli_verbs[] = {
     {"zoo", cmd_zoo, "architectures that a checkpoint can have"},
     {"bench", cmd_bench, "latency, frames per second, memory"},
     {"pull", cmd_pull, "published weights by name"},
+    {"rdk", cmd_rdk, "hb_mapper, hrt_model_exec and hb_perf, by their names and flags"},
     {NULL, NULL, NULL},
 };
+
+const char *const cli_tools[] = {"hb_mapper", "hrt_model_exec", "hb_perf", NULL};

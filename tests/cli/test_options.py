@@ -21,7 +21,7 @@ OPTION = re.compile(r"^ +(?:-(.), )?\s*--([\w-]+)(?:=(\S+))?", re.M)
 TWO_MEANINGS = {"list": {"pull"}, "frames": {"check"}}
 # Which verbs have what several verbs share: those in which it has an effect.
 SHARED_BY = {
-    "json": set(VERBS),
+    "json": set(VERBS) - {"rdk"},  # its tools have their own flags
     "labels": {"classify", "stream", "info", "import", "check", "quantize", "compare", "eval"},
     "preprocess": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench"},
     "input-shape": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench", "simplify", "export"},

@@ -8,16 +8,17 @@
 #include <string.h>
 
 #include "common/cli.h"
+#include "kitfox/rdk.h"
 
 enum { MAX_ARGS = 64, DEPTH = 4 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static int (*const VERBS[])(int, char **) = {cmd_classify, cmd_run,   cmd_info,     cmd_import, cmd_simplify,
-                                             cmd_export,   cmd_check, cmd_quantize, cmd_zoo,    cmd_compare,
-                                             cmd_eval,     cmd_bench, cmd_pull,     cmd_stream, cmd_verify};
-static const char *const NAMES[] = {"classify", "run",     "info", "import", "simplify", "export", "check", "quantize",
-                                    "zoo",      "compare", "eval", "bench",  "pull",     "stream", "verify"};
+static int (*const VERBS[])(int, char **) = {
+    cmd_classify, cmd_run,     cmd_info, cmd_import, cmd_simplify, cmd_export, cmd_check,  cmd_quantize,
+    cmd_zoo,      cmd_compare, cmd_eval, cmd_bench,  cmd_pull,     cmd_stream, cmd_verify, cmd_rdk};
+static const char *const NAMES[] = {"classify", "run",     "info", "import", "simplify", "export", "check",  "quantize",
+                                    "zoo",      "compare", "eval", "bench",  "pull",     "stream", "verify", "rdk"};
 enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
 
 static jmp_buf refusal[DEPTH];
@@ -92,6 +93,23 @@ static void as_options(const char *text) {
     else if (!err.text[0]) abort();
 }
 
+/* `rdk TOOL FLAGS`: a tool would run, so that its flags alone are read. */
+static bool as_tool(int argc, char **argv) {
+    static const rdk_flag *const tables[] = {rdk_exec_flags, rdk_checker_flags, rdk_makertbin_flags, rdk_page_flags};
+    static const char *const names[] = {"hrt_model_exec", "hb_mapper", "hb_mapper", "hb_perf"};
+    bool any = false;
+    for (int i = 0; i < 4 && argc > 1 && strcmp(argv[0], "rdk") == 0; i++) {
+        const char *word = NULL;
+        const rdk_tool tool = {names[i], "", "", tables[i], i == 0, i < 3 ? NULL : &word};
+        rdk_value values[RDK_MOST_FLAGS];
+        int status = -1;
+        if (strcmp(argv[1], names[i]) != 0) continue;
+        if (!rdk_parse(&tool, argc - 1, argv + 1, values, &status) && status == -1) abort();
+        any = true;
+    }
+    return any;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *argv[MAX_ARGS + 1] = {0}, *copy = malloc(size + 1);
     int argc = 0;
@@ -103,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         at += strcspn(at, "\n");
         if (!*at) break;
     }
-    for (int i = 0; i < N_VERBS; i++)
+    for (int i = 0; i < N_VERBS && !as_tool(argc, argv); i++)
         if (strcmp(argv[0], NAMES[i]) == 0 && VERBS[i](argc, argv) != EXIT_USAGE) abort();
     as_options(argv[argc - 1]); /* the last: argp has sorted the options before the rest */
     free(copy);
