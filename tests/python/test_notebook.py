@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 """examples/MobileNetV3.ipynb: its kept outputs can be read anywhere, and it gives them again from top to bottom.
 
-Usage: test_notebook.py KITFOX, by a Python that has the package, nbclient, ipykernel and matplotlib (docs/SCALE.md).
-Exit status 77 where these are missing. What depends on the machine is marked in the cell: "varies" (times) and
+Usage: test_notebook.py KITFOX, by a Python that has the package, nbclient, ipykernel and matplotlib (lab.py). What depends on the machine is marked in the cell: "varies" (times) and
 "imagenet" (files that are not part of the repository).
 """
-import importlib.util
 import os
 import re
 import sys
 
-from common import HAVE_SHARED, ROOT, SHARED, case, check, run_cases
+from lab import need
 
-NEEDED = ("nbformat", "nbclient", "ipykernel", "matplotlib", "PIL")
-MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+need("kitfox", "nbformat", "nbclient", "ipykernel", "matplotlib", "PIL")
+
+from common import HAVE_SHARED, ROOT, SHARED, case, check, run_cases  # noqa: E402
+
 NOTEBOOK = os.path.join(ROOT, "examples", "MobileNetV3.ipynb")
 NUMBER = re.compile(r"(-?\d+\.\d+)")
 NEAR = 2e-3  # float32 sums run in another order on other kernels
@@ -102,7 +102,4 @@ def with_the_repository_alone(folder):
 
 
 if __name__ == "__main__":
-    if MISSING:
-        print(f"SKIP: {', '.join(MISSING)} cannot be imported by {sys.executable}")
-        sys.exit(77)
     sys.exit(run_cases())
