@@ -45,7 +45,7 @@ def owner_of_include(name, floors):
     if os.path.exists(os.path.join(ROOT, "src/lab", name)):
         return "src/lab"
     top = name.split("/")[0]
-    return "programs/common" if top == "common" else "src/" + top
+    return "programs/" + top if top in ("common", "serve") else "src/" + top
 
 
 def check_includes(path, text, floors, allowed):
