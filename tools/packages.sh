@@ -1,6 +1,6 @@
 # Debian packages that demo.sh and test.sh need, and how to install the missing ones. Sourced, not run.
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev
-  libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev
+  libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev libmicrohttpd-dev zlib1g-dev
   fonts-dejavu-core)
 TEST_PACKAGES=(libcmocka-dev python3 python3-venv python3-dev)
 # Loaded at run time, for TIFF, AVIF and HEIC: tests of these are skipped without. Debian 13 has libavif16.
@@ -9,7 +9,7 @@ FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it ca
 # To build for 64-bit Arm and run that here. onnx.proto is that of the native libonnx-dev, beside which the arm64 one does
 # not configure.
 AARCH64_RUNTIME_PACKAGES=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user)
-AARCH64_RUNTIME_PACKAGES+=({libc6-dev,pkg-config,libjansson-dev,libjpeg62-turbo-dev,libspng-dev,libwebp-dev,libcmocka-dev}:arm64)
+AARCH64_RUNTIME_PACKAGES+=({libc6-dev,pkg-config,libjansson-dev,libjpeg62-turbo-dev,libspng-dev,libwebp-dev,libcmocka-dev,zlib1g-dev}:arm64)
 AARCH64_PACKAGES=("${AARCH64_RUNTIME_PACKAGES[@]}")
 AARCH64_PACKAGES+=({libprotobuf-c-dev,libyaml-dev,libcairo2-dev,libcurl4-openssl-dev}:arm64)
 

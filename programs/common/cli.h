@@ -194,5 +194,6 @@ int cmd_rdk(int argc, char **argv);
 int cmd_export(int argc, char **argv);
 int cmd_stream(int argc, char **argv);
 int cmd_verify(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ const cli_verb cli_verbs[] = {
     {"compare", cmd_compare, "how far two models agree on pictures"},
     {"eval", cmd_eval, "top-1 and top-5 on a labelled folder"},
     {"verify", cmd_verify, "does this machine compute what the model file says"},
+    {"serve", cmd_serve, "an HTTP server: Open Inference Protocol, pictures, a page"},
     {"zoo", cmd_zoo, "architectures that a checkpoint can have"},
     {"bench", cmd_bench, "latency, frames per second, memory"},
     {"pull", cmd_pull, "published weights by name"},
