@@ -17,16 +17,16 @@ typedef struct wishes {
 } wishes;
 
 static void put_top(const sv_model *m, const kf_score *top, size_t n, sv_text *to) {
-    sv_text_bytes(to, "\"top\":[", 7);
+    sv_text_put(to, "\"top\":[");
     for (size_t i = 0; i < n; i++) {
         const char *label = kf_model_label(m->model, top[i].index);
         sv_text_add(to, "%s{\"index\":%d,\"label\":", i ? "," : "", top[i].index);
         sv_text_string(to, label);
-        sv_text_bytes(to, ",\"score\":", 9);
+        sv_text_put(to, ",\"score\":");
         sv_text_number(to, top[i].score);
-        sv_text_bytes(to, "}", 1);
+        sv_text_put(to, "}");
     }
-    sv_text_bytes(to, "]", 1);
+    sv_text_put(to, "]");
 }
 
 /* The pixels that the network sees, as a URL of their own. */
@@ -36,9 +36,9 @@ static void put_view(const kf_image *seen, sv_text *to) {
     if (kf_image_encode_jpeg(seen, VIEW_QUALITY, &jpeg, &bytes, NULL) != KF_OK) return;
     char *text = malloc(bytes / 3 * 4 + 5);
     if (text) {
-        sv_text_bytes(to, ",\"view\":\"data:image/jpeg;base64,", 33);
+        sv_text_put(to, ",\"view\":\"data:image/jpeg;base64,");
         sv_text_bytes(to, text, sv_base64_of(jpeg, bytes, text));
-        sv_text_bytes(to, "\"", 1);
+        sv_text_put(to, "\"");
     }
     free(text);
     free(jpeg);
@@ -58,12 +58,12 @@ static int put_picture(const sv_model *m, kf_session *session, const sv_bytes *p
     a->decode += decode, a->compute += all - decode;
     if (st != KF_OK) {
         kf_image_free(&seen);
-        sv_text_bytes(to, "{\"error\":", 9);
+        sv_text_put(to, "{\"error\":");
         sv_text_string(to, err.text);
-        sv_text_bytes(to, "}", 1);
+        sv_text_put(to, "}");
         return sv_status_of(st, &a->cause);
     }
-    sv_text_bytes(to, "{", 1);
+    sv_text_put(to, "{");
     put_top(m, top, found, to);
     if (seen.pixels) put_view(&seen, to);
     kf_image_free(&seen);
@@ -97,11 +97,11 @@ static void answer(const sv_model *m, kf_session *session, const sv_bytes *parts
                    int64_t deadline, float *scores, sv_answer *a) {
     sv_text t = {0};
     int status = 200;
-    sv_text_bytes(&t, "{\"model\":", 9);
+    sv_text_put(&t, "{\"model\":");
     sv_text_string(&t, m->name);
-    sv_text_bytes(&t, ",\"pictures\":[", 13);
+    sv_text_put(&t, ",\"pictures\":[");
     for (size_t i = 0; i < n; i++) {
-        if (i) sv_text_bytes(&t, ",", 1);
+        if (i) sv_text_put(&t, ",");
         if (deadline && sv_now() > deadline) {
             sv_text_free(&t);
             sv_answer_error(a, 504, SV_TIMEOUT, "the time of the request was over before all pictures were computed");
@@ -110,7 +110,7 @@ static void answer(const sv_model *m, kf_session *session, const sv_bytes *parts
         int one = put_picture(m, session, &parts[i], w, scores, a, &t);
         if (one != 200) status = one;
     }
-    sv_text_bytes(&t, "]}\n", 3);
+    sv_text_put(&t, "]}\n");
     a->status = n > 1 && a->pictures ? 200 : status; /* of several the good ones count */
     if (a->status == 200) a->cause = SV_NONE;
     a->type = "application/json";

@@ -330,7 +330,7 @@ static const char *path_of(const char *url) {
 static bool answers_now(const exchange *x) {
     bool body = x->announced > 0 || header((void *)(uintptr_t)x, "Transfer-Encoding");
     bool much = x->announced > 0 && (size_t)x->announced / DROPPED > x->h->o.max_body;
-    return x->refused && (!body || much || header((void *)(uintptr_t)x, "Expect"));
+    return x->refused && (!body || much || x->answer.status == 501 || header((void *)(uintptr_t)x, "Expect"));
 }
 
 static enum MHD_Result begin(sv_http *h, struct MHD_Connection *c, const char *url, const char *method, void **state) {

@@ -301,6 +301,9 @@ static kf_status read_output(reader *r, json_t *object, bool binary) {
     if (!name) KF_FAIL(r->err, KF_ERR_ARGUMENT, "an output needs a \"name\"");
     int output = output_by_name(r->m, name);
     if (output < 0) KF_FAIL(r->err, KF_ERR_ARGUMENT, "model %s has no output %.200s", r->m->name, name);
+    for (int i = 0; i < r->f->n_wanted; i++)
+        if (r->f->wanted[i].output == output)
+            KF_FAIL(r->err, KF_ERR_ARGUMENT, "output %.200s is asked for twice", name);
     KF_TRY(flag_of(p, "binary_data", &binary, r->err));
     KF_TRY(whole_of(p, "classification", 0, SV_MAX_CLASSES, &classes, r->err));
     if (classes && r->m->outputs[output].dtype != KF_F32)

@@ -25,17 +25,17 @@ static double number(const kf_tensor *t, const void *data, size_t i) {
 static void put_shape(sv_text *json, const kf_tensor *t, int64_t batch) {
     for (int i = 0; i < t->rank; i++)
         sv_text_add(json, "%s%lld", i ? "," : "[", (long long)(i ? t->shape[i] : t->shape[0] * batch));
-    sv_text_bytes(json, "]", 1);
+    sv_text_put(json, "]");
 }
 
 static void put_numbers(sv_text *json, const kf_tensor *t, const void *data, size_t n) {
-    sv_text_bytes(json, ",\"data\":[", 9);
+    sv_text_put(json, ",\"data\":[");
     for (size_t i = 0; i < n; i++) {
-        if (i) sv_text_bytes(json, ",", 1);
+        if (i) sv_text_put(json, ",");
         if (t->dtype == KF_F32) sv_text_number(json, number(t, data, i));
         else sv_text_add(json, "%.0f", number(t, data, i));
     }
-    sv_text_bytes(json, "]", 1);
+    sv_text_put(json, "]");
 }
 
 /* ---- classification ---------------------------------------------------------------------------------------------- */
@@ -70,7 +70,7 @@ static void put_classes(const sv_model *m, const sv_wanted *w, const float *scor
                         sv_text *json, sv_text *binary) {
     size_t at[SV_MAX_CLASSES + 1], k = (size_t)w->classes < n ? (size_t)w->classes : n, start = binary->bytes;
     sv_text_add(json, ",\"datatype\":\"BYTES\",\"shape\":[%lld,%zu]", (long long)images, k);
-    if (!w->binary) sv_text_bytes(json, ",\"data\":[", 9);
+    if (!w->binary) sv_text_put(json, ",\"data\":[");
     for (int64_t i = 0; i < images; i++) {
         size_t found = largest(scores + (size_t)i * n, n, k, at);
         for (size_t c = 0; c < k; c++) {
@@ -79,13 +79,13 @@ static void put_classes(const sv_model *m, const sv_wanted *w, const float *scor
             if (one.failed) sv_text_lose(w->binary ? binary : json);
             if (w->binary) put_length(binary, one.bytes), sv_text_bytes(binary, one.data, one.bytes);
             else {
-                if (i || c) sv_text_bytes(json, ",", 1);
+                if (i || c) sv_text_put(json, ",");
                 sv_text_string(json, one.data ? one.data : "");
             }
             sv_text_free(&one);
         }
     }
-    if (!w->binary) sv_text_bytes(json, "]", 1);
+    if (!w->binary) sv_text_put(json, "]");
     else sv_text_add(json, ",\"parameters\":{\"binary_data_size\":%zu}", binary->bytes - start);
 }
 
@@ -108,23 +108,23 @@ static void put_output(const sv_model *m, const sv_infer *f, int k, const void *
             sv_text_bytes(binary, data, n * kf_dtype_size(t->dtype));
         } else put_numbers(json, t, data, n);
     }
-    sv_text_bytes(json, "}", 1);
+    sv_text_put(json, "}");
 }
 
 void sv_infer_write(const sv_model *m, const sv_infer *f, void *const *outputs, sv_answer *a) {
     sv_text json = {0}, binary = {0};
     int64_t start = sv_now();
     bool any = false;
-    sv_text_bytes(&json, "{\"model_name\":", 14);
+    sv_text_put(&json, "{\"model_name\":");
     sv_text_string(&json, m->name);
     sv_text_add(&json, ",\"model_version\":\"" SV_VERSION "\"");
-    if (f->id) sv_text_bytes(&json, ",\"id\":", 6), sv_text_string(&json, f->id);
-    sv_text_bytes(&json, ",\"outputs\":[", 12);
+    if (f->id) sv_text_put(&json, ",\"id\":"), sv_text_string(&json, f->id);
+    sv_text_put(&json, ",\"outputs\":[");
     for (int k = 0; k < f->n_wanted; k++) {
         put_output(m, f, k, outputs[k], &json, &binary);
         any |= f->wanted[k].binary;
     }
-    sv_text_bytes(&json, "]}", 2);
+    sv_text_put(&json, "]}");
     size_t head = json.bytes;
     if (any) sv_text_bytes(&json, binary.data, binary.bytes);
     bool failed = json.failed || binary.failed;

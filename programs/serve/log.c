@@ -26,9 +26,9 @@ static void as_json(const sv_request *r, const sv_answer *a, uint64_t dropped, c
     char path[MAX_PATH];
     sv_text_add(t, "{\"time\":\"%s\",\"peer\":", when);
     sv_text_string(t, r->peer);
-    sv_text_bytes(t, ",\"method\":", 10);
+    sv_text_put(t, ",\"method\":");
     sv_text_string(t, r->method);
-    sv_text_bytes(t, ",\"path\":", 8);
+    sv_text_put(t, ",\"path\":");
     snprintf(path, sizeof path, "%s", r->path);
     sv_text_string(t, path);
     sv_text_add(t, ",\"status\":%d,\"bytes_in\":%zu,\"bytes_out\":%zu,\"pictures\":%d", a->status, r->bytes, a->bytes,

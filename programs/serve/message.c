@@ -21,9 +21,9 @@ void sv_answer_free(sv_answer *a) {
 void sv_answer_error(sv_answer *a, int status, sv_cause cause, const char *text) {
     sv_text t = {0};
     sv_answer_free(a);
-    sv_text_bytes(&t, "{\"error\":", 9);
+    sv_text_put(&t, "{\"error\":");
     sv_text_string(&t, text);
-    sv_text_bytes(&t, "}\n", 2);
+    sv_text_put(&t, "}\n");
     a->status = status, a->cause = cause, a->type = "application/json", a->json_bytes = 0;
     a->body = sv_text_take(&t, &a->bytes);
 }

@@ -12,7 +12,7 @@ static void put_steps(const sv_model *m, const kf_bench_result *r, sv_text *t) {
     for (int32_t i = 0; i < r->n_steps; i++) {
         kf_step_info step = {.size = sizeof step};
         if (kf_model_step(m->model, i, &step, NULL) != KF_OK) continue;
-        sv_text_bytes(t, i ? ",{\"name\":" : "{\"name\":", i ? 9 : 8);
+        sv_text_put(t, i ? ",{\"name\":" : "{\"name\":");
         sv_text_string(t, step.name);
         sv_text_add(t, ",\"op\":\"%s\",\"kernel\":\"%s\",\"ms\":%.6f}", step.op, step.kernel, r->step_ms[i]);
     }
@@ -33,7 +33,7 @@ void sv_profile(const sv_model *m, sv_answer *a) {
     sv_text_add(&t, "{\"model\":\"%s\",\"cpu\":\"%s\",\"ms\":%.6f,\"steps\":[", m->name, kf_cpu_name(),
                 r.summary.median);
     put_steps(m, &r, &t);
-    sv_text_bytes(&t, "]}", 2);
+    sv_text_put(&t, "]}");
     kf_bench_free(&r);
     a->status = 200, a->type = "application/json";
     a->body = sv_text_take(&t, &a->bytes);

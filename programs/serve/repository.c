@@ -11,9 +11,9 @@ static void put_state(const sv_state *state, sv_text *t) {
         sv_text_add(t, "\"READY\",\"reason\":\"\",\"loads\":%d}", state->loads);
         return;
     }
-    sv_text_bytes(t, "\"UNAVAILABLE\",\"reason\":", 25);
+    sv_text_add(t, "\"UNAVAILABLE\",\"reason\":");
     sv_text_string(t, state->reason);
-    sv_text_bytes(t, "}", 1);
+    sv_text_put(t, "}");
 }
 
 static void answer_index(sv_service *s, bool only_ready, sv_answer *a) {
@@ -22,13 +22,13 @@ static void answer_index(sv_service *s, bool only_ready, sv_answer *a) {
     int n = 0;
     sv_models_scan(s->models);
     sv_service_count_models(s);
-    sv_text_bytes(&t, "[", 1);
+    sv_text_put(&t, "[");
     for (int i = 0; sv_models_at(s->models, i, &state); i++) {
         if (only_ready && !state.loads) continue;
-        if (n++) sv_text_bytes(&t, ",", 1);
+        if (n++) sv_text_put(&t, ",");
         put_state(&state, &t);
     }
-    sv_text_bytes(&t, "]", 1);
+    sv_text_put(&t, "]");
     sv_answer_text(a, &t, "application/json");
 }
 

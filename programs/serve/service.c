@@ -85,11 +85,11 @@ void sv_answer_text(sv_answer *a, sv_text *t, const char *type) {
 
 static void put_tensors(sv_text *t, const kf_tensor *tensors, int n) {
     for (int i = 0; i < n; i++) {
-        sv_text_bytes(t, i ? ",{\"name\":" : "{\"name\":", i ? 9 : 8);
+        sv_text_put(t, i ? ",{\"name\":" : "{\"name\":");
         sv_text_string(t, tensors[i].name);
         sv_text_add(t, ",\"datatype\":\"%s\",\"shape\":[-1", sv_datatype(tensors[i].dtype));
         for (int k = 1; k < tensors[i].rank; k++) sv_text_add(t, ",%lld", (long long)tensors[i].shape[k]);
-        sv_text_bytes(t, "]}", 2);
+        sv_text_put(t, "]}");
     }
 }
 
@@ -98,7 +98,7 @@ void sv_describe_model(const sv_model *m, sv_answer *a) {
     sv_text_add(&t, "{\"name\":\"%s\",\"versions\":[\"" SV_VERSION "\"],\"platform\":\"kitfox_kfx\",\"inputs\":[",
                 m->name);
     put_tensors(&t, m->inputs, m->info.n_inputs);
-    sv_text_bytes(&t, "],\"outputs\":[", 13);
+    sv_text_put(&t, "],\"outputs\":[");
     put_tensors(&t, m->outputs, m->info.n_outputs);
     const kf_preprocess *p = &m->info.preprocess;
     sv_text_add(&t,
@@ -146,13 +146,13 @@ static void answer_stats(sv_service *s, const char *model, sv_answer *a) {
     sv_text t = {0};
     sv_state state;
     int n = 0;
-    sv_text_bytes(&t, "{\"model_stats\":[", 16);
+    sv_text_put(&t, "{\"model_stats\":[");
     for (int i = 0; sv_models_at(s->models, i, &state); i++) {
         if (*model && strcmp(model, state.name) != 0) continue;
-        if (n++) sv_text_bytes(&t, ",", 1);
+        if (n++) sv_text_put(&t, ",");
         sv_metrics_stats(s->metrics, state.name, SV_VERSION, &t);
     }
-    sv_text_bytes(&t, "]}", 2);
+    sv_text_put(&t, "]}");
     sv_answer_text(a, &t, "application/json");
     if (*model && !n) no_model(a, model);
 }

@@ -32,6 +32,8 @@ void sv_text_bytes(sv_text *t, const void *data, size_t bytes) {
     t->data[t->bytes] = 0;
 }
 
+void sv_text_put(sv_text *t, const char *text) { sv_text_bytes(t, text, strlen(text)); }
+
 void sv_text_add(sv_text *t, const char *fmt, ...) {
     char line[512];
     va_list args;
@@ -60,8 +62,8 @@ static size_t character(const char *s, bool *bad) {
 
 static void put_character(sv_text *t, const char *s, size_t n, bool bad) {
     unsigned char c = (unsigned char)*s;
-    if (bad) sv_text_bytes(t, "\xef\xbf\xbd", 3);
-    else if (c == '"' || c == '\\') sv_text_bytes(t, c == '"' ? "\\\"" : "\\\\", 2);
+    if (bad) sv_text_put(t, "\xef\xbf\xbd");
+    else if (c == '"' || c == '\\') sv_text_put(t, c == '"' ? "\\\"" : "\\\\");
     else if (c < ' ' || c == 127) sv_text_add(t, "\\u%04x", c);
     else sv_text_bytes(t, s, n);
 }
@@ -70,20 +72,20 @@ void sv_text_string(sv_text *t, const char *s) {
     size_t n;
     bool bad;
     if (!s) {
-        sv_text_bytes(t, "null", 4);
+        sv_text_put(t, "null");
         return;
     }
-    sv_text_bytes(t, "\"", 1);
+    sv_text_put(t, "\"");
     for (; *s; s += n) {
         n = character(s, &bad);
         put_character(t, s, n, bad);
     }
-    sv_text_bytes(t, "\"", 1);
+    sv_text_put(t, "\"");
 }
 
 void sv_text_number(sv_text *t, double x) {
     if (isfinite(x)) sv_text_add(t, "%.9g", x);
-    else sv_text_bytes(t, "null", 4);
+    else sv_text_put(t, "null");
 }
 
 char *sv_text_take(sv_text *t, size_t *bytes) {

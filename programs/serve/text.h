@@ -15,6 +15,8 @@ typedef struct sv_text {
 } sv_text;
 
 void sv_text_bytes(sv_text *t, const void *data, size_t bytes);
+/** A text that ends with a zero. */
+void sv_text_put(sv_text *t, const char *text);
 void sv_text_add(sv_text *t, const char *fmt, ...) KF_PRINTF(2, 3);
 /** A JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. NULL becomes null. */
 void sv_text_string(sv_text *t, const char *s);
