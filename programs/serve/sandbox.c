@@ -22,12 +22,16 @@
 #endif
 
 #ifdef ARCHITECTURE
-/* No server needs these; who gets code to run in it would. A call of another architecture is refused as well. */
+/* No server needs these; who gets code to run in it would. A call of another architecture is refused as well. A
+ * sanitizer looks for leaks by ptrace. */
 static const int REFUSED[] = {
-    SYS_execve,  SYS_execveat, SYS_ptrace,      SYS_process_vm_readv, SYS_process_vm_writev, SYS_mount,
-    SYS_umount2, SYS_bpf,      SYS_init_module, SYS_finit_module,     SYS_kexec_load,        SYS_keyctl,
-    SYS_unshare, SYS_setns,    SYS_pivot_root,  SYS_perf_event_open,  SYS_userfaultfd,       SYS_chroot,
-    SYS_reboot,  SYS_swapon};
+    SYS_execve, SYS_execveat,    SYS_process_vm_readv, SYS_process_vm_writev, SYS_mount,  SYS_umount2,
+    SYS_bpf,    SYS_init_module, SYS_finit_module,     SYS_kexec_load,        SYS_keyctl, SYS_unshare,
+    SYS_setns,  SYS_pivot_root,  SYS_perf_event_open,  SYS_userfaultfd,       SYS_chroot,
+#ifndef __SANITIZE_ADDRESS__
+    SYS_ptrace,
+#endif
+    SYS_reboot, SYS_swapon};
 enum { N_REFUSED = sizeof REFUSED / sizeof *REFUSED, HEAD = 4 };
 
 static void filter_calls(void) {

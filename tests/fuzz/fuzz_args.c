@@ -15,10 +15,11 @@ enum { MAX_ARGS = 64, DEPTH = 4 };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static int (*const VERBS[])(int, char **) = {
-    cmd_classify, cmd_run,     cmd_info, cmd_import, cmd_simplify, cmd_export, cmd_check,  cmd_quantize,
-    cmd_zoo,      cmd_compare, cmd_eval, cmd_bench,  cmd_pull,     cmd_stream, cmd_verify, cmd_rdk};
-static const char *const NAMES[] = {"classify", "run",     "info", "import", "simplify", "export", "check",  "quantize",
-                                    "zoo",      "compare", "eval", "bench",  "pull",     "stream", "verify", "rdk"};
+    cmd_classify, cmd_run,  cmd_info,  cmd_import, cmd_simplify, cmd_export, cmd_check, cmd_quantize, cmd_zoo,
+    cmd_compare,  cmd_eval, cmd_bench, cmd_pull,   cmd_stream,   cmd_verify, cmd_rdk,   cmd_serve};
+static const char *const NAMES[] = {"classify", "run",      "info",   "import",  "simplify", "export",
+                                    "check",    "quantize", "zoo",    "compare", "eval",     "bench",
+                                    "pull",     "stream",   "verify", "rdk",     "serve"};
 enum { N_VERBS = sizeof VERBS / sizeof *VERBS };
 
 static jmp_buf refusal[DEPTH];
