@@ -21,7 +21,8 @@ enum {
     KEY_PER_ADDRESS,
     KEY_HEADER_S,
     KEY_BODY_S,
-    KEY_IDLE_S
+    KEY_IDLE_S,
+    MAX_PIXELS = 50000000
 };
 
 static const struct argp_option OPTIONS[] = {
@@ -40,6 +41,7 @@ static const struct argp_option OPTIONS[] = {
     {"queue", KEY_QUEUE, "N", 0, "requests that may wait for a worker; more get 503 (default 64)", 1},
     {"timeout", KEY_TIMEOUT, "MS", 0, "a request that takes longer gets 504 (default 30000)", 1},
     {"max-body", KEY_BODY, "N", 0, "most bytes of a request (default 64M); four times that of all together", 1},
+    {"max-pixels", CLI_KEY_MAX_PIXELS, "N", 0, "most pixels of a picture, width times height (default 50000000)", 1},
     {"max-connections", KEY_CONNECTIONS, "N", 0, "open connections (default 1000)", 1},
     {"max-per-address", KEY_PER_ADDRESS, "N", 0, "of them from one address (default 500)", 1},
     {"header-timeout", KEY_HEADER_S, "S", 0, "seconds until the headers are there (default 10)", 1},
@@ -60,6 +62,7 @@ static error_t parse_limit(int key, char *arg, struct argp_state *state, sv_sett
     case KEY_QUEUE: o->queue = cli_number(state, "--queue", arg, 1, 100000); return 0;
     case KEY_TIMEOUT: o->timeout_ms = cli_number(state, "--timeout", arg, 1, 3600000); return 0;
     case KEY_BODY: o->http.max_body = cli_bytes(state, "--max-body", arg); return 0;
+    case CLI_KEY_MAX_PIXELS: cli_max_pixels(state, arg); return 0;
     case KEY_CONNECTIONS:
         o->http.max_connections = (int)cli_number(state, "--max-connections", arg, 1, 1000000);
         return 0;
@@ -126,6 +129,7 @@ int cmd_serve(int argc, char **argv) {
                      .log = {.form = SV_LOG_TEXT}};
     kf_error err = {0};
     sv_http_options_init(&o.http);
+    kf_image_limit(MAX_PIXELS, NULL); /* each worker may hold one, three bytes a pixel */
     if (cli_parse(&argp, argc, argv, &o) != 0) return EXIT_USAGE;
     kf_status st = sv_serve(&o, &err);
     return st == KF_OK ? EXIT_DONE : cli_fail(&err);

@@ -54,8 +54,6 @@ typedef struct sv_infer {
 
 /** Most bytes of the tensors of one answer, before they become text. */
 #define SV_MAX_OUTPUT ((size_t)64 << 20)
-/** Most pixels of a picture of a client: three bytes each, for each worker. */
-enum { SV_MAX_PIXELS = 50000000 };
 /** Most bytes of JSON of one request, and elements of a tensor in it. */
 #define SV_MAX_JSON ((size_t)16 << 20)
 

@@ -64,7 +64,6 @@ static kf_status decode(const sv_model *m, const sv_bytes *picture, kf_image *ou
     kf_image_options o;
     kf_image whole = {0};
     kf_image_options_init(&o);
-    o.max_pixels = SV_MAX_PIXELS;
     KF_TRY(kf_image_load_memory(picture->data, picture->bytes, &o, &whole, err));
     kf_status st = prepare(m, &whole, out, err);
     kf_image_free(&whole);

@@ -24,7 +24,7 @@ static void stamp(char text[40]) {
 static void as_json(const sv_request *r, const sv_answer *a, uint64_t dropped, const char *when, double ms,
                     sv_text *t) {
     char path[MAX_PATH];
-    sv_text_add(t, "{\"time\":\"%s\",\"peer\":", when);
+    sv_text_add(t, "{\"kind\":\"request\",\"time\":\"%s\",\"peer\":", when);
     sv_text_string(t, r->peer);
     sv_text_put(t, ",\"method\":");
     sv_text_string(t, r->method);

@@ -83,10 +83,12 @@ static void end(sv_service *s, sv_http **http) {
 }
 
 static void tell_where(const sv_settings *o, const sv_service *s, const sv_http *http, double ms) {
-    const char *scheme = o->certificate ? "https" : "http", *open = strchr(o->listen, ':') ? "[" : "";
+    const char *scheme = o->certificate ? "https" : "http";
+    const char *open = strchr(o->listen, ':') ? "[" : "";
+    const char *close = *open ? "]" : "";
     char url[200];
     sv_state state;
-    snprintf(url, sizeof url, "%s://%s%s%s:%d/", scheme, open, o->listen, *open ? "]" : "", sv_http_port(http));
+    snprintf(url, sizeof url, "%s://%s%s%s:%d/", scheme, open, o->listen, close, sv_http_port(http));
     if (!cli_json_wanted()) {
         cli_say("%s at %s (%.0f ms)", *s->first ? s->first : "no model", url, ms);
         return;

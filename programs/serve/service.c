@@ -101,11 +101,14 @@ void sv_describe_model(const sv_model *m, sv_answer *a) {
     sv_text_put(&t, "],\"outputs\":[");
     put_tensors(&t, m->outputs, m->info.n_outputs);
     const kf_preprocess *p = &m->info.preprocess;
+    const char *quantized = m->info.quantized ? "true" : "false";
+    const char *pictures = p->valid ? "true" : "false";
+    int width = p->valid ? p->width : 0;
+    int height = p->valid ? p->height : 0;
     sv_text_add(&t,
                 "],\"parameters\":{\"quantized\":%s,\"pictures\":%s,\"width\":%d,\"height\":%d,\"macs\":%lld,"
                 "\"loads\":%d}}",
-                m->info.quantized ? "true" : "false", p->valid ? "true" : "false", p->valid ? p->width : 0,
-                p->valid ? p->height : 0, (long long)m->info.macs, m->loads);
+                quantized, pictures, width, height, (long long)m->info.macs, m->loads);
     sv_answer_text(a, &t, "application/json");
 }
 

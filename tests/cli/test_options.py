@@ -22,14 +22,14 @@ TWO_MEANINGS = {"list": {"pull"}, "frames": {"check"}}
 # Which verbs have what several verbs share: those in which it has an effect.
 SHARED_BY = {
     "json": set(VERBS) - {"rdk"},  # its tools have their own flags
-    "labels": {"classify", "stream", "info", "import", "check", "quantize", "compare", "eval"},
-    "preprocess": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench"},
-    "input-shape": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench", "simplify", "export"},
-    "batch": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench"},
-    "threads": {"classify", "stream", "run", "quantize", "compare", "eval", "verify", "bench"},
-    "max-memory": {"classify", "stream", "run", "info", "quantize", "compare", "eval", "verify", "bench"},
+    "labels": {"classify", "stream", "info", "import", "check", "quantize", "compare", "eval", "serve"},
+    "preprocess": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench", "serve"},
+    "input-shape": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench", "simplify", "export", "serve"},
+    "batch": {"classify", "stream", "run", "info", "import", "check", "quantize", "compare", "eval", "bench", "serve"},
+    "threads": {"classify", "stream", "run", "quantize", "compare", "eval", "verify", "bench", "serve"},
+    "max-memory": {"classify", "stream", "run", "info", "quantize", "compare", "eval", "verify", "bench", "serve"},
     "limit": {"quantize", "compare", "eval"},
-    "max-pixels": {"quantize", "compare", "eval", "classify"},
+    "max-pixels": {"quantize", "compare", "eval", "classify", "serve"},
     "list": {"quantize", "compare", "eval", "pull"},
     "strict": {"quantize", "compare", "eval", "classify"},
     "top": {"classify", "stream"},

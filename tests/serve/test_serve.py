@@ -59,6 +59,13 @@ def fp32(values, n=1, **more):
     return {"name": "data", "shape": [n, 3, SIDE, SIDE], "datatype": "FP32", "data": values, **more}
 
 
+def bomb(width, height):
+    """A PNG of one bit a pixel, all black: some kilobytes of file."""
+    piece = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
+    return (b"\x89PNG\r\n\x1a\n" + piece(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+            + piece(b"IDAT", zlib.compress(bytes((width // 8 + 1) * height))) + piece(b"IEND", b""))
+
+
 def binary(head, *tensors):
     """Body and header of the binary extension."""
     text = json.dumps(head).encode()
@@ -231,7 +238,7 @@ def bad_requests():
         check(f"{what}: {status}", a is not None and a.status == status and says(a.json()["error"], text), a and (a.status, a.body[:400]))
     form = {"Content_Type": "multipart/form-data; boundary=b"}
     for what, body, headers, path, status, text in (
-            ("no body", b"", {}, "/classify", 400, "empty"), ("no picture", b"hello", {}, "/classify", 415, ""), ("k", b"x", {}, "/classify?k=0", 400, "k=0"), ("k of words", b"x", {}, "/classify?k=x", 400, "k=x"),
+            ("no body", b"", {}, "/classify", 400, "empty"), ("no picture", b"hello", {}, "/classify", 415, ""), ("64 million pixels", bomb(8000, 8000), {}, "/classify", 413, "8000 .. 50000000"), ("k", b"x", {}, "/classify?k=0", 400, "k=0"), ("k of words", b"x", {}, "/classify?k=x", 400, "k=x"),
             ("k too large", b"x", {}, "/classify?k=1001", 400, "1 to 1000"), ("no boundary", b"x", {"Content_Type": "multipart/form-data"}, "/classify", 400, "boundary"),
             ("another boundary", b"--c\r\n", form, "/classify", 400, "boundary"), ("no end", b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nx", form, "/classify", 400, "no end"),
             ("headers without an end", b"--b\r\nContent-", form, "/classify", 400, "headers"), ("no file", b"--b\r\nContent-Disposition: form-data; name=\"k\"\r\n\r\n5\r\n--b--\r\n", form, "/classify", 400, "no picture"),
@@ -401,6 +408,9 @@ def signals(folder):
         check("exit status", s.end() == 0, s.log)
     lines = [json.loads(line) for line in s.log.splitlines() if line.startswith("{")]
     check("the log: a line a request", any(r["path"] == "/classify/m" and r["status"] == 200 and r["pictures"] == 1 and r["peer"] == "127.0.0.1" for r in lines), s.log[:500])
+    with open(os.path.join(ROOT, "docs", "kitfox.schema.json")) as f:
+        schema = json.load(f)["$defs"]
+    check("    as the schema has it", all(set(r) == set(schema["request"]["required"]) for r in lines) and set(s.start) == set(schema["serve"]["required"]), lines[0])
     check("    and the reloads", "m loaded again" in s.log and "m stays as it was" in s.log, s.log[-600:])
     with Server("--log", "text") as s:
         s.raw(b"GET /a%0Aforged%20line HTTP/1.1\r\nHost: localhost\r\n\r\n")
