@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kitfox/preprocess.h"
 #include "serve/text.h"
 
 /* ---- paths ------------------------------------------------------------------------------------------------------- */
@@ -93,6 +94,25 @@ static void put_tensors(sv_text *t, const kf_tensor *tensors, int n) {
     }
 }
 
+/* What the page's card tells. The file that a model was made from is not in it: that would be a path of this machine.
+ */
+static void put_facts(const sv_model *m, sv_text *t) {
+    const kf_preprocess *p = &m->info.preprocess;
+    const char *quantized = m->info.quantized ? "true" : "false";
+    const char *pictures = p->valid ? "true" : "false";
+    int width = p->valid ? p->width : 0;
+    int height = p->valid ? p->height : 0;
+    sv_text_add(t, "{\"quantized\":%s,\"pictures\":%s,\"width\":%d,\"height\":%d,\"macs\":%lld,\"loads\":%d", quantized,
+                pictures, width, height, (long long)m->info.macs, m->loads);
+    sv_text_add(t, ",\"parameters\":%lld,\"labels\":%d,\"architecture\":", (long long)m->info.parameters,
+                m->info.n_labels);
+    sv_text_string(t, m->info.arch ? m->info.arch : m->info.name);
+    if (p->valid)
+        sv_text_add(t, ",\"crop_pct\":%g,\"crop_mode\":\"%s\",\"interpolation\":\"%s\"", p->crop_pct,
+                    kf_crop_name(p->crop), kf_filter_name(p->filter));
+    sv_text_bytes(t, "}", 1);
+}
+
 void sv_describe_model(const sv_model *m, sv_answer *a) {
     sv_text t = {0};
     sv_text_add(&t, "{\"name\":\"%s\",\"versions\":[\"" SV_VERSION "\"],\"platform\":\"kitfox_kfx\",\"inputs\":[",
@@ -100,15 +120,9 @@ void sv_describe_model(const sv_model *m, sv_answer *a) {
     put_tensors(&t, m->inputs, m->info.n_inputs);
     sv_text_put(&t, "],\"outputs\":[");
     put_tensors(&t, m->outputs, m->info.n_outputs);
-    const kf_preprocess *p = &m->info.preprocess;
-    const char *quantized = m->info.quantized ? "true" : "false";
-    const char *pictures = p->valid ? "true" : "false";
-    int width = p->valid ? p->width : 0;
-    int height = p->valid ? p->height : 0;
-    sv_text_add(&t,
-                "],\"parameters\":{\"quantized\":%s,\"pictures\":%s,\"width\":%d,\"height\":%d,\"macs\":%lld,"
-                "\"loads\":%d}}",
-                quantized, pictures, width, height, (long long)m->info.macs, m->loads);
+    sv_text_put(&t, "],\"parameters\":");
+    put_facts(m, &t);
+    sv_text_bytes(&t, "}", 1);
     sv_answer_text(a, &t, "application/json");
 }
 
