@@ -6,6 +6,7 @@ set -u
 cd "$(dirname "$0")" || exit 1
 . tools/packages.sh
 . tools/truth.sh
+. tools/browser.sh
 . tools/emulate.sh
 full=no arch=
 case "$*" in
@@ -20,6 +21,7 @@ install_packages "${PICTURE_PACKAGES[@]}" || true # their tests are skipped with
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 [ -n "$arch" ] || find_truth
+[ $full = no ] || { find_browser; export KITFOX_BROWSER=$BROWSER; }
 [ -d ../shared ] || [ -n "$arch" ] || echo "SKIP: ../shared is not here; tests against its models, goldens and photos are left out"
 
 ENVIRONMENT=(env) # of setup: the compiler
