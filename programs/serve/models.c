@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,6 +45,9 @@ static void release(sv_model *m) {
     kf_model_destroy(&m->model);
     free(m->path);
     free(m);
+#ifdef __GLIBC__
+    malloc_trim(0); /* else each thread that ever loaded a model keeps room for one */
+#endif
 }
 
 void sv_model_drop(sv_model *m) {

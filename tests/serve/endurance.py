@@ -29,7 +29,7 @@ from kit import EXAMPLES, ROOT, case, check, run, run_cases
 SIDE, CLASSES, PICTURES = 64, 10, 500
 CLOSE, APART = 2e-5, 1e-3  # probabilities: of one picture by different ways, and of two pictures
 WARM = 0.2  # the part of the requests after which memory may not grow
-GROWTH = 3 << 20  # bytes, for what malloc keeps of an unlucky moment
+GROWTH = 8 << 20  # bytes: a swap holds two models for a moment, by whichever thread; 1 KB a request would be more
 KILLED = """
 import socket, sys
 s = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
