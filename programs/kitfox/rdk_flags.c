@@ -26,7 +26,9 @@ static void help(const rdk_tool *t) {
     for (const rdk_flag *f = t->flags; f->name; f++) {
         char letter[8] = "    ";
         if (f->letter) snprintf(letter, sizeof letter, "-%c, ", f->letter);
-        printf("  %s--%-26s %s%s%s\n", letter, f->name, f->does, f->idle ? "; not used: " : "", f->idle ? f->idle : "");
+        printf("  %s--%-26s %s", letter, f->name, f->does);
+        if (f->idle) printf("; not used: %s", f->idle);
+        putchar('\n');
     }
 }
 

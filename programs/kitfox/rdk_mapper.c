@@ -48,7 +48,9 @@ static void print_table(FILE *f, const kf_check_result *r) {
     for (size_t i = 0; i < r->n; i++) {
         const kf_checked_node *n = &r->nodes[i];
         bool bad = n->fate == KF_FATE_UNSUPPORTED, runs = n->fate == KF_FATE_SUPPORTED || n->fate == KF_FATE_FUSED;
-        fprintf(f, "%-64s %-4s %-9s %s", cli_shown(n->name), bad ? "--" : "CPU", runs ? "id(0)" : "--", n->op);
+        const char *on = bad ? "--" : "CPU";
+        const char *subgraph = runs ? "id(0)" : "--";
+        fprintf(f, "%-64s %-4s %-9s %s", cli_shown(n->name), on, subgraph, n->op);
         if (bad) fprintf(f, "  unsupported: %s", cli_shown(n->detail));
         if (n->fate == KF_FATE_FOLDED) fputs("  (folded into a constant)", f);
         fputc('\n', f);
