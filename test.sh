@@ -125,7 +125,7 @@ if [ $full = yes ]; then
     skipped=$((skipped + 1))
   fi
   export KITFOX_PEERS=none
-  TESTS=(os pool session batch verify hashes int8 runtime eval-verb) SLOWER=10
+  TESTS=(os pool session batch verify hashes int8 runtime eval-verb serve serve-core) SLOWER=10
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
   campaign
   wheels
