@@ -185,7 +185,9 @@ def ideal_queue(due, service, workers):
 
 
 def serve_command(o, *files):
-    return [o.kitfox, "serve", *files, "--port", "PORT", "--log", "none", "--threads", str(CORES)]
+    """A queue for all connections: a request that is refused would have no time."""
+    room = ["--queue", "1000", "--timeout", "600000"]
+    return [o.kitfox, "serve", *files, "--port", "PORT", "--log", "none", "--threads", str(CORES), *room]
 
 
 def starts(command, ready, env, times):
