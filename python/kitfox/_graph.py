@@ -53,6 +53,11 @@ class Graph:
         err = new_error()
         check(lib.kf_graph_save(self._open(), path_bytes(path), err), err, os.fsdecode(path))
 
+    def save_onnx(self, path: Any) -> None:
+        """Write an ONNX file of standard operators, as the graph is now. FileError, LimitError (2 GiB)."""
+        err = new_error()
+        check(lib.kf_graph_save_onnx(self._open(), path_bytes(path), err), err, os.fsdecode(path))
+
     def compile(self, *, threads: int = 0, labels: Any = None) -> "Model":
         """A `Model` that runs on this machine. UnsupportedError names a node that has no kernel."""
         from ._model import Model

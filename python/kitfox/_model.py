@@ -209,9 +209,9 @@ class Model:
         picture is resized, cropped and normalized as the model says. Of a list all cores work on the pictures, each on
         one at a time; the results are in order. `exif` turns pictures that their camera turned (files only).
 
-        Errors: MissingFileError, FileError, FormatError, LimitError of a picture; ArgumentError for what is none, and
-        UnsupportedError where the model takes no pictures. The first one of a list ends the call; `classify_iter` goes
-        on.
+        Errors: MissingFileError, FileError, FormatError, UnsupportedError, LimitError of a picture; ArgumentError for
+        what is none, and where the model takes no pictures or gives no scores of classes. The first one of a list ends
+        the call; `classify_iter` goes on.
         """
         _check_k(k)
         if isinstance(x, (list, tuple)):

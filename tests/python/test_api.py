@@ -13,6 +13,7 @@ from common import (EXAMPLES, HAVE_SHARED, PICTURES, case, check, fails, image, 
                     run_cases, shared)
 
 import kfx_file
+import tiny_onnx as onnx
 
 try:
     from PIL import Image
@@ -197,6 +198,51 @@ def tensors():
     bad[0, 0, 0, 0] = np.nan
     check("NaN goes through, as in any network", np.isnan(model(bad)).any())
     check("the next call is as ever", np.array_equal(model(x[:1]), y[:1]))
+
+
+def network(nodes, inputs, outputs, init=()):
+    """An ONNX file of several inputs and outputs; inputs and outputs are (name, shape, type of ONNX)."""
+    def value(name, shape, kind=1):
+        dims = b"".join(onnx._bytes(1, onnx._int(1, d)) for d in shape)
+        return onnx._bytes(1, name) + onnx._bytes(2, onnx._bytes(1, onnx._int(1, kind) + onnx._bytes(2, dims)))
+
+    graph = b"".join(onnx._bytes(1, n) for n in nodes) + onnx._bytes(2, "net") + b"".join(onnx._bytes(5, t) for t in init)
+    graph += b"".join(onnx._bytes(11, value(*i)) for i in inputs) + b"".join(onnx._bytes(12, value(*o)) for o in outputs)
+    return onnx._int(1, 7) + onnx._bytes(8, onnx._bytes(1, "") + onnx._int(2, 11)) + onnx._bytes(7, graph)
+
+
+def node(op, inputs, outputs, **attributes):
+    attrs = b"".join(onnx._bytes(5, onnx._bytes(1, k) + onnx._int(3, v) + onnx._int(20, 2)) for k, v in attributes.items())
+    return (b"".join(onnx._bytes(1, i) for i in inputs) + b"".join(onnx._bytes(2, o) for o in outputs) +
+            onnx._bytes(3, "/" + outputs[0]) + onnx._bytes(4, op) + attrs)
+
+
+@case
+def several_inputs_and_outputs():
+    x = np.random.default_rng(3).standard_normal((4, 3, 8, 8)).astype(np.float32)
+    two = kitfox.load(network([node("Relu", ["x"], ["r"]), node("GlobalAveragePool", ["r"], ["p"]),
+                               node("Flatten", ["p"], ["y"], axis=1)], [("x", [1, 3, 8, 8])],
+                              [("y", [1, 3]), ("r", [1, 3, 8, 8])]))
+    y, r = two(x)
+    check("two outputs, four images", np.array_equal(r, np.maximum(x, 0)) and np.allclose(y, r.mean((2, 3)), atol=1e-6))
+    add = kitfox.load(network([node("Add", ["a", "b"], ["y"])], [("a", [1, 4, 8, 8]), ("b", [1, 4, 8, 8])],
+                              [("y", [1, 4, 8, 8])]))
+    a, b = (np.random.default_rng(k).standard_normal((2, 4, 8, 8)).astype(np.float32) for k in (4, 5))
+    check("two inputs, by position and by name", all(np.array_equal(got, a + b) for got in (
+        add(a, b), add(a, b=b), add(b=b, a=a))))
+    fails("of different numbers of images", kitfox.ArgumentError, "", add, a, b[:1])
+    fails("one of two", kitfox.ArgumentError, "1 inputs .. 2: a, b", add, a)
+    fails("one twice", kitfox.ArgumentError, "", add, a, a=b)
+    fails("no pictures", kitfox.ArgumentError, "preprocess", add.classify, PICTURES[0])
+    best = kitfox.load(network([node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["y"], axis=1),
+                                node("ArgMax", ["y"], ["best"], axis=1, keepdims=0)], [("x", [1, 3, 8, 8])],
+                               [("best", [1], 7)]))
+    got = best(x)
+    check("ArgMax gives int64, as declared", got.dtype == np.int64 == np.dtype(best.outputs[0].dtype) and
+          np.array_equal(got, x.mean((2, 3)).argmax(1)), got)
+    nhwc = kitfox.load(network([node("Relu", ["x"], ["y"])], [("x", [1, 8, 6, 3])], [("y", [1, 8, 6, 3])]))
+    z = x.transpose(0, 2, 3, 1)[:, :, :6]
+    check("another layout, not contiguous", np.array_equal(nhwc(z), np.maximum(z, 0)))
 
 
 @case

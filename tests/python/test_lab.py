@@ -58,6 +58,11 @@ def quantize_as_the_verb(top):
     check("a line, a table", says(str(q), "q.kfx .. 100.00 % agree .. SQNR") and "<table>" in q._repr_html_())
     check("the report is a page", b"<html" in read(os.path.join(os.path.dirname(out), "r.html")))
     check("nodes", len(q.nodes) > 40 and all(n.dtype in ("int8", "int16", "float") for n in q.nodes), q.nodes[:2])
+    m, pixels = kitfox.load(out), kitfox_pixels("frog")
+    rows = np.stack([pixels, pixels[::-1], pixels[:, ::-1]])
+    same = m(np.ascontiguousarray(rows.transpose(0, 3, 1, 2)))
+    check("a quantized model takes pixels, as declared and in NHWC, one and three", same.shape == (3, 10) and
+          np.array_equal(m(rows), same) and np.array_equal(m(rows[1:2]), same[1:2]) and same[0].argmax() == 6)
     arrays = [np.asarray(kitfox_pixels(name)) for name in sorted(CLASSES)]
     again = os.path.join(top, "arrays.kfx")
     r, _ = quietly(kitfox.quantize, CHECKPOINT, arrays, again)
@@ -158,6 +163,8 @@ def other_verbs(top):
     check("simplify", s.nodes_after <= s.nodes_before, s)
     c = kitfox.check(onnx)
     check("check", c.ok and {n.fate for n in c} <= {"supported", "fused", "folded"} and says(str(c), "all of them"), str(c))
+    kitfox.graph(CHECKPOINT).save_onnx(os.path.join(top, "g.onnx"))
+    check("a graph as ONNX", kitfox.check(os.path.join(top, "g.onnx")).ok)
     x = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
     check("the export computes the same", np.abs(kitfox.load(onnx)(x) - kitfox.load()(x)).max() < 1e-4)
     fails("check of a picture", kitfox.Error, "JPEG", kitfox.check, os.path.join(EXAMPLES, "frog.jpg"))
