@@ -399,10 +399,14 @@ def _check_k(k: int) -> None:
 
 
 def _cores() -> int:
+    """Cores that this process may use, as the library counts them: KITFOX_THREADS, else affinity and quota."""
+    pool = ffi.new("kf_pool **")
+    if lib.kf_pool_create(0, ffi.NULL, pool, ffi.NULL) != lib.KF_OK:
+        return 1
     try:
-        return max(1, min(64, len(os.sched_getaffinity(0))))
-    except AttributeError:
-        return max(1, min(64, os.cpu_count() or 1))
+        return int(lib.kf_pool_threads(pool[0], ffi.NULL))
+    finally:
+        lib.kf_pool_destroy(pool)
 
 
 def _planes(c: Any, frame: Any, width: int, height: int, strides: Optional[Tuple[int, int]]) -> Any:

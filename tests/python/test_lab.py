@@ -257,6 +257,45 @@ def ctrl_c_in_the_first_instruction_of_a_callback(top):
 
 
 @case
+def a_bar_of_tqdm(top):
+    """A stand-in for tqdm: what it is told, and that it is closed."""
+    import types
+
+    bars = []
+
+    class Bar:
+        def __init__(self, desc, leave):
+            self.desc, self.total, self.n, self.closed = desc, None, 0, False
+            bars.append(self)
+
+        def reset(self, total):
+            self.total, self.n = total, 0
+
+        def update(self, more):
+            self.n += more
+
+        def close(self):
+            self.closed = True
+
+    before = {name: sys.modules.get(name) for name in ("tqdm", "tqdm.auto")}
+    sys.modules["tqdm"], sys.modules["tqdm.auto"] = types.ModuleType("tqdm"), types.ModuleType("tqdm.auto")
+    sys.modules["tqdm.auto"].tqdm = Bar
+    folder = labelled(os.path.join(top, "d"))
+    try:
+        kitfox.evaluate("everyday10", folder, threads=1, progress=True)
+        check("progress=True: a bar that reaches its end", [(b.total, b.n, b.closed) for b in bars] == [(5, 5, True)], bars)
+        kitfox.evaluate("everyday10", folder)
+        kitfox.evaluate("everyday10", folder, progress=False)
+        check("nobody watches here: no bar", len(bars) == 1)
+        sys.modules["tqdm.auto"] = None
+        kitfox.evaluate("everyday10", folder, progress=True)
+        check("without tqdm: no bar, no error", len(bars) == 1)
+    finally:
+        for name, module in before.items():
+            sys.modules.pop(name) if module is None else sys.modules.__setitem__(name, module)
+
+
+@case
 def warnings_may_be_errors(top):
     import warnings
 
