@@ -7,7 +7,9 @@ find_truth() {
     if [ -x "$candidate" ] && "$candidate" -c 'import numpy, onnx, onnxruntime, PIL, yaml' 2>/dev/null; then
       TRUTH=$candidate
       # The Python package's tests need it; an older environment of ours lacks it.
-      case $TRUTH in "$cache"/*) "$TRUTH" -c 'import cffi' 2>/dev/null || timeout 100 "$TRUTH" -m pip install -q --disable-pip-version-check --retries 1 cffi >/dev/null 2>&1 ;; esac
+      if [ "${TRUTH#"$cache"/}" != "$TRUTH" ] && ! "$TRUTH" -c 'import cffi' 2>/dev/null; then
+        timeout 100 "$TRUTH" -m pip install -q --disable-pip-version-check --retries 1 cffi >/dev/null 2>&1
+      fi
       return
     fi
   done
