@@ -97,6 +97,10 @@ fi
 # Outside engines judge once: what sanitizers see does not depend on them.
 export KITFOX_PEERS=$TRUTH KITFOX_MAKER=$TRUTH
 [ $full = yes ] || LEAVE=(--no-suite full) # minutes
+if [ $full = yes ]; then
+  command -v java >/dev/null || install_packages "${JAVA_PACKAGES[@]}" || echo "SKIP: no Java, so no Spark"
+  find_lab
+fi
 tier gcc -Dtest_python="${TRUTH#none}"
 export KITFOX_PEERS=none
 LEAVE=(--no-suite full) # once is enough

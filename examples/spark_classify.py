@@ -4,7 +4,7 @@
     spark_classify.py MODEL PICTURES OUT.parquet [--master local[2,4]] [--copies N] [--top 5] [--no-exif]
 
 MODEL is a path that every worker can read. A worker process loads it once, and uses one core: Spark gives each core a
-task. A picture that cannot be decoded is a row with its error. `local[2,4]` are two cores, and four attempts for a task;
+task. A picture that cannot be decoded is a row with its error; Spark passes over empty files. `local[2,4]` are two cores, and four attempts for a task;
 plain `local[2]` never tries again. Needs PySpark with pandas and pyarrow, and Java 17. docs/SCALE.md has the rest.
 """
 import argparse

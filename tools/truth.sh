@@ -21,3 +21,17 @@ find_truth() {
   TRUTH=none
   echo "SKIP: no Python with ONNX Runtime, and none could be installed; tests against it are left out"
 }
+
+# Sets KITFOX_LAB, a Python for the notebook, Spark and Ray (tests/python/lab.py); made once, outside the tree. Without it
+# their tests are skipped.
+find_lab() {
+  local lab=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kitfox/lab
+  export KITFOX_LAB=${KITFOX_LAB:-$lab/bin/python}
+  "$KITFOX_LAB" -c 'import cffi, ipykernel, matplotlib, nbclient, pandas, pyarrow, pyspark, ray' 2>/dev/null && return
+  echo "installing: a notebook kernel, matplotlib, pyspark, ray into $lab"
+  rm -rf "$lab"
+  KITFOX_LAB=$lab/bin/python
+  python3 -m venv "$lab" >/dev/null 2>&1 && timeout 1200 "$KITFOX_LAB" -m pip install -q --disable-pip-version-check --retries 1 -r tests/requirements-lab.txt >/dev/null 2>&1 && return
+  rm -rf "$lab"
+  echo "SKIP: no notebook kernel, Spark and Ray could be installed; their tests are left out"
+}

@@ -60,10 +60,10 @@ kf_status rdk_open(const char *path, kf_model **m, char place[RDK_PATH], kf_erro
     return cli_error_at(err, KF_ERR_UNSUPPORTED, path, MACHINE_CODE);
 }
 
-/* "(1,3,224,224,)" */
+/* "(1,3,224,224,)"; the board's tensors have four axes. */
 static void print_shape(const char *what, const kf_tensor *t) {
     printf("%s: (", what);
-    for (int i = 0; i < t->rank; i++) printf("%lld,", (long long)t->shape[i]);
+    for (int i = 0; i < t->rank || i < 4; i++) printf("%lld,", i < t->rank ? (long long)t->shape[i] : 1LL);
     puts(")");
 }
 
@@ -76,7 +76,7 @@ static size_t elements(const kf_tensor *t) {
 /* Bytes from one element of each axis to the next; of packed frames the board says 0. */
 static void print_stride(const kf_tensor *t, bool packed) {
     printf("stride: (");
-    for (int i = 0; i < t->rank; i++) {
+    for (int i = 0; i < t->rank || i < 4; i++) {
         size_t step = sizeof(float);
         for (int k = i + 1; k < t->rank; k++) step *= (size_t)t->shape[k];
         printf("%zu,", packed ? (size_t)0 : step);
@@ -91,7 +91,7 @@ static void print_tensor(const kf_tensor *t, bool picture, bool frames, bool inp
     if (picture && !frames && t->rank == 4 && t->shape[1] == 1) type = "HB_DNN_IMG_TYPE_Y";
     if (frames) bytes /= 2; /* 3 channels of 8 bits become 12 bits a pixel */
     if (t->rank == 4 && picture && t->shape[3] == 3 && t->shape[1] != 3) layout = "HB_DNN_LAYOUT_NHWC";
-    if (t->rank != 4) layout = "HB_DNN_LAYOUT_NONE";
+    if (t->rank > 4) layout = "HB_DNN_LAYOUT_NONE";
     printf("name: %s\n", t->name);
     if (input) printf("input source: HB_DNN_INPUT_FROM_%s\n", frames ? "PYRAMID" : "DDR");
     print_shape("valid shape", t);

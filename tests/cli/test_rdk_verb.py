@@ -119,8 +119,8 @@ def model_info():
     folder, _ = zoo()
     code, out, err = tool("hrt_model_exec model_info --model_file=E10_64x64_nv12/E10_64x64_nv12.bin", folder)
     rows = ("This model file has 1 model:\n[E10_64x64_nv12]\n" + "-" * 69 + "\n[model name]: E10_64x64_nv12\n\ninput[0]: \nname: ", "input source: HB_DNN_INPUT_FROM_PYRAMID\nvalid shape: (1,3,64,64,)\n",
-            "aligned byte size: 6144\ntensor type: HB_DNN_IMG_TYPE_NV12\ntensor layout: HB_DNN_LAYOUT_NCHW\nquanti type: NONE\nstride: (0,0,0,0,)\n", "output[0]: \nname: output\n",
-            "aligned byte size: 40\ntensor type: HB_DNN_TENSOR_TYPE_F32\n")
+            "aligned byte size: 6144\ntensor type: HB_DNN_IMG_TYPE_NV12\ntensor layout: HB_DNN_LAYOUT_NCHW\nquanti type: NONE\nstride: (0,0,0,0,)\n", "output[0]: \nname: output\nvalid shape: (1,10,1,1,)\n",
+            "aligned byte size: 40\ntensor type: HB_DNN_TENSOR_TYPE_F32\ntensor layout: HB_DNN_LAYOUT_NCHW\nquanti type: NONE\nstride: (40,4,4,4,)\n")
     for row in rows:
         check("model_info: " + row.split("\n")[0], code == 0 and row in out, (code, out, err))
     check("    the .kfx beside the .bin", "E10_64x64_nv12.kfx is beside it" in err, err)
