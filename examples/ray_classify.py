@@ -4,9 +4,9 @@
     ray_classify.py MODEL PICTURES OUT [--workers 2] [--copies N] [--top 5] [--no-exif]
 
 Each worker is an actor that loads MODEL once, from a path that it can read, and uses one core. Paths travel to the
-actors, which read the pictures themselves. A picture that cannot be decoded is a row with its error. OUT is a new folder
-of Parquet files; it has its name only when all of them are complete. Needs ray[data] and pandas. docs/SCALE.md has the
-rest.
+actors, which read the pictures themselves. A picture that cannot be decoded is a row with its error. OUT is a new
+folder of Parquet files; it has its name only when all of them are complete. Needs ray[data] and pandas. docs/SCALE.md
+has the rest.
 """
 import argparse
 import logging
@@ -86,8 +86,9 @@ def main():
     rows = pq.read_table(args.out, columns=["error", "began", "ended"]).to_pandas()
     n, bad, first = len(rows), (rows["error"] != "").sum(), rows["began"].min()
     took = rows["ended"].max() - first
-    print(f"workers started in {first - begun:.1f} s\n{n} pictures in {took:.1f} s, {n / took:.1f} a second; {bad} could "
-          f"not be read; with the write {done - first:.1f} s")
+    print(f"workers started in {first - begun:.1f} s")
+    print(f"{n} pictures in {took:.1f} s, {n / took:.1f} a second; {bad} could not be read; "
+          f"with the write {done - first:.1f} s")
     ray.shutdown()
 
 

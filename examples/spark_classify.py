@@ -4,8 +4,9 @@
     spark_classify.py MODEL PICTURES OUT.parquet [--master local[2,4]] [--copies N] [--top 5] [--no-exif]
 
 MODEL is a path that every worker can read. A worker process loads it once, and uses one core: Spark gives each core a
-task. A picture that cannot be decoded is a row with its error; Spark passes over empty files. `local[2,4]` are two cores, and four attempts for a task;
-plain `local[2]` never tries again. Needs PySpark with pandas and pyarrow, and Java 17. docs/SCALE.md has the rest.
+task. A picture that cannot be decoded is a row with its error; Spark passes over empty files. `local[2,4]` are two
+cores, and four attempts for a task; plain `local[2]` never tries again. Needs PySpark with pandas and pyarrow, and
+Java 17. docs/SCALE.md has the rest.
 """
 import argparse
 import os
@@ -61,7 +62,7 @@ def session(master, memory="1g"):
 
 
 def classified(spark, how, folder, copies=1):
-    """A DataFrame of SCHEMA. `copies` lists every picture so many times, to make a folder of any size of a small one."""
+    """A DataFrame of SCHEMA. `copies` lists every picture so many times: a small folder becomes one of any size."""
     from pyspark.sql import functions as f
 
     pictures = (spark.read.format("binaryFile").option("pathGlobFilter", "*.{jpg,jpeg,JPG,JPEG,png,webp}")
@@ -72,8 +73,8 @@ def classified(spark, how, folder, copies=1):
 
 def warm_up(spark, how):
     """Start the workers and load the model in each, before the clock starts."""
-    rows = spark.range(64, numPartitions=16).selectExpr("'none' path", "cast(id as int) copy", "cast('' as binary) content")
-    return rows.mapInPandas(how, SCHEMA).count()
+    columns = "'none' path", "cast(id as int) copy", "cast('' as binary) content"
+    return spark.range(64, numPartitions=16).selectExpr(*columns).mapInPandas(how, SCHEMA).count()
 
 
 def main():

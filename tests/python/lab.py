@@ -1,5 +1,7 @@
-"""The Python of tests that need more than the package: notebooks, Spark, Ray. KITFOX_LAB names it; `test.sh --full` makes
-one (tests/requirements-lab.txt). A test that calls `need` goes on in that Python, or ends with status 77: skipped."""
+"""The Python of tests that need more than the package: notebooks, Spark, Ray. KITFOX_LAB names it; `test.sh
+--full` makes one (tests/requirements-lab.txt). A test that calls `need` goes on in that Python, or ends with status 77:
+skipped.
+"""
 import importlib.util
 import os
 import sys

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """examples/MobileNetV3.ipynb: its kept outputs can be read anywhere, and it gives them again from top to bottom.
 
-Usage: test_notebook.py KITFOX, by a Python that has the package, nbclient, ipykernel and matplotlib (lab.py). What depends on the machine is marked in the cell: "varies" (times) and
-"imagenet" (files that are not part of the repository).
+Usage: test_notebook.py KITFOX, by a Python that has the package, nbclient, ipykernel and matplotlib (lab.py). What
+depends on the machine is marked in the cell: "varies" (times) and "imagenet" (files that are not part of the
+repository).
 """
 import os
 import re
