@@ -7,6 +7,7 @@ cd "$(dirname "$0")" || exit 1
 . tools/packages.sh
 . tools/truth.sh
 . tools/browser.sh
+. tools/foreign.sh
 . tools/emulate.sh
 full=no arch=
 case "$*" in
@@ -135,6 +136,7 @@ if [ $full = yes ]; then
   wheels
   emulated_x86
   emulated_aarch64 all
+  emulated_others
 else
   emulated_kernels
 fi

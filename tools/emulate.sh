@@ -66,6 +66,9 @@ emulate() {
   rm -rf "$logs" "/tmp/kitfox-root.$$"
 }
 
+# Compilers that a cross file names are cached as the native one is.
+cached_compilers() { [ -d /usr/lib/ccache ] && [[ $PATH != /usr/lib/ccache:* ]] && PATH=/usr/lib/ccache:$PATH; }
+
 # A part of the suite that cannot run here, in one line.
 skip() {
   echo "SKIP: $1"
@@ -100,6 +103,7 @@ emulated_aarch64() {
     return
   fi
   echo "== aarch64"
+  cached_compilers
   build gcc && build aarch64 --cross-file cross/aarch64-linux-gnu.ini -Dwerror=true || return
   for core in cortex-a53 neoverse-n1 max; do emulate aarch64 $core "$build" "${tests[@]}"; done
   emulated_test "cortex-a53 with the capabilities of another core" lying_capabilities "$build/programs/kitfox"
@@ -125,6 +129,7 @@ emulated_kernels() {
     return
   fi
   echo "== kernels of aarch64"
+  cached_compilers
   TARGETS=("${checks[@]/#/tests/kernels/check_}")
   build aarch64-runtime --cross-file cross/aarch64-linux-gnu.ini -Dtoolchain=disabled -Dprogram=runtime || { TARGETS=(); return; }
   TARGETS=()
@@ -185,4 +190,56 @@ same_import() {
     return 77
   fi
   qemu-aarch64 -cpu max "$1" import "$2" -o "$3.arm" "${options[@]}" && cmp "$3" "$3.arm"
+}
+
+# What has no kernels of its own builds the runtime and runs it on scalar code, from the libraries of foreign_root.
+emulated_others() {
+  local begin=$SECONDS
+  local tests=(kernels/check_{int,bytes,gemm,dwconv,eltwise} unit/test_{base,container,session,preprocess,steps})
+  echo "== other processors"
+  cached_compilers
+  foreign_runtime armhf arm-linux-gnueabihf arm "${tests[@]}" kernels/check_hashes &&
+    emulated_test "armhf verify" "${foreign[@]}" verify tests/golden/verified_int8_v1.kfx
+  # Numbers in model files are little-endian.
+  foreign_runtime s390x s390x-linux-gnu s390x "${tests[@]}" &&
+    emulated_test "s390x says that it cannot run models" says_big_endian "${foreign[@]}"
+  built_with_musl
+  echo "== other processors took $((SECONDS - begin)) s"
+}
+
+# foreign_runtime ARCH TRIPLET EMULATED TEST...: leaves in `foreign` how its kitfox-run is started.
+foreign_runtime() {
+  local arch=$1 triplet=$2 emulated=$3 root
+  shift 3
+  install_packages qemu-user "gcc-$triplet" "libc6-dev-$arch-cross" 2>/dev/null && root=$(foreign_root "$arch" "$triplet") || {
+    skip "$arch: its compiler or libraries are not here and cannot be had"
+    return 1
+  }
+  build "$arch" --cross-file "cross/$triplet.ini" --cross-file "$root/root.ini" -Dtoolchain=disabled -Dprogram=runtime || return 1
+  foreign=("qemu-$emulated" -L "$root" "build/test-$arch/programs/kitfox-run")
+  QEMU_LD_PREFIX=$root KITFOX_QUICK=1 emulate "$emulated" max "build/test-$arch" "$@"
+}
+
+says_big_endian() {
+  local text
+  text=$("$@" verify tests/golden/verified_int8_v1.kfx 2>&1) && return 1
+  echo "$text"
+  [[ $text = *big-endian* ]]
+}
+
+# libkitfox with another C library: kernel checks, and golden vectors of a committed model and of one quantized now.
+built_with_musl() {
+  local jansson dir=build/test-musl level model=/tmp/kitfox-musl.$$.kfx
+  install_packages musl-tools 2>/dev/null && jansson=$(jansson_for_musl) || { skip "musl is not here and cannot be had"; return; }
+  TARGETS=(src/libkitfox.a tests/kernels/check_{int,bytes,gemm,dwconv,eltwise})
+  PKG_CONFIG_LIBDIR=$jansson CC=musl-gcc build musl -Dtoolchain=disabled -Dprogram=disabled || { TARGETS=(); return; }
+  TARGETS=()
+  emulated_test "quantize for musl" build/test-gcc/programs/kitfox quantize data/everyday10.safetensors --calib examples/pictures -o "$model"
+  musl-gcc -std=c11 -Iinclude -o "$dir/verify_golden" tests/house/verify_golden.c "$dir/src/libkitfox.a" \
+    -L"$jansson" -ljansson -lm -lpthread || { failed=$((failed + 1)) FAILED+=(musl:verify_golden); return; }
+  for level in int bytes gemm dwconv eltwise; do emulated_test "musl check_$level" "$dir/tests/kernels/check_$level"; done
+  for level in $(build/test-gcc/programs/kitfox info --cpus | awk '$2 == "usable" { print $1 }'); do
+    emulated_test "musl $level" env KITFOX_CPU="$level" "$dir/verify_golden" tests/golden/verified_int8_v1.kfx "$model"
+  done
+  rm -f "$model"
 }
