@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""N inferences by an engine of bench/peers, one thread: what tools/count_peers.sh counts, with the Python of a root of
+"""N inferences by an engine of bench/peers, one thread: what tools/count_peers.py counts, with the Python of a root of
 another architecture.
 
     count_peer.py PEER MODEL N INPUT.npy

@@ -15,7 +15,8 @@ foreign_root() {
     ) >&2 || return 1
     for deb in "$root"/apt/*.deb; do dpkg-deb -x "$deb" "$root" || return 1; done
     rm -rf "$root/apt"
-    printf '%s\n' '[properties]' "sys_root = '$root'" "pkg_config_libdir = '$root/usr/lib/$2/pkgconfig'" >"$root/root.ini"
+    printf '%s\n' '[properties]' "sys_root = '$root'" "pkg_config_libdir = '$root/usr/lib/$2/pkgconfig'" \
+      '[built-in options]' "c_args = ['-isystem', '$root/usr/include/$2']" "c_link_args = ['-Wl,-rpath-link,$root/lib/$2']" >"$root/root.ini"
   fi
   echo "$root"
 }
