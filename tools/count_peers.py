@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Instructions of one inference by KitFox and by engines of bench/peers, on emulated Arm cores: the table of docs/ARM.md.
+"""Instructions of one inference by KitFox and by engines of bench/peers, on emulated Arm cores: a table of docs/ARM.md.
 
     tools/count_peers.py --root FOLDER --work FOLDER NAME=FILE.onnx...
 
-FOLDER of --root: Debian's arm64 packages python3, libstdc++6 and libgomp1 with what they need, unpacked, and the engines'
-aarch64 wheels in its usr/lib/python3/dist-packages. proc/cpuinfo in it has to describe an Arm core: ONNX Runtime ends
-with a signal where it reads the host's. Conversions run here, so this interpreter needs numpy, onnx, onnxruntime, pnnx
+FOLDER of --root: Debian's arm64 packages python3, libstdc++6 and libgomp1 with what they need, unpacked, and the
+engines' aarch64 wheels in its usr/lib/python3/dist-packages. proc/cpuinfo in it has to describe an Arm core: ONNX
+Runtime ends with a signal where it reads the host's. Conversions run here, so this interpreter needs numpy, onnx, onnxruntime, pnnx
 and Pillow; they stay in the folder of --work. Networks take 224 x 224 pictures as ImageNet's do.
 """
 import argparse
@@ -93,10 +93,12 @@ def main():
 
 
 def row(root, cpu, title, engine, command):
+    if engine == "kitfox":
+        root = None  # built with this machine's libraries for aarch64
     words = shlex.join(command)
     with tempfile.TemporaryDirectory() as folder:
         so = count_instructions.plugin(folder)
-        few, many = (count_instructions.count(so, cpu, None if engine == "kitfox" else root, words, n, folder) for n in (2, 12))
+        few, many = (count_instructions.count(so, cpu, root, words, n, folder) for n in (2, 12))
     numbers = ["%.1f" % ((many[k] - few[k]) / 1e7) for k in ("all", "loads", "stores", "dot", "mlal", "fmla")]
     print("| %s |" % " | ".join([title, TITLES[engine], cpu, *numbers]), flush=True)
 

@@ -211,11 +211,13 @@ emulated_others() {
 foreign_runtime() {
   local arch=$1 triplet=$2 emulated=$3 root
   shift 3
-  install_packages qemu-user "gcc-$triplet" "libc6-dev-$arch-cross" 2>/dev/null && root=$(foreign_root "$arch" "$triplet") || {
+  if ! install_packages qemu-user "gcc-$triplet" "libc6-dev-$arch-cross" 2>/dev/null ||
+    ! root=$(foreign_root "$arch" "$triplet"); then
     skip "$arch: its compiler or libraries are not here and cannot be had"
     return 1
-  }
-  build "$arch" --cross-file "cross/$triplet.ini" --cross-file "$root/root.ini" -Dtoolchain=disabled -Dprogram=runtime || return 1
+  fi
+  build "$arch" --cross-file "cross/$triplet.ini" --cross-file "$root/root.ini" -Dtoolchain=disabled \
+    -Dprogram=runtime || return 1
   foreign=("qemu-$emulated" -L "$root" "build/test-$arch/programs/kitfox-run")
   QEMU_LD_PREFIX=$root KITFOX_QUICK=1 emulate "$emulated" max "build/test-$arch" "$@"
 }
@@ -229,15 +231,22 @@ says_big_endian() {
 
 # libkitfox with another C library: kernel checks, and golden vectors of a committed model and of one quantized now.
 built_with_musl() {
-  local jansson dir=build/test-musl level model=/tmp/kitfox-musl.$$.kfx
-  install_packages musl-tools 2>/dev/null && jansson=$(jansson_for_musl) || { skip "musl is not here and cannot be had"; return; }
+  local jansson dir=build/test-musl check level model=/tmp/kitfox-musl.$$.kfx
+  if ! install_packages musl-tools 2>/dev/null || ! jansson=$(jansson_for_musl); then
+    skip "musl is not here and cannot be had"
+    return
+  fi
   TARGETS=(src/libkitfox.a tests/kernels/check_{int,bytes,gemm,dwconv,eltwise})
   PKG_CONFIG_LIBDIR=$jansson CC=musl-gcc build musl -Dtoolchain=disabled -Dprogram=disabled || { TARGETS=(); return; }
   TARGETS=()
-  emulated_test "quantize for musl" build/test-gcc/programs/kitfox quantize data/everyday10.safetensors --calib examples/pictures -o "$model"
+  emulated_test "quantize for musl" build/test-gcc/programs/kitfox quantize data/everyday10.safetensors \
+    --calib examples/pictures -o "$model"
   musl-gcc -std=c11 -Iinclude -o "$dir/verify_golden" tests/house/verify_golden.c "$dir/src/libkitfox.a" \
-    -L"$jansson" -ljansson -lm -lpthread || { failed=$((failed + 1)) FAILED+=(musl:verify_golden); return; }
-  for level in int bytes gemm dwconv eltwise; do emulated_test "musl check_$level" "$dir/tests/kernels/check_$level"; done
+    -L"$jansson" -ljansson -lm -lpthread || {
+    failed=$((failed + 1)) FAILED+=(musl:verify_golden)
+    return
+  }
+  for check in int bytes gemm dwconv eltwise; do emulated_test "musl $check" "$dir/tests/kernels/check_$check"; done
   for level in $(build/test-gcc/programs/kitfox info --cpus | awk '$2 == "usable" { print $1 }'); do
     emulated_test "musl $level" env KITFOX_CPU="$level" "$dir/verify_golden" tests/golden/verified_int8_v1.kfx "$model"
   done
