@@ -177,6 +177,27 @@ kf_status kf__eval_concat(const kf__eval *e) {
     return KF_OK;
 }
 
+/* Every element of the result is one of the input. */
+static void pad_from_input(const kf__eval *e) {
+    const kf__dense *x = e->in[0], *pads = e->n_in > 1 ? e->in[1] : NULL;
+    const kf__attrs *a = &e->n->attrs;
+    int64_t stride[KF_MAX_RANK];
+    size_t count;
+    strides_of(&x->shape, stride);
+    if (!kf__shape_count(&e->out->shape, &count)) return;
+    for (size_t i = 0; i < count; i++) {
+        size_t rest = i;
+        int64_t from = 0;
+        for (int d = x->shape.rank - 1; d >= 0; d--) {
+            const int64_t extent = e->out->shape.dim[d], at = (int64_t)(rest % (size_t)extent);
+            const int64_t before = pads ? get_int(pads, (size_t)d) : a->axes[d];
+            from += kf__pad_from(a->mode, at, before, x->shape.dim[d]) * stride[d];
+            rest /= (size_t)extent;
+        }
+        copy_element(e->out, i, x, (size_t)from);
+    }
+}
+
 /* Fills the result with the pad value, then copies each input element to its shifted place. */
 kf_status kf__eval_pad(const kf__eval *e) {
     const kf__dense *x = e->in[0], *pads = e->n_in > 1 ? e->in[1] : NULL;
@@ -186,6 +207,10 @@ kf_status kf__eval_pad(const kf__eval *e) {
     int64_t stride[KF_MAX_RANK], index[KF_MAX_RANK] = {0};
     size_t count;
     KF_TRY(kf__eval_alloc(out, e->arena, e->err));
+    if (a->mode != KF_PAD_VALUE) {
+        pad_from_input(e);
+        return KF_OK;
+    }
     strides_of(&out->shape, stride);
     double value = e->n_in > 2 && e->in[2] ? kf__eval_get(e->in[2], 0) : a->value;
     if (!kf__shape_count(&out->shape, &count)) return KF_ERR_SHAPE;

@@ -122,6 +122,18 @@ static inline kf__shape kf__value_declared(const kf__value *v) {
     return kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[2], v->shape.dim[3], v->shape.dim[1]});
 }
 
+/** What a PAD puts around its input: a value, the nearest element, or the elements in reverse without the nearest. */
+typedef enum kf__pad_mode { KF_PAD_VALUE, KF_PAD_EDGE, KF_PAD_REFLECT } kf__pad_mode;
+
+/** The element of an axis of `dim` elements that is element i of the padded axis, `before` of which precede element 0
+ * (negative: some are cut off). Outside 0..dim-1 where a value stands. Reflected ones exist: infer.c. */
+static inline int64_t kf__pad_from(int32_t mode, int64_t i, int64_t before, int64_t dim) {
+    const int64_t at = i - before;
+    if (mode == KF_PAD_EDGE) return at < 0 ? 0 : kf__min_i64(at, dim - 1);
+    if (mode != KF_PAD_REFLECT) return at;
+    return at < 0 ? -at : kf__min_i64(at, 2 * (dim - 1) - at);
+}
+
 typedef struct kf__attrs {
     kf__window window;
     kf__activation act;      /* applied after bias (CONV: before the residual) */
@@ -132,6 +144,7 @@ typedef struct kf__attrs {
     int32_t num_outputs; /* SPLIT of opset 18: as the file has it, 0 when absent */
     int32_t noop;        /* reductions: without axes nothing is reduced; otherwise everything is */
     int32_t selects;     /* TOP_K, TOP, ARG_MAX, ARG_MIN: KF_SELECTS_* */
+    int32_t mode;        /* PAD: kf__pad_mode */
     int32_t allow_zero;  /* RESHAPE: a 0 in the target shape is an extent, not a copy of the input's */
     kf_dtype to;
     int32_t n_axes; /* axes, permutation, split sizes, or pads of PAD (2 * rank, ONNX order) */

@@ -264,6 +264,16 @@ static kf_status infer_slice(const ctx *c, kf__shape *out) {
     return KF_OK;
 }
 
+/* Is there an element for each that an edge repeats or a mirror shows? What is cut off does not count. */
+static kf_status check_reflected(const ctx *c, int axis, int64_t dim, int64_t before, int64_t after) {
+    const int32_t mode = c->n->attrs.mode;
+    const int64_t kept = dim + kf__min_i64(before, 0) + kf__min_i64(after, 0), most = before > after ? before : after;
+    if (mode == KF_PAD_VALUE || most <= 0 || (mode == KF_PAD_EDGE ? kept > 0 : kept > most)) return KF_OK;
+    NODE_FAIL(c, "%lld pads of axis %d by %s need %lld elements, and it has %lld", (long long)most, axis,
+              mode == KF_PAD_EDGE ? "edge" : "reflection", mode == KF_PAD_EDGE ? 1LL : (long long)most + 1,
+              (long long)kept);
+}
+
 /* Pads list all starts, then all ends. Negative ones cut elements off. */
 static kf_status infer_pad(const ctx *c, kf__shape *out) {
     const kf__value *x = in_value(c, 0);
@@ -279,6 +289,7 @@ static kf_status infer_pad(const ctx *c, kf__shape *out) {
         out->dim[i] += pads.v[i] + pads.v[i + r]; /* each at most 2^40 */
         if (out->dim[i] < 0 || x->shape.dim[i] + kf__min_i64(pads.v[i], pads.v[i + r]) < 0)
             NODE_FAIL(c, "pads of axis %d remove more than there is", i);
+        KF_TRY(check_reflected(c, i, x->shape.dim[i], pads.v[i], pads.v[i + r]));
     }
     return KF_OK;
 }

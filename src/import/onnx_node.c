@@ -216,8 +216,10 @@ static kf_status pad_axes(kf__onnx *o, kf__node *n) {
 }
 
 static kf_status pad_attrs(kf__onnx *o, const Onnx__NodeProto *p, kf__node *n) {
-    if (find(p, "mode") && !attr_is(p, "mode", "constant"))
-        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "only constant padding is supported; re-export with zero padding");
+    if (attr_is(p, "mode", "edge")) n->attrs.mode = KF_PAD_EDGE;
+    else if (attr_is(p, "mode", "reflect")) n->attrs.mode = KF_PAD_REFLECT;
+    else if (find(p, "mode") && !attr_is(p, "mode", "constant"))
+        KF_FAIL(o->err, KF_ERR_UNSUPPORTED, "only constant padding, edge and reflect are supported");
     KF_TRY(axes_attr(o, p, find(p, "pads") ? "pads" : "paddings", n));
     n->attrs.value = attr_float(p, "value", 0);
     return pad_axes(o, n);

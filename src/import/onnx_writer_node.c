@@ -111,13 +111,13 @@ static kf_status write_pad(kf__onnx_out *w, const kf__node *n) {
     int64_t list[MAX_LINKS];
     int count;
     const kf__attrs *a = &n->attrs;
+    static const char *const MODES[] = {"constant", "edge", "reflect"};
     if (w->opset >= PAD_INPUTS) {
-        if (has_input(n, 1)) plain(w, n, 3); /* import spread the axes of opset 18 into the pads */
-        else
-            with_inputs(
-                w, n,
-                (const char *[]){kf__out_ints(w, n->name, a->axes, a->n_axes), kf__out_scalar(w, n->name, a->value)},
-                2);
+        const char *const pads = has_input(n, 1) ? NULL : kf__out_ints(w, n->name, a->axes, a->n_axes);
+        Onnx__NodeProto *p;
+        if (!pads) p = plain(w, n, 3); /* import spread the axes of opset 18 into the pads */
+        else p = with_inputs(w, n, (const char *[]){pads, kf__out_scalar(w, n->name, a->value)}, 2);
+        if (a->mode) kf__out_attr_text(w, p, "mode", MODES[a->mode]);
         return KF_OK;
     }
     KF_TRY(constant_ints(w, n, 1, list, &count));
@@ -125,6 +125,7 @@ static kf_status write_pad(kf__onnx_out *w, const kf__node *n) {
     if (has_input(n, 1)) kf__out_attr_ints(w, p, "pads", list, count);
     else kf__out_attr_ints(w, p, "pads", a->axes, a->n_axes);
     kf__out_attr_float(w, p, "value", a->value);
+    if (a->mode) kf__out_attr_text(w, p, "mode", MODES[a->mode]);
     return KF_OK;
 }
 

@@ -189,6 +189,17 @@ void kf__out_attr_float(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, f
     a->f = value;
 }
 
+void kf__out_attr_text(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, const char *text) {
+    Onnx__AttributeProto *a = attribute(w, p, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__STRING);
+    const size_t length = strlen(text);
+    uint8_t *copy = kf__out_alloc(w, length + 1);
+    if (!a || !copy) return;
+    memcpy(copy, text, length);
+    a->has_s = 1;
+    a->s.len = length;
+    a->s.data = copy;
+}
+
 void kf__out_attr_ints(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, const int64_t *list, int n) {
     Onnx__AttributeProto *a = attribute(w, p, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
     int64_t *copy = kf__out_alloc(w, (size_t)n * sizeof *copy);

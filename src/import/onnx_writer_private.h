@@ -61,6 +61,7 @@ void kf__out_settle_names(kf__onnx_out *w, const kf__node *n, size_t first);
 /* Attributes; `p` may be NULL. */
 void kf__out_attr_int(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, int64_t value);
 void kf__out_attr_float(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, float value);
+void kf__out_attr_text(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, const char *text);
 void kf__out_attr_ints(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, const int64_t *list, int n);
 void kf__out_attr_tensor(kf__onnx_out *w, Onnx__NodeProto *p, const char *name, Onnx__TensorProto *t);
 /** Tensor message over borrowed data; NULL when out of memory. */

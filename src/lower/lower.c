@@ -61,7 +61,6 @@ static const char *odd_constant(const kf__graph *g, const kf__node *n) {
 static const char *verdict_NONE(const kf__graph *g, const kf__node *n) {
     const char *constant = odd_constant(g, n);
     if (constant) return constant;
-    if (n->op == KF_OP_PAD) return "it pads the batch or the channels, cuts off, or its amounts are computed";
     if (n->op == KF_OP_ARG_MAX || n->op == KF_OP_ARG_MIN) return "it looks along another axis than classes";
     if (n->op == KF_OP_TOP_K) return "its k is computed or above 1024, or it looks along another axis than classes";
     if (n->op == KF_OP_PRELU) return "its slope is computed at run time, or differs along another axis than channels";
@@ -94,6 +93,7 @@ static const char *verdict_SOFTMAX(const kf__graph *g, const kf__node *n) {
 }
 
 #define verdict_MOVE kf__lower_verdict_move
+#define verdict_PICK kf__lower_verdict_pick
 #define verdict_LOG_SOFTMAX verdict_SOFTMAX
 #define verdict_TOP always
 #define verdict_CONV constant_weights
@@ -293,6 +293,7 @@ static kf_status all_inputs(lowering *l, const kf__node *n, kf__step *s) {
 }
 
 #define fill_MOVE kf__lower_move
+#define fill_PICK kf__lower_pick
 #define fill_SCALE all_inputs
 #define fill_ADD all_inputs
 #define fill_MUL all_inputs

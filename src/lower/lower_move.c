@@ -1,4 +1,5 @@
-/* Nodes that only move numbers as one step of strides: out[n, h, w, c] is in[base + n a + h b + w c + c d].
+/* Nodes that only move numbers as one step. By strides, out[n, h, w, c] is in[base + n a + h b + w c + c d]; where an
+ * axis has places of unequal distance, by lists of the places of rows, columns and channels in an image.
  * Owner rule: see lower.h. */
 #include "graph/operands.h"
 #include "lower/lower_private.h"
@@ -62,6 +63,32 @@ static bool of_gather(const kf__graph *g, const kf__node *n, const int64_t *step
     return true;
 }
 
+/* The graph's axes that are n, h, w and c in a program, by rank, from 2 on. */
+static const int AXES[3][4] = {{0, -1, -1, 1}, {0, -1, 2, 1}, {0, 2, 3, 1}};
+
+/* The place along axis k of the input that element i of the result has. */
+static int64_t listed(const kf__graph *g, const kf__node *n, int k, int64_t i) {
+    const kf__shape *x = &g->values[n->in[0]].shape;
+    int64_t at = 0;
+    if (n->op == KF_OP_PAD) return kf__pad_from(n->attrs.mode, i, n->attrs.axes[k], x->dim[k]);
+    if (k != (n->attrs.axis < 0 ? n->attrs.axis + x->rank : n->attrs.axis)) return i;
+    int_at(g, n->in[1], (size_t)i, &at);
+    return at < 0 ? at + x->dim[k] : at;
+}
+
+/* Is every element one of the same image, by constant lists for its axes? */
+static bool lists_places(const kf__graph *g, const kf__node *n) {
+    const kf__shape *x = &g->values[n->in[0]].shape, *y = &g->values[n->out[0]].shape;
+    int64_t first;
+    if (x->rank < 2 || x->rank > 4 || y->rank != x->rank || x->dim[0] != y->dim[0]) return false;
+    if (n->op == KF_OP_GATHER) return n->attrs.axis != 0 && n->attrs.axis != -x->rank && int_at(g, n->in[1], 0, &first);
+    if (n->op != KF_OP_PAD || n->attrs.n_axes != 2 * x->rank || n->attrs.axes[0] || n->attrs.axes[x->rank])
+        return false;
+    for (int k = 0; k < n->attrs.n_axes; k++)
+        if (n->attrs.mode == KF_PAD_VALUE && n->attrs.axes[k] > 0) return false;
+    return true;
+}
+
 static bool places_of(const kf__graph *g, const kf__node *n, places *p) {
     const kf__shape *x = &g->values[n->in[0]].shape;
     int64_t step[KF_MAX_RANK];
@@ -79,7 +106,7 @@ const char *kf__lower_verdict_move(const kf__graph *g, const kf__node *n) {
     const int rank = g->values[n->in[0]].shape.rank;
     places p;
     if (rank < 2 || rank > 4) return "its input has a rank other than 2, 3 or 4";
-    if (places_of(g, n, &p)) return NULL;
+    if (places_of(g, n, &p) || lists_places(g, n)) return NULL;
     if (n->op == KF_OP_GATHER) return "its indices are computed, or have no equal distance, and no layer takes them";
     return "where it begins or ends is computed at run time";
 }
@@ -87,10 +114,10 @@ const char *kf__lower_verdict_move(const kf__graph *g, const kf__node *n) {
 /* base, then the strides of n, h, w and c of the output. */
 kf_status kf__lower_move(lowering *l, const kf__node *n, kf__step *s) {
     const kf__shape *y = &l->g->values[n->out[0]].shape, five = kf__shape_make(1, (int64_t[]){5});
-    static const int AXES[3][4] = {{0, -1, -1, 1}, {0, -1, 2, 1}, {0, 2, 3, 1}}; /* by rank, from 2 on */
     int32_t *to = kf__arena_array(&l->p->arena, 5, sizeof *to);
     places p;
     if (!to) KF_FAIL_MEMORY(l->err, 20);
+    if (lists_places(l->g, n) && !places_of(l->g, n, &p)) return kf__lower_pick(l, n, s);
     if (!places_of(l->g, n, &p) || y->rank < 2 || y->rank > 4)
         KF_FAIL(l->err, KF_ERR_INTERNAL, "%s: no step of strides", n->name);
     for (int i = 0; i < 5; i++) {
@@ -105,6 +132,42 @@ kf_status kf__lower_move(lowering *l, const kf__node *n, kf__step *s) {
     }
     s->window = (kf__window){0};
     s->consts[KF_CONST_W] = kf__lower_const(l, n->name, "places", KF_I32, &five, to);
+    if (s->consts[KF_CONST_W] < 0) KF_FAIL_MEMORY(l->err, 20);
+    return KF_OK;
+}
+
+const char *kf__lower_verdict_pick(const kf__graph *g, const kf__node *n) {
+    const kf__attrs *a = &n->attrs;
+    const int rank = g->values[n->in[0]].shape.rank;
+    if (lists_places(g, n)) return NULL;
+    if (rank < 2 || rank > 4 || a->n_axes != 2 * rank) return "its amounts are computed, or its rank is not 2, 3 or 4";
+    if (a->mode != KF_PAD_VALUE || a->axes[0] || a->axes[rank]) return "it pads the batch";
+    return "it pads channels with a value, or more than 4096 rows or columns";
+}
+
+/* The place of each row, column and channel of an image. */
+kf_status kf__lower_pick(lowering *l, const kf__node *n, kf__step *s) {
+    const kf__shape *x = &l->g->values[n->in[0]].shape, *y = &l->g->values[n->out[0]].shape;
+    const int *axes = AXES[y->rank - 2];
+    int64_t step[KF_MAX_RANK], count = 0, at = 0;
+    for (int i = 1; i < 4; i++) count += axes[i] < 0 ? 1 : y->dim[axes[i]];
+    int32_t *to = kf__arena_array(&l->p->arena, (size_t)count, sizeof *to);
+    if (!to) KF_FAIL_MEMORY(l->err, (size_t)count * sizeof *to);
+    strides(x, step);
+    for (int i = 1; i < 4; i++) {
+        for (int64_t k = 0; axes[i] >= 0 && k < y->dim[axes[i]]; k++) {
+            const int64_t v = listed(l->g, n, axes[i], k) * step[axes[i]];
+            if (v > INT32_MAX)
+                KF_FAIL(l->err, KF_ERR_LIMIT, "%s: an element %lld places away; at most %d are possible", n->name,
+                        (long long)v, INT32_MAX);
+            to[at++] = (int32_t)v;
+        }
+        if (axes[i] < 0) to[at++] = 0;
+    }
+    const kf__shape list = kf__shape_make(1, &count);
+    s->op = KF_STEP_PICK;
+    s->window = (kf__window){0};
+    s->consts[KF_CONST_W] = kf__lower_const(l, n->name, "places", KF_I32, &list, to);
     if (s->consts[KF_CONST_W] < 0) KF_FAIL_MEMORY(l->err, 20);
     return KF_OK;
 }

@@ -33,6 +33,8 @@ kf_status kf__lower_integer(lowering *l, const kf__node *n, kf__step *s);
 /** Why a node that only moves numbers has no step (NULL: it has one), and how it fills the step. */
 const char *kf__lower_verdict_move(const kf__graph *g, const kf__node *n);
 kf_status kf__lower_move(lowering *l, const kf__node *n, kf__step *s);
+const char *kf__lower_verdict_pick(const kf__graph *g, const kf__node *n);
+kf_status kf__lower_pick(lowering *l, const kf__node *n, kf__step *s);
 /** Fill the MOVE by which a vector in the order of ONNX becomes the node's output. */
 kf_status kf__lower_unfold(lowering *l, const kf__node *n, kf__step *s);
 /** Append QUANTIZE or DEQUANTIZE from tensor `from` to tensor `to`. */

@@ -55,7 +55,8 @@ kf_status kf__raise_input(kf__raising *r, const kf__step *s, int k, int rank, kf
 static kf__op op_of(kf__step_op step) {
     kf__op op = 0;
     if (step == KF_STEP_DWCONV) return KF_OP_CONV;
-    if (step == KF_STEP_MOVE) return KF_OP_COUNT; /* a program does not say which operator moved */
+    if (step == KF_STEP_MOVE || step == KF_STEP_PICK)
+        return KF_OP_COUNT; /* a program does not say which operator moved */
     while (op < KF_OP_COUNT && kf__lower_step_of(op) != step) op++;
     return op;
 }

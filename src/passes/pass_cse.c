@@ -30,7 +30,7 @@ static bool same_attrs(const kf__attrs *a, const kf__attrs *b) {
            a->alpha == b->alpha && a->beta == b->beta && a->epsilon == b->epsilon && a->value == b->value &&
            a->axis == b->axis && a->keepdims == b->keepdims && a->trans_a == b->trans_a && a->trans_b == b->trans_b &&
            a->ceil_mode == b->ceil_mode && a->count_include_pad == b->count_include_pad && a->start == b->start &&
-           a->end == b->end && a->to == b->to && a->n_axes == b->n_axes &&
+           a->end == b->end && a->mode == b->mode && a->to == b->to && a->n_axes == b->n_axes &&
            memcmp(a->axes, b->axes, (size_t)a->n_axes * sizeof a->axes[0]) == 0;
 }
 

@@ -6,7 +6,7 @@
 
 /** Top, left, bottom, right of a Pad that only pads H and W by constant non-negative amounts. */
 static bool spatial_pads(const kf__node *pad, int64_t out[4]) {
-    if (pad->attrs.n_axes != 8) return false;
+    if (pad->attrs.n_axes != 8 || pad->attrs.mode != KF_PAD_VALUE) return false;
     const int64_t *p = pad->attrs.axes;
     if (p[0] || p[1] || p[4] || p[5]) return false;
     const int64_t pads[4] = {p[2], p[3], p[6], p[7]};

@@ -23,7 +23,8 @@ typedef enum kf__step_op {
 /** Roles of the constants of a step; index into kf__step.consts. */
 typedef enum kf__const_role {
     KF_CONST_W = 0, /* CONV [O,kh,kw,I/g], DWCONV [kh,kw,C], FC [O,K], SE reduce [R,C]; f32, i8 or i16. MOVE: i32
-                       [5], where the first element is, and strides along n, h, w, c */
+                       [5], where the first element is, and strides along n, h, w, c. PICK: i32 [h + w + c], where in
+                       an image each row, column and channel is; the sum of three is an element's place */
     KF_CONST_BIAS,  /* f32 [O], or i32 [O] (not yet folded with the zero point), or i32 [classes, O] when border_bias */
     KF_CONST_MUL,   /* f32 [O]: accumulator multiplier (step 2, or 2 and 5 in one when `direct`); CONCAT [n_in]: s_in /
                        s_out;   GLOBAL_POOL [C] or [1]: s_in / (H*W*s_out); AVG_POOL [kh*kw]: for 1, 2.. counted taps */

@@ -154,7 +154,10 @@ static void length_TAPS(const kf__program *p, const kf__step *s, kf__length *l) 
 
 static void length_INPUTS(const kf__program *p, const kf__step *s, kf__length *l) { vector(l, s->n_in); }
 
-static void length_PLACES(const kf__program *p, const kf__step *s, kf__length *l) { vector(l, 5); }
+static void length_PLACES(const kf__program *p, const kf__step *s, kf__length *l) {
+    const kf__ptensor *y = output(p, s);
+    vector(l, s->op == KF_STEP_MOVE ? 5 : (int64_t)y->h + y->w + y->c);
+}
 
 /* One bias per channel, for every border class if there is a table of them. */
 static void length_BIASES(const kf__program *p, const kf__step *s, kf__length *l) {

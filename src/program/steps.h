@@ -80,7 +80,7 @@ typedef enum kf__values {
     KF_VALUES_ANY,
     KF_VALUES_FINITE,
     KF_VALUES_FACTOR /* finite, not negative */,
-    KF_VALUES_PLACES /* where a move begins in its input, and its strides along n, h, w, c: all inside the input */
+    KF_VALUES_PLACES /* of elements that a MOVE or a PICK reads: all inside the input */
 } kf__values;
 
 /** A row of the table, in single bytes; pointers would cost a relocation each. */

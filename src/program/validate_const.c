@@ -10,11 +10,30 @@ static const char *const ROLES[KF_CONST_ROLES] = {
     [KF_CONST_K] = "k",   [KF_CONST_INV] = "inv",     [KF_CONST_FBIAS] = "fbias",
     [KF_CONST_W2] = "w2", [KF_CONST_BIAS2] = "bias2", [KF_CONST_MUL2] = "mul2"};
 
+/* No place is negative, and the farthest row, column and channel together lie in the image. */
+static kf_status check_picks(const kf__step *s, const kf__ptensor *x, const kf__ptensor *y, const int32_t *m,
+                             kf_error *err) {
+    const int32_t ends[] = {y->h, y->h + y->w, y->h + y->w + y->c};
+    int64_t sum = 0;
+    bool fits = x->n == y->n;
+    for (int32_t k = 0, i = 0; k < 3; k++) {
+        int32_t most = 0;
+        for (; i < ends[k]; i++) {
+            fits = fits && m[i] >= 0;
+            if (m[i] > most) most = m[i];
+        }
+        sum += most;
+    }
+    if (!fits || sum >= (int64_t)x->h * x->w * x->c) STEP_FAIL(err, s, "it reads elements outside of an image");
+    return KF_OK;
+}
+
 /* Every place that the step reads lies between the first element of its input and the last. */
 static kf_status check_places(const kf__program *p, const kf__step *s, const int32_t *m, kf_error *err) {
     const kf__ptensor *x = &p->tensors[s->in[0]], *y = &p->tensors[s->out];
     const int64_t extent[] = {y->n, y->h, y->w, y->c}, count = (int64_t)kf__ptensor_count(x);
     int64_t low = m[0], high = m[0];
+    if (s->op == KF_STEP_PICK) return check_picks(s, x, y, m, err);
     for (int i = 0; i < 4; i++) {
         const int64_t far = (extent[i] - 1) * m[i + 1];
         if (far < 0) low += far;

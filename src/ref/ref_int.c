@@ -224,7 +224,7 @@ kf_status kf__ref_integer(kf__ref_node *r) {
     case KF_RULE_AVG_POOL:
     case KF_RULE_MAX_POOL: return run_pool(r);
     case KF_RULE_CONCAT: return run_concat(r);
-    case KF_RULE_PAD: return run_pad(r);
+    case KF_RULE_PAD: return r->n->attrs.mode == KF_PAD_VALUE ? run_pad(r) : run_move(r);
     case KF_RULE_VIEW: return run_view(r);
     case KF_RULE_MOVE: return run_move(r);
     case KF_RULE_NONE: break;

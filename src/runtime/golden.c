@@ -40,7 +40,8 @@ static void fill_inputs(struct kf_session *s) {
 }
 
 static bool copies(kf__step_op op) {
-    return op == KF_STEP_TO_NCHW || op == KF_STEP_MOVE || op == KF_STEP_CONCAT || op == KF_STEP_MAX_POOL;
+    return op == KF_STEP_TO_NCHW || op == KF_STEP_MOVE || op == KF_STEP_PICK || op == KF_STEP_CONCAT ||
+           op == KF_STEP_MAX_POOL;
 }
 
 static binding bind_step(const run *r, const kf__step *s) {

@@ -246,12 +246,33 @@ def borders(folder):
     same("pad_wide", net([("Pad", [image(9, 8, 0, 11)])]), folder)
     first = [("Pad", [image(1, 1, 1, 1), numpy.float32(0.25)]), ("Conv", [random.standard_normal((5, 3, 3, 3))])]
     same("pad_first", net(first, head=False), folder)
-    other = (("batch", [1, 0, 0, 0, 0, 0, 0, 0]), ("channels", [0, 1, 0, 0, 0, 0, 0, 0]), ("crop", image(-1, 0, 0, 0)))
-    for name, pads in other:
-        refused("pad_" + name, net([("Pad", [numpy.array(pads)])]), folder, "Pad_1 .. the batch or the channels")
+    crops = {"rows": image(-1, 0, -2, 0), "all": image(-1, -2, -3, -1), "and_pad": image(-1, 3, 2, -2)}
+    for name, pads in crops.items():
+        same("pad_crop_" + name, net([("Pad", [pads, numpy.float32(0.7)])]), folder)
+    for name, pads in (("batch", [1, 0, 0, 0, 0, 0, 0, 0]), ("channels", [0, 1, 0, 0, 0, 0, 0, 0])):
+        refused("pad_" + name, net([("Pad", [numpy.array(pads)])]), folder, "Pad_1 .. it pads")
+
+
+@case
+def borders_of_the_image(folder):
+    """Pads by edge and by reflection, alone, cut on another side, and before what reads them."""
+    image = lambda *sides: numpy.array([0, 0, *sides[:2], 0, 0, *sides[2:]])  # noqa: E731
+    weights = random.standard_normal((5, 7, 3, 3))
     for mode in ("edge", "reflect"):
-        pad = ("Pad", [image(1, 1, 1, 1)], {"mode": mode})
-        refused("pad_" + mode, net([pad]), folder, "Pad .. only constant padding")
+        pad = lambda *sides: ("Pad", [image(*sides)], {"mode": mode})  # noqa: B023,E731
+        for name, sides in {"one": (1, 1, 1, 1), "odd": (3, 0, 2, 5), "crop": (-2, 4, 3, -1), "most": (7, 5, 7, 5)}.items():
+            same(f"pad_{mode}_{name}", net([pad(*sides)]), folder)
+        same(f"pad_{mode}_conv", net([("Relu",), pad(1, 2, 0, 1), ("Conv", [weights])]), folder)
+        same(f"pad_{mode}_first", net([pad(1, 1, 1, 1), ("Conv", [weights[:, :3]])], head=False), folder)
+        same(f"pad_{mode}_channels", net([("Pad", [numpy.array([0, 2, 0, 1, 0, 3, 0, 0])], {"mode": mode})]), folder)
+        batch = net([("Pad", [numpy.array([1, 0, 0, 0, 0, 0, 0, 0])], {"mode": mode})], shape=[2, 3, 8, 6])
+        refused(f"pad_{mode}_batch", batch, folder, "Pad_1 .. it pads the batch")
+    wide = ("Pad", [image(0, 6, 0, 0)], {"mode": "reflect"})
+    refused("pad_reflect_wide", net([wide]), folder, "Pad_1 .. 6 pads .. axis 3 by reflection .. has 6")
+    refused("pad_wrap", net([("Pad", [image(1, 1, 1, 1)], {"mode": "wrap"})], 19), folder, "Pad .. edge and reflect")
+    places = numpy.array([3, 0, 0, 6, -1, 2])
+    same("gather_channels", net([("Gather", [places], {"axis": 1})]), folder)
+    same("gather_rows", net([("Gather", [places], {"axis": 2})]), folder)
 
 
 def files_of(folder, count=8):
@@ -272,7 +293,9 @@ def judged_by_the_scores(folder):
                 "cast": FLAT + [("ArgMax", [], {"axis": 1}), ("Cast", [], {"to": TensorProto.FLOAT})],
                 "log": FLAT + [("LogSoftmax", [], {"axis": 1})], "leaky": [("LeakyRelu",)] + FLAT,
                 "prelu": [slope] + FLAT,
-                "sum": [("ReduceSum", [[3]], DROP), ("ReduceSum", [[2]], DROP)], "pad": [border] + FLAT}
+                "sum": [("ReduceSum", [[3]], DROP), ("ReduceSum", [[2]], DROP)], "pad": [border] + FLAT,
+                "edge": [(*border[:1], border[1][:1], {"mode": "edge"})] + FLAT,
+                "reflect": [("Pad", [numpy.array([0, 0, 2, 1, 0, 0, -1, 3])], {"mode": "reflect"})] + FLAT}
     for name, steps in networks.items():
         path, out = os.path.join(folder, name + ".onnx"), os.path.join(folder, name + ".kfx")
         onnx.save(net(steps), path)

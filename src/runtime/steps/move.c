@@ -1,5 +1,5 @@
 /* Steps that move elements and compute nothing: joining channels (f32), the order that ONNX flattens images in, and
- * strides. Owner rule: see step_kinds.h. */
+ * strides or lists of places. Owner rule: see step_kinds.h. */
 #include "runtime/steps/step_kinds.h"
 
 static void run_concat(const kf__exec *x, const kf__prepared *s) {
@@ -36,6 +36,8 @@ kf_status kf__prepare_to_nchw(kf__preparing *k) {
 /* Elements of one size: the compiler turns a copy of a known size into a move. */
 #define COPY(size)                                                                                                     \
     for (int32_t c = 0; c < y->c; c++, to += (size), from += by) memcpy(to, from, (size))
+#define COPY_FROM(size, place)                                                                                         \
+    for (int32_t c = 0; c < y->c; c++, to += (size)) memcpy(to, from + (size_t)(place) * (size), (size))
 
 static void run_move(const kf__exec *x, const kf__prepared *s) {
     kf__job j = kf__job_of(x, s);
@@ -55,5 +57,31 @@ static void run_move(const kf__exec *x, const kf__prepared *s) {
 
 kf_status kf__prepare_move(kf__preparing *k) {
     k->to->run = run_move;
+    return KF_OK;
+}
+
+/* Channels in their order are copied at once. */
+static void run_pick(const kf__exec *x, const kf__prepared *s) {
+    kf__job j = kf__job_of(x, s);
+    const kf__ptensor *y = j.out;
+    const int32_t *row = (const int32_t *)(const void *)kf__job_const(&j, KF_CONST_W);
+    const int32_t *column = row + y->h, *channel = column + y->w;
+    const size_t size = j.in_size, pixels = (size_t)y->n * (size_t)y->h * (size_t)y->w, line = (size_t)y->c * size;
+    const size_t image = (size_t)j.in->h * (size_t)j.in->w * (size_t)j.in->c * size;
+    char *to = j.dst;
+    int32_t run = 1;
+    while (run < y->c && channel[run] == channel[0] + run) run++;
+    for (size_t i = 0; i < pixels; i++) {
+        const size_t w = i % (size_t)y->w, h = i / (size_t)y->w % (size_t)y->h, n = i / (size_t)y->w / (size_t)y->h;
+        const char *from = j.src + n * image + ((size_t)row[h] + (size_t)column[w]) * size;
+        if (run == y->c) memcpy(to, from + (size_t)channel[0] * size, line), to += line;
+        else if (size == 4) COPY_FROM(4, channel[c]);
+        else if (size == 2) COPY_FROM(2, channel[c]);
+        else COPY_FROM(1, channel[c]);
+    }
+}
+
+kf_status kf__prepare_pick(kf__preparing *k) {
+    k->to->run = run_pick;
     return KF_OK;
 }

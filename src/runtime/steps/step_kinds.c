@@ -21,6 +21,7 @@ const kf__step_kind kf__step_kinds[KF_STEP_OP_COUNT] = {
     [KF_STEP_TOP] = {{kf__prepare_top_f32, NULL}, {NULL, NULL}},
     [KF_STEP_TO_NCHW] = {{kf__prepare_to_nchw, kf__prepare_to_nchw}, {NULL, NULL}},
     [KF_STEP_MOVE] = {{kf__prepare_move, kf__prepare_move}, {NULL, NULL}},
+    [KF_STEP_PICK] = {{kf__prepare_pick, kf__prepare_pick}, {NULL, NULL}},
     [KF_STEP_QUANTIZE] = {{NULL, kf__prepare_convert_int}, {NULL, kf__pack_convert_int}},
     [KF_STEP_DEQUANTIZE] = {{NULL, kf__prepare_convert_int}, {NULL, kf__pack_convert_int}},
 };

@@ -34,7 +34,7 @@ extern const kf__step_kind kf__step_kinds[KF_STEP_OP_COUNT];
 kf__prepare_fn kf__prepare_conv_f32, kf__prepare_dwconv_f32, kf__prepare_fc_f32, kf__prepare_gate_f32,
     kf__prepare_scale_f32, kf__prepare_sum_f32, kf__prepare_product_f32, kf__prepare_global_pool_f32,
     kf__prepare_pool_f32, kf__prepare_concat_f32, kf__prepare_softmax_f32, kf__prepare_top_f32, kf__prepare_to_nchw,
-    kf__prepare_move;
+    kf__prepare_move, kf__prepare_pick;
 kf__prepare_fn kf__prepare_conv_int, kf__prepare_dwconv_int, kf__prepare_fc_int, kf__prepare_gate_int,
     kf__prepare_scale_int, kf__prepare_eltwise_int, kf__prepare_global_pool_int, kf__prepare_pool_int,
     kf__prepare_concat_int, kf__prepare_convert_int;
