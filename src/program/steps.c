@@ -220,15 +220,15 @@ enum { /* the words of the columns of bits */
        GATE = KF_READS_GATE
 };
 
+#define SHAPES(X) X(ALIKE) X(SCALE) X(POOLED) X(FC) X(FLAT) X(CONCAT) X(CONV) X(DWCONV) X(POOL) X(ANY) X(TOP)
+#define X(id) SHAPE_##id,
+enum { SHAPES(X) };
+#undef X
+
 static const kf__step_info INFO[KF_STEP_OP_COUNT] = {
 #define KF_STEP(id, name, least, most, f32, integer, scaled, shape, window, f32_reads, integer_reads)                  \
-    [KF_STEP_##id] = {name,                                                                                            \
-                      least,                                                                                           \
-                      most,                                                                                            \
-                      {{f32, (kf__fields)(f32_reads)}, {integer, (kf__fields)(integer_reads)}},                        \
-                      (kf__scaled)(scaled),                                                                            \
-                      KF_WINDOW_##window,                                                                              \
-                      shape_##shape},
+    [KF_STEP_##id] = {                                                                                                 \
+        name, least, most, {{f32, f32_reads}, {integer, integer_reads}}, scaled, KF_WINDOW_##window, SHAPE_##shape},
 #define KF_STEP_CONST(id, role, f32, integer, types, length, values)
 #include "program/steps.def"
 #undef KF_STEP
@@ -272,6 +272,16 @@ void kf__const_length(const kf__const_rule *rule, const kf__program *p, const kf
     static length_fn *const RULES[] = {LENGTHS(X)};
 #undef X
     RULES[rule->length](p, s, l);
+}
+
+const char *kf__step_shape_error(const kf__program *p, const kf__step *s) {
+    switch (INFO[s->op].shape) {
+#define X(id)                                                                                                          \
+    case SHAPE_##id: return shape_##id(p, s);
+        SHAPES(X)
+#undef X
+    default: return NULL;
+    }
 }
 
 const kf__step_info *kf__step_info_of(kf__step_op op) { return &INFO[op]; }

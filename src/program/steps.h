@@ -52,18 +52,18 @@ typedef enum kf__fields {
 
 /** A form of a step: types of its tensors, and the fields it reads. It does not exist where `first` is NONE. */
 typedef struct kf__step_form {
-    kf__types first, others, out;
-    kf__fields reads;
+    uint8_t first, others, out; /* kf__types */
+    uint16_t reads;             /* kf__fields */
 } kf__step_form;
 
+/** In bytes and without pointers, which would cost a relocation each. */
 typedef struct kf__step_info {
-    const char *name;       /* in the file */
-    int32_t least, most;    /* inputs */
+    char name[12];          /* in the file */
+    uint8_t least, most;    /* inputs */
     kf__step_form forms[2]; /* first input f32; first input quantized */
-    kf__scaled scaled;      /* tensors that may have scales per channel */
-    kf__window_use window;
-    /** What is wrong with the extents of its tensors, or with a window that is used; NULL: nothing. */
-    const char *(*shape_error)(const kf__program *p, const kf__step *s);
+    uint8_t scaled;         /* kf__scaled: tensors that may have scales per channel */
+    uint8_t window;         /* kf__window_use */
+    uint8_t shape;          /* which rule kf__step_shape_error applies */
 } kf__step_info;
 
 /** Must the step have the constant, may it, or must it not? Depends on the step's fields and on constants before it. */
@@ -94,6 +94,8 @@ typedef struct kf__const_rule {
 
 /** The entry of a kind. */
 const kf__step_info *kf__step_info_of(kf__step_op op);
+/** What is wrong with the extents of a step's tensors, or with a window that is used; NULL: nothing. */
+const char *kf__step_shape_error(const kf__program *p, const kf__step *s);
 /** 0: the first input is f32; 1: it is quantized. Index of kf__step_info.forms and kf__const_rule.need. */
 static inline int kf__step_form_of(const kf__program *p, const kf__step *s) {
     return p->tensors[s->in[0]].dtype != KF_F32;

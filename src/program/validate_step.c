@@ -128,7 +128,7 @@ kf_status kf__validate_step(const kf__program *p, const kf__step *s, kf_error *e
     if (form) KF_TRY(check_direct(p, s, reads, err));
     if (reads & KF_READS_GATE) KF_TRY(check_gate(s, err));
     KF_TRY(check_bounds(p, s, reads, err));
-    const char *wrong = info->shape_error(p, s);
+    const char *wrong = kf__step_shape_error(p, s);
     if (wrong) STEP_FAIL(err, s, "%s", wrong);
     KF_TRY(kf__validate_consts(p, s, err));
     return form ? kf__validate_sums(p, s, err) : KF_OK;

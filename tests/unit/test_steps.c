@@ -153,7 +153,7 @@ static kf__program *with_shapes(const form *f, size_t x, size_t others, size_t y
     if (f->scaled) fill_scales(p, f, s);
     fill_fields(p, f, s);
     if (kf__step_info_of(f->op)->window == KF_WINDOW_USED) s->window.group = group;
-    if (kf__step_info_of(f->op)->shape_error(p, s)) {
+    if (kf__step_shape_error(p, s)) {
         kf__program_destroy(&p);
         return NULL;
     }
@@ -252,6 +252,27 @@ static void break_types(const breaking *b) {
     if (y->dtype == KF_U8) WITH(b, y->zero, 1, "zero point", 0);
 }
 
+/* Every row, column and channel lies in the image, and there are as many images. All places are 1. */
+static void break_picks(const breaking *b, int32_t *m) {
+    kf__ptensor *x = &b->p->tensors[b->s->in[0]], *y = &b->p->tensors[b->s->out];
+    for (int32_t i = 0; i < y->h + y->w + y->c; i++) {
+        WITH(b, m[i], -1, "place", i);
+        WITH(b, m[i], INT32_MAX, "place", i);
+        WITH(b, m[i], INT32_MIN, "place", i);
+        WITH(b, m[i], x->h * x->w * x->c - 2, "place", i);
+        m[i] = x->h * x->w * x->c - 3;
+        assert_int_equal(kf__validate_step(b->p, b->s, NULL), KF_OK);
+        m[i] = 1;
+    }
+    x->n++;
+    step_refused(b, "images of the input", 0);
+    x->n--, y->n++;
+    step_refused(b, "images of the output", 0);
+    y->n--, y->w++;
+    step_refused(b, "columns of the output", 0);
+    y->w--;
+}
+
 /* Places tie the extents of input and output together: the last one that is read must exist. */
 static bool break_places(const breaking *b) {
     size_t n;
@@ -260,6 +281,10 @@ static bool break_places(const breaking *b) {
     for (size_t i = 0; i < n; i++) {
         if (rules[i].op != b->s->op || rules[i].values != KF_VALUES_PLACES) continue;
         int32_t *m = (int32_t *)(uintptr_t)b->p->consts[b->s->consts[rules[i].role]].data;
+        if (b->s->op == KF_STEP_PICK) {
+            break_picks(b, m);
+            return true;
+        }
         const int32_t extent[] = {y->n, y->h, y->w, y->c}, count = x->n * x->h * x->w * x->c;
         int32_t far = 1;
         for (int k = 0; k < 4; k++) far += extent[k] - 1; /* base and strides are 1 */
