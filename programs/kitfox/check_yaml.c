@@ -60,6 +60,7 @@ static kf_status check_model(const kf_rdk_config *c, const cli_common *common, k
     kf_rdk_options o;
     cli_importing i;
     KF_TRY(cli_import_options(common, &i, err));
+    if (!i.options.batch) i.options.batch = 1; /* as quantize has it */
     kf_rdk_options_init(&o);
     o.import = &i.options, o.limit = 0, o.notice = cli_note;
     kf_status st = kf_rdk_check(c, &o, in, samples, err);
