@@ -120,7 +120,7 @@ def verdict(engine, folder, copies, kill):
     check(f"{engine}: status", code == 0, log[-3000:])
     if code:
         return
-    print("      " + log.strip().splitlines()[-1])
+    print("      " + next((line for line in log.splitlines() if "pictures in" in line), "no summary"))
     rows = pd.read_parquet(out)
     rows["name"] = [os.path.basename(p) for p in rows["path"]]
     n = (len(answers) + BROKEN) * copies
