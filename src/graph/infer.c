@@ -269,9 +269,10 @@ static kf_status check_reflected(const ctx *c, int axis, int64_t dim, int64_t be
     const int32_t mode = c->n->attrs.mode;
     const int64_t kept = dim + kf__min_i64(before, 0) + kf__min_i64(after, 0), most = before > after ? before : after;
     if (mode == KF_PAD_VALUE || most <= 0 || (mode == KF_PAD_EDGE ? kept > 0 : kept > most)) return KF_OK;
-    NODE_FAIL(c, "%lld pads of axis %d by %s need %lld elements, and it has %lld", (long long)most, axis,
-              mode == KF_PAD_EDGE ? "edge" : "reflection", mode == KF_PAD_EDGE ? 1LL : (long long)most + 1,
-              (long long)kept);
+    const char *how = mode == KF_PAD_EDGE ? "edge" : "reflection";
+    const int64_t least = mode == KF_PAD_EDGE ? 1 : most + 1;
+    NODE_FAIL(c, "%lld pads of axis %d by %s need %lld elements, and it has %lld", (long long)most, axis, how,
+              (long long)least, (long long)kept);
 }
 
 /* Pads list all starts, then all ends. Negative ones cut elements off. */
