@@ -54,6 +54,7 @@ def session(master, memory="1g"):
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     os.environ["OMP_NUM_THREADS"] = "1"
     return (SparkSession.builder.master(master).appName("kitfox").config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
             .config("spark.driver.memory", memory).config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.bindAddress", "127.0.0.1")
             .config("spark.sql.parquet.compression.codec", "gzip")  # needs no native library
@@ -74,7 +75,8 @@ def classified(spark, how, folder, copies=1):
 def warm_up(spark, how):
     """Start the workers and load the model in each, before the clock starts."""
     columns = "'none' path", "cast(id as int) copy", "cast('' as binary) content"
-    return spark.range(64, numPartitions=16).selectExpr(*columns).mapInPandas(how, SCHEMA).count()
+    tasks = 2 * spark.sparkContext.defaultParallelism
+    return spark.range(tasks, numPartitions=tasks).selectExpr(*columns).mapInPandas(how, SCHEMA).count()
 
 
 def main():
