@@ -287,8 +287,29 @@ WRITE(shape, shape(w, n))
 WRITE(dropout, plain(w, n, w->opset >= DROPOUT_INPUTS ? n->n_in : 1))
 #define write_mod write_none
 #define write_flatten write_axis
-#define write_softmax write_axis
 #define write_linear write_axis
+
+/* Before opset 13 it runs over all axes from its own on, which is why its own becomes the last one. */
+static kf_status write_softmax(kf__onnx_out *w, const kf__node *n) {
+    enum { ONE_AXIS = 13 };
+    const kf__shape *s = &w->g->values[n->in[0]].shape;
+    const int axis = n->attrs.axis < 0 ? n->attrs.axis + s->rank : n->attrs.axis, last = s->rank - 1;
+    int64_t order[KF_MAX_RANK];
+    bool later = false;
+    for (int k = 0; k < s->rank; k++) {
+        order[k] = k;
+        later = later || (k > axis && s->dim[k] != 1);
+    }
+    if (w->opset >= ONE_AXIS || !later) return write_axis(w, n);
+    order[axis] = last, order[last] = axis;
+    const char *x = kf__out_name(w, n->in[0]), *y = kf__out_name(w, n->out[0]);
+    const char *turned = kf__out_fresh(w, n->name, "_turned"), *soft = kf__out_fresh(w, n->name, "_last");
+    const char *before = kf__out_node_name(w, n->name, "_turn"), *after = kf__out_node_name(w, n->name, "_back");
+    kf__out_attr_ints(w, kf__out_node(w, "Transpose", before, &x, 1, &turned, 1), "perm", order, s->rank);
+    kf__out_attr_int(w, kf__out_node(w, kf__op_name(n->op), n->name, &turned, 1, &soft, 1), "axis", last);
+    kf__out_attr_ints(w, kf__out_node(w, "Transpose", after, &soft, 1, &y, 1), "perm", order, s->rank);
+    return KF_OK;
+}
 
 static kf_status write_axes(kf__onnx_out *w, const kf__node *n) {
     Onnx__NodeProto *p = NULL;

@@ -275,6 +275,35 @@ def borders_of_the_image(folder):
     same("gather_rows", net([("Gather", [places], {"axis": 2})]), folder)
 
 
+def shuffle(groups, channels, rank=5):
+    """As torch writes it: a view, a transposition, a view back."""
+    image = [8, 6] if rank == 5 else [48]
+    order = [0, 2, 1, *range(3, rank)]
+    return [("Reshape", [numpy.array([1, groups, channels // groups, *image])]), ("Transpose", [], {"perm": order}),
+            ("Reshape", [numpy.array([1, channels, 8, 6])])]
+
+
+@case
+def shuffled_channels(folder):
+    conv = lambda *size: ("Conv", [random.standard_normal(size)])  # noqa: E731
+    after = {"alone": [], "conv": [("Relu",), conv(5, 12, 1, 1)], "group": [("Conv", [random.standard_normal((12, 4, 1, 1))], {"group": 3})],
+             "depthwise": [("Conv", [random.standard_normal((12, 1, 3, 3))], {"group": 12}), conv(4, 12, 1, 1)],
+             "half": [("Slice", [numpy.array(v) for v in ([6], [12], [1])]), conv(5, 6, 1, 1)]}
+    for name, steps in after.items():
+        for groups in (2, 3, 4):
+            model = net([*shuffle(groups, 12), *steps], classes=12)
+            same(f"shuffle_{name}_{groups}", model, folder)
+    same("shuffle_rank4", net(shuffle(3, 12, 4), classes=12), folder)
+    twice = shuffle(2, 12) + [("Relu",)] + shuffle(3, 12)
+    same("shuffle_twice", net(twice, classes=12), folder)
+    rows = [("Reshape", [numpy.array([1, 3, 12, 4, 4])]), ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}),
+            ("Reshape", [numpy.array([1, 12, 12, 4])])]  # splits rows too: no shuffle
+    path = os.path.join(folder, "no_shuffle.onnx")
+    onnx.save(net(rows, classes=12), path)
+    out = subprocess.run([KITFOX, "check", path], capture_output=True, text=True).stdout
+    check("what splits rows too is no shuffle", says(out, "unsupported .. Transpose"), out)
+
+
 def files_of(folder, count=8):
     for k in range(count):
         numpy.save(os.path.join(folder, f"c{k}.npy"), random.standard_normal(SHAPE).astype("float32"))
@@ -294,6 +323,7 @@ def judged_by_the_scores(folder):
                 "log": FLAT + [("LogSoftmax", [], {"axis": 1})], "leaky": [("LeakyRelu",)] + FLAT,
                 "prelu": [slope] + FLAT,
                 "sum": [("ReduceSum", [[3]], DROP), ("ReduceSum", [[2]], DROP)], "pad": [border] + FLAT,
+                "shuffle": [("Relu",), ("Gather", [numpy.array([6, 0, 4, 1, 5, 2, 3])], {"axis": 1})] + FLAT,
                 "edge": [(*border[:1], border[1][:1], {"mode": "edge"})] + FLAT,
                 "reflect": [("Pad", [numpy.array([0, 0, 2, 1, 0, 0, -1, 3])], {"mode": "reflect"})] + FLAT}
     for name, steps in networks.items():

@@ -25,6 +25,16 @@ except ImportError:
 
 # What it shows, the opset, the graph as onnx.parser reads it, and the verdict that is right.
 FOUND = [
+    (
+        "softmax of opset 9 over another axis than the last, once it has gone before a transposition",
+        9,
+        "(float[3,1,5,5] x) => (float[5,5,3,1] z) { y = Transpose<perm = [3, 2, 0, 1]>(x) z = Softmax<axis = 3>(y) }",
+    ),
+    (
+        "softmax of opset 9 over channels behind a transposition",
+        9,
+        "(float[1,5,4,3] x) => (float[1,4,3,5] z) { y = Transpose<perm = [0, 2, 3, 1]>(x) z = Softmax<axis = 3>(y) }",
+    ),
     ("an input of rank 3 is read in its own order", 13, "(float[1,4,10] x) => (float[1,4,10] y) { y = Relu(x) }"),
     (
         "rank 3 becomes rank 4",
