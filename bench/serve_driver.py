@@ -324,6 +324,7 @@ def report(o, begun, rounds, queue, start, rows):
 
 def main():
     o, begun = arguments(), os.getloadavg()[0]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no server outlives the benchmark
     with tempfile.TemporaryDirectory(prefix="kitfox-bench-") as folder:
         fp32, int8 = os.path.join(folder, "float.kfx"), os.path.join(folder, "int8.kfx")
         kitfox(o, "import", o.model, "-o", fp32)
