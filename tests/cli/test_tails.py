@@ -260,7 +260,8 @@ def borders_of_the_image(folder):
     weights = random.standard_normal((5, 7, 3, 3))
     for mode in ("edge", "reflect"):
         pad = lambda *sides: ("Pad", [image(*sides)], {"mode": mode})  # noqa: B023,E731
-        for name, sides in {"one": (1, 1, 1, 1), "odd": (3, 0, 2, 5), "crop": (-2, 4, 3, -1), "most": (7, 5, 7, 5)}.items():
+        amounts = {"one": (1, 1, 1, 1), "odd": (3, 0, 2, 5), "crop": (-2, 4, 3, -1), "most": (7, 5, 7, 5)}
+        for name, sides in amounts.items():
             same(f"pad_{mode}_{name}", net([pad(*sides)]), folder)
         same(f"pad_{mode}_conv", net([("Relu",), pad(1, 2, 0, 1), ("Conv", [weights])]), folder)
         same(f"pad_{mode}_first", net([pad(1, 1, 1, 1), ("Conv", [weights[:, :3]])], head=False), folder)
@@ -286,8 +287,9 @@ def shuffle(groups, channels, rank=5):
 @case
 def shuffled_channels(folder):
     conv = lambda *size: ("Conv", [random.standard_normal(size)])  # noqa: E731
-    after = {"alone": [], "conv": [("Relu",), conv(5, 12, 1, 1)], "group": [("Conv", [random.standard_normal((12, 4, 1, 1))], {"group": 3})],
-             "depthwise": [("Conv", [random.standard_normal((12, 1, 3, 3))], {"group": 12}), conv(4, 12, 1, 1)],
+    grouped = lambda g, *size: ("Conv", [random.standard_normal(size)], {"group": g})  # noqa: E731
+    after = {"alone": [], "conv": [("Relu",), conv(5, 12, 1, 1)], "group": [grouped(3, 12, 4, 1, 1)],
+             "depthwise": [grouped(12, 12, 1, 3, 3), conv(4, 12, 1, 1)],
              "half": [("Slice", [numpy.array(v) for v in ([6], [12], [1])]), conv(5, 6, 1, 1)]}
     for name, steps in after.items():
         for groups in (2, 3, 4):
