@@ -266,13 +266,12 @@ static kf_status infer_slice(const ctx *c, kf__shape *out) {
 
 /* Is there an element for each that an edge repeats or a mirror shows? What is cut off does not count. */
 static kf_status check_reflected(const ctx *c, int axis, int64_t dim, int64_t before, int64_t after) {
-    const int32_t mode = c->n->attrs.mode;
+    const bool reflected = c->n->attrs.mode == KF_PAD_REFLECT;
     const int64_t kept = dim + kf__min_i64(before, 0) + kf__min_i64(after, 0), most = before > after ? before : after;
-    if (mode == KF_PAD_VALUE || most <= 0 || (mode == KF_PAD_EDGE ? kept > 0 : kept > most)) return KF_OK;
-    const char *how = mode == KF_PAD_EDGE ? "edge" : "reflection";
-    const int64_t least = mode == KF_PAD_EDGE ? 1 : most + 1;
-    NODE_FAIL(c, "%lld pads of axis %d by %s need %lld elements, and it has %lld", (long long)most, axis, how,
-              (long long)least, (long long)kept);
+    const int64_t least = reflected ? most + 1 : 1;
+    if (c->n->attrs.mode == KF_PAD_VALUE || most <= 0 || kept >= least) return KF_OK;
+    NODE_FAIL(c, "%lld pads of axis %d by %s need %lld elements, and it has %lld", (long long)most, axis,
+              reflected ? "reflection" : "edge", (long long)least, (long long)kept);
 }
 
 /* Pads list all starts, then all ends. Negative ones cut elements off. */
