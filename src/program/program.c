@@ -74,8 +74,11 @@ double kf__program_operations(const kf__program *p) {
     double sum = 0;
     for (int32_t i = 0; i < p->n_steps; i++) {
         const kf__step *s = &p->steps[i];
-        const kf__ptensor *y = &p->tensors[s->out], *t = y;
-        for (int32_t k = 0; k <= s->n_in; t = &p->tensors[s->in[k++]]) sum += pixels_of(t) * lanes(t->c) * MOVED;
+        const kf__ptensor *y = &p->tensors[s->out];
+        for (int32_t k = -1; k < s->n_in; k++) {
+            const kf__ptensor *t = k < 0 ? y : &p->tensors[s->in[k]];
+            sum += pixels_of(t) * lanes(t->c) * MOVED;
+        }
         sum += pixels_of(y) * window_operations(s, &p->tensors[s->in[0]], y);
         if (s->op == KF_STEP_FC || s->op == KF_STEP_SE_GATE) sum += (double)kf__step_macs(p, s);
     }
