@@ -19,8 +19,8 @@ kf_dtype kf__dtype_from_safetensors(const char *name);
 static inline bool kf__shape_count(const kf__shape *s, size_t *count) {
     size_t n = 1;
     if (s->rank < 0 || s->rank > KF_MAX_RANK) return false;
-    for (int i = 0; i < s->rank; i++)
-        if (s->dim[i] < 0 || !kf__mul_size(n, (size_t)s->dim[i], &n)) return false;
+    for (int i = 0; i < s->rank; i++) /* an extent may be more than a size_t of 32 bits holds */
+        if (s->dim[i] < 0 || __builtin_mul_overflow(n, (uint64_t)s->dim[i], &n)) return false;
     *count = n;
     return true;
 }
