@@ -6,6 +6,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 . tools/packages.sh
+. tools/foreign.sh
 to=${1:-build/kitfox-run-aarch64}
 triplet=aarch64-linux-gnu cross=cross/aarch64-linux-gnu.ini
 install_packages "${BUILD_PACKAGES[@]}" "${AARCH64_RUNTIME_PACKAGES[@]}" || exit 1
@@ -15,16 +16,14 @@ mkdir -p "$kept"
 # Debian's source of libspng, by apt with a list of its own: the system's lists are left as they are.
 if [ ! -f "$kept/libspng.a" ]; then
   [ -f "$kept/libspng.tar.gz" ] || (
-    mkdir -p "$kept/apt/lists/partial" "$kept/apt/cache"
+    own_lists "$kept" deb-src
     cd "$kept/apt"
-    sed -n 's/^VERSION_CODENAME=//p' /etc/os-release | sed 's|.*|deb-src http://deb.debian.org/debian & main|' >sources.list
-    apt=(apt-get -qq -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=- -o Dir::State::lists="$PWD/lists"
-      -o Dir::Cache="$PWD/cache")
     "${apt[@]}" update && "${apt[@]}" --download-only source libspng
     mv libspng_*.orig.tar.* "$kept/libspng.tar.gz"
   )
   tar xf "$kept/libspng.tar.gz" -C "$kept" --strip-components=2 --wildcards '*/spng/spng.c' '*/spng/spng.h'
-  $triplet-gcc -Os -ffunction-sections -fdata-sections -fstack-protector-strong -DSPNG_STATIC -c "$kept/spng.c" -o "$kept/spng.o"
+  $triplet-gcc -Os -ffunction-sections -fdata-sections -fstack-protector-strong -DSPNG_STATIC -c "$kept/spng.c" \
+    -o "$kept/spng.o"
   $triplet-ar rcs "$kept/libspng.a" "$kept/spng.o"
   printf '%s\n' 'Name: libspng' 'Description: static, for kitfox-run' 'Version: 0.7.3' "Libs: -L$kept -lspng -lz -lm" \
     "Cflags: -I$kept -DSPNG_STATIC" >"$kept/libspng.pc"
