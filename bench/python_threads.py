@@ -7,6 +7,7 @@ Both decode, resize, crop and normalize each picture, and run the network on one
 what its users write: Pillow, numpy, one session with one thread, a pool of Python threads. Needs kitfox, onnxruntime and
 Pillow in one interpreter. Prints pictures a second, and how many answers are the same.
 """
+
 import os
 import sys
 import time

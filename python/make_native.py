@@ -4,11 +4,25 @@
 cffi reads declarations, not C files: comments, preprocessor lines and attributes go, and array lengths become numbers.
 Everything that the headers declare is there, under its own name, so that a new function needs no line here.
 """
+
 import re
 import sys
 
-HEADERS = ("status", "types", "graph_types", "quantize_types", "preprocess", "image", "codec", "kitfox", "batch", "bench",
-           "compile", "lab", "pull")
+HEADERS = (
+    "status",
+    "types",
+    "graph_types",
+    "quantize_types",
+    "preprocess",
+    "image",
+    "codec",
+    "kitfox",
+    "batch",
+    "bench",
+    "compile",
+    "lab",
+    "pull",
+)
 
 # What the libraries call back. `user` is a handle of Python's; kitfox/_call.py has the functions.
 CALLBACKS = """

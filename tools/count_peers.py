@@ -8,6 +8,7 @@ engines' aarch64 wheels in its usr/lib/python3/dist-packages. proc/cpuinfo in it
 Runtime ends with a signal where it reads the host's. Conversions run here, so this interpreter needs numpy, onnx, onnxruntime, pnnx
 and Pillow; they stay in the folder of --work. Networks take 224 x 224 pictures as ImageNet's do.
 """
+
 import argparse
 import glob
 import os
@@ -31,6 +32,7 @@ def calibration(pictures, work):
     """Pictures as inputs in .npy files; the first is what is inferred."""
     import numpy as np
     from PIL import Image
+
     files = []
     for i, path in enumerate(sorted(glob.glob(os.path.join(pictures, "*.[jJ][pP]*")))[:24]):
         x = np.asarray(Image.open(path).convert("RGB").resize((224, 224)), np.float32) / 255
@@ -44,13 +46,17 @@ def kitfox(a, onnx, kind, folder):
     out = os.path.join(folder, "kitfox_%s.kfx" % kind)
     if not os.path.exists(out):
         verb = ["import"] if kind == "fp32" else ["quantize", "--calib", a.pictures]
-        subprocess.run([a.kitfox, *verb, onnx, "-p", "timm:mobilenetv3_large_100", "-o", out], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [a.kitfox, *verb, onnx, "-p", "timm:mobilenetv3_large_100", "-o", out],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
     return out
 
 
 def peer(name, onnx, kind, folder, inputs):
     import importlib
+
     done = os.path.join(folder, "%s_%s.path" % (name, kind))
     if not os.path.exists(done):
         path, note = importlib.import_module("peers." + name).convert(onnx, kind, folder, {"tensors": inputs})

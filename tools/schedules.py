@@ -8,6 +8,7 @@ kernel the three loops with the most multiplies are shown. The rate compares mul
 do at most: one 128-bit SDOT or FMLA a cycle on A55, two on N1, one widening multiply on both. llvm-mca knows no caches:
 every load hits the first level. Version 19: older ones give A55 two SDOTs a cycle and take another core's model for N1.
 """
+
 import argparse
 import glob
 import os
@@ -19,15 +20,24 @@ import sys
 LINE = re.compile(r"^\s+([0-9a-f]+):\t([^/]*)")
 FUNCTION = re.compile(r"^[0-9a-f]+ <([\w.]+)>:$")
 BRANCH = re.compile(r"^(b\.\w+|b|cbn?z|tbn?z)\s.*?([0-9a-f]+) <")
-WORK = (("dot", re.compile(r"^(s|u|us|su)dot\s")), ("mmla", re.compile(r"^(s|u|us)mmla\s")),
-        ("fma", re.compile(r"^fml[as]\s")), ("mlal", re.compile(r"^[su]ml[as]l2?\s|^[su]mull2?\s")))
-MOST = {"cortex-a55": {"dot": 1, "mmla": 1, "fma": 1, "mlal": 1}, "neoverse-n1": {"dot": 2, "mmla": 2, "fma": 2, "mlal": 1}}
+WORK = (
+    ("dot", re.compile(r"^(s|u|us|su)dot\s")),
+    ("mmla", re.compile(r"^(s|u|us)mmla\s")),
+    ("fma", re.compile(r"^fml[as]\s")),
+    ("mlal", re.compile(r"^[su]ml[as]l2?\s|^[su]mull2?\s")),
+)
+MOST = {
+    "cortex-a55": {"dot": 1, "mmla": 1, "fma": 1, "mlal": 1},
+    "neoverse-n1": {"dot": 2, "mmla": 2, "fma": 2, "mlal": 1},
+}
 
 
 def functions(path):
     """Name: list of (address, text)."""
     found, name = {}, None
-    out = subprocess.run(["aarch64-linux-gnu-objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True).stdout
+    out = subprocess.run(
+        ["aarch64-linux-gnu-objdump", "-d", "--no-show-raw-insn", path], capture_output=True, text=True, check=True
+    ).stdout
     for line in out.splitlines():
         m = FUNCTION.match(line)
         if m:
@@ -47,7 +57,11 @@ def loops(code):
         m = BRANCH.match(text)
         if m and int(m.group(2), 16) <= address and int(m.group(2), 16) in places:
             back.append((places[int(m.group(2), 16)], i))
-    return [[text for _, text in code[a:b + 1]] for a, b in back if not any(a <= c and d < b for c, d in back if (c, d) != (a, b))]
+    return [
+        [text for _, text in code[a : b + 1]]
+        for a, b in back
+        if not any(a <= c and d < b for c, d in back if (c, d) != (a, b))
+    ]
 
 
 def multiplies(loop):
@@ -59,8 +73,20 @@ def multiplies(loop):
 def cycles(loop, cpu):
     text = "\n".join(re.sub(r"[0-9a-f]+ <.*>", "0", t) for t in loop)
     attributes = "-mattr=+v8.2a,+dotprod,+i8mm"
-    p = subprocess.run(["llvm-mca-19", "-mtriple=aarch64", f"-mcpu={cpu}", attributes, "-iterations=200", "-instruction-info=0",
-                        "-resource-pressure=0"], input=text, capture_output=True, text=True)
+    p = subprocess.run(
+        [
+            "llvm-mca-19",
+            "-mtriple=aarch64",
+            f"-mcpu={cpu}",
+            attributes,
+            "-iterations=200",
+            "-instruction-info=0",
+            "-resource-pressure=0",
+        ],
+        input=text,
+        capture_output=True,
+        text=True,
+    )
     m = re.search(r"Total Cycles:\s+(\d+)", p.stdout)
     if not m:
         raise SystemExit(f"llvm-mca says: {p.stderr[:400]}")
@@ -75,7 +101,9 @@ def main():
     if not shutil.which("llvm-mca-19"):
         print("llvm-mca-19 is not here; on Debian 12: apt-get install llvm-19", file=sys.stderr)
         return 77
-    print("| kernel | loop | multiplies | A55 cycles | of its most | N1 cycles | of its most |\n|---|---|---|---|---|---|---|")
+    print(
+        "| kernel | loop | multiplies | A55 cycles | of its most | N1 cycles | of its most |\n|---|---|---|---|---|---|---|"
+    )
     rows = 0
     for path in sorted(glob.glob(os.path.join(a.build, "src", "kernels", "libkernels-*.a.p", "*.o"))):
         for name, code in functions(path).items():

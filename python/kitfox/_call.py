@@ -2,6 +2,7 @@
 
 Everything in this package reaches C through `lib` and `check`. The GIL is released during each call.
 """
+
 from __future__ import annotations
 
 import errno
@@ -96,6 +97,7 @@ def destroyed(pointer: Any, kind: str, destroy: Any, *kept: Any) -> Any:
 
     Everything that is needed at the end is bound here, as nothing else may be left when the interpreter exits.
     """
+
     def end(p: Any, new: Any = ffi.new, kept: Any = kept) -> None:
         destroy(new(kind, p))
 
@@ -104,7 +106,9 @@ def destroyed(pointer: Any, kind: str, destroy: Any, *kept: Any) -> Any:
 
 def address(array: Any) -> Any:
     """A pointer to an array's first byte. The array has to live as long as it is used."""
-    return ffi.from_buffer(array) if array.flags.c_contiguous else ffi.cast("void *", array.__array_interface__["data"][0])
+    return (
+        ffi.from_buffer(array) if array.flags.c_contiguous else ffi.cast("void *", array.__array_interface__["data"][0])
+    )
 
 
 def text(pointer: Any) -> Optional[str]:
@@ -167,8 +171,9 @@ class Watch:
     raised, or the error of the call.
     """
 
-    def __init__(self, progress: Optional[Callable[[int, int], Any]] = None,
-                 prediction: Optional[Callable[[Any], Any]] = None):
+    def __init__(
+        self, progress: Optional[Callable[[int, int], Any]] = None, prediction: Optional[Callable[[Any], Any]] = None
+    ):
         self.progress = progress
         self.prediction = prediction
         self.raised: Optional[BaseException] = None

@@ -1,4 +1,5 @@
 """Networks before they are compiled: import, simplification, ONNX export, quantization work on a `Graph`."""
+
 from __future__ import annotations
 
 import os
@@ -76,10 +77,22 @@ class Graph:
         return f"<kitfox.Graph {self}>"
 
 
-def graph(model: Any, *, input_shape: Optional[str] = None, arch: Optional[str] = None, preprocess: Optional[str] = None,
-          mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None, crop_pct: Optional[float] = None,
-          crop_mode: Optional[str] = None, interpolation: Optional[str] = None, color: Optional[str] = None,
-          resize: int = 0, labels: Any = None, max_fold_bytes: int = 0) -> Graph:
+def graph(
+    model: Any,
+    *,
+    input_shape: Optional[str] = None,
+    arch: Optional[str] = None,
+    preprocess: Optional[str] = None,
+    mean: Optional[Sequence[float]] = None,
+    std: Optional[Sequence[float]] = None,
+    crop_pct: Optional[float] = None,
+    crop_mode: Optional[str] = None,
+    interpolation: Optional[str] = None,
+    color: Optional[str] = None,
+    resize: int = 0,
+    labels: Any = None,
+    max_fold_bytes: int = 0,
+) -> Graph:
     """Import an ONNX file or its bytes, a checkpoint of timm's or torchvision's MobileNetV3, or a compiled model.
 
     Checkpoints are safetensors files, or files of `torch.save`, for which your own torch is used (`weights_only`).
@@ -97,7 +110,9 @@ def graph(model: Any, *, input_shape: Optional[str] = None, arch: Optional[str] 
     memory = isinstance(model, (bytes, bytearray, memoryview))
     path = None if memory else find(model)
     if path is not None and is_torch(path, _head(path)):
-        return from_file(path, arch, labels=labels, preprocess=preprocess, resize=resize, input_shape=input_shape, **members)
+        return from_file(
+            path, arch, labels=labels, preprocess=preprocess, resize=resize, input_shape=input_shape, **members
+        )
     held: List[Any] = []
     watch, out, err = Watch(), ffi.new("kf_graph **"), new_error()
     o = import_options(watch, held, input_shape, arch, preprocess)
@@ -110,8 +125,9 @@ def graph(model: Any, *, input_shape: Optional[str] = None, arch: Optional[str] 
     return imported(out, status, err, path, watch, members, resize, labels)
 
 
-def import_options(watch: Watch, held: List[Any], input_shape: Optional[str], arch: Optional[str],
-                   preprocess: Optional[str]) -> Any:
+def import_options(
+    watch: Watch, held: List[Any], input_shape: Optional[str], arch: Optional[str], preprocess: Optional[str]
+) -> Any:
     """A kf_import_options; `held` keeps what it borrows."""
     o, err = options("kf_import_options"), new_error()
     given = [ffi.new("char[]", s.encode()) if s is not None else ffi.NULL for s in (input_shape, arch)]
@@ -125,8 +141,16 @@ def import_options(watch: Watch, held: List[Any], input_shape: Optional[str], ar
     return o
 
 
-def imported(out: Any, status: int, err: Any, path: Optional[str], watch: Watch, members: Dict[str, Any], resize: int,
-             labels: Any) -> Graph:
+def imported(
+    out: Any,
+    status: int,
+    err: Any,
+    path: Optional[str],
+    watch: Watch,
+    members: Dict[str, Any],
+    resize: int,
+    labels: Any,
+) -> Graph:
     """The outcome of an import, with what the caller says about it."""
     g = Graph(out[0], path) if out[0] != ffi.NULL else None
     watch.check(status, err, path)

@@ -1,4 +1,5 @@
 """What the verbs of `kitfox` do, on data and files: evaluate, compare, check, simplify, export, pull, bench, verify."""
+
 from __future__ import annotations
 
 import html as _html
@@ -42,8 +43,10 @@ class Evaluation:
     predictions: Tuple[Prediction, ...] = field(repr=False, default=())
 
     def __str__(self) -> str:
-        return (f"{self.images} pictures, top-1 {self.top1:.2f} % (95 %: {self.low:.2f} to {self.high:.2f}), "
-                f"top-5 {self.top5:.2f} %, {self.failed} skipped")
+        return (
+            f"{self.images} pictures, top-1 {self.top1:.2f} % (95 %: {self.low:.2f} to {self.high:.2f}), "
+            f"top-5 {self.top5:.2f} %, {self.failed} skipped"
+        )
 
     def _repr_html_(self) -> str:
         return _frame(self.page)
@@ -51,8 +54,10 @@ class Evaluation:
 
 def _frame(page: str) -> str:
     """A page inside a notebook, apart from its styles."""
-    return (f"<iframe srcdoc='{_html.escape(page, quote=True)}' style='width:100%;height:40em;border:0' "
-            "sandbox></iframe>")
+    return (
+        f"<iframe srcdoc='{_html.escape(page, quote=True)}' style='width:100%;height:40em;border:0' "
+        "sandbox></iframe>"
+    )
 
 
 def _page(call: Any, *args: Any) -> str:
@@ -74,8 +79,17 @@ def _dataset(model: Model, data: Any, listed: Any, watch: Watch) -> Any:
     return d
 
 
-def evaluate(model: Any, data: Any, *, list: Any = None, limit: int = 0, threads: int = 0, strict: bool = False,
-             progress: Progress = None, **importing: Any) -> Evaluation:
+def evaluate(
+    model: Any,
+    data: Any,
+    *,
+    list: Any = None,
+    limit: int = 0,
+    threads: int = 0,
+    strict: bool = False,
+    progress: Progress = None,
+    **importing: Any,
+) -> Evaluation:
     """Top-1 and top-5 of a model (a `Model`, or what `kitfox.load` takes) on the labelled pictures of a folder.
 
     `data` holds class folders, or pictures with a labels.csv; `list` is a file that names those to use; `limit` keeps
@@ -90,8 +104,13 @@ def evaluate(model: Any, data: Any, *, list: Any = None, limit: int = 0, threads
         found.append(Prediction(text(p.item.path) or "", text(p.item.name) or "", p.item.truth, top, text(p.error)))
 
     watch = Watch(function, add)
-    c, d, o, e, err = (m._open(), _dataset(m, data, list, watch), options("kf_evaluate_options"), info("kf_evaluation"),
-                       new_error())
+    c, d, o, e, err = (
+        m._open(),
+        _dataset(m, data, list, watch),
+        options("kf_evaluate_options"),
+        info("kf_evaluation"),
+        new_error(),
+    )
     o.threads, o.limit, o.strict = threads, limit, int(strict)
     o.progress, o.prediction, o.user = lib.kf_py_progress, lib.kf_py_prediction, watch.handle
     e = ffi.gc(e, lib.kf_evaluation_free)
@@ -138,7 +157,9 @@ class Comparison:
     page: str = field(repr=False)
 
     def __str__(self) -> str:
-        said = f"{self.images} pictures, {self.agreement:.2f} % agree, cosine {self.cosine:.6f}, SQNR {self.sqnr:.2f} dB"
+        said = (
+            f"{self.images} pictures, {self.agreement:.2f} % agree, cosine {self.cosine:.6f}, SQNR {self.sqnr:.2f} dB"
+        )
         return said if not self.labelled else f"{said}, top-1 {self.top1[0]:.2f} % and {self.top1[1]:.2f} %"
 
     def _repr_html_(self) -> str:
@@ -150,14 +171,40 @@ def _compared(w: Any, a: Model, b: Model, basis: str) -> Comparison:
     held = [ffi.new("char[]", t.encode()) for t in (f"{a.name} and {b.name} compared", a.name, b.name, basis)]
     o.title, o.names[0], o.names[1], o.basis = held
     page = _page(lib.kf_comparison_page, w, o)
-    nodes = tuple(ComparedNode(text(w.nodes[i].name) or "", w.nodes[i].cosine, w.nodes[i].sqnr, w.nodes[i].cost)
-                  for i in range(w.n_nodes))
-    return Comparison(s.images, w.skipped, s.agreement, s.in_top5, s.cosine, s.sqnr, s.labelled, tuple(s.top1),
-                      tuple(s.top5), s.lost, s.won, s.p, nodes, page)
+    nodes = tuple(
+        ComparedNode(text(w.nodes[i].name) or "", w.nodes[i].cosine, w.nodes[i].sqnr, w.nodes[i].cost)
+        for i in range(w.n_nodes)
+    )
+    return Comparison(
+        s.images,
+        w.skipped,
+        s.agreement,
+        s.in_top5,
+        s.cosine,
+        s.sqnr,
+        s.labelled,
+        tuple(s.top1),
+        tuple(s.top5),
+        s.lost,
+        s.won,
+        s.p,
+        nodes,
+        page,
+    )
 
 
-def compare(a: Any, b: Any, data: Any, *, list: Any = None, limit: int = 0, node_images: int = 20, threads: int = 0,
-            progress: Progress = None, **importing: Any) -> Comparison:
+def compare(
+    a: Any,
+    b: Any,
+    data: Any,
+    *,
+    list: Any = None,
+    limit: int = 0,
+    node_images: int = 20,
+    threads: int = 0,
+    progress: Progress = None,
+    **importing: Any,
+) -> Comparison:
     """Run two models of one task over the pictures of a folder, sub-folders included; `a` is the reference.
 
     Labels come from its labels.csv or its class folders. `node_images` pictures are used to compare the models node by
@@ -209,8 +256,9 @@ class Check:
 
     def __str__(self) -> str:
         bad = [n for n in self.nodes if n.fate == "unsupported"]
-        return f"{len(self.nodes)} nodes, " + ("all of them can be compiled" if self.ok else
-                                               f"{len(bad)} cannot be compiled" if bad else str(self.error))
+        return f"{len(self.nodes)} nodes, " + (
+            "all of them can be compiled" if self.ok else f"{len(bad)} cannot be compiled" if bad else str(self.error)
+        )
 
 
 def check(path: Any, *, input_shape: Optional[str] = None) -> Check:
@@ -222,8 +270,12 @@ def check(path: Any, *, input_shape: Optional[str] = None) -> Check:
     if status and not out.n:
         _check(status, err, os.fsdecode(path))
     try:
-        nodes = tuple(CheckedNode(text(n.name) or "", text(n.op) or "", text(lib.kf_node_fate_name(n.fate)) or "",
-                                  text(n.detail) or "") for n in (out.nodes[i] for i in range(out.n)))
+        nodes = tuple(
+            CheckedNode(
+                text(n.name) or "", text(n.op) or "", text(lib.kf_node_fate_name(n.fate)) or "", text(n.detail) or ""
+            )
+            for n in (out.nodes[i] for i in range(out.n))
+        )
         return Check(nodes, text(err.text) if status else None)
     finally:
         lib.kf_check_result_free(out)
@@ -243,8 +295,16 @@ class Rewritten:
         return f"{self.path}: {self.nodes_before} nodes became {self.nodes_after}, opset {self.opset}"
 
 
-def _rewrite(model: Any, out: Any, level: int, runs: int, form: str, input_shape: Optional[str], arch: Optional[str],
-             progress: Progress) -> Rewritten:
+def _rewrite(
+    model: Any,
+    out: Any,
+    level: int,
+    runs: int,
+    form: str,
+    input_shape: Optional[str],
+    arch: Optional[str],
+    progress: Progress,
+) -> Rewritten:
     function = follow(progress, "rewriting")
     held: List[Any] = []
     watch, err, how, what = Watch(function), new_error(), options("kf_rewrite_options"), info("kf_rewrite_result")
@@ -262,8 +322,9 @@ def _rewrite(model: Any, out: Any, level: int, runs: int, form: str, input_shape
     return Rewritten(os.fsdecode(out), what.nodes_before, what.nodes_after, what.opset, what.max_difference)
 
 
-def simplify(model: Any, out: Any, *, runs: int = 3, input_shape: Optional[str] = None,
-             progress: Progress = None) -> Rewritten:
+def simplify(
+    model: Any, out: Any, *, runs: int = 3, input_shape: Optional[str] = None, progress: Progress = None
+) -> Rewritten:
     """Write the ONNX file `out`, which computes the same as `model` with fewer nodes.
 
     Both run on `runs` random inputs before anything is written.
@@ -271,8 +332,16 @@ def simplify(model: Any, out: Any, *, runs: int = 3, input_shape: Optional[str] 
     return _rewrite(model, out, lib.KF_OPTIMIZE_SIMPLIFY, runs, "exact", input_shape, None, progress)
 
 
-def export_onnx(model: Any, out: Any, *, runs: int = 3, qdq: str = "exact", input_shape: Optional[str] = None,
-                arch: Optional[str] = None, progress: Progress = None) -> Rewritten:
+def export_onnx(
+    model: Any,
+    out: Any,
+    *,
+    runs: int = 3,
+    qdq: str = "exact",
+    input_shape: Optional[str] = None,
+    arch: Optional[str] = None,
+    progress: Progress = None,
+) -> Rewritten:
     """Write what compiles of `model` (ONNX, a checkpoint, a `.kfx` file) as an ONNX file.
 
     `qdq` says how a quantized model is written: "exact" (equal to the bit) or "scales" (as other toolchains read it).
@@ -306,8 +375,13 @@ def verify(model: Any, *, threads: int = 0) -> Verification:
     m, out, err = _model(model, {}), info("kf_verify_report"), new_error()
     c = m._open()  # its strings are those of the report
     _check(lib.kf_model_verify(c, threads, out, err), err)
-    return Verification(text(lib.kf_verdict_name(lib.kf_verify_verdict(out))) or "", out.steps, out.exact,
-                        text(out.name), out.difference)
+    return Verification(
+        text(lib.kf_verdict_name(lib.kf_verify_verdict(out))) or "",
+        out.steps,
+        out.exact,
+        text(out.name),
+        out.difference,
+    )
 
 
 @dataclass(frozen=True)
@@ -328,12 +402,22 @@ class Bench:
     steps: Tuple[Tuple[str, float, float], ...] = field(repr=False)
 
     def __str__(self) -> str:
-        return (f"{self.median:.3f} ms a frame (90 %: {self.p90:.3f} ms), {self.fps:.1f} frames/s with {self.sessions} "
-                f"session{'s' * (self.sessions > 1)}, {self.cpu}")
+        return (
+            f"{self.median:.3f} ms a frame (90 %: {self.p90:.3f} ms), {self.fps:.1f} frames/s with {self.sessions} "
+            f"session{'s' * (self.sessions > 1)}, {self.cpu}"
+        )
 
 
-def bench(model: Any, *, frames: int = 100, sessions: int = 1, threads: int = 1, profile: bool = False,
-          progress: Progress = None, **importing: Any) -> Bench:
+def bench(
+    model: Any,
+    *,
+    frames: int = 100,
+    sessions: int = 1,
+    threads: int = 1,
+    profile: bool = False,
+    progress: Progress = None,
+    **importing: Any,
+) -> Bench:
     """Time a model: `sessions` side by side, each on `threads` cores, `frames` timed runs after a warm-up."""
     m, function = _model(model, importing), follow(progress, "frames")
     watch, o, r, err = Watch(function), options("kf_bench_options"), info("kf_bench_result"), new_error()
@@ -346,8 +430,20 @@ def bench(model: Any, *, frames: int = 100, sessions: int = 1, threads: int = 1,
     try:
         s, names = r.summary, m.steps if profile else ()
         steps = tuple((names[i].name, r.step_ms[i], r.step_gmacs[i]) for i in range(r.n_steps))
-        return Bench(text(lib.kf_cpu_name()) or "", sessions, threads, frames, s.median, s.mean, s.lowest, s.highest,
-                     s.p90, s.fps, tuple(r.ms[0:frames]), steps)
+        return Bench(
+            text(lib.kf_cpu_name()) or "",
+            sessions,
+            threads,
+            frames,
+            s.median,
+            s.mean,
+            s.lowest,
+            s.highest,
+            s.p90,
+            s.fps,
+            tuple(r.ms[0:frames]),
+            steps,
+        )
     finally:
         lib.kf_bench_free(r)
 
@@ -383,8 +479,16 @@ def zoo() -> Tuple[Architecture, ...]:
     raw, err = info("kf_zoo_entry"), new_error()
     found: List[Architecture] = []
     while lib.kf_zoo_get(len(found), raw, err) == lib.KF_OK:
-        found.append(Architecture(text(raw.name) or "", (raw.width, raw.height), raw.parameters, raw.macs,
-                                  raw.top1 or None, text(raw.source) or ""))
+        found.append(
+            Architecture(
+                text(raw.name) or "",
+                (raw.width, raw.height),
+                raw.parameters,
+                raw.macs,
+                raw.top1 or None,
+                text(raw.source) or "",
+            )
+        )
     return tuple(found)
 
 
@@ -393,12 +497,21 @@ def weights() -> Tuple[Weights, ...]:
     raw, err = info("kf_weights"), new_error()
     found: List[Weights] = []
     while lib.kf_weights_get(len(found), raw, err) == lib.KF_OK:
-        found.append(Weights(text(raw.name) or "", text(raw.repository) or "", text(raw.licence) or "", bool(raw.cached)))
+        found.append(
+            Weights(text(raw.name) or "", text(raw.repository) or "", text(raw.licence) or "", bool(raw.cached))
+        )
     return tuple(found)
 
 
-def pull(name: str, *, mirror: Optional[str] = None, output: Any = None, sha256: Optional[str] = None,
-         force: bool = False, progress: Progress = None) -> str:
+def pull(
+    name: str,
+    *,
+    mirror: Optional[str] = None,
+    output: Any = None,
+    sha256: Optional[str] = None,
+    force: bool = False,
+    progress: Progress = None,
+) -> str:
     """Download published weights with their configuration; the path of the checkpoint, which `kitfox.load` takes.
 
     They lie in the cache folder, or in `output`; what is there already is checked and not fetched again. `mirror` is an
@@ -414,8 +527,9 @@ def pull(name: str, *, mirror: Optional[str] = None, output: Any = None, sha256:
         end(function)
 
 
-def _pulled(name: str, mirror: Optional[str], output: Optional[str], sha256: Optional[str], force: bool,
-            watch: Watch) -> str:
+def _pulled(
+    name: str, mirror: Optional[str], output: Optional[str], sha256: Optional[str], force: bool, watch: Watch
+) -> str:
     o, out, err, held = options("kf_pull_options"), info("kf_pull_result"), new_error(), []
     for member, value in dict(mirror=mirror, output=output, sha256=sha256).items():
         if value is not None:
@@ -429,8 +543,9 @@ def _pulled(name: str, mirror: Optional[str], output: Optional[str], sha256: Opt
         _check(lib.kf_weights_find(name.encode(), raw, err), err)
         from ._pull import download  # urllib takes longer to import than everything else
 
-        return download(text(raw.name) or "", text(raw.repository) or "", text(raw.file) or "", mirror, output, sha256,
-                        force, watch)
+        return download(
+            text(raw.name) or "", text(raw.repository) or "", text(raw.file) or "", mirror, output, sha256, force, watch
+        )
     try:
         watch.check(status, err)
         return text(out.file) or ""

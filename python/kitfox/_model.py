@@ -1,4 +1,5 @@
 """Models: loading, classifying, raw tensors. One `Model` serves any number of threads."""
+
 from __future__ import annotations
 
 import os
@@ -8,13 +9,35 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequ
 import numpy as np
 
 from . import _pictures
-from ._call import (ArgumentError, MissingFileError, Watch, address, check, destroyed, ffi, info, lib, new_error, options,
-                    path_bytes, text)
+from ._call import (
+    ArgumentError,
+    MissingFileError,
+    Watch,
+    address,
+    check,
+    destroyed,
+    ffi,
+    info,
+    lib,
+    new_error,
+    options,
+    path_bytes,
+    text,
+)
 from ._results import Classification, ModelInfo, Preprocess, Score, Step, TensorInfo
 
 BUILT_IN = "everyday10"
-_NUMPY = {"f32": "float32", "f16": "float16", "f64": "float64", "u8": "uint8", "i8": "int8", "i16": "int16",
-          "i32": "int32", "i64": "int64", "bool": "bool"}
+_NUMPY = {
+    "f32": "float32",
+    "f16": "float16",
+    "f64": "float64",
+    "u8": "uint8",
+    "i8": "int8",
+    "i16": "int16",
+    "i32": "int32",
+    "i64": "int64",
+    "bool": "bool",
+}
 
 
 def _dtype_name(dtype: int) -> str:
@@ -22,8 +45,12 @@ def _dtype_name(dtype: int) -> str:
     return _NUMPY.get(name, name)
 
 
-_DTYPES = {np.dtype(name): number for number in range(1, lib.KF_DTYPE_COUNT)
-           for name in [_dtype_name(number)] if name != "bf16"}
+_DTYPES = {
+    np.dtype(name): number
+    for number in range(1, lib.KF_DTYPE_COUNT)
+    for name in [_dtype_name(number)]
+    if name != "bf16"
+}
 
 
 _SCORE = ffi.sizeof("kf_score")
@@ -101,17 +128,40 @@ class Model:
         raw, err = info("kf_model_info"), new_error()
         check(lib.kf_model_get_info(self._c, raw, err), err)
         frames = (None, ("full", "limited")[raw.input_range])[raw.input_range_known]
-        self.info = ModelInfo(text(raw.name), text(raw.arch), text(raw.source), text(raw.producer), text(raw.compiled_by),
-                              raw.parameters, raw.stored_parameters, raw.macs, raw.activations, bool(raw.quantized),
-                              text(lib.kf_takes_name(raw.takes)) or "unknown",
-                              text(lib.kf_scores_kind_name(raw.scores)) or "unknown", frames,
-                              lib.kf_model_bytes(self._c))
+        self.info = ModelInfo(
+            text(raw.name),
+            text(raw.arch),
+            text(raw.source),
+            text(raw.producer),
+            text(raw.compiled_by),
+            raw.parameters,
+            raw.stored_parameters,
+            raw.macs,
+            raw.activations,
+            bool(raw.quantized),
+            text(lib.kf_takes_name(raw.takes)) or "unknown",
+            text(lib.kf_scores_kind_name(raw.scores)) or "unknown",
+            frames,
+            lib.kf_model_bytes(self._c),
+        )
         p = raw.preprocess
         self._how = ffi.new("kf_preprocess *", p)
-        self.preprocess = None if not p.valid else Preprocess(
-            p.width, p.height, p.crop_pct, text(lib.kf_crop_name(p.crop)) or "", text(lib.kf_filter_name(p.filter)) or "",
-            text(lib.kf_color_name(p.color)) or "", tuple(p.mean), tuple(p.std),
-            text(lib.kf_origin_name(raw.preprocess_origin)) or "unknown", text(raw.preprocess_source))
+        self.preprocess = (
+            None
+            if not p.valid
+            else Preprocess(
+                p.width,
+                p.height,
+                p.crop_pct,
+                text(lib.kf_crop_name(p.crop)) or "",
+                text(lib.kf_filter_name(p.filter)) or "",
+                text(lib.kf_color_name(p.color)) or "",
+                tuple(p.mean),
+                tuple(p.std),
+                text(lib.kf_origin_name(raw.preprocess_origin)) or "unknown",
+                text(raw.preprocess_source),
+            )
+        )
         self._range = raw.input_range
         self.inputs = self._tensors(lib.kf_model_input, raw.n_inputs)
         self.outputs = self._tensors(lib.kf_model_output, raw.n_outputs)
@@ -119,7 +169,7 @@ class Model:
         self._n_steps = raw.n_steps
         ranked = ffi.new("kf_tensor *")
         check(lib.kf_model_output(self._c, lib.kf_model_ranked(self._c), ranked, err), err)
-        extents = list(ranked.shape)[:ranked.rank]
+        extents = list(ranked.shape)[: ranked.rank]
         self._classes = int(np.prod(extents[1:] if len(extents) > 1 else extents))
         self.labels = self._own_labels(raw.n_labels) if labels is None else self._given_labels(labels)
 
@@ -136,7 +186,7 @@ class Model:
         out, err, found = ffi.new("kf_tensor *"), new_error(), []
         for i in range(n):
             check(get(self._c, i, out, err), err)
-            found.append(TensorInfo(text(out.name) or "", _dtype_name(out.dtype), tuple(out.shape[0:out.rank])))
+            found.append(TensorInfo(text(out.name) or "", _dtype_name(out.dtype), tuple(out.shape[0 : out.rank])))
         return tuple(found)
 
     # ---- life ----
@@ -222,8 +272,9 @@ class Model:
             return results
         return self._one(x, k, exif)
 
-    def classify_iter(self, pictures: Iterable[Any], *, k: int = 5, threads: Optional[int] = None,
-                      exif: bool = True) -> Iterator[Classification]:
+    def classify_iter(
+        self, pictures: Iterable[Any], *, k: int = 5, threads: Optional[int] = None, exif: bool = True
+    ) -> Iterator[Classification]:
         """Classify any number of pictures, in order, with bounded memory: a generator of `Classification`.
 
         `threads` pictures are decoded and classified at the same time (default: the cores that this process may use);
@@ -277,8 +328,15 @@ class Model:
             self.__dict__["_single"] = single  # another thread may have made one too; one of the two is enough
         return single
 
-    def nv12(self, frame: Any, size: Tuple[int, int], k: int = 5, *, strides: Optional[Tuple[int, int]] = None,
-             limited: Optional[bool] = None) -> Classification:
+    def nv12(
+        self,
+        frame: Any,
+        size: Tuple[int, int],
+        k: int = 5,
+        *,
+        strides: Optional[Tuple[int, int]] = None,
+        limited: Optional[bool] = None,
+    ) -> Classification:
         """Classify an NV12 camera frame of `size` = (width, height), both even.
 
         `frame` is bytes or a contiguous uint8 array: `height` rows of luma, then height / 2 rows of chroma. `strides`
@@ -338,9 +396,9 @@ class Model:
 
     def _ordered(self, inputs: Tuple[Any, ...], named: Dict[str, Any]) -> Tuple[Any, ...]:
         names = [spec.name for spec in self.inputs]
-        if len(inputs) + len(named) != len(names) or set(named) != set(names[len(inputs):]):
+        if len(inputs) + len(named) != len(names) or set(named) != set(names[len(inputs) :]):
             raise ArgumentError(f"{len(inputs) + len(named)} inputs; this model takes {len(names)}: {', '.join(names)}")
-        return inputs + tuple(named[name] for name in names[len(inputs):])
+        return inputs + tuple(named[name] for name in names[len(inputs) :])
 
     def _images(self, first: Tuple[int, ...]) -> int:
         declared = self.inputs[0].shape
@@ -358,8 +416,17 @@ class Model:
         raw, err, found, c = info("kf_step_info"), new_error(), [], self._open()
         for i in range(self._n_steps):
             check(lib.kf_model_step(c, i, raw, err), err)
-            found.append(Step(text(raw.name) or "", text(raw.op) or "", text(raw.kernel) or "", tuple(raw.shape),
-                              _dtype_name(raw.dtype), raw.macs, raw.parameters))
+            found.append(
+                Step(
+                    text(raw.name) or "",
+                    text(raw.op) or "",
+                    text(raw.kernel) or "",
+                    tuple(raw.shape),
+                    _dtype_name(raw.dtype),
+                    raw.macs,
+                    raw.parameters,
+                )
+            )
         return tuple(found)
 
     @property
@@ -382,14 +449,30 @@ class Model:
         import html
 
         p = self.preprocess
-        rows = [("architecture", self.info.arch), ("numbers", "int8" if self.info.quantized else "float32"),
-                ("input", str(self.inputs[0])), ("output", "; ".join(map(str, self.outputs))),
-                ("classes", self._classes), ("parameters", f"{self.info.parameters:,}"),
-                ("multiply-adds", f"{self.info.macs:,}"), ("steps", self._n_steps),
-                ("pictures", None if p is None else f"{p.interpolation}, {p.crop_mode}, crop {p.crop_pct:g}, "
-                 f"mean {', '.join(f'{v:g}' for v in p.mean)}, std {', '.join(f'{v:g}' for v in p.std)}")]
-        cells = "".join(f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{html.escape(str(v))}</td></tr>"
-                        for k, v in rows if v is not None)
+        rows = [
+            ("architecture", self.info.arch),
+            ("numbers", "int8" if self.info.quantized else "float32"),
+            ("input", str(self.inputs[0])),
+            ("output", "; ".join(map(str, self.outputs))),
+            ("classes", self._classes),
+            ("parameters", f"{self.info.parameters:,}"),
+            ("multiply-adds", f"{self.info.macs:,}"),
+            ("steps", self._n_steps),
+            (
+                "pictures",
+                (
+                    None
+                    if p is None
+                    else f"{p.interpolation}, {p.crop_mode}, crop {p.crop_pct:g}, "
+                    f"mean {', '.join(f'{v:g}' for v in p.mean)}, std {', '.join(f'{v:g}' for v in p.std)}"
+                ),
+            ),
+        ]
+        cells = "".join(
+            f"<tr><th style='text-align:left'>{k}</th><td style='text-align:left'>{html.escape(str(v))}</td></tr>"
+            for k, v in rows
+            if v is not None
+        )
         return f"<table><caption>{html.escape(self.name)}</caption>{cells}</table>"
 
 
@@ -415,14 +498,18 @@ def _planes(c: Any, frame: Any, width: int, height: int, strides: Optional[Tuple
         y, uv = (np.asarray(p) for p in frame)
         for name, plane, shape in (("luma", y, (height, width)), ("chroma", uv, (height // 2, width))):
             if plane.dtype != np.uint8 or plane.shape != shape or plane.strides[1] != 1 or plane.strides[0] < width:
-                raise ArgumentError(f"{name}: uint8 {list(shape)} with contiguous rows is needed; this is {plane.dtype} "
-                                    f"{list(plane.shape)} with strides {plane.strides}")
+                raise ArgumentError(
+                    f"{name}: uint8 {list(shape)} with contiguous rows is needed; this is {plane.dtype} "
+                    f"{list(plane.shape)} with strides {plane.strides}"
+                )
         c.y, c.uv, c.stride_y, c.stride_uv = address(y), address(uv), y.strides[0], uv.strides[0]
         return y, uv
     data = frame if isinstance(frame, np.ndarray) else np.frombuffer(frame, np.uint8)
     if data.dtype != np.uint8 or not data.flags.c_contiguous:
-        raise ArgumentError(f"a frame is contiguous uint8; this is {data.dtype}"
-                            f"{'' if data.flags.c_contiguous else ', not contiguous'}")
+        raise ArgumentError(
+            f"a frame is contiguous uint8; this is {data.dtype}"
+            f"{'' if data.flags.c_contiguous else ', not contiguous'}"
+        )
     apart = (width, width) if strides is None else strides
     if min(apart) < width:
         raise ArgumentError(f"strides {apart}: a row has {width} bytes")
@@ -515,8 +602,16 @@ def _load_options(max_memory: int, max_operations: int, scores: Optional[str]) -
     return o
 
 
-def load(model: Any = BUILT_IN, *, threads: int = 0, labels: Any = None, scores: Optional[str] = None,
-         max_memory: int = 0, max_operations: int = 0, **importing: Any) -> Model:
+def load(
+    model: Any = BUILT_IN,
+    *,
+    threads: int = 0,
+    labels: Any = None,
+    scores: Optional[str] = None,
+    max_memory: int = 0,
+    max_operations: int = 0,
+    **importing: Any,
+) -> Model:
     """Load a model: a `.kfx` file or its bytes, what `kitfox.graph` imports, or a name.
 
     Names are `everyday10`, which is built in, and those of weights that `kitfox.pull` has fetched. `threads` cores work
@@ -538,8 +633,10 @@ def load(model: Any = BUILT_IN, *, threads: int = 0, labels: Any = None, scores:
     path = None if memory else find(model)
     if compiled(path or "", bytes(model[:4096]) if memory else _head(path or "")):
         if importing:
-            raise ArgumentError(f"{path or 'the model'} is compiled already; {', '.join(sorted(importing))}: say it where "
-                                "it is imported")
+            raise ArgumentError(
+                f"{path or 'the model'} is compiled already; {', '.join(sorted(importing))}: say it where "
+                "it is imported"
+            )
         if memory:
             held = ffi.from_buffer(model)
             check(lib.kf_model_load_memory(held, len(held), o, out, err), err)
@@ -551,8 +648,9 @@ def load(model: Any = BUILT_IN, *, threads: int = 0, labels: Any = None, scores:
 
         with graph(model if memory else path, **importing) as g:
             check(lib.kf_graph_compile(g._open(), o, out, err), err, path)
-    how = dict(threads=threads, labels=labels, scores=scores, max_memory=max_memory, max_operations=max_operations,
-               **importing)
+    how = dict(
+        threads=threads, labels=labels, scores=scores, max_memory=max_memory, max_operations=max_operations, **importing
+    )
     again = BUILT_IN if path is not None and os.fspath(model) == BUILT_IN else path and os.path.abspath(path)
     m = Model(out[0], again, how if again else None, threads, labels)
     if labels is not None:

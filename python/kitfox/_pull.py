@@ -3,6 +3,7 @@
 A part is resumed only under the validator that it was begun under; nothing gets its name before it is complete and
 checked: the length, the hash, the structure of the checkpoint, and that the configuration is of these weights.
 """
+
 from __future__ import annotations
 
 import fcntl
@@ -107,8 +108,10 @@ class _Part:
         with opener.open(request, timeout=TIMEOUT) as answer:
             self.linked = {**redirects.linked, **{k.lower(): v for k, v in answer.headers.items()}}
             if at and answer.status == 206:
-                if not answer.headers.get("Content-Range", "").startswith(f"bytes {at}-") or \
-                        answer.headers.get("ETag", "") != validator:
+                if (
+                    not answer.headers.get("Content-Range", "").startswith(f"bytes {at}-")
+                    or answer.headers.get("ETag", "") != validator
+                ):
                     self.drop()
                     raise _Again("the server sends another range; started over")
                 self.file.seek(at)
@@ -139,8 +142,10 @@ class _Part:
         digest = sha256_of(self.part)
         wanted = self.sha256 or self.linked.get("x-linked-etag", "").strip('"')
         if len(wanted) == 64 and digest != wanted:
-            raise FormatError(f"{self.url}: the SHA-256 differs: {digest} arrived, {wanted} is "
-                              f"{'asked for' if self.sha256 else 'published'}; try again later or another mirror")
+            raise FormatError(
+                f"{self.url}: the SHA-256 differs: {digest} arrived, {wanted} is "
+                f"{'asked for' if self.sha256 else 'published'}; try again later or another mirror"
+            )
         size = self.linked.get("x-linked-size")
         if size and int(size) != os.path.getsize(self.part):
             raise FormatError(f"{self.url}: the file is shorter or longer than the hub lists it; try again later")
@@ -173,8 +178,14 @@ def sha256_of(path: str) -> str:
 
 def _opener(url: str) -> Tuple[Any, _Redirects]:
     redirects = _Redirects()
-    handlers = [urllib.request.ProxyHandler(), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler(),
-                urllib.request.HTTPDefaultErrorHandler(), urllib.request.HTTPErrorProcessor(), redirects]
+    handlers = [
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        redirects,
+    ]
     if url.startswith("file:"):
         handlers.append(urllib.request.FileHandler())
     opener = urllib.request.OpenerDirector()
@@ -262,8 +273,9 @@ def _places(name: str, file: str, output: Optional[str]) -> Tuple[str, str]:
     return os.path.join(folder, file), os.path.join(folder, "config.json")
 
 
-def _bring(path: str, name: str, repository: str, mirror: Optional[str], sha256: Optional[str], watch: Watch,
-           parts: List[Any]) -> str:
+def _bring(
+    path: str, name: str, repository: str, mirror: Optional[str], sha256: Optional[str], watch: Watch, parts: List[Any]
+) -> str:
     """One file, from the hub's paths or a mirror's plain folders, still under its name as a part."""
     base = (mirror or HUB).rstrip("/")
     for url in [f"{base}/{repository}/resolve/main/{name}"] + ([f"{base}/{repository}/{name}"] if mirror else []):
@@ -278,8 +290,16 @@ def _bring(path: str, name: str, repository: str, mirror: Optional[str], sha256:
     raise FileError(f"{url}: the server has no such file; check the mirror")
 
 
-def download(name: str, repository: str, file: str, mirror: Optional[str], output: Optional[str], sha256: Optional[str],
-             force: bool, watch: Watch) -> str:
+def download(
+    name: str,
+    repository: str,
+    file: str,
+    mirror: Optional[str],
+    output: Optional[str],
+    sha256: Optional[str],
+    force: bool,
+    watch: Watch,
+) -> str:
     """Weights and configuration as a pair; the path of the weights."""
     if mirror is not None and not mirror.startswith(("http://", "https://", "file://")):
         raise ArgumentError(f"mirror {mirror}: an http://, https:// or file:// URL is needed")

@@ -1,4 +1,5 @@
 """Quantization: a float network and typical pictures in, a `.kfx` file of 8-bit integers out."""
+
 from __future__ import annotations
 
 import os
@@ -7,8 +8,21 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
-from ._call import (ArgumentError, UnsupportedError, Watch, address, check, destroyed, ffi, info, lib, new_error, options,
-                    path_bytes, text)
+from ._call import (
+    ArgumentError,
+    UnsupportedError,
+    Watch,
+    address,
+    check,
+    destroyed,
+    ffi,
+    info,
+    lib,
+    new_error,
+    options,
+    path_bytes,
+    text,
+)
 from ._graph import Graph, graph
 from ._progress import Progress, end, follow
 
@@ -50,16 +64,23 @@ class Quantization:
     log: Optional[str] = None
 
     def __str__(self) -> str:
-        return (f"{self.path}: {self.agreement:.2f} % agree with float on {self.samples} samples, "
-                f"SQNR {self.sqnr:.2f} dB, {self.ms:.2f} ms ({self.float_ms:.2f} ms in float)")
+        return (
+            f"{self.path}: {self.agreement:.2f} % agree with float on {self.samples} samples, "
+            f"SQNR {self.sqnr:.2f} dB, {self.ms:.2f} ms ({self.float_ms:.2f} ms in float)"
+        )
 
     def _repr_html_(self) -> str:
         import html
 
-        rows = "".join(f"<tr><td style='text-align:left'>{html.escape(n.name)}</td><td>{n.dtype}</td>"
-                       f"<td>{n.cosine:.6f}</td><td>{n.sqnr:.2f}</td></tr>" for n in self.nodes)
-        return (f"<p>{html.escape(str(self))}</p><details><summary>{len(self.nodes)} nodes</summary><table><tr><th>node"
-                f"</th><th>type</th><th>cosine</th><th>SQNR, dB</th></tr>{rows}</table></details>")
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(n.name)}</td><td>{n.dtype}</td>"
+            f"<td>{n.cosine:.6f}</td><td>{n.sqnr:.2f}</td></tr>"
+            for n in self.nodes
+        )
+        return (
+            f"<p>{html.escape(str(self))}</p><details><summary>{len(self.nodes)} nodes</summary><table><tr><th>node"
+            f"</th><th>type</th><th>cosine</th><th>SQNR, dB</th></tr>{rows}</table></details>"
+        )
 
 
 class Samples:
@@ -92,7 +113,7 @@ class Samples:
                 raise ArgumentError(f"calibration sample {i} is {a.dtype} {list(a.shape)}; float32 or uint8 is needed")
             t = tensors[i]
             t.name, t.dtype, t.rank, t.bytes, t.data = names[i], number, a.ndim, a.nbytes, address(a)
-            t.shape[0:a.ndim] = a.shape
+            t.shape[0 : a.ndim] = a.shape
         self.held = [kept, names, paths, tensors]
         self.c = ffi.new("kf_samples *", dict(paths=paths, n=len(kept), tensors=tensors))
 
@@ -108,8 +129,18 @@ def _names(values: Sequence[str], held: List[Any]) -> Any:
     return array
 
 
-def _settings(watch: Watch, held: List[Any], target_drop: Optional[float], target_cosine: Optional[float], method: str,
-              percentile: float, lists: Dict[str, Any], max_int16_macs: float, threads: int, flags: Dict[str, Any]) -> Any:
+def _settings(
+    watch: Watch,
+    held: List[Any],
+    target_drop: Optional[float],
+    target_cosine: Optional[float],
+    method: str,
+    percentile: float,
+    lists: Dict[str, Any],
+    max_int16_macs: float,
+    threads: int,
+    flags: Dict[str, Any],
+) -> Any:
     q, err = options("kf_quantize_options"), new_error()
     kind = ffi.new("kf_range_method *")
     check(lib.kf_range_method_from_name(method.encode(), kind, err), err)
@@ -134,8 +165,17 @@ def _nodes(g: Any) -> Tuple[QuantizedNode, ...]:
     raw, err = info("kf_quantized_node"), new_error()
     found: List[QuantizedNode] = []
     while lib.kf_graph_quantized_node(g, len(found), raw, err) == lib.KF_OK:
-        found.append(QuantizedNode(text(raw.name) or "", text(raw.op) or "", text(lib.kf_quantized_type(raw.dtype)) or "",
-                                   raw.threshold, raw.cosine, raw.sqnr, raw.macs))
+        found.append(
+            QuantizedNode(
+                text(raw.name) or "",
+                text(raw.op) or "",
+                text(lib.kf_quantized_type(raw.dtype)) or "",
+                raw.threshold,
+                raw.cosine,
+                raw.sqnr,
+                raw.macs,
+            )
+        )
     return tuple(found)
 
 
@@ -143,9 +183,22 @@ def _outcome(path: str, g: Any, judge: Any, log: Optional[str] = None) -> Quanti
     j, err, search = info("kf_judgement"), new_error(), info("kf_search_result")
     check(lib.kf_judge_get(judge, j, err), err)
     searched = lib.kf_graph_search_result(g, search, err) == lib.KF_OK
-    return Quantization(path, j.samples, j.agreement, j.low, j.high, j.cosine, j.sqnr, j.float_ms, j.ms, _nodes(g),
-                        bool(search.met) if searched else None, search.promoted if searched else 0,
-                        search.drop if searched else None, log)
+    return Quantization(
+        path,
+        j.samples,
+        j.agreement,
+        j.low,
+        j.high,
+        j.cosine,
+        j.sqnr,
+        j.float_ms,
+        j.ms,
+        _nodes(g),
+        bool(search.met) if searched else None,
+        search.promoted if searched else 0,
+        search.drop if searched else None,
+        log,
+    )
 
 
 def _write_page(path: Any, judge: Any, g: Any, model: str, out: str) -> None:
@@ -163,12 +216,28 @@ def _float_graph(model: Any, importing: Dict[str, Any]) -> Tuple[Graph, str]:
     return graph(model, **importing), os.fsdecode(os.fspath(model))
 
 
-def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] = None,
-             target_cosine: Optional[float] = None, max_int16_macs: float = 10.0, int16: Sequence[str] = (),
-             int16_output: Sequence[str] = (), int16_weights: Sequence[str] = (), method: str = "mse",
-             percentile: float = 99.99, calib_list: Any = None, limit: int = 200, data: Any = None, report: Any = None,
-             threads: int = 0, progress: Progress = None, importing: Optional[Dict[str, Any]] = None,
-             **switches: bool) -> Quantization:
+def quantize(
+    model: Any,
+    calib: Any,
+    out: Any,
+    *,
+    target_drop: Optional[float] = None,
+    target_cosine: Optional[float] = None,
+    max_int16_macs: float = 10.0,
+    int16: Sequence[str] = (),
+    int16_output: Sequence[str] = (),
+    int16_weights: Sequence[str] = (),
+    method: str = "mse",
+    percentile: float = 99.99,
+    calib_list: Any = None,
+    limit: int = 200,
+    data: Any = None,
+    report: Any = None,
+    threads: int = 0,
+    progress: Progress = None,
+    importing: Optional[Dict[str, Any]] = None,
+    **switches: bool,
+) -> Quantization:
     """Quantize a float network to 8 bits and write `out`, a `.kfx` file.
 
     `model` is a file that `kitfox.graph` reads, or a `Graph`. `calib` is a folder of typical pictures (or `.npy`
@@ -193,9 +262,18 @@ def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] =
     watch = Watch(function)
     out, err = os.fsdecode(os.fspath(out)), new_error()
     check(lib.kf_file_check(path_bytes(out), err), err, out)
-    q = _settings(watch, held, target_drop, target_cosine, method, percentile,
-                  {"int16_nodes": tuple(int16), "int16_outputs": tuple(int16_output), "int16_weights": tuple(int16_weights)},
-                  max_int16_macs, threads, switches)
+    q = _settings(
+        watch,
+        held,
+        target_drop,
+        target_cosine,
+        method,
+        percentile,
+        {"int16_nodes": tuple(int16), "int16_outputs": tuple(int16_output), "int16_weights": tuple(int16_weights)},
+        max_int16_macs,
+        threads,
+        switches,
+    )
     g, name = _float_graph(model, importing or {})
     try:
         return _run(g, name, calib, out, q, watch, calib_list, limit, data, report, threads, held)
@@ -203,11 +281,25 @@ def quantize(model: Any, calib: Any, out: Any, *, target_drop: Optional[float] =
         end(function)
 
 
-def _run(g: Graph, name: str, calib: Any, out: str, q: Any, watch: Watch, calib_list: Any, limit: int, data: Any,
-         report: Any, threads: int, held: List[Any]) -> Quantization:
+def _run(
+    g: Graph,
+    name: str,
+    calib: Any,
+    out: str,
+    q: Any,
+    watch: Watch,
+    calib_list: Any,
+    limit: int,
+    data: Any,
+    report: Any,
+    threads: int,
+    held: List[Any],
+) -> Quantization:
     c, facts, err, samples = g._open(), g._info(), new_error(), Samples()
     if facts.quantized:
-        raise UnsupportedError(f"{name}: it is quantized already; give the float model that it was made from", "unsupported")
+        raise UnsupportedError(
+            f"{name}: it is quantized already; give the float model that it was made from", "unsupported"
+        )
     folder = isinstance(calib, (str, os.PathLike))
     reading = Watch(watch.progress)
     how = ffi.addressof(facts, "preprocess")
@@ -218,8 +310,9 @@ def _run(g: Graph, name: str, calib: Any, out: str, q: Any, watch: Watch, calib_
     reading.check(lib.kf_samples_check(samples.c, how, lib.kf_py_message, reading.handle, ffi.NULL, err), err)
     if q.target_drop >= 0 and folder:
         labels = ffi.new("int32_t **")
-        status = lib.kf_search_labels(c, ffi.NULL, samples.c, path_bytes(calib), q.target_drop, lib.kf_py_message,
-                                      reading.handle, labels, err)
+        status = lib.kf_search_labels(
+            c, ffi.NULL, samples.c, path_bytes(calib), q.target_drop, lib.kf_py_message, reading.handle, labels, err
+        )
         reading.check(status, err)
         held.append(ffi.gc(labels[0], lib.free) if labels[0] != ffi.NULL else None)
         q.labels = labels[0]
@@ -250,8 +343,9 @@ def _judge(g: Graph, data: Any, threads: int, watch: Watch, held: List[Any]) -> 
     return destroyed(out[0], "kf_judge **", lib.kf_judge_destroy)
 
 
-def quantize_config(path: Any, *, report: Any = None, limit: int = 200, threads: int = 0,
-                    progress: Progress = None) -> Quantization:
+def quantize_config(
+    path: Any, *, report: Any = None, limit: int = 200, threads: int = 0, progress: Progress = None
+) -> Quantization:
     """Do what a YAML file of the RDK model zoo says: the files go into its `working_dir`, all of them or none.
 
     `path` of the result is the `.kfx` file; `log` is what its log holds, with the tables that scripts of the zoo's

@@ -1,4 +1,5 @@
 """PyTorch weights without ONNX: state dictionaries, timm or torchvision modules, and files of `torch.save`."""
+
 from __future__ import annotations
 
 import os
@@ -10,11 +11,29 @@ from ._call import ArgumentError, FormatError, UnsupportedError, Watch, address,
 from ._graph import Graph, import_options, imported
 
 # Types whose bits numpy has no name for travel as integers of their width.
-_TORCH = {"torch.float32": "KF_F32", "torch.float16": "KF_F16", "torch.bfloat16": "KF_BF16", "torch.float64": "KF_F64",
-          "torch.uint8": "KF_U8", "torch.int8": "KF_I8", "torch.int16": "KF_I16", "torch.int32": "KF_I32",
-          "torch.int64": "KF_I64", "torch.bool": "KF_BOOL"}
-_NUMPY = {"float32": "KF_F32", "float16": "KF_F16", "float64": "KF_F64", "uint8": "KF_U8", "int8": "KF_I8",
-          "int16": "KF_I16", "int32": "KF_I32", "int64": "KF_I64", "bool": "KF_BOOL"}
+_TORCH = {
+    "torch.float32": "KF_F32",
+    "torch.float16": "KF_F16",
+    "torch.bfloat16": "KF_BF16",
+    "torch.float64": "KF_F64",
+    "torch.uint8": "KF_U8",
+    "torch.int8": "KF_I8",
+    "torch.int16": "KF_I16",
+    "torch.int32": "KF_I32",
+    "torch.int64": "KF_I64",
+    "torch.bool": "KF_BOOL",
+}
+_NUMPY = {
+    "float32": "KF_F32",
+    "float16": "KF_F16",
+    "float64": "KF_F64",
+    "uint8": "KF_U8",
+    "int8": "KF_I8",
+    "int16": "KF_I16",
+    "int32": "KF_I32",
+    "int64": "KF_I64",
+    "bool": "KF_BOOL",
+}
 
 
 def _array(name: str, value: Any) -> Tuple[np.ndarray, str]:
@@ -43,7 +62,7 @@ def _tensors(state: Mapping[str, Any], held: List[Any]) -> Any:
         label = ffi.new("char[]", name.encode())
         held.extend((array, label))
         t.name, t.dtype, t.rank, t.bytes = label, getattr(lib, kind), array.ndim, array.nbytes
-        t.shape[0:array.ndim] = array.shape
+        t.shape[0 : array.ndim] = array.shape
         t.data = address(array)
     return c
 
@@ -61,13 +80,20 @@ def _bare(state: Mapping[str, Any]) -> Dict[str, Any]:
     found = dict(state)
     for prefix in _PREFIXES:
         if found and all(name.startswith(prefix) for name in found):
-            found = {name[len(prefix):]: value for name, value in found.items()}
+            found = {name[len(prefix) :]: value for name, value in found.items()}
     return found
 
 
-def from_state_dict(state: Mapping[str, Any], arch: Optional[str] = None, *, labels: Any = None,
-                    preprocess: Optional[str] = None, resize: int = 0, input_shape: Optional[str] = None,
-                    **members: Any) -> Graph:
+def from_state_dict(
+    state: Mapping[str, Any],
+    arch: Optional[str] = None,
+    *,
+    labels: Any = None,
+    preprocess: Optional[str] = None,
+    resize: int = 0,
+    input_shape: Optional[str] = None,
+    **members: Any,
+) -> Graph:
     """A `Graph` of a MobileNetV3's weights: a state dictionary of torch tensors or numpy arrays.
 
     `arch` is a name of `kitfox.zoo`; without it the architecture is recognized by the tensors. A checkpoint that holds
@@ -81,8 +107,16 @@ def from_state_dict(state: Mapping[str, Any], arch: Optional[str] = None, *, lab
     return _from(state, arch, None, labels, preprocess, resize, input_shape, members)
 
 
-def _from(state: Mapping[str, Any], arch: Optional[str], path: Optional[str], labels: Any, preprocess: Optional[str],
-          resize: int, input_shape: Optional[str], members: Dict[str, Any]) -> Graph:
+def _from(
+    state: Mapping[str, Any],
+    arch: Optional[str],
+    path: Optional[str],
+    labels: Any,
+    preprocess: Optional[str],
+    resize: int,
+    input_shape: Optional[str],
+    members: Dict[str, Any],
+) -> Graph:
     if not isinstance(state, Mapping):
         raise ArgumentError(f"a state dictionary is needed; this is {type(state).__name__}")
     held: List[Any] = []
@@ -121,19 +155,28 @@ def is_torch(path: str, head: bytes) -> bool:
     return head[:2] == b"\x80\x02" and path.endswith((".pth", ".pt", ".bin", ".tar"))
 
 
-def from_file(path: str, arch: Optional[str], *, labels: Any, preprocess: Optional[str], resize: int,
-              input_shape: Optional[str], **members: Any) -> Graph:
+def from_file(
+    path: str,
+    arch: Optional[str],
+    *,
+    labels: Any,
+    preprocess: Optional[str],
+    resize: int,
+    input_shape: Optional[str],
+    **members: Any,
+) -> Graph:
     """A file of `torch.save` through the user's own torch, which reads tensors and runs nothing of the file."""
     try:
         import torch
     except ImportError:
-        raise UnsupportedError(f"{path}: a file of torch.save; reading it takes torch, which is not installed: pip install "
-                               "torch, or save the weights as safetensors") from None
+        raise UnsupportedError(
+            f"{path}: a file of torch.save; reading it takes torch, which is not installed: pip install "
+            "torch, or save the weights as safetensors"
+        ) from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:  # torch raises what it likes
         raise FormatError(f"{path}: torch.load(weights_only=True): {str(e).splitlines()[0] if str(e) else e!r}") from e
     if not isinstance(state, Mapping):
         raise FormatError(f"{path}: it holds {type(state).__name__}, no state dictionary; save module.state_dict()")
-    return _from(state, arch, os.path.abspath(path), labels, preprocess, resize, input_shape,
-                 members)
+    return _from(state, arch, os.path.abspath(path), labels, preprocess, resize, input_shape, members)

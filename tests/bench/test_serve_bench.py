@@ -3,6 +3,7 @@
 
 Times are not judged, only that each number is there and that no request failed.
 """
+
 import os
 import re
 import subprocess
@@ -29,7 +30,11 @@ check("no waiting", serve_driver.ideal_queue([0, 10], [3, 4], 1), [3, 4])
 check("p99 of 1 to 200", serve_driver.percentile(list(range(200, 0, -1)), 0.99), 199)
 check("the median of one", serve_driver.percentile([7], 0.5), 7)
 head, body = serve_driver.post("/classify", b"xyz", {"A": 1}).split(b"\r\n\r\n")
-check("a request", (head.split(b"\r\n")[0], b"Content-Length: 3" in head, body), (b"POST /classify HTTP/1.1", True, b"xyz"))
+check(
+    "a request",
+    (head.split(b"\r\n")[0], b"Content-Length: 3" in head, body),
+    (b"POST /classify HTTP/1.1", True, b"xyz"),
+)
 
 if sys.argv[1:2] == ["run"]:
     command = [sys.executable, os.path.join(ROOT, "bench", "serve_driver.py")]

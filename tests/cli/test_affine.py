@@ -5,6 +5,7 @@ and in int8 the same answers. Random networks with such maps in random places; p
 Argument: the program; `--many N` for more random networks. Needs the interpreter that KITFOX_PEERS names (onnx, onnxruntime,
 numpy, Pillow), under which it starts itself again; skips (77) without.
 """
+
 import os
 import re
 import subprocess
@@ -52,7 +53,15 @@ class Net:
         group = self.c if group == "dw" else group
         out = self.c if group == self.c else out
         w = self.some(out, self.c // group, k, k)
-        self.add("Conv", w, *([self.some(out)] if bias else []), kernel_shape=[k, k], pads=[pad] * 4, strides=[stride] * 2, group=group)
+        self.add(
+            "Conv",
+            w,
+            *([self.some(out)] if bias else []),
+            kernel_shape=[k, k],
+            pads=[pad] * 4,
+            strides=[stride] * 2,
+            group=group,
+        )
         self.c, self.size = out, (self.size + 2 * pad - k) // stride + 1
         return self
 
@@ -77,7 +86,14 @@ class Net:
         return self.some(*shapes[self.random.integers(2)], low=low, high=high)
 
     def norm(self):
-        self.add("BatchNormalization", self.some(self.c), self.some(self.c), self.some(self.c), self.some(self.c, low=0.3, high=2), epsilon=1e-3)
+        self.add(
+            "BatchNormalization",
+            self.some(self.c),
+            self.some(self.c),
+            self.some(self.c),
+            self.some(self.c, low=0.3, high=2),
+            epsilon=1e-3,
+        )
         return self
 
     def affine(self, op, left=False, scalar=False, low=None):
@@ -87,8 +103,13 @@ class Net:
 
     def file(self, folder, name="m"):
         y = [1, self.c, self.size, self.size] if self.size else [1, self.c]
-        graph = helper.make_graph(self.nodes, name, [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)],
-                                  [helper.make_tensor_value_info(self.at, TensorProto.FLOAT, y)], self.weights)
+        graph = helper.make_graph(
+            self.nodes,
+            name,
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, self.shape)],
+            [helper.make_tensor_value_info(self.at, TensorProto.FLOAT, y)],
+            self.weights,
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
         path = os.path.join(folder, name + ".onnx")
         onnx.save(model, path)
@@ -120,7 +141,11 @@ def same(what, net, most=None):
         path = net.file(folder)
         worst, _ = compare(path, net.random.normal(size=net.shape).astype("float32"))
         n = steps(path)
-        check(f"{what}: equals ONNX Runtime, {n} steps", isinstance(worst, float) and worst < 1e-5 and (most is None or n <= most), (worst, n))
+        check(
+            f"{what}: equals ONNX Runtime, {n} steps",
+            isinstance(worst, float) and worst < 1e-5 and (most is None or n <= most),
+            (worst, n),
+        )
 
 
 def tail(net):
@@ -129,19 +154,30 @@ def tail(net):
 
 # ---- into the layer before or behind ---------------------------------------------------------------------------------
 
+
 @case
 def maps_fold_into_layers():
-    for seed, (op, left) in enumerate([("Mul", False), ("Mul", True), ("Add", True), ("Sub", False), ("Sub", True), ("Div", False)]):
+    for seed, (op, left) in enumerate(
+        [("Mul", False), ("Mul", True), ("Add", True), ("Sub", False), ("Sub", True), ("Div", False)]
+    ):
         for scalar in False, True:
             name = f"{op}, constant {'left' if left else 'right'}, {'scalar' if scalar else 'by channel'}"
             same(f"conv, {name}", tail(Net(seed).conv().affine(op, left, scalar)), 3)
-            same(f"depthwise conv, {name}, relu", tail(Net(seed).conv().conv(group="dw").affine(op, left, scalar).add("Relu")), 4)
+            same(
+                f"depthwise conv, {name}, relu",
+                tail(Net(seed).conv().conv(group="dw").affine(op, left, scalar).add("Relu")),
+                4,
+            )
             same(f"gemm, {name}", tail(Net(seed).conv()).affine(op, left, scalar), 3)
             same(f"{name}, conv without padding", tail(Net(seed).affine(op, left, scalar).conv(pad=0)), 3)
             same(f"{name}, conv with padding", tail(Net(seed).affine(op, left, scalar).conv()), 4)
             same(f"{name}, gemm", Net(seed, 12, 0).affine(op, left, scalar).gemm(), 1)
     same("conv, Neg", tail(Net(7).conv().add("Neg")), 3)
-    same("grouped conv behind and before", tail(Net(8).conv(8).conv(8, group=2).affine("Mul").affine("Add").conv(8, k=1, pad=0, group=4)), 5)
+    same(
+        "grouped conv behind and before",
+        tail(Net(8).conv(8).conv(8, group=2).affine("Mul").affine("Add").conv(8, k=1, pad=0, group=4)),
+        5,
+    )
     same("MatMul, Add, Div", Net(9, 12, 0).matmul(5).affine("Add").affine("Div"), 1)
     same("a padded convolution takes a factor", tail(Net(10).affine("Mul").conv()), 3)
 
@@ -154,11 +190,23 @@ def maps_pass_what_they_commute_with():
     clip = Net(23).conv()
     clip.add("Clip", clip.const(0), clip.const(6))
     same("clip, one map", tail(clip.affine("Mul", scalar=True).affine("Add", scalar=True).conv()), 4)
-    same("max pool, positive factor", tail(Net(24).conv().add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4).affine("Mul", low=0.1)), 4)
-    same("max pool, negative factor", tail(Net(25).conv().add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4).affine("Mul", low=-2).conv()), 5)
+    same(
+        "max pool, positive factor",
+        tail(Net(24).conv().add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4).affine("Mul", low=0.1)),
+        4,
+    )
+    same(
+        "max pool, negative factor",
+        tail(Net(25).conv().add("MaxPool", kernel_shape=[3, 3], pads=[1] * 4).affine("Mul", low=-2).conv()),
+        5,
+    )
     for count in 0, 1:
         pool = Net(26).conv().add("AveragePool", kernel_shape=[3, 3], pads=[1] * 4, count_include_pad=count)
-        same(f"average pool that counts {count} padding, map", tail(pool.affine("Mul").affine("Add").add("Relu")), 6 if count else 5)
+        same(
+            f"average pool that counts {count} padding, map",
+            tail(pool.affine("Mul").affine("Add").add("Relu")),
+            6 if count else 5,
+        )
     same("global pool, map, relu", Net(27).conv().add("Relu").gap().affine("Mul").affine("Add").add("Relu").gemm(), 5)
     same("global pool, map, gemm", Net(28).conv().add("Relu").gap().affine("Mul").affine("Add").gemm(), 3)
     flat = Net(29, 4, 2).affine("Mul").affine("Add").add("Flatten")
@@ -173,7 +221,20 @@ def forms_of_exporters():
     same("batch norm last", tail(Net(42).conv()).norm(), 3)
     same("batch norm between layers", tail(Net(43).conv()).norm().add("Relu").gemm(), 4)
     same("batch norm of a vector, alone", Net(44, 12, 0).norm().add("Relu"), 3)
-    same("Keras' batch norm", tail(Net(45).conv(bias=False).affine("Mul").affine("Add").add("Relu").conv(group="dw", bias=False).affine("Mul").affine("Add")), 4)
+    same(
+        "Keras' batch norm",
+        tail(
+            Net(45)
+            .conv(bias=False)
+            .affine("Mul")
+            .affine("Add")
+            .add("Relu")
+            .conv(group="dw", bias=False)
+            .affine("Mul")
+            .affine("Add")
+        ),
+        4,
+    )
     same("Keras' batch norm and an exported one", tail(Net(46).conv(bias=False).affine("Mul").norm().add("Relu")), 3)
     layer = Net(47).conv()
     kept = layer.at
@@ -183,7 +244,9 @@ def forms_of_exporters():
     gate = Net(49).conv()
     kept = gate.at
     gate.add("GlobalAveragePool")
-    gate.conv(4, 1, 0).add("Relu").conv(8, 1, 0).add("Add", gate.const(3)).add("Clip", gate.const(0), gate.const(6)).add("Mul", gate.const(1 / 6))
+    gate.conv(4, 1, 0).add("Relu").conv(8, 1, 0).add("Add", gate.const(3)).add(
+        "Clip", gate.const(0), gate.const(6)
+    ).add("Mul", gate.const(1 / 6))
     gate.add("Mul", kept)
     gate.size = 16
     same("a gate by a spelled-out h-sigmoid", tail(gate), 5)
@@ -191,8 +254,11 @@ def forms_of_exporters():
 
 @case
 def exports_spell_maps_out():
-    nets = {"vector": Net(50, 12, 0).norm().add("Relu"), "padded": tail(Net(51).affine("Sub").affine("Div").conv()),
-            "pooled": Net(52).conv().add("Relu").gap().affine("Mul").affine("Add").add("Relu").gemm()}
+    nets = {
+        "vector": Net(50, 12, 0).norm().add("Relu"),
+        "padded": tail(Net(51).affine("Sub").affine("Div").conv()),
+        "pooled": Net(52).conv().add("Relu").gap().affine("Mul").affine("Add").add("Relu").gemm(),
+    }
     for name, net in nets.items():
         with tempfile.TemporaryDirectory() as folder:
             path, x = net.file(folder), net.random.normal(size=net.shape).astype("float32")
@@ -201,10 +267,15 @@ def exports_spell_maps_out():
                 out = os.path.join(folder, verb + ".onnx")
                 code, _, err = run(verb, path, "-o", out)
                 got = onnxruntime.InferenceSession(out).run(None, {"x": x})[0] if code == 0 else None
-                check(f"{name}: {verb} gives the same numbers", code == 0 and numpy.abs(got - want).max() < 1e-5 * numpy.abs(want).max(), err)
+                check(
+                    f"{name}: {verb} gives the same numbers",
+                    code == 0 and numpy.abs(got - want).max() < 1e-5 * numpy.abs(want).max(),
+                    err,
+                )
 
 
 # ---- random networks -------------------------------------------------------------------------------------------------
+
 
 def random_net(seed):
     net = Net(seed, size=12)
@@ -216,7 +287,14 @@ def random_net(seed):
         elif kind == 3:
             net.norm()
         elif kind < 6:
-            net.conv(6, k=int(pick(1, 4)), pad=int(pick(2)), stride=int(pick(1, 3)), group=[1, "dw"][pick(2)], bias=bool(pick(2)))
+            net.conv(
+                6,
+                k=int(pick(1, 4)),
+                pad=int(pick(2)),
+                stride=int(pick(1, 3)),
+                group=[1, "dw"][pick(2)],
+                bias=bool(pick(2)),
+            )
         elif kind == 6:
             net.add("Relu")
         elif kind == 7:
@@ -273,10 +351,12 @@ def normalizing(folder, name, *maps):
     return path
 
 
-FORMS = {"pixels": [("Div", 255.0), ("Sub", MEAN), ("Div", STD)],
-         "folded": [("Mul", [1 / 255 / s for s in STD]), ("Add", [-m / s for m, s in zip(MEAN, STD)])],
-         "unit": [("Sub", MEAN), ("Div", STD)],
-         "caffe": [("Sub", [255 * m for m in MEAN]), ("Div", [255 * s for s in STD])]}
+FORMS = {
+    "pixels": [("Div", 255.0), ("Sub", MEAN), ("Div", STD)],
+    "folded": [("Mul", [1 / 255 / s for s in STD]), ("Add", [-m / s for m, s in zip(MEAN, STD)])],
+    "unit": [("Sub", MEAN), ("Div", STD)],
+    "caffe": [("Sub", [255 * m for m in MEAN]), ("Div", [255 * s for s in STD])],
+}
 
 
 @case
@@ -289,7 +369,11 @@ def pictures_reach_a_network_that_normalizes():
             path = normalizing(folder, name, *maps)
             out = run("info", path)[1]
             std = "std 1 1 1" if name == "unit" else "std 0.003922 0.003922 0.003922"
-            check(f"{name}: recognized", says(out, f"mean 0 0 0, {std} .. recognized from normalization in the network"), out)
+            check(
+                f"{name}: recognized",
+                says(out, f"mean 0 0 0, {std} .. recognized from normalization in the network"),
+                out,
+            )
             code, compiled, err = run("import", path, *SAME_CROP, "-o", path + ".kfx")
             check(f"{name}: compiles", code == 0, err)
             got = run("compare", plain, path + ".kfx", "--data", EXAMPLES)[1]
@@ -302,7 +386,9 @@ def pictures_reach_a_network_that_normalizes():
 def the_stem_reads_pixels():
     with tempfile.TemporaryDirectory() as folder:
         plain = os.path.join(folder, "plain.kfx")
-        code, _, err = run("quantize", os.path.join(ROOT, "data", "everyday10.onnx"), "--calib", EXAMPLES, "-o", plain, "--no-doctor")
+        code, _, err = run(
+            "quantize", os.path.join(ROOT, "data", "everyday10.onnx"), "--calib", EXAMPLES, "-o", plain, "--no-doctor"
+        )
         check("the plain network is quantized", code == 0, err)
         for name in "pixels", "unit":
             path, out = normalizing(folder, name, *FORMS[name]), os.path.join(folder, name + ".kfx")
@@ -313,7 +399,9 @@ def the_stem_reads_pixels():
             got = run("compare", plain, out, "--data", EXAMPLES)[1]
             found = re.search(r"agreement ([0-9.]+) %.*SQNR ([0-9.]+) dB", got)
             check(f"{name}: the integers of the plain network, nearly", found and float(found.group(2)) > 20, got)
-            x = numpy.random.default_rng(1).integers(0, 256, (1, 3, 64, 64)).astype("float32") / (255 if name == "unit" else 1)
+            x = numpy.random.default_rng(1).integers(0, 256, (1, 3, 64, 64)).astype("float32") / (
+                255 if name == "unit" else 1
+            )
             numpy.save(os.path.join(folder, "x.npy"), x)
             scores = []
             for model in path, out:
@@ -325,31 +413,42 @@ def the_stem_reads_pixels():
 
 @case
 def maps_are_quantized():
-    forms = {"relu, map, padded conv": lambda n: n.conv().add("Relu").affine("Mul").affine("Add").conv(),
-             "global pool, map": lambda n: n.conv(16).add("Relu").gap().affine("Mul").affine("Add")}
+    forms = {
+        "relu, map, padded conv": lambda n: n.conv().add("Relu").affine("Mul").affine("Add").conv(),
+        "global pool, map": lambda n: n.conv(16).add("Relu").gap().affine("Mul").affine("Add"),
+    }
     for name, form in forms.items():
         with tempfile.TemporaryDirectory() as folder:
             net = form(Net(60))
-            path, calib = (tail(net) if net.size else net.add("Relu").gemm()).file(folder), os.path.join(folder, "calib")
+            path, calib = (tail(net) if net.size else net.add("Relu").gemm()).file(folder), os.path.join(
+                folder, "calib"
+            )
             os.mkdir(calib)
             for i in range(40):
                 numpy.save(os.path.join(calib, f"{i}.npy"), net.random.normal(size=net.shape).astype("float32"))
             code, out, err = run("quantize", path, "--calib", calib, "-o", path + ".kfx", "--no-doctor")
             found = re.search(r"agreement with float ([0-9.]+) %", out + err)
-            check(f"{name}: int8 gives the answers of f32", code == 0 and found and float(found.group(1)) >= 97, (out, err))
+            check(
+                f"{name}: int8 gives the answers of f32",
+                code == 0 and found and float(found.group(1)) >= 97,
+                (out, err),
+            )
 
 
 # ---- maps that are none ----------------------------------------------------------------------------------------------
 
+
 @case
 def odd_constants_are_refused_by_name():
     half = numpy.reshape([1, 0] * 4, (8, 1, 1))
-    odd = {"division by 0": ("Div", 0, "Div_2 .. divides by 0"),
-           "division by a channel of 0": ("Div", half, "Div_2 .. divides by 0"),
-           "a factor of infinity": ("Mul", numpy.inf, "Mul_2 .. not a finite number"),
-           "a shift of NaN": ("Add", numpy.nan, "Add_2 .. not a finite number"),
-           "one number a column": ("Mul", numpy.arange(16.0), "Mul_2 .. not one number for each channel"),
-           "one number a pixel": ("Add", numpy.arange(256.0).reshape(16, 16), "Add_2 .. not one number for each channel")}
+    odd = {
+        "division by 0": ("Div", 0, "Div_2 .. divides by 0"),
+        "division by a channel of 0": ("Div", half, "Div_2 .. divides by 0"),
+        "a factor of infinity": ("Mul", numpy.inf, "Mul_2 .. not a finite number"),
+        "a shift of NaN": ("Add", numpy.nan, "Add_2 .. not a finite number"),
+        "one number a column": ("Mul", numpy.arange(16.0), "Mul_2 .. not one number for each channel"),
+        "one number a pixel": ("Add", numpy.arange(256.0).reshape(16, 16), "Add_2 .. not one number for each channel"),
+    }
     for name, (op, constant, message) in odd.items():
         with tempfile.TemporaryDirectory() as folder:
             net = Net(70).conv().add("Relu")
@@ -360,11 +459,18 @@ def odd_constants_are_refused_by_name():
     with tempfile.TemporaryDirectory() as folder:
         path = tail(over.add("Add", over.const(1)).add("Div", over.const(2), left=True)).file(folder)
         worst, _ = compare(path, over.random.normal(size=over.shape).astype("float32"))
-        check("a constant over the input: refused", isinstance(worst, str) and says(worst, "Div_3 .. divides a constant"), worst)
+        check(
+            "a constant over the input: refused",
+            isinstance(worst, str) and says(worst, "Div_3 .. divides a constant"),
+            worst,
+        )
     zeros = Net(72).conv().add("Relu")
     same("a factor of 0", tail(zeros.add("Mul", zeros.const(half)).conv()), 5)
     small = Net(73).conv().add("Relu")
-    same("factors that only together are ordinary", tail(small.add("Mul", small.const(1e-30)).add("Mul", small.const(1e30))))
+    same(
+        "factors that only together are ordinary",
+        tail(small.add("Mul", small.const(1e-30)).add("Mul", small.const(1e30))),
+    )
 
 
 sys.exit(run_cases())

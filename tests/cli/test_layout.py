@@ -4,6 +4,7 @@ Each network runs as ONNX Runtime runs it, and so do the files that `simplify` a
 
 Argument: the program. Needs the interpreter that KITFOX_PEERS names (onnx, onnxruntime, numpy); skips (77) without.
 """
+
 import json
 import os
 import subprocess
@@ -51,16 +52,28 @@ def net(steps, shape, dtype=TensorProto.FLOAT, out=None):
     """Steps in a row: (operator, what follows the first input, attributes), or a function of the net and the value so far."""
     n, at = Net(), "x"
     for step in steps:
-        at = step(n, at) if callable(step) else n.add(step[0], [at, *(step[1] if len(step) > 1 else [])], step[2] if len(step) > 2 else {})
-    graph = helper.make_graph([*n.nodes, helper.make_node("Identity", [at], ["y"], name="last")], "layout",
-                              [helper.make_tensor_value_info("x", dtype, shape)],
-                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, out)], n.weights)
+        at = (
+            step(n, at)
+            if callable(step)
+            else n.add(step[0], [at, *(step[1] if len(step) > 1 else [])], step[2] if len(step) > 2 else {})
+        )
+    graph = helper.make_graph(
+        [*n.nodes, helper.make_node("Identity", [at], ["y"], name="last")],
+        "layout",
+        [helper.make_tensor_value_info("x", dtype, shape)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, out)],
+        n.weights,
+    )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
 def conv(c, o, k=3, group=1, **more):
     pad = k // 2
-    return ("Conv", [random.standard_normal((o, c // group, k, k)), random.standard_normal(o)], {"pads": [pad] * 4, "group": group, **more})
+    return (
+        "Conv",
+        [random.standard_normal((o, c // group, k, k)), random.standard_normal(o)],
+        {"pads": [pad] * 4, "group": group, **more},
+    )
 
 
 def runtime(path, x):
@@ -122,7 +135,11 @@ HEAD = [("GlobalAveragePool",), ("Flatten",), ("Gemm", [random.standard_normal((
 @case
 def nhwc_input(folder):
     same(folder, "nhwc", net([P, conv(3, 8), *HEAD], IN))
-    same(folder, "scaled first", net([("Mul", [numpy.float32([0.5, 2, 3])]), ("Add", [numpy.float32(-1)]), P, conv(3, 8, 1), *HEAD], IN))
+    same(
+        folder,
+        "scaled first",
+        net([("Mul", [numpy.float32([0.5, 2, 3])]), ("Add", [numpy.float32(-1)]), P, conv(3, 8, 1), *HEAD], IN),
+    )
     same(folder, "padded first", net([("Pad", [[0, 1, 2, 0, 0, 0, 1, 0]]), P, conv(3, 8), *HEAD], IN))
     same(folder, "gray", net([("Reshape", [[-1, 1, 8, 6]]), conv(1, 8), *HEAD], [1, 8, 6, 1]))
     same(folder, "gray by transpose", net([P, conv(1, 8), *HEAD], [1, 8, 6, 1]))
@@ -151,21 +168,66 @@ def nhwc_inside(folder):
         return n.add("Concat", [x, n.add("Relu", [x], {}), n.add("Neg", [x], {})], {"axis": 3})
 
     def added(n, x):
-        return n.add("Mul", [n.add("Sigmoid", [x], {}), n.add("Add", [n.add("Clip", [x, numpy.float32(0), numpy.float32(6)], {}), x], {})], {})
+        return n.add(
+            "Mul",
+            [
+                n.add("Sigmoid", [x], {}),
+                n.add("Add", [n.add("Clip", [x, numpy.float32(0), numpy.float32(6)], {}), x], {}),
+            ],
+            {},
+        )
 
     start, back = [P, conv(3, 8), Q], [P, conv(8, 8), *HEAD]
     rows = random.standard_normal((8 * 6 * 8, 5))
-    same(folder, "elements", net([*start, added, ("Mul", [random.standard_normal(8)]), ("Add", [random.standard_normal((1, 1, 1, 8))]), *back], IN))
+    same(
+        folder,
+        "elements",
+        net(
+            [
+                *start,
+                added,
+                ("Mul", [random.standard_normal(8)]),
+                ("Add", [random.standard_normal((1, 1, 1, 8))]),
+                *back,
+            ],
+            IN,
+        ),
+    )
     same(folder, "pad", net([*start, ("Pad", [[0, 1, 0, 0, 0, 0, 2, 0]]), *back], IN))
     same(folder, "concat", net([*start, joined, P, conv(24, 8), *HEAD], IN))
     same(folder, "mean", net([*start, ("ReduceMean", [], {"axes": [1, 2], "keepdims": 0}), HEAD[2]], IN))
-    same(folder, "mean kept", net([*start, ("ReduceMean", [], {"axes": [-3, -2], "keepdims": 1}), ("Reshape", [[-1, 8]]), HEAD[2]], IN))
+    same(
+        folder,
+        "mean kept",
+        net([*start, ("ReduceMean", [], {"axes": [-3, -2], "keepdims": 1}), ("Reshape", [[-1, 8]]), HEAD[2]], IN),
+    )
     same(folder, "gate", net([*start, gate, *back], IN))
     same(folder, "squeeze", net([P, conv(3, 8), ("GlobalAveragePool",), Q, ("Squeeze", [[1, 2]]), HEAD[2]], IN))
-    same(folder, "softmax", net([P, conv(3, 8), ("GlobalAveragePool",), Q, ("Softmax", [], {"axis": -1}), P, ("Flatten",)], IN))
+    same(
+        folder,
+        "softmax",
+        net([P, conv(3, 8), ("GlobalAveragePool",), Q, ("Softmax", [], {"axis": -1}), P, ("Flatten",)], IN),
+    )
     same(folder, "flatten", net([*start, ("Flatten",), ("MatMul", [rows])], IN))
-    same(folder, "reshape, transposed weights", net([*start, ("Reshape", [[1, -1]]), ("Gemm", [rows.T], {"transB": 1})], IN))
-    same(folder, "two turns", net([*start, ("Transpose", [], {"perm": [0, 3, 2, 1]}), ("Transpose", [], {"perm": [0, 1, 3, 2]}), conv(8, 8), *HEAD], IN))
+    same(
+        folder,
+        "reshape, transposed weights",
+        net([*start, ("Reshape", [[1, -1]]), ("Gemm", [rows.T], {"transB": 1})], IN),
+    )
+    same(
+        folder,
+        "two turns",
+        net(
+            [
+                *start,
+                ("Transpose", [], {"perm": [0, 3, 2, 1]}),
+                ("Transpose", [], {"perm": [0, 1, 3, 2]}),
+                conv(8, 8),
+                *HEAD,
+            ],
+            IN,
+        ),
+    )
     same(folder, "deep", net([*start, *[("Relu",), ("Neg",)] * 70, *back], IN))
     same(folder, "nhwc output", net([P, conv(3, 8), Q], IN, out=[1, 8, 6, 8]), moves=1)
 
@@ -174,12 +236,14 @@ def split_turned(axis, order=(2, 1, 0)):
     def step(n, x):
         n.add("Split", [x], {"axis": axis, "parts": 3})
         return n.add("Concat", [f"v{len(n.nodes) - 1}_{k}" for k in order], {"axis": axis})
+
     return step
 
 
 def sliced_turned(axis):
     def step(n, x):
         return n.add("Concat", [n.add("Slice", [x, [k], [k + 1], [axis]], {}) for k in (2, 0, 1)], {"axis": axis})
+
     return step
 
 
@@ -187,15 +251,44 @@ def sliced_turned(axis):
 def channel_order(folder):
     gather, back = ("Gather", [[2, 1, 0]], {"axis": 1}), ("Slice", [[-1], [-4], [1], [-1]])
     one = [1, 3, 8, 6]
-    for name, turn in {"gather": gather, "slice": back, "split": split_turned(1), "slices": sliced_turned(1),
-                       "negative gather": ("Gather", [[-1, 0, -2]], {"axis": -3})}.items():
+    for name, turn in {
+        "gather": gather,
+        "slice": back,
+        "split": split_turned(1),
+        "slices": sliced_turned(1),
+        "negative gather": ("Gather", [[-1, 0, -2]], {"axis": -3}),
+    }.items():
         same(folder, "bgr " + name, net([turn, conv(3, 8), *HEAD], one))
-        same(folder, "bgr depthwise " + name, net([turn, conv(3, 6, group=3), ("Relu",), ("MaxPool", [], {"kernel_shape": [2, 2]}), conv(6, 8), *HEAD], one))
+        same(
+            folder,
+            "bgr depthwise " + name,
+            net(
+                [turn, conv(3, 6, group=3), ("Relu",), ("MaxPool", [], {"kernel_shape": [2, 2]}), conv(6, 8), *HEAD],
+                one,
+            ),
+        )
     scale = ("Mul", [random.standard_normal((3, 1, 1))])
     same(folder, "bgr scaled", net([gather, scale, ("Pad", [[0, 0, 1, 1, 0, 0, 1, 1]]), conv(3, 8, 1), *HEAD], one))
-    for name, turn in {"slice": ("Slice", [[2], [-9], [3], [-1]]), "gather": ("Gather", [[2, 1, 0]], {"axis": 3}), "split": split_turned(-1)}.items():
+    for name, turn in {
+        "slice": ("Slice", [[2], [-9], [3], [-1]]),
+        "gather": ("Gather", [[2, 1, 0]], {"axis": 3}),
+        "split": split_turned(-1),
+    }.items():
         same(folder, "nhwc bgr " + name, net([turn, P, conv(3, 8), *HEAD], IN))
-    same(folder, "before a matrix", net([conv(3, 8), ("GlobalAveragePool",), ("Flatten",), ("Gather", [[3, 1, 0, 2, 7, 6, 5, 4]], {"axis": 1}), HEAD[2]], one))
+    same(
+        folder,
+        "before a matrix",
+        net(
+            [
+                conv(3, 8),
+                ("GlobalAveragePool",),
+                ("Flatten",),
+                ("Gather", [[3, 1, 0, 2, 7, 6, 5, 4]], {"axis": 1}),
+                HEAD[2],
+            ],
+            one,
+        ),
+    )
     same(folder, "no order", net([("Gather", [[0, 1, 2]], {"axis": 1}), conv(3, 8), *HEAD], one))
 
 
@@ -212,10 +305,24 @@ def moves(folder):
 
     one = [1, 3, 8, 6]
     same(folder, "upside down", net([conv(3, 8), ("Slice", [[-1], [-99], [2], [-1]]), conv(8, 8), *HEAD], one), moves=1)
-    same(folder, "h and w", net([conv(3, 8), ("Transpose", [], {"perm": [0, 1, 3, 2]}), conv(8, 8), *HEAD], one), moves=1)
+    same(
+        folder, "h and w", net([conv(3, 8), ("Transpose", [], {"perm": [0, 1, 3, 2]}), conv(8, 8), *HEAD], one), moves=1
+    )
     same(folder, "some channels", net([conv(3, 10), ("Slice", [[1], [9], [1]]), conv(8, 8), *HEAD], one), moves=1)
-    same(folder, "every second", net([conv(3, 16), ("Gather", [[1, 3, 5, 7, 9, 11, 13, 15]], {"axis": 1}), conv(8, 8), *HEAD], one), moves=1)
-    same(folder, "one row", net([conv(3, 8), ("Gather", [numpy.int64(2)], {"axis": 2}), ("Reshape", [[1, 8, 1, 6]]), conv(8, 8), *HEAD], one), moves=1)
+    same(
+        folder,
+        "every second",
+        net([conv(3, 16), ("Gather", [[1, 3, 5, 7, 9, 11, 13, 15]], {"axis": 1}), conv(8, 8), *HEAD], one),
+        moves=1,
+    )
+    same(
+        folder,
+        "one row",
+        net(
+            [conv(3, 8), ("Gather", [numpy.int64(2)], {"axis": 2}), ("Reshape", [[1, 8, 1, 6]]), conv(8, 8), *HEAD], one
+        ),
+        moves=1,
+    )
     same(folder, "split", net([conv(3, 8), halves, conv(8, 8), *HEAD], one), moves=2)
     same(folder, "focus", net([focus, conv(12, 8), *HEAD], one), moves=4)
     same(folder, "turned input", net([("Transpose", [], {"perm": [0, 1, 3, 2]}), conv(3, 8), *HEAD], one), moves=1)
@@ -225,9 +332,29 @@ def moves(folder):
 def bytes_input(folder):
     u8, cast = TensorProto.UINT8, ("Cast", [], {"to": TensorProto.FLOAT})
     same(folder, "u8 nhwc", net([cast, P, ("Div", [numpy.float32(255)]), conv(3, 8), *HEAD], IN, u8))
-    same(folder, "u8 nchw", net([cast, ("Sub", [numpy.float32([[[100]], [[110]], [[120]]])]), ("Mul", [numpy.float32(0.02)]), conv(3, 8, 1), *HEAD], [1, 3, 8, 6], u8))
+    same(
+        folder,
+        "u8 nchw",
+        net(
+            [
+                cast,
+                ("Sub", [numpy.float32([[[100]], [[110]], [[120]]])]),
+                ("Mul", [numpy.float32(0.02)]),
+                conv(3, 8, 1),
+                *HEAD,
+            ],
+            [1, 3, 8, 6],
+            u8,
+        ),
+    )
     same(folder, "u8 turned first", net([("Transpose", [], NCHW), cast, conv(3, 8), *HEAD], IN, u8))
-    same(folder, "u8 bgr", net([cast, ("Slice", [[-1], [-4], [3], [-1]]), P, ("Mul", [numpy.float32(1 / 255)]), conv(3, 8), *HEAD], IN, u8))
+    same(
+        folder,
+        "u8 bgr",
+        net(
+            [cast, ("Slice", [[-1], [-4], [3], [-1]]), P, ("Mul", [numpy.float32(1 / 255)]), conv(3, 8), *HEAD], IN, u8
+        ),
+    )
     path = os.path.join(folder, "u8_nhwc.onnx")
     kfx = os.path.join(folder, "u8.kfx")
     code, _, err = run("import", path, "-o", kfx, "--labels", label_file(folder))
@@ -241,9 +368,14 @@ def pictures(folder, n=24, side=32):
     os.makedirs(os.path.join(folder, "calib"))
     y, x = numpy.mgrid[0:side, 0:side] / side
     for k in range(n):
-        waves = [numpy.sin((k + 3 * c + 1) * x + (2 * k - c) * y) * 100 + 128 + random.normal(0, 8, (side, side)) for c in range(3)]
+        waves = [
+            numpy.sin((k + 3 * c + 1) * x + (2 * k - c) * y) * 100 + 128 + random.normal(0, 8, (side, side))
+            for c in range(3)
+        ]
         with open(os.path.join(folder, "calib", f"{k}.ppm"), "wb") as f:
-            f.write(b"P6 %d %d 255\n" % (side, side) + numpy.clip(numpy.stack(waves, -1), 0, 255).astype("uint8").tobytes())
+            f.write(
+                b"P6 %d %d 255\n" % (side, side) + numpy.clip(numpy.stack(waves, -1), 0, 255).astype("uint8").tobytes()
+            )
     return os.path.join(folder, "calib")
 
 
@@ -254,9 +386,23 @@ def quantized(folder):
     tail = [conv(3, 8, strides=[2, 2]), ("Relu",), conv(8, 8), ("Relu",), *HEAD]
     flipped = [*tail[:2], ("Slice", [[-1], [-99], [2], [-1]]), *tail[2:]]
     turn = ("Slice", [[-1], [-4], [3], [-1]])
-    nets = {"u8": net([("Cast", [], {"to": f32}), turn, ("Mul", [numpy.float32(1 / 255)]), P, conv(3, 6, group=3), ("Relu",),
-                      conv(6, 3, 1), *tail], [1, 32, 32, 3], u8),
-            "f32": net([P, conv(3, 3, group=3), Q, ("Relu",), P, *flipped], [1, 32, 32, 3])}
+    nets = {
+        "u8": net(
+            [
+                ("Cast", [], {"to": f32}),
+                turn,
+                ("Mul", [numpy.float32(1 / 255)]),
+                P,
+                conv(3, 6, group=3),
+                ("Relu",),
+                conv(6, 3, 1),
+                *tail,
+            ],
+            [1, 32, 32, 3],
+            u8,
+        ),
+        "f32": net([P, conv(3, 3, group=3), Q, ("Relu",), P, *flipped], [1, 32, 32, 3]),
+    }
     for name, model in nets.items():
         path, kfx, small = (os.path.join(folder, name + end) for end in (".onnx", ".kfx", ".8.kfx"))
         onnx.save(model, path)
@@ -283,7 +429,9 @@ def quantized(folder):
         out = os.path.join(folder, name + ".qdq.onnx")
         code, _, err = run("export", small, "-o", out)
         if name == "f32":
-            check("a move has no ONNX form", code == 1 and says(err, "a move step has no ONNX form .. compiled from"), err)
+            check(
+                "a move has no ONNX form", code == 1 and says(err, "a move step has no ONNX form .. compiled from"), err
+            )
             continue
         wrong = err if code else near(got[0].reshape(1, -1), runtime(out, real.astype("float32")))
         check(f"{name}: written as ONNX", not wrong, wrong)
@@ -326,9 +474,23 @@ def refused(folder):
         check(f"{name} is refused", code == 1 and says(err, pattern), err)
 
     five = [("Reshape", [[1, 2, 4, 8, 6]]), ("Transpose", [], {"perm": [0, 2, 1, 3, 4]}), ("Reshape", [[1, 8, 8, 6]])]
-    check_refused("shuffle", net([conv(3, 8), *five, ("Relu",), conv(8, 8), *HEAD], [1, 3, 8, 6]), "cannot be compiled .. rank")
-    check_refused("twice", net([("Gather", [[0, 0, 2]], {"axis": 1}), conv(3, 8), *HEAD], [1, 3, 8, 6]), "Gather_0 .. no equal distance")
-    u8 = net([("QuantizeLinear", [numpy.float32(0.3), numpy.uint8(0)]), ("Cast", [], {"to": TensorProto.FLOAT}), conv(3, 8), *HEAD], [1, 3, 8, 6])
+    check_refused(
+        "shuffle", net([conv(3, 8), *five, ("Relu",), conv(8, 8), *HEAD], [1, 3, 8, 6]), "cannot be compiled .. rank"
+    )
+    check_refused(
+        "twice",
+        net([("Gather", [[0, 0, 2]], {"axis": 1}), conv(3, 8), *HEAD], [1, 3, 8, 6]),
+        "Gather_0 .. no equal distance",
+    )
+    u8 = net(
+        [
+            ("QuantizeLinear", [numpy.float32(0.3), numpy.uint8(0)]),
+            ("Cast", [], {"to": TensorProto.FLOAT}),
+            conv(3, 8),
+            *HEAD,
+        ],
+        [1, 3, 8, 6],
+    )
     check_refused("rounded", u8, "QuantizeLinear_0")
     part = net([("Cast", [], {"to": TensorProto.FLOAT}), conv(3, 8), *HEAD], [1, 3, 8, 6], TensorProto.INT16)
     check_refused("i16", part, "input x .. i16")

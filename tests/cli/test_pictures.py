@@ -4,6 +4,7 @@
 The argument is the program. Networks need onnx in the interpreter of KITFOX_PEERS; the test runs there when it is missing
 here, and is skipped (77) without.
 """
+
 import json
 import os
 import shutil
@@ -26,16 +27,28 @@ FROG = os.path.join(EXAMPLES, "frog.jpg")
 def network(path, shape, *reshapes):
     """Convolution, mean, the reshapes in place of a Flatten, and five classes."""
     r = numpy.random.default_rng(0)
-    consts = {"w": r.standard_normal((8, 3, 3, 3)).astype("f"), "f": r.standard_normal((8, 5)).astype("f"), "b": numpy.zeros(5, "f")}
-    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]), helper.make_node("Relu", ["c"], ["r"]),
-             helper.make_node("GlobalAveragePool", ["r"], ["v"])]
+    consts = {
+        "w": r.standard_normal((8, 3, 3, 3)).astype("f"),
+        "f": r.standard_normal((8, 5)).astype("f"),
+        "b": numpy.zeros(5, "f"),
+    }
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        helper.make_node("Relu", ["c"], ["r"]),
+        helper.make_node("GlobalAveragePool", ["r"], ["v"]),
+    ]
     for i, to in enumerate(reshapes or ([0, -1],)):
         consts[f"s{i}"] = numpy.array(to, "int64")
         nodes.append(helper.make_node("Reshape", [nodes[-1].output[0], f"s{i}"], [f"v{i}"], name=f"reshape_{i}"))
     nodes.append(helper.make_node("Gemm", [nodes[-1].output[0], "f", "b"], ["y"]))
     value = helper.make_tensor_value_info
-    graph = helper.make_graph(nodes, "net", [value("x", TensorProto.FLOAT, shape)], [value("y", TensorProto.FLOAT, [shape[0], 5])],
-                              initializer=[numpy_helper.from_array(v, k) for k, v in consts.items()])
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [value("x", TensorProto.FLOAT, shape)],
+        [value("y", TensorProto.FLOAT, [shape[0], 5])],
+        initializer=[numpy_helper.from_array(v, k) for k, v in consts.items()],
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
     return path
 
@@ -49,7 +62,14 @@ def lines(*args):
 def folder_of_formats(folder):
     """One picture of each suffix, and files that are none."""
     os.makedirs(os.path.join(folder, "b"))
-    for at, name in (("a.BMP", "rgb.bmp"), ("b/c.gif", "plain.gif"), ("b/d.webp", "moving.webp"), ("e.dib", "down.bmp"), ("f.png", "rgb.png"), ("g.ppm", "colour.ppm")):
+    for at, name in (
+        ("a.BMP", "rgb.bmp"),
+        ("b/c.gif", "plain.gif"),
+        ("b/d.webp", "moving.webp"),
+        ("e.dib", "down.bmp"),
+        ("f.png", "rgb.png"),
+        ("g.ppm", "colour.ppm"),
+    ):
         shutil.copy(os.path.join(PICTURES, name), os.path.join(folder, at))
     for other in ("notes.txt", "x.npy"):
         open(os.path.join(folder, other), "w").close()
@@ -61,10 +81,18 @@ def folders(_):
     folder = folder_of_formats()
     code, found, err = lines("classify", folder)
     names = [os.path.relpath(line["image"], folder) for line in found]
-    check("all pictures, sorted", code == 0 and names == ["a.BMP", "b/c.gif", "b/d.webp", "e.dib", "f.png", "g.ppm"], (names, err))
+    check(
+        "all pictures, sorted",
+        code == 0 and names == ["a.BMP", "b/c.gif", "b/d.webp", "e.dib", "f.png", "g.ppm"],
+        (names, err),
+    )
     check("the same picture, three formats", found[0]["top"] == found[4]["top"] == found[5]["top"], found)
     code, mixed, err = lines("classify", "everyday10", FROG, folder)
-    check("beside a file", code == 0 and len(mixed) == 7 and mixed[0]["image"] == FROG and mixed[1]["top"] == found[0]["top"], err)
+    check(
+        "beside a file",
+        code == 0 and len(mixed) == 7 and mixed[0]["image"] == FROG and mixed[1]["top"] == found[0]["top"],
+        err,
+    )
     empty = os.path.join(folder, "..", "empty")
     os.makedirs(empty)
     code, _, err = lines("classify", empty)
@@ -76,9 +104,28 @@ def folders(_):
 @case
 def calibration(folder):
     out = os.path.join(folder, "q.kfx")
-    code, found, err = lines("quantize", os.path.join(ROOT, "data", "everyday10.onnx"), "--calib", folder_of_formats(), "-o", out, "--no-rounding", "--strict")
-    check("every format calibrates", code == 1 and "x.npy" in err, err)  # the empty .npy is the only one that cannot be read
-    code, found, err = lines("quantize", os.path.join(ROOT, "data", "everyday10.onnx"), "--calib", os.path.join(folder_of_formats(), "b"), "-o", out, "--no-rounding")
+    code, found, err = lines(
+        "quantize",
+        os.path.join(ROOT, "data", "everyday10.onnx"),
+        "--calib",
+        folder_of_formats(),
+        "-o",
+        out,
+        "--no-rounding",
+        "--strict",
+    )
+    check(
+        "every format calibrates", code == 1 and "x.npy" in err, err
+    )  # the empty .npy is the only one that cannot be read
+    code, found, err = lines(
+        "quantize",
+        os.path.join(ROOT, "data", "everyday10.onnx"),
+        "--calib",
+        os.path.join(folder_of_formats(), "b"),
+        "-o",
+        out,
+        "--no-rounding",
+    )
     check("GIF and WebP", code == 0 and found[-1]["samples"] == 2, (found, err))
 
 
@@ -92,9 +139,19 @@ def limits(folder):
     data = row * h + bytes([0, 1])
     head = struct.pack("<IiiHHIIiiII", 40, w, h, 1, 8, 1, len(data), 0, 0, 2, 0)
     with open(path, "wb") as f:
-        f.write(b"BM" + struct.pack("<IHHI", 14 + len(head) + 8 + len(data), 0, 0, 14 + len(head) + 8) + head + palette + data)
+        f.write(
+            b"BM"
+            + struct.pack("<IHHI", 14 + len(head) + 8 + len(data), 0, 0, 14 + len(head) + 8)
+            + head
+            + palette
+            + data
+        )
     code, _, err = run("classify", path)
-    check("refused with both numbers and the option", code == 1 and all(t in err for t in ("12000x9000", "100000000", "--max-pixels")), err)
+    check(
+        "refused with both numbers and the option",
+        code == 1 and all(t in err for t in ("12000x9000", "100000000", "--max-pixels")),
+        err,
+    )
     code, found, err = lines("classify", path, "--max-pixels", "108000000")
     check("allowed", code == 0 and len(found) == 1, err)
     code, _, err = run("classify", FROG, "--max-pixels", "10")
@@ -104,10 +161,18 @@ def limits(folder):
 
 def promise(path, side, *more):
     """A TIFF whose directory promises side x side pixels of RGB, and 12 bytes of them."""
-    fields = sorted({256: side, 257: side, 258: 8, 259: 1, 262: 2, 273: 8, 277: 3, 278: side, 279: 12, **dict(more)}.items())
+    fields = sorted(
+        {256: side, 257: side, 258: 8, 259: 1, 262: 2, 273: 8, 277: 3, 278: side, 279: 12, **dict(more)}.items()
+    )
     with open(path, "wb") as f:
         f.write(b"II*\0" + struct.pack("<I", 20) + bytes(range(0, 240, 20)) + struct.pack("<H", len(fields)))
-        f.write(b"".join(struct.pack("<HHII", tag, 4 if tag in (256, 257, 273, 278, 279) else 3, 1, value) for tag, value in fields) + bytes(4))
+        f.write(
+            b"".join(
+                struct.pack("<HHII", tag, 4 if tag in (256, 257, 273, 278, 279) else 3, 1, value)
+                for tag, value in fields
+            )
+            + bytes(4)
+        )
     return path
 
 
@@ -122,10 +187,19 @@ def loaded(folder):
     want = lines("classify", os.path.join(PICTURES, "rgb.png"))[1][0]["top"]
     mixed = os.path.join(folder, "mixed")
     os.makedirs(mixed)
-    for name, at in (("lzw.tif", "a.TIFF"), ("full444.avif", "b.avif"), ("lossless.heic", "c.heic"), ("bits1.tif", "d.tif")):
+    for name, at in (
+        ("lzw.tif", "a.TIFF"),
+        ("full444.avif", "b.avif"),
+        ("lossless.heic", "c.heic"),
+        ("bits1.tif", "d.tif"),
+    ):
         shutil.copy(os.path.join(PICTURES, name), os.path.join(mixed, at))
     listed = lines("classify", mixed)
-    check("they are pictures of a folder", all(os.path.join(mixed, n) in json.dumps(listed) for n in ("a.TIFF", "b.avif", "c.heic", "d.tif")), listed)
+    check(
+        "they are pictures of a folder",
+        all(os.path.join(mixed, n) in json.dumps(listed) for n in ("a.TIFF", "b.avif", "c.heic", "d.tif")),
+        listed,
+    )
     for name, package in names.items():
         code, found, err = lines("classify", os.path.join(PICTURES, name))
         if "apt-get install " + package in err:
@@ -136,7 +210,12 @@ def loaded(folder):
         check(name + " without its library", code == 1 and "apt-get install " + package in err and name in err, err)
     if "apt-get install libtiff6" in lines("classify", os.path.join(PICTURES, "lzw.tif"))[2]:
         return
-    for side, options, text in ((20000, (), "--max-pixels"), (9000, (), "truncated"), (20000, ("--max-pixels", "400000000"), "truncated"), (0, (), "Bad value 0")):
+    for side, options, text in (
+        (20000, (), "--max-pixels"),
+        (9000, (), "truncated"),
+        (20000, ("--max-pixels", "400000000"), "truncated"),
+        (0, (), "Bad value 0"),
+    ):
         code, _, err = run("classify", promise(os.path.join(folder, "p.tif"), side), *options)
         check(f"a promise of {side}", code == 1 and text in err, err)
     code, found, err = lines("classify", promise(os.path.join(folder, "w.tif"), 2, (65000, 1), (306, 5)))
@@ -157,13 +236,25 @@ def rectangles(folder):
         tops[mode] = json.dumps(found[0]["top"]) if code == 0 else err
         check(f"classify {mode}", code == 0, err)
         kfx = os.path.join(folder, "m.kfx")
-        for verb in (["import", model, "-o", kfx], ["quantize", model, "--calib", EXAMPLES, "-o", kfx, "--no-rounding"]):
+        for verb in (
+            ["import", model, "-o", kfx],
+            ["quantize", model, "--calib", EXAMPLES, "-o", kfx, "--no-rounding"],
+        ):
             code, _, err = run(*verb, *options)
             told = json.loads(run("info", kfx, "--json")[1])["preprocess"]
-            check(f"{verb[0]} {mode}", code == 0 and (told["crop_mode"], told["color"], told["crop_pct"], told["mean"][0]) == (mode, "bgr", 0.9, 0.5), (told, err))
+            check(
+                f"{verb[0]} {mode}",
+                code == 0
+                and (told["crop_mode"], told["color"], told["crop_pct"], told["mean"][0]) == (mode, "bgr", 0.9, 0.5),
+                (told, err),
+            )
     check("four crops, four answers", len(set(tops.values())) == 4, tops)
     code, _, err = lines("classify", model, FROG, "--resize", "60")
-    check("--resize says what to use", code == 1 and all(t in err for t in ("96 x 48", "--crop-pct 0.8", "120 x 60", "squash")), err)
+    check(
+        "--resize says what to use",
+        code == 1 and all(t in err for t in ("96 x 48", "--crop-pct 0.8", "120 x 60", "squash")),
+        err,
+    )
     check("which does", run("classify", model, FROG, "--crop-pct", "0.8")[0] == 0)
     code, _, err = lines("classify", model, FROG, "--resize", "40")
     check("--resize below the short side", code == 1 and "less than" in err and "48" in err, err)
@@ -188,13 +279,25 @@ def fixed_batch(folder):
         os.makedirs(os.path.join(data, str(k)))
         shutil.copy(FROG, os.path.join(data, str(k)))
     network(path, [4, 3, 32, 32], [4, 8])
-    for verb in (["classify", path, FROG], ["quantize", path, "--calib", EXAMPLES, "-o", out, "--no-rounding"], ["eval", path, "--data", data]):
+    for verb in (
+        ["classify", path, FROG],
+        ["quantize", path, "--calib", EXAMPLES, "-o", out, "--no-rounding"],
+        ["eval", path, "--data", data],
+    ):
         code, _, err = run(*verb)
         check(f"{verb[0]} takes one at a time", code == 0 and "takes 4 at a time; 1 is used" in err, err)
-    for verb, way, rows in ((["import", path, "-o", out], ("--batch", "1"), 1), (["import", path, "-o", out], ("--batch", "3"), 3), (["import", path, "-o", out], (), 4)):
+    for verb, way, rows in (
+        (["import", path, "-o", out], ("--batch", "1"), 1),
+        (["import", path, "-o", out], ("--batch", "3"), 3),
+        (["import", path, "-o", out], (), 4),
+    ):
         code, _, err = run(*verb, *way)
         told = json.loads(run("info", out, "--json")[1])
-        check(f"{verb[0]} {way}", code == 0 and [told[k][0]["shape"][0] for k in ("inputs", "outputs")] == [rows, rows], (told, err))
+        check(
+            f"{verb[0]} {way}",
+            code == 0 and [told[k][0]["shape"][0] for k in ("inputs", "outputs")] == [rows, rows],
+            (told, err),
+        )
     code, _, err = run("classify", out, FROG)  # compiled for four
     check("a compiled one says how", code == 1 and "--batch 1" in err, err)
     code, _, err = run("classify", out, FROG, "--batch", "1")
@@ -202,7 +305,11 @@ def fixed_batch(folder):
     for to in ([[2, 2, 8], [4, 8]], [[1, 32], [4, 8]], [[8, 4], [4, 8]]):
         network(path, [4, 3, 32, 32], *to)
         code, _, err = lines("classify", path, FROG, *shape)
-        check(f"Reshape {to} is refused by name", code == 1 and "reshape_0" in err and "instead of the file's 4" in err, err)
+        check(
+            f"Reshape {to} is refused by name",
+            code == 1 and "reshape_0" in err and "instead of the file's 4" in err,
+            err,
+        )
 
 
 sys.exit(run_cases())

@@ -3,6 +3,7 @@
 
 The argument is the program. Runs in the interpreter of KITFOX_PEERS when numpy or onnx is missing; skips (77) without.
 """
+
 import json
 import os
 import sys
@@ -33,10 +34,18 @@ def save(path, nodes, inputs, outputs):
 def networks(folder):
     """One of two outputs, one of two inputs."""
     relu, pool = helper.make_node("Relu", ["x"], [INNER]), helper.make_node("GlobalAveragePool", [INNER], ["p"])
-    two = save(os.path.join(folder, "two.onnx"), [relu, pool, helper.make_node("Flatten", ["p"], ["y"])], [value("x", [1, 3, 8, 8])],
-               [value("y", [1, 3]), value(INNER, [1, 3, 8, 8])])
-    add = save(os.path.join(folder, "add.onnx"), [helper.make_node("Add", ["a", "b"], ["y"])], [value("a", [1, 4, 8, 8]), value("b", [1, 4, 8, 8])],
-               [value("y", [1, 4, 8, 8])])
+    two = save(
+        os.path.join(folder, "two.onnx"),
+        [relu, pool, helper.make_node("Flatten", ["p"], ["y"])],
+        [value("x", [1, 3, 8, 8])],
+        [value("y", [1, 3]), value(INNER, [1, 3, 8, 8])],
+    )
+    add = save(
+        os.path.join(folder, "add.onnx"),
+        [helper.make_node("Add", ["a", "b"], ["y"])],
+        [value("a", [1, 4, 8, 8]), value("b", [1, 4, 8, 8])],
+        [value("y", [1, 4, 8, 8])],
+    )
     x = numpy.random.default_rng(1).standard_normal((5, 3, 8, 8)).astype("float32")
     numpy.save(os.path.join(folder, "x.npy"), x)
     return two, add, os.path.join(folder, "x.npy"), x
@@ -44,15 +53,30 @@ def networks(folder):
 
 def right(y, inner, x):
     relu = numpy.maximum(x, 0)
-    return inner.shape == relu.shape and (inner == relu).all() and y.shape == (len(x), 3) and abs(y - relu.mean((2, 3))).max() < 1e-6
+    return (
+        inner.shape == relu.shape
+        and (inner == relu).all()
+        and y.shape == (len(x), 3)
+        and abs(y - relu.mean((2, 3))).max() < 1e-6
+    )
 
 
 @case
 def every_form(folder):
     two, _, file, x = networks()
     at = lambda name: os.path.join(folder, name)
-    forms = {"npz": ["all.npz"], "by name": ["n_%s.npy"], "by index": ["i_%d.npy"], "one each": ["first.npy", "second.npy"]}
-    read = {"npz": ("all.npz", "all.npz"), "by name": ("n_y.npy", "n_a_b_0.npy"), "by index": ("i_0.npy", "i_1.npy"), "one each": ("first.npy", "second.npy")}
+    forms = {
+        "npz": ["all.npz"],
+        "by name": ["n_%s.npy"],
+        "by index": ["i_%d.npy"],
+        "one each": ["first.npy", "second.npy"],
+    }
+    read = {
+        "npz": ("all.npz", "all.npz"),
+        "by name": ("n_y.npy", "n_a_b_0.npy"),
+        "by index": ("i_0.npy", "i_1.npy"),
+        "one each": ("first.npy", "second.npy"),
+    }
     for form, names in forms.items():
         code, out, err = run("run", two, file, "--json", *(a for n in names for a in ("-o", at(n))))
         check(form, code == 0 and not err, err)
@@ -63,7 +87,11 @@ def every_form(folder):
         check(f"{form}: values", right(y, inner, x))
         line = json.loads(out)
         check(f"{form}: files", [os.path.basename(o["output"]) for o in line["outputs"]] == list(read[form]), line)
-        check(f"{form}: names and shapes", [(o["name"], o["shape"]) for o in line["outputs"]] == [("y", [5, 3]), (INNER, [5, 3, 8, 8])], line)
+        check(
+            f"{form}: names and shapes",
+            [(o["name"], o["shape"]) for o in line["outputs"]] == [("y", [5, 3]), (INNER, [5, 3, 8, 8])],
+            line,
+        )
 
 
 @case
@@ -92,11 +120,25 @@ def archives(folder):
     numpy.savez(at("double.npz"), x=x.astype("float64"))
     with open(at("named.npz"), "rb") as f:
         whole = f.read()
-    for name, data in (("cut.npz", whole[:-30]), ("none.npz", b""), ("text.npz", b"no archive"), ("moved.npz", whole[:-6] + b"\xff\xff\xff\x7f\0\0")):
+    for name, data in (
+        ("cut.npz", whole[:-30]),
+        ("none.npz", b""),
+        ("text.npz", b"no archive"),
+        ("moved.npz", whole[:-6] + b"\xff\xff\xff\x7f\0\0"),
+    ):
         with open(at(name), "wb") as f:
             f.write(data)
-    for name, words in (("packed.npz", "not savez_compressed"), ("other.npz", "no such input"), ("many.npz", "1 to 15"), ("double.npz", "float32"),
-                        ("cut.npz", "truncated"), ("none.npz", "truncated"), ("text.npz", "truncated"), ("moved.npz", "truncated"), ("missing.npz", "No such file")):
+    for name, words in (
+        ("packed.npz", "not savez_compressed"),
+        ("other.npz", "no such input"),
+        ("many.npz", "1 to 15"),
+        ("double.npz", "float32"),
+        ("cut.npz", "truncated"),
+        ("none.npz", "truncated"),
+        ("text.npz", "truncated"),
+        ("moved.npz", "truncated"),
+        ("missing.npz", "No such file"),
+    ):
         code, _, err = run("run", two, at(name), "-o", at("p.npz"))
         check(name, code == 1 and words in err and name.replace("other.npz", "z=") in err, err)
 
@@ -105,8 +147,13 @@ def archives(folder):
 def refused(folder):
     two, _, file, _ = networks()
     at = lambda name: os.path.join(folder, name)
-    for names, words in ((["o.npy"], ["2 outputs", "out.npz", "out_%s.npy", "out_%d.npy"]), (["a.npy", "b.npy", "c.npy"], ["3 times", "2 outputs"]),
-                         (["o%s.npy", "b%d.npy", "c.npy"], ["3 times"]), (["a.npy", "a.npy"], ["-o too"]), (["same.npy", "./same.npy"][:1] * 2, ["another name"])):
+    for names, words in (
+        (["o.npy"], ["2 outputs", "out.npz", "out_%s.npy", "out_%d.npy"]),
+        (["a.npy", "b.npy", "c.npy"], ["3 times", "2 outputs"]),
+        (["o%s.npy", "b%d.npy", "c.npy"], ["3 times"]),
+        (["a.npy", "a.npy"], ["-o too"]),
+        (["same.npy", "./same.npy"][:1] * 2, ["another name"]),
+    ):
         code, _, err = run("run", two, file, *(a for n in names for a in ("-o", at(n))))
         check(" ".join(names), code == 1 and all(w in err for w in words), err)
     check("nothing was written", os.listdir(folder) == [], os.listdir(folder))
@@ -126,7 +173,19 @@ def picture(folder):
     file, out = os.path.join(folder, "p.npy"), os.path.join(folder, "o.npz")
     numpy.save(file, pixels)
     for color in ("rgb", "bgr"):
-        code, _, err = run("run", two, file, "-o", out, "--color", color, "--mean", ",".join(map(str, mean)), "--std", ",".join(map(str, std)))
+        code, _, err = run(
+            "run",
+            two,
+            file,
+            "-o",
+            out,
+            "--color",
+            color,
+            "--mean",
+            ",".join(map(str, mean)),
+            "--std",
+            ",".join(map(str, std)),
+        )
         check(color, code == 0, err)
         in_order = pixels if color == "rgb" else pixels[..., ::-1]
         x = ((in_order / 255.0 - mean) / std).astype("float32").transpose(2, 0, 1)[None]
@@ -152,9 +211,20 @@ def one_output(folder):
 def info_lists_all():
     two, add, _, _ = networks()
     line = json.loads(run("info", two, "--json")[1])
-    check("outputs", [(t["name"], t["dtype"], t["shape"]) for t in line["outputs"]] == [("y", "f32", [1, 3]), (INNER, "f32", [1, 3, 8, 8])], line)
-    check("input", [(t["name"], t["layout"], t["meaning"]) for t in line["inputs"]] == [("x", "NCHW", "normalized")], line)
-    check("old keys", line["input"] == {"name": "x", "dtype": "f32", "shape": [1, 3, 8, 8]} and line["output"]["name"] == "y", line)
+    check(
+        "outputs",
+        [(t["name"], t["dtype"], t["shape"]) for t in line["outputs"]]
+        == [("y", "f32", [1, 3]), (INNER, "f32", [1, 3, 8, 8])],
+        line,
+    )
+    check(
+        "input", [(t["name"], t["layout"], t["meaning"]) for t in line["inputs"]] == [("x", "NCHW", "normalized")], line
+    )
+    check(
+        "old keys",
+        line["input"] == {"name": "x", "dtype": "f32", "shape": [1, 3, 8, 8]} and line["output"]["name"] == "y",
+        line,
+    )
     line = json.loads(run("info", add, "--json")[1])
     check("two inputs", [(t["name"], t["layout"]) for t in line["inputs"]] == [("a", None), ("b", None)], line)
 

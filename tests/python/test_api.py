@@ -3,14 +3,29 @@
 
 Usage: test_api.py KITFOX, by a Python that has the package (run.py gives it the tree's own). Prints one line a check.
 """
+
 import copy
 import os
 import pickle
 import sys
 import threading
 
-from common import (EXAMPLES, HAVE_SHARED, PICTURES, case, check, fails, image, kitfox, np, program_json, python, run,
-                    run_cases, shared)
+from common import (
+    EXAMPLES,
+    HAVE_SHARED,
+    PICTURES,
+    case,
+    check,
+    fails,
+    image,
+    kitfox,
+    np,
+    program_json,
+    python,
+    run,
+    run_cases,
+    shared,
+)
 
 import kfx_file
 import tiny_onnx as onnx
@@ -28,15 +43,26 @@ CLASSES = ["airplane", "automobile", "frog", "ship", "truck"]
 def same_numbers_as_the_program():
     rows = [program_json("classify", p, "-k", "3")["top"] for p in PICTURES]
     found = model.classify(PICTURES, k=3)
-    same = all([(t["index"], t["label"], np.float32(t["score"])) for t in row] ==
-               [(s.index, s.label, np.float32(s.score)) for s in r] for row, r in zip(rows, found))
+    same = all(
+        [(t["index"], t["label"], np.float32(t["score"])) for t in row]
+        == [(s.index, s.label, np.float32(s.score)) for s in r]
+        for row, r in zip(rows, found)
+    )
     check("classify gives the program's scores", same, (rows[0], found[0]))
     check("the example pictures have their classes", [r.label for r in found] == CLASSES, found)
-    check("one picture, one result", model.classify(PICTURES[0], 3) == found[0] and found[0].source is None or
-          model.classify(PICTURES[0], 3).source == PICTURES[0])
+    check(
+        "one picture, one result",
+        model.classify(PICTURES[0], 3) == found[0]
+        and found[0].source is None
+        or model.classify(PICTURES[0], 3).source == PICTURES[0],
+    )
     row = program_json("info")
-    check("info as the program has it", (row["macs"], row["parameters"], row["quantized"]) ==
-          (model.info.macs, model.info.parameters, model.info.quantized), row)
+    check(
+        "info as the program has it",
+        (row["macs"], row["parameters"], row["quantized"])
+        == (model.info.macs, model.info.parameters, model.info.quantized),
+        row,
+    )
     check("steps", len(model.steps) > 40 and sum(s.macs for s in model.steps) >= model.info.macs * 0.9)
 
 
@@ -49,23 +75,38 @@ def forms_of_pictures(top):
     png = os.path.join(top, "a.png")
     Image.fromarray(pixels).save(png)
     best = model.classify(png)
-    forms = {"array": pixels, "PIL": Image.fromarray(pixels), "RGBA": Image.fromarray(pixels).convert("RGBA"),
-             "Fortran order": np.asfortranarray(pixels), "negative strides": pixels[::-1][::-1], "read-only": pixels.copy(),
-             "a view of rows": np.concatenate([pixels, pixels], 1)[:, :pixels.shape[1]], "bytes of PNG": open(png, "rb").read(),
-             "every channel backwards twice": pixels[..., ::-1][..., ::-1], "Path": __import__("pathlib").Path(png)}
+    forms = {
+        "array": pixels,
+        "PIL": Image.fromarray(pixels),
+        "RGBA": Image.fromarray(pixels).convert("RGBA"),
+        "Fortran order": np.asfortranarray(pixels),
+        "negative strides": pixels[::-1][::-1],
+        "read-only": pixels.copy(),
+        "a view of rows": np.concatenate([pixels, pixels], 1)[:, : pixels.shape[1]],
+        "bytes of PNG": open(png, "rb").read(),
+        "every channel backwards twice": pixels[..., ::-1][..., ::-1],
+        "Path": __import__("pathlib").Path(png),
+    }
     forms["read-only"].flags.writeable = False
     for name, x in forms.items():
         check(f"{name}: as its file", model.classify(x) == best, model.classify(x))
     turned = pixels[::-1]
     check("negative strides are read, not ignored", model.classify(turned) == model.classify(turned.copy()) != best)
     check("bytes of a JPEG: as its file", model.classify(data) == model.classify(path))
-    check("bytearray and memoryview", model.classify(bytearray(data)) == model.classify(memoryview(data)) ==
-          model.classify(path))
+    check(
+        "bytearray and memoryview",
+        model.classify(bytearray(data)) == model.classify(memoryview(data)) == model.classify(path),
+    )
     cmyk, jpeg = Image.fromarray(pixels).convert("CMYK"), os.path.join(top, "c.jpg")
     cmyk.save(jpeg)
     check("PIL in CMYK: as Pillow converts it", model.classify(cmyk) == model.classify(np.asarray(cmyk.convert("RGB"))))
-    check("one row, one column", all(len(model.classify(p)) == 5 for p in (
-        pixels[:1], pixels[:, :1], pixels[::-1][:1], np.broadcast_to(pixels[:1, :1], (1, 1, 3)))))
+    check(
+        "one row, one column",
+        all(
+            len(model.classify(p)) == 5
+            for p in (pixels[:1], pixels[:, :1], pixels[::-1][:1], np.broadcast_to(pixels[:1, :1], (1, 1, 3)))
+        ),
+    )
     wide = np.broadcast_to(pixels[:1], (64, *pixels.shape[1:]))
     check("a row that repeats without a copy", model.classify(wide) == model.classify(wide.copy()))
 
@@ -74,7 +115,9 @@ def forms_of_pictures(top):
 def pictures_that_are_none(top):
     pixels = image()
     wrong = kitfox.ArgumentError
-    e = fails("floats where pixels are meant", wrong, "float32 .. multiply by 255", model.classify, pixels / np.float32(255))
+    e = fails(
+        "floats where pixels are meant", wrong, "float32 .. multiply by 255", model.classify, pixels / np.float32(255)
+    )
     check("an ArgumentError is a ValueError, its status is named", isinstance(e, ValueError) and e.status == "argument")
     fails("CHW", wrong, "transpose(1, 2, 0)", model.classify, pixels.transpose(2, 0, 1))
     fails("RGBA array", wrong, "array[:, :, :3]", model.classify, np.zeros((8, 8, 4), np.uint8))
@@ -108,8 +151,14 @@ def many(top):
     check("a list: in order, as one by one", model.classify(paths) == alone)
     mixed = [PICTURES[0], os.path.join(top, "nosuch.jpg"), image(PICTURES[1]), 3, PICTURES[2]]
     found = list(model.classify_iter(iter(mixed), threads=2))
-    check("a failed picture is a result", [r.ok for r in found] == [True, False, True, False, True] and
-          isinstance(found[1].error, FileNotFoundError) and len(found[1]) == 0 and found[1].label is None, found)
+    check(
+        "a failed picture is a result",
+        [r.ok for r in found] == [True, False, True, False, True]
+        and isinstance(found[1].error, FileNotFoundError)
+        and len(found[1]) == 0
+        and found[1].label is None,
+        found,
+    )
     fails("of a list the first error is raised", FileNotFoundError, "nosuch", model.classify, mixed)
     taken = 0
 
@@ -138,7 +187,9 @@ def many(top):
     check("an iterable that fails: first what came before", len(got) == 4 and all(r.ok for r in got[:3]), got)
     fails("threads = 0", ValueError, "1 to 64", model.classify_iter, [], threads=0)
     check("nothing gives nothing", model.classify([]) == [] and list(model.classify_iter([])) == [])
-    check("the error of a picture that Pillow cannot read", not next(model.classify_iter([Image.new("RGB", (0, 5))])).ok)
+    check(
+        "the error of a picture that Pillow cannot read", not next(model.classify_iter([Image.new("RGB", (0, 5))])).ok
+    )
 
 
 @case
@@ -175,11 +226,15 @@ def tensors():
     rng = np.random.default_rng(1)
     x = rng.standard_normal((5, 3, 64, 64)).astype(np.float32)
     y = model(x)
-    check("N images at once: as one by one", y.shape == (5, 10) and
-          np.array_equal(y, np.concatenate([model.run(x[i:i + 1]) for i in range(5)])))
+    check(
+        "N images at once: as one by one",
+        y.shape == (5, 10) and np.array_equal(y, np.concatenate([model.run(x[i : i + 1]) for i in range(5)])),
+    )
     name = model.inputs[0].name
     check("by name", np.array_equal(model.run(**{name: x[:1]}), y[:1]))
-    check("not contiguous", np.array_equal(model(np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)), y))
+    check(
+        "not contiguous", np.array_equal(model(np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)), y)
+    )
     check("negative strides", np.array_equal(model(x[::-1]), y[::-1]))
     wrong = kitfox.ArgumentError
     fails("float64", wrong, "f64", model, x[:1].astype(np.float64))
@@ -202,44 +257,78 @@ def tensors():
 
 def network(nodes, inputs, outputs, init=()):
     """An ONNX file of several inputs and outputs; inputs and outputs are (name, shape, type of ONNX)."""
+
     def value(name, shape, kind=1):
         dims = b"".join(onnx._bytes(1, onnx._int(1, d)) for d in shape)
         return onnx._bytes(1, name) + onnx._bytes(2, onnx._bytes(1, onnx._int(1, kind) + onnx._bytes(2, dims)))
 
-    graph = b"".join(onnx._bytes(1, n) for n in nodes) + onnx._bytes(2, "net") + b"".join(onnx._bytes(5, t) for t in init)
-    graph += b"".join(onnx._bytes(11, value(*i)) for i in inputs) + b"".join(onnx._bytes(12, value(*o)) for o in outputs)
+    graph = (
+        b"".join(onnx._bytes(1, n) for n in nodes) + onnx._bytes(2, "net") + b"".join(onnx._bytes(5, t) for t in init)
+    )
+    graph += b"".join(onnx._bytes(11, value(*i)) for i in inputs) + b"".join(
+        onnx._bytes(12, value(*o)) for o in outputs
+    )
     return onnx._int(1, 7) + onnx._bytes(8, onnx._bytes(1, "") + onnx._int(2, 11)) + onnx._bytes(7, graph)
 
 
 def node(op, inputs, outputs, **attributes):
-    attrs = b"".join(onnx._bytes(5, onnx._bytes(1, k) + onnx._int(3, v) + onnx._int(20, 2)) for k, v in attributes.items())
-    return (b"".join(onnx._bytes(1, i) for i in inputs) + b"".join(onnx._bytes(2, o) for o in outputs) +
-            onnx._bytes(3, "/" + outputs[0]) + onnx._bytes(4, op) + attrs)
+    attrs = b"".join(
+        onnx._bytes(5, onnx._bytes(1, k) + onnx._int(3, v) + onnx._int(20, 2)) for k, v in attributes.items()
+    )
+    return (
+        b"".join(onnx._bytes(1, i) for i in inputs)
+        + b"".join(onnx._bytes(2, o) for o in outputs)
+        + onnx._bytes(3, "/" + outputs[0])
+        + onnx._bytes(4, op)
+        + attrs
+    )
 
 
 @case
 def several_inputs_and_outputs():
     x = np.random.default_rng(3).standard_normal((4, 3, 8, 8)).astype(np.float32)
-    two = kitfox.load(network([node("Relu", ["x"], ["r"]), node("GlobalAveragePool", ["r"], ["p"]),
-                               node("Flatten", ["p"], ["y"], axis=1)], [("x", [1, 3, 8, 8])],
-                              [("y", [1, 3]), ("r", [1, 3, 8, 8])]))
+    two = kitfox.load(
+        network(
+            [
+                node("Relu", ["x"], ["r"]),
+                node("GlobalAveragePool", ["r"], ["p"]),
+                node("Flatten", ["p"], ["y"], axis=1),
+            ],
+            [("x", [1, 3, 8, 8])],
+            [("y", [1, 3]), ("r", [1, 3, 8, 8])],
+        )
+    )
     y, r = two(x)
     check("two outputs, four images", np.array_equal(r, np.maximum(x, 0)) and np.allclose(y, r.mean((2, 3)), atol=1e-6))
-    add = kitfox.load(network([node("Add", ["a", "b"], ["y"])], [("a", [1, 4, 8, 8]), ("b", [1, 4, 8, 8])],
-                              [("y", [1, 4, 8, 8])]))
+    add = kitfox.load(
+        network([node("Add", ["a", "b"], ["y"])], [("a", [1, 4, 8, 8]), ("b", [1, 4, 8, 8])], [("y", [1, 4, 8, 8])])
+    )
     a, b = (np.random.default_rng(k).standard_normal((2, 4, 8, 8)).astype(np.float32) for k in (4, 5))
-    check("two inputs, by position and by name", all(np.array_equal(got, a + b) for got in (
-        add(a, b), add(a, b=b), add(b=b, a=a))))
+    check(
+        "two inputs, by position and by name",
+        all(np.array_equal(got, a + b) for got in (add(a, b), add(a, b=b), add(b=b, a=a))),
+    )
     fails("of different numbers of images", kitfox.ArgumentError, "", add, a, b[:1])
     fails("one of two", kitfox.ArgumentError, "1 inputs .. 2: a, b", add, a)
     fails("one twice", kitfox.ArgumentError, "", add, a, a=b)
     fails("no pictures", kitfox.ArgumentError, "preprocess", add.classify, PICTURES[0])
-    best = kitfox.load(network([node("GlobalAveragePool", ["x"], ["p"]), node("Flatten", ["p"], ["y"], axis=1),
-                                node("ArgMax", ["y"], ["best"], axis=1, keepdims=0)], [("x", [1, 3, 8, 8])],
-                               [("best", [1], 7)]))
+    best = kitfox.load(
+        network(
+            [
+                node("GlobalAveragePool", ["x"], ["p"]),
+                node("Flatten", ["p"], ["y"], axis=1),
+                node("ArgMax", ["y"], ["best"], axis=1, keepdims=0),
+            ],
+            [("x", [1, 3, 8, 8])],
+            [("best", [1], 7)],
+        )
+    )
     got = best(x)
-    check("ArgMax gives int64, as declared", got.dtype == np.int64 == np.dtype(best.outputs[0].dtype) and
-          np.array_equal(got, x.mean((2, 3)).argmax(1)), got)
+    check(
+        "ArgMax gives int64, as declared",
+        got.dtype == np.int64 == np.dtype(best.outputs[0].dtype) and np.array_equal(got, x.mean((2, 3)).argmax(1)),
+        got,
+    )
     nhwc = kitfox.load(network([node("Relu", ["x"], ["y"])], [("x", [1, 8, 6, 3])], [("y", [1, 8, 6, 3])]))
     z = x.transpose(0, 2, 3, 1)[:, :, :6]
     check("another layout, not contiguous", np.array_equal(nhwc(z), np.maximum(z, 0)))
@@ -267,8 +356,12 @@ def bad_models(top):
         f.write(data[:-1] + bytes([data[-1] ^ 1]))
     fails("one bit of the weights", kitfox.FormatError, "a.kfx", kitfox.load, wrong)
     fails("cut", kitfox.FormatError, "a.kfx", kitfox.load, (open(wrong, "wb").write(data[:-9]), wrong)[1])
-    check("the bytes of a model", np.array_equal(kitfox.load(data)(np.ones((1, 3, 64, 64), np.float32)),
-                                                 model(np.ones((1, 3, 64, 64), np.float32))))
+    check(
+        "the bytes of a model",
+        np.array_equal(
+            kitfox.load(data)(np.ones((1, 3, 64, 64), np.float32)), model(np.ones((1, 3, 64, 64), np.float32))
+        ),
+    )
     fails("threads = 65", ValueError, "0 to 64", kitfox.load, threads=65)
     fails("import options for a compiled model", ValueError, "mean", kitfox.load, mean=(0, 0, 0))
     fails("labels too few", ValueError, "2 labels .. 10", kitfox.load, labels=["a", "b"])
@@ -277,9 +370,17 @@ def bad_models(top):
     fails("an array is no model", TypeError, "", kitfox.load, np.zeros(3))
     m = kitfox.load(labels=[f"c{i}" for i in range(10)])
     check("labels", m.classify(PICTURES[0]).label == "c0" and m.labels[9] == "c9")
-    fails("weights that are not here", FileNotFoundError, "kitfox.pull('mobilenetv3_small_075')",
-          kitfox.load, "mobilenetv3_small_075") if not any(w.cached and w.name == "mobilenetv3_small_075"
-                                                           for w in kitfox.weights()) else None
+    (
+        fails(
+            "weights that are not here",
+            FileNotFoundError,
+            "kitfox.pull('mobilenetv3_small_075')",
+            kitfox.load,
+            "mobilenetv3_small_075",
+        )
+        if not any(w.cached and w.name == "mobilenetv3_small_075" for w in kitfox.weights())
+        else None
+    )
 
 
 @case
@@ -288,11 +389,17 @@ def life(top):
     m.classify(PICTURES[:2])
     m.close()
     m.close()
-    for name, call in {"classify": lambda: m.classify(PICTURES[0]), "a list": lambda: m.classify(PICTURES),
-                       "run": lambda: m(np.zeros((1, 3, 64, 64), np.float32)), "steps": lambda: m.steps,
-                       "several": lambda: m(np.zeros((2, 3, 64, 64), np.float32)), "bench": lambda: kitfox.bench(m),
-                       "evaluate": lambda: kitfox.evaluate(m, top), "verify": lambda: kitfox.verify(m),
-                       "compare": lambda: kitfox.compare(m, m, top)}.items():
+    for name, call in {
+        "classify": lambda: m.classify(PICTURES[0]),
+        "a list": lambda: m.classify(PICTURES),
+        "run": lambda: m(np.zeros((1, 3, 64, 64), np.float32)),
+        "steps": lambda: m.steps,
+        "several": lambda: m(np.zeros((2, 3, 64, 64), np.float32)),
+        "bench": lambda: kitfox.bench(m),
+        "evaluate": lambda: kitfox.evaluate(m, top),
+        "verify": lambda: kitfox.verify(m),
+        "compare": lambda: kitfox.compare(m, m, top),
+    }.items():
         fails(f"{name} after close", kitfox.ArgumentError, "closed", call)
     check("text after close", "everyday10" in str(m) and "<kitfox.Model" in repr(m))
     with kitfox.load() as inner:
@@ -393,14 +500,23 @@ def in_words(top):
     r = model.classify(PICTURES[0], k=2)
     check("a result in one line", str(r).startswith("airplane ") and "\n" not in str(r), str(r))
     check("a result in a notebook", "airplane" in r._repr_html_() and "width:" in r._repr_html_())
-    check("a model in a notebook", "<table>" in model._repr_html_() and model.preprocess.interpolation in model._repr_html_())
+    check(
+        "a model in a notebook",
+        "<table>" in model._repr_html_() and model.preprocess.interpolation in model._repr_html_(),
+    )
     evil = kitfox.load(labels=["<script>"] + list("bcdefghij"))
     check("labels are escaped", "<script>" not in evil.classify(PICTURES[0], k=10)._repr_html_())
-    check("a failed result in words", "error" in str(next(model.classify_iter([top]))) and
-          "<p>" in next(model.classify_iter([top]))._repr_html_())
+    check(
+        "a failed result in words",
+        "error" in str(next(model.classify_iter([top]))) and "<p>" in next(model.classify_iter([top]))._repr_html_(),
+    )
     check("all names are documented", all(getattr(kitfox, n).__doc__ for n in kitfox.__all__))
     names = set(kitfox.__all__)
-    check("nothing else shows", {"load", "quantize", "Error", "pull"} <= names and not {"np", "os", "annotations"} & names, names)
+    check(
+        "nothing else shows",
+        {"load", "quantize", "Error", "pull"} <= names and not {"np", "os", "annotations"} & names,
+        names,
+    )
     code, out, _ = run("--version")
     check("the program's version", kitfox.__version__ in out, (kitfox.__version__, out))
 
@@ -437,15 +553,19 @@ def from_files():
         data = f.read()
     x = np.load(shared("goldens", "mobilenetv3_small_050", "input_0.npy"))
     want = np.load(shared("goldens", "mobilenetv3_small_050", "output_0.npy"))
-    for name, m in {"ONNX": kitfox.load(path), "its bytes": kitfox.load(data), "a graph": kitfox.graph(data).compile(),
-                    "safetensors": kitfox.load(path.replace(".onnx", ".safetensors"))}.items():
+    for name, m in {
+        "ONNX": kitfox.load(path),
+        "its bytes": kitfox.load(data),
+        "a graph": kitfox.graph(data).compile(),
+        "safetensors": kitfox.load(path.replace(".onnx", ".safetensors")),
+    }.items():
         got = m(x)
         check(f"{name}: PyTorch's logits", np.abs(got - want).max() < 1e-4, np.abs(got - want).max())
     g = kitfox.graph(path)
     g.close()
     fails("a closed graph", kitfox.ArgumentError, "closed", g.compile)
     fails("a graph does not pickle", TypeError, "save", pickle.dumps, kitfox.graph(path))
-    fails("half an ONNX file", kitfox.Error, "", kitfox.load, data[:len(data) // 2])
+    fails("half an ONNX file", kitfox.Error, "", kitfox.load, data[: len(data) // 2])
 
 
 sys.exit(run_cases())

@@ -3,6 +3,7 @@
 
 Usage: test_interrupt.py KITFOX, by a Python that has the package (run.py gives it the tree's own). Prints one line a check.
 """
+
 import os
 import subprocess
 import sys
@@ -50,8 +51,12 @@ def folder_of_many(top, n):
 
 def interrupted(top, call, delay):
     out = os.path.join(top, "out")
-    p = subprocess.run([sys.executable, "-W", "ignore", "-c", CHILD % (delay, call), os.path.join(top, "d"), out, CHECKPOINT],
-                       capture_output=True, text=True, timeout=600)
+    p = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHILD % (delay, call), os.path.join(top, "d"), out, CHECKPOINT],
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     left = sorted(n for n in os.listdir(top) if n != "d")
     return p.stdout.split(), p.stderr, left
 
@@ -93,10 +98,17 @@ except KeyboardInterrupt:
 """
     for client in ("libcurl", "python"):
         folder = os.path.join(top, client)
-        p = subprocess.run([sys.executable, "-c", code, folder, os.path.join(ROOT, "tests", "cli"), client], capture_output=True,
-                           text=True, timeout=120)
-        check(f"{client}: KeyboardInterrupt, and nothing is left", p.stdout == "interrupted\n" and p.stderr == "" and
-              (not os.path.isdir(folder) or os.listdir(folder) == []), (p.stdout, p.stderr, os.path.isdir(folder) and os.listdir(folder)))
+        p = subprocess.run(
+            [sys.executable, "-c", code, folder, os.path.join(ROOT, "tests", "cli"), client],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        check(
+            f"{client}: KeyboardInterrupt, and nothing is left",
+            p.stdout == "interrupted\n" and p.stderr == "" and (not os.path.isdir(folder) or os.listdir(folder) == []),
+            (p.stdout, p.stderr, os.path.isdir(folder) and os.listdir(folder)),
+        )
 
 
 sys.exit(run_cases())

@@ -3,6 +3,7 @@
 
 Usage: test_lab.py KITFOX, by a Python that has the package (run.py gives it the tree's own). Prints one line a check.
 """
+
 import hashlib
 import json
 import os
@@ -11,8 +12,23 @@ import struct
 import sys
 import threading
 
-from common import (EXAMPLES, HAVE_SHARED, ROOT, case, check, fails, kitfox, np, once, program_json, quietly, run, run_cases,
-                    says, shared)
+from common import (
+    EXAMPLES,
+    HAVE_SHARED,
+    ROOT,
+    case,
+    check,
+    fails,
+    kitfox,
+    np,
+    once,
+    program_json,
+    quietly,
+    run,
+    run_cases,
+    says,
+    shared,
+)
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "cli"))
 import http_server as hs  # noqa: E402
@@ -53,16 +69,25 @@ def quantize_as_the_verb(top):
     verb = os.path.join(top, "verb.kfx")
     row = program_json("quantize", CHECKPOINT, "-c", EXAMPLES, "-o", verb)
     check("the verb's bytes", read(verb) == read(out))
-    check("the verb's numbers", (row["agreement"], row["agreement_low"], row["sqnr_db"], row["samples"]) ==
-          printed(q.agreement, q.low, q.sqnr, q.samples), (row, q))
+    check(
+        "the verb's numbers",
+        (row["agreement"], row["agreement_low"], row["sqnr_db"], row["samples"])
+        == printed(q.agreement, q.low, q.sqnr, q.samples),
+        (row, q),
+    )
     check("a line, a table", says(str(q), "q.kfx .. 100.00 % agree .. SQNR") and "<table>" in q._repr_html_())
     check("the report is a page", b"<html" in read(os.path.join(os.path.dirname(out), "r.html")))
     check("nodes", len(q.nodes) > 40 and all(n.dtype in ("int8", "int16", "float") for n in q.nodes), q.nodes[:2])
     m, pixels = kitfox.load(out), kitfox_pixels("frog")
     rows = np.stack([pixels, pixels[::-1], pixels[:, ::-1]])
     same = m(np.ascontiguousarray(rows.transpose(0, 3, 1, 2)))
-    check("a quantized model takes pixels, as declared and in NHWC, one and three", same.shape == (3, 10) and
-          np.array_equal(m(rows), same) and np.array_equal(m(rows[1:2]), same[1:2]) and same[0].argmax() == 6)
+    check(
+        "a quantized model takes pixels, as declared and in NHWC, one and three",
+        same.shape == (3, 10)
+        and np.array_equal(m(rows), same)
+        and np.array_equal(m(rows[1:2]), same[1:2])
+        and same[0].argmax() == 6,
+    )
     arrays = [np.asarray(kitfox_pixels(name)) for name in sorted(CLASSES)]
     again = os.path.join(top, "arrays.kfx")
     r, _ = quietly(kitfox.quantize, CHECKPOINT, arrays, again)
@@ -79,7 +104,7 @@ def kitfox_pixels(name):
     small, err = ffi.gc(ffi.new("kf_image *"), lib.kf_image_free), new_error()
     assert lib.kf_image_preprocess(picture, m._how, small, err) == 0 and held is None
     rows = np.frombuffer(ffi.buffer(small.pixels, small.stride * small.height), np.uint8)
-    return rows.reshape(small.height, small.stride)[:, :3 * small.width].reshape(small.height, small.width, 3).copy()
+    return rows.reshape(small.height, small.stride)[:, : 3 * small.width].reshape(small.height, small.width, 3).copy()
 
 
 @case
@@ -89,22 +114,49 @@ def quantize_is_refused(top):
     noise = [np.random.default_rng(i).integers(0, 256, (64, 64, 3), dtype=np.uint8) for i in range(8)]
     nan = np.full((1, 3, 64, 64), np.nan, np.float32)
     for name, kind, text, args, options in (
-            ("no samples", ValueError, "no calibration samples", ([],), {}),
-            ("samples of another size", ValueError, "sample 0 .. 64 x 64 x 3", ([picture[:63]] * 8,), {}),
-            ("float64 samples", ValueError, "sample 0 .. float64", ([picture.astype(float)],), {}),
-            ("NaN", ValueError, "sample 1", ([np.zeros_like(nan), nan],), {}),
-            ("a folder without pictures", OSError, "", (top,), {}),
-            ("no such folder", OSError, "nosuch", (os.path.join(top, "nosuch"),), {}),
-            ("an unknown method", ValueError, "nonsense .. mse", (noise,), {"method": "nonsense"}),
-            ("an unknown node", ValueError, "nosuch", (noise,), {"int16": ["nosuch"]}),
-            ("an unknown switch", TypeError, "nosuch .. per_channel", (noise,), {"nosuch": True})):
+        ("no samples", ValueError, "no calibration samples", ([],), {}),
+        ("samples of another size", ValueError, "sample 0 .. 64 x 64 x 3", ([picture[:63]] * 8,), {}),
+        ("float64 samples", ValueError, "sample 0 .. float64", ([picture.astype(float)],), {}),
+        ("NaN", ValueError, "sample 1", ([np.zeros_like(nan), nan],), {}),
+        ("a folder without pictures", OSError, "", (top,), {}),
+        ("no such folder", OSError, "nosuch", (os.path.join(top, "nosuch"),), {}),
+        ("an unknown method", ValueError, "nonsense .. mse", (noise,), {"method": "nonsense"}),
+        ("an unknown node", ValueError, "nosuch", (noise,), {"int16": ["nosuch"]}),
+        ("an unknown switch", TypeError, "nosuch .. per_channel", (noise,), {"nosuch": True}),
+    ):
         fails(name, kind, text, quietly, kitfox.quantize, CHECKPOINT, args[0], out, **options)
-    fails("a folder that is not there, for the output", OSError, "nosuch", kitfox.quantize, CHECKPOINT, noise,
-          os.path.join(top, "nosuch", "o.kfx"))
-    fails("a quantized model", kitfox.UnsupportedError, "quantized already", quietly, kitfox.quantize, quantized()[0], noise, out)
+    fails(
+        "a folder that is not there, for the output",
+        OSError,
+        "nosuch",
+        kitfox.quantize,
+        CHECKPOINT,
+        noise,
+        os.path.join(top, "nosuch", "o.kfx"),
+    )
+    fails(
+        "a quantized model",
+        kitfox.UnsupportedError,
+        "quantized already",
+        quietly,
+        kitfox.quantize,
+        quantized()[0],
+        noise,
+        out,
+    )
     check("no file was written", os.listdir(top) == [], os.listdir(top))
     g = kitfox.graph(CHECKPOINT)
-    fails("in the middle", kitfox.Cancelled, "", quietly, kitfox.quantize, g, noise, out, progress=lambda done, total: False)
+    fails(
+        "in the middle",
+        kitfox.Cancelled,
+        "",
+        quietly,
+        kitfox.quantize,
+        g,
+        noise,
+        out,
+        progress=lambda done, total: False,
+    )
     fails("the graph is closed then", ValueError, "closed", kitfox.quantize, g, noise, out)
     check("still no file", os.listdir(top) == [], os.listdir(top))
 
@@ -114,17 +166,26 @@ def evaluate_as_the_verb(top):
     folder, table = labelled(os.path.join(top, "d")), os.path.join(top, "p.csv")
     row = program_json("eval", "-d", folder, "--predictions", table)
     e = kitfox.evaluate("everyday10", folder)
-    check("the verb's numbers", (row["top1"], row["top5"], row["images"], row["skipped"]) ==
-          printed(e.top1, e.top5, e.images, e.failed), (row, e))
+    check(
+        "the verb's numbers",
+        (row["top1"], row["top5"], row["images"], row["skipped"]) == printed(e.top1, e.top5, e.images, e.failed),
+        (row, e),
+    )
     lines = [line.split(",") for line in open(table).read().splitlines()[1:]]
-    check("the verb's predictions", [(w[0], int(w[1]), int(w[2])) for w in lines] ==
-          [(p.name, p.truth, p.top[0][0]) for p in e.predictions], (lines, e.predictions))
+    check(
+        "the verb's predictions",
+        [(w[0], int(w[1]), int(w[2])) for w in lines] == [(p.name, p.truth, p.top[0][0]) for p in e.predictions],
+        (lines, e.predictions),
+    )
     check("in words", says(str(e), "5 pictures, top-1 100.00 % .. 0 skipped") and e._repr_html_().startswith("<iframe"))
     with open(os.path.join(folder, "frog.jpg"), "wb") as f:
         f.write(b"no picture")
     e = kitfox.evaluate("everyday10", folder)
-    check("a picture that cannot be read", (e.images, e.failed) == (4, 1) and
-          [p.error is not None for p in e.predictions].count(True) == 1, e)
+    check(
+        "a picture that cannot be read",
+        (e.images, e.failed) == (4, 1) and [p.error is not None for p in e.predictions].count(True) == 1,
+        e,
+    )
     fails("strict", kitfox.Error, "frog.jpg", kitfox.evaluate, "everyday10", folder, strict=True)
     fails("an empty folder", kitfox.Error, "", kitfox.evaluate, "everyday10", EXAMPLES)
     fails("no such folder", FileNotFoundError, "nosuch", kitfox.evaluate, "everyday10", os.path.join(top, "nosuch"))
@@ -136,8 +197,13 @@ def compare_as_the_verb(top):
     out = quantized()[0]
     row = program_json("compare", "everyday10", out, "-d", folder)
     c = kitfox.compare("everyday10", out, folder)
-    check("the verb's numbers", (row["agreement"], row["sqnr_db"], row["cosine"], row["mcnemar_p"]) ==
-          printed(c.agreement, c.sqnr, c.cosine, c.p) and c.images == row["images"] == 5, (row, c))
+    check(
+        "the verb's numbers",
+        (row["agreement"], row["sqnr_db"], row["cosine"], row["mcnemar_p"])
+        == printed(c.agreement, c.sqnr, c.cosine, c.p)
+        and c.images == row["images"] == 5,
+        (row, c),
+    )
     check("nodes", len(c.nodes) > 30 and max(n.cosine for n in c.nodes) <= 1.0000001, len(c.nodes))
     check("in words", says(str(c), "5 pictures .. agree .. SQNR .. top-1 100.00 %") and "<iframe" in c._repr_html_())
     same = kitfox.compare("everyday10", "everyday10", folder, node_images=0)
@@ -148,10 +214,18 @@ def compare_as_the_verb(top):
 def other_verbs(top):
     m = quantized()[0]
     v = kitfox.verify(m)
-    check("verify", v.ok and v.verdict == "identical" and v.steps == v.exact == program_json("verify", m)["exact"] > 40, v)
+    check(
+        "verify", v.ok and v.verdict == "identical" and v.steps == v.exact == program_json("verify", m)["exact"] > 40, v
+    )
     b = kitfox.bench("everyday10", frames=5, profile=True)
-    check("bench", len(b.ms) == 5 == b.frames and 0 < b.lowest <= b.median <= b.highest and len(b.steps) == 55 and
-          all(w[0] for w in b.steps), b)
+    check(
+        "bench",
+        len(b.ms) == 5 == b.frames
+        and 0 < b.lowest <= b.median <= b.highest
+        and len(b.steps) == 55
+        and all(w[0] for w in b.steps),
+        b,
+    )
     fails("no frames", ValueError, "", kitfox.bench, "everyday10", frames=0)
     code, out, _ = run("zoo")
     check("zoo", all(a.name in out and a.parameters > 0 for a in kitfox.zoo()) and len(kitfox.zoo()) > 10)
@@ -162,7 +236,11 @@ def other_verbs(top):
     s = kitfox.simplify(onnx, os.path.join(top, "s.onnx"), runs=1)
     check("simplify", s.nodes_after <= s.nodes_before, s)
     c = kitfox.check(onnx)
-    check("check", c.ok and {n.fate for n in c} <= {"supported", "fused", "folded"} and says(str(c), "all of them"), str(c))
+    check(
+        "check",
+        c.ok and {n.fate for n in c} <= {"supported", "fused", "folded"} and says(str(c), "all of them"),
+        str(c),
+    )
     kitfox.graph(CHECKPOINT).save_onnx(os.path.join(top, "g.onnx"))
     check("a graph as ONNX", kitfox.check(os.path.join(top, "g.onnx")).ok)
     x = np.random.default_rng(0).standard_normal((1, 3, 64, 64)).astype(np.float32)
@@ -203,7 +281,9 @@ def a_yaml_of_the_zoo(top):
     mine = read(q.path)
     code, out, err = run("quantize", config, cwd=top)
     check("the verb's bytes", code == 0 and read(os.path.join(top, "out", "m.kfx")) == mine, err)
-    check("its log", "Cosine" in q.log and q.path.endswith("out/m.kfx") and b"<html" in read(os.path.join(top, "r.html")))
+    check(
+        "its log", "Cosine" in q.log and q.path.endswith("out/m.kfx") and b"<html" in read(os.path.join(top, "r.html"))
+    )
     check("a key without meaning: a warning", "compile_mode" in said or "latency" in said, said)
     with open(config, "a") as f:
         f.write("  nosuch: 1\n")
@@ -223,12 +303,13 @@ def progress_is_told(top):
         raise Mine("of the caller")
 
     m = kitfox.load()
-    for name, call in {"evaluate": lambda p: kitfox.evaluate(m, folder, progress=p),
-                       "compare": lambda p: kitfox.compare(m, m, folder, progress=p),
-                       "bench": lambda p: kitfox.bench(m, frames=50, progress=p),
-                       "simplify": lambda p: kitfox.export_onnx(CHECKPOINT, os.path.join(top, "x.onnx"), progress=p),
-                       "quantize": lambda p: quietly(kitfox.quantize, CHECKPOINT, EXAMPLES, os.path.join(top, "x.kfx"),
-                                                     progress=p)}.items():
+    for name, call in {
+        "evaluate": lambda p: kitfox.evaluate(m, folder, progress=p),
+        "compare": lambda p: kitfox.compare(m, m, folder, progress=p),
+        "bench": lambda p: kitfox.bench(m, frames=50, progress=p),
+        "simplify": lambda p: kitfox.export_onnx(CHECKPOINT, os.path.join(top, "x.onnx"), progress=p),
+        "quantize": lambda p: quietly(kitfox.quantize, CHECKPOINT, EXAMPLES, os.path.join(top, "x.kfx"), progress=p),
+    }.items():
         fails(f"{name}: an exception of progress comes out as it is", Mine, "of the caller", call, broken)
         fails(f"{name}: False stops", kitfox.Cancelled, "", call, lambda done, total: False)
     check("nothing half-written", sorted(os.listdir(top)) == ["d"], os.listdir(top))
@@ -283,7 +364,11 @@ def a_bar_of_tqdm(top):
     folder = labelled(os.path.join(top, "d"))
     try:
         kitfox.evaluate("everyday10", folder, threads=1, progress=True)
-        check("progress=True: a bar that reaches its end", [(b.total, b.n, b.closed) for b in bars] == [(5, 5, True)], bars)
+        check(
+            "progress=True: a bar that reaches its end",
+            [(b.total, b.n, b.closed) for b in bars] == [(5, 5, True)],
+            bars,
+        )
         kitfox.evaluate("everyday10", folder)
         kitfox.evaluate("everyday10", folder, progress=False)
         check("nobody watches here: no bar", len(bars) == 1)
@@ -303,13 +388,23 @@ def warnings_may_be_errors(top):
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         kitfox.quantize(CHECKPOINT, flat, os.path.join(top, "flat.kfx"))
-    check("samples that teach nothing: a warning that names the caller's file",
-          said and all(w.filename == __file__ for w in said), [(w.filename, str(w.message)) for w in said])
+    check(
+        "samples that teach nothing: a warning that names the caller's file",
+        said and all(w.filename == __file__ for w in said),
+        [(w.filename, str(w.message)) for w in said],
+    )
     os.unlink(os.path.join(top, "flat.kfx"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        fails("a warning that is an error ends the call", UserWarning, "", kitfox.quantize, CHECKPOINT, flat,
-              os.path.join(top, "x.kfx"))
+        fails(
+            "a warning that is an error ends the call",
+            UserWarning,
+            "",
+            kitfox.quantize,
+            CHECKPOINT,
+            flat,
+            os.path.join(top, "x.kfx"),
+        )
     check("and writes nothing", os.listdir(top) == [])
 
 
@@ -373,8 +468,10 @@ def serve(*answers, config=None, plain=False):
 
 
 def arrived(folder):
-    return sorted(os.listdir(folder)) == ["config.json", "model.safetensors"] and \
-        read(os.path.join(folder, "model.safetensors")) == BODY
+    return (
+        sorted(os.listdir(folder)) == ["config.json", "model.safetensors"]
+        and read(os.path.join(folder, "model.safetensors")) == BODY
+    )
 
 
 @case
@@ -385,7 +482,10 @@ def pull_without_libcurl(top):
     serve(hs.good(BODY, ETag='"v1"'))
     seen = []
     path = without_curl(d("a"), sha256=sha, progress=lambda done, total: seen.append((done, total)))
-    check("both files arrive", path == d("a") + "/model.safetensors" and arrived(d("a")) and seen[-1] == (len(BODY), len(BODY)))
+    check(
+        "both files arrive",
+        path == d("a") + "/model.safetensors" and arrived(d("a")) and seen[-1] == (len(BODY), len(BODY)),
+    )
     serve(hs.status(500))
     check("what is there is not asked for", without_curl(d("a")) == path and server.seen == [], server.seen)
     serve(hs.good(BODY), plain=True)
@@ -419,12 +519,20 @@ def pull_without_libcurl(top):
 def pull_refuses(top):
     d = lambda name: os.path.join(top, name)
     for name, kind, text, answers, more in (
-            ("404", OSError, "no such file", [hs.status(404)], {}), ("403", OSError, "403", [hs.status(403)], {}),
-            ("500 again and again", OSError, "500", [hs.status(500)], {}),
-            ("an error page", kitfox.FormatError, "safetensors", [hs.good(b"<html>")], {}),
-            ("cut, the server says so", kitfox.FormatError, "safetensors", [hs.good(BODY[:9000])], {}),
-            ("another hash", kitfox.FormatError, "SHA-256", [hs.good(BODY)], {"sha256": "0" * 64}),
-            ("the hub's own hash", kitfox.FormatError, "published", [hs.good(BODY, X_Linked_ETag='"' + "0" * 64 + '"')], {})):
+        ("404", OSError, "no such file", [hs.status(404)], {}),
+        ("403", OSError, "403", [hs.status(403)], {}),
+        ("500 again and again", OSError, "500", [hs.status(500)], {}),
+        ("an error page", kitfox.FormatError, "safetensors", [hs.good(b"<html>")], {}),
+        ("cut, the server says so", kitfox.FormatError, "safetensors", [hs.good(BODY[:9000])], {}),
+        ("another hash", kitfox.FormatError, "SHA-256", [hs.good(BODY)], {"sha256": "0" * 64}),
+        (
+            "the hub's own hash",
+            kitfox.FormatError,
+            "published",
+            [hs.good(BODY, X_Linked_ETag='"' + "0" * 64 + '"')],
+            {},
+        ),
+    ):
         serve(*answers)
         folder = d(name.replace(" ", "-"))
         fails(name, kind, text, without_curl, folder, **more)

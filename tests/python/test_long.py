@@ -3,6 +3,7 @@
 
 Usage: test_long.py KITFOX [calls], by a Python that has the package. Prints one line a check, and figures.
 """
+
 import gc
 import os
 import resource
@@ -39,7 +40,11 @@ def memory(top):
     out = os.path.join(top, "q.kfx")
     quietly(kitfox.quantize, CHECKPOINT, EXAMPLES, out)
     m = kitfox.load(out, threads=1)
-    x, pixels, jpeg = np.zeros((1, 3, 64, 64), np.float32), np.ascontiguousarray(image()[:64, :64]), open(PICTURES[0], "rb").read()
+    x, pixels, jpeg = (
+        np.zeros((1, 3, 64, 64), np.float32),
+        np.ascontiguousarray(image()[:64, :64]),
+        open(PICTURES[0], "rb").read(),
+    )
     wrong = np.zeros((1, 3, 64, 63), np.float32)
 
     def refused(call, *args):
@@ -59,12 +64,16 @@ def memory(top):
     grows("a model of the toolchain", lambda: kitfox.graph(CHECKPOINT).compile(), CALLS // 2500, 32 << 20)
     from kitfox import rdk  # noqa: F401
     from kitfox.rdk import bpu_infer_lib
+
     inf = bpu_infer_lib.Infer(False)
     sys.stdout.flush()
     inf.load_model(out)
     frame = np.zeros(6144, np.uint8)
-    grows("a frame through bpu_infer_lib", lambda: (inf.read_numpy_arr_nv12(frame), inf.forward(), inf.get_infer_res(0, 10)),
-          CALLS // 10)
+    grows(
+        "a frame through bpu_infer_lib",
+        lambda: (inf.read_numpy_arr_nv12(frame), inf.forward(), inf.get_infer_res(0, 10)),
+        CALLS // 10,
+    )
 
 
 def per_second(threads, call, seconds=2.0):
@@ -93,6 +102,7 @@ def figures():
     for n in (2, 4):
         print(f"      {n} threads of Python: {per_second(n, lambda: m(x)) / one:.2f} times one")
     from kitfox._call import lib
+
     s = m._take()
     m(x)
     array, out = np.ascontiguousarray(x), np.empty((1, 10), np.float32)

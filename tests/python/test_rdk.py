@@ -5,13 +5,29 @@ Usage: test_rdk.py KITFOX, by a Python that has the package (run.py gives it the
 The cells of four notebooks (MobileNetV3, MobileNetV2, ResNet18, RepVGG) make the calls that these make on the board, in
 their order; weights of the board are not at hand, so values are compared with our own PyTorch goldens.
 """
+
 import contextlib
 import io
 import json
 import os
 import sys
 
-from common import EXAMPLES, HAVE_SHARED, ROOT, case, check, fails, kitfox, np, once, python, quietly, run_cases, says, shared
+from common import (
+    EXAMPLES,
+    HAVE_SHARED,
+    ROOT,
+    case,
+    check,
+    fails,
+    kitfox,
+    np,
+    once,
+    python,
+    quietly,
+    run_cases,
+    says,
+    shared,
+)
 
 import kitfox.rdk.install  # noqa: E402,F401
 import bpu_infer_lib  # noqa: E402
@@ -92,11 +108,18 @@ def cells_of_four_notebooks():
         for model in ("net_64x64_nv12", "int8_64x64_nv12"):
             space, said = cells(models(), form, model, "frog.JPEG", 10)
             check(f"{name}, {model}: the label", space["label"] == "frog" and space["loaded"] is True, space["label"])
-            check(f"{name}, {model}: what the notebook prints", says(said, "The model path is valid and points to a regular "
-                                                                          "file. .. 10"), said)
+            check(
+                f"{name}, {model}: what the notebook prints",
+                says(said, "The model path is valid and points to a regular " "file. .. 10"),
+                said,
+            )
     score = want.classify(FROG)[0]
     space, _ = cells(models(), SOFTMAX, "net_64x64_nv12", "frog.JPEG", 10)
-    check("the probability, but for the frame's halved chroma", abs(space["best"] - score.score) < 0.05, (space["best"], score))
+    check(
+        "the probability, but for the frame's halved chroma",
+        abs(space["best"] - score.score) < 0.05,
+        (space["best"], score),
+    )
 
 
 @case
@@ -112,13 +135,21 @@ def the_kit_fox():
             inf.read_img_to_nv12(photo, 0)
             inf.forward()
             logits = inf.get_infer_res_np_float32(0)
-            check(f"{network}: class 278, kit fox", int(np.argmax(logits)) == 278 and logits.shape == (1000,), np.argmax(logits))
+            check(
+                f"{network}: class 278, kit fox",
+                int(np.argmax(logits)) == 278 and logits.shape == (1000,),
+                np.argmax(logits),
+            )
             gold = shared("goldens", network[:-5])
             x, y = (np.load(os.path.join(gold, f"{n}_0.npy")) for n in ("input", "output"))
             check(f"{network}: read_numpy_arr_float32", inf.read_numpy_arr_float32(x, 0))
             inf.forward(more=True)
             got = np.array(inf.get_infer_res(0, 1000), np.float32)
-            check(f"{network}: PyTorch's logits", np.abs(got - y[0]).max() < 1e-3 * np.abs(y).max(), np.abs(got - y[0]).max())
+            check(
+                f"{network}: PyTorch's logits",
+                np.abs(got - y[0]).max() < 1e-3 * np.abs(y).max(),
+                np.abs(got - y[0]).max(),
+            )
 
 
 @case
@@ -132,8 +163,11 @@ def calls_of_bpu_infer_lib(top):
         check("with the reason", "x.kfx" in err.getvalue())
         check("load_model: True", inf.load_model(path) is True)
     p = inf.inputs[0].properties
-    check("inputs[0].properties", (p.tensorType, p.tensorLayout, p.validShape) ==
-          ("HB_DNN_IMG_TYPE_NV12", "HB_DNN_LAYOUT_NCHW", (1, 3, 64, 64)), p)
+    check(
+        "inputs[0].properties",
+        (p.tensorType, p.tensorLayout, p.validShape) == ("HB_DNN_IMG_TYPE_NV12", "HB_DNN_LAYOUT_NCHW", (1, 3, 64, 64)),
+        p,
+    )
     p = inf.outputs[0].properties
     check("outputs[0].properties", (p.tensorType, p.validShape) == ("HB_DNN_TENSOR_TYPE_F32", (1, 10, 1, 1)), p)
     fails("nothing was read", wrong, "read_img_to_nv12", inf.forward)
@@ -144,10 +178,15 @@ def calls_of_bpu_infer_lib(top):
     check("debug prints what went in", "6144" in said.getvalue(), said.getvalue())
     floats = inf.get_infer_res_np_float32(0)
     check("get_infer_res", inf.get_infer_res(0, 10) == [float(v) for v in floats] and len(inf.get_infer_res(0, 3)) == 3)
-    check("get_infer_res_np_float32 with a number, and without an index", len(inf.get_infer_res_np_float32(0, 4)) == 4 and
-          np.array_equal(inf.get_infer_res_np_float32(), floats))
+    check(
+        "get_infer_res_np_float32 with a number, and without an index",
+        len(inf.get_infer_res_np_float32(0, 4)) == 4 and np.array_equal(inf.get_infer_res_np_float32(), floats),
+    )
     check("get_infer_res_np_int32", np.array_equal(inf.get_infer_res_np_int32(0), floats.astype(np.int32)))
-    check("get_output, outputs[0].data", inf.get_output() is True and np.array_equal(inf.outputs[0].data.reshape(-1), floats))
+    check(
+        "get_output, outputs[0].data",
+        inf.get_output() is True and np.array_equal(inf.outputs[0].data.reshape(-1), floats),
+    )
     frame = kitfox.rdk._board.picture_to_nv12(kitfox.load(path), FROG)
     for call in ("read_input", "read_numpy_arr_nv12", "read_numpy_arr_uint8"):
         for shape in ((6144,), (1, 96, 64, 1)):
@@ -176,19 +215,28 @@ def calls_of_pyeasy_dnn():
     m = dnn.load(path)
     check("one model, its name", len(m) == 1 and m[0].name == "int8_64x64_nv12")
     p = m[0].inputs[0].properties
-    check("inputs", (p.tensor_type, p.dtype, p.layout, p.shape, len(p.scale_data)) == ("NV12", "uint8", "NCHW", (1, 3, 64, 64), 0))
+    check(
+        "inputs",
+        (p.tensor_type, p.dtype, p.layout, p.shape, len(p.scale_data)) == ("NV12", "uint8", "NCHW", (1, 3, 64, 64), 0),
+    )
     check("height and width, as demos take them", m[0].inputs[0].properties.shape[2:4] == (64, 64))
-    check("outputs", m[0].outputs[0].properties.shape == (1, 10, 1, 1) and m[0].outputs[0].buffer.shape == (1, 10, 1, 1))
+    check(
+        "outputs", m[0].outputs[0].properties.shape == (1, 10, 1, 1) and m[0].outputs[0].buffer.shape == (1, 10, 1, 1)
+    )
     frame = kitfox.rdk._board.picture_to_nv12(kitfox.load(path), FROG)
     out = m[0].forward(frame)
     check("forward", int(np.argmax(out[0].buffer.reshape(10))) == 6 and out[0].name == m[0].outputs[0].name)
-    check("forward of a list, with core and priority", np.array_equal(m[0].forward([frame], core_id=1, priority=255)[0].buffer,
-                                                                      out[0].buffer))
+    check(
+        "forward of a list, with core and priority",
+        np.array_equal(m[0].forward([frame], core_id=1, priority=255)[0].buffer, out[0].buffer),
+    )
     fails("core 3", ValueError, "core_id 3", m[0].forward, frame, core_id=3)
     fails("two arrays", ValueError, "2 arrays", m[0].forward, [frame, frame])
     fails("half a frame", ValueError, "3072", m[0].forward, frame[:3072])
-    check("several files", [x.name for x in dnn.load([path, path.replace("int8", "net")])] ==
-          ["int8_64x64_nv12", "net_64x64_nv12"])
+    check(
+        "several files",
+        [x.name for x in dnn.load([path, path.replace("int8", "net")])] == ["int8_64x64_nv12", "net_64x64_nv12"],
+    )
 
 
 @case
@@ -197,8 +245,13 @@ def calls_of_hbm_runtime():
     one, two = HB_HBMRuntime(paths[0]), HB_HBMRuntime(paths)
     name = one.model_names[0]
     key, result = one.input_names[name][0], one.output_names[name][0]
-    check("names", one.model_names == ["net_64x64_nv12"] and one.model_count == 1 and two.model_count == 2 and
-          one.input_counts[name] == one.output_counts[name] == 1)
+    check(
+        "names",
+        one.model_names == ["net_64x64_nv12"]
+        and one.model_count == 1
+        and two.model_count == 2
+        and one.input_counts[name] == one.output_counts[name] == 1,
+    )
     check("shapes", one.input_shapes[name][key] == [1, 96, 64, 1] and one.output_shapes[name][result] == [1, 10, 1, 1])
     check("types", (one.input_dtypes[name][key], one.output_dtypes[name][result]) == ("U8", "F32"))
     check("strides", one.input_strides[name][key] == [6144, 64, 1, 1])
@@ -208,8 +261,11 @@ def calls_of_hbm_runtime():
     check("version, of the class too", HB_HBMRuntime.version == one.version == kitfox.__version__)
     frame = kitfox.rdk._board.picture_to_nv12(kitfox.load(paths[0]), FROG).reshape(1, 96, 64, 1)
     outs = [one.run(frame), one.run({key: frame}), one.run({name: {key: frame}})]
-    check("run: an array, a dictionary, a dictionary of dictionaries", all(
-        np.array_equal(o[name][result], outs[0][name][result]) for o in outs) and int(outs[0][name][result].argmax()) == 6)
+    check(
+        "run: an array, a dictionary, a dictionary of dictionaries",
+        all(np.array_equal(o[name][result], outs[0][name][result]) for o in outs)
+        and int(outs[0][name][result].argmax()) == 6,
+    )
     both = two.run({n: {two.input_names[n][0]: frame} for n in two.model_names})
     check("two models at once", set(both) == set(two.model_names))
     one.set_scheduling_params(priority={name: 5}, bpu_cores={name: [0]})
@@ -226,9 +282,18 @@ def machine_code_of_the_board(top):
     with open(path, "wb") as f:
         f.write(b"\x7fBPU" + bytes(4096))
     for name, call in {"dnn.load": dnn.load, "HB_HBMRuntime": HB_HBMRuntime}.items():
-        fails(f"{name}: what a .bin is", kitfox.UnsupportedError, f"{path} .. machine code .. kitfox quantize .. .kfx", call, path)
+        fails(
+            f"{name}: what a .bin is",
+            kitfox.UnsupportedError,
+            f"{path} .. machine code .. kitfox quantize .. .kfx",
+            call,
+            path,
+        )
     with contextlib.redirect_stderr(io.StringIO()) as err:
-        check("load_model: False", bpu_infer_lib.Infer(False).load_model(path) is False and "machine code" in err.getvalue())
+        check(
+            "load_model: False",
+            bpu_infer_lib.Infer(False).load_model(path) is False and "machine code" in err.getvalue(),
+        )
     os.symlink(os.path.join(models(), "model", "net_64x64_nv12.kfx"), path.replace(".bin", ".kfx"))
     check("with the .kfx beside it", dnn.load(path)[0].inputs[0].properties.shape == (1, 3, 64, 64))
     os.rename(path.replace(".bin", ".kfx"), path)
@@ -237,10 +302,15 @@ def machine_code_of_the_board(top):
 
 @case
 def install():
-    code = "import kitfox.rdk.install, bpu_infer_lib, hobot_dnn, hbm_runtime\nfrom hobot_dnn import pyeasy_dnn\nprint(%s)"
+    code = (
+        "import kitfox.rdk.install, bpu_infer_lib, hobot_dnn, hbm_runtime\nfrom hobot_dnn import pyeasy_dnn\nprint(%s)"
+    )
     status, out, err = python(code % "bpu_infer_lib.__name__, pyeasy_dnn.__name__, hbm_runtime.__name__")
-    check("in a new interpreter", status == 0 and out.split() == ["kitfox.rdk.bpu_infer_lib", "kitfox.rdk.pyeasy_dnn",
-                                                                  "kitfox.rdk.hbm_runtime"], (out, err))
+    check(
+        "in a new interpreter",
+        status == 0 and out.split() == ["kitfox.rdk.bpu_infer_lib", "kitfox.rdk.pyeasy_dnn", "kitfox.rdk.hbm_runtime"],
+        (out, err),
+    )
     status, out, _ = python("import kitfox, sys; print([m for m in sys.modules if 'bpu' in m or 'hobot' in m])")
     check("without the import nothing is registered", out == "[]\n", out)
 

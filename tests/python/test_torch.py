@@ -4,6 +4,7 @@
 Usage: test_torch.py KITFOX, by a Python that has the package; torch, timm and torchvision too, else KITFOX_TORCH names one
 that has these, and cffi. Prints one line a check; skipped without torch.
 """
+
 import os
 import subprocess
 import sys
@@ -14,8 +15,11 @@ try:
     import torchvision
 except ImportError:
     other = os.environ.get("KITFOX_TORCH")
-    if other and "inside" not in sys.argv and not subprocess.run([other, "-c", "import timm, torch, torchvision, kitfox"],
-                                                                  capture_output=True).returncode:
+    if (
+        other
+        and "inside" not in sys.argv
+        and not subprocess.run([other, "-c", "import timm, torch, torchvision, kitfox"], capture_output=True).returncode
+    ):
         sys.exit(subprocess.run([other, os.path.abspath(__file__), *sys.argv[1:], "inside"]).returncode)
     print("SKIP: neither this Python nor KITFOX_TORCH has torch, timm and torchvision")
     sys.exit(77)
@@ -58,20 +62,32 @@ def small(folder):
 
 @case
 def from_timm():
-    for name, classes in (("mobilenetv3_small_050", 1000), ("mobilenetv3_large_100", 5), ("tf_mobilenetv3_small_minimal_100", 10)):
+    for name, classes in (
+        ("mobilenetv3_small_050", 1000),
+        ("mobilenetv3_large_100", 5),
+        ("tf_mobilenetv3_small_minimal_100", 10),
+    ):
         module = alive(timm.create_model(name, pretrained=False, num_classes=classes), 224)
         g = kitfox.from_timm(module)
         d = apart(g, module, 224)
         check(f"{name}, {classes} classes: PyTorch's logits", d < 1e-4, d)
         p, cfg = g.compile().preprocess, module.pretrained_cfg
         cfg = cfg if isinstance(cfg, dict) else vars(cfg)
-        check(f"{name}: timm's preprocessing", np.allclose(p.mean, cfg["mean"]) and np.allclose(p.std, cfg["std"]) and
-              p.interpolation == cfg["interpolation"] and abs(p.crop_pct - cfg["crop_pct"]) < 1e-6, p)
+        check(
+            f"{name}: timm's preprocessing",
+            np.allclose(p.mean, cfg["mean"])
+            and np.allclose(p.std, cfg["std"])
+            and p.interpolation == cfg["interpolation"]
+            and abs(p.crop_pct - cfg["crop_pct"]) < 1e-6,
+            p,
+        )
     module = small()
     labels = [f"class {k}" for k in range(7)]
     m = kitfox.from_timm(module, labels=labels, mean=(0.5,) * 3, std=(0.25,) * 3).compile()
-    check("labels, and another mean", m.labels == tuple(labels) and m.preprocess.mean == (0.5,) * 3 and
-          m.preprocess.std == (0.25,) * 3)
+    check(
+        "labels, and another mean",
+        m.labels == tuple(labels) and m.preprocess.mean == (0.5,) * 3 and m.preprocess.std == (0.25,) * 3,
+    )
     fails("labels too few", ValueError, "2 .. 7", kitfox.from_timm, module, labels=["a", "b"])
     before = {k: v.clone() for k, v in module.state_dict().items()}
     kitfox.from_timm(module)
@@ -82,31 +98,74 @@ def from_timm():
 def from_state_dict(top):
     module = small()
     state = module.state_dict()
-    forms = {"tensors": state, "numpy": {k: v.numpy() for k, v in state.items()}, "a checkpoint": {"state_dict": state, "epoch": 3},
-             "DataParallel": {"module." + k: v for k, v in state.items()},
-             "torch.compile": {"_orig_mod." + k: v for k, v in state.items()},
-             "averages beside it": {"model": {k: v * 0 for k, v in state.items()}, "model_ema": state},
-             "not contiguous": {k: v.t().contiguous().t() if v.dim() == 2 else v for k, v in state.items()},
-             "parameters that need gradients": {k: torch.nn.Parameter(v) if v.is_floating_point() else v for k, v in state.items()}}
+    forms = {
+        "tensors": state,
+        "numpy": {k: v.numpy() for k, v in state.items()},
+        "a checkpoint": {"state_dict": state, "epoch": 3},
+        "DataParallel": {"module." + k: v for k, v in state.items()},
+        "torch.compile": {"_orig_mod." + k: v for k, v in state.items()},
+        "averages beside it": {"model": {k: v * 0 for k, v in state.items()}, "model_ema": state},
+        "not contiguous": {k: v.t().contiguous().t() if v.dim() == 2 else v for k, v in state.items()},
+        "parameters that need gradients": {
+            k: torch.nn.Parameter(v) if v.is_floating_point() else v for k, v in state.items()
+        },
+    }
     for name, form in forms.items():
         check(name, apart(kitfox.from_state_dict(form), module, 224) < 1e-4)
-    check("float16", apart(kitfox.from_state_dict({k: v.half() if v.is_floating_point() else v for k, v in state.items()}),
-                           module, 224) < 0.05)
-    check("bfloat16", apart(kitfox.from_state_dict({k: v.bfloat16() if v.is_floating_point() else v for k, v in state.items()}),
-                            module, 224) < 0.2)
+    check(
+        "float16",
+        apart(
+            kitfox.from_state_dict({k: v.half() if v.is_floating_point() else v for k, v in state.items()}), module, 224
+        )
+        < 0.05,
+    )
+    check(
+        "bfloat16",
+        apart(
+            kitfox.from_state_dict({k: v.bfloat16() if v.is_floating_point() else v for k, v in state.items()}),
+            module,
+            224,
+        )
+        < 0.2,
+    )
     vision = alive(torchvision.models.mobilenet_v3_small(num_classes=4), 224)
     check("torchvision", apart(kitfox.from_state_dict(vision.state_dict()), vision, 224) < 1e-4)
     wrong = dict(state)
     first = next(k for k in wrong if k.endswith("weight"))
     fails("an unknown architecture", kitfox.Error, "nosuch", kitfox.from_state_dict, state, "nosuch")
     fails("another architecture", kitfox.Error, "", kitfox.from_state_dict, state, "mobilenetv3_large_100")
-    fails("a tensor is missing", kitfox.Error, first, kitfox.from_state_dict, {k: v for k, v in state.items() if k != first},
-          "mobilenetv3_small_050")
-    fails("one is left over", kitfox.Error, "extra", kitfox.from_state_dict, {**state, "extra.weight": torch.zeros(3)},
-          "mobilenetv3_small_050")
-    fails("another shape", kitfox.Error, first, kitfox.from_state_dict, {**state, first: state[first][:1]}, "mobilenetv3_small_050")
+    fails(
+        "a tensor is missing",
+        kitfox.Error,
+        first,
+        kitfox.from_state_dict,
+        {k: v for k, v in state.items() if k != first},
+        "mobilenetv3_small_050",
+    )
+    fails(
+        "one is left over",
+        kitfox.Error,
+        "extra",
+        kitfox.from_state_dict,
+        {**state, "extra.weight": torch.zeros(3)},
+        "mobilenetv3_small_050",
+    )
+    fails(
+        "another shape",
+        kitfox.Error,
+        first,
+        kitfox.from_state_dict,
+        {**state, first: state[first][:1]},
+        "mobilenetv3_small_050",
+    )
     fails("NaN", kitfox.Error, first, kitfox.from_state_dict, {**state, first: state[first] * float("nan")})
-    fails("complex numbers", ValueError, "complex64", kitfox.from_state_dict, {**state, first: state[first].to(torch.complex64)})
+    fails(
+        "complex numbers",
+        ValueError,
+        "complex64",
+        kitfox.from_state_dict,
+        {**state, first: state[first].to(torch.complex64)},
+    )
     fails("no dictionary", ValueError, "list", kitfox.from_state_dict, [1])
     fails("empty", kitfox.Error, "", kitfox.from_state_dict, {})
 

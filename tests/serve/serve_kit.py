@@ -1,6 +1,7 @@
 """What the tests of the server share: a server of the program under test, and requests as bytes on a socket, so that a test says exactly what
 the server gets. The rest is tests/cli/kit.py.
 """
+
 import json
 import os
 import signal
@@ -21,8 +22,13 @@ class Server:
         self.args, self.env, self.limits, self.log, self.status = args, env, limits, "", None
 
     def __enter__(self):
-        self.process = subprocess.Popen([KITFOX, "serve", "--port", "0", "--json", *self.args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        env={**os.environ, **(self.env or {})}, preexec_fn=self.limits)
+        self.process = subprocess.Popen(
+            [KITFOX, "serve", "--port", "0", "--json", *self.args],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(self.env or {})},
+            preexec_fn=self.limits,
+        )
         line = self.process.stdout.readline()
         if not line:
             raise AssertionError("no server: " + self.process.communicate()[1].decode())

@@ -4,6 +4,7 @@ packed bodies; errors) and curl. Values are those of `kitfox run` and `kitfox cl
 tritonclient is looked for in this Python, then in KITFOX_TRITON (default: kitfox/triton in the cache, made by
 `python3 -m venv DIR && DIR/bin/pip install "tritonclient[http]" numpy`). Without it the test is skipped.
 """
+
 import json
 import os
 import shutil
@@ -55,8 +56,17 @@ def tensor(name, x, binary=True, datatype="FP32"):
 
 @case
 def facts():
-    with Server(INT8, "everyday10", "--log", "none", "--repository-calls") as s, http.InferenceServerClient(f"127.0.0.1:{s.port}") as c:
-        check("live, ready", c.is_server_live() and c.is_server_ready() and c.is_model_ready("everyday10") and c.is_model_ready("everyday10", "1"))
+    with (
+        Server(INT8, "everyday10", "--log", "none", "--repository-calls") as s,
+        http.InferenceServerClient(f"127.0.0.1:{s.port}") as c,
+    ):
+        check(
+            "live, ready",
+            c.is_server_live()
+            and c.is_server_ready()
+            and c.is_model_ready("everyday10")
+            and c.is_model_ready("everyday10", "1"),
+        )
         check("no such model", not c.is_model_ready("other") and not c.is_model_ready("everyday10", "2"))
         check("server", c.get_server_metadata()["name"] == "kitfox")
         m = c.get_model_metadata("everyday10")
@@ -66,7 +76,10 @@ def facts():
         check("unloaded", not c.is_model_ready("everyday10") and c.is_server_ready())
         c.load_model("everyday10")
         check("loaded", c.is_model_ready("everyday10"))
-        for what, call in (("files", lambda: c.load_model("everyday10", config="{}", files={"file:1/model.onnx": b"x"})), ("a name that nobody gave", lambda: c.load_model("../everyday10"))):
+        for what, call in (
+            ("files", lambda: c.load_model("everyday10", config="{}", files={"file:1/model.onnx": b"x"})),
+            ("a name that nobody gave", lambda: c.load_model("../everyday10")),
+        ):
             try:
                 call()
                 check(f"{what}: refused", False)
@@ -81,29 +94,61 @@ def facts():
 @case
 def tensors():
     x = RANDOM.standard_normal((3, 3, 64, 64)).astype(np.float32)
-    want = np.concatenate([of_run("everyday10", x[i:i + 1])[0] for i in range(3)])
-    with Server("everyday10", "--log", "none") as s, http.InferenceServerClient(f"127.0.0.1:{s.port}", concurrency=4) as c:
+    want = np.concatenate([of_run("everyday10", x[i : i + 1])[0] for i in range(3)])
+    with (
+        Server("everyday10", "--log", "none") as s,
+        http.InferenceServerClient(f"127.0.0.1:{s.port}", concurrency=4) as c,
+    ):
         for into in (True, False):
             for out in (True, False):
-                r = c.infer("everyday10", [tensor("data", x, into)], outputs=[http.InferRequestedOutput("output", binary_data=out)], request_id="r 7")
-                check(f"binary in {into}, out {out}", np.array_equal(r.as_numpy("output"), want) and r.get_response()["id"] == "r 7", r.get_response())
+                r = c.infer(
+                    "everyday10",
+                    [tensor("data", x, into)],
+                    outputs=[http.InferRequestedOutput("output", binary_data=out)],
+                    request_id="r 7",
+                )
+                check(
+                    f"binary in {into}, out {out}",
+                    np.array_equal(r.as_numpy("output"), want) and r.get_response()["id"] == "r 7",
+                    r.get_response(),
+                )
         check("no outputs named", np.array_equal(c.infer("everyday10", [tensor("data", x)]).as_numpy("output"), want))
         for how in ("gzip", "deflate"):
-            r = c.infer("everyday10", [tensor("data", x)], request_compression_algorithm=how, response_compression_algorithm=how)
+            r = c.infer(
+                "everyday10", [tensor("data", x)], request_compression_algorithm=how, response_compression_algorithm=how
+            )
             check(how, np.array_equal(r.as_numpy("output"), want))
-        calls = [c.async_infer("everyday10", [tensor("data", x[i % 3:i % 3 + 1])], request_id=str(i)) for i in range(12)]
+        calls = [
+            c.async_infer("everyday10", [tensor("data", x[i % 3 : i % 3 + 1])], request_id=str(i)) for i in range(12)
+        ]
         got = [call.get_result() for call in calls]
-        check("async_infer", all(np.array_equal(r.as_numpy("output"), want[i % 3:i % 3 + 1]) and r.get_response()["id"] == str(i) for i, r in enumerate(got)))
-        r = c.infer("everyday10", [tensor("data", x)], outputs=[http.InferRequestedOutput("output", binary_data=False, class_count=3)])
+        check(
+            "async_infer",
+            all(
+                np.array_equal(r.as_numpy("output"), want[i % 3 : i % 3 + 1]) and r.get_response()["id"] == str(i)
+                for i, r in enumerate(got)
+            ),
+        )
+        r = c.infer(
+            "everyday10",
+            [tensor("data", x)],
+            outputs=[http.InferRequestedOutput("output", binary_data=False, class_count=3)],
+        )
         top = r.as_numpy("output")
         firsts = [int(str(t).split(":")[1]) for t in top[:, 0]]
         check("classification", top.shape == (3, 3) and firsts == list(want.argmax(1)), top)
         r = c.infer("everyday10", [tensor("data", x)], outputs=[http.InferRequestedOutput("output", class_count=3)])
         check("classification in binary", [int(t.decode().split(":")[1]) for t in r.as_numpy("output")[:, 0]] == firsts)
         u8 = RANDOM.integers(0, 256, (2, 64, 64, 3), np.uint8)
-        a, b = (c.infer("everyday10", [tensor("data", u8, binary, "UINT8")]).as_numpy("output") for binary in (True, False))
+        a, b = (
+            c.infer("everyday10", [tensor("data", u8, binary, "UINT8")]).as_numpy("output") for binary in (True, False)
+        )
         check("UINT8 pixels", np.array_equal(a, b) and a.shape == (2, 10))
-        for what, t in (("another shape", tensor("data", x[:, :1])), ("another name", tensor("x", x)), ("another type", tensor("data", x.astype(np.int32), datatype="INT32"))):
+        for what, t in (
+            ("another shape", tensor("data", x[:, :1])),
+            ("another name", tensor("x", x)),
+            ("another type", tensor("data", x.astype(np.int32), datatype="INT32")),
+        ):
             try:
                 c.infer("everyday10", [t])
                 check(f"{what}: refused", False)
@@ -119,14 +164,26 @@ def tensors():
 @case
 def several_outputs():
     x = RANDOM.standard_normal((4, 8, 11, 9)).astype(np.float32)  # the model has a batch of two
-    halves = [of_run(INT8, x[i:i + 2]) for i in (0, 2)]
+    halves = [of_run(INT8, x[i : i + 2]) for i in (0, 2)]
     with Server(INT8, "--log", "none") as s, http.InferenceServerClient(f"127.0.0.1:{s.port}") as c:
         r = c.infer(TWO, [tensor("x", x)])
         for k, name in enumerate(("classes_out", "residual_out")):
             want = np.concatenate([h[k] for h in halves])
             check(name, np.array_equal(r.as_numpy(name), want), (r.as_numpy(name).shape, want.shape))
-        r = c.infer(TWO, [tensor("x", x)], outputs=[http.InferRequestedOutput("residual_out", binary_data=False), http.InferRequestedOutput("classes_out", class_count=2)])
-        check("one binary, one not", np.array_equal(r.as_numpy("residual_out"), np.concatenate([h[1] for h in halves])) and r.as_numpy("classes_out").shape[0] == 4, r.get_response())
+        r = c.infer(
+            TWO,
+            [tensor("x", x)],
+            outputs=[
+                http.InferRequestedOutput("residual_out", binary_data=False),
+                http.InferRequestedOutput("classes_out", class_count=2),
+            ],
+        )
+        check(
+            "one binary, one not",
+            np.array_equal(r.as_numpy("residual_out"), np.concatenate([h[1] for h in halves]))
+            and r.as_numpy("classes_out").shape[0] == 4,
+            r.get_response(),
+        )
         try:
             c.infer(TWO, [tensor("x", x[:3])])
             check("three of batches of two: refused", False)
@@ -142,23 +199,37 @@ def pictures():
     with Server("everyday10", "--log", "none") as s, http.InferenceServerClient(f"127.0.0.1:{s.port}") as c:
         scores = c.infer("everyday10", [tensor("data", data, True, "BYTES")]).as_numpy("output")
         check("pictures", [int(i) for i in scores.argmax(1)] == [w[0]["index"] for w in want])
-        top = c.infer("everyday10", [tensor("data", data, True, "BYTES")], outputs=[http.InferRequestedOutput("output", class_count=1)]).as_numpy("output")
+        top = c.infer(
+            "everyday10",
+            [tensor("data", data, True, "BYTES")],
+            outputs=[http.InferRequestedOutput("output", class_count=1)],
+        ).as_numpy("output")
         check("their labels", [t.decode().split(":")[2] for t in top[:, 0]] == [w[0]["label"] for w in want], top)
 
 
 @case
 def in_asyncio():
     import asyncio
+
     x = RANDOM.standard_normal((6, 3, 64, 64)).astype(np.float32)
-    want = [of_run("everyday10", x[i:i + 1])[0] for i in range(6)]
+    want = [of_run("everyday10", x[i : i + 1])[0] for i in range(6)]
 
     async def all_of_them(port):
         async with aio.InferenceServerClient(f"127.0.0.1:{port}") as c:
             check("live", await c.is_server_live())
-            return await asyncio.gather(*[c.infer("everyday10", [tensor("data", x[i % 6:i % 6 + 1])], request_id=str(i)) for i in range(24)])
+            return await asyncio.gather(
+                *[c.infer("everyday10", [tensor("data", x[i % 6 : i % 6 + 1])], request_id=str(i)) for i in range(24)]
+            )
+
     with Server("everyday10", "--log", "none") as s:
         got = asyncio.run(all_of_them(s.port))
-    check("24 at once", all(np.array_equal(r.as_numpy("output"), want[i % 6]) and r.get_response()["id"] == str(i) for i, r in enumerate(got)))
+    check(
+        "24 at once",
+        all(
+            np.array_equal(r.as_numpy("output"), want[i % 6]) and r.get_response()["id"] == str(i)
+            for i, r in enumerate(got)
+        ),
+    )
 
 
 @case
@@ -171,23 +242,65 @@ def by_curl(folder):
     openssl = shutil.which("openssl")
     tls = []
     if openssl:
-        subprocess.run([openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", key + ".crt", "-days", "2", "-subj", "/CN=localhost"], capture_output=True, check=True)
+        subprocess.run(
+            [
+                openssl,
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-keyout",
+                key,
+                "-out",
+                key + ".crt",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+            ],
+            capture_output=True,
+            check=True,
+        )
         subprocess.run([openssl, "genrsa", "-out", key + ".other", "2048"], capture_output=True, check=True)
         code, _, err = run("serve", "-P", "0", "--tls-cert", key + ".crt", "--tls-key", key + ".other")
-        check("a key that is another's", code == 1 and says(err, "--tls-cert and --tls-key .. not the certificate's"), (code, err))
+        check(
+            "a key that is another's",
+            code == 1 and says(err, "--tls-cert and --tls-key .. not the certificate's"),
+            (code, err),
+        )
         tls = ["--tls-cert", key + ".crt", "--tls-key", key]
     for args in ([], tls, ["--listen", "::1"]):
         if args is tls and not tls:
             continue
         with Server("everyday10", "--log", "none", *args) as s:
             at = s.start["url"]
-            curl = lambda *a, **k: json.loads(subprocess.run(["curl", "-sk", *a], capture_output=True, check=True, **k).stdout)  # noqa: E731
-            check(f"{at[:12]}: -F", curl("-F", f"image=@{FROG}", at + "classify")["pictures"][0]["top"][0]["label"] == label)
-            check("    --data-binary", curl("--data-binary", f"@{FROG}", at + "classify/everyday10?k=1")["pictures"][0]["top"][0]["label"] == label)
-            check("    -T, in chunks", curl("-X", "POST", "-H", "Transfer-Encoding: chunked", "-T", FROG, at + "classify")["pictures"][0]["top"][0]["label"] == label)
+            curl = lambda *a, **k: json.loads(
+                subprocess.run(["curl", "-sk", *a], capture_output=True, check=True, **k).stdout
+            )  # noqa: E731
+            check(
+                f"{at[:12]}: -F",
+                curl("-F", f"image=@{FROG}", at + "classify")["pictures"][0]["top"][0]["label"] == label,
+            )
+            check(
+                "    --data-binary",
+                curl("--data-binary", f"@{FROG}", at + "classify/everyday10?k=1")["pictures"][0]["top"][0]["label"]
+                == label,
+            )
+            check(
+                "    -T, in chunks",
+                curl("-X", "POST", "-H", "Transfer-Encoding: chunked", "-T", FROG, at + "classify")["pictures"][0][
+                    "top"
+                ][0]["label"]
+                == label,
+            )
             check("    several", len(curl("-F", f"a=@{FROG}", "-F", f"b=@{FROG}", at + "classify")["pictures"]) == 2)
             check("    --http2, which falls back", curl("--http2", at + "v2")["name"] == "kitfox")
-            big = subprocess.run(["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "@-", at + "classify"], input=bytes(70 << 20), capture_output=True)
+            big = subprocess.run(
+                ["curl", "-sk", "-o", "/dev/null", "-w", "%{http_code}", "--data-binary", "@-", at + "classify"],
+                input=bytes(70 << 20),
+                capture_output=True,
+            )
             check("    70 MB", big.stdout == b"413", big)
 
 

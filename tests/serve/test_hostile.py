@@ -1,6 +1,7 @@
 """kitfox serve and who wants it ill: a full table of files, ten thousand connections, clients that never read or are killed, random bytes. After
 each the server answers as before. endurance.py mixes such clients with good ones.
 """
+
 import json
 import os
 import random
@@ -45,7 +46,7 @@ def goes_on(s, what):
         if time.monotonic() > end:
             check(f"{what}: and it goes on", False, "no answer in 30 s")
             return
-        time.sleep(.1)
+        time.sleep(0.1)
     check(f"{what}: and it goes on", a.json()["pictures"][0]["top"][0]["label"] == "frog", a.body[:200])
 
 
@@ -74,7 +75,18 @@ def full_table_of_files():
 @case
 def ten_thousand_connections():
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 20000),) * 2)
-    with Server("--threads", "1", "--log", "none", "--header-timeout", "2", "--max-connections", "200", "--max-per-address", "200") as s:
+    with Server(
+        "--threads",
+        "1",
+        "--log",
+        "none",
+        "--header-timeout",
+        "2",
+        "--max-connections",
+        "200",
+        "--max-per-address",
+        "200",
+    ) as s:
         goes_on(s, "before")
         before, open_, refused = resident(s), [], 0
         for k in range(10000):
@@ -91,7 +103,7 @@ def ten_thousand_connections():
                 for old in open_[:2000]:
                     old.close()
                 del open_[:2000]
-        time.sleep(.5)
+        time.sleep(0.5)
         grown = resident(s) - before
         for c in open_:
             c.close()
@@ -114,7 +126,18 @@ def ten_thousand_connections():
 
 @case
 def who_never_reads():
-    body = json.dumps({"inputs": [{"name": "data", "shape": [1000, 64, 64, 3], "datatype": "UINT8", "parameters": {"binary_data_size": 12288000}}]}).encode()
+    body = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "data",
+                    "shape": [1000, 64, 64, 3],
+                    "datatype": "UINT8",
+                    "parameters": {"binary_data_size": 12288000},
+                }
+            ]
+        }
+    ).encode()
     with Server("--threads", "1", "--log", "none", "--body-timeout", "2", "--idle-timeout", "2") as s:
         c = socket.socket()
         c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -123,14 +146,14 @@ def who_never_reads():
         c.sendall(data)
         try:
             for _ in range(50000):
-                c.settimeout(.5)
+                c.settimeout(0.5)
                 c.sendall(request("GET", "/docs"))
         except OSError:
             pass
         goes_on(s, "a client that does not read")
         end = time.monotonic() + 30
         while s.metrics()["kitfox_connections"] > 1 and time.monotonic() < end:
-            time.sleep(.1)
+            time.sleep(0.1)
         check("it was cut", s.metrics()["kitfox_connections"] <= 1, s.metrics()["kitfox_connections"])
         c.close()
 
@@ -138,19 +161,25 @@ def who_never_reads():
 @case
 def killed_clients():
     """Processes that ask and are killed at any moment."""
-    code = ("import socket, sys\nfrom serve_kit import request\n"
-            "d = request('POST', '/classify', open(sys.argv[3], 'rb').read())\n"
-            "while True:\n    s = socket.create_connection(('127.0.0.1', int(sys.argv[2])))\n    for i in range(50):\n        s.sendall(d)\n        s.recv(100)\n")
+    code = (
+        "import socket, sys\nfrom serve_kit import request\n"
+        "d = request('POST', '/classify', open(sys.argv[3], 'rb').read())\n"
+        "while True:\n    s = socket.create_connection(('127.0.0.1', int(sys.argv[2])))\n    for i in range(50):\n        s.sendall(d)\n        s.recv(100)\n"
+    )
     with Server("--threads", "2", "--log", "none") as s:
         for k in range(12):
-            p = subprocess.Popen([sys.executable, "-c", code, "x", str(s.port), os.path.join(EXAMPLES, "frog.jpg")], cwd=os.path.dirname(os.path.abspath(__file__)), stderr=subprocess.DEVNULL)
-            time.sleep(.25 + .03 * k)
+            p = subprocess.Popen(
+                [sys.executable, "-c", code, "x", str(s.port), os.path.join(EXAMPLES, "frog.jpg")],
+                cwd=os.path.dirname(os.path.abspath(__file__)),
+                stderr=subprocess.DEVNULL,
+            )
+            time.sleep(0.25 + 0.03 * k)
             p.send_signal(signal.SIGKILL)
             p.wait()
         goes_on(s, "12 killed clients")
         end = time.monotonic() + 30
         while s.metrics()["kitfox_connections"] > 1 and time.monotonic() < end:
-            time.sleep(.1)
+            time.sleep(0.1)
         check("no connection is left", s.metrics()["kitfox_connections"] <= 1)
 
 
@@ -158,7 +187,13 @@ def killed_clients():
 def random_bytes():
     """Requests with some bytes changed, cut or doubled."""
     rnd = random.Random(7)
-    good = [request("POST", "/classify", frog()[:3000]), request("GET", "/metrics"), request("POST", INFER, b'{"inputs": [{"name": "data", "shape": [1, 3, 64, 64], "datatype": "FP32", "data": [0]}]}')]
+    good = [
+        request("POST", "/classify", frog()[:3000]),
+        request("GET", "/metrics"),
+        request(
+            "POST", INFER, b'{"inputs": [{"name": "data", "shape": [1, 3, 64, 64], "datatype": "FP32", "data": [0]}]}'
+        ),
+    ]
     with Server("--threads", "1", "--log", "none", "--body-timeout", "1", "--header-timeout", "1") as s:
         for _ in range(1500):
             data = bytearray(rnd.choice(good))
@@ -168,9 +203,9 @@ def random_bytes():
                 if how == 0:
                     data[at] = rnd.randrange(256)
                 elif how == 1:
-                    del data[at:at + rnd.randrange(1, 20)]
+                    del data[at : at + rnd.randrange(1, 20)]
                 else:
-                    data[at:at] = data[at:at + rnd.randrange(1, 20)]
+                    data[at:at] = data[at : at + rnd.randrange(1, 20)]
             with s.connect() as c:
                 try:
                     c.sendall(data)

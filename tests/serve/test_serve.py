@@ -1,4 +1,5 @@
 """kitfox serve over raw sockets: the protocol, its values, everything malformed, who may ask, the queue, deadlines, signals."""
+
 import base64
 import gzip
 import json
@@ -52,7 +53,7 @@ def of_run(folder, values):
     assert code == 0, err
     with open(out, "rb") as f:
         data = f.read()
-    return struct.unpack(f"<{CLASSES}f", data[-4 * CLASSES:])
+    return struct.unpack(f"<{CLASSES}f", data[-4 * CLASSES :])
 
 
 def fp32(values, n=1, **more):
@@ -61,55 +62,113 @@ def fp32(values, n=1, **more):
 
 def bomb(width, height):
     """A PNG of one bit a pixel, all black: some kilobytes of file."""
-    piece = lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))  # noqa: E731
-    return (b"\x89PNG\r\n\x1a\n" + piece(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
-            + piece(b"IDAT", zlib.compress(bytes((width // 8 + 1) * height))) + piece(b"IEND", b""))
+    piece = (
+        lambda kind, data: struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    )  # noqa: E731
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + piece(b"IHDR", struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0))
+        + piece(b"IDAT", zlib.compress(bytes((width // 8 + 1) * height)))
+        + piece(b"IEND", b"")
+    )
 
 
 def binary(head, *tensors):
     """Body and header of the binary extension."""
     text = json.dumps(head).encode()
-    return text + b"".join(tensors), {"Inference_Header_Content_Length": len(text), "Content_Type": "application/octet-stream"}
+    return text + b"".join(tensors), {
+        "Inference_Header_Content_Length": len(text),
+        "Content_Type": "application/octet-stream",
+    }
 
 
 @case
 def paths():
     s = server()
-    check("line at the start", s.start["kind"] == "serve" and s.start["models"] == [MODEL] and s.start["url"] == f"http://127.0.0.1:{s.port}/", s.start)
+    check(
+        "line at the start",
+        s.start["kind"] == "serve" and s.start["models"] == [MODEL] and s.start["url"] == f"http://127.0.0.1:{s.port}/",
+        s.start,
+    )
     status, v2 = s.json("GET", "/v2")
-    check("/v2", status == 200 and v2["name"] == "kitfox" and {"binary_tensor_data", "classification", "statistics"} <= set(v2["extensions"]), v2)
+    check(
+        "/v2",
+        status == 200
+        and v2["name"] == "kitfox"
+        and {"binary_tensor_data", "classification", "statistics"} <= set(v2["extensions"]),
+        v2,
+    )
     check("live", s.json("GET", "/v2/health/live") == (200, {"live": True}))
     check("ready", s.json("GET", "/v2/health/ready") == (200, {"ready": True}))
     for path in (f"/v2/models/{MODEL}", f"/v2/models/{MODEL}/versions/1"):
         status, m = s.json("GET", path)
-        check(path, status == 200 and m["versions"] == ["1"] and m["inputs"] == [{"name": "data", "datatype": "FP32", "shape": [-1, 3, SIDE, SIDE]}]
-              and m["outputs"][0]["shape"] == [-1, CLASSES], m)
+        check(
+            path,
+            status == 200
+            and m["versions"] == ["1"]
+            and m["inputs"] == [{"name": "data", "datatype": "FP32", "shape": [-1, 3, SIDE, SIDE]}]
+            and m["outputs"][0]["shape"] == [-1, CLASSES],
+            m,
+        )
         check(path + "/ready", s.json("GET", path + "/ready") == (200, {"name": MODEL, "ready": True}))
         status, stats = s.json("GET", path + "/stats")
         check(path + "/stats", status == 200 and stats["model_stats"][0]["name"] == MODEL, stats)
     check("/v2/models/stats", s.json("GET", "/v2/models/stats")[0] == 200)
-    check("index", s.json("POST", "/v2/repository/index") == (200, [{"name": MODEL, "version": "1", "state": "READY", "reason": "", "loads": 1}]))
+    check(
+        "index",
+        s.json("POST", "/v2/repository/index")
+        == (200, [{"name": MODEL, "version": "1", "state": "READY", "reason": "", "loads": 1}]),
+    )
     page = s.ask("GET", "/")
-    check("page", page.status == 200 and b"<html" in page.body and "default-src 'none'" in page.headers["content-security-policy"], page.headers)
+    check(
+        "page",
+        page.status == 200
+        and b"<html" in page.body
+        and "default-src 'none'" in page.headers["content-security-policy"],
+        page.headers,
+    )
     check("/docs", s.ask("GET", "/docs").status == 200)
     check("profile", s.json("GET", f"/profile/{MODEL}")[1]["steps"], "no steps")
     for method, path, status, allow in (
-            ("GET", "/nothing", 404, None), ("GET", "/v2/models/other", 404, None), ("GET", f"/v2/models/{MODEL}/versions/2", 404, None),
-            ("GET", "/v2/models/other/stats", 404, None), ("POST", "/v2/models/other/infer", 404, None), ("GET", "/v2/models/", 404, None),
-            ("GET", f"/v2/models/{MODEL}/", 404, None), ("GET", "/v2/models/../etc/passwd", 404, None), ("GET", "/%2e%2e/etc/passwd", 404, None),
-            ("GET", "/v2/models/" + "a" * 200, 404, None), ("GET", "/v2%00", 404, None), ("GET", "/v2%", 404, None),
-            ("POST", "/v2", 405, "GET, HEAD"), ("GET", INFER, 405, "POST"), ("DELETE", "/", 405, "GET, HEAD"), ("OPTIONS", INFER, 405, "POST"),
-            ("POST", f"/v2/repository/models/{MODEL}/load", 403, None), ("POST", f"/v2/repository/models/{MODEL}/unload", 403, None)):
+        ("GET", "/nothing", 404, None),
+        ("GET", "/v2/models/other", 404, None),
+        ("GET", f"/v2/models/{MODEL}/versions/2", 404, None),
+        ("GET", "/v2/models/other/stats", 404, None),
+        ("POST", "/v2/models/other/infer", 404, None),
+        ("GET", "/v2/models/", 404, None),
+        ("GET", f"/v2/models/{MODEL}/", 404, None),
+        ("GET", "/v2/models/../etc/passwd", 404, None),
+        ("GET", "/%2e%2e/etc/passwd", 404, None),
+        ("GET", "/v2/models/" + "a" * 200, 404, None),
+        ("GET", "/v2%00", 404, None),
+        ("GET", "/v2%", 404, None),
+        ("POST", "/v2", 405, "GET, HEAD"),
+        ("GET", INFER, 405, "POST"),
+        ("DELETE", "/", 405, "GET, HEAD"),
+        ("OPTIONS", INFER, 405, "POST"),
+        ("POST", f"/v2/repository/models/{MODEL}/load", 403, None),
+        ("POST", f"/v2/repository/models/{MODEL}/unload", 403, None),
+    ):
         a = s.ask(method, path)
-        check(f"{method} {path[:40]}: {status}", a.status == status and a.headers.get("allow") == allow and "error" in a.json(), (a.status, a.headers, a.body))
-    check("a URL in whole", s.raw(b"GET http://localhost/v2 HTTP/1.1\r\nHost: localhost\r\n\r\n").json()["name"] == "kitfox")
+        check(
+            f"{method} {path[:40]}: {status}",
+            a.status == status and a.headers.get("allow") == allow and "error" in a.json(),
+            (a.status, a.headers, a.body),
+        )
+    check(
+        "a URL in whole",
+        s.raw(b"GET http://localhost/v2 HTTP/1.1\r\nHost: localhost\r\n\r\n").json()["name"] == "kitfox",
+    )
     check("%6Dodels", s.json("GET", f"/v2/%6Dodels/{MODEL}")[0] == 200)
     check("HTTP/1.0 without a Host", s.raw(b"GET /v2 HTTP/1.0\r\n\r\n").status == 200)
     with s.connect() as c:  # HEAD gives no body, and the connection goes on
         c.sendall(request("HEAD", "/v2"))
         head = answer(c, head_only=True)
         c.sendall(request("GET", "/v2/health/live"))
-        check("HEAD", head.status == 200 and int(head.headers["content-length"]) > 0 and answer(c).json() == {"live": True})
+        check(
+            "HEAD",
+            head.status == 200 and int(head.headers["content-length"]) > 0 and answer(c).json() == {"live": True},
+        )
     with s.connect() as c:  # several at once
         c.sendall(request("GET", "/v2") * 3)
         check("pipelined", [answer(c).status for _ in range(3)] == [200] * 3)
@@ -122,21 +181,48 @@ def values(folder):
     want = of_run(folder, one)
     status, a = s.infer({"id": "a-1 \u00e9", "inputs": [fp32(one)]})
     out = a["outputs"][0]
-    check("JSON", status == 200 and a["id"] == "a-1 \u00e9" and a["model_name"] == MODEL and out["datatype"] == "FP32" and out["shape"] == [1, CLASSES]
-          and [struct.pack("f", x) for x in out["data"]] == [struct.pack("f", x) for x in want], a)
-    nested = [[[one[(c * SIDE + y) * SIDE:(c * SIDE + y + 1) * SIDE] for y in range(SIDE)] for c in range(3)]]
+    check(
+        "JSON",
+        status == 200
+        and a["id"] == "a-1 \u00e9"
+        and a["model_name"] == MODEL
+        and out["datatype"] == "FP32"
+        and out["shape"] == [1, CLASSES]
+        and [struct.pack("f", x) for x in out["data"]] == [struct.pack("f", x) for x in want],
+        a,
+    )
+    nested = [[[one[(c * SIDE + y) * SIDE : (c * SIDE + y + 1) * SIDE] for y in range(SIDE)] for c in range(3)]]
     check("nested lists", s.infer({"inputs": [fp32(nested)]})[1]["outputs"] == [out])
-    wants = [of_run(folder, three[i * NUMBERS:(i + 1) * NUMBERS]) for i in range(3)]
+    wants = [of_run(folder, three[i * NUMBERS : (i + 1) * NUMBERS]) for i in range(3)]
     flat = struct.pack(f"<{3 * CLASSES}f", *[x for w in wants for x in w])
     data = struct.pack(f"<{3 * NUMBERS}f", *three)
-    head = {"parameters": {"binary_data_output": True},
-            "inputs": [{"name": "data", "shape": [3, 3, SIDE, SIDE], "datatype": "FP32", "parameters": {"binary_data_size": len(data)}}]}
+    head = {
+        "parameters": {"binary_data_output": True},
+        "inputs": [
+            {
+                "name": "data",
+                "shape": [3, 3, SIDE, SIDE],
+                "datatype": "FP32",
+                "parameters": {"binary_data_size": len(data)},
+            }
+        ],
+    }
     body, headers = binary(head, data)
     a = s.ask("POST", INFER, body, **headers)
     n = int(a.headers["inference-header-content-length"])
-    check("binary, three images", a.status == 200 and json.loads(a.body[:n])["outputs"][0]["parameters"]["binary_data_size"] == len(flat) and a.body[n:] == flat, a.body[:300])
+    check(
+        "binary, three images",
+        a.status == 200
+        and json.loads(a.body[:n])["outputs"][0]["parameters"]["binary_data_size"] == len(flat)
+        and a.body[n:] == flat,
+        a.body[:300],
+    )
     a = s.ask("POST", INFER, data, Inference_Header_Content_Length=0)
-    check("raw, three images", a.status == 200 and a.body[int(a.headers["inference-header-content-length"]):] == flat, a.body[:200])
+    check(
+        "raw, three images",
+        a.status == 200 and a.body[int(a.headers["inference-header-content-length"]) :] == flat,
+        a.body[:200],
+    )
     for encoding, pack in (("gzip", gzip.compress), ("deflate", zlib.compress)):
         packed = pack(json.dumps({"inputs": [fp32(one)]}).encode())
         check(encoding, s.ask("POST", INFER, packed, Content_Encoding=encoding).json()["outputs"] == [out])
@@ -145,34 +231,101 @@ def values(folder):
     top = json.loads(text)["top"]
     jpeg = picture()
     form = b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"x\"\r\n\r\n" + jpeg + b"\r\n--b--\r\n"
-    for name, a in (("--data-binary", s.ask("POST", "/classify?k=10", jpeg)), ("-F", s.ask("POST", f"/classify/{MODEL}?k=10", form, Content_Type="multipart/form-data; boundary=b"))):
+    for name, a in (
+        ("--data-binary", s.ask("POST", "/classify?k=10", jpeg)),
+        ("-F", s.ask("POST", f"/classify/{MODEL}?k=10", form, Content_Type="multipart/form-data; boundary=b")),
+    ):
         got = a.json()["pictures"][0]["top"]
-        check(f"classify {name}", [(x["index"], x["label"]) for x in got] == [(x["index"], x["label"]) for x in top]
-              and all(abs(x["score"] - y["score"]) < 1e-6 for x, y in zip(got, top)), (got, top))
+        check(
+            f"classify {name}",
+            [(x["index"], x["label"]) for x in got] == [(x["index"], x["label"]) for x in top]
+            and all(abs(x["score"] - y["score"]) < 1e-6 for x, y in zip(got, top)),
+            (got, top),
+        )
     seen = s.ask("POST", "/classify?view=1", jpeg).json()["pictures"][0]["view"]
-    check("what the network sees", seen.startswith("data:image/jpeg;base64,") and base64.b64decode(seen.split(",")[1])[:3] == b"\xff\xd8\xff", seen[:60])
-    encoded = {"name": "data", "shape": [2], "datatype": "BYTES", "parameters": {"content_type": "base64"}, "data": [base64.b64encode(jpeg).decode(), base64.b64encode(picture("ship")).decode()]}
+    check(
+        "what the network sees",
+        seen.startswith("data:image/jpeg;base64,") and base64.b64decode(seen.split(",")[1])[:3] == b"\xff\xd8\xff",
+        seen[:60],
+    )
+    encoded = {
+        "name": "data",
+        "shape": [2],
+        "datatype": "BYTES",
+        "parameters": {"content_type": "base64"},
+        "data": [base64.b64encode(jpeg).decode(), base64.b64encode(picture("ship")).decode()],
+    }
     status, a = s.infer({"inputs": [encoded], "outputs": [{"name": "output", "parameters": {"classification": 3}}]})
     out = a["outputs"][0]
-    check("BYTES in base64, classes", out["datatype"] == "BYTES" and out["shape"] == [2, 3] and out["data"][0].split(":")[2] == "frog" and out["data"][3].split(":")[2] == "ship", a)
+    check(
+        "BYTES in base64, classes",
+        out["datatype"] == "BYTES"
+        and out["shape"] == [2, 3]
+        and out["data"][0].split(":")[2] == "frog"
+        and out["data"][3].split(":")[2] == "ship",
+        a,
+    )
     elements = b"".join(struct.pack("<I", len(p)) + p for p in (jpeg, picture("ship")))
-    body, headers = binary({"inputs": [{"name": "data", "shape": [2], "datatype": "BYTES", "parameters": {"binary_data_size": len(elements)}}],
-                            "outputs": [{"name": "output", "parameters": {"classification": 3, "binary_data": False}}]}, elements)
+    body, headers = binary(
+        {
+            "inputs": [
+                {"name": "data", "shape": [2], "datatype": "BYTES", "parameters": {"binary_data_size": len(elements)}}
+            ],
+            "outputs": [{"name": "output", "parameters": {"classification": 3, "binary_data": False}}],
+        },
+        elements,
+    )
     check("BYTES in binary", s.ask("POST", INFER, body, **headers).json()["outputs"][0]["data"] == out["data"])
     a = s.ask("POST", INFER, jpeg, Inference_Header_Content_Length=0)
-    scores = struct.unpack(f"<{CLASSES}f", a.body[int(a.headers["inference-header-content-length"]):])
+    scores = struct.unpack(f"<{CLASSES}f", a.body[int(a.headers["inference-header-content-length"]) :])
     check("a raw picture", max(range(CLASSES), key=lambda i: scores[i]) == top[0]["index"], scores)
     rgb = bytes(range(256)) * (NUMBERS // 256)
-    u8 = s.infer({"inputs": [{"name": "data", "shape": [1, SIDE, SIDE, 3], "datatype": "UINT8", "data": list(rgb)}]})[1]["outputs"][0]["data"]
-    body, headers = binary({"inputs": [{"name": "data", "shape": [2, SIDE, SIDE, 3], "datatype": "UINT8", "parameters": {"binary_data_size": 2 * len(rgb)}}],
-                            "outputs": [{"name": "output", "parameters": {"binary_data": False}}]}, rgb * 2)
+    u8 = s.infer({"inputs": [{"name": "data", "shape": [1, SIDE, SIDE, 3], "datatype": "UINT8", "data": list(rgb)}]})[
+        1
+    ]["outputs"][0]["data"]
+    body, headers = binary(
+        {
+            "inputs": [
+                {
+                    "name": "data",
+                    "shape": [2, SIDE, SIDE, 3],
+                    "datatype": "UINT8",
+                    "parameters": {"binary_data_size": 2 * len(rgb)},
+                }
+            ],
+            "outputs": [{"name": "output", "parameters": {"binary_data": False}}],
+        },
+        rgb * 2,
+    )
     check("UINT8 pixels", s.ask("POST", INFER, body, **headers).json()["outputs"][0]["data"] == u8 * 2)
     frame = bytes([90]) * (96 * 64) + bytes([100, 160]) * (48 * 32)
-    body, headers = binary({"inputs": [{"name": "data", "shape": [2, 96, 96], "datatype": "UINT8",
-                                        "parameters": {"binary_data_size": 2 * len(frame), "content_type": "nv12", "width": 96, "height": 64}}]}, frame * 2)
+    body, headers = binary(
+        {
+            "inputs": [
+                {
+                    "name": "data",
+                    "shape": [2, 96, 96],
+                    "datatype": "UINT8",
+                    "parameters": {
+                        "binary_data_size": 2 * len(frame),
+                        "content_type": "nv12",
+                        "width": 96,
+                        "height": 64,
+                    },
+                }
+            ]
+        },
+        frame * 2,
+    )
     got = s.ask("POST", INFER, body, **headers).json()["outputs"][0]
-    stream = subprocess.run([KITFOX, "stream", MODEL, "--size", "96x64", "--top", "1", "--json"], input=frame, capture_output=True)
-    check("NV12 frames", got["shape"] == [2, CLASSES] and got["data"][:CLASSES] == got["data"][CLASSES:], (got, stream.stderr[:300]))
+    stream = subprocess.run(
+        [KITFOX, "stream", MODEL, "--size", "96x64", "--top", "1", "--json"], input=frame, capture_output=True
+    )
+    check(
+        "NV12 frames",
+        got["shape"] == [2, CLASSES] and got["data"][:CLASSES] == got["data"][CLASSES:],
+        (got, stream.stderr[:300]),
+    )
 
 
 def bad_bodies(jpeg):
@@ -181,50 +334,200 @@ def bad_bodies(jpeg):
     change = lambda **c: {"inputs": [{**good, **c}]}  # noqa: E731
     without = lambda key: {"inputs": [{k: v for k, v in good.items() if k != key}]}  # noqa: E731
     rows = [
-        ("no JSON", b"{", {}, 400, "not JSON .. line 1"), ("empty", b"", {}, 400, "empty"), ("a list", b"[]", {}, 400, "object"),
-        ("not UTF-8", b'{"id": "\xff"}', {}, 400, "not JSON"), ("NUL", b'{"id": "\\u0000"}', {}, 400, "not JSON"), ("a key twice", b'{"id": "a", "id": "b"}', {}, 400, "not JSON"),
-        ("deep", b"[" * 5000, {}, 400, "not JSON"), ("many values", b'{"inputs": [' + b"[]," * 600000 + b"0]}", {}, 413, "memory .. binary"),
+        ("no JSON", b"{", {}, 400, "not JSON .. line 1"),
+        ("empty", b"", {}, 400, "empty"),
+        ("a list", b"[]", {}, 400, "object"),
+        ("not UTF-8", b'{"id": "\xff"}', {}, 400, "not JSON"),
+        ("NUL", b'{"id": "\\u0000"}', {}, 400, "not JSON"),
+        ("a key twice", b'{"id": "a", "id": "b"}', {}, 400, "not JSON"),
+        ("deep", b"[" * 5000, {}, 400, "not JSON"),
+        ("many values", b'{"inputs": [' + b"[]," * 600000 + b"0]}", {}, 413, "memory .. binary"),
         ("bytes after it", json.dumps(change()).encode() + b"x", {}, 400, "not JSON"),
-        ("id is a number", {**change(), "id": 5}, {}, 400, "id .. string"), ("parameters is a list", {**change(), "parameters": []}, {}, 400, "parameters .. object"),
+        ("id is a number", {**change(), "id": 5}, {}, 400, "id .. string"),
+        ("parameters is a list", {**change(), "parameters": []}, {}, 400, "parameters .. object"),
         ("timeout is a text", {**change(), "parameters": {"timeout": "1"}}, {}, 400, "timeout .. whole number"),
-        ("timeout below 0", {**change(), "parameters": {"timeout": -1}}, {}, 400, "timeout .. 0 to"), ("timeout of a microsecond", {**change(), "parameters": {"timeout": 1}}, {}, 504, "time of the request"),
-        ("no inputs", {}, {}, 400, "inputs"), ("inputs is an object", {"inputs": {}}, {}, 400, "inputs .. list"), ("an empty list", {"inputs": []}, {}, 400, "inputs"),
-        ("17 inputs", {"inputs": [good] * 17}, {}, 400, "inputs .. 16"), ("two inputs", {"inputs": [good, good]}, {}, 400, "2 inputs .. has 1"),
-        ("an input is a number", {"inputs": [1]}, {}, 400, "objects"), ("no name", without("name"), {}, 400, "name"), ("no datatype", without("datatype"), {}, 400, "datatype"),
-        ("no shape", without("shape"), {}, 400, "data .. shape"), ("no data", without("data"), {}, 400, "data: 0 bytes .. shape"),
-        ("another name", change(name="x"), {}, 400, "no input x .. data"), ("name is a number", change(name=1), {}, 400, "name .. string"),
-        ("datatype FP8", change(datatype="FP8"), {}, 400, "FP8"), ("datatype INT32", change(datatype="INT32"), {}, 400, "FP32, UINT8 and BYTES"),
-        ("shape is a number", change(shape=1), {}, 400, "shape .. list"), ("shape of 9", change(shape=[1] * 9), {}, 400, "shape .. 8"), ("shape with 0", change(shape=[0, 3, SIDE, SIDE]), {}, 400, "shape .. from 1"),
-        ("shape below 0", change(shape=[-1, 3, SIDE, SIDE]), {}, 400, "shape .. from 1"), ("shape of a half", change(shape=[1.5]), {}, 400, "shape .. whole"), ("shape of a text", change(shape=["1"]), {}, 400, "shape .. whole"),
-        ("shape beyond 64 bits", change(shape=[2**31 - 1] * 4), {}, 413, "shape"), ("another shape", change(shape=[1, SIDE, SIDE, 3]), {}, 400, "FP32 [1,64,64,3] .. [1,3,64,64]"),
-        ("too few", change(data=[0] * (NUMBERS - 1)), {}, 400, f"{NUMBERS - 1} elements .. {NUMBERS}"), ("too many", change(data=[0] * (NUMBERS + 1)), {}, 400, f"more than .. {NUMBERS}"),
-        ("data is a text", change(data="x"), {}, 400, "data .. list"), ("a text in data", change(data=["x"] + [0] * (NUMBERS - 1)), {}, 400, "no number"), ("null in data", change(data=[None] * NUMBERS), {}, 400, "no number"),
-        ("1e39", change(data=[1e39] + [0] * (NUMBERS - 1)), {}, 400, "1e+39 .. FP32"), ("1e999", json.dumps(change()).encode().replace(b"[0,", b"[1e999,"), {}, 400, "not JSON"),
-        ("256 as UINT8", {"inputs": [{"name": "data", "shape": [1, SIDE, SIDE, 3], "datatype": "UINT8", "data": [256] * NUMBERS}]}, {}, 400, "0 to 255"),
+        ("timeout below 0", {**change(), "parameters": {"timeout": -1}}, {}, 400, "timeout .. 0 to"),
+        ("timeout of a microsecond", {**change(), "parameters": {"timeout": 1}}, {}, 504, "time of the request"),
+        ("no inputs", {}, {}, 400, "inputs"),
+        ("inputs is an object", {"inputs": {}}, {}, 400, "inputs .. list"),
+        ("an empty list", {"inputs": []}, {}, 400, "inputs"),
+        ("17 inputs", {"inputs": [good] * 17}, {}, 400, "inputs .. 16"),
+        ("two inputs", {"inputs": [good, good]}, {}, 400, "2 inputs .. has 1"),
+        ("an input is a number", {"inputs": [1]}, {}, 400, "objects"),
+        ("no name", without("name"), {}, 400, "name"),
+        ("no datatype", without("datatype"), {}, 400, "datatype"),
+        ("no shape", without("shape"), {}, 400, "data .. shape"),
+        ("no data", without("data"), {}, 400, "data: 0 bytes .. shape"),
+        ("another name", change(name="x"), {}, 400, "no input x .. data"),
+        ("name is a number", change(name=1), {}, 400, "name .. string"),
+        ("datatype FP8", change(datatype="FP8"), {}, 400, "FP8"),
+        ("datatype INT32", change(datatype="INT32"), {}, 400, "FP32, UINT8 and BYTES"),
+        ("shape is a number", change(shape=1), {}, 400, "shape .. list"),
+        ("shape of 9", change(shape=[1] * 9), {}, 400, "shape .. 8"),
+        ("shape with 0", change(shape=[0, 3, SIDE, SIDE]), {}, 400, "shape .. from 1"),
+        ("shape below 0", change(shape=[-1, 3, SIDE, SIDE]), {}, 400, "shape .. from 1"),
+        ("shape of a half", change(shape=[1.5]), {}, 400, "shape .. whole"),
+        ("shape of a text", change(shape=["1"]), {}, 400, "shape .. whole"),
+        ("shape beyond 64 bits", change(shape=[2**31 - 1] * 4), {}, 413, "shape"),
+        ("another shape", change(shape=[1, SIDE, SIDE, 3]), {}, 400, "FP32 [1,64,64,3] .. [1,3,64,64]"),
+        ("too few", change(data=[0] * (NUMBERS - 1)), {}, 400, f"{NUMBERS - 1} elements .. {NUMBERS}"),
+        ("too many", change(data=[0] * (NUMBERS + 1)), {}, 400, f"more than .. {NUMBERS}"),
+        ("data is a text", change(data="x"), {}, 400, "data .. list"),
+        ("a text in data", change(data=["x"] + [0] * (NUMBERS - 1)), {}, 400, "no number"),
+        ("null in data", change(data=[None] * NUMBERS), {}, 400, "no number"),
+        ("1e39", change(data=[1e39] + [0] * (NUMBERS - 1)), {}, 400, "1e+39 .. FP32"),
+        ("1e999", json.dumps(change()).encode().replace(b"[0,", b"[1e999,"), {}, 400, "not JSON"),
+        (
+            "256 as UINT8",
+            {"inputs": [{"name": "data", "shape": [1, SIDE, SIDE, 3], "datatype": "UINT8", "data": [256] * NUMBERS}]},
+            {},
+            400,
+            "0 to 255",
+        ),
         ("data nested too deeply", change(data=[[[[[[[[[[[[0]]]]]]]]]]]]), {}, 400, "nested"),
-        ("data and binary_data_size", change(parameters={"binary_data_size": 4}), {}, 400, "exclude"), ("binary_data_size below 0", {"inputs": [{**good, "parameters": {"binary_data_size": -1}}]}, {}, 400, "binary_data_size"),
-        ("binary_data_size of nothing", {"inputs": [{"name": "data", "shape": [1, 3, SIDE, SIDE], "datatype": "FP32", "parameters": {"binary_data_size": 49152}}]}, {}, 400, "49152 .. 0 bytes are left"),
-        ("another output", {**change(), "outputs": [{"name": "x"}]}, {}, 400, "no output x"), ("an output without a name", {**change(), "outputs": [{}]}, {}, 400, "output needs"), ("outputs is an object", {**change(), "outputs": {}}, {}, 400, "outputs .. list"),
-        ("17 outputs", {**change(), "outputs": [{"name": "output"}] * 17}, {}, 400, "outputs .. 16"), ("classification 1001", {**change(), "outputs": [{"name": "output", "parameters": {"classification": 1001}}]}, {}, 400, "classification .. 1000"),
+        ("data and binary_data_size", change(parameters={"binary_data_size": 4}), {}, 400, "exclude"),
+        (
+            "binary_data_size below 0",
+            {"inputs": [{**good, "parameters": {"binary_data_size": -1}}]},
+            {},
+            400,
+            "binary_data_size",
+        ),
+        (
+            "binary_data_size of nothing",
+            {
+                "inputs": [
+                    {
+                        "name": "data",
+                        "shape": [1, 3, SIDE, SIDE],
+                        "datatype": "FP32",
+                        "parameters": {"binary_data_size": 49152},
+                    }
+                ]
+            },
+            {},
+            400,
+            "49152 .. 0 bytes are left",
+        ),
+        ("another output", {**change(), "outputs": [{"name": "x"}]}, {}, 400, "no output x"),
+        ("an output without a name", {**change(), "outputs": [{}]}, {}, 400, "output needs"),
+        ("outputs is an object", {**change(), "outputs": {}}, {}, 400, "outputs .. list"),
+        ("17 outputs", {**change(), "outputs": [{"name": "output"}] * 17}, {}, 400, "outputs .. 16"),
+        (
+            "classification 1001",
+            {**change(), "outputs": [{"name": "output", "parameters": {"classification": 1001}}]},
+            {},
+            400,
+            "classification .. 1000",
+        ),
         ("an output twice", {**change(), "outputs": [{"name": "output"}] * 2}, {}, 400, "output .. twice"),
-        ("binary_data is a text", {**change(), "outputs": [{"name": "output", "parameters": {"binary_data": "yes"}}]}, {}, 400, "binary_data .. true or false"),
-        ("no base64", {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": ["%%%"]}]}, {}, 400, "element 0 .. base64"),
-        ("no text", {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": [1]}]}, {}, 400, "element 0 .. base64"),
-        ("two of shape 1", {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": ["", ""]}]}, {}, 400, "2 elements .. 1"),
-        ("2000 pictures", {"inputs": [{"name": "data", "shape": [2000], "datatype": "BYTES", "data": [""] * 2000}]}, {}, 413, "2000 pictures .. 1024"),
-        ("no picture", {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": ["AAAA"]}]}, {}, 415, "element 0"),
-        ("half a picture", {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": [base64.b64encode(jpeg[:1000]).decode()]}]}, {}, 400, "element 0"),
-        ("a binary header beyond the body", change(), {"Inference_Header_Content_Length": 99999999}, 400, "99999999"), ("below 0", change(), {"Inference_Header_Content_Length": -1}, 400, "-1"),
-        ("of words", change(), {"Inference_Header_Content_Length": "x"}, 400, ": x"), ("with more behind it", change(), {"Inference_Header_Content_Length": "1 2"}, 400, "1 2"),
+        (
+            "binary_data is a text",
+            {**change(), "outputs": [{"name": "output", "parameters": {"binary_data": "yes"}}]},
+            {},
+            400,
+            "binary_data .. true or false",
+        ),
+        (
+            "no base64",
+            {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": ["%%%"]}]},
+            {},
+            400,
+            "element 0 .. base64",
+        ),
+        (
+            "no text",
+            {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": [1]}]},
+            {},
+            400,
+            "element 0 .. base64",
+        ),
+        (
+            "two of shape 1",
+            {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": ["", ""]}]},
+            {},
+            400,
+            "2 elements .. 1",
+        ),
+        (
+            "2000 pictures",
+            {"inputs": [{"name": "data", "shape": [2000], "datatype": "BYTES", "data": [""] * 2000}]},
+            {},
+            413,
+            "2000 pictures .. 1024",
+        ),
+        (
+            "no picture",
+            {"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", "data": ["AAAA"]}]},
+            {},
+            415,
+            "element 0",
+        ),
+        (
+            "half a picture",
+            {
+                "inputs": [
+                    {
+                        "name": "data",
+                        "shape": [1],
+                        "datatype": "BYTES",
+                        "data": [base64.b64encode(jpeg[:1000]).decode()],
+                    }
+                ]
+            },
+            {},
+            400,
+            "element 0",
+        ),
+        ("a binary header beyond the body", change(), {"Inference_Header_Content_Length": 99999999}, 400, "99999999"),
+        ("below 0", change(), {"Inference_Header_Content_Length": -1}, 400, "-1"),
+        ("of words", change(), {"Inference_Header_Content_Length": "x"}, 400, ": x"),
+        ("with more behind it", change(), {"Inference_Header_Content_Length": "1 2"}, 400, "1 2"),
     ]
     for what, tensor, shape, datatype, size, status, text in (
-            ("bytes that belong to none", bytes(49156), [1, 3, SIDE, SIDE], "FP32", 49152, 400, "4 bytes .. no input"), ("a tensor of another size", bytes(49148), [1, 3, SIDE, SIDE], "FP32", 49148, 400, "49148 bytes .. 49152"),
-            ("an element beyond the end", struct.pack("<I", 2**32 - 1) + b"x", [1], "BYTES", 5, 400, "element 0 announces 4294967295 bytes, 1 follow"), ("elements that end", b"\0\0", [1], "BYTES", 2, 400, "end before element 0"),
-            ("bytes after the last", struct.pack("<I", 1) + b"xy", [1], "BYTES", 6, 400, "1 bytes follow"), ("an empty element", bytes(4), [1], "BYTES", 4, 400, "element 0")):
-        body, headers = binary({"inputs": [{"name": "data", "shape": shape, "datatype": datatype, "parameters": {"binary_data_size": size}}]}, tensor)
+        ("bytes that belong to none", bytes(49156), [1, 3, SIDE, SIDE], "FP32", 49152, 400, "4 bytes .. no input"),
+        ("a tensor of another size", bytes(49148), [1, 3, SIDE, SIDE], "FP32", 49148, 400, "49148 bytes .. 49152"),
+        (
+            "an element beyond the end",
+            struct.pack("<I", 2**32 - 1) + b"x",
+            [1],
+            "BYTES",
+            5,
+            400,
+            "element 0 announces 4294967295 bytes, 1 follow",
+        ),
+        ("elements that end", b"\0\0", [1], "BYTES", 2, 400, "end before element 0"),
+        ("bytes after the last", struct.pack("<I", 1) + b"xy", [1], "BYTES", 6, 400, "1 bytes follow"),
+        ("an empty element", bytes(4), [1], "BYTES", 4, 400, "element 0"),
+    ):
+        body, headers = binary(
+            {
+                "inputs": [
+                    {"name": "data", "shape": shape, "datatype": datatype, "parameters": {"binary_data_size": size}}
+                ]
+            },
+            tensor,
+        )
         rows.append((what, body, headers, status, text))
-    for what, p, text in (("no size", {}, "width"), ("odd", {"width": 3, "height": 2}, "even"), ("another size", {"width": 4, "height": 4}, "have 24"), ("a size of words", {"width": "4", "height": 4}, "width")):
-        body, headers = binary({"inputs": [{"name": "data", "shape": [6], "datatype": "UINT8", "parameters": {"content_type": "nv12", "binary_data_size": 6, **p}}]}, bytes(6))
+    for what, p, text in (
+        ("no size", {}, "width"),
+        ("odd", {"width": 3, "height": 2}, "even"),
+        ("another size", {"width": 4, "height": 4}, "have 24"),
+        ("a size of words", {"width": "4", "height": 4}, "width"),
+    ):
+        body, headers = binary(
+            {
+                "inputs": [
+                    {
+                        "name": "data",
+                        "shape": [6],
+                        "datatype": "UINT8",
+                        "parameters": {"content_type": "nv12", "binary_data_size": 6, **p},
+                    }
+                ]
+            },
+            bytes(6),
+        )
         rows.append(("NV12: " + what, body, headers, 400, text))
     return rows
 
@@ -235,19 +538,65 @@ def bad_requests():
     for what, body, headers, status, text in bad_bodies(picture()):
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         a = s.ask("POST", INFER, data, **headers)
-        check(f"{what}: {status}", a is not None and a.status == status and says(a.json()["error"], text), a and (a.status, a.body[:400]))
+        check(
+            f"{what}: {status}",
+            a is not None and a.status == status and says(a.json()["error"], text),
+            a and (a.status, a.body[:400]),
+        )
     form = {"Content_Type": "multipart/form-data; boundary=b"}
     for what, body, headers, path, status, text in (
-            ("no body", b"", {}, "/classify", 400, "empty"), ("no picture", b"hello", {}, "/classify", 415, ""), ("64 million pixels", bomb(8000, 8000), {}, "/classify", 413, "8000 .. 50000000"), ("k", b"x", {}, "/classify?k=0", 400, "k=0"), ("k of words", b"x", {}, "/classify?k=x", 400, "k=x"),
-            ("k too large", b"x", {}, "/classify?k=1001", 400, "1 to 1000"), ("no boundary", b"x", {"Content_Type": "multipart/form-data"}, "/classify", 400, "boundary"),
-            ("another boundary", b"--c\r\n", form, "/classify", 400, "boundary"), ("no end", b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nx", form, "/classify", 400, "no end"),
-            ("headers without an end", b"--b\r\nContent-", form, "/classify", 400, "headers"), ("no file", b"--b\r\nContent-Disposition: form-data; name=\"k\"\r\n\r\n5\r\n--b--\r\n", form, "/classify", 400, "no picture"),
-            ("an empty file", b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n\r\n--b--\r\n", form, "/classify", 400, "empty"),
-            ("65 files", b"".join([b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nx\r\n"] * 65) + b"--b--", form, "/classify", 413, "64 pictures"),
-            ("no gzip", b"hello", {"Content_Encoding": "gzip"}, "/classify", 400, "Content-Encoding"), ("half of it", gzip.compress(picture())[:500], {"Content_Encoding": "gzip"}, "/classify", 400, "cut"),
-            ("a bomb", gzip.compress(bytes(3 << 20)), {"Content_Encoding": "gzip"}, "/classify", 413, "2097152 .. --max-body"), ("brotli", b"x", {"Content_Encoding": "br"}, "/classify", 415, "gzip")):
+        ("no body", b"", {}, "/classify", 400, "empty"),
+        ("no picture", b"hello", {}, "/classify", 415, ""),
+        ("64 million pixels", bomb(8000, 8000), {}, "/classify", 413, "8000 .. 50000000"),
+        ("k", b"x", {}, "/classify?k=0", 400, "k=0"),
+        ("k of words", b"x", {}, "/classify?k=x", 400, "k=x"),
+        ("k too large", b"x", {}, "/classify?k=1001", 400, "1 to 1000"),
+        ("no boundary", b"x", {"Content_Type": "multipart/form-data"}, "/classify", 400, "boundary"),
+        ("another boundary", b"--c\r\n", form, "/classify", 400, "boundary"),
+        ("no end", b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nx", form, "/classify", 400, "no end"),
+        ("headers without an end", b"--b\r\nContent-", form, "/classify", 400, "headers"),
+        (
+            "no file",
+            b"--b\r\nContent-Disposition: form-data; name=\"k\"\r\n\r\n5\r\n--b--\r\n",
+            form,
+            "/classify",
+            400,
+            "no picture",
+        ),
+        (
+            "an empty file",
+            b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n\r\n--b--\r\n",
+            form,
+            "/classify",
+            400,
+            "empty",
+        ),
+        (
+            "65 files",
+            b"".join([b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nx\r\n"] * 65) + b"--b--",
+            form,
+            "/classify",
+            413,
+            "64 pictures",
+        ),
+        ("no gzip", b"hello", {"Content_Encoding": "gzip"}, "/classify", 400, "Content-Encoding"),
+        ("half of it", gzip.compress(picture())[:500], {"Content_Encoding": "gzip"}, "/classify", 400, "cut"),
+        (
+            "a bomb",
+            gzip.compress(bytes(3 << 20)),
+            {"Content_Encoding": "gzip"},
+            "/classify",
+            413,
+            "2097152 .. --max-body",
+        ),
+        ("brotli", b"x", {"Content_Encoding": "br"}, "/classify", 415, "gzip"),
+    ):
         a = s.ask("POST", path, body, **headers)
-        check(f"classify, {what}: {status}", a is not None and a.status == status and says(a.body.decode(), text), a and (a.status, a.body[:300]))
+        check(
+            f"classify, {what}: {status}",
+            a is not None and a.status == status and says(a.body.decode(), text),
+            a and (a.status, a.body[:300]),
+        )
     check("and it goes on", s.json("GET", "/v2/health/ready")[0] == 200)
 
 
@@ -257,28 +606,67 @@ def bad_http():
     body = b"x" * 100
     post = b"POST /classify HTTP/1.1\r\nHost: localhost\r\n"
     for what, data, statuses in (
-            ("two lengths", post + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", {400}), ("two equal lengths", post + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", {400}),
-            ("length of words", post + b"Content-Length: x\r\n\r\n", {400}), ("length below 0", post + b"Content-Length: -1\r\n\r\n", {400}), ("length beyond 64 bits", post + b"Content-Length: 99999999999999999999\r\n\r\n", {400, 413}),
-            ("length with a plus", post + b"Content-Length: +3\r\n\r\nabc", {400}), ("a list of lengths", post + b"Content-Length: 3, 3\r\n\r\nabc", {400}), ("hexadecimal", post + b"Content-Length: 0x3\r\n\r\nabc", {400}),
-            ("length and chunks", post + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {400}), ("another encoding", post + b"Transfer-Encoding: gzip\r\n\r\n", {400, 501}),
-            ("two encodings", post + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {400}), ("a wrong chunk", post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", {400, None}),
-            ("an endless chunk", post + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", {400, 413, None}),
-            ("no Host", b"GET /v2 HTTP/1.1\r\n\r\n", {400}), ("two Hosts", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", {400}), ("two tokens", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n", {400}),
-            ("another Expect", post + b"Expect: magic\r\nContent-Length: 3\r\n\r\nabc", {417}), ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", {400, None}), ("no version", b"GET /v2\r\n\r\n", {400, 505, None}),
-            ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505, None}), ("a long header", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 60000 + b"\r\n\r\n", {413, 431, None}),
-            ("many headers", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20000 + b"\r\n", {413, 431, None}), ("a long path", b"GET /" + b"a" * 60000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", {414, 431, None}),
-            ("too large", post + b"Content-Length: 3000000\r\n\r\n" + bytes(3000000), {413}), ("too large, in chunks", post + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join([b"40000\r\n" + bytes(0x40000) + b"\r\n"] * 9) + b"0\r\n\r\n", {413}),
-            ("far too large", post + b"Content-Length: 99999999999\r\n\r\n", {413})):
+        ("two lengths", post + b"Content-Length: 3\r\nContent-Length: 5\r\n\r\nabcde", {400}),
+        ("two equal lengths", post + b"Content-Length: 3\r\nContent-Length: 3\r\n\r\nabc", {400}),
+        ("length of words", post + b"Content-Length: x\r\n\r\n", {400}),
+        ("length below 0", post + b"Content-Length: -1\r\n\r\n", {400}),
+        ("length beyond 64 bits", post + b"Content-Length: 99999999999999999999\r\n\r\n", {400, 413}),
+        ("length with a plus", post + b"Content-Length: +3\r\n\r\nabc", {400}),
+        ("a list of lengths", post + b"Content-Length: 3, 3\r\n\r\nabc", {400}),
+        ("hexadecimal", post + b"Content-Length: 0x3\r\n\r\nabc", {400}),
+        ("length and chunks", post + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {400}),
+        ("another encoding", post + b"Transfer-Encoding: gzip\r\n\r\n", {400, 501}),
+        ("two encodings", post + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", {400}),
+        ("a wrong chunk", post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", {400, None}),
+        ("an endless chunk", post + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffffff\r\n", {400, 413, None}),
+        ("no Host", b"GET /v2 HTTP/1.1\r\n\r\n", {400}),
+        ("two Hosts", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", {400}),
+        (
+            "two tokens",
+            b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n",
+            {400},
+        ),
+        ("another Expect", post + b"Expect: magic\r\nContent-Length: 3\r\n\r\nabc", {417}),
+        ("no HTTP", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", {400, None}),
+        ("no version", b"GET /v2\r\n\r\n", {400, 505, None}),
+        ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", {400, 505, None}),
+        ("a long header", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 60000 + b"\r\n\r\n", {413, 431, None}),
+        ("many headers", b"GET /v2 HTTP/1.1\r\nHost: localhost\r\n" + b"X: y\r\n" * 20000 + b"\r\n", {413, 431, None}),
+        ("a long path", b"GET /" + b"a" * 60000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", {414, 431, None}),
+        ("too large", post + b"Content-Length: 3000000\r\n\r\n" + bytes(3000000), {413}),
+        (
+            "too large, in chunks",
+            post
+            + b"Transfer-Encoding: chunked\r\n\r\n"
+            + b"".join([b"40000\r\n" + bytes(0x40000) + b"\r\n"] * 9)
+            + b"0\r\n\r\n",
+            {413},
+        ),
+        ("far too large", post + b"Content-Length: 99999999999\r\n\r\n", {413}),
+    ):
         a = s.raw(data, close=True)
         check(f"{what}: {statuses}", (a.status if a else None) in statuses, a and (a.status, a.body[:200]))
-    check("chunks", s.raw(post + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(picture()) + picture() + b"\r\n0\r\n\r\n").status == 200)
+    check(
+        "chunks",
+        s.raw(
+            post + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n" % len(picture()) + picture() + b"\r\n0\r\n\r\n"
+        ).status
+        == 200,
+    )
     with s.connect() as c:
-        c.sendall(request("POST", "/classify", picture())[:-len(picture())].replace(b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"))
+        c.sendall(
+            request("POST", "/classify", picture())[: -len(picture())].replace(
+                b"\r\n\r\n", b"\r\nExpect: 100-continue\r\n\r\n"
+            )
+        )
         check("100 Continue", c.recv(25).startswith(b"HTTP/1.1 100"))
         c.sendall(picture())
         check("    and the answer", answer(c).status == 200)
-    check("refused without a body", s.raw(request("POST", "/classify", b"", Expect="100-continue", Content_Length=3000000)).status == 413)
-    time.sleep(.1)  # those above that were cut are counted by then
+    check(
+        "refused without a body",
+        s.raw(request("POST", "/classify", b"", Expect="100-continue", Content_Length=3000000)).status == 413,
+    )
+    time.sleep(0.1)  # those above that were cut are counted by then
     before = s.metrics()
     for part in (request("POST", "/classify", body)[:-50], request("POST", "/classify", body)[:30], b""):
         with s.connect() as c:
@@ -286,7 +674,7 @@ def bad_http():
     end = time.monotonic() + 10
     name = f'kitfox_requests_failure_total{{model="{MODEL}",cause="gone"}}'
     while s.metrics()[name] == before[name] and time.monotonic() < end:
-        time.sleep(.02)
+        time.sleep(0.02)
     check("a body that ends early is counted", s.metrics()[name] > before[name], s.metrics()[name])
     check("and it goes on", s.json("GET", "/v2/health/ready")[0] == 200)
 
@@ -300,20 +688,48 @@ def who_may_ask(folder):
         key = {"Authorization": "Bearer correct-horse-battery"}
         here = f"localhost:{s.port}"
         for what, path, headers, status in (
-                ("page", "/", {}, 200), ("/docs", "/docs", {}, 200), ("live", "/v2/health/live", {}, 200), ("ready", "/v2/health/ready", {}, 200),
-                ("/v2", "/v2", {}, 401), ("metrics", "/metrics", {}, 401), ("model", f"/v2/models/{MODEL}", {}, 401), ("profile", f"/profile/{MODEL}", {}, 401), ("no such path", "/x", {}, 401),
-                ("token", "/v2", key, 200), ("another", "/v2", {"Authorization": "Bearer correct-horse-batterx"}, 401), ("shorter", "/v2", {"Authorization": "Bearer correct"}, 401),
-                ("longer", "/v2", {"Authorization": "Bearer correct-horse-battery!"}, 401), ("twice", "/v2", {"Authorization": "Bearer " + "correct-horse-battery" * 2}, 401), ("empty", "/v2", {"Authorization": "Bearer "}, 401),
-                ("Basic", "/v2", {"Authorization": "Basic correct-horse-battery"}, 401), ("in small letters", "/v2", {"Authorization": "bearer correct-horse-battery"}, 200),
-                ("Host with port", "/v2", {**key, "Host": here}, 200), ("address", "/v2", {**key, "Host": "127.0.0.1:80"}, 200), ("IPv6", "/v2", {**key, "Host": "[::1]:8000"}, 200),
-                ("a name that was given", "/v2", {**key, "Host": "Cats.Example:8000"}, 200), ("rebinding", "/v2", {**key, "Host": "evil.example"}, 403), ("rebinding, page", "/", {"Host": "evil.example"}, 403),
-                ("localhost.evil", "/v2", {**key, "Host": "localhost.evil.example"}, 403), ("127.0.0.1.evil", "/v2", {**key, "Host": "127.0.0.1.evil.example"}, 403),
-                ("own origin", "/v2", {**key, "Host": here, "Origin": "http://" + here}, 200), ("another port", "/v2", {**key, "Host": here, "Origin": "http://localhost:3000"}, 403),
-                ("another site", "/v2", {**key, "Host": here, "Origin": "http://evil.example"}, 403), ("null", "/v2", {**key, "Host": here, "Origin": "null"}, 403),
-                ("cross-site", "/v2", {**key, "Sec_Fetch_Site": "cross-site"}, 403), ("same-site", "/v2", {**key, "Sec_Fetch_Site": "same-site"}, 403), ("same-origin", "/v2", {**key, "Sec_Fetch_Site": "same-origin"}, 200),
-                ("typed in", "/v2", {**key, "Sec_Fetch_Site": "none"}, 200), ("a link to the page", "/", {"Sec_Fetch_Site": "cross-site"}, 200), ("a link to metrics", "/metrics", {**key, "Sec_Fetch_Site": "cross-site"}, 403)):
+            ("page", "/", {}, 200),
+            ("/docs", "/docs", {}, 200),
+            ("live", "/v2/health/live", {}, 200),
+            ("ready", "/v2/health/ready", {}, 200),
+            ("/v2", "/v2", {}, 401),
+            ("metrics", "/metrics", {}, 401),
+            ("model", f"/v2/models/{MODEL}", {}, 401),
+            ("profile", f"/profile/{MODEL}", {}, 401),
+            ("no such path", "/x", {}, 401),
+            ("token", "/v2", key, 200),
+            ("another", "/v2", {"Authorization": "Bearer correct-horse-batterx"}, 401),
+            ("shorter", "/v2", {"Authorization": "Bearer correct"}, 401),
+            ("longer", "/v2", {"Authorization": "Bearer correct-horse-battery!"}, 401),
+            ("twice", "/v2", {"Authorization": "Bearer " + "correct-horse-battery" * 2}, 401),
+            ("empty", "/v2", {"Authorization": "Bearer "}, 401),
+            ("Basic", "/v2", {"Authorization": "Basic correct-horse-battery"}, 401),
+            ("in small letters", "/v2", {"Authorization": "bearer correct-horse-battery"}, 200),
+            ("Host with port", "/v2", {**key, "Host": here}, 200),
+            ("address", "/v2", {**key, "Host": "127.0.0.1:80"}, 200),
+            ("IPv6", "/v2", {**key, "Host": "[::1]:8000"}, 200),
+            ("a name that was given", "/v2", {**key, "Host": "Cats.Example:8000"}, 200),
+            ("rebinding", "/v2", {**key, "Host": "evil.example"}, 403),
+            ("rebinding, page", "/", {"Host": "evil.example"}, 403),
+            ("localhost.evil", "/v2", {**key, "Host": "localhost.evil.example"}, 403),
+            ("127.0.0.1.evil", "/v2", {**key, "Host": "127.0.0.1.evil.example"}, 403),
+            ("own origin", "/v2", {**key, "Host": here, "Origin": "http://" + here}, 200),
+            ("another port", "/v2", {**key, "Host": here, "Origin": "http://localhost:3000"}, 403),
+            ("another site", "/v2", {**key, "Host": here, "Origin": "http://evil.example"}, 403),
+            ("null", "/v2", {**key, "Host": here, "Origin": "null"}, 403),
+            ("cross-site", "/v2", {**key, "Sec_Fetch_Site": "cross-site"}, 403),
+            ("same-site", "/v2", {**key, "Sec_Fetch_Site": "same-site"}, 403),
+            ("same-origin", "/v2", {**key, "Sec_Fetch_Site": "same-origin"}, 200),
+            ("typed in", "/v2", {**key, "Sec_Fetch_Site": "none"}, 200),
+            ("a link to the page", "/", {"Sec_Fetch_Site": "cross-site"}, 200),
+            ("a link to metrics", "/metrics", {**key, "Sec_Fetch_Site": "cross-site"}, 403),
+        ):
             a = s.ask("GET", path, **{name.replace("-", "_"): value for name, value in headers.items()})
-            check(f"{what}: {status}", a.status == status and ("www-authenticate" in a.headers) == (status == 401), (a.status, a.body[:200]))
+            check(
+                f"{what}: {status}",
+                a.status == status and ("www-authenticate" in a.headers) == (status == 401),
+                (a.status, a.body[:200]),
+            )
         a = s.ask("POST", "/classify", picture(), Origin="http://evil.example", Content_Type="text/plain")
         check("a form of another site", a.status == 403)
         check("a body without a token", s.ask("POST", "/classify", picture()).status == 401)
@@ -324,7 +740,19 @@ def queue_and_time():
     """One worker, room for one: more are refused at once; what waited too long is not computed."""
     with Server("--threads", "1", "--queue", "1", "--log", "none", "--max-body", "64M") as s:
         many = bytes(256 * NUMBERS)
-        body, headers = binary({"inputs": [{"name": "data", "shape": [256, SIDE, SIDE, 3], "datatype": "UINT8", "parameters": {"binary_data_size": len(many)}}]}, many)
+        body, headers = binary(
+            {
+                "inputs": [
+                    {
+                        "name": "data",
+                        "shape": [256, SIDE, SIDE, 3],
+                        "datatype": "UINT8",
+                        "parameters": {"binary_data_size": len(many)},
+                    }
+                ]
+            },
+            many,
+        )
         data, got = request("POST", INFER, body, **headers), []
         threads = [threading.Thread(target=lambda: got.append(s.raw(data))) for _ in range(6)]
         for t in threads:
@@ -332,14 +760,44 @@ def queue_and_time():
         for t in threads:
             t.join()
         full = [a for a in got if a.status == 503]
-        check("some are computed, some refused", {a.status for a in got} == {200, 503} and len(full) >= 2, [a.status for a in got])
-        check("Retry-After", all(a.headers["retry-after"] == "1" and says(a.json()["error"], "queue") for a in full), [a.headers for a in full])
+        check(
+            "some are computed, some refused",
+            {a.status for a in got} == {200, 503} and len(full) >= 2,
+            [a.status for a in got],
+        )
+        check(
+            "Retry-After",
+            all(a.headers["retry-after"] == "1" and says(a.json()["error"], "queue") for a in full),
+            [a.headers for a in full],
+        )
         m = s.metrics()
-        check("counted to the model", m[f'kitfox_requests_failure_total{{model="{MODEL}",cause="queue_full"}}'] == len(full) and m[f'kitfox_requests_success_total{{model="{MODEL}"}}'] == 6 - len(full)
-              and m[f'nv_inference_count{{model="{MODEL}",version="1"}}'] == 256 * (6 - len(full)), m)
-        body, headers = binary({"parameters": {"timeout": 3000}, "inputs": [{"name": "data", "shape": [256, SIDE, SIDE, 3], "datatype": "UINT8", "parameters": {"binary_data_size": len(many)}}]}, many)
+        check(
+            "counted to the model",
+            m[f'kitfox_requests_failure_total{{model="{MODEL}",cause="queue_full"}}'] == len(full)
+            and m[f'kitfox_requests_success_total{{model="{MODEL}"}}'] == 6 - len(full)
+            and m[f'nv_inference_count{{model="{MODEL}",version="1"}}'] == 256 * (6 - len(full)),
+            m,
+        )
+        body, headers = binary(
+            {
+                "parameters": {"timeout": 3000},
+                "inputs": [
+                    {
+                        "name": "data",
+                        "shape": [256, SIDE, SIDE, 3],
+                        "datatype": "UINT8",
+                        "parameters": {"binary_data_size": len(many)},
+                    }
+                ],
+            },
+            many,
+        )
         a = s.ask("POST", INFER, body, **headers)
-        check("time is over between images", a.status == 504 and says(a.json()["error"], "time .. of its 256 images"), a.body[:200])
+        check(
+            "time is over between images",
+            a.status == 504 and says(a.json()["error"], "time .. of its 256 images"),
+            a.body[:200],
+        )
     with Server("--threads", "1", "--timeout", "20", "--log", "none", "--max-body", "64M") as s:
         check("--timeout", s.raw(data).status == 504)
 
@@ -361,7 +819,7 @@ def slow_clients():
                 try:
                     if name in ("headers", "body"):
                         c.send(b"X")
-                    c.settimeout(.02)
+                    c.settimeout(0.02)
                     if c.recv(1000) == b"":
                         ended[name] = time.monotonic() - began
                 except TimeoutError:
@@ -369,9 +827,13 @@ def slow_clients():
                 except OSError:
                     ended[name] = time.monotonic() - began
         for name, c in clients.items():
-            check(f"{name}: cut", .9 < ended.get(name, 99) < 20, ended)
+            check(f"{name}: cut", 0.9 < ended.get(name, 99) < 20, ended)
             c.close()
-        check("and it goes on", s.json("GET", "/v2/health/ready")[0] == 200 and s.metrics()["kitfox_connections"] <= 2, s.metrics())
+        check(
+            "and it goes on",
+            s.json("GET", "/v2/health/ready")[0] == 200 and s.metrics()["kitfox_connections"] <= 2,
+            s.metrics(),
+        )
 
 
 @case
@@ -382,35 +844,73 @@ def signals(folder):
     check("import", run("import", os.path.join(ROOT, "data", "everyday10.safetensors"), "-o", everyday)[0] == 0)
     with Server(model, everyday, "--threads", "1", "--log", "json", "--max-body", "64M") as s:
         check("version", s.json("GET", "/v2/models/m")[1]["parameters"]["loads"] == 1)
-        for name, source, loads, text in (("the same", model, 2, "m loaded again"), ("a broken one", os.path.join(ROOT, "meson.build"), 2, "m stays as it was"), ("another", everyday, 3, "m loaded again")):
+        for name, source, loads, text in (
+            ("the same", model, 2, "m loaded again"),
+            ("a broken one", os.path.join(ROOT, "meson.build"), 2, "m stays as it was"),
+            ("another", everyday, 3, "m loaded again"),
+        ):
             if source != model:
                 shutil.copy(source, model)
             s.process.send_signal(signal.SIGHUP)
             end = time.monotonic() + 30
             last = {"m": loads, "e": loads + (loads == 2 and name != "the same")}
-            while time.monotonic() < end and (s.json("GET", "/v2/models/e")[1]["parameters"]["loads"] < last["e"] + (name == "another") or s.json("GET", "/v2/models/m")[1]["parameters"]["loads"] < loads):
-                time.sleep(.02)
-            check(f"SIGHUP, {name}", s.json("GET", "/v2/models/m")[1]["parameters"]["loads"] == loads, s.json("GET", "/v2/models/m"))
-        check("the new one answers, at its old URL", s.ask("POST", "/classify/m", picture()).json()["pictures"][0]["top"][0]["label"] == "frog"
-              and s.json("GET", "/v2/models/m/versions/1")[0] == 200)
+            while time.monotonic() < end and (
+                s.json("GET", "/v2/models/e")[1]["parameters"]["loads"] < last["e"] + (name == "another")
+                or s.json("GET", "/v2/models/m")[1]["parameters"]["loads"] < loads
+            ):
+                time.sleep(0.02)
+            check(
+                f"SIGHUP, {name}",
+                s.json("GET", "/v2/models/m")[1]["parameters"]["loads"] == loads,
+                s.json("GET", "/v2/models/m"),
+            )
+        check(
+            "the new one answers, at its old URL",
+            s.ask("POST", "/classify/m", picture()).json()["pictures"][0]["top"][0]["label"] == "frog"
+            and s.json("GET", "/v2/models/m/versions/1")[0] == 200,
+        )
         many = bytes(256 * NUMBERS)
-        body, headers = binary({"inputs": [{"name": "data", "shape": [256, SIDE, SIDE, 3], "datatype": "UINT8", "parameters": {"binary_data_size": len(many)}}]}, many)
+        body, headers = binary(
+            {
+                "inputs": [
+                    {
+                        "name": "data",
+                        "shape": [256, SIDE, SIDE, 3],
+                        "datatype": "UINT8",
+                        "parameters": {"binary_data_size": len(many)},
+                    }
+                ]
+            },
+            many,
+        )
         with s.connect() as c, s.connect() as kept:
             kept.sendall(request("GET", "/v2/health/ready"))
             check("ready before", answer(kept).status == 200)
             c.sendall(request("POST", "/v2/models/e/infer", body, **headers))
             while not s.metrics()["kitfox_connections"]:
                 pass
-            time.sleep(.05)
+            time.sleep(0.05)
             s.process.send_signal(signal.SIGTERM)
             a = answer(c)
             check("SIGTERM: what runs is answered", a is not None and a.status == 200)
         check("exit status", s.end() == 0, s.log)
     lines = [json.loads(line) for line in s.log.splitlines() if line.startswith("{")]
-    check("the log: a line a request", any(r["path"] == "/classify/m" and r["status"] == 200 and r["pictures"] == 1 and r["peer"] == "127.0.0.1" for r in lines), s.log[:500])
+    check(
+        "the log: a line a request",
+        any(
+            r["path"] == "/classify/m" and r["status"] == 200 and r["pictures"] == 1 and r["peer"] == "127.0.0.1"
+            for r in lines
+        ),
+        s.log[:500],
+    )
     with open(os.path.join(ROOT, "docs", "kitfox.schema.json")) as f:
         schema = json.load(f)["$defs"]
-    check("    as the schema has it", all(set(r) == set(schema["request"]["required"]) for r in lines) and set(s.start) == set(schema["serve"]["required"]), lines[0])
+    check(
+        "    as the schema has it",
+        all(set(r) == set(schema["request"]["required"]) for r in lines)
+        and set(s.start) == set(schema["serve"]["required"]),
+        lines[0],
+    )
     check("    and the reloads", "m loaded again" in s.log and "m stays as it was" in s.log, s.log[-600:])
     with Server("--log", "text") as s:
         s.raw(b"GET /a%0Aforged%20line HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -428,25 +928,59 @@ def repository(folder):
     shutil.copy(os.path.join(ROOT, "meson.build"), os.path.join(models, "ignored.txt"))
     with Server("--repository", models, "--repository-calls", "--log", "none") as s:
         index = {m["name"]: m for m in s.json("POST", "/v2/repository/index")[1]}
-        check("index", set(index) == {"a", "broken"} and index["a"]["state"] == "READY" and index["broken"]["state"] == "UNAVAILABLE" and index["broken"]["reason"], index)
+        check(
+            "index",
+            set(index) == {"a", "broken"}
+            and index["a"]["state"] == "READY"
+            and index["broken"]["state"] == "UNAVAILABLE"
+            and index["broken"]["reason"],
+            index,
+        )
         check("no folder in a reason", folder not in index["broken"]["reason"], index)
-        check("only those that are ready", [m["name"] for m in s.json("POST", "/v2/repository/index", {"ready": True})[1]] == ["a"])
+        check(
+            "only those that are ready",
+            [m["name"] for m in s.json("POST", "/v2/repository/index", {"ready": True})[1]] == ["a"],
+        )
         check("ready", s.json("GET", "/v2/health/ready")[0] == 200)
-        check("not loaded", s.json("GET", "/v2/models/broken")[0] == 503 and s.json("GET", "/v2/models/broken/ready")[0] == 503)
-        check("unload", s.json("POST", "/v2/repository/models/a/unload", {"parameters": {"unload_dependents": False}})[0] == 200 and s.json("GET", "/v2/models/a")[0] == 503)
+        check(
+            "not loaded",
+            s.json("GET", "/v2/models/broken")[0] == 503 and s.json("GET", "/v2/models/broken/ready")[0] == 503,
+        )
+        check(
+            "unload",
+            s.json("POST", "/v2/repository/models/a/unload", {"parameters": {"unload_dependents": False}})[0] == 200
+            and s.json("GET", "/v2/models/a")[0] == 503,
+        )
         check("none is left: not ready", s.json("GET", "/v2/health/ready")[0] == 503)
-        check("load", s.json("POST", "/v2/repository/models/a/load")[0] == 200 and s.json("GET", "/v2/models/a")[1]["parameters"]["loads"] == 2)
+        check(
+            "load",
+            s.json("POST", "/v2/repository/models/a/load")[0] == 200
+            and s.json("GET", "/v2/models/a")[1]["parameters"]["loads"] == 2,
+        )
         shutil.copy(os.path.join(golden, "verified_int8_v1.kfx"), os.path.join(models, "late.kfx"))
-        check("a file that came later", s.json("POST", "/v2/repository/models/late/load")[0] == 200 and s.json("GET", "/v2/models/late")[0] == 200)
+        check(
+            "a file that came later",
+            s.json("POST", "/v2/repository/models/late/load")[0] == 200 and s.json("GET", "/v2/models/late")[0] == 200,
+        )
         check("its counters", 'kitfox_requests_success_total{model="late"}' in s.metrics())
         status, a = s.json("POST", "/v2/repository/models/broken/load")
         check("a broken one", status == 400 and a["error"] and folder not in a["error"], (status, a))
         for name in ("none", "..%2Fa", "%2e%2e%2Fmodels%2Fa", "a.kfx", "ignored", "%00a"):
             check(f"load {name}: 404", s.json("POST", f"/v2/repository/models/{name}/load")[0] == 404)
-        for body in ({"parameters": {"config": "{}"}}, {"parameters": {"file:1/model.onnx": "AAAA"}}, {"parameters": [1]}, [1], "x"):
+        for body in (
+            {"parameters": {"config": "{}"}},
+            {"parameters": {"file:1/model.onnx": "AAAA"}},
+            {"parameters": [1]},
+            [1],
+            "x",
+        ):
             check(f"refused: {json.dumps(body)[:40]}", s.json("POST", "/v2/repository/models/a/load", body)[0] == 400)
     with Server("--repository", models, "--log", "none") as s:
-        check("calls are off", s.json("POST", "/v2/repository/models/a/load")[0] == 403 and s.json("POST", "/v2/repository/models/a/unload")[0] == 403)
+        check(
+            "calls are off",
+            s.json("POST", "/v2/repository/models/a/load")[0] == 403
+            and s.json("POST", "/v2/repository/models/a/unload")[0] == 403,
+        )
 
 
 @case
@@ -462,11 +996,29 @@ def start_errors(folder):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         for args, code, text in (
-                (["-P", str(taken.getsockname()[1])], 1, f"127.0.0.1 port {taken.getsockname()[1]} .. another program .. --port"), (["--listen", "192.0.2.1"], 1, "192.0.2.1 .. no such address"),
-                (["--listen", "localhost"], 1, "--listen localhost .. address"), (["nothing.kfx"], 1, "nothing.kfx"), ([twin, "everyday10"], 1, "both models .. everyday10"), ([short], 1, "short"),
-                (["--token-file", short], 1, "short .. 16 to"), (["--token-file", folder + "/none"], 1, "none"), (["--tls-cert", pem], 2, "--tls-key"), (["--tls-cert", pem, "--tls-key", pem], 1, "--tls-cert"),
-                (["--tls-cert", folder + "/none", "--tls-key", pem], 1, "--tls-cert .. none"), (["--repository", folder + "/none"], 1, "--repository .. none"), (["--user", "no-such-user"], 1, "--user no-such-user"),
-                (["--port", "65536"], 2, "--port"), (["--queue", "0"], 2, "--queue"), (["--log", "xml"], 2, "--log xml"), (["--max-body", "0"], 2, "--max-body"), (["--header-timeout", "0"], 2, "--header-timeout")):
+            (
+                ["-P", str(taken.getsockname()[1])],
+                1,
+                f"127.0.0.1 port {taken.getsockname()[1]} .. another program .. --port",
+            ),
+            (["--listen", "192.0.2.1"], 1, "192.0.2.1 .. no such address"),
+            (["--listen", "localhost"], 1, "--listen localhost .. address"),
+            (["nothing.kfx"], 1, "nothing.kfx"),
+            ([twin, "everyday10"], 1, "both models .. everyday10"),
+            ([short], 1, "short"),
+            (["--token-file", short], 1, "short .. 16 to"),
+            (["--token-file", folder + "/none"], 1, "none"),
+            (["--tls-cert", pem], 2, "--tls-key"),
+            (["--tls-cert", pem, "--tls-key", pem], 1, "--tls-cert"),
+            (["--tls-cert", folder + "/none", "--tls-key", pem], 1, "--tls-cert .. none"),
+            (["--repository", folder + "/none"], 1, "--repository .. none"),
+            (["--user", "no-such-user"], 1, "--user no-such-user"),
+            (["--port", "65536"], 2, "--port"),
+            (["--queue", "0"], 2, "--queue"),
+            (["--log", "xml"], 2, "--log xml"),
+            (["--max-body", "0"], 2, "--max-body"),
+            (["--header-timeout", "0"], 2, "--header-timeout"),
+        ):
             got, out, err = run("serve", "-P", "0", *args)
             check("serve " + " ".join(args)[-50:], got == code and out == "" and says(err, text), (got, err))
 
@@ -490,6 +1042,7 @@ def swaps_under_load():
                     if a is None or a.status != 200 or a.json()["outputs"] != out:
                         wrong.append(a and (a.status, a.body[:200]))
             left[0] -= 1
+
         threads = [threading.Thread(target=client, args=(k,)) for k in range(4)]
         for t in threads:
             t.start()
@@ -502,8 +1055,13 @@ def swaps_under_load():
             t.join()
         check(f"100 answers, {swaps} swaps by call", not wrong, wrong[:3])
         m = s.metrics()
-        check("every request is counted once", m[f'kitfox_requests_success_total{{model="{MODEL}"}}'] == 108 + swaps and m[f'kitfox_pictures_total{{model="{MODEL}"}}'] == 108
-              and m[f'kitfox_request_duration_seconds_count{{model="{MODEL}"}}'] == 108 + swaps, m)
+        check(
+            "every request is counted once",
+            m[f'kitfox_requests_success_total{{model="{MODEL}"}}'] == 108 + swaps
+            and m[f'kitfox_pictures_total{{model="{MODEL}"}}'] == 108
+            and m[f'kitfox_request_duration_seconds_count{{model="{MODEL}"}}'] == 108 + swaps,
+            m,
+        )
         check("the end", s.end() == 0, s.log)
 
 
@@ -513,11 +1071,13 @@ def idle():
     with Server("--threads", "2", "--log", "none") as s, s.connect() as kept:
         kept.sendall(request("GET", "/v2"))
         answer(kept)
-        ticks = lambda: sum(map(int, open(f"/proc/{s.process.pid}/stat").read().rsplit(")", 1)[1].split()[11:13]))  # noqa: E731
+        ticks = lambda: sum(
+            map(int, open(f"/proc/{s.process.pid}/stat").read().rsplit(")", 1)[1].split()[11:13])
+        )  # noqa: E731
         threads = lambda: len(os.listdir(f"/proc/{s.process.pid}/task"))  # noqa: E731
         many = threads()
         before = ticks()
-        time.sleep(.5)
+        time.sleep(0.5)
         check("ticks", ticks() - before <= 1, (before, ticks()))
         for _ in range(20):
             s.ask("POST", "/classify", picture())

@@ -1,4 +1,5 @@
 """What the three stand-in modules share: a model by the board's path, NV12 frames in, float outputs out."""
+
 from __future__ import annotations
 
 import os
@@ -10,9 +11,11 @@ from .. import _pictures
 from .._call import ArgumentError, UnsupportedError, address, check, ffi, lib, new_error
 from .._model import Model, _head, compiled, load
 
-MACHINE_CODE = ("{}: this is machine code of the board's accelerator (a .bin of hb_mapper); a CPU cannot run it. Quantize "
-                "the float model with the same YAML (`kitfox quantize CONFIG.yaml`) and give the .kfx file, or put it "
-                "beside this one under the same stem")
+MACHINE_CODE = (
+    "{}: this is machine code of the board's accelerator (a .bin of hb_mapper); a CPU cannot run it. Quantize "
+    "the float model with the same YAML (`kitfox quantize CONFIG.yaml`) and give the .kfx file, or put it "
+    "beside this one under the same stem"
+)
 
 
 def open_model(path: Any) -> Model:
@@ -61,8 +64,9 @@ def types(model: Model, k: int) -> Tuple[str, str]:
 def frame_bytes(model: Model) -> int:
     width, height = size(model)
     if width % 2 or height % 2:
-        raise UnsupportedError(f"{model.name}: an NV12 frame needs even sides; this model takes {width}x{height}",
-                               "unsupported")
+        raise UnsupportedError(
+            f"{model.name}: an NV12 frame needs even sides; this model takes {width}x{height}", "unsupported"
+        )
     return width * height * 3 // 2
 
 
@@ -81,8 +85,10 @@ def run_nv12(model: Model, frame: Any) -> List[np.ndarray]:
     data = np.ascontiguousarray(frame).reshape(-1)
     width, height = size(model)
     if data.dtype != np.uint8 or data.size != frame_bytes(model):
-        raise ArgumentError(f"{data.size} elements of {data.dtype}; an NV12 frame of {width}x{height} is "
-                            f"{frame_bytes(model)} of uint8")
+        raise ArgumentError(
+            f"{data.size} elements of {data.dtype}; an NV12 frame of {width}x{height} is "
+            f"{frame_bytes(model)} of uint8"
+        )
     nv12, rgb, err = ffi.new("kf_nv12 *"), ffi.gc(ffi.new("kf_image *"), lib.kf_image_free), new_error()
     at = ffi.cast("uint8_t *", address(data))
     nv12.width, nv12.height, nv12.stride_y, nv12.stride_uv = width, height, width, width
@@ -92,7 +98,10 @@ def run_nv12(model: Model, frame: Any) -> List[np.ndarray]:
     out = np.empty(model.outputs[0].shape, np.float32)
     session = model._take()
     try:
-        check(lib.kf_session_run_rgb(session.c, rgb.pixels, rgb.stride, ffi.from_buffer("float[]", out), out.size, err), err)
+        check(
+            lib.kf_session_run_rgb(session.c, rgb.pixels, rgb.stride, ffi.from_buffer("float[]", out), out.size, err),
+            err,
+        )
     finally:
         model._give(session)
     return [out.reshape(four(out.shape))]
@@ -103,7 +112,9 @@ def run(model: Model, arrays: List[np.ndarray]) -> List[np.ndarray]:
     if len(arrays) == 1 and model.preprocess is not None and arrays[0].dtype == np.uint8:
         if arrays[0].size == frame_bytes(model):
             return run_nv12(model, arrays[0])
-    inputs = [np.ascontiguousarray(a).reshape(spec.shape) if a.size == np.prod(spec.shape) else a
-              for a, spec in zip(arrays, model.inputs)]
+    inputs = [
+        np.ascontiguousarray(a).reshape(spec.shape) if a.size == np.prod(spec.shape) else a
+        for a, spec in zip(arrays, model.inputs)
+    ]
     out = model.run(*inputs)
     return [a.reshape(four(a.shape)) for a in (out if isinstance(out, tuple) else (out,))]

@@ -1,11 +1,12 @@
 """Stands in for `bpu_infer_lib`: the calls of the zoo's notebooks, on a CPU.
 
-    inf = bpu_infer_lib.Infer(False)
-    inf.load_model("MobileNetV3_224x224_nv12.kfx")
-    inf.read_img_to_nv12("kit_fox.JPEG", 0)
-    inf.forward(more=True)
-    logits = inf.get_infer_res_np_float32(0)
+inf = bpu_infer_lib.Infer(False)
+inf.load_model("MobileNetV3_224x224_nv12.kfx")
+inf.read_img_to_nv12("kit_fox.JPEG", 0)
+inf.forward(more=True)
+logits = inf.get_infer_res_np_float32(0)
 """
+
 from __future__ import annotations
 
 import os
@@ -63,10 +64,17 @@ class Infer:
         self._fed, self._results = [None] * len(m.inputs), []
         pictures = m.preprocess is not None
         kind = "HB_DNN_IMG_TYPE_NV12" if pictures else "HB_DNN_TENSOR_TYPE_F32"
-        self.inputs = [_Tensor(i.name, _Properties(kind, "HB_DNN_LAYOUT_NCHW", _board.input_shape(m, k)))
-                       for k, i in enumerate(m.inputs)]
-        self.outputs = [_Tensor(o.name, _Properties("HB_DNN_TENSOR_TYPE_" + _board.types(m, k)[0], "HB_DNN_LAYOUT_NCHW",
-                                                    _board.four(o.shape))) for k, o in enumerate(m.outputs)]
+        self.inputs = [
+            _Tensor(i.name, _Properties(kind, "HB_DNN_LAYOUT_NCHW", _board.input_shape(m, k)))
+            for k, i in enumerate(m.inputs)
+        ]
+        self.outputs = [
+            _Tensor(
+                o.name,
+                _Properties("HB_DNN_TENSOR_TYPE_" + _board.types(m, k)[0], "HB_DNN_LAYOUT_NCHW", _board.four(o.shape)),
+            )
+            for k, o in enumerate(m.outputs)
+        ]
         return True
 
     def _ready(self, idx: int) -> None:
@@ -86,7 +94,11 @@ class Infer:
         self._ready(idx)
         data = np.asarray(array)
         shape = self._model.inputs[idx].shape
-        frame = data.dtype == np.uint8 and self._model.preprocess is not None and data.size == _board.frame_bytes(self._model)
+        frame = (
+            data.dtype == np.uint8
+            and self._model.preprocess is not None
+            and data.size == _board.frame_bytes(self._model)
+        )
         if not frame and data.size != int(np.prod(shape)):
             raise ArgumentError(f"{data.size} elements; input {idx} takes {list(shape)}")
         self._fed[idx] = data

@@ -1,9 +1,10 @@
 """Stands in for `hbm_runtime`: `HB_HBMRuntime` with its dictionaries, on a CPU.
 
-    runtime = HB_HBMRuntime("MobileNetV3_224x224_nv12.kfx")
-    name = runtime.model_names[0]
-    out = runtime.run({name: {runtime.input_names[name][0]: nv12}})[name]
+runtime = HB_HBMRuntime("MobileNetV3_224x224_nv12.kfx")
+name = runtime.model_names[0]
+out = runtime.run({name: {runtime.input_names[name][0]: nv12}})[name]
 """
+
 from __future__ import annotations
 
 import os
@@ -103,9 +104,11 @@ class HB_HBMRuntime:
         """In bytes, of dense arrays."""
 
         def strides(shape: List[int], n: int) -> List[int]:
-            return [n * int(np.prod(shape[k + 1:])) for k in range(len(shape))]
+            return [n * int(np.prod(shape[k + 1 :])) for k in range(len(shape))]
 
-        return self._all(lambda m: {i.name: strides(self._packed(m, i), 1 if m.preprocess is not None else 4) for i in m.inputs})
+        return self._all(
+            lambda m: {i.name: strides(self._packed(m, i), 1 if m.preprocess is not None else 4) for i in m.inputs}
+        )
 
     @property
     def input_descs(self) -> Dict[str, Dict[str, str]]:
@@ -119,8 +122,9 @@ class HB_HBMRuntime:
     def sched_params(self) -> Dict[str, Any]:
         return self._all(lambda m: dict(self._scheduling))
 
-    def set_scheduling_params(self, priority: Any = None, bpu_cores: Any = None, custom_id: Any = None,
-                              device_id: Any = None) -> None:
+    def set_scheduling_params(
+        self, priority: Any = None, bpu_cores: Any = None, custom_id: Any = None, device_id: Any = None
+    ) -> None:
         """Kept and given back by `sched_params`; the accelerator's scheduling has no meaning on a CPU."""
         given = dict(priority=priority, bpu_cores=bpu_cores, custom_id=custom_id, device_id=device_id)
         self._scheduling.update({k: v for k, v in given.items() if v is not None})
@@ -145,7 +149,7 @@ class HB_HBMRuntime:
             return inputs
         if len(self._models) != 1:
             raise ArgumentError(f"{len(self._models)} models are loaded; give {{model: {{input: array}}}}")
-        (name, m), = self._models.items()
+        ((name, m),) = self._models.items()
         if isinstance(inputs, Mapping):
             return {name: inputs}
         if len(m.inputs) != 1:
