@@ -229,14 +229,22 @@ kf_status kf__eval_se_gate(const kf__eval *e) {
     return KF_OK;
 }
 
+/* The axis of a softmax has `len` elements; `outer` is the product of the extents before it, `inner` of those behind.
+ */
+static void around_axis(const kf__eval *e, size_t *outer, size_t *len, size_t *inner) {
+    const kf__shape *s = &e->in[0]->shape;
+    const int axis = e->n->attrs.axis < 0 ? e->n->attrs.axis + s->rank : e->n->attrs.axis;
+    *outer = *inner = 1, *len = (size_t)s->dim[axis];
+    for (int i = 0; i < axis; i++) *outer *= (size_t)s->dim[i];
+    for (int i = axis + 1; i < s->rank; i++) *inner *= (size_t)s->dim[i];
+}
+
 /* The largest value is subtracted first, so exp cannot overflow. */
 kf_status kf__eval_softmax(const kf__eval *e) {
     const kf__dense *x = e->in[0], *out = e->out;
-    int r = x->shape.rank, ax = e->n->attrs.axis < 0 ? e->n->attrs.axis + r : e->n->attrs.axis;
+    size_t outer, len, inner;
     KF_TRY(begin(e, e->n_in));
-    size_t outer = 1, inner = 1, len = (size_t)x->shape.dim[ax];
-    for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
-    for (int i = ax + 1; i < r; i++) inner *= (size_t)x->shape.dim[i];
+    around_axis(e, &outer, &len, &inner);
     const float *p = x->data;
     for (size_t o = 0; o < outer; o++)
         for (size_t j = 0; j < inner; j++) {
@@ -256,11 +264,9 @@ kf_status kf__eval_softmax(const kf__eval *e) {
 /* The logarithm of softmax, without the logarithm of a share that may be 0. */
 kf_status kf__eval_log_softmax(const kf__eval *e) {
     const kf__dense *x = e->in[0], *out = e->out;
-    int r = x->shape.rank, ax = e->n->attrs.axis < 0 ? e->n->attrs.axis + r : e->n->attrs.axis;
+    size_t outer, len, inner;
     KF_TRY(begin(e, e->n_in));
-    size_t outer = 1, inner = 1, len = (size_t)x->shape.dim[ax];
-    for (int i = 0; i < ax; i++) outer *= (size_t)x->shape.dim[i];
-    for (int i = ax + 1; i < r; i++) inner *= (size_t)x->shape.dim[i];
+    around_axis(e, &outer, &len, &inner);
     for (size_t row = 0; row < outer * inner; row++) {
         const size_t at = row / inner * len * inner + row % inner;
         const float *p = (const float *)x->data + at;
