@@ -269,11 +269,31 @@ static void count(exchange *x) {
     sv_log_request(x->h->log, &r, &x->answer, total);
 }
 
+enum { TIMING_BYTES = 160 };
+
+/* Server-Timing: how long the request waited for a worker, and what the worker did, in milliseconds. */
+static void write_timing(char text[static TIMING_BYTES], const sv_answer *a) {
+    const struct {
+        const char *name;
+        int64_t ns;
+    } PARTS[] = {{"queue", a->queue}, {"decode", a->decode}, {"compute", a->compute}, {"encode", a->encode}};
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++) {
+        long long us = PARTS[i].ns / 1000;
+        const char *comma = i ? ", " : "";
+        int n =
+            snprintf(text + at, TIMING_BYTES - at, "%s%s;dur=%lld.%03lld", comma, PARTS[i].name, us / 1000, us % 1000);
+        if (n < 0 || (size_t)n >= TIMING_BYTES - at) return;
+        at += (size_t)n;
+    }
+}
+
 /* False: one of them has no memory, and an answer without it would mean something else. */
 static bool add_headers(const exchange *x, struct MHD_Response *r) {
     const sv_mhd *m = &x->h->mhd;
     const sv_answer *a = &x->answer;
-    char length[32], seconds[32];
+    char length[32], seconds[32], timing[TIMING_BYTES] = "";
+    if (x->computed && a->compute > 0) write_timing(timing, a);
     snprintf(length, sizeof length, "%zu", a->json_bytes);
     snprintf(seconds, sizeof seconds, "%d", a->retry_after);
     const struct {
@@ -290,6 +310,7 @@ static bool add_headers(const exchange *x, struct MHD_Response *r) {
         {a->borrowed, "Referrer-Policy", "no-referrer"},
         {a->json_bytes > 0, "Inference-Header-Content-Length", length},
         {a->retry_after > 0, "Retry-After", seconds},
+        {*timing != 0, "Server-Timing", timing},
         {a->status == 401, "WWW-Authenticate", "Bearer"},
         {a->allow != NULL, "Allow", a->allow},
         {atomic_load(&x->h->service->draining), "Connection", "close"},

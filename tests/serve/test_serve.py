@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -770,6 +771,10 @@ def queue_and_time():
             all(a.headers["retry-after"] == "1" and says(a.json()["error"], "queue") for a in full),
             [a.headers for a in full],
         )
+        timing = next(a for a in got if a.status == 200).headers["server-timing"]
+        names = ("queue", "decode", "compute", "encode")
+        parts = re.fullmatch(", ".join(name + r";dur=(\d+\.\d{3})" for name in names), timing)
+        check("Server-Timing", parts and float(parts[3]) > 0, timing)
         m = s.metrics()
         check(
             "counted to the model",
@@ -793,6 +798,7 @@ def queue_and_time():
             many,
         )
         a = s.ask("POST", INFER, body, **headers)
+        check("no Server-Timing where nothing was computed", "server-timing" not in full[0].headers, full[0].headers)
         check(
             "time is over between images",
             a.status == 504 and says(a.json()["error"], "time .. of its 256 images"),
