@@ -2,7 +2,8 @@
  * Closed loop: a connection sends the next request when it has the answer. Open loop: requests are due at the times of
  * a Poisson process, whatever the server does, and a request's time counts from when it was due.
  * usage: serve_load PORT CONNECTIONS REQUESTS RATE SEED OUT REQUEST_FILE...
- * RATE: requests a second, 0: closed loop. OUT gets a line "due seconds" a request. A line of JSON sums up. */
+ * RATE: requests a second, 0: closed loop. OUT gets a line "due seconds worked" for each request; `worked` is what the
+ * server says in Server-Timing, without its wait for a worker (0: it does not say). A line of JSON sums up. */
 #include <arpa/inet.h>
 #include <math.h>
 #include <netinet/tcp.h>
@@ -31,7 +32,7 @@ static struct {
     int port;
     long requests;
     double rate, begin;
-    double *due, *took; /* seconds; due: since the begin */
+    double *due, *took, *worked; /* seconds; due: since the begin */
     message *files;
     int n_files;
     atomic_long next, failed;
@@ -79,8 +80,17 @@ static long content_length(const char *head) {
     return 0;
 }
 
+/* Seconds of all parts of the answer's Server-Timing but `queue`. */
+static double worked_seconds(const char *head) {
+    const char *line = strcasestr(head, "\r\nserver-timing:"), *end = line ? strstr(line + 2, "\r\n") : NULL;
+    double ms = 0;
+    for (const char *at = line; at && (at = strstr(at, ";dur=")) && (!end || at < end); at += 5)
+        if (strncmp(at - 5, "queue", 5) != 0) ms += atof(at + 5);
+    return ms / 1e3;
+}
+
 /* One answer to its end; true: its status is 200. */
-static bool take_answer(int fd) {
+static bool take_answer(int fd, double *worked) {
     char head[MAX_HEAD + 1], *end;
     size_t have = 0;
     do {
@@ -92,6 +102,7 @@ static bool take_answer(int fd) {
     } while (!end && have < MAX_HEAD);
     if (!end) die("head");
     *end = 0;
+    *worked = worked_seconds(head);
     long left = content_length(head) - (long)(have - (size_t)(end + 4 - head));
     while (left > 0) {
         char body[4096];
@@ -113,7 +124,7 @@ static void *talk(void *user) {
             sleep_until(start);
         } else load.due[i] = start - load.begin;
         put_all(fd, &load.files[i % load.n_files]);
-        if (!take_answer(fd)) atomic_fetch_add(&load.failed, 1);
+        if (!take_answer(fd, &load.worked[i])) atomic_fetch_add(&load.failed, 1);
         load.took[i] = now() - start;
     }
     close(fd);
@@ -152,7 +163,7 @@ static void report(const char *out, double wall) {
     long n = load.requests;
     FILE *f = fopen(out, "w");
     if (!f) die(out);
-    for (long i = 0; i < n; i++) fprintf(f, "%.9f %.9f\n", load.due[i], load.took[i]);
+    for (long i = 0; i < n; i++) fprintf(f, "%.9f %.9f %.9f\n", load.due[i], load.took[i], load.worked[i]);
     if (fclose(f) != 0) die(out);
     qsort(load.took, (size_t)n, sizeof *load.took, ascending);
     getrusage(RUSAGE_SELF, &u);
@@ -173,8 +184,9 @@ int main(int argc, char **argv) {
     if (connections < 1 || connections > MAX_CONNECTIONS || load.requests < 1) return 2;
     load.due = calloc((size_t)load.requests, sizeof *load.due);
     load.took = calloc((size_t)load.requests, sizeof *load.took);
+    load.worked = calloc((size_t)load.requests, sizeof *load.worked);
     load.files = calloc((size_t)load.n_files, sizeof *load.files);
-    if (!load.due || !load.took || !load.files) die("memory");
+    if (!load.due || !load.took || !load.worked || !load.files) die("memory");
     for (int i = 0; i < load.n_files; i++) load.files[i] = read_file(argv[7 + i]);
     plan((uint64_t)atoll(argv[5]));
     load.begin = now() + (load.rate > 0 ? 0.05 : 0); /* threads are there before the first is due */
