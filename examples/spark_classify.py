@@ -12,6 +12,7 @@ import argparse
 import os
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 SCHEMA = ("path string, copy int, label string, class_index int, score float, top array<int>, error string, "
           "worker int, began double, ended double")
@@ -27,7 +28,7 @@ class Classifier:
         import pandas as pd
 
         model = loaded(self.model)
-        for batch in batches:
+        for batch in ahead(batches):
             began = time.time()
             found = list(model.classify_iter(batch["content"], k=self.top, threads=1, exif=self.exif))
             yield pd.DataFrame({
@@ -36,6 +37,15 @@ class Classifier:
                 "top": [[s.index for s in r] if r.ok else None for r in found],
                 "error": [None if r.ok else str(r.error) for r in found], "worker": os.getpid(), "began": began,
                 "ended": time.time()})
+
+
+def ahead(batches):
+    """The same batches. Spark sends the next one while this one is computed: a model at work holds no lock of Python."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, batches, None)
+            yield batch
 
 
 def loaded(path):
@@ -55,6 +65,8 @@ def session(master, memory="1g"):
     os.environ["OMP_NUM_THREADS"] = "1"
     return (SparkSession.builder.master(master).appName("kitfox").config("spark.ui.enabled", "false")
             .config("spark.ui.showConsoleProgress", "false")
+            # In local mode Java shares the cores with the workers: its second compiler alone takes 18 s of them.
+            .config("spark.driver.extraJavaOptions", "-XX:TieredStopAtLevel=1")
             .config("spark.driver.memory", memory).config("spark.driver.host", "127.0.0.1")
             .config("spark.driver.bindAddress", "127.0.0.1")
             .config("spark.sql.parquet.compression.codec", "gzip")  # needs no native library
