@@ -26,6 +26,7 @@ from ._call import (
     text as _text,
 )
 from ._model import Model, load
+from ._pictures import limit_pixels
 from ._results import Classification, ModelInfo, Preprocess, Score, Step, TensorInfo
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ __all__ = [
     "from_state_dict",
     "from_timm",
     "graph",
+    "limit_pixels",
     "load",
     "pull",
     "quantize",

@@ -154,6 +154,21 @@ def info(kind: str) -> Any:
     return room
 
 
+def whole(name: str, value: int) -> int:
+    """A limit or a count: 0 is the library's default."""
+    if value < 0:
+        raise ArgumentError(f"{name} {value}: 0 or more is needed")
+    return value
+
+
+def kind(scores: Optional[str]) -> Any:
+    """What `scores` means to C; 0 for None: as the file says."""
+    found, err = ffi.new("kf_scores_kind *"), new_error()
+    if scores is not None:
+        check(lib.kf_scores_kind_from_name(scores.encode(), found, err), err)
+    return found[0]
+
+
 def options(kind: str) -> Any:
     """Options with their defaults."""
     room = ffi.new(kind + " *")

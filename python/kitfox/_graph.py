@@ -5,7 +5,21 @@ from __future__ import annotations
 import os
 from typing import Any, Dict, Iterator, List, Optional, Sequence, TYPE_CHECKING, Tuple
 
-from ._call import ArgumentError, Watch, check, destroyed, ffi, info, lib, new_error, options, path_bytes, text
+from ._call import (
+    ArgumentError,
+    Watch,
+    check,
+    destroyed,
+    ffi,
+    info,
+    kind,
+    lib,
+    new_error,
+    options,
+    path_bytes,
+    text,
+    whole,
+)
 
 if TYPE_CHECKING:
     from ._model import Model
@@ -89,8 +103,11 @@ def graph(
     crop_mode: Optional[str] = None,
     interpolation: Optional[str] = None,
     color: Optional[str] = None,
+    pillow: Optional[str] = None,
     resize: int = 0,
     labels: Any = None,
+    scores: Optional[str] = None,
+    batch: int = 0,
     max_fold_bytes: int = 0,
 ) -> Graph:
     """Import an ONNX file or its bytes, a checkpoint of timm's or torchvision's MobileNetV3, or a compiled model.
@@ -98,25 +115,27 @@ def graph(
     Checkpoints are safetensors files, or files of `torch.save`, for which your own torch is used (`weights_only`).
     `input_shape` ("1x3x224x224") replaces a shape that the file leaves open; `arch` is a checkpoint's timm name.
     `preprocess` is a name whose published preprocessing is used; `mean`, `std`, `crop_pct`, `crop_mode`,
-    `interpolation`, `color` and `resize` replace single members, as the options of `kitfox import` do. `labels` is a
-    sequence of names, or a label file.
+    `interpolation`, `color`, `pillow` and `resize` replace single members, as the options of `kitfox import` do.
+    `labels` is a sequence of names, or a label file. `scores` says what output 0 means, as in `kitfox.load`. `batch` is
+    the first extent of the inputs, where an ONNX file fixes another one or leaves it free (0: as the file has it, 1
+    where it is free). `max_fold_bytes` bounds the constants that rewrites make (0: the library's limit).
 
     Errors: MissingFileError, FormatError, UnsupportedError (the text names the node), LimitError, ArgumentError.
     """
     from ._model import _head, find
     from ._torch import from_file, is_torch
 
-    members = dict(mean=mean, std=std, crop_pct=crop_pct, crop_mode=crop_mode, interpolation=interpolation, color=color)
+    members = dict(mean=mean, std=std, crop_pct=crop_pct, crop_mode=crop_mode, interpolation=interpolation)
+    members.update(color=color, pillow=pillow)
+    how = dict(input_shape=input_shape, preprocess=preprocess, scores=scores, batch=batch)
+    how["max_fold_bytes"] = max_fold_bytes
     memory = isinstance(model, (bytes, bytearray, memoryview))
     path = None if memory else find(model)
     if path is not None and is_torch(path, _head(path)):
-        return from_file(
-            path, arch, labels=labels, preprocess=preprocess, resize=resize, input_shape=input_shape, **members
-        )
+        return from_file(path, arch, how, members, resize, labels)
     held: List[Any] = []
     watch, out, err = Watch(), ffi.new("kf_graph **"), new_error()
-    o = import_options(watch, held, input_shape, arch, preprocess)
-    o.max_fold_bytes = max_fold_bytes
+    o = import_options(watch, held, arch=arch, **how)
     if path is None:
         data = ffi.from_buffer(model)
         status = lib.kf_graph_import_onnx_memory(data, len(data), o, out, err)
@@ -126,12 +145,21 @@ def graph(
 
 
 def import_options(
-    watch: Watch, held: List[Any], input_shape: Optional[str], arch: Optional[str], preprocess: Optional[str]
+    watch: Watch,
+    held: List[Any],
+    *,
+    input_shape: Optional[str] = None,
+    arch: Optional[str] = None,
+    preprocess: Optional[str] = None,
+    scores: Optional[str] = None,
+    batch: int = 0,
+    max_fold_bytes: int = 0,
 ) -> Any:
     """A kf_import_options; `held` keeps what it borrows."""
     o, err = options("kf_import_options"), new_error()
     given = [ffi.new("char[]", s.encode()) if s is not None else ffi.NULL for s in (input_shape, arch)]
     o.input_shape, o.arch = given
+    o.batch, o.max_fold_bytes, o.scores = whole("batch", batch), whole("max_fold_bytes", max_fold_bytes), kind(scores)
     o.notice, o.notice_user = lib.kf_py_message, watch.handle
     named = ffi.new("kf_preprocess *")
     held.extend((*given, named))

@@ -9,12 +9,17 @@ from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from ._call import Watch, check as _check, destroyed, ffi, info, lib, new_error, options, path_bytes, text
 from ._graph import import_options
-from ._model import Model, find, load
+from ._model import Model, find, in_memory, is_compiled, load
 from ._progress import Progress, end, follow
 
 
-def _model(model: Any, importing: Dict[str, Any]) -> Model:
-    return model if isinstance(model, Model) else load(model, **importing)
+def _model(model: Any, importing: Dict[str, Any], one: bool = False) -> Model:
+    """A model as it is, or loaded; `one` picture at a time, whatever batch an ONNX file fixes."""
+    if isinstance(model, Model):
+        return model
+    if one and not is_compiled(model, None if in_memory(model) else find(model)):
+        importing = {"batch": 1, **importing}
+    return load(model, **importing)
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,7 @@ def evaluate(
     so many, spread evenly. Pictures that cannot be read are counted in `failed`; `strict` makes the first one an error.
     The numbers are those of `kitfox eval`.
     """
-    m, function = _model(model, importing), follow(progress, "pictures")
+    m, function = _model(model, importing, one=True), follow(progress, "pictures")
     found: List[Prediction] = []
 
     def add(p: Any) -> None:
@@ -202,13 +207,15 @@ def compare(
     limit: int = 0,
     node_images: int = 20,
     threads: int = 0,
+    strict: bool = False,
     progress: Progress = None,
     **importing: Any,
 ) -> Comparison:
     """Run two models of one task over the pictures of a folder, sub-folders included; `a` is the reference.
 
     Labels come from its labels.csv or its class folders. `node_images` pictures are used to compare the models node by
-    node (0: not). The numbers are those of `kitfox compare`.
+    node (0: not). Pictures that cannot be read are counted in `skipped`, with a warning each; `strict` makes the first
+    one an error. The numbers are those of `kitfox compare`.
     """
     one, two, function = _model(a, importing), _model(b, importing), follow(progress, "pictures")
     models = one._open(), two._open()
@@ -222,7 +229,8 @@ def compare(
     watch.check(status, err, folder)
     o, w = options("kf_compare_options"), ffi.gc(info("kf_comparison"), lib.kf_comparison_free)
     o.labels, o.threads, o.node_images = labels, threads, node_images
-    o.progress, o.skipped, o.user = lib.kf_py_progress, lib.kf_py_message, watch.handle
+    o.progress, o.user = lib.kf_py_progress, watch.handle
+    o.skipped = ffi.NULL if strict else lib.kf_py_message
     try:
         watch.check(lib.kf_compare(models[0], models[1], samples, o, w, err), err, folder)
     finally:
@@ -261,11 +269,21 @@ class Check:
         )
 
 
-def check(path: Any, *, input_shape: Optional[str] = None) -> Check:
-    """One verdict for each node of an ONNX file, before anything is written."""
+def check(
+    path: Any,
+    *,
+    input_shape: Optional[str] = None,
+    arch: Optional[str] = None,
+    preprocess: Optional[str] = None,
+    scores: Optional[str] = None,
+    batch: int = 0,
+    max_fold_bytes: int = 0,
+) -> Check:
+    """One verdict for each node of an ONNX file, before anything is written. Keywords are those of `kitfox.graph`."""
     held: List[Any] = []
     out, err, watch = info("kf_check_result"), new_error(), Watch()
-    o = import_options(watch, held, input_shape, None, None)
+    how = dict(input_shape=input_shape, arch=arch, preprocess=preprocess, scores=scores, batch=batch)
+    o = import_options(watch, held, max_fold_bytes=max_fold_bytes, **how)
     status = lib.kf_check(path_bytes(path), o, out, err)
     if status and not out.n:
         _check(status, err, os.fsdecode(path))
@@ -301,8 +319,7 @@ def _rewrite(
     level: int,
     runs: int,
     form: str,
-    input_shape: Optional[str],
-    arch: Optional[str],
+    importing: Dict[str, Any],
     progress: Progress,
 ) -> Rewritten:
     function = follow(progress, "rewriting")
@@ -311,7 +328,7 @@ def _rewrite(
     qdq = ffi.new("kf_qdq_form *")
     _check(lib.kf_qdq_form_from_name(form.encode(), qdq, err), err)
     how.level, how.form, how.runs = level, qdq[0], runs
-    held.append(import_options(watch, held, input_shape, arch, None))
+    held.append(import_options(watch, held, **importing))
     setattr(how, "import", held[-1])  # borrowed, as every pointer in a structure is
     how.progress, how.user = lib.kf_py_progress, watch.handle
     path = find(model)
@@ -323,13 +340,23 @@ def _rewrite(
 
 
 def simplify(
-    model: Any, out: Any, *, runs: int = 3, input_shape: Optional[str] = None, progress: Progress = None
+    model: Any,
+    out: Any,
+    *,
+    runs: int = 3,
+    qdq: str = "exact",
+    input_shape: Optional[str] = None,
+    arch: Optional[str] = None,
+    max_fold_bytes: int = 0,
+    progress: Progress = None,
 ) -> Rewritten:
     """Write the ONNX file `out`, which computes the same as `model` with fewer nodes.
 
-    Both run on `runs` random inputs before anything is written.
+    Both run on `runs` random inputs before anything is written. `qdq` says how a quantized model is written: "exact"
+    (equal to the bit) or "scales" (as other toolchains read it). Further keywords are those of `kitfox.graph`.
     """
-    return _rewrite(model, out, lib.KF_OPTIMIZE_SIMPLIFY, runs, "exact", input_shape, None, progress)
+    importing = dict(input_shape=input_shape, arch=arch, max_fold_bytes=max_fold_bytes)
+    return _rewrite(model, out, lib.KF_OPTIMIZE_SIMPLIFY, runs, qdq, importing, progress)
 
 
 def export_onnx(
@@ -340,13 +367,15 @@ def export_onnx(
     qdq: str = "exact",
     input_shape: Optional[str] = None,
     arch: Optional[str] = None,
+    max_fold_bytes: int = 0,
     progress: Progress = None,
 ) -> Rewritten:
     """Write what compiles of `model` (ONNX, a checkpoint, a `.kfx` file) as an ONNX file.
 
-    `qdq` says how a quantized model is written: "exact" (equal to the bit) or "scales" (as other toolchains read it).
+    `runs`, `qdq` and further keywords are those of `kitfox.simplify`.
     """
-    return _rewrite(model, out, lib.KF_OPTIMIZE_FUSE, runs, qdq, input_shape, arch, progress)
+    importing = dict(input_shape=input_shape, arch=arch, max_fold_bytes=max_fold_bytes)
+    return _rewrite(model, out, lib.KF_OPTIMIZE_FUSE, runs, qdq, importing, progress)
 
 
 @dataclass(frozen=True)
@@ -370,9 +399,13 @@ class Verification:
         return f"{self.verdict}: {self.steps} steps, {self.exact} of them byte for byte"
 
 
-def verify(model: Any, *, threads: int = 0) -> Verification:
-    """Run the golden vector of a model file on this machine's kernels and compare every step."""
-    m, out, err = _model(model, {}), info("kf_verify_report"), new_error()
+def verify(model: Any, *, threads: int = 0, max_memory: int = 0, max_operations: int = 0) -> Verification:
+    """Run the golden vector of a model file on this machine's kernels and compare every step.
+
+    `max_memory` and `max_operations` are those of `kitfox.load`; a `Model` has its own.
+    """
+    m = _model(model, dict(max_memory=max_memory, max_operations=max_operations))
+    out, err = info("kf_verify_report"), new_error()
     c = m._open()  # its strings are those of the report
     _check(lib.kf_model_verify(c, threads, out, err), err)
     return Verification(
@@ -510,6 +543,10 @@ def pull(
     output: Any = None,
     sha256: Optional[str] = None,
     force: bool = False,
+    retries: int = 5,
+    wait: int = 1000,
+    timeout: int = 30,
+    slowest: int = 1024,
     progress: Progress = None,
 ) -> str:
     """Download published weights with their configuration; the path of the checkpoint, which `kitfox.load` takes.
@@ -517,25 +554,31 @@ def pull(
     They lie in the cache folder, or in `output`; what is there already is checked and not fetched again. `mirror` is an
     http, https or file URL that holds REPOSITORY/FILE or REPOSITORY/resolve/main/FILE. Neither file has its name before
     it is complete and checked. What a broken transfer left is gone on with by the next call. libcurl is used where the
-    machine has it, else Python's own client. Errors: ArgumentError (no such name), FileError (network, disk, other files
-    are there: `force`), FormatError (not what was promised), Cancelled.
+    machine has it, else Python's own client.
+
+    One file gets `retries` attempts; the pause before the second is `wait` milliseconds, and doubles. An attempt ends
+    after `timeout` seconds without a connection, or with less than `slowest` bytes per second.
+
+    Errors: ArgumentError (no such name), FileError (network, disk, other files are there: `force`), FormatError (not
+    what was promised), Cancelled.
     """
     function = follow(progress, name)
     try:
-        return _pulled(name, mirror, None if output is None else os.fsdecode(output), sha256, force, Watch(function))
+        o, held = options("kf_pull_options"), []
+        to = None if output is None else os.fsdecode(output)
+        for member, value in dict(mirror=mirror, output=to, sha256=sha256).items():
+            if value is not None:
+                held.append(ffi.new("char[]", os.fsencode(value)))
+                setattr(o, member, held[-1])
+        o.force, o.tries, o.wait_ms, o.timeout_s, o.slowest = int(force), retries, wait, timeout, slowest
+        return _pulled(name, o, Watch(function))
     finally:
         end(function)
 
 
-def _pulled(
-    name: str, mirror: Optional[str], output: Optional[str], sha256: Optional[str], force: bool, watch: Watch
-) -> str:
-    o, out, err, held = options("kf_pull_options"), info("kf_pull_result"), new_error(), []
-    for member, value in dict(mirror=mirror, output=output, sha256=sha256).items():
-        if value is not None:
-            held.append(ffi.new("char[]", os.fsencode(value)))
-            setattr(o, member, held[-1])
-    o.force = int(force)
+def _pulled(name: str, o: Any, watch: Watch) -> str:
+    out, err = info("kf_pull_result"), new_error()
+    _check(lib.kf_pull_options_check(o, err), err)
     o.progress, o.notice, o.user = lib.kf_py_progress64, lib.kf_py_message, watch.handle
     status = lib.kf_pull(name.encode(), o, out, err)
     if status == lib.KF_ERR_UNSUPPORTED and watch.raised is None:  # no libcurl
@@ -543,9 +586,7 @@ def _pulled(
         _check(lib.kf_weights_find(name.encode(), raw, err), err)
         from ._pull import download  # urllib takes longer to import than everything else
 
-        return download(
-            text(raw.name) or "", text(raw.repository) or "", text(raw.file) or "", mirror, output, sha256, force, watch
-        )
+        return download(text(raw.name) or "", text(raw.repository) or "", text(raw.file) or "", o, watch)
     try:
         watch.check(status, err)
         return text(out.file) or ""

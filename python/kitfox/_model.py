@@ -18,11 +18,13 @@ from ._call import (
     destroyed,
     ffi,
     info,
+    kind,
     lib,
     new_error,
     options,
     path_bytes,
     text,
+    whole,
 )
 from ._results import Classification, ModelInfo, Preprocess, Score, Step, TensorInfo
 
@@ -567,6 +569,16 @@ def compiled(path: str, head: bytes) -> bool:
     return path.endswith(".kfx") if kind == ffi.NULL else bool(kind.reads & lib.KF_FILE_KFX)
 
 
+def is_compiled(model: Any, path: Optional[str]) -> bool:
+    """Is it a compiled model, a file or its bytes? `path` is None for bytes."""
+    return compiled(path or "", bytes(model[:4096]) if path is None else _head(path))
+
+
+def in_memory(model: Any) -> bool:
+    """Is it the content of a file?"""
+    return isinstance(model, (bytes, bytearray, memoryview))
+
+
 def find(model: Any) -> str:
     """The path of a file, of the built-in model, or of weights that `pull` has fetched, by their name."""
     name = os.fsdecode(os.fspath(model))
@@ -591,14 +603,11 @@ def cache_folder(name: str) -> Optional[str]:
     return f"{home}/.cache/kitfox/weights/{name}" if home else None
 
 
-def _load_options(max_memory: int, max_operations: int, scores: Optional[str]) -> Any:
-    o, err = options("kf_model_options"), new_error()
-    o.max_model_bytes = o.max_session_bytes = max_memory
-    o.max_operations = max_operations
-    if scores is not None:
-        kind = ffi.new("kf_scores_kind *")
-        check(lib.kf_scores_kind_from_name(scores.encode(), kind, err), err)
-        o.scores = kind[0]
+def limits(max_memory: int, max_operations: int, scores: Optional[str] = None) -> Any:
+    """A kf_model_options."""
+    o = options("kf_model_options")
+    o.max_model_bytes = o.max_session_bytes = whole("max_memory", max_memory)
+    o.max_operations, o.scores = whole("max_operations", max_operations), kind(scores)
     return o
 
 
@@ -628,10 +637,10 @@ def load(
     """
     if not 0 <= threads <= 64:
         raise ArgumentError(f"threads {threads}: 0 to 64 is possible")
-    o, out, err = _load_options(max_memory, max_operations, scores), ffi.new("kf_model **"), new_error()
-    memory = isinstance(model, (bytes, bytearray, memoryview))
+    o, out, err = limits(max_memory, max_operations, scores), ffi.new("kf_model **"), new_error()
+    memory = in_memory(model)
     path = None if memory else find(model)
-    if compiled(path or "", bytes(model[:4096]) if memory else _head(path or "")):
+    if is_compiled(model, path):
         if importing:
             raise ArgumentError(
                 f"{path or 'the model'} is compiled already; {', '.join(sorted(importing))}: say it where "

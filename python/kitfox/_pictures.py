@@ -3,6 +3,7 @@
 A path, the bytes of a file, a PIL image, or a numpy array of uint8 in HWC order. Contiguous arrays are borrowed. Each
 function gives a `kf_image *` and what has to live as long as it is used.
 """
+
 from __future__ import annotations
 
 import os
@@ -17,6 +18,16 @@ def _options(exif: bool) -> Any:
     o = options("kf_image_options")
     o.no_exif = 0 if exif else 1
     return o
+
+
+def limit_pixels(most: int) -> None:
+    """Bound the pixels of a picture, width times height, for all that this process decodes from now on.
+
+    0: the library's limit again. More pixels are a LimitError. Call it before pictures are decoded: it is not thread
+    safe. ArgumentError: below 0, or over 2**32.
+    """
+    err = new_error()
+    check(lib.kf_image_limit(most, err), err)
 
 
 def from_path(path: Any, exif: bool) -> Tuple[Any, Any]:

@@ -16,11 +16,10 @@ import urllib.error
 import urllib.request
 from typing import Any, Dict, List, Optional, Tuple
 
-from ._call import ArgumentError, Cancelled, FileError, FormatError, LimitError, Watch
+from ._call import ArgumentError, Cancelled, FileError, FormatError, LimitError, Watch, ffi, text
 from ._model import cache_folder
 
 HUB = "https://huggingface.co"
-TRIES, WAIT, TIMEOUT = 5, 1.0, 30
 MOST = {"config.json": 1 << 20}
 MOST_WEIGHTS = 1 << 30
 
@@ -99,13 +98,13 @@ class _Part:
         if os.path.exists(self.tag):
             os.unlink(self.tag)
 
-    def attempt(self, opener: Any, redirects: _Redirects, watch: Watch) -> None:
+    def attempt(self, opener: Any, redirects: _Redirects, o: Any, watch: Watch) -> None:
         at, validator = self.begun() if self.url.startswith("http") else (0, "")
         request = urllib.request.Request(self.url, headers={"User-Agent": "kitfox", "Accept-Encoding": "identity"})
         if at:
             request.add_header("Range", f"bytes={at}-")
             request.add_header("If-Range", validator)
-        with opener.open(request, timeout=TIMEOUT) as answer:
+        with opener.open(request, timeout=o.timeout_s) as answer:
             self.linked = {**redirects.linked, **{k.lower(): v for k, v in answer.headers.items()}}
             if at and answer.status == 206:
                 if (
@@ -120,12 +119,18 @@ class _Part:
                 at = 0
                 self.begin(answer)
             length = answer.headers.get("Content-Length")
-            self.receive(answer, at, at + int(length) if length else 0, watch)
+            self.receive(answer, at, at + int(length) if length else 0, o, watch)
 
-    def receive(self, answer: Any, at: int, total: int, watch: Watch) -> None:
+    def receive(self, answer: Any, at: int, total: int, o: Any, watch: Watch) -> None:
+        begun, first = time.monotonic(), at
         while True:
             _tell(watch, at, total)
-            piece = answer.read(1 << 16)
+            piece = answer.read1(1 << 16)
+            passed = time.monotonic() - begun
+            if passed > o.timeout_s:
+                if at + len(piece) - first < o.slowest * passed:
+                    raise _Again(f"less than {o.slowest} bytes per second for {o.timeout_s} s")
+                begun, first = time.monotonic(), at + len(piece)
             if not piece:
                 break
             at += len(piece)
@@ -198,12 +203,12 @@ class _Missing(Exception):
     """The server has no such file."""
 
 
-def _fetch(part: _Part, watch: Watch) -> None:
-    wait = WAIT
-    for left in range(TRIES, 0, -1):
+def _fetch(part: _Part, o: Any, watch: Watch) -> None:
+    wait = o.wait_ms / 1000
+    for left in range(o.tries, 0, -1):
         opener, redirects = _opener(part.url)
         try:
-            part.attempt(opener, redirects, watch)
+            part.attempt(opener, redirects, o, watch)
             return
         except urllib.error.HTTPError as e:
             if e.code in (404, 410):
@@ -273,16 +278,15 @@ def _places(name: str, file: str, output: Optional[str]) -> Tuple[str, str]:
     return os.path.join(folder, file), os.path.join(folder, "config.json")
 
 
-def _bring(
-    path: str, name: str, repository: str, mirror: Optional[str], sha256: Optional[str], watch: Watch, parts: List[Any]
-) -> str:
+def _bring(path: str, name: str, repository: str, sha256: Optional[str], o: Any, watch: Watch, parts: List[Any]) -> str:
     """One file, from the hub's paths or a mirror's plain folders, still under its name as a part."""
+    mirror = text(o.mirror)
     base = (mirror or HUB).rstrip("/")
     for url in [f"{base}/{repository}/resolve/main/{name}"] + ([f"{base}/{repository}/{name}"] if mirror else []):
         part = _Part(path, url, MOST.get(name, MOST_WEIGHTS), sha256)
         parts.append(part)
         try:
-            _fetch(part, watch)
+            _fetch(part, o, watch)
         except _Missing:
             part.leave(False)
             continue
@@ -290,22 +294,10 @@ def _bring(
     raise FileError(f"{url}: the server has no such file; check the mirror")
 
 
-def download(
-    name: str,
-    repository: str,
-    file: str,
-    mirror: Optional[str],
-    output: Optional[str],
-    sha256: Optional[str],
-    force: bool,
-    watch: Watch,
-) -> str:
-    """Weights and configuration as a pair; the path of the weights."""
-    if mirror is not None and not mirror.startswith(("http://", "https://", "file://")):
-        raise ArgumentError(f"mirror {mirror}: an http://, https:// or file:// URL is needed")
-    if sha256 is not None and (len(sha256) != 64 or set(sha256) - set("0123456789abcdef")):
-        raise ArgumentError(f"sha256 {sha256}: 64 digits of 0 to 9 and a to f are needed")
-    path, config = _places(name, file, output)
+def download(name: str, repository: str, file: str, o: Any, watch: Watch) -> str:
+    """Weights and configuration as a pair, by a checked kf_pull_options; the path of the weights."""
+    sha256, force = text(o.sha256), o.force
+    path, config = _places(name, file, None if o.output == ffi.NULL else os.fsdecode(ffi.string(o.output)))
     keep = not force and os.path.isfile(config)
     if keep and not _is_of(repository, config):
         raise FileError(f"{config}: this configuration is of other weights; choose another output, or force")
@@ -319,11 +311,11 @@ def download(
     kept = False
     try:
         if not keep:
-            _bring(config, "config.json", repository, mirror, None, watch, parts)
+            _bring(config, "config.json", repository, None, o, watch, parts)
             if not _is_of(repository, parts[-1].part):
                 raise FormatError(f"{parts[-1].url}: this configuration is of other weights; check the mirror")
         settings = None if keep else parts[-1]
-        digest = _bring(path, file, repository, mirror, sha256, watch, parts)
+        digest = _bring(path, file, repository, sha256, o, watch, parts)
         if not _whole(parts[-1].part):
             raise FormatError(f"{parts[-1].url}: what arrived is not a complete safetensors file; try again later")
         if not force and os.path.isfile(path) and sha256_of(path) != digest:

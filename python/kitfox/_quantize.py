@@ -23,7 +23,8 @@ from ._call import (
     path_bytes,
     text,
 )
-from ._graph import Graph, graph
+from ._graph import Graph, graph, import_options
+from ._model import is_file, label_file, limits
 from ._progress import Progress, end, follow
 
 
@@ -90,13 +91,15 @@ class Samples:
         self.c: Any = ffi.NULL
         self.held: List[Any] = []
 
-    def read(self, folder: str, preprocess: Any, listed: Optional[str], limit: int, watch: Watch) -> None:
-        """The pictures and .npy files of a folder. Files that cannot be read are left out, with a warning each."""
+    def read(self, folder: str, preprocess: Any, listed: Optional[str], limit: int, strict: bool, watch: Watch) -> None:
+        """The pictures and .npy files of a folder. Files that cannot be read are left out, with a warning each, unless
+        `strict`: then the first one is an error."""
         err = new_error()
         name = ffi.NULL if listed is None else path_bytes(listed)
         self.c = ffi.gc(ffi.new("kf_samples *"), lib.kf_samples_free)
         check(lib.kf_samples_find(path_bytes(folder), name, limit, self.c, err), err, folder)
-        status = lib.kf_samples_load_some(self.c, preprocess, lib.kf_py_progress, lib.kf_py_message, watch.handle, err)
+        skipped = ffi.NULL if strict else lib.kf_py_message
+        status = lib.kf_samples_load_some(self.c, preprocess, lib.kf_py_progress, skipped, watch.handle, err)
         watch.check(status, err, folder)
 
     def take(self, arrays: Iterable[Any]) -> None:
@@ -139,12 +142,14 @@ def _settings(
     lists: Dict[str, Any],
     max_int16_macs: float,
     threads: int,
+    report: Any,
     flags: Dict[str, Any],
 ) -> Any:
     q, err = options("kf_quantize_options"), new_error()
     kind = ffi.new("kf_range_method *")
     check(lib.kf_range_method_from_name(method.encode(), kind, err), err)
     q.range, q.percentile, q.threads, q.max_int16_macs = kind[0], percentile, threads, max_int16_macs
+    q.detail = 1 if report is not None else 0
     if target_drop is not None:
         q.target_drop = target_drop
     if target_cosine is not None:
@@ -213,7 +218,7 @@ def _float_graph(model: Any, importing: Dict[str, Any]) -> Tuple[Graph, str]:
         if importing:
             raise ArgumentError(f"{sorted(importing)[0]}: say it where the graph is imported")
         return model, model._path or "model"
-    return graph(model, **importing), os.fsdecode(os.fspath(model))
+    return graph(model, **{"batch": 1, **importing}), os.fsdecode(os.fspath(model))
 
 
 def quantize(
@@ -233,7 +238,10 @@ def quantize(
     limit: int = 200,
     data: Any = None,
     report: Any = None,
+    strict: bool = False,
     threads: int = 0,
+    max_memory: int = 0,
+    max_operations: int = 0,
     progress: Progress = None,
     importing: Optional[Dict[str, Any]] = None,
     **switches: bool,
@@ -242,7 +250,8 @@ def quantize(
 
     `model` is a file that `kitfox.graph` reads, or a `Graph`. `calib` is a folder of typical pictures (or `.npy`
     inputs), or a sequence of arrays: uint8 [height, width, 3] of the input's size, or float32 as the input declares.
-    About 100 are enough; at most `limit` files are used, spread evenly. `calib_list` names the files to use.
+    About 100 are enough; at most `limit` files are used, spread evenly. `calib_list` names the files to use. Those that
+    cannot be read are left out, with a warning each; `strict` makes the first one an error.
 
     `target_drop` searches for nodes to store in 16 bits until at most so many percentage points of top-1 are lost on
     a held-out quarter; `target_cosine` until the logits' cosine is reached; at most `max_int16_macs` percent of the
@@ -253,6 +262,7 @@ def quantize(
 
     `data` is a folder of test pictures to compare with float, `report` a page to write. `progress` is a function of
     (done, total), True for a tqdm bar, or False for none. `importing` holds keywords of `kitfox.graph`, such as mean.
+    `max_memory` and `max_operations` are those of `kitfox.load`, for both models.
 
     Ctrl-C stops within a second and leaves no half file. Errors: ArgumentError (samples that mean nothing), FileError,
     UnsupportedError (quantized already, a node), LimitError, Cancelled.
@@ -272,11 +282,13 @@ def quantize(
         {"int16_nodes": tuple(int16), "int16_outputs": tuple(int16_output), "int16_weights": tuple(int16_weights)},
         max_int16_macs,
         threads,
+        report,
         switches,
     )
+    limited = limits(max_memory, max_operations)
     g, name = _float_graph(model, importing or {})
     try:
-        return _run(g, name, calib, out, q, watch, calib_list, limit, data, report, threads, held)
+        return _run(g, name, calib, out, q, watch, calib_list, limit, data, report, strict, limited, held)
     finally:
         end(function)
 
@@ -292,7 +304,8 @@ def _run(
     limit: int,
     data: Any,
     report: Any,
-    threads: int,
+    strict: bool,
+    limited: Any,
     held: List[Any],
 ) -> Quantization:
     c, facts, err, samples = g._open(), g._info(), new_error(), Samples()
@@ -304,20 +317,21 @@ def _run(
     reading = Watch(watch.progress)
     how = ffi.addressof(facts, "preprocess")
     if folder:
-        samples.read(os.fsdecode(os.fspath(calib)), how, calib_list, limit, reading)
+        samples.read(os.fsdecode(os.fspath(calib)), how, calib_list, limit, strict, reading)
     else:
         samples.take(calib)
     reading.check(lib.kf_samples_check(samples.c, how, lib.kf_py_message, reading.handle, ffi.NULL, err), err)
     if q.target_drop >= 0 and folder:
         labels = ffi.new("int32_t **")
         status = lib.kf_search_labels(
-            c, ffi.NULL, samples.c, path_bytes(calib), q.target_drop, lib.kf_py_message, reading.handle, labels, err
+            c, limited, samples.c, path_bytes(calib), q.target_drop, lib.kf_py_message, reading.handle, labels, err
         )
         reading.check(status, err)
         held.append(ffi.gc(labels[0], lib.free) if labels[0] != ffi.NULL else None)
         q.labels = labels[0]
-    q.detail = 1 if report is not None else 0
-    judge = _judge(g, data, threads, watch, held)
+    o, out_judge = _judging(data, q.threads, limited, watch, held), ffi.new("kf_judge **")
+    check(lib.kf_judge_create(c, o, out_judge, err), err)
+    judge = destroyed(out_judge[0], "kf_judge **", lib.kf_judge_destroy, held)
     try:
         watch.check(lib.kf_graph_quantize(c, samples.c.tensors, samples.c.n, q, err), err)
         watch.check(lib.kf_judge_measure(judge, c, samples.c, err), err)
@@ -330,27 +344,49 @@ def _run(
         raise
 
 
-def _judge(g: Graph, data: Any, threads: int, watch: Watch, held: List[Any]) -> Any:
-    o, out, err = options("kf_judge_options"), ffi.new("kf_judge **"), new_error()
+def _judging(data: Any, threads: int, limited: Any, watch: Watch, held: List[Any]) -> Any:
+    """A kf_judge_options; `held` keeps what it borrows."""
+    o = options("kf_judge_options")
     if data is not None:
-        folder = ffi.new("char[]", path_bytes(data))
-        held.append(folder)
-        o.data = folder
-    o.threads, o.progress, o.user = threads, lib.kf_py_progress, watch.handle
+        held.append(ffi.new("char[]", path_bytes(data)))
+        o.data = held[-1]
+    o.model, o.threads = limited, threads
+    o.progress, o.user = lib.kf_py_progress, watch.handle
     o.notice = o.skipped = lib.kf_py_message
-    held.append(o)
-    check(lib.kf_judge_create(g._open(), o, out, err), err)
-    return destroyed(out[0], "kf_judge **", lib.kf_judge_destroy)
+    held.extend((o, limited))
+    return o
 
 
 def quantize_config(
-    path: Any, *, report: Any = None, limit: int = 200, threads: int = 0, progress: Progress = None
+    path: Any,
+    *,
+    target_drop: Optional[float] = None,
+    target_cosine: Optional[float] = None,
+    max_int16_macs: float = 10.0,
+    int16_output: Sequence[str] = (),
+    int16_weights: Sequence[str] = (),
+    labels: Any = None,
+    scores: Optional[str] = None,
+    max_fold_bytes: int = 0,
+    limit: int = 200,
+    data: Any = None,
+    report: Any = None,
+    strict: bool = False,
+    threads: int = 0,
+    max_memory: int = 0,
+    max_operations: int = 0,
+    progress: Progress = None,
+    **switches: bool,
 ) -> Quantization:
     """Do what a YAML file of the RDK model zoo says: the files go into its `working_dir`, all of them or none.
 
     `path` of the result is the `.kfx` file; `log` is what its log holds, with the tables that scripts of the zoo's
     users search for. Keys without a meaning on a CPU give a warning. Errors begin with FILE:LINE:COLUMN.
+
+    Keywords are those of `kitfox.quantize`, and `labels`, `scores` and `max_fold_bytes` those of `kitfox.graph`. What
+    the file says has no keyword: the model, its inputs, calibration pictures, method, int16 nodes.
     """
+    held: List[Any] = []
     function = follow(progress, "quantizing")
     watch, err = Watch(function), new_error()
     name = os.fsdecode(os.fspath(path))
@@ -358,10 +394,27 @@ def quantize_config(
     status = lib.kf_rdk_load(path_bytes(path), lib.kf_py_message, watch.handle, config, err)
     c = destroyed(config[0], "kf_rdk_config **", lib.kf_rdk_free)
     watch.check(status, err, name)
-    q, o, done = options("kf_quantize_options"), options("kf_rdk_options"), info("kf_rdk_result")
-    q.threads, q.detail = threads, 1 if report is not None else 0
+    q = _settings(
+        watch,
+        held,
+        target_drop,
+        target_cosine,
+        "mse",
+        99.99,
+        {"int16_outputs": tuple(int16_output), "int16_weights": tuple(int16_weights)},
+        max_int16_macs,
+        threads,
+        report,
+        switches,
+    )
+    o, done = options("kf_rdk_options"), info("kf_rdk_result")
+    how = import_options(watch, held, scores=scores, max_fold_bytes=max_fold_bytes, batch=1)
+    _name_classes(how, labels, o, held)
+    setattr(o, "import", how)
     o.quantize, o.limit, o.user = q, limit, watch.handle
-    o.notice = o.skipped = lib.kf_py_message
+    o.judge = _judging(data, threads, limits(max_memory, max_operations), watch, held)
+    o.notice = lib.kf_py_message
+    o.skipped = ffi.NULL if strict else lib.kf_py_message
     o.progress = lib.kf_py_progress
     try:
         watch.check(lib.kf_rdk_quantize(c, o, done, err), err)
@@ -374,3 +427,17 @@ def quantize_config(
             lib.kf_rdk_result_free(done)
     finally:
         end(function)
+
+
+def _name_classes(how: Any, labels: Any, o: Any, held: List[Any]) -> None:
+    """Names of classes for the import of a configuration: a sequence, or a label file, which no output may replace."""
+    if labels is None:
+        return
+    if is_file(labels):
+        names = label_file(labels)
+        file = ffi.new("char[]", path_bytes(labels))
+        o.inputs, o.n_inputs = ffi.new("const char *[]", [file]), 1
+        held.extend((names, file, o.inputs))
+        how.labels, how.n_labels = names.items, names.n
+    else:
+        how.labels, how.n_labels = _names(labels, held), len(labels)

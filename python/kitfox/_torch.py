@@ -92,6 +92,9 @@ def from_state_dict(
     preprocess: Optional[str] = None,
     resize: int = 0,
     input_shape: Optional[str] = None,
+    scores: Optional[str] = None,
+    batch: int = 0,
+    max_fold_bytes: int = 0,
     **members: Any,
 ) -> Graph:
     """A `Graph` of a MobileNetV3's weights: a state dictionary of torch tensors or numpy arrays.
@@ -104,24 +107,25 @@ def from_state_dict(
     Give the result to `kitfox.quantize`, or call its `compile`. Errors: ArgumentError and UnsupportedError name the
     tensor.
     """
-    return _from(state, arch, None, labels, preprocess, resize, input_shape, members)
+    how = dict(input_shape=input_shape, preprocess=preprocess, scores=scores, batch=batch)
+    how["max_fold_bytes"] = max_fold_bytes
+    return _from(state, arch, None, how, members, resize, labels)
 
 
 def _from(
     state: Mapping[str, Any],
     arch: Optional[str],
     path: Optional[str],
-    labels: Any,
-    preprocess: Optional[str],
-    resize: int,
-    input_shape: Optional[str],
+    how: Dict[str, Any],
     members: Dict[str, Any],
+    resize: int,
+    labels: Any,
 ) -> Graph:
     if not isinstance(state, Mapping):
         raise ArgumentError(f"a state dictionary is needed; this is {type(state).__name__}")
     held: List[Any] = []
     state, watch, out, err = _bare(state), Watch(), ffi.new("kf_graph **"), new_error()
-    o = import_options(watch, held, input_shape, None, preprocess)
+    o = import_options(watch, held, **how)
     tensors = _tensors(state, held)
     name = ffi.NULL if arch is None else arch.encode()
     status = lib.kf_graph_import_tensors(tensors, len(state), name, o, out, err)
@@ -156,14 +160,7 @@ def is_torch(path: str, head: bytes) -> bool:
 
 
 def from_file(
-    path: str,
-    arch: Optional[str],
-    *,
-    labels: Any,
-    preprocess: Optional[str],
-    resize: int,
-    input_shape: Optional[str],
-    **members: Any,
+    path: str, arch: Optional[str], how: Dict[str, Any], members: Dict[str, Any], resize: int, labels: Any
 ) -> Graph:
     """A file of `torch.save` through the user's own torch, which reads tensors and runs nothing of the file."""
     try:
@@ -179,4 +176,4 @@ def from_file(
         raise FormatError(f"{path}: torch.load(weights_only=True): {str(e).splitlines()[0] if str(e) else e!r}") from e
     if not isinstance(state, Mapping):
         raise FormatError(f"{path}: it holds {type(state).__name__}, no state dictionary; save module.state_dict()")
-    return _from(state, arch, os.path.abspath(path), labels, preprocess, resize, input_shape, members)
+    return _from(state, arch, os.path.abspath(path), how, members, resize, labels)

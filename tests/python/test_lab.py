@@ -285,9 +285,84 @@ def a_yaml_of_the_zoo(top):
         "its log", "Cosine" in q.log and q.path.endswith("out/m.kfx") and b"<html" in read(os.path.join(top, "r.html"))
     )
     check("a key without meaning: a warning", "compile_mode" in said or "latency" in said, said)
+    names, file = [f"class {i}" for i in range(10)], os.path.join(top, "names.txt")
+    with open(file, "w") as f:
+        f.write("\n".join(names))
+    for labels in (names, file):
+        q, _ = quietly(kitfox.quantize_config, config, labels=labels, rounding=False, data=EXAMPLES)
+        check("the names of its classes are given", kitfox.load(q.path).labels == tuple(names), q)
+    code, _, err = run("quantize", config, "--labels", file, "--no-rounding", cwd=top)
+    check(
+        "so does the verb, with the same bytes",
+        code == 0 and read(q.path) == read(os.path.join(top, "out", "m.kfx")),
+        err,
+    )
+    fails("more names than classes", ValueError, "11", quietly, kitfox.quantize_config, config, labels=names + ["x"])
+    fails("a switch that is none", TypeError, "nosuch", quietly, kitfox.quantize_config, config, nosuch=True)
     with open(config, "a") as f:
         f.write("  nosuch: 1\n")
     fails("an error has its place", ValueError, "c.yaml:18:", kitfox.quantize_config, config)
+
+
+@case
+def options_of_the_import(top):
+    onnx, eight = os.path.join(top, "m.onnx"), os.path.join(top, "eight.onnx")
+    kitfox.export_onnx(CHECKPOINT, onnx, runs=0, max_fold_bytes=1 << 28)
+    kitfox.graph(onnx, batch=8).save_onnx(eight)
+    check("batch", kitfox.load(eight).inputs[0].shape == (8, 3, 64, 64), kitfox.load(eight).inputs)
+    check("    of another file", kitfox.load(eight, batch=1).inputs[0].shape == (1, 3, 64, 64))
+    folder = labelled(os.path.join(top, "d"))
+    e, row = kitfox.evaluate(eight, folder), program_json("eval", eight, "-d", folder)
+    check("evaluate: one picture at a time, as the verb", e.top1 == row["top1"] == 100, (e, row))
+    check("    check", kitfox.check(eight, batch=1).ok and kitfox.check(onnx, batch=4).ok)
+    check("scores", kitfox.graph(onnx, scores="independent").compile().info.scores == "independent")
+    check("pillow", kitfox.load(onnx, pillow="13").info is not None)
+    for name, kind, text, options in (
+        ("an unknown Pillow", ValueError, "pillow", {"pillow": "7"}),
+        ("unknown scores", ValueError, "nosuch", {"scores": "nosuch"}),
+        ("a negative batch", ValueError, "batch", {"batch": -1}),
+        ("a negative limit", ValueError, "max_fold_bytes", {"max_fold_bytes": -1}),
+    ):
+        fails(name, kind, text, kitfox.graph, onnx, **options)
+    s = os.path.join(top, "s.onnx")
+    check("simplify: a checkpoint", kitfox.simplify(CHECKPOINT, s, runs=0, qdq="scales").nodes_after > 40)
+    fails(
+        "    of another architecture",
+        ValueError,
+        "16x16x1x1",
+        kitfox.simplify,
+        CHECKPOINT,
+        s,
+        arch="mobilenetv3_small_050",
+    )
+    fails("a limit of memory", kitfox.LimitError, "", kitfox.verify, "everyday10", max_memory=1000)
+    fails("    of operations", kitfox.LimitError, "", kitfox.verify, "everyday10", max_operations=1000)
+
+
+@case
+def pictures_that_fail(top):
+    folder, out = labelled(os.path.join(top, "d")), os.path.join(top, "q.kfx")
+    with open(os.path.join(folder, "frog.jpg"), "wb") as f:
+        f.write(b"no picture")
+    c, said = quietly(kitfox.compare, "everyday10", "everyday10", folder)
+    check("compare: one is skipped", (c.images, c.skipped) == (4, 1) and "frog.jpg" in said, (c, said))
+    fails(
+        "    strict", kitfox.Error, "frog.jpg", quietly, kitfox.compare, "everyday10", "everyday10", folder, strict=True
+    )
+    q, said = quietly(kitfox.quantize, CHECKPOINT, folder, out, rounding=False)
+    check("quantize: one is skipped", q.samples == 4 and "frog.jpg" in said, (q, said))
+    os.unlink(out)
+    fails("    strict", kitfox.Error, "frog.jpg", quietly, kitfox.quantize, CHECKPOINT, folder, out, strict=True)
+    fails("    limits", kitfox.LimitError, "", quietly, kitfox.quantize, CHECKPOINT, EXAMPLES, out, max_operations=1000)
+    check("    no file is left", not os.path.exists(out))
+    picture, m = os.path.join(EXAMPLES, "frog.jpg"), kitfox.load()
+    kitfox.limit_pixels(100)
+    try:
+        fails("a limit of pixels", kitfox.LimitError, "100", m.classify, picture)
+    finally:
+        kitfox.limit_pixels(0)
+    check("    and without it", m.classify(picture).label == "frog")
+    fails("    below 0", ValueError, "", kitfox.limit_pixels, -1)
 
 
 @case
@@ -442,9 +517,9 @@ CONFIG = json.dumps({"architecture": NAME, "pretrained_cfg": {"tag": "lamb_in1k"
 
 def without_curl(folder, **options):
     """kitfox.pull as on a machine without libcurl."""
-    from kitfox import _lab, _pull
+    from kitfox import _lab
 
-    _pull.WAIT = 0.01
+    options.setdefault("wait", 10)
 
     class NoCurl:
         def __getattr__(self, name):
@@ -513,6 +588,9 @@ def pull_without_libcurl(top):
     serve(hs.status(503), hs.good(BODY))
     without_curl(d("busy"))
     check("a busy server is asked again", arrived(d("busy")))
+    serve(hs.dripping(BODY, 0.01), hs.good(BODY))
+    without_curl(d("slow"), timeout=1, slowest=1 << 30)
+    check("a server below `slowest` too", arrived(d("slow")))
 
 
 @case
@@ -522,6 +600,8 @@ def pull_refuses(top):
         ("404", OSError, "no such file", [hs.status(404)], {}),
         ("403", OSError, "403", [hs.status(403)], {}),
         ("500 again and again", OSError, "500", [hs.status(500)], {}),
+        ("one attempt", OSError, "500", [hs.status(500), hs.good(BODY)], {"retries": 1}),
+        ("no attempt", ValueError, "0", [hs.good(BODY)], {"retries": 0}),
         ("an error page", kitfox.FormatError, "safetensors", [hs.good(b"<html>")], {}),
         ("cut, the server says so", kitfox.FormatError, "safetensors", [hs.good(BODY[:9000])], {}),
         ("another hash", kitfox.FormatError, "SHA-256", [hs.good(BODY)], {"sha256": "0" * 64}),
