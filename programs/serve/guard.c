@@ -2,9 +2,12 @@
  * Owner rule: see guard.h. */
 #include "serve/guard.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+
+static pthread_mutex_t token_lock = PTHREAD_MUTEX_INITIALIZER; /* the token may be replaced while requests are judged */
 
 kf_status sv_guard_token(sv_guard *g, const char *path, kf_error *err) {
     void *data;
@@ -14,7 +17,12 @@ kf_status sv_guard_token(sv_guard *g, const char *path, kf_error *err) {
     size_t n = strcspn(text, "\r\n");
     bool good = n >= 16 && n <= SV_MAX_TOKEN && n + strspn(text + n, "\r\n") == bytes;
     for (size_t i = 0; i < n && good; i++) good = text[i] > ' ' && text[i] < 127;
-    if (good) memcpy(g->token, text, n), g->token[n] = 0;
+    if (good) {
+        pthread_mutex_lock(&token_lock);
+        memcpy(g->token, text, n);
+        g->token[n] = 0;
+        pthread_mutex_unlock(&token_lock);
+    }
     free(data);
     if (!good)
         KF_FAIL(err, KF_ERR_ARGUMENT, "%.600s: a token is one line of 16 to %d printable characters without blanks",
@@ -67,10 +75,15 @@ static bool open_to_all(sv_route route) {
 }
 
 static bool good_token(const sv_guard *g, const sv_request *r) {
+    char token[SV_MAX_TOKEN + 1];
+    pthread_mutex_lock(&token_lock);
+    memcpy(token, g->token, sizeof token);
+    pthread_mutex_unlock(&token_lock);
+    if (!*token) return true; /* none is asked for */
     const char *header = r->header(r->user, "Authorization");
     if (!header || strncasecmp(header, "Bearer ", 7) != 0) return false;
     header += 7 + strspn(header + 7, " ");
-    return equal(g->token, header);
+    return equal(token, header);
 }
 
 bool sv_guard_allows(const sv_guard *g, const sv_request *r, sv_route route, sv_answer *a) {
@@ -83,7 +96,7 @@ bool sv_guard_allows(const sv_guard *g, const sv_request *r, sv_route route, sv_
         sv_answer_error(a, 403, SV_REFUSED, "requests from pages of other sites are refused");
         return false;
     }
-    if (!*g->token || open_to_all(route) || good_token(g, r)) return true;
+    if (open_to_all(route) || good_token(g, r)) return true;
     sv_answer_error(a, 401, SV_REFUSED, "the token is missing or wrong; send Authorization: Bearer TOKEN");
     return false;
 }

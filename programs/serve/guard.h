@@ -15,7 +15,8 @@ typedef struct sv_guard {
     bool any_host; /* Host may be anything */
 } sv_guard;
 
-/** One line of a file, without the line's end. ARGUMENT: empty, too long, or not printable. IO. */
+/** One line of a file, without the line's end; also while requests are judged. ARGUMENT: empty, too long, or not
+ *  printable; IO: the token stays as it was. */
 kf_status sv_guard_token(sv_guard *g, const char *path, kf_error *err);
 /** False: `a` is the refusal (401, 403). The page, health and /docs need no token. */
 bool sv_guard_allows(const sv_guard *g, const sv_request *r, sv_route route, sv_answer *a);

@@ -18,6 +18,7 @@
 #include "serve/inflate.h"
 #include "serve/mhd.h"
 #include "serve/peers.h"
+#include "serve/tls.h"
 
 /* PATIENCE_MS: a client that is gone is looked for once its request waited so long. DROPPED: so many of the largest
  * bodies are read and dropped, so that a client that is still sending gets its refusal. */
@@ -465,6 +466,7 @@ static kf_status start_daemon(sv_http *h, kf_error *err) {
     const sv_http_options *o = &h->o;
     struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)o->key},
                                    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)o->certificate},
+                                   {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, sv_tls_callback()},
                                    {MHD_OPTION_END, 0, NULL}};
     /* poll: with epoll, libmicrohttpd 0.9.75 misses an end that arrives together with the last bytes before it. */
     unsigned flags = MHD_USE_POLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
@@ -483,8 +485,7 @@ static kf_status start_daemon(sv_http *h, kf_error *err) {
     if (h->daemon) return KF_OK;
     close(fd);
     if (!o->certificate) KF_FAIL(err, KF_ERR_INTERNAL, "serve: libmicrohttpd does not start");
-    KF_FAIL(err, KF_ERR_ARGUMENT,
-            "--tls-cert and --tls-key cannot be used: no PEM, or the key is not the certificate's");
+    KF_FAIL(err, KF_ERR_ARGUMENT, "--tls-cert and --tls-key cannot be used by libmicrohttpd");
 }
 
 kf_status sv_http_start(sv_service *service, const sv_guard *guard, sv_log *log, const sv_http_options *o,

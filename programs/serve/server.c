@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-enum { MAX_PEM = 1 << 20, TICK_MS = 20, LAST_WORDS_MS = 200 };
+enum { TICK_MS = 20, LAST_WORDS_MS = 200 };
 
 static kf_status load(void *user, const char *path, kf_model **out, kf_error *err) {
     return cli_load_model(path, user, out, err);
@@ -26,17 +26,6 @@ static kf_status resolve(const sv_settings *o, struct sockaddr_storage *out, kf_
         return cli_error(err, KF_ERR_ARGUMENT, "--listen %.200s: an IPv4 or IPv6 address is needed", o->listen);
     memcpy(out, found->ai_addr, found->ai_addrlen);
     freeaddrinfo(found);
-    return KF_OK;
-}
-
-static kf_status read_pem(const char *option, const char *path, char **out, kf_error *err) {
-    void *data = NULL;
-    size_t bytes;
-    *out = NULL;
-    if (!path) return KF_OK;
-    kf_status st = kf_file_read(path, MAX_PEM, &data, &bytes, err);
-    if (st != KF_OK) return kf_error_prefix(err, st, "%s", option);
-    *out = data;
     return KF_OK;
 }
 
@@ -113,7 +102,6 @@ static int cores(void) {
 
 static kf_status start(sv_settings *o, sv_service *s, sv_http **http, kf_error *err) {
     int workers = o->common.threads ? o->common.threads : cores();
-    char *pem[2] = {NULL, NULL};
     KF_TRY(resolve(o, &o->http.address, err));
     o->http.where = o->listen, o->http.port = (int)o->port;
     sv_room_for_files(&o->http.max_connections);
@@ -121,14 +109,11 @@ static kf_status start(sv_settings *o, sv_service *s, sv_http **http, kf_error *
     KF_TRY(sv_metrics_create(&s->metrics, err));
     KF_TRY(open_models(o, s, workers, err));
     KF_TRY(sv_queue_create(workers, (int)o->queue, &s->queue, err));
-    kf_status st = read_pem("--tls-cert", o->certificate, &pem[0], err);
-    if (st == KF_OK) st = read_pem("--tls-key", o->key, &pem[1], err);
-    o->http.certificate = pem[0], o->http.key = pem[1];
-    if (st == KF_OK) st = sv_http_start(s, &o->guard, &o->log, &o->http, http, err);
-    free(pem[0]); /* libmicrohttpd has parsed them */
-    free(pem[1]);
-    if (st == KF_OK && o->user) st = sv_become(o->user, err);
-    return st;
+    if (o->certificate) KF_TRY(sv_tls_load(o->certificate, o->key, err));
+    o->http.certificate = sv_tls_certificate(), o->http.key = sv_tls_key();
+    KF_TRY(sv_http_start(s, &o->guard, &o->log, &o->http, http, err));
+    o->http.certificate = o->http.key = NULL; /* libmicrohttpd has parsed them */
+    return o->user ? sv_become(o->user, err) : KF_OK;
 }
 
 /* By itself glibc keeps, for each thread, what models and pictures once took: three times as much after some swaps. */
@@ -149,11 +134,12 @@ kf_status sv_serve(sv_settings *o, kf_error *err) {
     if (st == KF_OK) {
         tell_where(o, &s, http, cli_now_ms() - began);
         sv_notify("READY=1");
-        sv_signals_wait(&s);
+        sv_signals_wait(o, &s);
         drain(o, &s, http);
     }
     end(&s, &http);
     sv_models_destroy(&s.models);
     sv_metrics_destroy(&s.metrics);
+    sv_tls_end();
     return st;
 }

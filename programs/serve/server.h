@@ -5,6 +5,7 @@
 
 #include "common/cli.h"
 #include "serve/http.h"
+#include "serve/tls.h"
 
 typedef struct sv_settings {
     cli_common common;
@@ -23,8 +24,8 @@ kf_status sv_serve(sv_settings *o, kf_error *err);
 
 /** Signals that the server waits for; blocked in all threads that start later. */
 void sv_signals_block(void);
-/** Wait for SIGTERM or SIGINT; SIGHUP loads the models again. */
-void sv_signals_wait(sv_service *s);
+/** Wait for SIGTERM or SIGINT; SIGHUP loads certificate, token and models again. */
+void sv_signals_wait(sv_settings *o, sv_service *s);
 /** Did SIGTERM or SIGINT come within so many milliseconds? */
 bool sv_signals_end_within(int ms);
 /** Tell systemd (sd_notify's protocol), where it listens. */

@@ -40,29 +40,35 @@ void sv_signals_block(void) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-/* SIGHUP: every model again from its file, and what is new in the folder. One that cannot be read stays as it was, and
- * one that a client unloaded stays so. */
-static void reload(sv_service *s) {
+static void tell_again(const char *what, kf_status st, const kf_error *err) {
+    if (st == KF_OK) cli_say("%s loaded again", what);
+    else cli_say("%s stays as it was: %s", what, err->text);
+}
+
+/* SIGHUP: certificate and token, every model again from its file, and what is new in the folder. What cannot be read
+ * stays as it was, and a model that a client unloaded stays so. */
+static void reload(sv_settings *o, sv_service *s) {
     sv_state state;
+    kf_error wrong = {0};
     sv_notify("RELOADING=1");
+    if (o->certificate) tell_again("the certificate", sv_tls_load(o->certificate, o->key, &wrong), &wrong);
+    if (o->token) tell_again("the token", sv_guard_token(&o->guard, o->token, &wrong), &wrong);
     sv_models_scan(s->models);
     sv_service_count_models(s);
     for (int i = 0; sv_models_at(s->models, i, &state); i++) {
         kf_error err = {0};
         if (state.unloaded) continue;
-        kf_status st = sv_models_load(s->models, state.name, &err);
-        if (st == KF_OK) cli_say("%s loaded again", state.name);
-        else cli_say("%s stays as it was: %s", state.name, err.text);
+        tell_again(state.name, sv_models_load(s->models, state.name, &err), &err);
     }
     sv_notify("READY=1");
 }
 
-void sv_signals_wait(sv_service *s) {
+void sv_signals_wait(sv_settings *o, sv_service *s) {
     sigset_t set;
     int number = 0;
     ends(&set);
     sigaddset(&set, SIGHUP);
-    while (sigwait(&set, &number) == 0 && number == SIGHUP) reload(s);
+    while (sigwait(&set, &number) == 0 && number == SIGHUP) reload(o, s);
 }
 
 bool sv_signals_end_within(int ms) {

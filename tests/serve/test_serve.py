@@ -2,12 +2,14 @@
 
 import base64
 import gzip
+import http.client
 import json
 import os
 import re
 import shutil
 import signal
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -1027,6 +1029,78 @@ def start_errors(folder):
         ):
             got, out, err = run("serve", "-P", "0", *args)
             check("serve " + " ".join(args)[-50:], got == code and out == "" and says(err, text), (got, err))
+
+
+def secrets(folder, name):
+    """A key and its certificate, of openssl."""
+    key, certificate = os.path.join(folder, name + ".key"), os.path.join(folder, name + ".crt")
+    how = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + name]
+    made = ["openssl", "req", "-x509", *how, "-keyout", key, "-out", certificate]
+    subprocess.run(made, capture_output=True, check=True)
+    return key, certificate
+
+
+def shown(s):
+    """The certificate that a new connection is shown, in PEM."""
+    return "".join(ssl.get_server_certificate(("127.0.0.1", s.port), timeout=60).split())
+
+
+def said(s, words):
+    """The next line of the server's standard error that has these words."""
+    return next((line for line in iter(s.process.stderr.readline, b"") if words.encode() in line), b"").decode()
+
+
+@case
+def secrets_are_read_again(folder):
+    """SIGHUP: a new certificate and a new token count from the next request on; broken ones change nothing."""
+    token, key, certificate = (os.path.join(folder, n) for n in ("token", "live.key", "live.crt"))
+    if not shutil.which("openssl"):
+        return print("SKIP: no openssl, which makes the certificates")
+
+    def put(text, path):
+        with open(path, "w") as f:
+            f.write(text)
+
+    one, two = secrets(folder, "one"), secrets(folder, "two")
+    pem = {path: open(path).read() for pair in (one, two) for path in pair}
+    bare = {path: "".join(text.split()) for path, text in pem.items()}
+    put(pem[one[0]], key)
+    put(pem[one[1]], certificate)
+    put("the-first-token-0123\n", token)
+    files = ["--tls-cert", certificate, "--tls-key", key, "--token-file", token]
+    with Server("--log", "none", *files) as s:
+        context = ssl._create_unverified_context()
+
+        def status(given, connection=None):
+            c = connection or http.client.HTTPSConnection("127.0.0.1", s.port, context=context, timeout=60)
+            c.request("GET", "/v2", headers={"Authorization": "Bearer " + given})
+            answer = c.getresponse()
+            answer.read()
+            return answer.status
+
+        old = http.client.HTTPSConnection("127.0.0.1", s.port, context=context, timeout=60)
+        check("before", shown(s) == bare[one[1]] and status("the-first-token-0123", old) == 200)
+        for name, new, words in (
+            ("no PEM", {certificate: "no PEM"}, "the certificate stays as it was: --tls-cert"),
+            ("another's key", {certificate: pem[two[1]]}, "the certificate stays as it was: --tls-cert"),
+            ("a short token", {certificate: pem[one[1]], token: "abc\n"}, "the token stays as it was: "),
+        ):
+            for path, text in new.items():
+                put(text, path)
+            s.process.send_signal(signal.SIGHUP)
+            check(f"{name}: one line says so", words in said(s, words))
+            check("    nothing changed", shown(s) == bare[one[1]] and status("the-first-token-0123") == 200)
+        put(pem[two[0]], key)
+        put(pem[two[1]], certificate)
+        put("the-second-token-0123\n", token)
+        s.process.send_signal(signal.SIGHUP)
+        for words in ("the certificate loaded again", "the token loaded again"):
+            check(words, words in said(s, words))
+        check("new connections get the new certificate", shown(s) == bare[two[1]])
+        check("the new token counts", status("the-second-token-0123") == 200)
+        check("the old one does not", status("the-first-token-0123") == 401)
+        check("a connection from before goes on", status("the-second-token-0123", old) == 200)
+        old.close()
 
 
 @case
