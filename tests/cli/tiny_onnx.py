@@ -64,9 +64,10 @@ class Graph:
     def fc(self, n_in, n_out):
         return self.add("Gemm", self.const([n_out, n_in], weights(n_out * n_in, 3)), self.const([n_out], weights(n_out, 4)), transB=1)
 
-    def bytes(self, out_shape, opset=11):
+    def bytes(self, out_shape, opset=11, more=()):
+        """`more`: further inputs, (name, shape) each."""
         graph = b"".join(_bytes(1, n) for n in self.nodes) + _bytes(2, "tiny") + b"".join(_bytes(5, _tensor(*t)) for t in self.init)
-        graph += _bytes(11, _value("x", self.shape)) + _bytes(12, _value(self.out, out_shape))
+        graph += b"".join(_bytes(11, _value(*v)) for v in (("x", self.shape), *more)) + _bytes(12, _value(self.out, out_shape))
         return _int(1, 7) + _bytes(8, _bytes(1, "") + _int(2, opset)) + _bytes(7, graph)
 
 

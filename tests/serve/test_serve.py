@@ -19,6 +19,7 @@ import zlib
 
 from serve_kit import Server, answer, request
 from kit import EXAMPLES, KITFOX, ROOT, case, check, once, run, run_cases, says
+from tiny_onnx import Graph, weights
 
 MODEL, SIDE, CLASSES = "everyday10", 64, 10
 INFER = f"/v2/models/{MODEL}/infer"
@@ -233,7 +234,7 @@ def values(folder):
     code, text, err = run("classify", MODEL, os.path.join(EXAMPLES, "frog.jpg"), "--top", "10", "--json")
     top = json.loads(text)["top"]
     jpeg = picture()
-    form = b"--b\r\nContent-Disposition: form-data; name=\"image\"; filename=\"x\"\r\n\r\n" + jpeg + b"\r\n--b--\r\n"
+    form = b'--b\r\nContent-Disposition: form-data; name="image"; filename="x"\r\n\r\n' + jpeg + b"\r\n--b--\r\n"
     for name, a in (
         ("--data-binary", s.ask("POST", "/classify?k=10", jpeg)),
         ("-F", s.ask("POST", f"/classify/{MODEL}?k=10", form, Content_Type="multipart/form-data; boundary=b")),
@@ -556,11 +557,11 @@ def bad_requests():
         ("k too large", b"x", {}, "/classify?k=1001", 400, "1 to 1000"),
         ("no boundary", b"x", {"Content_Type": "multipart/form-data"}, "/classify", 400, "boundary"),
         ("another boundary", b"--c\r\n", form, "/classify", 400, "boundary"),
-        ("no end", b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nx", form, "/classify", 400, "no end"),
+        ("no end", b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx', form, "/classify", 400, "no end"),
         ("headers without an end", b"--b\r\nContent-", form, "/classify", 400, "headers"),
         (
             "no file",
-            b"--b\r\nContent-Disposition: form-data; name=\"k\"\r\n\r\n5\r\n--b--\r\n",
+            b'--b\r\nContent-Disposition: form-data; name="k"\r\n\r\n5\r\n--b--\r\n',
             form,
             "/classify",
             400,
@@ -568,7 +569,7 @@ def bad_requests():
         ),
         (
             "an empty file",
-            b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\n\r\n--b--\r\n",
+            b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n\r\n--b--\r\n',
             form,
             "/classify",
             400,
@@ -576,7 +577,7 @@ def bad_requests():
         ),
         (
             "65 files",
-            b"".join([b"--b\r\nContent-Disposition: form-data; name=\"image\"\r\n\r\nx\r\n"] * 65) + b"--b--",
+            b"".join([b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\nx\r\n'] * 65) + b"--b--",
             form,
             "/classify",
             413,
@@ -1029,6 +1030,120 @@ def start_errors(folder):
         ):
             got, out, err = run("serve", "-P", "0", *args)
             check("serve " + " ".join(args)[-50:], got == code and out == "" and says(err, text), (got, err))
+
+
+def two_inputs(folder):
+    """A network of inputs x [1, 6] and y [1, 4], and the same in Python."""
+    g = Graph([1, 6])
+    g.fc(6, 4), g.add("Add", "y"), g.add("Relu"), g.fc(4, 3)
+    path = os.path.join(folder, "pair.onnx")
+    with open(path, "wb") as f:
+        f.write(g.bytes([1, 3], more=[("y", [1, 4])]))
+
+    def layer(x, n):
+        w, b = weights(n * len(x), 3), weights(n, 4)
+        return [sum(x[i] * w[k * len(x) + i] for i in range(len(x))) + b[k] for k in range(n)]
+
+    return path, lambda x, y: layer([max(0, a + b) for a, b in zip(layer(x, 4), y)], 3)
+
+
+def floats(name, width, values):
+    return {"name": name, "shape": [len(values) // width, width], "datatype": "FP32", "data": values}
+
+
+@case
+def several_inputs(folder):
+    path, compute = two_inputs(folder)
+    x, y = weights(12, 7), weights(8, 9)
+    wanted = compute(x[:6], y[:4]) + compute(x[6:], y[4:])
+    near = lambda got: len(got) == len(wanted) and all(abs(a - b) < 1e-5 for a, b in zip(got, wanted))  # noqa: E731
+    with Server(path, "--log", "none") as s:
+        status, m = s.json("GET", "/v2/models/pair")
+        check("both are told", [(i["name"], i["shape"][1]) for i in m["inputs"]] == [("x", 6), ("y", 4)], m)
+        both = [floats("x", 6, x), floats("y", 4, y)]
+        for name, inputs in (("JSON", both), ("in the other order", both[::-1])):
+            status, r = s.infer({"inputs": inputs}, "pair")
+            check(f"{name}: two images", status == 200 and near(r["outputs"][0]["data"]), r)
+        head, data = [], []
+        for t in both[::-1]:
+            data.append(struct.pack(f"<{len(t['data'])}f", *t["data"]))
+            head.append({**t, "parameters": {"binary_data_size": len(data[-1])}})
+            del head[-1]["data"]
+        out = {"name": m["outputs"][0]["name"], "parameters": {"binary_data": True}}
+        body, headers = binary({"inputs": head, "outputs": [out]}, *data)
+        a = s.ask("POST", "/v2/models/pair/infer", body, **headers)
+        check("binary, both ways", a.status == 200 and near(struct.unpack("<6f", a.body[-24:])), a.body)
+        mixed = [both[0], head[0]]
+        body, headers = binary({"inputs": mixed}, data[0])
+        a = s.ask("POST", "/v2/models/pair/infer", body, **headers)
+        n = int(a.headers.get("inference-header-content-length", len(a.body)))
+        check("one of each", a.status == 200 and near(json.loads(a.body[:n])["outputs"][0]["data"]), a.body)
+        bytes_ = {"name": "x", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "base64"}}
+        bytes_["data"] = [base64.b64encode(picture()).decode()]
+        for name, inputs, text in (
+            ("one is missing", both[:1], "1 inputs .. pair has 2"),
+            ("one twice", [both[0], both[0]], "x is given twice"),
+            ("another batch", [both[0], floats("y", 4, y[:4])], "y .. a batch of 1 .. has 2"),
+            ("a name of none", [both[0], floats("z", 4, y)], "no input z"),
+            ("the shapes changed", [floats("x", 4, y), floats("y", 6, x)], "x"),
+            ("a picture", [bytes_, floats("y", 4, y[:4])], "pictures"),
+        ):
+            status, r = s.infer({"inputs": inputs}, "pair")
+            check(f"{name}: 400", status == 400 and says(r["error"], text), r)
+        check("pictures are refused", s.ask("POST", "/classify", picture()).status == 400)
+        raw = s.ask("POST", "/v2/models/pair/infer", data[1], Inference_Header_Content_Length=0)
+        check("raw: one tensor alone", raw.status == 400, raw.body)
+
+
+@case
+def blue_first(folder):
+    """Networks that want BGR: clients send RGB and pictures as ever, and numbers in the network's own order."""
+    onnx, bgr, small = os.path.join(ROOT, "data", "everyday10.onnx"), *(
+        os.path.join(folder, n) for n in ("bgr.kfx", "bgr8.kfx")
+    )
+    code, _, err = run("import", onnx, "--color", "bgr", "-o", bgr)
+    check("import", code == 0, err)
+    code, _, err = run("quantize", onnx, "--color", "bgr", "-c", EXAMPLES, "-o", small, "--no-rounding", "--no-doctor")
+    check("quantize", code == 0, err)
+    rgb = [(7 * k * k + 31 * k) % 256 for k in range(NUMBERS)]
+    flip = lambda p: [p[i - i % 3 + 2 - i % 3] for i in range(NUMBERS)]  # noqa: E731
+    as_pixels = lambda p: {"name": "data", "shape": [1, SIDE, SIDE, 3], "datatype": "UINT8", "data": p}  # noqa: E731
+    with Server(MODEL, bgr, small, "--log", "none") as s:
+
+        def ask(model, tensor):
+            status, r = s.infer({"inputs": [tensor]}, model)
+            return r["outputs"][0]["data"] if status == 200 else r
+
+        check(
+            "pixels are RGB whatever the network wants", ask("bgr", as_pixels(rgb)) == ask(MODEL, as_pixels(flip(rgb)))
+        )
+        check("    and the order counts", ask("bgr", as_pixels(rgb)) != ask("bgr", as_pixels(flip(rgb))))
+        for model in ("bgr", "bgr8"):
+            file = os.path.join(folder, model + ".kfx")
+            frog = os.path.join(EXAMPLES, "frog.jpg")
+            line = json.loads(run("classify", file, frog, "-j")[1].splitlines()[-1])
+            top = s.ask("POST", f"/classify/{model}", picture()).json()["pictures"][0]["top"]
+            check(
+                f"{model}: a picture as by the verb",
+                [(t["index"], f"{t['score']:.5g}") for t in top]
+                == [(t["index"], f"{t['score']:.5g}") for t in line["top"]],
+                (top, line),
+            )
+            data = struct.pack("<I", len(picture())) + picture()
+            sized = {"parameters": {"binary_data_size": len(data)}}
+            body, headers = binary({"inputs": [{"name": "data", "shape": [1], "datatype": "BYTES", **sized}]}, data)
+            coded = {"name": "data", "shape": [1], "datatype": "BYTES", "parameters": {"content_type": "base64"}}
+            coded["data"] = [base64.b64encode(picture()).decode()]
+            a = s.ask("POST", f"/v2/models/{model}/infer", body, **headers).json()
+            check("    in JSON as in binary", ask(model, coded) == a["outputs"][0]["data"], a)
+            bare = {**as_pixels(rgb), "parameters": {"binary_data_size": NUMBERS}}
+            del bare["data"]
+            body, headers = binary({"inputs": [bare]}, bytes(rgb))
+            a = s.ask("POST", f"/v2/models/{model}/infer", body, **headers).json()
+            check("    and pixels", ask(model, as_pixels(rgb)) == a["outputs"][0]["data"], a)
+        planes = [flip(rgb)[i] for c in range(3) for i in range(c, NUMBERS, 3)]
+        own = {"name": "data", "shape": [1, 3, SIDE, SIDE], "datatype": "UINT8", "data": planes}
+        check("numbers have the network's own order", ask("bgr8", own) == ask("bgr8", as_pixels(rgb)), ask("bgr8", own))
 
 
 def secrets(folder, name):
