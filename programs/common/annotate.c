@@ -34,7 +34,7 @@ static kf_status load_cairo(kf_error *err) {
     if (lib) return KF_OK;
 #if defined(KF_STATIC)
     return cli_error_at(err, KF_ERR_UNSUPPORTED, "--annotate",
-                        "this program is static and loads no cairo; use kitfox, or draw from --json");
+                        "this program is static and loads no cairo; use a kitfox that is not, or draw from --json");
 #endif
     lib = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
     if (!lib)

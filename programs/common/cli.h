@@ -177,6 +177,18 @@ extern const cli_verb cli_verbs[];
 /** Names by which this program is the verb `rdk` with that tool; the last one is NULL. */
 extern const char *const cli_tools[];
 
+/** A library of others that the program uses: linked, or loaded when it is needed. */
+typedef struct cli_library {
+    const char *name;
+    const char *(*version)(void); /* of one that is linked; NULL: it is loaded */
+    const char *files[4];         /* of one that is loaded: for dlopen, the first that is there; then NULL */
+    const char *symbol;           /* and its function without arguments that returns the version */
+} cli_library;
+/** Those that this program has and the other has not; the last has no name. */
+extern const cli_library cli_libraries[];
+/** --version with `argc` more arguments: --verbose (or -v) and --json (or -j). Returns the exit status. */
+int cli_version(int argc, char **argv);
+
 /** One function per verb; argv[0] is the verb. */
 int cmd_classify(int argc, char **argv);
 int cmd_run(int argc, char **argv);

@@ -16,6 +16,8 @@ json_t *info_preprocess_json(const kf_preprocess *p);
 void info_print_json(const kf_model *m, const kf_model_info *info, const char *model, bool nodes);
 /** The same in words. */
 void info_print_text(const kf_model *m, const kf_model_info *info, bool nodes);
+/** The value of the key `cpus`. */
+json_t *info_cpus_json(void);
 /** The instruction sets of the library, and which of them run here. */
 void info_print_cpus(bool as_json);
 

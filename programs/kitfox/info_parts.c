@@ -58,18 +58,26 @@ json_t *info_preprocess_json(const kf_preprocess *p) {
     return o;
 }
 
-/* One line for each level, in words that scripts can split: NAME, usable or unusable, and "now" for the level in use.
- */
-void info_print_cpus(bool as_json) {
+json_t *info_cpus_json(void) {
     json_t *list = json_array();
     for (int i = 0; kf_cpu_level_name(i); i++) {
         const char *name = kf_cpu_level_name(i);
-        int usable = kf_cpu_level_usable(i);
         bool now = strcmp(name, kf_cpu_name()) == 0;
-        json_array_append_new(list, cli_pack("{s:s,s:b,s:b}", "name", name, "usable", usable, "now", now));
-        const char *state = usable ? "usable" : "unusable";
-        if (!as_json) printf("%-10s %s%s\n", name, state, now ? " now" : "");
+        json_array_append_new(list,
+                              cli_pack("{s:s,s:b,s:b}", "name", name, "usable", kf_cpu_level_usable(i), "now", now));
     }
-    if (as_json) cli_print_json(cli_pack("{s:s,s:o}", "kind", "cpus", "cpus", json_incref(list)));
-    json_decref(list);
+    return list;
+}
+
+/* One line for each level, in words that scripts can split: NAME, usable or unusable, and "now" for the level in use.
+ */
+void info_print_cpus(bool as_json) {
+    if (as_json) {
+        cli_print_json(cli_pack("{s:s,s:o}", "kind", "cpus", "cpus", info_cpus_json()));
+        return;
+    }
+    for (int i = 0; kf_cpu_level_name(i); i++) {
+        const char *name = kf_cpu_level_name(i), *state = kf_cpu_level_usable(i) ? "usable" : "unusable";
+        printf("%-10s %s%s\n", name, state, strcmp(name, kf_cpu_name()) == 0 ? " now" : "");
+    }
 }

@@ -15,6 +15,7 @@ static void usage(FILE *to) {
     fprintf(to, "Usage: %s VERB [OPTIONS] ARGUMENTS\n\n", cli_program);
     for (const cli_verb *v = cli_verbs; v->name; v++) fprintf(to, "  %-10s %s\n", v->name, v->does);
     fprintf(to, "\n%s VERB --help explains each verb. %s\n", cli_program, models);
+    fprintf(to, "%s --version --verbose says how it was built, and with which libraries.\n", cli_program);
     fprintf(to, "KITFOX_CPU=NAME limits the instruction set (%s info --cpus lists the names),\n", cli_program);
     fprintf(to, "KITFOX_THREADS=N sets the number of threads where no option does.\n");
 }
@@ -103,10 +104,7 @@ int main(int argc, char **argv) {
         usage(stdout);
         return finish(EXIT_DONE);
     }
-    if (strcmp(argv[1], "--version") == 0) {
-        printf("%s %s\n", cli_program, kf_version());
-        return finish(EXIT_DONE);
-    }
+    if (strcmp(argv[1], "--version") == 0) return finish(cli_version(argc - 2, argv + 2));
     argp_err_exit_status = EXIT_USAGE;
     cli_guard_json();
     cli_picture_begin();

@@ -22,6 +22,7 @@ typedef struct sv_mhd {
     __typeof__(MHD_queue_response) *queue_response;
     __typeof__(MHD_destroy_response) *destroy_response;
     __typeof__(MHD_is_feature_supported) *is_feature_supported;
+    __typeof__(MHD_get_version) *get_version;
 } sv_mhd;
 
 /** UNSUPPORTED, with the package: it is not installed, or too old. */

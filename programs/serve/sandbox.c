@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <pwd.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -57,9 +58,22 @@ void sv_sandbox(void) {
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0) filter_calls();
 }
 
+/* getpwnam would load the libraries that /etc/nsswitch.conf names. A static program must not, so it reads the file. */
+static const struct passwd *find_user(const char *name) {
+#if defined(KF_STATIC)
+    FILE *f = fopen("/etc/passwd", "re");
+    const struct passwd *p = NULL;
+    while (f && (p = fgetpwent(f)) != NULL && strcmp(p->pw_name, name) != 0) continue;
+    if (f) fclose(f);
+    return p;
+#else
+    return getpwnam(name);
+#endif
+}
+
 kf_status sv_become(const char *name, kf_error *err) {
     errno = 0;
-    const struct passwd *p = getpwnam(name);
+    const struct passwd *p = find_user(name);
     if (!p) KF_FAIL(err, KF_ERR_ARGUMENT, "--user %.200s: there is no such user", name);
     if (setgroups(0, NULL) != 0 || setresgid(p->pw_gid, p->pw_gid, p->pw_gid) != 0 ||
         setresuid(p->pw_uid, p->pw_uid, p->pw_uid) != 0)

@@ -11,10 +11,10 @@
 #if defined(KF_STATIC)
 /* glibc's loader would have to be the one that the program was built with. */
 static kf_status load(kf__library *l, kf_error *err) {
-    return kf__codec_fail(
-        err, KF_ERR_UNSUPPORTED,
-        "%s pictures need %s, which a static program does not load; use kitfox, or convert the picture", l->format,
-        l->file[0]);
+    return kf__codec_fail(err, KF_ERR_UNSUPPORTED,
+                          "%s pictures need %s, which a static program does not load; convert the picture, or use a "
+                          "kitfox that is not static",
+                          l->format, l->file[0]);
 }
 #else
 static kf_status load(kf__library *l, kf_error *err) {

@@ -87,6 +87,7 @@ def commands(folder):
     yield 1, ("run", ONNX, wrong, "-o", os.path.join(folder, "o.npy"))
     yield 0, ("info", "--nodes")
     yield 0, ("info", "--cpus")
+    yield 0, ("--version",)
     yield 0, ("check", ONNX)
     yield 1, ("check", text)
     yield 0, ("simplify", ONNX, "-o", out, "--check", "1")

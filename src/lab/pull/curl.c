@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -12,15 +13,39 @@
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
-static kf_status find_functions(void *library, kf__curl *c, kf_error *err) {
+/* Member of kf__curl, and the function behind it. */
+/* clang-format off */
+#define CURL_FUNCTIONS(X)                                                                                              \
+    X(init, curl_easy_init) X(cleanup, curl_easy_cleanup) X(perform, curl_easy_perform) X(setopt, curl_easy_setopt)    \
+    X(getinfo, curl_easy_getinfo) X(text, curl_easy_strerror) X(append, curl_slist_append)                             \
+    X(free_all, curl_slist_free_all) X(global, curl_global_init) X(date, curl_getdate)
+/* clang-format on */
+
+#if defined(KF_STATIC)
+/* A static program has libcurl linked in. The parentheses keep curl's macros of the same names out. */
+static kf_status find_functions(kf__curl *c, kf_error *err) {
+    (void)err;
+#define X(member, function) c->member = (function);
+    CURL_FUNCTIONS(X)
+#undef X
+    return KF_OK;
+}
+#else
+static kf_status find_functions(kf__curl *c, kf_error *err) {
+    static const char *const NAMES[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl-nss.so.4"};
+    static void *library;
     const struct {
         void *to;
         const char *name;
-    } FUNCTIONS[] = {{&c->init, "curl_easy_init"},       {&c->cleanup, "curl_easy_cleanup"},
-                     {&c->perform, "curl_easy_perform"}, {&c->setopt, "curl_easy_setopt"},
-                     {&c->getinfo, "curl_easy_getinfo"}, {&c->text, "curl_easy_strerror"},
-                     {&c->append, "curl_slist_append"},  {&c->free_all, "curl_slist_free_all"},
-                     {&c->global, "curl_global_init"},   {&c->date, "curl_getdate"}};
+    } FUNCTIONS[] = {
+#define X(member, function) {&c->member, #function},
+        CURL_FUNCTIONS(X)
+#undef X
+    };
+    for (size_t i = 0; !library && i < sizeof NAMES / sizeof *NAMES; i++)
+        library = dlopen(NAMES[i], RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        KF_FAIL(err, KF_ERR_UNSUPPORTED, "pull: libcurl is not installed; on Debian: apt-get install libcurl4");
     for (size_t i = 0; i < sizeof FUNCTIONS / sizeof *FUNCTIONS; i++) {
         void *f = dlsym(library, FUNCTIONS[i].name);
         if (!f) KF_FAIL(err, KF_ERR_UNSUPPORTED, "pull: this libcurl lacks: %s", FUNCTIONS[i].name);
@@ -28,15 +53,10 @@ static kf_status find_functions(void *library, kf__curl *c, kf_error *err) {
     }
     return KF_OK;
 }
+#endif
 
 static kf_status load(kf__curl *c, kf_error *err) {
-    static const char *const NAMES[] = {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl-nss.so.4"};
-    static void *library;
-    for (size_t i = 0; !library && i < sizeof NAMES / sizeof *NAMES; i++)
-        library = dlopen(NAMES[i], RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        KF_FAIL(err, KF_ERR_UNSUPPORTED, "pull: libcurl is not installed; on Debian: apt-get install libcurl4");
-    KF_TRY(find_functions(library, c, err));
+    KF_TRY(find_functions(c, err));
     if (c->global(CURL_GLOBAL_DEFAULT) != 0) KF_FAIL(err, KF_ERR_MEMORY, "pull: libcurl does not start");
     return KF_OK;
 }
@@ -120,9 +140,25 @@ static void limit_protocols(kf__transfer *t) {
         SET((CURLoption)REDIRECT_BITS, redirect_bits);
 }
 
+/* The certificates by which servers are judged: those that SSL_CERT_FILE names; NULL leaves libcurl's own choice. A
+ * static program was not made for this system, so it looks where systems keep them. */
+static const char *certificates(void) {
+    const char *named = getenv("SSL_CERT_FILE");
+    if (named && *named) return named;
+#if defined(KF_STATIC)
+    static const char *const PLACES[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                         "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+    for (size_t i = 0; i < sizeof PLACES / sizeof *PLACES; i++)
+        if (access(PLACES[i], R_OK) == 0) return PLACES[i];
+#endif
+    return NULL;
+}
+
 static void set_options(kf__transfer *t, struct curl_slist *headers) {
+    const char *authorities = certificates();
     t->setup = CURLE_OK;
     limit_protocols(t);
+    if (authorities) SET(CURLOPT_CAINFO, authorities);
     SET(CURLOPT_URL, t->f->url);
     SET(CURLOPT_FOLLOWLOCATION, 1L);
     SET(CURLOPT_MAXREDIRS, 8L);

@@ -102,8 +102,12 @@ static verdict after_bytes(kf__transfer *t, CURLcode rc, long code, kf_error *er
                        "too slow; under %lld bytes a second for %d s; run it again to go on where it stopped, or see "
                        "--slowest and --timeout",
                        (long long)t->f->slowest, t->f->stall_s);
-    if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS ||
-        rc == CURLE_PEER_FAILED_VERIFICATION)
+    if (rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CACERT_BADFILE)
+        return because(
+            GIVE_UP, err, KF_ERR_IO, url,
+            "the transfer broke; %s; check --mirror, or name a file of trusted certificates in SSL_CERT_FILE",
+            t->c->text(rc));
+    if (rc == CURLE_UNSUPPORTED_PROTOCOL || rc == CURLE_URL_MALFORMAT || rc == CURLE_TOO_MANY_REDIRECTS)
         return because(GIVE_UP, err, KF_ERR_IO, url, "the transfer broke; %s; check --mirror", t->c->text(rc));
     if (rc != CURLE_OK)
         return because(AGAIN, err, KF_ERR_IO, url, "the transfer broke; %s; run it again to go on where it stopped",
