@@ -141,35 +141,59 @@ static void broken_vector(void **state) {
     }
 }
 
-/* Every later reader and kernel must accept the model files of today. KITFOX_WRITE_GOLDEN=1 writes them anew. */
+/* Every fact that version 2 has words for and version 1 has not. */
+static void say_more(kf__program *p) {
+    p->inputs[0].takes = KF_TAKES_NORMALIZED;
+    p->outputs[0].scores = KF_SCORES_LOGITS;
+    p->meta.origin = KF_ORIGIN_RECOGNIZED;
+    p->meta.preprocess_source = "small.json";
+    p->meta.range_known = 1;
+    p->meta.preprocess.pillow = 1;
+}
+
+/* Loaded, and every step as it was, on every instruction set. */
+static void still_runs(const char *path) {
+    kf_error err = {0};
+    kf_model *m;
+    kf_verify_report v = {.size = sizeof v};
+    for (int r = 0; kf_cpu_level_name(r); r++) {
+        if (kf_cpu_limit(kf_cpu_level_name(r), NULL) != KF_OK) continue;
+        if (kf_model_load(path, NULL, &m, &err) != KF_OK || kf_model_verify(m, 2, &v, &err) != KF_OK)
+            fail_msg("%s: %s", path, err.text);
+        assert_int_equal(v.first, -1);
+        kf_model_destroy(&m);
+    }
+    assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
+}
+
+/* Every later reader and kernel must accept the model files of today, of every version that there has been.
+ * KITFOX_WRITE_GOLDEN=1 writes those anew that have to change. */
+static void old_file(int version, bool integer) {
+    char path[600], said[32];
+    const char *root = getenv("KITFOX_SOURCE");
+    size_t bytes;
+    kf_error err = {0};
+    kf__file map;
+    kf__program *p = integer ? integer_program() : pb_small();
+    if (version > 1) say_more(p);
+    snprintf(path, sizeof path, "%s/tests/golden/verified_%s_v%d.kfx", root ? root : ".", integer ? "int8" : "small",
+             version);
+    snprintf(said, sizeof said, "version\\\":%d,", version);
+    void *now = file_of(p, &bytes);
+    if (getenv("KITFOX_WRITE_GOLDEN")) assert_int_equal(kf__file_replace(path, now, bytes, &err), KF_OK);
+    if (kf__file_read(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
+    assert_int_equal(map.size, bytes);
+    assert_memory_equal(map.data, now, bytes); /* on every machine */
+    assert_non_null(memmem(map.data, map.size, said, strlen(said)));
+    kf__file_free(&map);
+    kf__mem_free(NULL, now);
+    still_runs(path);
+}
+
 static void old_files(void **state) {
     (void)state;
-    for (int integer = 0; integer < 2; integer++) {
-        char path[600];
-        const char *root = getenv("KITFOX_SOURCE");
-        size_t bytes;
-        kf_error err = {0};
-        kf__file map;
-        kf_model *m;
-        kf_verify_report v = {.size = sizeof v};
-        snprintf(path, sizeof path, "%s/tests/golden/verified_%s_v1.kfx", root ? root : ".",
-                 integer ? "int8" : "small");
-        void *now = file_of(integer ? integer_program() : pb_small(), &bytes);
-        if (getenv("KITFOX_WRITE_GOLDEN")) assert_int_equal(kf__file_replace(path, now, bytes, &err), KF_OK);
-        if (kf__file_read(path, 1 << 22, &map, &err) != KF_OK) fail_msg("%s", err.text);
-        assert_int_equal(map.size, bytes);
-        assert_memory_equal(map.data, now, bytes); /* on every machine */
-        kf__file_free(&map);
-        kf__mem_free(NULL, now);
-        for (int r = 0; kf_cpu_level_name(r); r++) {
-            if (kf_cpu_limit(kf_cpu_level_name(r), NULL) != KF_OK) continue;
-            if (kf_model_load(path, NULL, &m, &err) != KF_OK || kf_model_verify(m, 2, &v, &err) != KF_OK)
-                fail_msg("%s", err.text);
-            assert_int_equal(v.first, -1);
-            kf_model_destroy(&m);
-        }
-        assert_int_equal(kf_cpu_limit(NULL, NULL), KF_OK);
-    }
+    for (int version = 1; version <= KF_FORMAT_VERSION; version++)
+        for (int integer = 0; integer < 2; integer++) old_file(version, integer);
 }
 
 static void without_vector(void **state) {
