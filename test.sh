@@ -101,9 +101,11 @@ export KITFOX_PEERS=$TRUTH KITFOX_MAKER=$TRUTH
 if [ $full = yes ]; then
   command -v java >/dev/null || install_packages "${JAVA_PACKAGES[@]}" || echo "SKIP: no Java, so no Spark"
   find_lab
+  find_torch
 fi
 tier gcc -Dtest_python="${TRUTH#none}"
 export KITFOX_PEERS=none
+unset KITFOX_TORCH
 LEAVE=(--no-suite full) # once is enough
 [ $full = yes ] || LEAVE+=(--no-suite long) # minutes under sanitizers
 tier asan -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false

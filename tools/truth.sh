@@ -35,3 +35,19 @@ find_lab() {
   rm -rf "$lab"
   echo "SKIP: no notebook kernel, Spark and Ray could be installed; their tests are left out"
 }
+
+# Exports KITFOX_TORCH, a Python with torch, timm and torchvision: the one that it names, else the first of our own
+# environments that has them. None is made, since torch is gigabytes.
+find_torch() {
+  local cache=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kitfox candidate
+  for candidate in "${KITFOX_TORCH:-}" "$cache"/*/bin/python; do
+    [ -x "$candidate" ] && "$candidate" -c 'import numpy, timm, torch, torchvision' 2>/dev/null || continue
+    # The Python package's test needs it, too.
+    if [ "${candidate#"$cache"/}" != "$candidate" ] && ! "$candidate" -c 'import cffi' 2>/dev/null; then
+      timeout 100 "$candidate" -m pip install -q --disable-pip-version-check --retries 1 cffi >/dev/null 2>&1
+    fi
+    export KITFOX_TORCH=$candidate
+    return
+  done
+  echo "SKIP: no Python has torch, timm and torchvision (KITFOX_TORCH may name one); tests against PyTorch are left out"
+}

@@ -15,13 +15,15 @@ try:
     import torchvision
 except ImportError:
     other = os.environ.get("KITFOX_TORCH")
-    if (
-        other
-        and "inside" not in sys.argv
-        and not subprocess.run([other, "-c", "import timm, torch, torchvision, kitfox"], capture_output=True).returncode
-    ):
-        sys.exit(subprocess.run([other, os.path.abspath(__file__), *sys.argv[1:], "inside"]).returncode)
-    print("SKIP: neither this Python nor KITFOX_TORCH has torch, timm and torchvision")
+    why = "KITFOX_TORCH names none"
+    if other and "inside" not in sys.argv:
+        tried = subprocess.run(
+            [other, "-c", "import timm, torch, torchvision, kitfox"], capture_output=True, text=True, errors="replace"
+        )
+        if tried.returncode == 0:
+            sys.exit(subprocess.run([other, os.path.abspath(__file__), *sys.argv[1:], "inside"]).returncode)
+        why = f"{other}: {(tried.stderr.strip().splitlines() or ['it fails'])[-1]}"
+    print(f"SKIP: this Python has not torch, timm and torchvision; {why}")
     sys.exit(77)
 
 from common import EXAMPLES, case, check, fails, kitfox, np, once, quietly, run_cases  # noqa: E402
