@@ -141,14 +141,19 @@ static void print_levels(const json_t *cpus, const char *title, bool usable) {
     puts(found ? "" : " none");
 }
 
+#if defined(KF_STATIC)
+static const char NONE[] = "none: a static program loads no library";
+#else
+static const char NONE[] = "not here; loaded when needed";
+#endif
+
 static void print_libraries(const json_t *list) {
     size_t i;
     const json_t *l;
     json_array_foreach(list, i, l) {
         const char *version = json_string_value(json_object_get(l, "version"));
         const char *how = "";
-        if (json_is_false(json_object_get(l, "linked")))
-            how = version ? " (loaded when needed)" : "not here; loaded when needed";
+        if (json_is_false(json_object_get(l, "linked"))) how = version ? " (loaded when needed)" : NONE;
         printf("  %-14s  %s%s\n", json_string_value(json_object_get(l, "name")), version ? version : "", how);
     }
 }
