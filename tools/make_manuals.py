@@ -33,6 +33,10 @@ ENVIRONMENT = {
         "The folder of caches; weights go to its folder `kitfox`. The default is `.cache` in `HOME`.",
     ),
     "HOME": ("pull", "The folder that has `.cache` where `XDG_CACHE_HOME` is not set."),
+    "SSL_CERT_FILE": (
+        "pull",
+        "The file of trusted certificates, in place of the system's.",
+    ),
     "NOTIFY_SOCKET": (
         "serve",
         "The socket of a service manager, as systemd sets it for services of `Type=notify`. The server says there"

@@ -46,7 +46,7 @@ def inline(text, link=lambda label, target: label):
         if m[1]:
             out.append(bold(m[1]))
         elif m[2]:
-            out.append("\\fB" + inline(m[2], link) + "\\fR")
+            out.append("\\fB" + re.sub(r"\\f[BR]", "", inline(m[2], link)) + "\\fR")
         elif m[4]:
             out.append(inline(link(m[3], m[4]), link) if "(" not in m[3] else escape(m[3]))
         else:
