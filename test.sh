@@ -82,6 +82,20 @@ wheels() {
   rm -rf "$out"
 }
 
+# The documentation site, its links checked, counts as one test.
+site() {
+  local out status=0
+  echo "== site"
+  out=$(mktemp -d)
+  tools/site.sh "$out" || status=$?
+  rm -rf "$out"
+  case $status in
+    0) passed=$((passed + 1)) ;;
+    77) skipped=$((skipped + 1)) ;;
+    *) failed=$((failed + 1)) FAILED+=(site) ;;
+  esac
+}
+
 # The last line and the exit status.
 finish() {
   rm -f "/tmp/kitfox-build.$$"
@@ -136,6 +150,7 @@ if [ $full = yes ]; then
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
   campaign
   wheels
+  site
   emulated_x86
   emulated_aarch64 all
   emulated_others
