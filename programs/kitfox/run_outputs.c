@@ -21,7 +21,7 @@ static bool is_npz(const char *name) {
 static void safe_name(const char *from, char to[NAME_ROOM]) {
     static const char KEPT[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
     size_t n = 0;
-    for (; from[n] && n < NAME_ROOM - 1; n++) to[n] = strchr(KEPT, from[n]) ? from[n] : '_';
+    for (; n < NAME_ROOM - 1 && from[n]; n++) to[n] = strchr(KEPT, from[n]) ? from[n] : '_';
     to[n] = '\0';
     if (to[0] == '.') to[0] = '_';
 }

@@ -202,7 +202,7 @@ static kf_status aligned(const void *data, size_t bytes, size_t to, void **copy,
 
 static kf_status run_tensors(const job *j, const int *at, kf_error *err) {
     void *copies[SV_MAX_TENSORS] = {NULL};
-    const void *data[SV_MAX_TENSORS];
+    const void *data[SV_MAX_TENSORS] = {NULL};
     kf_status st = KF_OK;
     int n = j->f->n_inputs;
     for (int k = 0; k < n && st == KF_OK; k++)

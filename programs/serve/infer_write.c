@@ -23,7 +23,7 @@ static double number(const kf_tensor *t, const void *data, size_t i) {
 }
 
 static void put_shape(sv_text *json, const kf_tensor *t, int64_t batch) {
-    sv_text_add(json, "[%lld", (long long)(t->shape[0] * batch));
+    sv_text_add(json, "[%lld", (long long)t->shape[0] * batch);
     for (int i = 1; i < t->rank; i++) sv_text_add(json, ",%lld", (long long)t->shape[i]);
     sv_text_put(json, "]");
 }

@@ -110,7 +110,7 @@ typedef struct cursor {
 static bool full(const cursor *c) { return c->y >= c->g->rows; }
 
 static void next_row(cursor *c) {
-    static const int8_t FIRST[] = {0, 4, 2, 1}, STEP[] = {8, 8, 4, 2};
+    static const uint8_t FIRST[] = {0, 4, 2, 1}, STEP[] = {8, 8, 4, 2};
     c->x = 0;
     c->y += c->g->interlaced ? STEP[c->pass] : 1;
     while (c->g->interlaced && full(c) && c->pass < 3) c->y = FIRST[++c->pass];

@@ -82,8 +82,8 @@ kf__cpu_level kf__cpu_level_best(void) {
 
 int kf__cpu_threads(int most) {
     const char *env = getenv("KITFOX_THREADS");
-    int asked = env ? atoi(env) : 0;
-    if (asked > 0) return asked < KF_MAX_THREADS ? asked : KF_MAX_THREADS;
+    long asked = env ? strtol(env, NULL, 10) : 0; /* as an int, 2^32 + 1 would be 1 */
+    if (asked > 0) return asked < KF_MAX_THREADS ? (int)asked : KF_MAX_THREADS;
     cpu_set_t set;
     int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1, q = kf__cpu_quota("");
     if (q > 0 && q < n) n = q;

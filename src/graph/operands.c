@@ -111,7 +111,7 @@ kf_status kf__operands_check(const kf__inferring *c) {
         KF_NODE_FAIL(c, KF_ERR_FORMAT, "%d outputs, 1 to %d are possible", n->n_out, RULES[n->op]->outputs);
     for (int k = 0; k < n->n_in; k++) {
         if (!w.rest) at = take_word(at, &w);
-        if (n->in[k] < 0 && (k < op->least || w.rest)) KF_NODE_FAIL(c, KF_ERR_FORMAT, "input %d is missing", k);
+        if ((k < op->least || w.rest) && n->in[k] < 0) KF_NODE_FAIL(c, KF_ERR_FORMAT, "input %d is missing", k);
         KF_TRY(check_operand(c, k, &w));
     }
     return KF_OK;

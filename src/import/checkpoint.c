@@ -4,6 +4,8 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "container/container.h"
 #include "import/checkpoint_names.h"
@@ -196,12 +198,22 @@ static kf_status recognize(source *s, const kf__checkpoint_options *o, int32_t s
 
 /* ---- the two ways in --------------------------------------------------------------------------------------------- */
 
+/* The side whose digits are at `text`, and what follows them; 0: none, or one out of range. Compared as a long: after a
+ * cast to int, 2^32 + 224 would pass as 224. */
+static int32_t side_at(const char *text, char **end) {
+    *end = (char *)text;
+    long n = *text >= '0' && *text <= '9' ? strtol(text, end, 10) : 0;
+    return n >= 32 && n <= 4096 ? (int32_t)n : 0;
+}
+
 static kf_status read_side(const kf__checkpoint_options *o, int32_t *side, kf_error *err) {
-    int h = o->side, w = h, end = 0;
-    if (o->asked.input_shape && (sscanf(o->asked.input_shape, "1x3x%dx%d%n", &h, &w, &end) != 2 ||
-                                 o->asked.input_shape[end] || h != w || h < 32 || h > 4096))
-        KF_FAIL(err, KF_ERR_ARGUMENT, "input shape %s: 1x3xNxN with N from 32 to 4096 is needed", o->asked.input_shape);
-    *side = h;
+    const char *text = o->asked.input_shape;
+    char *end;
+    *side = o->side;
+    if (!text) return KF_OK;
+    *side = strncmp(text, "1x3x", 4) == 0 ? side_at(text + 4, &end) : 0;
+    if (!*side || *end != 'x' || side_at(end + 1, &end) != *side || *end)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "input shape %s: 1x3xNxN with N from 32 to 4096 is needed", text);
     return KF_OK;
 }
 

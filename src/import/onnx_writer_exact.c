@@ -340,7 +340,8 @@ static void pool(stage *s, const kf__quant *to) {
     times(s, "_mean", "_pool_multiplier", m, n);
 }
 
-static void gate_layer(stage *s, int k, double s_in, const kf__quant *to, bool direct) {
+/* `to`: the quantization in which the sums are clipped at once; NULL: they become floats. */
+static void gate_layer(stage *s, int k, double s_in, const kf__quant *to) {
     const kf__value *v = &s->w->g->values[s->n->in[k]];
     kf__shape shape = kf__shape_make(4, (int64_t[]){v->shape.dim[0], v->shape.dim[1], 1, 1});
     layer l = {.op = "Conv", .bias = bias(s, k + 1), .gate = true};
@@ -348,8 +349,8 @@ static void gate_layer(stage *s, int k, double s_in, const kf__quant *to, bool d
     float *m = room(s, shape.dim[0]);
     sum(s, &l, true);
     for (int64_t o = 0; m && o < shape.dim[0]; o++)
-        m[o] = direct ? kf__mult3(s_in, (double)kf__q_scale(v->quant, o), (double)to->scale)
-                      : kf__mult2(s_in, (double)kf__q_scale(v->quant, o));
+        m[o] = to ? kf__mult3(s_in, (double)kf__q_scale(v->quant, o), (double)to->scale)
+                  : kf__mult2(s_in, (double)kf__q_scale(v->quant, o));
     times(s, "_scaled", "_multiplier", m, shape.dim[0]);
 }
 
@@ -364,7 +365,7 @@ static kf_status gate(stage *s) {
     pool(s, pq);
     round_off(s, pq, &pq->qmin, &pq->qmax, 1, pooled);
     s->at = pooled;
-    gate_layer(s, 1, (double)pq->scale, hq, direct);
+    gate_layer(s, 1, (double)pq->scale, direct ? hq : NULL);
     if (direct) kf__q_clip(hq, 0, &a->act, &lo, &hi);
     else {
         activate(s, &a->act, NULL, 0);
@@ -373,7 +374,7 @@ static kf_status gate(stage *s) {
     }
     round_off(s, hq, &lo, &hi, 1, hidden);
     s->at = hidden;
-    gate_layer(s, 3, (double)hq->scale, NULL, false);
+    gate_layer(s, 3, (double)hq->scale, NULL);
     activate(s, &a->gate_act, NULL, 0);
     end_float(s);
     return KF_OK;

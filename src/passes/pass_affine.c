@@ -297,8 +297,9 @@ static kf_status to_depthwise(job *j, size_t index, const kf__affine *m) {
     const int64_t wdim[4] = {(int64_t)m->channels, 1, 1, 1}, pixel[2] = {2, 3};
     const kf__shape wshape = kf__shape_make(4, wdim), bshape = kf__shape_make(1, wdim);
     kf__vid in[3] = {n->in[kf__affine_input(g, n)], -1, -1};
-    float *scale = kf__arena_array(&j->scratch, 2 * m->channels, sizeof *scale), *shift = scale + m->channels;
+    float *scale = kf__arena_array(&j->scratch, 2 * m->channels, sizeof *scale);
     if (!scale) KF_FAIL_MEMORY(j->err, 2 * m->channels * sizeof *scale);
+    float *shift = scale + m->channels;
     for (size_t c = 0; c < m->channels; c++) scale[c] = (float)m->a[c], shift[c] = (float)m->b[c];
     KF_TRY(kf__rewrite_const(g, n->name, ".scale", &wshape, scale, &in[1], j->err));
     KF_TRY(kf__rewrite_const(g, n->name, ".shift", &bshape, shift, &in[2], j->err));

@@ -252,7 +252,7 @@ static kf_status merge(below *b, bool *done) {
 
 /* Weights [K, O], or `columns`: [O, K], whose K is numbered as y is, numbered as x is. */
 static void renumber(const kf__shape *y, const kf__order *o, int64_t rows, bool columns, const float *from, float *to) {
-    int64_t stride[KF_MAX_RANK], x_stride[KF_MAX_RANK], k_count = 1, step = 1;
+    int64_t stride[KF_MAX_RANK] = {0}, x_stride[KF_MAX_RANK] = {0}, k_count = 1, step = 1;
     for (int a = o->n - 1; a >= 1; a--)
         for (int k = 1; k < o->n; k++)
             if (o->from[k] == a) x_stride[k] = step, step *= y->dim[k];

@@ -44,7 +44,7 @@ bool kf__order_elementwise(const kf__node *n) {
 
 /* Elements of `from`, which has the shape y, in row-major order of x. */
 static void turn(const kf__shape *y, const kf__order *o, size_t size, const char *from, char *to) {
-    int64_t step[KF_MAX_RANK], dim[KF_MAX_RANK], at[KF_MAX_RANK] = {0}, stride = 1;
+    int64_t step[KF_MAX_RANK] = {0}, dim[KF_MAX_RANK] = {0}, at[KF_MAX_RANK] = {0}, stride = 1;
     for (int k = o->n - 1; k >= 0; k--) {
         dim[o->from[k]] = y->dim[k], step[o->from[k]] = stride;
         stride *= y->dim[k];

@@ -191,13 +191,13 @@ kf_status kf__preprocess_check(const kf_preprocess *p, int64_t channels, kf_erro
 /* `f->n` numbers between commas, or one for all; false: something else. */
 static bool parse_numbers(kf_preprocess *p, const kf_field *f, const char *text) {
     int32_t n = 0;
-    char *end = NULL;
-    for (const char *s = text; n < f->n; s = end + 1) {
+    const char *s = text;
+    char *end;
+    do {
         double v = kf__text_real(s, &end);
         if (end == s || !kf__field_take(p, f, n, v)) return false;
-        n++;
-        if (*end != ',') break;
-    }
+        n++, s = end + 1;
+    } while (*end == ',' && n < f->n);
     if (*end || (n != 1 && n != f->n)) return false;
     for (; n < f->n; n++) kf_preprocess_set(p, f, n, kf_preprocess_get(p, f, 0));
     return true;

@@ -210,13 +210,14 @@ static kf_status from_values(kf__sim *s, kf__vid v, bool wide, bool channels, kf
     fill_job j = {.s = s, .v = v, .d = kf__sim_shape_of(s->graph, v), .channels = channels};
     kf__arena scratch;
     kf__arena_init(&scratch, NULL);
-    float *lo = kf__arena_array(&scratch, 2 * j.d.c, sizeof *lo), *hi = lo + j.d.c, a = 0, b = 0;
+    float *lo = kf__arena_array(&scratch, 2 * j.d.c, sizeof *lo), a = 0, b = 0;
     j.h = kf__arena_zalloc(&scratch, (channels ? j.d.c : 1) * sizeof *j.h);
     kf_status st = KF_OK;
     if (!lo || !j.h) {
         kf__arena_free(&scratch);
         KF_FAIL_MEMORY(s->err, j.d.c * sizeof *j.h);
     }
+    float *hi = lo + j.d.c;
     extremes(s, v, &j.d, lo, hi);
     for (size_t c = 0; c < j.d.c; c++) a = fminf(a, lo[c]), b = fmaxf(b, hi[c]);
     if (wide) {

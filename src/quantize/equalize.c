@@ -153,8 +153,9 @@ static kf_status observe(groups *e) {
         const kf__node *n = &g->nodes[i];
         kf__sim_shape d = kf__sim_shape_of(g, n->out[0]);
         KF_TRY(kf__step_node(&e->s, i));
-        float *r = kf__arena_zalloc(&e->arena, 2 * d.c * sizeof *r), *pw = r + d.c;
-        if (!r) KF_FAIL_MEMORY(e->s.err, d.c * sizeof *r);
+        float *r = kf__arena_zalloc(&e->arena, 2 * d.c * sizeof *r);
+        if (!r) KF_FAIL_MEMORY(e->s.err, 2 * d.c * sizeof *r);
+        float *pw = r + d.c;
         e->range[n->out[0]] = r, e->power[n->out[0]] = pw;
         for (size_t k = 0; k < e->s.samples; k++) {
             const float *x = kf__sim_at(&e->s, k, n->out[0])->f;
@@ -313,9 +314,10 @@ static void candidate(const groups *e, const reader *readers, size_t n, double a
  * worth it. A group that was scaled in an earlier round may change without that condition. */
 static kf_status balance(groups *e, kf__vid root, kf__arena *a) {
     size_t channels = kf__sim_shape_of(e->g, root).c, n = 0;
-    float *s = kf__arena_array(a, 3 * channels, sizeof *s), *best = s + channels, *work = best + channels;
+    float *s = kf__arena_array(a, 3 * channels, sizeof *s);
     reader *readers = kf__arena_array(a, e->g->n_nodes, sizeof *readers);
     if (!s || !readers) KF_FAIL_MEMORY(e->s.err, 3 * channels * sizeof *s);
+    float *best = s + channels, *work = best + channels;
     for (size_t i = 0; i < e->g->n_nodes; i++)
         if (reads(e, &e->g->nodes[i], root) && !kf__op_is_gate(e->g->nodes[i].op))
             KF_TRY(reader_of(e, &e->g->nodes[i], &readers[n++], a));

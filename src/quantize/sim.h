@@ -75,7 +75,7 @@ typedef struct kf__sim_layer {
 kf_status kf__sim_layer_of(kf__sim *s, const kf__node *n, kf__sim_layer *l);
 /** Its weights' extents: rows are in the order of kf__filters_row. */
 static inline kf__filters kf__sim_filters(const kf__sim_layer *l) {
-    size_t taps = (size_t)(l->window.kh * l->window.kw);
+    size_t taps = (size_t)l->window.kh * (size_t)l->window.kw;
     return (kf__filters){l->o, l->k / taps, taps};
 }
 /** The channel of x that weight i of row o meets. */

@@ -84,8 +84,9 @@ static kf_status bias_rows(const kf__ref_node *r, const kf__shape *out, int32_t 
     if (!bias || bias->shape.rank != 2) return KF_OK;
     const kf__axis down = kf__window_rows(a), across = kf__window_columns(a);
     size_t h = (size_t)out->dim[2], w = (size_t)out->dim[3];
-    int32_t *cy = kf__arena_array(r->arena, h + w + h * w + 1, sizeof *cy), *cx = cy + h;
-    if (!cy) KF_FAIL_MEMORY(r->err, h * w * sizeof *cy);
+    int32_t *cy = kf__arena_array(r->arena, h + w + h * w + 1, sizeof *cy);
+    if (!cy) KF_FAIL_MEMORY(r->err, (h + w + h * w + 1) * sizeof *cy);
+    int32_t *cx = cy + h;
     int32_t ny = kf__border_classes(&down, x->dim[2], out->dim[2], cy, NULL);
     int32_t nx = kf__border_classes(&across, x->dim[3], out->dim[3], cx, NULL);
     if (bias->shape.dim[0] != (int64_t)ny * nx || bias->shape.dim[1] != out->dim[1])

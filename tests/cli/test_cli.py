@@ -225,8 +225,9 @@ def verdicts(folder):
     check("check: the first tensor that does not fit is named", code == 1 and "tensor blocks." in err, err)
     code, _, err = run("check", checkpoint, "--arch", "nonsense")
     check("check: an unknown architecture is refused", code == 1 and "nonsense" in err, err)
-    code, _, err = run("check", checkpoint, "-s", "1x3x64x32")
-    check("check: a checkpoint's input is square", code == 1 and "1x3xNxN" in err, err)
+    for shape in ("1x3x64x32", "1x3x+64x64", "1x3x4294967360x4294967360", "1x3x64x64x", "1x3x64", "1x3x", "1x3x31x31"):
+        code, _, err = run("check", checkpoint, "-s", shape) # 4294967360 is 2^32 + 64
+        check("check: a checkpoint's input is square", code == 1 and "1x3xNxN" in err, (shape, err))
     with open(os.path.join(ROOT, "data", "everyday10.onnx"), "rb") as f:
         onnx = f.read()
     strange = os.path.join(folder, "strange.onnx")

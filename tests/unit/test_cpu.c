@@ -119,6 +119,8 @@ static void affinity_and_environment(void **state) {
     assert_int_equal(kf__cpu_default_threads(), 1);
     setenv("KITFOX_THREADS", "3", 1);
     assert_int_equal(kf__cpu_default_threads(), 3);
+    setenv("KITFOX_THREADS", "4294967297", 1); /* 2^32 + 1 */
+    assert_int_equal(kf__cpu_default_threads(), KF_MAX_THREADS);
     unsetenv("KITFOX_THREADS");
     assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
 }

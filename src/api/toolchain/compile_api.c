@@ -24,8 +24,8 @@ kf_status kf_graph_compile(kf_graph *graph, const kf_model_options *options, kf_
 kf_status kf_graph_save(kf_graph *graph, const char *path, kf_error *err) {
     if (!graph || !path) KF_FAIL(err, KF_ERR_ARGUMENT, "kf_graph_save: graph and path are needed");
     kf__program *p;
-    void *data;
-    size_t bytes;
+    void *data = NULL;
+    size_t bytes = 0;
     kf_model *m; /* runs once, to record the golden vector */
     KF_TRY(kf_graph_optimize(graph, KF_OPTIMIZE_FUSE, err));
     KF_TRY(kf__lower(graph->g, &p, err));

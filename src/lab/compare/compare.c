@@ -43,7 +43,7 @@ static int32_t top1(const float *x, size_t n) {
 /* Is `class` among the five best of x? Ties go to the lower index, as everywhere. */
 static bool in_top5(const float *x, size_t n, size_t class) {
     size_t above = 0;
-    for (size_t i = 0; i < n; i++) above += x[i] > x[class] || (x[i] == x[class] && i < class);
+    for (size_t i = 0; i < n; i++) above += x[i] > x[class] || (i < class && x[i] == x[class]);
     return above < 5;
 }
 
@@ -65,8 +65,9 @@ static kf_status answer(void *ctx, void *state, size_t i, kf_error *err) {
     kf_compared_picture *to = &w->pictures[i];
     kf__feed in;
     kf_error why = {KF_OK, ""};
-    float *a = malloc(2 * n * sizeof *a), *b = a + n;
+    float *a = malloc(2 * n * sizeof *a);
     if (!a) return kf__no_memory(w->samples->paths[i], err);
+    float *b = a + n;
     kf_status st = kf__feed_load(w, i, &in, &why);
     for (int side = 0; side < 2 && st == KF_OK; side++)
         st = kf__feed_forward(w, side, s[side], &in, side ? b : a, &why);

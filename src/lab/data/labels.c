@@ -200,7 +200,7 @@ static bool is_background(const char *label) {
     if (*label && !label[strspn(label, "?")]) return true; /* "???" of TensorFlow's detection lists */
     for (; *label && !kf__lab_letter(*label); label++) {
     }
-    for (; label[n] && n < sizeof word - 1; n++) word[n] = label[n] == '_' || label[n] == '-' ? ' ' : label[n];
+    for (; n < sizeof word - 1 && label[n]; n++) word[n] = label[n] == '_' || label[n] == '-' ? ' ' : label[n];
     while (n && !kf__lab_letter(word[n - 1])) n--;
     word[n] = '\0';
     for (size_t i = 0; i < sizeof WORDS / sizeof *WORDS; i++)

@@ -54,7 +54,7 @@ static kf_status read_options(kf_pull_options *to, const kf_pull_options *from, 
     const char *hash = to->sha256, *url = to->mirror;
     if (hash && (strlen(hash) != 64 || strspn(hash, "0123456789abcdef") != 64))
         KF_FAIL(err, KF_ERR_ARGUMENT, "--sha256 %.200s: 64 digits of 0 to 9 and a to f are needed", hash);
-    if (url && strncmp(url, "http://", 7) && strncmp(url, "https://", 8) && strncmp(url, "file://", 7))
+    if (url && strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0 && strncmp(url, "file://", 7) != 0)
         KF_FAIL(err, KF_ERR_ARGUMENT, "--mirror %.600s: an http://, https:// or file:// URL is needed", url);
     return KF_OK;
 }
