@@ -3,7 +3,6 @@
  * each model is freed before the next. */
 #include <stdio.h>
 
-#include <kitfox/bench.h>
 #include <kitfox/kitfox.h>
 
 static int verified(const char *path) {
@@ -15,7 +14,7 @@ static int verified(const char *path) {
     kf_model_destroy(&m);
     if (status != KF_OK) return printf("%s: %s\n", path, err.text), 0;
     printf("%s: %d of %d steps byte for byte on %s\n", path, report.exact, report.steps, kf_cpu_name());
-    return kf_verify_verdict(&report) == KF_IDENTICAL;
+    return report.first < 0 && report.exact == report.steps;
 }
 
 int main(int argc, char **argv) {

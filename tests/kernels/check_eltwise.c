@@ -17,8 +17,10 @@ static void expect(bool ok, const char *name, size_t rows_n, size_t c) {
 }
 
 static bool scale_right(size_t rows_n, size_t c, const guarded *x, const guarded *gate, const guarded *out) {
-    for (size_t i = 0; i < rows_n * c; i++)
-        if (out->at[i] != x->at[i] * gate->at[i % c]) return false;
+    for (size_t i = 0; i < rows_n * c; i++) {
+        float want = x->at[i] * gate->at[i % c]; /* s390x compares a product with more digits */
+        if (out->at[i] != want) return false;
+    }
     return guard_intact(out);
 }
 
