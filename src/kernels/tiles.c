@@ -1,13 +1,14 @@
-/* A kernel that few machines run, such as the tile kernel, is proved before it is used: a process first computes a few
- * products with it and compares the bytes with the scalar kernel. Machines without tiles check that one on a model of
- * the instructions (tests/kernels/tile_model.h). Owner rule: one static verdict. */
+/* A kernel that few machines run, such as the tile kernel of x86 or that of Arm's i8mm, is proved before it is used: a
+ * process first computes a few products with it and compares the bytes with the scalar kernel. Machines without tiles
+ * check that one on a model of the instructions (tests/kernels/tile_model.h). Owner rule: one static verdict. */
 #include "kernels/kernels_int.h"
 
 #include <stdatomic.h>
 
-/* Rows, columns and k that need every kind of tile: two tiles of rows and one that overlaps the one before it, two
- * panels and a half, and two steps of which the second overlaps the first. */
-enum { M = 37, N = 40, K = 68, RUN = 32, PANELS = (N + KF_QPANEL - 1) / KF_QPANEL, ROOM = N + 2 * KF_QPAD };
+/* Rows, columns and k that need every kind of tile. For AMX: two tiles of rows and one that overlaps the one before it,
+ * two panels and a half, and two steps of which the second overlaps the first. For i8mm: tiles of four rows and of one,
+ * and 16, 8 and 4 elements of k. */
+enum { M = 37, N = 40, K = 76, RUN = 32, PANELS = (N + KF_QPANEL - 1) / KF_QPANEL, ROOM = N + 2 * KF_QPAD };
 
 /* The product with plain rows, or with rows of two runs that overlap like windows of an image; rounded to bytes, or
  * as sums. `k` has the kernel and the order of weights it wants. */

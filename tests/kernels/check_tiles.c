@@ -1,6 +1,6 @@
-/* Check of what stands around the tiles' kernel: the model's own arithmetic and refusals, and the proof that the
- * kernel passes before it is used, with kernels that must fail it. The kernel itself is checked by check_int. Owner
- * rule: nothing is kept. */
+/* Check of what stands around the tiles' kernel: the model's own arithmetic and refusals, and that the kernel passes
+ * the proof before its use (check_proof has kernels that must fail it). The kernel itself is checked by check_int.
+ * Owner rule: nothing is kept. */
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -111,52 +111,14 @@ static void refusals(void) {
 
 /* ---- the proof --------------------------------------------------------------------------------------------------- */
 
-enum { LAST_BYTE, LAST_FOUR, SECOND_RUN, BEYOND, WRONG };
-static int wrong;
-
-/* The scalar kernel with one thing wrong, as a kernel that handles a remainder badly would have it. */
-static void wrong_gemm(size_t m, size_t n, size_t k, size_t runs, size_t ld_run, const uint8_t *a, size_t lda,
-                       const void *b, void *c, size_t ldc, const kf__requant *q) {
-    static uint8_t copy[8192];
-    size_t bytes = runs == 1 ? m * k : (m - 1) * lda + ld_run + k, out = m * n * kf_dtype_size(q->out);
-    memcpy(copy, a, bytes);
-    if (wrong == LAST_FOUR && runs == 1) memset(copy + bytes - 4, 0, 4);
-    if (wrong == SECOND_RUN && runs == 2) ld_run--;
-    kf_k_gemm_u8_scalar(m, n, k, runs, ld_run, copy, lda, b, c, ldc, q);
-    if (wrong == LAST_BYTE && q->out == KF_U8) ((uint8_t *)c)[out - 1] ^= 1;
-    if (wrong == BEYOND && q->out == KF_F32) ((uint8_t *)c)[out] = 1;
-}
-
 static void proof(void) {
     kf__kernels_int k;
-    bool here = kf__cpu_usable(KF_CPU_AVX512VNNI);
-    kf__kernels_select_int(here ? KF_CPU_AVX512VNNI : KF_CPU_SCALAR, &k);
-    kf__kernels_int other, scalar;
-    kf__kernels_select_int(KF_CPU_SCALAR, &scalar);
-    expect(kf__gemm_u8_agrees(&scalar), "the scalar kernel agrees with itself");
-    other = scalar, other.gemm_u8 = wrong_gemm;
-    for (wrong = 0; wrong < WRONG; wrong++) {
-        char what[80];
-        snprintf(what, sizeof what, "a kernel with fault %d is refused and the level barred", wrong);
-        expect(!kf__kernels_prove(&other, KF_CPU_AMX), what);
-        expect(!kf__cpu_usable(KF_CPU_AMX) && kf__cpu_level_now() != KF_CPU_AMX && kf__cpu_level_best() != KF_CPU_AMX,
-               what);
-        expect(kf_cpu_limit("amx", NULL) == KF_ERR_UNSUPPORTED && kf_cpu_limit("scalar", NULL) == KF_OK &&
-                   kf_cpu_limit(NULL, NULL) == KF_OK,
-               "limits know the bar");
-        kf__cpu_bar(KF_CPU_LEVELS);
-    }
-    kf__cpu_level best = kf__cpu_level_best();
-    kf__cpu_bar(best ? best : KF_CPU_SSE4);
-    expect(!best == (kf__cpu_level_best() == best), "a barred level is not the best one");
-    kf__cpu_bar(KF_CPU_SCALAR);
-    expect(kf__cpu_level_now() == KF_CPU_SCALAR && kf__cpu_usable(KF_CPU_SCALAR), "scalar cannot be barred");
-    kf__cpu_bar(KF_CPU_LEVELS);
-    expect(kf__cpu_level_best() == best, "the bar can be taken away");
-    if (!here) {
+    if (!kf__cpu_usable(KF_CPU_AVX512VNNI)) {
         puts("tiles: the model's kernel needs AVX-512 VNNI for the rest; not on this machine");
         return;
     }
+    kf__kernels_select_int(KF_CPU_AVX512VNNI, &k);
+    kf__cpu_level best = kf__cpu_level_best();
     expect(kf__gemm_u8_agrees(&k), "the kernel of AVX-512 VNNI agrees");
     k.gemm_u8 = kf_k_gemm_u8_amx_model;
     expect(kf__kernels_prove(&k, KF_CPU_AMX) && kf__cpu_level_best() == best, "the tiles' kernel is proved");
