@@ -104,11 +104,11 @@ typedef struct kf__kernels {
 void kf__kernels_select(kf__cpu_level cpu, kf__kernels *out);
 
 /** Elements of the packed form of w[n,k]. */
-size_t kf__gemm_f32_packed(size_t n, size_t k);
+uint64_t kf__gemm_f32_packed(size_t n, size_t k);
 void kf__gemm_f32_pack(size_t n, size_t k, const float *w, float *packed);
 /** Elements of the packed form of depthwise weights of `taps` taps and c channels; tap t of channel i is w[t * tap + i
  * * channel]. */
-size_t kf__dwconv_f32_packed(size_t taps, size_t c);
+uint64_t kf__dwconv_f32_packed(size_t taps, size_t c);
 void kf__dwconv_f32_pack(size_t taps, size_t c, const float *w, size_t tap, size_t channel, float *packed);
 
 #define KF_KERNEL_F32(check, member, function, isa, level, facts) kf__##function##_fn kf_k_##function##_##isa;

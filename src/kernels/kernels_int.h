@@ -175,10 +175,10 @@ bool kf__kernels_proved(const kf__kernels_int *k, kf__cpu_level level);
 /** Bytes of packed w[n,k] for a u8 GEMM, and of one panel (all panels have the same size). `layout` and `group`: the
  *  table's gemm_layout and gemm_group, which is at most KF_GROUP_MOST. */
 enum { KF_GROUP_MOST = 8 };
-size_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k);
+uint64_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k);
 void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, const int8_t *w, void *to);
 /** [n/16][k/2][16][2] of i8 or i16. */
-size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k);
+uint64_t kf__gemm_i16_packed(bool wide, size_t n, size_t k);
 void kf__gemm_i16_pack(bool wide, size_t n, size_t k, const void *w, void *to);
 /** The channel at place i if `block` channels are processed at once (block 16: i itself). This is the order that
  * interleaving bytes inside 16-byte lanes gives. */
@@ -203,7 +203,7 @@ static inline size_t kf__dwconv_u8_pair_channel(size_t block, size_t c) {
 /** Output columns that a vector kernel computes before it goes to the next block of channels. */
 #define KF_DW_STRIP 28
 /** Bytes of packed depthwise weights w[k, k, c] and packing; s is the stride. */
-size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c);
+uint64_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c);
 void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to);
 /** Scratch of the u8 depthwise vector kernels in bytes, for any shape. */
 size_t kf__dwconv_u8_scratch(void);

@@ -19,8 +19,8 @@
 
 #include <math.h>
 
-size_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k) {
-    return kf__round_up(n, KF_QPANEL) * kf__round_up(k, group) * (layout == KF_QLAYOUT_SPLIT ? 2 : 1);
+uint64_t kf__gemm_u8_packed(kf__qlayout layout, size_t group, size_t n, size_t k) {
+    return (uint64_t)kf__round_up(n, KF_QPANEL) * kf__round_up(k, group) * (layout == KF_QLAYOUT_SPLIT ? 2 : 1);
 }
 
 /* A group of weights of one column: as bytes, or (SPLIT) as i16 with the odd ones `odd` places after the even ones. */
@@ -53,8 +53,8 @@ void kf__gemm_u8_pack(kf__qlayout layout, size_t group, size_t n, size_t k, cons
     else pack_groups(layout, group, n, k, w, to);
 }
 
-size_t kf__gemm_i16_packed(bool wide, size_t n, size_t k) {
-    return kf__round_up(n, KF_QPANEL) * kf__round_up(k, 2) * (wide ? 2 : 1);
+uint64_t kf__gemm_i16_packed(bool wide, size_t n, size_t k) {
+    return (uint64_t)kf__round_up(n, KF_QPANEL) * kf__round_up(k, 2) * (wide ? 2 : 1);
 }
 
 /* A full panel of weights of `size` bytes, pair by pair. */
@@ -103,11 +103,11 @@ static void pack_row_pairs(int32_t k, int32_t s, size_t c, const int8_t *w, int1
  *     input row                0         1         2         3
  *     output row 0  kx:   w[0,kx]   w[1,kx]   w[2,kx]         0      four bytes of a channel, then the next channel
  *     output row 1  kx:         0   w[0,kx]   w[1,kx]   w[2,kx] */
-size_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c) {
-    if (layout == KF_QLAYOUT_PLAIN) return (size_t)(k * k) * c;
+uint64_t kf__dwconv_u8_packed(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c) {
+    if (layout == KF_QLAYOUT_PLAIN) return (uint64_t)(k * k) * c;
     if (layout == KF_QLAYOUT_PAIRS)
-        return kf__round_up(c, 16) * (size_t)(k * ((k + 1) / 2) * kf__dwconv_u8_pair_rows(k, s)) * 4;
-    return kf__round_up(c, block) * (size_t)(k * kf__dwconv_u8_quads(k) * kf__dwconv_u8_rows(k, s)) * 4;
+        return (uint64_t)kf__round_up(c, 16) * (size_t)(k * ((k + 1) / 2) * kf__dwconv_u8_pair_rows(k, s)) * 4;
+    return (uint64_t)kf__round_up(c, block) * (size_t)(k * kf__dwconv_u8_quads(k) * kf__dwconv_u8_rows(k, s)) * 4;
 }
 
 void kf__dwconv_u8_pack(kf__qlayout layout, size_t block, int32_t k, int32_t s, size_t c, const int8_t *w, void *to) {

@@ -55,9 +55,11 @@ kf_status kf__file_read(const char *path, size_t max_bytes, kf__file *out, kf_er
     struct stat st;
     KF_TRY(open_regular(path, &fd, &st, err));
     kf_status status = KF_OK;
-    size_t size = (size_t)st.st_size;
+    size_t size = (size_t)st.st_size; /* 32 bits hold it where the limit does, but for the byte behind the last */
+    if (max_bytes == SIZE_MAX) max_bytes--;
     if ((uintmax_t)st.st_size > max_bytes) {
-        status = kf_error_set(err, KF_ERR_LIMIT, "%s: %zu bytes; at most %zu are accepted", path, size, max_bytes);
+        status = kf_error_set(err, KF_ERR_LIMIT, "%s: %llu bytes; at most %zu are accepted", path,
+                              (unsigned long long)st.st_size, max_bytes);
     } else if (!(out->data = kf__mem_alloc(NULL, size + 1))) {
         status = kf_error_set(err, KF_ERR_MEMORY, "%s: out of memory; %zu bytes were asked for", path, size);
     } else {

@@ -24,7 +24,15 @@ static kf__preparing preparing(struct kf_model *m, int32_t i, kf_error *err) {
 
 /* Bytes of the block of weights that a step uses. */
 static size_t room_of(const kf__prepared *s) {
-    return s->packed_bytes ? kf__round_up(s->packed_bytes, KF_ALIGN) + KF_REDZONE : 0;
+    return s->packed_bytes ? kf__round_up((size_t)s->packed_bytes, KF_ALIGN) + KF_REDZONE : 0;
+}
+
+/* Requests are computed with 64 bits. A process of 32 bits has no memory for all of them. */
+static kf_status within_process(const kf__prepared *s, size_t bytes, kf_error *err) {
+    const uint64_t most = SIZE_MAX / 2, more = s->packed_bytes > s->scratch_bytes ? s->packed_bytes : s->scratch_bytes;
+    if (sizeof(size_t) >= sizeof(uint64_t) || (more <= most && bytes <= most - more)) return KF_OK;
+    KF_FAIL(err, KF_ERR_LIMIT, "step %s needs %llu bytes; a process of 32 bits has no room for them", s->step->name,
+            (unsigned long long)more);
 }
 
 /* Decide how each step runs, and add up the memory that this takes. */
@@ -40,7 +48,8 @@ static kf_status prepare_all(struct kf_model *m, size_t bytes[2], kf_error *err)
             KF_FAIL(err, KF_ERR_INTERNAL, "step %s: no way to run a %s step", k.s->name, kf__step_op_name(k.s->op));
         KF_TRY(prepare(&k));
         if (kf__steps_join(p, i)) kf__prepare_pair_f32(&k, k.s + 1);
-        size_t scratch = kf__round_up(to->scratch_bytes, KF_ALIGN);
+        KF_TRY(within_process(to, bytes[0] + bytes[1], err));
+        size_t scratch = kf__round_up((size_t)to->scratch_bytes, KF_ALIGN);
         if (scratch > m->scratch_bytes) m->scratch_bytes = scratch;
         bytes[to->integer] += room_of(to);
     }

@@ -23,8 +23,8 @@ typedef struct kf__prepared {
     const kf__ptensor *in, *out; /* input 0 and output */
     void *own;                   /* what `run` needs beside the program: a structure of the kind's own file */
     const char *kernel;          /* for profiles */
-    size_t scratch_bytes;        /* per worker */
-    size_t packed_bytes;         /* of weights in the kernel's layout; 0: none */
+    uint64_t scratch_bytes;      /* per worker; as the next, not more than a size_t holds once the model is ready */
+    uint64_t packed_bytes;       /* of weights in the kernel's layout; 0: none */
     char *packed;
     unsigned replaces; /* constants (1 << role) that are no longer read once they are packed */
     bool integer;      /* reads or writes a quantized tensor */

@@ -119,10 +119,10 @@ kf_status kf__prepare_conv_f32(kf__preparing *k) {
     } else if (w->dh == 1 && w->dw == 1 && w->kh <= DIRECT_ROWS) {
         kf__prepare_workers(k, direct_worker);
         k->to->kernel = k->m->kernels.conv_f32_name;
-        k->to->scratch_bytes = (size_t)(w->kh + 1) * ring_row_floats(k->s, k->in, channels) * sizeof(float);
+        k->to->scratch_bytes = (uint64_t)(w->kh + 1) * ring_row_floats(k->s, k->in, channels) * sizeof(float);
     } else {
         kf__prepare_workers(k, patches_worker);
-        k->to->scratch_bytes = (size_t)k->out->w * patch_floats(k->s, channels) * sizeof(float);
+        k->to->scratch_bytes = (uint64_t)k->out->w * patch_floats(k->s, channels) * sizeof(float);
     }
     return KF_OK;
 }

@@ -147,9 +147,9 @@ kf_status kf__prepare_conv_int(kf__preparing *k) {
     q->size = q->product.i16 ? 2 : 1;
     q->run = q->product.i16 ? taps : kf__run_filled(k->m, taps);
     q->line = q->product.i16 || groups > 1 || w->dw > 1 ? 0 : line_bytes(k);
-    size_t patches = (size_t)k->out->w * (size_t)w->kh * q->run * q->size;
+    uint64_t patches = (uint64_t)k->out->w * (size_t)w->kh * q->run * q->size;
     kf__prepare_workers(k, conv_worker);
-    k->to->scratch_bytes = q->line ? (size_t)w->kh * q->line : patches;
+    k->to->scratch_bytes = q->line ? (uint64_t)w->kh * q->line : patches;
     k->to->packed_bytes =
         kf__panels_bytes(k, weights, q->product.i16, groups, (size_t)k->out->c / groups, (size_t)w->kh);
     k->to->replaces = 1u << KF_CONST_W;

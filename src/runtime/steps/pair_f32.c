@@ -60,7 +60,7 @@ static void run(const kf__exec *x, const kf__prepared *s) {
 }
 
 void kf__prepare_pair_f32(kf__preparing *k, const kf__step *next) {
-    size_t ring = (size_t)next->window.kh * (size_t)k->out->w * (size_t)k->out->c * sizeof(float);
+    uint64_t ring = (uint64_t)next->window.kh * (size_t)k->out->w * (size_t)k->out->c * sizeof(float);
     k->to->run_with_next = run;
     if (ring > k->to->scratch_bytes) k->to->scratch_bytes = ring;
 }

@@ -11,13 +11,14 @@ static size_t filled_depth(const kf__preparing *k, size_t depth, size_t runs) {
 
 static size_t depth_of(const kf__pconst *w, size_t rows) { return kf__pconst_count(w) / rows; }
 
-static size_t group_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t n, size_t depth, size_t runs) {
+static uint64_t group_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t n, size_t depth,
+                            size_t runs) {
     const kf__kernels_int *kernels = &k->m->kernels_int;
     if (i16) return kf__gemm_i16_packed(w->dtype == KF_I16, n, depth);
     return kf__gemm_u8_packed(kernels->gemm_layout, kernels->gemm_group, n, filled_depth(k, depth, runs));
 }
 
-size_t kf__panels_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs) {
+uint64_t kf__panels_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs) {
     return groups * group_bytes(k, w, i16, n, depth_of(w, groups * n), runs);
 }
 
@@ -167,6 +168,7 @@ kf_status kf__prepare_fc_int(kf__preparing *k) {
     kf__prepare_workers(k, kf__gemm_int_worker);
     k->to->packed_bytes = kf__panels_bytes(k, w, p->i16, 1, (size_t)k->out->c, 1);
     k->to->replaces = 1u << KF_CONST_W;
-    if (widens(p, k->in)) k->to->scratch_bytes = widened_rows(k->s, k->out) * (size_t)k->in->c * sizeof(int16_t);
+    if (widens(p, k->in))
+        k->to->scratch_bytes = (uint64_t)widened_rows(k->s, k->out) * (size_t)k->in->c * sizeof(int16_t);
     return KF_OK;
 }

@@ -139,7 +139,7 @@ typedef struct kf__product {
 void kf__product_choose(kf__preparing *k, const kf__pconst *w, kf__product *p);
 /** Bytes of the panels of w[groups * n, runs * run] for 8-bit or 16-bit inputs. Each of several runs is filled up to
  * the kernel's group. */
-size_t kf__panels_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs);
+uint64_t kf__panels_bytes(const kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs);
 kf_status kf__panels_pack(kf__preparing *k, const kf__pconst *w, bool i16, size_t groups, size_t n, size_t runs,
                           char *to);
 /** Elements of a run of `run` elements as the u8 kernel of this model reads it. */
