@@ -95,7 +95,8 @@ emulated_x86() {
 emulated_aarch64() {
   local begin=$SECONDS build=build/test-aarch64 core test rest=()
   local tests=(kernels/check_int kernels/check_gemm kernels/check_dwconv kernels/check_eltwise kernels/check_bytes)
-  tests+=(kernels/check_hashes e2e/test_int8 unit/test_session unit/test_format unit/test_cpu unit/test_os classify)
+  tests+=(kernels/check_proof kernels/check_hashes e2e/test_int8 unit/test_session unit/test_format unit/test_cpu)
+  tests+=(unit/test_os classify)
   tests+=("e2e/test_runtime everyday10 mobilenetv3_small_050")
   [ "$(uname -m)" != aarch64 ] || { skip "this machine is aarch64; nothing is cross-built for it"; return; }
   if ! install_packages "${AARCH64_PACKAGES[@]}" 2>/dev/null || ! command -v aarch64-linux-gnu-gcc >/dev/null; then
@@ -108,6 +109,8 @@ emulated_aarch64() {
   for core in cortex-a53 neoverse-n1 max; do emulate aarch64 $core "$build" "${tests[@]}"; done
   emulated_test "cortex-a53 with the capabilities of another core" lying_capabilities "$build/programs/kitfox"
   emulated_test "count of instructions" counted_aarch64
+  emulated_test "kernels and their scalar twins" env PYTHONDONTWRITEBYTECODE=1 python3 tests/kernels/test_counts.py \
+    "$build/tests/kernels/count_kernels"
   verify_aarch64 "$build/programs/kitfox"
   import_aarch64 "$build/programs/kitfox"
   if [ "${1:-}" = all ]; then
@@ -199,7 +202,8 @@ emulated_others() {
   echo "== other processors"
   cached_compilers
   foreign_runtime armhf arm-linux-gnueabihf arm "${tests[@]}" kernels/check_hashes &&
-    emulated_test "armhf verify" "${foreign[@]}" verify tests/golden/verified_int8_v1.kfx
+    emulated_test "armhf verify" "${foreign[@]}" verify tests/golden/verified_int8_v1.kfx &&
+    emulated_test "armhf refuses a file beyond 32 bits" refuses_large "${foreign[@]}"
   # Numbers in model files are little-endian.
   foreign_runtime s390x s390x-linux-gnu s390x "${tests[@]/*session/unit/test_cpu}" &&
     emulated_test "s390x says that it cannot run models" says_big_endian "${foreign[@]}"
@@ -220,6 +224,16 @@ foreign_runtime() {
     -Dprogram=runtime || return 1
   foreign=("qemu-$emulated" -L "$root" "build/test-$arch/programs/kitfox-run")
   QEMU_LD_PREFIX=$root KITFOX_QUICK=1 emulate "$emulated" max "build/test-$arch" "$@"
+}
+
+# Five GiB, of which the disk holds nothing.
+refuses_large() {
+  local text model=/tmp/kitfox-large.$$.kfx
+  truncate -s 5G "$model" || return 1
+  text=$("$@" verify "$model" 2>&1) && { rm -f "$model"; return 1; }
+  rm -f "$model"
+  echo "$text"
+  [[ $text = *" 5368709120 bytes; at most "* ]]
 }
 
 says_big_endian() {
