@@ -27,7 +27,7 @@ find_truth() {
 find_lab() {
   local lab=${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/kitfox/lab
   export KITFOX_LAB=${KITFOX_LAB:-$lab/bin/python}
-  "$KITFOX_LAB" -c 'import cffi, ipykernel, matplotlib, nbclient, pandas, pyarrow, pyspark, ray' 2>/dev/null && return
+  "$KITFOX_LAB" -c 'import cffi, ipykernel, matplotlib, nbclient, pandas, pyarrow, pyspark, ray' 2>/dev/null && { find_spdx; return; }
   echo "installing: a notebook kernel, matplotlib, pyspark, ray into $lab"
   rm -rf "$lab"
   KITFOX_LAB=$lab/bin/python
@@ -50,4 +50,10 @@ find_torch() {
     return
   done
   echo "SKIP: no Python has torch, timm and torchvision (KITFOX_TORCH may name one); tests against PyTorch are left out"
+}
+
+# The judge of the test `sbom`; an older environment of ours lacks it.
+find_spdx() {
+  [ -x "$(dirname "$KITFOX_LAB")/pyspdxtools" ] ||
+    timeout 200 "$KITFOX_LAB" -m pip install -q --disable-pip-version-check --retries 1 spdx-tools >/dev/null 2>&1 || true
 }
