@@ -339,7 +339,7 @@ def library_page(root, library, version):
         body = roff.page("\n\n".join(prose(read_[n]["role"])))
         for entry in headers.join_shared(read_[n]["items"]):
             body += [".SS " + roff.quoted(", ".join(entry["names"]))]
-            code = roff.code(re.sub(r"/\*\*<?", "/*", entry["code"]).split("\n"))
+            code = roff.code(headers.narrow(entry["code"], 68).split("\n"))
             body += code[1:] if code[0] == ".PP" else code
             if entry["doc"]:
                 body += [".PP"] + roff.paragraph(" ".join(entry["doc"].split()))

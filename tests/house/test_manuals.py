@@ -93,6 +93,21 @@ def libraries_are_whole():
         )
 
 
+def nothing_is_lost():
+    """Declarations are laid out anew for narrow pages: every word of the header is still there."""
+
+    def words(text):
+        return sorted(re.findall(r"\w+|[;{}()]", text))
+
+    for name in sorted(os.listdir(headers.folder(ROOT))):
+        for item in headers.read(os.path.join(headers.folder(ROOT), name))["items"]:
+            for width in (40, 68, 200):
+                shown = headers.narrow(item["code"], width)
+                if words(shown) != words(item["code"]):
+                    check(f"{name}: {item['name']} at {width} columns", False, shown)
+    check("a declaration keeps its words", words("int f(int a /* b */);") == words("int f( int a /*b */);"))
+
+
 def readers():
     for page in sorted(glob.glob(os.path.join(ROOT, "man", "*.[0-9]"))):
         name = os.path.basename(page)
@@ -116,4 +131,5 @@ else:
     tables_are_the_programs()
     environment_is_whole()
     libraries_are_whole()
+    nothing_is_lost()
 sys.exit(bool(failures))

@@ -6,6 +6,7 @@ comment with two stars before it belongs to it; declarations without one share t
 
 import os
 import re
+import textwrap
 
 TOKENS = re.compile(
     r"(?P<doc>/\*\*(?!<).*?\*/)|(?P<comment>/\*.*?\*/)|(?P<define>#\s*define\b(?:\\\n|[^\n])*)|"
@@ -63,6 +64,69 @@ def shown(code):
     if not code.startswith("KF_API "):
         return code
     return re.sub(r"^ {7}", "", code[7:], flags=re.M)
+
+
+def parameters(text):
+    """What is between commas, those inside brackets left out."""
+    parts, depth, at = [], 0, 0
+    for i, c in enumerate(text):
+        depth += (c in "([{") - (c in ")]}")
+        if c == "," and depth == 0:
+            parts.append(text[at:i].strip())
+            at = i + 1
+    return parts + [text[at:].strip()]
+
+
+def narrow_function(code, width):
+    """A function or a callback, with a line for each parameter where it is long."""
+    code = " ".join(code.split())
+    callback = re.match(r"typedef [^(]*\(\*\w+\)", code)
+    begin = code.index("(", callback.end() if callback else 0)
+    end = code.rindex(")")
+    if len(code) <= width:
+        return code
+    return code[: begin + 1] + "\n    " + ",\n    ".join(parameters(code[begin + 1 : end])) + "\n" + code[end:]
+
+
+def members(code):
+    """(indent, member, comment) of the lines of a structure or an enumeration; either text may be empty."""
+    lines, at, held = code.split("\n"), 0, ""
+    while at < len(lines):
+        line, at = lines[at], at + 1
+        while "/*" in line and "*/" not in line:
+            line, at = line + " " + lines[at].strip().lstrip("* "), at + 1
+        member, _, comment = line.partition("/*")
+        comment = " ".join(comment.strip("*/< ").split())
+        indent = re.match(r" *", held or member)[0]
+        member = (held + " " + member.strip() if held else member).rstrip()
+        ends = re.search(r"[;,{}]$", member) or (at < len(lines) and lines[at].startswith("}"))
+        held = "" if comment or ends or not member.strip() else member
+        if not held:
+            yield indent, member, comment
+
+
+def narrow(code, width):
+    """A declaration without marks of comments, its lines at most `width` long where that is possible: a comment that
+    does not fit goes above its member, a long function has a line for each parameter."""
+    if code.startswith("#"):
+        return re.sub(r" +\\$", r" \\", re.sub(r"/\*\*<?", "/*", code), flags=re.M)
+    if "{" not in code:
+        return "\n".join(narrow_function(c, width) if "(" in c else c for c in re.findall(r"[^;]+;", code))
+    if "\n" not in code and len(code) > width:
+        head, body, tail = re.fullmatch(r"(.*?\{)(.*)(\}.*)", code).groups()
+        code = "\n".join([head] + [f"    {m}," for m in parameters(body)] + [tail]).replace(",\n}", "\n}")
+    out = []
+    for indent, member, comment in members(code):
+        whole = f"{member} /* {comment} */"
+        if comment and (len(whole) > width or not member.strip()):
+            text = f"/* {comment}\u00a0*/"  # the end stays with the last word
+            out += textwrap.wrap(
+                text, width, initial_indent=indent, subsequent_indent=indent + "   ", break_long_words=False
+            )
+            out += [member] if member.strip() else []
+        else:
+            out.append(whole if comment else member)
+    return "\n".join(out).replace("\u00a0", " ")
 
 
 def read(path):

@@ -181,7 +181,10 @@ def gather(folder):
     listed = ["# Manual pages", "", "As `man` shows them.", "", "| page | |", "|---|---|"]
     for name in names:
         text = read(f"man/{name}")
-        site.write(f"man/{name}.md", pages.manual(text, names))
+        page = pages.manual(text, names)
+        for path in (p for p in docs if p.endswith(".md")):
+            page = page.replace(f"`{path}`", f"[`{path}`](../{page_of(path)})")
+        site.write(f"man/{name}.md", page)
         stem, number = name.rsplit(".", 1)
         about = pages.text_of(" ".join(text.split(".SH NAME\n")[1].split("\n.SH")[0].split("\n"))).split(" - ", 1)[1]
         listed.append(f"| [{stem}({number})]({name}.md) | {about} |")

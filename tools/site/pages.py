@@ -173,7 +173,7 @@ def c_page(root, header, places):
         for entry in entries:
             heading = ", ".join(entry["names"])
             out += [f"### {markdown_escape(heading)} {{ #{anchor(entry['names'][0])} }}", ""]
-            out += ["```c", re.sub(r"/\*\*<?", "/*", entry["code"]), "```", ""]
+            out += ["```c", headers.narrow(entry["code"], 84), "```", ""]
             out += [with_links(" ".join(entry["doc"].split()), places, here), ""] if entry["doc"] else []
     return "\n".join(out)
 
@@ -203,17 +203,7 @@ def signature(node):
     line = f"{node.name}({args}){returns}"
     if len(line) <= 88:
         return line
-    return f"{node.name}(\n    " + ",\n    ".join(split_arguments(args)) + f"\n){returns}"
-
-
-def split_arguments(text):
-    parts, depth, at = [], 0, 0
-    for i, c in enumerate(text):
-        depth += (c in "([{") - (c in ")]}")
-        if c == "," and depth == 0:
-            parts.append(text[at:i].strip())
-            at = i + 1
-    return parts + [text[at:].strip()]
+    return f"{node.name}(\n    " + ",\n    ".join(headers.parameters(args)) + f"\n){returns}"
 
 
 def docstring(node):
