@@ -14,6 +14,10 @@ AARCH64_RUNTIME_PACKAGES+=({libc6-dev,pkg-config,libjansson-dev,libjpeg62-turbo-
 AARCH64_PACKAGES=("${AARCH64_RUNTIME_PACKAGES[@]}")
 AARCH64_PACKAGES+=({libprotobuf-c-dev,libyaml-dev,libcairo2-dev,libcurl4-openssl-dev}:arm64)
 
+# What ./package.sh needs more, and what it needs to build for arm64.
+DEBIAN_PACKAGES=(debhelper dpkg-dev dh-python libcmocka-dev libpython3-dev python3 python3-cffi)
+DEBIAN_ARM64_PACKAGES=(crossbuild-essential-arm64 libpython3-dev:arm64)
+
 # Ubuntu's name.
 grep -qs '^ID=ubuntu' /etc/os-release && BUILD_PACKAGES=("${BUILD_PACKAGES[@]/libjpeg62-turbo-dev/libjpeg-dev}" python3-venv)
 
