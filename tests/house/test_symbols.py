@@ -3,7 +3,8 @@
 
 Arguments: [--write] shared libraries. KITFOX_SOURCE is the source root. --write makes the list anew. A group of the list is a
 library, which also exports what is after the colon: libkitfoxc has all of libkitfox. `private` names are data that
-libraries share; no header declares them.
+libraries share; no header declares them. The Debian packages have such lists too, with the version that each name came
+with (debian/*.symbols): they hold the same names, and --write completes them.
 """
 import os
 import re
@@ -56,10 +57,31 @@ def write_list(found):
         f.write(text)
 
 
+def debian_list(lib):
+    return os.path.join(ROOT, "debian", f"{lib}0.symbols")
+
+
+def read_debian(lib):
+    """The first line of the list of a package, and names with their versions."""
+    with open(debian_list(lib)) as f:
+        first, *lines = f.read().splitlines()
+    return first, dict(re.fullmatch(r" (\w+)@Base (\S+)", line).groups() for line in lines)
+
+
+def write_debian(lib, names):
+    first, known = read_debian(lib)
+    with open(os.path.join(ROOT, "meson.build")) as f:
+        version = re.search(r"^project\(.*\bversion: '([^']+)'", f.read(), re.M)[1]
+    with open(debian_list(lib), "w") as f:
+        f.write(f"{first}\n" + "".join(f" {n}@Base {known.get(n, version)}\n" for n in sorted(names)))
+
+
 def main(args):
     found = {os.path.basename(lib).split(".")[0]: exported(lib) for lib in args if lib != "--write"}
     if "--write" in args:
         write_list(found)
+        for lib, names in found.items():
+            write_debian(lib, names)
     groups, private = read_list()
     bad, all_names = [], set()
     for lib, names in found.items():
@@ -67,6 +89,8 @@ def main(args):
         all_names.update(names)
         bad += [f"{lib}: {n} is exported but not in src/libkitfox.map" for n in sorted(set(names) - groups[lib])]
         bad += [f"{lib}: {n} is in src/libkitfox.map but not exported" for n in sorted(groups[lib] - set(names))]
+        unlike = sorted(set(names) ^ set(read_debian(lib)[1]))
+        bad += [f"{lib}: {n} is exported or in debian/{lib}0.symbols, not both" for n in unlike]
         hidden = [n for n in names if not n.startswith("kf_") or n.startswith(("kf__", "kf_k_"))]
         bad += [f"{lib}: {n} must not be visible" for n in hidden]
     public = declared()
