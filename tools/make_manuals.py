@@ -281,6 +281,9 @@ def program_page(tables, cli, version):
     lines += roff.section("VERBS", listed)
     lines += roff.section("EXIT STATUS", status())
     lines += roff.section("ENVIRONMENT", environment(None))
+    shown = [split_examples(cli[verb])[1] for verb in ("classify", "import", "quantize", "compare", "verify")]
+    first = [next(block for block in blocks if block[0] == "code") for blocks in shown]
+    lines += roff.section("EXAMPLES", roff.page(first, link))
     return lines + see_also(
         [(f"kitfox-{v['name']}", 1) for v in tables["verbs"]] + [("kitfox-runtime", 1), ("libkitfox", 3), ("kfx", 5)]
     )

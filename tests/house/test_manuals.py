@@ -58,6 +58,7 @@ def tables_are_the_programs():
         shown = {m for tag in tags for m in re.findall(r"--[\w-]+", tag)}
         aliases = {f"--{a}" for o in verb["options"] for a in o["aliases"]}
         check(f"kitfox-{verb['name']}.1: the options of --help", shown - aliases == listed, shown ^ listed)
+        check(f"kitfox-{verb['name']}.1 has an example", "\n.SH EXAMPLES\n" in page)
     page = read("man", "kitfox-classify.1")
     check("ranges come from the program", "It takes a number from 1 to 1000." in page)
     check("choices too", "none of" not in page and "bicubic" in page)
