@@ -21,16 +21,16 @@ from manuals import shells  # noqa: E402
 
 # Cuts a line as readline does: at spaces, and at "=" and ":", which are words of their own.
 BASH = r"""
-source "$1/kitfox.bash"
+source "$1/$3.bash"
 line=$2 COMP_WORDBREAKS=$' \t\n"\'><=;|&(:'
 spaced=${line//=/ = } spaced=${spaced//:/ : }
 read -r -a COMP_WORDS <<< "$spaced"
 [[ $spaced != *" " ]] || case $line in *=|*:) ;; *) COMP_WORDS+=("") ;; esac
 COMP_CWORD=$((${#COMP_WORDS[@]} - 1)) COMP_LINE=$line COMP_POINT=${#line}
-_kitfox
+"_${3//-/_}"
 printf '%s\n' "${COMPREPLY[@]}"
 """
-FISH = 'source $argv[1]/kitfox.fish; complete -C $argv[2] | string replace -r "\\t.*" ""'
+FISH = 'source $argv[1]/$argv[3].fish; complete -C $argv[2] | string replace -r "\\t.*" ""'
 
 
 def check(what, ok, detail=""):
@@ -55,10 +55,11 @@ def run(words, cwd):
 
 def offered(shell, line, cwd):
     """What the shell offers in place of the last word: (words, errors). Forms that only a shell has are made alike."""
+    program = line.split()[0]
     words = {
-        "bash": ["bash", "--norc", "-c", BASH, "bash", FOLDER, line],
+        "bash": ["bash", "--norc", "-c", BASH, "bash", FOLDER, line, program],
         "zsh": ["zsh", "-f", os.path.join(HERE, "zsh_capture.zsh"), FOLDER, line],
-        "fish": ["fish", "--no-config", "-c", FISH, FOLDER, line],
+        "fish": ["fish", "--no-config", "-c", FISH, FOLDER, line, program],
     }[shell]
     out, err = run(words, cwd)
     found = set()
@@ -109,6 +110,9 @@ def try_shell(shell, tables, cwd):
     same("kitfox rdk hb_mapper ", ["checker", "makertbin"])
     same("kitfox rdk hb_mapper checker --mod", ["--model-type", "--model"])
     same("kitfox rdk hrt_model_exec perf --thread", ["--thread_num"])
+    same("kitfox-run ve", ["verify"])
+    same("kitfox-run bench --pro", ["--profile"])
+    same("kitfox-run stream --range=l", ["limited"])
 
 
 def choices_are_taken(tables):

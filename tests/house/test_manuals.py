@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 
 TABLES, RUN_TABLES, KITFOX = sys.argv[1:4]
 ROOT = os.path.abspath(os.environ.get("KITFOX_SOURCE", "."))
@@ -109,6 +110,27 @@ def nothing_is_lost():
     check("a declaration keeps its words", words("int f(int a /* b */);") == words("int f( int a /*b */);"))
 
 
+def link_checker_works():
+    """What tools/site/check_site.py has to find is found, and a site without faults passes."""
+    good = '<a href="b.html#here">b</a><a href="https://elsewhere.example/">e</a><link rel="stylesheet" href="a.css">'
+    wrong = {
+        "no such file": '<a href="c.html">c</a>',
+        "no such anchor": '<a href="b.html#there">b</a>',
+        "loads": '<img src="https://elsewhere.example/x.png">',
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in (("b.html", '<p id="here">'), ("a.css", "a { color: red }"), ("a.html", good)):
+            with open(os.path.join(folder, name), "w") as f:
+                f.write(text)
+        words = (sys.executable, os.path.join(ROOT, "tools", "site", "check_site.py"), folder)
+        code, text = run(*words)
+        check("a site without faults passes", code == 0, text)
+        with open(os.path.join(folder, "a.html"), "w") as f:
+            f.write(good + "".join(wrong.values()))
+        code, text = run(*words)
+        check("a wrong file, anchor and host are found", code == 1 and all(w in text for w in wrong), text)
+
+
 def readers():
     for page in sorted(glob.glob(os.path.join(ROOT, "man", "*.[0-9]"))):
         name = os.path.basename(page)
@@ -133,4 +155,5 @@ else:
     environment_is_whole()
     libraries_are_whole()
     nothing_is_lost()
+    link_checker_works()
 sys.exit(bool(failures))
