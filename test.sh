@@ -19,6 +19,7 @@ esac
 install_packages "${BUILD_PACKAGES[@]}" "${TEST_PACKAGES[@]}" && need_meson || exit 1
 install_packages "${PICTURE_PACKAGES[@]}" || true # their tests are skipped without
 [ $full = yes ] && { install_packages "${FULL_PACKAGES[@]}" || echo "going on with the tiers that need none of them"; }
+[ $full = no ] || install_packages "${READER_PACKAGES[@]}" || true
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 [ -n "$arch" ] || find_truth
