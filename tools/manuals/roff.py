@@ -7,6 +7,7 @@ is read the same without a preprocessor.
 import re
 import textwrap
 
+CODE = 68  # columns of code, which is indented
 INLINE = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|\[([^\]]*)\]\(([^)\s]+)\)|<(https?://[^>]+)>")
 
 
@@ -67,10 +68,23 @@ def paragraph(text, link=lambda label, target: label):
     return lines_of(inline(text, link))
 
 
+def folded(line):
+    """A long line of a terminal between its words: a command with a backslash, a sentence as it is. Tables stay."""
+    if len(line) <= CODE or (not line.startswith("$ ") and "  " in line.strip()):
+        return [line]
+    mark = " \\" if line.startswith("$ ") else ""
+    later = "    " if mark else ""
+    line = re.sub(r"( --?[\w-]+) (?=[^-| ])", "\\1\u00a0", line) if mark else line  # a value stays with its option
+    parts = textwrap.wrap(line, CODE - 2, subsequent_indent=later, break_long_words=False, break_on_hyphens=False)
+    return [part.replace("\u00a0", " ") + mark for part in parts[:-1]] + [parts[-1].replace("\u00a0", " ")]
+
+
 def code(lines):
     """Lines as they are, in a block of their own."""
     out = [".PP", ".RS 4", ".nf"]
-    out += [("\\&" if line[:1] in ".'" else "") + escape(line, code=True) for line in lines]
+    session = lines[:1] and lines[0].startswith("$ ")
+    for line in (part for whole in lines for part in (folded(whole) if session else [whole])):
+        out.append(("\\&" if line[:1] in ".'" else "") + escape(line, code=True))
     return out + [".fi", ".RE"]
 
 
@@ -143,6 +157,7 @@ def title(name, section, date, version):
         '.\\" Made by tools/make_manuals.py. Change the source that it reads, not this page.',
         f'.TH {escape(name.upper(), code=True)} {section} {date} "KitFox {version}" "KitFox manual"',
         ".ad l",
+        ".nh",
     ]
 
 

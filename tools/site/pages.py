@@ -23,7 +23,7 @@ ESCAPES = {
     "\\:": "",
     "\\(bu": "-",
 }
-REQUESTS = {".ad", ".br", ".IP", ".nf", ".fi", ".PP", ".RE", ".RS", ".SH", ".SS", ".TH", ".TP", '.\\"'}
+REQUESTS = {".ad", ".br", ".IP", ".nf", ".nh", ".fi", ".PP", ".RE", ".RS", ".SH", ".SS", ".TH", ".TP", '.\\"'}
 
 
 def text_of(line):
