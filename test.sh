@@ -9,6 +9,7 @@ cd "$(dirname "$0")" || exit 1
 . tools/browser.sh
 . tools/foreign.sh
 . tools/emulate.sh
+. tools/packages_test.sh
 full=no arch=
 case "$*" in
   "") ;;
@@ -152,6 +153,7 @@ if [ $full = yes ]; then
   campaign
   wheels
   site
+  packages
   emulated_x86
   emulated_aarch64 all
   emulated_others
