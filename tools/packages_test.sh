@@ -66,6 +66,9 @@ apt_in() {
   in_root "$root" apt-get -qq -y "$@" >"$root/packages/log" 2>&1 || { tail -20 "$root/packages/log"; return 1; }
 }
 
+# debs_in ROOT FOLDER: as apt wants them there.
+debs_in() { (cd "$1" && printf '/%s\n' "$2"/*.deb); }
+
 # left_in ROOT [PATTERN]: the files that are there now and were not before, of that name; there must be none.
 left_in() {
   local left
@@ -76,24 +79,22 @@ left_in() {
 
 # installed_packages ROOT OUT: install, use, upgrade, use, remove; nothing may be left.
 installed_packages() {
-  local root=$1 native tools=(gcc libc6-dev pkg-config curl) names later deb debs
+  local root=$1 native tools=(gcc libc6-dev pkg-config curl) names count deb
   native=$(dpkg --print-architecture)
   mkdir -p "$root/packages"
   cp "$2"/*_{"$native",all}.deb data/everyday10.{safetensors,json} tests/packages/inside.sh "$root/packages" || return 1
   rm -f "$root"/packages/*-dbgsym_*
   newer "$root/packages" || return 1
-  debs=("$root"/packages/*.deb)
-  debs=("${debs[@]#"$root"}")
   names=$(for deb in "$root"/packages/*.deb; do dpkg-deb -f "$deb" Package; done)
   cp /etc/resolv.conf "$root/etc/resolv.conf"
   apt_in "$root" update || return 1
   files_of "$root" >"$root/packages/before"
   apt_in "$root" install --no-install-recommends "${tools[@]}" || return 1
-  apt_in "$root" install "${debs[@]}" || return 1
+  apt_in "$root" install $(debs_in "$root" packages) || return 1
   in_root "$root" sh /packages/inside.sh || return 1
-  apt_in "$root" install "${debs[@]/#\/packages/\/packages\/newer}" || return 1
-  later=$(in_root "$root" dpkg-query -W -f '${Version}\n' $names | grep -c '+later$')
-  [ "$later" -eq "$(wc -w <<<"$names")" ] || { echo "only $later packages were upgraded"; return 1; }
+  apt_in "$root" install $(debs_in "$root" packages/newer) || return 1
+  count=$(in_root "$root" dpkg-query -W -f '${Version}\n' $names | grep -c '+later$')
+  [ "$count" -eq "$(wc -w <<<"$names")" ] || { echo "only $count packages were upgraded"; return 1; }
   in_root "$root" sh /packages/inside.sh || return 1
   apt_in "$root" purge $names || return 1
   left_in "$root" kitfox || return 1
