@@ -69,11 +69,11 @@ apt_in() {
 # debs_in ROOT FOLDER: as apt wants them there.
 debs_in() { (cd "$1" && printf '/%s\n' "$2"/*.deb); }
 
-# left_in ROOT [PATTERN]: the files that are there now and were not before, of that name; there must be none.
+# left_in ROOT: there is no file but those that were there before, and none of ours.
 left_in() {
   local left
   files_of "$1" >"$1/packages/after"
-  left=$(comm -13 "$1/packages/before" "$1/packages/after" | grep -i "${2:-.}")
+  left=$(comm -13 "$1/packages/before" "$1/packages/after"; grep -i kitfox "$1/packages/after")
   [ -z "$left" ] || { echo "left after the removal:"; head -20 <<<"$left"; return 1; }
 }
 
@@ -88,8 +88,10 @@ installed_packages() {
   names=$(for deb in "$root"/packages/*.deb; do dpkg-deb -f "$deb" Package; done)
   cp /etc/resolv.conf "$root/etc/resolv.conf"
   apt_in "$root" update || return 1
-  files_of "$root" >"$root/packages/before"
   apt_in "$root" install --no-install-recommends "${tools[@]}" || return 1
+  # Other packages stay from here on: not all of them remove what they made.
+  apt_in "$root" install $(debs_in "$root" packages) && apt_in "$root" purge $names || return 1
+  files_of "$root" >"$root/packages/before"
   apt_in "$root" install $(debs_in "$root" packages) || return 1
   in_root "$root" sh /packages/inside.sh || return 1
   apt_in "$root" install $(debs_in "$root" packages/newer) || return 1
@@ -97,8 +99,6 @@ installed_packages() {
   [ "$count" -eq "$(wc -w <<<"$names")" ] || { echo "only $count packages were upgraded"; return 1; }
   in_root "$root" sh /packages/inside.sh || return 1
   apt_in "$root" purge $names || return 1
-  left_in "$root" kitfox || return 1
-  apt_in "$root" purge --auto-remove "${tools[@]}" || return 1
   left_in "$root"
 }
 
