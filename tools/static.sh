@@ -105,7 +105,7 @@ fi
 
 # Static and yet loaded at an address of the kernel's choice.
 dir=build/static-$program-$triplet
-options=(-Dtests=false -Dprefer_static=true -Dc_args=-fPIE -Dc_link_args=-static-pie,-Wl,--gc-sections -Db_pie=false)
+options=(-Dtests=false -Dprefer_static=true -Dc_args=-fPIE "-Dc_link_args=-static-pie -Wl,--gc-sections" -Db_pie=false)
 [ $program = kitfox ] || options+=(-Dtoolchain=disabled -Dprogram=runtime)
 [ -f "$dir/build.ninja" ] || meson setup "$dir" ${cross[@]+"${cross[@]}"} "${options[@]}"
 ninja -C "$dir" "programs/$program"
