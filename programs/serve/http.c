@@ -495,10 +495,9 @@ kf_status sv_http_start(sv_service *service, const sv_guard *guard, sv_log *log,
     h->service = service, h->guard = guard, h->log = log, h->o = *o, h->listener = -1;
     kf_status st = sv_mhd_load(&h->mhd, err);
     if (st == KF_OK && o->certificate && h->mhd.is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
-        st =
-            kf_error_set(err, KF_ERR_UNSUPPORTED,
-                         "serve: --tls-cert: this libmicrohttpd was built without TLS, as that of a static program is; "
-                         "let a proxy in front of it speak TLS");
+        st = kf_error_set(err, KF_ERR_UNSUPPORTED,
+                          "serve: --tls-cert: this libmicrohttpd was built without TLS; "
+                          "let a proxy in front of it speak TLS");
     if (st == KF_OK) st = sv_peers_create(&service->connections, &h->peers, err);
     if (st == KF_OK) st = start_daemon(h, err);
     if (st != KF_OK) sv_http_stop(out);

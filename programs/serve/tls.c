@@ -30,6 +30,10 @@ static char *pem[2];                                     /* certificate chain, k
 
 static kf_status find_gnutls(kf_error *err) {
     if (tls.release) return KF_OK;
+#if defined(KF_STATIC)
+    KF_FAIL(err, KF_ERR_UNSUPPORTED,
+            "serve: --tls-cert: this program is static and loads no GnuTLS; let a proxy in front of it speak TLS");
+#endif
     void *library = dlopen("libgnutls.so.30", RTLD_NOW | RTLD_LOCAL);
     if (!library)
         KF_FAIL(err, KF_ERR_UNSUPPORTED, "serve: GnuTLS is not installed; on Debian: apt-get install libgnutls30");
