@@ -5,7 +5,7 @@ BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev pro
 TEST_PACKAGES=(libcmocka-dev python3 python3-venv python3-dev)
 # Loaded at run time, for TIFF, AVIF and HEIC: tests of these are skipped without. Debian 13 has libavif16.
 PICTURE_PACKAGES=(libtiff6 libavif15 libheif1)
-FULL_PACKAGES=(clang qemu-user) # of test.sh --full, which leaves out what it cannot have
+FULL_PACKAGES=(clang qemu-user abigail-tools) # of test.sh --full, which leaves out what it cannot have
 READER_PACKAGES=(groff man-db mandoc zsh fish) # of manual pages and completion: skipped without
 JAVA_PACKAGES=(openjdk-17-jre-headless) # for Spark; Debian 13 has 21
 # To build for 64-bit Arm and run that here. onnx.proto is that of the native libonnx-dev, beside which the arm64 one does
