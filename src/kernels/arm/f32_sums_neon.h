@@ -8,8 +8,10 @@
 /* Two elements of one row: 64-bit loads issue together with multiply-adds. */
 #define LOAD_A(a, p, offset) __asm__ volatile("ldr %d0, [%1, %2]" : "+w"(a) : "r"(p), "r"(offset))
 #define LOAD_B(b, p, bytes) __asm__ volatile("ldr %q0, [%1, %2]" : "+w"(b) : "r"(p), "i"(bytes))
+#define LOAD_TWO_B(b, p, bytes)                                                                                        \
+    __asm__ volatile("ldp %q0, %q1, [%2, %3]" : "+w"((b)[0]), "+w"((b)[1]) : "r"(p), "i"(bytes))
 
-enum { DEPTH_BYTES = KF_GEMM_PANEL * (int)sizeof(float), VECTOR_BYTES = VL * (int)sizeof(float) };
+enum { DEPTH_BYTES = KF_GEMM_PANEL * (int)sizeof(float) };
 
 /* What the next multiply-adds use: element 0 and 1 of four rows, and weights [depth][vector]. */
 typedef struct factors {
@@ -26,10 +28,10 @@ INLINE void depth(const int nv, const int i, const int d, factors *f, tile *t) {
 }
 /* The weights of depth d. */
 INLINE void weights(const int nv, const int d, const char *w, const int bytes, factors *f) {
-    if (d == 0) LOAD_B(f->b[0][0], w, bytes);
-    else LOAD_B(f->b[1][0], w, bytes);
-    if (nv == 2 && d == 0) LOAD_B(f->b[0][1], w, bytes + VECTOR_BYTES);
-    if (nv == 2 && d == 1) LOAD_B(f->b[1][1], w, bytes + VECTOR_BYTES);
+    if (nv == 2 && d == 0) LOAD_TWO_B(f->b[0], w, bytes);
+    if (nv == 2 && d == 1) LOAD_TWO_B(f->b[1], w, bytes);
+    if (nv == 1 && d == 0) LOAD_B(f->b[0][0], w, bytes);
+    if (nv == 1 && d == 1) LOAD_B(f->b[1][0], w, bytes);
 }
 
 /* Two depths of all rows. A row's second depth comes two rows after its first, so that no sum waits for itself. Then
@@ -121,3 +123,4 @@ INLINE void row_of(const int wide, const product *p, const float *a, size_t col)
 #undef FMLA
 #undef LOAD_A
 #undef LOAD_B
+#undef LOAD_TWO_B
