@@ -55,74 +55,76 @@ void kf_k_nv12_neon(const uint8_t *luma, const uint8_t *chroma, int32_t width, i
 
 enum { ROWS = 4 };
 
-/* Bytes b to b + 3, each as 32 bits; of coefficients, number n / 3 for lane n of twelve. */
+/* Bytes b to b + 3, each as 32 bits. */
 #define WIDEN(b)                                                                                                       \
     { b, 255, 255, 255, b + 1, 255, 255, 255, b + 2, 255, 255, 255, b + 3, 255, 255, 255 }
-#define WORD(n) 4 * (n), 4 * (n) + 1, 4 * (n) + 2, 4 * (n) + 3
-#define WORDS(n)                                                                                                       \
-    { WORD((n) / 3), WORD(((n) + 1) / 3), WORD(((n) + 2) / 3), WORD(((n) + 3) / 3) }
 
-/* One output pixel of four rows, four bytes each. Four taps of a row are twelve bytes: three registers of sums, whose
- * channels are brought together at the end. Sums may wrap; the result fits. */
+/* One output pixel of four rows, four bytes each. Each tap of a row is three bytes, which become lanes; the fourth lane
+ * has the next pixel's first byte and is not used. Sums may wrap; the result fits, and its shift rounds. */
 INLINE uint8x16_t pixel(const uint8_t *const row[ROWS], size_t at, const int32_t *k, int32_t count) {
-    static const uint8_t BYTES[3][16] = {WIDEN(0), WIDEN(4), WIDEN(8)}, TAPS[3][16] = {WORDS(0), WORDS(4), WORDS(8)};
-    uint8x16_t bytes[3], taps[3];
-    int32x4_t sum[ROWS][3];
-    UNROLL for (int j = 0; j < 3; j++) bytes[j] = vld1q_u8(BYTES[j]), taps[j] = vld1q_u8(TAPS[j]);
-    UNROLL for (int r = 0; r < ROWS; r++) {
-        sum[r][0] = vsetq_lane_s32(0, vdupq_n_s32(1 << (KF_TAP_BITS - 1)), 3);
-        sum[r][1] = sum[r][2] = vdupq_n_s32(0);
-    }
+    static const uint8_t BYTES[4][16] = {WIDEN(0), WIDEN(3), WIDEN(6), WIDEN(9)};
+    uint8x16_t bytes[4];
+    int32x4_t sum[ROWS];
+    UNROLL for (int j = 0; j < 4; j++) bytes[j] = vld1q_u8(BYTES[j]);
+    UNROLL for (int r = 0; r < ROWS; r++) sum[r] = vdupq_n_s32(0);
     for (int32_t i = 0; i < count; i += 4, at += 12) {
-        const uint8x16_t four = vreinterpretq_u8_s32(vld1q_s32(k + i));
-        int32x4_t by[3];
-        UNROLL for (int j = 0; j < 3; j++) by[j] = vreinterpretq_s32_u8(vqtbl1q_u8(four, taps[j]));
-        UNROLL for (int r = 0; r < ROWS; r++) {
-            const uint8x16_t v = vld1q_u8(row[r] + at);
-            UNROLL for (int j = 0; j < 3; j++) sum[r][j] =
-                vmlaq_s32(sum[r][j], vreinterpretq_s32_u8(vqtbl1q_u8(v, bytes[j])), by[j]);
-        }
+        const int32x4_t by = vld1q_s32(k + i);
+        uint8x16_t v[ROWS];
+        UNROLL for (int r = 0; r < ROWS; r++) v[r] = vld1q_u8(row[r] + at);
+#define TAP(n)                                                                                                         \
+    UNROLL for (int r = 0; r < ROWS; r++) sum[r] =                                                                     \
+        vmlaq_laneq_s32(sum[r], vreinterpretq_s32_u8(vqtbl1q_u8(v[r], bytes[n])), by, n)
+        TAP(0);
+        TAP(1);
+        TAP(2);
+        TAP(3);
+#undef TAP
     }
-    int32x4_t rgb[ROWS];
-    UNROLL for (int r = 0; r < ROWS; r++) {
-        const int32x4_t *s = sum[r];
-        const int32x4_t first = vaddq_s32(s[0], vextq_s32(s[0], s[1], 3)),
-                        second = vaddq_s32(vextq_s32(s[1], s[2], 2), vextq_s32(s[2], s[2], 1));
-        rgb[r] = vshrq_n_s32(vaddq_s32(first, second), KF_TAP_BITS);
-    }
-    return vcombine_u8(vqmovun_s16(vcombine_s16(vqmovn_s32(rgb[0]), vqmovn_s32(rgb[1]))),
-                       vqmovun_s16(vcombine_s16(vqmovn_s32(rgb[2]), vqmovn_s32(rgb[3]))));
+    UNROLL for (int r = 0; r < ROWS; r++) sum[r] = vrshrq_n_s32(sum[r], KF_TAP_BITS);
+    return vcombine_u8(vqmovun_s16(vcombine_s16(vqmovn_s32(sum[0]), vqmovn_s32(sum[1]))),
+                       vqmovun_s16(vcombine_s16(vqmovn_s32(sum[2]), vqmovn_s32(sum[3]))));
 }
 
 /* The first three of every four bytes, for n rows. */
 INLINE void store(uint8x16_t rgb, int32_t n, size_t step, uint8_t *out) {
-    const uint32x4_t words = vreinterpretq_u32_u8(rgb);
-    const uint32_t each[ROWS] = {vgetq_lane_u32(words, 0), vgetq_lane_u32(words, 1), vgetq_lane_u32(words, 2),
-                                 vgetq_lane_u32(words, 3)};
-    UNROLL for (int32_t r = 0; r < ROWS; r++, out += step) if (r < n) {
-        const uint16_t red_green = (uint16_t)each[r];
-        memcpy(out, &red_green, sizeof red_green);
-        out[2] = (uint8_t)(each[r] >> 16);
+    const uint16x8_t pairs = vreinterpretq_u16_u8(rgb);
+#define ROW(r)                                                                                                         \
+    if (n > r) {                                                                                                       \
+        const uint16_t red_green = vgetq_lane_u16(pairs, 2 * r);                                                       \
+        memcpy(out + r * step, &red_green, sizeof red_green);                                                          \
+        vst1q_lane_u8(out + r * step + 2, rgb, 4 * r + 2);                                                             \
     }
+    ROW(0)
+    ROW(1)
+    ROW(2)
+    ROW(3)
+#undef ROW
+}
+
+/* One output pixel of n rows near the end of a row, where a load of sixteen bytes for four pixels would end outside. */
+static __attribute__((noinline)) void last_pixels(const uint8_t *in, size_t stride, int32_t n, int32_t width_in,
+                                                  const kf__filter_taps *here, size_t step, uint8_t *out) {
+    for (int32_t r = 0; r < n; r++)
+        kf_k_across_scalar(in + (size_t)r * stride, stride, 1, width_in, here, 1, out + step * (size_t)r);
 }
 
 void kf_k_across_neon(const uint8_t *in, size_t stride, int32_t rows, int32_t width_in, const kf__filter_taps *t,
                       int32_t width, uint8_t *to) {
+    const size_t step = 3 * (size_t)width;
     for (int32_t y = 0; y < rows; y += ROWS, in += ROWS * stride) {
         const int32_t n = rows - y < ROWS ? rows - y : ROWS;
         const uint8_t *row[ROWS]; /* the last row again if there are fewer */
+        uint8_t *out = to + (size_t)y * step;
+        int32_t *bounds = t->bounds, *k = t->k;
         for (int32_t r = 0; r < ROWS; r++) row[r] = in + (size_t)(r < n ? r : n - 1) * stride;
-        for (int32_t x = 0; x < width; x++) {
-            const kf__filter_taps here = {t->size, t->bounds + 2 * x, t->k + (size_t)x * (size_t)t->size};
-            uint8_t *out = to + ((size_t)y * (size_t)width + (size_t)x) * 3;
-            if (here.bounds[0] + (here.bounds[1] + 3) / 4 * 4 + 2 <= width_in) {
-                store(pixel(row, 3 * (size_t)here.bounds[0], here.k, here.bounds[1]), n, 3 * (size_t)width, out);
+        for (int32_t x = 0; x < width; x++, out += 3, bounds += 2, k += t->size) {
+            if (bounds[0] + ((bounds[1] + 3) & ~3) + 2 > width_in) {
+                last_pixels(in, stride, n, width_in, &(kf__filter_taps){t->size, bounds, k}, step, out);
                 continue;
             }
-            /* A load of sixteen bytes for four pixels would end outside the row. */
-            for (int32_t r = 0; r < n; r++)
-                kf_k_across_scalar(in + (size_t)r * stride, stride, 1, width_in, &here, 1,
-                                   out + 3 * (size_t)width * (size_t)r);
+            const uint8x16_t rgb = pixel(row, 3 * (size_t)bounds[0], k, bounds[1]);
+            if (n == ROWS) store(rgb, ROWS, step, out);
+            else store(rgb, n, step, out);
         }
     }
 }
