@@ -234,12 +234,21 @@ static void pieces(void) {
     }
 }
 
+/* Sizes of packed weights that 32 bits do not hold. */
+static void sizes(void) {
+    const size_t k = (size_t)1 << 30;
+    cases++;
+    if (kf__gemm_f32_packed(1, k) == (uint64_t)k * KF_GEMM_PANEL) return;
+    printf("sizes of packed weights wrap\n");
+    failures++;
+}
+
 int main(int argc, char **argv) {
     if (argc > 1 && strcmp(argv[1], "--bench") == 0) {
         bench();
         return 0;
     }
-    layers(), remainders(), row_blocks(), pieces();
+    layers(), remainders(), row_blocks(), pieces(), sizes();
     failures += unmet(CHECK_GEMM);
     printf("gemm: %d cases, %d failures\n", cases, failures);
     return failures != 0;
