@@ -24,6 +24,7 @@ sys.path[:0] = [HERE, os.path.join(SOURCE, "bench")]
 
 import count_instructions  # noqa: E402
 
+RUNS = (count_instructions.FEW, count_instructions.MANY)
 ENGINES = (("kitfox", "int8"), ("ort", "int8"), ("kitfox", "fp32"), ("ort", "fp32"), ("ncnn", "fp32"))
 TITLES = {"kitfox": "KitFox", "ort": "ONNX Runtime", "ncnn": "ncnn"}
 
@@ -104,8 +105,8 @@ def row(root, cpu, title, engine, command):
     words = shlex.join(command)
     with tempfile.TemporaryDirectory() as folder:
         so = count_instructions.plugin(folder)
-        few, many = (count_instructions.count(so, cpu, root, words, n, folder) for n in (2, 12))
-    numbers = ["%.1f" % ((many[k] - few[k]) / 1e7) for k in ("all", "loads", "stores", "dot", "mlal", "fmla")]
+        few, many = (count_instructions.count(so, cpu, root, words, n, folder) for n in RUNS)
+    numbers = ["%.1f" % ((many[k] - few[k]) / (RUNS[1] - RUNS[0]) / 1e6) for k in ("all", "loads", "stores", "dot", "mlal", "fmla")]
     print("| %s |" % " | ".join([title, TITLES[engine], cpu, *numbers]), flush=True)
 
 
