@@ -1,7 +1,20 @@
-/* Certificates through GnuTLS, which libmicrohttpd uses, too; found at run time, as that is.
+/* Certificates through GnuTLS, which libmicrohttpd uses, too; found at run time, as that is. A static program has none.
  * Owner rule: see tls.h. What a handshake gets is made for it, and GnuTLS releases it. */
 #include "serve/tls.h"
 
+#include <stddef.h>
+
+#if defined(KF_STATIC)
+kf_status sv_tls_load(const char *certificate, const char *key, kf_error *err) {
+    (void)certificate, (void)key;
+    KF_FAIL(err, KF_ERR_UNSUPPORTED, "--tls-cert: this static program was built without TLS; put a proxy before it");
+}
+
+const char *sv_tls_certificate(void) { return NULL; }
+const char *sv_tls_key(void) { return NULL; }
+void *sv_tls_callback(void) { return NULL; }
+void sv_tls_end(void) {}
+#else
 #include <dlfcn.h>
 #include <gnutls/abstract.h>
 #include <pthread.h>
@@ -140,3 +153,4 @@ void *sv_tls_callback(void) {
     memcpy(&pointer, &function, sizeof pointer);
     return pointer;
 }
+#endif
