@@ -98,6 +98,31 @@ site() {
   esac
 }
 
+# What a release has beside packages, each a test: static programs of both processors, in an empty folder or under the
+# emulator; the sources from a tarball, built twice for the same bytes.
+releases() {
+  local arch emulator
+  for arch in amd64 arm64; do
+    emulator=()
+    [ $arch = amd64 ] || emulator=(qemu-aarch64 -cpu cortex-a53 -L /nonexistent)
+    echo "== static kitfox for $arch"
+    if tools/static.sh kitfox $arch build/static/kitfox-$arch >/tmp/kitfox-build.$$ 2>&1 &&
+      python3 tests/house/check_static.py build/static/kitfox-$arch ${emulator[@]+"${emulator[@]}"}; then
+      passed=$((passed + 1))
+    else
+      tail -5 /tmp/kitfox-build.$$
+      failed=$((failed + 1)) FAILED+=("static:$arch")
+    fi
+  done
+  [ -e .git ] || { skip "this is no checkout, so no release is made of it"; return; }
+  echo "== reproducible"
+  if tools/reproducible.sh --tests; then
+    passed=$((passed + 1))
+  else
+    failed=$((failed + 1)) FAILED+=(reproducible)
+  fi
+}
+
 # The last line and the exit status.
 finish() {
   rm -f "/tmp/kitfox-build.$$"
@@ -154,6 +179,7 @@ if [ $full = yes ]; then
   wheels
   site
   packages
+  releases
   emulated_x86
   emulated_aarch64 all
   emulated_others
