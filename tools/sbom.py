@@ -27,7 +27,7 @@ LIBRARIES = {
     "libspng": ("libspng", "BSD-2-Clause"), "libwebp": ("libwebp", "BSD-3-Clause"), "libtiff": ("libtiff", "libtiff"),
     "libmicrohttpd": ("libmicrohttpd", "LGPL-2.1-or-later"), "libcurl": ("libcurl", "curl"), "OpenSSL": ("libcrypto", "Apache-2.0"),
     "c-ares": ("libcares", "MIT"), "cairo": ("libcairo", "LGPL-2.1-only OR MPL-1.1"), "libavif": ("libavif", "BSD-2-Clause"),
-    "libheif": ("libheif", "LGPL-3.0-or-later"),
+    "GnuTLS": ("libgnutls", "LGPL-2.1-or-later"), "libheif": ("libheif", "LGPL-3.0-or-later"),
 }
 PARTS_OF_GLIBC = ("libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "ld-linux-aarch64")
 OURS = ("libkitfox", "libkitfoxc", "libkitfoximg", "libkitfoxlab")

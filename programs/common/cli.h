@@ -183,6 +183,7 @@ typedef struct cli_library {
     const char *(*version)(void); /* of one that is linked; NULL: it is loaded */
     const char *files[4];         /* of one that is loaded: for dlopen, the first that is there; then NULL */
     const char *symbol;           /* and its function without arguments that returns the version */
+    bool asks;                    /* that function takes the least version that will do; NULL is any */
 } cli_library;
 /** Those that this program has and the other has not; the last has no name. */
 extern const cli_library cli_libraries[];

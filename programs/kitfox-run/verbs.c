@@ -13,4 +13,4 @@ const cli_verb cli_verbs[] = {
 
 const char *const cli_tools[] = {NULL};
 
-const cli_library cli_libraries[] = {{NULL, NULL, {NULL}, NULL}};
+const cli_library cli_libraries[] = {{NULL, NULL, {NULL}, NULL, false}};

@@ -9,15 +9,16 @@
 #include "common/cli.h"
 
 const cli_library cli_libraries[] = {
-    {"protobuf-c", protobuf_c_version, {NULL}, NULL},
-    {"libyaml", yaml_get_version_string, {NULL}, NULL},
-    {"zlib", zlibVersion, {NULL}, NULL},
+    {"protobuf-c", protobuf_c_version, {NULL}, NULL, false},
+    {"libyaml", yaml_get_version_string, {NULL}, NULL, false},
+    {"zlib", zlibVersion, {NULL}, NULL, false},
 #if defined(KF_STATIC)
-    {"libmicrohttpd", MHD_get_version, {NULL}, NULL},
-    {"libcurl", curl_version, {NULL}, NULL},
+    {"libmicrohttpd", MHD_get_version, {NULL}, NULL, false},
+    {"libcurl", curl_version, {NULL}, NULL, false},
 #else
-    {"libmicrohttpd", NULL, {"libmicrohttpd.so.12"}, "MHD_get_version"},
-    {"libcurl", NULL, {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl-nss.so.4"}, "curl_version"},
+    {"libmicrohttpd", NULL, {"libmicrohttpd.so.12"}, "MHD_get_version", false},
+    {"libcurl", NULL, {"libcurl.so.4", "libcurl-gnutls.so.4", "libcurl-nss.so.4"}, "curl_version", false},
 #endif
-    {NULL, NULL, {NULL}, NULL},
+    {"GnuTLS", NULL, {"libgnutls.so.30"}, "gnutls_check_version", true},
+    {NULL, NULL, {NULL}, NULL, false},
 };

@@ -41,29 +41,30 @@ static const char *version_of_webp(void) {
 
 /* Of both programs. What is loaded has the names of programs/common/annotate.c and src/codec. */
 static const cli_library COMMON[] = {
-    {"jansson", version_of_jansson, {NULL}, NULL},
-    {"libjpeg", version_of_jpeg, {NULL}, NULL},
-    {"libspng", spng_version_string, {NULL}, NULL},
-    {"libwebp", version_of_webp, {NULL}, NULL},
-    {"cairo", NULL, {"libcairo.so.2"}, "cairo_version_string"},
-    {"libtiff", NULL, {"libtiff.so.6"}, "TIFFGetVersion"},
-    {"libavif", NULL, {"libavif.so.15", "libavif.so.16"}, "avifVersion"},
-    {"libheif", NULL, {"libheif.so.1"}, "heif_get_version"},
-    {NULL, NULL, {NULL}, NULL},
+    {"jansson", version_of_jansson, {NULL}, NULL, false},
+    {"libjpeg", version_of_jpeg, {NULL}, NULL, false},
+    {"libspng", spng_version_string, {NULL}, NULL, false},
+    {"libwebp", version_of_webp, {NULL}, NULL, false},
+    {"cairo", NULL, {"libcairo.so.2"}, "cairo_version_string", false},
+    {"libtiff", NULL, {"libtiff.so.6"}, "TIFFGetVersion", false},
+    {"libavif", NULL, {"libavif.so.15", "libavif.so.16"}, "avifVersion", false},
+    {"libheif", NULL, {"libheif.so.1"}, "heif_get_version", false},
+    {NULL, NULL, {NULL}, NULL, false},
 };
 
 /* One line of text; NULL: the library is not here, or the program is static and loads none. */
 static const char *version_of(const cli_library *l, char *room, size_t bytes) {
-    const char *(*version)(void) = l->version;
+    const char *(*version)(void) = l->version, *(*asked)(const char *) = NULL;
 #if !defined(KF_STATIC)
     void *library = NULL;
     for (int i = 0; !version && !library && l->files[i]; i++) library = dlopen(l->files[i], RTLD_NOW | RTLD_LOCAL);
     void *function = library ? dlsym(library, l->symbol) : NULL;
-    if (function) memcpy(&version, &function, sizeof function);
+    if (function && l->asks) memcpy(&asked, &function, sizeof function);
+    else if (function) memcpy(&version, &function, sizeof function);
 #endif
-    if (!version) return NULL;
+    if (!version && !asked) return NULL;
     static const char TIFF[] = "LIBTIFF, Version ";
-    const char *text = version();
+    const char *text = asked ? asked(NULL) : version();
     snprintf(room, bytes, "%s", strncmp(text, TIFF, sizeof TIFF - 1) == 0 ? text + sizeof TIFF - 1 : text);
     room[strcspn(room, "\r\n")] = '\0';
     return room;

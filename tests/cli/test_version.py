@@ -47,7 +47,7 @@ def files():
     with open(f"{ROOT}/programs/kitfox/version.c") as f, open(f"{ROOT}/programs/kitfox/libraries.c") as g:
         asked = set(re.findall(r'"(lib[\w-]+\.so\.\d+)"', f.read() + g.read()))
     loaded = set()
-    for path in ("programs/common/annotate.c", "programs/serve/mhd.c", "src/codec/avif.c", "src/codec/heif.c",
+    for path in ("programs/common/annotate.c", "programs/serve/mhd.c", "programs/serve/tls.c", "src/codec/avif.c", "src/codec/heif.c",
                  "src/codec/tiff.c", "src/lab/pull/curl.c"):
         with open(f"{ROOT}/{path}") as f:
             loaded |= set(re.findall(r'"(lib[\w-]+\.so\.\d+)"', f.read()))
