@@ -7,6 +7,7 @@ TEST_PACKAGES=(libcmocka-dev python3 python3-venv python3-dev)
 PICTURE_PACKAGES=(libtiff6 libavif15 libheif1)
 FULL_PACKAGES=(clang qemu-user abigail-tools) # of test.sh --full, which leaves out what it cannot have
 READER_PACKAGES=(groff man-db mandoc zsh fish) # of manual pages and completion: skipped without
+ANALYZE_PACKAGES=(clang-tidy-14 cppcheck) # of tools/analyze.py, in the versions of Debian 12
 JAVA_PACKAGES=(openjdk-17-jre-headless) # for Spark; Debian 13 has 21
 # To build for 64-bit Arm and run that here. onnx.proto is that of the native libonnx-dev, beside which the arm64 one does
 # not configure.

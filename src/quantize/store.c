@@ -79,7 +79,7 @@ static void pixel_row(const kf__sim *s, const kf__sim_layer *l, const int32_t *q
         for (int32_t ky = rows.first; ky < rows.first + rows.count; ky++)
             for (int32_t kx = columns.first; kx < columns.first + columns.count; kx++)
                 for (size_t i = 0; i < f.i; i++)
-                    taken += q[kf__filters_row(&f, o, i, (size_t)(ky * l->window.kw + kx))] *
+                    taken += q[kf__filters_row(&f, o, i, (size_t)ky * (size_t)l->window.kw + (size_t)kx)] *
                              s->mean[kf__sim_channel(l, o, i)];
         to[o] = to_i32(bias[o] / (double)scale[o] - taken);
     }
