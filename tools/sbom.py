@@ -9,6 +9,7 @@ load when needed, versions, licences, and of Debian's libraries the package.
 The versions are those that the program itself says. The time is that of SOURCE_DATE_EPOCH, or of the commit: the same
 build gives the same list. A library that the table below does not know ends it with an error.
 """
+
 import argparse
 import datetime
 import hashlib
@@ -22,12 +23,23 @@ import uuid
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Name, stem of the file that is linked, licence.
 LIBRARIES = {
-    "glibc": ("libc", "LGPL-2.1-or-later"), "jansson": ("libjansson", "MIT"), "protobuf-c": ("libprotobuf-c", "BSD-2-Clause"),
-    "libyaml": ("libyaml-0", "MIT"), "libjpeg": ("libjpeg", "IJG AND BSD-3-Clause AND Zlib"), "zlib": ("libz", "Zlib"),
-    "libspng": ("libspng", "BSD-2-Clause"), "libwebp": ("libwebp", "BSD-3-Clause"), "libtiff": ("libtiff", "libtiff"),
-    "libmicrohttpd": ("libmicrohttpd", "LGPL-2.1-or-later"), "libcurl": ("libcurl", "curl"), "OpenSSL": ("libcrypto", "Apache-2.0"),
-    "c-ares": ("libcares", "MIT"), "cairo": ("libcairo", "LGPL-2.1-only OR MPL-1.1"), "libavif": ("libavif", "BSD-2-Clause"),
-    "GnuTLS": ("libgnutls", "LGPL-2.1-or-later"), "libheif": ("libheif", "LGPL-3.0-or-later"),
+    "glibc": ("libc", "LGPL-2.1-or-later"),
+    "jansson": ("libjansson", "MIT"),
+    "protobuf-c": ("libprotobuf-c", "BSD-2-Clause"),
+    "libyaml": ("libyaml-0", "MIT"),
+    "libjpeg": ("libjpeg", "IJG AND BSD-3-Clause AND Zlib"),
+    "zlib": ("libz", "Zlib"),
+    "libspng": ("libspng", "BSD-2-Clause"),
+    "libwebp": ("libwebp", "BSD-3-Clause"),
+    "libtiff": ("libtiff", "libtiff"),
+    "libmicrohttpd": ("libmicrohttpd", "LGPL-2.1-or-later"),
+    "libcurl": ("libcurl", "curl"),
+    "OpenSSL": ("libcrypto", "Apache-2.0"),
+    "c-ares": ("libcares", "MIT"),
+    "cairo": ("libcairo", "LGPL-2.1-only OR MPL-1.1"),
+    "libavif": ("libavif", "BSD-2-Clause"),
+    "GnuTLS": ("libgnutls", "LGPL-2.1-or-later"),
+    "libheif": ("libheif", "LGPL-3.0-or-later"),
 }
 PARTS_OF_GLIBC = ("libc", "libm", "libpthread", "libdl", "ld-linux-x86-64", "ld-linux-aarch64")
 OURS = ("libkitfox", "libkitfoxc", "libkitfoximg", "libkitfoxlab")
@@ -42,8 +54,17 @@ def files_of(what):
     """The files of the list: one program, or what the build folder would install."""
     if os.path.isfile(what):
         return [what]
-    names = ("programs/kitfox", "src/libkitfox.so", "src/libkitfoxc.so", "src/codec/libkitfoximg.so", "src/lab/libkitfoxlab.so",
-             "src/libkitfox.a", "src/libkitfoxc.a", "src/codec/libkitfoximg.a", "src/lab/libkitfoxlab.a")
+    names = (
+        "programs/kitfox",
+        "src/libkitfox.so",
+        "src/libkitfoxc.so",
+        "src/codec/libkitfoximg.so",
+        "src/lab/libkitfoxlab.so",
+        "src/libkitfox.a",
+        "src/libkitfoxc.a",
+        "src/codec/libkitfoximg.a",
+        "src/lab/libkitfoxlab.a",
+    )
     paths = [os.path.join(what, name) for name in names]
     if not os.path.exists(paths[0]):
         paths[0] = os.path.join(what, "programs/kitfox-run")
@@ -97,20 +118,39 @@ def identity(text):
 
 def describe(paths, about):
     found = versions(about)
-    kitfox = {"name": "kitfox", "SPDXID": "SPDXRef-kitfox", "versionInfo": about["version"], "downloadLocation": "NOASSERTION",
-              "licenseConcluded": "Apache-2.0", "licenseDeclared": "Apache-2.0", "licenseInfoFromFiles": ["Apache-2.0"],
-              "copyrightText": "NOASSERTION", "primaryPackagePurpose": "APPLICATION", "filesAnalyzed": True,
-              "comment": f"{about['machine']}, {about['compiler']}, static: {about['static']}, hardened: {about['hardened']}"}
+    kitfox = {
+        "name": "kitfox",
+        "SPDXID": "SPDXRef-kitfox",
+        "versionInfo": about["version"],
+        "downloadLocation": "NOASSERTION",
+        "licenseConcluded": "Apache-2.0",
+        "licenseDeclared": "Apache-2.0",
+        "licenseInfoFromFiles": ["Apache-2.0"],
+        "copyrightText": "NOASSERTION",
+        "primaryPackagePurpose": "APPLICATION",
+        "filesAnalyzed": True,
+        "comment": f"{about['machine']}, {about['compiler']}, static: {about['static']}, hardened: {about['hardened']}",
+    }
     packages = [kitfox]
     relations = [("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-kitfox")]
     for name in sorted(found):
         stem, licence = LIBRARIES[name]
-        package = {"name": name, "SPDXID": identity("lib-" + name), "versionInfo": found[name][0], "downloadLocation": "NOASSERTION",
-                   "filesAnalyzed": False, "licenseConcluded": "NOASSERTION", "licenseDeclared": licence,
-                   "copyrightText": "NOASSERTION", "primaryPackagePurpose": "LIBRARY"}
+        package = {
+            "name": name,
+            "SPDXID": identity("lib-" + name),
+            "versionInfo": found[name][0],
+            "downloadLocation": "NOASSERTION",
+            "filesAnalyzed": False,
+            "licenseConcluded": "NOASSERTION",
+            "licenseDeclared": licence,
+            "copyrightText": "NOASSERTION",
+            "primaryPackagePurpose": "LIBRARY",
+        }
         url = None if about["static"] else package_of(stem)
         if url:
-            package["externalRefs"] = [{"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": url}]
+            package["externalRefs"] = [
+                {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": url}
+            ]
         packages.append(package)
         if found[name][1] == "loaded":
             relations.append((package["SPDXID"], "OPTIONAL_DEPENDENCY_OF", "SPDXRef-kitfox"))
@@ -119,17 +159,31 @@ def describe(paths, about):
         with open(path, "rb") as f:
             data = f.read()
         name = os.path.basename(path)
-        files.append({"fileName": "./" + name, "SPDXID": identity("file-" + name), "licenseConcluded": "NOASSERTION",
-                      "licenseInfoInFiles": ["Apache-2.0"], "copyrightText": "NOASSERTION", "checksums": [
-                          {"algorithm": kind, "checksumValue": hashlib.new(kind.lower(), data).hexdigest()} for kind in ("SHA1", "SHA256")]})
+        files.append(
+            {
+                "fileName": "./" + name,
+                "SPDXID": identity("file-" + name),
+                "licenseConcluded": "NOASSERTION",
+                "licenseInfoInFiles": ["Apache-2.0"],
+                "copyrightText": "NOASSERTION",
+                "checksums": [
+                    {"algorithm": kind, "checksumValue": hashlib.new(kind.lower(), data).hexdigest()}
+                    for kind in ("SHA1", "SHA256")
+                ],
+            }
+        )
         relations.append(("SPDXRef-kitfox", "CONTAINS", files[-1]["SPDXID"]))
         linked = {n for n in found if found[n][1] == "linked"} if about["static"] else libraries_of(path)
         for library in sorted(linked):
             if library not in found:
                 sys.exit(f"{path}: links {library}, of which the program says no version")
-            relations.append((files[-1]["SPDXID"], "STATIC_LINK" if about["static"] else "DYNAMIC_LINK", identity("lib-" + library)))
+            relations.append(
+                (files[-1]["SPDXID"], "STATIC_LINK" if about["static"] else "DYNAMIC_LINK", identity("lib-" + library))
+            )
     sums = sorted(f["checksums"][0]["checksumValue"] for f in files)
-    kitfox["packageVerificationCode"] = {"packageVerificationCodeValue": hashlib.sha1("".join(sums).encode()).hexdigest()}
+    kitfox["packageVerificationCode"] = {
+        "packageVerificationCodeValue": hashlib.sha1("".join(sums).encode()).hexdigest()
+    }
     return packages, files, relations
 
 
@@ -152,12 +206,22 @@ def main():
     packages, files, relations = describe(paths, about)
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH") or output("git", "-C", ROOT, "log", "-1", "--format=%ct") or 0)
     unique = uuid.uuid5(uuid.NAMESPACE_OID, json.dumps([packages, files]))
-    document = {"spdxVersion": "SPDX-2.3", "dataLicense": "CC0-1.0", "SPDXID": "SPDXRef-DOCUMENT", "name": f"kitfox-{about['version']}",
-                "documentNamespace": f"urn:uuid:{unique}", "creationInfo": {
-                    "created": datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
-                    "creators": [f"Tool: kitfox-sbom-{about['version']}"]},
-                "packages": packages, "files": files, "relationships": [
-                    {"spdxElementId": a, "relationshipType": kind, "relatedSpdxElement": b} for a, kind, b in relations]}
+    document = {
+        "spdxVersion": "SPDX-2.3",
+        "dataLicense": "CC0-1.0",
+        "SPDXID": "SPDXRef-DOCUMENT",
+        "name": f"kitfox-{about['version']}",
+        "documentNamespace": f"urn:uuid:{unique}",
+        "creationInfo": {
+            "created": datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "creators": [f"Tool: kitfox-sbom-{about['version']}"],
+        },
+        "packages": packages,
+        "files": files,
+        "relationships": [
+            {"spdxElementId": a, "relationshipType": kind, "relatedSpdxElement": b} for a, kind, b in relations
+        ],
+    }
     text = json.dumps(document, indent=2) + "\n"
     if args.output:
         with open(args.output, "w") as f:

@@ -4,6 +4,7 @@
 Arguments: the program, then the emulator with its options, if its processor is another one; then the root folder stays
 that of the machine, since the emulator is not static. Without root's rights it stays, too. test.sh --full calls this.
 """
+
 import hashlib
 import http.server
 import json
@@ -46,8 +47,10 @@ class Machine:
             shutil.copy(os.path.join(PICTURES, label + ".jpg"), os.path.join(folder, "data", label))
         shutil.copy(os.path.join(ROOT, "data", "everyday10.safetensors"), folder)
         shutil.copy(os.path.join(ROOT, "data", "everyday10.json"), folder)
-        print(f"      {os.path.basename(PROGRAM)}: {os.path.getsize(PROGRAM)} bytes, "
-              + ("in an empty root" if self.bare else "beside the files of this machine"))
+        print(
+            f"      {os.path.basename(PROGRAM)}: {os.path.getsize(PROGRAM)} bytes, "
+            + ("in an empty root" if self.bare else "beside the files of this machine")
+        )
 
     def at(self, name):
         return "/" + name if self.bare else os.path.join(self.folder, name)
@@ -57,8 +60,16 @@ class Machine:
             if self.bare:
                 os.chroot(self.folder)
             os.chdir("/")
-        return subprocess.Popen([*EMULATOR, self.at("kitfox"), *args], preexec_fn=enter, env=env,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+        return subprocess.Popen(
+            [*EMULATOR, self.at("kitfox"), *args],
+            preexec_fn=enter,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def run(self, *args, **env):
         p = self.start(*args, **env)
@@ -74,7 +85,9 @@ def verbs(m):
     check("classify", code == 0 and [r["top"][0]["label"] for r in rows] == list(LABELS), out + err)
     code, out, err = m.run("import", m.at("everyday10.safetensors"), "-o", m.at("tmp/float.kfx"))
     check("import", code == 0, out + err)
-    code, out, err = m.run("quantize", m.at("everyday10.safetensors"), "--calib", m.at("data"), "-o", m.at("tmp/int8.kfx"))
+    code, out, err = m.run(
+        "quantize", m.at("everyday10.safetensors"), "--calib", m.at("data"), "-o", m.at("tmp/int8.kfx")
+    )
     check("quantize", code == 0, out + err)
     code, out, err = m.run("verify", m.at("tmp/int8.kfx"))
     check("verify of that", code == 0, out + err)
@@ -85,16 +98,21 @@ def verbs(m):
     code, out, err = m.run("check", m.at("tmp/float.onnx"))
     check("check", code == 0, out + err)
     about = json.loads(m.run("--version", "--json")[1])
-    check("--version says that it is static", about["static"] and not any(
-        lib["version"] for lib in about["libraries"] if not lib["linked"]), about)
+    check(
+        "--version says that it is static",
+        about["static"] and not any(lib["version"] for lib in about["libraries"] if not lib["linked"]),
+        about,
+    )
 
 
 def left_out(m):
     """What a static program lacks says so."""
     frog = m.at("data/frog/frog.jpg")
-    for what, args in (("--annotate", ("classify", "--annotate", m.at("tmp/%s.png"), frog)),
-                       ("TIFF", ("classify", m.at("tmp/a.tiff"))),
-                       ("--tls-cert", ("serve", "--port", "0", "--tls-cert", frog, "--tls-key", frog))):
+    for what, args in (
+        ("--annotate", ("classify", "--annotate", m.at("tmp/%s.png"), frog)),
+        ("TIFF", ("classify", m.at("tmp/a.tiff"))),
+        ("--tls-cert", ("serve", "--port", "0", "--tls-cert", frog, "--tls-key", frog)),
+    ):
         with open(os.path.join(m.folder, "tmp", "a.tiff"), "wb") as f:
             f.write(b"II*\0\x08\0\0\0\0\0" + bytes(64))
         code, out, err = m.run(*args)
@@ -107,8 +125,9 @@ def server(m):
         said = json.loads(p.stdout.readline() or "null")
         check("serve starts", said and said["port"] > 0, said)
         with open(os.path.join(PICTURES, "ship.jpg"), "rb") as f:
-            request = urllib.request.Request(f"http://127.0.0.1:{said['port']}/classify", f.read(),
-                                             {"Content-Type": "image/jpeg"})
+            request = urllib.request.Request(
+                f"http://127.0.0.1:{said['port']}/classify", f.read(), {"Content-Type": "image/jpeg"}
+            )
         answer = urllib.request.urlopen(request, timeout=300).read().decode()
         check("    and classifies a picture", '"ship"' in answer, answer)
         health = urllib.request.urlopen(f"http://127.0.0.1:{said['port']}/v2/health/ready", timeout=300)
@@ -146,8 +165,19 @@ def listening(certificate=None):
 
 def pulled(m, what, url, **env):
     folder = what.replace(" ", "-")
-    code, out, err = m.run("pull", "mobilenetv3_small_050", "-o", m.at("tmp/" + folder) + "/", "--mirror", url, "--retries",
-                           "1", "--sha256", hashlib.sha256(WEIGHTS).hexdigest(), **env)
+    code, out, err = m.run(
+        "pull",
+        "mobilenetv3_small_050",
+        "-o",
+        m.at("tmp/" + folder) + "/",
+        "--mirror",
+        url,
+        "--retries",
+        "1",
+        "--sha256",
+        hashlib.sha256(WEIGHTS).hexdigest(),
+        **env,
+    )
     path = os.path.join(m.folder, "tmp", folder, "model.safetensors")
     there = os.path.exists(path) and open(path, "rb").read() == WEIGHTS
     return there and code == 0, (code, out, err)
@@ -157,9 +187,31 @@ def downloads(m):
     check("pull over http", *pulled(m, "over http", f"http://127.0.0.1:{listening()}"))
     check("pull by a name", *pulled(m, "by name", f"http://localhost:{listening()}"))
     both = os.path.join(m.folder, "both.pem")
-    made = subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-addext",
-                           "subjectAltName=DNS:localhost", "-keyout", both, "-out", both + ".crt", "-days", "2"],
-                          capture_output=True) if shutil.which("openssl") else None
+    made = (
+        subprocess.run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-subj",
+                "/CN=localhost",
+                "-addext",
+                "subjectAltName=DNS:localhost",
+                "-keyout",
+                both,
+                "-out",
+                both + ".crt",
+                "-days",
+                "2",
+            ],
+            capture_output=True,
+        )
+        if shutil.which("openssl")
+        else None
+    )
     if not made or made.returncode:
         print("SKIP  no openssl makes a certificate, so there is no https")
         return
@@ -168,7 +220,9 @@ def downloads(m):
     url = f"https://localhost:{listening(both)}"
     ok, detail = pulled(m, "untrusted", url)
     check("https with an unknown certificate is refused", not ok and "SSL_CERT_FILE" in detail[2], detail)
-    check("https with the one that SSL_CERT_FILE names", *pulled(m, "over https", url, SSL_CERT_FILE=m.at("both.pem.crt")))
+    check(
+        "https with the one that SSL_CERT_FILE names", *pulled(m, "over https", url, SSL_CERT_FILE=m.at("both.pem.crt"))
+    )
 
 
 with tempfile.TemporaryDirectory() as top:

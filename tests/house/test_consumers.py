@@ -5,6 +5,7 @@ KitFox as a subproject.
 Arguments: the build folder, a model file, meson, the C compiler. KITFOX_SOURCE is the source root. What cmake or git
 would be needed for is left out without them, with a line that says so.
 """
+
 import os
 import shutil
 import subprocess
@@ -43,19 +44,32 @@ def by_pkg_config(tree):
     lib = os.path.dirname(find(tree, "libkitfox.so"))
     for name, packages in (("classify", ["kitfoximg", "kitfox"]), ("batch", ["kitfoxlab"])):
         code, text = run("pkg-config", "--cflags", "--libs", *packages, PKG_CONFIG_PATH=os.path.join(lib, "pkgconfig"))
-        check(f"pkg-config {' '.join(packages)} names the moved tree", code == 0 and f"-L{tree}/" in text
-              and f"-I{tree}/" in text, text)
+        check(
+            f"pkg-config {' '.join(packages)} names the moved tree",
+            code == 0 and f"-L{tree}/" in text and f"-I{tree}/" in text,
+            text,
+        )
         out = os.path.join(tree, "bin", "example-" + name)
         path = "-Wl,-rpath,$ORIGIN/" + os.path.relpath(lib, os.path.dirname(out))
-        code, text = run(*CC, os.path.join(ROOT, "examples", name + ".c"), "-o", out, *text.split(), path,
-                         "-Wl,--as-needed", "-pthread")
+        code, text = run(
+            *CC,
+            os.path.join(ROOT, "examples", name + ".c"),
+            "-o",
+            out,
+            *text.split(),
+            path,
+            "-Wl,--as-needed",
+            "-pthread",
+        )
         check(f"{name} is linked", code == 0, text)
 
 
 def moved_tree(folder):
     code, text = run(MESON, "install", "-C", BUILD, "--no-rebuild", "--quiet", DESTDIR=os.path.join(folder, "first"))
     check("meson install", code == 0, text)
-    installed = os.path.dirname(os.path.dirname(find(os.path.join(folder, "first"), "kitfox-serve.service"))) # lib/systemd
+    installed = os.path.dirname(
+        os.path.dirname(find(os.path.join(folder, "first"), "kitfox-serve.service"))
+    )  # lib/systemd
     while not os.path.isdir(os.path.join(installed, "bin")):
         installed = os.path.dirname(installed)
     tree = os.path.join(folder, "moved", "far-away")
@@ -69,7 +83,9 @@ def moved_tree(folder):
     again = os.path.join(folder, "again")
     os.rename(tree, again)
     knows_the_ship("classify runs where the tree went next", os.path.join(again, "bin", "example-classify"), MODEL)
-    knows_the_ship("batch too, whose library needs others of ours", os.path.join(again, "bin", "example-batch"), MODEL, "1")
+    knows_the_ship(
+        "batch too, whose library needs others of ours", os.path.join(again, "bin", "example-batch"), MODEL, "1"
+    )
     check("the licence is installed", os.path.isfile(os.path.join(again, "share", "licenses", "kitfox", "LICENSE")))
     return again
 
@@ -93,8 +109,17 @@ def by_cmake(folder, tree):
     check("find_package(kitfox 99.0) is refused", wrong[0] != 0 and "0.1" in wrong[1], wrong[1])
     for static in ("OFF", "ON"):
         build = f"{source}/static-{static}"
-        code, text = run(cmake, "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={tree}", "-DWANTED=0.1",
-                         f"-Dkitfox_STATIC={static}", f"-DCMAKE_C_COMPILER={CC[-1]}")
+        code, text = run(
+            cmake,
+            "-S",
+            source,
+            "-B",
+            build,
+            f"-DCMAKE_PREFIX_PATH={tree}",
+            "-DWANTED=0.1",
+            f"-Dkitfox_STATIC={static}",
+            f"-DCMAKE_C_COMPILER={CC[-1]}",
+        )
         check(f"cmake, kitfox_STATIC={static}", code == 0, text)
         code, text = run(cmake, "--build", build)
         check("    builds", code == 0, text)
@@ -102,7 +127,11 @@ def by_cmake(folder, tree):
             knows_the_ship("    classify runs", f"{build}/classify", MODEL)
             knows_the_ship("    batch runs", f"{build}/batch", MODEL, "1")
             libraries = run("ldd", f"{build}/batch")[1]
-            check("    and has the libraries that it should", ("libkitfoxlab.so" in libraries) == (static == "OFF"), libraries)
+            check(
+                "    and has the libraries that it should",
+                ("libkitfoxlab.so" in libraries) == (static == "OFF"),
+                libraries,
+            )
 
 
 def by_meson(folder):
@@ -139,10 +168,10 @@ def by_wrap(folder):
     shutil.copy(os.path.join(out, "kitfox.wrap"), os.path.join(source, "subprojects"))
     shutil.copy(os.path.join(out, tarball), packages)
     with open(os.path.join(packages, tarball), "r+b") as f:
-        f.seek(4) # a byte of the time, which gzip does not check
+        f.seek(4)  # a byte of the time, which gzip does not check
         f.write(b"\1")
     code, text = run(MESON, "subprojects", "download", cwd=source)
-    unpacked = os.path.join(source, "subprojects", tarball[:-len(".tar.gz")], "meson.build")
+    unpacked = os.path.join(source, "subprojects", tarball[: -len(".tar.gz")], "meson.build")
     check("another tarball is refused", not os.path.exists(unpacked) and "hash" in text.lower(), text)
     shutil.copy(os.path.join(out, tarball), packages)
     code, text = run(MESON, "subprojects", "download", cwd=source)

@@ -3,6 +3,7 @@
 
 Arguments: the build folder, kitfox. KITFOX_SOURCE is the source root; KITFOX_LAB may name a Python with spdx-tools.
 """
+
 import hashlib
 import json
 import os
@@ -39,19 +40,28 @@ def contents(document):
     ends = {r[key] for r in document["relationships"] for key in ("spdxElementId", "relatedSpdxElement")}
     check("and relations name them", ends <= set(ids), ends - set(ids))
     libraries = [p for p in document["packages"] if p["name"] != "kitfox"]
-    check("every library has a version and a licence", all(p["versionInfo"] and p["licenseDeclared"] != "NOASSERTION"
-                                                           for p in libraries), libraries)
+    check(
+        "every library has a version and a licence",
+        all(p["versionInfo"] and p["licenseDeclared"] != "NOASSERTION" for p in libraries),
+        libraries,
+    )
     said = {lib["name"] for lib in json.loads(run(KITFOX, "--version", "--json")[1])["libraries"] if lib["version"]}
     check("those of --version are there", said <= {p["name"] for p in libraries}, said)
     program = next(f for f in document["files"] if f["fileName"] == "./kitfox")
     with open(KITFOX, "rb") as f:
         want = hashlib.sha256(f.read()).hexdigest()
     check("the hash of kitfox", want in [c["checksumValue"] for c in program["checksums"]])
-    links = {names(document)[r["relatedSpdxElement"]] for r in document["relationships"]
-             if r["spdxElementId"] == program["SPDXID"] and r["relationshipType"] == "DYNAMIC_LINK"}
+    links = {
+        names(document)[r["relatedSpdxElement"]]
+        for r in document["relationships"]
+        if r["spdxElementId"] == program["SPDXID"] and r["relationshipType"] == "DYNAMIC_LINK"
+    }
     needed = re.findall(r"NEEDED.*\[lib(\w+)", run("readelf", "-dW", KITFOX)[1])
-    check("kitfox links what it needs", {"jansson", "libyaml", "libwebp"} <= links and len(links) == len(set(needed) - {"m"}),
-          (links, needed))
+    check(
+        "kitfox links what it needs",
+        {"jansson", "libyaml", "libwebp"} <= links and len(links) == len(set(needed) - {"m"}),
+        (links, needed),
+    )
 
 
 def judged(path):
@@ -77,7 +87,11 @@ with tempfile.TemporaryDirectory() as folder:
     with open(first) as f, open(second) as g:
         text = f.read()
         check("the same twice", text == g.read())
-    check("its time is that of SOURCE_DATE_EPOCH", json.loads(text)["creationInfo"]["created"] == "2023-11-14T22:13:20Z", text[:400])
+    check(
+        "its time is that of SOURCE_DATE_EPOCH",
+        json.loads(text)["creationInfo"]["created"] == "2023-11-14T22:13:20Z",
+        text[:400],
+    )
     contents(json.loads(text))
     judged(first)
     code, out, err = run(sys.executable, TOOL, folder)
