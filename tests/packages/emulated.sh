@@ -22,7 +22,7 @@ kitfox quantize data/everyday10.safetensors --calib "$pictures" -o "$work/int8.k
 kitfox verify "$work/int8.kfx"
 kitfox eval "$work/int8.kfx" --data "$work/labelled" | tee "$work/scores"
 grep -q '^5 pictures  top-1 ' "$work/scores"
-kitfox bench "$work/int8.kfx" --runs 3
+kitfox bench -n 3 "$work/int8.kfx"
 step "C against libkitfox-dev"
 libs=$root/usr/lib/aarch64-linux-gnu
 aarch64-linux-gnu-gcc "-I$root/usr/include" examples/classify.c "-L$libs" "-Wl,-rpath-link,$libs" -lkitfoximg -lkitfox \
@@ -30,6 +30,8 @@ aarch64-linux-gnu-gcc "-I$root/usr/include" examples/classify.c "-L$libs" "-Wl,-
 emulated "$work/classify" "$work/int8.kfx" "$pictures/ship.jpg" | tee "$work/answer"
 grep -q ship "$work/answer"
 step Python
+# Links that the installation of libblas3 and liblapack3 would make.
+export "QEMU_SET_ENV=LD_LIBRARY_PATH=$libs/blas:$libs/lapack"
 emulated -E "PYTHONHOME=$root/usr" -E "PYTHONPATH=$root/usr/lib/python3/dist-packages" -E OPENBLAS_CORETYPE= \
   "$root/usr/bin/python3" -c "import kitfox
 print('  ', kitfox.__version__, kitfox.load().classify('$pictures/truck.jpg').label)
