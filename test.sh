@@ -123,6 +123,13 @@ releases() {
   fi
 }
 
+# Static analysis of all sources counts as one test; its tools are another thing to install.
+analyze() {
+  echo "== analyze"
+  install_packages "${ANALYZE_PACKAGES[@]}" || true # it goes on with the tools that are here
+  if tools/analyze.py; then passed=$((passed + 1)); else failed=$((failed + 1)) FAILED+=(analyze); fi
+}
+
 # The last line and the exit status.
 finish() {
   rm -f "/tmp/kitfox-build.$$"
@@ -177,6 +184,7 @@ if [ $full = yes ]; then
   TESTS=(os pool session batch verify hashes int8 runtime eval-verb serve serve-core) SLOWER=10
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
   campaign
+  analyze
   wheels
   site
   packages
