@@ -61,73 +61,45 @@ tier() {
 # The instruction sets that this machine can run, but for the one that it runs anyway.
 lower_levels() { build/test-gcc/programs/kitfox info --cpus | awk '$2 == "usable" && $3 != "now" { print $1 }'; }
 
-# Fuzzing for some minutes counts as one test.
-campaign() {
-  echo "== campaign"
-  if tests/fuzz/campaign.sh --build build/test-asan --programs 20000 --networks 20000 --seconds 20 --jobs "$jobs"; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1))
-  fi
-}
-
-# The wheel of the Python package, in new environments without a compiler, counts as one test.
-wheels() {
-  local out
-  echo "== wheels"
-  out=$(mktemp -d)
-  if KITFOX_PROGRAM=build/test-gcc/programs/kitfox python/build_wheels.sh "$out"; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1)) FAILED+=(wheels)
-  fi
-  rm -rf "$out"
-}
-
-# The documentation site, its links checked, counts as one test.
-site() {
-  local out status=0
-  echo "== site"
-  out=$(mktemp -d)
-  tools/site.sh "$out" || status=$?
-  rm -rf "$out"
+# A command that is one test, by its name; status 77 is a skipped one, as for Meson.
+counted() {
+  local status=0
+  echo "== $1"
+  "${@:2}" || status=$?
   case $status in
     0) passed=$((passed + 1)) ;;
     77) skipped=$((skipped + 1)) ;;
-    *) failed=$((failed + 1)) FAILED+=(site) ;;
+    *) failed=$((failed + 1)) FAILED+=("$1") ;;
   esac
 }
 
-# What a release has beside packages, each a test: static programs of both processors, in an empty folder or under the
-# emulator; the sources from a tarball, built twice for the same bytes.
-releases() {
-  local arch emulator
-  for arch in amd64 arm64; do
-    emulator=()
-    [ $arch = amd64 ] || emulator=(qemu-aarch64 -cpu cortex-a53 -L /nonexistent)
-    echo "== static kitfox for $arch"
-    if tools/static.sh kitfox $arch build/static/kitfox-$arch >/tmp/kitfox-build.$$ 2>&1 &&
-      python3 tests/house/check_static.py build/static/kitfox-$arch ${emulator[@]+"${emulator[@]}"}; then
-      passed=$((passed + 1))
-    else
-      tail -5 /tmp/kitfox-build.$$
-      failed=$((failed + 1)) FAILED+=("static:$arch")
-    fi
-  done
-  [ -e .git ] || { skip "this is no checkout, so no release is made of it"; return; }
-  echo "== reproducible"
-  if tools/reproducible.sh --tests; then
-    passed=$((passed + 1))
-  else
-    failed=$((failed + 1)) FAILED+=(reproducible)
-  fi
+# A command whose results go into a folder that nobody keeps: that is its last argument.
+into_folder() {
+  local out status=0
+  out=$(mktemp -d) && "$@" "$out" || status=$?
+  rm -rf "$out"
+  return $status
 }
 
-# Static analysis of all sources counts as one test; its tools are another thing to install.
-analyze() {
-  echo "== analyze"
-  install_packages "${ANALYZE_PACKAGES[@]}" || true # it goes on with the tools that are here
-  if tools/analyze.py; then passed=$((passed + 1)); else failed=$((failed + 1)) FAILED+=(analyze); fi
+# Fuzzing for some minutes.
+campaign() {
+  tests/fuzz/campaign.sh --build build/test-asan --programs 20000 --networks 20000 --seconds 20 --jobs "$jobs"
+}
+
+# The static program in an empty folder: static_program ARCH [EMULATOR...].
+static_program() {
+  local program=build/static/kitfox-$1
+  tools/static.sh kitfox "$1" "$program" >/tmp/kitfox-build.$$ 2>&1 || { tail -5 /tmp/kitfox-build.$$; return 1; }
+  python3 tests/house/check_static.py "$program" "${@:2}"
+}
+
+# What a release has beside packages: static programs of both processors, and the sources as a tarball, which is built
+# twice for the same bytes.
+releases() {
+  counted static-amd64 static_program amd64
+  counted static-arm64 static_program arm64 qemu-aarch64 -cpu cortex-a53 -L /nonexistent
+  [ -e .git ] || { skip "this is no checkout, so no release is made of it"; return; }
+  counted reproducible tools/reproducible.sh --tests
 }
 
 # The last line and the exit status.
@@ -183,10 +155,11 @@ if [ $full = yes ]; then
   export KITFOX_PEERS=none
   TESTS=(os pool session batch verify hashes int8 runtime eval-verb serve serve-core) SLOWER=10
   tier tsan -Dbuildtype=debugoptimized -Db_sanitize=thread -Db_lundef=false
-  campaign
-  analyze
-  wheels
-  site
+  counted campaign campaign
+  install_packages "${ANALYZE_PACKAGES[@]}" || true # it goes on with the tools that are here
+  counted analyze tools/analyze.py
+  KITFOX_PROGRAM=build/test-gcc/programs/kitfox counted wheels into_folder python/build_wheels.sh
+  counted site into_folder tools/site.sh
   packages
   releases
   emulated_x86
