@@ -6,24 +6,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* In the queue's own array: a thread that freed its argument would do so whenever it comes to run. */
+typedef struct worker {
+    sv_queue *q;
+    int index;
+    pthread_t thread;
+} worker;
+
 struct sv_queue {
     pthread_mutex_t lock;
     pthread_cond_t more;
     sv_job **jobs; /* ring of `room` */
     int room, first, n, running, workers;
     bool ending;
-    pthread_t *threads;
+    worker *all;
 };
 
-typedef struct start {
-    sv_queue *q;
-    int worker;
-} start;
-
 static void *work(void *user) {
-    start s = *(start *)user;
-    free(user);
-    sv_queue *q = s.q;
+    const worker *self = user;
+    sv_queue *q = self->q;
     pthread_mutex_lock(&q->lock);
     for (;;) {
         while (!q->n && !q->ending) pthread_cond_wait(&q->more, &q->lock);
@@ -31,7 +32,7 @@ static void *work(void *user) {
         sv_job *job = q->jobs[q->first];
         q->first = (q->first + 1) % q->room, q->n--, q->running++;
         pthread_mutex_unlock(&q->lock);
-        job->run(job, s.worker);
+        job->run(job, self->index);
         pthread_mutex_lock(&q->lock);
         q->running--;
     }
@@ -39,13 +40,10 @@ static void *work(void *user) {
     return NULL;
 }
 
-static bool begin(sv_queue *q, int worker) {
-    start *s = malloc(sizeof *s);
-    if (!s) return false;
-    *s = (start){q, worker};
-    if (pthread_create(&q->threads[worker], NULL, work, s) == 0) return true;
-    free(s);
-    return false;
+static bool begin(sv_queue *q, int index) {
+    worker *w = &q->all[index];
+    w->q = q, w->index = index;
+    return pthread_create(&w->thread, NULL, work, w) == 0;
 }
 
 kf_status sv_queue_create(int workers, int room, sv_queue **out, kf_error *err) {
@@ -55,8 +53,8 @@ kf_status sv_queue_create(int workers, int room, sv_queue **out, kf_error *err) 
     pthread_cond_init(&q->more, NULL);
     q->room = room;
     q->jobs = calloc((size_t)room, sizeof *q->jobs);
-    q->threads = calloc((size_t)workers, sizeof *q->threads);
-    while (q->jobs && q->threads && q->workers < workers && begin(q, q->workers)) q->workers++;
+    q->all = calloc((size_t)workers, sizeof *q->all);
+    while (q->jobs && q->all && q->workers < workers && begin(q, q->workers)) q->workers++;
     if (q->workers == workers) return KF_OK;
     int started = q->workers;
     sv_queue_destroy(out);
@@ -69,7 +67,7 @@ void sv_queue_end(sv_queue *q) {
     q->ending = true;
     pthread_cond_broadcast(&q->more);
     pthread_mutex_unlock(&q->lock);
-    for (int i = 0; i < q->workers; i++) pthread_join(q->threads[i], NULL);
+    for (int i = 0; i < q->workers; i++) pthread_join(q->all[i].thread, NULL);
     q->workers = 0;
 }
 
@@ -79,7 +77,7 @@ void sv_queue_destroy(sv_queue **queue) {
     sv_queue_end(q);
     pthread_mutex_destroy(&q->lock);
     pthread_cond_destroy(&q->more);
-    free(q->threads);
+    free(q->all);
     free(q->jobs);
     free(q);
     *queue = NULL;
