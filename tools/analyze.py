@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Static analysis of src, programs, include and examples: gcc -fanalyzer, clang-tidy and cppcheck. Nothing may be found.
+"""Static analysis of src, programs, include and examples by gcc -fanalyzer, clang-tidy and cppcheck. All is explained.
 
   tools/analyze.py [--tool gcc|clang-tidy|cppcheck] [--jobs N] [FILE...]
 
@@ -26,7 +26,7 @@ MODEL = os.path.join(ROOT, "tools", "analyze", "model.h")
 DEFINITION = "src/base/error.c" # of what MODEL describes
 LIMIT = 1800 # seconds for one file, where something hangs; what ends earlier is set by counts below
 # The time of gcc's analyzer grows without measure in functions of many branches: with its defaults, 80 s for one file.
-# With these numbers it gives up sooner, after the same number of states on every machine, and found the same in samples.
+# With these numbers it gives up sooner, after the same number of states on every machine. Samples gave the same.
 GCC = ["-O1", "-fanalyzer", "--param=analyzer-bb-explosion-factor=1", "--param=analyzer-max-enodes-per-program-point=4",
        "-fdiagnostics-plain-output", "-fdiagnostics-path-format=none", "-Wno-unused-value", "-c", "-o", "/dev/null"]
 # Kernels are unrolled for many widths, take minutes, and allocate nothing; the kernel checks run them under sanitizers.
@@ -37,7 +37,8 @@ TIDY = ["-Xclang", "-analyzer-config", "-Xclang", "max-nodes=20000", "-Wno-unkno
 CPPCHECK = ["--quiet", "--std=c11", "--platform=unix64", "--enable=warning,performance,portability",
             "--include=" + MODEL, "-DPROTOBUF_C_VERSION_NUMBER=1004001", "-DPROTOBUF_C_MIN_COMPILER_VERSION=1000000",
             "--template={file}:{line}:{column}: warning: {message} [{id}]"]
-FINDING = re.compile(r"^(\S[^:\n]*):(\d+):(?:\d+:)? (?:fatal )?(?:warning|error): (.*?)(?: \[CWE-\d+\])* \[(\S+)\]$", re.M)
+FINDING = re.compile(r"^(\S[^:\n]*):(\d+):(?:\d+:)? (?:fatal )?(?:warning|error): (.*?)(?: \[CWE-\d+\])* \[(\S+)\]$",
+                     re.M)
 BROKEN = re.compile(r"^\S[^:\n]*:\d+:(?:\d+:)? (?:fatal )?error: .*$", re.M)
 EXPLAINED = re.compile(r"^(\S+)\s+(\S+)\s+(.*\S)\s+# (\S.*)$")
 
@@ -104,7 +105,7 @@ def run(command, unit):
 
 def gcc(program, unit):
     if unit.path.startswith(GCC_LEAVES):
-        return ""
+        return None
     compiler = unit.compiler if "aarch64" in unit.compiler else program
     return run([compiler, "-include", MODEL, *unit.flags, *GCC, os.path.join(ROOT, unit.path)], unit)
 
@@ -201,11 +202,12 @@ def main():
         begin, ran = time.monotonic(), ran + 1
         with ThreadPoolExecutor(args.jobs) as pool:
             texts = list(pool.map(lambda u: read(program, u), chosen))
-        findings = {f for u, text in zip(chosen, texts) for f in findings_of(text, u)}
+        findings = {f for u, text in zip(chosen, texts) if text for f in findings_of(text, u)}
         new, stale = judge(name, findings, {u.path for u in chosen}, not args.file)
         bad += new + stale
-        print(f"{name}: {len(chosen)} files, {len(findings)} findings, {len(findings) - new} of them explained, {new} new, "
-              f"{stale} explanations without a finding; {time.monotonic() - begin:.0f} s", flush=True)
+        files, took = len(texts) - texts.count(None), time.monotonic() - begin
+        print(f"{name}: {files} files, {len(findings)} findings, {len(findings) - new} of them explained, {new} new, "
+              f"{stale} explanations without a finding; {took:.0f} s", flush=True)
     if not ran:
         return 77
     return 1 if bad else 0
