@@ -4,11 +4,11 @@
 #   python/build_wheels.sh [--arch aarch64] [OUT]           make both in OUT (default: dist), and test
 #   python/build_wheels.sh [--arch aarch64] --test WHEEL    test one that is there
 #
-# --arch aarch64 builds with cross/aarch64-linux-gnu.ini; the packages that it needs are in tools/packages.sh. Its wheel is
-# tried where KITFOX_FOREIGN_PYTHON is a command that runs an aarch64 CPython here ("qemu-aarch64 -L ROOT
+# --arch aarch64 builds with cross/aarch64-linux-gnu.ini; the packages that it needs are in tools/packages.sh. Its wheel
+# is tried where KITFOX_FOREIGN_PYTHON is a command that runs an aarch64 CPython here ("qemu-aarch64 -L ROOT
 # ROOT/usr/bin/python3.11"): it gets the wheel, numpy and cffi, and classifies a picture.
-# The wheel is of the stable ABI: one for CPython 3.9 and later. auditwheel copies the shared libraries that it needs into
-# it; their licence texts go into kitfox-*.dist-info/licenses. Its tag asks for glibc 2.35 at most, which RDK OS has.
+# The wheel is of the stable ABI: one for CPython 3.9 and later. auditwheel copies the shared libraries that it needs
+# into it; their licence texts go into kitfox-*.dist-info/licenses. Its tag asks for glibc 2.35 at most, which RDK OS has.
 # Every CPython from 3.9 on that is on PATH, or in KITFOX_PYTHONS (their paths), gets a new virtual environment with the
 # wheel, numpy and Pillow, and a PATH without a compiler; the tests of tests/python run in it. KITFOX_PROGRAM names the
 # `kitfox` that they compare with (default: that of build/dev or build/test-gcc).

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes what a release consists of, apart from binaries: kitfox-VERSION.tar.gz with the sources, kitfox.wrap for projects
-# that take them as a Meson subproject, and SHA256SUMS.
+# Makes what a release consists of, apart from binaries: kitfox-VERSION.tar.gz with the sources, kitfox.wrap for
+# projects that take them as a Meson subproject, and SHA256SUMS.
 #   tools/release.sh [OUT [COMMIT]]        (default: build/release, and HEAD)
 # What is committed is in it, with the commit's time as that of every file, names in order and no owner: the same commit
 # gives the same bytes on every machine. docs/RELEASES.md has the steps of a release.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Two builds of the committed sources in two folders give the same bytes: programs, libraries, archives, headers, models.
-# Both come from the tarball of tools/release.sh, without network where the system allows that; nothing of the second
-# comes from ccache. With --tests the quick tests of the first have to pass too: there are no git and no ../shared.
+# Two builds of the committed sources in two folders give the same bytes: programs, libraries, archives, headers,
+# models. Both come from the tarball of tools/release.sh, without network where the system allows that; nothing of the
+# second comes from ccache. With --tests the quick tests of the first have to pass too: there are no git and no
+# ../shared.
 #   tools/reproducible.sh [--tests]
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -3,8 +3,8 @@
 # kind (x86-64, Armv8.0; the kernels of later ones are in it and chosen when it starts).
 #   tools/static.sh [kitfox | kitfox-run [amd64 | arm64 [FILE]]]
 # Defaults: kitfox-run, arm64, and build/PROGRAM-MACHINE. The licences of all that is in the file go into FILE.licences.
-# What Debian has no fitting archive of (libspng, and for kitfox libmicrohttpd and libcurl) is built from Debian's source
-# packages, with their patches. docs/RELEASES.md says what a static program lacks.
+# What Debian has no fitting archive of (libspng, and for kitfox libmicrohttpd and libcurl) is built from Debian's
+# source packages, with their patches. docs/RELEASES.md says what a static program lacks.
 set -eu
 cd "$(dirname "$0")/.."
 . tools/packages.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """No option of a verb is forgotten in Python: a parameter has its name, or docs/PYTHON.md says what takes its place.
 
-Usage: test_options.py KITFOX, by a Python that has the package (run.py gives it the tree's own). Prints one line a check.
+Usage: test_options.py KITFOX, by a Python that has the package (run.py gives it the tree's own). Prints one line for
+each check.
 """
 
 import inspect
