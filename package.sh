@@ -53,5 +53,5 @@ for file in "$work"/*.deb "$work"/*.changes "$work"/*.buildinfo; do
 done
 rm -rf "$copy"
 for file in "$out"/*_"$version"_{"$arch",all}.deb; do
-  [ -f "$file" ] && printf '%9d  %s\n' "$(stat -c %s "$file")" "${file#"$PWD/"}"
+  [ ! -f "$file" ] || printf '%9d  %s\n' "$(stat -c %s "$file")" "${file#"$PWD/"}"
 done
