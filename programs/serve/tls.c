@@ -7,7 +7,8 @@
 #if defined(KF_STATIC)
 kf_status sv_tls_load(const char *certificate, const char *key, kf_error *err) {
     (void)certificate, (void)key;
-    KF_FAIL(err, KF_ERR_UNSUPPORTED, "--tls-cert: this static program was built without TLS; put a proxy before it");
+    KF_FAIL(err, KF_ERR_UNSUPPORTED,
+            "serve: --tls-cert: this program is static and loads no GnuTLS; let a proxy in front of it speak TLS");
 }
 
 const char *sv_tls_certificate(void) { return NULL; }
@@ -43,10 +44,6 @@ static char *pem[2];                                     /* certificate chain, k
 
 static kf_status find_gnutls(kf_error *err) {
     if (tls.release) return KF_OK;
-#if defined(KF_STATIC)
-    KF_FAIL(err, KF_ERR_UNSUPPORTED,
-            "serve: --tls-cert: this program is static and loads no GnuTLS; let a proxy in front of it speak TLS");
-#endif
     void *library = dlopen("libgnutls.so.30", RTLD_NOW | RTLD_LOCAL);
     if (!library)
         KF_FAIL(err, KF_ERR_UNSUPPORTED, "serve: GnuTLS is not installed; on Debian: apt-get install libgnutls30");
@@ -82,16 +79,47 @@ static kf_status read_pem(const char *option, const char *path, char **out, kf_e
     return KF_OK;
 }
 
-/* Are they PEM, and is the key the certificate's? */
+/* What was a key does not stay in memory that others get. */
+static void forget(char *text) {
+    if (text) explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+static void release_pair(gnutls_pcert_st *chain, unsigned n, gnutls_privkey_t key) {
+    for (unsigned i = 0; i < n; i++) tls.free_certificate(&chain[i]);
+    if (key) tls.free_key(key);
+}
+
+/* The chain, leaf first, and the key; both are the caller's if the status is 0. */
+static int read_pair(char *certificate, char *key, gnutls_pcert_st chain[static MAX_CHAIN], unsigned *n,
+                     gnutls_privkey_t *out) {
+    const gnutls_datum_t c = datum(certificate), k = datum(key);
+    *n = MAX_CHAIN, *out = NULL;
+    int status = tls.read_chain(chain, n, &c, GNUTLS_X509_FMT_PEM, 0);
+    if (status != 0) *n = 0;
+    if (status == 0) status = tls.new_key(out);
+    if (status == 0) status = tls.read_key(*out, &k, GNUTLS_X509_FMT_PEM, NULL, 0);
+    if (status != 0) release_pair(chain, *n, *out);
+    return status;
+}
+
+/* Are they PEM, is the key the certificate's, and can a handshake use them? */
 static kf_status check_pair(char *certificate, char *key, kf_error *err) {
     gnutls_certificate_credentials_t both = NULL;
     const gnutls_datum_t c = datum(certificate), k = datum(key);
     if (tls.credentials(&both) != 0) KF_FAIL(err, KF_ERR_MEMORY, "serve: no memory for a certificate");
     int status = tls.set_pair(both, &c, &k, GNUTLS_X509_FMT_PEM);
     tls.free_credentials(both);
-    if (status >= 0) return KF_OK;
-    KF_FAIL(err, KF_ERR_ARGUMENT,
-            "--tls-cert and --tls-key cannot be used: no PEM, or the key is not the certificate's");
+    if (status < 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT,
+                "--tls-cert and --tls-key cannot be used: no PEM, or the key is not that of the first certificate");
+    gnutls_pcert_st chain[MAX_CHAIN];
+    gnutls_privkey_t own;
+    unsigned n;
+    if (read_pair(certificate, key, chain, &n, &own) != 0)
+        KF_FAIL(err, KF_ERR_ARGUMENT, "--tls-cert and --tls-key cannot be used: no handshake could read them");
+    release_pair(chain, n, own);
+    return KF_OK;
 }
 
 kf_status sv_tls_load(const char *certificate, const char *key, kf_error *err) {
@@ -108,8 +136,8 @@ kf_status sv_tls_load(const char *certificate, const char *key, kf_error *err) {
         }
         pthread_mutex_unlock(&lock);
     }
-    free(read[0]);
-    free(read[1]);
+    forget(read[0]);
+    forget(read[1]);
     return st;
 }
 
@@ -117,7 +145,7 @@ const char *sv_tls_certificate(void) { return pem[0]; }
 const char *sv_tls_key(void) { return pem[1]; }
 
 void sv_tls_end(void) {
-    for (int i = 0; i < 2; i++) free(pem[i]), pem[i] = NULL;
+    for (int i = 0; i < 2; i++) forget(pem[i]), pem[i] = NULL;
 }
 
 /* The pair of this moment, for one handshake. */
@@ -125,21 +153,15 @@ static int offer(gnutls_session_t session, const struct gnutls_cert_retr_st *wan
                  unsigned *n_chain, gnutls_ocsp_data_st **answers, unsigned *n_answers, gnutls_privkey_t *key,
                  unsigned *flags) {
     gnutls_pcert_st *list = (*tls.allocate)(MAX_CHAIN * sizeof *list);
-    unsigned n = MAX_CHAIN;
-    gnutls_privkey_t own = NULL;
+    unsigned n;
+    gnutls_privkey_t own;
     (void)session, (void)wanted;
     if (!list) return -1;
     pthread_mutex_lock(&lock);
-    const gnutls_datum_t c = datum(pem[0]), k = datum(pem[1]);
-    int status = tls.read_chain(list, &n, &c, GNUTLS_X509_FMT_PEM, 0);
-    if (status != 0) n = 0;
-    if (status == 0) status = tls.new_key(&own);
-    if (status == 0) status = tls.read_key(own, &k, GNUTLS_X509_FMT_PEM, NULL, 0);
+    int status = read_pair(pem[0], pem[1], list, &n, &own);
     pthread_mutex_unlock(&lock);
     if (status != 0) {
-        for (unsigned i = 0; i < n; i++) tls.free_certificate(&list[i]);
         (*tls.release)(list);
-        if (own) tls.free_key(own);
         return -1;
     }
     *chain = list, *n_chain = n, *answers = NULL, *n_answers = 0, *key = own;

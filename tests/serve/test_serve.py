@@ -1146,11 +1146,12 @@ def blue_first(folder):
         check("numbers have the network's own order", ask("bgr8", own) == ask("bgr8", as_pixels(rgb)), ask("bgr8", own))
 
 
-def secrets(folder, name):
-    """A key and its certificate, of openssl."""
+def secrets(folder, name, issuer=()):
+    """A key and its certificate, of openssl; `issuer`: that pair signs it, not itself."""
     key, certificate = os.path.join(folder, name + ".key"), os.path.join(folder, name + ".crt")
     how = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=" + name]
-    made = ["openssl", "req", "-x509", *how, "-keyout", key, "-out", certificate]
+    signed = ["-CAkey", issuer[0], "-CA", issuer[1]] if issuer else []
+    made = ["openssl", "req", "-x509", *how, *signed, "-keyout", key, "-out", certificate]
     subprocess.run(made, capture_output=True, check=True)
     return key, certificate
 
@@ -1177,7 +1178,8 @@ def secrets_are_read_again(folder):
             f.write(text)
 
     one, two = secrets(folder, "one"), secrets(folder, "two")
-    pem = {path: open(path).read() for pair in (one, two) for path in pair}
+    three = secrets(folder, "three", two)
+    pem = {path: open(path).read() for pair in (one, two, three) for path in pair}
     bare = {path: "".join(text.split()) for path, text in pem.items()}
     put(pem[one[0]], key)
     put(pem[one[1]], certificate)
@@ -1215,6 +1217,16 @@ def secrets_are_read_again(folder):
         check("the new token counts", status("the-second-token-0123") == 200)
         check("the old one does not", status("the-first-token-0123") == 401)
         check("a connection from before goes on", status("the-second-token-0123", old) == 200)
+        put(pem[three[0]], key)
+        for name, chain, words, leaf in (
+            ("in the wrong order", (two, three), "the certificate stays as it was: --tls-cert", two),
+            ("in order", (three, two), "the certificate loaded again", three),
+        ):
+            put("".join(pem[c] for _, c in chain), certificate)
+            s.process.send_signal(signal.SIGHUP)
+            line = said(s, "the certificate")
+            check(f"a chain {name}", words in line, line)
+            check("    the leaf that is shown", shown(s) == bare[leaf[1]])
         old.close()
 
 
