@@ -32,6 +32,8 @@ fi
 
 # A copy of the sources, so that nothing of the build is left among them. A release tarball has no .git.
 version=$(dpkg-parsechangelog -S Version)
+built=$(sed -n "s/^project([^:]*version: '\([^']*\)'.*/\1/p" meson.build)
+[ "${version%%-*}" = "$built" ] || { echo "debian/changelog is of $version, meson.build of $built" >&2; exit 1; }
 work=build/package-$arch copy=build/package-$arch/kitfox-$version
 rm -rf "$work"
 mkdir -p "$copy" "$out"

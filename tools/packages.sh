@@ -1,7 +1,7 @@
 # Debian packages that demo.sh and test.sh need, and how to install the missing ones. Sourced, not run.
 BUILD_PACKAGES=(gcc libc6-dev meson ninja-build pkg-config libprotobuf-c-dev protobuf-c-compiler libonnx-dev
-  libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev libmicrohttpd-dev zlib1g-dev
-  fonts-dejavu-core)
+  libjansson-dev libyaml-dev libjpeg62-turbo-dev libspng-dev libwebp-dev libcairo2-dev libcurl4-openssl-dev
+  libmicrohttpd-dev libgnutls28-dev zlib1g-dev fonts-dejavu-core)
 TEST_PACKAGES=(libcmocka-dev python3 python3-venv python3-dev)
 # Loaded at run time, for TIFF, AVIF and HEIC: tests of these are skipped without. Debian 13 has libavif16.
 PICTURE_PACKAGES=(libtiff6 libavif15 libheif1)

@@ -79,7 +79,8 @@ left_in() {
 
 # installed_packages ROOT OUT: install, use, upgrade, use, remove; nothing may be left.
 installed_packages() {
-  local root=$1 native tools=(gcc libc6-dev pkg-config curl) names count deb
+  local root=$1 native version tools=(gcc libc6-dev pkg-config curl) names count deb
+  version=$(dpkg-parsechangelog -S Version) || return 1
   native=$(dpkg --print-architecture)
   mkdir -p "$root/packages"
   cp "$2"/*_{"$native",all}.deb data/everyday10.{safetensors,json} tests/packages/inside.sh "$root/packages" || return 1
@@ -93,11 +94,11 @@ installed_packages() {
   apt_in "$root" install $(debs_in "$root" packages) && apt_in "$root" purge $names || return 1
   files_of "$root" >"$root/packages/before"
   apt_in "$root" install $(debs_in "$root" packages) || return 1
-  in_root "$root" sh /packages/inside.sh || return 1
+  in_root "$root" sh /packages/inside.sh "$version" || return 1
   apt_in "$root" install $(debs_in "$root" packages/newer) || return 1
   count=$(in_root "$root" dpkg-query -W -f '${Version}\n' $names | grep -c '+later$')
   [ "$count" -eq "$(wc -w <<<"$names")" ] || { echo "only $count packages were upgraded"; return 1; }
-  in_root "$root" sh /packages/inside.sh || return 1
+  in_root "$root" sh /packages/inside.sh "$version" || return 1
   apt_in "$root" purge $names || return 1
   left_in "$root"
 }

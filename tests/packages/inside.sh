@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs inside a clean root where the packages are installed: the commands of README.md, from /usr. The folder /packages
-# has everyday10.safetensors and its JSON file. With an argument, the version that kitfox has to be.
+# has everyday10.safetensors and its JSON file. The argument is the version that kitfox has to be.
 set -eu
 examples=/usr/share/doc/kitfox/examples
 pictures=$examples/pictures
@@ -9,8 +9,8 @@ cd "$work"
 step() { echo "   -- $*"; }
 
 step version
-kitfox --version | tee version
-grep -q "${1:-}" version
+kitfox --version >version
+grep -q "^kitfox $1\b" version || { cat version; exit 1; }
 step classify
 for name in airplane automobile frog ship truck; do
   kitfox classify --json "$pictures/$name.jpg" >top
