@@ -88,7 +88,10 @@ def libraries_of(path):
 def package_of(stem):
     """The Debian package of a shared library, as a package URL; or None."""
     path = re.search(rf"{re.escape(stem)}\.so[.\d]* .*=> (/\S+)", output("ldconfig", "-p"))
-    owner = output("dpkg-query", "-S", os.path.realpath(path.group(1))).split(":") if path else []
+    real = os.path.realpath(path.group(1)) if path else ""
+    # Where /lib is a link to /usr/lib, dpkg knows a file by the name that its package gave it.
+    places = [place for place in (real, real.removeprefix("/usr")) if place]
+    owner = next((found.split(":") for found in (output("dpkg-query", "-S", p) for p in places) if found), [])
     if len(owner) < 2:
         return None
     arch = owner[1] if len(owner) > 2 else "all"

@@ -23,7 +23,7 @@ if [ "$(uname -m)" != $machine ]; then
   [ -f "${cross[1]}" ] || { echo "$0: this machine cannot build for $arch" >&2; exit 2; }
 fi
 libraries=(libc6 libjansson4 libjpeg62-turbo libwebp7 zlib1g) # whose licences go with the program
-[ $program = kitfox-run ] || libraries+=(libprotobuf-c1 libyaml-0-2 libssl3 libc-ares2)
+[ $program = kitfox-run ] || libraries+=(libprotobuf-c1 libyaml-0-2 libssl3 libc-ares2 libonnx-dev)
 packages=("${BUILD_PACKAGES[@]}" dpkg-dev)
 if [ ${#cross[@]} -gt 0 ]; then
   if [ $program = kitfox-run ]; then packages+=("${AARCH64_RUNTIME_PACKAGES[@]}"); else packages+=("${AARCH64_PACKAGES[@]}"); fi

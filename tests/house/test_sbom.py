@@ -45,6 +45,10 @@ def contents(document):
         all(p["versionInfo"] and p["licenseDeclared"] != "NOASSERTION" for p in libraries),
         libraries,
     )
+    if os.path.exists("/etc/debian_version"):
+        at = {p["name"]: [r["referenceLocator"] for r in p.get("externalRefs", [])] for p in libraries}
+        debian = {name for name, urls in at.items() if any(url.startswith("pkg:deb/debian/") for url in urls)}
+        check("and the package that it comes from", {"glibc", "zlib", "jansson"} <= debian, at)
     said = {lib["name"] for lib in json.loads(run(KITFOX, "--version", "--json")[1])["libraries"] if lib["version"]}
     check("those of --version are there", said <= {p["name"] for p in libraries}, said)
     program = next(f for f in document["files"] if f["fileName"] == "./kitfox")
