@@ -112,7 +112,7 @@ static kf_status check_pair(char *certificate, char *key, kf_error *err) {
     tls.free_credentials(both);
     if (status < 0)
         KF_FAIL(err, KF_ERR_ARGUMENT,
-                "--tls-cert and --tls-key cannot be used: no PEM, or the key is not that of the first certificate");
+                "--tls-cert and --tls-key cannot be used: no PEM, or the key is not the certificate's");
     gnutls_pcert_st chain[MAX_CHAIN];
     gnutls_privkey_t own;
     unsigned n;
