@@ -18,7 +18,7 @@ import time
 import zlib
 
 from serve_kit import Server, answer, request
-from kit import EXAMPLES, KITFOX, ROOT, case, check, once, run, run_cases, says
+from kit import EXAMPLES, KITFOX, ROOT, case, check, once, run, says, status_of_cases
 from tiny_onnx import Graph, weights
 
 MODEL, SIDE, CLASSES = "everyday10", 64, 10
@@ -1292,5 +1292,5 @@ def idle():
         check("threads", threads() == many <= 6, (many, threads()))  # a sanitizer has one of its own
 
 
-status = run_cases()
+status = status_of_cases()
 sys.exit(server().end() or status if server.cache_info().currsize else status)
