@@ -3,16 +3,22 @@
 FOREIGN_LIBRARIES=(libc6 libjansson{-dev,4} libcmocka{-dev,0} libjpeg62-turbo{-dev,} libspng{-dev,0} libwebp{-dev,7})
 FOREIGN_LIBRARIES+=(zlib1g{-dev,})
 
-# own_lists FOLDER KIND: package lists of KIND (deb, deb-src) in FOLDER/apt, from the mirror that this machine uses;
-# leaves in `apt` the command that uses them.
-own_lists() {
-  local codename mirror d=$1/apt
+# debian_source KIND: the line of sources.list, of KIND (deb, deb-src), for the mirror and the release of this machine.
+debian_source() {
+  local codename mirror
   codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
   mirror=$(apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
     sed -n "s|^\([^ ]*\) $codename main\$|\1|p" | head -1)
   [ -n "$mirror" ] || { echo "apt has no lists of $codename main; run apt-get update" >&2; return 1; }
+  echo "$1 $mirror $codename main"
+}
+
+# own_lists FOLDER KIND: package lists of KIND in FOLDER/apt; leaves in `apt` the command that uses them.
+own_lists() {
+  local source d=$1/apt
+  source=$(debian_source "$2") || return 1
   mkdir -p "$d"/{lists,cache/archives}/partial && : >"$d/status" || return 1
-  echo "$2 $mirror $codename main" >"$d/sources.list"
+  echo "$source" >"$d/sources.list"
   apt=(apt-get -qq -o "Dir::Etc::SourceList=$d/sources.list" -o Dir::Etc::SourceParts=- -o "Dir::State::lists=$d/lists"
     -o "Dir::State::status=$d/status" -o "Dir::Cache=$d/cache")
 }

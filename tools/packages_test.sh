@@ -5,22 +5,13 @@ CLEAN_PACKAGES=(lintian mmdebstrap)
 ARM64_ROOT=libcurl4,libjansson4,libjpeg62-turbo,libmicrohttpd12,libprotobuf-c1,libspng0,libwebp7,libyaml-0-2,python3
 ARM64_ROOT+=,python3-cffi-backend,python3-numpy,zlib1g
 
-# debian_mirror: where this machine's apt has its packages from, and the release, as mmdebstrap takes them.
-debian_mirror() {
-  local codename
-  codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-  apt-get indextargets --format '$(SITE) $(RELEASE) $(COMPONENT)' 'Identifier: Packages' |
-    sed -n "s|^\([^ ]*\) $codename main\$|deb \1 $codename main|p" | head -1
-}
-
 # clean_root ARCH FOLDER: a new root of that architecture, made once.
 clean_root() {
   local kept=${XDG_CACHE_HOME:-$HOME/.cache}/kitfox/clean-$1.tar codename source options=(--variant=apt)
   [ "$1" = "$(dpkg --print-architecture)" ] || options=(--variant=extract --include="$ARM64_ROOT")
   if [ ! -f "$kept" ]; then
     codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-    source=$(debian_mirror)
-    [ -n "$source" ] || return 1
+    source=$(debian_source deb) || return 1
     mkdir -p "${kept%/*}"
     mmdebstrap -q --architectures="$1" --format=tar "${options[@]}" "$codename" "$kept.part" "$source" >&2 || {
       rm -f "$kept.part"

@@ -54,10 +54,12 @@ while read -r name; do
     ! command -v diffoscope >/dev/null || diffoscope --max-report-size 2000 "$one/$name" "$two/$name" | head -40 || true
   fi
 done <"$work/list"
-echo "$same installed files are the same, $differ differ; $(sha256sum "$one/usr/local/bin/kitfox" | cut -c1-16) is kitfox"
+echo "$same installed files are the same, $differ differ;" \
+  "$(sha256sum "$one/usr/local/bin/kitfox" | cut -c1-16) is kitfox"
 [ $differ -eq 0 ] || exit 1
 if [ $tests = true ]; then
   cd "$work"/one/kitfox-*
   echo "== tests of the unpacked tarball"
-  "${offline[@]}" meson test -C build --no-rebuild --no-suite full --no-suite long ${SUITES[@]/#/--suite=} --print-errorlogs -t 4 2>&1 | tail -15
+  "${offline[@]}" meson test -C build --no-rebuild --no-suite full --no-suite long \
+    ${SUITES[@]/#/--suite=} --print-errorlogs -t 4 2>&1 | tail -15
 fi

@@ -26,7 +26,8 @@ libraries=(libc6 libjansson4 libjpeg62-turbo libwebp7 zlib1g) # whose licences g
 [ $program = kitfox-run ] || libraries+=(libprotobuf-c1 libyaml-0-2 libssl3 libc-ares2 libonnx-dev)
 packages=("${BUILD_PACKAGES[@]}" dpkg-dev)
 if [ ${#cross[@]} -gt 0 ]; then
-  if [ $program = kitfox-run ]; then packages+=("${AARCH64_RUNTIME_PACKAGES[@]}"); else packages+=("${AARCH64_PACKAGES[@]}"); fi
+  packages+=("${AARCH64_RUNTIME_PACKAGES[@]}")
+  [ $program = kitfox-run ] || packages+=("${AARCH64_PACKAGES[@]}")
 fi
 [ $program = kitfox-run ] || packages+=("libssl-dev:$arch" "libc-ares-dev:$arch")
 install_packages "${packages[@]}" || exit 1
