@@ -40,7 +40,7 @@ class Classifier:
 
 
 def ahead(batches):
-    """The same batches. Spark sends the next one while this one is computed: a model at work holds no lock of Python."""
+    """The same batches. Spark sends the next one while this one is computed: a model at work does not hold the GIL."""
     with ThreadPoolExecutor(1) as reader:
         coming = reader.submit(next, batches, None)
         while (batch := coming.result()) is not None:
